@@ -1,0 +1,178 @@
+//! Whom we write to: parsed once, printed masked.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Channel;
+
+/// The longest address: Proxy's `Identifier` takes 191 characters (Twilio's OpenAPI, Proxy
+/// Participant).
+const ADDRESS_CHARS_MAX: usize = 191;
+
+/// A customer's address, normalised: an E.164 number, `messenger:<id>` or a free identity.
+///
+/// `Display` and `Debug` mask it; [`Address::as_str`] is the whole of it, for Twilio and the ledger.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address(String);
+
+/// Why a text is not an address, or not one of this channel. Never holds the address itself.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+pub enum InvalidAddress {
+    #[error("the address is empty")]
+    Empty,
+    #[error("the address is longer than 191 characters")]
+    TooLong,
+    #[error("the address has a control character")]
+    ControlCharacter,
+    #[error("{0} takes an E.164 number: '+', then 7 to 15 digits, the first not 0")]
+    NotE164(Channel),
+    #[error("facebook takes messenger:<id>")]
+    NotMessenger,
+}
+
+impl Address {
+    /// Takes the text as it stands, without spaces around it and without `whatsapp:`, which belongs
+    /// to the channel and not to the customer.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAddress`] when it is empty, too long or has a control character.
+    pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
+        let text = text.trim();
+        let text = text.strip_prefix("whatsapp:").unwrap_or(text);
+        if text.is_empty() {
+            return Err(InvalidAddress::Empty);
+        }
+        if text.chars().count() > ADDRESS_CHARS_MAX {
+            return Err(InvalidAddress::TooLong);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(InvalidAddress::ControlCharacter);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Checks that `channel` can reach this address.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAddress`] with what the channel takes.
+    pub fn check(&self, channel: Channel) -> Result<(), InvalidAddress> {
+        match channel {
+            Channel::Sms | Channel::Whatsapp if !is_e164(&self.0) => {
+                Err(InvalidAddress::NotE164(channel))
+            }
+            Channel::Facebook if !is_messenger(&self.0) => Err(InvalidAddress::NotMessenger),
+            _ => Ok(()),
+        }
+    }
+
+    /// The address as Twilio wants it on `channel`: `whatsapp:+1...` on WhatsApp, as it stands
+    /// elsewhere.
+    #[must_use]
+    pub fn on(&self, channel: Channel) -> String {
+        match channel {
+            Channel::Whatsapp => format!("whatsapp:{}", self.0),
+            _ => self.0.clone(),
+        }
+    }
+
+    /// The whole address. Not for logs, metrics or errors.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `+`, then 7 to 15 digits, the first not 0 (ITU-T E.164: at most 15 digits).
+fn is_e164(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix('+') else {
+        return false;
+    };
+    (7..=15).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && !digits.starts_with('0')
+}
+
+fn is_messenger(text: &str) -> bool {
+    text.strip_prefix("messenger:")
+        .is_some_and(|id| !id.is_empty() && !id.contains(char::is_whitespace))
+}
+
+/// Masks a number or identity: the first two and the last four characters stay when the text is
+/// long enough, so that two log lines can be told apart and nobody can be called.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    let count = text.chars().count();
+    let kept = if count > 8 { (2, 4) } else { (1, 0) };
+    text.chars()
+        .enumerate()
+        .map(|(at, c)| {
+            if at < kept.0 || at >= count - kept.1 {
+                c
+            } else {
+                '*'
+            }
+        })
+        .collect()
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked(&self.0))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = InvalidAddress;
+    fn try_from(text: String) -> Result<Self, InvalidAddress> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_takes_its_own_addresses_alone() {
+        let table = [
+            ("+12025550173", Channel::Sms, true),
+            ("whatsapp:+12025550173", Channel::Whatsapp, true),
+            ("12025550173", Channel::Sms, false),
+            ("+02025550173", Channel::Sms, false),
+            ("+1202555017312345", Channel::Sms, false),
+            ("messenger:123", Channel::Facebook, true),
+            ("messenger:", Channel::Facebook, false),
+            ("+12025550173", Channel::Facebook, false),
+            ("visitor 7", Channel::Custom, true),
+        ];
+        for (text, channel, taken) in table {
+            let address = Address::parse(text).expect("not empty");
+            assert_eq!(address.check(channel).is_ok(), taken, "{text} {channel:?}");
+        }
+    }
+
+    #[test]
+    fn printing_masks() {
+        let address = Address::parse("+12025550173").expect("an address");
+        assert_eq!(address.to_string(), "+1******0173");
+        assert!(!format!("{address:?}").contains("2025550173"));
+        assert_eq!(masked("alice"), "a****");
+        assert_eq!(masked(""), "");
+    }
+}

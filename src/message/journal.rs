@@ -1,0 +1,299 @@
+//! The journal of one saga: its events, the legal transitions, and what replaying them gives.
+//!
+//! In: events, in order. Out: what a resumed saga needs to know. Always: pure; the same function
+//! takes a new event and replays an old one, so that a journal that was written can be read.
+
+use serde::{Deserialize, Serialize};
+
+use super::Failure;
+use super::names::closed_list;
+
+/// One Twilio action of a strategy, by its name in journals, metrics, dead letters and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepName {
+    /// A Flex chat channel, with the task's attributes or without a task.
+    FlexChannel,
+    /// A Proxy session, named after the channel.
+    ProxySession,
+    /// The chat channel as a participant of the Proxy session.
+    AgentParticipant,
+    /// The customer as a participant of the Proxy session.
+    CustomerParticipant,
+    /// `proxySession` in the chat channel's attributes.
+    ChannelAttributes,
+    /// A Proxy message interaction.
+    ProxyMessage,
+    /// A message in the chat channel.
+    ChatMessage,
+    /// A named Conversation.
+    Conversation,
+    /// The Conversation's webhook for the customer's reply.
+    ReplyWebhook,
+    /// The customer as a participant of the Conversation.
+    ConversationParticipant,
+    /// A Flex Interaction.
+    Interaction,
+    /// The Interaction's set-up, which Twilio carries out after it answered.
+    InteractionSetup,
+    /// A message in the Conversation.
+    ConversationMessage,
+}
+
+closed_list!(StepName {
+    FlexChannel => "flex_channel",
+    ProxySession => "proxy_session",
+    AgentParticipant => "agent_participant",
+    CustomerParticipant => "customer_participant",
+    ChannelAttributes => "channel_attributes",
+    ProxyMessage => "proxy_message",
+    ChatMessage => "chat_message",
+    Conversation => "conversation",
+    ReplyWebhook => "reply_webhook",
+    ConversationParticipant => "conversation_participant",
+    Interaction => "interaction",
+    InteractionSetup => "interaction_setup",
+    ConversationMessage => "conversation_message",
+});
+
+macro_rules! effects {
+    ($($(#[$doc:meta])* $field:ident),+ $(,)?) => {
+        /// What a saga's steps changed at Twilio, by SID. Steps add to it and later steps read it.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Effects {
+            $(
+                $(#[$doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $field: Option<String>,
+            )+
+        }
+
+        impl Effects {
+            /// Adds what a step brought; what it did not bring stays.
+            pub fn merge(&mut self, brought: Effects) {
+                $(if brought.$field.is_some() { self.$field = brought.$field; })+
+            }
+        }
+    };
+}
+
+effects! {
+    /// The Flex chat channel, `CH...`.
+    channel_sid,
+    /// The task, `WT...`.
+    task_sid,
+    /// The Proxy session, `KC...`.
+    session_sid,
+    /// The chat channel's Proxy participant, `KP...`.
+    agent_participant_sid,
+    /// The customer's Proxy participant, `KP...`.
+    customer_participant_sid,
+    /// The number that Proxy shows to the customer. Kept for the books, masked when printed.
+    customer_proxy_identifier,
+    /// The Conversation, `CH...`.
+    conversation_sid,
+    /// The Conversation's webhook, `WH...`.
+    webhook_sid,
+    /// The customer's Conversation participant, `MB...`.
+    participant_sid,
+    /// The Interaction, `KD...`.
+    interaction_sid,
+    /// The Interaction's channel, `UO...`.
+    interaction_channel_sid,
+    /// The message: `IM...` in chat and Conversations, `KI...` in Proxy.
+    message_sid,
+}
+
+/// One thing that happened to a saga.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// The saga began, or began anew after an undo with the next generation.
+    Begun { generation: u32 },
+    /// A call is about to be made whose repeat would not collide. Durable before the call.
+    Intended { step: StepName },
+    /// The call of an intended step was refused: it certainly did not happen.
+    Refused { step: StepName },
+    /// The step's effect stands at Twilio: we made it, or found ours and adopted it.
+    Happened {
+        step: StepName,
+        effects: Box<Effects>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        adopted: bool,
+    },
+    /// A step failed for good: from here on only undoing.
+    Failed { failure: Box<Failure> },
+    /// The step's effect is gone again.
+    Undone { step: StepName },
+}
+
+/// What a journal says: where the saga is, and what it has made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saga {
+    /// How often the saga has begun anew after an undo.
+    pub generation: u32,
+    /// Whether the saga has begun at all.
+    pub begun: bool,
+    /// The steps whose effect stands, in order.
+    pub standing: Vec<StepName>,
+    /// A call that was about to be made and whose outcome is not known.
+    pub intended: Option<StepName>,
+    /// What the steps changed.
+    pub effects: Effects,
+    /// Why the saga is being undone, once it is.
+    pub failure: Option<Failure>,
+}
+
+/// An event that cannot follow what the journal says.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{event:?} cannot follow {saga:?}")]
+pub struct IllegalEvent {
+    saga: Box<Saga>,
+    event: Event,
+}
+
+impl Saga {
+    /// Replays a journal.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalEvent`] when the events are not a saga's, in order.
+    pub fn replay(events: &[Event]) -> Result<Self, IllegalEvent> {
+        let mut saga = Self::default();
+        for event in events {
+            saga.apply(event)?;
+        }
+        Ok(saga)
+    }
+
+    /// Takes one event: every legal transition is a line of this `match`.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalEvent`] names both sides of any other.
+    pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
+        let forward = self.begun && self.failure.is_none();
+        match event {
+            Event::Begun { generation } if !self.begun && *generation == 0 => self.begun = true,
+            Event::Begun { generation }
+                if self.failure.is_some()
+                    && self.standing.is_empty()
+                    && *generation == self.generation + 1 =>
+            {
+                *self = Self {
+                    generation: *generation,
+                    begun: true,
+                    ..Self::default()
+                };
+            }
+            Event::Intended { step } if forward && !self.stands(*step) => {
+                self.intended = Some(*step);
+            }
+            Event::Refused { step } if forward && self.intended == Some(*step) => {
+                self.intended = None;
+            }
+            Event::Happened { step, effects, .. } if forward && !self.stands(*step) => {
+                self.standing.push(*step);
+                self.intended = None;
+                self.effects.merge((**effects).clone());
+            }
+            Event::Failed { failure } if forward => {
+                self.intended = None;
+                self.failure = Some((**failure).clone());
+            }
+            Event::Undone { step } if self.failure.is_some() && self.stands(*step) => {
+                self.standing.retain(|standing| standing != step);
+            }
+            _ => {
+                return Err(IllegalEvent {
+                    saga: Box::new(self.clone()),
+                    event: event.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the step's effect stands.
+    #[must_use]
+    pub fn stands(&self, step: StepName) -> bool {
+        self.standing.contains(&step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DeadReason, FailureClass};
+    use super::*;
+
+    fn happened(step: StepName) -> Event {
+        Event::Happened {
+            step,
+            effects: Box::default(),
+            adopted: false,
+        }
+    }
+
+    fn failed() -> Event {
+        let class = FailureClass::Permanent(DeadReason::Rejected);
+        Event::Failed {
+            failure: Box::new(Failure::new(class, "refused")),
+        }
+    }
+
+    #[test]
+    fn a_journal_tells_where_the_saga_is() {
+        let mut with_sid = Effects::default();
+        with_sid.conversation_sid = Some("CH1".to_owned());
+        let saga = Saga::replay(&[
+            Event::Begun { generation: 0 },
+            Event::Happened {
+                step: StepName::Conversation,
+                effects: Box::new(with_sid),
+                adopted: false,
+            },
+            Event::Intended {
+                step: StepName::ConversationMessage,
+            },
+        ])
+        .expect("a legal journal");
+        assert_eq!(saga.standing, [StepName::Conversation]);
+        assert_eq!(saga.intended, Some(StepName::ConversationMessage));
+        assert_eq!(saga.effects.conversation_sid.as_deref(), Some("CH1"));
+    }
+
+    #[test]
+    fn a_new_generation_begins_only_after_everything_is_undone() {
+        let mut events = vec![
+            Event::Begun { generation: 0 },
+            happened(StepName::FlexChannel),
+            failed(),
+        ];
+        let again = Event::Begun { generation: 1 };
+        let mut saga = Saga::replay(&events).expect("a legal journal");
+        assert!(saga.apply(&again).is_err(), "the channel still stands");
+        events.push(Event::Undone {
+            step: StepName::FlexChannel,
+        });
+        events.push(again);
+        let saga = Saga::replay(&events).expect("a legal journal");
+        assert_eq!((saga.generation, saga.failure), (1, None));
+    }
+
+    #[test]
+    fn what_cannot_follow_is_refused() {
+        let begun = Event::Begun { generation: 0 };
+        let step = StepName::FlexChannel;
+        let table: [&[Event]; 6] = [
+            &[happened(step)],
+            &[begun.clone(), begun.clone()],
+            &[begun.clone(), happened(step), happened(step)],
+            &[begun.clone(), Event::Undone { step }],
+            &[begun.clone(), failed(), happened(step)],
+            &[begun.clone(), Event::Refused { step }],
+        ];
+        for events in table {
+            assert!(Saga::replay(events).is_err(), "{events:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Where messages wait: the contract that `rabbitmq` and `embedded` keep.
+//!
+//! In: bodies of messages under a campaign's key. Out: deliveries, at least once each. Always: what
+//! was published is durable when `publish` returns; a delivery that is not settled comes again.
+
+pub mod embedded;
+pub mod rabbitmq;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::message::{CampaignId, DeadReason, MessageId, StepName};
+
+/// A queue's failure, by what its user can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The broker or file cannot be reached or used now.
+    #[error("the queue is not reachable: {0}")]
+    Unreachable(String),
+    /// Nobody knows whether the broker took it: publish again, consumers deduplicate.
+    #[error("the queue did not confirm: {0}")]
+    InDoubt(String),
+    /// The broker belongs to another ledger: two ledgers on one broker would double.
+    #[error("this broker belongs to another ledger ({theirs}); ours is {ours}")]
+    BoundElsewhere { ours: String, theirs: String },
+    /// The broker refuses what we ask: other arguments, missing rights.
+    #[error("the queue refuses: {0}")]
+    Refused(String),
+}
+
+pub type Result<T> = std::result::Result<T, QueueError>;
+
+/// What goes onto a queue.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The AMQP `message_id`.
+    pub id: MessageId,
+    /// The JSON of a [`crate::message::Message`].
+    pub body: Bytes,
+}
+
+/// Why a delivery becomes a dead letter: the `flexcast-*` headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// `flexcast-reason`
+    pub reason: DeadReason,
+    /// `flexcast-step`
+    pub step: Option<StepName>,
+    /// `flexcast-code`: Twilio's error code.
+    pub code: Option<u32>,
+    /// `flexcast-attempt`, counted from 1; 0 when there was none.
+    pub attempt: u32,
+    /// `flexcast-detail`: one sentence for an operator.
+    pub detail: String,
+}
+
+/// A dead letter as it lies in the dead-letter queue.
+#[derive(Clone, Debug)]
+pub struct DeadDelivery {
+    pub campaign: String,
+    pub body: Bytes,
+    pub letter: DeadLetter,
+}
+
+/// Whether a settlement reached the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The queue has let go of the delivery.
+    Yes,
+    /// The delivery was no longer ours to settle (the connection was lost): it comes again.
+    Stale,
+}
+
+/// How much a campaign's queue holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Ready to be delivered.
+    pub ready: u64,
+    /// Delivered and not settled, where the queue can tell.
+    pub unsettled: u64,
+}
+
+/// One message handed to us, to be settled exactly once. Dropped unsettled, it comes again.
+#[async_trait]
+pub trait Delivery: Send {
+    /// The body, whole.
+    fn body(&self) -> &Bytes;
+
+    /// Whether the queue has delivered it before.
+    fn redelivered(&self) -> bool;
+
+    /// Lets the queue forget it.
+    async fn ack(self: Box<Self>) -> Result<Settled>;
+
+    /// Has it come again after `delay`, at most about a minute: longer waits are the ledger's.
+    /// The delay may be rounded up to the queue's next level.
+    async fn retry_later(self: Box<Self>, delay: Duration) -> Result<Settled>;
+
+    /// Moves it to the dead-letter queue, body and headers kept, the reason added.
+    async fn dead_letter(self: Box<Self>, letter: DeadLetter) -> Result<Settled>;
+
+    /// Gives it back untouched, for the next consumer: what a drain does with what it had not begun.
+    async fn release(self: Box<Self>) -> Result<Settled>;
+}
+
+/// A campaign's deliveries, as long as it is consumed.
+#[async_trait]
+pub trait Consumer: Send {
+    /// The next delivery, waited for. `None` when the queue was deleted or the consumer stopped.
+    /// Reconnecting after a lost connection happens inside.
+    async fn next(&mut self) -> Option<Box<dyn Delivery>>;
+
+    /// Takes no more deliveries and gives back what was fetched and not handed out. What was handed
+    /// out can still be settled.
+    async fn stop(self: Box<Self>);
+}
+
+/// Where messages wait. Every method may be called from many tasks at once.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Ties the queue to a ledger, or finds it tied to that ledger already.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::BoundElsewhere`] when it is tied to another one.
+    async fn bind(&self, ledger_id: &str) -> Result<()>;
+
+    /// Makes what a campaign needs. Idempotent.
+    async fn open(&self, campaign: &CampaignId) -> Result<()>;
+
+    /// Puts messages on a campaign's queue and returns when all of them are durable there.
+    ///
+    /// # Errors
+    ///
+    /// After an error any part of the batch may be on the queue: publish it again, whoever consumes
+    /// deduplicates by the ledger.
+    async fn publish(&self, campaign: &CampaignId, batch: &[Outgoing]) -> Result<()>;
+
+    /// Consumes a campaign's queue with at most `prefetch` deliveries unsettled.
+    async fn consume(&self, campaign: &CampaignId, prefetch: u16) -> Result<Box<dyn Consumer>>;
+
+    /// How much a campaign's queue holds now.
+    async fn depth(&self, campaign: &CampaignId) -> Result<Depth>;
+
+    /// The first `limit` dead letters, oldest first, left where they are.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadDelivery>>;
+
+    /// Whether the queue answers now: what `/readyz` asks.
+    async fn is_ready(&self) -> bool;
+
+    /// Lets go of connections and files. Afterwards nothing else may be called.
+    async fn close(&self);
+}

@@ -1,0 +1,1 @@
+//! RabbitMQ as the queue: quorum queues, confirms, retries through TTL queues, dead letters.

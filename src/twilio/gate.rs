@@ -1,0 +1,55 @@
+//! What every call passes before its bytes leave.
+//!
+//! The client does not know that it is paced: whoever hands out a [`super::Operation`]'s permit, or
+//! refuses it since the lease is over or the campaign was stopped, is the gate.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Operation;
+
+/// Held from just before the bytes leave until the reply is in; dropping it frees its place.
+pub type Pass = Box<dyn Send>;
+
+/// The gate lets no call through any more: the call was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not called: {0}")]
+pub struct Closed(pub &'static str);
+
+/// What a call's reply tells about the limits it is under.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed {
+    /// The HTTP status; none when there was no reply.
+    pub status: Option<u16>,
+    /// Twilio's error code.
+    pub code: Option<u32>,
+    /// `Retry-After`.
+    pub retry_after: Option<Duration>,
+}
+
+/// Decides when, and whether, a call may leave.
+#[async_trait]
+pub trait Gate: Send + Sync + fmt::Debug {
+    /// Waits until this call may leave.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when it must not be made at all.
+    async fn pass(&self, operation: Operation) -> Result<Pass, Closed>;
+
+    /// Takes note of how a call went.
+    fn observe(&self, _operation: Operation, _observed: Observed) {}
+}
+
+/// A gate that lets everything through at once: for probes and tests.
+#[derive(Clone, Copy, Debug)]
+pub struct Open;
+
+#[async_trait]
+impl Gate for Open {
+    async fn pass(&self, _operation: Operation) -> Result<Pass, Closed> {
+        Ok(Box::new(()))
+    }
+}

@@ -1,0 +1,7 @@
+//! One integration binary: everything that is seen from outside the library.
+
+mod contacts;
+mod queue_contract;
+mod simulator;
+mod support;
+mod twilio_client;
