@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod intake;
+pub mod ledger;
 pub mod message;
 pub mod queue;
 pub mod shutdown;

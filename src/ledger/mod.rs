@@ -1,0 +1,178 @@
+//! What we know happened: the contract that every store keeps.
+//!
+//! In: acceptances, leases, journal events, settlements. Out: what to do next, and the books.
+//! Always: what a method reports is durable when it returns; times are arguments, so that two stores
+//! answer alike and tests choose the time; each term of the books is counted from its own records
+//! (accepted: `messages`; waiting, deferred, in flight: `turns`; the rest: `outcomes`), in one
+//! snapshot.
+
+mod books;
+mod record;
+
+pub use books::{Books, Report};
+pub use record::{
+    Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,
+    Lease, MessageKey, MessageRecord, RejectedRow, Settlement, Standing, Stray, Taken, Wake,
+};
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::message::{CampaignId, Event, Message};
+
+/// A ledger's failure, by what its user can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The store cannot be reached or written now: start nothing, try again.
+    #[error("the ledger is not usable: {0}")]
+    Unavailable(String),
+    /// Somebody else has taken the message: stop at once, whatever was not recorded is theirs to find.
+    #[error("the lease on this message is lost")]
+    LeaseLost,
+    /// The ledger belongs to another Twilio account or base address.
+    #[error(
+        "this ledger belongs to {theirs}; you are using {ours}: choose another --state, or that account"
+    )]
+    BoundElsewhere { ours: String, theirs: String },
+    /// Another process holds the ledger.
+    #[error("{0}")]
+    Held(String),
+    /// What is stored cannot be read: a newer program wrote it, or it was damaged.
+    #[error("the ledger cannot be read: {0}")]
+    Damaged(String),
+}
+
+pub type Result<T> = std::result::Result<T, LedgerError>;
+
+/// The store of all messages, journals and outcomes. Shared by `import`, `campaign` and `work`.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// This ledger's own name, made when it was: what a broker is bound to.
+    async fn id(&self) -> Result<String>;
+
+    /// Ties the ledger to a Twilio account and base address, or finds it tied to them already.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::BoundElsewhere`] when it is tied to others.
+    async fn bind(&self, account_sid: &str, base: &str) -> Result<()>;
+
+    // Campaigns.
+
+    /// Stores a campaign's definition and settings; its state is kept when it exists.
+    async fn save_campaign(&self, record: &CampaignRecord) -> Result<()>;
+
+    /// A campaign by its id.
+    async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>>;
+
+    /// All campaigns, in the order they were applied.
+    async fn campaigns(&self) -> Result<Vec<CampaignRecord>>;
+
+    /// Moves a campaign to another state, with the reason an operator will read.
+    async fn set_campaign_state(
+        &self,
+        id: &CampaignId,
+        state: CampaignState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    // Intake.
+
+    /// Records the beginning of an import and gives it a number.
+    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64>;
+
+    /// Accepts messages: each is recorded as waiting, not queued yet, unless its id or address is
+    /// already taken within the campaign (also by an earlier one of the same batch). One
+    /// transaction; with `import`, its counts move in it too.
+    ///
+    /// Returns one [`Acceptance`] a message, in order. Until `queue_after` nobody but the caller
+    /// publishes them ([`Ledger::unqueued`]).
+    async fn accept(
+        &self,
+        campaign: &CampaignId,
+        messages: &[Message],
+        import: Option<&Import>,
+        now: Timestamp,
+        queue_after: Timestamp,
+    ) -> Result<Vec<Acceptance>>;
+
+    /// Records that these messages are durable on the queue.
+    async fn mark_queued(&self, keys: &[MessageKey]) -> Result<()>;
+
+    /// Waiting messages that are not on the queue and whose `queue_after` has come: what an import
+    /// that died had accepted, and what [`Ledger::wake`] woke.
+    async fn unqueued(&self, now: Timestamp, limit: usize) -> Result<Vec<Message>>;
+
+    // Work.
+
+    /// Takes a delivered message: accepts it first when a publisher sent it and the ledger does not
+    /// know it, then leases it to `holder` for `lease_for`.
+    ///
+    /// A message that is deferred and due within [`EARLY`] is taken too: the queue that brings it back
+    /// runs on another clock.
+    async fn take(
+        &self,
+        message: &Message,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Taken>;
+
+    /// Appends events to a leased message's journal.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`] when the lease's number is no longer the message's.
+    async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()>;
+
+    /// Makes a lease last until `now + lease_for`.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], as [`Ledger::record`].
+    async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease>;
+
+    /// Appends the last events and ends the lease: the message is over, deferred or given back.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], as [`Ledger::record`].
+    async fn settle(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// Ends every lease of holders that are certainly dead: called by the one consumer of a store
+    /// that only one consumer can hold. Returns how many there were.
+    async fn release_leases(&self, now: Timestamp) -> Result<u64>;
+
+    /// Makes deferred messages that are due waiting again, at most `limit`, and returns how many.
+    /// Those that the queue itself brings back ([`Wake::Queue`]) only when they are [`LATE`].
+    async fn wake(&self, now: Timestamp, limit: usize) -> Result<u64>;
+
+    /// When the next deferred message is due.
+    async fn next_due(&self) -> Result<Option<Timestamp>>;
+
+    /// Records a delivery that is no message.
+    async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()>;
+
+    // Looking.
+
+    /// The books of one campaign, or of all.
+    async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books>;
+
+    /// All that is known of one message.
+    async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>>;
+
+    /// Dead letters, oldest first: of one campaign, or of all with the strays.
+    async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>>;
+
+    /// Whether the store takes writes now: what `/readyz` asks.
+    async fn is_ready(&self) -> bool;
+}

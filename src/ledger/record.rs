@@ -1,0 +1,264 @@
+//! The ledger's rows as types.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::message::{
+    CampaignId, DeadReason, DeferReason, Effects, Event, Failure, Message, MessageId, RejectReason,
+    SkipReason, UnknownReason, closed_list,
+};
+
+/// The early side of a deferral: a delivery that the queue brings back this much before its due
+/// time is taken. The queue's clock is not the ledger's.
+pub const EARLY: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How late a message that the queue itself brings back may be before the ledger wakes it.
+pub const LATE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// One message of one campaign.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageKey {
+    pub campaign: CampaignId,
+    pub id: MessageId,
+}
+
+impl MessageKey {
+    /// The key of this message.
+    #[must_use]
+    pub fn of(message: &Message) -> Self {
+        Self {
+            campaign: message.campaign.clone(),
+            id: message.id(),
+        }
+    }
+}
+
+impl fmt::Display for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.campaign, self.id)
+    }
+}
+
+/// Whether a campaign is being worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignState {
+    Running,
+    Paused,
+    Finished,
+    Cancelled,
+}
+
+closed_list!(CampaignState {
+    Running => "running",
+    Paused => "paused",
+    Finished => "finished",
+    Cancelled => "cancelled",
+});
+
+/// A campaign as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CampaignRecord {
+    pub id: CampaignId,
+    pub state: CampaignState,
+    /// Why it is in this state, where somebody or something said so.
+    pub reason: Option<String>,
+    /// The campaign file with everything discovered filled in, as JSON.
+    pub definition: serde_json::Value,
+    pub applied_at: Timestamp,
+    pub changed_at: Timestamp,
+}
+
+/// What became of a message offered to the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Recorded now, as waiting.
+    Accepted,
+    /// The campaign had a message of this id already. `queued`: it is on the queue, or over.
+    Known { queued: bool },
+    /// The campaign has another message to this address.
+    AddressTaken { by: MessageId },
+}
+
+/// What an import adds beside the messages it offers, in the same transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Import {
+    /// The number [`super::Ledger::begin_import`] gave.
+    pub number: i64,
+    /// Rows of the file that this batch accounts for: the offered messages and those below.
+    pub rows: u64,
+    pub rejected: Vec<RejectedRow>,
+    pub suppressed: u64,
+}
+
+/// A row that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedRow {
+    /// The physical line of the file, counted from 1.
+    pub line: u64,
+    pub column: Option<String>,
+    pub reason: RejectReason,
+    pub detail: String,
+}
+
+/// What one import has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImportCounts {
+    pub rows: u64,
+    pub accepted: u64,
+    pub rejected: u64,
+    pub duplicate: u64,
+    pub suppressed: u64,
+}
+
+/// The right to work on a message, until a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub key: MessageKey,
+    /// Grows with every taker: a write with an older number is refused.
+    pub number: i64,
+    pub until: Timestamp,
+}
+
+/// What taking a delivered message gave.
+#[derive(Clone, Debug)]
+pub enum Taken {
+    /// Ours to work on.
+    Leased {
+        lease: Lease,
+        /// The message as it was accepted: what the queue brought may be a later edition.
+        message: Box<Message>,
+        journal: Vec<Event>,
+        /// Attempts that failed so far.
+        attempts: u32,
+        accepted_at: Timestamp,
+        /// Whether the ledger met it only now: a publisher's.
+        fresh: bool,
+    },
+    /// Its turn is over: whatever brought it again is acknowledged without an effect.
+    Over(Ending),
+    /// It is deferred and not due: the ledger, or the queue's own delayed copy, brings it back.
+    Deferred { reason: DeferReason, due: Timestamp },
+    /// Somebody is working on it.
+    Held { until: Timestamp },
+    /// The campaign has another message to this address.
+    AddressTaken { by: MessageId },
+}
+
+/// How a message's turn was over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Ending {
+    Done,
+    Skipped {
+        reason: SkipReason,
+        detail: Option<String>,
+    },
+    Dead {
+        reason: DeadReason,
+        failure: Box<Failure>,
+    },
+    Unknown {
+        reason: UnknownReason,
+        /// What was sent, when, and what the look-ups said.
+        evidence: String,
+    },
+}
+
+/// Who brings a deferred message back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    /// The ledger, by due time: its delivery was acknowledged.
+    Ledger,
+    /// The queue, which holds a delayed copy: short retries.
+    Queue,
+}
+
+/// What a turn with a message came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    Ended {
+        ending: Ending,
+        /// What stands at Twilio because of it.
+        effects: Box<Effects>,
+    },
+    Deferred {
+        reason: DeferReason,
+        due: Timestamp,
+        wake: Wake,
+        /// The failure that made it a retry, and whether that used up an attempt.
+        failure: Option<Box<Failure>>,
+        uses_attempt: bool,
+    },
+    /// Given back as it was: the consumer is stopping, or the campaign was halted.
+    Released {
+        /// Whether the delivery stays on the queue; otherwise the ledger publishes it anew.
+        queued: bool,
+    },
+}
+
+/// Where a message is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Standing {
+    Waiting {
+        queued: bool,
+    },
+    Deferred {
+        reason: DeferReason,
+        due: Timestamp,
+    },
+    InFlight {
+        holder: String,
+        until: Timestamp,
+    },
+    Over {
+        #[serde(flatten)]
+        ending: Ending,
+        effects: Box<Effects>,
+        at: Timestamp,
+    },
+    /// No record of any place: the books do not balance.
+    Nowhere,
+}
+
+/// All that is known of one message.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageRecord {
+    pub message: Message,
+    pub accepted_at: Timestamp,
+    pub attempts: u32,
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// The failure of the last attempt that was put off.
+    pub last_failure: Option<Failure>,
+    pub journal: Vec<(Timestamp, Event)>,
+}
+
+/// A delivery that is no message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// The campaign whose queue it lay on.
+    pub campaign: CampaignId,
+    /// What is wrong with it.
+    pub detail: String,
+    /// The body, cut to a kilobyte.
+    pub body: String,
+}
+
+/// One dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadRow {
+    pub campaign: CampaignId,
+    /// None for a delivery that was no message.
+    pub id: Option<MessageId>,
+    /// Masked.
+    pub customer: Option<String>,
+    pub attempts: u32,
+    pub at: Timestamp,
+    pub failure: Failure,
+    pub reason: DeadReason,
+}
