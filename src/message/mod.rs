@@ -14,7 +14,7 @@ pub use journal::{Effects, Event, IllegalEvent, Saga, StepName};
 pub(crate) use names::closed_list;
 pub use names::{Api, Channel, Strategy};
 pub use outcome::{
-    DeadReason, DeferReason, Failure, FailureClass, RejectReason, SkipReason, UnknownReason,
+    DeadReason, DeferReason, Ended, Failure, FailureClass, RejectReason, SkipReason, UnknownReason,
 };
 
 use std::collections::BTreeMap;

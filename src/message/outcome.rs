@@ -208,3 +208,20 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+/// How a run of a saga ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every step stands.
+    Done,
+    /// A step failed; whether for good is policy's to say.
+    Failed(Failure),
+    /// The customer is in a conversation or session that is not ours.
+    Busy(String),
+    /// Nobody can say whether this step happened.
+    Unknown {
+        step: StepName,
+        reason: UnknownReason,
+        evidence: String,
+    },
+}

@@ -1,0 +1,210 @@
+//! What a campaign may ask for: refused here, when it is applied, and not message by message.
+//!
+//! In: a campaign as written. Out: what is refused and what is worth a warning. Always: pure.
+
+use super::{Campaign, InitiatedBy, MessageParticipant, ReplyTo};
+use crate::message::{Address, Api, Channel, Strategy};
+
+/// Something to tell the operator about a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Refused, or only warned about.
+    pub refused: bool,
+    /// Names the key and says what to do.
+    pub text: String,
+}
+
+/// Checks a campaign as it is written, without asking Twilio.
+#[must_use]
+pub fn check(campaign: &Campaign) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    check_sender(campaign, &mut notices);
+    check_content(campaign, &mut notices);
+    match campaign.api {
+        Api::Conversations => check_conversations(campaign, &mut notices),
+        Api::Proxy => check_proxy(campaign, &mut notices),
+    }
+    check_times(campaign, &mut notices);
+    notices
+}
+
+/// How one of the 16 combinations is carried out, for the documents: its steps in words.
+#[must_use]
+pub fn matrix(channel: Channel, strategy: Strategy, api: Api) -> &'static str {
+    match (api, channel, strategy) {
+        (Api::Proxy, Channel::Custom, Strategy::TaskNow) => "chat channel with a task, no session",
+        (Api::Proxy, Channel::Custom, Strategy::TaskOnReply) => {
+            "chat channel, message in the chat channel, no session"
+        }
+        (Api::Proxy, _, Strategy::TaskNow) => "chat channel with a task, Proxy session",
+        (Api::Proxy, _, Strategy::TaskOnReply) => "chat channel, Proxy session, message",
+        (Api::Conversations, _, Strategy::TaskNow) => "Interaction, opening message if there is one",
+        (Api::Conversations, _, Strategy::TaskOnReply) => "Conversation, webhook, message",
+    }
+}
+
+fn check_sender(campaign: &Campaign, notices: &mut Vec<Notice>) {
+    let checked = Address::parse(&campaign.sender).and_then(|sender| sender.check(campaign.channel));
+    if let Err(error) = checked {
+        refuse(notices, format!("sender: {error}"));
+    }
+}
+
+fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
+    let sends = campaign.strategy == Strategy::TaskOnReply;
+    if campaign.body.is_some() && campaign.content_sid.is_some() {
+        refuse(notices, "body and content_sid: give one of them".to_owned());
+    }
+    if sends && !campaign.has_content() {
+        let text = "body: task_on_reply sends a message; give body or content_sid";
+        refuse(notices, text.to_owned());
+    }
+    if let Some(sid) = &campaign.content_sid
+        && !sid.starts_with("HX")
+    {
+        refuse(notices, "content_sid: a content template's SID starts with HX".to_owned());
+    }
+    if campaign.content_sid.is_none() && !campaign.content_variables.is_empty() {
+        refuse(notices, "content_variables: they need a content_sid".to_owned());
+    }
+    if campaign.channel == Channel::Whatsapp && sends && campaign.content_sid.is_none() {
+        let text = "content_sid: without a template WhatsApp takes a message only within 24 hours \
+                    of the customer's last one (Twilio error 63016)";
+        warn(notices, text.to_owned());
+    }
+}
+
+fn check_conversations(campaign: &Campaign, notices: &mut Vec<Notice>) {
+    let settings = &campaign.conversations;
+    if settings.reply_to == ReplyTo::Webhook {
+        let text = "conversations.reply_to: \"webhook\" is not available yet; use \"studio\" and \
+                    flex.studio_flow_sid";
+        refuse(notices, text.to_owned());
+    }
+    let needs_flow =
+        campaign.strategy == Strategy::TaskOnReply && settings.reply_to == ReplyTo::Studio;
+    if needs_flow && campaign.flex.studio_flow_sid.is_none() {
+        let text = "flex.studio_flow_sid: it is never guessed; give the Studio flow (FW...) that \
+                    sends the customer's reply to Flex";
+        refuse(notices, text.to_owned());
+    }
+    if settings.initiated_by == InitiatedBy::Agent
+        && campaign.strategy == Strategy::TaskNow
+        && campaign.agents.default.is_none()
+    {
+        let text = "agents.default: with initiated_by = \"agent\", rows without an agent are \
+                    rejected";
+        warn(notices, text.to_owned());
+    }
+}
+
+fn check_proxy(campaign: &Campaign, notices: &mut Vec<Notice>) {
+    if campaign.content_sid.is_some() {
+        let text = "content_sid: Proxy cannot send a content template; use api = \"conversations\"";
+        refuse(notices, text.to_owned());
+    }
+    if campaign.strategy == Strategy::TaskNow && campaign.body.is_some() {
+        let text = "body: it is not sent: with api = \"proxy\" and task_now the agent writes first";
+        warn(notices, text.to_owned());
+    }
+    if campaign.channel == Channel::Custom
+        && campaign.strategy == Strategy::TaskOnReply
+        && campaign.proxy.message_participant != MessageParticipant::Chat
+    {
+        let text = "proxy.message_participant: a custom channel has no Proxy session; the message \
+                    is written to the chat channel";
+        warn(notices, text.to_owned());
+    }
+    if campaign.proxy.target_attribute.is_empty() {
+        refuse(notices, "proxy.target_attribute: it is empty".to_owned());
+    }
+}
+
+/// Conversations closes an open conversation after ten minutes at the earliest (`Timers.Closed`).
+fn check_times(campaign: &Campaign, notices: &mut Vec<Notice>) {
+    const SHORTEST_SECS: u64 = 600;
+    if campaign.time_to_live.as_secs() < SHORTEST_SECS {
+        let text = "time_to_live: the shortest is \"10m\" (Conversations' Timers.Closed)";
+        refuse(notices, text.to_owned());
+    }
+    if campaign.task.timeout.is_zero() {
+        refuse(notices, "task.timeout: it is zero".to_owned());
+    }
+}
+
+fn refuse(notices: &mut Vec<Notice>, text: String) {
+    notices.push(Notice {
+        refused: true,
+        text,
+    });
+}
+
+fn warn(notices: &mut Vec<Notice>, text: String) {
+    notices.push(Notice {
+        refused: false,
+        text,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn campaign(text: &str) -> Campaign {
+        toml::from_str(text).expect("TOML of a campaign")
+    }
+
+    fn refusals(text: &str) -> Vec<String> {
+        let notices = check(&campaign(text));
+        let refused = notices.into_iter().filter(|notice| notice.refused);
+        refused.map(|notice| notice.text).collect()
+    }
+
+    const SMS: &str = "id='c'\nchannel='sms'\nsender='+12025550100'\n";
+
+    #[test]
+    fn what_cannot_be_carried_out_is_refused_with_its_key() {
+        let table = [
+            ("strategy='task_on_reply'\n", "body"),
+            ("strategy='task_on_reply'\nbody='x'\n", "flex.studio_flow_sid"),
+            ("strategy='task_now'\ncontent_sid='HX1'\nbody='x'\n", "content_sid"),
+            ("strategy='task_now'\napi='proxy'\ncontent_sid='HX1'\n", "content_sid"),
+            ("strategy='task_now'\ntime_to_live='1m'\n", "time_to_live"),
+            (
+                "strategy='task_now'\n[conversations]\nreply_to='webhook'\n",
+                "conversations.reply_to",
+            ),
+        ];
+        for (rest, key) in table {
+            let refused = refusals(&format!("{SMS}{rest}"));
+            assert!(refused.iter().any(|text| text.contains(key)), "{rest}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn every_combination_of_channel_strategy_and_api_is_carried_out() {
+        let senders = ["+12025550100", "+12025550100", "messenger:77", "kiosk"];
+        for (channel, sender) in Channel::ALL.iter().zip(senders) {
+            for strategy in Strategy::ALL {
+                for api in Api::ALL {
+                    let text = format!(
+                        "id='c'\nchannel='{channel}'\nsender='{sender}'\nstrategy='{strategy}'\n\
+                         api='{api}'\nbody='x'\n[flex]\nstudio_flow_sid='FW1'\n"
+                    );
+                    assert_eq!(refusals(&text), Vec::<String>::new(), "{text}");
+                    assert!(!matrix(*channel, *strategy, *api).is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whatsapp_without_a_template_is_warned_about() {
+        let notices = check(&campaign(
+            "id='c'\nchannel='whatsapp'\nsender='+12025550100'\nstrategy='task_on_reply'\n\
+             body='x'\n[flex]\nstudio_flow_sid='FW1'\n",
+        ));
+        assert_eq!(notices.len(), 1);
+        assert!(!notices[0].refused && notices[0].text.contains("63016"));
+    }
+}

@@ -1,0 +1,279 @@
+//! What the program is told: flags over environment over `flexcast.toml`.
+//!
+//! In: a file and the environment. Out: one checked [`Config`]. Always: unknown keys are refused,
+//! errors name the key or variable, and nothing printed shows a secret.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::campaign::Flex;
+use crate::pacing::Quota;
+
+/// The file read when nobody names another.
+pub const DEFAULT_FILE: &str = "flexcast.toml";
+
+/// Where state lives when nobody says otherwise.
+pub const DEFAULT_STATE: &str = ".flexcast";
+
+/// Why the configuration is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// `flexcast.toml`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// Defaults for every campaign's `[flex]`.
+    pub flex: Flex,
+    /// Quotas by operation, over the published ones; `"none"` takes a limit away.
+    pub limits: BTreeMap<String, LimitText>,
+    pub work: Work,
+}
+
+/// A quota, or none.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LimitText(pub Option<Quota>);
+
+impl TryFrom<String> for LimitText {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let quota = text.parse::<Quota>().map_err(|error| error.to_string())?;
+        Ok(Self(Some(quota)))
+    }
+}
+
+/// How the consumer works.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Work {
+    /// Messages in flight at once, over all campaigns.
+    pub in_flight: u16,
+    /// Requests to Twilio at once: Twilio limits them by account and does not publish the number.
+    pub concurrent_requests: u16,
+    /// How long one call may take.
+    #[serde(with = "duration_text")]
+    pub call_timeout: Duration,
+    /// How long an effect may take to show in Twilio's lists; absence counts after it.
+    /// Assumed: nobody publishes the figure.
+    #[serde(with = "duration_text")]
+    pub settle_time: Duration,
+    /// The wait before attempts 2, 3 and so on; its length is the number of retries.
+    #[serde(with = "durations_text")]
+    pub retry: Vec<Duration>,
+    /// From this age on a message is not retried.
+    #[serde(with = "duration_text")]
+    pub retry_age_max: Duration,
+    /// How long a customer who is busy is left alone before the next look.
+    #[serde(with = "duration_text")]
+    pub busy_wait: Duration,
+    /// How long what is in flight may take to end once a stop was asked for.
+    #[serde(with = "duration_text")]
+    pub drain: Duration,
+    /// How much of a lane is kept back for jitter on the way, in percent.
+    pub margin_percent: u8,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            in_flight: 64,
+            concurrent_requests: 64,
+            call_timeout: crate::twilio::DEFAULT_TIMEOUT,
+            settle_time: Duration::from_secs(5),
+            retry: [2, 10, 30, 120, 600, 1_800].map(Duration::from_secs).to_vec(),
+            retry_age_max: 24 * 60 * minute,
+            busy_wait: 30 * minute,
+            // Kubernetes ends a pod 30 s after SIGTERM.
+            drain: Duration::from_secs(25),
+            margin_percent: 2,
+        }
+    }
+}
+
+/// Everything a command may need, put together.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub file: File,
+    pub state: PathBuf,
+    pub twilio: TwilioAccess,
+    /// `AMQP_URL`: without one the queue is embedded. Holds a password.
+    pub amqp_url: Option<Secret>,
+}
+
+/// How Twilio is reached, as the environment says.
+#[derive(Clone, Debug, Default)]
+pub struct TwilioAccess {
+    pub account_sid: Option<String>,
+    pub auth_token: Option<Secret>,
+    pub api_key: Option<String>,
+    pub api_secret: Option<Secret>,
+    pub edge: Option<String>,
+    pub region: Option<String>,
+    /// `FLEXCAST_TWILIO_URL`
+    pub url: Option<String>,
+}
+
+/// A text that is never printed.
+pub type Secret = secrecy::SecretString;
+
+impl Config {
+    /// Puts the configuration together. `file` and `state` are the flags' values.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the file and line, or the variable.
+    pub fn load(
+        file: Option<&Path>,
+        state: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let secret = |name: &str| read_secret(name, environment);
+        let plain = |name: &str| environment(name).filter(|value| !value.is_empty());
+        if plain("DATABASE_URL").is_some() {
+            let text = "DATABASE_URL: a ledger on PostgreSQL is not available yet; unset it to \
+                        keep the ledger in --state";
+            return Err(ConfigError::Invalid(text.to_owned()));
+        }
+        let state = state
+            .map(Path::to_path_buf)
+            .or_else(|| plain("FLEXCAST_STATE").map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_STATE));
+        Ok(Self {
+            file: read_file(file)?,
+            state,
+            twilio: TwilioAccess {
+                account_sid: plain("TWILIO_ACCOUNT_SID"),
+                auth_token: secret("TWILIO_AUTH_TOKEN")?,
+                api_key: plain("TWILIO_API_KEY"),
+                api_secret: secret("TWILIO_API_SECRET")?,
+                edge: plain("TWILIO_EDGE"),
+                region: plain("TWILIO_REGION"),
+                url: plain("FLEXCAST_TWILIO_URL"),
+            },
+            amqp_url: secret("AMQP_URL")?,
+        })
+    }
+}
+
+/// Reads `named`, which must exist, or [`DEFAULT_FILE`], which may not.
+fn read_file(named: Option<&Path>) -> Result<File, ConfigError> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(File::default());
+        }
+        Err(error) => {
+            return Err(ConfigError::Invalid(format!("{}: {error}", path.display())));
+        }
+    };
+    parse_file(&path.display().to_string(), &text)
+}
+
+fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
+    let invalid = |detail: String| ConfigError::Invalid(format!("{name}: {}", detail.trim_end()));
+    let file: File = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+    for operation in file.limits.keys() {
+        let mut known = crate::twilio::Operation::ALL.iter();
+        if !known.any(|known| known.as_str() == operation) {
+            let text = format!("limits.{operation}: no such operation; see docs/limits.md");
+            return Err(invalid(text));
+        }
+    }
+    if file.work.in_flight == 0 || file.work.concurrent_requests == 0 {
+        return Err(invalid("work.in_flight and work.concurrent_requests: at least 1".to_owned()));
+    }
+    if file.work.margin_percent > 50 {
+        return Err(invalid("work.margin_percent: at most 50".to_owned()));
+    }
+    Ok(file)
+}
+
+/// A secret `X` from the environment, or from the file that `X_FILE` names.
+fn read_secret(
+    name: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Secret>, ConfigError> {
+    if let Some(value) = environment(name).filter(|value| !value.is_empty()) {
+        return Ok(Some(Secret::from(value)));
+    }
+    let Some(path) = environment(&format!("{name}_FILE")).filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| ConfigError::Invalid(format!("{name}_FILE: {path}: {error}")))?;
+    Ok(Some(Secret::from(text.trim_end().to_owned())))
+}
+
+mod duration_text {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        crate::campaign::parse_duration(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+    }
+}
+
+mod durations_text {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Duration>, D::Error> {
+        let texts = Vec::<String>::deserialize(d)?;
+        let parsed = texts.iter().map(|text| crate::campaign::parse_duration(text));
+        parsed.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_nobody_knows_are_refused_with_their_name() {
+        let table = [
+            ("[work]\nin_flght = 3", "in_flght"),
+            ("[work]\nin_flight = 0", "in_flight"),
+            ("[limits]\ncreate_flex_chanel = \"1/s\"", "create_flex_chanel"),
+            ("[limits]\ncreate_flex_channel = \"quick\"", "quick"),
+            ("[work]\nretry = [\"soon\"]", "soon"),
+        ];
+        for (text, named) in table {
+            let error = parse_file("flexcast.toml", text).expect_err("wrong").to_string();
+            assert!(error.contains(named), "{error} should name {named}");
+        }
+        let file = parse_file("f", "[limits]\ncreate_flex_channel = \"none\"").expect("a file");
+        assert!(file.limits["create_flex_channel"].0.is_none());
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file_and_is_never_printed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        std::fs::write(&path, "s3cret\n").expect("written");
+        let path = path.display().to_string();
+        let environment = move |name: &str| match name {
+            "TWILIO_AUTH_TOKEN_FILE" => Some(path.clone()),
+            "AMQP_URL" => Some("amqp://u:hidden@h".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(None, None, &environment).expect("a configuration");
+        let token = config.twilio.auth_token.as_ref().expect("a token");
+        assert_eq!(secrecy::ExposeSecret::expose_secret(token), "s3cret");
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("s3cret") && !printed.contains("hidden"), "{printed}");
+    }
+}

@@ -1,0 +1,143 @@
+//! What one message's calls pass: the campaign's state, the lanes, the lease.
+//!
+//! In: the operation about to be called. Out: leave, or none. Always: every call of the message
+//! comes through here, look-ups and undo too; the lease is looked at once more after all waiting,
+//! right before the bytes leave, and outlives the call's time-out.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Clock;
+use crate::ledger::{Lease, Ledger};
+use crate::pacing::{Lane, Pacer};
+use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
+
+/// How long a lease lasts from each renewal: several calls' time-outs.
+pub const LEASE_FOR: Duration = Duration::from_secs(120);
+
+/// What a campaign's calls may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Go on.
+    Running,
+    /// Change nothing more: paused, or halted by refused credentials.
+    Stopped,
+}
+
+/// A campaign's switch: everything in flight looks at it before each changing call.
+#[derive(Debug, Default)]
+pub struct CampaignSwitch {
+    stopped: AtomicU8,
+}
+
+impl CampaignSwitch {
+    /// Moves the switch; calls that have not left do not leave any more once it is stopped.
+    pub fn set(&self, position: Position) {
+        let value = u8::from(position == Position::Stopped);
+        self.stopped.store(value, Ordering::SeqCst);
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        match self.stopped.load(Ordering::SeqCst) {
+            0 => Position::Running,
+            _ => Position::Stopped,
+        }
+    }
+}
+
+/// The gate of one message's turn.
+pub struct MessageGate {
+    pacer: Pacer,
+    ledger: Arc<dyn Ledger>,
+    clock: Clock,
+    lease: Mutex<Lease>,
+    switch: Arc<CampaignSwitch>,
+    call_timeout: Duration,
+}
+
+impl MessageGate {
+    pub(super) fn new(
+        pacer: Pacer,
+        ledger: Arc<dyn Ledger>,
+        clock: Clock,
+        lease: Lease,
+        switch: Arc<CampaignSwitch>,
+        call_timeout: Duration,
+    ) -> Self {
+        Self {
+            pacer,
+            ledger,
+            clock,
+            lease: Mutex::new(lease),
+            switch,
+            call_timeout,
+        }
+    }
+
+    fn check_switch(&self, operation: Operation) -> Result<(), Closed> {
+        if operation.is_changing() && self.switch.position() == Position::Stopped {
+            return Err(Closed("the campaign is not running"));
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the lease outlives a call that leaves now.
+    async fn check_lease(&self) -> Result<(), Closed> {
+        let lease = self.lease();
+        let call_over = self.clock.now() + self.call_timeout;
+        if lease.until > call_over {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        match self.ledger.renew(&lease, now, LEASE_FOR).await {
+            Ok(renewed) => {
+                *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(message.id = %lease.key.id, %error, "the lease was not renewed");
+                Err(Closed("the lease is over"))
+            }
+        }
+    }
+
+    fn lease(&self) -> Lease {
+        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        lease.clone()
+    }
+}
+
+#[async_trait]
+impl Gate for MessageGate {
+    async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
+        self.check_switch(operation)?;
+        let lanes = [Lane::Account, Lane::endpoint(operation.as_str())];
+        let permit = self.pacer.permit(&lanes).await;
+        // The wait may have been long: the switch and the lease are looked at again.
+        self.check_switch(operation)?;
+        self.check_lease().await?;
+        Ok(Box::new(permit))
+    }
+
+    fn observe(&self, operation: Operation, observed: Observed) {
+        if observed.status == Some(429) {
+            let lane = Lane::endpoint(operation.as_str());
+            self.pacer.throttled(&lane, observed.retry_after);
+        }
+    }
+}
+
+impl fmt::Debug for MessageGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageGate")
+            .field("lease", &self.lease())
+            .field("switch", &self.switch)
+            .finish_non_exhaustive()
+    }
+}

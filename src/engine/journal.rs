@@ -1,0 +1,137 @@
+//! A saga's journal while it runs: events in order, buffered until something must be durable.
+//!
+//! Durability is paid per message, not per call: an intent is written before its call together with
+//! everything before it; the rest goes with the settlement.
+
+use crate::clock::Clock;
+use crate::ledger::{Lease, Ledger};
+use crate::message::{CampaignId, Event, MessageId, Name, Saga, StepName};
+
+use super::Interrupted;
+
+/// The journal of one leased message.
+pub struct Journal {
+    ledger: std::sync::Arc<dyn Ledger>,
+    clock: Clock,
+    lease: Lease,
+    saga: Saga,
+    name: Name,
+    unwritten: Vec<Event>,
+    resumed: bool,
+}
+
+impl Journal {
+    /// Opens a leased message's journal: begins a new saga, or goes on with a recorded one.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted::Journal`] when what is recorded is no saga.
+    pub fn open(
+        ledger: std::sync::Arc<dyn Ledger>,
+        clock: Clock,
+        lease: Lease,
+        recorded: &[Event],
+        taken_before: bool,
+    ) -> Result<Self, Interrupted> {
+        let saga = Saga::replay(recorded)?;
+        let mut journal = Self {
+            name: name(&lease, saga.generation),
+            ledger,
+            clock,
+            lease,
+            saga,
+            unwritten: Vec::new(),
+            resumed: taken_before,
+        };
+        if !journal.saga.begun {
+            journal.note(Event::Begun { generation: 0 })?;
+        }
+        Ok(journal)
+    }
+
+    /// Whether somebody may have worked on this saga and died before writing down what was done.
+    #[must_use]
+    pub fn resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Where the saga stands.
+    #[must_use]
+    pub fn saga(&self) -> &Saga {
+        &self.saga
+    }
+
+    /// What everything of this generation is called at Twilio.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Takes note of an event; it is written with the next intent or the settlement.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted::Journal`] when it cannot follow.
+    pub fn note(&mut self, event: Event) -> Result<(), Interrupted> {
+        self.saga.apply(&event)?;
+        self.unwritten.push(event);
+        Ok(())
+    }
+
+    /// Makes it durable that a call is about to be made whose repeat would double.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted::Ledger`] when it is not durable: the call must not be made.
+    pub async fn intend(&mut self, step: StepName) -> Result<(), Interrupted> {
+        self.note(Event::Intended { step })?;
+        self.write().await
+    }
+
+    /// Makes everything noted so far durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted::Ledger`] when it is not.
+    pub async fn write(&mut self) -> Result<(), Interrupted> {
+        let now = self.clock.now();
+        self.ledger.record(&self.lease, &self.unwritten, now).await?;
+        self.unwritten.clear();
+        Ok(())
+    }
+
+    /// Takes note that an intended call certainly came to nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::note`].
+    pub fn refuse(&mut self, step: StepName) -> Result<(), Interrupted> {
+        if self.saga.intended == Some(step) {
+            self.note(Event::Refused { step })?;
+        }
+        Ok(())
+    }
+
+    /// Begins the next generation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::note`].
+    pub fn begin(&mut self, generation: u32) -> Result<(), Interrupted> {
+        self.note(Event::Begun { generation })?;
+        self.name = name(&self.lease, generation);
+        Ok(())
+    }
+
+    /// The lease and what is still to be written: for the settlement.
+    #[must_use]
+    pub fn into_parts(self) -> (Lease, Saga, Vec<Event>) {
+        (self.lease, self.saga, self.unwritten)
+    }
+}
+
+fn name(lease: &Lease, generation: u32) -> Name {
+    let campaign: &CampaignId = &lease.key.campaign;
+    let id: &MessageId = &lease.key.id;
+    Name::of(campaign, id, generation)
+}

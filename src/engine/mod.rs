@@ -1,0 +1,185 @@
+//! What is done for one message: its saga, run step by step.
+//!
+//! In: a leased message with its journal. Out: how the run ended, and what is still to be written.
+//! Always: the engine never touches the queue; whoever calls it settles.
+
+mod agents;
+mod gate;
+mod journal;
+mod recovery;
+mod saga;
+mod step;
+mod steps;
+mod strategies;
+
+pub use agents::{Agent, AgentDirectory, AgentError};
+pub use gate::{CampaignSwitch, MessageGate, Position};
+pub use saga::{StepObserver, StepResult};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::campaign::Campaign;
+use crate::clock::Clock;
+use crate::ledger::{Lease, Ledger, LedgerError};
+use crate::message::{Ended, Event, Failure, IllegalEvent, Message, Saga};
+use crate::pacing::Pacer;
+use crate::twilio::{Closed, Twilio};
+
+use journal::Journal;
+use saga::Runner;
+
+/// Why a run ended without an outcome: what was not recorded is found again by the next taker.
+#[derive(Debug, thiserror::Error)]
+pub enum Interrupted {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The gate closed: the campaign was paused, or the consumer is stopping.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    #[error("the journal is no saga's: {0}")]
+    Journal(#[from] IllegalEvent),
+}
+
+/// What a message's saga stands on.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    twilio: &'a Twilio,
+    campaign: &'a Campaign,
+    message: &'a Message,
+    agent: Option<&'a Agent>,
+}
+
+/// One message's turn, as the worker hands it over.
+#[derive(Debug)]
+pub struct Job<'a> {
+    pub campaign: &'a Campaign,
+    pub message: &'a Message,
+    pub agent: Option<&'a Agent>,
+    pub lease: Lease,
+    pub recorded: &'a [Event],
+    /// Whether it was taken before: somebody may have died while working on it.
+    pub taken_before: bool,
+    pub switch: Arc<CampaignSwitch>,
+}
+
+/// A run that came to an outcome.
+#[derive(Debug)]
+pub struct Delivered {
+    pub lease: Lease,
+    pub saga: Saga,
+    /// Journal events that are to be written with the settlement.
+    pub unwritten: Vec<Event>,
+    pub ended: Ended,
+}
+
+/// Carries out messages.
+pub struct Engine {
+    twilio: Twilio,
+    ledger: Arc<dyn Ledger>,
+    pacer: Pacer,
+    clock: Clock,
+    observer: Arc<dyn StepObserver>,
+    settle_time: Duration,
+}
+
+impl Engine {
+    /// An engine whose calls go through `twilio`, paced by `pacer`.
+    ///
+    /// `settle_time`: how long an effect may take to show in Twilio's lists.
+    #[must_use]
+    pub fn new(
+        twilio: Twilio,
+        ledger: Arc<dyn Ledger>,
+        pacer: Pacer,
+        clock: Clock,
+        observer: Arc<dyn StepObserver>,
+        settle_time: Duration,
+    ) -> Self {
+        Self {
+            twilio,
+            ledger,
+            pacer,
+            clock,
+            observer,
+            settle_time,
+        }
+    }
+
+    /// Carries out one message, and undoes what was done when it failed `for_good` or the customer
+    /// is busy.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`] when the ledger or the gate let nothing more be done.
+    pub async fn deliver(
+        &self,
+        job: Job<'_>,
+        for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
+    ) -> Result<Delivered, Interrupted> {
+        let gate = MessageGate::new(
+            self.pacer.clone(),
+            Arc::clone(&self.ledger),
+            self.clock,
+            job.lease.clone(),
+            Arc::clone(&job.switch),
+            self.twilio.timeout(),
+        );
+        let twilio = self.twilio.gated(Arc::new(gate));
+        let ground = Ground {
+            twilio: &twilio,
+            campaign: job.campaign,
+            message: job.message,
+            agent: job.agent,
+        };
+        let mut journal = Journal::open(
+            Arc::clone(&self.ledger),
+            self.clock,
+            job.lease,
+            job.recorded,
+            job.taken_before,
+        )?;
+        let strategy = job.message.strategy.unwrap_or(job.campaign.strategy);
+        let mut runner = Runner {
+            ground: &ground,
+            journal: &mut journal,
+            steps: strategies::steps(job.campaign.api, strategy),
+            settle_time: self.settle_time,
+            observer: &*self.observer,
+        };
+        let ended = run(&mut runner, for_good).await?;
+        let (lease, saga, unwritten) = journal.into_parts();
+        Ok(Delivered {
+            lease,
+            saga,
+            unwritten,
+            ended,
+        })
+    }
+}
+
+/// Forward, and backward when it failed for good.
+async fn run(
+    runner: &mut Runner<'_>,
+    for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
+) -> Result<Ended, Interrupted> {
+    let ended = match runner.resume_undoing().await? {
+        Some(ended) => ended,
+        None => runner.forward().await?,
+    };
+    let failure = match &ended {
+        Ended::Failed(failure) if for_good(failure) => failure.clone(),
+        Ended::Busy(detail) => busy(detail),
+        _ => return Ok(ended),
+    };
+    match runner.backward(&failure).await? {
+        Some(stuck) => Ok(Ended::Failed(stuck)),
+        None => Ok(ended),
+    }
+}
+
+/// A busy customer, as the failure that the journal keeps of an undone saga.
+fn busy(detail: &str) -> Failure {
+    use crate::message::{FailureClass, SkipReason};
+    Failure::new(FailureClass::Skip(SkipReason::CustomerBusy), detail)
+}

@@ -1,0 +1,130 @@
+//! A step: one Twilio action, how to find out whether it happened, and how to undo it.
+
+use async_trait::async_trait;
+
+use crate::campaign::Campaign;
+use crate::message::{Effects, Failure, Message, Name, StepName, Strategy};
+use crate::twilio::{CallError, Twilio};
+
+use super::agents::Agent;
+
+/// What a repeat of a step's call would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Meet the first one's name: recovery finds it, a second call changes nothing or is refused.
+    Collides,
+    /// Do it a second time, in a container of ours whose list recovery can read: absence counts
+    /// only after two look-ups spread over the settle time.
+    Lists,
+    /// Do it a second time where it hurts: as `Lists`, and its intent is durable before the call.
+    Doubles,
+}
+
+/// What a look-up for a step's effect found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It carries our name or marker.
+    Ours(Box<Effects>),
+    Absent,
+    /// Something of somebody else stands in its place: the customer is busy.
+    Theirs(String),
+    /// Ours, but closed, deleted or inactive: it cannot be used or made again under this name.
+    Gone(String),
+    /// It can never be seen from here any more.
+    Invisible(String),
+}
+
+/// Why a step did not bring its effect.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A call went wrong; what that means is decided in one place, by its code.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The step itself knows what it means.
+    #[error("{0}")]
+    Failed(Box<Failure>),
+    /// Something of somebody else stands where the effect would.
+    #[error("the customer is busy: {0}")]
+    Busy(String),
+}
+
+impl From<Failure> for StepError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
+/// What a step may see: one message's turn.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// Gated: every call passes its lanes, the lease and the campaign's state.
+    pub twilio: &'a Twilio,
+    pub campaign: &'a Campaign,
+    pub message: &'a Message,
+    /// The agent the message is for, resolved; none when it names none.
+    pub agent: Option<&'a Agent>,
+    /// What everything made at Twilio is called.
+    pub name: &'a Name,
+    /// What earlier steps brought.
+    pub effects: &'a Effects,
+}
+
+impl Turn<'_> {
+    /// The customer's address as Twilio wants it on the campaign's channel.
+    #[must_use]
+    pub fn customer(&self) -> String {
+        self.message.customer.address.on(self.campaign.channel)
+    }
+
+    /// How this message is carried out: as it says, or as its campaign says.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.message.strategy.unwrap_or(self.campaign.strategy)
+    }
+
+    /// The customer's name, or a word for one: Twilio asks for a name of every chat user.
+    #[must_use]
+    pub fn customer_name(&self) -> &str {
+        self.message.customer.name.as_deref().unwrap_or("Customer")
+    }
+}
+
+/// One Twilio action of a strategy.
+#[async_trait]
+pub trait Step: Send + Sync {
+    /// Its name in journals, metrics, dead letters and logs.
+    fn name(&self) -> StepName;
+
+    /// What a repeat of its call would do.
+    fn repeat(&self) -> Repeat {
+        Repeat::Collides
+    }
+
+    /// Whether this message needs the step at all: an opening message without a text is none.
+    fn applies(&self, _turn: &Turn<'_>) -> bool {
+        true
+    }
+
+    /// Makes the effect.
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError>;
+
+    /// Finds out whether the effect stands.
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError>;
+
+    /// Takes the effect away again. May run twice. By default there is nothing to take away: the
+    /// effect goes with what holds it.
+    async fn undo(&self, _turn: &Turn<'_>) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    /// Whether somebody has taken up what the step made: an agent accepted, a reply came. Then
+    /// nothing of the saga is undone.
+    async fn is_taken_up(&self, _turn: &Turn<'_>) -> Result<bool, StepError> {
+        Ok(false)
+    }
+
+    /// Whether the customer has been reached once the effect stands: from here only forward.
+    fn is_final(&self) -> bool {
+        false
+    }
+}

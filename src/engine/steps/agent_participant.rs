@@ -1,0 +1,34 @@
+//! The chat channel joins the Proxy session: what the agent writes there goes to the customer.
+
+use async_trait::async_trait;
+
+use super::brought;
+use super::proxy_session::{agent_effects, agent_participant, has_session, proxy_service};
+use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::message::{Effects, StepName};
+
+pub(crate) struct AgentParticipant;
+
+#[async_trait]
+impl Step for AgentParticipant {
+    fn name(&self) -> StepName {
+        StepName::AgentParticipant
+    }
+
+    fn applies(&self, turn: &Turn<'_>) -> bool {
+        has_session(turn)
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
+        let new = agent_participant(turn)?;
+        let service = proxy_service(turn)?;
+        let made = turn.twilio.create_proxy_participant(service, session, &new).await?;
+        Ok(agent_effects(made))
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let wanted = agent_participant(turn)?.identifier;
+        super::find_proxy_participant(turn, &wanted, agent_effects).await
+    }
+}

@@ -1,0 +1,61 @@
+//! The chat channel's attributes tell Flex of the Proxy session: without `proxySession` what an
+//! agent writes is not relayed (Twilio's error 80619).
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::proxy_session::has_session;
+use super::{brought, setting};
+use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::message::{Effects, StepName};
+
+/// The attribute's name on Twilio's page.
+const PROXY_SESSION: &str = "proxySession";
+
+pub(crate) struct ChannelAttributes;
+
+#[async_trait]
+impl Step for ChannelAttributes {
+    fn name(&self) -> StepName {
+        StepName::ChannelAttributes
+    }
+
+    fn applies(&self, turn: &Turn<'_>) -> bool {
+        has_session(turn)
+    }
+
+    /// Reads, extends and writes back: others' attributes are kept. The API has no condition on
+    /// writes, so a change by somebody else between the two is lost (Twilio's OpenAPI, Chat v2).
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
+        let (service, channel, mut attributes) = read(turn).await?;
+        attributes.insert(PROXY_SESSION.to_owned(), session.into());
+        turn.twilio
+            .update_chat_channel_attributes(service, channel, &attributes)
+            .await?;
+        Ok(Effects::default())
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
+        let (_, _, attributes) = read(turn).await?;
+        let stands = attributes.get(PROXY_SESSION).and_then(Value::as_str) == Some(session);
+        Ok(if stands {
+            Found::Ours(Box::default())
+        } else {
+            Found::Absent
+        })
+    }
+}
+
+async fn read<'a>(
+    turn: &'a Turn<'_>,
+) -> Result<(&'a str, &'a str, Map<String, Value>), StepError> {
+    let service = turn.campaign.flex.chat_service_sid.as_ref();
+    let service = setting(service, "flex.chat_service_sid")?;
+    let sid = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
+    match turn.twilio.fetch_chat_channel(service, sid).await? {
+        Some(channel) => Ok((service, sid, channel.attributes)),
+        None => Err(super::not_seen_yet(sid)),
+    }
+}

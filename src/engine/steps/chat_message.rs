@@ -1,0 +1,68 @@
+//! The message of `task_on_reply`, written to the chat channel: Proxy relays it to the customer,
+//! and a custom channel's own software reads it there.
+
+use async_trait::async_trait;
+
+use super::proxy_session::has_session;
+use super::{brought, is_marked, marked, setting};
+use crate::campaign::MessageParticipant;
+use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::message::{Effects, StepName};
+
+pub(crate) struct ChatMessage;
+
+#[async_trait]
+impl Step for ChatMessage {
+    fn name(&self) -> StepName {
+        StepName::ChatMessage
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Doubles
+    }
+
+    fn applies(&self, turn: &Turn<'_>) -> bool {
+        !has_session(turn) || turn.campaign.proxy.message_participant == MessageParticipant::Chat
+    }
+
+    fn is_final(&self) -> bool {
+        true
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let (service, channel) = place(turn)?;
+        let body = super::body(turn)?;
+        let marker = marked(turn);
+        let sent = turn
+            .twilio
+            .create_chat_message(service, channel, None, body, Some(&marker))
+            .await?;
+        Ok(sent_as(sent.sid))
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let (service, channel) = place(turn)?;
+        let sent = turn.twilio.list_chat_messages(service, channel).await?;
+        let ours = sent.into_iter().find(|one| is_marked(&one.attributes, turn));
+        Ok(match ours {
+            Some(ours) => Found::Ours(Box::new(sent_as(ours.sid))),
+            None => Found::Absent,
+        })
+    }
+}
+
+fn place<'a>(turn: &'a Turn<'_>) -> Result<(&'a str, &'a str), StepError> {
+    let service = turn.campaign.flex.chat_service_sid.as_ref();
+    let channel = turn.effects.channel_sid.as_ref();
+    Ok((
+        setting(service, "flex.chat_service_sid")?,
+        brought(channel, "chat channel")?,
+    ))
+}
+
+fn sent_as(sid: String) -> Effects {
+    Effects {
+        message_sid: Some(sid),
+        ..Effects::default()
+    }
+}

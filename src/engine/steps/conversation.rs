@@ -1,0 +1,65 @@
+//! A Conversation that carries the message's name.
+
+use async_trait::async_trait;
+
+use super::{brought, marked};
+use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::message::{Effects, StepName, Strategy};
+use crate::twilio::NewConversation;
+
+/// A Conversation in this state takes nothing any more.
+const CLOSED: &str = "closed";
+
+pub(crate) struct Conversation;
+
+#[async_trait]
+impl Step for Conversation {
+    fn name(&self) -> StepName {
+        StepName::Conversation
+    }
+
+    /// An agent's Interaction brings a Conversation of its own.
+    fn applies(&self, turn: &Turn<'_>) -> bool {
+        is_named(turn)
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let new = NewConversation {
+            unique_name: turn.name.as_str().to_owned(),
+            friendly_name: format!("Outbound conversation with {}", turn.customer_name()),
+            attributes: marked(turn),
+            timers_closed: Some(format!("PT{}S", turn.campaign.time_to_live.as_secs())),
+        };
+        let made = turn.twilio.create_conversation(&new).await?;
+        Ok(made_as(made.sid))
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let name = turn.name.as_str();
+        Ok(match turn.twilio.fetch_conversation(name).await? {
+            None => Found::Absent,
+            Some(there) if there.state.as_deref() == Some(CLOSED) => {
+                Found::Gone(format!("{} is closed", there.sid))
+            }
+            Some(there) => Found::Ours(Box::new(made_as(there.sid))),
+        })
+    }
+
+    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+        let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
+        turn.twilio.close_conversation(sid).await?;
+        Ok(())
+    }
+}
+
+/// Whether the message's Conversation is one that we make and name.
+pub(super) fn is_named(turn: &Turn<'_>) -> bool {
+    turn.strategy() == Strategy::TaskOnReply || !super::interaction::is_by_agent(turn)
+}
+
+fn made_as(sid: String) -> Effects {
+    Effects {
+        conversation_sid: Some(sid),
+        ..Effects::default()
+    }
+}

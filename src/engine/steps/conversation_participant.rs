@@ -1,0 +1,65 @@
+//! The customer joins the Conversation: by address and sender, or by identity on a custom channel.
+
+use async_trait::async_trait;
+
+use super::brought;
+use super::conversation::is_named;
+use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::message::{Channel, Effects, StepName};
+use crate::twilio::{ConversationParticipant as Participant, NewConversationParticipant};
+
+pub(crate) struct ConversationParticipant;
+
+#[async_trait]
+impl Step for ConversationParticipant {
+    fn name(&self) -> StepName {
+        StepName::ConversationParticipant
+    }
+
+    fn applies(&self, turn: &Turn<'_>) -> bool {
+        is_named(turn)
+    }
+
+    /// Twilio refuses an address that is with this sender in another Conversation (error 50416):
+    /// the customer is busy.
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
+        let new = match turn.campaign.channel {
+            Channel::Custom => NewConversationParticipant::Identity(turn.customer()),
+            _ => NewConversationParticipant::Binding {
+                address: turn.customer(),
+                proxy_address: turn.campaign.sender_address(),
+            },
+        };
+        let made = turn
+            .twilio
+            .create_conversation_participant(conversation, &new)
+            .await?;
+        Ok(made_as(made.sid))
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
+        let customer = turn.customer();
+        let there = turn
+            .twilio
+            .list_conversation_participants(conversation)
+            .await?;
+        let ours = there.into_iter().find(|one| is_customer(one, &customer));
+        Ok(match ours {
+            Some(ours) => Found::Ours(Box::new(made_as(ours.sid))),
+            None => Found::Absent,
+        })
+    }
+}
+
+fn is_customer(participant: &Participant, customer: &str) -> bool {
+    participant.address() == Some(customer) || participant.identity.as_deref() == Some(customer)
+}
+
+fn made_as(sid: String) -> Effects {
+    Effects {
+        participant_sid: Some(sid),
+        ..Effects::default()
+    }
+}

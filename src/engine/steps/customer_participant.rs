@@ -1,0 +1,34 @@
+//! The customer joins the Proxy session. Who chooses the number they see is the campaign's
+//! `proxy.customer_proxy`; the number that Proxy really took is kept.
+
+use async_trait::async_trait;
+
+use super::brought;
+use super::proxy_session::{customer_effects, customer_participant, has_session, proxy_service};
+use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::message::{Effects, StepName};
+
+pub(crate) struct CustomerParticipant;
+
+#[async_trait]
+impl Step for CustomerParticipant {
+    fn name(&self) -> StepName {
+        StepName::CustomerParticipant
+    }
+
+    fn applies(&self, turn: &Turn<'_>) -> bool {
+        has_session(turn)
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
+        let new = customer_participant(turn);
+        let service = proxy_service(turn)?;
+        let made = turn.twilio.create_proxy_participant(service, session, &new).await?;
+        Ok(customer_effects(made))
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        super::find_proxy_participant(turn, &turn.customer(), customer_effects).await
+    }
+}

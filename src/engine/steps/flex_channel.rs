@@ -1,0 +1,135 @@
+//! A Flex chat channel: with the task's attributes (task now), or without a task (on reply).
+//!
+//! Creating one behaves as get-or-create on the flow and the customer (Twilio Professional Services'
+//! description): what comes back is ours only if the chat channel carries our unique name.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::{MARKER, brought, setting};
+use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::message::{Effects, StepName};
+use crate::twilio::{ChatChannel, NewFlexChannel};
+
+/// The channel attribute that retires a channel, and its value (Twilio's error 45208).
+const STATUS: &str = "status";
+const INACTIVE: &str = "INACTIVE";
+
+pub(crate) struct FlexChannel {
+    with_task: bool,
+}
+
+impl FlexChannel {
+    pub(crate) const WITH_TASK: Self = Self { with_task: true };
+    pub(crate) const WITHOUT_TASK: Self = Self { with_task: false };
+}
+
+#[async_trait]
+impl Step for FlexChannel {
+    fn name(&self) -> StepName {
+        StepName::FlexChannel
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let flex = &turn.campaign.flex;
+        let customer = turn.customer();
+        let task_attributes = match self.with_task {
+            true => Some(task_attributes(turn)?),
+            false => None,
+        };
+        let new = NewFlexChannel {
+            flex_flow_sid: setting(flex.flex_flow_sid.as_ref(), "flex.flex_flow_sid")?.to_owned(),
+            identity: format!("{}_{}", turn.campaign.channel, turn.message.customer.address.as_str()),
+            chat_user_friendly_name: turn.customer_name().to_owned(),
+            chat_friendly_name: format!("Outbound chat with {}", turn.customer_name()),
+            target: Some(customer),
+            chat_unique_name: Some(turn.name.as_str().to_owned()),
+            task_attributes,
+            long_lived: None,
+        };
+        let made = turn.twilio.create_flex_channel(&new).await?;
+        let service = chat_service(turn)?;
+        let channel = turn.twilio.fetch_chat_channel(service, &made.sid).await?;
+        match channel {
+            Some(channel) if is_ours(&channel, turn) => Ok(Effects {
+                channel_sid: Some(made.sid),
+                task_sid: made.task_sid,
+                ..Effects::default()
+            }),
+            Some(_) => Err(StepError::Busy(format!(
+                "Flex gave back {}, a channel that is not ours",
+                made.sid
+            ))),
+            // Made a moment ago and not to be seen yet: found again by its name.
+            None => Err(super::not_seen_yet(&made.sid)),
+        }
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let service = chat_service(turn)?;
+        let name = turn.name.as_str();
+        let Some(channel) = turn.twilio.fetch_chat_channel(service, name).await? else {
+            return Ok(Found::Absent);
+        };
+        if channel.attributes.get(STATUS).and_then(Value::as_str) == Some(INACTIVE) {
+            return Ok(Found::Gone(format!("{} is inactive", channel.sid)));
+        }
+        let made = turn.twilio.fetch_flex_channel(&channel.sid).await?;
+        Ok(Found::Ours(Box::new(Effects {
+            channel_sid: Some(channel.sid),
+            task_sid: made.and_then(|made| made.task_sid),
+            ..Effects::default()
+        })))
+    }
+
+    async fn is_taken_up(&self, turn: &Turn<'_>) -> Result<bool, StepError> {
+        super::is_task_taken_up(turn).await
+    }
+
+    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+        super::cancel_task(turn).await?;
+        let sid = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
+        let service = chat_service(turn)?;
+        let Some(channel) = turn.twilio.fetch_chat_channel(service, sid).await? else {
+            return Ok(());
+        };
+        let mut attributes = channel.attributes;
+        attributes.insert(STATUS.to_owned(), INACTIVE.into());
+        turn.twilio
+            .update_chat_channel_attributes(service, sid, &attributes)
+            .await?;
+        Ok(())
+    }
+}
+
+/// The task's attributes as on Twilio's page, the campaign's own, and our marker.
+fn task_attributes(turn: &Turn<'_>) -> Result<Value, StepError> {
+    let campaign = turn.campaign;
+    let mut attributes: Map<String, Value> = campaign.task.attributes.clone().into_iter().collect();
+    let page = json!({
+        "to": turn.customer(),
+        "direction": "outbound",
+        "name": turn.customer_name(),
+        "from": campaign.sender_address(),
+        "channelType": campaign.channel.as_str(),
+        MARKER: turn.name.as_str(),
+    });
+    if let Value::Object(page) = page {
+        attributes.extend(page);
+    }
+    if turn.agent.is_some() {
+        let proxy = &campaign.proxy;
+        let value = super::render(turn, &proxy.target_value)?;
+        attributes.insert(proxy.target_attribute.clone(), value.into());
+    }
+    Ok(Value::Object(attributes))
+}
+
+fn is_ours(channel: &ChatChannel, turn: &Turn<'_>) -> bool {
+    channel.unique_name.as_deref() == Some(turn.name.as_str())
+}
+
+fn chat_service<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
+    let sid = turn.campaign.flex.chat_service_sid.as_ref();
+    setting(sid, "flex.chat_service_sid")
+}

@@ -1,0 +1,161 @@
+//! A Flex Interaction: it makes the agent's task and, when an agent initiates it, the Conversation.
+//!
+//! There is no list of Interactions: ours is found again by the marker in its task's attributes.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::{MARKER, brought, setting};
+use crate::campaign::InitiatedBy;
+use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::message::{Channel, Effects, StepName};
+use crate::twilio::{NewInteraction, Task};
+
+pub(crate) struct Interaction;
+
+#[async_trait]
+impl Step for Interaction {
+    fn name(&self) -> StepName {
+        StepName::Interaction
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Doubles
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let new = NewInteraction {
+            channel: channel(turn)?,
+            routing: routing(turn)?,
+        };
+        let made = turn.twilio.create_interaction(&new).await?;
+        Ok(Effects {
+            interaction_channel_sid: made.channel_sid().map(str::to_owned),
+            task_sid: made.task_sid().map(str::to_owned),
+            interaction_sid: Some(made.sid),
+            ..Effects::default()
+        })
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        Ok(match super::find_task(turn).await? {
+            Some(task) => Found::Ours(Box::new(effects_of(&task))),
+            None => Found::Absent,
+        })
+    }
+
+    async fn is_taken_up(&self, turn: &Turn<'_>) -> Result<bool, StepError> {
+        super::is_task_taken_up(turn).await
+    }
+
+    /// Closing the Interaction's channel closes its Conversation and ends its task; a task that is
+    /// still waiting is cancelled first, so that no agent is offered it meanwhile.
+    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+        super::cancel_task(turn).await?;
+        let effects = turn.effects;
+        let interaction = effects.interaction_sid.as_ref();
+        if let (Some(interaction), Some(channel)) =
+            (interaction, effects.interaction_channel_sid.as_ref())
+        {
+            turn.twilio
+                .close_interaction_channel(interaction, channel)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a task says of the Interaction it belongs to.
+pub(super) fn effects_of(task: &Task) -> Effects {
+    let text = |name: &str| {
+        let value = task.attributes.get(name).and_then(Value::as_str);
+        value.map(str::to_owned)
+    };
+    Effects {
+        task_sid: Some(task.sid.clone()),
+        interaction_sid: text("flexInteractionSid"),
+        interaction_channel_sid: text("flexInteractionChannelSid"),
+        conversation_sid: text("conversationSid"),
+        ..Effects::default()
+    }
+}
+
+/// Whether the agent initiates the Interaction, rather than the API.
+pub(super) fn is_by_agent(turn: &Turn<'_>) -> bool {
+    match turn.campaign.conversations.initiated_by {
+        InitiatedBy::Auto => turn.agent.is_some(),
+        InitiatedBy::Agent => true,
+        InitiatedBy::Api => false,
+    }
+}
+
+/// The `Channel` parameter (Twilio's page on the Interactions API).
+fn channel(turn: &Turn<'_>) -> Result<Value, StepError> {
+    let kind = match turn.campaign.channel {
+        Channel::Sms => "sms",
+        Channel::Whatsapp => "whatsapp",
+        Channel::Facebook => "messenger",
+        // The Interactions API has no custom channel; chat is the one of identities.
+        Channel::Custom => "chat",
+    };
+    if !is_by_agent(turn) {
+        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
+        return Ok(json!({
+            "type": kind,
+            "initiated_by": "api",
+            "properties": { "media_channel_sid": conversation },
+        }));
+    }
+    let participant = match turn.campaign.channel {
+        Channel::Custom => json!({ "identity": turn.customer() }),
+        _ => json!({
+            "address": turn.customer(),
+            "proxy_address": turn.campaign.sender_address(),
+        }),
+    };
+    Ok(json!({ "type": kind, "initiated_by": "agent", "participants": [participant] }))
+}
+
+/// The `Routing` parameter: where the task goes, and what it carries.
+fn routing(turn: &Turn<'_>) -> Result<Value, StepError> {
+    let campaign = turn.campaign;
+    let flex = &campaign.flex;
+    let mut properties = Map::new();
+    let mut put = |key: &str, value: Value| properties.insert(key.to_owned(), value);
+    let workspace = setting(flex.workspace_sid.as_ref(), "flex.workspace_sid")?;
+    let workflow = setting(flex.workflow_sid.as_ref(), "flex.workflow_sid")?;
+    put("workspace_sid", workspace.into());
+    put("workflow_sid", workflow.into());
+    if let Some(agent) = turn.agent.filter(|_| is_by_agent(turn)) {
+        let queue = setting(flex.queue_sid.as_ref(), "flex.queue_sid")?;
+        put("queue_sid", queue.into());
+        put("worker_sid", agent.sid.as_str().into());
+    }
+    let task_channel = setting(flex.task_channel.as_ref(), "flex.task_channel")?;
+    let key = if task_channel.starts_with("TC") {
+        "task_channel_sid"
+    } else {
+        "task_channel_unique_name"
+    };
+    put(key, task_channel.into());
+    put("timeout", campaign.task.timeout.as_secs().into());
+    put("attributes", task_attributes(turn));
+    Ok(json!({ "properties": properties }))
+}
+
+fn task_attributes(turn: &Turn<'_>) -> Value {
+    let own = turn.campaign.task.attributes.clone();
+    let mut attributes: Map<String, Value> = own.into_iter().collect();
+    let ours = json!({
+        "customerName": turn.customer_name(),
+        "customerAddress": turn.customer(),
+        "name": turn.customer_name(),
+        "from": turn.customer(),
+        "direction": "outbound",
+        MARKER: turn.name.as_str(),
+    });
+    if let Value::Object(ours) = ours {
+        attributes.extend(ours);
+    }
+    Value::Object(attributes)
+}

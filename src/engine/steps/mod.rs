@@ -1,0 +1,145 @@
+//! The steps the strategies are made of: one Twilio action, one file.
+
+mod agent_participant;
+mod channel_attributes;
+mod chat_message;
+mod conversation;
+mod conversation_message;
+mod conversation_participant;
+mod customer_participant;
+mod flex_channel;
+mod interaction;
+mod interaction_setup;
+mod proxy_message;
+mod proxy_session;
+mod reply_webhook;
+
+pub(super) use agent_participant::AgentParticipant;
+pub(super) use channel_attributes::ChannelAttributes;
+pub(super) use chat_message::ChatMessage;
+pub(super) use conversation::Conversation;
+pub(super) use conversation_message::ConversationMessage;
+pub(super) use conversation_participant::ConversationParticipant;
+pub(super) use customer_participant::CustomerParticipant;
+pub(super) use flex_channel::FlexChannel;
+pub(super) use interaction::Interaction;
+pub(super) use interaction_setup::InteractionSetup;
+pub(super) use proxy_message::ProxyMessage;
+pub(super) use proxy_session::ProxySession;
+pub(super) use reply_webhook::ReplyWebhook;
+
+use serde_json::{Map, Value, json};
+
+use super::step::{Found, StepError, Turn};
+use crate::message::{DeadReason, Effects, Failure, FailureClass};
+use crate::twilio::{ProxyParticipant, Task};
+
+/// The attribute that marks what is ours: its value is the message's name.
+pub(super) const MARKER: &str = "flexcast";
+
+/// Attributes that carry nothing but the marker.
+fn marked(turn: &Turn<'_>) -> Value {
+    json!({ MARKER: turn.name.as_str() })
+}
+
+/// Whether attributes carry this message's marker.
+fn is_marked(attributes: &Map<String, Value>, turn: &Turn<'_>) -> bool {
+    attributes.get(MARKER).and_then(Value::as_str) == Some(turn.name.as_str())
+}
+
+/// What an earlier step must have brought.
+fn brought<'a>(sid: Option<&'a String>, what: &str) -> Result<&'a str, StepError> {
+    sid.map(String::as_str).ok_or_else(|| {
+        let class = FailureClass::Permanent(DeadReason::Rejected);
+        Failure::new(class, format!("no {what} is known to go on from")).into()
+    })
+}
+
+/// A setting that `campaign apply` has filled in.
+fn setting<'a>(value: Option<&'a String>, key: &str) -> Result<&'a str, StepError> {
+    value.map(String::as_str).ok_or_else(|| {
+        let class = FailureClass::Permanent(DeadReason::Misconfigured);
+        Failure::new(class, format!("the campaign has no {key}: apply it again")).into()
+    })
+}
+
+/// The text to send, rendered when the message was accepted.
+fn body<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
+    turn.message.body.as_deref().ok_or_else(|| {
+        let class = FailureClass::Permanent(DeadReason::InvalidContent);
+        Failure::new(class, "the message has no text").into()
+    })
+}
+
+/// Renders a template of the campaign's for this customer and agent.
+fn render(turn: &Turn<'_>, template: &str) -> Result<String, StepError> {
+    let agent = turn.agent.map(|agent| agent.identity.as_str());
+    crate::campaign::render(template, &turn.message.customer, agent).map_err(|detail| {
+        let class = FailureClass::Permanent(DeadReason::InvalidContent);
+        Failure::new(class, detail).into()
+    })
+}
+
+/// Twilio says it made this and does not show it yet: looked up again by name, later.
+fn not_seen_yet(sid: &str) -> StepError {
+    let class = FailureClass::Transient;
+    Failure::new(class, format!("{sid} is not to be seen yet")).into()
+}
+
+/// Looks for a participant of the session by its identifier.
+async fn find_proxy_participant(
+    turn: &Turn<'_>,
+    identifier: &str,
+    effects: fn(ProxyParticipant) -> Effects,
+) -> Result<Found, StepError> {
+    let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
+    let service = proxy_session::proxy_service(turn)?;
+    let listed = turn.twilio.list_proxy_participants(service, session).await?;
+    let there = listed.into_iter().find(|one| one.identifier == identifier);
+    Ok(match there {
+        Some(there) => Found::Ours(Box::new(effects(there))),
+        None => Found::Absent,
+    })
+}
+
+/// The message's task, by the marker in its attributes.
+async fn find_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
+    let workspace = turn.campaign.flex.workspace_sid.as_ref();
+    let workspace = setting(workspace, "flex.workspace_sid")?;
+    let marker = format!("{MARKER} == '{}'", turn.name);
+    let tasks = turn.twilio.list_tasks(workspace, &marker).await?;
+    // Asked once more here: an expression that Twilio read otherwise must not make a stranger ours.
+    Ok(tasks.into_iter().find(|task| is_marked(&task.attributes, turn)))
+}
+
+/// Whether an agent has accepted the message's task, or has done with it.
+async fn is_task_taken_up(turn: &Turn<'_>) -> Result<bool, StepError> {
+    let Some(task) = fetch_task(turn).await? else {
+        return Ok(false);
+    };
+    let status = task.assignment_status.as_deref();
+    Ok(matches!(status, Some("assigned" | "wrapping" | "completed")))
+}
+
+/// Cancels the message's task while nobody has accepted it.
+async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
+    let Some(task) = fetch_task(turn).await? else {
+        return Ok(());
+    };
+    if matches!(task.assignment_status.as_deref(), Some("pending" | "reserved")) {
+        let workspace = turn.campaign.flex.workspace_sid.as_ref();
+        let workspace = setting(workspace, "flex.workspace_sid")?;
+        let reason = "flexcast: the outbound message could not be set up";
+        turn.twilio.cancel_task(workspace, &task.sid, reason).await?;
+    }
+    Ok(())
+}
+
+async fn fetch_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
+    let Some(sid) = turn.effects.task_sid.as_ref() else {
+        return Ok(None);
+    };
+    let workspace = turn.campaign.flex.workspace_sid.as_ref();
+    let workspace = setting(workspace, "flex.workspace_sid")?;
+    Ok(turn.twilio.fetch_task(workspace, sid).await?)
+}

@@ -1,0 +1,70 @@
+//! The message of `task_on_reply`, as a Proxy message interaction.
+//!
+//! Twilio's page posts it on the agent's participant; Proxy's documentation says that the
+//! participant it is posted on *receives* it. `proxy.message_participant` decides, per campaign.
+
+use async_trait::async_trait;
+
+use super::brought;
+use super::proxy_session::{has_session, proxy_service};
+use crate::campaign::MessageParticipant;
+use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::message::{Effects, StepName};
+
+pub(crate) struct ProxyMessage;
+
+#[async_trait]
+impl Step for ProxyMessage {
+    fn name(&self) -> StepName {
+        StepName::ProxyMessage
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Doubles
+    }
+
+    fn applies(&self, turn: &Turn<'_>) -> bool {
+        has_session(turn) && turn.campaign.proxy.message_participant != MessageParticipant::Chat
+    }
+
+    fn is_final(&self) -> bool {
+        true
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
+        let effects = turn.effects;
+        let participant = match turn.campaign.proxy.message_participant {
+            MessageParticipant::Customer => effects.customer_participant_sid.as_ref(),
+            _ => effects.agent_participant_sid.as_ref(),
+        };
+        let participant = brought(participant, "Proxy participant")?;
+        let body = super::body(turn)?;
+        let service = proxy_service(turn)?;
+        let sent = turn
+            .twilio
+            .create_message_interaction(service, session, participant, body)
+            .await?;
+        Ok(sent_as(sent.sid))
+    }
+
+    /// One message goes into each session, so that its text alone is decisive.
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
+        let body = super::body(turn)?;
+        let service = proxy_service(turn)?;
+        let sent = turn.twilio.list_proxy_interactions(service, session).await?;
+        let ours = sent.into_iter().find(|one| one.body().as_deref() == Some(body));
+        Ok(match ours {
+            Some(ours) => Found::Ours(Box::new(sent_as(ours.sid))),
+            None => Found::Absent,
+        })
+    }
+}
+
+fn sent_as(sid: String) -> Effects {
+    Effects {
+        message_sid: Some(sid),
+        ..Effects::default()
+    }
+}

@@ -1,0 +1,52 @@
+//! The Conversation's webhook: the customer's reply starts the Studio flow that makes the task.
+
+use async_trait::async_trait;
+
+use super::{brought, setting};
+use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::message::{Effects, StepName};
+
+pub(crate) struct ReplyWebhook;
+
+#[async_trait]
+impl Step for ReplyWebhook {
+    fn name(&self) -> StepName {
+        StepName::ReplyWebhook
+    }
+
+    /// Two webhooks would make two tasks of one reply.
+    fn repeat(&self) -> Repeat {
+        Repeat::Lists
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let (conversation, flow) = place(turn)?;
+        let made = turn.twilio.create_conversation_webhook(conversation, flow).await?;
+        Ok(made_as(made.sid))
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let (conversation, flow) = place(turn)?;
+        let there = turn.twilio.list_conversation_webhooks(conversation).await?;
+        let ours = there.into_iter().find(|one| one.flow_sid() == Some(flow));
+        Ok(match ours {
+            Some(ours) => Found::Ours(Box::new(made_as(ours.sid))),
+            None => Found::Absent,
+        })
+    }
+}
+
+fn place<'a>(turn: &'a Turn<'_>) -> Result<(&'a str, &'a str), StepError> {
+    let flow = turn.campaign.flex.studio_flow_sid.as_ref();
+    Ok((
+        brought(turn.effects.conversation_sid.as_ref(), "Conversation")?,
+        setting(flow, "flex.studio_flow_sid")?,
+    ))
+}
+
+fn made_as(sid: String) -> Effects {
+    Effects {
+        webhook_sid: Some(sid),
+        ..Effects::default()
+    }
+}

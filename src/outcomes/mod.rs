@@ -1,0 +1,12 @@
+//! What an outcome causes: the ledger's settlement first, then the queue's.
+//!
+//! In: how a run ended. Out: a verdict, carried out on ledger and queue. Always: the outcome is
+//! durable before the delivery is let go of; nothing here calls Twilio.
+
+mod retry;
+mod settle;
+mod verdict;
+
+pub use retry::{Decision, RetryPolicy};
+pub use settle::{SettleError, Settler};
+pub use verdict::{Circumstances, Verdict, judge};

@@ -1,0 +1,138 @@
+//! When to try again, and when to stop trying.
+//!
+//! In: how an attempt failed, how many had failed before, the message's age. Out: one decision.
+//! Always: no clock, no randomness, no I/O, so that a schedule can be read off a test.
+
+use std::time::Duration;
+
+use crate::message::{DeadReason, Failure, FailureClass, SkipReason};
+
+/// The longest wait Twilio may ask of us.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// The wait after Twilio said again and again that it never processed a call.
+const THROTTLED_WAIT: Duration = Duration::from_secs(5);
+
+/// What becomes of a message after a failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Again after this wait.
+    Retry { wait: Duration, uses_attempt: bool },
+    /// Never: a dead letter.
+    Dead(DeadReason),
+    /// Not to be done.
+    Skip(SkipReason),
+    /// Nothing of this campaign will pass until somebody acts.
+    Halt,
+}
+
+/// The operator's schedule.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    /// The wait before attempts 2, 3, 4 and so on; its length is the number of retries.
+    pub schedule: Vec<Duration>,
+    /// From this age on a message is not retried.
+    pub age_max: Duration,
+}
+
+impl RetryPolicy {
+    /// Decides what follows a failure that `failed_before` others came before.
+    ///
+    /// `spread` lies between 0 and 1 and stretches the wait by up to a fifth: messages that failed
+    /// together must not return together.
+    #[must_use]
+    pub fn decide(
+        &self,
+        failure: &Failure,
+        failed_before: u32,
+        age: Duration,
+        spread: f64,
+    ) -> Decision {
+        let uses_attempt = match failure.class {
+            FailureClass::Permanent(reason) => return Decision::Dead(reason),
+            FailureClass::Skip(reason) => return Decision::Skip(reason),
+            FailureClass::Halt => return Decision::Halt,
+            FailureClass::Transient => true,
+            // Never processed: as if it had not been tried. Its age alone ends it.
+            FailureClass::Throttled => false,
+        };
+        let scheduled = if uses_attempt {
+            match self.schedule.get(failed_before as usize) {
+                Some(&wait) => wait,
+                None => return Decision::Dead(DeadReason::Exhausted),
+            }
+        } else {
+            THROTTLED_WAIT
+        };
+        let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        // Stretched, never shortened: returning before Retry-After would earn another 429.
+        let wait = scheduled.max(asked).mul_f64(1.0 + 0.2 * spread);
+        if age + wait > self.age_max {
+            return Decision::Dead(DeadReason::Exhausted);
+        }
+        Decision::Retry { wait, uses_attempt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn policy() -> RetryPolicy {
+        RetryPolicy {
+            schedule: vec![SECOND, 10 * SECOND],
+            age_max: 3_600 * SECOND,
+        }
+    }
+
+    fn failure(class: FailureClass) -> Failure {
+        Failure::new(class, "refused")
+    }
+
+    fn wait(decision: Decision) -> Duration {
+        match decision {
+            Decision::Retry { wait, .. } => wait,
+            other => panic!("a retry was expected: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_schedule_sets_the_wait_and_its_end_is_the_end() {
+        let transient = failure(FailureClass::Transient);
+        let decide = |before| policy().decide(&transient, before, SECOND, 0.0);
+        assert_eq!(wait(decide(0)), SECOND);
+        assert_eq!(wait(decide(1)), 10 * SECOND);
+        assert_eq!(decide(2), Decision::Dead(DeadReason::Exhausted));
+    }
+
+    #[test]
+    fn twilio_may_ask_for_more_patience_within_bounds() {
+        let mut asked = failure(FailureClass::Transient);
+        asked.retry_after = Some(30 * SECOND);
+        assert_eq!(wait(policy().decide(&asked, 0, SECOND, 0.0)), 30 * SECOND);
+        assert_eq!(wait(policy().decide(&asked, 0, SECOND, 1.0)), 36 * SECOND);
+        asked.retry_after = Some(100_000 * SECOND);
+        let decision = policy().decide(&asked, 0, SECOND, 0.0);
+        assert_eq!(decision, Decision::Dead(DeadReason::Exhausted));
+    }
+
+    #[test]
+    fn what_was_never_processed_uses_no_attempt_and_ends_by_age() {
+        let throttled = failure(FailureClass::Throttled);
+        let decision = policy().decide(&throttled, 99, SECOND, 0.0);
+        assert!(matches!(decision, Decision::Retry { uses_attempt: false, .. }));
+        let old = policy().decide(&throttled, 0, 3_600 * SECOND, 0.0);
+        assert_eq!(old, Decision::Dead(DeadReason::Exhausted));
+    }
+
+    #[test]
+    fn what_will_not_pass_is_not_tried_again() {
+        let dead = failure(FailureClass::Permanent(DeadReason::InvalidAddress));
+        let decision = policy().decide(&dead, 0, SECOND, 0.0);
+        assert_eq!(decision, Decision::Dead(DeadReason::InvalidAddress));
+        let halt = policy().decide(&failure(FailureClass::Halt), 0, SECOND, 0.0);
+        assert_eq!(halt, Decision::Halt);
+    }
+}

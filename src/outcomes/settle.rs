@@ -1,0 +1,163 @@
+//! Carrying a verdict out: first the ledger, then the queue, exactly once each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::ledger::{Ending, Lease, Ledger, LedgerError, Settlement, Wake};
+use crate::message::{DeferReason, Effects, Event};
+use crate::queue::{DeadLetter, Delivery, QueueError};
+
+use super::Verdict;
+
+/// The longest wait that the queue carries; longer ones are the ledger's, so that nothing lies
+/// about in retry queues for hours.
+pub const QUEUE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Carries verdicts out.
+#[derive(Clone)]
+pub struct Settler {
+    ledger: Arc<dyn Ledger>,
+    clock: Clock,
+}
+
+/// Why a verdict was not carried out to its end. The delivery comes again, and the ledger knows.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl Settler {
+    /// A settler over this ledger.
+    #[must_use]
+    pub fn new(ledger: Arc<dyn Ledger>, clock: Clock) -> Self {
+        Self { ledger, clock }
+    }
+
+    /// Records the verdict, then lets go of the delivery accordingly.
+    ///
+    /// # Errors
+    ///
+    /// [`SettleError`]: after a ledger's error nothing was let go of; after a queue's error the
+    /// delivery comes again and is found settled.
+    pub async fn settle(
+        &self,
+        delivery: Box<dyn Delivery>,
+        lease: &Lease,
+        unwritten: &[Event],
+        effects: Effects,
+        attempt: u32,
+        verdict: &Verdict,
+    ) -> Result<(), SettleError> {
+        let settlement = self.settlement(verdict, effects);
+        let now = self.clock.now();
+        self.ledger.settle(lease, unwritten, &settlement, now).await?;
+        match verdict {
+            Verdict::Defer { wait, .. } if is_short(*wait) => delivery.retry_later(*wait).await?,
+            Verdict::Dead { reason, failure } => {
+                let letter = DeadLetter {
+                    reason: *reason,
+                    step: failure.step,
+                    code: failure.code,
+                    attempt,
+                    detail: failure.to_string(),
+                };
+                delivery.dead_letter(letter).await?
+            }
+            Verdict::Halt(_) => delivery.release().await?,
+            _ => delivery.ack().await?,
+        };
+        Ok(())
+    }
+
+    /// Records that a message waits, without an attempt, and lets go of its delivery.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settler::settle`].
+    pub async fn defer(
+        &self,
+        delivery: Box<dyn Delivery>,
+        lease: &Lease,
+        reason: DeferReason,
+        due: jiff::Timestamp,
+    ) -> Result<(), SettleError> {
+        let settlement = Settlement::Deferred {
+            reason,
+            due,
+            wake: Wake::Ledger,
+            failure: None,
+            uses_attempt: false,
+        };
+        let now = self.clock.now();
+        self.ledger.settle(lease, &[], &settlement, now).await?;
+        delivery.ack().await?;
+        Ok(())
+    }
+
+    /// Gives a message back as it was: the consumer is stopping or the ledger let nothing be done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settler::settle`].
+    pub async fn release(
+        &self,
+        delivery: Box<dyn Delivery>,
+        lease: &Lease,
+    ) -> Result<(), SettleError> {
+        let settlement = Settlement::Released { queued: true };
+        let now = self.clock.now();
+        self.ledger.settle(lease, &[], &settlement, now).await?;
+        delivery.release().await?;
+        Ok(())
+    }
+
+    fn settlement(&self, verdict: &Verdict, effects: Effects) -> Settlement {
+        let ended = |ending| Settlement::Ended {
+            ending,
+            effects: Box::new(effects),
+        };
+        match verdict.clone() {
+            Verdict::Done => ended(Ending::Done),
+            Verdict::Skip { reason, detail } => ended(Ending::Skipped { reason, detail }),
+            Verdict::Dead { reason, failure } => ended(Ending::Dead { reason, failure }),
+            Verdict::Unknown {
+                step,
+                reason,
+                evidence,
+            } => ended(Ending::Unknown {
+                reason,
+                evidence: format!("{step}: {evidence}"),
+            }),
+            Verdict::Defer {
+                reason,
+                wait,
+                failure,
+                uses_attempt,
+            } => Settlement::Deferred {
+                reason,
+                due: self.due(wait),
+                wake: if is_short(wait) {
+                    Wake::Queue
+                } else {
+                    Wake::Ledger
+                },
+                failure,
+                uses_attempt,
+            },
+            Verdict::Halt(_) => Settlement::Released { queued: true },
+        }
+    }
+
+    fn due(&self, wait: Duration) -> jiff::Timestamp {
+        let now = self.clock.now();
+        now.checked_add(wait).unwrap_or(now)
+    }
+}
+
+fn is_short(wait: Duration) -> bool {
+    wait <= QUEUE_WAIT_MAX
+}

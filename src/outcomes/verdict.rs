@@ -1,0 +1,102 @@
+//! From how a run ended to what becomes of the message: the single match, pure.
+
+use std::time::Duration;
+
+use crate::campaign::WhenOpen;
+use crate::message::{
+    DeadReason, DeferReason, Ended, Failure, SkipReason, StepName, UnknownReason,
+};
+
+use super::{Decision, RetryPolicy};
+
+/// What becomes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Done,
+    Skip {
+        reason: SkipReason,
+        detail: Option<String>,
+    },
+    /// Again after a while.
+    Defer {
+        reason: DeferReason,
+        wait: Duration,
+        failure: Option<Box<Failure>>,
+        uses_attempt: bool,
+    },
+    Dead {
+        reason: DeadReason,
+        failure: Box<Failure>,
+    },
+    Unknown {
+        step: StepName,
+        reason: UnknownReason,
+        evidence: String,
+    },
+    /// Given back; the campaign stops.
+    Halt(Box<Failure>),
+}
+
+/// What the judge knows of a message beside how its run ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// Attempts that failed before this one.
+    pub failed_before: u32,
+    /// Since the ledger accepted it.
+    pub age: Duration,
+    /// Between 0 and 1: stretches waits, so that what failed together does not return together.
+    pub spread: f64,
+    pub when_open: WhenOpen,
+    /// How long a busy customer is left alone.
+    pub busy_wait: Duration,
+}
+
+/// Decides what becomes of a message.
+#[must_use]
+pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
+    let failure = match ended {
+        Ended::Done => return Verdict::Done,
+        Ended::Unknown {
+            step,
+            reason,
+            evidence,
+        } => {
+            return Verdict::Unknown {
+                step,
+                reason,
+                evidence,
+            };
+        }
+        Ended::Busy(detail) => return busy(detail, of),
+        Ended::Failed(failure) => Box::new(failure),
+    };
+    match policy.decide(&failure, of.failed_before, of.age, of.spread) {
+        Decision::Retry { wait, uses_attempt } => Verdict::Defer {
+            reason: DeferReason::Retry,
+            wait,
+            failure: Some(failure),
+            uses_attempt,
+        },
+        Decision::Dead(reason) => Verdict::Dead { reason, failure },
+        Decision::Skip(reason) => Verdict::Skip {
+            reason,
+            detail: Some(failure.to_string()),
+        },
+        Decision::Halt => Verdict::Halt(failure),
+    }
+}
+
+fn busy(detail: String, of: Circumstances) -> Verdict {
+    match of.when_open {
+        WhenOpen::Skip => Verdict::Skip {
+            reason: SkipReason::CustomerBusy,
+            detail: Some(detail),
+        },
+        WhenOpen::Defer => Verdict::Defer {
+            reason: DeferReason::CustomerBusy,
+            wait: of.busy_wait.mul_f64(1.0 + 0.2 * of.spread),
+            failure: None,
+            uses_attempt: false,
+        },
+    }
+}
