@@ -1,12 +1,53 @@
 //! The provider, by its own names: one client, one file per product.
 //!
 //! There is no trait: what differs between Twilio, the simulator over TCP and the simulator in
-//! process is the [`Transport`] and the base address.
+//! process is the [`Transport`] and the [`BaseUrl`]. In: typed requests. Out: typed replies, or a
+//! [`CallError`] that says what is known of the call. Always: every call, each page of a list
+//! included, passes the [`Gate`] before its bytes leave, and nothing here ever calls twice.
 
+mod base;
+mod chat;
+mod client;
+mod codes;
+mod conversations;
+mod credentials;
+mod error;
+mod flex;
+mod form;
 mod gate;
+mod interactions;
+mod json;
+mod observer;
 mod operation;
+mod paging;
+mod proxy;
+pub mod sid;
+mod taskrouter;
 mod transport;
 
+pub use base::{BaseUrl, InvalidBaseUrl};
+pub use chat::{ChatChannel, ChatMessage};
+pub use client::{ClientSettings, DEFAULT_TIMEOUT, Twilio};
+pub use codes::{Conflict, classify, conflict, failure, is_missing};
+pub use conversations::{
+    Conversation, ConversationMessage, ConversationParticipant, ConversationWebhook,
+    ConversationsOf, Delivery, MessagingBinding, NewConversation, NewConversationMessage,
+    NewConversationParticipant, ParticipantConversation,
+};
+pub use credentials::{Credentials, InvalidCredentials};
+pub use error::{CallError, hide_numbers};
+pub use flex::{
+    Configuration, FlexChannel, FlexFlow, FlexIntegration, NewFlexChannel, NewFlexFlow,
+};
+pub use form::Form;
 pub use gate::{Closed, Gate, Observed, Open, Pass};
+pub use interactions::{Interaction, InteractionChannel, NewInteraction, RoutingProperties};
+pub use observer::{Answer, CallObserver};
 pub use operation::{Endpoint, Method, Operation, Product};
-pub use transport::{Dropped, InProcess, Transport};
+pub use proxy::{
+    MessageInteraction, NewProxyParticipant, NewSession, ProxyParticipant, ProxyService, Session,
+};
+pub use taskrouter::{
+    Task, TaskChannel, TaskQueue, Worker, WorkersWhere, Workflow, Workspace, quoted,
+};
+pub use transport::{Dropped, InProcess, Transport, TransportError, http_transport};

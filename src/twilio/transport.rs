@@ -1,10 +1,31 @@
 //! How a request's bytes reach Twilio: over HTTP, or by a call of the simulator's router.
+//!
+//! In: one request. Out: its whole reply, or what is known of a request without one. Always: the
+//! request is sent at most once; nothing on this way tries again by itself.
 
+use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+
+use super::client::ClientSettings;
+use super::error::hide_numbers;
+
+/// Replies longer than this are not read: the longest page of a list has a tenth of it.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A connection not open by then will not be: no request was sent.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Shorter than servers keep idle connections, so that a request seldom meets one that the other
+/// end is closing: such a request would be in doubt.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// More idle connections than a busy consumer needs at once.
+const IDLE_CONNECTIONS_MAX: usize = 64;
 
 /// The connection ended without a reply: whether the request was carried out, nobody here knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +46,151 @@ pub enum Transport {
     Http(reqwest::Client),
     /// Within this process: no socket, so that a paused clock can drive both ends.
     InProcess(Arc<dyn InProcess>),
+}
+
+/// The HTTP client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be set up")]
+pub struct TransportError(#[source] reqwest::Error);
+
+/// Why there is no whole reply.
+#[derive(Debug)]
+pub(super) enum NoReply {
+    /// The request was not sent.
+    NotSent(String),
+    /// It was, or may have been. The status is there when the reply had begun.
+    Lost {
+        status: Option<u16>,
+        timed_out: bool,
+        detail: String,
+    },
+}
+
+/// The way over the network: HTTP/1.1 with kept connections, proxies of the environment
+/// (`HTTPS_PROXY`, `NO_PROXY`) unless the address is this machine.
+///
+/// HTTP/1.1, since a lost connection then puts one request in doubt and not all that share it.
+///
+/// # Errors
+///
+/// [`TransportError`] when the system's TLS or proxy settings cannot be used.
+pub fn http_transport(settings: &ClientSettings) -> Result<Transport, TransportError> {
+    // An error means that a provider is installed already: then that one is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = builder(settings).build().or_else(|_| {
+        // A machine without a store of root certificates, such as a slim container: Mozilla's.
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .filter_map(|root| reqwest::Certificate::from_der(root).ok());
+        builder(settings).tls_certs_only(roots).build()
+    });
+    client.map(Transport::Http).map_err(TransportError)
+}
+
+fn builder(settings: &ClientSettings) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .user_agent(&settings.user_agent)
+        .http1_only()
+        // reqwest would repeat some requests by itself, POSTs included.
+        .retry(reqwest::retry::never())
+        // Credentials and forms go where they were addressed, nowhere else.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+        .https_only(settings.base.is_https());
+    if settings.base.is_loopback() {
+        builder.no_proxy()
+    } else {
+        builder
+    }
+}
+
+impl Transport {
+    /// Sends the request and takes the whole reply in.
+    pub(super) async fn exchange(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, NoReply> {
+        match self {
+            Self::Http(client) => over_http(client, request).await,
+            Self::InProcess(server) => {
+                let reply = server
+                    .call(request)
+                    .await
+                    .map_err(|dropped| NoReply::Lost {
+                        status: None,
+                        timed_out: false,
+                        detail: dropped.to_string(),
+                    })?;
+                let status = reply.status().as_u16();
+                if reply.body().len() > BODY_BYTES_MAX {
+                    return Err(too_long(status));
+                }
+                Ok(reply)
+            }
+        }
+    }
+}
+
+async fn over_http(
+    client: &reqwest::Client,
+    request: http::Request<Bytes>,
+) -> Result<http::Response<Bytes>, NoReply> {
+    let request =
+        reqwest::Request::try_from(request).map_err(|error| NoReply::NotSent(told(error)))?;
+    let mut reply = client.execute(request).await.map_err(|error| {
+        if error.is_connect() || error.is_builder() {
+            NoReply::NotSent(told(error))
+        } else {
+            lost(None, error)
+        }
+    })?;
+    let status = reply.status();
+    let mut body = BytesMut::new();
+    loop {
+        match reply.chunk().await {
+            Ok(None) => break,
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_BYTES_MAX => {
+                return Err(too_long(status.as_u16()));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return Err(lost(Some(status.as_u16()), error)),
+        }
+    }
+    let mut whole = http::Response::new(body.freeze());
+    *whole.status_mut() = status;
+    *whole.headers_mut() = std::mem::take(reply.headers_mut());
+    Ok(whole)
+}
+
+fn lost(status: Option<u16>, error: reqwest::Error) -> NoReply {
+    NoReply::Lost {
+        status,
+        timed_out: error.is_timeout(),
+        detail: told(error),
+    }
+}
+
+fn too_long(status: u16) -> NoReply {
+    NoReply::Lost {
+        status: Some(status),
+        timed_out: false,
+        detail: "the reply is longer than 1 MiB".to_owned(),
+    }
+}
+
+/// The error and its causes, without the address: a query can hold a customer's number.
+fn told(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    hide_numbers(&text)
 }
 
 impl fmt::Debug for Transport {

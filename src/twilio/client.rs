@@ -1,0 +1,340 @@
+//! The one function through which every call goes.
+//!
+//! In: an operation, its path's parameters, its form. Out: the reply as its type, or a
+//! [`CallError`]. Always: the call passes the gate before its bytes leave and holds its pass until
+//! the reply is in; it is made once; nothing printed shows credentials, numbers or addresses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::codes::is_missing;
+use super::gate::{Gate, Observed, Open};
+use super::observer::{Answer, CallObserver};
+use super::transport::{NoReply, Transport};
+use super::{BaseUrl, CallError, Credentials, Form, Method, Operation};
+
+/// How long a call may take when nobody says otherwise: Twilio's own libraries wait 30 s, and a
+/// lease must outlive it.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Makes chat and Conversations tell their webhooks of a change made by REST.
+const WEBHOOK_HEADER: &str = "X-Twilio-Webhook-Enabled";
+
+/// What a client is made of.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    pub credentials: Credentials,
+    pub base: BaseUrl,
+    /// From the gate's leave to the last byte of the reply; a call without one by then is in doubt.
+    pub timeout: Duration,
+    pub user_agent: String,
+}
+
+impl ClientSettings {
+    /// Settings with [`DEFAULT_TIMEOUT`] and this program's name.
+    #[must_use]
+    pub fn new(credentials: Credentials, base: BaseUrl) -> Self {
+        Self {
+            credentials,
+            base,
+            timeout: DEFAULT_TIMEOUT,
+            user_agent: concat!("flexcast/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// The client. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct Twilio {
+    settings: Arc<ClientSettings>,
+    transport: Transport,
+    gate: Arc<dyn Gate>,
+    observer: Option<Arc<dyn CallObserver>>,
+}
+
+/// One request, ready but for the way it goes.
+pub(super) struct Request {
+    pub(super) operation: Operation,
+    /// Absolute, with its query.
+    pub(super) url: String,
+    pub(super) form: Form,
+    pub(super) webhooks: bool,
+}
+
+impl Twilio {
+    /// A client whose every call may leave at once.
+    #[must_use]
+    pub fn new(settings: ClientSettings, transport: Transport) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            transport,
+            gate: Arc::new(Open),
+            observer: None,
+        }
+    }
+
+    /// The same client, whose every call passes `gate`.
+    #[must_use]
+    pub fn gated(&self, gate: Arc<dyn Gate>) -> Self {
+        Self {
+            gate,
+            ..self.clone()
+        }
+    }
+
+    /// The same client, whose every call `observer` takes note of.
+    #[must_use]
+    pub fn observed(&self, observer: Arc<dyn CallObserver>) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self.clone()
+        }
+    }
+
+    /// The account all calls are made for, `AC...`.
+    #[must_use]
+    pub fn account_sid(&self) -> &str {
+        self.settings.credentials.account_sid()
+    }
+
+    /// Where the calls go.
+    #[must_use]
+    pub fn base(&self) -> &BaseUrl {
+        &self.settings.base
+    }
+
+    /// How long a call may take once the gate let it pass: what a lease must outlive.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    /// Makes one call. `params` fill the braces of the operation's path, in order; `form` is the
+    /// body of a POST and the query of anything else.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`], by what is known of the call's effect. Parameters that do not fit the path
+    /// are `NotSent`.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        params: &[&str],
+        form: Form,
+    ) -> Result<T, CallError> {
+        let request = self.request(operation, params, form)?;
+        self.send(request).await
+    }
+
+    /// One resource, if there is one.
+    pub(super) async fn fetch<T: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        params: &[&str],
+    ) -> Result<Option<T>, CallError> {
+        match self.call(operation, params, Form::new()).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends a resource; one that is gone has ended. What the reply says of it is not read.
+    pub(super) async fn end(
+        &self,
+        operation: Operation,
+        params: &[&str],
+        form: Form,
+    ) -> Result<(), CallError> {
+        let request = self.request(operation, params, form)?;
+        match self.exchange(request).await {
+            Err(error) if is_missing(&error) => Ok(()),
+            ended => ended.map(drop),
+        }
+    }
+
+    /// The request of a call.
+    pub(super) fn request(
+        &self,
+        operation: Operation,
+        params: &[&str],
+        form: Form,
+    ) -> Result<Request, CallError> {
+        let endpoint = operation.endpoint();
+        let path = fill(endpoint.path, params).map_err(|detail| CallError::NotSent {
+            detail: format!("{operation}: {detail}"),
+        })?;
+        let mut url = self.settings.base.url(endpoint.product, &path);
+        let mut form = form;
+        if endpoint.method != Method::Post && !form.is_empty() {
+            url.push('?');
+            url.push_str(&std::mem::take(&mut form).encode());
+        }
+        Ok(Request {
+            operation,
+            url,
+            form,
+            webhooks: false,
+        })
+    }
+
+    /// Sends a request and reads its reply as JSON.
+    pub(super) async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, CallError> {
+        let reply = self.exchange(request).await?;
+        serde_json::from_slice(reply.body())
+            .map_err(|error| CallError::broken_body(reply.status().as_u16(), &error))
+    }
+
+    /// Passes the gate, sends, and takes note of how it went.
+    async fn exchange(&self, request: Request) -> Result<http::Response<Bytes>, CallError> {
+        let operation = request.operation;
+        let request = self.http_request(request)?;
+        let pass = self.gate.pass(operation).await?;
+        let started = Instant::now();
+        let reply = tokio::time::timeout(self.settings.timeout, self.transport.exchange(request))
+            .await
+            .unwrap_or_else(|_| Err(self.too_late()));
+        let answer = answer(&reply);
+        let result = match reply {
+            Ok(reply) if reply.status().is_success() => Ok(reply),
+            Ok(reply) => Err(CallError::of_reply(&reply)),
+            Err(none) => Err(none.into()),
+        };
+        self.note(operation, answer, &result, started.elapsed());
+        // Only now, so that what the gate learned of this call is in force when its place is free.
+        drop(pass);
+        result
+    }
+
+    fn note(
+        &self,
+        operation: Operation,
+        answer: Answer,
+        result: &Result<http::Response<Bytes>, CallError>,
+        took: Duration,
+    ) {
+        let observed = match result {
+            Ok(reply) => Observed {
+                status: Some(reply.status().as_u16()),
+                code: None,
+                retry_after: None,
+            },
+            Err(error) => Observed {
+                status: error.status(),
+                code: error.code(),
+                retry_after: error.retry_after(),
+            },
+        };
+        self.gate.observe(operation, observed);
+        if let Some(observer) = &self.observer {
+            observer.called(operation, answer, took);
+        }
+        tracing::debug!(
+            twilio.operation = operation.as_str(),
+            twilio.answer = answer.as_str(),
+            twilio.status = observed.status,
+            twilio.code = observed.code,
+            twilio.request_id = result.as_ref().ok().and_then(request_id),
+            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "called Twilio"
+        );
+    }
+
+    fn http_request(&self, request: Request) -> Result<http::Request<Bytes>, CallError> {
+        let method = request.operation.endpoint().method;
+        let mut builder = http::Request::builder()
+            .method(method.as_str())
+            .uri(request.url)
+            .header(AUTHORIZATION, self.settings.credentials.header())
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, &self.settings.user_agent);
+        if request.webhooks {
+            builder = builder.header(WEBHOOK_HEADER, "true");
+        }
+        let body = if method == Method::Post {
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            builder = builder.header(CONTENT_TYPE, form);
+            request.form.encode()
+        } else {
+            String::new()
+        };
+        // The error is not shown: it could name the address, and with it a number.
+        builder
+            .body(Bytes::from(body))
+            .map_err(|_| CallError::NotSent {
+                detail: "the base address or the user agent cannot stand in a request".to_owned(),
+            })
+    }
+
+    fn too_late(&self) -> NoReply {
+        NoReply::Lost {
+            status: None,
+            timed_out: true,
+            detail: format!("no reply within {:?}", self.settings.timeout),
+        }
+    }
+}
+
+fn answer(reply: &Result<http::Response<Bytes>, NoReply>) -> Answer {
+    match reply {
+        Ok(reply) => Answer::of_status(reply.status().as_u16()),
+        Err(NoReply::NotSent(_)) => Answer::Connect,
+        Err(NoReply::Lost {
+            timed_out: true, ..
+        }) => Answer::Timeout,
+        Err(NoReply::Lost { .. }) => Answer::Reset,
+    }
+}
+
+/// What Twilio's support asks for.
+fn request_id(reply: &http::Response<Bytes>) -> Option<&str> {
+    reply.headers().get("Twilio-Request-Id")?.to_str().ok()
+}
+
+/// Fills the braces of a path with percent-encoded parameters.
+fn fill(template: &str, params: &[&str]) -> Result<String, &'static str> {
+    let mut params = params.iter();
+    let mut path = String::with_capacity(template.len());
+    for segment in template.split('/').skip(1) {
+        path.push('/');
+        if !segment.starts_with('{') {
+            path.push_str(segment);
+            continue;
+        }
+        let param = params.next().ok_or("too few path parameters")?;
+        // They would name another resource: the list, or the one above it.
+        if matches!(*param, "" | "." | "..") {
+            return Err("a path parameter is empty or dots");
+        }
+        // A form writes a space as `+`, and only a space; a path wants it as `%20`.
+        let encoded: String = form_urlencoded::byte_serialize(param.as_bytes()).collect();
+        path.push_str(&encoded.replace('+', "%20"));
+    }
+    match params.next() {
+        None => Ok(path),
+        Some(_) => Err("too many path parameters"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_parameters_cannot_leave_their_segment() {
+        let template = Operation::FetchSession.endpoint().path;
+        assert_eq!(
+            fill(template, &["KS1", "a/b?c#d é+"]).expect("filled"),
+            "/v1/Services/KS1/Sessions/a%2Fb%3Fc%23d%20%C3%A9%2B"
+        );
+        for wrong in [&["KS1"][..], &["KS1", ""], &["KS1", ".."], &["a", "b", "c"]] {
+            assert!(fill(template, wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
