@@ -1,1 +1,23 @@
 //! A file becomes messages on a queue.
+//!
+//! In: a CSV with a header, and how the campaign reads it. Out: one [`Row`] for each row, a
+//! [`Contact`] or a [`Rejection`] that names line, column and reason; and the [`Template`] that makes
+//! the customer's text of a contact. Always: one row is in memory at a time, nothing is dropped
+//! silently, and no full number stands in an error.
+
+mod columns;
+mod contact;
+mod contacts;
+mod error;
+mod field;
+mod lines;
+mod phone;
+mod template;
+mod utf8;
+
+pub use columns::Columns;
+pub use contact::{Contact, Rejection, Warning};
+pub use contacts::{Contacts, ContactsOptions, Row};
+pub use error::IntakeError;
+pub use field::{Field, parse_mapping};
+pub use template::Template;

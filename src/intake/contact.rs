@@ -1,0 +1,232 @@
+//! One row becomes a contact, or a rejection that names column and reason.
+
+use std::collections::BTreeMap;
+
+use csv::StringRecord;
+use jiff::Timestamp;
+use jiff::tz::{self, TimeZone};
+
+use super::phone::{self, NotANumber, Region};
+use super::{Columns, Field};
+use crate::message::{
+    Address, AgentRef, Channel, Customer, MessageId, RejectReason, closed_list, masked,
+};
+
+/// A row that can become a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contact {
+    /// The row's own id; without one the message's id is the hash of the address.
+    pub id: Option<MessageId>,
+    pub customer: Customer,
+    /// The row's agent, or the campaign's default.
+    pub agent: Option<AgentRef>,
+    pub not_before: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why a row cannot become a message. Never holds a full number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}{}: {reason}: {detail}", column.as_ref().map(|c| format!(", column {c:?}")).unwrap_or_default())]
+pub struct Rejection {
+    /// The physical line the row begins on, counted from 1.
+    pub line: u64,
+    /// The header of the column that is wrong; none when it is the row.
+    pub column: Option<String>,
+    pub reason: RejectReason,
+    /// One sentence for whoever mends the file.
+    pub detail: String,
+}
+
+/// What was changed about a row that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Warning {
+    /// The number had an extension, which a text message cannot reach.
+    ExtensionDropped,
+}
+
+closed_list!(Warning { ExtensionDropped => "extension_dropped" });
+
+/// How rows are read: the columns, and the campaign's defaults.
+#[derive(Debug)]
+pub(super) struct RowReader {
+    pub(super) columns: Columns,
+    pub(super) channel: Channel,
+    pub(super) default_region: Option<Region>,
+    pub(super) default_agent: Option<String>,
+}
+
+/// What is wrong with one cell.
+type Wrong = (Option<Field>, RejectReason, String);
+
+impl RowReader {
+    /// Reads the row that begins on `line`.
+    pub(super) fn read(
+        &self,
+        line: u64,
+        record: &StringRecord,
+    ) -> Result<(Contact, Vec<Warning>), Rejection> {
+        self.contact(record)
+            .map_err(|(field, reason, detail)| Rejection {
+                line,
+                column: field.and_then(|field| self.columns.header(field).map(str::to_owned)),
+                reason,
+                detail,
+            })
+    }
+
+    fn contact(&self, record: &StringRecord) -> Result<(Contact, Vec<Warning>), Wrong> {
+        self.check_width(record)?;
+        let mut warnings = Vec::new();
+        let contact = Contact {
+            customer: Customer {
+                address: self.address(record, &mut warnings)?,
+                name: self.name(record),
+                time_zone: self.time_zone(record)?,
+                attributes: self.attributes(record),
+            },
+            id: self.id(record)?,
+            agent: self.agent(record),
+            not_before: self.time(record, Field::NotBefore)?,
+            expires_at: self.time(record, Field::ExpiresAt)?,
+        };
+        Ok((contact, warnings))
+    }
+
+    /// Refuses a row with other than the header's number of columns: its values may stand in the
+    /// wrong ones. Empty cells at the end are what spreadsheets add.
+    fn check_width(&self, record: &StringRecord) -> Result<(), Wrong> {
+        let (has, wants) = (record.len(), self.columns.headers().len());
+        let excess_is_empty = record.iter().skip(wants).all(|cell| cell.trim().is_empty());
+        if has >= wants && excess_is_empty {
+            return Ok(());
+        }
+        let detail = format!("the row has {has} columns and the header {wants}");
+        Err((None, RejectReason::RowMalformed, detail))
+    }
+
+    fn address(
+        &self,
+        record: &StringRecord,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Address, Wrong> {
+        let of = Some(Field::Address);
+        let Some(text) = self.cell(record, Field::Address) else {
+            let detail = "the row has no address".to_owned();
+            return Err((of, RejectReason::AddressMissing, detail));
+        };
+        let invalid = |why: &str| {
+            let detail = format!("{}: {why}", masked(text));
+            (of, RejectReason::AddressInvalid, detail)
+        };
+        if matches!(self.channel, Channel::Facebook | Channel::Custom) {
+            let address = Address::parse(text).and_then(|address| {
+                address.check(self.channel)?;
+                Ok(address)
+            });
+            return address.map_err(|error| invalid(&error.to_string()));
+        }
+        let region = self.region(record, text)?;
+        match phone::read(text, region) {
+            Ok(number) => {
+                if number.extension_dropped {
+                    warnings.push(Warning::ExtensionDropped);
+                }
+                Ok(number.address)
+            }
+            Err(NotANumber::NotGivenOut) => Err(invalid("no such number is given out")),
+            Err(NotANumber::Unreadable) if region.is_none() && !text.contains('+') => Err(invalid(
+                "without a country code it needs a default region or a country column",
+            )),
+            Err(NotANumber::Unreadable) => Err(invalid("this is no phone number")),
+        }
+    }
+
+    /// The row's country, or the campaign's. Not looked at for a number that has its country code: a
+    /// country written out in words does no harm there.
+    fn region(&self, record: &StringRecord, number: &str) -> Result<Option<Region>, Wrong> {
+        match self.cell(record, Field::Country) {
+            Some(code) if !number.starts_with('+') => {
+                let detail = || {
+                    let code: String = code.chars().take(40).collect();
+                    format!("{code:?} is no country code of two letters, such as \"US\"")
+                };
+                let wrong = || (Some(Field::Country), RejectReason::CountryInvalid, detail());
+                phone::region(code).map(Some).ok_or_else(wrong)
+            }
+            _ => Ok(self.default_region),
+        }
+    }
+
+    fn name(&self, record: &StringRecord) -> Option<String> {
+        if let Some(name) = self.cell(record, Field::Name) {
+            return Some(name.to_owned());
+        }
+        let parts = self.columns.name_parts().iter();
+        let parts: Vec<&str> = parts.filter_map(|at| filled(record, *at)).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    fn id(&self, record: &StringRecord) -> Result<Option<MessageId>, Wrong> {
+        let Some(text) = self.cell(record, Field::Id) else {
+            return Ok(None);
+        };
+        MessageId::parse(text).map(Some).map_err(|_| {
+            let detail = "an id has 1 to 120 printable characters".to_owned();
+            (Some(Field::Id), RejectReason::IdInvalid, detail)
+        })
+    }
+
+    fn agent(&self, record: &StringRecord) -> Option<AgentRef> {
+        let named = self.cell(record, Field::Agent);
+        let worker = named.or(self.default_agent.as_deref())?;
+        Some(AgentRef {
+            worker: worker.to_owned(),
+        })
+    }
+
+    fn time_zone(&self, record: &StringRecord) -> Result<Option<String>, Wrong> {
+        let Some(name) = self.cell(record, Field::TimeZone) else {
+            return Ok(None);
+        };
+        // A machine without a time zone database cannot tell, and must not reject everybody.
+        if TimeZone::get(name).is_err() && !tz::db().is_definitively_empty() {
+            let name: String = name.chars().take(40).collect();
+            let detail = format!("{name:?} is no IANA time zone, such as \"America/New_York\"");
+            return Err((Some(Field::TimeZone), RejectReason::TimeInvalid, detail));
+        }
+        Ok(Some(name.to_owned()))
+    }
+
+    fn time(&self, record: &StringRecord, field: Field) -> Result<Option<Timestamp>, Wrong> {
+        let Some(text) = self.cell(record, field) else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|_| {
+            let text: String = text.chars().take(40).collect();
+            let detail = format!(
+                "{text:?} is no time with an offset, such as 2026-11-23T15:00:00Z or ...-05:00"
+            );
+            (Some(field), RejectReason::TimeInvalid, detail)
+        })
+    }
+
+    /// Empty cells are no attributes: a template must see that they are missing.
+    fn attributes(&self, record: &StringRecord) -> BTreeMap<String, serde_json::Value> {
+        let cells = self.columns.attributes();
+        cells
+            .filter_map(|(at, name)| Some((name.to_owned(), filled(record, at)?.into())))
+            .collect()
+    }
+
+    fn cell<'r>(&self, record: &'r StringRecord, field: Field) -> Option<&'r str> {
+        filled(record, self.columns.at(field)?)
+    }
+}
+
+/// The cell's text without the space around it, when there is any.
+fn filled(record: &StringRecord, at: usize) -> Option<&str> {
+    record
+        .get(at)
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+}

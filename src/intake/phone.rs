@@ -1,0 +1,105 @@
+//! One function around the phone library: what a person wrote becomes an E.164 number.
+//!
+//! In: the text, and the country whose national numbers it may be. Out: an [`Address`] that can be
+//! dialled from anywhere. Always: valid by libphonenumber's metadata, `+` and at most 15 digits.
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber};
+
+pub(super) use rlibphonenumber::Region;
+
+use crate::message::{Address, Channel};
+
+/// A number as Twilio takes it.
+#[derive(Debug)]
+pub(super) struct Number {
+    pub(super) address: Address,
+    /// The text had an extension (`x123`), which a text message cannot reach.
+    pub(super) extension_dropped: bool,
+}
+
+/// Why a text is no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotANumber {
+    /// It cannot be parsed: no digits, too short, too long, a country code that is not in use.
+    Unreadable,
+    /// It can be parsed, and its country gives out no such number.
+    NotGivenOut,
+}
+
+/// The country that two letters (ISO 3166-1 alpha-2, in either case) stand for, when it has phone
+/// numbers.
+pub(super) fn region(code: &str) -> Option<Region> {
+    let region = Region::from_code(code.trim()).ok()?;
+    // Every pair of letters is a Region; only countries with a calling code are of use.
+    PHONE_NUMBER_UTIL.get_country_code_for_region(region)?;
+    Some(region)
+}
+
+/// Reads a number. Without a `region`, only numbers written with `+` and a country code are read.
+pub(super) fn read(text: &str, region: Option<Region>) -> Result<Number, NotANumber> {
+    let number = PhoneNumber::parse(text, region).map_err(|_| NotANumber::Unreadable)?;
+    if !number.is_valid() {
+        return Err(NotANumber::NotGivenOut);
+    }
+    let address = Address::parse(&number.to_string()).map_err(|_| NotANumber::Unreadable)?;
+    // libphonenumber calls some German numbers of 16 and 17 digits valid; E.164 ends at 15.
+    address
+        .check(Channel::Sms)
+        .map_err(|_| NotANumber::NotGivenOut)?;
+    Ok(Number {
+        address,
+        extension_dropped: number.extension.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_becomes_e164() {
+        let table = [
+            ("+1 202 555 0173", None, "+12025550173", false),
+            ("(202) 555-0173", Some("US"), "+12025550173", false),
+            ("202.555.0173x5610", Some("us"), "+12025550173", true),
+            ("whatsapp:+12025550173", None, "+12025550173", false),
+            ("tel:+1-202-555-0173", None, "+12025550173", false),
+            ("+1202 555 0173", None, "+12025550173", false),
+            ("030 901820", Some("DE"), "+4930901820", false),
+            ("+49 30 901820", Some("US"), "+4930901820", false),
+        ];
+        for (text, code, expected, dropped) in table {
+            let number = read(text, code.and_then(region)).expect(text);
+            assert_eq!(number.address.as_str(), expected, "{text}");
+            assert_eq!(number.extension_dropped, dropped, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_dialled_is_refused() {
+        let us = region("US");
+        let table = [
+            ("", us),
+            ("none", us),
+            ("12", us),
+            ("2025550173", None),
+            ("+1-555-344-1362", us),
+            // Read as international from issue 5 on; the prefix for going abroad is 011 in the US.
+            ("001-672-799-2170", us),
+            ("+999 123 4567", us),
+            // Valid for libphonenumber, and 16 digits long.
+            ("+4926592554177596", None),
+        ];
+        for (text, region) in table {
+            assert!(read(text, region).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_a_country_with_phone_numbers() {
+        assert_eq!(region(" de "), Some(Region::DE));
+        for code in ["", "U", "USA", "ZZ", "1"] {
+            assert_eq!(region(code), None, "{code}");
+        }
+    }
+}
