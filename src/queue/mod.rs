@@ -22,6 +22,9 @@ pub enum QueueError {
     /// Nobody knows whether the broker took it: publish again, consumers deduplicate.
     #[error("the queue did not confirm: {0}")]
     InDoubt(String),
+    /// The broker does not know our user or password: other credentials, not another try.
+    #[error("the broker refuses the login: {0}")]
+    LoginRefused(String),
     /// The broker belongs to another ledger: two ledgers on one broker would double.
     #[error("this broker belongs to another ledger ({theirs}); ours is {ours}")]
     BoundElsewhere { ours: String, theirs: String },
@@ -152,4 +155,16 @@ pub trait Queue: Send + Sync {
 
     /// Lets go of connections and files. Afterwards nothing else may be called.
     async fn close(&self);
+}
+
+/// The reason with this name: how it is read back from a row or a header.
+fn reason_named(name: &str) -> Option<DeadReason> {
+    let mut all = DeadReason::ALL.iter().copied();
+    all.find(|reason| reason.as_str() == name)
+}
+
+/// The step with this name: how it is read back from a row or a header.
+fn step_named(name: &str) -> Option<StepName> {
+    let mut all = StepName::ALL.iter().copied();
+    all.find(|step| step.as_str() == name)
 }

@@ -1,1 +1,178 @@
 //! RabbitMQ as the queue: quorum queues, confirms, retries through TTL queues, dead letters.
+//!
+//! In and out: the contract of [`super::Queue`], with RabbitMQ 3.10 and later. Always: one
+//! connection consumes and another publishes; both are made again when they are lost.
+
+mod connection;
+mod consumer;
+mod delivery;
+mod publisher;
+mod topology;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lapin::BasicProperties;
+use lapin::options::{BasicGetOptions, BasicNackOptions};
+use lapin::types::ShortString;
+
+use self::connection::{Broker, Link, is_not_found};
+use self::consumer::RabbitConsumer;
+use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
+use super::{Consumer, DeadDelivery, Depth, Outgoing, Queue, QueueError, Result};
+use crate::clock::Clock;
+use crate::message::{CampaignId, MessageId};
+use crate::shutdown::Stopper;
+
+/// A virtual host of a RabbitMQ broker as the queue.
+pub struct RabbitQueue {
+    shared: Arc<Shared>,
+}
+
+/// What the queue, its consumers and their deliveries use together.
+struct Shared {
+    consuming: Link,
+    publisher: Arc<Publisher>,
+    clock: Clock,
+    closing: Stopper,
+}
+
+impl RabbitQueue {
+    /// Connects to the broker at `url` (`AMQP_URL`) and makes the exchanges and queues that all campaigns share.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unreachable`], [`QueueError::LoginRefused`] or [`QueueError::Refused`] with host,
+    /// port and virtual host, without the password.
+    pub async fn connect(url: &str, clock: Clock) -> Result<Self> {
+        let broker = Arc::new(Broker::parse(url, clock)?);
+        let shared = Shared {
+            consuming: Link::new(Arc::clone(&broker), "consume"),
+            publisher: Arc::new(Publisher::new(broker, clock)),
+            clock,
+            closing: Stopper::new(),
+        };
+        let link = &shared.consuming;
+        topology::declare_shared(link, &link.channel().await?).await?;
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    async fn look(&self) -> Result<()> {
+        let link = &self.shared.consuming;
+        topology::look(link, &link.channel().await?).await
+    }
+}
+
+fn never_opened(campaign: &CampaignId) -> QueueError {
+    QueueError::Refused(format!(
+        "campaign {campaign} was never opened on this queue"
+    ))
+}
+
+/// The id as AMQP's `message_id`, which holds 255 bytes at most: an id of 120 characters can have
+/// more, and its tail is left out. The whole id is in the body.
+fn amqp_id(id: &MessageId) -> ShortString {
+    let text = id.as_str();
+    text[..text.floor_char_boundary(255)].into()
+}
+
+#[async_trait]
+impl Queue for RabbitQueue {
+    async fn bind(&self, ledger_id: &str) -> Result<()> {
+        let link = &self.shared.consuming;
+        topology::declare_ledger(link, &link.channel().await?, ledger_id).await
+    }
+
+    async fn open(&self, campaign: &CampaignId) -> Result<()> {
+        let link = &self.shared.consuming;
+        topology::declare_campaign(link, &link.channel().await?, campaign).await
+    }
+
+    async fn publish(&self, campaign: &CampaignId, batch: &[Outgoing]) -> Result<()> {
+        // Straight to the queue: through the exchange `flexcast`, which is for everybody else, a
+        // message for a campaign without a queue becomes an orphan and its publisher never knows.
+        let route = Route {
+            exchange: "",
+            key: topology::work_queue(campaign),
+        };
+        let parcels: Vec<Parcel> = batch
+            .iter()
+            .map(|message| Parcel {
+                body: message.body.clone(),
+                properties: BasicProperties::default()
+                    .with_delivery_mode(PERSISTENT)
+                    .with_content_type("application/json".into())
+                    .with_message_id(amqp_id(&message.id)),
+            })
+            .collect();
+        let closing = &self.shared.closing;
+        self.shared
+            .publisher
+            .publish(&route, &parcels, &|| !closing.is_stopped())
+            .await
+            .map_err(|error| match error {
+                QueueError::Refused(why) if why.starts_with("there is no queue") => {
+                    never_opened(campaign)
+                }
+                other => other,
+            })
+    }
+
+    async fn consume(&self, campaign: &CampaignId, prefetch: u16) -> Result<Box<dyn Consumer>> {
+        let shared = Arc::clone(&self.shared);
+        match RabbitConsumer::start(shared, campaign.clone(), prefetch).await {
+            Ok(consumer) => Ok(Box::new(consumer)),
+            Err(error) if is_not_found(&error) => Err(never_opened(campaign)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn depth(&self, campaign: &CampaignId) -> Result<Depth> {
+        let link = &self.shared.consuming;
+        match topology::ready(link, &link.channel().await?, campaign).await {
+            // AMQP counts what is ready and nothing else.
+            Ok(ready) => Ok(Depth {
+                ready,
+                unsettled: 0,
+            }),
+            Err(error) if is_not_found(&error) => Err(never_opened(campaign)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadDelivery>> {
+        let link = &self.shared.consuming;
+        let channel = link.channel().await?;
+        let mut found = Vec::new();
+        let mut last = None;
+        while found.len() < limit {
+            let getting = channel.basic_get(topology::DEAD.into(), BasicGetOptions::default());
+            let Some(message) = link.ask(getting).await? else {
+                break;
+            };
+            last = Some(message.delivery.acker.clone());
+            found.push(delivery::dead_delivery(message.delivery));
+        }
+        if let Some(last) = last {
+            // All at once: they go back to the head in their order.
+            let all = BasicNackOptions {
+                multiple: true,
+                requeue: true,
+            };
+            link.ask(last.nack(all)).await?;
+        }
+        Ok(found)
+    }
+
+    async fn is_ready(&self) -> bool {
+        self.look().await.is_ok()
+    }
+
+    async fn close(&self) {
+        self.shared.closing.stop();
+        self.shared.publisher.close().await;
+        self.shared.consuming.hang_up().await;
+    }
+}

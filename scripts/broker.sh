@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# A private RabbitMQ node for tests: its own directory, ports, cookie and epmd, nothing outside loopback.
+#
+#   scripts/broker.sh start DIR    starts it (again) and waits until it answers; writes DIR/env
+#   scripts/broker.sh ctl DIR ...  runs rabbitmqctl on it
+#   scripts/broker.sh kill DIR     kills it as a power failure would; DIR stays, to start it again
+#   scripts/broker.sh stop DIR     ends it and its epmd; DIR stays
+#
+# DIR/env is read with `.`: it exports AMQP_URL, FLEXCAST_BROKER_DIR and the node's own variables.
+set -euo pipefail
+
+bin=/usr/lib/rabbitmq/bin # not /usr/sbin: Debian's wrapper wants root or the rabbitmq user
+
+fail() {
+  echo "broker.sh: $*" >&2
+  exit 1
+}
+
+is_free() {
+  ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# Below 32768, where Linux begins to take ports for outgoing connections.
+free_port() {
+  local port
+  while true; do
+    port=$((15000 + (RANDOM * 32768 + RANDOM) % 10000))
+    if is_free "$port"; then
+      echo "$port"
+      return
+    fi
+  done
+}
+
+write_env() {
+  local dir=$1 port dist epmd
+  port=$(free_port) dist=$(free_port) epmd=$(free_port)
+  mkdir -p "$dir/home" "$dir/log" "$dir/mnesia"
+  : >"$dir/plugins"
+  cat >"$dir/rabbitmq.conf" <<CONF
+listeners.tcp.1 = 127.0.0.1:$port
+# The machine's disk is not the test's business.
+disk_free_limit.absolute = 50MB
+CONF
+  cat >"$dir/env.new" <<ENV
+export AMQP_URL=amqp://guest:guest@127.0.0.1:$port/%2f
+export FLEXCAST_BROKER_DIR=$dir
+export RABBITMQ_NODENAME=flexcast-$port@localhost
+export RABBITMQ_NODE_PORT=$port
+export RABBITMQ_DIST_PORT=$dist
+export ERL_EPMD_PORT=$epmd
+export ERL_EPMD_ADDRESS=127.0.0.1
+export RABBITMQ_MNESIA_BASE=$dir/mnesia
+export RABBITMQ_LOG_BASE=$dir/log
+export RABBITMQ_ENABLED_PLUGINS_FILE=$dir/plugins
+export RABBITMQ_CONFIG_FILE=$dir/rabbitmq
+export RABBITMQ_CONF_ENV_FILE=$dir/none
+export RABBITMQ_PID_FILE=$dir/pid
+ENV
+  mv "$dir/env.new" "$dir/env"
+}
+
+# Reads DIR/env. HOME holds the Erlang cookie; it is set here and not in the file, which others read.
+enter() {
+  [ -f "$1/env" ] || fail "no broker in $1"
+  . "$1/env"
+  export HOME=$1/home
+}
+
+wait_until_it_answers() {
+  local pid=$1 try
+  for try in $(seq 300); do
+    kill -0 "$pid" 2>/dev/null || fail "the broker ended: see $RABBITMQ_LOG_BASE and $FLEXCAST_BROKER_DIR/output"
+    # The listener opens last, when queues and exchanges are recovered.
+    if ! is_free "$RABBITMQ_NODE_PORT"; then
+      return
+    fi
+    sleep 0.2
+  done
+  fail "the broker did not answer within 60 s: see $RABBITMQ_LOG_BASE"
+}
+
+start() {
+  local dir=$1
+  [ -x "$bin/rabbitmq-server" ] || fail "RabbitMQ is missing: run scripts/install-test-deps.sh"
+  [ -f "$dir/env" ] || write_env "$dir"
+  enter "$dir"
+  RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}' \
+    setsid "$bin/rabbitmq-server" >"$dir/output" 2>&1 </dev/null &
+  echo $! >"$dir/group"
+  wait_until_it_answers $!
+}
+
+# The server runs in a session of its own: the group is the script and the Erlang machine it became.
+kill_server() {
+  local group
+  group=$(cat "$1/group" 2>/dev/null) || return 0
+  kill "-$2" -- "-$group" 2>/dev/null || return 0
+  while kill -0 -- "-$group" 2>/dev/null; do
+    sleep 0.05
+  done
+}
+
+stop() {
+  [ -f "$1/env" ] || return 0
+  enter "$1"
+  kill_server "$1" KILL
+  # epmd is a daemon of its own; this one serves this directory's node alone.
+  epmd -port "$ERL_EPMD_PORT" -kill >/dev/null 2>&1 || true
+}
+
+[ $# -ge 2 ] || fail "usage: broker.sh start|ctl|kill|stop DIR"
+command=$1
+mkdir -p "$2"
+dir=$(cd "$2" && pwd)
+shift 2
+case $command in
+  start) start "$dir" ;;
+  ctl) enter "$dir" && exec "$bin/rabbitmqctl" -q "$@" ;;
+  kill) kill_server "$dir" KILL ;;
+  stop) stop "$dir" ;;
+  *) fail "unknown command $command" ;;
+esac

@@ -1,1 +1,0 @@
-//! One SQLite file as a queue: nothing to install.

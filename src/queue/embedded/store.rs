@@ -1,0 +1,160 @@
+//! Where the statements run: on one thread, committed in groups, or inline.
+//!
+//! In: jobs, each a few statements. Out: each job's result, told after its commit. Always: a job is
+//! done whole or not at all, and one that fails takes no other with it.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use crate::queue::{QueueError, Result};
+
+/// The most jobs in one transaction, so that the first of them is not kept waiting for the last.
+const GROUP_MAX: usize = 512;
+
+/// Runs one job's statements; gives what tells its caller once the commit is known.
+type Job = Box<dyn FnOnce(&Connection) -> Told + Send>;
+/// Tells the caller the result after a commit, or why there was none.
+type Told = Box<dyn FnOnce(std::result::Result<(), QueueError>) + Send>;
+/// Where a job's result arrives. It may be awaited later and across cancellations.
+pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
+
+/// A SQLite connection that takes jobs.
+pub(super) enum Store {
+    /// `None` once closed.
+    Thread(Mutex<Option<Sender<Job>>>),
+    /// `None` once closed.
+    Inline(Mutex<Option<Connection>>),
+}
+
+impl Store {
+    /// Moves the connection to a thread of its own, so that no disk write holds up a Tokio worker:
+    /// heartbeats and timers run there.
+    pub(super) fn on_a_thread(connection: Connection) -> Result<Self> {
+        let (sender, receiver) = channel();
+        std::thread::Builder::new()
+            .name("flexcast-queue".to_owned())
+            .spawn(move || serve(connection, &receiver))
+            .map_err(|error| QueueError::Unreachable(format!("no thread for it: {error}")))?;
+        Ok(Self::Thread(Mutex::new(Some(sender))))
+    }
+
+    /// Runs every job where it is called, each in a transaction of its own.
+    pub(super) fn inline(connection: Connection) -> Self {
+        Self::Inline(Mutex::new(Some(connection)))
+    }
+
+    /// Runs a job and waits for its commit.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.submit(job).await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Hands in a job. It is done even if nobody waits for the answer.
+    pub(super) fn submit<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (sender, answer) = oneshot::channel();
+        let job: Job = Box::new(move |db| {
+            let done = in_savepoint(db, job);
+            Box::new(move |committed| {
+                let told = match (committed, done) {
+                    (Err(error), _) => Err(error),
+                    (Ok(()), done) => done.map_err(|error| unusable(&error)),
+                };
+                // Nobody waits any more: the work is done all the same.
+                let _ = sender.send(told);
+            })
+        });
+        match self {
+            // A dropped job drops its sender, which `run` takes for closed.
+            Self::Thread(thread) => {
+                if let Some(thread) = locked(thread).as_ref() {
+                    let _ = thread.send(job);
+                }
+            }
+            Self::Inline(connection) => {
+                if let Some(connection) = locked(connection).as_mut() {
+                    commit(connection, vec![job]);
+                }
+            }
+        }
+        answer
+    }
+
+    /// Whether [`Store::close`] was called.
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Self::Thread(thread) => locked(thread).is_none(),
+            Self::Inline(connection) => locked(connection).is_none(),
+        }
+    }
+
+    /// Ends the thread after what it has been given; later jobs are refused.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Thread(thread) => {
+                // An empty job: once it is answered, all before it are done.
+                let _ = self.run(|_| Ok(())).await;
+                locked(thread).take();
+            }
+            Self::Inline(connection) => drop(locked(connection).take()),
+        }
+    }
+}
+
+fn serve(mut connection: Connection, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = vec![first];
+        group.extend(jobs.try_iter().take(GROUP_MAX - 1));
+        commit(&mut connection, group);
+    }
+}
+
+fn commit(connection: &mut Connection, group: Vec<Job>) {
+    let mut told: Vec<Told> = Vec::with_capacity(group.len());
+    let committed = connection
+        // Immediate: two processes that both read first and write then would both fail.
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .and_then(|transaction| {
+            told.extend(group.into_iter().map(|job| job(&transaction)));
+            transaction.commit()
+        });
+    for tell in told {
+        tell(committed.as_ref().map_err(unusable).copied());
+    }
+    // Where not even the transaction began, the jobs were dropped and with them their senders.
+}
+
+fn in_savepoint<T>(
+    db: &Connection,
+    job: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    db.execute_batch("SAVEPOINT job")?;
+    let done = job(db);
+    let end = if done.is_ok() {
+        "RELEASE job"
+    } else {
+        "ROLLBACK TO job; RELEASE job"
+    };
+    db.execute_batch(end)?;
+    done
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind the lock is taken or left whole: a panic cannot have broken it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unusable(error: &rusqlite::Error) -> QueueError {
+    QueueError::Unreachable(format!("queue file: {error}"))
+}
+
+pub(super) fn closed() -> QueueError {
+    QueueError::Unreachable("the queue file is closed, or was busy for too long".to_owned())
+}

@@ -1,0 +1,229 @@
+//! Puts messages on queues and knows that they are there.
+//!
+//! In: a route and what is to go there. Out: success once the broker has confirmed all of it. Always:
+//! persistent, mandatory, confirmed. Success is a confirm without a returned message: RabbitMQ
+//! acknowledges what it could not route as well.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
+use tokio::sync::Mutex;
+
+use super::connection::{Broker, Link, explain, pauses, within};
+use crate::clock::Clock;
+use crate::queue::{QueueError, Result};
+
+/// The most unconfirmed messages on a channel: measured, more gain nothing, and one by one is
+/// twenty times slower.
+const WINDOW: usize = 1_000;
+
+/// For one confirm. A quorum queue without a majority never answers.
+const CONFIRM_WAIT: Duration = Duration::from_secs(10);
+
+/// How often a publish is tried before its caller hears of it. With the pauses between them, well over the
+/// five to seven seconds of a broker's restart.
+const TRIES: usize = 8;
+
+/// The most channels kept open, far under the 2047 a broker allows on a connection.
+const CHANNELS_MAX: usize = 500;
+
+/// What persistent means on the wire (AMQP 0-9-1, `delivery-mode`).
+pub(super) const PERSISTENT: u8 = 2;
+
+/// Where something is published to.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    pub(super) exchange: &'static str,
+    pub(super) key: String,
+}
+
+impl Route {
+    /// Names what the route leads to. lapin hands a returned message to whichever confirm comes
+    /// next on its channel, so that every destination has a channel of its own.
+    fn destination(&self) -> &str {
+        if self.exchange.is_empty() {
+            &self.key
+        } else {
+            self.exchange
+        }
+    }
+}
+
+/// One message as it goes out.
+pub(super) struct Parcel {
+    pub(super) body: Bytes,
+    pub(super) properties: BasicProperties,
+}
+
+/// Publishes on a connection of its own.
+pub(super) struct Publisher {
+    link: Link,
+    clock: Clock,
+    channels: Mutex<HashMap<String, Channel>>,
+}
+
+impl Publisher {
+    pub(super) fn new(broker: Arc<Broker>, clock: Clock) -> Self {
+        Self {
+            link: Link::new(broker, "publish"),
+            clock,
+            channels: Mutex::default(),
+        }
+    }
+
+    /// Publishes all of `parcels` and returns when the broker has confirmed them. What is in doubt,
+    /// refused for want of a leader or lost with its connection is published again, for as long
+    /// as `is_wanted` says so: twice is what consumers deduplicate.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Refused`] when nothing is there to take them; the last try's failure otherwise.
+    pub(super) async fn publish(
+        &self,
+        route: &Route,
+        parcels: &[Parcel],
+        is_wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<()> {
+        let mut open: VecDeque<usize> = (0..parcels.len()).collect();
+        let mut pauses = pauses().take(TRIES - 1);
+        loop {
+            let failed = match self.try_once(route, parcels, &mut open).await {
+                Ok(()) if open.is_empty() => return Ok(()),
+                Ok(()) => QueueError::Unreachable(format!(
+                    "the broker does not take messages for {} now",
+                    route.destination()
+                )),
+                Err(refused @ (QueueError::Refused(_) | QueueError::LoginRefused(_))) => {
+                    return Err(refused);
+                }
+                Err(failed) => failed,
+            };
+            let Some(pause) = pauses.next().filter(|_| is_wanted()) else {
+                return Err(failed);
+            };
+            tracing::warn!(error = %failed, left = open.len(), "publishing again");
+            self.clock.sleep(pause).await;
+        }
+    }
+
+    /// Publishes what is `open` and leaves there what was not confirmed.
+    async fn try_once(
+        &self,
+        route: &Route,
+        parcels: &[Parcel],
+        open: &mut VecDeque<usize>,
+    ) -> Result<()> {
+        let channel = self.channel(route).await?;
+        let mut nacked = Vec::new();
+        let tried = self
+            .fill_window(&channel, route, parcels, open, &mut nacked)
+            .await;
+        open.extend(nacked);
+        if tried.is_err() {
+            self.channels.lock().await.remove(route.destination());
+        }
+        if matches!(tried, Err(QueueError::InDoubt(_))) {
+            // No answer in time: the connection may be dead without knowing it.
+            self.channels.lock().await.clear();
+            self.link.hang_up().await;
+        }
+        tried
+    }
+
+    async fn fill_window(
+        &self,
+        channel: &Channel,
+        route: &Route,
+        parcels: &[Parcel],
+        open: &mut VecDeque<usize>,
+        nacked: &mut Vec<usize>,
+    ) -> Result<()> {
+        let mut window: VecDeque<PublisherConfirm> = VecDeque::new();
+        // `open` starts with what is in the window; `sent` is how much of it that is.
+        let mut sent = 0;
+        while let Some(&next) = open.get(sent) {
+            let parcel = &parcels[next];
+            let options = BasicPublishOptions {
+                mandatory: true,
+                ..Default::default()
+            };
+            let (exchange, key) = (route.exchange.into(), route.key.as_str().into());
+            let properties = parcel.properties.clone();
+            let writing = channel.basic_publish(exchange, key, options, &parcel.body, properties);
+            window.push_back(self.in_time(writing).await?);
+            sent += 1;
+            if window.len() >= WINDOW {
+                self.confirm_oldest(&mut window, open, nacked, route)
+                    .await?;
+                sent -= 1;
+            }
+        }
+        while !window.is_empty() {
+            self.confirm_oldest(&mut window, open, nacked, route)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn confirm_oldest(
+        &self,
+        window: &mut VecDeque<PublisherConfirm>,
+        open: &mut VecDeque<usize>,
+        nacked: &mut Vec<usize>,
+        route: &Route,
+    ) -> Result<()> {
+        let Some(oldest) = window.pop_front() else {
+            return Ok(());
+        };
+        match self.in_time(oldest).await? {
+            Confirmation::Ack(None) => drop(open.pop_front()),
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {
+                let gone = route.destination();
+                return Err(QueueError::Refused(format!("there is no queue {gone}")));
+            }
+            Confirmation::Nack(None) => nacked.extend(open.pop_front()),
+            Confirmation::NotRequested => {
+                return Err(QueueError::InDoubt(
+                    "the channel does not confirm".to_owned(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = lapin::Result<T>>) -> Result<T> {
+        match within(self.clock, CONFIRM_WAIT, work).await {
+            Some(done) => done.map_err(|error| explain(&error)),
+            None => Err(QueueError::InDoubt(format!(
+                "no confirm within {CONFIRM_WAIT:?}"
+            ))),
+        }
+    }
+
+    async fn channel(&self, route: &Route) -> Result<Channel> {
+        let mut channels = self.channels.lock().await;
+        if let Some(channel) = channels.get(route.destination())
+            && channel.status().connected()
+        {
+            return Ok(channel.clone());
+        }
+        if channels.len() >= CHANNELS_MAX {
+            channels.clear();
+        }
+        let channel = self.link.channel().await?;
+        let options = ConfirmSelectOptions::default();
+        self.link.ask(channel.confirm_select(options)).await?;
+        channels.insert(route.destination().to_owned(), channel.clone());
+        Ok(channel)
+    }
+
+    /// Closes the connection.
+    pub(super) async fn close(&self) {
+        self.channels.lock().await.clear();
+        self.link.hang_up().await;
+    }
+}
