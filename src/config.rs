@@ -91,7 +91,9 @@ impl Default for Work {
             concurrent_requests: 64,
             call_timeout: crate::twilio::DEFAULT_TIMEOUT,
             settle_time: Duration::from_secs(5),
-            retry: [2, 10, 30, 120, 600, 1_800].map(Duration::from_secs).to_vec(),
+            retry: [2, 10, 30, 120, 600, 1_800]
+                .map(Duration::from_secs)
+                .to_vec(),
             retry_age_max: 24 * 60 * minute,
             busy_wait: 30 * minute,
             // Kubernetes ends a pod 30 s after SIGTERM.
@@ -192,7 +194,9 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
         }
     }
     if file.work.in_flight == 0 || file.work.concurrent_requests == 0 {
-        return Err(invalid("work.in_flight and work.concurrent_requests: at least 1".to_owned()));
+        return Err(invalid(
+            "work.in_flight and work.concurrent_requests: at least 1".to_owned(),
+        ));
     }
     if file.work.margin_percent > 50 {
         return Err(invalid("work.margin_percent: at most 50".to_owned()));
@@ -233,8 +237,12 @@ mod durations_text {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Duration>, D::Error> {
         let texts = Vec::<String>::deserialize(d)?;
-        let parsed = texts.iter().map(|text| crate::campaign::parse_duration(text));
-        parsed.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+        let parsed = texts
+            .iter()
+            .map(|text| crate::campaign::parse_duration(text));
+        parsed
+            .collect::<Result<_, _>>()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -247,12 +255,17 @@ mod tests {
         let table = [
             ("[work]\nin_flght = 3", "in_flght"),
             ("[work]\nin_flight = 0", "in_flight"),
-            ("[limits]\ncreate_flex_chanel = \"1/s\"", "create_flex_chanel"),
+            (
+                "[limits]\ncreate_flex_chanel = \"1/s\"",
+                "create_flex_chanel",
+            ),
             ("[limits]\ncreate_flex_channel = \"quick\"", "quick"),
             ("[work]\nretry = [\"soon\"]", "soon"),
         ];
         for (text, named) in table {
-            let error = parse_file("flexcast.toml", text).expect_err("wrong").to_string();
+            let error = parse_file("flexcast.toml", text)
+                .expect_err("wrong")
+                .to_string();
             assert!(error.contains(named), "{error} should name {named}");
         }
         let file = parse_file("f", "[limits]\ncreate_flex_channel = \"none\"").expect("a file");
@@ -274,6 +287,9 @@ mod tests {
         let token = config.twilio.auth_token.as_ref().expect("a token");
         assert_eq!(secrecy::ExposeSecret::expose_secret(token), "s3cret");
         let printed = format!("{config:?}");
-        assert!(!printed.contains("s3cret") && !printed.contains("hidden"), "{printed}");
+        assert!(
+            !printed.contains("s3cret") && !printed.contains("hidden"),
+            "{printed}"
+        );
     }
 }

@@ -7,11 +7,13 @@ mod apply;
 mod discovery;
 mod file;
 mod rules;
+mod template;
 
-pub use apply::{Applied, apply};
-pub use discovery::{AgentDirectory, DiscoveryError, Resolved};
+pub use apply::{Applied, ApplyError, apply};
+pub use discovery::DiscoveryError;
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
+pub use template::Template;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -282,7 +284,9 @@ fn default_time_to_live() -> Duration {
 /// A sentence that shows what is taken.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let signed = text.parse::<jiff::SignedDuration>();
-    let duration = signed.ok().and_then(|signed| Duration::try_from(signed).ok());
+    let duration = signed
+        .ok()
+        .and_then(|signed| Duration::try_from(signed).ok());
     duration.ok_or_else(|| {
         format!("{text:?} is no duration; write one such as \"72h\", \"90m\" or \"1h 30m\"")
     })

@@ -38,13 +38,16 @@ pub fn matrix(channel: Channel, strategy: Strategy, api: Api) -> &'static str {
         }
         (Api::Proxy, _, Strategy::TaskNow) => "chat channel with a task, Proxy session",
         (Api::Proxy, _, Strategy::TaskOnReply) => "chat channel, Proxy session, message",
-        (Api::Conversations, _, Strategy::TaskNow) => "Interaction, opening message if there is one",
+        (Api::Conversations, _, Strategy::TaskNow) => {
+            "Interaction, opening message if there is one"
+        }
         (Api::Conversations, _, Strategy::TaskOnReply) => "Conversation, webhook, message",
     }
 }
 
 fn check_sender(campaign: &Campaign, notices: &mut Vec<Notice>) {
-    let checked = Address::parse(&campaign.sender).and_then(|sender| sender.check(campaign.channel));
+    let checked =
+        Address::parse(&campaign.sender).and_then(|sender| sender.check(campaign.channel));
     if let Err(error) = checked {
         refuse(notices, format!("sender: {error}"));
     }
@@ -62,10 +65,16 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
     if let Some(sid) = &campaign.content_sid
         && !sid.starts_with("HX")
     {
-        refuse(notices, "content_sid: a content template's SID starts with HX".to_owned());
+        refuse(
+            notices,
+            "content_sid: a content template's SID starts with HX".to_owned(),
+        );
     }
     if campaign.content_sid.is_none() && !campaign.content_variables.is_empty() {
-        refuse(notices, "content_variables: they need a content_sid".to_owned());
+        refuse(
+            notices,
+            "content_variables: they need a content_sid".to_owned(),
+        );
     }
     if campaign.channel == Channel::Whatsapp && sends && campaign.content_sid.is_none() {
         let text = "content_sid: without a template WhatsApp takes a message only within 24 hours \
@@ -166,9 +175,18 @@ mod tests {
     fn what_cannot_be_carried_out_is_refused_with_its_key() {
         let table = [
             ("strategy='task_on_reply'\n", "body"),
-            ("strategy='task_on_reply'\nbody='x'\n", "flex.studio_flow_sid"),
-            ("strategy='task_now'\ncontent_sid='HX1'\nbody='x'\n", "content_sid"),
-            ("strategy='task_now'\napi='proxy'\ncontent_sid='HX1'\n", "content_sid"),
+            (
+                "strategy='task_on_reply'\nbody='x'\n",
+                "flex.studio_flow_sid",
+            ),
+            (
+                "strategy='task_now'\ncontent_sid='HX1'\nbody='x'\n",
+                "content_sid",
+            ),
+            (
+                "strategy='task_now'\napi='proxy'\ncontent_sid='HX1'\n",
+                "content_sid",
+            ),
             ("strategy='task_now'\ntime_to_live='1m'\n", "time_to_live"),
             (
                 "strategy='task_now'\n[conversations]\nreply_to='webhook'\n",
@@ -177,7 +195,10 @@ mod tests {
         ];
         for (rest, key) in table {
             let refused = refusals(&format!("{SMS}{rest}"));
-            assert!(refused.iter().any(|text| text.contains(key)), "{rest}: {refused:?}");
+            assert!(
+                refused.iter().any(|text| text.contains(key)),
+                "{rest}: {refused:?}"
+            );
         }
     }
 

@@ -17,7 +17,7 @@ use crate::pacing::{Lane, Pacer};
 use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
 
 /// How long a lease lasts from each renewal: several calls' time-outs.
-pub const LEASE_FOR: Duration = Duration::from_secs(120);
+pub(crate) const LEASE_FOR: Duration = Duration::from_secs(120);
 
 /// What a campaign's calls may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

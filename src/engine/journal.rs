@@ -10,7 +10,7 @@ use crate::message::{CampaignId, Event, MessageId, Name, Saga, StepName};
 use super::Interrupted;
 
 /// The journal of one leased message.
-pub struct Journal {
+pub(super) struct Journal {
     ledger: std::sync::Arc<dyn Ledger>,
     clock: Clock,
     lease: Lease,
@@ -26,7 +26,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`Interrupted::Journal`] when what is recorded is no saga.
-    pub fn open(
+    pub(super) fn open(
         ledger: std::sync::Arc<dyn Ledger>,
         clock: Clock,
         lease: Lease,
@@ -51,19 +51,19 @@ impl Journal {
 
     /// Whether somebody may have worked on this saga and died before writing down what was done.
     #[must_use]
-    pub fn resumed(&self) -> bool {
+    pub(super) fn resumed(&self) -> bool {
         self.resumed
     }
 
     /// Where the saga stands.
     #[must_use]
-    pub fn saga(&self) -> &Saga {
+    pub(super) fn saga(&self) -> &Saga {
         &self.saga
     }
 
     /// What everything of this generation is called at Twilio.
     #[must_use]
-    pub fn name(&self) -> &Name {
+    pub(super) fn name(&self) -> &Name {
         &self.name
     }
 
@@ -72,7 +72,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`Interrupted::Journal`] when it cannot follow.
-    pub fn note(&mut self, event: Event) -> Result<(), Interrupted> {
+    pub(super) fn note(&mut self, event: Event) -> Result<(), Interrupted> {
         self.saga.apply(&event)?;
         self.unwritten.push(event);
         Ok(())
@@ -83,7 +83,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`Interrupted::Ledger`] when it is not durable: the call must not be made.
-    pub async fn intend(&mut self, step: StepName) -> Result<(), Interrupted> {
+    pub(super) async fn intend(&mut self, step: StepName) -> Result<(), Interrupted> {
         self.note(Event::Intended { step })?;
         self.write().await
     }
@@ -93,9 +93,11 @@ impl Journal {
     /// # Errors
     ///
     /// [`Interrupted::Ledger`] when it is not.
-    pub async fn write(&mut self) -> Result<(), Interrupted> {
+    pub(super) async fn write(&mut self) -> Result<(), Interrupted> {
         let now = self.clock.now();
-        self.ledger.record(&self.lease, &self.unwritten, now).await?;
+        self.ledger
+            .record(&self.lease, &self.unwritten, now)
+            .await?;
         self.unwritten.clear();
         Ok(())
     }
@@ -105,7 +107,7 @@ impl Journal {
     /// # Errors
     ///
     /// As [`Journal::note`].
-    pub fn refuse(&mut self, step: StepName) -> Result<(), Interrupted> {
+    pub(super) fn refuse(&mut self, step: StepName) -> Result<(), Interrupted> {
         if self.saga.intended == Some(step) {
             self.note(Event::Refused { step })?;
         }
@@ -117,7 +119,7 @@ impl Journal {
     /// # Errors
     ///
     /// As [`Journal::note`].
-    pub fn begin(&mut self, generation: u32) -> Result<(), Interrupted> {
+    pub(super) fn begin(&mut self, generation: u32) -> Result<(), Interrupted> {
         self.note(Event::Begun { generation })?;
         self.name = name(&self.lease, generation);
         Ok(())
@@ -125,7 +127,7 @@ impl Journal {
 
     /// The lease and what is still to be written: for the settlement.
     #[must_use]
-    pub fn into_parts(self) -> (Lease, Saga, Vec<Event>) {
+    pub(super) fn into_parts(self) -> (Lease, Saga, Vec<Event>) {
         (self.lease, self.saga, self.unwritten)
     }
 }

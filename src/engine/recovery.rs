@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::message::Failure;
-use crate::twilio::{CallError, Closed};
+use crate::twilio::{CallError, Closed, failure, is_missing};
 
 use super::step::{Found, Repeat, Step, StepError, Turn};
 
@@ -35,7 +35,11 @@ async fn once(step: &dyn Step, turn: &Turn<'_>) -> Looked {
     match step.find(turn).await {
         Ok(found) => Looked::Found(found),
         Err(StepError::Call(CallError::Closed(closed))) => Looked::Closed(closed),
-        Err(StepError::Call(call)) => Looked::Failed(call.failure()),
+        // The container of what is looked for is gone, and with it whatever it would tell.
+        Err(StepError::Call(call)) if is_missing(&call) => {
+            Looked::Found(Found::Invisible(call.to_string()))
+        }
+        Err(StepError::Call(call)) => Looked::Failed(failure(&call, step.operation())),
         Err(StepError::Busy(detail)) => Looked::Found(Found::Theirs(detail)),
         Err(StepError::Failed(failure)) => Looked::Failed(*failure),
     }

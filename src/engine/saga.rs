@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
-use crate::message::{DeadReason, Effects, Ended, Event, Failure, FailureClass, Saga, StepName, UnknownReason};
-use crate::twilio::{CallError, Conflict, conflict};
+use crate::message::{
+    DeadReason, Effects, Ended, Event, Failure, FailureClass, Saga, StepName, UnknownReason,
+};
+use crate::twilio::{CallError, Conflict, conflict, failure};
 
 use super::journal::Journal;
 use super::recovery::{self, Looked};
@@ -23,7 +25,10 @@ const REPEATS_MAX: u32 = 2;
 
 /// What one try of a step came to.
 enum Tried {
-    Stands { effects: Box<Effects>, adopted: bool },
+    Stands {
+        effects: Box<Effects>,
+        adopted: bool,
+    },
     /// It certainly did not happen, and may be tried again at once.
     Again,
     /// It certainly did not happen: Twilio was not reached, or refused before doing anything.
@@ -50,13 +55,13 @@ pub enum StepResult {
 }
 
 /// Runs and undoes one message's saga.
-pub struct Runner<'a> {
-    pub ground: &'a Ground<'a>,
-    pub journal: &'a mut Journal,
-    pub steps: &'a [&'static dyn Step],
+pub(super) struct Runner<'a> {
+    pub(super) ground: &'a Ground<'a>,
+    pub(super) journal: &'a mut Journal,
+    pub(super) steps: &'a [&'static dyn Step],
     /// How long an effect may take to show in a look-up; absence counts after it.
-    pub settle_time: Duration,
-    pub observer: &'a dyn StepObserver,
+    pub(super) settle_time: Duration,
+    pub(super) observer: &'a dyn StepObserver,
 }
 
 impl Runner<'_> {
@@ -66,7 +71,7 @@ impl Runner<'_> {
     ///
     /// [`Interrupted`] when the ledger or the gate lets nothing more be done: what was not recorded
     /// is found again by the next taker.
-    pub async fn forward(&mut self) -> Result<Ended, Interrupted> {
+    pub(super) async fn forward(&mut self) -> Result<Ended, Interrupted> {
         let mut suspect = self.journal.resumed();
         loop {
             let Some(step) = self.next_step() else {
@@ -103,7 +108,7 @@ impl Runner<'_> {
     /// # Errors
     ///
     /// As [`Runner::forward`].
-    pub async fn resume_undoing(&mut self) -> Result<Option<Ended>, Interrupted> {
+    pub(super) async fn resume_undoing(&mut self) -> Result<Option<Ended>, Interrupted> {
         let Some(failure) = self.journal.saga().failure.clone() else {
             return Ok(None);
         };
@@ -121,7 +126,7 @@ impl Runner<'_> {
     /// # Errors
     ///
     /// As [`Runner::forward`].
-    pub async fn backward(&mut self, failure: &Failure) -> Result<Option<Failure>, Interrupted> {
+    pub(super) async fn backward(&mut self, failure: &Failure) -> Result<Option<Failure>, Interrupted> {
         if self.reached_the_customer() || self.is_taken_up().await? {
             return Ok(None);
         }
@@ -210,7 +215,7 @@ impl Runner<'_> {
                     continue;
                 }
                 return Ok(match tried {
-                    Tried::Again => Tried::Failed(call.failure()),
+                    Tried::Again => Tried::Failed(failure(&call, step.operation())),
                     tried => tried,
                 });
             }
@@ -226,7 +231,7 @@ impl Runner<'_> {
         call: &CallError,
     ) -> Result<Tried, Interrupted> {
         let Some(conflict) = call.code().and_then(conflict) else {
-            return Ok(Tried::Failed(call.failure()));
+            return Ok(Tried::Failed(failure(&call, step.operation())));
         };
         match conflict {
             Conflict::CustomerBusy | Conflict::NameTaken | Conflict::AlreadyThere => {
@@ -240,7 +245,7 @@ impl Runner<'_> {
                         let class = FailureClass::Transient;
                         Tried::Failed(Failure {
                             class,
-                            ..call.failure()
+                            ..failure(&call, step.operation())
                         })
                     }
                     tried => tried,
@@ -367,4 +372,3 @@ fn stuck(step: StepName, error: &StepError) -> Failure {
     let class = FailureClass::Permanent(DeadReason::Stuck);
     Failure::new(class, detail).at(step)
 }
-

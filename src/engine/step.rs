@@ -4,13 +4,13 @@ use async_trait::async_trait;
 
 use crate::campaign::Campaign;
 use crate::message::{Effects, Failure, Message, Name, StepName, Strategy};
-use crate::twilio::{CallError, Twilio};
+use crate::twilio::{CallError, Operation, Twilio};
 
 use super::agents::Agent;
 
 /// What a repeat of a step's call would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
+pub(crate) enum Repeat {
     /// Meet the first one's name: recovery finds it, a second call changes nothing or is refused.
     Collides,
     /// Do it a second time, in a container of ours whose list recovery can read: absence counts
@@ -22,7 +22,7 @@ pub enum Repeat {
 
 /// What a look-up for a step's effect found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// It carries our name or marker.
     Ours(Box<Effects>),
     Absent,
@@ -36,7 +36,7 @@ pub enum Found {
 
 /// Why a step did not bring its effect.
 #[derive(Debug, thiserror::Error)]
-pub enum StepError {
+pub(crate) enum StepError {
     /// A call went wrong; what that means is decided in one place, by its code.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -56,44 +56,47 @@ impl From<Failure> for StepError {
 
 /// What a step may see: one message's turn.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     /// Gated: every call passes its lanes, the lease and the campaign's state.
-    pub twilio: &'a Twilio,
-    pub campaign: &'a Campaign,
-    pub message: &'a Message,
+    pub(crate) twilio: &'a Twilio,
+    pub(crate) campaign: &'a Campaign,
+    pub(crate) message: &'a Message,
     /// The agent the message is for, resolved; none when it names none.
-    pub agent: Option<&'a Agent>,
+    pub(crate) agent: Option<&'a Agent>,
     /// What everything made at Twilio is called.
-    pub name: &'a Name,
+    pub(crate) name: &'a Name,
     /// What earlier steps brought.
-    pub effects: &'a Effects,
+    pub(crate) effects: &'a Effects,
 }
 
 impl Turn<'_> {
     /// The customer's address as Twilio wants it on the campaign's channel.
     #[must_use]
-    pub fn customer(&self) -> String {
+    pub(crate) fn customer(&self) -> String {
         self.message.customer.address.on(self.campaign.channel)
     }
 
     /// How this message is carried out: as it says, or as its campaign says.
     #[must_use]
-    pub fn strategy(&self) -> Strategy {
+    pub(crate) fn strategy(&self) -> Strategy {
         self.message.strategy.unwrap_or(self.campaign.strategy)
     }
 
     /// The customer's name, or a word for one: Twilio asks for a name of every chat user.
     #[must_use]
-    pub fn customer_name(&self) -> &str {
+    pub(crate) fn customer_name(&self) -> &str {
         self.message.customer.name.as_deref().unwrap_or("Customer")
     }
 }
 
 /// One Twilio action of a strategy.
 #[async_trait]
-pub trait Step: Send + Sync {
+pub(crate) trait Step: Send + Sync {
     /// Its name in journals, metrics, dead letters and logs.
     fn name(&self) -> StepName;
+
+    /// The changing call it makes, and with it the limit it is under.
+    fn operation(&self) -> Operation;
 
     /// What a repeat of its call would do.
     fn repeat(&self) -> Repeat {

@@ -1,8 +1,7 @@
 //! A file becomes messages on a queue.
 //!
 //! In: a CSV with a header, and how the campaign reads it. Out: one [`Row`] for each row, a
-//! [`Contact`] or a [`Rejection`] that names line, column and reason; and the [`Template`] that makes
-//! the customer's text of a contact. Always: one row is in memory at a time, nothing is dropped
+//! [`Contact`] or a [`Rejection`] that names line, column and reason. Always: one row is in memory at a time, nothing is dropped
 //! silently, and no full number stands in an error.
 
 mod columns;
@@ -12,7 +11,6 @@ mod error;
 mod field;
 mod lines;
 mod phone;
-mod template;
 mod utf8;
 
 pub use columns::Columns;
@@ -20,4 +18,3 @@ pub use contact::{Contact, Rejection, Warning};
 pub use contacts::{Contacts, ContactsOptions, Row};
 pub use error::IntakeError;
 pub use field::{Field, parse_mapping};
-pub use template::Template;

@@ -122,7 +122,13 @@ mod tests {
     fn what_was_never_processed_uses_no_attempt_and_ends_by_age() {
         let throttled = failure(FailureClass::Throttled);
         let decision = policy().decide(&throttled, 99, SECOND, 0.0);
-        assert!(matches!(decision, Decision::Retry { uses_attempt: false, .. }));
+        assert!(matches!(
+            decision,
+            Decision::Retry {
+                uses_attempt: false,
+                ..
+            }
+        ));
         let old = policy().decide(&throttled, 0, 3_600 * SECOND, 0.0);
         assert_eq!(old, Decision::Dead(DeadReason::Exhausted));
     }

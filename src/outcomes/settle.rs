@@ -54,7 +54,9 @@ impl Settler {
     ) -> Result<(), SettleError> {
         let settlement = self.settlement(verdict, effects);
         let now = self.clock.now();
-        self.ledger.settle(lease, unwritten, &settlement, now).await?;
+        self.ledger
+            .settle(lease, unwritten, &settlement, now)
+            .await?;
         match verdict {
             Verdict::Defer { wait, .. } if is_short(*wait) => delivery.retry_later(*wait).await?,
             Verdict::Dead { reason, failure } => {

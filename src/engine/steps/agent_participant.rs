@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 
 use super::brought;
-use super::proxy_session::{agent_effects, agent_participant, has_session, proxy_service};
+use super::proxy_session::{Participant, agent_effects, has_session, proxy_service};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
+use crate::twilio::Operation;
 
 pub(crate) struct AgentParticipant;
 
@@ -15,20 +16,27 @@ impl Step for AgentParticipant {
         StepName::AgentParticipant
     }
 
+    fn operation(&self) -> Operation {
+        Operation::CreateProxyParticipant
+    }
+
     fn applies(&self, turn: &Turn<'_>) -> bool {
         has_session(turn)
     }
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let new = agent_participant(turn)?;
+        let new = Participant::agent(turn)?;
         let service = proxy_service(turn)?;
-        let made = turn.twilio.create_proxy_participant(service, session, &new).await?;
+        let made = turn
+            .twilio
+            .create_proxy_participant(service, session, &new.new())
+            .await?;
         Ok(agent_effects(made))
     }
 
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let wanted = agent_participant(turn)?.identifier;
+        let wanted = Participant::agent(turn)?.identifier;
         super::find_proxy_participant(turn, &wanted, agent_effects).await
     }
 }

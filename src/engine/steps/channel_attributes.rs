@@ -8,6 +8,7 @@ use super::proxy_session::has_session;
 use super::{brought, setting};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
+use crate::twilio::Operation;
 
 /// The attribute's name on Twilio's page.
 const PROXY_SESSION: &str = "proxySession";
@@ -18,6 +19,10 @@ pub(crate) struct ChannelAttributes;
 impl Step for ChannelAttributes {
     fn name(&self) -> StepName {
         StepName::ChannelAttributes
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::UpdateChatChannel
     }
 
     fn applies(&self, turn: &Turn<'_>) -> bool {
@@ -31,7 +36,7 @@ impl Step for ChannelAttributes {
         let (service, channel, mut attributes) = read(turn).await?;
         attributes.insert(PROXY_SESSION.to_owned(), session.into());
         turn.twilio
-            .update_chat_channel_attributes(service, channel, &attributes)
+            .update_chat_channel_attributes(service, channel, &attributes, false)
             .await?;
         Ok(Effects::default())
     }
@@ -48,9 +53,7 @@ impl Step for ChannelAttributes {
     }
 }
 
-async fn read<'a>(
-    turn: &'a Turn<'_>,
-) -> Result<(&'a str, &'a str, Map<String, Value>), StepError> {
+async fn read<'a>(turn: &'a Turn<'_>) -> Result<(&'a str, &'a str, Map<String, Value>), StepError> {
     let service = turn.campaign.flex.chat_service_sid.as_ref();
     let service = setting(service, "flex.chat_service_sid")?;
     let sid = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;

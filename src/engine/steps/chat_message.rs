@@ -8,6 +8,7 @@ use super::{brought, is_marked, marked, setting};
 use crate::campaign::MessageParticipant;
 use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
+use crate::twilio::Operation;
 
 pub(crate) struct ChatMessage;
 
@@ -15,6 +16,10 @@ pub(crate) struct ChatMessage;
 impl Step for ChatMessage {
     fn name(&self) -> StepName {
         StepName::ChatMessage
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::CreateChatMessage
     }
 
     fn repeat(&self) -> Repeat {
@@ -42,8 +47,13 @@ impl Step for ChatMessage {
 
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
         let (service, channel) = place(turn)?;
-        let sent = turn.twilio.list_chat_messages(service, channel).await?;
-        let ours = sent.into_iter().find(|one| is_marked(&one.attributes, turn));
+        let sent = turn
+            .twilio
+            .list_chat_messages(service, channel, super::LOOKED_AT)
+            .await?;
+        let ours = sent
+            .into_iter()
+            .find(|one| is_marked(&one.attributes, turn));
         Ok(match ours {
             Some(ours) => Found::Ours(Box::new(sent_as(ours.sid))),
             None => Found::Absent,

@@ -5,10 +5,7 @@ use async_trait::async_trait;
 use super::{brought, marked};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName, Strategy};
-use crate::twilio::NewConversation;
-
-/// A Conversation in this state takes nothing any more.
-const CLOSED: &str = "closed";
+use crate::twilio::{NewConversation, Operation};
 
 pub(crate) struct Conversation;
 
@@ -18,6 +15,10 @@ impl Step for Conversation {
         StepName::Conversation
     }
 
+    fn operation(&self) -> Operation {
+        Operation::CreateConversation
+    }
+
     /// An agent's Interaction brings a Conversation of its own.
     fn applies(&self, turn: &Turn<'_>) -> bool {
         is_named(turn)
@@ -25,10 +26,13 @@ impl Step for Conversation {
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let new = NewConversation {
-            unique_name: turn.name.as_str().to_owned(),
-            friendly_name: format!("Outbound conversation with {}", turn.customer_name()),
-            attributes: marked(turn),
-            timers_closed: Some(format!("PT{}S", turn.campaign.time_to_live.as_secs())),
+            unique_name: turn.name.as_str(),
+            friendly_name: Some(&format!(
+                "Outbound conversation with {}",
+                turn.customer_name()
+            )),
+            attributes: Some(&marked(turn)),
+            closed_after: Some(turn.campaign.time_to_live),
         };
         let made = turn.twilio.create_conversation(&new).await?;
         Ok(made_as(made.sid))
@@ -38,9 +42,7 @@ impl Step for Conversation {
         let name = turn.name.as_str();
         Ok(match turn.twilio.fetch_conversation(name).await? {
             None => Found::Absent,
-            Some(there) if there.state.as_deref() == Some(CLOSED) => {
-                Found::Gone(format!("{} is closed", there.sid))
-            }
+            Some(there) if there.is_closed() => Found::Gone(format!("{} is closed", there.sid)),
             Some(there) => Found::Ours(Box::new(made_as(there.sid))),
         })
     }

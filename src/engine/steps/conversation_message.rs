@@ -1,13 +1,12 @@
 //! The message in the Conversation: the opening message, or the one that waits for a reply.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
 use super::{brought, is_marked, marked};
 use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
-use crate::twilio::NewConversationMessage;
+use crate::twilio::{NewConversationMessage, Operation};
 
 pub(crate) struct ConversationMessage;
 
@@ -15,6 +14,10 @@ pub(crate) struct ConversationMessage;
 impl Step for ConversationMessage {
     fn name(&self) -> StepName {
         StepName::ConversationMessage
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::CreateConversationMessage
     }
 
     fn repeat(&self) -> Repeat {
@@ -32,29 +35,31 @@ impl Step for ConversationMessage {
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let mut new = NewConversationMessage {
+        let marker = marked(turn);
+        let variables = content_variables(turn)?;
+        let content_sid = turn.campaign.content_sid.as_deref();
+        let body = turn.message.body.as_deref();
+        let new = NewConversationMessage {
             author: None,
-            body: turn.message.body.clone(),
-            content_sid: None,
-            content_variables: None,
-            attributes: marked(turn),
+            // Twilio takes one of them; a template wins, since only it passes WhatsApp's window.
+            body: body.filter(|_| content_sid.is_none()),
+            attributes: Some(&marker),
+            content_sid,
+            content_variables: variables.as_ref(),
         };
-        if let Some(content_sid) = &turn.campaign.content_sid {
-            new.body = None;
-            new.content_sid = Some(content_sid.clone());
-            new.content_variables = content_variables(turn)?;
-        }
-        let sent = turn
-            .twilio
-            .create_conversation_message(conversation, &new)
-            .await?;
+        let sent = turn.twilio.create_message(conversation, &new).await?;
         Ok(sent_as(sent.sid))
     }
 
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let sent = turn.twilio.list_conversation_messages(conversation).await?;
-        let ours = sent.into_iter().find(|one| is_marked(&one.attributes, turn));
+        let sent = turn
+            .twilio
+            .list_messages(conversation, super::LOOKED_AT)
+            .await?;
+        let ours = sent
+            .into_iter()
+            .find(|one| is_marked(&one.attributes, turn));
         Ok(match ours {
             Some(ours) => Found::Ours(Box::new(sent_as(ours.sid))),
             None => Found::Absent,
@@ -63,15 +68,15 @@ impl Step for ConversationMessage {
 }
 
 /// The content template's variables, rendered for this customer.
-fn content_variables(turn: &Turn<'_>) -> Result<Option<serde_json::Value>, StepError> {
+fn content_variables(turn: &Turn<'_>) -> Result<Option<Map<String, Value>>, StepError> {
     if turn.campaign.content_variables.is_empty() {
         return Ok(None);
     }
-    let mut rendered = BTreeMap::new();
+    let mut rendered = Map::new();
     for (name, template) in &turn.campaign.content_variables {
-        rendered.insert(name.as_str(), super::render(turn, template)?);
+        rendered.insert(name.clone(), super::render(turn, template)?.into());
     }
-    Ok(Some(serde_json::json!(rendered)))
+    Ok(Some(rendered))
 }
 
 fn sent_as(sid: String) -> Effects {

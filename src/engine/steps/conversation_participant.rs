@@ -6,7 +6,9 @@ use super::brought;
 use super::conversation::is_named;
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Channel, Effects, StepName};
-use crate::twilio::{ConversationParticipant as Participant, NewConversationParticipant};
+use crate::twilio::{
+    ConversationParticipant as Participant, NewConversationParticipant, Operation,
+};
 
 pub(crate) struct ConversationParticipant;
 
@@ -14,6 +16,10 @@ pub(crate) struct ConversationParticipant;
 impl Step for ConversationParticipant {
     fn name(&self) -> StepName {
         StepName::ConversationParticipant
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::CreateConversationParticipant
     }
 
     fn applies(&self, turn: &Turn<'_>) -> bool {
@@ -24,27 +30,26 @@ impl Step for ConversationParticipant {
     /// the customer is busy.
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
+        let (customer, sender) = (turn.customer(), turn.campaign.sender_address());
         let new = match turn.campaign.channel {
-            Channel::Custom => NewConversationParticipant::Identity(turn.customer()),
+            Channel::Custom => NewConversationParticipant::Identity {
+                identity: &customer,
+                attributes: None,
+            },
             _ => NewConversationParticipant::Binding {
-                address: turn.customer(),
-                proxy_address: turn.campaign.sender_address(),
+                address: &customer,
+                proxy_address: &sender,
+                attributes: None,
             },
         };
-        let made = turn
-            .twilio
-            .create_conversation_participant(conversation, &new)
-            .await?;
+        let made = turn.twilio.create_participant(conversation, &new).await?;
         Ok(made_as(made.sid))
     }
 
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let customer = turn.customer();
-        let there = turn
-            .twilio
-            .list_conversation_participants(conversation)
-            .await?;
+        let there = turn.twilio.list_participants(conversation).await?;
         let ours = there.into_iter().find(|one| is_customer(one, &customer));
         Ok(match ours {
             Some(ours) => Found::Ours(Box::new(made_as(ours.sid))),
@@ -54,7 +59,8 @@ impl Step for ConversationParticipant {
 }
 
 fn is_customer(participant: &Participant, customer: &str) -> bool {
-    participant.address() == Some(customer) || participant.identity.as_deref() == Some(customer)
+    let address = participant.messaging_binding.address.as_deref();
+    address == Some(customer) || participant.identity.as_deref() == Some(customer)
 }
 
 fn made_as(sid: String) -> Effects {

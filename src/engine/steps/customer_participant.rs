@@ -4,9 +4,10 @@
 use async_trait::async_trait;
 
 use super::brought;
-use super::proxy_session::{customer_effects, customer_participant, has_session, proxy_service};
+use super::proxy_session::{Participant, customer_effects, has_session, proxy_service};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
+use crate::twilio::Operation;
 
 pub(crate) struct CustomerParticipant;
 
@@ -16,15 +17,22 @@ impl Step for CustomerParticipant {
         StepName::CustomerParticipant
     }
 
+    fn operation(&self) -> Operation {
+        Operation::CreateProxyParticipant
+    }
+
     fn applies(&self, turn: &Turn<'_>) -> bool {
         has_session(turn)
     }
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let new = customer_participant(turn);
+        let new = Participant::customer(turn);
         let service = proxy_service(turn)?;
-        let made = turn.twilio.create_proxy_participant(service, session, &new).await?;
+        let made = turn
+            .twilio
+            .create_proxy_participant(service, session, &new.new())
+            .await?;
         Ok(customer_effects(made))
     }
 

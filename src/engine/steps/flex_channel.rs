@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{MARKER, brought, setting};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
-use crate::twilio::{ChatChannel, NewFlexChannel};
+use crate::twilio::{ChatChannel, NewFlexChannel, Operation};
 
 /// The channel attribute that retires a channel, and its value (Twilio's error 45208).
 const STATUS: &str = "status";
@@ -30,6 +30,10 @@ impl Step for FlexChannel {
         StepName::FlexChannel
     }
 
+    fn operation(&self) -> Operation {
+        Operation::CreateFlexChannel
+    }
+
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let flex = &turn.campaign.flex;
         let customer = turn.customer();
@@ -37,14 +41,20 @@ impl Step for FlexChannel {
             true => Some(task_attributes(turn)?),
             false => None,
         };
+        // As in the samples of Twilio's page: the channel, then the number.
+        let identity = format!(
+            "{}_{}",
+            turn.campaign.channel,
+            turn.message.customer.address.as_str()
+        );
         let new = NewFlexChannel {
-            flex_flow_sid: setting(flex.flex_flow_sid.as_ref(), "flex.flex_flow_sid")?.to_owned(),
-            identity: format!("{}_{}", turn.campaign.channel, turn.message.customer.address.as_str()),
-            chat_user_friendly_name: turn.customer_name().to_owned(),
-            chat_friendly_name: format!("Outbound chat with {}", turn.customer_name()),
-            target: Some(customer),
-            chat_unique_name: Some(turn.name.as_str().to_owned()),
-            task_attributes,
+            flex_flow_sid: setting(flex.flex_flow_sid.as_ref(), "flex.flex_flow_sid")?,
+            identity: &identity,
+            chat_user_friendly_name: turn.customer_name(),
+            chat_friendly_name: &format!("Outbound chat with {}", turn.customer_name()),
+            target: Some(&customer),
+            chat_unique_name: Some(turn.name.as_str()),
+            task_attributes: task_attributes.as_ref(),
             long_lived: None,
         };
         let made = turn.twilio.create_flex_channel(&new).await?;
@@ -96,14 +106,14 @@ impl Step for FlexChannel {
         let mut attributes = channel.attributes;
         attributes.insert(STATUS.to_owned(), INACTIVE.into());
         turn.twilio
-            .update_chat_channel_attributes(service, sid, &attributes)
+            .update_chat_channel_attributes(service, sid, &attributes, true)
             .await?;
         Ok(())
     }
 }
 
 /// The task's attributes as on Twilio's page, the campaign's own, and our marker.
-fn task_attributes(turn: &Turn<'_>) -> Result<Value, StepError> {
+fn task_attributes(turn: &Turn<'_>) -> Result<Map<String, Value>, StepError> {
     let campaign = turn.campaign;
     let mut attributes: Map<String, Value> = campaign.task.attributes.clone().into_iter().collect();
     let page = json!({
@@ -122,7 +132,7 @@ fn task_attributes(turn: &Turn<'_>) -> Result<Value, StepError> {
         let value = super::render(turn, &proxy.target_value)?;
         attributes.insert(proxy.target_attribute.clone(), value.into());
     }
-    Ok(Value::Object(attributes))
+    Ok(attributes)
 }
 
 fn is_ours(channel: &ChatChannel, turn: &Turn<'_>) -> bool {

@@ -9,7 +9,7 @@ use super::{MARKER, brought, setting};
 use crate::campaign::InitiatedBy;
 use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
 use crate::message::{Channel, Effects, StepName};
-use crate::twilio::{NewInteraction, Task};
+use crate::twilio::{NewInteraction, Operation, Task};
 
 pub(crate) struct Interaction;
 
@@ -17,6 +17,10 @@ pub(crate) struct Interaction;
 impl Step for Interaction {
     fn name(&self) -> StepName {
         StepName::Interaction
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::CreateInteraction
     }
 
     fn repeat(&self) -> Repeat {

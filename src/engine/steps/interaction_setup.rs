@@ -8,6 +8,7 @@ use super::brought;
 use crate::campaign::Follow;
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{DeadReason, Effects, Failure, FailureClass, StepName};
+use crate::twilio::Operation;
 
 /// How long a set-up is followed within one attempt; no figure of Twilio's is known.
 const FOLLOWED_FOR: Duration = Duration::from_secs(60);
@@ -22,6 +23,10 @@ pub(crate) struct InteractionSetup;
 impl Step for InteractionSetup {
     fn name(&self) -> StepName {
         StepName::InteractionSetup
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::ListInteractionChannels
     }
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
@@ -52,7 +57,10 @@ impl Step for InteractionSetup {
         };
         let effects = super::interaction::effects_of(&task);
         let conversation = effects.conversation_sid.as_ref();
-        if conversation.or(turn.effects.conversation_sid.as_ref()).is_none() {
+        if conversation
+            .or(turn.effects.conversation_sid.as_ref())
+            .is_none()
+        {
             return Ok(Found::Absent);
         }
         Ok(Found::Ours(Box::new(effects)))

@@ -28,18 +28,22 @@ pub(super) use proxy_message::ProxyMessage;
 pub(super) use proxy_session::ProxySession;
 pub(super) use reply_webhook::ReplyWebhook;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::step::{Found, StepError, Turn};
+use crate::campaign::Template;
 use crate::message::{DeadReason, Effects, Failure, FailureClass};
 use crate::twilio::{ProxyParticipant, Task};
 
 /// The attribute that marks what is ours: its value is the message's name.
 pub(super) const MARKER: &str = "flexcast";
 
+/// How many of a container's newest messages a look-up reads: ours is among the first.
+const LOOKED_AT: usize = 50;
+
 /// Attributes that carry nothing but the marker.
-fn marked(turn: &Turn<'_>) -> Value {
-    json!({ MARKER: turn.name.as_str() })
+fn marked(turn: &Turn<'_>) -> Map<String, Value> {
+    Map::from_iter([(MARKER.to_owned(), turn.name.as_str().into())])
 }
 
 /// Whether attributes carry this message's marker.
@@ -74,7 +78,9 @@ fn body<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
 /// Renders a template of the campaign's for this customer and agent.
 fn render(turn: &Turn<'_>, template: &str) -> Result<String, StepError> {
     let agent = turn.agent.map(|agent| agent.identity.as_str());
-    crate::campaign::render(template, &turn.message.customer, agent).map_err(|detail| {
+    let rendered = Template::parse(template)
+        .and_then(|template| template.render(&turn.message.customer, agent));
+    rendered.map_err(|detail| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, detail).into()
     })
@@ -94,8 +100,13 @@ async fn find_proxy_participant(
 ) -> Result<Found, StepError> {
     let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
     let service = proxy_session::proxy_service(turn)?;
-    let listed = turn.twilio.list_proxy_participants(service, session).await?;
-    let there = listed.into_iter().find(|one| one.identifier == identifier);
+    let listed = turn
+        .twilio
+        .list_proxy_participants(service, session)
+        .await?;
+    let there = listed
+        .into_iter()
+        .find(|one| one.identifier.as_deref() == Some(identifier));
     Ok(match there {
         Some(there) => Found::Ours(Box::new(effects(there))),
         None => Found::Absent,
@@ -106,10 +117,13 @@ async fn find_proxy_participant(
 async fn find_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
     let workspace = turn.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
+    // The name has letters, digits and a hyphen: nothing an expression reads otherwise.
     let marker = format!("{MARKER} == '{}'", turn.name);
     let tasks = turn.twilio.list_tasks(workspace, &marker).await?;
     // Asked once more here: an expression that Twilio read otherwise must not make a stranger ours.
-    Ok(tasks.into_iter().find(|task| is_marked(&task.attributes, turn)))
+    Ok(tasks
+        .into_iter()
+        .find(|task| is_marked(&task.attributes, turn)))
 }
 
 /// Whether an agent has accepted the message's task, or has done with it.
@@ -118,7 +132,10 @@ async fn is_task_taken_up(turn: &Turn<'_>) -> Result<bool, StepError> {
         return Ok(false);
     };
     let status = task.assignment_status.as_deref();
-    Ok(matches!(status, Some("assigned" | "wrapping" | "completed")))
+    Ok(matches!(
+        status,
+        Some("assigned" | "wrapping" | "completed")
+    ))
 }
 
 /// Cancels the message's task while nobody has accepted it.
@@ -126,11 +143,16 @@ async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
     let Some(task) = fetch_task(turn).await? else {
         return Ok(());
     };
-    if matches!(task.assignment_status.as_deref(), Some("pending" | "reserved")) {
+    if matches!(
+        task.assignment_status.as_deref(),
+        Some("pending" | "reserved")
+    ) {
         let workspace = turn.campaign.flex.workspace_sid.as_ref();
         let workspace = setting(workspace, "flex.workspace_sid")?;
         let reason = "flexcast: the outbound message could not be set up";
-        turn.twilio.cancel_task(workspace, &task.sid, reason).await?;
+        turn.twilio
+            .cancel_task(workspace, &task.sid, reason)
+            .await?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::proxy_session::{has_session, proxy_service};
 use crate::campaign::MessageParticipant;
 use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
+use crate::twilio::Operation;
 
 pub(crate) struct ProxyMessage;
 
@@ -17,6 +18,10 @@ pub(crate) struct ProxyMessage;
 impl Step for ProxyMessage {
     fn name(&self) -> StepName {
         StepName::ProxyMessage
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::CreateMessageInteraction
     }
 
     fn repeat(&self) -> Repeat {
@@ -53,8 +58,11 @@ impl Step for ProxyMessage {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let body = super::body(turn)?;
         let service = proxy_service(turn)?;
-        let sent = turn.twilio.list_proxy_interactions(service, session).await?;
-        let ours = sent.into_iter().find(|one| one.body().as_deref() == Some(body));
+        let sent = turn
+            .twilio
+            .list_proxy_interactions(service, session)
+            .await?;
+        let ours = sent.into_iter().find(|one| one.body() == Some(body));
         Ok(match ours {
             Some(ours) => Found::Ours(Box::new(sent_as(ours.sid))),
             None => Found::Absent,

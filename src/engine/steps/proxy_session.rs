@@ -10,7 +10,7 @@ use super::{brought, setting};
 use crate::campaign::CustomerProxy;
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Channel, Effects, StepName};
-use crate::twilio::{NewProxyParticipant, NewSession, ProxyParticipant};
+use crate::twilio::{NewProxyParticipant, NewSession, Operation, ProxyParticipant};
 
 /// A session in this status takes nothing any more.
 const CLOSED: &str = "closed";
@@ -23,11 +23,11 @@ impl ProxySession {
     pub(crate) const WITH_CUSTOMER: Self = Self { with_agent: false };
     pub(crate) const WITH_AGENT: Self = Self { with_agent: true };
 
-    fn participant(&self, turn: &Turn<'_>) -> Result<NewProxyParticipant, StepError> {
+    fn participant(&self, turn: &Turn<'_>) -> Result<Participant, StepError> {
         if self.with_agent {
-            agent_participant(turn)
+            Participant::agent(turn)
         } else {
-            Ok(customer_participant(turn))
+            Ok(Participant::customer(turn))
         }
     }
 
@@ -35,13 +35,20 @@ impl ProxySession {
     async fn effects(&self, turn: &Turn<'_>, session: &str) -> Result<Effects, StepError> {
         let service = proxy_service(turn)?;
         let wanted = self.participant(turn)?;
-        let listed = turn.twilio.list_proxy_participants(service, session).await?;
-        let there = listed.into_iter().find(|one| one.identifier == wanted.identifier);
+        let listed = turn
+            .twilio
+            .list_proxy_participants(service, session)
+            .await?;
+        let there = listed
+            .into_iter()
+            .find(|one| one.identifier.as_deref() == Some(&wanted.identifier));
         let participant = match there {
             Some(participant) => participant,
             None => {
                 let twilio = turn.twilio;
-                twilio.create_proxy_participant(service, session, &wanted).await?
+                twilio
+                    .create_proxy_participant(service, session, &wanted.new())
+                    .await?
             }
         };
         let mut effects = if self.with_agent {
@@ -60,18 +67,26 @@ impl Step for ProxySession {
         StepName::ProxySession
     }
 
+    fn operation(&self) -> Operation {
+        Operation::CreateSession
+    }
+
     fn applies(&self, turn: &Turn<'_>) -> bool {
         has_session(turn)
     }
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
+        let participant = self.participant(turn)?;
         let new = NewSession {
-            unique_name: channel.to_owned(),
+            unique_name: channel,
             ttl_secs: Some(turn.campaign.time_to_live.as_secs()),
-            participants: vec![self.participant(turn)?],
+            participants: vec![participant.new()],
         };
-        let session = turn.twilio.create_session(proxy_service(turn)?, &new).await?;
+        let session = turn
+            .twilio
+            .create_session(proxy_service(turn)?, &new)
+            .await?;
         self.effects(turn, &session.sid).await
     }
 
@@ -90,7 +105,9 @@ impl Step for ProxySession {
 
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        turn.twilio.delete_session(proxy_service(turn)?, session).await?;
+        turn.twilio
+            .delete_session(proxy_service(turn)?, session)
+            .await?;
         Ok(())
     }
 }
@@ -105,26 +122,44 @@ pub(super) fn proxy_service<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError
     setting(sid, "flex.proxy_service_sid")
 }
 
-/// The chat channel as a participant: its messages come from the sender, and the agent sees the
-/// customer's address as its name.
-pub(super) fn agent_participant(turn: &Turn<'_>) -> Result<NewProxyParticipant, StepError> {
-    let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-    Ok(NewProxyParticipant {
-        identifier: channel.to_owned(),
-        proxy_identifier: Some(turn.campaign.sender_address()),
-        friendly_name: Some(turn.customer()),
-    })
+/// A participant of the session, before it is one.
+pub(super) struct Participant {
+    pub(super) identifier: String,
+    proxy_identifier: Option<String>,
+    friendly_name: String,
 }
 
-pub(super) fn customer_participant(turn: &Turn<'_>) -> NewProxyParticipant {
-    let proxy_identifier = match turn.campaign.proxy.customer_proxy {
-        CustomerProxy::Sender => Some(turn.campaign.sender_address()),
-        CustomerProxy::Pool => None,
-    };
-    NewProxyParticipant {
-        identifier: turn.customer(),
-        proxy_identifier,
-        friendly_name: Some(turn.customer_name().to_owned()),
+impl Participant {
+    /// The chat channel: its messages come from the sender, and the agent sees the customer's
+    /// address as its name.
+    pub(super) fn agent(turn: &Turn<'_>) -> Result<Self, StepError> {
+        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
+        Ok(Self {
+            identifier: channel.to_owned(),
+            proxy_identifier: Some(turn.campaign.sender_address()),
+            friendly_name: turn.customer(),
+        })
+    }
+
+    /// The customer: with the sender's number, or with one that Proxy chooses.
+    pub(super) fn customer(turn: &Turn<'_>) -> Self {
+        let proxy_identifier = match turn.campaign.proxy.customer_proxy {
+            CustomerProxy::Sender => Some(turn.campaign.sender_address()),
+            CustomerProxy::Pool => None,
+        };
+        Self {
+            identifier: turn.customer(),
+            proxy_identifier,
+            friendly_name: turn.customer_name().to_owned(),
+        }
+    }
+
+    pub(super) fn new(&self) -> NewProxyParticipant<'_> {
+        NewProxyParticipant {
+            identifier: &self.identifier,
+            proxy_identifier: self.proxy_identifier.as_deref(),
+            friendly_name: Some(&self.friendly_name),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{brought, setting};
 use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
+use crate::twilio::Operation;
 
 pub(crate) struct ReplyWebhook;
 
@@ -14,6 +15,10 @@ impl Step for ReplyWebhook {
         StepName::ReplyWebhook
     }
 
+    fn operation(&self) -> Operation {
+        Operation::CreateConversationWebhook
+    }
+
     /// Two webhooks would make two tasks of one reply.
     fn repeat(&self) -> Repeat {
         Repeat::Lists
@@ -21,13 +26,13 @@ impl Step for ReplyWebhook {
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let (conversation, flow) = place(turn)?;
-        let made = turn.twilio.create_conversation_webhook(conversation, flow).await?;
+        let made = turn.twilio.create_webhook(conversation, flow).await?;
         Ok(made_as(made.sid))
     }
 
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
         let (conversation, flow) = place(turn)?;
-        let there = turn.twilio.list_conversation_webhooks(conversation).await?;
+        let there = turn.twilio.list_webhooks(conversation).await?;
         let ours = there.into_iter().find(|one| one.flow_sid() == Some(flow));
         Ok(match ours {
             Some(ours) => Found::Ours(Box::new(made_as(ours.sid))),

@@ -1,0 +1,216 @@
+//! What a campaign stands on, found in the account.
+//!
+//! In: a campaign with gaps in `[flex]`. Out: the gaps filled. Always: only what is missing is
+//! asked for; none or several found is refused with the list and the key to set.
+
+use super::{Campaign, Flex};
+use crate::message::{Api, Channel, Strategy};
+use crate::twilio::{CallError, Configuration, FlexFlow, NewFlexFlow, Twilio};
+
+/// Why the account does not give what a campaign needs.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    #[error("{key}: {found}; set it in the campaign's [flex] table or in flexcast.toml")]
+    NotOne { key: &'static str, found: String },
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Fills the gaps in a campaign's `[flex]`.
+///
+/// # Errors
+///
+/// [`DiscoveryError`].
+pub(super) async fn fill(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
+    let configuration = twilio.fetch_configuration().await?;
+    fill_routing(twilio, campaign, &configuration).await?;
+    if campaign.api == Api::Proxy {
+        fill_chat_service(campaign, &configuration)?;
+        if campaign.channel != Channel::Custom {
+            fill_proxy_service(twilio, &mut campaign.flex).await?;
+        }
+        fill_flex_flow(twilio, campaign).await?;
+    }
+    Ok(())
+}
+
+async fn fill_routing(
+    twilio: &Twilio,
+    campaign: &mut Campaign,
+    configuration: &Configuration,
+) -> Result<(), DiscoveryError> {
+    let flex = &mut campaign.flex;
+    if flex.workspace_sid.is_none() {
+        flex.workspace_sid = match &configuration.taskrouter_workspace_sid {
+            Some(sid) => Some(sid.clone()),
+            None => {
+                let all = twilio.list_workspaces().await?;
+                let found = all.into_iter().map(|one| (one.sid, one.friendly_name));
+                Some(the_one("flex.workspace_sid", found)?)
+            }
+        };
+    }
+    let workspace = flex.workspace_sid.clone().unwrap_or_default();
+    if flex.workflow_sid.is_none() {
+        flex.workflow_sid = match &configuration.taskrouter_target_workflow_sid {
+            Some(sid) => Some(sid.clone()),
+            None => {
+                let all = twilio.list_workflows(&workspace).await?;
+                let found = all.into_iter().map(|one| (one.sid, one.friendly_name));
+                Some(the_one("flex.workflow_sid", found)?)
+            }
+        };
+    }
+    // Only an agent's Interaction names its queue.
+    if campaign.api == Api::Conversations && flex.queue_sid.is_none() {
+        flex.queue_sid = match &configuration.taskrouter_target_taskqueue_sid {
+            Some(sid) => Some(sid.clone()),
+            None => {
+                let all = twilio.list_task_queues(&workspace).await?;
+                let found = all.into_iter().map(|one| (one.sid, one.friendly_name));
+                Some(the_one("flex.queue_sid", found)?)
+            }
+        };
+    }
+    check_task_channel(twilio, campaign, &workspace).await
+}
+
+/// The task channel is the channel's own where the workspace has it, else `chat`: Flex renders both
+/// as conversations (Twilio's page: "a Messaging capable Task Channel such as sms or chat").
+async fn check_task_channel(
+    twilio: &Twilio,
+    campaign: &mut Campaign,
+    workspace: &str,
+) -> Result<(), DiscoveryError> {
+    let all = twilio.list_task_channels(workspace).await?;
+    let has = |name: &str| {
+        let mut all = all.iter();
+        all.any(|one| one.sid == name || one.unique_name.as_deref() == Some(name))
+    };
+    let own = campaign.channel.as_str();
+    let chosen = match &campaign.flex.task_channel {
+        Some(name) => [name.as_str()].iter().copied().find(|name| has(name)),
+        None => [own, "chat"].iter().copied().find(|name| has(name)),
+    };
+    if let Some(chosen) = chosen {
+        campaign.flex.task_channel = Some(chosen.to_owned());
+        return Ok(());
+    }
+    let wanted = campaign.flex.task_channel.as_deref().unwrap_or(own);
+    let there = all.iter().filter_map(|one| one.unique_name.as_deref());
+    let there: Vec<&str> = there.collect();
+    Err(DiscoveryError::NotOne {
+        key: "flex.task_channel",
+        found: format!("the workspace has no {wanted:?}, only {}", there.join(", ")),
+    })
+}
+
+fn fill_chat_service(
+    campaign: &mut Campaign,
+    configuration: &Configuration,
+) -> Result<(), DiscoveryError> {
+    if campaign.flex.chat_service_sid.is_none() {
+        let sid = configuration.chat_service_instance_sid.clone();
+        campaign.flex.chat_service_sid = Some(sid.ok_or(DiscoveryError::NotOne {
+            key: "flex.chat_service_sid",
+            found: "the account's Flex configuration names none".to_owned(),
+        })?);
+    }
+    Ok(())
+}
+
+/// The Proxy service that serves the chat service.
+async fn fill_proxy_service(twilio: &Twilio, flex: &mut Flex) -> Result<(), DiscoveryError> {
+    if flex.proxy_service_sid.is_some() {
+        return Ok(());
+    }
+    let all = twilio.list_proxy_services().await?;
+    let chat = flex.chat_service_sid.as_deref();
+    let serving = all
+        .into_iter()
+        .filter(|one| one.chat_instance_sid.as_deref() == chat);
+    let found = serving.map(|one| (one.sid, one.unique_name));
+    flex.proxy_service_sid = Some(the_one("flex.proxy_service_sid", found)?);
+    Ok(())
+}
+
+/// The Flex Flow: found by channel type, contact identity, integration type and by when it makes
+/// the task; created once when there is none.
+async fn fill_flex_flow(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
+    if campaign.flex.flex_flow_sid.is_some() {
+        return Ok(());
+    }
+    let on_message = campaign.strategy == Strategy::TaskOnReply;
+    let all = twilio.list_flex_flows().await?;
+    let mut matching: Vec<FlexFlow> = all
+        .into_iter()
+        .filter(|flow| matches(flow, campaign, on_message))
+        .collect();
+    let flow = match matching.len() {
+        0 => create_flex_flow(twilio, campaign, on_message).await?,
+        1 => matching.remove(0).sid,
+        _ => {
+            let found = matching.into_iter().map(|one| (one.sid, one.friendly_name));
+            the_one("flex.flex_flow_sid", found)?
+        }
+    };
+    campaign.flex.flex_flow_sid = Some(flow);
+    Ok(())
+}
+
+fn matches(flow: &FlexFlow, campaign: &Campaign, on_message: bool) -> bool {
+    let sender = campaign.sender_address();
+    flow.channel_type.as_deref() == Some(campaign.channel.as_str())
+        && flow.contact_identity.as_deref() == Some(&sender)
+        && flow.integration_type.as_deref() == Some("task")
+        && flow.integration.creation_on_message.unwrap_or_default() == on_message
+}
+
+async fn create_flex_flow(
+    twilio: &Twilio,
+    campaign: &Campaign,
+    creation_on_message: bool,
+) -> Result<String, DiscoveryError> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let flex = &campaign.flex;
+    let new = NewFlexFlow {
+        friendly_name: &format!(
+            "flexcast outbound {} {}",
+            campaign.channel, campaign.strategy
+        ),
+        chat_service_sid: &text(&flex.chat_service_sid),
+        channel_type: campaign.channel.as_str(),
+        contact_identity: &campaign.sender_address(),
+        workspace_sid: &text(&flex.workspace_sid),
+        workflow_sid: &text(&flex.workflow_sid),
+        task_channel: &text(&flex.task_channel),
+        creation_on_message,
+        janitor_enabled: campaign.proxy.janitor,
+    };
+    Ok(twilio.create_flex_flow(&new).await?.sid)
+}
+
+/// The only one, or a refusal that lists what there is.
+fn the_one(
+    key: &'static str,
+    found: impl Iterator<Item = (String, Option<String>)>,
+) -> Result<String, DiscoveryError> {
+    let found: Vec<(String, Option<String>)> = found.collect();
+    match found.as_slice() {
+        [(sid, _)] => Ok(sid.clone()),
+        [] => Err(DiscoveryError::NotOne {
+            key,
+            found: "the account has none".to_owned(),
+        }),
+        several => {
+            let named = several.iter().map(|(sid, name)| match name {
+                Some(name) => format!("{sid} ({name})"),
+                None => sid.clone(),
+            });
+            Err(DiscoveryError::NotOne {
+                key,
+                found: format!("several match: {}", named.collect::<Vec<_>>().join(", ")),
+            })
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! One campaign's consumer: takes deliveries and gives each its turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::queue::Consumer;
+use crate::shutdown::Stopper;
+
+use super::{Active, Shared, turn};
+
+/// The wait before consuming is tried again after the queue refused.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Consumes until stopped; then gives back what has not begun and waits for what has.
+pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
+    let mut turns = JoinSet::new();
+    while !stop.is_stopped() {
+        let Some(mut consumer) = connect(&shared, &active, &stop).await else {
+            break;
+        };
+        take(&shared, &active, &stop, &mut *consumer, &mut turns).await;
+        consumer.stop().await;
+    }
+    while turns.join_next().await.is_some() {}
+}
+
+async fn connect(shared: &Shared, active: &Active, stop: &Stopper) -> Option<Box<dyn Consumer>> {
+    loop {
+        let campaign = &active.campaign.id;
+        let queue = &shared.parts.queue;
+        // As many as can be in flight: this campaign alone may fill all places.
+        let consuming = queue.consume(campaign, shared.parts.in_flight);
+        match stop.run_until_stopped(consuming).await? {
+            Ok(consumer) => return Some(consumer),
+            Err(error) => {
+                tracing::warn!(campaign.id = %campaign, %error, "cannot consume yet");
+                let wait = shared.parts.clock.sleep(AGAIN_AFTER);
+                stop.run_until_stopped(wait).await?;
+            }
+        }
+    }
+}
+
+/// Spawns a turn for each delivery; the queue's prefetch bounds how many there are at once.
+async fn take(
+    shared: &Arc<Shared>,
+    active: &Arc<Active>,
+    stop: &Stopper,
+    consumer: &mut dyn Consumer,
+    turns: &mut JoinSet<()>,
+) {
+    loop {
+        let delivery = tokio::select! {
+            biased;
+            () = stop.stopped() => return,
+            Some(_) = turns.join_next(), if !turns.is_empty() => continue,
+            delivery = consumer.next() => delivery,
+        };
+        let Some(delivery) = delivery else {
+            return;
+        };
+        let (shared, active, stop) = (Arc::clone(shared), Arc::clone(active), stop.clone());
+        turns.spawn(async move { turn::turn(&shared, &active, &stop, delivery).await });
+    }
+}

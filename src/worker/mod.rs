@@ -1,0 +1,213 @@
+//! The consuming loop: every running campaign has a consumer, every delivery a turn.
+//!
+//! In: a queue, a ledger, an engine. Out: settled messages. Always: a campaign that waits for its
+//! pace holds no place that another one needs; a stop lets what is in flight end and gives the rest
+//! back.
+
+mod campaigns;
+mod consume;
+mod prepare;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+
+use crate::campaign::Campaign;
+use crate::clock::Clock;
+use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
+use crate::ledger::{Ledger, LedgerError};
+use crate::message::{CampaignId, Failure};
+use crate::metrics::Metrics;
+use crate::outcomes::{RetryPolicy, Settler};
+use crate::pacing::Pacer;
+use crate::queue::{Queue, QueueError};
+use crate::shutdown::Stopper;
+use crate::twilio::Twilio;
+
+use campaigns::Campaigns;
+
+/// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
+/// effect within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How many woken messages are put on the queue at once.
+const WAKE_BATCH: usize = 500;
+
+/// When the worker's run is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It is asked to stop.
+    Stopped,
+    /// Nothing is open any more.
+    Idle,
+    /// Nothing is open but what waits for a time that the ledger keeps.
+    NothingDue,
+}
+
+/// Why the worker's run ended.
+#[derive(Debug)]
+pub enum RunEnd {
+    Stopped,
+    Idle,
+    /// Twilio refused something that nothing of this campaign passes without.
+    Halted(Box<Failure>),
+}
+
+/// What the worker is made of. Everything in it is shared by all turns.
+pub struct Parts {
+    pub queue: Arc<dyn Queue>,
+    pub ledger: Arc<dyn Ledger>,
+    pub twilio: Twilio,
+    pub engine: Engine,
+    pub pacer: Pacer,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub policy: RetryPolicy,
+    /// Messages in flight at once, over all campaigns.
+    pub in_flight: u16,
+    /// How long a busy customer is left alone.
+    pub busy_wait: Duration,
+    /// This consumer's name in leases.
+    pub holder: String,
+}
+
+/// What every turn of every campaign shares.
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
+    pub(crate) settler: Settler,
+    /// A place for each message whose saga runs.
+    pub(crate) places: Semaphore,
+    /// Rung when a message was settled.
+    pub(crate) settled: Notify,
+    /// The failure that halted a campaign.
+    pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
+}
+
+/// A campaign that is being consumed.
+pub(crate) struct Active {
+    pub(crate) campaign: Campaign,
+    pub(crate) agents: AgentDirectory,
+    pub(crate) switch: Arc<CampaignSwitch>,
+    /// Whether what comes is skipped: the campaign was cancelled.
+    pub(crate) cancelled: bool,
+}
+
+/// Why the worker could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("campaign {0} cannot be read from the ledger: {1}; apply it again")]
+    Campaign(CampaignId, String),
+}
+
+/// The consumer.
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    /// A worker of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let shared = Shared {
+            settler: Settler::new(Arc::clone(&parts.ledger), parts.clock),
+            places: Semaphore::new(usize::from(parts.in_flight)),
+            settled: Notify::new(),
+            halted: std::sync::Mutex::new(None),
+            parts,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Works on `only` these campaigns, or on all, until it is time to end; then drains.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkError`] when a campaign cannot be read. A ledger or queue that is away is waited for.
+    pub async fn run(
+        &self,
+        only: &[CampaignId],
+        until: Until,
+        stop: &Stopper,
+    ) -> Result<RunEnd, WorkError> {
+        let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
+        let end = self.watch(&mut campaigns, until, stop).await;
+        campaigns.drain().await;
+        end
+    }
+
+    async fn watch(
+        &self,
+        campaigns: &mut Campaigns,
+        until: Until,
+        stop: &Stopper,
+    ) -> Result<RunEnd, WorkError> {
+        loop {
+            match self.look(campaigns, until).await {
+                Ok(Some(end)) => return Ok(end),
+                Ok(None) => {}
+                Err(WorkError::Campaign(id, detail)) => {
+                    return Err(WorkError::Campaign(id, detail));
+                }
+                // The store or the broker is away: what is in flight settles when it can.
+                Err(error) => tracing::warn!(%error, "waiting for the ledger and the queue"),
+            }
+            tokio::select! {
+                biased;
+                () = stop.stopped() => return Ok(RunEnd::Stopped),
+                () = self.shared.parts.clock.sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// One look at the ledger: campaigns are begun and ended, what is due is woken.
+    async fn look(
+        &self,
+        campaigns: &mut Campaigns,
+        until: Until,
+    ) -> Result<Option<RunEnd>, WorkError> {
+        if let Some(failure) = self.shared.take_halt() {
+            return Ok(Some(RunEnd::Halted(failure)));
+        }
+        campaigns.follow().await?;
+        self.wake().await?;
+        if until == Until::Stopped {
+            return Ok(None);
+        }
+        let open = campaigns.open(until == Until::NothingDue).await?;
+        Ok((open == 0).then_some(RunEnd::Idle))
+    }
+
+    /// Puts back on the queue what is due, and what a dead import had not got there.
+    async fn wake(&self) -> Result<(), WorkError> {
+        let parts = &self.shared.parts;
+        let now = parts.clock.now();
+        parts.ledger.wake(now, WAKE_BATCH).await?;
+        let unqueued = parts.ledger.unqueued(now, WAKE_BATCH).await?;
+        let mut by_campaign = BTreeMap::<CampaignId, Vec<_>>::new();
+        for message in unqueued {
+            let campaign = message.campaign.clone();
+            by_campaign.entry(campaign).or_default().push(message);
+        }
+        for (campaign, messages) in by_campaign {
+            parts.queue.open(&campaign).await?;
+            crate::intake::enqueue(&*parts.queue, &*parts.ledger, &campaign, &messages).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn take_halt(&self) -> Option<Box<Failure>> {
+        let mut halted = self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        halted.take()
+    }
+}

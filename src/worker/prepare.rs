@@ -1,0 +1,72 @@
+//! A delivery becomes a message that can be carried out: read, checked, its text rendered.
+
+use crate::campaign::{Campaign, InitiatedBy, Template};
+use crate::message::{
+    AgentRef, Api, DeadReason, Failure, FailureClass, Message, Strategy,
+};
+
+/// Reads a delivery's body as a message of this campaign.
+///
+/// # Errors
+///
+/// A sentence for the dead letter.
+pub(super) fn read(campaign: &Campaign, body: &[u8]) -> Result<Message, String> {
+    let mut message = Message::from_json(body)?;
+    if message.campaign != campaign.id {
+        return Err(format!(
+            "it names campaign {} and lay on the queue of {}",
+            message.campaign, campaign.id
+        ));
+    }
+    message.id = Some(message.id());
+    if message.agent.is_none() {
+        let default = campaign.agents.default.clone();
+        message.agent = default.map(|worker| AgentRef { worker });
+    }
+    Ok(message)
+}
+
+/// Renders the campaign's text for a message that brings none.
+///
+/// # Errors
+///
+/// A failure for good: the campaign's template asks for what this customer has not.
+pub(super) fn render(campaign: &Campaign, message: &mut Message) -> Result<(), Failure> {
+    let Some(template) = campaign.body.as_ref().filter(|_| message.body.is_none()) else {
+        return Ok(());
+    };
+    let agent = message.agent.as_ref().map(|agent| agent.worker.as_str());
+    let rendered = Template::parse(template)
+        .and_then(|template| template.render(&message.customer, agent))
+        .map_err(|detail| permanent(DeadReason::InvalidContent, format!("body: {detail}")))?;
+    message.body = Some(rendered);
+    Ok(())
+}
+
+/// Checks what only a publisher's message can have wrong.
+///
+/// # Errors
+///
+/// A failure for good.
+pub(super) fn check(campaign: &Campaign, message: &Message) -> Result<(), Failure> {
+    let address = &message.customer.address;
+    address
+        .check(campaign.channel)
+        .map_err(|error| permanent(DeadReason::InvalidAddress, error.to_string()))?;
+    let strategy = message.strategy.unwrap_or(campaign.strategy);
+    if strategy == Strategy::TaskNow && needs_agent(campaign) && message.agent.is_none() {
+        let text = "the message names no agent, and neither does agents.default";
+        return Err(permanent(DeadReason::UnknownAgent, text.to_owned()));
+    }
+    Ok(())
+}
+
+/// Whether a message of `task_now` must name its agent.
+pub(super) fn needs_agent(campaign: &Campaign) -> bool {
+    campaign.api == Api::Conversations
+        && campaign.conversations.initiated_by == InitiatedBy::Agent
+}
+
+fn permanent(reason: DeadReason, detail: String) -> Failure {
+    Failure::new(FailureClass::Permanent(reason), detail)
+}

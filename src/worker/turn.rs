@@ -1,0 +1,433 @@
+//! The life of one delivery: read, taken, admitted, carried out, settled.
+//!
+//! Every way out settles the delivery, or leaves it to come again after the ledger or the queue
+//! failed: then what it finds in the ledger decides.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::engine::{Delivered, Job, LEASE_FOR};
+use crate::ledger::{CampaignState, Lease, MessageKey, Stray, Taken};
+use crate::message::{
+    DeadReason, DeferReason, Effects, Ended, Event, Failure, Message, SkipReason,
+};
+use crate::metrics::MessageEvent;
+use crate::outcomes::{Circumstances, Decision, SettleError, Verdict, judge};
+use crate::pacing::{Booking, Lane};
+use crate::queue::{DeadLetter, Delivery};
+use crate::shutdown::Stopper;
+
+use super::prepare;
+use super::{Active, Shared};
+
+/// The longest a message waits for its own lanes with its delivery in hand; longer waits are the
+/// ledger's, and another message gets the place.
+const HOLD_MAX: Duration = Duration::from_secs(30);
+
+/// When a delivery whose message somebody works on is looked at again.
+const HELD_AGAIN: Duration = Duration::from_secs(5);
+
+/// How much of a body that is no message the ledger keeps.
+const STRAY_BYTES_MAX: usize = 1_024;
+
+/// A message that is ours to work on.
+struct Mine {
+    lease: Lease,
+    message: Message,
+    journal: Vec<Event>,
+    attempts: u32,
+    accepted_at: Timestamp,
+}
+
+/// Gives one delivery its turn.
+pub(super) async fn turn(
+    shared: &Shared,
+    active: &Active,
+    stop: &Stopper,
+    delivery: Box<dyn Delivery>,
+) {
+    if stop.is_stopped() {
+        report(delivery.release().await.map(drop).map_err(Into::into));
+        return;
+    }
+    report(run(shared, active, delivery).await);
+    shared.settled.notify_waiters();
+}
+
+fn report(result: Result<(), SettleError>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "a delivery was not settled; it comes again");
+    }
+}
+
+async fn run(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+) -> Result<(), SettleError> {
+    let mut message = match prepare::read(&active.campaign, delivery.body()) {
+        Ok(message) => message,
+        Err(detail) => return malformed(shared, active, delivery, detail).await,
+    };
+    // What cannot be rendered is accepted as it is, and ends as a dead letter of its own.
+    let rendered = prepare::render(&active.campaign, &mut message);
+    let Some((mine, delivery)) = take(shared, active, delivery, &message).await? else {
+        return Ok(());
+    };
+    let unfit = rendered.and_then(|()| prepare::check(&active.campaign, &mine.message));
+    if let Err(failure) = unfit {
+        let ended = Ended::Failed(failure);
+        return settle(shared, active, delivery, mine, ended).await;
+    }
+    match admission(shared, active, &mine) {
+        Admission::Go => carry_out(shared, active, delivery, mine).await,
+        Admission::Skip(reason) => {
+            let verdict = Verdict::Skip {
+                reason,
+                detail: None,
+            };
+            carry_verdict(shared, active, delivery, &mine, &verdict).await
+        }
+        Admission::Later(reason, due) => {
+            let (strategy, api) = kind(active, &mine.message);
+            let event = MessageEvent::Deferred(reason);
+            shared.parts.metrics.message(event, strategy, api);
+            let settler = &shared.settler;
+            settler.defer(delivery, &mine.lease, reason, due).await
+        }
+    }
+}
+
+/// A delivery that is no message of this campaign.
+async fn malformed(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    detail: String,
+) -> Result<(), SettleError> {
+    let body = delivery.body();
+    let kept = &body[..body.len().min(STRAY_BYTES_MAX)];
+    let stray = Stray {
+        campaign: active.campaign.id.clone(),
+        detail: detail.clone(),
+        body: String::from_utf8_lossy(kept).into_owned(),
+    };
+    let parts = &shared.parts;
+    parts.ledger.record_stray(&stray, parts.clock.now()).await?;
+    parts.metrics.dead_letter(DeadReason::Malformed);
+    tracing::warn!(campaign.id = %active.campaign.id, detail, "dead-lettered: no message");
+    let letter = DeadLetter {
+        reason: DeadReason::Malformed,
+        step: None,
+        code: None,
+        attempt: 0,
+        detail,
+    };
+    delivery.dead_letter(letter).await?;
+    Ok(())
+}
+
+/// Takes the message in the ledger; `None` when its delivery is settled already.
+async fn take(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    message: &Message,
+) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
+    let parts = &shared.parts;
+    let now = parts.clock.now();
+    let taken = parts.ledger.take(message, &parts.holder, now, LEASE_FOR).await?;
+    let (strategy, api) = kind(active, message);
+    let note = |event| parts.metrics.message(event, strategy, api);
+    match taken {
+        Taken::Leased {
+            lease,
+            message,
+            journal,
+            attempts,
+            accepted_at,
+            ..
+        } => {
+            let mine = Mine {
+                lease,
+                message: *message,
+                journal,
+                attempts,
+                accepted_at,
+            };
+            return Ok(Some((mine, delivery)));
+        }
+        Taken::Over(_) => {
+            note(MessageEvent::Redelivered);
+            delivery.ack().await?;
+        }
+        Taken::AddressTaken { by } => {
+            note(MessageEvent::Duplicate);
+            tracing::info!(
+                message.id = %message.id(), duplicate_of = %by,
+                "not accepted: the campaign has another message to this address"
+            );
+            delivery.ack().await?;
+        }
+        // Its own time, or the queue's delayed copy, brings it back.
+        Taken::Deferred { .. } => {
+            note(MessageEvent::Redelivered);
+            delivery.ack().await?;
+        }
+        Taken::Held { .. } => {
+            note(MessageEvent::Redelivered);
+            delivery.retry_later(HELD_AGAIN).await?;
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a message may be begun.
+enum Admission {
+    Go,
+    Skip(SkipReason),
+    Later(DeferReason, Timestamp),
+}
+
+fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
+    let now = shared.parts.clock.now();
+    let begun = !mine.journal.is_empty();
+    // What has begun is carried to its end: half a saga helps nobody.
+    if begun {
+        return Admission::Go;
+    }
+    if active.cancelled {
+        return Admission::Skip(SkipReason::Cancelled);
+    }
+    if mine.message.expires_at.is_some_and(|end| end <= now) {
+        return Admission::Skip(SkipReason::Expired);
+    }
+    if let Some(begin) = mine.message.not_before.filter(|begin| *begin > now) {
+        return Admission::Later(DeferReason::Scheduled, begin);
+    }
+    match shared.parts.pacer.book(&own_lanes(shared, active, mine), HOLD_MAX) {
+        Booking::Soon => Admission::Go,
+        Booking::Later(due) => Admission::Later(DeferReason::Pace, due),
+    }
+}
+
+/// The lanes a message waits for before it begins: its campaign's and its agent's.
+fn own_lanes(shared: &Shared, active: &Active, mine: &Mine) -> Vec<Lane> {
+    let campaign = active.campaign.id.as_str();
+    let mut lanes = Vec::new();
+    if active.campaign.pace.campaign.is_some() {
+        lanes.push(Lane::campaign(campaign));
+    }
+    if let (Some(quota), Some(agent)) = (active.campaign.pace.agent, &mine.message.agent) {
+        let lane = Lane::agent(campaign, &agent.worker);
+        shared.parts.pacer.set_quota(&lane, Some(quota));
+        lanes.push(lane);
+    }
+    lanes
+}
+
+/// Runs the saga, paced, and settles what it came to.
+async fn carry_out(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    mine: Mine,
+) -> Result<(), SettleError> {
+    let parts = &shared.parts;
+    if mine.journal.is_empty() {
+        let lanes = own_lanes(shared, active, &mine);
+        drop(parts.pacer.permit(&lanes).await);
+    }
+    // Only now: who waits for their own pace must not hold a place that others need.
+    let Ok(_place) = shared.places.acquire().await else {
+        return shared.settler.release(delivery, &mine.lease).await;
+    };
+    let began = parts.clock.instant();
+    let agent = match &mine.message.agent {
+        Some(agent) => active.agents.resolve(&parts.twilio, &agent.worker).await.map(Some),
+        None => Ok(None),
+    };
+    let agent = match agent {
+        Ok(agent) => agent,
+        Err(error) => {
+            let ended = Ended::Failed(error.failure());
+            return settle(shared, active, delivery, mine, ended).await;
+        }
+    };
+    let for_good = |failure: &Failure| is_for_good(shared, &mine, failure);
+    let job = Job {
+        campaign: &active.campaign,
+        message: &mine.message,
+        agent: agent.as_deref(),
+        lease: mine.lease.clone(),
+        recorded: &mine.journal,
+        taken_before: mine.lease.number > 1,
+        switch: std::sync::Arc::clone(&active.switch),
+    };
+    let delivered = match parts.engine.deliver(job, &for_good).await {
+        Ok(delivered) => delivered,
+        Err(interrupted) => {
+            tracing::warn!(message.id = %mine.lease.key.id, %interrupted, "interrupted");
+            return shared.settler.release(delivery, &mine.lease).await;
+        }
+    };
+    let (strategy, api) = kind(active, &mine.message);
+    parts.metrics.saga(strategy, api, began.elapsed());
+    let mine = Mine {
+        lease: delivered.lease.clone(),
+        ..mine
+    };
+    finish(shared, active, delivery, mine, delivered).await
+}
+
+/// Settles a message whose saga did not run.
+async fn settle(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    mine: Mine,
+    ended: Ended,
+) -> Result<(), SettleError> {
+    let verdict = judge(ended, &shared.parts.policy, circumstances(shared, active, &mine));
+    carry_verdict(shared, active, delivery, &mine, &verdict).await
+}
+
+/// Settles a message whose saga ran.
+async fn finish(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    mine: Mine,
+    delivered: Delivered,
+) -> Result<(), SettleError> {
+    let circumstances = circumstances(shared, active, &mine);
+    let verdict = judge(delivered.ended, &shared.parts.policy, circumstances);
+    note(shared, active, &mine, &verdict).await;
+    let (unwritten, effects) = (&delivered.unwritten, delivered.saga.effects);
+    let attempt = mine.attempts + 1;
+    let settler = &shared.settler;
+    settler
+        .settle(delivery, &mine.lease, unwritten, effects, attempt, &verdict)
+        .await
+}
+
+async fn carry_verdict(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    mine: &Mine,
+    verdict: &Verdict,
+) -> Result<(), SettleError> {
+    note(shared, active, mine, verdict).await;
+    let attempt = mine.attempts + 1;
+    let effects = Effects::default();
+    let settler = &shared.settler;
+    settler
+        .settle(delivery, &mine.lease, &[], effects, attempt, verdict)
+        .await
+}
+
+/// Counts and logs a verdict; a halt pauses the campaign first.
+async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict: &Verdict) {
+    let parts = &shared.parts;
+    let (strategy, api) = kind(active, &mine.message);
+    let MessageKey { campaign, id } = &mine.lease.key;
+    let event = match verdict {
+        Verdict::Done => {
+            parts.metrics.last_done(parts.clock.now());
+            tracing::info!(campaign.id = %campaign, message.id = %id, "message done");
+            MessageEvent::Done
+        }
+        Verdict::Skip { reason, .. } => {
+            tracing::info!(campaign.id = %campaign, message.id = %id, %reason, "message skipped");
+            MessageEvent::Skipped(*reason)
+        }
+        Verdict::Dead { reason, failure } => {
+            tracing::warn!(
+                campaign.id = %campaign, message.id = %id, %reason, %failure,
+                "message dead-lettered"
+            );
+            MessageEvent::Dead(*reason)
+        }
+        Verdict::Unknown { step, evidence, .. } => {
+            tracing::error!(
+                campaign.id = %campaign, message.id = %id, %step, evidence,
+                "outcome unknown: an operator has to settle it"
+            );
+            MessageEvent::Unknown
+        }
+        Verdict::Defer {
+            reason,
+            wait,
+            failure,
+            ..
+        } => {
+            let failure = failure.as_ref().map(ToString::to_string);
+            tracing::info!(
+                campaign.id = %campaign, message.id = %id, %reason,
+                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), failure,
+                "message deferred"
+            );
+            match reason {
+                DeferReason::Retry => MessageEvent::Retried,
+                reason => MessageEvent::Deferred(*reason),
+            }
+        }
+        Verdict::Halt(failure) => return halt(shared, active, failure).await,
+    };
+    parts.metrics.message(event, strategy, api);
+}
+
+/// Pauses the campaign: nothing of it will pass until somebody acts.
+async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
+    let id = &active.campaign.id;
+    tracing::error!(campaign.id = %id, %failure, "campaign paused");
+    active.switch.set(crate::engine::Position::Stopped);
+    let parts = &shared.parts;
+    let reason = failure.to_string();
+    let now = parts.clock.now();
+    let pausing = parts
+        .ledger
+        .set_campaign_state(id, CampaignState::Paused, Some(&reason), now);
+    if let Err(error) = pausing.await {
+        tracing::error!(campaign.id = %id, %error, "the pause was not recorded");
+    }
+    let mut halted = shared.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    halted.get_or_insert_with(|| Box::new(failure.clone()));
+}
+
+fn is_for_good(shared: &Shared, mine: &Mine, failure: &Failure) -> bool {
+    let age = age(shared, mine);
+    let decision = shared.parts.policy.decide(failure, mine.attempts, age, spread(mine));
+    matches!(decision, Decision::Dead(_) | Decision::Skip(_))
+}
+
+fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Circumstances {
+    Circumstances {
+        failed_before: mine.attempts,
+        age: age(shared, mine),
+        spread: spread(mine),
+        when_open: active.campaign.when_open,
+        busy_wait: shared.parts.busy_wait,
+    }
+}
+
+fn age(shared: &Shared, mine: &Mine) -> Duration {
+    let age = shared.parts.clock.now().duration_since(mine.accepted_at);
+    Duration::try_from(age).unwrap_or_default()
+}
+
+/// Between 0 and 1, from the message and its attempt: the same run spreads the same way.
+fn spread(mine: &Mine) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    mine.lease.key.hash(&mut hasher);
+    mine.attempts.hash(&mut hasher);
+    f64::from(u16::try_from(hasher.finish() % 1_000).unwrap_or_default()) / 1_000.0
+}
+
+fn kind(active: &Active, message: &Message) -> (crate::message::Strategy, crate::message::Api) {
+    let strategy = message.strategy.unwrap_or(active.campaign.strategy);
+    (strategy, active.campaign.api)
+}
