@@ -10,120 +10,15 @@ use flexcast::twilio::{
     NewFlexChannel, NewProxyParticipant, NewSession, Observed, Operation, Pass, Twilio,
     http_transport,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use crate::support::scripted::{Reply, Server, header, read_request};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 const KEY: &str = "SK00000000000000000000000000000002";
 const SECRET: &str = "hush-hush";
 const HEX: &str = "0123456789abcdef0123456789ABCDEF";
-
-/// What a server does with one request.
-#[derive(Clone)]
-enum Reply {
-    /// Answers with this status, these further headers and this body.
-    Whole(u16, &'static str, String),
-    /// Promises more bytes than it sends, then closes.
-    Cut(u16, String),
-    /// Reads the request and closes.
-    Reset,
-    /// Reads the request and never answers.
-    Silence,
-}
-
-/// A server on a free port that gives its replies in order, the last one again and again.
-struct Server {
-    address: String,
-    /// The requests as they came, head and body.
-    requests: Arc<Mutex<Vec<String>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Server {
-    async fn start(replies: Vec<Reply>) -> Self {
-        Self::start_with(|_| replies).await
-    }
-
-    /// As [`Server::start`], for replies that name the server's own address.
-    async fn start_with(replies: impl FnOnce(&str) -> Vec<Reply>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = format!("http://{}", listener.local_addr().expect("bound"));
-        let replies = replies(&address);
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
-        let task = tokio::spawn(async move {
-            let mut kept = Vec::new();
-            for at in 0.. {
-                let (mut stream, _) = listener.accept().await.expect("a connection");
-                let request = read_request(&mut stream).await;
-                seen.lock().expect("no panic holds it").push(request);
-                let last = replies.len() - 1;
-                match &replies[at.min(last)] {
-                    Reply::Silence => kept.push(stream),
-                    reply => write_reply(&mut stream, reply).await,
-                }
-            }
-        });
-        Self {
-            address,
-            requests,
-            task,
-        }
-    }
-
-    fn client(&self) -> Twilio {
-        client(&self.address, Duration::from_secs(20))
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().expect("no panic holds it").clone()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn read_request(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let mut part = [0; 4096];
-    loop {
-        let read = stream.read(&mut part).await.expect("a request");
-        bytes.extend_from_slice(&part[..read]);
-        let text = String::from_utf8_lossy(&bytes);
-        let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-            let length = header(head, "content-length").map_or(0, |value| {
-                value.parse::<usize>().expect("a length is a number")
-            });
-            body.len() >= length
-        });
-        if whole || read == 0 {
-            return text.into_owned();
-        }
-    }
-}
-
-fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
-    request.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        key.eq_ignore_ascii_case(name).then_some(value.trim())
-    })
-}
-
-async fn write_reply(stream: &mut TcpStream, reply: &Reply) {
-    let (status, headers, body, length) = match reply {
-        Reply::Whole(status, headers, body) => (*status, *headers, body.as_str(), body.len()),
-        Reply::Cut(status, body) => (*status, "", body.as_str(), body.len() + 100),
-        Reply::Reset | Reply::Silence => return,
-    };
-    let text = format!(
-        "HTTP/1.1 {status} X\r\n{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(text.as_bytes()).await.expect("written");
-    stream.shutdown().await.expect("closed");
-}
 
 fn settings(address: &str, timeout: Duration) -> ClientSettings {
     let credentials =
@@ -143,6 +38,10 @@ fn client(address: &str, timeout: Duration) -> Twilio {
 
 fn session() -> String {
     format!(r#"{{"sid":"KC{HEX}","status":"open","unique_name":"CH1","ttl":0}}"#)
+}
+
+fn client_of(server: &Server) -> Twilio {
+    client(&server.address, Duration::from_secs(20))
 }
 
 async fn create(client: &Twilio) -> Result<String, CallError> {
@@ -173,7 +72,7 @@ async fn a_call_is_sent_as_twilios_own_library_sends_it() {
             ..NewProxyParticipant::default()
         }],
     };
-    let made = server.client().create_session("KS 1/2", &new).await;
+    let made = client_of(&server).create_session("KS 1/2", &new).await;
     assert_eq!(made.expect("a session").sid, format!("KC{HEX}"));
     let request = &server.requests()[0];
     let (head, body) = request.split_once("\r\n\r\n").expect("a request");
@@ -201,8 +100,7 @@ async fn a_call_is_sent_as_twilios_own_library_sends_it() {
 async fn a_message_is_encoded_byte_for_byte() {
     let reply = format!(r#"{{"sid":"KI{HEX}","data":"{{\"body\":\"x\"}}"}}"#);
     let server = Server::start(vec![json(200, &reply)]).await;
-    let sent = server
-        .client()
+    let sent = client_of(&server)
         .create_message_interaction("KS1", "KC1", "KP1", "hé +1")
         .await
         .expect("sent");
@@ -217,8 +115,7 @@ async fn whoever_changes_a_channel_by_rest_can_have_its_webhooks_told() {
     let mut attributes = serde_json::Map::new();
     attributes.insert("proxySession".to_owned(), "KC1".into());
     for webhooks in [true, false] {
-        let channel = server
-            .client()
+        let channel = client_of(&server)
             .update_chat_channel_attributes("IS1", "CH1", &attributes, webhooks)
             .await
             .expect("a channel");
@@ -270,7 +167,7 @@ async fn a_lost_or_broken_reply_leaves_the_call_in_doubt() {
     ];
     for (what, reply, status) in table {
         let server = Server::start(vec![reply]).await;
-        let error = create(&server.client()).await.expect_err(what);
+        let error = create(&client_of(&server)).await.expect_err(what);
         assert!(error.is_in_doubt(), "{what}: {error}");
         assert_eq!(error.status(), status, "{what}: {error}");
         // Nothing on the way tries again by itself.
@@ -355,7 +252,7 @@ async fn too_many_requests_were_not_processed() {
     let body = r#"{"code":20429,"message":"Too many requests","status":429}"#;
     let reply = Reply::Whole(429, "Retry-After: 3\r\n", body.to_owned());
     let server = Server::start(vec![reply]).await;
-    let error = create(&server.client()).await.expect_err("429");
+    let error = create(&client_of(&server)).await.expect_err("429");
     let expected = CallError::NotProcessed {
         status: 429,
         code: Some(20429),
@@ -371,7 +268,7 @@ async fn a_refusal_is_read_in_both_forms_and_shows_no_number() {
     let new = r#"{"type":"x","title":"Taken","status":409,"code":50353,"detail":"by 12025550173"}"#;
     for (status, body, code) in [(400, old, 80604), (409, new, 50353)] {
         let server = Server::start(vec![json(status, body)]).await;
-        let error = create(&server.client()).await.expect_err("refused");
+        let error = create(&client_of(&server)).await.expect_err("refused");
         assert_eq!((error.status(), error.code()), (Some(status), Some(code)));
         let printed = format!("{error} {error:?}");
         assert!(!printed.contains("2025550173"), "{printed}");
@@ -382,7 +279,7 @@ async fn a_refusal_is_read_in_both_forms_and_shows_no_number() {
 async fn a_look_up_that_finds_nothing_is_an_answer() {
     let missing = r#"{"code":20404,"message":"The requested resource was not found","status":404}"#;
     let server = Server::start(vec![json(404, missing)]).await;
-    let client = server.client();
+    let client = client_of(&server);
     let found = client.fetch_session("KS1", "CH1").await.expect("an answer");
     assert!(found.is_none());
     client
@@ -411,8 +308,7 @@ async fn a_list_is_read_page_by_page_each_through_the_gate() {
     })
     .await;
     let gate = Arc::new(Counting::default());
-    let listed = server
-        .client()
+    let listed = client_of(&server)
         .gated(gate.clone())
         .list_proxy_participants("KS1", "KC1")
         .await
@@ -434,8 +330,7 @@ async fn a_next_page_on_another_server_is_not_followed() {
     let next = format!("{}/taskrouter/v1/Workspaces?Page=1", elsewhere.address);
     let body = format!(r#"{{"workspaces":[],"meta":{{"next_page_url":"{next}"}}}}"#);
     let server = Server::start(vec![json(200, &body)]).await;
-    let error = server
-        .client()
+    let error = client_of(&server)
         .list_workspaces()
         .await
         .expect_err("foreign");
@@ -446,8 +341,7 @@ async fn a_next_page_on_another_server_is_not_followed() {
 #[tokio::test]
 async fn a_list_without_its_items_is_not_an_empty_list() {
     let server = Server::start(vec![json(200, r#"{"meta":{"next_page_url":null}}"#)]).await;
-    let error = server
-        .client()
+    let error = client_of(&server)
         .list_workspaces()
         .await
         .expect_err("no list");
@@ -457,7 +351,7 @@ async fn a_list_without_its_items_is_not_an_empty_list() {
 #[tokio::test]
 async fn a_closed_gate_lets_no_byte_leave() {
     let server = Server::start(vec![json(201, &session())]).await;
-    let client = server.client();
+    let client = client_of(&server);
     let error = create(&client.gated(Arc::new(Shut))).await;
     assert_eq!(error, Err(CallError::Closed(Closed("paused"))));
     create(&client)
@@ -471,7 +365,7 @@ async fn the_pass_is_held_until_the_reply_is_in_and_noted() {
     let busy = Reply::Whole(429, "Retry-After: 9\r\n", r#"{"code":20429}"#.to_owned());
     let server = Server::start(vec![busy]).await;
     let gate = Arc::new(Counting::default());
-    let client = server.client().gated(gate.clone());
+    let client = client_of(&server).gated(gate.clone());
     create(&client).await.expect_err("429");
     let noted = gate.noted.lock().expect("no panic holds it").clone();
     // Status, code, wait in seconds, and how many passes were out when it was noted.
@@ -482,7 +376,7 @@ async fn the_pass_is_held_until_the_reply_is_in_and_noted() {
 #[tokio::test]
 async fn nothing_printed_shows_credentials_or_customers() {
     let server = Server::start(vec![Reply::Reset]).await;
-    let client = server.client();
+    let client = client_of(&server);
     let new = NewFlexChannel {
         flex_flow_sid: "FO1",
         identity: "sms_+12025550173",

@@ -253,7 +253,7 @@ async fn conversations_are_called_as_twilio_documents_them() {
             "GET /conversations/v1/Conversations/CH1/Participants?PageSize=100",
             "POST /conversations/v1/Conversations/CH1/Webhooks Target=studio\
              &Configuration.FlowSid=FW1",
-            "GET /conversations/v1/Conversations/CH1/Webhooks?PageSize=100",
+            "GET /conversations/v1/Conversations/CH1/Webhooks?PageSize=5",
             "POST /conversations/v1/Conversations/CH1/Messages Author=system&ContentSid=HX1\
              &ContentVariables=%7B%221%22%3A%22Clark%22%7D",
             "GET /conversations/v1/Conversations/CH1/Messages?Order=desc&PageSize=100",
