@@ -8,7 +8,9 @@
 mod base;
 mod chat;
 mod client;
+mod code_table;
 mod codes;
+mod conversation_messages;
 mod conversations;
 mod credentials;
 mod error;
@@ -28,11 +30,12 @@ mod transport;
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
 pub use client::{ClientSettings, DEFAULT_TIMEOUT, Twilio};
-pub use codes::{Conflict, classify, conflict, failure, is_missing};
+pub use code_table::Conflict;
+pub use codes::{classify, conflict, failure, is_missing};
+pub use conversation_messages::{ConversationMessage, Delivery, NewConversationMessage};
 pub use conversations::{
-    Conversation, ConversationMessage, ConversationParticipant, ConversationWebhook,
-    ConversationsOf, Delivery, MessagingBinding, NewConversation, NewConversationMessage,
-    NewConversationParticipant, ParticipantConversation,
+    Conversation, ConversationParticipant, ConversationWebhook, ConversationsOf, MessagingBinding,
+    NewConversation, NewConversationParticipant, ParticipantConversation,
 };
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::{CallError, hide_numbers};

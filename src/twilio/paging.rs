@@ -54,11 +54,11 @@ impl Twilio {
         key: &'static str,
         limit: usize,
     ) -> Result<Vec<T>, CallError> {
-        // Conversations gives at most 50 of a participant's (Twilio's OpenAPI).
-        let most = if operation == Operation::ListParticipantConversations {
-            50
-        } else {
-            PAGE_SIZE
+        // What Twilio's OpenAPI allows at most.
+        let most = match operation {
+            Operation::ListParticipantConversations => 50,
+            Operation::ListConversationWebhooks => 5,
+            _ => PAGE_SIZE,
         };
         let form = form.with("PageSize", limit.clamp(1, most));
         let mut request = self.request(operation, params, form)?;

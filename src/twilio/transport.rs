@@ -89,7 +89,6 @@ pub fn http_transport(settings: &ClientSettings) -> Result<Transport, TransportE
 
 fn builder(settings: &ClientSettings) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
-        .user_agent(&settings.user_agent)
         .http1_only()
         // reqwest would repeat some requests by itself, POSTs included.
         .retry(reqwest::retry::never())

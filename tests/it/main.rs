@@ -6,3 +6,4 @@ mod queue_contract;
 mod simulator;
 mod support;
 mod twilio_client;
+mod twilio_in_process;
