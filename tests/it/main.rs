@@ -2,6 +2,8 @@
 
 mod contacts;
 mod queue_contract;
+mod queue_embedded;
+mod queue_rabbitmq;
 mod simulator;
 mod support;
 mod twilio_client;
