@@ -3,9 +3,10 @@
 set -euo pipefail
 
 wanted=()
-[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -n "${FLEXCAST_NO_BROKER:-}" ] || wanted+=(rabbitmq-server)
+# Also where AMQP_URL names a broker: some tests kill and restart one, and it is their own.
+[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || wanted+=(rabbitmq-server)
 command -v python3 >/dev/null || wanted+=(python3)
-# `python3 -m venv --help` works without ensurepip, which is what Debian splits off.
+# Debian splits ensurepip off, without which a venv cannot be made.
 python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
 command -v promtool >/dev/null || wanted+=(prometheus)
 command -v node >/dev/null || wanted+=(nodejs)

@@ -3,6 +3,8 @@
 mod contacts;
 mod ledger_contract;
 mod queue_contract;
+mod queue_embedded;
+mod queue_rabbitmq;
 mod simulator;
 mod support;
 mod twilio_client;

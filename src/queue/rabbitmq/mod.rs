@@ -24,6 +24,10 @@ use crate::clock::Clock;
 use crate::message::{CampaignId, MessageId};
 use crate::shutdown::Stopper;
 
+/// How many dead letters are read at least. What is given back goes behind what was given back
+/// before, in its order: as long as all of it is read, the order stays; in a longer queue it shifts.
+const READ_AHEAD: usize = 1_000;
+
 /// A virtual host of a RabbitMQ broker as the queue.
 pub struct RabbitQueue {
     shared: Arc<Shared>,
@@ -147,16 +151,17 @@ impl Queue for RabbitQueue {
         let channel = link.channel().await?;
         let mut found = Vec::new();
         let mut last = None;
-        while found.len() < limit {
+        for _ in 0..limit.max(READ_AHEAD) {
             let getting = channel.basic_get(topology::DEAD.into(), BasicGetOptions::default());
             let Some(message) = link.ask(getting).await? else {
                 break;
             };
             last = Some(message.delivery.acker.clone());
-            found.push(delivery::dead_delivery(message.delivery));
+            if found.len() < limit {
+                found.push(delivery::dead_delivery(message.delivery));
+            }
         }
         if let Some(last) = last {
-            // All at once: they go back to the head in their order.
             let all = BasicNackOptions {
                 multiple: true,
                 requeue: true,

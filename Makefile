@@ -1,0 +1,25 @@
+.DEFAULT_GOAL := help
+.PHONY: build clean fmt help lint run test
+
+build: ## Builds the program, for release
+	cargo build --release
+
+clean: ## Removes what was built
+	cargo clean
+
+fmt: ## Formats the code
+	cargo fmt
+
+help: ## Tells what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+lint: ## Checks formatting and lints, as .ci/run does
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+run: ## Runs the example campaign against the simulator
+	cargo run --release -- send examples/spring-renewals.toml examples/spring-renewals.csv --simulate
+
+test: ## Runs all tests; installs what they need and starts a broker, unless AMQP_URL answers
+	scripts/install-test-deps.sh
+	scripts/with-broker.sh cargo test

@@ -1,0 +1,284 @@
+//! What RabbitMQ can do to a queue: lost connections, restarts, orphans, refusals.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flexcast::clock::Clock;
+use flexcast::message::{CampaignId, DeadReason, StepName};
+use flexcast::queue::rabbitmq::RabbitQueue;
+use flexcast::queue::{DeadLetter, Outgoing, Queue, QueueError, Settled};
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel};
+
+use super::queue_contract::{
+    CAMPAIGNS, PATIENCE, campaign, consume, next, outgoing, publish, text,
+};
+use super::support::broker::{Node, Vhost, connect};
+
+async fn queue_at(url: &str) -> Arc<dyn Queue> {
+    let connected = RabbitQueue::connect(url, Clock::system()).await;
+    Arc::new(connected.expect("a broker"))
+}
+
+/// Publishes as a program in another language would, through the exchange of the documents.
+async fn publish_by_hand(url: &str, key: &str, properties: BasicProperties) {
+    let connection = connect(url).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let confirms = channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await;
+    confirms.expect("confirms");
+    let options = BasicPublishOptions::default();
+    let body = b"{\"id\":\"by-hand\"}";
+    channel
+        .basic_publish("flexcast".into(), key.into(), options, body, properties)
+        .await
+        .expect("written")
+        .await
+        .expect("confirmed");
+}
+
+async fn get(channel: &Channel, queue: &str) -> lapin::message::Delivery {
+    let got = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let got = channel.basic_get(queue.into(), BasicGetOptions::default());
+            if let Some(message) = got.await.expect("the queue is there") {
+                return message.delivery;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    got.await.expect("a message in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_connection_is_made_again_and_what_it_held_is_stale_and_comes_again() {
+    let node = Node::start();
+    let queue = queue_at(&node.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    publish(&queue, &["a", "b"]).await;
+    let mut consumer = consume(&queue, 1).await;
+    let held = next(&mut consumer).await;
+    assert_eq!(text(&*held), "a");
+
+    node.ctl(&["close_all_connections", "cut by a test"]);
+
+    // "b", or "a" again: either way over a new connection, and so the old one is known to be lost.
+    let mut seen = BTreeSet::new();
+    let first = next(&mut consumer).await;
+    assert_eq!(held.ack().await.expect("told"), Settled::Stale);
+    seen.insert(text(&*first));
+    assert_eq!(first.ack().await.expect("acked"), Settled::Yes);
+    publish(&queue, &["c"]).await;
+    for _ in 0..2 {
+        let delivery = next(&mut consumer).await;
+        seen.insert(text(&*delivery));
+        assert_eq!(delivery.ack().await.expect("acked"), Settled::Yes);
+    }
+    let all = ["a", "b", "c"].map(String::from);
+    assert_eq!(seen, BTreeSet::from(all));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_killed_loses_nothing_that_was_confirmed() {
+    const BATCH: usize = 50;
+    const BATCHES: usize = 60;
+    let node = Arc::new(Node::start());
+    let queue = queue_at(&node.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    let mut consumer = consume(&queue, 20).await;
+    // RabbitMQ 3.10 forgets a quorum queue when it is killed in the first second of the queue's life.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    let publishing = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move {
+            for batch in 0..BATCHES {
+                let messages: Vec<Outgoing> = (0..BATCH)
+                    .map(|number| outgoing(&format!("m-{batch}-{number}")))
+                    .collect();
+                let published = queue.publish(&campaign(), &messages).await;
+                published.expect("published across the restart");
+            }
+        }
+    });
+    let mut restarting = None;
+    let mut seen = BTreeSet::new();
+    while seen.len() < BATCH * BATCHES {
+        let delivery = next(&mut consumer).await;
+        // Settled or stale: what is stale comes again and is seen twice.
+        seen.insert(text(&*delivery));
+        let _ = delivery.ack().await.expect("told");
+        if seen.len() == BATCH && restarting.is_none() {
+            let node = Arc::clone(&node);
+            restarting = Some(tokio::task::spawn_blocking(move || {
+                node.kill();
+                node.restart();
+            }));
+        }
+    }
+    publishing.await.expect("all published");
+    restarting.expect("killed").await.expect("restarted");
+    assert!(queue.is_ready().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_for_no_campaign_is_kept_as_an_orphan() {
+    let vhost = Vhost::new().await;
+    let _queue = queue_at(&vhost.url).await;
+    publish_by_hand(&vhost.url, "no-such-campaign", BasicProperties::default()).await;
+    let connection = connect(&vhost.url).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let orphan = get(&channel, "flexcast.orphan").await;
+    assert_eq!(orphan.routing_key.as_str(), "no-such-campaign");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retries_of_a_campaign_that_is_gone_hold_up_nobody_elses() {
+    // More than the 32 that a broker has under way from one retry queue.
+    const GONE: usize = 40;
+    let vhost = Vhost::new().await;
+    let queue = queue_at(&vhost.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    let other = CampaignId::parse(CAMPAIGNS[1]).expect("an id");
+    queue.open(&other).await.expect("opened");
+    let batch: Vec<Outgoing> = (0..GONE).map(|n| outgoing(&format!("m-{n}"))).collect();
+    let published = queue.publish(&campaign(), &batch).await;
+    published.expect("published");
+    let published = queue.publish(&other, &[outgoing("mine")]).await;
+    published.expect("published");
+
+    let mut consumer = consume(&queue, 100).await;
+    for _ in 0..GONE {
+        let retried = next(&mut consumer).await.retry_later(Duration::ZERO).await;
+        assert_eq!(retried.expect("settled"), Settled::Yes);
+    }
+    consumer.stop().await;
+    let connection = connect(&vhost.url).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let work = "flexcast.work.spring".into();
+    let deleted = channel
+        .queue_delete(work, QueueDeleteOptions::default())
+        .await;
+    deleted.expect("deleted");
+
+    let mut consumer = queue.consume(&other, 1).await.expect("a consumer");
+    let retried = next(&mut consumer).await.retry_later(Duration::ZERO).await;
+    assert_eq!(retried.expect("settled"), Settled::Yes);
+    assert_eq!(text(&*next(&mut consumer).await), "mine");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_tells_its_reason_in_headers_beside_the_publishers() {
+    let vhost = Vhost::new().await;
+    let queue = queue_at(&vhost.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    let mut headers = FieldTable::default();
+    headers.insert("crm-batch".into(), AMQPValue::LongString("7".into()));
+    let properties = BasicProperties::default()
+        .with_message_id("by-hand".into())
+        .with_headers(headers);
+    publish_by_hand(&vhost.url, CAMPAIGNS[0], properties).await;
+
+    let mut consumer = consume(&queue, 1).await;
+    // Round a retry first: what the broker notes on that way is not the publisher's.
+    let retried = next(&mut consumer).await.retry_later(Duration::ZERO).await;
+    assert_eq!(retried.expect("settled"), Settled::Yes);
+    let letter = DeadLetter {
+        reason: DeadReason::Exhausted,
+        step: Some(StepName::Interaction),
+        code: Some(20_001),
+        attempt: 5,
+        detail: "five attempts".to_owned(),
+    };
+    let buried = next(&mut consumer).await.dead_letter(letter).await;
+    assert_eq!(buried.expect("settled"), Settled::Yes);
+
+    let connection = connect(&vhost.url).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let dead = get(&channel, "flexcast.dead").await;
+    let headers = dead.properties.headers().clone().expect("headers");
+    let told: Vec<(&str, &AMQPValue)> = headers
+        .inner()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        // The broker counts on every delivery, this one too.
+        .filter(|(name, _)| *name != "x-delivery-count")
+        .collect();
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let expected = [
+        ("crm-batch", text("7")),
+        ("flexcast-attempt", AMQPValue::LongLongInt(5)),
+        ("flexcast-code", AMQPValue::LongLongInt(20_001)),
+        ("flexcast-detail", text("five attempts")),
+        ("flexcast-reason", text("exhausted")),
+        ("flexcast-step", text("interaction")),
+    ];
+    let expected: Vec<(&str, &AMQPValue)> = expected
+        .iter()
+        .map(|(name, value)| (*name, value))
+        .collect();
+    assert_eq!(told, expected);
+    assert_eq!(dead.data, b"{\"id\":\"by-hand\"}");
+    assert_eq!(dead.routing_key.as_str(), CAMPAIGNS[0]);
+    let id = dead.properties.message_id();
+    assert_eq!(
+        id.as_ref().map(ToString::to_string),
+        Some("by-hand".to_owned())
+    );
+    assert_eq!(*dead.properties.delivery_mode(), Some(2), "persistent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_ends_when_its_queue_is_deleted() {
+    let vhost = Vhost::new().await;
+    let queue = queue_at(&vhost.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    let mut consumer = consume(&queue, 1).await;
+    let connection = connect(&vhost.url).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let work = "flexcast.work.spring".into();
+    let deleted = channel
+        .queue_delete(work, QueueDeleteOptions::default())
+        .await;
+    deleted.expect("deleted");
+    let ended = tokio::time::timeout(PATIENCE, consumer.next()).await;
+    assert!(ended.expect("in time").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_refuses_or_is_not_there_is_named_without_the_password() {
+    let vhost = Vhost::new().await;
+    let (_, place) = vhost.url.split_once('@').expect("credentials in AMQP_URL");
+    let (server, _) = place.split_once('/').expect("a vhost in AMQP_URL");
+
+    let wrong = format!("amqp://guest:s3cret@{place}");
+    let error = refused(&wrong).await;
+    assert!(matches!(error, QueueError::LoginRefused(_)), "{error:?}");
+    assert!(error.to_string().contains(server), "{error}");
+
+    let elsewhere = vhost.url.replace(place, &format!("{server}/no-such-vhost"));
+    let error = refused(&elsewhere).await;
+    assert!(matches!(error, QueueError::Refused(_)), "{error:?}");
+    assert!(error.to_string().contains("no-such-vhost"), "{error}");
+
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = port.local_addr().expect("an address");
+    drop(port);
+    let error = refused(&format!("amqp://guest:s3cret@{address}")).await;
+    assert!(matches!(error, QueueError::Unreachable(_)), "{error:?}");
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+async fn refused(url: &str) -> QueueError {
+    let Err(error) = RabbitQueue::connect(url, Clock::system()).await else {
+        panic!("connected");
+    };
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+    error
+}

@@ -1,0 +1,195 @@
+//! Brokers for tests: a virtual host on the one that `make test` starts, or a node of one's own.
+//!
+//! A test that kills, restarts or cuts uses a [`Node`]; every other one a [`Vhost`].
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties, ExchangeKind};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// A broker of our own takes many tests at once, each in a virtual host; somebody else's has one
+/// virtual host for us, and tests take turns.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+static VHOSTS: AtomicU32 = AtomicU32::new(0);
+
+/// A virtual host that holds nothing yet.
+pub(crate) struct Vhost {
+    pub(crate) url: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// On our broker, in this directory, under this name.
+    Ours(PathBuf, String),
+    /// The one that `AMQP_URL` names, for as long as it is our turn.
+    Given(#[expect(dead_code, reason = "held until the test ends")] MutexGuard<'static, ()>),
+}
+
+impl Vhost {
+    /// An empty virtual host on the broker that `AMQP_URL` names.
+    pub(crate) async fn new() -> Self {
+        let Ok(url) = std::env::var("AMQP_URL") else {
+            panic!("AMQP_URL is not set: `make test` starts a broker and sets it");
+        };
+        let Some(dir) = std::env::var_os("FLEXCAST_BROKER_DIR") else {
+            let turn = TURN.lock().await;
+            refuse_a_broker_in_use(&url).await;
+            let kind = Kind::Given(turn);
+            return Self { url, kind };
+        };
+        let count = VHOSTS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test-{}-{count}", std::process::id());
+        let dir = PathBuf::from(dir);
+        ctl(&dir, &["add_vhost", &name]);
+        let everything = ["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"];
+        ctl(&dir, &everything);
+        let (server, _) = url.rsplit_once('/').expect("a vhost in AMQP_URL");
+        let url = format!("{server}/{name}");
+        let kind = Kind::Ours(dir, name);
+        Self { url, kind }
+    }
+}
+
+impl Drop for Vhost {
+    fn drop(&mut self) {
+        match &self.kind {
+            Kind::Ours(dir, name) => {
+                script(dir, &["ctl"], &["delete_vhost", name]);
+            }
+            Kind::Given(_) => {
+                let url = self.url.clone();
+                // A runtime of its own: drop cannot wait on the test's.
+                let swept = std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+                    runtime.block_on(sweep(&url));
+                });
+                swept.join().expect("what the test left is deleted");
+            }
+        }
+    }
+}
+
+/// Tests delete what they find: they must not do it to a broker that somebody uses.
+async fn refuse_a_broker_in_use(url: &str) {
+    let connection = connect(url).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let options = ExchangeDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let kind = ExchangeKind::Direct;
+    let found = channel
+        .exchange_declare("flexcast".into(), kind, options, FieldTable::default())
+        .await;
+    assert!(
+        found.is_err(),
+        "the virtual host of AMQP_URL has an exchange `flexcast`: name an empty one for the tests"
+    );
+}
+
+async fn sweep(url: &str) {
+    let connection = connect(url).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let levels = ["1s", "5s", "15s", "60s"].map(|level| format!("flexcast.retry.{level}"));
+    let mut names = levels.to_vec();
+    names.extend(["flexcast.orphan", "flexcast.dead"].map(String::from));
+    for name in &names {
+        let _ = channel
+            .queue_delete(name.as_str().into(), QueueDeleteOptions::default())
+            .await;
+    }
+    for campaign in super::super::queue_contract::CAMPAIGNS {
+        let queue = format!("flexcast.work.{campaign}");
+        let _ = channel
+            .queue_delete(queue.into(), QueueDeleteOptions::default())
+            .await;
+    }
+    names.extend(["flexcast.ledger", "flexcast"].map(String::from));
+    for name in names {
+        let _ = channel
+            .exchange_delete(name.into(), ExchangeDeleteOptions::default())
+            .await;
+    }
+}
+
+/// A plain AMQP connection, as another program has it.
+pub(crate) async fn connect(url: &str) -> Connection {
+    Connection::connect(url, ConnectionProperties::default())
+        .await
+        .expect("a connection to the broker")
+}
+
+/// A broker of the test's own. It and its epmd are gone when this is dropped.
+pub(crate) struct Node {
+    dir: tempfile::TempDir,
+    pub(crate) url: String,
+}
+
+impl Node {
+    /// Starts a node and waits until it answers.
+    pub(crate) fn start() -> Self {
+        // Under the directory of `make test`, if there is one: it stops what a killed test leaves.
+        let home = std::env::var_os("FLEXCAST_TEST_DIR").unwrap_or_else(|| "/tmp".into());
+        let dir = tempfile::Builder::new()
+            .prefix("flexcast-node-")
+            .tempdir_in(home)
+            .expect("a directory");
+        run(dir.path(), &["start"], &[]);
+        let env = std::fs::read_to_string(dir.path().join("env")).expect("the node's env");
+        let url = env
+            .lines()
+            .find_map(|line| line.strip_prefix("export AMQP_URL="))
+            .expect("AMQP_URL in the node's env")
+            .to_owned();
+        Self { dir, url }
+    }
+
+    /// Runs `rabbitmqctl` on it.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
+        ctl(self.dir.path(), arguments)
+    }
+
+    /// Kills it as a power failure would.
+    pub(crate) fn kill(&self) {
+        run(self.dir.path(), &["kill"], &[]);
+    }
+
+    /// Starts it again after [`Node::kill`], with what its disk holds.
+    pub(crate) fn restart(&self) {
+        run(self.dir.path(), &["start"], &[]);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        script(self.dir.path(), &["stop"], &[]);
+    }
+}
+
+fn ctl(dir: &Path, arguments: &[&str]) -> String {
+    run(dir, &["ctl"], arguments)
+}
+
+fn run(dir: &Path, command: &[&str], arguments: &[&str]) -> String {
+    let output = script(dir, command, arguments);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "broker.sh {command:?} {arguments:?}: {told}"
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn script(dir: &Path, command: &[&str], arguments: &[&str]) -> Output {
+    Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/broker.sh"))
+        .args(command)
+        .arg(dir)
+        .args(arguments)
+        .output()
+        .expect("scripts/broker.sh runs")
+}
