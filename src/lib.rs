@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod intake;
 pub mod message;
+pub mod metrics;
 pub mod queue;
 pub mod shutdown;
 pub mod simulator;
