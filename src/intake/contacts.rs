@@ -14,7 +14,7 @@ use super::contact::RowReader;
 use super::lines::LineReader;
 use super::utf8::{NotUtf8, first_not_utf8};
 use super::{Columns, Contact, Field, IntakeError, Rejection, Warning, phone};
-use crate::message::Channel;
+use crate::message::{Channel, RejectReason};
 
 /// How much of the file is read at once, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -102,7 +102,19 @@ impl Contacts {
         let Some(line) = next_record(&mut self.csv, &mut self.record, &self.path)? else {
             return Ok(None);
         };
-        let (outcome, warnings) = match self.rows.read(line, &self.record) {
+        let last_cell = self.record.iter().next_back().unwrap_or_default();
+        let read = if self.csv.get_ref().is_quote_open(last_cell) {
+            Err(Rejection {
+                line,
+                column: None,
+                reason: RejectReason::RowMalformed,
+                detail: "a quote opens in this row and never closes: the rows below went into it"
+                    .to_owned(),
+            })
+        } else {
+            self.rows.read(line, &self.record)
+        };
+        let (outcome, warnings) = match read {
             Ok((contact, warnings)) => (Ok(contact), warnings),
             Err(rejection) => (Err(rejection), Vec::new()),
         };

@@ -16,6 +16,9 @@ pub(super) struct LineReader<R> {
     offset: u64,
     /// `\n` before the first of `ends`.
     passed: u64,
+    /// The last byte that ends no line.
+    last: u8,
+    is_at_end: bool,
 }
 
 impl<R: Read> LineReader<R> {
@@ -25,7 +28,16 @@ impl<R: Read> LineReader<R> {
             ends: VecDeque::new(),
             offset: 0,
             passed: 0,
+            last: 0,
+            is_at_end: false,
         }
+    }
+
+    /// Whether the record just read, with this as its last cell, took the rest of the file for a
+    /// quote that is never closed. A cell of several lines is quoted: the file must end in its quote.
+    /// (The CSV reader takes the file's end for the quote's.)
+    pub(super) fn is_quote_open(&self, last_cell: &str) -> bool {
+        self.is_at_end && last_cell.contains('\n') && self.last != b'"'
     }
 
     /// The line, counted from 1, of the record that the CSV reader found from `offset` on. Offsets
@@ -50,6 +62,11 @@ impl<R: Read> LineReader<R> {
 impl<R: Read> Read for LineReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
+        self.is_at_end = count == 0 && !buffer.is_empty();
+        let text = buffer[..count].iter().rev();
+        if let Some(last) = text.copied().find(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.last = last;
+        }
         let bytes = (self.offset..).zip(&buffer[..count]);
         let ends = bytes.filter(|(_, byte)| matches!(byte, b'\r' | b'\n'));
         self.ends.extend(ends.map(|(at, byte)| (at, *byte)));

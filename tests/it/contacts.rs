@@ -1,10 +1,11 @@
 //! A CSV file becomes contacts: what is accepted, what is rejected, and what is said about it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
 use flexcast::intake::{
-    Contact, Contacts, ContactsOptions, Field, IntakeError, Rejection, Row, Warning,
+    Contact, Contacts, ContactsOptions, Field, IntakeError, Rejection, Row, Template, Warning,
 };
 use flexcast::message::{Channel, RejectReason};
 use tempfile::NamedTempFile;
@@ -125,6 +126,31 @@ fn a_row_says_where_it_stands_and_what_is_wrong() {
         let said = rejection.to_string();
         assert!(said.starts_with("line 3"), "{said}");
         assert!(!said.contains("2025550173"), "{said}");
+    }
+}
+
+#[test]
+fn a_quote_that_never_closes_does_not_swallow_the_rows_below_unsaid() {
+    for content in [
+        "phone,name\n2025550173,\"Clark\n2025550174,Dana\n",
+        "phone,name\n\"2025550173,Clark\n2025550174,Dana",
+    ] {
+        let found = rows(content, &sms());
+        assert_eq!(found.len(), 1);
+        let rejection = rejected(&found[0]);
+        assert_eq!(
+            (rejection.line, rejection.reason),
+            (2, RejectReason::RowMalformed)
+        );
+        assert!(rejection.detail.contains("never closes"), "{rejection}");
+    }
+    for end in ["", "\n", "\r\n"] {
+        let found = rows(
+            format!("phone,name\n2025550173,\"Clark\nKent\"{end}"),
+            &sms(),
+        );
+        let name = accepted(&found[0]).customer.name.as_deref();
+        assert_eq!(name, Some("Clark\nKent"));
     }
 }
 
@@ -285,4 +311,41 @@ fn a_byte_that_is_not_utf8_late_in_the_file_refuses_it_before_its_first_row() {
     content.extend_from_slice(b"\xe9\n");
     let error = refused(content, &sms());
     assert!(error.to_string().contains("line 50002"), "{error}");
+}
+
+#[test]
+fn every_example_campaign_has_a_text_for_each_of_the_forty_example_customers() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let contacts = Contacts::open(&examples.join("spring-renewals.csv"), &sms()).expect("rows");
+    let rows: Vec<Row> = contacts.map(|row| row.expect("readable")).collect();
+    let people: Vec<&Contact> = rows.iter().map(accepted).collect();
+    let agents = people.iter().filter_map(|contact| contact.agent.as_ref());
+    let agents: BTreeSet<&str> = agents.map(|agent| agent.worker.as_str()).collect();
+    let addresses: BTreeSet<_> = people
+        .iter()
+        .map(|contact| &contact.customer.address)
+        .collect();
+    assert_eq!((people.len(), addresses.len(), agents.len()), (40, 40, 8));
+
+    let mut campaigns = 0;
+    for entry in std::fs::read_dir(examples).expect("the examples") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a campaign file");
+        let campaign: toml::Table = text.parse().expect("TOML");
+        let proxy = campaign
+            .get("proxy")
+            .and_then(|proxy| proxy.get("target_value"));
+        for text in [campaign.get("body"), proxy].into_iter().flatten() {
+            let template = Template::parse(text.as_str().expect("text")).expect("a template");
+            for contact in &people {
+                let agent = contact.agent.as_ref().map(|agent| agent.worker.as_str());
+                template.render(&contact.customer, agent).expect("a text");
+            }
+        }
+        campaigns += 1;
+    }
+    assert_eq!(campaigns, 4);
 }

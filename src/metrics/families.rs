@@ -1,0 +1,258 @@
+//! The metrics themselves: names, help texts, labels, buckets, and the zeros they begin with.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use super::labels::{
+    BookState, LaneKind, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES,
+};
+use super::process::ProcessMetrics;
+use crate::message::{Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy};
+
+/// From 5 ms to 10 s: Twilio answers within tens of milliseconds, and time-outs are seconds.
+const REQUEST_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5.0, 10.0,
+];
+/// From 50 ms to five minutes: a handful of calls, and an Interaction's set-up that is waited for.
+const SAGA_BUCKETS: &[f64] = &[
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+];
+/// From 1 ms to a minute: what waits longer is deferred.
+const PACING_BUCKETS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+#[derive(Debug)]
+pub(super) struct Families {
+    pub(super) registry: Registry,
+    pub(super) messages: IntCounterVec,
+    pub(super) skipped: IntCounterVec,
+    pub(super) dead_letters: IntCounterVec,
+    pub(super) deferred: IntCounterVec,
+    pub(super) books: IntGaugeVec,
+    pub(super) campaigns: IntGaugeVec,
+    pub(super) in_flight: IntGauge,
+    pub(super) in_flight_limit: IntGauge,
+    pub(super) twilio_requests: HistogramVec,
+    pub(super) twilio_errors: IntCounterVec,
+    pub(super) twilio_in_flight: IntGauge,
+    pub(super) sagas: HistogramVec,
+    pub(super) steps: IntCounterVec,
+    pub(super) pacing_waits: HistogramVec,
+    pub(super) queue: IntGaugeVec,
+    pub(super) dead_letter_queue: IntGauge,
+    pub(super) queue_connected: IntGauge,
+    pub(super) queue_reconnects: IntCounter,
+    pub(super) import_rows: IntCounterVec,
+    pub(super) import_rejected: IntCounterVec,
+    pub(super) last_done: Gauge,
+    pub(super) process: Option<ProcessMetrics>,
+}
+
+impl Families {
+    #[expect(clippy::too_many_lines, reason = "a table, one entry a metric")]
+    /// Registers every metric, with what can be known in advance at 0.
+    pub(super) fn new() -> Self {
+        let registry = Registry::new();
+        let r = &registry;
+        let counters = |name, help, labels: &[&str]| {
+            make(r, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauges =
+            |name, help, labels: &[&str]| make(r, IntGaugeVec::new(Opts::new(name, help), labels));
+        let gauge = |name, help| make(r, IntGauge::new(name, help));
+        let histograms = |name, help, labels: &[&str], buckets: &[f64]| {
+            let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            make(r, HistogramVec::new(opts, labels))
+        };
+        let build_info = gauges(
+            "flexcast_build_info",
+            "The version that runs; always 1.",
+            &["version"],
+        );
+        build_info
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        let families = Self {
+            messages: counters(
+                "flexcast_messages_total",
+                "Messages by what became of their turn; one message can be retried or deferred several times.",
+                &["outcome", "strategy", "api"],
+            ),
+            skipped: counters(
+                "flexcast_skipped_total",
+                "Messages that were not to be done, by reason.",
+                &["reason"],
+            ),
+            dead_letters: counters(
+                "flexcast_dead_letters_total",
+                "Messages that failed for good, by reason.",
+                &["reason"],
+            ),
+            deferred: counters(
+                "flexcast_deferred_total",
+                "Times that a message was put off to a later time, by reason.",
+                &["reason"],
+            ),
+            books: gauges(
+                "flexcast_books_messages",
+                "Messages in the ledger over all campaigns, by state; accepted is the sum of the others.",
+                &["state"],
+            ),
+            campaigns: gauges(
+                "flexcast_campaign_messages",
+                "Messages of a running campaign by state; at most 50 campaigns, gone when they end.",
+                &["campaign", "state"],
+            ),
+            in_flight: gauge(
+                "flexcast_in_flight_messages",
+                "Messages that this consumer is carrying out.",
+            ),
+            in_flight_limit: gauge(
+                "flexcast_in_flight_limit",
+                "Messages that this consumer carries out at once at most.",
+            ),
+            twilio_requests: histograms(
+                "flexcast_twilio_request_duration_seconds",
+                "Requests to Twilio by operation and answer, from their leave to the reply's last byte.",
+                &["operation", "code"],
+                REQUEST_BUCKETS,
+            ),
+            twilio_errors: counters(
+                "flexcast_twilio_errors_total",
+                "Error codes in Twilio's replies; codes without a label of their own are other.",
+                &["code"],
+            ),
+            twilio_in_flight: gauge(
+                "flexcast_twilio_in_flight_requests",
+                "Requests to Twilio that wait for their reply.",
+            ),
+            sagas: histograms(
+                "flexcast_saga_duration_seconds",
+                "From a saga's beginning to its end, waits included.",
+                &["strategy", "api"],
+                SAGA_BUCKETS,
+            ),
+            steps: counters(
+                "flexcast_steps_total",
+                "Steps of sagas by how they ended.",
+                &["step", "result"],
+            ),
+            pacing_waits: histograms(
+                "flexcast_pacing_wait_seconds",
+                "How long messages waited for leave, by what the limit applies to.",
+                &["lane"],
+                PACING_BUCKETS,
+            ),
+            queue: gauges(
+                "flexcast_queue_messages",
+                "Messages on the queues of all campaigns, by state.",
+                &["state"],
+            ),
+            dead_letter_queue: gauge(
+                "flexcast_dead_letter_queue_messages",
+                "Dead letters that lie in the dead-letter queue.",
+            ),
+            queue_connected: gauge(
+                "flexcast_queue_connected",
+                "Whether the queue answers: 1 or 0.",
+            ),
+            queue_reconnects: make(
+                r,
+                IntCounter::new(
+                    "flexcast_queue_reconnects_total",
+                    "Times that the connection to the queue was lost and made again.",
+                ),
+            ),
+            import_rows: counters(
+                "flexcast_import_rows_total",
+                "Rows of imported files by what became of them.",
+                &["result"],
+            ),
+            import_rejected: counters(
+                "flexcast_import_rejected_total",
+                "Rejected rows of imported files, by reason.",
+                &["reason"],
+            ),
+            last_done: make(
+                r,
+                Gauge::new(
+                    "flexcast_last_done_timestamp_seconds",
+                    "When a message was last done, in seconds since 1970-01-01 UTC; 0 before the first.",
+                ),
+            ),
+            process: ProcessMetrics::register(r),
+            registry,
+        };
+        families.export_zeros();
+        families
+    }
+
+    /// Makes the series whose labels are known. Not those of `twilio_requests`: they would be four
+    /// thousand lines, most of them for operations that a campaign's strategy never calls.
+    fn export_zeros(&self) {
+        for strategy in Strategy::ALL.iter().map(|it| it.as_str()) {
+            for api in Api::ALL.iter().map(|it| it.as_str()) {
+                for outcome in MessageOutcome::ALL {
+                    let labels = [outcome.as_str(), strategy, api];
+                    let _ = self.messages.with_label_values(&labels);
+                }
+                let _ = self.sagas.with_label_values(&[strategy, api]);
+            }
+        }
+        for step in StepName::ALL {
+            for result in StepResult::ALL {
+                let labels = [step.as_str(), result.as_str()];
+                let _ = self.steps.with_label_values(&labels);
+            }
+        }
+        for lane in LaneKind::ALL {
+            let _ = self.pacing_waits.with_label_values(&[lane.as_str()]);
+        }
+        for state in BookState::ALL {
+            let _ = self.books.with_label_values(&[state.as_str()]);
+        }
+        let _ = self.queue.with_label_values(&["ready"]);
+        zeros(&self.skipped, SkipReason::ALL.iter().map(|it| it.as_str()));
+        zeros(
+            &self.dead_letters,
+            DeadReason::ALL.iter().map(|it| it.as_str()),
+        );
+        zeros(
+            &self.deferred,
+            DeferReason::ALL.iter().map(|it| it.as_str()),
+        );
+        zeros(
+            &self.import_rows,
+            RowResult::ALL.iter().map(|it| it.as_str()),
+        );
+        zeros(
+            &self.import_rejected,
+            RejectReason::ALL.iter().map(|it| it.as_str()),
+        );
+        zeros(&self.twilio_errors, [OTHER_CODE]);
+        for code in TWILIO_CODES {
+            zeros(&self.twilio_errors, [code.to_string().as_str()]);
+        }
+    }
+}
+
+/// Registers a metric.
+///
+/// Names and labels are this module's own, each of them once: a mistake shows in the first test.
+pub(super) fn make<M: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<M>,
+) -> M {
+    let metric = metric.expect("this module's names and labels are well-formed");
+    let registered = registry.register(Box::new(metric.clone()));
+    registered.expect("this module's names are each given once");
+    metric
+}
+
+fn zeros<'l>(counters: &IntCounterVec, labels: impl IntoIterator<Item = &'l str>) {
+    for label in labels {
+        let _ = counters.with_label_values(&[label]);
+    }
+}

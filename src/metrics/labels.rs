@@ -1,0 +1,193 @@
+//! The labels' values: closed lists, so that a number, an id or a file name cannot become one.
+
+use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason, closed_list};
+
+/// What became of a message's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageEvent {
+    /// Carried out.
+    Done,
+    /// Not to be done.
+    Skipped(SkipReason),
+    /// Failed for good.
+    Dead(DeadReason),
+    /// Nobody can say.
+    Unknown,
+    /// Put off to a time the ledger keeps.
+    Deferred(DeferReason),
+    /// Given back to the queue for a short while.
+    Retried,
+    /// Its id or address was already in the campaign.
+    Duplicate,
+    /// The queue delivered it again after its saga was over.
+    Redelivered,
+}
+
+/// The word a [`MessageEvent`] has in `flexcast_messages_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageOutcome {
+    Done,
+    Skipped,
+    Dead,
+    Unknown,
+    Deferred,
+    Retried,
+    Duplicate,
+    Redelivered,
+}
+
+closed_list!(MessageOutcome {
+    Done => "done",
+    Skipped => "skipped",
+    Dead => "dead",
+    Unknown => "unknown",
+    Deferred => "deferred",
+    Retried => "retried",
+    Duplicate => "duplicate",
+    Redelivered => "redelivered",
+});
+
+impl MessageEvent {
+    pub(super) fn outcome(self) -> MessageOutcome {
+        match self {
+            Self::Done => MessageOutcome::Done,
+            Self::Skipped(_) => MessageOutcome::Skipped,
+            Self::Dead(_) => MessageOutcome::Dead,
+            Self::Unknown => MessageOutcome::Unknown,
+            Self::Deferred(_) => MessageOutcome::Deferred,
+            Self::Retried => MessageOutcome::Retried,
+            Self::Duplicate => MessageOutcome::Duplicate,
+            Self::Redelivered => MessageOutcome::Redelivered,
+        }
+    }
+}
+
+/// A term of the books: `accepted` is the sum of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookState {
+    Accepted,
+    Waiting,
+    Deferred,
+    InFlight,
+    Done,
+    Skipped,
+    Dead,
+    Unknown,
+}
+
+closed_list!(BookState {
+    Accepted => "accepted",
+    Waiting => "waiting",
+    Deferred => "deferred",
+    InFlight => "in_flight",
+    Done => "done",
+    Skipped => "skipped",
+    Dead => "dead",
+    Unknown => "unknown",
+});
+
+/// How Twilio answered a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Success,
+    Refused,
+    Throttled,
+    ServerError,
+    /// No whole reply in time.
+    Timeout,
+    /// Never sent: no connection.
+    Connect,
+    /// The connection ended before the whole reply.
+    Reset,
+}
+
+closed_list!(Answer {
+    Success => "2xx",
+    Refused => "4xx",
+    Throttled => "429",
+    ServerError => "5xx",
+    Timeout => "timeout",
+    Connect => "connect",
+    Reset => "reset",
+});
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepResult {
+    /// Its call was made and answered.
+    Made,
+    /// Its effect stood at Twilio already, and was ours.
+    Adopted,
+    Failed,
+    /// Whether it happened has to be looked up.
+    InDoubt,
+    Undone,
+}
+
+closed_list!(StepResult {
+    Made => "made",
+    Adopted => "adopted",
+    Failed => "failed",
+    InDoubt => "in_doubt",
+    Undone => "undone",
+});
+
+/// What a limit applies to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneKind {
+    Campaign,
+    Agent,
+    Endpoint,
+}
+
+closed_list!(LaneKind { Campaign => "campaign", Agent => "agent", Endpoint => "endpoint" });
+
+/// What became of a row of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportedRow {
+    Accepted,
+    Rejected(RejectReason),
+    /// Its id or address was already in the campaign.
+    Duplicate,
+    /// Its customer has opted out.
+    Suppressed,
+}
+
+/// The word an [`ImportedRow`] has in `flexcast_import_rows_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowResult {
+    Accepted,
+    Rejected,
+    Duplicate,
+    Suppressed,
+}
+
+closed_list!(RowResult {
+    Accepted => "accepted",
+    Rejected => "rejected",
+    Duplicate => "duplicate",
+    Suppressed => "suppressed",
+});
+
+impl ImportedRow {
+    pub(super) fn result(self) -> RowResult {
+        match self {
+            Self::Accepted => RowResult::Accepted,
+            Self::Rejected(_) => RowResult::Rejected,
+            Self::Duplicate => RowResult::Duplicate,
+            Self::Suppressed => RowResult::Suppressed,
+        }
+    }
+}
+
+/// The label of the Twilio error codes that are not in [`TWILIO_CODES`].
+pub(super) const OTHER_CODE: &str = "other";
+
+/// Twilio's error codes that tell an operator something of their own (Twilio's error dictionary):
+/// credentials and account, limits, opt-out, reachability, conflicts, senders, the 24-hour window.
+/// The others count as `other`; the code itself stands in the log and in the dead letter.
+pub(super) const TWILIO_CODES: &[u32] = &[
+    20001, 20003, 20404, 20409, 20429, 20500, 20503, 21211, 21408, 21606, 21610, 21611, 21612,
+    21614, 30007, 30034, 45010, 45208, 45211, 45352, 45780, 50063, 50074, 50349, 50353, 50407,
+    50416, 50438, 63016, 80103, 80206, 80208, 80402, 80404, 80506, 80603, 80604, 80607, 80623,
+];

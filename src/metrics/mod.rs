@@ -1,0 +1,338 @@
+//! Every metric, with its help text: what Prometheus sees of the program.
+//!
+//! In: one call for each event. Out: the text that `/metrics` answers with. Always: labels come from
+//! closed lists, never a number, a name or an id (but `campaign` on one gauge of running campaigns,
+//! capped); what can be known in advance is exported as 0, so that a first event is seen as one.
+
+mod families;
+mod labels;
+mod process;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus::{IntCounterVec, IntGauge, TextEncoder};
+
+use self::families::Families;
+pub use self::labels::{
+    Answer, BookState, ImportedRow, LaneKind, MessageEvent, MessageOutcome, RowResult, StepResult,
+};
+use self::labels::{OTHER_CODE, TWILIO_CODES};
+use crate::message::{Api, CampaignId, DeadReason, StepName, Strategy};
+use crate::twilio::Operation;
+
+/// Running campaigns that have series of their own; more would only crowd Prometheus.
+const CAMPAIGNS_MAX: usize = 50;
+
+/// Counts events. Clones count into the same metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    inner: Arc<Families>,
+    campaigns_shown: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at 0, in a registry of their own: two in one process do not meet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            inner: Arc::new(Families::new()),
+            campaigns_shown: Arc::default(),
+        }
+    }
+
+    /// What became of a message's turn. With a reason, the reason's own counter goes up as well.
+    pub fn message(&self, event: MessageEvent, strategy: Strategy, api: Api) {
+        let inner = &self.inner;
+        let outcome = event.outcome().as_str();
+        let labels = [outcome, strategy.as_str(), api.as_str()];
+        inner.messages.with_label_values(&labels).inc();
+        match event {
+            MessageEvent::Skipped(reason) => count(&inner.skipped, reason.as_str()),
+            MessageEvent::Dead(reason) => count(&inner.dead_letters, reason.as_str()),
+            MessageEvent::Deferred(reason) => count(&inner.deferred, reason.as_str()),
+            _ => {}
+        }
+    }
+
+    /// A dead letter that was no message of a campaign, so that there is no strategy to count it
+    /// under.
+    pub fn dead_letter(&self, reason: DeadReason) {
+        count(&self.inner.dead_letters, reason.as_str());
+    }
+
+    /// A saga came to its end, however it ended. `took` runs from its beginning, waits included.
+    pub fn saga(&self, strategy: Strategy, api: Api, took: Duration) {
+        let labels = [strategy.as_str(), api.as_str()];
+        let saga = self.inner.sagas.with_label_values(&labels);
+        saga.observe(took.as_secs_f64());
+    }
+
+    /// A step of a saga ended.
+    pub fn step(&self, step: StepName, result: StepResult) {
+        let labels = [step.as_str(), result.as_str()];
+        self.inner.steps.with_label_values(&labels).inc();
+    }
+
+    /// When the last message was done.
+    pub fn last_done(&self, at: Timestamp) {
+        self.inner.last_done.set(at.as_millisecond() as f64 / 1e3);
+    }
+
+    /// The books over all campaigns in the ledger, from one snapshot.
+    pub fn books(&self, count: impl Fn(BookState) -> u64) {
+        for state in BookState::ALL {
+            set(
+                &self.inner.books.with_label_values(&[state.as_str()]),
+                count(*state),
+            );
+        }
+    }
+
+    /// The books of every running campaign. One that is missing has ended: its series go. Of more
+    /// than 50, the first 50 are shown.
+    pub fn campaigns<'c, F: Fn(BookState) -> u64>(
+        &self,
+        running: impl IntoIterator<Item = (&'c CampaignId, F)>,
+    ) {
+        let gauge = &self.inner.campaigns;
+        let mut now = BTreeSet::new();
+        for (campaign, count) in running.into_iter().take(CAMPAIGNS_MAX) {
+            for state in BookState::ALL {
+                let labels = [campaign.as_str(), state.as_str()];
+                set(&gauge.with_label_values(&labels), count(*state));
+            }
+            now.insert(campaign.as_str().to_owned());
+        }
+        let shown = self.campaigns_shown.lock();
+        let mut shown = shown.unwrap_or_else(PoisonError::into_inner);
+        for ended in shown.difference(&now) {
+            for state in BookState::ALL {
+                // What is not there needs no removal.
+                let _ = gauge.remove_label_values(&[ended.as_str(), state.as_str()]);
+            }
+        }
+        *shown = now;
+    }
+
+    /// How many messages are being carried out, and how many may be at once.
+    pub fn in_flight(&self, messages: u64, limit: u64) {
+        set(&self.inner.in_flight, messages);
+        set(&self.inner.in_flight_limit, limit);
+    }
+
+    /// A request leaves for Twilio; it counts as in flight until the guard is dropped.
+    #[must_use]
+    pub fn twilio_request_leaves(&self) -> RequestInFlight {
+        self.inner.twilio_in_flight.inc();
+        RequestInFlight(self.inner.twilio_in_flight.clone())
+    }
+
+    /// A request to Twilio is over. `took` runs from its leave to the last byte of the reply.
+    pub fn twilio_request(&self, operation: Operation, answer: Answer, took: Duration) {
+        let labels = [operation.as_str(), answer.as_str()];
+        let request = self.inner.twilio_requests.with_label_values(&labels);
+        request.observe(took.as_secs_f64());
+    }
+
+    /// Twilio answered with an error code.
+    pub fn twilio_error(&self, code: u32) {
+        let errors = &self.inner.twilio_errors;
+        if TWILIO_CODES.contains(&code) {
+            count(errors, &code.to_string());
+        } else {
+            count(errors, OTHER_CODE);
+        }
+    }
+
+    /// A message waited this long for a lane's leave.
+    pub fn pacing_wait(&self, lane: LaneKind, waited: Duration) {
+        let lane = self.inner.pacing_waits.with_label_values(&[lane.as_str()]);
+        lane.observe(waited.as_secs_f64());
+    }
+
+    /// How many messages are ready on the queues of all campaigns, and how many dead letters lie in
+    /// the dead-letter queue.
+    pub fn queue_depth(&self, ready: u64, dead_letters: u64) {
+        set(&self.inner.queue.with_label_values(&["ready"]), ready);
+        set(&self.inner.dead_letter_queue, dead_letters);
+    }
+
+    /// Whether the queue answers.
+    pub fn queue_connected(&self, is_connected: bool) {
+        self.inner.queue_connected.set(i64::from(is_connected));
+    }
+
+    /// The connection to the queue was lost and is there again.
+    pub fn queue_reconnected(&self) {
+        self.inner.queue_reconnects.inc();
+    }
+
+    /// What became of a row of a file.
+    pub fn imported(&self, row: ImportedRow) {
+        count(&self.inner.import_rows, row.result().as_str());
+        if let ImportedRow::Rejected(reason) = row {
+            count(&self.inner.import_rejected, reason.as_str());
+        }
+    }
+
+    /// Everything, in Prometheus's text format: `text/plain; version=0.0.4`.
+    ///
+    /// # Panics
+    ///
+    /// Never: every family has a name and its samples, which is all the format asks for.
+    #[must_use]
+    pub fn render(&self) -> String {
+        if let Some(process) = &self.inner.process {
+            process.update();
+        }
+        TextEncoder::new()
+            .encode_to_string(&self.inner.registry.gather())
+            .expect("every registered family has a name and samples")
+    }
+}
+
+/// A request to Twilio that is on its way.
+#[derive(Debug)]
+pub struct RequestInFlight(IntGauge);
+
+impl Drop for RequestInFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn count(counters: &IntCounterVec, label: &str) {
+    counters.with_label_values(&[label]).inc();
+}
+
+fn set(gauge: &IntGauge, value: u64) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::SkipReason;
+
+    fn line(metrics: &Metrics, series: &str) -> Option<String> {
+        let text = metrics.render();
+        let mut lines = text.lines();
+        let found = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        found.map(str::to_owned)
+    }
+
+    #[test]
+    fn every_metric_is_there_with_its_help_before_anything_happened() {
+        let text = Metrics::new().render();
+        // A family without series is not exported: those whose labels are not known before.
+        let later = [
+            "flexcast_campaign_messages",
+            "flexcast_twilio_request_duration_seconds",
+        ];
+        for name in NAMES {
+            let has_help = text.contains(&format!("# HELP {name} "));
+            assert_eq!(has_help, !later.contains(name), "{name}");
+        }
+        let help = |line: &&str| line.starts_with("# HELP flexcast_");
+        assert_eq!(text.lines().filter(help).count(), NAMES.len() - later.len());
+    }
+
+    #[test]
+    fn what_is_known_in_advance_is_zero_and_an_event_is_one() {
+        let metrics = Metrics::new();
+        let messages =
+            "flexcast_messages_total{api=\"proxy\",outcome=\"skipped\",strategy=\"task_now\"}";
+        let skipped = "flexcast_skipped_total{reason=\"opted_out\"}";
+        for series in [messages, skipped] {
+            assert_eq!(line(&metrics, series).as_deref(), Some("0"), "{series}");
+        }
+        let event = MessageEvent::Skipped(SkipReason::OptedOut);
+        metrics
+            .clone()
+            .message(event, Strategy::TaskNow, Api::Proxy);
+        for series in [messages, skipped] {
+            assert_eq!(line(&metrics, series).as_deref(), Some("1"), "{series}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_twilio_code_is_other() {
+        let metrics = Metrics::new();
+        for code in [21_610, 99_999, 98_765] {
+            metrics.twilio_error(code);
+        }
+        let count = |code: &str| {
+            line(
+                &metrics,
+                &format!("flexcast_twilio_errors_total{{code=\"{code}\"}}"),
+            )
+        };
+        assert_eq!(count("21610").as_deref(), Some("1"));
+        assert_eq!(count("other").as_deref(), Some("2"));
+        assert_eq!(count("99999"), None);
+    }
+
+    #[test]
+    fn at_most_fifty_campaigns_are_shown_and_an_ended_one_goes() {
+        let metrics = Metrics::new();
+        let ids: Vec<CampaignId> = (10..70)
+            .map(|n| CampaignId::parse(&format!("c{n}")).expect("an id"))
+            .collect();
+        let shown = || metrics.render().matches("state=\"done\"}").count() - 1;
+        metrics.campaigns(ids.iter().map(|id| (id, |_: BookState| 7)));
+        assert_eq!(shown(), CAMPAIGNS_MAX);
+        metrics.campaigns(ids[..1].iter().map(|id| (id, |_: BookState| 8)));
+        assert_eq!(shown(), 1);
+        let series = "flexcast_campaign_messages{campaign=\"c10\",state=\"done\"}";
+        assert_eq!(line(&metrics, series).as_deref(), Some("8"));
+    }
+
+    #[test]
+    fn a_request_is_in_flight_until_its_guard_is_dropped() {
+        let metrics = Metrics::new();
+        let series = "flexcast_twilio_in_flight_requests";
+        let request = metrics.twilio_request_leaves();
+        assert_eq!(line(&metrics, series).as_deref(), Some("1"));
+        drop(request);
+        assert_eq!(line(&metrics, series).as_deref(), Some("0"));
+        let took = Duration::from_millis(30);
+        metrics.twilio_request(Operation::FetchTask, Answer::Throttled, took);
+        let bucket = "flexcast_twilio_request_duration_seconds_bucket\
+            {code=\"429\",operation=\"fetch_task\",le=\"0.04\"}";
+        assert_eq!(line(&metrics, bucket).as_deref(), Some("1"));
+    }
+
+    const NAMES: &[&str] = &[
+        "flexcast_build_info",
+        "flexcast_messages_total",
+        "flexcast_skipped_total",
+        "flexcast_dead_letters_total",
+        "flexcast_deferred_total",
+        "flexcast_books_messages",
+        "flexcast_campaign_messages",
+        "flexcast_in_flight_messages",
+        "flexcast_in_flight_limit",
+        "flexcast_twilio_request_duration_seconds",
+        "flexcast_twilio_errors_total",
+        "flexcast_twilio_in_flight_requests",
+        "flexcast_saga_duration_seconds",
+        "flexcast_steps_total",
+        "flexcast_pacing_wait_seconds",
+        "flexcast_queue_messages",
+        "flexcast_dead_letter_queue_messages",
+        "flexcast_queue_connected",
+        "flexcast_queue_reconnects_total",
+        "flexcast_import_rows_total",
+        "flexcast_import_rejected_total",
+        "flexcast_last_done_timestamp_seconds",
+    ];
+}
