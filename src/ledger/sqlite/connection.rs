@@ -1,0 +1,126 @@
+//! Opening the database: settings, and the schema brought up to date.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
+
+use crate::ledger::{LedgerError, Result};
+
+/// How long a statement waits while another process writes. An import's batch takes milliseconds; a
+/// wait this long means that something is stuck, and stays well under any lease.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prepared statements kept per connection: there are about fifty in all.
+const STATEMENTS_MAX: usize = 64;
+
+/// The writer's page cache in KiB: the upper levels of every index of a million messages.
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
+
+/// A reader's page cache in KiB.
+const READER_CACHE_KIB: i64 = 16 * 1024;
+
+/// The write-ahead log is cut back to this many bytes after a checkpoint.
+const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
+
+/// How often opening is tried again while another process opens the same new file.
+const OPEN_ATTEMPTS: u32 = 10;
+
+/// Opens the file for writing, makes it when it is not there, and brings its schema up to date.
+pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+    make_private(path)?;
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match try_open_writer(path) {
+            // Two processes that make the same file at once trip over each other in ways SQLite's
+            // busy time-out does not cover: the change to WAL, and both running the first migration.
+            Err(LedgerError::Unavailable(_)) if attempt < OPEN_ATTEMPTS => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn try_open_writer(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn =
+        Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // NORMAL loses the last commits when the power goes: https://www.sqlite.org/pragma.html
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+    set_up(&mut conn)?;
+    Ok(conn)
+}
+
+/// Opens the file, which a writer has made, for reading alone.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(conn)
+}
+
+/// A database in memory. Its name is always the same, since a run from a seed is too.
+pub(super) fn open_in_memory() -> Result<Connection> {
+    let mut conn = Connection::open_in_memory()?;
+    set_up(&mut conn)?;
+    conn.execute("UPDATE meta SET value = 'in-memory' WHERE name = 'id'", [])?;
+    Ok(conn)
+}
+
+fn set_up(conn: &mut Connection) -> Result<()> {
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A transaction that begins by reading and writes later fails at once when another process
+    // wrote between: every one of ours takes the write lock first.
+    conn.set_transaction_behavior(TransactionBehavior::Immediate);
+    migrate(conn)
+}
+
+fn migrate(conn: &mut Connection) -> Result<()> {
+    let migrations = Migrations::new(vec![M::up(include_str!(
+        "../migrations/sqlite/0001_ledger.sql"
+    ))]);
+    migrations.to_latest(conn).map_err(|error| match error {
+        MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
+            LedgerError::Damaged(
+                "a newer flexcast wrote it: use that version, or another --state".to_owned(),
+            )
+        }
+        // Not SQL of ours gone wrong but another process that has just run it: see open_writer.
+        MigrationError::RusqliteError { err, query } if !query.is_empty() => {
+            LedgerError::Unavailable(format!("its schema could not be made: {err}"))
+        }
+        MigrationError::RusqliteError { err, .. } => err.into(),
+        other => LedgerError::Damaged(other.to_string()),
+    })
+}
+
+/// Makes a new file that only its owner reads: it holds customers' numbers. A file that is there
+/// is not touched, for to close it here would drop SQLite's locks on it.
+fn make_private(path: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> LedgerError {
+    LedgerError::Unavailable(format!("{}: {error}", path.display()))
+}
