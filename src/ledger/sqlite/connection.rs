@@ -22,6 +22,10 @@ const WRITER_CACHE_KIB: i64 = 64 * 1024;
 /// A reader's page cache in KiB.
 const READER_CACHE_KIB: i64 = 16 * 1024;
 
+/// Pages (of 4 KiB) in the write-ahead log before it is checkpointed. SQLite's own 1,000 are two
+/// batches of an import: the same index pages would be written back again and again.
+const CHECKPOINT_PAGES: i64 = 8_000;
+
 /// The write-ahead log is cut back to this many bytes after a checkpoint.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
@@ -56,6 +60,7 @@ fn try_open_writer(path: &Path) -> Result<Connection> {
     // NORMAL loses the last commits when the power goes: https://www.sqlite.org/pragma.html
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     set_up(&mut conn)?;
     Ok(conn)
