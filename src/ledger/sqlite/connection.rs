@@ -1,6 +1,5 @@
 //! Opening the database: settings, and the schema brought up to date.
 
-use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,9 +8,10 @@ use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, M
 
 use crate::ledger::{LedgerError, Result};
 
-/// How long a statement waits while another process writes. An import's batch takes milliseconds; a
-/// wait this long means that something is stuck, and stays well under any lease.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a statement asks for the write lock while another process has it, a millisecond apart:
+/// five seconds, well under any lease. An import's batch takes milliseconds, so that a wait this long
+/// means that something is stuck.
+const BUSY_TRIES_MAX: i32 = 5_000;
 
 /// Prepared statements kept per connection: there are about fifty in all.
 const STATEMENTS_MAX: usize = 64;
@@ -34,13 +34,16 @@ const OPEN_ATTEMPTS: u32 = 10;
 
 /// Opens the file for writing, makes it when it is not there, and brings its schema up to date.
 pub(super) fn open_writer(path: &Path) -> Result<Connection> {
-    make_private(path)?;
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(unusable(folder, &"there is no such folder"));
+    }
     let mut attempt = 0;
     loop {
         attempt += 1;
         match try_open_writer(path) {
-            // Two processes that make the same file at once trip over each other in ways SQLite's
-            // busy time-out does not cover: the change to WAL, and both running the first migration.
+            // Two processes that make the same file at once trip over each other in ways that
+            // waiting for a lock does not cover: the change to WAL, and the first migration.
             Err(LedgerError::Unavailable(_)) if attempt < OPEN_ATTEMPTS => {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -53,9 +56,13 @@ fn try_open_writer(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let is_new = !path.exists();
     let mut conn =
         Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
-    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.busy_handler(Some(wait_for_lock))?;
+    if is_new {
+        make_private(&conn, path)?;
+    }
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // NORMAL loses the last commits when the power goes: https://www.sqlite.org/pragma.html
     conn.pragma_update(None, "synchronous", "FULL")?;
@@ -66,11 +73,18 @@ fn try_open_writer(path: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
+/// SQLite's own waiting soon asks only every 100 ms, and beside a consumer that commits without a
+/// pause it would find the lock taken for seconds on end.
+fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    tries < BUSY_TRIES_MAX
+}
+
 /// Opens the file, which a writer has made, for reading alone.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
-    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.busy_handler(Some(wait_for_lock))?;
     conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(conn)
@@ -112,18 +126,17 @@ fn migrate(conn: &mut Connection) -> Result<()> {
     })
 }
 
-/// Makes a new file that only its owner reads: it holds customers' numbers. A file that is there
-/// is not touched, for to close it here would drop SQLite's locks on it.
-fn make_private(path: &Path) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+/// Lets only the owner read a new file, before the log beside it is made with the same rights: it
+/// holds customers' numbers. By its path, for to open and close it here would drop SQLite's locks.
+fn make_private(conn: &Connection, path: &Path) -> Result<()> {
+    // SQLite makes the file when it is first looked into.
+    conn.query_row("PRAGMA user_version", [], |_| Ok(()))?;
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(unusable(path, &error)),
+    {
+        let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(path, owner_alone).map_err(|error| unusable(path, &error))?;
     }
+    Ok(())
 }
 
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> LedgerError {

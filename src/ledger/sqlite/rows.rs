@@ -16,9 +16,11 @@ pub(super) fn ms(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
-/// `wait` after `at`, or the end of time.
+/// `wait` after `at`, or the end of time: as it will be kept, so that no holder believes its lease
+/// to last longer than its row says.
 pub(super) fn later(at: Timestamp, wait: Duration) -> Timestamp {
-    at.checked_add(wait).unwrap_or(Timestamp::MAX)
+    let later = at.checked_add(wait).unwrap_or(Timestamp::MAX);
+    Timestamp::from_millisecond(ms(later)).unwrap_or(later)
 }
 
 /// A kept time.

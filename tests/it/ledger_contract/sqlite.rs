@@ -140,6 +140,48 @@ async fn two_open_ledgers_on_one_file_see_each_others_writes() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_gets_its_turn_beside_a_consumer_that_never_pauses() {
+    let folder = folder();
+    let path = folder.path().join("ledger.db");
+    let (import, work) = (open(&path), Arc::new(open(&path)));
+    apply_spring(&import).await;
+    let consuming: Vec<_> = (0..64)
+        .map(|n| {
+            let work = Arc::clone(&work);
+            tokio::spawn(async move {
+                let lease = lease(&*work, &message(1_000 + n), at(0)).await;
+                loop {
+                    let renewed = work.renew(&lease, at(1), LEASE).await;
+                    renewed.expect("nobody takes it over");
+                }
+            })
+        })
+        .collect();
+    for n in 0..50 {
+        accept_queued(&import, &[message(n)]).await;
+    }
+    for task in consuming {
+        assert!(!task.is_finished(), "the consumer was never refused");
+        task.abort();
+    }
+    let books = import.books(None).await.expect("it answers");
+    assert_eq!((books.waiting, books.imbalance()), (50, 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_reads_the_ledger() {
+    let folder = folder();
+    let path = folder.path().join("ledger.db");
+    let _open = open(&path);
+    for file in ["ledger.db", "ledger.db-wal"] {
+        let metadata = std::fs::metadata(folder.path().join(file)).expect("it is there");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
 #[test]
 fn many_may_open_a_new_file_at_once() {
     let folder = folder();
