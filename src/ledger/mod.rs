@@ -8,11 +8,13 @@
 
 mod books;
 mod record;
+pub mod sqlite;
 
 pub use books::{Books, Report};
 pub use record::{
     Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,
-    Lease, MessageKey, MessageRecord, RejectedRow, Settlement, Standing, Stray, Taken, Wake,
+    Lease, MessageKey, MessageRecord, Publication, RejectedRow, Settlement, Standing, Stray, Taken,
+    Wake,
 };
 
 use std::time::Duration;
@@ -26,6 +28,10 @@ use crate::message::{CampaignId, Event, Message};
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The store cannot be reached or written now: start nothing, try again.
+    ///
+    /// What the failed call was to write may stand all the same (a connection lost during a commit).
+    /// So a lease that met this is not written to again: whoever takes the message next reads what
+    /// stands.
     #[error("the ledger is not usable: {0}")]
     Unavailable(String),
     /// Somebody else has taken the message: stop at once, whatever was not recorded is theirs to find.
@@ -36,6 +42,9 @@ pub enum LedgerError {
         "this ledger belongs to {theirs}; you are using {ours}: choose another --state, or that account"
     )]
     BoundElsewhere { ours: String, theirs: String },
+    /// The campaign was never applied.
+    #[error("the ledger has no campaign {0}: apply it first")]
+    NoCampaign(CampaignId),
     /// Another process holds the ledger.
     #[error("{0}")]
     Held(String),
@@ -61,16 +70,21 @@ pub trait Ledger: Send + Sync {
 
     // Campaigns.
 
-    /// Stores a campaign's definition and settings; its state is kept when it exists.
+    /// Stores a campaign's definition and settings; its state, that state's reason and the time it
+    /// was first applied are kept when it exists.
     async fn save_campaign(&self, record: &CampaignRecord) -> Result<()>;
 
     /// A campaign by its id.
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>>;
 
-    /// All campaigns, in the order they were applied.
+    /// All campaigns, in the order they were first applied.
     async fn campaigns(&self) -> Result<Vec<CampaignRecord>>;
 
     /// Moves a campaign to another state, with the reason an operator will read.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NoCampaign`] when there is none of this id; so for all that follows.
     async fn set_campaign_state(
         &self,
         id: &CampaignId,
@@ -86,10 +100,11 @@ pub trait Ledger: Send + Sync {
 
     /// Accepts messages: each is recorded as waiting, not queued yet, unless its id or address is
     /// already taken within the campaign (also by an earlier one of the same batch). One
-    /// transaction; with `import`, its counts move in it too.
+    /// transaction; with `import`, its counts move in it too. Whether a campaign that is finished or
+    /// cancelled takes messages is the caller's to decide.
     ///
     /// Returns one [`Acceptance`] a message, in order. Until `queue_after` nobody but the caller
-    /// publishes them ([`Ledger::unqueued`]).
+    /// publishes what is [`Acceptance::Accepted`] ([`Ledger::unqueued`]).
     async fn accept(
         &self,
         campaign: &CampaignId,
@@ -100,11 +115,15 @@ pub trait Ledger: Send + Sync {
     ) -> Result<Vec<Acceptance>>;
 
     /// Records that these messages are durable on the queue.
-    async fn mark_queued(&self, keys: &[MessageKey]) -> Result<()>;
+    ///
+    /// A message that was taken since it was listed is left alone: its consumer may have settled it
+    /// and given it back to the ledger before this call, and to call it queued then would lose it.
+    async fn mark_queued(&self, published: &[Publication]) -> Result<()>;
 
-    /// Waiting messages that are not on the queue and whose `queue_after` has come: what an import
-    /// that died had accepted, and what [`Ledger::wake`] woke.
-    async fn unqueued(&self, now: Timestamp, limit: usize) -> Result<Vec<Message>>;
+    /// Waiting messages that are not on the queue and whose `queue_after` has come, the longest due
+    /// first: what an import that died had accepted, what [`Ledger::wake`] woke, and what was
+    /// released off the queue.
+    async fn unqueued(&self, now: Timestamp, limit: usize) -> Result<Vec<(Publication, Message)>>;
 
     // Work.
 
@@ -112,7 +131,8 @@ pub trait Ledger: Send + Sync {
     /// know it, then leases it to `holder` for `lease_for`.
     ///
     /// A message that is deferred and due within [`EARLY`] is taken too: the queue that brings it back
-    /// runs on another clock.
+    /// runs on another clock. So is one whose lease has run out, whoever held it; while a lease lasts
+    /// nobody else has the message, not even its own holder a second time.
     async fn take(
         &self,
         message: &Message,
@@ -125,7 +145,8 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`] when the lease's number is no longer the message's.
+    /// [`LedgerError::LeaseLost`] when the lease's number is no longer the message's, or the message is
+    /// no longer in flight. A lease that has run out and that nobody took is still good.
     async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()>;
 
     /// Makes a lease last until `now + lease_for`.
@@ -149,17 +170,21 @@ pub trait Ledger: Send + Sync {
     ) -> Result<()>;
 
     /// Ends every lease of holders that are certainly dead: called by the one consumer of a store
-    /// that only one consumer can hold. Returns how many there were.
+    /// that only one consumer can hold. Their messages wait on the queue, which brings back what was
+    /// not acknowledged. Returns how many there were.
     async fn release_leases(&self, now: Timestamp) -> Result<u64>;
 
     /// Makes deferred messages that are due waiting again, at most `limit`, and returns how many.
-    /// Those that the queue itself brings back ([`Wake::Queue`]) only when they are [`LATE`].
+    /// Those that the queue itself brings back ([`Wake::Queue`]) only when they are [`LATE`]. Who
+    /// lists [`Ledger::unqueued`] next publishes them.
     async fn wake(&self, now: Timestamp, limit: usize) -> Result<u64>;
 
-    /// When the next deferred message is due.
+    /// When [`Ledger::wake`] has something to do next: the earliest due time, [`LATE`] added for what
+    /// the queue itself brings back. (The bare due time would have its caller spin for that minute.)
     async fn next_due(&self) -> Result<Option<Timestamp>>;
 
-    /// Records a delivery that is no message.
+    /// Records a delivery that is no message. One that the queue delivers twice is recorded twice:
+    /// nothing tells it from two alike.
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()>;
 
     // Looking.
@@ -170,7 +195,7 @@ pub trait Ledger: Send + Sync {
     /// All that is known of one message.
     async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>>;
 
-    /// Dead letters, oldest first: of one campaign, or of all with the strays.
+    /// Dead letters, oldest first: of one campaign without the strays, or of all with them.
     async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>>;
 
     /// Whether the store takes writes now: what `/readyz` asks.

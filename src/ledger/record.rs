@@ -76,10 +76,32 @@ pub struct CampaignRecord {
 pub enum Acceptance {
     /// Recorded now, as waiting.
     Accepted,
-    /// The campaign had a message of this id already. `queued`: it is on the queue, or over.
+    /// The campaign had a message of this id already, perhaps from earlier in the same batch.
+    /// `queued`: somebody will bring it or has (on the queue, deferred, in flight, over); otherwise
+    /// [`super::Ledger::unqueued`] lists it in time.
     Known { queued: bool },
     /// The campaign has another message to this address.
     AddressTaken { by: MessageId },
+}
+
+/// A message to be put on the queue, as it was listed: what [`super::Ledger::mark_queued`] takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    pub key: MessageKey,
+    /// The message's last lease when it was listed: another one by now, and somebody has taken it
+    /// since.
+    pub lease: i64,
+}
+
+impl Publication {
+    /// A message that was accepted just now: nobody has had it yet.
+    #[must_use]
+    pub fn first(message: &Message) -> Self {
+        Self {
+            key: MessageKey::of(message),
+            lease: 0,
+        }
+    }
 }
 
 /// What an import adds beside the messages it offers, in the same transaction.
@@ -230,6 +252,7 @@ pub enum Standing {
 pub struct MessageRecord {
     pub message: Message,
     pub accepted_at: Timestamp,
+    /// Attempts that failed, the last of a dead message included.
     pub attempts: u32,
     #[serde(flatten)]
     pub standing: Standing,
@@ -257,6 +280,7 @@ pub struct DeadRow {
     pub id: Option<MessageId>,
     /// Masked.
     pub customer: Option<String>,
+    /// Attempts that failed, the last one included; 0 for a delivery that was no message.
     pub attempts: u32,
     pub at: Timestamp,
     pub failure: Failure,

@@ -1,0 +1,123 @@
+//! What the ledger takes: acceptances, turns from take to settle, and the books of a long campaign.
+//!
+//! Prints what it measured; durable figures depend on the disk. The number of messages is the first
+//! argument, 100000 without one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flexcast::clock::Clock;
+use flexcast::ledger::sqlite::SqliteLedger;
+use flexcast::ledger::{
+    CampaignRecord, CampaignState, Ending, Ledger, Publication, Settlement, Taken,
+};
+use flexcast::message::{CampaignId, Event, Message};
+
+const BATCH: usize = 500;
+const IN_FLIGHT: usize = 64;
+const TURNS: usize = 20_000;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let count = std::env::args().find_map(|argument| argument.parse().ok());
+    let count: usize = count.unwrap_or(100_000);
+    let folder = tempfile::tempdir_in(".")?;
+    let path = folder.path().join("ledger.db");
+    measure("file", Arc::new(SqliteLedger::open(&path)?), count).await?;
+    measure("memory", Arc::new(SqliteLedger::in_memory()?), count).await
+}
+
+async fn measure(store: &str, ledger: Arc<SqliteLedger>, count: usize) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let campaign = CampaignId::parse("bench")?;
+    let record = CampaignRecord {
+        id: campaign.clone(),
+        state: CampaignState::Running,
+        reason: None,
+        definition: serde_json::Value::Null,
+        applied_at: clock.now(),
+        changed_at: clock.now(),
+    };
+    ledger.save_campaign(&record).await?;
+    let messages: Vec<_> = (0..count).map(message).collect::<Result<_, _>>()?;
+
+    let begun = clock.instant();
+    for batch in messages.chunks(BATCH) {
+        let now = clock.now();
+        ledger.accept(&campaign, batch, None, now, now).await?;
+    }
+    rate(store, "accept, batches of 500", count, begun.elapsed());
+
+    let begun = clock.instant();
+    for batch in messages.chunks(BATCH) {
+        let published: Vec<_> = batch.iter().map(Publication::first).collect();
+        ledger.mark_queued(&published).await?;
+    }
+    rate(store, "mark_queued, batches of 500", count, begun.elapsed());
+
+    let turns = TURNS.min(count);
+    let begun = clock.instant();
+    let mut tasks = tokio::task::JoinSet::new();
+    for part in messages[..turns].chunks(turns.div_ceil(IN_FLIGHT)) {
+        let (ledger, part) = (Arc::clone(&ledger), part.to_vec());
+        tasks.spawn(async move { turns_of(&*ledger, clock, &part).await });
+    }
+    for turned in tasks.join_all().await {
+        turned?;
+    }
+    rate(
+        store,
+        "take, record, settle, 64 at once",
+        turns,
+        begun.elapsed(),
+    );
+
+    let begun = clock.instant();
+    let books = ledger.books(Some(&campaign)).await?;
+    anyhow::ensure!(
+        books.imbalance() == 0 && books.done == turns as u64,
+        "{books:?}"
+    );
+    println!(
+        "{store}: books of {count} messages in {:?}",
+        begun.elapsed()
+    );
+    Ok(())
+}
+
+/// The writes of a message that is done: its lease, one durable intent, its outcome.
+async fn turns_of(ledger: &dyn Ledger, clock: Clock, messages: &[Message]) -> anyhow::Result<()> {
+    let begun = [Event::Begun { generation: 0 }];
+    for message in messages {
+        let lease_for = Duration::from_secs(60);
+        let taken = ledger
+            .take(message, "bench", clock.now(), lease_for)
+            .await?;
+        let Taken::Leased { lease, .. } = taken else {
+            anyhow::bail!("nobody else takes it: {taken:?}");
+        };
+        ledger.record(&lease, &begun, clock.now()).await?;
+        let settlement = Settlement::Ended {
+            ending: Ending::Done,
+            effects: Box::default(),
+        };
+        ledger.settle(&lease, &[], &settlement, clock.now()).await?;
+    }
+    Ok(())
+}
+
+fn message(n: usize) -> anyhow::Result<Message> {
+    let json = serde_json::json!({
+        "campaign": "bench",
+        "id": format!("crm-{:08}", n.wrapping_mul(7_654_321) % 100_000_000),
+        "customer": {"address": format!("+1202{n:08}"), "name": "Clark", "attributes": {"plan": "gold"}},
+        "agent": {"worker": "alice"},
+        "body": "Hello Clark, your plan renews soon. Reply YES to talk to us.",
+    });
+    Message::from_json(json.to_string().as_bytes()).map_err(anyhow::Error::msg)
+}
+
+fn rate(store: &str, what: &str, count: usize, took: Duration) {
+    let per_second = count as f64 / took.as_secs_f64();
+    println!("{store}: {what}: {per_second:.0} messages/s");
+}

@@ -1,0 +1,144 @@
+//! Opening the database: settings, and the schema brought up to date.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
+
+use crate::ledger::{LedgerError, Result};
+
+/// How often a statement asks for the write lock while another process has it, a millisecond apart:
+/// five seconds, well under any lease. An import's batch takes milliseconds, so that a wait this long
+/// means that something is stuck.
+const BUSY_TRIES_MAX: i32 = 5_000;
+
+/// Prepared statements kept per connection: there are about fifty in all.
+const STATEMENTS_MAX: usize = 64;
+
+/// The writer's page cache in KiB: the upper levels of every index of a million messages.
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
+
+/// A reader's page cache in KiB.
+const READER_CACHE_KIB: i64 = 16 * 1024;
+
+/// Pages (of 4 KiB) in the write-ahead log before it is checkpointed. SQLite's own 1,000 are two
+/// batches of an import: the same index pages would be written back again and again.
+const CHECKPOINT_PAGES: i64 = 8_000;
+
+/// The write-ahead log is cut back to this many bytes after a checkpoint.
+const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
+
+/// How often opening is tried again while another process opens the same new file.
+const OPEN_ATTEMPTS: u32 = 10;
+
+/// Opens the file for writing, makes it when it is not there, and brings its schema up to date.
+pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(unusable(folder, &"there is no such folder"));
+    }
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match try_open_writer(path) {
+            // Two processes that make the same file at once trip over each other in ways that
+            // waiting for a lock does not cover: the change to WAL, and the first migration.
+            Err(LedgerError::Unavailable(_)) if attempt < OPEN_ATTEMPTS => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn try_open_writer(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let is_new = !path.exists();
+    let mut conn =
+        Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
+    conn.busy_handler(Some(wait_for_lock))?;
+    if is_new {
+        make_private(&conn, path)?;
+    }
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // NORMAL loses the last commits when the power goes: https://www.sqlite.org/pragma.html
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+    set_up(&mut conn)?;
+    Ok(conn)
+}
+
+/// SQLite's own waiting soon asks only every 100 ms, and beside a consumer that commits without a
+/// pause it would find the lock taken for seconds on end.
+fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    tries < BUSY_TRIES_MAX
+}
+
+/// Opens the file, which a writer has made, for reading alone.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
+    conn.busy_handler(Some(wait_for_lock))?;
+    conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(conn)
+}
+
+/// A database in memory. Its name is always the same, since a run from a seed is too.
+pub(super) fn open_in_memory() -> Result<Connection> {
+    let mut conn = Connection::open_in_memory()?;
+    set_up(&mut conn)?;
+    conn.execute("UPDATE meta SET value = 'in-memory' WHERE name = 'id'", [])?;
+    Ok(conn)
+}
+
+fn set_up(conn: &mut Connection) -> Result<()> {
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A transaction that begins by reading and writes later fails at once when another process
+    // wrote between: every one of ours takes the write lock first.
+    conn.set_transaction_behavior(TransactionBehavior::Immediate);
+    migrate(conn)
+}
+
+fn migrate(conn: &mut Connection) -> Result<()> {
+    let migrations = Migrations::new(vec![M::up(include_str!(
+        "../migrations/sqlite/0001_ledger.sql"
+    ))]);
+    migrations.to_latest(conn).map_err(|error| match error {
+        MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
+            LedgerError::Damaged(
+                "a newer flexcast wrote it: use that version, or another --state".to_owned(),
+            )
+        }
+        // Not SQL of ours gone wrong but another process that has just run it: see open_writer.
+        MigrationError::RusqliteError { err, query } if !query.is_empty() => {
+            LedgerError::Unavailable(format!("its schema could not be made: {err}"))
+        }
+        MigrationError::RusqliteError { err, .. } => err.into(),
+        other => LedgerError::Damaged(other.to_string()),
+    })
+}
+
+/// Lets only the owner read a new file, before the log beside it is made with the same rights: it
+/// holds customers' numbers. By its path, for to open and close it here would drop SQLite's locks.
+fn make_private(conn: &Connection, path: &Path) -> Result<()> {
+    // SQLite makes the file when it is first looked into.
+    conn.query_row("PRAGMA user_version", [], |_| Ok(()))?;
+    #[cfg(unix)]
+    {
+        let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(path, owner_alone).map_err(|error| unusable(path, &error))?;
+    }
+    Ok(())
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> LedgerError {
+    LedgerError::Unavailable(format!("{}: {error}", path.display()))
+}

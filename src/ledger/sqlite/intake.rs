@@ -1,0 +1,191 @@
+//! Accepting messages, and getting them onto the queue.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::ledger::{Acceptance, Import, LedgerError, MessageKey, Publication, Result};
+use crate::message::{CampaignId, Message, MessageId};
+
+use super::rows::{campaign_id, column, from_json, in_campaign, message_id, ms, to_json};
+
+pub(super) fn begin_import(
+    conn: &Connection,
+    campaign: &CampaignId,
+    file: &str,
+    now: Timestamp,
+) -> Result<i64> {
+    conn.prepare_cached("INSERT INTO imports (campaign, file, begun_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![campaign.as_str(), file, ms(now)])
+        .map_err(in_campaign(campaign))?;
+    Ok(conn.last_insert_rowid())
+}
+
+pub(super) fn accept(
+    conn: &Connection,
+    campaign: &CampaignId,
+    messages: &[Message],
+    import: Option<&Import>,
+    now: Timestamp,
+    queue_after: Timestamp,
+) -> Result<Vec<Acceptance>> {
+    let mut turn = conn.prepare_cached(
+        "INSERT INTO turns (campaign, id, state, queued, queue_after)
+         VALUES (?1, ?2, 'waiting', 0, ?3)",
+    )?;
+    let mut acceptances = Vec::with_capacity(messages.len());
+    for message in messages {
+        let key = MessageKey {
+            campaign: campaign.clone(),
+            id: message.id(),
+        };
+        let acceptance = if insert(conn, &key, message, now)? {
+            turn.execute(params![campaign.as_str(), key.id.as_str(), ms(queue_after)])?;
+            Acceptance::Accepted
+        } else if let Some(queued) = known(conn, &key)? {
+            Acceptance::Known { queued }
+        } else {
+            let by = address_taken_by(conn, campaign, message)?;
+            Acceptance::AddressTaken { by }
+        };
+        acceptances.push(acceptance);
+    }
+    if let Some(import) = import {
+        count_import(conn, campaign, import, &acceptances)?;
+    }
+    Ok(acceptances)
+}
+
+/// Records a message; false when its id or its address is taken.
+pub(super) fn insert(
+    conn: &Connection,
+    key: &MessageKey,
+    message: &Message,
+    now: Timestamp,
+) -> Result<bool> {
+    let inserted = conn
+        .prepare_cached(
+            "INSERT INTO messages (campaign, id, address, payload, accepted_at)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            key.campaign.as_str(),
+            key.id.as_str(),
+            message.customer.address.as_str(),
+            to_json(message)?,
+            ms(now),
+        ])
+        .map_err(in_campaign(&key.campaign))?;
+    Ok(inserted == 1)
+}
+
+/// Whose the address is, once [`insert`] has refused a message of a new id.
+pub(super) fn address_taken_by(
+    conn: &Connection,
+    campaign: &CampaignId,
+    message: &Message,
+) -> Result<MessageId> {
+    let id: String = conn
+        .prepare_cached("SELECT id FROM messages WHERE campaign = ?1 AND address = ?2")?
+        .query_row(
+            [campaign.as_str(), message.customer.address.as_str()],
+            |row| row.get(0),
+        )?;
+    message_id(&id)
+}
+
+/// Whether a known message is on the queue or will be brought back; None for one never accepted.
+fn known(conn: &Connection, key: &MessageKey) -> Result<Option<bool>> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT t.state IS NOT 'waiting' OR t.queued
+             FROM messages m LEFT JOIN turns t USING (campaign, id)
+             WHERE campaign = ?1 AND id = ?2",
+        )?
+        .query_row([key.campaign.as_str(), key.id.as_str()], |row| row.get(0))
+        .optional()?)
+}
+
+fn count_import(
+    conn: &Connection,
+    campaign: &CampaignId,
+    import: &Import,
+    acceptances: &[Acceptance],
+) -> Result<()> {
+    let accepted = acceptances
+        .iter()
+        .filter(|acceptance| matches!(acceptance, Acceptance::Accepted))
+        .count() as u64;
+    let duplicate = acceptances.len() as u64 - accepted;
+    let counted = conn
+        .prepare_cached(
+            "UPDATE imports SET rows = rows + ?3, accepted = accepted + ?4,
+                duplicate = duplicate + ?5, suppressed = suppressed + ?6
+             WHERE number = ?1 AND campaign = ?2",
+        )?
+        .execute(params![
+            import.number,
+            campaign.as_str(),
+            column(import.rows),
+            column(accepted),
+            column(duplicate),
+            column(import.suppressed),
+        ])?;
+    if counted == 0 {
+        return Err(LedgerError::Damaged(format!(
+            "campaign {campaign} has no import {}",
+            import.number
+        )));
+    }
+    let mut reject = conn.prepare_cached(
+        "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for row in &import.rejected {
+        reject.execute(params![
+            import.number,
+            campaign.as_str(),
+            column(row.line),
+            row.column,
+            row.reason.as_str(),
+            row.detail,
+        ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn mark_queued(conn: &Connection, published: &[Publication]) -> Result<()> {
+    // Another lease number: taken since it was listed, so that it is its consumer's to say.
+    let mut mark = conn.prepare_cached(
+        "UPDATE turns SET queued = 1, queue_after = NULL
+         WHERE campaign = ?1 AND id = ?2 AND lease = ?3 AND state = 'waiting' AND queued = 0",
+    )?;
+    for Publication { key, lease } in published {
+        mark.execute(params![key.campaign.as_str(), key.id.as_str(), lease])?;
+    }
+    Ok(())
+}
+
+pub(super) fn unqueued(
+    conn: &Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<(Publication, Message)>> {
+    conn.prepare_cached(
+        "SELECT campaign, id, t.lease, m.payload
+         FROM turns t JOIN messages m USING (campaign, id)
+         WHERE t.state = 'waiting' AND t.queued = 0 AND t.queue_after <= ?1
+         ORDER BY t.queue_after, campaign, id LIMIT ?2",
+    )?
+    .query_and_then(params![ms(now), column(limit as u64)], listed)?
+    .collect()
+}
+
+fn listed(row: &Row<'_>) -> Result<(Publication, Message)> {
+    let key = MessageKey {
+        campaign: campaign_id(&row.get::<_, String>(0)?)?,
+        id: message_id(&row.get::<_, String>(1)?)?,
+    };
+    let lease = row.get(2)?;
+    let message = from_json(&row.get::<_, String>(3)?)?;
+    Ok((Publication { key, lease }, message))
+}

@@ -1,0 +1,294 @@
+//! The ledger on SQLite: one file, nothing to install, one consumer at a time.
+//!
+//! In: the contract's calls. Out: what they say. Always: in a file, writes share commits on one
+//! thread and looks have connections of their own; in memory, every statement runs on the caller's
+//! thread and nothing waits, so that a paused clock stands still meanwhile.
+
+mod books;
+mod campaigns;
+mod connection;
+mod dead;
+mod hold;
+mod intake;
+mod message;
+mod reader;
+mod rows;
+mod settle;
+mod take;
+mod waking;
+mod writer;
+
+pub use hold::{Hold, hold};
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
+    MessageRecord, Publication, Result, Settlement, Stray, Taken,
+};
+use crate::message::{CampaignId, Event, Message};
+
+use reader::Reader;
+use writer::Writer;
+
+/// A ledger on SQLite.
+pub struct SqliteLedger {
+    store: Store,
+}
+
+enum Store {
+    File { writer: Writer, reader: Reader },
+    Memory(Mutex<Connection>),
+}
+
+impl SqliteLedger {
+    /// Opens the ledger in this file, and makes it when it is not there; its folder must be.
+    /// Several processes may have it open; who consumes also needs the [`hold`].
+    ///
+    /// # Errors
+    ///
+    /// [`super::LedgerError::Unavailable`] when the file cannot be made or written,
+    /// [`super::LedgerError::Damaged`] when it is no ledger or a newer program's.
+    pub fn open(path: &Path) -> Result<Self> {
+        let writer = Writer::start(connection::open_writer(path)?)?;
+        let reader = Reader::new(path.to_owned());
+        Ok(Self {
+            store: Store::File { writer, reader },
+        })
+    }
+
+    /// A ledger in memory, gone when it is dropped: for the paused clock.
+    ///
+    /// # Errors
+    ///
+    /// [`super::LedgerError::Unavailable`] when there is no memory for it.
+    pub fn in_memory() -> Result<Self> {
+        let conn = connection::open_in_memory()?;
+        Ok(Self {
+            store: Store::Memory(Mutex::new(conn)),
+        })
+    }
+
+    async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        match &self.store {
+            Store::File { writer, .. } => writer.write(job).await,
+            Store::Memory(conn) => inline(conn, job),
+        }
+    }
+
+    async fn read<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        match &self.store {
+            Store::File { reader, .. } => reader.read(job).await,
+            Store::Memory(conn) => inline(conn, job),
+        }
+    }
+}
+
+/// Runs `job` here and now, in a transaction of its own.
+fn inline<T>(conn: &Mutex<Connection>, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    // Whoever panicked while holding it left a transaction that was rolled back on the way out.
+    let mut conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
+    let transaction = conn.transaction()?;
+    let result = job(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn id(&self) -> Result<String> {
+        self.read(campaigns::id).await
+    }
+
+    async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
+        let (account_sid, base) = (account_sid.to_owned(), base.to_owned());
+        self.write(move |conn| campaigns::bind(conn, &account_sid, &base))
+            .await
+    }
+
+    async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
+        let record = record.clone();
+        self.write(move |conn| campaigns::save(conn, &record)).await
+    }
+
+    async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
+        let id = id.clone();
+        self.read(move |conn| campaigns::one(conn, &id)).await
+    }
+
+    async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
+        self.read(campaigns::all).await
+    }
+
+    async fn set_campaign_state(
+        &self,
+        id: &CampaignId,
+        state: CampaignState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (id, reason) = (id.clone(), reason.map(str::to_owned));
+        self.write(move |conn| campaigns::set_state(conn, &id, state, reason.as_deref(), now))
+            .await
+    }
+
+    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
+        let (campaign, file) = (campaign.clone(), file.to_owned());
+        self.write(move |conn| intake::begin_import(conn, &campaign, &file, now))
+            .await
+    }
+
+    async fn accept(
+        &self,
+        campaign: &CampaignId,
+        messages: &[Message],
+        import: Option<&Import>,
+        now: Timestamp,
+        queue_after: Timestamp,
+    ) -> Result<Vec<Acceptance>> {
+        let (campaign, messages) = (campaign.clone(), messages.to_vec());
+        let import = import.cloned();
+        self.write(move |conn| {
+            let import = import.as_ref();
+            intake::accept(conn, &campaign, &messages, import, now, queue_after)
+        })
+        .await
+    }
+
+    async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
+        let published = published.to_vec();
+        self.write(move |conn| intake::mark_queued(conn, &published))
+            .await
+    }
+
+    async fn unqueued(&self, now: Timestamp, limit: usize) -> Result<Vec<(Publication, Message)>> {
+        self.read(move |conn| intake::unqueued(conn, now, limit))
+            .await
+    }
+
+    async fn take(
+        &self,
+        message: &Message,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Taken> {
+        let (message, holder) = (message.clone(), holder.to_owned());
+        self.write(move |conn| take::take(conn, &message, &holder, now, lease_for))
+            .await
+    }
+
+    async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
+        let (lease, events) = (lease.clone(), events.to_vec());
+        self.write(move |conn| settle::record(conn, &lease, &events, now))
+            .await
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease> {
+        let lease = lease.clone();
+        self.write(move |conn| settle::renew(conn, &lease, now, lease_for))
+            .await
+    }
+
+    async fn settle(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (lease, events) = (lease.clone(), events.to_vec());
+        let settlement = settlement.clone();
+        self.write(move |conn| settle::settle(conn, &lease, &events, &settlement, now))
+            .await
+    }
+
+    async fn release_leases(&self, _now: Timestamp) -> Result<u64> {
+        self.write(waking::release_leases).await
+    }
+
+    async fn wake(&self, now: Timestamp, limit: usize) -> Result<u64> {
+        self.write(move |conn| waking::wake(conn, now, limit)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        self.read(waking::next_due).await
+    }
+
+    async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
+        let stray = stray.clone();
+        self.write(move |conn| dead::record_stray(conn, &stray, now))
+            .await
+    }
+
+    async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
+        let campaign = campaign.cloned();
+        self.read(move |conn| books::books(conn, campaign.as_ref()))
+            .await
+    }
+
+    async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
+        let key = key.clone();
+        self.read(move |conn| message::find(conn, &key)).await
+    }
+
+    async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
+        let campaign = campaign.cloned();
+        self.read(move |conn| dead::dead(conn, campaign.as_ref(), limit))
+            .await
+    }
+
+    async fn is_ready(&self) -> bool {
+        self.write(campaigns::probe).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LedgerError;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_and_gets_better() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = SqliteLedger::open(&folder.path().join("ledger.db")).expect("a new ledger");
+        let pages_max = async |pages: &'static str| {
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            let limit = move |conn: &Connection| Ok(conn.query_row(&sql, [], |_| Ok(()))?);
+            ledger.write(limit).await.expect("a limit is no write");
+        };
+        let stray = Stray {
+            campaign: CampaignId::parse("spring").expect("an id"),
+            detail: "too long".to_owned(),
+            body: "x".repeat(1_000_000),
+        };
+        // The limit is never set below what the file has already.
+        pages_max("1").await;
+        let refused = ledger.record_stray(&stray, Timestamp::UNIX_EPOCH).await;
+        assert!(
+            matches!(refused, Err(LedgerError::Unavailable(_))),
+            "{refused:?}"
+        );
+        let none = ledger.dead(None, 9).await.expect("reading goes on");
+        assert_eq!(none, []);
+        pages_max("1000000").await;
+        ledger
+            .record_stray(&stray, Timestamp::UNIX_EPOCH)
+            .await
+            .expect("there is room again");
+    }
+}

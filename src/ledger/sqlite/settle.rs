@@ -1,0 +1,184 @@
+//! What is written under a lease: events, its renewal, its end. Always: fenced.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, Wake};
+use crate::message::{DeferReason, Effects, Event, Failure};
+
+use super::rows::{later, ms, to_json};
+
+/// Fails unless the lease is the message's; gives the attempts that failed so far.
+fn fence(conn: &Connection, lease: &Lease) -> Result<i64> {
+    conn.prepare_cached(
+        "SELECT attempts FROM turns
+         WHERE campaign = ?1 AND id = ?2 AND lease = ?3 AND state = 'in_flight'",
+    )?
+    .query_row(params![campaign(lease), id(lease), lease.number], |row| {
+        row.get(0)
+    })
+    .optional()?
+    .ok_or(LedgerError::LeaseLost)
+}
+
+pub(super) fn record(
+    conn: &Connection,
+    lease: &Lease,
+    events: &[Event],
+    now: Timestamp,
+) -> Result<()> {
+    fence(conn, lease)?;
+    append(conn, lease, events, now)
+}
+
+fn append(conn: &Connection, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let next: i64 = conn
+        .prepare_cached(
+            "SELECT coalesce(max(seq) + 1, 0) FROM journal WHERE campaign = ?1 AND id = ?2",
+        )?
+        .query_row([campaign(lease), id(lease)], |row| row.get(0))?;
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO journal (campaign, id, seq, at, event) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (seq, event) in (next..).zip(events) {
+        insert.execute(params![
+            campaign(lease),
+            id(lease),
+            seq,
+            ms(now),
+            to_json(event)?
+        ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn renew(
+    conn: &Connection,
+    lease: &Lease,
+    now: Timestamp,
+    lease_for: Duration,
+) -> Result<Lease> {
+    fence(conn, lease)?;
+    let until = later(now, lease_for);
+    conn.prepare_cached("UPDATE turns SET lease_until = ?3 WHERE campaign = ?1 AND id = ?2")?
+        .execute(params![campaign(lease), id(lease), ms(until)])?;
+    Ok(Lease {
+        until,
+        ..lease.clone()
+    })
+}
+
+pub(super) fn settle(
+    conn: &Connection,
+    lease: &Lease,
+    events: &[Event],
+    settlement: &Settlement,
+    now: Timestamp,
+) -> Result<()> {
+    let attempts = fence(conn, lease)?;
+    append(conn, lease, events, now)?;
+    match settlement {
+        Settlement::Ended { ending, effects } => end(conn, lease, ending, effects, attempts, now),
+        Settlement::Deferred {
+            reason,
+            due,
+            wake,
+            failure,
+            uses_attempt,
+        } => {
+            let attempts = attempts + i64::from(*uses_attempt);
+            let until = (*due, *wake);
+            defer(conn, lease, *reason, until, failure.as_deref(), attempts)
+        }
+        Settlement::Released { queued } => release(conn, lease, *queued, now),
+    }
+}
+
+fn end(
+    conn: &Connection,
+    lease: &Lease,
+    ending: &Ending,
+    effects: &Effects,
+    attempts: i64,
+    now: Timestamp,
+) -> Result<()> {
+    let (outcome, reason) = match ending {
+        Ending::Done => ("done", None),
+        Ending::Skipped { reason, .. } => ("skipped", Some(reason.as_str())),
+        Ending::Dead { reason, .. } => ("dead", Some(reason.as_str())),
+        Ending::Unknown { reason, .. } => ("unknown", Some(reason.as_str())),
+    };
+    let failed = attempts + i64::from(matches!(ending, Ending::Dead { .. }));
+    conn.prepare_cached("DELETE FROM turns WHERE campaign = ?1 AND id = ?2")?
+        .execute([campaign(lease), id(lease)])?;
+    conn.prepare_cached(
+        "INSERT INTO outcomes (campaign, id, outcome, reason, detail, effects, attempts, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        campaign(lease),
+        id(lease),
+        outcome,
+        reason,
+        to_json(ending)?,
+        to_json(effects)?,
+        failed,
+        ms(now)
+    ])?;
+    Ok(())
+}
+
+fn defer(
+    conn: &Connection,
+    lease: &Lease,
+    reason: DeferReason,
+    (due, wake): (Timestamp, Wake),
+    failure: Option<&Failure>,
+    attempts: i64,
+) -> Result<()> {
+    let (wake_at, queued) = match wake {
+        Wake::Ledger => (due, false),
+        Wake::Queue => (later(due, LATE), true),
+    };
+    conn.prepare_cached(
+        "UPDATE turns SET state = 'deferred', reason = ?3, due_at = ?4, wake_at = ?5, queued = ?6,
+            attempts = ?7, last_failure = coalesce(?8, last_failure),
+            holder = NULL, lease_until = NULL
+         WHERE campaign = ?1 AND id = ?2",
+    )?
+    .execute(params![
+        campaign(lease),
+        id(lease),
+        reason.as_str(),
+        ms(due),
+        ms(wake_at),
+        queued,
+        attempts,
+        failure.map(to_json).transpose()?
+    ])?;
+    Ok(())
+}
+
+fn release(conn: &Connection, lease: &Lease, queued: bool, now: Timestamp) -> Result<()> {
+    let queue_after = (!queued).then(|| ms(now));
+    conn.prepare_cached(
+        "UPDATE turns SET state = 'waiting', queued = ?3, queue_after = ?4,
+            holder = NULL, lease_until = NULL
+         WHERE campaign = ?1 AND id = ?2",
+    )?
+    .execute(params![campaign(lease), id(lease), queued, queue_after])?;
+    Ok(())
+}
+
+fn campaign(lease: &Lease) -> &str {
+    lease.key.campaign.as_str()
+}
+
+fn id(lease: &Lease) -> &str {
+    lease.key.id.as_str()
+}

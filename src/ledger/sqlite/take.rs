@@ -1,0 +1,108 @@
+//! Taking a delivered message: who may work on it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, Standing, Taken};
+use crate::message::Message;
+
+use super::intake;
+use super::message::{Outcome, Turn, accepted, journal};
+use super::rows::{later, ms};
+
+pub(super) fn take(
+    conn: &Connection,
+    delivered: &Message,
+    holder: &str,
+    now: Timestamp,
+    lease_for: Duration,
+) -> Result<Taken> {
+    let key = MessageKey::of(delivered);
+    // First whether it is over: were it in both places, to begin it again would be the worse error.
+    if let Some(outcome) = Outcome::of(conn, &key)? {
+        return Ok(Taken::Over(outcome.ending));
+    }
+    let until = later(now, lease_for);
+    let Some(turn) = Turn::of(conn, &key)? else {
+        return meet(conn, key, delivered, holder, now, until);
+    };
+    match turn.standing {
+        Standing::Deferred { reason, due } if due > later(now, EARLY) => {
+            return Ok(Taken::Deferred { reason, due });
+        }
+        Standing::InFlight { until, .. } if until > now => return Ok(Taken::Held { until }),
+        _ => {}
+    }
+    let (message, accepted_at) = accepted(conn, &key)?.ok_or_else(|| lost(&key))?;
+    let journal = journal(conn, &key)?.into_iter().map(|(_, event)| event);
+    Ok(Taken::Leased {
+        message: Box::new(message),
+        journal: journal.collect(),
+        attempts: turn.attempts,
+        accepted_at,
+        fresh: false,
+        lease: lease(conn, key, turn.lease + 1, holder, until)?,
+    })
+}
+
+/// Accepts a publisher's message at its first delivery, and leases it.
+fn meet(
+    conn: &Connection,
+    key: MessageKey,
+    message: &Message,
+    holder: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Taken> {
+    if !intake::insert(conn, &key, message, now)? {
+        if accepted(conn, &key)?.is_some() {
+            return Err(lost(&key));
+        }
+        let by = intake::address_taken_by(conn, &key.campaign, message)?;
+        return Ok(Taken::AddressTaken { by });
+    }
+    conn.prepare_cached(
+        "INSERT INTO turns (campaign, id, state, queued) VALUES (?1, ?2, 'waiting', 1)",
+    )?
+    .execute([key.campaign.as_str(), key.id.as_str()])?;
+    Ok(Taken::Leased {
+        message: Box::new(message.clone()),
+        journal: Vec::new(),
+        attempts: 0,
+        accepted_at: now,
+        fresh: true,
+        lease: lease(conn, key, 1, holder, until)?,
+    })
+}
+
+/// Puts the message in flight. It was delivered, so the queue has it and brings it back until it is
+/// acknowledged.
+fn lease(
+    conn: &Connection,
+    key: MessageKey,
+    number: i64,
+    holder: &str,
+    until: Timestamp,
+) -> Result<Lease> {
+    conn.prepare_cached(
+        "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
+            queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5
+         WHERE campaign = ?1 AND id = ?2",
+    )?
+    .execute(params![
+        key.campaign.as_str(),
+        key.id.as_str(),
+        holder,
+        number,
+        ms(until)
+    ])?;
+    Ok(Lease { key, number, until })
+}
+
+fn lost(key: &MessageKey) -> LedgerError {
+    LedgerError::Damaged(format!(
+        "message {key} is neither open nor over: one of its records was lost"
+    ))
+}

@@ -1,0 +1,141 @@
+//! Group commit: one thread that writes, many messages' events in one transaction.
+//!
+//! In: writes, from any task. Out: their results. Always: a result that says "written" is durable; a
+//! write that fails undoes itself and no other; writes happen in the order they were handed in.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::ledger::{LedgerError, Result};
+
+/// The most writes in one transaction: beyond some hundreds a commit costs each of them next to
+/// nothing, and the first of them waits for the last.
+const BATCH_MAX: usize = 256;
+
+/// The writing thread. Dropped, it finishes what was handed in and closes the file.
+pub(super) struct Writer {
+    /// None once it is being dropped.
+    writes: Option<Sender<Box<dyn Write>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(conn: Connection) -> Result<Self> {
+        let (sender, receiver) = channel();
+        let thread = std::thread::Builder::new()
+            .name("ledger-writer".to_owned())
+            .spawn(move || run(conn, &receiver))
+            .map_err(|error| LedgerError::Unavailable(format!("no writing thread: {error}")))?;
+        Ok(Self {
+            writes: Some(sender),
+            thread: Some(thread),
+        })
+    }
+
+    /// Runs `job` within the next transaction and returns once that is durable. A caller that stops
+    /// waiting does not stop the write.
+    pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let gone = || LedgerError::Unavailable("the writing thread has ended".to_owned());
+        let (reply, result) = oneshot::channel();
+        let write = Box::new(Job {
+            job: Some(job),
+            result: None,
+            reply,
+        });
+        let writes = self.writes.as_ref().ok_or_else(gone)?;
+        writes.send(write).map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.writes.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed there.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A write whose result's type the thread does not know.
+trait Write: Send {
+    /// Runs it; whether what it wrote stays.
+    fn run(&mut self, conn: &Connection) -> bool;
+
+    /// Gives its caller the result, or what made the whole transaction fail.
+    fn reply(self: Box<Self>, failed: Option<&LedgerError>);
+}
+
+struct Job<T, F> {
+    job: Option<F>,
+    result: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Write for Job<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T> + Send,
+{
+    fn run(&mut self, conn: &Connection) -> bool {
+        self.result = self.job.take().map(|job| job(conn));
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn reply(self: Box<Self>, failed: Option<&LedgerError>) {
+        // A failed transaction overrules even a write that had failed by itself: it may have read
+        // what another one wrote, and that is gone.
+        let result = match (failed, self.result) {
+            (Some(LedgerError::Damaged(text)), _) => Err(LedgerError::Damaged(text.clone())),
+            (Some(LedgerError::Unavailable(text)), _) => {
+                Err(LedgerError::Unavailable(text.clone()))
+            }
+            (Some(error), _) => Err(LedgerError::Unavailable(error.to_string())),
+            (None, Some(result)) => result,
+            (None, None) => Err(LedgerError::Unavailable("the write was not run".to_owned())),
+        };
+        // The caller may have stopped waiting.
+        let _ = self.reply.send(result);
+    }
+}
+
+fn run(mut conn: Connection, writes: &Receiver<Box<dyn Write>>) {
+    while let Ok(first) = writes.recv() {
+        let mut batch = vec![first];
+        batch.extend(writes.try_iter().take(BATCH_MAX - 1));
+        let failed = commit(&mut conn, &mut batch).err();
+        for write in batch {
+            write.reply(failed.as_ref());
+        }
+    }
+}
+
+/// Runs the batch in one transaction, each write in a savepoint of its own.
+fn commit(conn: &mut Connection, batch: &mut [Box<dyn Write>]) -> Result<()> {
+    let mut transaction = conn.transaction()?;
+    for write in batch {
+        let savepoint = transaction.savepoint()?;
+        if write.run(&savepoint) {
+            savepoint.commit()?;
+        } else {
+            drop(savepoint);
+        }
+        // A full or broken disk can make SQLite end the transaction by itself
+        // (https://www.sqlite.org/lang_transaction.html, section 3.1): the next write would stand
+        // alone, and what came before is gone.
+        if transaction.is_autocommit() {
+            return Err(LedgerError::Unavailable(
+                "the transaction was rolled back: the disk is full or failing".to_owned(),
+            ));
+        }
+    }
+    Ok(transaction.commit()?)
+}

@@ -1,0 +1,208 @@
+//! The books, and the dead letters.
+
+use std::collections::BTreeSet;
+
+use flexcast::ledger::{Acceptance, Ending, Lease, Ledger, Settlement, Stray, Taken, Wake};
+use flexcast::message::{
+    CampaignId, DeadReason, DeferReason, FailureClass, SkipReason, UnknownReason,
+};
+use jiff::Timestamp;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+
+use super::fixture::{
+    apply_spring, at, campaign, dead, deferred, done, ended, key, lease, message, message_to,
+    retry, settle, spring, take,
+};
+
+fn skipped(reason: SkipReason) -> Settlement {
+    ended(Ending::Skipped {
+        reason,
+        detail: None,
+    })
+}
+
+fn unknown() -> Settlement {
+    ended(Ending::Unknown {
+        reason: UnknownReason::NotFound,
+        evidence: "two look-ups".to_owned(),
+    })
+}
+
+pub(super) async fn every_term_is_counted(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let settlements = [
+        done(),
+        done(),
+        skipped(SkipReason::OptedOut),
+        skipped(SkipReason::Expired),
+        skipped(SkipReason::Expired),
+        ended(dead(DeadReason::Exhausted)),
+        unknown(),
+        deferred(DeferReason::Pace, at(60), Wake::Ledger),
+        retry(at(60)),
+        Settlement::Released { queued: true },
+    ];
+    for (n, settlement) in (0..).zip(&settlements) {
+        let lease = lease(ledger, &message(n), at(0)).await;
+        settle(ledger, &lease, settlement, at(1)).await;
+    }
+    lease(ledger, &message(90), at(0)).await;
+    let books = ledger.books(None).await.expect("it answers");
+    assert_eq!(books.accepted, 11);
+    assert_eq!((books.waiting, books.in_flight), (1, 1));
+    let expected = [(DeferReason::Pace, 1), (DeferReason::Retry, 1)];
+    assert_eq!(books.deferred, expected.into());
+    assert_eq!((books.done, books.unknown), (2, 1));
+    let expected = [(SkipReason::OptedOut, 1), (SkipReason::Expired, 2)];
+    assert_eq!(books.skipped, expected.into());
+    assert_eq!(books.dead, [(DeadReason::Exhausted, 1)].into());
+    assert_eq!((books.open(), books.over(), books.imbalance()), (4, 7, 0));
+}
+
+pub(super) async fn the_books_of_one_campaign_are_its_own(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let autumn = campaign("autumn", at(0));
+    ledger.save_campaign(&autumn).await.expect("it is saved");
+    let mut same_customer = message(1);
+    same_customer.campaign = autumn.id.clone();
+    for message in [message(1), message(2), same_customer] {
+        let lease = lease(ledger, &message, at(0)).await;
+        settle(ledger, &lease, &done(), at(1)).await;
+    }
+    for (campaign, done) in [(Some(spring()), 2), (Some(autumn.id), 1), (None, 3)] {
+        let books = ledger.books(campaign.as_ref()).await.expect("it answers");
+        assert_eq!((books.accepted, books.done), (done, done), "{campaign:?}");
+    }
+}
+
+/// What the walk knows beside the ledger.
+#[derive(Default)]
+struct Walk {
+    accepted: BTreeSet<String>,
+    held: Vec<Lease>,
+    over: u64,
+}
+
+pub(super) async fn the_books_balance_whatever_happens(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let mut random = StdRng::seed_from_u64(7);
+    let mut walk = Walk::default();
+    let mut now = at(0);
+    for step in 0..600 {
+        walk.step(ledger, &mut random, now).await;
+        now += std::time::Duration::from_secs(random.random_range(0..8));
+        let books = ledger.books(Some(&spring())).await.expect("it answers");
+        assert_eq!(books.imbalance(), 0, "after step {step}: {books:?}");
+        assert_eq!(books.accepted, walk.accepted.len() as u64, "step {step}");
+        assert_eq!(books.over(), walk.over, "step {step}");
+    }
+    assert!(walk.over > 20, "the walk got somewhere: {}", walk.over);
+}
+
+impl Walk {
+    async fn step(&mut self, ledger: &dyn Ledger, random: &mut StdRng, now: Timestamp) {
+        let n = random.random_range(0..80);
+        match random.random_range(0..10) {
+            0 => self.accept(ledger, n, now).await,
+            1..=3 => {
+                let taken = take(ledger, &message(n), now).await;
+                if let Taken::Leased { lease, fresh, .. } = taken {
+                    let new = self.accepted.insert(lease.key.to_string());
+                    assert_eq!(fresh, new, "{}", lease.key);
+                    self.held.push(lease);
+                }
+            }
+            4..=6 => self.settle(ledger, random, now).await,
+            7 => {
+                ledger.wake(now, 3).await.expect("it answers");
+            }
+            8 => {
+                let listed = ledger.unqueued(now, 3).await.expect("it answers");
+                let published: Vec<_> = listed.into_iter().map(|(listed, _)| listed).collect();
+                ledger.mark_queued(&published).await.expect("it answers");
+            }
+            _ if n == 0 => {
+                ledger.release_leases(now).await.expect("it answers");
+            }
+            _ => {}
+        }
+    }
+
+    async fn accept(&mut self, ledger: &dyn Ledger, n: u32, now: Timestamp) {
+        let batch = [
+            message(n),
+            message(n + 1),
+            message_to("a twin", n),
+            message(n),
+        ];
+        let given = ledger.accept(&spring(), &batch, None, now, now).await;
+        for (message, acceptance) in batch.iter().zip(given.expect("it answers")) {
+            if acceptance == Acceptance::Accepted {
+                let key = flexcast::ledger::MessageKey::of(message).to_string();
+                assert!(self.accepted.insert(key), "{message:?} was accepted twice");
+            }
+        }
+    }
+
+    async fn settle(&mut self, ledger: &dyn Ledger, random: &mut StdRng, now: Timestamp) {
+        if self.held.is_empty() {
+            return;
+        }
+        let lease = self.held.remove(random.random_range(0..self.held.len()));
+        let due = now + std::time::Duration::from_secs(20);
+        let choices = [
+            done(),
+            skipped(SkipReason::Cancelled),
+            ended(dead(DeadReason::Rejected)),
+            unknown(),
+            retry(due),
+            deferred(DeferReason::Pace, due, Wake::Ledger),
+            Settlement::Released { queued: false },
+            Settlement::Released { queued: true },
+        ];
+        let settlement = choices.choose(random).expect("there are eight");
+        // A lease that was taken over is refused, and then nothing may have changed.
+        let settled = ledger.settle(&lease, &[], settlement, now).await.is_ok();
+        if settled && matches!(settlement, Settlement::Ended { .. }) {
+            self.over += 1;
+        }
+    }
+}
+
+pub(super) async fn dead_letters_are_listed_oldest_first_with_the_strays(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    for (n, seconds) in [(1, 30), (2, 10)] {
+        let lease = lease(ledger, &message(n), at(0)).await;
+        let settlement = ended(dead(DeadReason::Rejected));
+        settle(ledger, &lease, &settlement, at(seconds)).await;
+    }
+    let stray = Stray {
+        campaign: CampaignId::parse("autumn").expect("an id"),
+        detail: "EOF while parsing".to_owned(),
+        body: "{".to_owned(),
+    };
+    ledger
+        .record_stray(&stray, at(20))
+        .await
+        .expect("it is kept");
+
+    let rows = ledger.dead(None, 9).await.expect("it answers");
+    let times: Vec<_> = rows.iter().map(|row| row.at).collect();
+    assert_eq!(times, [at(10), at(20), at(30)]);
+    assert_eq!(rows[0].id, Some(key(2).id));
+    assert_eq!(rows[0].customer.as_deref(), Some("+1******0002"));
+    assert_eq!(
+        (rows[0].attempts, rows[0].reason),
+        (1, DeadReason::Rejected)
+    );
+    assert_eq!((&rows[1].campaign, &rows[1].id), (&stray.campaign, &None));
+    let malformed = FailureClass::Permanent(DeadReason::Malformed);
+    assert_eq!(rows[1].failure.class, malformed);
+    assert_eq!(rows[1].failure.detail, stray.detail);
+
+    let spring_alone = ledger.dead(Some(&spring()), 9).await.expect("it answers");
+    assert_eq!(spring_alone, [rows[0].clone(), rows[2].clone()]);
+    assert_eq!(ledger.dead(None, 2).await.expect("it answers"), rows[..2]);
+}

@@ -1,0 +1,183 @@
+//! A campaign, its messages, and short ways to say what the tests do with them.
+
+use std::time::Duration;
+
+use flexcast::ledger::{
+    CampaignRecord, CampaignState, Ending, Lease, Ledger, MessageKey, Publication, Settlement,
+    Taken, Wake,
+};
+use flexcast::message::{
+    Address, CampaignId, Customer, DeadReason, DeferReason, Effects, Event, Failure, FailureClass,
+    Message, MessageId, StepName, WIRE_VERSION,
+};
+use jiff::Timestamp;
+
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+/// So many seconds after the tests' noon.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    let noon = 1_795_348_800;
+    Timestamp::from_second(noon + seconds).expect("a time within reach")
+}
+
+pub(super) fn spring() -> CampaignId {
+    CampaignId::parse("spring").expect("an id")
+}
+
+pub(super) fn campaign(id: &str, now: Timestamp) -> CampaignRecord {
+    CampaignRecord {
+        id: CampaignId::parse(id).expect("an id"),
+        state: CampaignState::Running,
+        reason: None,
+        definition: serde_json::json!({ "id": id }),
+        applied_at: now,
+        changed_at: now,
+    }
+}
+
+/// Applies the campaign that the messages of these tests belong to.
+pub(super) async fn apply_spring(ledger: &dyn Ledger) {
+    let record = campaign("spring", at(0));
+    ledger.save_campaign(&record).await.expect("it is saved");
+}
+
+/// Message number `n` of the campaign, to an address of its own.
+pub(super) fn message(n: u32) -> Message {
+    message_to(&format!("crm-{n}"), n)
+}
+
+/// A message of this id to address number `n`.
+pub(super) fn message_to(id: &str, n: u32) -> Message {
+    Message {
+        version: WIRE_VERSION,
+        campaign: spring(),
+        id: Some(MessageId::parse(id).expect("an id")),
+        customer: Customer {
+            address: Address::parse(&format!("+1202{:07}", 5_550_000 + n)).expect("an address"),
+            name: None,
+            time_zone: None,
+            attributes: std::collections::BTreeMap::default(),
+        },
+        agent: None,
+        strategy: None,
+        body: None,
+        not_before: None,
+        expires_at: None,
+    }
+}
+
+pub(super) fn key(n: u32) -> MessageKey {
+    MessageKey::of(&message(n))
+}
+
+/// Accepts messages as an import does that has put them on the queue.
+pub(super) async fn accept_queued(ledger: &dyn Ledger, messages: &[Message]) {
+    ledger
+        .accept(&spring(), messages, None, at(0), at(0))
+        .await
+        .expect("they are accepted");
+    let published: Vec<_> = messages.iter().map(Publication::first).collect();
+    ledger
+        .mark_queued(&published)
+        .await
+        .expect("they are marked");
+}
+
+pub(super) async fn take(ledger: &dyn Ledger, message: &Message, now: Timestamp) -> Taken {
+    ledger
+        .take(message, "consumer", now, LEASE)
+        .await
+        .expect("the ledger answers")
+}
+
+/// Takes a message that is there to be taken.
+pub(super) async fn lease(ledger: &dyn Ledger, message: &Message, now: Timestamp) -> Lease {
+    match take(ledger, message, now).await {
+        Taken::Leased { lease, .. } => lease,
+        other => panic!("it should have been leased: {other:?}"),
+    }
+}
+
+pub(super) async fn settle(
+    ledger: &dyn Ledger,
+    lease: &Lease,
+    settlement: &Settlement,
+    now: Timestamp,
+) {
+    ledger
+        .settle(lease, &[], settlement, now)
+        .await
+        .expect("the lease is good");
+}
+
+pub(super) fn done() -> Settlement {
+    ended(Ending::Done)
+}
+
+pub(super) fn ended(ending: Ending) -> Settlement {
+    Settlement::Ended {
+        ending,
+        effects: Box::default(),
+    }
+}
+
+pub(super) fn dead(reason: DeadReason) -> Ending {
+    Ending::Dead {
+        reason,
+        failure: Box::new(failure()),
+    }
+}
+
+/// A failure with something in every field.
+pub(super) fn failure() -> Failure {
+    Failure {
+        class: FailureClass::Permanent(DeadReason::Rejected),
+        step: Some(StepName::Conversation),
+        code: Some(20_001),
+        status: Some(400),
+        detail: "Twilio refused".to_owned(),
+        retry_after: Some(Duration::from_millis(1_500)),
+    }
+}
+
+pub(super) fn deferred(reason: DeferReason, due: Timestamp, wake: Wake) -> Settlement {
+    Settlement::Deferred {
+        reason,
+        due,
+        wake,
+        failure: None,
+        uses_attempt: false,
+    }
+}
+
+pub(super) fn retry(due: Timestamp) -> Settlement {
+    Settlement::Deferred {
+        reason: DeferReason::Retry,
+        due,
+        wake: Wake::Queue,
+        failure: Some(Box::new(failure())),
+        uses_attempt: true,
+    }
+}
+
+pub(super) fn begun() -> Event {
+    Event::Begun { generation: 0 }
+}
+
+pub(super) fn intended() -> Event {
+    Event::Intended {
+        step: StepName::ConversationMessage,
+    }
+}
+
+pub(super) fn happened() -> Event {
+    let effects = Effects {
+        message_sid: Some("IM1".to_owned()),
+        ..Effects::default()
+    };
+    Event::Happened {
+        step: StepName::ConversationMessage,
+        effects: Box::new(effects),
+        adopted: false,
+    }
+}

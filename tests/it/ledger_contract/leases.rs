@@ -1,0 +1,224 @@
+//! Who works on a message, and what is written under a lease.
+
+use std::time::Duration;
+
+use flexcast::ledger::{Ending, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken};
+use flexcast::message::{DeadReason, Effects};
+
+use super::fixture::{
+    LEASE, accept_queued, apply_spring, at, begun, dead, done, ended, happened, intended, key,
+    lease, message, message_to, settle, spring, take,
+};
+
+pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let Taken::Leased {
+        lease,
+        message: stored,
+        journal,
+        attempts,
+        accepted_at,
+        fresh,
+    } = take(ledger, &message(1), at(3)).await
+    else {
+        panic!("nobody else has it");
+    };
+    assert_eq!((lease.key, lease.until), (key(1), at(3) + LEASE));
+    assert_eq!((*stored, journal), (message(1), vec![]));
+    assert_eq!((attempts, accepted_at, fresh), (0, at(3), true));
+    let books = ledger.books(Some(&spring())).await.expect("it answers");
+    assert_eq!((books.accepted, books.in_flight, books.rows), (1, 1, 0));
+}
+
+pub(super) async fn the_message_is_the_one_that_was_accepted(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let mut first = message(1);
+    first.body = Some("Hello".to_owned());
+    accept_queued(ledger, &[first.clone()]).await;
+    let mut later_edition = message_to("crm-1", 7);
+    later_edition.body = Some("Good bye".to_owned());
+    let taken = take(ledger, &later_edition, at(5)).await;
+    let Taken::Leased {
+        message,
+        accepted_at,
+        fresh,
+        ..
+    } = taken
+    else {
+        panic!("nobody else has it");
+    };
+    assert_eq!((*message, accepted_at, fresh), (first, at(0), false));
+}
+
+pub(super) async fn an_address_has_one_message_whoever_sent_it(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    accept_queued(ledger, &[message(1)]).await;
+    let taken = take(ledger, &message_to("the CRM's own", 1), at(1)).await;
+    assert!(
+        matches!(&taken, Taken::AddressTaken { by } if *by == key(1).id),
+        "{taken:?}"
+    );
+    assert_eq!(ledger.books(None).await.expect("it answers").accepted, 1);
+}
+
+pub(super) async fn of_many_takers_one_has_the_message(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let wanted = message(1);
+    let takes = (0..16).map(|_| take(ledger, &wanted, at(1)));
+    let taken = futures::future::join_all(takes).await;
+    let leased = |taken: &&Taken| matches!(taken, Taken::Leased { .. });
+    let held = |taken: &&Taken| matches!(taken, Taken::Held { until } if *until == at(1) + LEASE);
+    assert_eq!(taken.iter().filter(leased).count(), 1);
+    assert_eq!(taken.iter().filter(held).count(), 15);
+}
+
+pub(super) async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_refused(
+    ledger: &dyn Ledger,
+) {
+    apply_spring(ledger).await;
+    let old = lease(ledger, &message(1), at(0)).await;
+    let still_held = take(ledger, &message(1), at(29)).await;
+    assert!(matches!(still_held, Taken::Held { .. }), "{still_held:?}");
+    let new = lease(ledger, &message(1), at(30)).await;
+    assert!(new.number > old.number, "{new:?} after {old:?}");
+
+    let recorded = ledger.record(&old, &[begun()], at(31)).await;
+    assert!(
+        matches!(recorded, Err(LedgerError::LeaseLost)),
+        "{recorded:?}"
+    );
+    let nothing = ledger.record(&old, &[], at(31)).await;
+    assert!(
+        matches!(nothing, Err(LedgerError::LeaseLost)),
+        "{nothing:?}"
+    );
+    let renewed = ledger.renew(&old, at(31), LEASE).await;
+    assert!(
+        matches!(renewed, Err(LedgerError::LeaseLost)),
+        "{renewed:?}"
+    );
+    let settled = ledger.settle(&old, &[begun()], &done(), at(31)).await;
+    assert!(
+        matches!(settled, Err(LedgerError::LeaseLost)),
+        "{settled:?}"
+    );
+
+    let found = ledger.find(&key(1)).await.expect("it answers");
+    assert_eq!(
+        found.expect("it is there").journal,
+        [],
+        "the old one wrote nothing"
+    );
+    ledger
+        .settle(&new, &[begun()], &done(), at(32))
+        .await
+        .expect("the new one is good");
+}
+
+pub(super) async fn a_lease_that_nobody_took_over_is_still_good(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let late = lease(ledger, &message(1), at(0)).await;
+    ledger
+        .record(&late, &[begun()], at(99))
+        .await
+        .expect("nobody took it");
+    let renewed = ledger.renew(&late, at(100), Duration::from_secs(10)).await;
+    let renewed = renewed.expect("nobody took it");
+    assert_eq!((renewed.until, renewed.number), (at(110), late.number));
+    let held = take(ledger, &message(1), at(109)).await;
+    assert!(
+        matches!(held, Taken::Held { until } if until == at(110)),
+        "{held:?}"
+    );
+}
+
+pub(super) async fn the_journal_comes_back_in_order(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let first = lease(ledger, &message(1), at(0)).await;
+    let other = lease(ledger, &message(2), at(0)).await;
+    for (lease, events) in [
+        (&first, [begun(), intended()]),
+        (&other, [begun(), begun()]),
+    ] {
+        ledger
+            .record(lease, &events, at(1))
+            .await
+            .expect("it is good");
+    }
+    let Taken::Leased { lease, journal, .. } = take(ledger, &message(1), at(60)).await else {
+        panic!("its lease ran out");
+    };
+    assert_eq!(journal, [begun(), intended()]);
+    ledger
+        .settle(&lease, &[happened()], &done(), at(61))
+        .await
+        .expect("the lease is good");
+    let found = ledger.find(&key(1)).await.expect("it answers");
+    assert_eq!(
+        found.expect("it is there").journal,
+        [(at(1), begun()), (at(1), intended()), (at(61), happened()),]
+    );
+}
+
+pub(super) async fn a_message_that_is_over_stays_over(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let lease = lease(ledger, &message(1), at(0)).await;
+    let effects = Effects {
+        task_sid: Some("WT1".to_owned()),
+        ..Effects::default()
+    };
+    let ending = dead(DeadReason::Stuck);
+    let settlement = Settlement::Ended {
+        ending: ending.clone(),
+        effects: Box::new(effects.clone()),
+    };
+    settle(ledger, &lease, &settlement, at(1)).await;
+
+    let again = take(ledger, &message(1), at(99)).await;
+    assert!(
+        matches!(&again, Taken::Over(over) if *over == ending),
+        "{again:?}"
+    );
+    let settled = ledger.settle(&lease, &[], &done(), at(2)).await;
+    assert!(
+        matches!(settled, Err(LedgerError::LeaseLost)),
+        "{settled:?}"
+    );
+    let found = ledger.find(&key(1)).await.expect("it answers");
+    let found = found.expect("it is there");
+    assert_eq!(found.attempts, 1, "the one it died of");
+    let effects = Box::new(effects);
+    let at = at(1);
+    assert_eq!(
+        found.standing,
+        Standing::Over {
+            ending,
+            effects,
+            at
+        }
+    );
+    let nobody = MessageKey::of(&message(2));
+    assert!(ledger.find(&nobody).await.expect("it answers").is_none());
+}
+
+pub(super) async fn the_leases_of_dead_holders_end(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let mut leases = Vec::new();
+    for n in 1..=3 {
+        leases.push(lease(ledger, &message(n), at(0)).await);
+    }
+    settle(ledger, &leases[2], &ended(Ending::Done), at(0)).await;
+    assert_eq!(ledger.release_leases(at(1)).await.expect("it answers"), 2);
+    assert_eq!(ledger.release_leases(at(1)).await.expect("it answers"), 0);
+
+    let recorded = ledger.record(&leases[0], &[begun()], at(1)).await;
+    assert!(
+        matches!(recorded, Err(LedgerError::LeaseLost)),
+        "{recorded:?}"
+    );
+    let found = ledger.find(&key(1)).await.expect("it answers");
+    let standing = found.expect("it is there").standing;
+    assert_eq!(standing, Standing::Waiting { queued: true });
+    let again = lease(ledger, &message(1), at(1)).await;
+    assert!(again.number > leases[0].number, "{again:?}");
+}

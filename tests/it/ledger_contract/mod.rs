@@ -1,0 +1,67 @@
+//! What every ledger keeps to: one suite, run on each store.
+
+mod books;
+mod campaigns;
+mod coming_back;
+mod fixture;
+mod intake;
+mod leases;
+mod sqlite;
+
+/// Makes a test of each of these functions for each store. Each gets an empty ledger.
+macro_rules! on_every_store {
+    ($($module:ident::$test:ident,)+) => {
+        mod in_memory {
+            $(
+                #[tokio::test(start_paused = true)]
+                async fn $test() {
+                    let ledger = flexcast::ledger::sqlite::SqliteLedger::in_memory()
+                        .expect("there is memory");
+                    super::$module::$test(&ledger).await;
+                }
+            )+
+        }
+        mod in_a_file {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let folder = tempfile::tempdir().expect("a folder");
+                    let file = folder.path().join("ledger.db");
+                    let ledger = flexcast::ledger::sqlite::SqliteLedger::open(&file)
+                        .expect("a new ledger");
+                    super::$module::$test(&ledger).await;
+                }
+            )+
+        }
+    };
+}
+
+on_every_store! {
+    campaigns::a_campaign_applied_again_keeps_its_state,
+    campaigns::campaigns_are_listed_in_the_order_they_were_first_applied,
+    campaigns::a_campaign_that_was_never_applied_takes_nothing,
+    campaigns::a_ledger_is_bound_to_one_account_and_base,
+    intake::one_id_and_one_address_are_each_accepted_once,
+    intake::a_known_message_says_whether_somebody_brings_it,
+    intake::an_imports_counts_move_with_its_messages,
+    intake::what_nobody_published_is_listed_when_its_time_has_come,
+    intake::a_late_mark_does_not_hide_what_was_given_back,
+    leases::a_publishers_message_is_accepted_at_its_first_delivery,
+    leases::the_message_is_the_one_that_was_accepted,
+    leases::an_address_has_one_message_whoever_sent_it,
+    leases::of_many_takers_one_has_the_message,
+    leases::a_lease_that_ran_out_is_taken_over_and_its_old_holder_refused,
+    leases::a_lease_that_nobody_took_over_is_still_good,
+    leases::the_journal_comes_back_in_order,
+    leases::a_message_that_is_over_stays_over,
+    leases::the_leases_of_dead_holders_end,
+    coming_back::a_deferred_message_is_taken_when_it_is_due_and_a_little_early,
+    coming_back::the_ledger_wakes_what_it_was_to_wake,
+    coming_back::what_the_queue_brings_back_is_woken_only_when_it_is_late,
+    coming_back::a_retry_keeps_its_failure_and_counts_its_attempt,
+    coming_back::what_is_released_waits_where_it_was_left,
+    books::every_term_is_counted,
+    books::the_books_of_one_campaign_are_its_own,
+    books::the_books_balance_whatever_happens,
+    books::dead_letters_are_listed_oldest_first_with_the_strays,
+}
