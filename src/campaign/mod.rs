@@ -266,6 +266,14 @@ impl Campaign {
         }
     }
 
+    /// Whether a message of the campaign's own strategy must name its agent.
+    #[must_use]
+    pub fn needs_agent(&self) -> bool {
+        self.api == Api::Conversations
+            && self.strategy == Strategy::TaskNow
+            && self.conversations.initiated_by == InitiatedBy::Agent
+    }
+
     /// Whether the campaign has a text or template to send.
     #[must_use]
     pub fn has_content(&self) -> bool {

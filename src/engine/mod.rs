@@ -13,8 +13,8 @@ mod steps;
 mod strategies;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
+pub(crate) use gate::LEASE_FOR;
 pub use gate::{CampaignSwitch, MessageGate, Position};
-pub use saga::{StepObserver, StepResult};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, LedgerError};
 use crate::message::{Ended, Event, Failure, IllegalEvent, Message, Saga};
+use crate::metrics::Metrics;
 use crate::pacing::Pacer;
 use crate::twilio::{Closed, Twilio};
 
@@ -79,7 +80,7 @@ pub struct Engine {
     ledger: Arc<dyn Ledger>,
     pacer: Pacer,
     clock: Clock,
-    observer: Arc<dyn StepObserver>,
+    metrics: Metrics,
     settle_time: Duration,
 }
 
@@ -93,7 +94,7 @@ impl Engine {
         ledger: Arc<dyn Ledger>,
         pacer: Pacer,
         clock: Clock,
-        observer: Arc<dyn StepObserver>,
+        metrics: Metrics,
         settle_time: Duration,
     ) -> Self {
         Self {
@@ -101,7 +102,7 @@ impl Engine {
             ledger,
             pacer,
             clock,
-            observer,
+            metrics,
             settle_time,
         }
     }
@@ -145,7 +146,7 @@ impl Engine {
             journal: &mut journal,
             steps: strategies::steps(job.campaign.api, strategy),
             settle_time: self.settle_time,
-            observer: &*self.observer,
+            metrics: &self.metrics,
         };
         let ended = run(&mut runner, for_good).await?;
         let (lease, saga, unwritten) = journal.into_parts();

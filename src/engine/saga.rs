@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::message::{
     DeadReason, Effects, Ended, Event, Failure, FailureClass, Saga, StepName, UnknownReason,
 };
+use crate::metrics::{Metrics, StepResult};
 use crate::twilio::{CallError, Conflict, conflict, failure};
 
 use super::journal::Journal;
@@ -39,21 +40,6 @@ enum Tried {
     Unknown(String),
 }
 
-/// Counters of what steps came to, for metrics.
-pub trait StepObserver: Send + Sync {
-    fn step(&self, step: StepName, result: StepResult);
-}
-
-/// What a step came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepResult {
-    Made,
-    Adopted,
-    Failed,
-    InDoubt,
-    Undone,
-}
-
 /// Runs and undoes one message's saga.
 pub(super) struct Runner<'a> {
     pub(super) ground: &'a Ground<'a>,
@@ -61,7 +47,7 @@ pub(super) struct Runner<'a> {
     pub(super) steps: &'a [&'static dyn Step],
     /// How long an effect may take to show in a look-up; absence counts after it.
     pub(super) settle_time: Duration,
-    pub(super) observer: &'a dyn StepObserver,
+    pub(super) metrics: &'a Metrics,
 }
 
 impl Runner<'_> {
@@ -81,7 +67,7 @@ impl Runner<'_> {
                 Tried::Stands { effects, adopted } => self.stands(step, effects, adopted)?,
                 Tried::Again => {}
                 Tried::Failed(failure) => {
-                    self.observer.step(step.name(), StepResult::Failed);
+                    self.metrics.step(step.name(), StepResult::Failed);
                     return Ok(Ended::Failed(failure.at(step.name())));
                 }
                 Tried::Busy(detail) => return Ok(Ended::Busy(detail)),
@@ -148,7 +134,7 @@ impl Runner<'_> {
                 Err(error) => return Ok(Some(stuck(name, &error))),
             }
             self.journal.note(Event::Undone { step: name })?;
-            self.observer.step(name, StepResult::Undone);
+            self.metrics.step(name, StepResult::Undone);
         }
         Ok(None)
     }
@@ -165,7 +151,7 @@ impl Runner<'_> {
             Repeat::Doubles => intended,
         };
         if look_first {
-            self.observer.step(step.name(), StepResult::InDoubt);
+            self.metrics.step(step.name(), StepResult::InDoubt);
             let tried = self.look(step).await?;
             if !matches!(tried, Tried::Again) {
                 return Ok(tried);
@@ -208,7 +194,7 @@ impl Runner<'_> {
                 continue;
             }
             if call.is_in_doubt() {
-                self.observer.step(step.name(), StepResult::InDoubt);
+                self.metrics.step(step.name(), StepResult::InDoubt);
                 let tried = self.look(step).await?;
                 if matches!(tried, Tried::Again) && repeated < REPEATS_MAX {
                     repeated += 1;
@@ -298,7 +284,7 @@ impl Runner<'_> {
         } else {
             StepResult::Made
         };
-        self.observer.step(name, result);
+        self.metrics.step(name, result);
         self.journal.note(Event::Happened {
             step: name,
             effects,

@@ -7,8 +7,10 @@
 mod columns;
 mod contact;
 mod contacts;
+mod enqueue;
 mod error;
 mod field;
+mod import;
 mod lines;
 mod phone;
 mod utf8;
@@ -16,5 +18,7 @@ mod utf8;
 pub use columns::Columns;
 pub use contact::{Contact, Rejection, Warning};
 pub use contacts::{Contacts, ContactsOptions, Row};
+pub use enqueue::{EnqueueError, enqueue};
 pub use error::IntakeError;
 pub use field::{Field, parse_mapping};
+pub use import::{ImportError, ImportSummary, Importer};

@@ -86,31 +86,6 @@ closed_list!(BookState {
     Unknown => "unknown",
 });
 
-/// How Twilio answered a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Success,
-    Refused,
-    Throttled,
-    ServerError,
-    /// No whole reply in time.
-    Timeout,
-    /// Never sent: no connection.
-    Connect,
-    /// The connection ended before the whole reply.
-    Reset,
-}
-
-closed_list!(Answer {
-    Success => "2xx",
-    Refused => "4xx",
-    Throttled => "429",
-    ServerError => "5xx",
-    Timeout => "timeout",
-    Connect => "connect",
-    Reset => "reset",
-});
-
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepResult {
@@ -131,16 +106,6 @@ closed_list!(StepResult {
     InDoubt => "in_doubt",
     Undone => "undone",
 });
-
-/// What a limit applies to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaneKind {
-    Campaign,
-    Agent,
-    Endpoint,
-}
-
-closed_list!(LaneKind { Campaign => "campaign", Agent => "agent", Endpoint => "endpoint" });
 
 /// What became of a row of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

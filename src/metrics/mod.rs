@@ -17,11 +17,12 @@ use prometheus::{IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
 pub use self::labels::{
-    Answer, BookState, ImportedRow, LaneKind, MessageEvent, MessageOutcome, RowResult, StepResult,
+    BookState, ImportedRow, MessageEvent, MessageOutcome, RowResult, StepResult,
 };
 use self::labels::{OTHER_CODE, TWILIO_CODES};
 use crate::message::{Api, CampaignId, DeadReason, StepName, Strategy};
-use crate::twilio::Operation;
+use crate::pacing::LaneKind;
+use crate::twilio::{Answer, Operation};
 
 /// Running campaigns that have series of their own; more would only crowd Prometheus.
 const CAMPAIGNS_MAX: usize = 50;

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
+use crate::intake::EnqueueError;
 use crate::ledger::{Ledger, LedgerError};
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
@@ -102,6 +103,8 @@ pub enum WorkError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Queue(#[from] QueueError),
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
     #[error("campaign {0} cannot be read from the ledger: {1}; apply it again")]
     Campaign(CampaignId, String),
 }
@@ -193,9 +196,9 @@ impl Worker {
         parts.ledger.wake(now, WAKE_BATCH).await?;
         let unqueued = parts.ledger.unqueued(now, WAKE_BATCH).await?;
         let mut by_campaign = BTreeMap::<CampaignId, Vec<_>>::new();
-        for message in unqueued {
-            let campaign = message.campaign.clone();
-            by_campaign.entry(campaign).or_default().push(message);
+        for listed in unqueued {
+            let campaign = listed.1.campaign.clone();
+            by_campaign.entry(campaign).or_default().push(listed);
         }
         for (campaign, messages) in by_campaign {
             parts.queue.open(&campaign).await?;

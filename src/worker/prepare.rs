@@ -54,15 +54,15 @@ pub(super) fn check(campaign: &Campaign, message: &Message) -> Result<(), Failur
         .check(campaign.channel)
         .map_err(|error| permanent(DeadReason::InvalidAddress, error.to_string()))?;
     let strategy = message.strategy.unwrap_or(campaign.strategy);
-    if strategy == Strategy::TaskNow && needs_agent(campaign) && message.agent.is_none() {
+    if strategy == Strategy::TaskNow && is_by_agent(campaign) && message.agent.is_none() {
         let text = "the message names no agent, and neither does agents.default";
         return Err(permanent(DeadReason::UnknownAgent, text.to_owned()));
     }
     Ok(())
 }
 
-/// Whether a message of `task_now` must name its agent.
-pub(super) fn needs_agent(campaign: &Campaign) -> bool {
+/// Whether an Interaction of the campaign's is initiated by its agent, whoever that is.
+fn is_by_agent(campaign: &Campaign) -> bool {
     campaign.api == Api::Conversations
         && campaign.conversations.initiated_by == InitiatedBy::Agent
 }

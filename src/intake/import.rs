@@ -1,0 +1,226 @@
+//! An import: rows of a file, accepted by the ledger and put on the queue, batch by batch.
+//!
+//! In: contacts and a campaign. Out: counts by what became of each row. Always: a row is in the
+//! ledger before it is on the queue, and its batch's counts move in the same transaction; an import
+//! that died and is run again accepts the rest, and nothing twice.
+
+use std::time::Duration;
+
+use crate::campaign::{Campaign, Template};
+use crate::clock::Clock;
+use crate::ledger::{Acceptance, Import, Ledger, Publication, RejectedRow};
+use crate::message::{AgentRef, CampaignId, Message, RejectReason, WIRE_VERSION};
+use crate::metrics::{ImportedRow, Metrics};
+use crate::queue::Queue;
+
+use super::enqueue::{EnqueueError, enqueue};
+use super::{Contact, Contacts, IntakeError, Row, Warning};
+
+/// Rows that go through the ledger and onto the queue together: the window of publisher confirms.
+const BATCH: usize = 500;
+
+/// Until then nobody but the import publishes what it accepted; then it counts as dead.
+const OURS_FOR: Duration = Duration::from_secs(60);
+
+/// What an import counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportSummary {
+    pub rows: u64,
+    pub accepted: u64,
+    pub duplicate: u64,
+    pub suppressed: u64,
+    pub rejected: u64,
+    /// The first rejected rows, for the operator's screen; the ledger has all.
+    pub first_rejected: Vec<RejectedRow>,
+    /// The first warnings, and how many there were.
+    pub first_warnings: Vec<(u64, String)>,
+    pub warnings: u64,
+}
+
+/// How many rejected rows and warnings a summary shows.
+const SHOWN_MAX: usize = 10;
+
+/// Why an import stopped. What it had accepted stays accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    #[error("{0}")]
+    Template(String),
+}
+
+impl From<crate::ledger::LedgerError> for ImportError {
+    fn from(error: crate::ledger::LedgerError) -> Self {
+        Self::Enqueue(error.into())
+    }
+}
+
+impl From<crate::queue::QueueError> for ImportError {
+    fn from(error: crate::queue::QueueError) -> Self {
+        Self::Enqueue(error.into())
+    }
+}
+
+/// Where an import puts what it accepts.
+pub struct Importer<'a> {
+    pub campaign: &'a Campaign,
+    pub ledger: &'a dyn Ledger,
+    pub queue: &'a dyn Queue,
+    pub clock: Clock,
+    pub metrics: &'a Metrics,
+}
+
+/// Rows read and not yet accepted.
+#[derive(Default)]
+struct Batch {
+    messages: Vec<Message>,
+    import: Import,
+}
+
+impl Importer<'_> {
+    /// Imports a whole file; `progress` hears of every batch.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError`]. Run again, the import goes on where it stopped.
+    pub async fn import(
+        &self,
+        file: &str,
+        contacts: Contacts,
+        progress: &(dyn Fn(&ImportSummary) + Send + Sync),
+    ) -> Result<ImportSummary, ImportError> {
+        let id = &self.campaign.id;
+        let template = self.campaign.body.as_deref().map(Template::parse);
+        let template = template.transpose().map_err(ImportError::Template)?;
+        self.queue.open(id).await?;
+        let number = self.ledger.begin_import(id, file, self.clock.now()).await?;
+        let mut summary = ImportSummary::default();
+        let mut batch = Batch::default();
+        for row in contacts {
+            self.take(row?, template.as_ref(), &mut batch, &mut summary);
+            if batch.import.rows as usize >= BATCH {
+                self.accept(number, std::mem::take(&mut batch), &mut summary).await?;
+                progress(&summary);
+            }
+        }
+        self.accept(number, batch, &mut summary).await?;
+        progress(&summary);
+        Ok(summary)
+    }
+
+    /// A row becomes a message of the batch, or a rejected row of it.
+    fn take(
+        &self,
+        row: Row,
+        template: Option<&Template>,
+        batch: &mut Batch,
+        summary: &mut ImportSummary,
+    ) {
+        batch.import.rows += 1;
+        summary.rows += 1;
+        note_warnings(row.line, &row.warnings, summary);
+        let rejected = match row.outcome {
+            Ok(contact) => match self.message(contact, template) {
+                Ok(message) => return batch.messages.push(message),
+                Err((reason, detail)) => RejectedRow {
+                    line: row.line,
+                    column: None,
+                    reason,
+                    detail,
+                },
+            },
+            Err(rejection) => RejectedRow {
+                line: rejection.line,
+                column: rejection.column,
+                reason: rejection.reason,
+                detail: rejection.detail,
+            },
+        };
+        self.metrics.imported(ImportedRow::Rejected(rejected.reason));
+        summary.rejected += 1;
+        if summary.first_rejected.len() < SHOWN_MAX {
+            summary.first_rejected.push(rejected.clone());
+        }
+        batch.import.rejected.push(rejected);
+    }
+
+    fn message(
+        &self,
+        contact: Contact,
+        template: Option<&Template>,
+    ) -> Result<Message, (RejectReason, String)> {
+        let default = self.campaign.agents.default.clone();
+        let default = default.map(|worker| AgentRef { worker });
+        let agent = contact.agent.or(default);
+        if agent.is_none() && self.campaign.needs_agent() {
+            let text = "the row names no agent, and the campaign has no agents.default";
+            return Err((RejectReason::AgentMissing, text.to_owned()));
+        }
+        let name = agent.as_ref().map(|agent| agent.worker.as_str());
+        let rendered = template.map(|template| template.render(&contact.customer, name));
+        let body = rendered
+            .transpose()
+            .map_err(|detail| (RejectReason::TemplateFailed, format!("body: {detail}")))?;
+        let mut message = Message {
+            version: WIRE_VERSION,
+            campaign: self.campaign.id.clone(),
+            id: contact.id,
+            customer: contact.customer,
+            agent,
+            strategy: None,
+            body,
+            not_before: contact.not_before,
+            expires_at: contact.expires_at,
+        };
+        message.id = Some(message.id());
+        Ok(message)
+    }
+
+    /// Has the ledger accept a batch and puts on the queue what is to go there.
+    async fn accept(
+        &self,
+        number: i64,
+        mut batch: Batch,
+        summary: &mut ImportSummary,
+    ) -> Result<(), ImportError> {
+        if batch.import.rows == 0 {
+            return Ok(());
+        }
+        batch.import.number = number;
+        let id: &CampaignId = &self.campaign.id;
+        let now = self.clock.now();
+        let queue_after = now.checked_add(OURS_FOR).unwrap_or(now);
+        let (messages, import) = (&batch.messages, Some(&batch.import));
+        let accepting = self.ledger.accept(id, messages, import, now, queue_after);
+        let acceptances = accepting.await?;
+        let mut publishable = Vec::new();
+        for (message, acceptance) in batch.messages.into_iter().zip(acceptances) {
+            let is_new = acceptance == Acceptance::Accepted;
+            // Accepted by an import that died before it got here.
+            let is_left = acceptance == Acceptance::Known { queued: false };
+            if is_new || is_left {
+                publishable.push((Publication::first(&message), message));
+            }
+            self.metrics.imported(if is_new {
+                summary.accepted += 1;
+                ImportedRow::Accepted
+            } else {
+                summary.duplicate += 1;
+                ImportedRow::Duplicate
+            });
+        }
+        enqueue(self.queue, self.ledger, id, &publishable).await?;
+        Ok(())
+    }
+}
+
+fn note_warnings(line: u64, warnings: &[Warning], summary: &mut ImportSummary) {
+    for warning in warnings {
+        summary.warnings += 1;
+        if summary.first_warnings.len() < SHOWN_MAX {
+            summary.first_warnings.push((line, warning.to_string()));
+        }
+    }
+}
