@@ -21,7 +21,7 @@ const TURNS: usize = 20_000;
 async fn main() -> anyhow::Result<()> {
     let count = std::env::args().find_map(|argument| argument.parse().ok());
     let count: usize = count.unwrap_or(100_000);
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let path = folder.path().join("ledger.db");
     measure("file", Arc::new(SqliteLedger::open(&path)?), count).await?;
     measure("memory", Arc::new(SqliteLedger::in_memory()?), count).await

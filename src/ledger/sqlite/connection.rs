@@ -73,8 +73,8 @@ fn try_open_writer(path: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
-/// SQLite's own waiting soon asks only every 100 ms, and beside a consumer that commits without a
-/// pause it would find the lock taken for seconds on end.
+/// SQLite's own waiting soon asks only every 100 ms: beside a consumer that commits without a pause,
+/// and leaves gaps far shorter than that, an import could miss many of them.
 fn wait_for_lock(tries: i32) -> bool {
     std::thread::sleep(Duration::from_millis(1));
     tries < BUSY_TRIES_MAX
