@@ -23,7 +23,7 @@ pub mod twilio;
 pub mod outcomes;
 
 pub mod service;
-pub mod cli;
+//pub mod cli;
 pub mod http;
 pub mod simulator;
 

@@ -5,6 +5,7 @@
 //! right before the bytes leave, and outlives the call's time-out.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -118,7 +119,7 @@ impl Gate for MessageGate {
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
         self.check_switch(operation)?;
         let lanes = [Lane::Account, Lane::endpoint(operation.as_str())];
-        let permit = self.pacer.permit(&lanes).await;
+        let permit = self.pacer.permit(&lanes, NonZeroU32::MIN).await;
         // The wait may have been long: the switch and the lease are looked at again.
         self.check_switch(operation)?;
         self.check_lease().await?;

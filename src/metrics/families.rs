@@ -6,8 +6,10 @@ use prometheus::{
     Registry,
 };
 
+use crate::pacing::LaneKind;
+
 use super::labels::{
-    BookState, LaneKind, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES,
+    BookState, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES,
 };
 use super::process::ProcessMetrics;
 use crate::message::{Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy};

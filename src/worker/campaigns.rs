@@ -41,7 +41,10 @@ impl Campaigns {
     /// Begins consuming what runs, and stops what does not any more.
     pub(super) async fn follow(&mut self) -> Result<(), WorkError> {
         let records = self.shared.parts.ledger.campaigns().await?;
-        for record in records.into_iter().filter(|record| self.is_ours(&record.id)) {
+        for record in records {
+            if !self.is_ours(&record.id) {
+                continue;
+            }
             let current = self.consumed.get(&record.id);
             let is_current = current.is_some_and(|consumed| {
                 consumed.state == record.state
@@ -97,6 +100,8 @@ impl Campaigns {
         parts.queue.open(&record.id).await?;
         let lane = Lane::campaign(record.id.as_str());
         parts.pacer.set_quota(&lane, campaign.pace.campaign);
+        let agents = campaign.pace.agent;
+        parts.pacer.set_agent_quota(record.id.as_str(), agents);
         let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
         let active = Arc::new(Active {
             agents: AgentDirectory::new(workspace),

@@ -4,6 +4,7 @@
 //! failed: then what it finds in the ledger decides.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use crate::message::{
 };
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, Decision, SettleError, Verdict, judge};
-use crate::pacing::{Booking, Lane};
+use crate::pacing::{Booking, Lane, Turn};
 use crate::queue::{DeadLetter, Delivery};
 use crate::shutdown::Stopper;
 
@@ -207,23 +208,23 @@ fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
     if let Some(begin) = mine.message.not_before.filter(|begin| *begin > now) {
         return Admission::Later(DeferReason::Scheduled, begin);
     }
-    match shared.parts.pacer.book(&own_lanes(shared, active, mine), HOLD_MAX) {
+    let turn = if mine.lease.number > 1 {
+        Turn::Returned
+    } else {
+        Turn::First
+    };
+    match shared.parts.pacer.book(&own_lanes(active, mine), HOLD_MAX, turn) {
         Booking::Soon => Admission::Go,
         Booking::Later(due) => Admission::Later(DeferReason::Pace, due),
     }
 }
 
 /// The lanes a message waits for before it begins: its campaign's and its agent's.
-fn own_lanes(shared: &Shared, active: &Active, mine: &Mine) -> Vec<Lane> {
+fn own_lanes(active: &Active, mine: &Mine) -> Vec<Lane> {
     let campaign = active.campaign.id.as_str();
-    let mut lanes = Vec::new();
-    if active.campaign.pace.campaign.is_some() {
-        lanes.push(Lane::campaign(campaign));
-    }
-    if let (Some(quota), Some(agent)) = (active.campaign.pace.agent, &mine.message.agent) {
-        let lane = Lane::agent(campaign, &agent.worker);
-        shared.parts.pacer.set_quota(&lane, Some(quota));
-        lanes.push(lane);
+    let mut lanes = vec![Lane::campaign(campaign)];
+    if let Some(agent) = &mine.message.agent {
+        lanes.push(Lane::agent(campaign, &agent.worker));
     }
     lanes
 }
@@ -237,8 +238,8 @@ async fn carry_out(
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
     if mine.journal.is_empty() {
-        let lanes = own_lanes(shared, active, &mine);
-        drop(parts.pacer.permit(&lanes).await);
+        let lanes = own_lanes(active, &mine);
+        drop(parts.pacer.permit(&lanes, NonZeroU32::MIN).await);
     }
     // Only now: who waits for their own pace must not hold a place that others need.
     let Ok(_place) = shared.places.acquire().await else {

@@ -1,0 +1,38 @@
+//! Whether the process can do its work: which part is missing.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::Pages;
+
+/// The answer of `/readyz`.
+#[derive(Debug, Serialize)]
+pub(super) struct Readiness {
+    ready: bool,
+    /// What is missing.
+    failed: Vec<&'static str>,
+}
+
+/// 200 when the ledger and the queue answer and nobody asked for a stop; else 503 with the list.
+/// A paused campaign is no failure.
+pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readiness>) {
+    let mut failed = Vec::new();
+    if !pages.ledger.is_ready().await {
+        failed.push("ledger");
+    }
+    if !pages.queue.is_ready().await {
+        failed.push("queue");
+    }
+    if pages.draining.is_stopped() {
+        failed.push("draining");
+    }
+    let status = if failed.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let ready = failed.is_empty();
+    (status, Json(Readiness { ready, failed }))
+}

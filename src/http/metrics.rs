@@ -1,0 +1,77 @@
+//! `/metrics`: counters as they stand, gauges as the ledger and the queue say now.
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use crate::ledger::{Books, CampaignState, LedgerError};
+use crate::metrics::{BookState, Metrics};
+use crate::queue::Queue;
+
+use super::Pages;
+
+/// How many dead letters are counted: beyond it the gauge stands still, and says enough.
+const DEAD_LETTERS_MAX: usize = 10_000;
+
+/// The text exposition format, version 0.0.4.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn metrics(State(pages): State<Pages>) -> Response {
+    // What is away keeps its last values: the scrape must not fail with it.
+    if let Err(error) = read_ledger(&pages).await {
+        tracing::warn!(%error, "the books are not read");
+    }
+    read_queue(&pages).await;
+    ([(CONTENT_TYPE, TEXT_FORMAT)], pages.metrics.render()).into_response()
+}
+
+async fn read_ledger(pages: &Pages) -> Result<(), LedgerError> {
+    let books = pages.ledger.books(None).await?;
+    pages.metrics.books(|state| term(&books, state));
+    let mut running = Vec::new();
+    for record in pages.ledger.campaigns().await? {
+        if record.state == CampaignState::Running {
+            let books = pages.ledger.books(Some(&record.id)).await?;
+            running.push((record.id, books));
+        }
+    }
+    let series = running.iter().map(|(id, books)| (id, |state| term(books, state)));
+    pages.metrics.campaigns(series);
+    Ok(())
+}
+
+async fn read_queue(pages: &Pages) {
+    let is_connected = pages.queue.is_ready().await;
+    pages.metrics.queue_connected(is_connected);
+    if is_connected {
+        let depth = depth(pages, &*pages.queue, &pages.metrics);
+        if let Err(error) = depth.await {
+            tracing::warn!(%error, "the queue's depth is not read");
+        }
+    }
+}
+
+async fn depth(pages: &Pages, queue: &dyn Queue, metrics: &Metrics) -> anyhow::Result<()> {
+    let mut ready = 0;
+    for record in pages.ledger.campaigns().await? {
+        if matches!(record.state, CampaignState::Running | CampaignState::Paused) {
+            ready += queue.depth(&record.id).await?.ready;
+        }
+    }
+    let dead = queue.dead_letters(DEAD_LETTERS_MAX).await?.len();
+    metrics.queue_depth(ready, dead as u64);
+    Ok(())
+}
+
+fn term(books: &Books, state: BookState) -> u64 {
+    match state {
+        BookState::Accepted => books.accepted,
+        BookState::Waiting => books.waiting,
+        BookState::Deferred => books.deferred_total(),
+        BookState::InFlight => books.in_flight,
+        BookState::Done => books.done,
+        BookState::Skipped => books.skipped_total(),
+        BookState::Dead => books.dead_total(),
+        BookState::Unknown => books.unknown,
+    }
+}

@@ -1,0 +1,279 @@
+//! Builds the running system, and takes it down: the one place that knows all stations.
+//!
+//! In: the configuration. Out: a ledger, a queue and a Twilio that belong together. Always: started
+//! in order, stopped in reverse.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, TwilioAccess};
+use crate::engine::Engine;
+use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
+use crate::ledger::{Ledger, LedgerError};
+use crate::metrics::Metrics;
+use crate::outcomes::RetryPolicy;
+use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
+use crate::queue::embedded::EmbeddedQueue;
+use crate::queue::rabbitmq::RabbitQueue;
+use crate::queue::{Queue, QueueError};
+use crate::twilio::{
+    Answer, BaseUrl, CallObserver, ClientSettings, Credentials, Operation, Transport, Twilio,
+    http_transport,
+};
+use crate::worker::{Parts, Worker};
+
+/// The ledger's file in the state directory.
+const LEDGER_FILE: &str = "ledger.db";
+
+/// The embedded queue's file in the state directory.
+const QUEUE_FILE: &str = "queue.db";
+
+/// Why the system cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("{path}: {error}")]
+    State {
+        path: String,
+        error: std::io::Error,
+    },
+}
+
+/// What commands work with. Parts are opened as they are asked for.
+pub struct Service {
+    pub config: Config,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub ledger: Arc<dyn Ledger>,
+}
+
+impl Service {
+    /// Opens the state: its directory and its ledger, both made when missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`] names the directory or file.
+    pub fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
+        make_folder(&config.state)?;
+        let ledger = SqliteLedger::open(&config.state.join(LEDGER_FILE))?;
+        Ok(Self {
+            config,
+            clock,
+            metrics: Metrics::new(),
+            ledger: Arc::new(ledger),
+        })
+    }
+
+    /// Whether there is a ledger to look at.
+    #[must_use]
+    pub fn has_ledger(config: &Config) -> bool {
+        config.state.join(LEDGER_FILE).exists()
+    }
+
+    /// Holds the ledger for one `work` or `send`.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Held`] when another one has it.
+    pub fn hold(&self) -> Result<Hold, ServiceError> {
+        Ok(hold(&self.config.state.join(LEDGER_FILE))?)
+    }
+
+    /// Opens the queue, tied to the ledger: RabbitMQ with `AMQP_URL`, else embedded.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] when it is not reachable or belongs to another ledger.
+    pub async fn queue(&self) -> Result<Arc<dyn Queue>, ServiceError> {
+        let queue: Arc<dyn Queue> = match &self.config.amqp_url {
+            Some(url) => Arc::new(RabbitQueue::connect(url.expose_secret(), self.clock).await?),
+            None => {
+                let path = self.config.state.join(QUEUE_FILE);
+                Arc::new(EmbeddedQueue::open(&path, self.clock)?)
+            }
+        };
+        queue.bind(&self.ledger.id().await?).await?;
+        Ok(queue)
+    }
+
+    /// The Twilio client, over HTTP.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the variable that is missing or wrong.
+    pub fn twilio(&self) -> Result<Twilio, ServiceError> {
+        let settings = self.client_settings()?;
+        let transport = http_transport(&settings)
+            .map_err(|error| ConfigError::Invalid(format!("Twilio: {error}")))?;
+        Ok(self.twilio_over(settings, transport))
+    }
+
+    /// The Twilio client, over a transport that stands in for the network.
+    #[must_use]
+    pub fn twilio_over(&self, settings: ClientSettings, transport: Transport) -> Twilio {
+        let observer = CallMetrics(self.metrics.clone());
+        Twilio::new(settings, transport).observed(Arc::new(observer))
+    }
+
+    /// Credentials and base address, as the environment says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::twilio`].
+    pub fn client_settings(&self) -> Result<ClientSettings, ServiceError> {
+        let access = &self.config.twilio;
+        let mut settings = ClientSettings::new(credentials(access)?, base(access)?);
+        settings.timeout = self.config.file.work.call_timeout;
+        Ok(settings)
+    }
+
+    /// Ties the ledger to the account and base address of this client.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::BoundElsewhere`] when it is tied to others.
+    pub async fn bind(&self, twilio: &Twilio) -> Result<(), ServiceError> {
+        let base = twilio.base().to_string();
+        Ok(self.ledger.bind(twilio.account_sid(), &base).await?)
+    }
+
+    /// A worker over this ledger. Leases of consumers that died are ended: the ledger is held.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`] when the limits or the ledger are not usable.
+    pub async fn worker(
+        &self,
+        queue: Arc<dyn Queue>,
+        twilio: Twilio,
+        _held: &Hold,
+    ) -> Result<Worker, ServiceError> {
+        let released = self.ledger.release_leases(self.clock.now()).await?;
+        if released > 0 {
+            tracing::info!(messages = released, "taking over from a consumer that died");
+        }
+        let work = &self.config.file.work;
+        let pacer = Pacer::new(self.pacing()?, self.clock);
+        let engine = Engine::new(
+            twilio.clone(),
+            Arc::clone(&self.ledger),
+            pacer.clone(),
+            self.clock,
+            self.metrics.clone(),
+            work.settle_time,
+        );
+        Ok(Worker::new(Parts {
+            queue,
+            ledger: Arc::clone(&self.ledger),
+            twilio,
+            engine,
+            pacer,
+            clock: self.clock,
+            metrics: self.metrics.clone(),
+            policy: RetryPolicy {
+                schedule: work.retry.clone(),
+                age_max: work.retry_age_max,
+            },
+            in_flight: work.in_flight,
+            busy_wait: work.busy_wait,
+            holder: format!("{}-{}", std::process::id(), self.clock.now().as_millisecond()),
+        }))
+    }
+
+    fn pacing(&self) -> Result<PacingSettings, ConfigError> {
+        let work = &self.config.file.work;
+        let mut limits = Limits::default();
+        for (operation, limit) in &self.config.file.limits {
+            limits
+                .replace(operation, limit.0)
+                .map_err(|error| ConfigError::Invalid(format!("limits.{operation}: {error}")))?;
+        }
+        let margin = Margin::percent(f64::from(work.margin_percent))
+            .map_err(|error| ConfigError::Invalid(format!("work.margin_percent: {error}")))?;
+        Ok(PacingSettings {
+            limits,
+            margin,
+            concurrency: NonZeroU32::new(work.concurrent_requests.into())
+                .unwrap_or(NonZeroU32::MIN),
+            ..PacingSettings::default()
+        })
+    }
+}
+
+fn credentials(access: &TwilioAccess) -> Result<Credentials, ConfigError> {
+    let sid = access.account_sid.as_deref().ok_or_else(|| {
+        let text = "TWILIO_ACCOUNT_SID is not set; set it with TWILIO_AUTH_TOKEN, or with \
+                    TWILIO_API_KEY and TWILIO_API_SECRET (or try --simulate)";
+        ConfigError::Invalid(text.to_owned())
+    })?;
+    Credentials::new(
+        sid,
+        access.auth_token.clone(),
+        access.api_key.as_deref(),
+        access.api_secret.clone(),
+    )
+    .map_err(|error| ConfigError::Invalid(error.to_string()))
+}
+
+fn base(access: &TwilioAccess) -> Result<BaseUrl, ConfigError> {
+    let (variable, base) = match &access.url {
+        Some(url) => ("FLEXCAST_TWILIO_URL", BaseUrl::at(url)),
+        None => {
+            let base = BaseUrl::twilio(access.edge.as_deref(), access.region.as_deref());
+            ("TWILIO_EDGE, TWILIO_REGION", base)
+        }
+    };
+    base.map_err(|error| ConfigError::Invalid(format!("{variable}: {error}")))
+}
+
+fn make_folder(path: &Path) -> Result<(), ServiceError> {
+    std::fs::create_dir_all(path).map_err(|error| ServiceError::State {
+        path: path.display().to_string(),
+        error,
+    })
+}
+
+/// A state directory of its own for a trial: fresh, beside the real one.
+///
+/// # Errors
+///
+/// [`ServiceError::State`] names it.
+pub fn trial_folder(state: &Path, clock: Clock) -> Result<PathBuf, ServiceError> {
+    let now = clock.now().strftime("%Y%m%dT%H%M%S").to_string();
+    let parent = state.join("simulated");
+    make_folder(&parent)?;
+    // Two trials of one second have folders of their own.
+    for number in 0_u32.. {
+        let path = parent.join(format!("{now}-{number}"));
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(ServiceError::State {
+                    path: path.display().to_string(),
+                    error,
+                });
+            }
+        }
+    }
+    unreachable!("numbers do not run out")
+}
+
+/// Counts calls for Prometheus.
+#[derive(Debug)]
+struct CallMetrics(Metrics);
+
+impl CallObserver for CallMetrics {
+    fn called(&self, operation: Operation, answer: Answer, took: std::time::Duration) {
+        self.0.twilio_request(operation, answer, took);
+    }
+}

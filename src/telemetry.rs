@@ -1,0 +1,26 @@
+//! Logs: what they look like, where they go, how much of them.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Sends logs to standard error: text on a terminal, JSON elsewhere or with `LOG_FORMAT=json`.
+///
+/// `level` holds unless `RUST_LOG` says otherwise. Standard output is for data alone.
+pub fn start(level: &str, log_format: Option<&str>) {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{level},lapin=error,hyper=warn")));
+    let is_json = match log_format {
+        Some(format) => format == "json",
+        None => !std::io::stderr().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second start in one process (tests) keeps the first.
+    let _started = if is_json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder.with_target(false).try_init()
+    };
+}
