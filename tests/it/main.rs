@@ -1,6 +1,7 @@
 //! One integration binary: everything that is seen from outside the library.
 
 mod contacts;
+mod dashboards;
 mod ledger_contract;
 mod queue_contract;
 mod queue_embedded;
