@@ -1,3 +1,5 @@
-//! Parses the command line and runs the command.
+//! Parses the command line and runs the command: see `flexcast::cli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::from(flexcast::cli::main() as u8)
+}

@@ -1,0 +1,190 @@
+//! `flexcast campaign`: apply a campaign file, list and show campaigns.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::campaign::{self, Applied, Campaign};
+use crate::ledger::{CampaignRecord, CampaignState, Report};
+use crate::message::CampaignId;
+use crate::service::Service;
+use crate::twilio::Twilio;
+
+use super::{ExitCode, Global, Problem, output};
+
+/// Apply, list and show campaigns.
+#[derive(Debug, Subcommand)]
+pub(super) enum CampaignCommand {
+    /// Check a campaign file against the account, fill in what it leaves out, and record it
+    Apply(Apply),
+    /// All campaigns, with where their messages are
+    List(List),
+    /// One campaign as it was recorded, with everything discovered
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// The campaign file
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The campaign's id
+    campaign: CampaignId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl CampaignCommand {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        match self {
+            Self::Apply(apply) => apply.run(global).await,
+            Self::List(list) => list.run(global).await,
+            Self::Show(show) => show.run(global).await,
+        }
+    }
+}
+
+impl Apply {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let campaign = campaign::load(&self.file)?;
+        let service = global.service()?;
+        let twilio = service.twilio()?;
+        let record = apply(&service, &twilio, campaign).await?;
+        // What is imported next finds its queue there.
+        service.queue().await?.open(&record.id).await?;
+        if self.json {
+            output::json(&record)?;
+        } else {
+            println!("Campaign {} is {}.", record.id, record.state);
+            println!("Next: flexcast import {} CONTACTS.csv", record.id);
+        }
+        Ok(ExitCode::Success)
+    }
+}
+
+/// Applies a campaign: checked, filled in from the account, recorded. Warnings go to standard error.
+pub(super) async fn apply(
+    service: &Service,
+    twilio: &Twilio,
+    campaign: Campaign,
+) -> Result<CampaignRecord, Problem> {
+    let defaults = &service.config.file.flex;
+    // First the account: a ledger of another one must not be written to.
+    let Applied { campaign, warnings } = campaign::apply(twilio, campaign, defaults).await?;
+    service.bind(twilio).await?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    let now = service.clock.now();
+    let definition = serde_json::to_value(&campaign)
+        .map_err(|error| Problem::new(ExitCode::Config, error.to_string()))?;
+    let record = CampaignRecord {
+        id: campaign.id.clone(),
+        state: CampaignState::Running,
+        reason: None,
+        definition,
+        applied_at: now,
+        changed_at: now,
+    };
+    service.ledger.save_campaign(&record).await?;
+    find(service, &record.id).await
+}
+
+/// Reads a recorded campaign.
+pub(super) async fn find(service: &Service, id: &CampaignId) -> Result<CampaignRecord, Problem> {
+    let record = service.ledger.campaign(id).await?;
+    record.ok_or_else(|| {
+        let text = format!(
+            "there is no campaign {id}: apply its file first, with: flexcast campaign apply FILE"
+        );
+        Problem::new(ExitCode::Config, text)
+    })
+}
+
+/// The campaign that a command names: by the id of one that was applied, or by a file, which is
+/// applied first.
+pub(super) async fn named(service: &Service, name: &str) -> Result<CampaignRecord, Problem> {
+    let path = Path::new(name);
+    if path.is_file() {
+        let campaign = campaign::load(path)?;
+        let twilio = service.twilio()?;
+        return apply(service, &twilio, campaign).await;
+    }
+    let id = CampaignId::parse(name).map_err(|error| {
+        Problem::new(ExitCode::Usage, format!("{error}; and there is no such file"))
+    })?;
+    find(service, &id).await
+}
+
+/// The campaign as it was applied.
+pub(super) fn definition(record: &CampaignRecord) -> Result<Campaign, Problem> {
+    serde_json::from_value(record.definition.clone()).map_err(|error| {
+        let text = format!("campaign {} cannot be read: {error}; apply it again", record.id);
+        Problem::new(ExitCode::Config, text)
+    })
+}
+
+impl List {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading()?;
+        let records = service.ledger.campaigns().await?;
+        if self.json {
+            output::json(&records)?;
+            return Ok(ExitCode::Success);
+        }
+        let header = ["campaign", "state", "accepted", "open", "done", "dead", "unknown"];
+        let mut table = output::table(&header);
+        for record in records {
+            let books = service.ledger.books(Some(&record.id)).await?;
+            table.add_row(vec![
+                record.id.to_string(),
+                record.state.to_string(),
+                books.accepted.to_string(),
+                books.open().to_string(),
+                books.done.to_string(),
+                books.dead_total().to_string(),
+                books.unknown.to_string(),
+            ]);
+        }
+        println!("{table}");
+        Ok(ExitCode::Success)
+    }
+}
+
+impl Show {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading()?;
+        let record = find(&service, &self.campaign).await?;
+        if self.json {
+            output::json(&record)?;
+            return Ok(ExitCode::Success);
+        }
+        println!("# {}, applied {}", record.state, record.applied_at);
+        if let Some(reason) = &record.reason {
+            println!("# {reason}");
+        }
+        let file = toml::to_string(&definition(&record)?)
+            .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
+        println!("{file}");
+        let books = service.ledger.books(Some(&record.id)).await?;
+        output::report(&Report {
+            campaign: record.id.as_str(),
+            books: &books,
+        });
+        Ok(ExitCode::Success)
+    }
+}

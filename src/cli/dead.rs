@@ -1,0 +1,111 @@
+//! `flexcast dead`: what failed for good, and why.
+
+use clap::{Args, Subcommand};
+
+use crate::ledger::{DeadRow, MessageKey};
+use crate::message::{CampaignId, MessageId};
+
+use super::{ExitCode, Global, Problem, output};
+
+/// Dead letters: what failed for good, and why.
+#[derive(Debug, Subcommand)]
+pub(super) enum Dead {
+    /// All dead letters, oldest first
+    List(List),
+    /// One dead letter: the message, its attempts, its journal
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only of this campaign
+    campaign: Option<CampaignId>,
+    /// At most so many
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    campaign: CampaignId,
+    /// The message's id
+    id: MessageId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Dead {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        match self {
+            Self::List(list) => list.run(global).await,
+            Self::Show(show) => show.run(global).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading()?;
+        let rows = service.ledger.dead(self.campaign.as_ref(), self.limit).await?;
+        if self.json {
+            output::json(&rows)?;
+            return Ok(ExitCode::Success);
+        }
+        let header = ["campaign", "id", "customer", "reason", "code", "attempts", "what happened"];
+        let mut table = output::table(&header);
+        for row in rows {
+            table.add_row(cells(row));
+        }
+        println!("{table}");
+        Ok(ExitCode::Success)
+    }
+}
+
+fn cells(row: DeadRow) -> Vec<String> {
+    vec![
+        row.campaign.to_string(),
+        row.id.map(|id| id.to_string()).unwrap_or_default(),
+        row.customer.unwrap_or_default(),
+        row.reason.to_string(),
+        row.failure.code.map(|code| code.to_string()).unwrap_or_default(),
+        row.attempts.to_string(),
+        row.failure.to_string(),
+    ]
+}
+
+impl Show {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading()?;
+        let key = MessageKey {
+            campaign: self.campaign,
+            id: self.id,
+        };
+        let Some(record) = service.ledger.find(&key).await? else {
+            return Err(Problem::new(ExitCode::Data, format!("there is no message {key}")));
+        };
+        if self.json {
+            output::json(&record)?;
+            return Ok(ExitCode::Success);
+        }
+        println!("{key} to {}", record.message.customer.address);
+        if let Some(agent) = &record.message.agent {
+            println!("agent     {}", agent.worker);
+        }
+        println!("accepted  {}", record.accepted_at);
+        println!("attempts  {}", record.attempts);
+        let standing = serde_json::to_string_pretty(&record.standing)
+            .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
+        println!("standing  {standing}");
+        println!("journal");
+        for (at, event) in &record.journal {
+            let event = serde_json::to_string(event)
+                .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
+            println!("  {at}  {event}");
+        }
+        Ok(ExitCode::Success)
+    }
+}

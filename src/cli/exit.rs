@@ -1,0 +1,190 @@
+//! What each exit code means, and how errors come by one.
+
+use crate::campaign::{ApplyError, CampaignError, DiscoveryError};
+use crate::config::ConfigError;
+use crate::intake::{EnqueueError, ImportError, IntakeError};
+use crate::ledger::LedgerError;
+use crate::queue::QueueError;
+use crate::service::ServiceError;
+use crate::twilio::{CallError, Operation, classify};
+use crate::worker::WorkError;
+
+/// How the program ends. The numbers above 63 are those of BSD's sysexits.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    Success = 0,
+    /// Something ended dead or unknown.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Nothing in the input is usable.
+    Data = 65,
+    /// The broker or Twilio is not reachable.
+    Unavailable = 69,
+    /// Not now: try again.
+    TryAgain = 75,
+    /// Twilio refused the credentials.
+    Refused = 77,
+    /// The configuration, the campaign or the state is not usable as it is.
+    Config = 78,
+}
+
+/// For `--help`.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0   done; also after SIGTERM, once what was in flight has ended
+  1   something ended dead or unknown
+  2   wrong usage
+  65  nothing usable in the input
+  69  the broker or Twilio is not reachable
+  75  not now, try again: another process holds the ledger, or something still waits
+  77  Twilio refused the credentials
+  78  the configuration, the campaign or the state is not usable";
+
+/// An error for the operator, and the code the program ends with.
+#[derive(Debug)]
+pub struct Problem {
+    pub code: ExitCode,
+    pub text: String,
+}
+
+impl Problem {
+    /// A problem in so many words.
+    #[must_use]
+    pub fn new(code: ExitCode, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+        }
+    }
+}
+
+impl From<ConfigError> for Problem {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ExitCode::Config, error.to_string())
+    }
+}
+
+impl From<CampaignError> for Problem {
+    fn from(error: CampaignError) -> Self {
+        Self::new(ExitCode::Config, error.to_string())
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        let code = match &error {
+            LedgerError::BoundElsewhere { .. }
+            | LedgerError::Damaged(_)
+            | LedgerError::NoCampaign(_) => ExitCode::Config,
+            LedgerError::Unavailable(_) | LedgerError::LeaseLost | LedgerError::Held(_) => {
+                ExitCode::TryAgain
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        let code = match &error {
+            QueueError::Unreachable(_) | QueueError::InDoubt(_) => ExitCode::Unavailable,
+            QueueError::BoundElsewhere { .. } | QueueError::Refused(_) => ExitCode::Config,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        let (code, text) = match &error {
+            CallError::NotSent { .. } | CallError::InDoubt { .. } => {
+                (ExitCode::Unavailable, format!("Twilio is not reachable: {error}"))
+            }
+            CallError::NotProcessed { .. } | CallError::Closed(_) => {
+                (ExitCode::TryAgain, format!("Twilio: {error}"))
+            }
+            CallError::Rejected { status, .. } if is_refusal(*status, &error) => {
+                let text = format!(
+                    "Twilio refused the credentials: {error}; check TWILIO_ACCOUNT_SID, \
+                     TWILIO_AUTH_TOKEN or TWILIO_API_KEY and TWILIO_API_SECRET, and TWILIO_REGION"
+                );
+                (ExitCode::Refused, text)
+            }
+            CallError::Rejected { .. } => (ExitCode::Config, format!("Twilio: {error}")),
+        };
+        Self::new(code, text)
+    }
+}
+
+fn is_refusal(status: u16, error: &CallError) -> bool {
+    use crate::message::FailureClass;
+    status == 401 || classify(error, Operation::FetchConfiguration) == FailureClass::Halt
+}
+
+impl From<ApplyError> for Problem {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Discovery(DiscoveryError::Call(error)) => error.into(),
+            error => Self::new(ExitCode::Config, error.to_string()),
+        }
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        let code = if error.is_data() {
+            ExitCode::Data
+        } else {
+            ExitCode::Usage
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<EnqueueError> for Problem {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::Ledger(error) => error.into(),
+            EnqueueError::Queue(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Intake(error) => error.into(),
+            ImportError::Enqueue(error) => error.into(),
+            ImportError::Template(text) => Self::new(ExitCode::Config, format!("body: {text}")),
+        }
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Config(error) => error.into(),
+            ServiceError::Ledger(error) => error.into(),
+            ServiceError::Queue(error) => error.into(),
+            error @ ServiceError::State { .. } => Self::new(ExitCode::Config, error.to_string()),
+        }
+    }
+}
+
+impl From<WorkError> for Problem {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Ledger(error) => error.into(),
+            WorkError::Queue(error) => error.into(),
+            WorkError::Enqueue(error) => error.into(),
+            error @ WorkError::Campaign(..) => Self::new(ExitCode::Config, error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(ExitCode::Failed, error.to_string())
+    }
+}

@@ -1,0 +1,129 @@
+//! What people type: one file a command.
+
+mod campaign;
+mod dead;
+mod exit;
+mod import;
+mod output;
+mod send;
+mod signals;
+mod simulator;
+mod status;
+mod work;
+
+pub use exit::{ExitCode, Problem};
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::service::Service;
+use crate::telemetry;
+
+/// Bulk outbound campaigns for Twilio Flex: once each, at a pace Twilio and the agents can bear.
+#[derive(Debug, Parser)]
+#[command(name = "flexcast", version, propagate_version = true, after_help = exit::EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// Where the ledger and the embedded queue live [env: FLEXCAST_STATE] [default: .flexcast]
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// The configuration file [default: flexcast.toml, when there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole job on one machine: import a file, work until nothing is open, report
+    Send(send::Send),
+    /// Check a file's rows, have the ledger accept them, and put them on the queue
+    Import(import::Import),
+    /// Consume: carry out the messages of all running campaigns
+    Work(work::Work),
+    /// Apply, list and show campaigns
+    #[command(subcommand)]
+    Campaign(campaign::CampaignCommand),
+    /// Where the messages of a campaign are, or of all campaigns
+    Status(status::Status),
+    /// Dead letters: what failed for good, and why
+    #[command(subcommand)]
+    Dead(dead::Dead),
+    /// Serve a fake Twilio: its behaviour, limits and faults
+    Simulator(simulator::SimulatorCommand),
+}
+
+/// Parses the command line, runs the command, and says how to end.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let log_format = std::env::var("LOG_FORMAT").ok();
+    let level = match &cli.command {
+        Command::Work(_) | Command::Simulator(_) => "info",
+        _ => "error",
+    };
+    telemetry::start(level, log_format.as_deref());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime does not start: {error}");
+            return ExitCode::Failed;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(problem) => {
+            eprintln!("error: {}", problem.text);
+            problem.code
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Problem> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Send(send) => send.run(global).await,
+        Command::Import(import) => import.run(global).await,
+        Command::Work(work) => work.run(global).await,
+        Command::Campaign(campaign) => campaign.run(global).await,
+        Command::Status(status) => status.run(global).await,
+        Command::Dead(dead) => dead.run(global).await,
+        Command::Simulator(simulator) => simulator.run().await,
+    }
+}
+
+impl Global {
+    fn load(&self) -> Result<Config, Problem> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let config = Config::load(self.config.as_deref(), self.state.as_deref(), &environment)?;
+        Ok(config)
+    }
+
+    /// The service over the real state.
+    fn service(&self) -> Result<Service, Problem> {
+        Ok(Service::open(self.load()?, Clock::system())?)
+    }
+
+    /// The service of a command that only looks: a ledger must be there.
+    fn reading(&self) -> Result<Service, Problem> {
+        let config = self.load()?;
+        if !Service::has_ledger(&config) {
+            let text = format!(
+                "there is no ledger in {}: name another with --state, or apply a campaign first",
+                config.state.display()
+            );
+            return Err(Problem::new(ExitCode::Config, text));
+        }
+        Ok(Service::open(config, Clock::system())?)
+    }
+}

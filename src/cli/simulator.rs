@@ -1,0 +1,81 @@
+//! `flexcast simulator`: a fake Twilio on a port.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use crate::clock::Clock;
+use crate::simulator::{Faults, Limits, Settings, Simulator};
+
+use super::{ExitCode, Problem, signals};
+
+/// Serve a fake Twilio: its behaviour, limits and faults.
+#[derive(Debug, Args)]
+pub(super) struct SimulatorCommand {
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    host: std::net::IpAddr,
+    /// The port to listen on; 0 chooses a free one
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Faults, as JSON (docs/simulator.md)
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Decides every SID and every fault
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// An agent by name; without any, whoever is asked for is hired on the spot
+    #[arg(long = "agent", value_name = "NAME")]
+    agents: Vec<String>,
+    /// How long each request takes, in milliseconds
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    latency_ms: u64,
+    /// Answer no 429: Twilio's published limits are lifted
+    #[arg(long)]
+    no_limits: bool,
+    /// Write every exchange to this file, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+impl SimulatorCommand {
+    pub(super) async fn run(self) -> Result<ExitCode, Problem> {
+        let mut settings = Settings {
+            seed: self.seed,
+            hire_unknown_agents: self.agents.is_empty(),
+            agents: self.agents,
+            latency: Duration::from_millis(self.latency_ms),
+            record: self.record,
+            ..Settings::default()
+        };
+        if self.no_limits {
+            settings.limits = Limits::unlimited();
+        }
+        if let Some(path) = &self.faults {
+            settings.faults = read_faults(path)?;
+        }
+        let address = SocketAddr::new(self.host, self.port);
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Problem::new(ExitCode::Unavailable, format!("cannot listen on {address}: {error}"))
+        })?;
+        // On standard output: a script that asked for port 0 reads it here.
+        println!("FLEXCAST_TWILIO_URL=http://{}", listener.local_addr()?);
+        println!("TWILIO_ACCOUNT_SID={}", settings.account_sid);
+        println!("TWILIO_AUTH_TOKEN={}", crate::simulator::DEFAULT_AUTH_TOKEN);
+        let simulator = Simulator::new(settings, Clock::system());
+        simulator.serve(listener, signals::stopper()?).await?;
+        Ok(ExitCode::Success)
+    }
+}
+
+/// Reads a faults file.
+pub(super) fn read_faults(path: &Path) -> Result<Faults, Problem> {
+    let named = |detail: String| {
+        Problem::new(ExitCode::Config, format!("{}: {detail}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    Faults::parse(&text).map_err(|error| named(error.to_string()))
+}
