@@ -4,6 +4,7 @@ pub mod clock;
 pub mod intake;
 pub mod ledger;
 pub mod message;
+pub mod pacing;
 pub mod queue;
 pub mod shutdown;
 pub mod simulator;
