@@ -14,7 +14,7 @@ use super::limiter::Limiter;
 use super::track::{Places, Track};
 use super::{Lane, Nanos, PacingSettings, Quota, nanos};
 
-/// How many lanes one call looks at: two, since a call may make one or two new ones.
+/// How many lanes one call looks at: more than a call makes, so that the table cannot outgrow its use.
 const SWEPT_PER_CALL: usize = 4;
 
 /// All lanes.

@@ -2,6 +2,7 @@
 
 mod contacts;
 mod ledger_contract;
+mod pacing_limits;
 mod queue_contract;
 mod simulator;
 mod support;
