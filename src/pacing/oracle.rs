@@ -207,8 +207,10 @@ fn run(schedule: &mut Schedule<usize>, until: Nanos) -> Vec<(Nanos, usize, Vec<H
 
 #[test]
 fn who_needs_two_busy_lanes_out_of_step_is_not_passed_over_for_ever() {
-    // Slots at 7 and 11 a second hardly ever open together, and each lane has its own crowd.
+    // Slots at 7 and 11 a second, out of phase, never open together, and each lane has its crowd.
     let mut schedule = schedule(&["7/s", "11/s"]);
+    let shift = std::time::Duration::from_millis(1_051);
+    schedule.table.throttled(&lane(1), Some(shift), 0);
     for who in 0..400 {
         let needs: &[Lane] = match who % 2 {
             0 => &[lane(0)],
