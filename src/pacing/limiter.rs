@@ -268,6 +268,30 @@ mod tests {
     }
 
     #[test]
+    fn however_late_the_timers_are_no_second_holds_more_than_the_quota() {
+        for (text, most) in [("10/s", 10), ("100/s", 100), ("1,000/s", 1_000)] {
+            let mut lane = limiter(text, 2.0);
+            let mut times: Vec<Nanos> = Vec::new();
+            let (mut now, mut random) = (0, 7_u64);
+            while times.len() < 4_000 {
+                // What waits goes whenever our timer comes round, sometimes after a long stall.
+                while let Ok(charge) = lane.ask(ONE, lane.due(ONE), now) {
+                    lane.charge(charge);
+                    times.push(now);
+                }
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                let stall = if random >> 60 == 0 { 700 * MS } else { 3 * MS };
+                now = lane.due(ONE).max(now) + (random >> 33) % stall;
+            }
+            let second = |from: &Nanos| times.partition_point(|at| *at < from + 1_000 * MS);
+            let worst = (0..times.len()).map(|n| second(&times[n]) - n).max();
+            assert!(worst <= Some(most), "{text}: {worst:?}");
+        }
+    }
+
+    #[test]
     fn who_did_not_wait_gets_no_credit_for_lateness() {
         let mut lane = limiter("100/s", 2.0);
         let first = lane.ask(ONE, 0, 0).expect("free");
