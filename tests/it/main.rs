@@ -3,6 +3,7 @@
 mod contacts;
 mod dashboards;
 mod ledger_contract;
+mod pacing_limits;
 mod queue_contract;
 mod queue_embedded;
 mod queue_rabbitmq;

@@ -1,0 +1,187 @@
+//! When a message's turn comes: soon enough to wait for it here, or later, in the ledger.
+//!
+//! In: the lanes a message needs before it begins, how long we hold one. Out: a promise. Always: a
+//! lane's promises are a period apart, so that ten thousand messages of one agent come back at the
+//! agent's pace; a message that came back is not sent away again while its lanes keep that pace.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::table::Table;
+use super::{Lane, Nanos, nanos};
+
+/// How often the lanes are asked in turn for a moment that suits all. Beyond it the last answer is
+/// taken: a promise is a plan, the permit decides.
+const ROUNDS_MAX: usize = 64;
+
+/// Whether a message was promised a turn before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It comes for the first time, or what it was promised is void: the pace was changed.
+    First,
+    /// It was sent away by [`Booking::Later`] and has come back.
+    Returned,
+}
+
+/// When a message's turn comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Booking {
+    /// Soon enough to wait for the permit.
+    Soon,
+    /// To come back at this time.
+    Later(Timestamp),
+}
+
+/// The same, in our own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    Soon,
+    /// To come back so long from now.
+    In(Nanos),
+}
+
+pub(super) fn book(
+    table: &mut Table,
+    lanes: &[Lane],
+    hold_max: Duration,
+    turn: Turn,
+    now: Nanos,
+) -> Promise {
+    let hold_max = nanos(hold_max);
+    let ids = table.ids(lanes, now);
+    let queued = ids.iter().map(|id| table.tracks[*id].expected(now));
+    let earliest = queued.max().unwrap_or(now);
+    let near = now.saturating_add(hold_max);
+    if turn == Turn::Returned && earliest <= near {
+        return Promise::Soon;
+    }
+    let at = promise(table, &ids, earliest, now);
+    if at <= near {
+        return Promise::Soon;
+    }
+    // Back half a hold early: a lane whose next message is still on its way would stand idle.
+    Promise::In(at - now - hold_max / 2)
+}
+
+/// Promises the first moment from `earliest` on that is free on all lanes.
+pub(super) fn promise(table: &mut Table, ids: &[usize], earliest: Nanos, now: Nanos) -> Nanos {
+    let mut at = earliest;
+    for _ in 0..ROUNDS_MAX {
+        let free = |id: &usize| {
+            let track = &table.tracks[*id];
+            track.limiter.as_ref().map_or(at, |limiter| {
+                track.calendar.first_free(at, limiter.period())
+            })
+        };
+        let next = ids.iter().map(free).max().unwrap_or(at);
+        if next == at {
+            break;
+        }
+        at = next;
+    }
+    for id in ids {
+        let track = &mut table.tracks[*id];
+        track.last_used = now;
+        if let Some(limiter) = &track.limiter {
+            track.calendar.prune(now);
+            track.calendar.promise(at, limiter.period());
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::JoinSet;
+
+    use super::super::tests::{ONE, millis, pacer, quota};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_messages_of_one_agent_come_back_at_the_agents_pace() {
+        let pacer = pacer();
+        pacer.set_agent_quota("spring", quota("10/min"));
+        pacer.set_quota(&Lane::campaign("spring"), quota("5/s"));
+        let lanes = [Lane::campaign("spring"), Lane::agent("spring", "alice")];
+        let hold = Duration::from_secs(30);
+        let now = pacer.shared.clock.now();
+        let mut later = Vec::new();
+        let mut soon = 0;
+        for _ in 0..10_000 {
+            match pacer.book(&lanes, hold, Turn::First) {
+                Booking::Soon => soon += 1,
+                Booking::Later(due) => later.push(due),
+            }
+        }
+        assert!((4..=6).contains(&soon), "{soon}");
+        let apart = |pair: &[Timestamp]| pair[1].duration_since(pair[0]).as_millis();
+        assert!(
+            later
+                .windows(2)
+                .all(|pair| (6_119..=6_121).contains(&apart(pair)))
+        );
+        assert!(later[0] > now);
+        // Another agent of the campaign is not held up by it.
+        let other = [Lane::campaign("spring"), Lane::agent("spring", "bob")];
+        assert_eq!(pacer.book(&other, hold, Turn::First), Booking::Soon);
+        // Nor a message of no agent.
+        assert_eq!(pacer.book(&other[..1], hold, Turn::First), Booking::Soon);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_came_back_is_not_sent_away_again() {
+        let pacer = pacer();
+        pacer.set_agent_quota("spring", quota("10/min"));
+        pacer.set_quota(&Lane::campaign("spring"), quota("5/s"));
+        let hold = Duration::from_secs(30);
+        let start = tokio::time::Instant::now();
+        let mut messages = JoinSet::new();
+        for n in 0..400 {
+            let (pacer, agent) = (
+                pacer.clone(),
+                Lane::agent("spring", ["alice", "bob"][n % 2]),
+            );
+            messages.spawn(async move {
+                let lanes = [Lane::campaign("spring"), agent];
+                let mut turn = Turn::First;
+                let mut away = 0;
+                while let Booking::Later(due) = pacer.book(&lanes, hold, turn) {
+                    away += 1;
+                    turn = Turn::Returned;
+                    pacer.shared.clock.sleep_until(due).await;
+                }
+                let permit = pacer.permit(&lanes, ONE).await;
+                (away, permit.waited(), millis(start))
+            });
+        }
+        let ends = messages.join_all().await;
+        assert!(ends.iter().all(|(away, _, _)| *away <= 1));
+        assert!(ends.iter().all(|(_, waited, _)| *waited <= hold));
+        let last = ends
+            .iter()
+            .map(|(_, _, at)| *at)
+            .max()
+            .expect("400 of them");
+        // 200 of each at 10 a minute, the margin kept back, and not much more.
+        assert!((1_210_000..=1_225_000).contains(&last), "{last}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn promises_from_before_a_start_are_kept_in_mind() {
+        let pacer = pacer();
+        pacer.set_agent_quota("spring", quota("1/min"));
+        let lanes = [Lane::agent("spring", "alice")];
+        let now = pacer.shared.clock.now();
+        for minutes in 0..10 {
+            let due = now
+                .checked_add(Duration::from_secs(61) * minutes)
+                .expect("in range");
+            pacer.promised(&lanes, due);
+        }
+        let Booking::Later(due) = pacer.book(&lanes, Duration::from_secs(10), Turn::First) else {
+            panic!("ten are before it");
+        };
+        assert!(due.duration_since(now).as_secs() >= 600);
+    }
+}

@@ -1,0 +1,108 @@
+//! What a 429 does to the lane that caused it.
+//!
+//! In: `Retry-After` if there was one, and how often in a row the lane was refused. Out: how long
+//! nothing leaves. Always: within a floor and a ceiling; refusals of one wave count once.
+
+use std::time::Duration;
+
+use super::{Nanos, nanos};
+
+/// How long a lane rests after a 429.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoolDown {
+    /// The shortest rest: Twilio's limits are counted in seconds, so less would earn the next 429.
+    pub floor: Duration,
+    /// The longest rest we let Twilio ask of a lane: what waits longer is better deferred.
+    pub ceiling: Duration,
+}
+
+impl Default for CoolDown {
+    fn default() -> Self {
+        Self {
+            floor: Duration::from_secs(1),
+            ceiling: Duration::from_secs(60),
+        }
+    }
+}
+
+impl CoolDown {
+    /// How long a lane rests that was refused `strikes` times in a row, counted from 1.
+    ///
+    /// Twilio's word holds within the bounds; without one the rest doubles from the floor.
+    #[must_use]
+    pub fn rest(&self, retry_after: Option<Duration>, strikes: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(strikes.saturating_sub(1));
+        retry_after
+            .unwrap_or_else(|| self.floor.saturating_mul(doubled))
+            .max(self.floor)
+            .min(self.ceiling)
+    }
+}
+
+/// How a lane rests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rest {
+    /// Nothing leaves before; 0: never refused.
+    pub(super) until: Nanos,
+    strikes: u32,
+}
+
+impl Rest {
+    /// Takes note of a 429 that came in at `now`.
+    pub(super) fn refused(&mut self, rules: CoolDown, retry_after: Option<Duration>, now: Nanos) {
+        // Calls that were under way together are refused together: one wave, one strike.
+        if self.until <= now {
+            let forgotten = self.until.saturating_add(nanos(rules.ceiling)) <= now;
+            self.strikes = if forgotten { 1 } else { self.strikes + 1 };
+        }
+        let rest = nanos(rules.rest(retry_after, self.strikes.max(1)));
+        self.until = self.until.max(now.saturating_add(rest));
+    }
+
+    /// Whether nothing of it matters any more.
+    pub(super) fn is_over(&self, rules: CoolDown, now: Nanos) -> bool {
+        self.until == 0 || self.until.saturating_add(nanos(rules.ceiling)) <= now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn twilio_decides_within_the_bounds() {
+        let rules = CoolDown::default();
+        assert_eq!(rules.rest(Some(secs(7)), 1), secs(7));
+        assert_eq!(rules.rest(Some(Duration::ZERO), 1), secs(1));
+        assert_eq!(rules.rest(Some(secs(86_400)), 1), secs(60));
+    }
+
+    #[test]
+    fn without_a_word_from_twilio_the_rest_doubles_up_to_the_ceiling() {
+        let rules = CoolDown::default();
+        let rests: Vec<u64> = (1..=8).map(|n| rules.rest(None, n).as_secs()).collect();
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(rules.rest(None, u32::MAX), secs(60));
+    }
+
+    #[test]
+    fn a_wave_of_refusals_is_one_strike_and_quiet_is_forgiven() {
+        let rules = CoolDown::default();
+        let mut rest = Rest::default();
+        let second = nanos(secs(1));
+        for late in 0..40 {
+            rest.refused(rules, None, 10 * second + late);
+        }
+        assert!(rest.until < 11 * second + 40);
+        rest.refused(rules, None, 12 * second);
+        assert_eq!(rest.until, 14 * second);
+        assert!(!rest.is_over(rules, 20 * second));
+        assert!(rest.is_over(rules, 74 * second));
+        rest.refused(rules, None, 74 * second);
+        assert_eq!(rest.until, 75 * second);
+    }
+}

@@ -1,0 +1,192 @@
+//! How fast we may go: every limit at once, never exceeded, never wasted.
+//!
+//! In: the lanes a call or a message needs. Out: a [`Permit`] when all of them let go at the same
+//! moment. Always: `governor` decides and we do the waiting, in order, on the one clock; nobody holds
+//! a lane while waiting for another; who waits for one lane delays nobody who does not need it.
+//!
+//! A call asks [`Pacer::permit`] for the account's lane and its endpoint's, just before its bytes
+//! leave. A message asks [`Pacer::book`] for its campaign's and its agent's lane before it begins,
+//! then [`Pacer::permit`] for the same, or comes back when its turn comes.
+//!
+//! `schedule` says who goes next and is pure in time; `limiter` is one lane's arithmetic; `driver` is
+//! where the clock comes in.
+
+mod booking;
+mod calendar;
+mod cooldown;
+mod driver;
+mod lane;
+mod limiter;
+pub mod limits;
+mod permit;
+mod quota;
+mod schedule;
+mod settings;
+mod table;
+mod track;
+mod usage;
+mod view;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::task::AbortOnDropHandle;
+
+pub use booking::{Booking, Turn};
+pub use cooldown::CoolDown;
+pub use lane::{Lane, LaneKind};
+pub use limits::{Limits, UnknownOperation};
+pub use permit::Permit;
+pub use quota::{InvalidQuota, Quota, Unit};
+pub use settings::{InvalidMargin, Margin, PacingSettings};
+pub use view::LaneView;
+
+use booking::Promise;
+use driver::Shared;
+use schedule::Schedule;
+use table::Table;
+
+use crate::clock::Clock;
+
+/// Nanoseconds since the pacer began, or how many of them.
+type Nanos = u64;
+
+fn nanos(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
+/// Hands out permits. Cheap to copy; all copies share their lanes.
+#[derive(Clone)]
+pub struct Pacer {
+    shared: Arc<Shared>,
+    _driver: Arc<AbortOnDropHandle<()>>,
+}
+
+impl Pacer {
+    /// A pacer whose lanes start now, with nothing saved up.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime: one task of it waits for all who wait.
+    #[must_use]
+    pub fn new(settings: PacingSettings, clock: Clock) -> Self {
+        let schedule = Schedule::new(Table::new(settings));
+        let shared = Arc::new(Shared::new(schedule, clock));
+        let driver = tokio::spawn(driver::drive(shared.clone()));
+        Self {
+            shared,
+            _driver: Arc::new(AbortOnDropHandle::new(driver)),
+        }
+    }
+
+    /// Waits until all lanes let go at the same moment, and takes its turn on each of them.
+    ///
+    /// `cost` is counted on a [`Lane::Sender`], in segments; every other lane counts one. Lanes
+    /// without a limit let go at once. Dropped before it is ready, it takes nothing. The first poll
+    /// is the place in the line.
+    pub async fn permit(&self, lanes: &[Lane], cost: NonZeroU32) -> Permit {
+        match self.shared.enter(lanes, cost) {
+            Ok(permit) => permit,
+            Err(waiting) => waiting.await,
+        }
+    }
+
+    /// Asks when a message's turn comes on `lanes`, and promises it.
+    ///
+    /// Up to `hold_max` it is [`Booking::Soon`]: the caller goes on to [`Self::permit`]. Beyond it the
+    /// message is to be deferred to [`Booking::Later`]'s time, after all that were promised before
+    /// it, and to ask again as [`Turn::Returned`]. It comes back half of `hold_max` before its turn.
+    #[must_use = "a message that is not soon must be deferred"]
+    pub fn book(&self, lanes: &[Lane], hold_max: Duration, turn: Turn) -> Booking {
+        let promise = self.shared.with(|schedule, now| {
+            schedule.table.sweep(now);
+            booking::book(&mut schedule.table, lanes, hold_max, turn, now)
+        });
+        match promise {
+            Promise::Soon => Booking::Soon,
+            Promise::In(wait) => Booking::Later(self.later(wait)),
+        }
+    }
+
+    /// Tells of a promise made before we started: the due time of a message deferred for its pace.
+    pub fn promised(&self, lanes: &[Lane], due: Timestamp) {
+        let wait = nanos(self.shared.clock.until(due));
+        self.shared.with(|schedule, now| {
+            let ids = schedule.table.ids(lanes, now);
+            booking::promise(&mut schedule.table, &ids, now.saturating_add(wait), now);
+        });
+    }
+
+    fn later(&self, wait: Nanos) -> Timestamp {
+        let now = self.shared.clock.now();
+        now.checked_add(Duration::from_nanos(wait))
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// Sets a lane's quota, none for no limit, for those who wait too; what is owed stays owed.
+    ///
+    /// The lane's promises are void: whoever calls this has those wake up who were deferred for their
+    /// pace there, and book as [`Turn::First`].
+    pub fn set_quota(&self, lane: &Lane, quota: Option<Quota>) {
+        self.shared.with(|schedule, now| {
+            for id in schedule.table.set_quota(lane, quota, now) {
+                schedule.wake(id, now);
+            }
+        });
+    }
+
+    /// Sets the quota of every agent of a campaign, as [`Self::set_quota`]; one set for an agent's own
+    /// lane goes before it.
+    pub fn set_agent_quota(&self, campaign: &str, quota: Option<Quota>) {
+        let campaign: Arc<str> = campaign.into();
+        self.shared.with(|schedule, now| {
+            for id in schedule.table.set_agents(&campaign, quota, now) {
+                schedule.wake(id, now);
+            }
+        });
+    }
+
+    /// Sets how many permits of a lane may be held at once, none for no limit.
+    pub fn set_places(&self, lane: &Lane, places: Option<NonZeroU32>) {
+        self.shared.with(|schedule, now| {
+            let id = schedule.table.set_places(lane, places, now);
+            schedule.wake(id, now);
+        });
+    }
+
+    /// Forgets the quotas of a campaign that is over.
+    pub fn forget_campaign(&self, campaign: &str) {
+        self.shared
+            .with(|schedule, _| schedule.table.forget_campaign(campaign));
+    }
+
+    /// Twilio answered 429 on this lane: nothing leaves on it for as long as it asked, within bounds.
+    pub fn throttled(&self, lane: &Lane, retry_after: Option<Duration>) {
+        self.shared
+            .with(|schedule, now| schedule.table.throttled(lane, retry_after, now));
+    }
+
+    /// Every lane in use, in the lanes' order.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneView> {
+        let mut views = self
+            .shared
+            .with(|schedule, now| view::views(&schedule.table, now));
+        views.sort_unstable_by(|a, b| a.lane.cmp(&b.lane));
+        views
+    }
+}
+
+impl fmt::Debug for Pacer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pacer").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,389 @@
+//! Who goes next: waiters by age, each as soon as all of its lanes let go at the same moment.
+//!
+//! In: arrivals, departures, the passing of time. Out: who was let go. Always: pure in time, nothing
+//! here reads a clock; nobody holds a lane while waiting for another, save that one who was passed
+//! over too often keeps a lane for less than one of its slots; the oldest of those who can go goes.
+//!
+//! Waiters that need the same lanes form a class and stand in line in it. Only a class's oldest
+//! waiter is ever asked about, and the class is parked on the one lane that lets it go last: a
+//! crowd on one lane costs the others nothing, and one alarm per lane is all there is to wait for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::limiter::Charge;
+use super::table::Table;
+use super::track::{Ask, FOREVER, Ticket, Track};
+use super::{Lane, Nanos};
+
+/// How often a waiter may find one lane open and another shut before it keeps the open one.
+const PATIENCE: u32 = 8;
+
+/// What one permit took from one lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    lane: usize,
+    serial: u64,
+    charge: Option<Charge>,
+    amount: u32,
+    place: bool,
+}
+
+impl Held {
+    /// Whether the lane waits to be told when this is over.
+    pub(super) fn is_place(&self) -> bool {
+        self.place
+    }
+}
+
+/// Somebody who was let go.
+pub(super) struct Granted<W> {
+    pub(super) wake: W,
+    pub(super) held: Vec<Held>,
+    pub(super) waited: Nanos,
+}
+
+/// Where somebody waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seat {
+    class: usize,
+    ticket: Ticket,
+}
+
+struct Waiter<W> {
+    cost: NonZeroU32,
+    since: Nanos,
+    passed_over: u32,
+    wake: W,
+}
+
+struct Class<W> {
+    lanes: Arc<[usize]>,
+    waiters: BTreeMap<Ticket, Waiter<W>>,
+    parked: usize,
+}
+
+/// The lane that lets go last, and when.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    lane: usize,
+    due: Nanos,
+}
+
+/// Who waits for what.
+pub(super) struct Schedule<W> {
+    pub(super) table: Table,
+    classes: Slab<Class<W>>,
+    by_lanes: HashMap<Arc<[usize]>, usize>,
+    alarms: BTreeSet<(Nanos, usize)>,
+    tickets: Ticket,
+    pub(super) patience: u32,
+}
+
+impl<W> Schedule<W> {
+    pub(super) fn new(table: Table) -> Self {
+        Self {
+            table,
+            classes: Slab::new(),
+            by_lanes: HashMap::new(),
+            alarms: BTreeSet::new(),
+            tickets: 0,
+            patience: PATIENCE,
+        }
+    }
+
+    /// Lets somebody through at once, or seats them; `wake` is made only then.
+    ///
+    /// Time must have been advanced to `now` before.
+    pub(super) fn enter(
+        &mut self,
+        lanes: &[Lane],
+        cost: NonZeroU32,
+        now: Nanos,
+        wake: impl FnOnce() -> W,
+    ) -> Result<Vec<Held>, Seat> {
+        self.table.sweep(now);
+        let lanes = self.table.ids(lanes, now);
+        self.tickets += 1;
+        let ask = Ask {
+            ticket: self.tickets,
+            cost,
+            as_of: now,
+            now,
+        };
+        let known = self.by_lanes.get(lanes.as_slice()).copied();
+        let refusal = match known {
+            Some(_) => None,
+            None => match self.ask_all(&lanes, &ask) {
+                Ok(()) => return Ok(self.take_all(&lanes, &ask)),
+                Err(refusal) => Some(refusal),
+            },
+        };
+        for lane in &lanes {
+            self.table.tracks[*lane].count(cost, true);
+        }
+        let class = known.unwrap_or_else(|| self.new_class(lanes));
+        let waiter = Waiter {
+            cost,
+            since: now,
+            passed_over: 0,
+            wake: wake(),
+        };
+        self.classes[class].waiters.insert(ask.ticket, waiter);
+        if let Some(refusal) = refusal {
+            self.park(class, ask.ticket, refusal);
+        }
+        Err(Seat {
+            class,
+            ticket: ask.ticket,
+        })
+    }
+
+    fn new_class(&mut self, lanes: Vec<usize>) -> usize {
+        let lanes: Arc<[usize]> = lanes.into();
+        let class = self.classes.insert(Class {
+            lanes: lanes.clone(),
+            waiters: BTreeMap::new(),
+            parked: usize::MAX,
+        });
+        self.by_lanes.insert(lanes, class);
+        class
+    }
+
+    /// Lets go everybody whose time has come, the oldest first.
+    pub(super) fn advance(&mut self, now: Nanos, granted: &mut Vec<Granted<W>>) {
+        let mut open: BTreeSet<(Ticket, usize)> = BTreeSet::new();
+        loop {
+            while let Some(&(_, lane)) = self.alarms.first().filter(|(due, _)| *due <= now) {
+                self.alarms.pop_first();
+                self.table.tracks[lane].alarm = None;
+                open.extend(self.head(lane).map(|(ticket, _)| (ticket, lane)));
+            }
+            let Some((ticket, lane)) = open.pop_first() else {
+                return;
+            };
+            // Somebody older may have come to this lane since: in order of age, then.
+            let next = match self.head(lane) {
+                Some((head, class)) if head == ticket => self.serve(lane, class, now, granted),
+                other => other.map(|(head, _)| head),
+            };
+            open.extend(next.map(|ticket| (ticket, lane)));
+        }
+    }
+
+    fn head(&self, lane: usize) -> Option<(Ticket, usize)> {
+        self.table.tracks[lane].parked.first().copied()
+    }
+
+    /// Asks for the class at the head of `lane`; the ticket of the next to be asked there, unless the
+    /// lane is shut.
+    fn serve(
+        &mut self,
+        lane: usize,
+        class: usize,
+        now: Nanos,
+        granted: &mut Vec<Granted<W>>,
+    ) -> Option<Ticket> {
+        let lanes = self.classes[class].lanes.clone();
+        let ask = self.as_of_due(&lanes, self.ask_of(class, now));
+        match self.ask_all(&lanes, &ask) {
+            Ok(()) => {
+                let held = self.take_all(&lanes, &ask);
+                let waiter = self.unseat(class, ask.ticket)?;
+                granted.push(Granted {
+                    wake: waiter.wake,
+                    held,
+                    waited: now - waiter.since,
+                });
+            }
+            Err(refusal) if refusal.lane == lane => {
+                self.set_alarm(lane, refusal.due);
+                return None;
+            }
+            Err(refusal) => {
+                if self.table.tracks[lane].ask(&ask).is_ok() {
+                    self.passed_over(class, &lanes, &ask, refusal);
+                }
+                self.unpark(class, ask.ticket);
+                self.park(class, ask.ticket, refusal);
+            }
+        }
+        self.head(lane).map(|(ticket, _)| ticket)
+    }
+
+    fn ask_of(&self, class: usize, now: Nanos) -> Ask {
+        let (ticket, waiter) = self.classes[class]
+            .waiters
+            .first_key_value()
+            .expect("a class goes when its last waiter goes");
+        Ask {
+            ticket: *ticket,
+            cost: waiter.cost,
+            as_of: waiter.since,
+            now,
+        }
+    }
+
+    /// The ask as of the moment at which all lanes were due: what a late timer adds is not charged.
+    fn as_of_due(&self, lanes: &[usize], mut ask: Ask) -> Ask {
+        for lane in lanes {
+            ask.as_of = ask.as_of.max(self.table.tracks[*lane].due(&ask));
+        }
+        ask.as_of = ask.as_of.min(ask.now);
+        ask
+    }
+
+    fn ask_all(&self, lanes: &[usize], ask: &Ask) -> Result<(), Refusal> {
+        let refusals = lanes.iter().filter_map(|lane| {
+            let due = self.table.tracks[*lane].ask(ask).err()?;
+            Some(Refusal { lane: *lane, due })
+        });
+        refusals
+            .max_by_key(|refusal| refusal.due)
+            .map_or(Ok(()), Err)
+    }
+
+    fn take_all(&mut self, lanes: &[usize], ask: &Ask) -> Vec<Held> {
+        let take = |id: &usize| {
+            let track: &mut Track = &mut self.table.tracks[*id];
+            let charge = track.ask(ask).ok().flatten();
+            track.take(ask, charge);
+            Held {
+                lane: *id,
+                serial: track.serial,
+                charge,
+                amount: track.lane.charge(ask.cost).get(),
+                place: track.places.is_some(),
+            }
+        };
+        lanes.iter().map(take).collect()
+    }
+
+    /// Notes that a waiter's lane was open and another shut; too often, and what is open is kept.
+    fn passed_over(&mut self, class: usize, lanes: &[usize], ask: &Ask, refusal: Refusal) {
+        let waiter = self.classes[class].waiters.get_mut(&ask.ticket);
+        let Some(waiter) = waiter else { return };
+        waiter.passed_over += 1;
+        if waiter.passed_over < self.patience {
+            return;
+        }
+        for lane in lanes {
+            let track = &mut self.table.tracks[*lane];
+            if track.ask(ask).is_ok() {
+                track.claim(ask, refusal.due);
+            }
+        }
+    }
+
+    fn park(&mut self, class: usize, ticket: Ticket, refusal: Refusal) {
+        self.classes[class].parked = refusal.lane;
+        self.table.tracks[refusal.lane]
+            .parked
+            .insert((ticket, class));
+        self.set_alarm(refusal.lane, refusal.due);
+    }
+
+    fn unpark(&mut self, class: usize, ticket: Ticket) {
+        let lane = self.classes[class].parked;
+        self.table.tracks[lane].parked.remove(&(ticket, class));
+    }
+
+    /// Takes a waiter out of its class; the next one stands where the class is parked.
+    fn unseat(&mut self, class: usize, ticket: Ticket) -> Option<Waiter<W>> {
+        let of = &mut self.classes[class];
+        let head = of.waiters.first_key_value().map(|(head, _)| *head);
+        let waiter = of.waiters.remove(&ticket)?;
+        let next = of.waiters.first_key_value().map(|(next, _)| *next);
+        let lane = of.parked;
+        for id in of.lanes.iter() {
+            self.table.tracks[*id].count(waiter.cost, false);
+        }
+        if head == Some(ticket) {
+            self.unpark(class, ticket);
+            match next {
+                Some(next) => {
+                    self.table.tracks[lane].parked.insert((next, class));
+                }
+                None => {
+                    let class = self.classes.remove(class);
+                    self.by_lanes.remove(&class.lanes);
+                }
+            }
+        }
+        Some(waiter)
+    }
+
+    /// Somebody does not wait any more; false when they had been let go already.
+    ///
+    /// Time must be advanced after.
+    pub(super) fn leave(&mut self, seat: Seat, now: Nanos) -> bool {
+        let Some(class) = self.classes.get(seat.class) else {
+            return false;
+        };
+        if !class.waiters.contains_key(&seat.ticket) {
+            return false;
+        }
+        let lanes = class.lanes.clone();
+        self.unseat(seat.class, seat.ticket);
+        for lane in lanes.iter() {
+            self.table.tracks[*lane].unclaim(seat.ticket);
+            self.wake(*lane, now);
+        }
+        true
+    }
+
+    /// A permit is over: its places are free. With `unused`, its slots too.
+    ///
+    /// Time must be advanced after.
+    pub(super) fn release(&mut self, held: &[Held], unused: bool, now: Nanos) {
+        for held in held {
+            let Some(track) = self.table.tracks.get_mut(held.lane) else {
+                continue;
+            };
+            if track.serial != held.serial {
+                continue;
+            }
+            if let (true, Some(places)) = (held.place, &mut track.places) {
+                if places.taken >= places.max.get() {
+                    places.freed = now;
+                }
+                places.taken = places.taken.saturating_sub(1);
+            }
+            if unused {
+                track.usage.take_back(held.amount);
+                if let (Some(limiter), Some(charge)) = (&mut track.limiter, held.charge) {
+                    limiter.give_back(charge);
+                }
+            }
+            if held.place || unused {
+                self.wake(held.lane, now);
+            }
+        }
+    }
+
+    /// Has a lane's oldest waiter asked again at once.
+    pub(super) fn wake(&mut self, lane: usize, now: Nanos) {
+        if !self.table.tracks[lane].parked.is_empty() {
+            self.set_alarm(lane, now);
+        }
+    }
+
+    /// The next moment at which somebody may be let go.
+    pub(super) fn next_alarm(&self) -> Option<Nanos> {
+        self.alarms.first().map(|(due, _)| *due)
+    }
+
+    fn set_alarm(&mut self, lane: usize, due: Nanos) {
+        let alarm = &mut self.table.tracks[lane].alarm;
+        if due == FOREVER || alarm.is_some_and(|set| set <= due) {
+            return;
+        }
+        if let Some(set) = alarm.replace(due) {
+            self.alarms.remove(&(set, lane));
+        }
+        self.alarms.insert((due, lane));
+    }
+}

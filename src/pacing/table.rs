@@ -1,0 +1,223 @@
+//! All lanes, and the rules by which a new one gets its limits.
+//!
+//! In: lanes by name. Out: their place in the table. Always: a lane that nobody uses and that owes
+//! nothing is forgotten after a while, a few looked at with each call, so that no call pays for all.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::limiter::Limiter;
+use super::track::{Places, Track};
+use super::{Lane, Nanos, PacingSettings, Quota, nanos};
+
+/// How many lanes one call looks at: more than a call makes, so that the table cannot outgrow its use.
+const SWEPT_PER_CALL: usize = 4;
+
+/// All lanes.
+pub(super) struct Table {
+    settings: PacingSettings,
+    pub(super) tracks: Slab<Track>,
+    by_lane: HashMap<Lane, usize>,
+    /// Quotas set for one lane; none: set to no limit.
+    quotas: HashMap<Lane, Option<Quota>>,
+    /// The quota of each agent of a campaign.
+    agents: HashMap<Arc<str>, Option<Quota>>,
+    /// Numbers of places set for one lane.
+    places: HashMap<Lane, Option<NonZeroU32>>,
+    serials: u64,
+    hand: usize,
+}
+
+impl Table {
+    pub(super) fn new(settings: PacingSettings) -> Self {
+        Self {
+            settings,
+            tracks: Slab::new(),
+            by_lane: HashMap::new(),
+            quotas: HashMap::new(),
+            agents: HashMap::new(),
+            places: HashMap::new(),
+            serials: 0,
+            hand: 0,
+        }
+    }
+
+    /// The lanes' places in the table, in order and each once; a lane that is new gets its limits.
+    pub(super) fn ids(&mut self, lanes: &[Lane], now: Nanos) -> Vec<usize> {
+        let mut ids: Vec<usize> = lanes.iter().map(|lane| self.id(lane, now)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    pub(super) fn id(&mut self, lane: &Lane, now: Nanos) -> usize {
+        if let Some(id) = self.by_lane.get(lane) {
+            return *id;
+        }
+        self.serials += 1;
+        let mut track = Track::new(lane.clone(), self.serials, now);
+        track.limiter = self.quota_of(lane).map(|quota| self.limiter(quota));
+        track.places = self.places_of(lane).map(|max| Places {
+            max,
+            taken: 0,
+            freed: 0,
+        });
+        let id = self.tracks.insert(track);
+        self.by_lane.insert(lane.clone(), id);
+        id
+    }
+
+    fn limiter(&self, quota: Quota) -> Limiter {
+        let empty = quota.period() <= self.settings.start_empty;
+        Limiter::new(quota, self.settings.margin).starting(empty)
+    }
+
+    fn quota_of(&self, lane: &Lane) -> Option<Quota> {
+        if let Some(quota) = self.quotas.get(lane) {
+            return *quota;
+        }
+        match lane {
+            Lane::Endpoint { operation, .. } => self.settings.limits.of(operation),
+            Lane::Agent { campaign, .. } => self.agents.get(campaign).copied().flatten(),
+            Lane::Account | Lane::Sender(_) | Lane::Campaign(_) => None,
+        }
+    }
+
+    fn places_of(&self, lane: &Lane) -> Option<NonZeroU32> {
+        match self.places.get(lane) {
+            Some(places) => *places,
+            None if *lane == Lane::Account => Some(self.settings.concurrency),
+            None => None,
+        }
+    }
+
+    /// Sets one lane's quota from now on.
+    pub(super) fn set_quota(
+        &mut self,
+        lane: &Lane,
+        quota: Option<Quota>,
+        now: Nanos,
+    ) -> Vec<usize> {
+        self.quotas.insert(lane.clone(), quota);
+        let id = self.by_lane.get(lane).copied();
+        id.into_iter().filter(|id| self.requota(*id, now)).collect()
+    }
+
+    /// Sets the quota of each agent of a campaign, those with one of their own apart.
+    pub(super) fn set_agents(
+        &mut self,
+        campaign: &Arc<str>,
+        quota: Option<Quota>,
+        now: Nanos,
+    ) -> Vec<usize> {
+        self.agents.insert(campaign.clone(), quota);
+        let theirs =
+            |lane: &Lane| matches!(lane, Lane::Agent { campaign: of, .. } if of == campaign);
+        let ids: Vec<usize> = self
+            .tracks
+            .iter()
+            .filter(|(_, track)| theirs(&track.lane))
+            .map(|(id, _)| id)
+            .collect();
+        ids.into_iter()
+            .filter(|id| self.requota(*id, now))
+            .collect()
+    }
+
+    /// Sets how many may be under way at once on a lane.
+    pub(super) fn set_places(&mut self, lane: &Lane, max: Option<NonZeroU32>, now: Nanos) -> usize {
+        self.places.insert(lane.clone(), max);
+        let id = self.id(lane, now);
+        let track = &mut self.tracks[id];
+        let taken = track.places.map_or(0, |places| places.taken);
+        track.places = max.map(|max| Places {
+            max,
+            taken,
+            freed: now,
+        });
+        id
+    }
+
+    /// Has a lane rest after a 429.
+    pub(super) fn throttled(&mut self, lane: &Lane, retry_after: Option<Duration>, now: Nanos) {
+        let rules = self.settings.cooldown;
+        let id = self.id(lane, now);
+        let track = &mut self.tracks[id];
+        track.rest.refused(rules, retry_after, now);
+        track.last_used = now;
+        // The burst as well: it must not go off when the rest is over.
+        if let Some(limiter) = &mut track.limiter {
+            limiter.push(track.rest.until);
+        }
+    }
+
+    /// Forgets the rules of a campaign that is over; its lanes follow when nothing is owed.
+    pub(super) fn forget_campaign(&mut self, campaign: &str) {
+        self.agents.remove(campaign);
+        self.quotas.retain(|lane, _| match lane {
+            Lane::Campaign(id) | Lane::Agent { campaign: id, .. } => &**id != campaign,
+            Lane::Account | Lane::Endpoint { .. } | Lane::Sender(_) => true,
+        });
+    }
+
+    /// Gives a lane the quota that its rules say; whether that is another one.
+    fn requota(&mut self, id: usize, now: Nanos) -> bool {
+        let quota = self.quota_of(&self.tracks[id].lane);
+        let old = self.tracks[id].limiter.take();
+        if old.as_ref().map(Limiter::quota) == quota {
+            self.tracks[id].limiter = old;
+            return false;
+        }
+        let next = quota.map(|quota| match old {
+            Some(mut limiter) => {
+                limiter.requota(quota, self.settings.margin, now);
+                limiter
+            }
+            // What went through while there was no limit counts as one: the next waits a period.
+            None => {
+                let mut limiter = self.limiter(quota);
+                let used = self.tracks[id].last_used.min(now);
+                if self.tracks[id].usage.last_minute(now) > 0 {
+                    limiter.push(used.saturating_add(limiter.period()));
+                }
+                limiter
+            }
+        });
+        let track = &mut self.tracks[id];
+        track.limiter = next;
+        // Promised at the old pace: whoever changed it wakes those who hold the promises.
+        track.calendar.clear();
+        if let Some(limiter) = &mut track.limiter
+            && track.rest.until > now
+        {
+            limiter.push(track.rest.until);
+        }
+        true
+    }
+
+    /// Looks at a few lanes and forgets those that are idle.
+    pub(super) fn sweep(&mut self, now: Nanos) {
+        for _ in 0..SWEPT_PER_CALL {
+            let id = self.hand;
+            self.hand = if id < self.tracks.capacity() {
+                id + 1
+            } else {
+                0
+            };
+            let Some(track) = self.tracks.get_mut(id) else {
+                continue;
+            };
+            track.calendar.prune(now);
+            let idle = now.saturating_sub(track.last_used) >= nanos(self.settings.idle);
+            let rested = track.rest.is_over(self.settings.cooldown, now);
+            if idle && rested && track.is_forgettable(now) {
+                let track = self.tracks.remove(id);
+                self.by_lane.remove(&track.lane);
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What `status` and the metrics show of a lane.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::limiter::Limiter;
+use super::table::Table;
+use super::{Lane, Nanos, Quota};
+
+/// A lane as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneView {
+    pub lane: Lane,
+    /// None: no limit.
+    pub quota: Option<Quota>,
+    /// How many permits may be held at once, and how many are.
+    pub places: Option<(NonZeroU32, u32)>,
+    /// Permits of the last minute (55 to 60 s of it), in segments for a sender.
+    pub used_last_minute: u32,
+    /// How many wait for a permit that needs this lane.
+    pub waiting: u32,
+    /// How long the lane rests still after a 429.
+    pub resting: Option<Duration>,
+}
+
+pub(super) fn views(table: &Table, now: Nanos) -> Vec<LaneView> {
+    let view = |(_, track): (usize, &super::track::Track)| LaneView {
+        lane: track.lane.clone(),
+        quota: track.limiter.as_ref().map(Limiter::quota),
+        places: track.places.map(|places| (places.max, places.taken)),
+        used_last_minute: track.usage.last_minute(now),
+        waiting: track.waiting,
+        resting: (track.rest.until > now).then(|| Duration::from_nanos(track.rest.until - now)),
+    };
+    table.tracks.iter().map(view).collect()
+}
