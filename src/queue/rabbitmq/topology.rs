@@ -28,9 +28,9 @@ const LEDGER_PREFIX: &str = "flexcast.ledger:";
 
 /// How often a message may come back before the broker drops it: never, in practice. Kills and lost
 /// connections count here although the message did nothing wrong, and the ledger counts real
-/// attempts. The argument stands because RabbitMQ 4 takes 20 without it, and 3.10 refuses the -1
-/// that means "no limit" later. With it, what is given back goes to the head of the queue, without
-/// it to the tail.
+/// attempts. The argument stands because RabbitMQ 4 takes 20 without it; its -1 for "no limit" is
+/// younger than 3.10. With a limit, what is given back goes to the head of the queue, without one to
+/// the tail.
 const DELIVERY_LIMIT: i32 = i32::MAX;
 
 /// The delays there are, with their queues. One queue each: in a queue of mixed delays a long one
