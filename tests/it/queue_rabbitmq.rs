@@ -127,6 +127,97 @@ async fn a_broker_that_is_killed_loses_nothing_that_was_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_the_broker_closes_is_followed_by_another() {
+    let node = Node::start();
+    // The broker closes the channel of a consumer that holds a delivery for too long.
+    let soon = "application:set_env(rabbit, consumer_timeout, 2000), \
+                application:set_env(rabbit, channel_tick_interval, 500).";
+    node.ctl(&["eval", soon]);
+    let queue = queue_at(&node.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    publish(&queue, &["a"]).await;
+    let mut consumer = consume(&queue, 1).await;
+    let held = next(&mut consumer).await;
+    let again = next(&mut consumer).await;
+    assert_eq!(text(&*again), "a");
+    assert_eq!(held.ack().await.expect("told"), Settled::Stale);
+    assert_eq!(again.ack().await.expect("told"), Settled::Yes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_short_of_memory_still_takes_acks_and_takes_messages_later() {
+    let node = Node::start();
+    let queue = queue_at(&node.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    publish(&queue, &["a"]).await;
+    let mut consumer = consume(&queue, 1).await;
+    let held = next(&mut consumer).await;
+    node.ctl(&["set_vm_memory_high_watermark", "0.00001"]);
+    let publishing = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move { publish(&queue, &["b"]).await }
+    });
+    let acked = tokio::time::timeout(PATIENCE, held.ack()).await;
+    assert_eq!(acked.expect("in time").expect("acked"), Settled::Yes);
+    while unacknowledged(&node) != 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!publishing.is_finished());
+    node.ctl(&["set_vm_memory_high_watermark", "0.8"]);
+    publishing.await.expect("published");
+    assert_eq!(text(&*next(&mut consumer).await), "b");
+}
+
+/// Deliveries that the broker waits for, in all queues of the default virtual host.
+fn unacknowledged(node: &Node) -> u32 {
+    let told = node.ctl(&[
+        "list_channels",
+        "messages_unacknowledged",
+        "--no-table-headers",
+    ]);
+    told.lines()
+        .filter_map(|line| line.trim().parse::<u32>().ok())
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_nacks_is_published_again() {
+    let node = Node::start();
+    let queue = queue_at(&node.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    let full = "{\"max-length\": 1, \"overflow\": \"reject-publish\"}";
+    node.ctl(&[
+        "set_policy",
+        "--apply-to",
+        "queues",
+        "full",
+        "^flexcast.work",
+        full,
+    ]);
+    let ids: Vec<String> = (0..20).map(|number| format!("m-{number}")).collect();
+    let publishing = tokio::spawn({
+        let (queue, ids) = (Arc::clone(&queue), ids.clone());
+        async move {
+            // Small batches: the limit is soft, and one large batch would slip under it.
+            for pair in ids.chunks(2) {
+                let pair: Vec<&str> = pair.iter().map(String::as_str).collect();
+                publish(&queue, &pair).await;
+            }
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!publishing.is_finished(), "nothing was nacked");
+    let mut consumer = consume(&queue, 100).await;
+    let mut seen = BTreeSet::new();
+    while seen.len() < ids.len() {
+        let delivery = next(&mut consumer).await;
+        seen.insert(text(&*delivery));
+        delivery.ack().await.expect("acked");
+    }
+    publishing.await.expect("published");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_for_no_campaign_is_kept_as_an_orphan() {
     let vhost = Vhost::new().await;
     let _queue = queue_at(&vhost.url).await;

@@ -1,7 +1,7 @@
 //! A campaign's deliveries out of the file, and their settlement.
 //!
-//! In: rows that fall due. Out: deliveries. Always: never more than `prefetch` unsettled; a delivery dropped
-//! unsettled is ready again; one whose epoch is over settles as stale.
+//! In: rows that fall due. Out: deliveries. Always: never more than `prefetch` unsettled; a delivery
+//! dropped unsettled is ready again; one whose epoch is over settles as stale.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,15 +1,15 @@
 //! The tables of the queue file, and every statement on them.
 //!
 //! In: a connection inside a transaction. Out: rows. Always: a row of `queued` with a `consumer` is
-//! delivered and unsettled; the number is the campaign's epoch at the time, and only its holder may settle
-//! the row.
+//! delivered and unsettled; the number is the campaign's epoch at the time, and only its holder may
+//! settle the row.
 
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use rusqlite_migration::{M, Migrations};
 
 use crate::message::{CampaignId, DeadReason, StepName};
@@ -17,8 +17,15 @@ use crate::queue::{DeadDelivery, DeadLetter, Depth, Outgoing, reason_named, step
 
 type SqlResult<T> = rusqlite::Result<T>;
 
-/// How long a statement waits for another process's transaction: an import's are milliseconds long.
-const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// How often a statement asks for the lock that another process has, a millisecond apart: an
+/// import's batch takes milliseconds, and a wait of ten seconds means that something is stuck.
+const BUSY_TRIES_MAX: i32 = 10_000;
+
+/// How often opening is tried while other processes make the same file.
+const OPEN_ATTEMPTS: u32 = 25;
+
+/// Prepared statements kept: more than there are.
+const STATEMENTS_MAX: usize = 32;
 
 const TABLES: &str = "
 CREATE TABLE binding (one INTEGER PRIMARY KEY CHECK (one = 1), ledger_id TEXT NOT NULL) STRICT;
@@ -62,13 +69,47 @@ pub(super) enum Look {
     Superseded,
 }
 
+/// Opens the file, makes it when it is not there, and brings its tables up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
+    let mut attempt = 1;
+    loop {
+        match try_open(path) {
+            // Processes that make the same file at once trip over each other in ways that waiting
+            // for a lock does not cover: the change to WAL, and the first migration.
+            Err(_) if attempt < OPEN_ATTEMPTS && path.exists() => {
+                attempt += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn try_open(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
+    make_private(path);
     let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_WAIT)?;
+    connection.busy_handler(Some(wait_for_lock))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: what was confirmed outlives a power failure; NORMAL would lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
     migrated(connection)
+}
+
+/// Makes the file its owner's alone before SQLite does: it holds people's numbers. Its log takes
+/// the same rights from it. What cannot be made here, SQLite reports.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    drop(options.open(path));
+}
+
+/// SQLite's own waiting soon asks only every 100 ms, and misses the gaps between the commits of a
+/// process that has much to write.
+fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    tries < BUSY_TRIES_MAX
 }
 
 pub(super) fn in_memory() -> Result<Connection, rusqlite_migration::Error> {
@@ -76,6 +117,8 @@ pub(super) fn in_memory() -> Result<Connection, rusqlite_migration::Error> {
 }
 
 fn migrated(mut connection: Connection) -> Result<Connection, rusqlite_migration::Error> {
+    connection.set_transaction_behavior(TransactionBehavior::Immediate);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Migrations::new(vec![M::up(TABLES)]).to_latest(&mut connection)?;
     Ok(connection)
 }
@@ -151,7 +194,8 @@ pub(super) fn fetch(
     }
     let next: Option<i64> = db
         .prepare_cached(
-            "SELECT MIN(due_ms) FROM queued WHERE campaign = ?1 AND consumer IS NULL AND due_ms > 0",
+            "SELECT MIN(due_ms) FROM queued
+             WHERE campaign = ?1 AND consumer IS NULL AND due_ms > 0",
         )?
         .query_row([id.as_str()], |row| row.get(0))?;
     let next = next.and_then(|ms| Timestamp::from_millisecond(ms).ok());
@@ -263,7 +307,8 @@ pub(super) fn depth(db: &Connection, id: &CampaignId, now: Timestamp) -> SqlResu
 pub(super) fn dead_letters(db: &Connection, limit: usize) -> SqlResult<Vec<DeadDelivery>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     db.prepare_cached(
-        "SELECT campaign, body, reason, step, code, attempt, detail FROM dead ORDER BY seq LIMIT ?1",
+        "SELECT campaign, body, reason, step, code, attempt, detail
+         FROM dead ORDER BY seq LIMIT ?1",
     )?
     .query_map([limit], dead_letter)?
     .collect()

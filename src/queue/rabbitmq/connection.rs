@@ -1,8 +1,8 @@
 //! Connections to the broker: made on demand, made again when lost, never without a time limit.
 //!
 //! In: `AMQP_URL`. Out: a live connection, or an error that names host, port and virtual host and
-//! never the password. Always: lapin's own recovery stays off. After a broker's channel close it leaves a
-//! consumer pending for ever; a session here ends, and its user begins a new one.
+//! never the password. Always: lapin's own recovery stays off. After a broker's channel close it
+//! leaves a consumer pending for ever; a session here ends, and its user begins a new one.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -172,8 +172,8 @@ pub(super) async fn within<T>(
     }
 }
 
-/// The pauses between tries to reach the broker: 0.2 s doubled up to 10 s, spread so that the processes that
-/// lost it together do not come back together.
+/// The pauses between tries to reach the broker: 0.2 s doubled up to 10 s, spread so that the
+/// processes that lost it together do not come back together.
 pub(super) fn pauses() -> impl Iterator<Item = Duration> + Send + Sync {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))

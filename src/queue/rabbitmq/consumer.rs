@@ -1,7 +1,8 @@
 //! A campaign's deliveries from the broker, over as many connections as it takes.
 //!
-//! In: deliveries of a session, which is one channel with one consumer. Out: the same, without those of lost
-//! sessions. Always: a session that ends for any other reason than ours is followed by a new one.
+//! In: deliveries of a session, which is one channel with one consumer. Out: the same, without those
+//! of lost sessions. Always: a session that ends for any other reason than ours or the queue's
+//! deletion is followed by a new one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! One delivery of the broker, and its settlement; dead letters and their headers.
 //!
 //! In: a message from a consumer's channel. Out: an acknowledgement, after the copy that replaces
-//! the message is confirmed. Always: a crash between the two makes two messages and never none; what belongs to
-//! a lost channel settles as stale.
+//! the message is confirmed. Always: a crash between the two makes two messages and never none; what
+//! belongs to a lost channel settles as stale.
 
 use std::sync::Arc;
 use std::time::Duration;

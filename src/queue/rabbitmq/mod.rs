@@ -42,7 +42,8 @@ struct Shared {
 }
 
 impl RabbitQueue {
-    /// Connects to the broker at `url` (`AMQP_URL`) and makes the exchanges and queues that all campaigns share.
+    /// Connects to the broker at `url` (`AMQP_URL`) and makes the exchanges and queues that all
+    /// campaigns share.
     ///
     /// # Errors
     ///

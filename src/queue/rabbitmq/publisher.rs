@@ -24,8 +24,8 @@ const WINDOW: usize = 1_000;
 /// For one confirm. A quorum queue without a majority never answers.
 const CONFIRM_WAIT: Duration = Duration::from_secs(10);
 
-/// How often a publish is tried before its caller hears of it. With the pauses between them, well over the
-/// five to seven seconds of a broker's restart.
+/// How often a publish is tried before its caller hears of it. With the pauses between them, well
+/// over the five to seven seconds of a broker's restart.
 const TRIES: usize = 8;
 
 /// The most channels kept open, far under the 2047 a broker allows on a connection.

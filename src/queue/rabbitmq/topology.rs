@@ -1,7 +1,7 @@
 //! Exchanges and queues: their names, their arguments, and how they are made.
 //!
 //! ```text
-//! flexcast (direct, key = campaign) --> flexcast.work.<campaign>       no such queue --> flexcast.orphan
+//! flexcast (direct, key = campaign) --> flexcast.work.<campaign>, or without one flexcast.orphan
 //! flexcast.retry.<level> (fanout) --> queue of the same name, TTL --> flexcast, key kept
 //! flexcast.dead (fanout) --> queue of the same name
 //! flexcast.ledger: an exchange nobody publishes to; its argument is the ledger's id
@@ -26,10 +26,11 @@ pub(super) const DEAD: &str = "flexcast.dead";
 const LEDGER: &str = "flexcast.ledger";
 const LEDGER_PREFIX: &str = "flexcast.ledger:";
 
-/// How often a message may come back before the broker drops it: never, in practice. Kills and
-/// lost connections count here although the message did nothing wrong, and the ledger counts real attempts.
-/// The argument stands because RabbitMQ 4 takes 20 without it, and 3.10 refuses the -1 that
-/// means "no limit" later. With it, what is given back goes to the head of the queue, without it to the tail.
+/// How often a message may come back before the broker drops it: never, in practice. Kills and lost
+/// connections count here although the message did nothing wrong, and the ledger counts real
+/// attempts. The argument stands because RabbitMQ 4 takes 20 without it; its -1 for "no limit" is
+/// younger than 3.10. With a limit, what is given back goes to the head of the queue, without one to
+/// the tail.
 const DELIVERY_LIMIT: i32 = i32::MAX;
 
 /// The delays there are, with their queues. One queue each: in a queue of mixed delays a long one
@@ -56,8 +57,8 @@ pub(super) fn retry_exchange(delay: Duration) -> &'static str {
 /// Makes what all campaigns share. `link` gives the channel its time limits.
 pub(super) async fn declare_shared(link: &Link, channel: &Channel) -> Result<()> {
     fanout(link, channel, ORPHAN, quorum()).await?;
-    // A message for a campaign that is gone has nowhere to go. In a retry queue, some thirty of those
-    // would stop everybody's retries: the alternate exchange takes them.
+    // A message for a campaign that is gone has nowhere to go. In a retry queue, some thirty of
+    // those would stop everybody's retries: the alternate exchange takes them.
     let arguments = table([("alternate-exchange", text(ORPHAN))]);
     exchange(link, channel, EXCHANGE, ExchangeKind::Direct, arguments).await?;
     fanout(link, channel, DEAD, quorum()).await?;
@@ -91,8 +92,8 @@ pub(super) async fn declare_campaign(
 ///
 /// The broker compares that argument whenever the exchange is declared, in one transaction, so of
 /// two ledgers that come at once one is refused. A queue that holds the id as its only message
-/// cannot promise that: a quorum queue's length limit is soft, and while one looks at the message it does
-/// not count.
+/// cannot promise that: a quorum queue's length limit is soft, and while one looks at the message
+/// it does not count.
 pub(super) async fn declare_ledger(link: &Link, channel: &Channel, ours: &str) -> Result<()> {
     let arguments = table([("alternate-exchange", text(&ledger_mark(ours)))]);
     let declared = exchange(link, channel, LEDGER, ExchangeKind::Fanout, arguments).await;
