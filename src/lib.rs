@@ -13,18 +13,18 @@ pub mod message;
 
 pub mod campaign;
 pub mod intake;
-pub mod queue;
 pub mod ledger;
+pub mod queue;
 
-pub mod worker;
-pub mod pacing;
 pub mod engine;
-pub mod twilio;
 pub mod outcomes;
+pub mod pacing;
+pub mod twilio;
+pub mod worker;
 
-pub mod service;
-//pub mod cli;
+pub mod cli;
 pub mod http;
+pub mod service;
 pub mod simulator;
 
 pub mod clock;

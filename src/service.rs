@@ -42,10 +42,7 @@ pub enum ServiceError {
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error("{path}: {error}")]
-    State {
-        path: String,
-        error: std::io::Error,
-    },
+    State { path: String, error: std::io::Error },
 }
 
 /// What commands work with. Parts are opened as they are asked for.
@@ -185,7 +182,11 @@ impl Service {
             },
             in_flight: work.in_flight,
             busy_wait: work.busy_wait,
-            holder: format!("{}-{}", std::process::id(), self.clock.now().as_millisecond()),
+            holder: format!(
+                "{}-{}",
+                std::process::id(),
+                self.clock.now().as_millisecond()
+            ),
         }))
     }
 

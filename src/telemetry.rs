@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 ///
 /// `level` holds unless `RUST_LOG` says otherwise. Standard output is for data alone.
 pub fn start(level: &str, log_format: Option<&str>) {
+    // lapin logs returned messages with their bodies, and bodies hold numbers.
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{level},lapin=error,hyper=warn")));
+        .unwrap_or_else(|_| EnvFilter::new(format!("{level},lapin=off,hyper=warn")));
     let is_json = match log_format {
         Some(format) => format == "json",
         None => !std::io::stderr().is_terminal(),

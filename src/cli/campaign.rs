@@ -125,7 +125,10 @@ pub(super) async fn named(service: &Service, name: &str) -> Result<CampaignRecor
         return apply(service, &twilio, campaign).await;
     }
     let id = CampaignId::parse(name).map_err(|error| {
-        Problem::new(ExitCode::Usage, format!("{error}; and there is no such file"))
+        Problem::new(
+            ExitCode::Usage,
+            format!("{error}; and there is no such file"),
+        )
     })?;
     find(service, &id).await
 }
@@ -133,7 +136,10 @@ pub(super) async fn named(service: &Service, name: &str) -> Result<CampaignRecor
 /// The campaign as it was applied.
 pub(super) fn definition(record: &CampaignRecord) -> Result<Campaign, Problem> {
     serde_json::from_value(record.definition.clone()).map_err(|error| {
-        let text = format!("campaign {} cannot be read: {error}; apply it again", record.id);
+        let text = format!(
+            "campaign {} cannot be read: {error}; apply it again",
+            record.id
+        );
         Problem::new(ExitCode::Config, text)
     })
 }
@@ -146,7 +152,9 @@ impl List {
             output::json(&records)?;
             return Ok(ExitCode::Success);
         }
-        let header = ["campaign", "state", "accepted", "open", "done", "dead", "unknown"];
+        let header = [
+            "campaign", "state", "accepted", "open", "done", "dead", "unknown",
+        ];
         let mut table = output::table(&header);
         for record in records {
             let books = service.ledger.books(Some(&record.id)).await?;

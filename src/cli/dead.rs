@@ -50,12 +50,23 @@ impl Dead {
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading()?;
-        let rows = service.ledger.dead(self.campaign.as_ref(), self.limit).await?;
+        let rows = service
+            .ledger
+            .dead(self.campaign.as_ref(), self.limit)
+            .await?;
         if self.json {
             output::json(&rows)?;
             return Ok(ExitCode::Success);
         }
-        let header = ["campaign", "id", "customer", "reason", "code", "attempts", "what happened"];
+        let header = [
+            "campaign",
+            "id",
+            "customer",
+            "reason",
+            "code",
+            "attempts",
+            "what happened",
+        ];
         let mut table = output::table(&header);
         for row in rows {
             table.add_row(cells(row));
@@ -71,7 +82,10 @@ fn cells(row: DeadRow) -> Vec<String> {
         row.id.map(|id| id.to_string()).unwrap_or_default(),
         row.customer.unwrap_or_default(),
         row.reason.to_string(),
-        row.failure.code.map(|code| code.to_string()).unwrap_or_default(),
+        row.failure
+            .code
+            .map(|code| code.to_string())
+            .unwrap_or_default(),
         row.attempts.to_string(),
         row.failure.to_string(),
     ]
@@ -85,7 +99,10 @@ impl Show {
             id: self.id,
         };
         let Some(record) = service.ledger.find(&key).await? else {
-            return Err(Problem::new(ExitCode::Data, format!("there is no message {key}")));
+            return Err(Problem::new(
+                ExitCode::Data,
+                format!("there is no message {key}"),
+            ));
         };
         if self.json {
             output::json(&record)?;

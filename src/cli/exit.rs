@@ -89,6 +89,7 @@ impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         let code = match &error {
             QueueError::Unreachable(_) | QueueError::InDoubt(_) => ExitCode::Unavailable,
+            QueueError::LoginRefused(_) => ExitCode::Refused,
             QueueError::BoundElsewhere { .. } | QueueError::Refused(_) => ExitCode::Config,
         };
         Self::new(code, error.to_string())
@@ -98,9 +99,10 @@ impl From<QueueError> for Problem {
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         let (code, text) = match &error {
-            CallError::NotSent { .. } | CallError::InDoubt { .. } => {
-                (ExitCode::Unavailable, format!("Twilio is not reachable: {error}"))
-            }
+            CallError::NotSent { .. } | CallError::InDoubt { .. } => (
+                ExitCode::Unavailable,
+                format!("Twilio is not reachable: {error}"),
+            ),
             CallError::NotProcessed { .. } | CallError::Closed(_) => {
                 (ExitCode::TryAgain, format!("Twilio: {error}"))
             }

@@ -6,9 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::campaign::Campaign;
-use crate::intake::{
-    Contacts, ContactsOptions, Field, ImportSummary, Importer, parse_mapping,
-};
+use crate::intake::{Contacts, ContactsOptions, Field, ImportSummary, Importer, parse_mapping};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::queue::Queue;
 use crate::service::Service;
@@ -77,8 +75,16 @@ impl Import {
         let contacts = self.mapping.open(&definition, &self.contacts)?;
         let queue = service.queue().await?;
         let file = self.contacts.display().to_string();
-        let summary =
-            import(&service, &*queue, &record, &definition, &file, contacts, &|_| {}).await?;
+        let summary = import(
+            &service,
+            &*queue,
+            &record,
+            &definition,
+            &file,
+            contacts,
+            &|_| {},
+        )
+        .await?;
         queue.close().await;
         output::import(&file, &summary);
         if self.json {
@@ -120,10 +126,15 @@ pub(super) async fn import(
             let now = service.clock.now();
             let ledger = &service.ledger;
             let state = CampaignState::Running;
-            ledger.set_campaign_state(&record.id, state, None, now).await?;
+            ledger
+                .set_campaign_state(&record.id, state, None, now)
+                .await?;
         }
         CampaignState::Cancelled => {
-            let text = format!("campaign {} was cancelled: it takes nothing more", record.id);
+            let text = format!(
+                "campaign {} was cancelled: it takes nothing more",
+                record.id
+            );
             return Err(Problem::new(ExitCode::Config, text));
         }
     }

@@ -43,13 +43,21 @@ pub(super) fn report(report: &Report<'_>) {
     };
     if books.rows > 0 {
         line("rows", books.rows, String::new());
-        line("  rejected", books.rejected_total(), reasons(&books.rejected));
+        line(
+            "  rejected",
+            books.rejected_total(),
+            reasons(&books.rejected),
+        );
         line("  duplicate", books.duplicate, String::new());
         line("  suppressed", books.suppressed, String::new());
     }
     line("accepted", books.accepted, String::new());
     line("  waiting", books.waiting, String::new());
-    line("  deferred", books.deferred_total(), reasons(&books.deferred));
+    line(
+        "  deferred",
+        books.deferred_total(),
+        reasons(&books.deferred),
+    );
     line("  in flight", books.in_flight, String::new());
     line("  done", books.done, String::new());
     line("  skipped", books.skipped_total(), reasons(&books.skipped));
@@ -57,7 +65,10 @@ pub(super) fn report(report: &Report<'_>) {
     line("  unknown", books.unknown, String::new());
     println!("{table}");
     if books.imbalance() != 0 {
-        println!("The books do not balance: {} messages are nowhere.", books.imbalance());
+        println!(
+            "The books do not balance: {} messages are nowhere.",
+            books.imbalance()
+        );
     }
 }
 
@@ -68,11 +79,21 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
         summary.rows, summary.accepted, summary.rejected, summary.duplicate
     );
     for row in &summary.first_rejected {
-        let column = row.column.as_deref().map(|column| format!(", column {column:?}"));
+        let column = row
+            .column
+            .as_deref()
+            .map(|column| format!(", column {column:?}"));
         let column = column.unwrap_or_default();
-        eprintln!("  line {}{column}: {}: {}", row.line, row.reason, row.detail);
+        eprintln!(
+            "  line {}{column}: {}: {}",
+            row.line, row.reason, row.detail
+        );
     }
-    rest("rejected rows", summary.rejected, summary.first_rejected.len());
+    rest(
+        "rejected rows",
+        summary.rejected,
+        summary.first_rejected.len(),
+    );
     for (line, warning) in &summary.first_warnings {
         eprintln!("  line {line}: warning: {warning}");
     }
@@ -98,6 +119,8 @@ fn rest(what: &str, all: u64, shown: usize) {
 }
 
 fn reasons<R: Display>(counts: &BTreeMap<R, u64>) -> String {
-    let parts = counts.iter().map(|(reason, count)| format!("{reason} {count}"));
+    let parts = counts
+        .iter()
+        .map(|(reason, count)| format!("{reason} {count}"));
     parts.collect::<Vec<_>>().join(", ")
 }

@@ -54,28 +54,32 @@ impl SimulatorCommand {
         if self.no_limits {
             settings.limits = Limits::unlimited();
         }
-        if let Some(path) = &self.faults {
-            settings.faults = read_faults(path)?;
-        }
         let address = SocketAddr::new(self.host, self.port);
         let listener = TcpListener::bind(address).await.map_err(|error| {
-            Problem::new(ExitCode::Unavailable, format!("cannot listen on {address}: {error}"))
+            Problem::new(
+                ExitCode::Unavailable,
+                format!("cannot listen on {address}: {error}"),
+            )
         })?;
         // On standard output: a script that asked for port 0 reads it here.
         println!("FLEXCAST_TWILIO_URL=http://{}", listener.local_addr()?);
         println!("TWILIO_ACCOUNT_SID={}", settings.account_sid);
         println!("TWILIO_AUTH_TOKEN={}", crate::simulator::DEFAULT_AUTH_TOKEN);
         let simulator = Simulator::new(settings, Clock::system());
+        if let Some(path) = &self.faults {
+            set_faults(&simulator, path)?;
+        }
         simulator.serve(listener, signals::stopper()?).await?;
         Ok(ExitCode::Success)
     }
 }
 
-/// Reads a faults file.
-pub(super) fn read_faults(path: &Path) -> Result<Faults, Problem> {
-    let named = |detail: String| {
-        Problem::new(ExitCode::Config, format!("{}: {detail}", path.display()))
-    };
+/// Has a simulator follow a faults file.
+pub(super) fn set_faults(simulator: &Simulator, path: &Path) -> Result<(), Problem> {
+    let named =
+        |detail: String| Problem::new(ExitCode::Config, format!("{}: {detail}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
-    Faults::parse(&text).map_err(|error| named(error.to_string()))
+    let faults: Faults = serde_json::from_str(&text).map_err(|error| named(error.to_string()))?;
+    let set = simulator.set_faults(faults);
+    set.map_err(|error| named(error.to_string()))
 }

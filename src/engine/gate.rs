@@ -14,7 +14,8 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger};
-use crate::pacing::{Lane, Pacer};
+use crate::metrics::Metrics;
+use crate::pacing::{Lane, LaneKind, Pacer};
 use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
 
 /// How long a lease lasts from each renewal: several calls' time-outs.
@@ -60,6 +61,7 @@ pub struct MessageGate {
     lease: Mutex<Lease>,
     switch: Arc<CampaignSwitch>,
     call_timeout: Duration,
+    metrics: Metrics,
 }
 
 impl MessageGate {
@@ -70,6 +72,7 @@ impl MessageGate {
         lease: Lease,
         switch: Arc<CampaignSwitch>,
         call_timeout: Duration,
+        metrics: Metrics,
     ) -> Self {
         Self {
             pacer,
@@ -78,6 +81,7 @@ impl MessageGate {
             lease: Mutex::new(lease),
             switch,
             call_timeout,
+            metrics,
         }
     }
 
@@ -121,12 +125,23 @@ impl Gate for MessageGate {
         let lanes = [Lane::Account, Lane::endpoint(operation.as_str())];
         let permit = self.pacer.permit(&lanes, NonZeroU32::MIN).await;
         // The wait may have been long: the switch and the lease are looked at again.
-        self.check_switch(operation)?;
-        self.check_lease().await?;
-        Ok(Box::new(permit))
+        let mut checked = self.check_lease().await;
+        if checked.is_ok() {
+            checked = self.check_switch(operation);
+        }
+        if let Err(closed) = checked {
+            permit.give_back();
+            return Err(closed);
+        }
+        self.metrics
+            .pacing_wait(LaneKind::Endpoint, permit.waited());
+        Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {
+        if let Some(code) = observed.code {
+            self.metrics.twilio_error(code);
+        }
         if observed.status == Some(429) {
             let lane = Lane::endpoint(operation.as_str());
             self.pacer.throttled(&lane, observed.retry_after);

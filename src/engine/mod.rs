@@ -125,6 +125,7 @@ impl Engine {
             job.lease.clone(),
             Arc::clone(&job.switch),
             self.twilio.timeout(),
+            self.metrics.clone(),
         );
         let twilio = self.twilio.gated(Arc::new(gate));
         let ground = Ground {

@@ -112,7 +112,10 @@ impl Runner<'_> {
     /// # Errors
     ///
     /// As [`Runner::forward`].
-    pub(super) async fn backward(&mut self, failure: &Failure) -> Result<Option<Failure>, Interrupted> {
+    pub(super) async fn backward(
+        &mut self,
+        failure: &Failure,
+    ) -> Result<Option<Failure>, Interrupted> {
         if self.reached_the_customer() || self.is_taken_up().await? {
             return Ok(None);
         }

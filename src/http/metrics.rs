@@ -10,9 +10,6 @@ use crate::queue::Queue;
 
 use super::Pages;
 
-/// How many dead letters are counted: beyond it the gauge stands still, and says enough.
-const DEAD_LETTERS_MAX: usize = 10_000;
-
 /// The text exposition format, version 0.0.4.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -35,7 +32,9 @@ async fn read_ledger(pages: &Pages) -> Result<(), LedgerError> {
             running.push((record.id, books));
         }
     }
-    let series = running.iter().map(|(id, books)| (id, |state| term(books, state)));
+    let series = running
+        .iter()
+        .map(|(id, books)| (id, |state| term(books, state)));
     pages.metrics.campaigns(series);
     Ok(())
 }
@@ -58,8 +57,7 @@ async fn depth(pages: &Pages, queue: &dyn Queue, metrics: &Metrics) -> anyhow::R
             ready += queue.depth(&record.id).await?.ready;
         }
     }
-    let dead = queue.dead_letters(DEAD_LETTERS_MAX).await?.len();
-    metrics.queue_depth(ready, dead as u64);
+    metrics.queue_depth(ready, queue.dead_letter_count().await?);
     Ok(())
 }
 

@@ -52,7 +52,10 @@ fn router(pages: Pages) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(health::ready))
         .route("/healthz", get(health::ready))
-        .route("/version", get(|| async { concat!(env!("CARGO_PKG_VERSION"), "\n") }))
+        .route(
+            "/version",
+            get(|| async { concat!(env!("CARGO_PKG_VERSION"), "\n") }),
+        )
         .route("/metrics", get(metrics::metrics))
         .with_state(pages)
 }

@@ -101,7 +101,8 @@ impl Importer<'_> {
         for row in contacts {
             self.take(row?, template.as_ref(), &mut batch, &mut summary);
             if batch.import.rows as usize >= BATCH {
-                self.accept(number, std::mem::take(&mut batch), &mut summary).await?;
+                self.accept(number, std::mem::take(&mut batch), &mut summary)
+                    .await?;
                 progress(&summary);
             }
         }
@@ -138,7 +139,8 @@ impl Importer<'_> {
                 detail: rejection.detail,
             },
         };
-        self.metrics.imported(ImportedRow::Rejected(rejected.reason));
+        self.metrics
+            .imported(ImportedRow::Rejected(rejected.reason));
         summary.rejected += 1;
         if summary.first_rejected.len() < SHOWN_MAX {
             summary.first_rejected.push(rejected.clone());

@@ -8,9 +8,7 @@ use prometheus::{
 
 use crate::pacing::LaneKind;
 
-use super::labels::{
-    BookState, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES,
-};
+use super::labels::{BookState, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES};
 use super::process::ProcessMetrics;
 use crate::message::{Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy};
 

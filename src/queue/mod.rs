@@ -147,6 +147,9 @@ pub trait Queue: Send + Sync {
     /// How much a campaign's queue holds now.
     async fn depth(&self, campaign: &CampaignId) -> Result<Depth>;
 
+    /// How many dead letters there are. Cheap: what `/metrics` asks.
+    async fn dead_letter_count(&self) -> Result<u64>;
+
     /// The first `limit` dead letters, oldest first, left where they are.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadDelivery>>;
 

@@ -56,7 +56,10 @@ impl Campaigns {
             }
             self.stop(&record.id).await;
             // A cancelled campaign is consumed too: what waits is to be skipped.
-            if matches!(record.state, CampaignState::Running | CampaignState::Cancelled) {
+            if matches!(
+                record.state,
+                CampaignState::Running | CampaignState::Cancelled
+            ) {
                 self.begin(record).await?;
             }
         }

@@ -210,7 +210,10 @@ impl Worker {
 
 impl Shared {
     fn take_halt(&self) -> Option<Box<Failure>> {
-        let mut halted = self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut halted = self
+            .halted
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         halted.take()
     }
 }

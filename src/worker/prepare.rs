@@ -1,9 +1,7 @@
 //! A delivery becomes a message that can be carried out: read, checked, its text rendered.
 
 use crate::campaign::{Campaign, InitiatedBy, Template};
-use crate::message::{
-    AgentRef, Api, DeadReason, Failure, FailureClass, Message, Strategy,
-};
+use crate::message::{AgentRef, Api, DeadReason, Failure, FailureClass, Message, Strategy};
 
 /// Reads a delivery's body as a message of this campaign.
 ///
@@ -63,8 +61,7 @@ pub(super) fn check(campaign: &Campaign, message: &Message) -> Result<(), Failur
 
 /// Whether an Interaction of the campaign's is initiated by its agent, whoever that is.
 fn is_by_agent(campaign: &Campaign) -> bool {
-    campaign.api == Api::Conversations
-        && campaign.conversations.initiated_by == InitiatedBy::Agent
+    campaign.api == Api::Conversations && campaign.conversations.initiated_by == InitiatedBy::Agent
 }
 
 fn permanent(reason: DeadReason, detail: String) -> Failure {

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{Delivered, Job, LEASE_FOR};
+use crate::engine::{Delivered, Interrupted, Job, LEASE_FOR};
 use crate::ledger::{CampaignState, Lease, MessageKey, Stray, Taken};
 use crate::message::{
     DeadReason, DeferReason, Effects, Ended, Event, Failure, Message, SkipReason,
 };
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, Decision, SettleError, Verdict, judge};
-use crate::pacing::{Booking, Lane, Turn};
+use crate::pacing::{Booking, Lane, LaneKind, Turn};
 use crate::queue::{DeadLetter, Delivery};
 use crate::shutdown::Stopper;
 
@@ -139,7 +139,10 @@ async fn take(
 ) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
     let parts = &shared.parts;
     let now = parts.clock.now();
-    let taken = parts.ledger.take(message, &parts.holder, now, LEASE_FOR).await?;
+    let taken = parts
+        .ledger
+        .take(message, &parts.holder, now, LEASE_FOR)
+        .await?;
     let (strategy, api) = kind(active, message);
     let note = |event| parts.metrics.message(event, strategy, api);
     match taken {
@@ -213,7 +216,11 @@ fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
     } else {
         Turn::First
     };
-    match shared.parts.pacer.book(&own_lanes(active, mine), HOLD_MAX, turn) {
+    match shared
+        .parts
+        .pacer
+        .book(&own_lanes(active, mine), HOLD_MAX, turn)
+    {
         Booking::Soon => Admission::Go,
         Booking::Later(due) => Admission::Later(DeferReason::Pace, due),
     }
@@ -239,7 +246,10 @@ async fn carry_out(
     let parts = &shared.parts;
     if mine.journal.is_empty() {
         let lanes = own_lanes(active, &mine);
-        drop(parts.pacer.permit(&lanes, NonZeroU32::MIN).await);
+        let permit = parts.pacer.permit(&lanes, NonZeroU32::MIN).await;
+        parts
+            .metrics
+            .pacing_wait(LaneKind::Campaign, permit.waited());
     }
     // Only now: who waits for their own pace must not hold a place that others need.
     let Ok(_place) = shared.places.acquire().await else {
@@ -247,7 +257,11 @@ async fn carry_out(
     };
     let began = parts.clock.instant();
     let agent = match &mine.message.agent {
-        Some(agent) => active.agents.resolve(&parts.twilio, &agent.worker).await.map(Some),
+        Some(agent) => active
+            .agents
+            .resolve(&parts.twilio, &agent.worker)
+            .await
+            .map(Some),
         None => Ok(None),
     };
     let agent = match agent {
@@ -269,9 +283,16 @@ async fn carry_out(
     };
     let delivered = match parts.engine.deliver(job, &for_good).await {
         Ok(delivered) => delivered,
+        Err(Interrupted::Closed(closed)) => {
+            tracing::info!(message.id = %mine.lease.key.id, %closed, "message given back");
+            return shared.settler.release(delivery, &mine.lease).await;
+        }
+        // What the ledger failed to take may stand all the same: this lease is not written to again,
+        // and whoever takes the message next reads what stands.
         Err(interrupted) => {
             tracing::warn!(message.id = %mine.lease.key.id, %interrupted, "interrupted");
-            return shared.settler.release(delivery, &mine.lease).await;
+            delivery.retry_later(HELD_AGAIN).await?;
+            return Ok(());
         }
     };
     let (strategy, api) = kind(active, &mine.message);
@@ -291,7 +312,11 @@ async fn settle(
     mine: Mine,
     ended: Ended,
 ) -> Result<(), SettleError> {
-    let verdict = judge(ended, &shared.parts.policy, circumstances(shared, active, &mine));
+    let verdict = judge(
+        ended,
+        &shared.parts.policy,
+        circumstances(shared, active, &mine),
+    );
     carry_verdict(shared, active, delivery, &mine, &verdict).await
 }
 
@@ -395,13 +420,19 @@ async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
     if let Err(error) = pausing.await {
         tracing::error!(campaign.id = %id, %error, "the pause was not recorded");
     }
-    let mut halted = shared.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut halted = shared
+        .halted
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     halted.get_or_insert_with(|| Box::new(failure.clone()));
 }
 
 fn is_for_good(shared: &Shared, mine: &Mine, failure: &Failure) -> bool {
     let age = age(shared, mine);
-    let decision = shared.parts.policy.decide(failure, mine.attempts, age, spread(mine));
+    let decision = shared
+        .parts
+        .policy
+        .decide(failure, mine.attempts, age, spread(mine));
     matches!(decision, Decision::Dead(_) | Decision::Skip(_))
 }
 

@@ -151,6 +151,10 @@ impl Queue for EmbeddedQueue {
         depth.ok_or_else(|| never_opened(campaign))
     }
 
+    async fn dead_letter_count(&self) -> Result<u64> {
+        self.shared.store.run(schema::dead_letter_count).await
+    }
+
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadDelivery>> {
         let store = &self.shared.store;
         store.run(move |db| schema::dead_letters(db, limit)).await

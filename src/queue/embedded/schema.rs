@@ -304,6 +304,11 @@ pub(super) fn depth(db: &Connection, id: &CampaignId, now: Timestamp) -> SqlResu
     )
 }
 
+pub(super) fn dead_letter_count(db: &Connection) -> SqlResult<u64> {
+    let count = db.query_row("SELECT COUNT(*) FROM dead", [], |row| row.get::<_, i64>(0))?;
+    Ok(count.unsigned_abs())
+}
+
 pub(super) fn dead_letters(db: &Connection, limit: usize) -> SqlResult<Vec<DeadDelivery>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     db.prepare_cached(

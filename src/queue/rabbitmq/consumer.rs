@@ -61,7 +61,12 @@ impl RabbitConsumer {
         };
         let link = &consumer.shared.consuming;
         // Who consumes a campaign that was never opened is told, and makes no queue.
-        topology::ready(link, &link.channel().await?, &consumer.campaign).await?;
+        topology::ready(
+            link,
+            &link.channel().await?,
+            &topology::work_queue(&consumer.campaign),
+        )
+        .await?;
         consumer.session = Some(consumer.begin_session().await?);
         Ok(consumer)
     }
@@ -82,7 +87,12 @@ impl RabbitConsumer {
     async fn begin_again(&self) -> Result<Option<Session>> {
         let link = &self.shared.consuming;
         if self.was_cancelled {
-            let found = topology::ready(link, &link.channel().await?, &self.campaign).await;
+            let found = topology::ready(
+                link,
+                &link.channel().await?,
+                &topology::work_queue(&self.campaign),
+            )
+            .await;
             match found {
                 Err(error) if is_not_found(&error) => return Ok(None),
                 found => found.map(drop)?,

@@ -136,7 +136,8 @@ impl Queue for RabbitQueue {
 
     async fn depth(&self, campaign: &CampaignId) -> Result<Depth> {
         let link = &self.shared.consuming;
-        match topology::ready(link, &link.channel().await?, campaign).await {
+        let name = topology::work_queue(campaign);
+        match topology::ready(link, &link.channel().await?, &name).await {
             // AMQP counts what is ready and nothing else.
             Ok(ready) => Ok(Depth {
                 ready,
@@ -145,6 +146,11 @@ impl Queue for RabbitQueue {
             Err(error) if is_not_found(&error) => Err(never_opened(campaign)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn dead_letter_count(&self) -> Result<u64> {
+        let link = &self.shared.consuming;
+        topology::ready(link, &link.channel().await?, topology::DEAD).await
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadDelivery>> {

@@ -119,10 +119,9 @@ fn ledger_in(refusal: &str) -> Option<&str> {
     current.split('\'').next()
 }
 
-/// How many messages wait in a campaign's queue, as the broker counts them now.
-pub(super) async fn ready(link: &Link, channel: &Channel, campaign: &CampaignId) -> Result<u64> {
+/// How many messages wait in a queue, as the broker counts them now.
+pub(super) async fn ready(link: &Link, channel: &Channel, name: &str) -> Result<u64> {
     let options = QueueDeclareOptions::durable().passive();
-    let name = work_queue(campaign);
     let declaring = channel.queue_declare(name.into(), options, FieldTable::default());
     let queue = link.ask(declaring).await?;
     Ok(u64::from(queue.message_count()))

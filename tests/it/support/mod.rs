@@ -1,4 +1,4 @@
 //! What the tests share.
 
-pub(crate) mod scripted;
 pub(crate) mod broker;
+pub(crate) mod scripted;

@@ -1,0 +1,328 @@
+//! `flexcast send`: the whole job on one machine.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::campaign::{self, Campaign, Flex, Template};
+use crate::clock::Clock;
+use crate::ledger::{Books, CampaignRecord, CampaignState, Report};
+use crate::queue::Queue;
+use crate::service::{Service, trial_folder};
+use crate::shutdown::Stopper;
+use crate::simulator::{Settings, Simulator};
+use crate::twilio::{BaseUrl, ClientSettings, Credentials, Transport, Twilio};
+use crate::worker::{RunEnd, Until};
+
+use super::campaign::{apply, definition};
+use super::import::{Mapping, import};
+use super::simulator::set_faults;
+use super::work::drained;
+use super::{ExitCode, Global, Problem, output, signals};
+
+/// The whole job on one machine: import a file, work until nothing is open, report.
+#[derive(Debug, Args)]
+pub(super) struct Send {
+    /// The campaign file
+    campaign: PathBuf,
+    /// The contacts: CSV with a header
+    contacts: PathBuf,
+    #[command(flatten)]
+    mapping: Mapping,
+    /// Try it on a fake Twilio in this process, with a state of its own: nobody is written to
+    #[arg(long)]
+    simulate: bool,
+    /// With --simulate: faults, as JSON (docs/simulator.md)
+    #[arg(long, value_name = "FILE", requires = "simulate")]
+    faults: Option<PathBuf>,
+    /// With --simulate: decides every SID and every fault
+    #[arg(long, default_value_t = 1, requires = "simulate")]
+    seed: u64,
+    /// With --simulate: save what changed at the fake Twilio here, as JSON
+    #[arg(long, value_name = "FILE", requires = "simulate")]
+    effects: Option<PathBuf>,
+    /// With --simulate: write every exchange with it to this file, as JSON lines
+    #[arg(long, value_name = "FILE", requires = "simulate")]
+    record: Option<PathBuf>,
+    /// Do not ask before sending
+    #[arg(long, short)]
+    yes: bool,
+    /// Do not wait for what is deferred: end with 75 and leave it to the next run
+    #[arg(long)]
+    no_wait: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a send goes: the real Twilio, or a fake one.
+struct Target {
+    service: Service,
+    twilio: Twilio,
+    campaign: Campaign,
+    simulator: Option<Simulator>,
+}
+
+impl Send {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let campaign = campaign::load(&self.campaign)?;
+        // Before anything is made or asked: a file that cannot be read is the commonest mistake.
+        drop(self.mapping.open(&campaign, &self.contacts)?);
+        if !self.simulate && !self.confirm(&campaign)? {
+            eprintln!("Nothing was sent.");
+            return Ok(ExitCode::TryAgain);
+        }
+        let target = self.target(global, campaign)?;
+        let service = &target.service;
+        let hold = service.hold()?;
+        let record = apply(service, &target.twilio, target.campaign.clone()).await?;
+        let queue = service.queue().await?;
+        let stop = signals::stopper()?;
+        let campaign = definition(&record)?;
+        self.import(service, &*queue, &record, &campaign).await?;
+
+        let worker = service
+            .worker(Arc::clone(&queue), target.twilio.clone(), &hold)
+            .await?;
+        let until = if self.no_wait {
+            Until::NothingDue
+        } else {
+            Until::Idle
+        };
+        let progress = tokio::spawn(show_progress(service.ledger.clone(), record.clone()));
+        let only = [record.id.clone()];
+        let end = drained(service, &worker, &only, until, &stop).await;
+        progress.abort();
+        queue.close().await;
+        self.save_effects(&target)?;
+        self.report(&target, &record, end?, &stop).await
+    }
+
+    /// The real account, or a fake one in this process whose state is fresh.
+    fn target(&self, global: &Global, mut campaign: Campaign) -> Result<Target, Problem> {
+        if !self.simulate {
+            let service = global.service()?;
+            return Ok(Target {
+                twilio: service.twilio()?,
+                service,
+                campaign,
+                simulator: None,
+            });
+        }
+        let clock = Clock::system();
+        let mut config = global.load()?;
+        config.state = trial_folder(&config.state, clock)?;
+        // A trial has a queue of its own, and nothing of the real account.
+        config.amqp_url = None;
+        eprintln!(
+            "Simulated: nobody is written to. State: {}",
+            config.state.display()
+        );
+        campaign.flex = simulated(&campaign.flex);
+        config.file.flex = simulated(&config.file.flex);
+        let settings = Settings {
+            seed: self.seed,
+            hire_unknown_agents: true,
+            record: self.record.clone(),
+            ..Settings::default()
+        };
+        let service = Service::open(config, clock)?;
+        let credentials =
+            Credentials::auth_token(&settings.account_sid, settings.auth_token.clone())
+                .map_err(|error| Problem::new(ExitCode::Config, error.to_string()))?;
+        let base = BaseUrl::at("http://simulator.invalid")
+            .map_err(|error| Problem::new(ExitCode::Config, error.to_string()))?;
+        let mut client = ClientSettings::new(credentials, base);
+        client.timeout = service.config.file.work.call_timeout;
+        let simulator = Simulator::new(settings, clock);
+        if let Some(path) = &self.faults {
+            set_faults(&simulator, path)?;
+        }
+        let transport = Transport::InProcess(Arc::new(simulator.clone()));
+        Ok(Target {
+            twilio: service.twilio_over(client, transport),
+            service,
+            campaign,
+            simulator: Some(simulator),
+        })
+    }
+
+    async fn import(
+        &self,
+        service: &Service,
+        queue: &dyn Queue,
+        record: &CampaignRecord,
+        campaign: &Campaign,
+    ) -> Result<(), Problem> {
+        let contacts = self.mapping.open(campaign, &self.contacts)?;
+        let file = self.contacts.display().to_string();
+        let bar = spinner();
+        let progress = |summary: &crate::intake::ImportSummary| {
+            bar.set_message(format!("{} rows read", summary.rows));
+        };
+        let summary = import(service, queue, record, campaign, &file, contacts, &progress).await?;
+        bar.finish_and_clear();
+        output::import(&file, &summary);
+        Ok(())
+    }
+
+    /// Shows what is about to be sent and asks, on a terminal; elsewhere `--yes` is not asked for.
+    fn confirm(&self, campaign: &Campaign) -> Result<bool, Problem> {
+        if self.yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Ok(true);
+        }
+        self.preview(campaign)?;
+        let question = "Send?";
+        dialoguer::Confirm::new()
+            .with_prompt(question)
+            .default(false)
+            .interact()
+            .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
+    }
+
+    fn preview(&self, campaign: &Campaign) -> Result<(), Problem> {
+        let template = campaign.body.as_deref().map(Template::parse).transpose();
+        let template =
+            template.map_err(|detail| Problem::new(ExitCode::Config, format!("body: {detail}")))?;
+        let mut agents = BTreeSet::new();
+        let (mut usable, mut rejected, mut first) = (0_u32, 0_u32, None);
+        for row in self.mapping.open(campaign, &self.contacts)? {
+            let Ok(contact) = row?.outcome else {
+                rejected += 1;
+                continue;
+            };
+            usable += 1;
+            let agent = contact.agent.map(|agent| agent.worker);
+            let agent = agent.or_else(|| campaign.agents.default.clone());
+            if first.is_none() {
+                let rendered = template.as_ref();
+                first =
+                    rendered.map(|template| template.render(&contact.customer, agent.as_deref()));
+            }
+            agents.extend(agent);
+        }
+        eprintln!(
+            "{}: {usable} customers, {} agents, {rejected} rows rejected",
+            campaign.id,
+            agents.len()
+        );
+        match first {
+            Some(Ok(text)) => eprintln!("The first message: {text}"),
+            Some(Err(error)) => eprintln!("The first message cannot be rendered: {error}"),
+            None => {}
+        }
+        if let Some(quota) = campaign.pace.campaign {
+            let took = quota.period().mul_f64(f64::from(usable));
+            let whole = Duration::from_secs(took.as_secs());
+            eprintln!("At {quota} it takes at least {whole:?}.");
+        }
+        Ok(())
+    }
+
+    fn save_effects(&self, target: &Target) -> Result<(), Problem> {
+        let (Some(path), Some(simulator)) = (&self.effects, &target.simulator) else {
+            return Ok(());
+        };
+        let text = serde_json::to_string_pretty(&simulator.effects())
+            .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
+        std::fs::write(path, text).map_err(|error| {
+            Problem::new(
+                ExitCode::Failed,
+                format!("--effects {}: {error}", path.display()),
+            )
+        })
+    }
+
+    async fn report(
+        &self,
+        target: &Target,
+        record: &CampaignRecord,
+        end: Option<RunEnd>,
+        stop: &Stopper,
+    ) -> Result<ExitCode, Problem> {
+        let service = &target.service;
+        let books = service.ledger.books(Some(&record.id)).await?;
+        let is_over = books.open() == 0 && books.imbalance() == 0;
+        if is_over {
+            let now = service.clock.now();
+            let state = CampaignState::Finished;
+            service
+                .ledger
+                .set_campaign_state(&record.id, state, None, now)
+                .await?;
+        }
+        let report = Report {
+            campaign: record.id.as_str(),
+            books: &books,
+        };
+        if self.json {
+            output::json(&report)?;
+        } else {
+            output::report(&report);
+        }
+        if let Some(RunEnd::Halted(failure)) = end {
+            let text = format!("the campaign was paused: {failure}");
+            return Err(Problem::new(ExitCode::Refused, text));
+        }
+        if stop.is_stopped() && !is_over {
+            eprintln!(
+                "Stopped with {} messages open. Go on with the same command.",
+                books.open()
+            );
+        }
+        Ok(exit_code(&books))
+    }
+}
+
+/// A file without a usable row is a problem with the input.
+fn exit_code(books: &Books) -> ExitCode {
+    if books.accepted == 0 {
+        return ExitCode::Data;
+    }
+    output::exit_code(books)
+}
+
+/// A fake account has SIDs of its own: those of the real one are discovered anew. The Studio flow is
+/// never discovered, so it stays.
+fn simulated(flex: &Flex) -> Flex {
+    Flex {
+        studio_flow_sid: flex.studio_flow_sid.clone(),
+        ..Flex::default()
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg}");
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar
+}
+
+/// Draws how far the campaign is, on a terminal.
+async fn show_progress(ledger: Arc<dyn crate::ledger::Ledger>, record: CampaignRecord) {
+    const EVERY: Duration = Duration::from_millis(250);
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let bar = ProgressBar::new(0);
+    let template = "{bar:40} {pos}/{len} {msg} {eta}";
+    let style = ProgressStyle::with_template(template);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    loop {
+        if let Ok(books) = ledger.books(Some(&record.id)).await {
+            bar.set_length(books.accepted);
+            bar.set_position(books.over());
+            bar.set_message(format!(
+                "in flight {} dead {}",
+                books.in_flight,
+                books.dead_total()
+            ));
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
