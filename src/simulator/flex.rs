@@ -188,7 +188,7 @@ fn create(call: &mut Call<'_>) -> Answer {
         user,
         task: task_sid.map(str::to_owned),
         task_attributes: task_attributes.unwrap_or_else(|| json!({})),
-        key: key.clone(),
+        key,
         created: call.now,
         updated: call.now,
     };
@@ -203,6 +203,12 @@ fn create(call: &mut Call<'_>) -> Answer {
     });
     let mut chat = Chat::new(&sid, chat_name, unique_name, attributes, call.now);
     chat.join(call.world.sids.sid("MB"), identity, call.now);
+    open(call, channel, chat, &flow)
+}
+
+/// Puts a new channel into the world, with its task if the flow makes one at once.
+fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) -> Answer {
+    let sid = channel.sid.clone();
     let parties = Parties {
         customer: Some(channel.customer().to_owned()),
         sender: flow.contact_identity.clone(),
@@ -212,10 +218,13 @@ fn create(call: &mut Call<'_>) -> Answer {
     world
         .effects
         .made(EffectKind::Channel, &sid, "ACTIVE", parties, call.now);
-    world.active_channels.insert(key, sid.clone());
+    world
+        .active_channels
+        .insert(channel.key.clone(), sid.clone());
     world.add_chat(chat);
+    let has_task = channel.task.is_some();
     world.flex_channels.insert(&sid, channel);
-    if flow.makes_task_at_once() && task_sid.is_none() {
+    if flow.makes_task_at_once() && !has_task {
         world.make_channel_task(&sid, call.now);
     }
     let made = world.flex_channels.get(&sid);

@@ -104,9 +104,6 @@ fn create(call: &mut Call<'_>) -> Answer {
     let context = call.form.sid("InteractionContextSid", "HQ")?;
     let kind = pick(&wanted, "type", &TYPES)?;
     let initiated_by = pick(&wanted, "initiated_by", &["agent", "api", "customer"])?;
-    let routing = call
-        .world
-        .routing(routing.as_ref(), initiated_by == "agent")?;
     let media = wanted.pointer("/properties/media_channel_sid");
     let media = media.and_then(Value::as_str).map(str::to_owned);
     let participants = participants(&wanted);
@@ -117,6 +114,8 @@ fn create(call: &mut Call<'_>) -> Answer {
         let message = "Channel: properties.media_channel_sid is required";
         return Err(Refusal::invalid(message));
     }
+    let needs_agent = initiated_by == "agent";
+    let routing = call.world.routing(routing.as_ref(), needs_agent)?;
     if let Some(media) = &media {
         free_to_map(call.world, media)?;
     }

@@ -113,7 +113,7 @@ impl Simulator {
         });
         let settings = Arc::new(settings);
         let state = State {
-            world: world::World::new(Arc::clone(&settings), clock.now()),
+            world: world::World::new(&settings, clock.now()),
             windows: limits::Windows::default(),
             dice: faults::Dice::new(settings.faults.clone()),
             requests: Vec::new(),

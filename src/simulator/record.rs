@@ -41,7 +41,8 @@ impl Recorder {
             "status": reply.status,
             "response": reply.body,
         });
-        if let Err(error) = writeln!(self.file, "{line}") {
+        // One write a line, so that several simulators can append to one file.
+        if let Err(error) = self.file.write_all(format!("{line}\n").as_bytes()) {
             tracing::warn!(%error, "exchange not recorded");
         }
     }

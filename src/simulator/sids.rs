@@ -3,7 +3,7 @@
 //! Always: the same seed and the same order of requests give the same SIDs. The generator is
 //! written out here, and not a crate's, so that no upgrade changes what a seed means.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
+/// `SplitMix64` (Steele, Lea and Flood, 2014).
 #[derive(Debug)]
 pub(super) struct Sids {
     state: u64,

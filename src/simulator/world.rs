@@ -91,7 +91,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(settings: Arc<Settings>, now: Timestamp) -> Self {
+    pub(super) fn new(settings: &Arc<Settings>, now: Timestamp) -> Self {
         let mut sids = Sids::new(settings.seed);
         let account = Account {
             sid: settings.account_sid.clone(),
@@ -108,7 +108,7 @@ impl World {
         let activities = Activity::usual(&mut sids);
         let task_channels = TaskChannel::usual(&mut sids);
         let mut world = Self {
-            settings: Arc::clone(&settings),
+            settings: Arc::clone(settings),
             sids,
             account,
             effects: Effects::default(),
