@@ -30,9 +30,14 @@ pub(super) struct Import {
 /// How columns are read.
 #[derive(Debug, Args)]
 pub(super) struct Mapping {
-    /// Take a field from this column: phone, agent, name, id, country, time_zone, not_before,
-    /// expires_at
-    #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
+    /// Take a field from this column, such as phone="Phone 1"
+    #[arg(
+        long,
+        value_name = "FIELD=COLUMN",
+        value_parser = parse_mapping,
+        long_help = "Take a field from this column, such as phone=\"Phone 1\". Fields: phone, \
+                     agent, name, id, country, time_zone, not_before, expires_at"
+    )]
     map: Vec<(Field, String)>,
     /// The country (two letters) of numbers that are written without one
     #[arg(long, value_name = "REGION")]

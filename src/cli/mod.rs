@@ -35,8 +35,13 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Global {
-    /// Where the ledger and the embedded queue live [env: FLEXCAST_STATE] [default: .flexcast]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "Where the ledger and the embedded queue live [env: FLEXCAST_STATE] \
+                [default: .flexcast]"
+    )]
     state: Option<PathBuf>,
     /// The configuration file [default: flexcast.toml, when there is one]
     #[arg(long, global = true, value_name = "FILE")]

@@ -220,7 +220,7 @@ impl Runner<'_> {
         call: &CallError,
     ) -> Result<Tried, Interrupted> {
         let Some(conflict) = call.code().and_then(conflict) else {
-            return Ok(Tried::Failed(failure(&call, step.operation())));
+            return Ok(Tried::Failed(failure(call, step.operation())));
         };
         match conflict {
             Conflict::CustomerBusy | Conflict::NameTaken | Conflict::AlreadyThere => {
@@ -234,7 +234,7 @@ impl Runner<'_> {
                         let class = FailureClass::Transient;
                         Tried::Failed(Failure {
                             class,
-                            ..failure(&call, step.operation())
+                            ..failure(call, step.operation())
                         })
                     }
                     tried => tried,

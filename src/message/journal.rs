@@ -243,8 +243,10 @@ mod tests {
 
     #[test]
     fn a_journal_tells_where_the_saga_is() {
-        let mut with_sid = Effects::default();
-        with_sid.conversation_sid = Some("CH1".to_owned());
+        let with_sid = Effects {
+            conversation_sid: Some("CH1".to_owned()),
+            ..Effects::default()
+        };
         let saga = Saga::replay(&[
             Event::Begun { generation: 0 },
             Event::Happened {

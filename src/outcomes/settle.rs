@@ -12,7 +12,7 @@ use super::Verdict;
 
 /// The longest wait that the queue carries; longer ones are the ledger's, so that nothing lies
 /// about in retry queues for hours.
-pub const QUEUE_WAIT_MAX: Duration = Duration::from_secs(60);
+const QUEUE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Carries verdicts out.
 #[derive(Clone)]

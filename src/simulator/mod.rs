@@ -1,1 +1,216 @@
 //! The fake Twilio: a real HTTP server with Twilio's behaviour, limits and faults.
+//!
+//! In: HTTP requests, over TCP ([`Simulator::serve`]) or in process ([`InProcess`]), to the same
+//! router. Out: Twilio's replies, and a record of what they changed ([`Simulator::effects`]).
+//! Always: a request that has been read is carried out whatever the client does next; one seed and
+//! one order of requests give one world; what Twilio's sources leave open is a setting
+//! ([`Assumptions`]) or stands in `docs/simulator.md`.
+
+mod agents;
+mod chat;
+mod conversation_messages;
+mod conversations;
+mod customers;
+mod effects;
+mod exchange;
+mod expression;
+mod faults;
+mod flex;
+mod flows;
+mod form;
+mod interactions;
+mod limits;
+mod own;
+mod participants;
+mod proxy;
+mod proxy_messages;
+mod proxy_participants;
+mod record;
+mod reply;
+mod router;
+mod server;
+mod settings;
+mod sids;
+mod table;
+mod taskrouter;
+mod tasks;
+mod workers;
+mod world;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use crate::clock::Clock;
+use crate::shutdown::Stopper;
+use crate::twilio::{Dropped, InProcess};
+
+pub use customers::{Reached, Unreached};
+pub use effects::{Effect, EffectKind};
+pub use faults::{Customers, Faults, InvalidFaults, Kind, Rule, Share, When};
+pub use limits::{Limits, Quota};
+pub use settings::{
+    Assumptions, ChannelKey, DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, ProxyPool, Settings,
+};
+pub use world::DebuggerEvent;
+
+/// One request, stamped when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestRecord {
+    pub time: Timestamp,
+    /// The operation's name; `unknown` for a path Twilio does not have.
+    pub operation: &'static str,
+    /// The HTTP status; none while it is being carried out, and when the reply never left.
+    pub status: Option<u16>,
+}
+
+/// A fake Twilio account. Clones share it.
+#[derive(Clone)]
+pub struct Simulator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Arc<Settings>,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+/// All that changes, under one lock that is never held across an await.
+struct State {
+    world: world::World,
+    windows: limits::Windows,
+    dice: faults::Dice,
+    requests: Vec<RequestRecord>,
+    recorder: Option<record::Recorder>,
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator")
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Simulator {
+    /// A new account, set up as `settings` say. Time in it is `clock`'s.
+    ///
+    /// Faults in the settings are taken as they are; [`Simulator::set_faults`] checks them. A record
+    /// file that cannot be opened is logged, and nothing is recorded.
+    #[must_use]
+    pub fn new(settings: Settings, clock: Clock) -> Self {
+        let recorder = settings.record.as_deref().and_then(|path| {
+            record::Recorder::open(path)
+                .inspect_err(|error| tracing::warn!(%error, "exchanges are not recorded"))
+                .ok()
+        });
+        let settings = Arc::new(settings);
+        let state = State {
+            world: world::World::new(&settings, clock.now()),
+            windows: limits::Windows::default(),
+            dice: faults::Dice::new(settings.faults.clone()),
+            requests: Vec::new(),
+            recorder,
+        };
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                clock,
+                state: Mutex::new(state),
+            }),
+        }
+    }
+
+    /// Serves HTTP/1.1 on `listener` until `stop`; requests that were read are answered first.
+    ///
+    /// # Errors
+    ///
+    /// When the listener can accept no more.
+    pub async fn serve(&self, listener: TcpListener, stop: Stopper) -> io::Result<()> {
+        server::serve(self.clone(), listener, stop).await
+    }
+
+    /// Hires a worker (or finds the one of this name) and returns its SID. Its `contact_uri` is
+    /// `client:` and the name.
+    #[must_use]
+    pub fn add_agent(&self, friendly_name: &str) -> String {
+        let now = self.inner.clock.now();
+        self.state().world.hire(friendly_name, now)
+    }
+
+    /// What the requests changed so far, oldest first.
+    #[must_use]
+    pub fn effects(&self) -> Vec<Effect> {
+        self.settled().world.effects.list().to_vec()
+    }
+
+    /// Every request to Twilio's endpoints so far, in the order in which they were read.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.state().requests.clone()
+    }
+
+    /// Why texts went nowhere, as Twilio's debugger would show it.
+    #[must_use]
+    pub fn debugger(&self) -> Vec<DebuggerEvent> {
+        self.state().world.debugger.clone()
+    }
+
+    /// Replaces the faults, and begins counting anew.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFaults`] when a rule cannot be meant: the faults before stay.
+    pub fn set_faults(&self, faults: Faults) -> Result<(), InvalidFaults> {
+        faults.check(router::is_operation)?;
+        self.state().dice = faults::Dice::new(faults);
+        Ok(())
+    }
+
+    /// A text from `customer` to `sender`, as it would come from the carrier. For a customer known
+    /// by a free identity, `sender` is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreached`] when no conversation or session has this pair, or the text is a stop word.
+    pub fn reply(&self, customer: &str, sender: &str, body: &str) -> Result<Reached, Unreached> {
+        let now = self.inner.clock.now();
+        self.settled().world.inbound(customer, sender, body, now)
+    }
+
+    /// The state, whatever a panic elsewhere left: each change in it is whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, after all that has fallen due by now.
+    fn settled(&self) -> MutexGuard<'_, State> {
+        let now = self.inner.clock.now();
+        let mut state = self.state();
+        state.world.advance(now);
+        state
+    }
+}
+
+#[async_trait]
+impl InProcess for Simulator {
+    async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped> {
+        let simulator = self.clone();
+        // A task of its own: a caller that stops waiting does not undo what Twilio does.
+        let work = tokio::spawn(async move { simulator.carry_out(request).await });
+        match work.await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(_)) | Err(_) => Err(Dropped),
+        }
+    }
+}

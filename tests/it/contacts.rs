@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
+use flexcast::campaign::Template;
 use flexcast::intake::{
-    Contact, Contacts, ContactsOptions, Field, IntakeError, Rejection, Row, Template, Warning,
+    Contact, Contacts, ContactsOptions, Field, IntakeError, Rejection, Row, Warning,
 };
 use flexcast::message::{Channel, RejectReason};
 use tempfile::NamedTempFile;

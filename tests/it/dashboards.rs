@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flexcast::message::CampaignId;
 use flexcast::metrics::{BookState, Metrics};
-use flexcast::twilio::Operation;
+use flexcast::twilio::{Answer, Operation};
 use serde_json::Value;
 
 /// Units of Grafana's list that the dashboard uses: an unknown one shows as text beside the number.

@@ -30,7 +30,7 @@ impl Step for AgentParticipant {
         let service = proxy_service(turn)?;
         let made = turn
             .twilio
-            .create_proxy_participant(service, session, &new.new())
+            .create_proxy_participant(service, session, &new.to_new())
             .await?;
         Ok(agent_effects(made))
     }

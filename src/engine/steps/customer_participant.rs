@@ -31,7 +31,7 @@ impl Step for CustomerParticipant {
         let service = proxy_service(turn)?;
         let made = turn
             .twilio
-            .create_proxy_participant(service, session, &new.new())
+            .create_proxy_participant(service, session, &new.to_new())
             .await?;
         Ok(customer_effects(made))
     }

@@ -47,7 +47,7 @@ impl ProxySession {
             None => {
                 let twilio = turn.twilio;
                 twilio
-                    .create_proxy_participant(service, session, &wanted.new())
+                    .create_proxy_participant(service, session, &wanted.to_new())
                     .await?
             }
         };
@@ -81,7 +81,7 @@ impl Step for ProxySession {
         let new = NewSession {
             unique_name: channel,
             ttl_secs: Some(turn.campaign.time_to_live.as_secs()),
-            participants: vec![participant.new()],
+            participants: vec![participant.to_new()],
         };
         let session = turn
             .twilio
@@ -154,7 +154,7 @@ impl Participant {
         }
     }
 
-    pub(super) fn new(&self) -> NewProxyParticipant<'_> {
+    pub(super) fn to_new(&self) -> NewProxyParticipant<'_> {
         NewProxyParticipant {
             identifier: &self.identifier,
             proxy_identifier: self.proxy_identifier.as_deref(),

@@ -11,7 +11,7 @@ use super::step::Step;
 
 /// The steps of a strategy on an API, in order.
 #[must_use]
-pub fn steps(api: Api, strategy: Strategy) -> &'static [&'static dyn Step] {
+pub(super) fn steps(api: Api, strategy: Strategy) -> &'static [&'static dyn Step] {
     match (api, strategy) {
         (Api::Proxy, Strategy::TaskNow) => proxy_task_now::STEPS,
         (Api::Proxy, Strategy::TaskOnReply) => proxy_task_on_reply::STEPS,

@@ -1,0 +1,365 @@
+//! What goes wrong, and when: by operation and rate, or by script.
+//!
+//! In: rules, as JSON (`--faults FILE` and `PUT /_simulator/faults` take the same). Out: for each
+//! request, what befalls it. Always: the same seed, operation, customer and count of earlier
+//! requests give the same decision, in whatever order other customers' requests come.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A set of rules. The default is none: nothing goes wrong.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// Decides which requests a rate, and which customers a share, falls on.
+    pub seed: u64,
+    pub rules: Vec<Rule>,
+}
+
+/// One rule: which requests, and what befalls them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// An operation's name, `changing` (every POST and DELETE) or `*`.
+    #[serde(default = "every")]
+    pub operation: String,
+    pub kind: Kind,
+    /// Before or after the effect. The default is before; `lost_reply` falls after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
+    /// The share of requests it falls on, 0 to 1. Without `rate`, `nth` and `first`: on all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Falls on these requests of the rule, counted from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nth: Vec<u64>,
+    /// Falls on the first so many requests of the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// Only requests that concern these customers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customers: Option<Customers>,
+    /// The HTTP status of `server_error` (500) and `error` (400).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Twilio's error code of `error` (20001), `server_error` and `setup_failure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// How long `latency` takes and `lost_reply` holds the connection; when `late_effect` happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// `Retry-After` of `too_many_requests`, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
+}
+
+fn every() -> String {
+    "*".to_owned()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The request takes `ms` longer.
+    Latency,
+    /// 429, never carried out.
+    TooManyRequests,
+    /// A 5xx.
+    ServerError,
+    /// The connection is reset (TCP RST), without a reply.
+    Reset,
+    /// The connection is closed without a reply, after `ms`.
+    LostReply,
+    /// The connection is closed without a reply, and the request is carried out `ms` later.
+    LateEffect,
+    /// An error of Twilio's, with `status` and `code`.
+    Error,
+    /// The interaction is taken, and its channel fails afterwards, with `code`.
+    SetupFailure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// The request is not carried out.
+    Before,
+    /// The request has been carried out, and only the reply tells otherwise.
+    After,
+}
+
+/// Which customers a rule is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Customers {
+    /// These addresses; `whatsapp:` may be left out.
+    These(Vec<String>),
+    /// This share of all customers: the same ones at every request.
+    Share(Share),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    pub rate: f64,
+}
+
+/// A set of rules that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("faults, rule {rule}: {reason}")]
+pub struct InvalidFaults {
+    /// Counted from 1.
+    pub rule: usize,
+    pub reason: &'static str,
+}
+
+impl Faults {
+    /// Checks what the JSON's shape cannot say. `is_operation` knows the operations' names.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFaults`] names the first rule that cannot be meant.
+    pub(super) fn check(&self, is_operation: impl Fn(&str) -> bool) -> Result<(), InvalidFaults> {
+        for (at, rule) in self.rules.iter().enumerate() {
+            let wrong = rule.wrong().or_else(|| {
+                let known = matches!(rule.operation.as_str(), "*" | "changing")
+                    || is_operation(&rule.operation);
+                (!known).then_some("no operation has this name; * and changing stand for several")
+            });
+            if let Some(reason) = wrong {
+                return Err(InvalidFaults {
+                    rule: at + 1,
+                    reason,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rule {
+    fn wrong(&self) -> Option<&'static str> {
+        let share = match &self.customers {
+            Some(Customers::Share(share)) => share.rate,
+            _ => 0.0,
+        };
+        let in_range = |rate: f64| (0.0..=1.0).contains(&rate);
+        if !in_range(self.rate.unwrap_or(0.0)) || !in_range(share) {
+            return Some("a rate is between 0 and 1");
+        }
+        match self.kind {
+            Kind::Latency | Kind::LateEffect if self.ms.is_none() => Some("ms is missing"),
+            Kind::TooManyRequests | Kind::LateEffect | Kind::SetupFailure
+                if self.when == Some(When::After) =>
+            {
+                Some("this kind has no after: the request was never processed")
+            }
+            Kind::ServerError if self.status.is_some_and(|s| !(500..600).contains(&s)) => {
+                Some("the status of a server error is 5xx")
+            }
+            Kind::Error if self.status.is_some_and(|s| !(400..600).contains(&s)) => {
+                Some("the status of an error is 4xx or 5xx")
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn falls(&self) -> When {
+        let usual = match self.kind {
+            Kind::LostReply => When::After,
+            _ => When::Before,
+        };
+        self.when.unwrap_or(usual)
+    }
+}
+
+/// A request, as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) operation: &'a str,
+    pub(super) changing: bool,
+    pub(super) customer: Option<&'a str>,
+}
+
+/// What befalls one request: delays from any number of rules, and at most one other fault, the first
+/// that applies.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fate {
+    pub(super) before_ms: u64,
+    pub(super) after_ms: u64,
+    pub(super) fault: Option<Rule>,
+}
+
+/// The rules and how often each was asked.
+#[derive(Debug, Default)]
+pub(super) struct Dice {
+    faults: Faults,
+    asked: BTreeMap<(usize, String), u64>,
+}
+
+impl Dice {
+    pub(super) fn new(faults: Faults) -> Self {
+        Self {
+            faults,
+            asked: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn fate(&mut self, subject: Subject<'_>) -> Fate {
+        let mut fate = Fate::default();
+        for at in 0..self.faults.rules.len() {
+            if !self.applies(at, subject) {
+                continue;
+            }
+            let rule = &self.faults.rules[at];
+            match (rule.kind, rule.falls()) {
+                (Kind::Latency, When::Before) => fate.before_ms += rule.ms.unwrap_or(0),
+                (Kind::Latency, When::After) => fate.after_ms += rule.ms.unwrap_or(0),
+                _ if fate.fault.is_none() => fate.fault = Some(rule.clone()),
+                _ => {}
+            }
+        }
+        fate
+    }
+
+    fn applies(&mut self, at: usize, subject: Subject<'_>) -> bool {
+        let seed = self.faults.seed;
+        let rule = &self.faults.rules[at];
+        let meant = match rule.operation.as_str() {
+            "*" => true,
+            "changing" => subject.changing,
+            name => name == subject.operation,
+        };
+        let customer = subject.customer.map(bare).unwrap_or_default();
+        let concerned = match &rule.customers {
+            None => true,
+            Some(Customers::These(list)) => {
+                !customer.is_empty() && list.iter().any(|one| bare(one) == customer)
+            }
+            Some(Customers::Share(share)) => {
+                !customer.is_empty()
+                    && chance(&[&seed.to_string(), "customer", customer]) < share.rate
+            }
+        };
+        if !meant || !concerned {
+            return false;
+        }
+        let mut nth = |who: String| {
+            let count = self.asked.entry((at, who)).or_insert(0);
+            *count += 1;
+            *count
+        };
+        if !rule.nth.is_empty() || rule.first.is_some() {
+            let count = nth(String::new());
+            return rule.nth.contains(&count) || rule.first.is_some_and(|first| count <= first);
+        }
+        let Some(rate) = rule.rate else {
+            return true;
+        };
+        let count = nth(format!("{} {customer}", subject.operation));
+        let seed = seed.to_string();
+        let (at, count) = (at.to_string(), count.to_string());
+        chance(&[&seed, &at, subject.operation, customer, &count]) < rate
+    }
+}
+
+/// The address without its channel's prefix.
+pub(super) fn bare(address: &str) -> &str {
+    address.strip_prefix("whatsapp:").unwrap_or(address)
+}
+
+/// A number from 0 to 1 that depends on the parts alone.
+fn chance(parts: &[&str]) -> f64 {
+    let digest = Sha256::digest(parts.join("\n"));
+    let mut head = [0; 4];
+    head.copy_from_slice(&digest[..4]);
+    f64::from(u32::from_be_bytes(head)) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(json: &str) -> Faults {
+        let faults: Faults = serde_json::from_str(json).expect("faults");
+        faults
+            .check(|name| name == "create_session")
+            .expect("valid");
+        faults
+    }
+
+    fn ask(dice: &mut Dice, customer: &str) -> Option<Kind> {
+        let subject = Subject {
+            operation: "create_session",
+            changing: true,
+            customer: Some(customer),
+        };
+        dice.fate(subject).fault.map(|rule| rule.kind)
+    }
+
+    #[test]
+    fn a_script_falls_on_its_requests_alone() {
+        let mut dice = Dice::new(faults(
+            r#"{"rules": [{"operation": "create_session", "nth": [2, 4], "kind": "reset"}]}"#,
+        ));
+        let fates: Vec<_> = (0..5).map(|_| ask(&mut dice, "+1").is_some()).collect();
+        assert_eq!(fates, [false, true, false, true, false]);
+    }
+
+    #[test]
+    fn a_rate_does_not_depend_on_the_order_of_customers() {
+        let rules = faults(r#"{"seed": 3, "rules": [{"rate": 0.2, "kind": "server_error"}]}"#);
+        let customers: Vec<_> = (0..1_000).map(|n| format!("+1{n}")).collect();
+        let mut dice = Dice::new(rules.clone());
+        let forward: Vec<_> = customers.iter().map(|c| ask(&mut dice, c)).collect();
+        let mut dice = Dice::new(rules);
+        let mut backward: Vec<_> = customers.iter().rev().map(|c| ask(&mut dice, c)).collect();
+        backward.reverse();
+        assert_eq!(forward, backward);
+        let hit = forward.iter().flatten().count();
+        assert!((150..250).contains(&hit), "{hit} of 1000 at a rate of 0.2");
+    }
+
+    #[test]
+    fn a_share_of_customers_fails_every_time() {
+        let mut dice = Dice::new(faults(
+            r#"{"rules": [{"customers": {"rate": 0.05}, "kind": "error", "code": 80404}]}"#,
+        ));
+        let customers: Vec<_> = (0..1_000).map(|n| format!("+1{n}")).collect();
+        let first: Vec<_> = customers.iter().map(|c| ask(&mut dice, c)).collect();
+        let second: Vec<_> = customers.iter().map(|c| ask(&mut dice, c)).collect();
+        assert_eq!(first, second);
+        let hit = first.iter().flatten().count();
+        assert!((30..75).contains(&hit), "{hit} of 1000 at a share of 0.05");
+    }
+
+    #[test]
+    fn a_list_of_customers_is_matched_without_the_channels_prefix() {
+        let mut dice = Dice::new(faults(
+            r#"{"rules": [{"customers": ["+12"], "kind": "reset"}]}"#,
+        ));
+        assert_eq!(ask(&mut dice, "whatsapp:+12"), Some(Kind::Reset));
+        assert_eq!(ask(&mut dice, "+13"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let table = [
+            r#"{"rules": [{"kind": "reset", "rate": 1.5}]}"#,
+            r#"{"rules": [{"kind": "latency"}]}"#,
+            r#"{"rules": [{"kind": "too_many_requests", "when": "after"}]}"#,
+            r#"{"rules": [{"kind": "server_error", "status": 404}]}"#,
+            r#"{"rules": [{"kind": "reset", "operation": "create_sesion"}]}"#,
+        ];
+        for json in table {
+            let faults: Faults = serde_json::from_str(json).expect("the shape is right");
+            let error = faults
+                .check(|name| name == "create_session")
+                .expect_err(json);
+            assert_eq!(error.rule, 1);
+        }
+        let unknown = r#"{"rules": [{"kind": "reset", "rats": 1}]}"#;
+        assert!(serde_json::from_str::<Faults>(unknown).is_err());
+    }
+}

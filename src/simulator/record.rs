@@ -1,0 +1,55 @@
+//! Every exchange as a line of JSON, for the check against Twilio's OpenAPI.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::form::Form;
+use super::reply::Reply;
+
+#[derive(Debug)]
+pub(super) struct Recorder {
+    file: File,
+}
+
+/// What was asked.
+pub(super) struct Asked<'a> {
+    pub(super) product: &'a str,
+    pub(super) method: &'a str,
+    /// The path under the product.
+    pub(super) path: String,
+    pub(super) query: &'a Form,
+    pub(super) form: &'a Form,
+}
+
+impl Recorder {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::options().create(true).append(true).open(path)?;
+        Ok(Self { file })
+    }
+
+    /// A failed write is lost: the record is for tests, and the test that reads it will miss it.
+    pub(super) fn write(&mut self, asked: &Asked<'_>, reply: &Reply) {
+        let line = json!({
+            "product": asked.product,
+            "method": asked.method,
+            "path": asked.path,
+            "query": pairs(asked.query),
+            "request_form": pairs(asked.form),
+            "status": reply.status,
+            "response": reply.body,
+        });
+        // One write a line, so that several simulators can append to one file.
+        if let Err(error) = self.file.write_all(format!("{line}\n").as_bytes()) {
+            tracing::warn!(%error, "exchange not recorded");
+        }
+    }
+}
+
+fn pairs(form: &Form) -> Value {
+    form.pairs()
+        .map(|(name, value)| json!([name, value]))
+        .collect()
+}

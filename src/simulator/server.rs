@@ -1,0 +1,111 @@
+//! The simulator on a socket: HTTP/1.1, and connections that faults can end.
+//!
+//! Always: a request is carried out in a task of its own, so that a client that hangs up does not
+//! undo it.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+
+use super::Simulator;
+use super::exchange::Cut;
+use crate::shutdown::Stopper;
+
+/// The longest body read: Twilio's largest parameter here is 16 KB of attributes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// How long to wait when the process has no file descriptor left for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) async fn serve(
+    simulator: Simulator,
+    listener: TcpListener,
+    stop: Stopper,
+) -> io::Result<()> {
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.stopped() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(connection(simulator.clone(), stream, stop.clone()));
+            }
+            Err(error) if is_passing(&error) => {
+                tracing::warn!(%error, "connection not accepted");
+                simulator.inner.clock.sleep(ACCEPT_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+/// Errors of one connection, or of a process out of descriptors; the listener is well.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
+    // 23 and 24 are ENFILE and EMFILE.
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted | WouldBlock
+    ) || matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+async fn connection(simulator: Simulator, stream: TcpStream, stop: Stopper) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY");
+    }
+    let service = service_fn(move |request: Request<Incoming>| {
+        let simulator = simulator.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            // An unreadable body is a request that was never read: nobody carries it out.
+            let body = Limited::new(body, BODY_BYTES_MAX)
+                .collect()
+                .await
+                .map_err(|_| Cut::Closed)?
+                .to_bytes();
+            let request = Request::from_parts(head, body);
+            let work = tokio::spawn(async move { simulator.carry_out(request).await });
+            let response = work.await.map_err(|_| Cut::Closed)??;
+            Ok::<_, Cut>(response.map(Full::<Bytes>::new))
+        }
+    });
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::select! {
+        biased;
+        ended = &mut connection => ended,
+        () = stop.stopped() => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    if let Err(error) = ended
+        && is_reset(&error)
+    {
+        let stream = connection.into_parts().io.into_inner();
+        // With no time to linger, closing sends RST instead of FIN.
+        if let Err(error) = stream.set_zero_linger() {
+            tracing::debug!(%error, "closed in order, not reset");
+        }
+    }
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<Cut>())
+        .is_some_and(|cut| *cut == Cut::Reset)
+}
