@@ -163,7 +163,13 @@ fn a_row_with_everything_becomes_a_contact_with_everything() {
     let found = rows(content, &sms());
     let contact = accepted(&found[0]);
     assert_eq!(contact.customer.address.as_str(), "+4930901820");
-    assert_eq!(contact.id.as_ref().map(|id| id.as_str()), Some("crm-4711"));
+    assert_eq!(
+        contact
+            .id
+            .as_ref()
+            .map(flexcast::message::MessageId::as_str),
+        Some("crm-4711")
+    );
     assert_eq!(contact.customer.name.as_deref(), Some("Zo\u{eb}"));
     assert_eq!(contact.customer.time_zone.as_deref(), Some("Europe/Berlin"));
     let time = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
