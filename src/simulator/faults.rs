@@ -16,6 +16,10 @@ pub struct Faults {
     /// Decides which requests a rate, and which customers a share, falls on.
     pub seed: u64,
     pub rules: Vec<Rule>,
+    /// How long after its creation a thing appears in lists and look-ups by filter or name, in
+    /// place of the settings' `listing_delay`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listing_delay_ms: Option<u64>,
 }
 
 /// One rule: which requests, and what befalls them.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flexcast::simulator::{EffectKind, Limits, Quota, Settings};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -12,7 +12,7 @@ use super::{CUSTOMER, SENDER, Twilio, settings};
 const CONVERSATIONS: &str = "conversations/v1/Conversations";
 
 impl Twilio {
-    fn faults(&self, rule: serde_json::Value) {
+    fn faults(&self, rule: &Value) {
         let faults = serde_json::from_value(json!({"rules": [rule]})).expect("faults");
         self.simulator.set_faults(faults).expect("valid faults");
     }
@@ -57,7 +57,7 @@ async fn each_fault_falls_before_or_after_the_effect() {
         let over_tcp = Twilio::on_a_port(settings()).await;
         let in_process = Twilio::in_process(settings()).await;
         for twilio in [over_tcp, in_process] {
-            twilio.faults(rule.clone());
+            twilio.faults(&rule);
             assert_eq!(twilio.attempt("a").await, expected, "{rule}");
             assert_eq!(twilio.made_conversations(), made, "{rule}");
             let record = twilio.simulator.requests().pop().expect("a request");
@@ -70,7 +70,7 @@ async fn each_fault_falls_before_or_after_the_effect() {
 #[tokio::test(start_paused = true)]
 async fn an_effect_can_come_late() {
     let twilio = Twilio::in_process(settings()).await;
-    twilio.faults(json!({"kind": "late_effect", "ms": 60_000}));
+    twilio.faults(&json!({"kind": "late_effect", "ms": 60_000}));
     let (path, form) = (CONVERSATIONS, [("UniqueName", "a")]);
     let waiting = tokio::time::timeout(Duration::from_secs(30), twilio.try_post(path, &form));
     assert!(waiting.await.is_err(), "the client has given up");
@@ -94,13 +94,20 @@ async fn lists_and_look_ups_can_be_late_while_sids_are_exact() {
     assert_eq!(taken, (409, 50353));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(twilio.get(&by_name).await.0, 200);
+    let put = twilio.send(
+        "PUT",
+        "_simulator/faults",
+        r#"{"listing_delay_ms": 60000}"#.to_owned(),
+    );
+    assert_eq!(put.await.expect("a reply").0, 204);
+    assert_eq!(twilio.get(&by_name).await.0, 404);
 }
 
 #[tokio::test]
 async fn a_reset_is_a_reset_and_a_lost_reply_an_ordinary_end() {
     for (kind, reset) in [("reset", true), ("lost_reply", false)] {
         let twilio = Twilio::on_a_port(settings()).await;
-        twilio.faults(json!({"kind": kind}));
+        twilio.faults(&json!({"kind": kind}));
         let address = twilio.tcp.as_ref().expect("on a port").1;
         let mut stream = TcpStream::connect(address).await.expect("connects");
         stream.write_all(&post("a")).await.expect("sent");
@@ -150,7 +157,7 @@ fn post(name: &str) -> Vec<u8> {
 async fn a_customer_of_a_share_fails_wherever_the_request_names_him() {
     let twilio = Twilio::on_a_port(settings()).await;
     let sid = twilio.conversation("a", &[]).await;
-    twilio.faults(json!({"kind": "error", "code": 21211, "customers": [CUSTOMER]}));
+    twilio.faults(&json!({"kind": "error", "code": 21211, "customers": [CUSTOMER]}));
     let path = format!("{CONVERSATIONS}/{sid}/Participants");
     let form = |customer| {
         [

@@ -1,5 +1,6 @@
 //! The simulator from outside: through HTTP on a port, and in process on a paused clock.
 
+mod conflicts;
 mod conversations;
 mod faults;
 mod interactions;
