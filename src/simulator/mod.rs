@@ -108,7 +108,7 @@ impl fmt::Debug for Simulator {
 impl Simulator {
     /// A new account, set up as `settings` say. Time in it is `clock`'s.
     ///
-    /// Faults in the settings are taken as they are; [`Simulator::set_faults`] checks them. A record
+    /// Faults in the settings are taken as they are; [`Faults::validate`] checks them. A record
     /// file that cannot be opened is logged, and nothing is recorded.
     #[must_use]
     pub fn new(settings: Settings, clock: Clock) -> Self {
@@ -149,7 +149,6 @@ impl Simulator {
 
     /// Hires a worker (or finds the one of this name) and returns its SID. Its `contact_uri` is
     /// `client:` and the name.
-    #[must_use]
     pub fn add_agent(&self, friendly_name: &str) -> String {
         let now = self.inner.clock.now();
         self.state().world.hire(friendly_name, now)
@@ -179,7 +178,7 @@ impl Simulator {
     ///
     /// [`InvalidFaults`] when a rule cannot be meant: the faults before stay.
     pub fn set_faults(&self, faults: Faults) -> Result<(), InvalidFaults> {
-        faults.check(router::is_operation)?;
+        faults.validate()?;
         let delay = faults.listing_delay_ms.map(Duration::from_millis);
         let mut state = self.state();
         state.world.listing_delay = delay.unwrap_or(self.inner.settings.listing_delay);

@@ -159,7 +159,9 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let same = |name: &str, value: &str| query.get(name).is_none_or(|given| given == value);
     let world = &*call.world;
     let shown = world.tasks.values().filter(|task| {
-        (statuses.is_empty() || statuses.contains(&task.status))
+        // The attributes first: they decide nearly every look-up.
+        wanted.as_ref().is_none_or(|one| one.holds(&task.facts))
+            && (statuses.is_empty() || statuses.contains(&task.status))
             && same("WorkflowSid", &task.workflow)
             && same("TaskQueueSid", &world.account.queue)
             && same("TaskQueueName", super::taskrouter::QUEUE_NAME)
@@ -169,7 +171,6 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
                 "RoutingTarget",
                 task.routing_target.as_deref().unwrap_or(""),
             )
-            && wanted.as_ref().is_none_or(|one| one.holds(&task.facts))
             && world.is_listed(task.created, call.now)
     });
     let path = format!("/v1/Workspaces/{}/Tasks", world.account.workspace);
