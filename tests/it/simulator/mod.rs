@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod conversations;
+mod endpoints;
 mod faults;
 mod interactions;
 mod proxy;
