@@ -14,7 +14,7 @@ mod strategies;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
 pub(crate) use gate::LEASE_FOR;
-pub use gate::{CampaignSwitch, MessageGate, Position};
+pub use gate::{CampaignSwitch, MessageGate, PacedGate, Position};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,44 +3,33 @@
 //! Every way out settles the delivery, or leaves it to come again after the ledger or the queue
 //! failed: then what it finds in the ledger decides.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::engine::{Delivered, Interrupted, Job, LEASE_FOR};
-use crate::ledger::{CampaignState, Lease, MessageKey, Stray, Taken};
-use crate::message::{
-    DeadReason, DeferReason, Effects, Ended, Event, Failure, Message, SkipReason,
-};
+use crate::ledger::{LedgerError, Stray, Taken};
+use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
-use crate::outcomes::{Circumstances, Decision, SettleError, Verdict, judge};
-use crate::pacing::{Booking, Lane, LaneKind, Turn};
+use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
+use crate::pacing::LaneKind;
 use crate::queue::{DeadLetter, Delivery};
 use crate::shutdown::Stopper;
 
-use super::prepare;
-use super::{Active, Shared};
-
-/// The longest a message waits for its own lanes with its delivery in hand; longer waits are the
-/// ledger's, and another message gets the place.
-const HOLD_MAX: Duration = Duration::from_secs(30);
+use super::admission::{Admission, admission, own_lanes};
+use super::mine::{Mine, circumstances, kind};
+use super::report::note;
+use super::{Active, Shared, prepare};
 
 /// When a delivery whose message somebody works on is looked at again.
 const HELD_AGAIN: Duration = Duration::from_secs(5);
 
+/// The pause after a turn that the ledger or the queue broke off.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
 /// How much of a body that is no message the ledger keeps.
 const STRAY_BYTES_MAX: usize = 1_024;
-
-/// A message that is ours to work on.
-struct Mine {
-    lease: Lease,
-    message: Message,
-    journal: Vec<Event>,
-    attempts: u32,
-    accepted_at: Timestamp,
-}
 
 /// Gives one delivery its turn.
 pub(super) async fn turn(
@@ -53,8 +42,14 @@ pub(super) async fn turn(
         report(delivery.release().await.map(drop).map_err(Into::into));
         return;
     }
-    report(run(shared, active, delivery).await);
-    shared.settled.notify_waiters();
+    let result = run(shared, active, stop, delivery).await;
+    shared.turns.fetch_add(1, Ordering::Relaxed);
+    if result.is_err() {
+        report(result);
+        // The ledger or the queue is away: what was given back must not come round at full speed.
+        stop.run_until_stopped(shared.parts.clock.sleep(AFTER_FAILURE))
+            .await;
+    }
 }
 
 fn report(result: Result<(), SettleError>) {
@@ -66,6 +61,7 @@ fn report(result: Result<(), SettleError>) {
 async fn run(
     shared: &Shared,
     active: &Active,
+    stop: &Stopper,
     delivery: Box<dyn Delivery>,
 ) -> Result<(), SettleError> {
     let mut message = match prepare::read(&active.campaign, delivery.body()) {
@@ -83,7 +79,7 @@ async fn run(
         return settle(shared, active, delivery, mine, ended).await;
     }
     match admission(shared, active, &mine) {
-        Admission::Go => carry_out(shared, active, delivery, mine).await,
+        Admission::Go => carry_out(shared, active, stop, delivery, mine).await,
         Admission::Skip(reason) => {
             let verdict = Verdict::Skip {
                 reason,
@@ -130,6 +126,28 @@ async fn malformed(
     Ok(())
 }
 
+/// A message whose records contradict each other: only an operator can say what it is.
+async fn broken(
+    shared: &Shared,
+    delivery: Box<dyn Delivery>,
+    detail: String,
+) -> Result<(), SettleError> {
+    tracing::error!(
+        detail,
+        "dead-lettered: the ledger's records of it are damaged"
+    );
+    shared.parts.metrics.dead_letter(DeadReason::Stuck);
+    let letter = DeadLetter {
+        reason: DeadReason::Stuck,
+        step: None,
+        code: None,
+        attempt: 0,
+        detail,
+    };
+    delivery.dead_letter(letter).await?;
+    Ok(())
+}
+
 /// Takes the message in the ledger; `None` when its delivery is settled already.
 async fn take(
     shared: &Shared,
@@ -139,10 +157,15 @@ async fn take(
 ) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
     let parts = &shared.parts;
     let now = parts.clock.now();
-    let taken = parts
-        .ledger
-        .take(message, &parts.holder, now, LEASE_FOR)
-        .await?;
+    let taking = parts.ledger.take(message, &parts.holder, now, LEASE_FOR);
+    let taken = match taking.await {
+        // Its records are broken: it would come round for ever. The gauge of the books shows it.
+        Err(LedgerError::Damaged(detail)) => {
+            broken(shared, delivery, detail).await?;
+            return Ok(None);
+        }
+        taken => taken?,
+    };
     let (strategy, api) = kind(active, message);
     let note = |event| parts.metrics.message(event, strategy, api);
     match taken {
@@ -188,71 +211,28 @@ async fn take(
     Ok(None)
 }
 
-/// Whether a message may be begun.
-enum Admission {
-    Go,
-    Skip(SkipReason),
-    Later(DeferReason, Timestamp),
-}
-
-fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
-    let now = shared.parts.clock.now();
-    let begun = !mine.journal.is_empty();
-    // What has begun is carried to its end: half a saga helps nobody.
-    if begun {
-        return Admission::Go;
-    }
-    if active.cancelled {
-        return Admission::Skip(SkipReason::Cancelled);
-    }
-    if mine.message.expires_at.is_some_and(|end| end <= now) {
-        return Admission::Skip(SkipReason::Expired);
-    }
-    if let Some(begin) = mine.message.not_before.filter(|begin| *begin > now) {
-        return Admission::Later(DeferReason::Scheduled, begin);
-    }
-    let turn = if mine.lease.number > 1 {
-        Turn::Returned
-    } else {
-        Turn::First
-    };
-    match shared
-        .parts
-        .pacer
-        .book(&own_lanes(active, mine), HOLD_MAX, turn)
-    {
-        Booking::Soon => Admission::Go,
-        Booking::Later(due) => Admission::Later(DeferReason::Pace, due),
-    }
-}
-
-/// The lanes a message waits for before it begins: its campaign's and its agent's.
-fn own_lanes(active: &Active, mine: &Mine) -> Vec<Lane> {
-    let campaign = active.campaign.id.as_str();
-    let mut lanes = vec![Lane::campaign(campaign)];
-    if let Some(agent) = &mine.message.agent {
-        lanes.push(Lane::agent(campaign, &agent.worker));
-    }
-    lanes
-}
-
 /// Runs the saga, paced, and settles what it came to.
 async fn carry_out(
     shared: &Shared,
     active: &Active,
+    stop: &Stopper,
     delivery: Box<dyn Delivery>,
     mine: Mine,
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
     if mine.journal.is_empty() {
         let lanes = own_lanes(active, &mine);
-        let permit = parts.pacer.permit(&lanes, NonZeroU32::MIN).await;
+        let waiting = parts.pacer.permit(&lanes, NonZeroU32::MIN);
+        // A drain does not wait for anybody's pace.
+        let Some(permit) = stop.run_until_stopped(waiting).await else {
+            return shared.settler.release(delivery, &mine.lease).await;
+        };
         parts
             .metrics
             .pacing_wait(LaneKind::Campaign, permit.waited());
     }
     // Only now: who waits for their own pace must not hold a place that others need.
-    let Ok(_place) = shared.places.acquire().await else {
+    let Some(Ok(_place)) = stop.run_until_stopped(shared.places.acquire()).await else {
         return shared.settler.release(delivery, &mine.lease).await;
     };
     let began = parts.clock.instant();
@@ -271,7 +251,10 @@ async fn carry_out(
             return settle(shared, active, delivery, mine, ended).await;
         }
     };
-    let for_good = |failure: &Failure| is_for_good(shared, &mine, failure);
+    // Read once: what was undone as failed for good must be judged so.
+    let circumstances = circumstances(shared, active, &mine);
+    let policy = &parts.policy;
+    let for_good = |failure: &Failure| policy.is_for_good(failure, circumstances);
     let job = Job {
         campaign: &active.campaign,
         message: &mine.message,
@@ -279,7 +262,7 @@ async fn carry_out(
         lease: mine.lease.clone(),
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,
-        switch: std::sync::Arc::clone(&active.switch),
+        switch: Arc::clone(&active.switch),
     };
     let delivered = match parts.engine.deliver(job, &for_good).await {
         Ok(delivered) => delivered,
@@ -301,7 +284,7 @@ async fn carry_out(
         lease: delivered.lease.clone(),
         ..mine
     };
-    finish(shared, active, delivery, mine, delivered).await
+    finish(shared, active, delivery, mine, delivered, circumstances).await
 }
 
 /// Settles a message whose saga did not run.
@@ -327,8 +310,8 @@ async fn finish(
     delivery: Box<dyn Delivery>,
     mine: Mine,
     delivered: Delivered,
+    circumstances: Circumstances,
 ) -> Result<(), SettleError> {
-    let circumstances = circumstances(shared, active, &mine);
     let verdict = judge(delivered.ended, &shared.parts.policy, circumstances);
     note(shared, active, &mine, &verdict).await;
     let (unwritten, effects) = (&delivered.unwritten, delivered.saga.effects);
@@ -353,113 +336,4 @@ async fn carry_verdict(
     settler
         .settle(delivery, &mine.lease, &[], effects, attempt, verdict)
         .await
-}
-
-/// Counts and logs a verdict; a halt pauses the campaign first.
-async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict: &Verdict) {
-    let parts = &shared.parts;
-    let (strategy, api) = kind(active, &mine.message);
-    let MessageKey { campaign, id } = &mine.lease.key;
-    let event = match verdict {
-        Verdict::Done => {
-            parts.metrics.last_done(parts.clock.now());
-            tracing::info!(campaign.id = %campaign, message.id = %id, "message done");
-            MessageEvent::Done
-        }
-        Verdict::Skip { reason, .. } => {
-            tracing::info!(campaign.id = %campaign, message.id = %id, %reason, "message skipped");
-            MessageEvent::Skipped(*reason)
-        }
-        Verdict::Dead { reason, failure } => {
-            tracing::warn!(
-                campaign.id = %campaign, message.id = %id, %reason, %failure,
-                "message dead-lettered"
-            );
-            MessageEvent::Dead(*reason)
-        }
-        Verdict::Unknown { step, evidence, .. } => {
-            tracing::error!(
-                campaign.id = %campaign, message.id = %id, %step, evidence,
-                "outcome unknown: an operator has to settle it"
-            );
-            MessageEvent::Unknown
-        }
-        Verdict::Defer {
-            reason,
-            wait,
-            failure,
-            ..
-        } => {
-            let failure = failure.as_ref().map(ToString::to_string);
-            tracing::info!(
-                campaign.id = %campaign, message.id = %id, %reason,
-                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), failure,
-                "message deferred"
-            );
-            match reason {
-                DeferReason::Retry => MessageEvent::Retried,
-                reason => MessageEvent::Deferred(*reason),
-            }
-        }
-        Verdict::Halt(failure) => return halt(shared, active, failure).await,
-    };
-    parts.metrics.message(event, strategy, api);
-}
-
-/// Pauses the campaign: nothing of it will pass until somebody acts.
-async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
-    let id = &active.campaign.id;
-    tracing::error!(campaign.id = %id, %failure, "campaign paused");
-    active.switch.set(crate::engine::Position::Stopped);
-    let parts = &shared.parts;
-    let reason = failure.to_string();
-    let now = parts.clock.now();
-    let pausing = parts
-        .ledger
-        .set_campaign_state(id, CampaignState::Paused, Some(&reason), now);
-    if let Err(error) = pausing.await {
-        tracing::error!(campaign.id = %id, %error, "the pause was not recorded");
-    }
-    let mut halted = shared
-        .halted
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    halted.get_or_insert_with(|| Box::new(failure.clone()));
-}
-
-fn is_for_good(shared: &Shared, mine: &Mine, failure: &Failure) -> bool {
-    let age = age(shared, mine);
-    let decision = shared
-        .parts
-        .policy
-        .decide(failure, mine.attempts, age, spread(mine));
-    matches!(decision, Decision::Dead(_) | Decision::Skip(_))
-}
-
-fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Circumstances {
-    Circumstances {
-        failed_before: mine.attempts,
-        age: age(shared, mine),
-        spread: spread(mine),
-        when_open: active.campaign.when_open,
-        busy_wait: shared.parts.busy_wait,
-    }
-}
-
-fn age(shared: &Shared, mine: &Mine) -> Duration {
-    let age = shared.parts.clock.now().duration_since(mine.accepted_at);
-    Duration::try_from(age).unwrap_or_default()
-}
-
-/// Between 0 and 1, from the message and its attempt: the same run spreads the same way.
-fn spread(mine: &Mine) -> f64 {
-    let mut hasher = DefaultHasher::new();
-    mine.lease.key.hash(&mut hasher);
-    mine.attempts.hash(&mut hasher);
-    f64::from(u16::try_from(hasher.finish() % 1_000).unwrap_or_default()) / 1_000.0
-}
-
-fn kind(active: &Active, message: &Message) -> (crate::message::Strategy, crate::message::Api) {
-    let strategy = message.strategy.unwrap_or(active.campaign.strategy);
-    (strategy, active.campaign.api)
 }
