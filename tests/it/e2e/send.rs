@@ -75,3 +75,65 @@ fn the_example_that_writes_first_is_carried_out() {
 fn the_example_whose_agents_get_a_task_at_once_is_carried_out() {
     try_example("conversations-task-now", "task");
 }
+
+#[test]
+fn the_example_whose_agents_write_first_through_proxy_is_carried_out() {
+    try_example("proxy-task-now", "task");
+}
+
+#[test]
+fn the_example_that_writes_first_through_proxy_is_carried_out() {
+    try_example("proxy-task-on-reply", "message");
+}
+
+#[test]
+fn every_trial_has_a_state_of_its_own() {
+    let place = Place::impatient();
+    place.write(
+        "spring.toml",
+        super::campaign("task_on_reply", "conversations"),
+    );
+    place.write("contacts.csv", super::contacts(5).1);
+    let command = [
+        "send",
+        "spring.toml",
+        "contacts.csv",
+        "--simulate",
+        "--json",
+    ];
+    let first = place.run(&command).ends_with(0);
+    let second = place.run(&command).ends_with(0);
+    assert_ne!(trial_folder(&first.err), trial_folder(&second.err));
+    assert_eq!(
+        first.json(),
+        second.json(),
+        "the second knows nothing of the first"
+    );
+    assert_eq!(second.json()["done"], Value::from(5));
+}
+
+#[test]
+fn without_json_the_report_is_for_people() {
+    let place = Place::impatient();
+    place.write(
+        "spring.toml",
+        super::campaign("task_on_reply", "conversations"),
+    );
+    place.write("contacts.csv", "phone,name\n+12025550173,Ann\n12,Bob\n");
+    let ran = place
+        .run(&["send", "spring.toml", "contacts.csv", "--simulate"])
+        .ends_with(0);
+    for phrase in [
+        "Campaign spring",
+        "rows",
+        "rejected",
+        "address_invalid 1",
+        "done",
+    ] {
+        assert!(
+            ran.out.contains(phrase),
+            "{phrase} should stand in {}",
+            ran.out
+        );
+    }
+}

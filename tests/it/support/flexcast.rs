@@ -80,10 +80,17 @@ impl Place {
         }
     }
 
-    /// As [`Place::new`], with a `flexcast.toml` that goes fast: no limit on our side, short waits.
+    /// As [`Place::new`], with a `flexcast.toml` whose waits are short.
+    pub(crate) fn impatient() -> Self {
+        let place = Self::new();
+        place.write("flexcast.toml", SHORT_WAITS);
+        place
+    }
+
+    /// As [`Place::impatient`], without a limit on our side: for a simulator without limits.
     pub(crate) fn fast() -> Self {
         let place = Self::new();
-        place.write("flexcast.toml", &fast_config());
+        place.write("flexcast.toml", fast_config());
         place
     }
 
@@ -185,17 +192,19 @@ impl Place {
     }
 }
 
+/// What `flexcast.toml` says so that a retry is a matter of milliseconds.
+pub(crate) const SHORT_WAITS: &str = "\
+[work]
+settle_time = \"100ms\"
+retry = [\"50ms\", \"50ms\", \"100ms\", \"100ms\", \"200ms\", \"200ms\", \"500ms\", \"500ms\", \"1s\", \"1s\"]
+";
+
 /// A `flexcast.toml` without limits of ours and with short waits.
 pub(crate) fn fast_config() -> String {
-    let limits: String = flexcast::twilio::Operation::ALL
+    let limits = flexcast::twilio::Operation::ALL
         .iter()
-        .map(|operation| format!("{operation} = \"none\"\n"))
-        .collect();
-    format!(
-        "[work]\nsettle_time = \"100ms\"\ncall_timeout = \"2s\"\n\
-         retry = [\"100ms\", \"200ms\", \"400ms\", \"800ms\", \"1s\", \"1s\", \"1s\", \"1s\"]\n\
-         [limits]\n{limits}"
-    )
+        .map(|operation| format!("{operation} = \"none\"\n"));
+    format!("{SHORT_WAITS}[limits]\n{}", limits.collect::<String>())
 }
 
 /// A process of ours. It is killed when this is dropped.
@@ -214,13 +223,17 @@ impl Running {
     #[track_caller]
     pub(crate) fn address(&mut self) -> String {
         eventually("the pages to be served", || {
+            let status = self.child.try_wait().expect("its status");
             let err = self.err();
-            if let Some(status) = self.child.try_wait().expect("its status") {
-                panic!("ended with {status}: {err}");
-            }
-            let line = err.lines().find(|line| line.contains("\"address\""))?;
-            let line: Value = serde_json::from_str(line).ok()?;
-            line["address"].as_str().map(str::to_owned)
+            let mut lines = err
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            let address = lines.find_map(|line: Value| Some(line["address"].as_str()?.to_owned()));
+            assert!(
+                status.is_none() || address.is_some(),
+                "ended with {status:?}: {err}"
+            );
+            address
         })
     }
 
