@@ -2,6 +2,7 @@
 
 mod contacts;
 mod dashboards;
+mod e2e;
 mod ledger_contract;
 mod pacing_limits;
 mod queue_contract;

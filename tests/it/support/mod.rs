@@ -1,4 +1,5 @@
 //! What the tests share.
 
 pub(crate) mod broker;
+pub(crate) mod flexcast;
 pub(crate) mod scripted;
