@@ -244,12 +244,9 @@ async fn carry_out(
             .map(Some),
         None => Ok(None),
     };
-    let agent = match agent {
-        Ok(agent) => agent,
-        Err(error) => {
-            let ended = Ended::Failed(error.failure());
-            return settle(shared, active, delivery, mine, ended).await;
-        }
+    let (agent, unfit) = match agent {
+        Ok(agent) => (agent, None),
+        Err(error) => (None, Some(error.failure())),
     };
     // Read once: what was undone as failed for good must be judged so.
     let circumstances = circumstances(shared, active, &mine);
@@ -259,6 +256,7 @@ async fn carry_out(
         campaign: &active.campaign,
         message: &mine.message,
         agent: agent.as_deref(),
+        unfit,
         lease: mine.lease.clone(),
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,

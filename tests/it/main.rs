@@ -8,6 +8,7 @@ mod pacing_limits;
 mod queue_contract;
 mod queue_embedded;
 mod queue_rabbitmq;
+mod saga;
 mod simulator;
 mod support;
 mod twilio_client;
