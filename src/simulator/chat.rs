@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::chat_messages as said;
 use super::flex::legacy;
 use super::reply::{Answer, Refusal, Reply, stamp};
 use super::router::{Call, Route};
@@ -20,33 +21,33 @@ pub(super) const ROUTES: &[Route] = &[
     Route { operation: "fetch_chat_channel", method: "GET", path: "/v2/Services/{ServiceSid}/Channels/{Sid}", answer: fetch },
     Route { operation: "update_chat_channel", method: "POST", path: "/v2/Services/{ServiceSid}/Channels/{Sid}", answer: update },
     Route { operation: "delete_chat_channel", method: "DELETE", path: "/v2/Services/{ServiceSid}/Channels/{Sid}", answer: delete },
-    Route { operation: "create_chat_message", method: "POST", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages", answer: post },
-    Route { operation: "list_chat_messages", method: "GET", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages", answer: messages },
-    Route { operation: "fetch_chat_message", method: "GET", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages/{Sid}", answer: message },
-    Route { operation: "create_chat_member", method: "POST", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Members", answer: join },
-    Route { operation: "list_chat_members", method: "GET", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Members", answer: members },
+    Route { operation: "create_chat_message", method: "POST", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages", answer: said::post },
+    Route { operation: "list_chat_messages", method: "GET", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages", answer: said::messages },
+    Route { operation: "fetch_chat_message", method: "GET", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages/{Sid}", answer: said::message },
+    Route { operation: "create_chat_member", method: "POST", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Members", answer: said::join },
+    Route { operation: "list_chat_members", method: "GET", path: "/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Members", answer: said::members },
 ];
 
 #[derive(Clone, Debug)]
 pub(super) struct Chat {
     pub(super) sid: String,
-    friendly_name: Option<String>,
-    unique_name: Option<String>,
+    pub(super) friendly_name: Option<String>,
+    pub(super) unique_name: Option<String>,
     /// The text as it was given, and what it says.
-    attributes: String,
+    pub(super) attributes: String,
     pub(super) facts: Value,
-    kind: &'static str,
-    created: Timestamp,
-    updated: Timestamp,
-    members: Vec<Member>,
+    pub(super) kind: &'static str,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+    pub(super) members: Vec<Member>,
     pub(super) messages: Vec<ChatMessage>,
 }
 
 #[derive(Clone, Debug)]
-struct Member {
-    sid: String,
-    identity: String,
-    created: Timestamp,
+pub(super) struct Member {
+    pub(super) sid: String,
+    pub(super) identity: String,
+    pub(super) created: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -54,8 +55,8 @@ pub(super) struct ChatMessage {
     pub(super) sid: String,
     pub(super) from: String,
     pub(super) body: String,
-    attributes: String,
-    created: Timestamp,
+    pub(super) attributes: String,
+    pub(super) created: Timestamp,
 }
 
 impl Chat {
@@ -94,7 +95,7 @@ impl Chat {
         }
     }
 
-    fn url(&self, service: &str, base: &str) -> String {
+    pub(super) fn url(&self, service: &str, base: &str) -> String {
         format!("{base}/v2/Services/{service}/Channels/{}", self.sid)
     }
 
@@ -123,33 +124,10 @@ impl Chat {
             },
         })
     }
-
-    fn message_json(&self, at: usize, world: &World, base: &str) -> Value {
-        let message = &self.messages[at];
-        let url = self.url(&world.account.chat_service, base);
-        json!({
-            "sid": message.sid,
-            "account_sid": world.account.sid,
-            "service_sid": world.account.chat_service,
-            "to": self.sid,
-            "channel_sid": self.sid,
-            "attributes": message.attributes,
-            "date_created": stamp(message.created),
-            "date_updated": stamp(message.created),
-            "last_updated_by": null,
-            "was_edited": false,
-            "from": message.from,
-            "body": message.body,
-            "index": at,
-            "type": "text",
-            "media": null,
-            "url": format!("{url}/Messages/{}", message.sid),
-        })
-    }
 }
 
 /// The SID of the channel that the path names by SID or unique name.
-fn found(call: &Call<'_>) -> Result<String, Refusal> {
+pub(super) fn found(call: &Call<'_>) -> Result<String, Refusal> {
     legacy(call)?;
     let (service, name) = (call.param(0), call.param(1));
     let world = &*call.world;
@@ -271,96 +249,6 @@ fn delete(call: &mut Call<'_>) -> Answer {
     Reply::empty(204)
 }
 
-fn post(call: &mut Call<'_>) -> Answer {
-    let sid = found(call)?;
-    let form = call.form;
-    form.object("Attributes", 50304)?;
-    let body = form.required("Body")?;
-    let from = form.get("From").unwrap_or("system");
-    let attributes = form.get("Attributes").unwrap_or("{}");
-    let at = call.world.write(&sid, from, body, attributes, call.now);
-    call.world.relay(&sid, at, call.now);
-    let chat = call.world.chats.get(&sid);
-    let json = chat.map(|chat| chat.message_json(at, call.world, call.base));
-    Reply::created(json.unwrap_or_default())
-}
-
-fn messages(call: &mut Call<'_>) -> Answer {
-    let sid = found(call)?;
-    let order = call.query.one_of("Order", &["asc", "desc"])?;
-    let world = &*call.world;
-    let Some(chat) = world.chats.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
-    };
-    let shown =
-        (0..chat.messages.len()).filter(|&at| world.is_listed(chat.messages[at].created, call.now));
-    let path = format!("/v2/Services/{}/Channels/{sid}/Messages", call.param(0));
-    let page = call.page(&path, "messages", 100);
-    let render = |at| chat.message_json(at, world, call.base);
-    if order == Some("desc") {
-        page.of(shown.rev(), render)
-    } else {
-        page.of(shown, render)
-    }
-}
-
-fn message(call: &mut Call<'_>) -> Answer {
-    let sid = found(call)?;
-    let wanted = call.param(2);
-    let chat = call.world.chats.get(&sid);
-    let json = chat.and_then(|chat| {
-        let at = chat.messages.iter().position(|one| one.sid == wanted)?;
-        Some(chat.message_json(at, call.world, call.base))
-    });
-    json.map_or_else(|| Err(Refusal::not_found(wanted)), Reply::ok)
-}
-
-fn join(call: &mut Call<'_>) -> Answer {
-    let sid = found(call)?;
-    let identity = call.form.required("Identity")?;
-    let member = call.world.sids.sid("MB");
-    if let Some(chat) = call.world.chats.get_mut(&sid) {
-        chat.join(member, identity, call.now);
-    }
-    let chat = call.world.chats.get(&sid);
-    let json = chat.and_then(|chat| {
-        let member = chat.members.iter().find(|one| one.identity == identity)?;
-        Some(member_json(chat, member, call.world, call.base))
-    });
-    Reply::created(json.unwrap_or_default())
-}
-
-fn members(call: &mut Call<'_>) -> Answer {
-    let sid = found(call)?;
-    let world = &*call.world;
-    let Some(chat) = world.chats.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
-    };
-    let path = format!("/v2/Services/{}/Channels/{sid}/Members", call.param(0));
-    let page = call.page(&path, "members", 100);
-    page.of(chat.members.iter(), |member| {
-        member_json(chat, member, world, call.base)
-    })
-}
-
-fn member_json(chat: &Chat, member: &Member, world: &World, base: &str) -> Value {
-    let url = chat.url(&world.account.chat_service, base);
-    json!({
-        "sid": member.sid,
-        "account_sid": world.account.sid,
-        "channel_sid": chat.sid,
-        "service_sid": world.account.chat_service,
-        "identity": member.identity,
-        "date_created": stamp(member.created),
-        "date_updated": stamp(member.created),
-        "role_sid": world.account.role,
-        "last_consumed_message_index": null,
-        "last_consumption_timestamp": null,
-        "url": format!("{url}/Members/{}", member.sid),
-        "attributes": "{}",
-    })
-}
-
 impl World {
     pub(super) fn add_chat(&mut self, chat: Chat) {
         if let Some(name) = &chat.unique_name {
@@ -377,29 +265,6 @@ impl World {
     /// Lets another channel have the channel's unique name.
     pub(super) fn free_chat_name(&mut self, sid: &str) {
         remove_value(&mut self.chat_names, sid, self.chats.get(sid));
-    }
-
-    /// Adds a text to a channel and says at which index.
-    pub(super) fn write(
-        &mut self,
-        sid: &str,
-        from: &str,
-        body: &str,
-        attributes: &str,
-        now: Timestamp,
-    ) -> usize {
-        let message = ChatMessage {
-            sid: self.sids.sid("IM"),
-            from: from.to_owned(),
-            body: body.to_owned(),
-            attributes: attributes.to_owned(),
-            created: now,
-        };
-        let Some(chat) = self.chats.get_mut(sid) else {
-            return 0;
-        };
-        chat.messages.push(message);
-        chat.messages.len() - 1
     }
 
     /// Adds a key to a channel's attributes, as Flex does itself.

@@ -213,7 +213,7 @@ pub(super) fn webhooks(call: &mut Call<'_>) -> Answer {
         .iter()
         .filter(|hook| world.is_listed(hook.created, call.now));
     let path = format!("/v1/Conversations/{sid}/Webhooks");
-    let page = call.page(&path, "webhooks", 100);
+    let page = call.page(&path, "webhooks", 5);
     page.of(shown, |hook| webhook_json(row, hook, world, call.base))
 }
 

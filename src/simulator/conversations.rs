@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::conversation_messages::{self as messages, ConversationMessage};
-use super::effects::{EffectKind, Parties};
+use super::effects::EffectKind;
 use super::form::Form;
 use super::participants::{self, Participant};
 use super::reply::{Answer, Refusal, Reply, stamp, stamp_or_null};
 use super::router::{Call, Route};
-use super::world::{Due, World};
+use super::world::World;
 
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = &[
@@ -44,18 +44,18 @@ const STATES: [&str; 4] = ["initializing", "inactive", "active", "closed"];
 #[derive(Clone, Debug)]
 pub(super) struct Conversation {
     pub(super) sid: String,
-    friendly_name: Option<String>,
-    unique_name: Option<String>,
-    attributes: String,
+    pub(super) friendly_name: Option<String>,
+    pub(super) unique_name: Option<String>,
+    pub(super) attributes: String,
     pub(super) facts: Value,
-    messaging_service: Option<String>,
+    pub(super) messaging_service: Option<String>,
     pub(super) state: &'static str,
-    inactive_after: Option<SignedDuration>,
-    closed_after: Option<SignedDuration>,
+    pub(super) inactive_after: Option<SignedDuration>,
+    pub(super) closed_after: Option<SignedDuration>,
     /// What the timers count from: the creation, then each message or change of state.
-    active: Timestamp,
+    pub(super) active: Timestamp,
     pub(super) created: Timestamp,
-    updated: Timestamp,
+    pub(super) updated: Timestamp,
     pub(super) participants: Vec<Participant>,
     pub(super) messages: Vec<ConversationMessage>,
     pub(super) webhooks: Vec<messages::Webhook>,
@@ -89,12 +89,12 @@ impl Conversation {
         self.state != "closed"
     }
 
-    fn inactive_at(&self) -> Option<Timestamp> {
+    pub(super) fn inactive_at(&self) -> Option<Timestamp> {
         let after = self.inactive_after.filter(|_| self.state == "active")?;
         self.active.checked_add(after).ok()
     }
 
-    fn closed_at(&self) -> Option<Timestamp> {
+    pub(super) fn closed_at(&self) -> Option<Timestamp> {
         let after = self.closed_after.filter(|_| self.is_open())?;
         self.active.checked_add(after).ok()
     }
@@ -335,73 +335,4 @@ fn delete(call: &mut Call<'_>) -> Answer {
     let effects = &mut call.world.effects;
     effects.state(EffectKind::Conversation, &sid, "deleted");
     Reply::empty(204)
-}
-
-impl World {
-    pub(super) fn add_conversation(&mut self, row: Conversation, now: Timestamp) {
-        let sid = row.sid.clone();
-        if let Some(name) = &row.unique_name {
-            self.conversation_names.insert(name.clone(), sid.clone());
-        }
-        let kind = EffectKind::Conversation;
-        self.effects
-            .made(kind, &sid, row.state, Parties::default(), now);
-        self.conversations.insert(&sid, row);
-        self.await_timers(&sid);
-    }
-
-    /// The conversation was used: its timers begin anew.
-    pub(super) fn touch_conversation(&mut self, sid: &str, now: Timestamp) {
-        if let Some(row) = self.conversations.get_mut(sid) {
-            row.active = now;
-            if row.state == "inactive" {
-                row.state = "active";
-            }
-            let state = row.state;
-            self.effects.state(EffectKind::Conversation, sid, state);
-        }
-        self.await_timers(sid);
-    }
-
-    fn await_timers(&mut self, sid: &str) {
-        let row = self.conversations.get(sid);
-        let dues = row.map(|row| [row.inactive_at(), row.closed_at()]);
-        for at in dues.into_iter().flatten().flatten() {
-            self.at(at, Due::Conversation(sid.to_owned()));
-        }
-    }
-
-    pub(super) fn run_timers(&mut self, sid: &str, at: Timestamp) {
-        let Some(row) = self.conversations.get_mut(sid) else {
-            return;
-        };
-        if row.closed_at().is_some_and(|due| due <= at) {
-            self.close_conversation(sid, at);
-        } else if row.inactive_at().is_some_and(|due| due <= at) {
-            row.state = "inactive";
-            row.updated = at;
-            self.effects
-                .state(EffectKind::Conversation, sid, "inactive");
-        }
-    }
-
-    /// Closes a conversation, which frees its pairs of addresses.
-    pub(super) fn close_conversation(&mut self, sid: &str, now: Timestamp) {
-        let Some(row) = self.conversations.get_mut(sid) else {
-            return;
-        };
-        row.state = "closed";
-        row.updated = now;
-        let pairs: Vec<_> = row
-            .participants
-            .iter()
-            .filter_map(Participant::pair)
-            .collect();
-        for pair in pairs {
-            if self.bindings.get(&pair).is_some_and(|owner| owner == sid) {
-                self.bindings.remove(&pair);
-            }
-        }
-        self.effects.state(EffectKind::Conversation, sid, "closed");
-    }
 }

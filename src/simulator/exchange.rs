@@ -48,14 +48,21 @@ impl Simulator {
             Ok(read) => read,
             Err(reply) => return Ok(response(&reply)),
         };
+        let began = self.inner.clock.instant();
         let latency = self.inner.settings.latency + Duration::from_millis(fate.before_ms);
         self.wait(latency).await;
-        let end = self.finish(&exchange, &fate).await;
+        let mut end = self.finish(&exchange, &fate).await;
         let mut state = self.state();
-        state.windows.closed();
-        if let Ok(reply) = &end {
+        if let Ok(reply) = &mut end {
             state.requests[exchange.number].status = Some(reply.status);
+            // The two headers Twilio's pages on 20429 and 45780 say to watch.
+            let open = state.windows.open().to_string();
+            let took = format!("{:.3}", began.elapsed().as_secs_f64());
+            reply.headers.push(("twilio-concurrent-requests", open));
+            reply.headers.push(("twilio-request-duration", took));
         }
+        state.windows.closed();
+        drop(state);
         end.map(|reply| response(&reply))
     }
 

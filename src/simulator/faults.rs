@@ -16,6 +16,10 @@ pub struct Faults {
     /// Decides which requests a rate, and which customers a share, falls on.
     pub seed: u64,
     pub rules: Vec<Rule>,
+    /// How long after its creation a thing appears in lists and look-ups by filter or name, in
+    /// place of the settings' `listing_delay`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listing_delay_ms: Option<u64>,
 }
 
 /// One rule: which requests, and what befalls them.
@@ -115,12 +119,16 @@ pub struct InvalidFaults {
 }
 
 impl Faults {
-    /// Checks what the JSON's shape cannot say. `is_operation` knows the operations' names.
+    /// Checks that every rule can be meant, and names an operation there is.
     ///
     /// # Errors
     ///
     /// [`InvalidFaults`] names the first rule that cannot be meant.
-    pub(super) fn check(&self, is_operation: impl Fn(&str) -> bool) -> Result<(), InvalidFaults> {
+    pub fn validate(&self) -> Result<(), InvalidFaults> {
+        self.check(super::router::is_operation)
+    }
+
+    fn check(&self, is_operation: impl Fn(&str) -> bool) -> Result<(), InvalidFaults> {
         for (at, rule) in self.rules.iter().enumerate() {
             let wrong = rule.wrong().or_else(|| {
                 let known = matches!(rule.operation.as_str(), "*" | "changing")
@@ -341,6 +349,15 @@ mod tests {
         ));
         assert_eq!(ask(&mut dice, "whatsapp:+12"), Some(Kind::Reset));
         assert_eq!(ask(&mut dice, "+13"), None);
+    }
+
+    #[test]
+    fn the_documents_example_is_a_set_of_rules() {
+        let document = include_str!("../../docs/simulator.md");
+        let from = document.split_once("```json\n").expect("an example").1;
+        let example = from.split_once("```").expect("its end").0;
+        let faults: Faults = serde_json::from_str(example).expect("faults");
+        assert_eq!((faults.rules.len(), faults.validate()), (8, Ok(())));
     }
 
     #[test]

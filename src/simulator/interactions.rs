@@ -5,16 +5,13 @@
 //! a customer's or the API's the task is made at once. The reply names the task's SID at once, as
 //! in the OpenAPI's example, whether or not the task can be found yet.
 
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::conversations::Conversation;
-use super::effects::{EffectKind, Parties};
 use super::participants::NewParticipant;
 use super::reply::{Answer, Refusal, Reply};
 use super::router::{Call, Route};
-use super::tasks::{NewTask, Routing};
-use super::world::{Due, World};
+use super::tasks::Routing;
+use super::world::World;
 
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = &[
@@ -39,22 +36,22 @@ const TYPES: [&str; 7] = [
 
 #[derive(Clone, Debug)]
 pub(super) struct Interaction {
-    sid: String,
-    channel: String,
-    kind: &'static str,
-    status: &'static str,
-    error: Option<u32>,
-    initiated_by: &'static str,
-    conversation: String,
+    pub(super) sid: String,
+    pub(super) channel: String,
+    pub(super) kind: &'static str,
+    pub(super) status: &'static str,
+    pub(super) error: Option<u32>,
+    pub(super) initiated_by: &'static str,
+    pub(super) conversation: String,
     /// Whether the conversation was there before.
-    joins: bool,
-    task: String,
-    built: bool,
-    participants: Vec<NewParticipant>,
-    routing: Routing,
-    context: Option<String>,
-    webhook_ttid: Option<String>,
-    invites: Vec<(String, String)>,
+    pub(super) joins: bool,
+    pub(super) task: String,
+    pub(super) built: bool,
+    pub(super) participants: Vec<NewParticipant>,
+    pub(super) routing: Routing,
+    pub(super) context: Option<String>,
+    pub(super) webhook_ttid: Option<String>,
+    pub(super) invites: Vec<(String, String)>,
 }
 
 impl Interaction {
@@ -281,205 +278,4 @@ fn invites(call: &mut Call<'_>) -> Answer {
     page.of(row.invites.iter(), |(sid, task)| {
         invite_json(call, row, sid, task)
     })
-}
-
-impl World {
-    fn begin_interaction(&mut self, row: Interaction, now: Timestamp) {
-        let sid = row.sid.clone();
-        let customer = row.participants.first();
-        let mut parties = Parties {
-            customer: customer.and_then(|one| one.address.clone().or(one.identity.clone())),
-            sender: customer.and_then(|one| one.proxy_address.clone()),
-            agent: None,
-        };
-        if row.joins {
-            let one = self.customer_of(&row.conversation);
-            parties.customer = one.and_then(|one| one.address.clone().or(one.identity.clone()));
-            parties.sender = one.and_then(|one| one.proxy_address.clone());
-            if let Some(conversation) = self.conversations.get_mut(&row.conversation) {
-                conversation.interaction = Some(sid.clone());
-            }
-        }
-        let kind = EffectKind::Interaction;
-        self.effects.made(kind, &sid, "setup", parties, now);
-        let at_once = row.initiated_by != "agent" && row.error.is_none();
-        self.interactions.insert(&sid, row);
-        if at_once {
-            self.build_interaction(&sid, now);
-        }
-        let setup = self.settings.interaction_setup;
-        let ready = now.checked_add(setup).unwrap_or(now);
-        self.at(ready, Due::Interaction(sid));
-    }
-
-    /// The set-up's end: active, or failed.
-    pub(super) fn finish_setup(&mut self, sid: &str, at: Timestamp) {
-        let row = self.interactions.get(sid).cloned();
-        let Some(row) = row.filter(|row| row.status == "setup") else {
-            return;
-        };
-        if row.error.is_none() && !row.built {
-            self.build_interaction(sid, at);
-        }
-        if let Some(row) = self.interactions.get_mut(sid) {
-            row.status = if row.error.is_some() {
-                "failed"
-            } else {
-                "active"
-            };
-            let status = row.status;
-            self.effects.state(EffectKind::Interaction, sid, status);
-        }
-    }
-
-    /// Makes the conversation, if it is to be a new one, and the task; or notes why it cannot.
-    fn build_interaction(&mut self, sid: &str, now: Timestamp) {
-        let Some(row) = self.interactions.get(sid).cloned() else {
-            return;
-        };
-        if !row.joins {
-            let refused = row
-                .participants
-                .iter()
-                .find_map(|one| self.check_participant(None, one).err());
-            if let Some(refusal) = refused {
-                if let Some(row) = self.interactions.get_mut(sid) {
-                    row.error = Some(refusal.code);
-                }
-                return;
-            }
-            let mut conversation = Conversation::new(&row.conversation, now);
-            conversation.interaction = Some(sid.to_owned());
-            self.add_conversation(conversation, now);
-            for one in row.participants.clone() {
-                // Checked above: the pairs are free, and nothing came between.
-                drop(self.join_conversation(&row.conversation, one, now));
-            }
-        }
-        self.make_interaction_task(&row, &row.routing, &row.task, now);
-        if let Some(row) = self.interactions.get_mut(sid) {
-            row.built = true;
-        }
-    }
-
-    fn make_interaction_task(
-        &mut self,
-        row: &Interaction,
-        routing: &Routing,
-        task: &str,
-        now: Timestamp,
-    ) {
-        let one = self.customer_of(&row.conversation);
-        let customer = one.and_then(|one| one.address.clone().or(one.identity.clone()));
-        let sender = one.and_then(|one| one.proxy_address.clone());
-        let direction = if row.initiated_by == "agent" {
-            "outbound"
-        } else {
-            "inbound"
-        };
-        let mut attributes = routing.attributes.clone();
-        let own = json!({
-            "customerAddress": customer,
-            "conversationSid": row.conversation,
-            "channelType": row.kind,
-            "initiatedBy": row.initiated_by,
-            "direction": direction,
-            "flexInteractionSid": row.sid,
-            "flexInteractionChannelSid": row.channel,
-            "conversations": {"initiated_by": row.initiated_by, "conversation_id": row.sid,
-                "media": [{"type": "ChatTranscript", "sid": row.conversation}]},
-        });
-        if let Some(own) = own.as_object() {
-            attributes.extend(own.clone());
-        }
-        self.make_task(
-            NewTask {
-                sid: Some(task.to_owned()),
-                attributes: Value::Object(attributes),
-                channel: Some(
-                    routing
-                        .channel
-                        .clone()
-                        .unwrap_or_else(|| row.kind.to_owned()),
-                ),
-                workflow: routing.workflow.clone(),
-                timeout: routing.timeout,
-                priority: routing.priority,
-                routing_target: routing.worker.clone(),
-                customer,
-                sender,
-                conversation: Some(row.conversation.clone()),
-                ..NewTask::default()
-            },
-            now,
-        );
-        let agent = self.tasks.get(task).and_then(|task| task.agent.clone());
-        for (kind, sid) in [
-            (EffectKind::Interaction, &row.sid),
-            (EffectKind::Conversation, &row.conversation),
-        ] {
-            let parties = Parties {
-                agent: agent.clone(),
-                ..Parties::default()
-            };
-            self.effects.parties(kind, sid, parties);
-        }
-    }
-
-    /// A closed channel closes its conversation; its task is cancelled, or completed if an agent has
-    /// it (assumed: Twilio's page names the routing status alone). `inactive` leaves the conversation.
-    fn end_interaction(&mut self, sid: &str, status: &'static str, now: Timestamp) {
-        let Some(row) = self.interactions.get_mut(sid) else {
-            return;
-        };
-        row.status = status;
-        let (conversation, mut tasks) = (row.conversation.clone(), vec![row.task.clone()]);
-        tasks.extend(row.invites.iter().map(|(_, task)| task.clone()));
-        self.effects.state(EffectKind::Interaction, sid, status);
-        if status == "closed" {
-            self.close_conversation(&conversation, now);
-        }
-        for task in tasks {
-            self.wind_up_task(&task, now);
-        }
-    }
-
-    /// The Studio flow behind a conversation's webhook: it sends the conversation to Flex. What the
-    /// conversation's attributes say goes into the task's (a played flow passes them on).
-    pub(super) fn play_studio_flow(&mut self, conversation: &str, now: Timestamp) {
-        let Some(row) = self.conversations.get(conversation) else {
-            return;
-        };
-        let attributes = row.facts.as_object().cloned().unwrap_or_else(Map::new);
-        let routing = Routing {
-            attributes,
-            ..Routing::default()
-        };
-        let one = self.customer_of(conversation);
-        let address = one.and_then(|one| one.address.as_deref());
-        let kind = match address.and_then(|address| address.split_once(':')) {
-            Some(("whatsapp", _)) => "whatsapp",
-            Some(("messenger", _)) => "messenger",
-            _ if address.is_some() => "sms",
-            _ => "chat",
-        };
-        let row = Interaction {
-            sid: self.sids.sid("KD"),
-            channel: self.sids.sid("UO"),
-            kind,
-            status: "setup",
-            error: None,
-            initiated_by: "customer",
-            conversation: conversation.to_owned(),
-            joins: true,
-            task: self.sids.sid("WT"),
-            built: false,
-            participants: Vec::new(),
-            routing,
-            context: None,
-            webhook_ttid: None,
-            invites: Vec::new(),
-        };
-        self.begin_interaction(row, now);
-    }
 }

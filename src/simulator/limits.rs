@@ -160,6 +160,11 @@ impl Windows {
         Ok(())
     }
 
+    /// How many requests are being carried out.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
     pub(super) fn opened(&mut self) {
         self.open += 1;
     }

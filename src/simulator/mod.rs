@@ -7,7 +7,9 @@
 //! ([`Assumptions`]) or stands in `docs/simulator.md`.
 
 mod agents;
+mod assignment;
 mod chat;
+mod chat_messages;
 mod conversation_messages;
 mod conversations;
 mod customers;
@@ -29,17 +31,21 @@ mod record;
 mod reply;
 mod router;
 mod server;
+mod sessions;
 mod settings;
+mod setup;
 mod sids;
 mod table;
 mod taskrouter;
 mod tasks;
+mod timers;
 mod workers;
 mod world;
 
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -102,7 +108,7 @@ impl fmt::Debug for Simulator {
 impl Simulator {
     /// A new account, set up as `settings` say. Time in it is `clock`'s.
     ///
-    /// Faults in the settings are taken as they are; [`Simulator::set_faults`] checks them. A record
+    /// Faults in the settings are taken as they are; [`Faults::validate`] checks them. A record
     /// file that cannot be opened is logged, and nothing is recorded.
     #[must_use]
     pub fn new(settings: Settings, clock: Clock) -> Self {
@@ -112,8 +118,12 @@ impl Simulator {
                 .ok()
         });
         let settings = Arc::new(settings);
+        let mut world = world::World::new(&settings, clock.now());
+        if let Some(delay) = settings.faults.listing_delay_ms {
+            world.listing_delay = Duration::from_millis(delay);
+        }
         let state = State {
-            world: world::World::new(&settings, clock.now()),
+            world,
             windows: limits::Windows::default(),
             dice: faults::Dice::new(settings.faults.clone()),
             requests: Vec::new(),
@@ -139,7 +149,6 @@ impl Simulator {
 
     /// Hires a worker (or finds the one of this name) and returns its SID. Its `contact_uri` is
     /// `client:` and the name.
-    #[must_use]
     pub fn add_agent(&self, friendly_name: &str) -> String {
         let now = self.inner.clock.now();
         self.state().world.hire(friendly_name, now)
@@ -169,8 +178,11 @@ impl Simulator {
     ///
     /// [`InvalidFaults`] when a rule cannot be meant: the faults before stay.
     pub fn set_faults(&self, faults: Faults) -> Result<(), InvalidFaults> {
-        faults.check(router::is_operation)?;
-        self.state().dice = faults::Dice::new(faults);
+        faults.validate()?;
+        let delay = faults.listing_delay_ms.map(Duration::from_millis);
+        let mut state = self.state();
+        state.world.listing_delay = delay.unwrap_or(self.inner.settings.listing_delay);
+        state.dice = faults::Dice::new(faults);
         Ok(())
     }
 

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::effects::{EffectKind, Parties};
-use super::proxy::{Session, found};
 use super::reply::{Answer, Refusal, Reply, stamp};
 use super::router::Call;
+use super::sessions::{Session, found};
 use super::world::World;
 
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::effects::{EffectKind, Parties};
 use super::form::Form;
-use super::proxy::{Session, found};
 use super::reply::{Answer, Refusal, Reply, stamp, stamp_or_null};
 use super::router::Call;
+use super::sessions::{Session, found};
 use super::settings::ProxyPool;
 use super::sids::is_sid;
 use super::world::World;

@@ -23,6 +23,9 @@ use crate::shutdown::Stopper;
 /// The longest body read: Twilio's largest parameter here is 16 KB of attributes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// How long a stop waits for clients that do not finish their requests.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
 /// How long to wait when the process has no file descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -50,7 +53,13 @@ pub(super) async fn serve(
         }
     }
     connections.close();
-    connections.wait().await;
+    tokio::select! {
+        biased;
+        () = connections.wait() => {}
+        () = simulator.inner.clock.sleep(DRAIN_MAX) => {
+            tracing::warn!(open = connections.len(), "connections left open");
+        }
+    }
     Ok(())
 }
 

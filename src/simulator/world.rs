@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,7 +15,8 @@ use super::conversations::Conversation;
 use super::effects::Effects;
 use super::flex::{FlexChannel, FlexFlow};
 use super::interactions::Interaction;
-use super::proxy::{ProxyService, Session};
+use super::proxy::ProxyService;
+use super::sessions::Session;
 use super::settings::Settings;
 use super::sids::Sids;
 use super::table::Table;
@@ -87,6 +89,7 @@ pub(super) struct World {
     pub(super) task_channels: Vec<TaskChannel>,
     /// Customers who said stop to a sender.
     pub(super) opted_out: BTreeSet<(String, String)>,
+    pub(super) listing_delay: Duration,
     due: BTreeSet<(Timestamp, Due)>,
 }
 
@@ -134,6 +137,7 @@ impl World {
             activities,
             task_channels,
             opted_out: BTreeSet::new(),
+            listing_delay: settings.listing_delay,
             due: BTreeSet::new(),
         };
         super::proxy::found_service(&mut world, now);
@@ -166,7 +170,7 @@ impl World {
 
     /// Whether something made at `created` shows in lists and look-ups yet.
     pub(super) fn is_listed(&self, created: Timestamp, now: Timestamp) -> bool {
-        let delay = self.settings.listing_delay;
+        let delay = self.listing_delay;
         delay.is_zero() || created.checked_add(delay).is_ok_and(|shown| shown <= now)
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flexcast::simulator::{EffectKind, Limits, Quota, Settings};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -12,7 +12,7 @@ use super::{CUSTOMER, SENDER, Twilio, settings};
 const CONVERSATIONS: &str = "conversations/v1/Conversations";
 
 impl Twilio {
-    fn faults(&self, rule: &serde_json::Value) {
+    fn faults(&self, rule: &Value) {
         let faults = serde_json::from_value(json!({"rules": [rule]})).expect("faults");
         self.simulator.set_faults(faults).expect("valid faults");
     }
@@ -94,6 +94,13 @@ async fn lists_and_look_ups_can_be_late_while_sids_are_exact() {
     assert_eq!(taken, (409, 50353));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(twilio.get(&by_name).await.0, 200);
+    let put = twilio.send(
+        "PUT",
+        "_simulator/faults",
+        r#"{"listing_delay_ms": 60000}"#.to_owned(),
+    );
+    assert_eq!(put.await.expect("a reply").0, 204);
+    assert_eq!(twilio.get(&by_name).await.0, 404);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The simulator from outside: through HTTP on a port, and in process on a paused clock.
 
+mod conflicts;
 mod conversations;
+mod endpoints;
 mod faults;
 mod interactions;
 mod proxy;
