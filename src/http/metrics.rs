@@ -42,6 +42,7 @@ async fn read_ledger(pages: &Pages) -> Result<(), LedgerError> {
 async fn read_queue(pages: &Pages) {
     let is_connected = pages.queue.is_ready().await;
     pages.metrics.queue_connected(is_connected);
+    pages.metrics.queue_reconnects(pages.queue.reconnects());
     if is_connected {
         let depth = depth(pages, &*pages.queue, &pages.metrics);
         if let Err(error) = depth.await {

@@ -141,7 +141,7 @@ impl Families {
             ),
             pacing_waits: histograms(
                 "flexcast_pacing_wait_seconds",
-                "How long messages waited for leave, by what the limit applies to.",
+                "How long messages and their calls waited for leave, by the lane that let go last.",
                 &["lane"],
                 PACING_BUCKETS,
             ),

@@ -124,17 +124,21 @@ impl Metrics {
         *shown = now;
     }
 
-    /// How many messages are being carried out, and how many may be at once.
-    pub fn in_flight(&self, messages: u64, limit: u64) {
-        set(&self.inner.in_flight, messages);
+    /// How many messages may be carried out at once.
+    pub fn in_flight_limit(&self, limit: u64) {
         set(&self.inner.in_flight_limit, limit);
+    }
+
+    /// A message begins to be carried out; it counts as in flight until the guard is dropped.
+    #[must_use]
+    pub fn message_begins(&self) -> InFlight {
+        InFlight::counted(&self.inner.in_flight)
     }
 
     /// A request leaves for Twilio; it counts as in flight until the guard is dropped.
     #[must_use]
-    pub fn twilio_request_leaves(&self) -> RequestInFlight {
-        self.inner.twilio_in_flight.inc();
-        RequestInFlight(self.inner.twilio_in_flight.clone())
+    pub fn twilio_request_leaves(&self) -> InFlight {
+        InFlight::counted(&self.inner.twilio_in_flight)
     }
 
     /// A request to Twilio is over. `took` runs from its leave to the last byte of the reply.
@@ -154,7 +158,7 @@ impl Metrics {
         }
     }
 
-    /// A message waited this long for a lane's leave.
+    /// Something waited this long for leave, at the end for this lane's.
     pub fn pacing_wait(&self, lane: LaneKind, waited: Duration) {
         let lane = self.inner.pacing_waits.with_label_values(&[lane.as_str()]);
         lane.observe(waited.as_secs_f64());
@@ -172,9 +176,10 @@ impl Metrics {
         self.inner.queue_connected.set(i64::from(is_connected));
     }
 
-    /// The connection to the queue was lost and is there again.
-    pub fn queue_reconnected(&self) {
-        self.inner.queue_reconnects.inc();
+    /// How often, since it was opened, the connection to the queue was lost and made again.
+    pub fn queue_reconnects(&self, so_far: u64) {
+        let counter = &self.inner.queue_reconnects;
+        counter.inc_by(so_far.saturating_sub(counter.get()));
     }
 
     /// What became of a row of a file.
@@ -201,11 +206,18 @@ impl Metrics {
     }
 }
 
-/// A request to Twilio that is on its way.
+/// A message that is being carried out, or a request that is on its way.
 #[derive(Debug)]
-pub struct RequestInFlight(IntGauge);
+pub struct InFlight(IntGauge);
 
-impl Drop for RequestInFlight {
+impl InFlight {
+    fn counted(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }

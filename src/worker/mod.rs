@@ -4,8 +4,10 @@
 //! pace holds no place that another one needs; a stop lets what is in flight end and gives the rest
 //! back.
 
+mod admission;
 mod campaigns;
 mod consume;
+mod note;
 mod prepare;
 mod turn;
 
@@ -118,6 +120,7 @@ impl Worker {
     /// A worker of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        parts.metrics.in_flight_limit(parts.in_flight.into());
         let shared = Shared {
             settler: Settler::new(Arc::clone(&parts.ledger), parts.clock),
             places: Semaphore::new(usize::from(parts.in_flight)),

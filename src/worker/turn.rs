@@ -10,22 +10,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{Delivered, Interrupted, Job, LEASE_FOR};
-use crate::ledger::{CampaignState, Lease, MessageKey, Stray, Taken};
-use crate::message::{
-    DeadReason, DeferReason, Effects, Ended, Event, Failure, Message, SkipReason,
-};
+use crate::ledger::{Lease, Stray, Taken};
+use crate::message::{DeadReason, Effects, Ended, Event, Failure, Message};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, Decision, SettleError, Verdict, judge};
-use crate::pacing::{Booking, Lane, LaneKind, Turn};
+use crate::pacing::LaneKind;
 use crate::queue::{DeadLetter, Delivery};
 use crate::shutdown::Stopper;
 
+use super::admission::{Admission, admission, own_lanes};
+use super::note::note;
 use super::prepare;
 use super::{Active, Shared};
-
-/// The longest a message waits for its own lanes with its delivery in hand; longer waits are the
-/// ledger's, and another message gets the place.
-const HOLD_MAX: Duration = Duration::from_secs(30);
 
 /// When a delivery whose message somebody works on is looked at again.
 const HELD_AGAIN: Duration = Duration::from_secs(5);
@@ -34,10 +30,10 @@ const HELD_AGAIN: Duration = Duration::from_secs(5);
 const STRAY_BYTES_MAX: usize = 1_024;
 
 /// A message that is ours to work on.
-struct Mine {
-    lease: Lease,
-    message: Message,
-    journal: Vec<Event>,
+pub(super) struct Mine {
+    pub(super) lease: Lease,
+    pub(super) message: Message,
+    pub(super) journal: Vec<Event>,
     attempts: u32,
     accepted_at: Timestamp,
 }
@@ -188,54 +184,6 @@ async fn take(
     Ok(None)
 }
 
-/// Whether a message may be begun.
-enum Admission {
-    Go,
-    Skip(SkipReason),
-    Later(DeferReason, Timestamp),
-}
-
-fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
-    let now = shared.parts.clock.now();
-    let begun = !mine.journal.is_empty();
-    // What has begun is carried to its end: half a saga helps nobody.
-    if begun {
-        return Admission::Go;
-    }
-    if active.cancelled {
-        return Admission::Skip(SkipReason::Cancelled);
-    }
-    if mine.message.expires_at.is_some_and(|end| end <= now) {
-        return Admission::Skip(SkipReason::Expired);
-    }
-    if let Some(begin) = mine.message.not_before.filter(|begin| *begin > now) {
-        return Admission::Later(DeferReason::Scheduled, begin);
-    }
-    let turn = if mine.lease.number > 1 {
-        Turn::Returned
-    } else {
-        Turn::First
-    };
-    match shared
-        .parts
-        .pacer
-        .book(&own_lanes(active, mine), HOLD_MAX, turn)
-    {
-        Booking::Soon => Admission::Go,
-        Booking::Later(due) => Admission::Later(DeferReason::Pace, due),
-    }
-}
-
-/// The lanes a message waits for before it begins: its campaign's and its agent's.
-fn own_lanes(active: &Active, mine: &Mine) -> Vec<Lane> {
-    let campaign = active.campaign.id.as_str();
-    let mut lanes = vec![Lane::campaign(campaign)];
-    if let Some(agent) = &mine.message.agent {
-        lanes.push(Lane::agent(campaign, &agent.worker));
-    }
-    lanes
-}
-
 /// Runs the saga, paced, and settles what it came to.
 async fn carry_out(
     shared: &Shared,
@@ -247,14 +195,14 @@ async fn carry_out(
     if mine.journal.is_empty() {
         let lanes = own_lanes(active, &mine);
         let permit = parts.pacer.permit(&lanes, NonZeroU32::MIN).await;
-        parts
-            .metrics
-            .pacing_wait(LaneKind::Campaign, permit.waited());
+        let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
+        parts.metrics.pacing_wait(lane, permit.waited());
     }
     // Only now: who waits for their own pace must not hold a place that others need.
     let Ok(_place) = shared.places.acquire().await else {
         return shared.settler.release(delivery, &mine.lease).await;
     };
+    let _counted = parts.metrics.message_begins();
     let began = parts.clock.instant();
     let agent = match &mine.message.agent {
         Some(agent) => active
@@ -355,78 +303,6 @@ async fn carry_verdict(
         .await
 }
 
-/// Counts and logs a verdict; a halt pauses the campaign first.
-async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict: &Verdict) {
-    let parts = &shared.parts;
-    let (strategy, api) = kind(active, &mine.message);
-    let MessageKey { campaign, id } = &mine.lease.key;
-    let event = match verdict {
-        Verdict::Done => {
-            parts.metrics.last_done(parts.clock.now());
-            tracing::info!(campaign.id = %campaign, message.id = %id, "message done");
-            MessageEvent::Done
-        }
-        Verdict::Skip { reason, .. } => {
-            tracing::info!(campaign.id = %campaign, message.id = %id, %reason, "message skipped");
-            MessageEvent::Skipped(*reason)
-        }
-        Verdict::Dead { reason, failure } => {
-            tracing::warn!(
-                campaign.id = %campaign, message.id = %id, %reason, %failure,
-                "message dead-lettered"
-            );
-            MessageEvent::Dead(*reason)
-        }
-        Verdict::Unknown { step, evidence, .. } => {
-            tracing::error!(
-                campaign.id = %campaign, message.id = %id, %step, evidence,
-                "outcome unknown: an operator has to settle it"
-            );
-            MessageEvent::Unknown
-        }
-        Verdict::Defer {
-            reason,
-            wait,
-            failure,
-            ..
-        } => {
-            let failure = failure.as_ref().map(ToString::to_string);
-            tracing::info!(
-                campaign.id = %campaign, message.id = %id, %reason,
-                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), failure,
-                "message deferred"
-            );
-            match reason {
-                DeferReason::Retry => MessageEvent::Retried,
-                reason => MessageEvent::Deferred(*reason),
-            }
-        }
-        Verdict::Halt(failure) => return halt(shared, active, failure).await,
-    };
-    parts.metrics.message(event, strategy, api);
-}
-
-/// Pauses the campaign: nothing of it will pass until somebody acts.
-async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
-    let id = &active.campaign.id;
-    tracing::error!(campaign.id = %id, %failure, "campaign paused");
-    active.switch.set(crate::engine::Position::Stopped);
-    let parts = &shared.parts;
-    let reason = failure.to_string();
-    let now = parts.clock.now();
-    let pausing = parts
-        .ledger
-        .set_campaign_state(id, CampaignState::Paused, Some(&reason), now);
-    if let Err(error) = pausing.await {
-        tracing::error!(campaign.id = %id, %error, "the pause was not recorded");
-    }
-    let mut halted = shared
-        .halted
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    halted.get_or_insert_with(|| Box::new(failure.clone()));
-}
-
 fn is_for_good(shared: &Shared, mine: &Mine, failure: &Failure) -> bool {
     let age = age(shared, mine);
     let decision = shared
@@ -459,7 +335,10 @@ fn spread(mine: &Mine) -> f64 {
     f64::from(u16::try_from(hasher.finish() % 1_000).unwrap_or_default()) / 1_000.0
 }
 
-fn kind(active: &Active, message: &Message) -> (crate::message::Strategy, crate::message::Api) {
+pub(super) fn kind(
+    active: &Active,
+    message: &Message,
+) -> (crate::message::Strategy, crate::message::Api) {
     let strategy = message.strategy.unwrap_or(active.campaign.strategy);
     (strategy, active.campaign.api)
 }

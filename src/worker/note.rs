@@ -1,0 +1,85 @@
+//! A verdict as operators see it: counted, logged, and a halt carried out.
+//!
+//! In: what became of a message. Out: a metric, a line in the log; for a halt, a paused campaign.
+//! Always: no number and no text of a customer's.
+
+use crate::engine::Position;
+use crate::ledger::{CampaignState, MessageKey};
+use crate::message::{DeferReason, Failure};
+use crate::metrics::MessageEvent;
+use crate::outcomes::Verdict;
+
+use super::turn::{Mine, kind};
+use super::{Active, Shared};
+
+/// Counts and logs a verdict; a halt pauses the campaign first.
+pub(super) async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict: &Verdict) {
+    let parts = &shared.parts;
+    let (strategy, api) = kind(active, &mine.message);
+    let MessageKey { campaign, id } = &mine.lease.key;
+    let event = match verdict {
+        Verdict::Done => {
+            parts.metrics.last_done(parts.clock.now());
+            tracing::info!(campaign.id = %campaign, message.id = %id, "message done");
+            MessageEvent::Done
+        }
+        Verdict::Skip { reason, .. } => {
+            tracing::info!(campaign.id = %campaign, message.id = %id, %reason, "message skipped");
+            MessageEvent::Skipped(*reason)
+        }
+        Verdict::Dead { reason, failure } => {
+            tracing::warn!(
+                campaign.id = %campaign, message.id = %id, %reason, %failure,
+                "message dead-lettered"
+            );
+            MessageEvent::Dead(*reason)
+        }
+        Verdict::Unknown { step, evidence, .. } => {
+            tracing::error!(
+                campaign.id = %campaign, message.id = %id, %step, evidence,
+                "outcome unknown: an operator has to settle it"
+            );
+            MessageEvent::Unknown
+        }
+        Verdict::Defer {
+            reason,
+            wait,
+            failure,
+            ..
+        } => {
+            let failure = failure.as_ref().map(ToString::to_string);
+            tracing::info!(
+                campaign.id = %campaign, message.id = %id, %reason,
+                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), failure,
+                "message deferred"
+            );
+            match reason {
+                DeferReason::Retry => MessageEvent::Retried,
+                reason => MessageEvent::Deferred(*reason),
+            }
+        }
+        Verdict::Halt(failure) => return halt(shared, active, failure).await,
+    };
+    parts.metrics.message(event, strategy, api);
+}
+
+/// Pauses the campaign: nothing of it will pass until somebody acts.
+async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
+    let id = &active.campaign.id;
+    tracing::error!(campaign.id = %id, %failure, "campaign paused");
+    active.switch.set(Position::Stopped);
+    let parts = &shared.parts;
+    let reason = failure.to_string();
+    let now = parts.clock.now();
+    let pausing = parts
+        .ledger
+        .set_campaign_state(id, CampaignState::Paused, Some(&reason), now);
+    if let Err(error) = pausing.await {
+        tracing::error!(campaign.id = %id, %error, "the pause was not recorded");
+    }
+    let mut halted = shared
+        .halted
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    halted.get_or_insert_with(|| Box::new(failure.clone()));
+}
