@@ -167,12 +167,12 @@ impl Families {
             ),
             import_rows: counters(
                 "flexcast_import_rows_total",
-                "Rows of imported files by what became of them.",
+                "Rows of imported files by what became of them, as the ledger has them.",
                 &["result"],
             ),
             import_rejected: counters(
                 "flexcast_import_rejected_total",
-                "Rejected rows of imported files, by reason.",
+                "Rejected rows of imported files by reason, as the ledger has them.",
                 &["reason"],
             ),
             last_done: make(

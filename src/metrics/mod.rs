@@ -13,14 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus::{IntCounterVec, IntGauge, TextEncoder};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
-pub use self::labels::{
-    BookState, ImportedRow, MessageEvent, MessageOutcome, RowResult, StepResult,
-};
+pub use self::labels::{BookState, MessageEvent, MessageOutcome, RowResult, StepResult};
 use self::labels::{OTHER_CODE, TWILIO_CODES};
-use crate::message::{Api, CampaignId, DeadReason, StepName, Strategy};
+use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy};
 use crate::pacing::LaneKind;
 use crate::twilio::{Answer, Operation};
 
@@ -178,15 +176,22 @@ impl Metrics {
 
     /// How often, since it was opened, the connection to the queue was lost and made again.
     pub fn queue_reconnects(&self, so_far: u64) {
-        let counter = &self.inner.queue_reconnects;
-        counter.inc_by(so_far.saturating_sub(counter.get()));
+        advance(&self.inner.queue_reconnects, so_far);
     }
 
-    /// What became of a row of a file.
-    pub fn imported(&self, row: ImportedRow) {
-        count(&self.inner.import_rows, row.result().as_str());
-        if let ImportedRow::Rejected(reason) = row {
-            count(&self.inner.import_rejected, reason.as_str());
+    /// The rows of all imported files so far, and of the rejected ones those of each reason. From
+    /// the ledger, as the books are: an import is a process of its own that nobody scrapes.
+    pub fn imports(&self, rows: impl Fn(RowResult) -> u64, rejected: impl Fn(RejectReason) -> u64) {
+        for result in RowResult::ALL {
+            let rows_total = self.inner.import_rows.with_label_values(&[result.as_str()]);
+            advance(&rows_total, rows(*result));
+        }
+        for reason in RejectReason::ALL {
+            let by_reason = &self.inner.import_rejected;
+            advance(
+                &by_reason.with_label_values(&[reason.as_str()]),
+                rejected(*reason),
+            );
         }
     }
 
@@ -225,6 +230,11 @@ impl Drop for InFlight {
 
 fn count(counters: &IntCounterVec, label: &str) {
     counters.with_label_values(&[label]).inc();
+}
+
+/// Moves a counter on to a total that is counted elsewhere.
+fn advance(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 fn set(gauge: &IntGauge, value: u64) {

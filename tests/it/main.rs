@@ -3,6 +3,8 @@
 mod contacts;
 mod dashboards;
 mod ledger_contract;
+mod observability;
+mod oracles;
 mod pacing_limits;
 mod queue_contract;
 mod queue_embedded;
