@@ -4,6 +4,8 @@ mod contacts;
 mod dashboards;
 mod e2e;
 mod ledger_contract;
+mod observability;
+mod oracles;
 mod pacing_limits;
 mod queue_contract;
 mod queue_embedded;

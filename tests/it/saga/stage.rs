@@ -18,8 +18,8 @@ use flexcast::message::{
 use flexcast::metrics::Metrics;
 use flexcast::outcomes::RetryPolicy;
 use flexcast::pacing::{Margin, Pacer, PacingSettings};
-use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::queue::Queue;
+use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::shutdown::Stopper;
 use flexcast::simulator::{
     DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, Effect, EffectKind, Faults, Limits, Settings,
@@ -129,7 +129,10 @@ fn client(way: Arc<dyn InProcess>) -> Twilio {
     let token = DEFAULT_AUTH_TOKEN.into();
     let credentials = Credentials::auth_token(DEFAULT_ACCOUNT_SID, token).expect("credentials");
     let base = BaseUrl::at("http://simulator.invalid").expect("an address");
-    Twilio::new(ClientSettings::new(credentials, base), Transport::InProcess(way))
+    Twilio::new(
+        ClientSettings::new(credentials, base),
+        Transport::InProcess(way),
+    )
 }
 
 impl Stage {
@@ -324,7 +327,11 @@ impl Stage {
     pub(crate) async fn assert_clean(&self, context: &str) {
         let name = self.pair.name;
         let books = self.books().await;
-        assert_eq!((books.imbalance(), books.open()), (0, 0), "{name}, {context}");
+        assert_eq!(
+            (books.imbalance(), books.open()),
+            (0, 0),
+            "{name}, {context}"
+        );
         for kind in [Channel, Session, Conversation, Interaction, Task, Text] {
             let standing = self.standing(kind);
             assert!(standing.is_empty(), "{name}, {context}: {standing:#?}");
