@@ -63,7 +63,7 @@ async fn one(look: &Transaction<'_>, sql: &str, key: &MessageKey) -> Result<Opti
 }
 
 /// Where an open message is. The end of a lease is by the store's clock.
-fn standing(row: &Row) -> Result<Standing> {
+pub(super) fn standing(row: &Row) -> Result<Standing> {
     match row.try_get(1)? {
         "waiting" => Ok(Standing::Waiting {
             queued: row.try_get(2)?,
