@@ -3,6 +3,7 @@
 mod contacts;
 mod dashboards;
 mod e2e;
+mod e2e_rabbitmq;
 mod ledger_contract;
 mod observability;
 mod oracles;
