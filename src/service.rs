@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, TwilioAccess};
-use crate::engine::Engine;
+use crate::engine::{Engine, PacedGate};
 use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -160,6 +160,7 @@ impl Service {
         }
         let work = &self.config.file.work;
         let pacer = Pacer::new(self.pacing()?, self.clock);
+        let gate = PacedGate::new(pacer.clone(), self.metrics.clone());
         let engine = Engine::new(
             twilio.clone(),
             Arc::clone(&self.ledger),
@@ -171,7 +172,7 @@ impl Service {
         Ok(Worker::new(Parts {
             queue,
             ledger: Arc::clone(&self.ledger),
-            twilio,
+            twilio: twilio.gated(Arc::new(gate)),
             engine,
             pacer,
             clock: self.clock,

@@ -1,4 +1,4 @@
-//! `flexcast campaign`: apply a campaign file, list and show campaigns.
+//! `flexcast campaign`: apply a campaign file; list, show, finish and export campaigns.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,9 @@ use crate::message::CampaignId;
 use crate::service::Service;
 use crate::twilio::Twilio;
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, Global, Problem, export, output};
 
-/// Apply, list and show campaigns.
+/// Apply, list, show, finish and export campaigns.
 #[derive(Debug, Subcommand)]
 pub(super) enum CampaignCommand {
     /// Check a campaign file against the account, fill in what it leaves out, and record it
@@ -21,6 +21,10 @@ pub(super) enum CampaignCommand {
     List(List),
     /// One campaign as it was recorded, with everything discovered
     Show(Show),
+    /// Declare a campaign finished: nothing more comes from its publishers, and nothing is open
+    Finish(Finish),
+    /// Write one line for each message and each rejected row to standard output, as CSV
+    Export(Export),
 }
 
 #[derive(Debug, Args)]
@@ -48,12 +52,26 @@ pub(super) struct Show {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Finish {
+    /// The campaign's id
+    campaign: CampaignId,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The campaign's id
+    campaign: CampaignId,
+}
+
 impl CampaignCommand {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         match self {
             Self::Apply(apply) => apply.run(global).await,
             Self::List(list) => list.run(global).await,
             Self::Show(show) => show.run(global).await,
+            Self::Finish(finish) => finish.run(global).await,
+            Self::Export(export) => export.run(global).await,
         }
     }
 }
@@ -142,6 +160,40 @@ pub(super) fn definition(record: &CampaignRecord) -> Result<Campaign, Problem> {
         );
         Problem::new(ExitCode::Config, text)
     })
+}
+
+impl Finish {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading()?;
+        let record = find(&service, &self.campaign).await?;
+        let books = service.ledger.books(Some(&record.id)).await?;
+        if books.open() > 0 || books.imbalance() != 0 {
+            let text = format!(
+                "campaign {} is not over: {} messages are open, {} are nowhere",
+                record.id,
+                books.open(),
+                books.imbalance()
+            );
+            return Err(Problem::new(ExitCode::TryAgain, text));
+        }
+        let now = service.clock.now();
+        let ledger = &service.ledger;
+        let state = CampaignState::Finished;
+        ledger
+            .set_campaign_state(&record.id, state, None, now)
+            .await?;
+        println!("Campaign {} is finished.", record.id);
+        Ok(ExitCode::Success)
+    }
+}
+
+impl Export {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading()?;
+        let record = find(&service, &self.campaign).await?;
+        export::export(&service, &record, std::io::stdout().lock()).await?;
+        Ok(ExitCode::Success)
+    }
 }
 
 impl List {

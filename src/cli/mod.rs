@@ -3,12 +3,14 @@
 mod campaign;
 mod dead;
 mod exit;
+mod export;
 mod import;
 mod output;
 mod send;
 mod signals;
 mod simulator;
 mod status;
+mod unknown;
 mod work;
 
 pub use exit::{ExitCode, Problem};
@@ -56,7 +58,7 @@ enum Command {
     Import(import::Import),
     /// Consume: carry out the messages of all running campaigns
     Work(work::Work),
-    /// Apply, list and show campaigns
+    /// Apply, list, show, finish and export campaigns
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
     /// Where the messages of a campaign are, or of all campaigns
@@ -64,6 +66,9 @@ enum Command {
     /// Dead letters: what failed for good, and why
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// Unknowns: what nobody can say went out; list them, and say what you found out
+    #[command(subcommand)]
+    Unknown(unknown::Unknown),
     /// Serve a fake Twilio: its behaviour, limits and faults
     Simulator(simulator::SimulatorCommand),
 }
@@ -106,6 +111,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Campaign(campaign) => campaign.run(global).await,
         Command::Status(status) => status.run(global).await,
         Command::Dead(dead) => dead.run(global).await,
+        Command::Unknown(unknown) => unknown.run(global).await,
         Command::Simulator(simulator) => simulator.run().await,
     }
 }

@@ -129,6 +129,8 @@ impl Send {
             seed: self.seed,
             hire_unknown_agents: true,
             record: self.record.clone(),
+            // The played workflow reads the agent from where the campaign writes it.
+            target_attributes: vec![campaign.proxy.target_attribute.clone()],
             ..Settings::default()
         };
         let service = Service::open(config, clock)?;

@@ -12,7 +12,7 @@ use crate::service::Service;
 use crate::shutdown::Stopper;
 use crate::worker::{RunEnd, Until, Worker};
 
-use super::{ExitCode, Global, Problem, output, signals};
+use super::{ExitCode, Global, Problem, signals};
 
 /// Consume: carry out the messages of all running campaigns.
 #[derive(Debug, Args)]
@@ -38,6 +38,8 @@ impl Work {
         let stop = signals::stopper()?;
         let pages = Serving::start(&service, &queue, self.http, &stop).await?;
         let worker = service.worker(Arc::clone(&queue), twilio, &hold).await?;
+        // What ended badly in earlier runs is not this one's to answer for.
+        let before = failed(&service).await?;
         let until = if self.until_idle {
             Until::Idle
         } else {
@@ -52,13 +54,21 @@ impl Work {
                 Err(Problem::new(ExitCode::Refused, text))
             }
             Some(RunEnd::Idle) => {
-                let books = service.ledger.books(None).await?;
-                Ok(output::exit_code(&books))
+                if failed(&service).await? > before {
+                    return Ok(ExitCode::Failed);
+                }
+                Ok(ExitCode::Success)
             }
             // Drained after SIGTERM, or out of time: whatever is left is found again.
             Some(RunEnd::Stopped) | None => Ok(ExitCode::Success),
         }
     }
+}
+
+/// How many messages ended dead or unknown.
+async fn failed(service: &Service) -> Result<u64, Problem> {
+    let books = service.ledger.books(None).await?;
+    Ok(books.dead_total() + books.unknown)
 }
 
 /// Runs the worker; once a stop was asked for, no longer than the drain may take. `None` when it

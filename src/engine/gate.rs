@@ -53,6 +53,49 @@ impl CampaignSwitch {
     }
 }
 
+/// The gate of calls that belong to no message: agents, discovery. Paced as all calls are.
+#[derive(Debug)]
+pub struct PacedGate {
+    pacer: Pacer,
+    metrics: Metrics,
+}
+
+impl PacedGate {
+    /// A gate of this pacer's lanes.
+    #[must_use]
+    pub fn new(pacer: Pacer, metrics: Metrics) -> Self {
+        Self { pacer, metrics }
+    }
+}
+
+#[async_trait]
+impl Gate for PacedGate {
+    async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
+        let permit = self.pacer.permit(&lanes(operation), NonZeroU32::MIN).await;
+        Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
+    }
+
+    fn observe(&self, operation: Operation, observed: Observed) {
+        observe(&self.pacer, &self.metrics, operation, observed);
+    }
+}
+
+/// The lanes every call is under: the account's, and its endpoint's.
+fn lanes(operation: Operation) -> [Lane; 2] {
+    [Lane::Account, Lane::endpoint(operation.as_str())]
+}
+
+/// Counts an error, and cools the lane that caused a 429.
+fn observe(pacer: &Pacer, metrics: &Metrics, operation: Operation, observed: Observed) {
+    if let Some(code) = observed.code {
+        metrics.twilio_error(code);
+    }
+    if observed.status == Some(429) {
+        let lane = Lane::endpoint(operation.as_str());
+        pacer.throttled(&lane, observed.retry_after);
+    }
+}
+
 /// The gate of one message's turn.
 pub struct MessageGate {
     pacer: Pacer,
@@ -122,8 +165,7 @@ impl MessageGate {
 impl Gate for MessageGate {
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
         self.check_switch(operation)?;
-        let lanes = [Lane::Account, Lane::endpoint(operation.as_str())];
-        let permit = self.pacer.permit(&lanes, NonZeroU32::MIN).await;
+        let permit = self.pacer.permit(&lanes(operation), NonZeroU32::MIN).await;
         // The wait may have been long: the switch and the lease are looked at again.
         let mut checked = self.check_lease().await;
         if checked.is_ok() {
@@ -139,13 +181,7 @@ impl Gate for MessageGate {
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {
-        if let Some(code) = observed.code {
-            self.metrics.twilio_error(code);
-        }
-        if observed.status == Some(429) {
-            let lane = Lane::endpoint(operation.as_str());
-            self.pacer.throttled(&lane, observed.retry_after);
-        }
+        observe(&self.pacer, &self.metrics, operation, observed);
     }
 }
 

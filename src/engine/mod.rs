@@ -14,7 +14,7 @@ mod strategies;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
 pub(crate) use gate::LEASE_FOR;
-pub use gate::{CampaignSwitch, MessageGate, Position};
+pub use gate::{CampaignSwitch, MessageGate, PacedGate, Position};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::pacing::Pacer;
 use crate::twilio::{Closed, Twilio};
 
 use journal::Journal;
-use saga::Runner;
+use saga::{Runner, stuck};
 
 /// Why a run ended without an outcome: what was not recorded is found again by the next taker.
 #[derive(Debug, thiserror::Error)]
@@ -175,7 +175,9 @@ async fn run(
         _ => return Ok(ended),
     };
     match runner.backward(&failure).await? {
-        Some(stuck) => Ok(Ended::Failed(stuck)),
+        Some(left) if for_good(&left) => Ok(Ended::Failed(stuck(left))),
+        // Undone later: until then the saga neither goes forward nor is over.
+        Some(left) => Ok(Ended::Failed(left)),
         None => Ok(ended),
     }
 }

@@ -99,15 +99,16 @@ impl Runner<'_> {
             return Ok(None);
         };
         if !self.journal.saga().standing.is_empty() {
-            let stuck = self.backward(&failure).await?;
-            return Ok(Some(Ended::Failed(stuck.unwrap_or(failure))));
+            let left = self.backward(&failure).await?;
+            return Ok(Some(Ended::Failed(left.unwrap_or(failure))));
         }
         let generation = self.journal.saga().generation;
         self.journal.begin(generation + 1)?;
         Ok(None)
     }
 
-    /// Undoes what stands, last first. Returns what is left at Twilio when an undo failed.
+    /// Undoes what stands, last first. When an undo failed, returns what is left at Twilio: to be
+    /// undone later, unless the failure's class says that it stays.
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl Runner<'_> {
             match undone {
                 Ok(()) => {}
                 Err(StepError::Call(CallError::Closed(closed))) => return Err(closed.into()),
-                Err(error) => return Ok(Some(stuck(name, &error))),
+                Err(error) => return Ok(Some(left(*step, &error))),
             }
             self.journal.note(Event::Undone { step: name })?;
             self.metrics.step(name, StepResult::Undone);
@@ -309,8 +310,8 @@ impl Runner<'_> {
         if generation >= GENERATIONS_MAX || self.reached_the_customer() {
             return Ok(Some(Ended::Failed(failure)));
         }
-        if let Some(stuck) = self.backward(&failure).await? {
-            return Ok(Some(Ended::Failed(stuck)));
+        if let Some(left) = self.backward(&failure).await? {
+            return Ok(Some(Ended::Failed(left)));
         }
         self.journal.begin(generation + 1)?;
         Ok(None)
@@ -356,8 +357,33 @@ impl Runner<'_> {
     }
 }
 
-fn stuck(step: StepName, error: &StepError) -> Failure {
-    let detail = format!("the undo failed, {step} is left at Twilio: {error}");
-    let class = FailureClass::Permanent(DeadReason::Stuck);
-    Failure::new(class, detail).at(step)
+/// What a failed undo comes to: a failure of the undo's own kind where another try may cure it.
+fn left(step: &dyn Step, error: &StepError) -> Failure {
+    let own = match error {
+        StepError::Call(call) => failure(call, step.operation()),
+        StepError::Failed(failure) => failure.as_ref().clone(),
+        StepError::Busy(detail) => Failure::new(FailureClass::Permanent(DeadReason::Stuck), detail),
+    };
+    let name = step.name();
+    let detail = format!("the undo failed, {name} is left at Twilio: {error}");
+    let class = match own.class {
+        FailureClass::Permanent(_) | FailureClass::Skip(_) => {
+            FailureClass::Permanent(DeadReason::Stuck)
+        }
+        passing => passing,
+    };
+    Failure {
+        class,
+        detail,
+        ..own
+    }
+    .at(name)
+}
+
+/// What is left at Twilio for good: its undo is not tried again.
+pub(super) fn stuck(left: Failure) -> Failure {
+    Failure {
+        class: FailureClass::Permanent(DeadReason::Stuck),
+        ..left
+    }
 }

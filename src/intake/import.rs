@@ -149,6 +149,10 @@ impl Importer<'_> {
         contact: Contact,
         template: Option<&Template>,
     ) -> Result<Message, (RejectReason, String)> {
+        if contact.customer.address.on(self.campaign.channel) == self.campaign.sender_address() {
+            let text = "the address is the campaign's own sender";
+            return Err((RejectReason::AddressInvalid, text.to_owned()));
+        }
         let default = self.campaign.agents.default.clone();
         let default = default.map(|worker| AgentRef { worker });
         let agent = contact.agent.or(default);

@@ -13,8 +13,8 @@ pub mod sqlite;
 pub use books::{Books, Report};
 pub use record::{
     Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,
-    Lease, MessageKey, MessageRecord, Publication, RejectedRow, Settlement, Standing, Stray, Taken,
-    Wake,
+    Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Settlement, Standing,
+    Stray, Taken, UnknownRow, Wake,
 };
 
 use std::time::Duration;
@@ -187,7 +187,34 @@ pub trait Ledger: Send + Sync {
     /// nothing tells it from two alike.
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()>;
 
+    // Deciding.
+
+    /// Messages whose outcome is unknown, oldest first.
+    async fn unknown(&self, campaign: Option<&CampaignId>, limit: usize)
+    -> Result<Vec<UnknownRow>>;
+
+    /// Records what an operator found out of an unknown: sent, and it is done; not sent, and it
+    /// waits again, to go on at the step that was in question. `false` when it is not unknown.
+    async fn settle_unknown(
+        &self,
+        key: &MessageKey,
+        was_sent: bool,
+        now: Timestamp,
+    ) -> Result<bool>;
+
     // Looking.
+
+    /// Messages of a campaign in the order of acceptance, from after `after` (0: the first).
+    async fn page(&self, campaign: &CampaignId, after: i64, limit: usize) -> Result<Vec<PageRow>>;
+
+    /// Rejected rows of a campaign's imports, in order, with the import's file; `after` as in
+    /// [`Ledger::page`].
+    async fn rejected_rows(
+        &self,
+        campaign: &CampaignId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, String, RejectedRow)>>;
 
     /// The books of one campaign, or of all.
     async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books>;

@@ -272,6 +272,30 @@ pub struct Stray {
     pub body: String,
 }
 
+/// A message of which nobody can say whether it went out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnknownRow {
+    pub campaign: CampaignId,
+    pub id: MessageId,
+    /// Masked.
+    pub customer: String,
+    pub at: Timestamp,
+    pub reason: UnknownReason,
+    /// What was sent, when, and what the look-ups said.
+    pub evidence: String,
+}
+
+/// A message of a page of an export.
+#[derive(Clone, Debug)]
+pub struct PageRow {
+    /// Where the next page goes on.
+    pub number: i64,
+    pub message: Message,
+    pub accepted_at: Timestamp,
+    pub attempts: u32,
+    pub standing: Standing,
+}
+
 /// One dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadRow {

@@ -123,6 +123,8 @@ pub enum Event {
     },
     /// A step failed for good: from here on only undoing.
     Failed { failure: Box<Failure> },
+    /// An operator said whether an intended call whose outcome nobody could find out happened.
+    Settled { was_sent: bool },
     /// The step's effect is gone again.
     Undone { step: StepName },
 }
@@ -201,6 +203,7 @@ impl Saga {
                 self.intended = None;
                 self.failure = Some((**failure).clone());
             }
+            Event::Settled { .. } if self.intended.is_some() => {}
             Event::Undone { step } if self.failure.is_some() && self.stands(*step) => {
                 self.standing.retain(|standing| standing != step);
             }

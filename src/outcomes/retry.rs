@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::Circumstances;
 use crate::message::{DeadReason, Failure, FailureClass, SkipReason};
 
 /// The longest wait Twilio may ask of us.
@@ -36,6 +37,13 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Whether a failure ends its message.
+    #[must_use]
+    pub fn is_for_good(&self, failure: &Failure, of: Circumstances) -> bool {
+        let decision = self.decide(failure, of.failed_before, of.age, of.spread);
+        matches!(decision, Decision::Dead(_) | Decision::Skip(_))
+    }
+
     /// Decides what follows a failure that `failed_before` others came before.
     ///
     /// `spread` lies between 0 and 1 and stretches the wait by up to a fifth: messages that failed

@@ -1,7 +1,4 @@
-//! Whether a message may be begun now.
-//!
-//! In: the message and its campaign. Out: go, not at all, or when. Always: what has begun goes on;
-//! what has to wait long waits in the ledger, not with its delivery in hand.
+//! Whether a message that was taken may be begun now.
 
 use std::time::Duration;
 
@@ -10,7 +7,7 @@ use jiff::Timestamp;
 use crate::message::{DeferReason, SkipReason};
 use crate::pacing::{Booking, Lane, Turn};
 
-use super::turn::Mine;
+use super::mine::Mine;
 use super::{Active, Shared};
 
 /// The longest a message waits for its own lanes with its delivery in hand; longer waits are the

@@ -19,6 +19,8 @@ pub(super) struct Campaigns {
     shared: Arc<Shared>,
     only: Vec<CampaignId>,
     consumed: BTreeMap<CampaignId, Consumed>,
+    /// How many turns were over at the last look.
+    turns: u64,
 }
 
 struct Consumed {
@@ -35,6 +37,7 @@ impl Campaigns {
             shared,
             only: only.to_vec(),
             consumed: BTreeMap::new(),
+            turns: 0,
         }
     }
 
@@ -64,6 +67,11 @@ impl Campaigns {
             }
         }
         Ok(())
+    }
+
+    /// Whether no turn ended since the last look.
+    pub(super) fn was_quiet(&mut self, turns: u64) -> bool {
+        std::mem::replace(&mut self.turns, turns) == turns
     }
 
     /// How many messages are open; without those that wait for the ledger's time when `but_due`.

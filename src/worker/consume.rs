@@ -43,7 +43,7 @@ async fn connect(shared: &Shared, active: &Active, stop: &Stopper) -> Option<Box
     }
 }
 
-/// Spawns a turn for each delivery; the queue's prefetch bounds how many there are at once.
+/// Spawns a turn for each delivery, as many at once as the queue's prefetch.
 async fn take(
     shared: &Arc<Shared>,
     active: &Arc<Active>,
@@ -51,12 +51,13 @@ async fn take(
     consumer: &mut dyn Consumer,
     turns: &mut JoinSet<()>,
 ) {
+    let turns_max = usize::from(shared.parts.in_flight);
     loop {
         let delivery = tokio::select! {
             biased;
             () = stop.stopped() => return,
             Some(_) = turns.join_next(), if !turns.is_empty() => continue,
-            delivery = consumer.next() => delivery,
+            delivery = consumer.next(), if turns.len() < turns_max => delivery,
         };
         let Some(delivery) = delivery else {
             return;

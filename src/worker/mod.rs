@@ -7,15 +7,18 @@
 mod admission;
 mod campaigns;
 mod consume;
-mod note;
+mod mine;
 mod prepare;
+mod report;
+mod stray;
 mod turn;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
@@ -83,8 +86,8 @@ pub(crate) struct Shared {
     pub(crate) settler: Settler,
     /// A place for each message whose saga runs.
     pub(crate) places: Semaphore,
-    /// Rung when a message was settled.
-    pub(crate) settled: Notify,
+    /// How many turns were over so far.
+    pub(crate) turns: AtomicU64,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
@@ -124,7 +127,7 @@ impl Worker {
         let shared = Shared {
             settler: Settler::new(Arc::clone(&parts.ledger), parts.clock),
             places: Semaphore::new(usize::from(parts.in_flight)),
-            settled: Notify::new(),
+            turns: AtomicU64::new(0),
             halted: std::sync::Mutex::new(None),
             parts,
         };
@@ -185,7 +188,10 @@ impl Worker {
         }
         campaigns.follow().await?;
         self.wake().await?;
-        if until == Until::Stopped {
+        // Counting is not free: while turns end, there is no need to ask whether all are over.
+        let turns = self.shared.turns.load(Ordering::Relaxed);
+        let is_quiet = campaigns.was_quiet(turns);
+        if until == Until::Stopped || !is_quiet {
             return Ok(None);
         }
         let open = campaigns.open(until == Until::NothingDue).await?;

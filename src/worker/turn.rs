@@ -3,40 +3,31 @@
 //! Every way out settles the delivery, or leaves it to come again after the ledger or the queue
 //! failed: then what it finds in the ledger decides.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::engine::{Delivered, Interrupted, Job, LEASE_FOR};
-use crate::ledger::{Lease, Stray, Taken};
-use crate::message::{DeadReason, Effects, Ended, Event, Failure, Message};
+use crate::ledger::{LedgerError, Taken};
+use crate::message::{Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
-use crate::outcomes::{Circumstances, Decision, SettleError, Verdict, judge};
+use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;
-use crate::queue::{DeadLetter, Delivery};
+use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, admission, own_lanes};
-use super::note::note;
-use super::prepare;
-use super::{Active, Shared};
+use super::mine::{Mine, circumstances, kind};
+use super::report::note;
+use super::stray::{broken, malformed};
+use super::{Active, Shared, prepare};
 
 /// When a delivery whose message somebody works on is looked at again.
 const HELD_AGAIN: Duration = Duration::from_secs(5);
 
-/// How much of a body that is no message the ledger keeps.
-const STRAY_BYTES_MAX: usize = 1_024;
-
-/// A message that is ours to work on.
-pub(super) struct Mine {
-    pub(super) lease: Lease,
-    pub(super) message: Message,
-    pub(super) journal: Vec<Event>,
-    attempts: u32,
-    accepted_at: Timestamp,
-}
+/// The pause after a turn that the ledger or the queue broke off.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Gives one delivery its turn.
 pub(super) async fn turn(
@@ -49,8 +40,14 @@ pub(super) async fn turn(
         report(delivery.release().await.map(drop).map_err(Into::into));
         return;
     }
-    report(run(shared, active, delivery).await);
-    shared.settled.notify_waiters();
+    let result = run(shared, active, stop, delivery).await;
+    shared.turns.fetch_add(1, Ordering::Relaxed);
+    if result.is_err() {
+        report(result);
+        // The ledger or the queue is away: what was given back must not come round at full speed.
+        stop.run_until_stopped(shared.parts.clock.sleep(AFTER_FAILURE))
+            .await;
+    }
 }
 
 fn report(result: Result<(), SettleError>) {
@@ -62,6 +59,7 @@ fn report(result: Result<(), SettleError>) {
 async fn run(
     shared: &Shared,
     active: &Active,
+    stop: &Stopper,
     delivery: Box<dyn Delivery>,
 ) -> Result<(), SettleError> {
     let mut message = match prepare::read(&active.campaign, delivery.body()) {
@@ -79,7 +77,7 @@ async fn run(
         return settle(shared, active, delivery, mine, ended).await;
     }
     match admission(shared, active, &mine) {
-        Admission::Go => carry_out(shared, active, delivery, mine).await,
+        Admission::Go => carry_out(shared, active, stop, delivery, mine).await,
         Admission::Skip(reason) => {
             let verdict = Verdict::Skip {
                 reason,
@@ -97,35 +95,6 @@ async fn run(
     }
 }
 
-/// A delivery that is no message of this campaign.
-async fn malformed(
-    shared: &Shared,
-    active: &Active,
-    delivery: Box<dyn Delivery>,
-    detail: String,
-) -> Result<(), SettleError> {
-    let body = delivery.body();
-    let kept = &body[..body.len().min(STRAY_BYTES_MAX)];
-    let stray = Stray {
-        campaign: active.campaign.id.clone(),
-        detail: detail.clone(),
-        body: String::from_utf8_lossy(kept).into_owned(),
-    };
-    let parts = &shared.parts;
-    parts.ledger.record_stray(&stray, parts.clock.now()).await?;
-    parts.metrics.dead_letter(DeadReason::Malformed);
-    tracing::warn!(campaign.id = %active.campaign.id, detail, "dead-lettered: no message");
-    let letter = DeadLetter {
-        reason: DeadReason::Malformed,
-        step: None,
-        code: None,
-        attempt: 0,
-        detail,
-    };
-    delivery.dead_letter(letter).await?;
-    Ok(())
-}
-
 /// Takes the message in the ledger; `None` when its delivery is settled already.
 async fn take(
     shared: &Shared,
@@ -135,10 +104,15 @@ async fn take(
 ) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
     let parts = &shared.parts;
     let now = parts.clock.now();
-    let taken = parts
-        .ledger
-        .take(message, &parts.holder, now, LEASE_FOR)
-        .await?;
+    let taking = parts.ledger.take(message, &parts.holder, now, LEASE_FOR);
+    let taken = match taking.await {
+        // Its records are broken: it would come round for ever. The gauge of the books shows it.
+        Err(LedgerError::Damaged(detail)) => {
+            broken(shared, delivery, detail).await?;
+            return Ok(None);
+        }
+        taken => taken?,
+    };
     let (strategy, api) = kind(active, message);
     let note = |event| parts.metrics.message(event, strategy, api);
     match taken {
@@ -188,18 +162,23 @@ async fn take(
 async fn carry_out(
     shared: &Shared,
     active: &Active,
+    stop: &Stopper,
     delivery: Box<dyn Delivery>,
     mine: Mine,
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
     if mine.journal.is_empty() {
         let lanes = own_lanes(active, &mine);
-        let permit = parts.pacer.permit(&lanes, NonZeroU32::MIN).await;
+        let waiting = parts.pacer.permit(&lanes, NonZeroU32::MIN);
+        // A drain does not wait for anybody's pace.
+        let Some(permit) = stop.run_until_stopped(waiting).await else {
+            return shared.settler.release(delivery, &mine.lease).await;
+        };
         let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
         parts.metrics.pacing_wait(lane, permit.waited());
     }
     // Only now: who waits for their own pace must not hold a place that others need.
-    let Ok(_place) = shared.places.acquire().await else {
+    let Some(Ok(_place)) = stop.run_until_stopped(shared.places.acquire()).await else {
         return shared.settler.release(delivery, &mine.lease).await;
     };
     let _counted = parts.metrics.message_begins();
@@ -219,7 +198,10 @@ async fn carry_out(
             return settle(shared, active, delivery, mine, ended).await;
         }
     };
-    let for_good = |failure: &Failure| is_for_good(shared, &mine, failure);
+    // Read once: what was undone as failed for good must be judged so.
+    let circumstances = circumstances(shared, active, &mine);
+    let policy = &parts.policy;
+    let for_good = |failure: &Failure| policy.is_for_good(failure, circumstances);
     let job = Job {
         campaign: &active.campaign,
         message: &mine.message,
@@ -227,7 +209,7 @@ async fn carry_out(
         lease: mine.lease.clone(),
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,
-        switch: std::sync::Arc::clone(&active.switch),
+        switch: Arc::clone(&active.switch),
     };
     let delivered = match parts.engine.deliver(job, &for_good).await {
         Ok(delivered) => delivered,
@@ -249,7 +231,7 @@ async fn carry_out(
         lease: delivered.lease.clone(),
         ..mine
     };
-    finish(shared, active, delivery, mine, delivered).await
+    finish(shared, active, delivery, mine, delivered, circumstances).await
 }
 
 /// Settles a message whose saga did not run.
@@ -275,8 +257,8 @@ async fn finish(
     delivery: Box<dyn Delivery>,
     mine: Mine,
     delivered: Delivered,
+    circumstances: Circumstances,
 ) -> Result<(), SettleError> {
-    let circumstances = circumstances(shared, active, &mine);
     let verdict = judge(delivered.ended, &shared.parts.policy, circumstances);
     note(shared, active, &mine, &verdict).await;
     let (unwritten, effects) = (&delivered.unwritten, delivered.saga.effects);
@@ -301,44 +283,4 @@ async fn carry_verdict(
     settler
         .settle(delivery, &mine.lease, &[], effects, attempt, verdict)
         .await
-}
-
-fn is_for_good(shared: &Shared, mine: &Mine, failure: &Failure) -> bool {
-    let age = age(shared, mine);
-    let decision = shared
-        .parts
-        .policy
-        .decide(failure, mine.attempts, age, spread(mine));
-    matches!(decision, Decision::Dead(_) | Decision::Skip(_))
-}
-
-fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Circumstances {
-    Circumstances {
-        failed_before: mine.attempts,
-        age: age(shared, mine),
-        spread: spread(mine),
-        when_open: active.campaign.when_open,
-        busy_wait: shared.parts.busy_wait,
-    }
-}
-
-fn age(shared: &Shared, mine: &Mine) -> Duration {
-    let age = shared.parts.clock.now().duration_since(mine.accepted_at);
-    Duration::try_from(age).unwrap_or_default()
-}
-
-/// Between 0 and 1, from the message and its attempt: the same run spreads the same way.
-fn spread(mine: &Mine) -> f64 {
-    let mut hasher = DefaultHasher::new();
-    mine.lease.key.hash(&mut hasher);
-    mine.attempts.hash(&mut hasher);
-    f64::from(u16::try_from(hasher.finish() % 1_000).unwrap_or_default()) / 1_000.0
-}
-
-pub(super) fn kind(
-    active: &Active,
-    message: &Message,
-) -> (crate::message::Strategy, crate::message::Api) {
-    let strategy = message.strategy.unwrap_or(active.campaign.strategy);
-    (strategy, active.campaign.api)
 }

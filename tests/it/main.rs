@@ -13,3 +13,4 @@ mod simulator;
 mod support;
 mod twilio_client;
 mod twilio_in_process;
+mod undo;

@@ -21,8 +21,18 @@ pub(super) struct Turn {
 pub(super) struct Outcome {
     pub(super) ending: Ending,
     effects: Effects,
-    attempts: u32,
+    pub(super) attempts: u32,
     at: Timestamp,
+}
+
+impl From<Outcome> for Standing {
+    fn from(outcome: Outcome) -> Self {
+        Self::Over {
+            ending: outcome.ending,
+            effects: Box::new(outcome.effects),
+            at: outcome.at,
+        }
+    }
 }
 
 impl Turn {
@@ -126,11 +136,7 @@ pub(super) fn find(conn: &Connection, key: &MessageKey) -> Result<Option<Message
     };
     if let Some(outcome) = Outcome::of(conn, key)? {
         record.attempts = outcome.attempts;
-        record.standing = Standing::Over {
-            ending: outcome.ending,
-            effects: Box::new(outcome.effects),
-            at: outcome.at,
-        };
+        record.standing = outcome.into();
     } else if let Some(turn) = Turn::of(conn, key)? {
         record.attempts = turn.attempts;
         record.standing = turn.standing;

@@ -8,6 +8,7 @@ mod books;
 mod campaigns;
 mod connection;
 mod dead;
+mod export;
 mod hold;
 mod intake;
 mod message;
@@ -15,6 +16,7 @@ mod reader;
 mod rows;
 mod settle;
 mod take;
+mod unknown;
 mod waking;
 mod writer;
 
@@ -30,7 +32,7 @@ use rusqlite::Connection;
 
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, Publication, Result, Settlement, Stray, Taken,
+    MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -232,6 +234,44 @@ impl Ledger for SqliteLedger {
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
         let stray = stray.clone();
         self.write(move |conn| dead::record_stray(conn, &stray, now))
+            .await
+    }
+
+    async fn unknown(
+        &self,
+        campaign: Option<&CampaignId>,
+        limit: usize,
+    ) -> Result<Vec<UnknownRow>> {
+        let campaign = campaign.cloned();
+        self.read(move |conn| unknown::list(conn, campaign.as_ref(), limit))
+            .await
+    }
+
+    async fn settle_unknown(
+        &self,
+        key: &MessageKey,
+        was_sent: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let key = key.clone();
+        self.write(move |conn| unknown::settle(conn, &key, was_sent, now))
+            .await
+    }
+
+    async fn page(&self, campaign: &CampaignId, after: i64, limit: usize) -> Result<Vec<PageRow>> {
+        let campaign = campaign.clone();
+        self.read(move |conn| export::page(conn, &campaign, after, limit))
+            .await
+    }
+
+    async fn rejected_rows(
+        &self,
+        campaign: &CampaignId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, String, RejectedRow)>> {
+        let campaign = campaign.clone();
+        self.read(move |conn| export::rejected_rows(conn, &campaign, after, limit))
             .await
     }
 

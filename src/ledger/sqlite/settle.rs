@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, Wake};
+use crate::ledger::{Ending, LATE, Lease, LedgerError, MessageKey, Result, Settlement, Wake};
 use crate::message::{DeferReason, Effects, Event, Failure};
 
 use super::rows::{later, ms, to_json};
@@ -30,10 +30,17 @@ pub(super) fn record(
     now: Timestamp,
 ) -> Result<()> {
     fence(conn, lease)?;
-    append(conn, lease, events, now)
+    append(conn, &lease.key, events, now)
 }
 
-fn append(conn: &Connection, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
+/// Appends events to a message's journal.
+pub(super) fn append(
+    conn: &Connection,
+    key: &MessageKey,
+    events: &[Event],
+    now: Timestamp,
+) -> Result<()> {
+    let of = [key.campaign.as_str(), key.id.as_str()];
     if events.is_empty() {
         return Ok(());
     }
@@ -41,18 +48,12 @@ fn append(conn: &Connection, lease: &Lease, events: &[Event], now: Timestamp) ->
         .prepare_cached(
             "SELECT coalesce(max(seq) + 1, 0) FROM journal WHERE campaign = ?1 AND id = ?2",
         )?
-        .query_row([campaign(lease), id(lease)], |row| row.get(0))?;
+        .query_row(of, |row| row.get(0))?;
     let mut insert = conn.prepare_cached(
         "INSERT INTO journal (campaign, id, seq, at, event) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for (seq, event) in (next..).zip(events) {
-        insert.execute(params![
-            campaign(lease),
-            id(lease),
-            seq,
-            ms(now),
-            to_json(event)?
-        ])?;
+        insert.execute(params![of[0], of[1], seq, ms(now), to_json(event)?])?;
     }
     Ok(())
 }
@@ -81,7 +82,7 @@ pub(super) fn settle(
     now: Timestamp,
 ) -> Result<()> {
     let attempts = fence(conn, lease)?;
-    append(conn, lease, events, now)?;
+    append(conn, &lease.key, events, now)?;
     match settlement {
         Settlement::Ended { ending, effects } => end(conn, lease, ending, effects, attempts, now),
         Settlement::Deferred {

@@ -1,7 +1,6 @@
-//! A verdict as operators see it: counted, logged, and a halt carried out.
-//!
-//! In: what became of a message. Out: a metric, a line in the log; for a halt, a paused campaign.
-//! Always: no number and no text of a customer's.
+//! What a verdict is told to Prometheus and the log, and to the campaign when it halts.
+
+use std::sync::PoisonError;
 
 use crate::engine::Position;
 use crate::ledger::{CampaignState, MessageKey};
@@ -9,7 +8,7 @@ use crate::message::{DeferReason, Failure};
 use crate::metrics::MessageEvent;
 use crate::outcomes::Verdict;
 
-use super::turn::{Mine, kind};
+use super::mine::{Mine, kind};
 use super::{Active, Shared};
 
 /// Counts and logs a verdict; a halt pauses the campaign first.
@@ -20,7 +19,7 @@ pub(super) async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict:
     let event = match verdict {
         Verdict::Done => {
             parts.metrics.last_done(parts.clock.now());
-            tracing::info!(campaign.id = %campaign, message.id = %id, "message done");
+            tracing::debug!(campaign.id = %campaign, message.id = %id, "message done");
             MessageEvent::Done
         }
         Verdict::Skip { reason, .. } => {
@@ -77,9 +76,6 @@ async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
     if let Err(error) = pausing.await {
         tracing::error!(campaign.id = %id, %error, "the pause was not recorded");
     }
-    let mut halted = shared
-        .halted
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut halted = shared.halted.lock().unwrap_or_else(PoisonError::into_inner);
     halted.get_or_insert_with(|| Box::new(failure.clone()));
 }

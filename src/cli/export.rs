@@ -1,0 +1,148 @@
+//! `flexcast campaign export`: one line for each message and each rejected row, as CSV.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::ledger::{CampaignRecord, Ending, PageRow, RejectedRow, Standing};
+use crate::message::Effects;
+use crate::service::Service;
+
+use super::{ExitCode, Problem};
+
+/// Messages read from the ledger at once.
+const PAGE: usize = 1_000;
+
+/// A line of the export. The customer's address stands in it whole: it is the operator's own data,
+/// asked for as such.
+#[derive(Debug, Default, Serialize)]
+struct Line {
+    /// `message`, or `row` for a rejected row of a file.
+    kind: &'static str,
+    id: String,
+    address: String,
+    name: String,
+    agent: String,
+    /// The place in the books, or `rejected`.
+    state: &'static str,
+    reason: String,
+    detail: String,
+    attempts: Option<u32>,
+    accepted_at: String,
+    ended_at: String,
+    /// When a deferred message is due.
+    due_at: String,
+    file: String,
+    line: Option<u64>,
+    channel_sid: String,
+    task_sid: String,
+    session_sid: String,
+    conversation_sid: String,
+    interaction_sid: String,
+    message_sid: String,
+}
+
+/// Writes a campaign's export to `out`.
+///
+/// # Errors
+///
+/// When the ledger cannot be read or `out` takes nothing more.
+pub(super) async fn export(
+    service: &Service,
+    record: &CampaignRecord,
+    out: impl Write,
+) -> Result<(), Problem> {
+    let mut csv = csv::Writer::from_writer(out);
+    let ledger = &service.ledger;
+    let mut after = 0;
+    loop {
+        let page = ledger.page(&record.id, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.number;
+        for row in page {
+            write(&mut csv, &of_message(row))?;
+        }
+    }
+    after = 0;
+    loop {
+        let page = ledger.rejected_rows(&record.id, after, PAGE).await?;
+        let Some((last, ..)) = page.last() else { break };
+        after = *last;
+        for (_, file, row) in page {
+            write(&mut csv, &of_rejected(file, row))?;
+        }
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+fn write(csv: &mut csv::Writer<impl Write>, line: &Line) -> Result<(), Problem> {
+    csv.serialize(line)
+        .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
+}
+
+fn of_message(row: PageRow) -> Line {
+    let message = row.message;
+    let mut line = Line {
+        kind: "message",
+        id: message.id().to_string(),
+        address: message.customer.address.as_str().to_owned(),
+        name: message.customer.name.unwrap_or_default(),
+        agent: message.agent.map(|agent| agent.worker).unwrap_or_default(),
+        attempts: Some(row.attempts),
+        accepted_at: row.accepted_at.to_string(),
+        ..Line::default()
+    };
+    match row.standing {
+        Standing::Waiting { .. } => line.state = "waiting",
+        Standing::Deferred { reason, due } => {
+            line.state = "deferred";
+            line.reason = reason.to_string();
+            line.due_at = due.to_string();
+        }
+        Standing::InFlight { .. } => line.state = "in_flight",
+        Standing::Over {
+            ending,
+            effects,
+            at,
+        } => {
+            (line.state, line.reason, line.detail) = of_ending(ending);
+            line.ended_at = at.to_string();
+            add_sids(&mut line, *effects);
+        }
+        Standing::Nowhere => line.state = "nowhere",
+    }
+    line
+}
+
+fn of_ending(ending: Ending) -> (&'static str, String, String) {
+    match ending {
+        Ending::Done => ("done", String::new(), String::new()),
+        Ending::Skipped { reason, detail } => {
+            ("skipped", reason.to_string(), detail.unwrap_or_default())
+        }
+        Ending::Dead { reason, failure } => ("dead", reason.to_string(), failure.to_string()),
+        Ending::Unknown { reason, evidence } => ("unknown", reason.to_string(), evidence),
+    }
+}
+
+fn add_sids(line: &mut Line, effects: Effects) {
+    line.channel_sid = effects.channel_sid.unwrap_or_default();
+    line.task_sid = effects.task_sid.unwrap_or_default();
+    line.session_sid = effects.session_sid.unwrap_or_default();
+    line.conversation_sid = effects.conversation_sid.unwrap_or_default();
+    line.interaction_sid = effects.interaction_sid.unwrap_or_default();
+    line.message_sid = effects.message_sid.unwrap_or_default();
+}
+
+fn of_rejected(file: String, row: RejectedRow) -> Line {
+    Line {
+        kind: "row",
+        state: "rejected",
+        reason: row.reason.to_string(),
+        detail: row.detail,
+        file,
+        line: Some(row.line),
+        ..Line::default()
+    }
+}

@@ -1,0 +1,98 @@
+//! `flexcast unknown`: messages of which nobody can say whether they went out.
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use crate::ledger::MessageKey;
+use crate::message::{CampaignId, MessageId};
+
+use super::{ExitCode, Global, Problem, output};
+
+/// Messages whose outcome is unknown: list them, and say what you found out.
+#[derive(Debug, Subcommand)]
+pub(super) enum Unknown {
+    /// All unknowns, oldest first, with the evidence
+    List(List),
+    /// Say whether one of them was sent, after a look at Twilio's console
+    Settle(Settle),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only of this campaign
+    campaign: Option<CampaignId>,
+    /// At most so many
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("finding").required(true).args(["sent", "not_sent"]))]
+pub(super) struct Settle {
+    campaign: CampaignId,
+    /// The message's id
+    id: MessageId,
+    /// It was sent: it counts as done
+    #[arg(long)]
+    sent: bool,
+    /// It was not sent: it waits again, and goes on at the step that was in question
+    #[arg(long)]
+    not_sent: bool,
+}
+
+impl Unknown {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        match self {
+            Self::List(list) => list.run(global).await,
+            Self::Settle(settle) => settle.run(global).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading()?;
+        let campaign = self.campaign.as_ref();
+        let rows = service.ledger.unknown(campaign, self.limit).await?;
+        if self.json {
+            output::json(&rows)?;
+            return Ok(ExitCode::Success);
+        }
+        let mut table = output::table(&["campaign", "id", "customer", "since", "evidence"]);
+        for row in rows {
+            table.add_row(vec![
+                row.campaign.to_string(),
+                row.id.to_string(),
+                row.customer,
+                row.at.to_string(),
+                row.evidence,
+            ]);
+        }
+        println!("{table}");
+        Ok(ExitCode::Success)
+    }
+}
+
+impl Settle {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading()?;
+        let key = MessageKey {
+            campaign: self.campaign,
+            id: self.id,
+        };
+        let now = service.clock.now();
+        let settled = service.ledger.settle_unknown(&key, self.sent, now).await?;
+        if !settled {
+            let text = format!("{key} is not unknown; see: flexcast unknown list");
+            return Err(Problem::new(ExitCode::Data, text));
+        }
+        if self.sent {
+            println!("{key} is done.");
+        } else {
+            println!("{key} waits again; flexcast work carries it out.");
+        }
+        Ok(ExitCode::Success)
+    }
+}

@@ -1,0 +1,50 @@
+//! A message that is ours to work on, and what the judge needs to know of it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::ledger::Lease;
+use crate::message::{Api, Event, Message, Strategy};
+use crate::outcomes::Circumstances;
+
+use super::{Active, Shared};
+
+/// A message that is ours to work on.
+pub(super) struct Mine {
+    pub(super) lease: Lease,
+    pub(super) message: Message,
+    pub(super) journal: Vec<Event>,
+    pub(super) attempts: u32,
+    pub(super) accepted_at: Timestamp,
+}
+
+pub(super) fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Circumstances {
+    Circumstances {
+        failed_before: mine.attempts,
+        age: age(shared, mine),
+        spread: spread(mine),
+        when_open: active.campaign.when_open,
+        busy_wait: shared.parts.busy_wait,
+    }
+}
+
+fn age(shared: &Shared, mine: &Mine) -> Duration {
+    let age = shared.parts.clock.now().duration_since(mine.accepted_at);
+    Duration::try_from(age).unwrap_or_default()
+}
+
+/// Between 0 and 1, from the message and its attempt: the same run spreads the same way.
+fn spread(mine: &Mine) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    mine.lease.key.hash(&mut hasher);
+    mine.attempts.hash(&mut hasher);
+    f64::from(u16::try_from(hasher.finish() % 1_000).unwrap_or_default()) / 1_000.0
+}
+
+/// How a message is carried out: for metrics.
+pub(super) fn kind(active: &Active, message: &Message) -> (Strategy, Api) {
+    let strategy = message.strategy.unwrap_or(active.campaign.strategy);
+    (strategy, active.campaign.api)
+}
