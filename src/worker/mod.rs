@@ -10,7 +10,6 @@ mod consume;
 mod mine;
 mod prepare;
 mod report;
-mod stray;
 mod turn;
 
 use std::collections::BTreeMap;

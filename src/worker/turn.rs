@@ -9,18 +9,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::{Delivered, Interrupted, Job, LEASE_FOR};
-use crate::ledger::{LedgerError, Taken};
-use crate::message::{Effects, Ended, Failure, Message};
+use crate::ledger::{LedgerError, Stray, Taken};
+use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;
-use crate::queue::Delivery;
+use crate::queue::{DeadLetter, Delivery};
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, admission, own_lanes};
 use super::mine::{Mine, circumstances, kind};
 use super::report::note;
-use super::stray::{broken, malformed};
 use super::{Active, Shared, prepare};
 
 /// When a delivery whose message somebody works on is looked at again.
@@ -28,6 +27,9 @@ const HELD_AGAIN: Duration = Duration::from_secs(5);
 
 /// The pause after a turn that the ledger or the queue broke off.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How much of a body that is no message the ledger keeps.
+const STRAY_BYTES_MAX: usize = 1_024;
 
 /// Gives one delivery its turn.
 pub(super) async fn turn(
@@ -93,6 +95,57 @@ async fn run(
             settler.defer(delivery, &mine.lease, reason, due).await
         }
     }
+}
+
+/// A delivery that is no message of this campaign.
+async fn malformed(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    detail: String,
+) -> Result<(), SettleError> {
+    let body = delivery.body();
+    let kept = &body[..body.len().min(STRAY_BYTES_MAX)];
+    let stray = Stray {
+        campaign: active.campaign.id.clone(),
+        detail: detail.clone(),
+        body: String::from_utf8_lossy(kept).into_owned(),
+    };
+    let parts = &shared.parts;
+    parts.ledger.record_stray(&stray, parts.clock.now()).await?;
+    parts.metrics.dead_letter(DeadReason::Malformed);
+    tracing::warn!(campaign.id = %active.campaign.id, detail, "dead-lettered: no message");
+    let letter = DeadLetter {
+        reason: DeadReason::Malformed,
+        step: None,
+        code: None,
+        attempt: 0,
+        detail,
+    };
+    delivery.dead_letter(letter).await?;
+    Ok(())
+}
+
+/// A message whose records contradict each other: only an operator can say what it is.
+async fn broken(
+    shared: &Shared,
+    delivery: Box<dyn Delivery>,
+    detail: String,
+) -> Result<(), SettleError> {
+    tracing::error!(
+        detail,
+        "dead-lettered: the ledger's records of it are damaged"
+    );
+    shared.parts.metrics.dead_letter(DeadReason::Stuck);
+    let letter = DeadLetter {
+        reason: DeadReason::Stuck,
+        step: None,
+        code: None,
+        attempt: 0,
+        detail,
+    };
+    delivery.dead_letter(letter).await?;
+    Ok(())
 }
 
 /// Takes the message in the ledger; `None` when its delivery is settled already.
@@ -191,12 +244,9 @@ async fn carry_out(
             .map(Some),
         None => Ok(None),
     };
-    let agent = match agent {
-        Ok(agent) => agent,
-        Err(error) => {
-            let ended = Ended::Failed(error.failure());
-            return settle(shared, active, delivery, mine, ended).await;
-        }
+    let (agent, unfit) = match agent {
+        Ok(agent) => (agent, None),
+        Err(error) => (None, Some(error.failure())),
     };
     // Read once: what was undone as failed for good must be judged so.
     let circumstances = circumstances(shared, active, &mine);
@@ -206,6 +256,7 @@ async fn carry_out(
         campaign: &active.campaign,
         message: &mine.message,
         agent: agent.as_deref(),
+        unfit,
         lease: mine.lease.clone(),
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,

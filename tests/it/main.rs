@@ -2,6 +2,7 @@
 
 mod contacts;
 mod dashboards;
+mod e2e;
 mod ledger_contract;
 mod observability;
 mod oracles;
@@ -9,6 +10,7 @@ mod pacing_limits;
 mod queue_contract;
 mod queue_embedded;
 mod queue_rabbitmq;
+mod saga;
 mod simulator;
 mod support;
 mod twilio_client;

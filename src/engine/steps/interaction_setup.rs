@@ -8,7 +8,7 @@ use super::brought;
 use crate::campaign::Follow;
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{DeadReason, Effects, Failure, FailureClass, StepName};
-use crate::twilio::Operation;
+use crate::twilio::{Conflict, Operation, conflict};
 
 /// How long a set-up is followed within one attempt; no figure of Twilio's is known.
 const FOLLOWED_FOR: Duration = Duration::from_secs(60);
@@ -84,6 +84,14 @@ async fn is_active(turn: &Turn<'_>) -> Result<bool, StepError> {
     };
     match channel.status.as_deref() {
         Some("active") => Ok(true),
+        // The pair of addresses is in another Conversation: Twilio finds out while it sets up.
+        Some("failed") if channel.error_code.and_then(conflict) == Some(Conflict::CustomerBusy) => {
+            let detail = format!(
+                "{} failed: the customer is in another Conversation",
+                channel.sid
+            );
+            Err(StepError::Busy(detail))
+        }
         Some("failed" | "closed" | "inactive") => {
             let class = FailureClass::Permanent(DeadReason::SetupFailed);
             let detail = channel

@@ -1,5 +1,6 @@
 //! What the tests share.
 
 pub(crate) mod broker;
+pub(crate) mod flexcast;
 pub(crate) mod program;
 pub(crate) mod scripted;
