@@ -16,3 +16,4 @@ mod simulator;
 mod support;
 mod twilio_client;
 mod twilio_in_process;
+mod undo;

@@ -70,7 +70,7 @@ impl Consumer {
     fn import(&self, customers: usize) {
         let mut file = String::from("phone,agent\nnobody,alice\n");
         for n in 0..customers {
-            let (area, line) = ([202, 212, 303, 415][n % 4], 100 + n / 4);
+            let (area, line) = ([202, 212, 303, 415][n % 4], 101 + n / 4);
             let agent = ["alice", "bob", "carol"][n % 3];
             writeln!(file, "+1{area}5550{line},{agent}").expect("a String takes everything");
         }
