@@ -33,10 +33,8 @@ impl Step for InteractionSetup {
         let mut wait = LOOK_FIRST;
         let mut followed = Duration::ZERO;
         loop {
-            match self.find(turn).await? {
-                Found::Ours(effects) => return Ok(*effects),
-                Found::Theirs(detail) => return Err(StepError::Busy(detail)),
-                _ => {}
+            if let Found::Ours(effects) = self.find(turn).await? {
+                return Ok(*effects);
             }
             if followed >= FOLLOWED_FOR {
                 let class = FailureClass::Transient;
@@ -127,10 +125,8 @@ async fn earlier(turn: &Turn<'_>, detail: String) -> Result<Found, StepError> {
         .filter(|task| task.assignment_status.as_deref() != Some("canceled"))
         .map(|task| super::interaction::effects_of(&task))
         .filter(|effects| effects.interaction_sid.as_ref() != failed);
-    Ok(
-        match others.find(|effects| effects.conversation_sid.is_some()) {
-            Some(effects) => Found::Ours(Box::new(effects)),
-            None => Found::Theirs(detail),
-        },
-    )
+    match others.find(|effects| effects.conversation_sid.is_some()) {
+        Some(effects) => Ok(Found::Ours(Box::new(effects))),
+        None => Err(StepError::Busy(detail)),
+    }
 }
