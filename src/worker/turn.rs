@@ -227,14 +227,14 @@ async fn carry_out(
         let Some(permit) = stop.run_until_stopped(waiting).await else {
             return shared.settler.release(delivery, &mine.lease).await;
         };
-        parts
-            .metrics
-            .pacing_wait(LaneKind::Campaign, permit.waited());
+        let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
+        parts.metrics.pacing_wait(lane, permit.waited());
     }
     // Only now: who waits for their own pace must not hold a place that others need.
     let Some(Ok(_place)) = stop.run_until_stopped(shared.places.acquire()).await else {
         return shared.settler.release(delivery, &mine.lease).await;
     };
+    let _counted = parts.metrics.message_begins();
     let began = parts.clock.instant();
     let agent = match &mine.message.agent {
         Some(agent) => active

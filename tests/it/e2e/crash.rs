@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{campaign, contacts, what_counts};
+use super::{campaign, contacts, for_each_pair, what_counts};
 use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, total};
 
 const CUSTOMERS: usize = 90;
@@ -54,23 +54,8 @@ fn kill_twice(strategy: &str, api: &str) {
 }
 
 #[test]
-fn killed_twice_conversations_with_a_task_now_are_made_once() {
-    kill_twice("task_now", "conversations");
-}
-
-#[test]
-fn killed_twice_messages_in_conversations_are_sent_once() {
-    kill_twice("task_on_reply", "conversations");
-}
-
-#[test]
-fn killed_twice_proxy_sessions_with_a_task_now_are_made_once() {
-    kill_twice("task_now", "proxy");
-}
-
-#[test]
-fn killed_twice_messages_through_proxy_are_sent_once() {
-    kill_twice("task_on_reply", "proxy");
+fn whoever_takes_over_from_a_work_that_was_killed_does_nothing_twice() {
+    for_each_pair(kill_twice);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{campaign, what_counts};
+use super::{campaign, for_each_pair, what_counts};
 use crate::support::flexcast::{Place, balanced, each_once, in_repository};
 
 const VALID: &str = include_str!("../../fixtures/leads-100-valid.txt");
@@ -96,21 +96,6 @@ fn send_leads(strategy: &str, api: &str) {
 }
 
 #[test]
-fn every_lead_with_a_number_gets_an_interaction_with_its_owner() {
-    send_leads("task_now", "conversations");
-}
-
-#[test]
-fn every_lead_with_a_number_gets_a_message_in_a_conversation() {
-    send_leads("task_on_reply", "conversations");
-}
-
-#[test]
-fn every_lead_with_a_number_gets_a_proxy_session_with_its_owner() {
-    send_leads("task_now", "proxy");
-}
-
-#[test]
-fn every_lead_with_a_number_gets_a_message_through_proxy() {
-    send_leads("task_on_reply", "proxy");
+fn every_lead_with_a_valid_number_is_reached_once_and_its_owner_gets_the_task() {
+    for_each_pair(send_leads);
 }

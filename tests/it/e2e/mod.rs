@@ -19,6 +19,16 @@ const PAIRS: [(&str, &str); 4] = [
     ("task_on_reply", "proxy"),
 ];
 
+/// Runs a test for the four pairs, beside each other: most of it is waiting.
+fn for_each_pair(test: impl Fn(&str, &str) + Sync) {
+    std::thread::scope(|scope| {
+        for (strategy, api) in PAIRS {
+            let test = &test;
+            scope.spawn(move || test(strategy, api));
+        }
+    });
+}
+
 /// A campaign by SMS that goes as fast as it is let.
 fn campaign(strategy: &str, api: &str) -> String {
     campaign_on("sms", "+12025550100", strategy, api)

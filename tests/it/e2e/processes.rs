@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{campaign, contacts, what_counts};
+use super::{campaign, contacts, for_each_pair, what_counts};
 use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, http_get};
 
 fn applied(twilio: &FakeTwilio, strategy: &str, api: &str) -> Place {
@@ -55,9 +55,19 @@ fn in_steps(strategy: &str, api: &str) {
         (&again["accepted"], &again["duplicate"]),
         (&json!(0), &json!(40))
     );
+    let made = |request: &Value| {
+        let operation = request["operation"].as_str().expect("an operation");
+        operation.starts_with("create_")
+    };
+    let requests = twilio.requests();
     let effects = twilio.effects();
     place.work(&["--until-idle"]).ended().ends_with(0);
     assert_eq!(twilio.effects(), effects);
+    let since = twilio.requests().split_off(requests.len());
+    assert!(
+        !since.iter().any(made),
+        "something was asked for again: {since:?}"
+    );
     let books = place.status("spring");
     balanced(&books);
     assert_eq!(
@@ -67,23 +77,8 @@ fn in_steps(strategy: &str, api: &str) {
 }
 
 #[test]
-fn conversations_with_a_task_now_go_in_steps() {
-    in_steps("task_now", "conversations");
-}
-
-#[test]
-fn conversations_with_a_task_on_reply_go_in_steps() {
-    in_steps("task_on_reply", "conversations");
-}
-
-#[test]
-fn proxy_with_a_task_now_goes_in_steps() {
-    in_steps("task_now", "proxy");
-}
-
-#[test]
-fn proxy_with_a_task_on_reply_goes_in_steps() {
-    in_steps("task_on_reply", "proxy");
+fn import_and_work_are_processes_of_their_own_and_a_second_import_changes_nothing() {
+    for_each_pair(in_steps);
 }
 
 #[test]

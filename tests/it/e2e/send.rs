@@ -67,23 +67,18 @@ fn try_example(example: &str, kind: &str) {
 }
 
 #[test]
-fn the_example_that_writes_first_is_carried_out() {
-    try_example("spring-renewals", "message");
-}
-
-#[test]
-fn the_example_whose_agents_get_a_task_at_once_is_carried_out() {
-    try_example("conversations-task-now", "task");
-}
-
-#[test]
-fn the_example_whose_agents_write_first_through_proxy_is_carried_out() {
-    try_example("proxy-task-now", "task");
-}
-
-#[test]
-fn the_example_that_writes_first_through_proxy_is_carried_out() {
-    try_example("proxy-task-on-reply", "message");
+fn every_example_is_carried_out() {
+    let examples = [
+        ("spring-renewals", "message"),
+        ("conversations-task-now", "task"),
+        ("proxy-task-now", "task"),
+        ("proxy-task-on-reply", "message"),
+    ];
+    std::thread::scope(|scope| {
+        for (example, kind) in examples {
+            scope.spawn(move || try_example(example, kind));
+        }
+    });
 }
 
 #[test]
