@@ -122,7 +122,11 @@ mod tests {
             rest.refused(rules, None, now);
             rest.answered(now + 1);
         }
-        assert_eq!(rest.until, 14 * second, "the second in a row rests twice as long");
+        assert_eq!(
+            rest.until,
+            14 * second,
+            "the second in a row rests twice as long"
+        );
         rest.answered(15 * second);
         rest.refused(rules, None, 16 * second);
         assert_eq!(rest.until, 17 * second);
