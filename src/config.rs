@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::campaign::Flex;
@@ -111,6 +112,8 @@ pub struct Config {
     pub twilio: TwilioAccess,
     /// `AMQP_URL`: without one the queue is embedded. Holds a password.
     pub amqp_url: Option<Secret>,
+    /// `DATABASE_URL`: without one the ledger is a file in `state`. Holds a password.
+    pub database_url: Option<Secret>,
 }
 
 /// How Twilio is reached, as the environment says.
@@ -142,11 +145,6 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let secret = |name: &str| read_secret(name, environment);
         let plain = |name: &str| environment(name).filter(|value| !value.is_empty());
-        if plain("DATABASE_URL").is_some() {
-            let text = "DATABASE_URL: a ledger on PostgreSQL is not available yet; unset it to \
-                        keep the ledger in --state";
-            return Err(ConfigError::Invalid(text.to_owned()));
-        }
         let state = state
             .map(Path::to_path_buf)
             .or_else(|| plain("FLEXCAST_STATE").map(PathBuf::from))
@@ -164,6 +162,7 @@ impl Config {
                 url: plain("FLEXCAST_TWILIO_URL"),
             },
             amqp_url: secret("AMQP_URL")?,
+            database_url: secret("DATABASE_URL")?.map(postgres_url).transpose()?,
         })
     }
 }
@@ -218,6 +217,23 @@ fn read_secret(
     let text = std::fs::read_to_string(&path)
         .map_err(|error| ConfigError::Invalid(format!("{name}_FILE: {path}: {error}")))?;
     Ok(Some(Secret::from(text.trim_end().to_owned())))
+}
+
+/// Refuses the address of another kind of database: only the scheme is shown.
+fn postgres_url(url: Secret) -> Result<Secret, ConfigError> {
+    let text = url.expose_secret();
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Ok(url);
+    }
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    let found = match scheme {
+        "" => "it is no URL".to_owned(),
+        scheme => format!("it begins with {scheme}://"),
+    };
+    Err(ConfigError::Invalid(format!(
+        "DATABASE_URL: {found}; the ledger is on PostgreSQL (postgres://...), or in --state \
+         when DATABASE_URL is unset"
+    )))
 }
 
 mod duration_text {
@@ -285,11 +301,31 @@ mod tests {
         };
         let config = Config::load(None, None, &environment).expect("a configuration");
         let token = config.twilio.auth_token.as_ref().expect("a token");
-        assert_eq!(secrecy::ExposeSecret::expose_secret(token), "s3cret");
+        assert_eq!(token.expose_secret(), "s3cret");
         let printed = format!("{config:?}");
         assert!(
             !printed.contains("s3cret") && !printed.contains("hidden"),
             "{printed}"
         );
+    }
+
+    #[test]
+    fn a_ledger_elsewhere_is_on_postgresql_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("url");
+        std::fs::write(&path, "postgresql://u:hidden@h/db\n").expect("written");
+        let path = path.display().to_string();
+        let from_file = move |name: &str| (name == "DATABASE_URL_FILE").then(|| path.clone());
+        let config = Config::load(None, None, &from_file).expect("a configuration");
+        let url = config.database_url.as_ref().expect("a URL");
+        assert_eq!(url.expose_secret(), "postgresql://u:hidden@h/db");
+        assert!(!format!("{config:?}").contains("hidden"));
+        for wrong in ["mysql://u:hidden@h/db", "u:hidden@h/db"] {
+            let environment = |name: &str| (name == "DATABASE_URL").then(|| wrong.to_owned());
+            let refused = Config::load(None, None, &environment).expect_err("no such ledger");
+            let said = refused.to_string();
+            assert!(said.contains("postgres://"), "{said}");
+            assert!(!said.contains("hidden"), "{said}");
+        }
     }
 }

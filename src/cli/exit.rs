@@ -19,11 +19,11 @@ pub enum ExitCode {
     Usage = 2,
     /// Nothing in the input is usable.
     Data = 65,
-    /// The broker or Twilio is not reachable.
+    /// The broker, the database or Twilio is not reachable.
     Unavailable = 69,
     /// Not now: try again.
     TryAgain = 75,
-    /// Twilio refused the credentials.
+    /// Twilio, the broker or the database refused the credentials.
     Refused = 77,
     /// The configuration, the campaign or the state is not usable as it is.
     Config = 78,
@@ -38,7 +38,7 @@ Exit codes:
   65  nothing usable in the input
   69  the broker or Twilio is not reachable
   75  not now, try again: another process holds the ledger, or something still waits
-  77  Twilio refused the credentials
+  77  Twilio, the broker or the database refused the credentials
   78  the configuration, the campaign or the state is not usable";
 
 /// An error for the operator, and the code the program ends with.
@@ -74,7 +74,9 @@ impl From<CampaignError> for Problem {
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         let code = match &error {
+            LedgerError::LoginRefused(_) => ExitCode::Refused,
             LedgerError::BoundElsewhere { .. }
+            | LedgerError::Misconfigured(_)
             | LedgerError::Damaged(_)
             | LedgerError::NoCampaign(_) => ExitCode::Config,
             LedgerError::Unavailable(_) | LedgerError::LeaseLost | LedgerError::Held(_) => {

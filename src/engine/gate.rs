@@ -178,8 +178,8 @@ impl Gate for MessageGate {
             permit.give_back();
             return Err(closed);
         }
-        self.metrics
-            .pacing_wait(LaneKind::Endpoint, permit.waited());
+        let lane = permit.held_up_by().unwrap_or(LaneKind::Endpoint);
+        self.metrics.pacing_wait(lane, permit.waited());
         Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
     }
 

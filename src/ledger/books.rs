@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
+
+use super::columns::word;
+use super::{LedgerError, Result};
 
 /// Counts of one campaign, or of all, from one snapshot of the ledger. As JSON it is the report
 /// that `send --json` and `status --json` print.
@@ -29,6 +32,31 @@ pub struct Books {
 }
 
 impl Books {
+    /// Adds a count that a store made of its own records: `of` a term, for a reason where it has
+    /// several.
+    pub(super) fn add(&mut self, of: &str, reason: Option<&str>, n: u64) -> Result<()> {
+        match of {
+            "rows" => self.rows += n,
+            "accepted" => self.accepted += n,
+            "rejected" => return add(&mut self.rejected, reason, n),
+            "duplicate" => self.duplicate += n,
+            "suppressed" => self.suppressed += n,
+            "waiting" => self.waiting += n,
+            "deferred" => return add(&mut self.deferred, reason, n),
+            "in_flight" => self.in_flight += n,
+            "done" => self.done += n,
+            "skipped" => return add(&mut self.skipped, reason, n),
+            "dead" => return add(&mut self.dead, reason, n),
+            "unknown" => self.unknown += n,
+            other => {
+                return Err(LedgerError::Damaged(format!(
+                    "the books have no term {other:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Messages whose turn is not over.
     #[must_use]
     pub fn open(&self) -> u64 {
@@ -71,6 +99,14 @@ impl Books {
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
     }
+}
+
+fn add<R>(terms: &mut BTreeMap<R, u64>, reason: Option<&str>, n: u64) -> Result<()>
+where
+    R: Ord + for<'de> Deserialize<'de>,
+{
+    *terms.entry(word(reason.unwrap_or_default())?).or_default() += n;
+    Ok(())
 }
 
 /// The report of one campaign: its name, then its books.

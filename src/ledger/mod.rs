@@ -7,6 +7,8 @@
 //! snapshot.
 
 mod books;
+mod columns;
+pub mod postgres;
 mod record;
 pub mod sqlite;
 
@@ -45,6 +47,12 @@ pub enum LedgerError {
     /// The campaign was never applied.
     #[error("the ledger has no campaign {0}: apply it first")]
     NoCampaign(CampaignId),
+    /// The database does not know our user or password: other credentials, not another try.
+    #[error("the database refuses the login: {0}")]
+    LoginRefused(String),
+    /// The address of the database, or how to get there, is wrong.
+    #[error("{0}")]
+    Misconfigured(String),
     /// Another process holds the ledger.
     #[error("{0}")]
     Held(String),

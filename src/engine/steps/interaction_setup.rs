@@ -94,35 +94,29 @@ async fn state(turn: &Turn<'_>) -> Result<State, StepError> {
     let Some(channel) = channel else {
         return Ok(State::SettingUp);
     };
-    match channel.status.as_deref() {
-        Some("active") => Ok(State::Active),
-        // The pair of addresses is in another Conversation: Twilio finds out while it sets up.
-        Some("failed") if channel.error_code.and_then(conflict) == Some(Conflict::CustomerBusy) => {
-            let detail = format!(
-                "{} failed: the customer is in another Conversation",
-                channel.sid
-            );
-            Ok(State::Busy(detail))
-        }
-        Some("failed" | "closed" | "inactive") => {
-            let class = FailureClass::Permanent(DeadReason::SetupFailed);
-            let detail = channel
-                .error_message
-                .unwrap_or_else(|| format!("{} did not become active", channel.sid));
-            let code = channel.error_code;
-            let failure = Failure::new(class, detail);
-            Err(Failure { code, ..failure }.into())
-        }
-        _ => Ok(State::SettingUp),
+    if channel.status.as_deref() == Some("active") {
+        return Ok(State::Active);
     }
+    if !matches!(
+        channel.status.as_deref(),
+        Some("failed" | "closed" | "inactive")
+    ) {
+        return Ok(State::SettingUp);
+    }
+    let detail = channel
+        .error_message
+        .unwrap_or_else(|| format!("{} did not become active", channel.sid));
+    let code = channel.error_code;
+    if code.and_then(conflict) == Some(Conflict::CustomerBusy) {
+        return Ok(State::Busy(detail));
+    }
+    let class = FailureClass::Permanent(DeadReason::SetupFailed);
+    let failure = Failure::new(class, detail);
+    Err(Failure { code, ..failure }.into())
 }
 
 /// The conversation that the customer is in: ours, when the reply to an earlier call was lost and
-/// what it made showed only after the settle time.
-///
-/// # Errors
-///
-/// [`StepError::Busy`] when it is somebody else's.
+/// what it made showed only after the settle time; else somebody else's.
 async fn earlier(turn: &Turn<'_>, detail: String) -> Result<Found, StepError> {
     let failed = turn.effects.interaction_sid.as_ref();
     let mut others = super::find_tasks(turn)
@@ -131,7 +125,8 @@ async fn earlier(turn: &Turn<'_>, detail: String) -> Result<Found, StepError> {
         .filter(|task| task.assignment_status.as_deref() != Some("canceled"))
         .map(|task| super::interaction::effects_of(&task))
         .filter(|effects| effects.interaction_sid.as_ref() != failed);
-    let found = others.find(|effects| effects.conversation_sid.is_some());
-    let effects = found.ok_or(StepError::Busy(detail))?;
-    Ok(Found::Ours(Box::new(effects)))
+    match others.find(|effects| effects.conversation_sid.is_some()) {
+        Some(effects) => Ok(Found::Ours(Box::new(effects))),
+        None => Err(StepError::Busy(detail)),
+    }
 }

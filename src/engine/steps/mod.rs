@@ -162,8 +162,9 @@ async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
 }
 
 async fn fetch_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
+    // A reply need not name the task, and neither does a look at its channel.
     let Some(sid) = turn.effects.task_sid.as_ref() else {
-        return Ok(None);
+        return find_task(turn).await;
     };
     let workspace = turn.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;

@@ -1,51 +1,20 @@
 //! The books: every term counted from its own records.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, params_from_iter};
-use serde::Deserialize;
 
-use crate::ledger::{Books, LedgerError, Result};
+use crate::ledger::columns::count;
+use crate::ledger::{Books, Result};
 use crate::message::CampaignId;
-
-use super::rows::{count, word};
 
 /// One count: what it is of, the reason where there are several, how many.
 type Term = (String, Option<String>, u64);
 
 pub(super) fn books(conn: &Connection, campaign: Option<&CampaignId>) -> Result<Books> {
     let mut books = Books::default();
-    for (of, _, n) in terms(conn, MESSAGES, campaign)? {
-        debug_assert_eq!(of, "accepted");
-        books.accepted += n;
-    }
-    for (state, reason, n) in terms(conn, TURNS, campaign)? {
-        match state.as_str() {
-            "waiting" => books.waiting += n,
-            "deferred" => add(&mut books.deferred, reason.as_deref(), n)?,
-            "in_flight" => books.in_flight += n,
-            _ => return Err(no_term(&state)),
+    for sql in [MESSAGES, TURNS, OUTCOMES, IMPORTS, REJECTS] {
+        for (of, reason, n) in terms(conn, sql, campaign)? {
+            books.add(&of, reason.as_deref(), n)?;
         }
-    }
-    for (outcome, reason, n) in terms(conn, OUTCOMES, campaign)? {
-        match outcome.as_str() {
-            "done" => books.done += n,
-            "skipped" => add(&mut books.skipped, reason.as_deref(), n)?,
-            "dead" => add(&mut books.dead, reason.as_deref(), n)?,
-            "unknown" => books.unknown += n,
-            _ => return Err(no_term(&outcome)),
-        }
-    }
-    for (of, _, n) in terms(conn, IMPORTS, campaign)? {
-        match of.as_str() {
-            "rows" => books.rows += n,
-            "duplicate" => books.duplicate += n,
-            "suppressed" => books.suppressed += n,
-            _ => return Err(no_term(&of)),
-        }
-    }
-    for (_, reason, n) in terms(conn, REJECTS, campaign)? {
-        add(&mut books.rejected, reason.as_deref(), n)?;
     }
     Ok(books)
 }
@@ -78,16 +47,4 @@ fn terms(conn: &Connection, sql: &str, campaign: Option<&CampaignId>) -> Result<
         )?
         .collect::<rusqlite::Result<_>>()?;
     Ok(terms)
-}
-
-fn add<R>(terms: &mut BTreeMap<R, u64>, reason: Option<&str>, n: u64) -> Result<()>
-where
-    R: Ord + for<'de> Deserialize<'de>,
-{
-    *terms.entry(word(reason.unwrap_or_default())?).or_default() += n;
-    Ok(())
-}
-
-fn no_term(text: &str) -> LedgerError {
-    LedgerError::Damaged(format!("the books have no term {text:?}"))
 }

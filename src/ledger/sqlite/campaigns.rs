@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::ledger::{CampaignRecord, CampaignState, LedgerError, Result};
 use crate::message::CampaignId;
 
-use super::rows::{campaign_id, from_json, ms, time, to_json, word};
+use crate::ledger::columns::{campaign_id, from_json, ms, time, to_json, word};
 
 pub(super) fn id(conn: &Connection) -> Result<String> {
     meta(conn, "id")?.ok_or_else(|| LedgerError::Damaged("it has lost its name".to_owned()))

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 use crate::ledger::{DeadRow, Ending, LedgerError, Result, Stray};
 use crate::message::{CampaignId, DeadReason, Failure, FailureClass, masked};
 
-use super::rows::{campaign_id, column, from_json, message_id, ms, time};
+use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time};
 
 pub(super) fn record_stray(conn: &Connection, stray: &Stray, now: Timestamp) -> Result<()> {
     conn.prepare_cached("INSERT INTO strays (campaign, detail, body, at) VALUES (?1, ?2, ?3, ?4)")?

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::ledger::{Acceptance, Import, LedgerError, MessageKey, Publication, Result};
 use crate::message::{CampaignId, Message, MessageId};
 
-use super::rows::{campaign_id, column, from_json, in_campaign, message_id, ms, to_json};
+use super::rows::in_campaign;
+use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, to_json};
 
 pub(super) fn begin_import(
     conn: &Connection,

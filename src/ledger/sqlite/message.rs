@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use crate::ledger::{Ending, LedgerError, MessageKey, MessageRecord, Result, Standing};
 use crate::message::{Effects, Event, Failure, Message};
 
-use super::rows::{from_json, time, word};
+use crate::ledger::columns::{from_json, time, word};
 
 /// The row of a message that is open.
 pub(super) struct Turn {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::ledger::{Ending, LATE, Lease, LedgerError, MessageKey, Result, Settlement, Wake};
 use crate::message::{DeferReason, Effects, Event, Failure};
 
-use super::rows::{later, ms, to_json};
+use crate::ledger::columns::{later, ms, outcome, to_json};
 
 /// Fails unless the lease is the message's; gives the attempts that failed so far.
 fn fence(conn: &Connection, lease: &Lease) -> Result<i64> {
@@ -108,12 +108,7 @@ fn end(
     attempts: i64,
     now: Timestamp,
 ) -> Result<()> {
-    let (outcome, reason) = match ending {
-        Ending::Done => ("done", None),
-        Ending::Skipped { reason, .. } => ("skipped", Some(reason.as_str())),
-        Ending::Dead { reason, .. } => ("dead", Some(reason.as_str())),
-        Ending::Unknown { reason, .. } => ("unknown", Some(reason.as_str())),
-    };
+    let (word, reason) = outcome(ending);
     let failed = attempts + i64::from(matches!(ending, Ending::Dead { .. }));
     conn.prepare_cached("DELETE FROM turns WHERE campaign = ?1 AND id = ?2")?
         .execute([campaign(lease), id(lease)])?;
@@ -124,7 +119,7 @@ fn end(
     .execute(params![
         campaign(lease),
         id(lease),
-        outcome,
+        word,
         reason,
         to_json(ending)?,
         to_json(effects)?,

@@ -10,7 +10,7 @@ use crate::message::Message;
 
 use super::intake;
 use super::message::{Outcome, Turn, accepted, journal};
-use super::rows::{later, ms};
+use crate::ledger::columns::{later, ms};
 
 pub(super) fn take(
     conn: &Connection,

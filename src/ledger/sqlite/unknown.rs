@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time, to_json};
 use crate::ledger::{Ending, LedgerError, MessageKey, Result, UnknownRow};
 use crate::message::{CampaignId, Event, masked};
 
 use super::message::{Outcome, journal};
-use super::rows::{campaign_id, column, from_json, message_id, ms, time, to_json};
 use super::settle::append;
 
 pub(super) fn list(

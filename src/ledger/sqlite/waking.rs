@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use crate::ledger::Result;
 
-use super::rows::{column, ms, time};
+use crate::ledger::columns::{column, ms, time};
 
 pub(super) fn release_leases(conn: &Connection) -> Result<u64> {
     // By campaign, so that it reads the index of states and not a million turns.

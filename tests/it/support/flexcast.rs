@@ -29,13 +29,17 @@ pub(crate) fn in_repository(path: &str) -> String {
 }
 
 /// Looks again and again until there is an answer; panics with `what` was waited for.
-pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, look)
+}
+
+fn eventually_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Clock::system().instant();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(began.elapsed() < patience, "waited in vain for {what}");
         std::thread::sleep(LOOK_EVERY);
     }
 }
@@ -267,7 +271,12 @@ impl Running {
 
     /// Waits until it has ended.
     pub(crate) fn ended(&mut self) -> Ran {
-        let status = eventually("the process to end", || {
+        self.ended_within(PATIENCE)
+    }
+
+    /// Waits until it has ended, for as long as `patience`.
+    pub(crate) fn ended_within(&mut self, patience: Duration) -> Ran {
+        let status = eventually_within(patience, "the process to end", || {
             self.child.try_wait().expect("its status")
         });
         Ran {

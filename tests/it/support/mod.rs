@@ -2,4 +2,5 @@
 
 pub(crate) mod broker;
 pub(crate) mod flexcast;
+pub(crate) mod program;
 pub(crate) mod scripted;

@@ -1,0 +1,135 @@
+//! What the ledger is tied to, and its campaigns.
+
+use deadpool_postgres::{Client, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use crate::ledger::columns::{campaign_id, from_json, ms, time, to_json, word};
+use crate::ledger::{CampaignRecord, CampaignState, LedgerError, Result};
+use crate::message::CampaignId;
+
+use super::errors::keepable;
+
+pub(super) async fn id(client: &Client) -> Result<String> {
+    let sql = "SELECT value FROM meta WHERE name = 'id'";
+    let statement = client.prepare_cached(sql).await?;
+    match client.query_opt(&statement, &[]).await? {
+        Some(row) => Ok(row.try_get(0)?),
+        None => Err(LedgerError::Damaged("it has lost its name".to_owned())),
+    }
+}
+
+pub(super) async fn bind(client: &mut Client, account_sid: &str, base: &str) -> Result<()> {
+    let transaction = client.transaction().await?;
+    // Who else binds it waits here.
+    transaction
+        .execute("SELECT FROM meta WHERE name = 'id' FOR UPDATE", &[])
+        .await?;
+    let bound = (
+        meta(&transaction, "account_sid").await?,
+        meta(&transaction, "base").await?,
+    );
+    match bound {
+        (Some(account), Some(at)) if account == account_sid && at == base => Ok(()),
+        (Some(account), Some(at)) => Err(LedgerError::BoundElsewhere {
+            ours: format!("account {account_sid} at {base}"),
+            theirs: format!("account {account} at {at}"),
+        }),
+        _ => {
+            let sql = "INSERT INTO meta (name, value) VALUES ('account_sid', $1), ('base', $2)
+                       ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            transaction.execute(sql, &[&account_sid, &base]).await?;
+            Ok(transaction.commit().await?)
+        }
+    }
+}
+
+async fn meta(transaction: &Transaction<'_>, name: &str) -> Result<Option<String>> {
+    let sql = "SELECT value FROM meta WHERE name = $1";
+    let row = transaction.query_opt(sql, &[&name]).await?;
+    row.map(|row| Ok(row.try_get(0)?)).transpose()
+}
+
+/// Writes something, for the sake of writing.
+pub(super) async fn probe(client: &Client) -> Result<()> {
+    let sql = "UPDATE meta SET value = (1 - value::INTEGER)::TEXT WHERE name = 'probe'";
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, &[]).await?;
+    Ok(())
+}
+
+pub(super) async fn save(client: &Client, record: &CampaignRecord) -> Result<()> {
+    let statement = client
+        .prepare_cached(
+            "INSERT INTO campaigns (id, state, reason, definition, applied_at, changed_at)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (id) DO UPDATE
+             SET definition = excluded.definition, changed_at = excluded.changed_at",
+        )
+        .await?;
+    let reason = record.reason.as_deref().map(keepable);
+    let definition = to_json(&record.definition)?;
+    client
+        .execute(
+            &statement,
+            &[
+                &record.id.as_str(),
+                &record.state.as_str(),
+                &reason,
+                &definition,
+                &ms(record.applied_at),
+                &ms(record.changed_at),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+const SELECT: &str = "SELECT id, state, reason, definition, applied_at, changed_at FROM campaigns";
+
+pub(super) async fn one(client: &Client, id: &CampaignId) -> Result<Option<CampaignRecord>> {
+    let sql = format!("{SELECT} WHERE id = $1");
+    let statement = client.prepare_cached(&sql).await?;
+    let row = client.query_opt(&statement, &[&id.as_str()]).await?;
+    row.as_ref().map(record).transpose()
+}
+
+pub(super) async fn all(client: &Client) -> Result<Vec<CampaignRecord>> {
+    let sql = format!("{SELECT} ORDER BY number");
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &[]).await?;
+    rows.iter().map(record).collect()
+}
+
+pub(super) async fn set_state(
+    client: &Client,
+    id: &CampaignId,
+    state: CampaignState,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "UPDATE campaigns SET state = $2, reason = $3, changed_at = $4 WHERE id = $1";
+    let statement = client.prepare_cached(sql).await?;
+    let reason = reason.map(keepable);
+    let changed = client
+        .execute(
+            &statement,
+            &[&id.as_str(), &state.as_str(), &reason, &ms(now)],
+        )
+        .await?;
+    if changed == 0 {
+        return Err(LedgerError::NoCampaign(id.clone()));
+    }
+    Ok(())
+}
+
+fn record(row: &Row) -> Result<CampaignRecord> {
+    Ok(CampaignRecord {
+        id: campaign_id(row.try_get(0)?)?,
+        state: word(row.try_get(1)?)?,
+        reason: row.try_get(2)?,
+        definition: from_json(row.try_get(3)?)?,
+        applied_at: time(row.try_get(4)?)?,
+        changed_at: time(row.try_get(5)?)?,
+    })
+}

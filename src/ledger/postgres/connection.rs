@@ -1,0 +1,163 @@
+//! Connections: where to, how many, and what holds on each of them.
+//!
+//! In: a URL. Out: connections that are ready to be used. Always: no error shows the password;
+//! every wait is bounded, on this side and on the server's, so that a consumer that was stopped in
+//! the middle of a write holds nobody else up for long.
+
+use std::future::Future;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::ledger::{LedgerError, Result};
+
+use super::migrate::migrate;
+use super::tls;
+
+/// The schema that holds the ledger: a database that others use too has no names in common with it.
+pub(super) const SCHEMA: &str = "flexcast";
+
+/// Connections of one process. The server groups the commits that wait at the same time, and with a
+/// commit in some milliseconds these make thousands of them a second; several consumers and an import
+/// stay below the 100 that a server takes by default (`max_connections`).
+const CONNECTIONS_MAX: usize = 16;
+
+/// How long one call of the ledger may take, waiting for a connection included: longer than the
+/// server lets a statement take, so that its answer comes first.
+const CALL_MAX: Duration = Duration::from_secs(15);
+
+/// How long a connection may take to be made.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// What holds on every connection.
+///
+/// - `read committed`: each statement sees what was committed before it, and waits for a row's lock
+///   instead of failing. The statements are written for it, whatever the server's default is.
+/// - `synchronous_commit`: `off` would report as durable what is not yet; the stronger settings stay.
+/// - The time-outs let go of the locks of a consumer that was stopped or cut off.
+const SETTINGS: &str = "
+    SET search_path = flexcast;
+    SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    SET lock_timeout = '8s';
+    SET statement_timeout = '12s';
+    SET idle_in_transaction_session_timeout = '10s';
+    SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') = 'off';
+";
+
+/// A pool of connections to one database.
+pub(super) struct Connections {
+    pool: Pool,
+    /// Where they go, for errors: hosts, ports and the database, no user and no password.
+    place: String,
+}
+
+impl Connections {
+    /// Connects once, which brings the schema up to date.
+    pub(super) async fn open(url: &str) -> Result<Self> {
+        let (url, tls) = tls::split(url)?;
+        let mut config: Config = url.parse().map_err(|error| unusable(&error))?;
+        if config.get_hosts().is_empty() {
+            return Err(invalid("it names no host"));
+        }
+        config.connect_timeout(*config.get_connect_timeout().unwrap_or(&CONNECT_MAX));
+        // A peer whose machine is gone never answers: https://man7.org/linux/man-pages/man7/tcp.7.html
+        config.tcp_user_timeout(*config.get_tcp_user_timeout().unwrap_or(&CALL_MAX));
+        if config.get_application_name().is_none() {
+            config.application_name("flexcast");
+        }
+        let place = place(&config);
+        let pool = pool(config, MakeRustlsConnect::new(tls.client()?))?;
+        let connections = Self { pool, place };
+        let mut first = connections.get().await?;
+        let migrated = migrate(&mut first).await;
+        drop(first);
+        migrated.map_err(|error| connections.at(error))?;
+        Ok(connections)
+    }
+
+    /// A connection for one call.
+    pub(super) async fn get(&self) -> Result<Object> {
+        self.pool.get().await.map_err(|error| self.at(error.into()))
+    }
+
+    /// Bounds a call. What it was to write may stand all the same when its time is up.
+    pub(super) async fn bounded<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let Ok(result) = tokio::time::timeout(CALL_MAX, call).await else {
+            let text = format!("no answer within {} s", CALL_MAX.as_secs());
+            return Err(self.at(LedgerError::Unavailable(text)));
+        };
+        result
+    }
+
+    /// Says where it happened.
+    fn at(&self, error: LedgerError) -> LedgerError {
+        let place = &self.place;
+        match error {
+            LedgerError::Unavailable(text) if !text.contains(place) => {
+                LedgerError::Unavailable(format!("{text} ({place})"))
+            }
+            LedgerError::LoginRefused(text) => LedgerError::LoginRefused(format!(
+                "{text} ({place}): check the user and the password in DATABASE_URL"
+            )),
+            LedgerError::Damaged(text) => LedgerError::Damaged(format!("{text} ({place})")),
+            other => other,
+        }
+    }
+}
+
+fn pool(config: Config, tls: MakeRustlsConnect) -> Result<Pool> {
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = Manager::from_config(config, tls, recycling);
+    let settle = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+        Box::pin(async move {
+            let settled = client.batch_execute(SETTINGS).await;
+            settled.map_err(HookError::Backend)
+        })
+    });
+    Pool::builder(manager)
+        .max_size(CONNECTIONS_MAX)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(CALL_MAX))
+        .create_timeout(Some(2 * CONNECT_MAX))
+        .post_create(settle)
+        .build()
+        .map_err(|error| LedgerError::Unavailable(error.to_string()))
+}
+
+/// Where a configuration leads to.
+fn place(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(n, host)| {
+        let port = ports.get(n).or(ports.first()).unwrap_or(&5432);
+        match host {
+            Host::Tcp(name) => format!("{name}:{port}"),
+            #[cfg(unix)]
+            Host::Unix(path) => format!("{}:{port}", path.display()),
+        }
+    });
+    let hosts: Vec<_> = hosts.collect();
+    let database = config.get_dbname().unwrap_or("the user's own database");
+    format!("PostgreSQL at {}, {database}", hosts.join(", "))
+}
+
+/// A URL that cannot be read. What it says of an option's name may be a piece of a password that is
+/// not percent-encoded, so that only the kind of fault is told.
+fn unusable(error: &tokio_postgres::Error) -> LedgerError {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match cause {
+        Some(cause) if cause.starts_with("invalid value for option") => invalid(&cause),
+        _ => invalid("it is no URL of a PostgreSQL database; is the password percent-encoded?"),
+    }
+}
+
+pub(super) fn invalid(why: &str) -> LedgerError {
+    LedgerError::Misconfigured(format!("DATABASE_URL is not usable: {why}"))
+}

@@ -1,0 +1,339 @@
+//! Accepting messages, and getting them onto the queue: whole batches, a statement for each thing.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::{Client, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use crate::ledger::columns::{column, from_json, message_id, ms, to_json};
+use crate::ledger::{Acceptance, Import, LedgerError, Publication, Result};
+use crate::message::{CampaignId, Message};
+
+use super::errors::{in_campaign, keepable};
+use super::take;
+
+pub(super) async fn begin_import(
+    client: &Client,
+    campaign: &CampaignId,
+    file: &str,
+    now: Timestamp,
+) -> Result<i64> {
+    let sql = "INSERT INTO imports (campaign, file, begun_at) VALUES ($1, $2, $3) RETURNING number";
+    let statement = client.prepare_cached(sql).await?;
+    let row = client
+        .query_one(&statement, &[&campaign.as_str(), &keepable(file), &ms(now)])
+        .await
+        .map_err(in_campaign(campaign))?;
+    Ok(row.try_get(0)?)
+}
+
+/// A batch as columns.
+struct Batch {
+    ids: Vec<String>,
+    addresses: Vec<String>,
+    payloads: Vec<String>,
+}
+
+impl Batch {
+    fn of(messages: &[Message]) -> Result<Self> {
+        Ok(Self {
+            ids: messages
+                .iter()
+                .map(|message| message.id().as_str().to_owned())
+                .collect(),
+            addresses: messages
+                .iter()
+                .map(|message| message.customer.address.as_str().to_owned())
+                .collect(),
+            payloads: messages.iter().map(to_json).collect::<Result<_>>()?,
+        })
+    }
+}
+
+pub(super) async fn accept(
+    client: &mut Client,
+    campaign: &CampaignId,
+    messages: &[Message],
+    import: Option<&Import>,
+    now: Timestamp,
+    queue_after: Timestamp,
+) -> Result<Vec<Acceptance>> {
+    let batch = Batch::of(messages)?;
+    let transaction = client.transaction().await?;
+    // One batch of a campaign at a time: two that share messages could wait for each other.
+    let sql = "SELECT FROM campaigns WHERE id = $1 FOR NO KEY UPDATE";
+    let statement = transaction.prepare_cached(sql).await?;
+    if transaction
+        .execute(&statement, &[&campaign.as_str()])
+        .await?
+        == 0
+    {
+        return Err(LedgerError::NoCampaign(campaign.clone()));
+    }
+    let inserted = insert(&transaction, campaign, &batch, now, queue_after).await?;
+    let acceptances = if inserted.len() == messages.len() {
+        vec![Acceptance::Accepted; messages.len()]
+    } else {
+        judge(&transaction, campaign, &batch, &inserted).await?
+    };
+    if let Some(import) = import {
+        count_import(&transaction, campaign, import, &acceptances).await?;
+    }
+    transaction.commit().await?;
+    Ok(acceptances)
+}
+
+/// Records the messages whose ids and addresses are free, the earlier of two in a batch, and gives
+/// the place that each has in it, by id.
+async fn insert(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    batch: &Batch,
+    now: Timestamp,
+    queue_after: Timestamp,
+) -> Result<HashMap<String, usize>> {
+    let statement = transaction
+        .prepare_cached(
+            "WITH fresh AS (
+                INSERT INTO messages (campaign, id, address, payload, accepted_at)
+                SELECT $1, given.id, given.address, given.payload, $5
+                FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[])
+                    WITH ORDINALITY AS given (id, address, payload, n)
+                ORDER BY given.n
+                ON CONFLICT DO NOTHING RETURNING id, address),
+             open AS (
+                INSERT INTO turns (campaign, id, state, queued, queue_after)
+                SELECT $1, id, 'waiting', FALSE, $6 FROM fresh)
+             SELECT id, address FROM fresh",
+        )
+        .await?;
+    let rows = transaction
+        .query(
+            &statement,
+            &[
+                &campaign.as_str(),
+                &batch.ids,
+                &batch.addresses,
+                &batch.payloads,
+                &ms(now),
+                &ms(queue_after),
+            ],
+        )
+        .await
+        .map_err(in_campaign(campaign))?;
+    let mut first = HashMap::new();
+    for (n, pair) in batch.ids.iter().zip(&batch.addresses).enumerate() {
+        first.entry(pair).or_insert(n);
+    }
+    rows.iter()
+        .map(|row| {
+            let pair = (row.try_get(0)?, row.try_get(1)?);
+            let n = first.get(&(&pair.0, &pair.1)).copied();
+            Ok((pair.0, n.unwrap_or(usize::MAX)))
+        })
+        .collect()
+}
+
+/// Says of each message what became of it, as if they had come one after another.
+async fn judge(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    batch: &Batch,
+    inserted: &HashMap<String, usize>,
+) -> Result<Vec<Acceptance>> {
+    let statement = transaction
+        .prepare_cached(
+            "SELECT m.id IS NOT NULL, t.state IS DISTINCT FROM 'waiting' OR t.queued, twin.id
+             FROM unnest($2::TEXT[], $3::TEXT[]) WITH ORDINALITY AS given (id, address, n)
+             LEFT JOIN messages m ON m.campaign = $1 AND m.id = given.id
+             LEFT JOIN turns t ON t.campaign = $1 AND t.id = given.id
+             LEFT JOIN messages twin ON twin.campaign = $1 AND twin.address = given.address
+             ORDER BY given.n",
+        )
+        .await?;
+    let rows = transaction
+        .query(
+            &statement,
+            &[&campaign.as_str(), &batch.ids, &batch.addresses],
+        )
+        .await?;
+    let mut acceptances = Vec::with_capacity(rows.len());
+    for (n, row) in rows.iter().enumerate() {
+        let place = inserted.get(&batch.ids[n]);
+        let exists: bool = row.try_get(0)?;
+        // One that came later in this batch was not there yet.
+        let known = exists && place.is_none_or(|place| *place < n);
+        acceptances.push(if place == Some(&n) {
+            Acceptance::Accepted
+        } else if known {
+            let queued: Option<bool> = row.try_get(1)?;
+            Acceptance::Known {
+                queued: queued.unwrap_or(true),
+            }
+        } else {
+            let twin: Option<&str> = row.try_get(2)?;
+            let by = twin.ok_or_else(|| {
+                LedgerError::Damaged("a message was refused for no reason".to_owned())
+            })?;
+            Acceptance::AddressTaken {
+                by: message_id(by)?,
+            }
+        });
+    }
+    Ok(acceptances)
+}
+
+async fn count_import(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    import: &Import,
+    acceptances: &[Acceptance],
+) -> Result<()> {
+    let accepted = acceptances
+        .iter()
+        .filter(|acceptance| matches!(acceptance, Acceptance::Accepted))
+        .count() as u64;
+    let duplicate = acceptances.len() as u64 - accepted;
+    let statement = transaction
+        .prepare_cached(
+            "UPDATE imports SET rows = rows + $3, accepted = accepted + $4,
+                duplicate = duplicate + $5, suppressed = suppressed + $6
+             WHERE number = $1 AND campaign = $2",
+        )
+        .await?;
+    let counted = transaction
+        .execute(
+            &statement,
+            &[
+                &import.number,
+                &campaign.as_str(),
+                &column(import.rows),
+                &column(accepted),
+                &column(duplicate),
+                &column(import.suppressed),
+            ],
+        )
+        .await?;
+    if counted == 0 {
+        return Err(LedgerError::Damaged(format!(
+            "campaign {campaign} has no import {}",
+            import.number
+        )));
+    }
+    reject(transaction, campaign, import).await
+}
+
+async fn reject(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    import: &Import,
+) -> Result<()> {
+    if import.rejected.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached(
+            "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
+             SELECT $1, $2, line, \"column\", reason, detail
+             FROM unnest($3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
+                AS row (line, \"column\", reason, detail)",
+        )
+        .await?;
+    let rows = &import.rejected;
+    let lines: Vec<_> = rows.iter().map(|row| column(row.line)).collect();
+    let columns: Vec<_> = rows
+        .iter()
+        .map(|row| row.column.as_deref().map(keepable))
+        .collect();
+    let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_str()).collect();
+    let details: Vec<_> = rows.iter().map(|row| keepable(&row.detail)).collect();
+    transaction
+        .execute(
+            &statement,
+            &[
+                &import.number,
+                &campaign.as_str(),
+                &lines,
+                &columns,
+                &reasons,
+                &details,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn mark_queued(client: &Client, published: &[Publication]) -> Result<()> {
+    // Another lease number: taken since it was listed, so that it is its consumer's to say. Rows are
+    // locked in one order, so that two callers do not wait for each other.
+    let statement = client
+        .prepare_cached(
+            "WITH marked AS (
+                SELECT t.campaign, t.id
+                FROM turns t JOIN unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[])
+                    AS given (campaign, id, lease) USING (campaign, id, lease)
+                WHERE t.state = 'waiting' AND NOT t.queued
+                ORDER BY t.campaign, t.id FOR UPDATE OF t)
+             UPDATE turns t
+             SET queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL
+             FROM marked WHERE t.campaign = marked.campaign AND t.id = marked.id",
+        )
+        .await?;
+    let campaigns: Vec<_> = published
+        .iter()
+        .map(|one| one.key.campaign.as_str())
+        .collect();
+    let ids: Vec<_> = published.iter().map(|one| one.key.id.as_str()).collect();
+    let leases: Vec<_> = published.iter().map(|one| one.lease).collect();
+    client
+        .execute(&statement, &[&campaigns, &ids, &leases])
+        .await?;
+    Ok(())
+}
+
+/// How long what was listed for one process is kept from the others, which would publish it once
+/// more: some publisher confirms. It is a saving, not a promise.
+const LISTED_FOR_MS: i64 = 15_000;
+
+/// Lists for `lister`, and keeps from others for a while.
+pub(super) async fn unqueued(
+    client: &Client,
+    lister: &str,
+    chosen: Option<i64>,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<(Publication, Message)>> {
+    let statement = client
+        .prepare_cached(
+            "WITH due AS (
+                SELECT campaign, id FROM turns
+                WHERE state = 'waiting' AND NOT queued AND queue_after <= $1
+                  AND (lister IS NULL OR lister = $3 OR listed_until <= lease_clock($4))
+                ORDER BY queue_after, campaign, id LIMIT $2 FOR UPDATE SKIP LOCKED),
+             listed AS (
+                UPDATE turns t SET lister = $3, listed_until = lease_clock($4) + $5::BIGINT
+                FROM due WHERE t.campaign = due.campaign AND t.id = due.id
+                RETURNING t.campaign, t.id, t.lease, t.queue_after)
+             SELECT l.campaign, l.id, l.lease, m.payload
+             FROM listed l JOIN messages m USING (campaign, id)
+             ORDER BY l.queue_after, l.campaign, l.id",
+        )
+        .await?;
+    let limit = column(limit as u64);
+    let rows = client
+        .query(
+            &statement,
+            &[&ms(now), &limit, &lister, &chosen, &LISTED_FOR_MS],
+        )
+        .await?;
+    rows.iter().map(listed).collect()
+}
+
+fn listed(row: &Row) -> Result<(Publication, Message)> {
+    let publication = Publication {
+        key: take::key(row.try_get(0)?, row.try_get(1)?)?,
+        lease: row.try_get(2)?,
+    };
+    Ok((publication, from_json(row.try_get(3)?)?))
+}

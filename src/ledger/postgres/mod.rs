@@ -1,0 +1,304 @@
+//! The ledger on PostgreSQL (13 or later): several consumers at once, on several machines.
+//!
+//! In: the contract's calls. Out: what they say. Always: a call is one transaction, most of them one
+//! statement; commits that wait at the same time share one write to the server's log, whichever
+//! consumers they come from; leases are given and compared by the server's clock, so that machines
+//! whose clocks differ agree on who has a message.
+//!
+//! Two times meet in a lease. The row says when it ends by the server's clock. Its holder is told
+//! when it ends by the holder's own: so long after the moment before it asked, never later than the
+//! row. All other times (stamps, due times) are the caller's: a machine whose clock is off wakes its
+//! messages early or late by as much.
+
+mod books;
+mod campaigns;
+mod connection;
+mod dead;
+mod errors;
+mod export;
+mod intake;
+mod message;
+mod migrate;
+mod settle;
+mod take;
+mod tls;
+mod unknown;
+mod waking;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::columns::ms;
+use super::{
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
+    MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken, UnknownRow,
+};
+use crate::message::{CampaignId, Event, Message};
+
+use connection::Connections;
+use take::Taker;
+
+/// What leases are given and compared by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeaseClock {
+    /// The server's clock.
+    #[default]
+    Server,
+    /// The caller's `now`, for tests that choose the time.
+    Caller,
+}
+
+impl LeaseClock {
+    /// What the store's clock is told to show; NULL is its own time.
+    fn chosen(self, now: Timestamp) -> Option<i64> {
+        match self {
+            Self::Server => None,
+            Self::Caller => Some(ms(now)),
+        }
+    }
+}
+
+/// A ledger on PostgreSQL.
+pub struct PostgresLedger {
+    connections: Connections,
+    clock: LeaseClock,
+    /// This process's name where it lists what it is going to publish.
+    lister: String,
+}
+
+impl PostgresLedger {
+    /// Connects to the database of this URL (`postgres://user:password@host:5432/database`, options
+    /// and `sslmode` as libpq reads them) and brings the schema `flexcast` in it up to date. Several
+    /// processes may do so at once. Behind a pooler it needs one that pools sessions.
+    ///
+    /// # Errors
+    ///
+    /// [`super::LedgerError::Misconfigured`] when it is no such URL,
+    /// [`super::LedgerError::LoginRefused`] when the server does not take the login,
+    /// [`super::LedgerError::Unavailable`] when it does not answer,
+    /// [`super::LedgerError::Damaged`] when there is no such database or a newer program wrote it.
+    /// None shows the password.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::connect_with(url, LeaseClock::Server).await
+    }
+
+    /// As [`PostgresLedger::connect`], with another clock for leases.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn connect_with(url: &str, clock: LeaseClock) -> Result<Self> {
+        Ok(Self {
+            connections: Connections::open(url).await?,
+            clock,
+            lister: format!("{:016x}", rand::random::<u64>()),
+        })
+    }
+}
+
+/// Makes a call on a connection of its own, within the time that a call may take.
+macro_rules! call {
+    ($ledger:expr, |$client:ident| $call:expr) => {
+        $ledger
+            .connections
+            .bounded(async {
+                #[allow(
+                    unused_mut,
+                    reason = "those that read several things change the client"
+                )]
+                let mut $client = $ledger.connections.get().await?;
+                $call.await
+            })
+            .await
+    };
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn id(&self) -> Result<String> {
+        call!(self, |client| campaigns::id(&client))
+    }
+
+    async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
+        call!(self, |client| campaigns::bind(
+            &mut client,
+            account_sid,
+            base
+        ))
+    }
+
+    async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
+        call!(self, |client| campaigns::save(&client, record))
+    }
+
+    async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
+        call!(self, |client| campaigns::one(&client, id))
+    }
+
+    async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
+        call!(self, |client| campaigns::all(&client))
+    }
+
+    async fn set_campaign_state(
+        &self,
+        id: &CampaignId,
+        state: CampaignState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
+        call!(self, |client| campaigns::set_state(
+            &client, id, state, reason, now
+        ))
+    }
+
+    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
+        call!(self, |client| intake::begin_import(
+            &client, campaign, file, now
+        ))
+    }
+
+    async fn accept(
+        &self,
+        campaign: &CampaignId,
+        messages: &[Message],
+        import: Option<&Import>,
+        now: Timestamp,
+        queue_after: Timestamp,
+    ) -> Result<Vec<Acceptance>> {
+        call!(self, |client| intake::accept(
+            &mut client,
+            campaign,
+            messages,
+            import,
+            now,
+            queue_after
+        ))
+    }
+
+    async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
+        call!(self, |client| intake::mark_queued(&client, published))
+    }
+
+    /// What it lists, it keeps from other processes for some seconds, so that several consumers do
+    /// not publish the same messages.
+    async fn unqueued(&self, now: Timestamp, limit: usize) -> Result<Vec<(Publication, Message)>> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| intake::unqueued(
+            &client,
+            &self.lister,
+            chosen,
+            now,
+            limit
+        ))
+    }
+
+    async fn take(
+        &self,
+        message: &Message,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Taken> {
+        let taker = Taker {
+            holder,
+            now,
+            lease_for,
+            clock: self.clock,
+        };
+        call!(self, |client| take::take(&client, message, &taker))
+    }
+
+    async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
+        call!(self, |client| settle::record(&client, lease, events, now))
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease> {
+        call!(self, |client| settle::renew(
+            &client, lease, now, lease_for, self.clock
+        ))
+    }
+
+    async fn settle(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        call!(self, |client| settle::settle(
+            &client, lease, events, settlement, now
+        ))
+    }
+
+    /// Never called by a consumer here, for others may live: their leases run out.
+    async fn release_leases(&self, _now: Timestamp) -> Result<u64> {
+        call!(self, |client| waking::release_leases(&client))
+    }
+
+    async fn wake(&self, now: Timestamp, limit: usize) -> Result<u64> {
+        call!(self, |client| waking::wake(&client, now, limit))
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        call!(self, |client| waking::next_due(&client))
+    }
+
+    async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
+        call!(self, |client| dead::record_stray(&client, stray, now))
+    }
+
+    async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
+        call!(self, |client| books::books(&client, campaign))
+    }
+
+    async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
+        call!(self, |client| message::find(&mut client, key))
+    }
+
+    async fn unknown(
+        &self,
+        campaign: Option<&CampaignId>,
+        limit: usize,
+    ) -> Result<Vec<UnknownRow>> {
+        call!(self, |client| unknown::list(&client, campaign, limit))
+    }
+
+    async fn settle_unknown(
+        &self,
+        key: &MessageKey,
+        was_sent: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        call!(self, |client| unknown::settle(
+            &mut client,
+            key,
+            was_sent,
+            now
+        ))
+    }
+
+    async fn page(&self, campaign: &CampaignId, after: i64, limit: usize) -> Result<Vec<PageRow>> {
+        call!(self, |client| export::page(&client, campaign, after, limit))
+    }
+
+    async fn rejected_rows(
+        &self,
+        campaign: &CampaignId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, String, RejectedRow)>> {
+        call!(self, |client| export::rejected_rows(
+            &client, campaign, after, limit
+        ))
+    }
+
+    async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
+        call!(self, |client| dead::dead(&client, campaign, limit))
+    }
+
+    async fn is_ready(&self) -> bool {
+        call!(self, |client| campaigns::probe(&client)).is_ok()
+    }
+}

@@ -1,0 +1,192 @@
+//! What is written under a lease: events, its renewal, its end.
+//!
+//! Always: fenced, and one statement each, which is a transaction of its own: the row of the turn is
+//! changed only while the lease is the message's, and everything else is written only if it was.
+
+use std::time::Duration;
+
+use deadpool_postgres::Client;
+use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
+
+use crate::ledger::columns::{later, ms, outcome, to_json};
+use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, Wake};
+use crate::message::{DeferReason, Effects, Event, Failure};
+
+use super::LeaseClock;
+use super::take::millis;
+
+/// Finds the turn, for as long as the lease is the message's. A statement that waited for the row
+/// looks again at what the other one made of it.
+const FENCE: &str = "campaign = $1 AND id = $2 AND lease = $3 AND state = 'in_flight'";
+
+/// Counts the events that are appended, and gives the first one's number.
+const COUNT: &str = "events = events + cardinality($5::TEXT[])";
+const FIRST: &str = "events - cardinality($5::TEXT[]) AS first";
+
+/// The journal's part: events $5, at $4, after `held`.
+const APPEND: &str = "INSERT INTO journal (campaign, id, seq, at, event)
+    SELECT $1, $2, held.first + given.n - 1, $4::BIGINT, given.event
+    FROM held, unnest($5::TEXT[]) WITH ORDINALITY AS given (event, n)";
+
+/// What a fenced statement is told beside its own parameters, which begin at $6.
+struct Entry<'a> {
+    lease: &'a Lease,
+    now: i64,
+    events: Vec<String>,
+}
+
+impl<'a> Entry<'a> {
+    fn new(lease: &'a Lease, events: &[Event], now: Timestamp) -> Result<Self> {
+        Ok(Self {
+            lease,
+            now: ms(now),
+            events: events.iter().map(to_json).collect::<Result<_>>()?,
+        })
+    }
+
+    async fn run(&self, client: &Client, sql: &str, further: &[&(dyn ToSql + Sync)]) -> Result<()> {
+        let statement = client.prepare_cached(sql).await?;
+        let key = &self.lease.key;
+        let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+        let mut parameters: Vec<&(dyn ToSql + Sync)> =
+            vec![&campaign, &id, &self.lease.number, &self.now, &self.events];
+        parameters.extend(further);
+        match client.query_opt(&statement, &parameters).await? {
+            Some(_) => Ok(()),
+            None => Err(LedgerError::LeaseLost),
+        }
+    }
+}
+
+/// A statement that changes the turn, and appends the events if it did.
+fn fenced(change: &str) -> String {
+    format!(
+        "WITH held AS (UPDATE turns SET {COUNT}{change} WHERE {FENCE} RETURNING {FIRST}),
+         written AS ({APPEND})
+         SELECT first FROM held"
+    )
+}
+
+pub(super) async fn record(
+    client: &Client,
+    lease: &Lease,
+    events: &[Event],
+    now: Timestamp,
+) -> Result<()> {
+    let entry = Entry::new(lease, events, now)?;
+    entry.run(client, &fenced(""), &[]).await
+}
+
+pub(super) async fn renew(
+    client: &Client,
+    lease: &Lease,
+    now: Timestamp,
+    lease_for: Duration,
+    clock: LeaseClock,
+) -> Result<Lease> {
+    let sql = format!("UPDATE turns SET lease_until = lease_clock($4) + $5::BIGINT WHERE {FENCE}");
+    let statement = client.prepare_cached(&sql).await?;
+    let (campaign, id) = (lease.key.campaign.as_str(), lease.key.id.as_str());
+    let lasts = millis(lease_for);
+    let renewed = client
+        .execute(
+            &statement,
+            &[&campaign, &id, &lease.number, &clock.chosen(now), &lasts],
+        )
+        .await?;
+    if renewed == 0 {
+        return Err(LedgerError::LeaseLost);
+    }
+    Ok(Lease {
+        until: later(now, lease_for),
+        ..lease.clone()
+    })
+}
+
+pub(super) async fn settle(
+    client: &Client,
+    lease: &Lease,
+    events: &[Event],
+    settlement: &Settlement,
+    now: Timestamp,
+) -> Result<()> {
+    let entry = Entry::new(lease, events, now)?;
+    match settlement {
+        Settlement::Ended { ending, effects } => end(client, &entry, ending, effects).await,
+        Settlement::Deferred {
+            reason,
+            due,
+            wake,
+            failure,
+            uses_attempt,
+        } => {
+            let until = (*due, *wake);
+            let failed = (failure.as_deref(), i64::from(*uses_attempt));
+            defer(client, &entry, *reason, until, failed).await
+        }
+        Settlement::Released { queued } => release(client, &entry, *queued).await,
+    }
+}
+
+async fn end(client: &Client, entry: &Entry<'_>, ending: &Ending, effects: &Effects) -> Result<()> {
+    let sql = format!(
+        "WITH held AS (DELETE FROM turns WHERE {FENCE} RETURNING events AS first, attempts),
+         written AS ({APPEND}),
+         over AS (
+            INSERT INTO outcomes (campaign, id, outcome, reason, detail, effects, attempts, at)
+            SELECT $1, $2, $6, $7, $8, $9, held.attempts + $10::BIGINT, $4 FROM held)
+         SELECT first FROM held"
+    );
+    let (word, reason) = outcome(ending);
+    let died_of_one = i64::from(matches!(ending, Ending::Dead { .. }));
+    let (detail, effects) = (to_json(ending)?, to_json(effects)?);
+    entry
+        .run(
+            client,
+            &sql,
+            &[&word, &reason, &detail, &effects, &died_of_one],
+        )
+        .await
+}
+
+async fn defer(
+    client: &Client,
+    entry: &Entry<'_>,
+    reason: DeferReason,
+    (due, wake): (Timestamp, Wake),
+    (failure, attempts): (Option<&Failure>, i64),
+) -> Result<()> {
+    let sql = fenced(
+        ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = $9,
+         last_failure = coalesce($10, last_failure), attempts = attempts + $11,
+         holder = NULL, lease_until = NULL",
+    );
+    let (wake_at, queued) = match wake {
+        Wake::Ledger => (due, false),
+        Wake::Queue => (later(due, LATE), true),
+    };
+    let failure = failure.map(to_json).transpose()?;
+    entry
+        .run(
+            client,
+            &sql,
+            &[
+                &reason.as_str(),
+                &ms(due),
+                &ms(wake_at),
+                &queued,
+                &failure,
+                &attempts,
+            ],
+        )
+        .await
+}
+
+async fn release(client: &Client, entry: &Entry<'_>, queued: bool) -> Result<()> {
+    let sql = fenced(
+        ", state = 'waiting', queued = $6, queue_after = CASE WHEN $6 THEN NULL ELSE $4::BIGINT END,
+         holder = NULL, lease_until = NULL",
+    );
+    entry.run(client, &sql, &[&queued]).await
+}

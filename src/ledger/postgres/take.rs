@@ -1,0 +1,255 @@
+//! Taking a delivered message: who may work on it.
+
+use std::time::Duration;
+
+use deadpool_postgres::Client;
+use jiff::Timestamp;
+
+use crate::ledger::columns::{
+    campaign_id, count, from_json, later, message_id, ms, time, to_json, word,
+};
+use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, Taken};
+use crate::message::{Event, Message};
+
+use super::LeaseClock;
+use super::errors::in_campaign;
+
+/// How often a message is looked at again that changed between two looks.
+const LOOKS_MAX: usize = 16;
+
+/// Who takes, when and for how long.
+pub(super) struct Taker<'a> {
+    pub(super) holder: &'a str,
+    pub(super) now: Timestamp,
+    pub(super) lease_for: Duration,
+    pub(super) clock: LeaseClock,
+}
+
+impl Taker<'_> {
+    /// What the store's clock is told, if the caller chooses the time.
+    fn chosen(&self) -> Option<i64> {
+        self.clock.chosen(self.now)
+    }
+
+    /// The holder's view of a lease that it is given: by its own clock, from before it asked, so
+    /// that it never believes the lease to last longer than the store does.
+    fn lease(&self, key: MessageKey, number: i64) -> Lease {
+        Lease {
+            key,
+            number,
+            until: later(self.now, self.lease_for),
+        }
+    }
+}
+
+pub(super) async fn take(client: &Client, delivered: &Message, taker: &Taker<'_>) -> Result<Taken> {
+    let key = MessageKey::of(delivered);
+    for _ in 0..LOOKS_MAX {
+        if let Some(taken) = lease(client, &key, taker).await? {
+            return Ok(taken);
+        }
+        let taken = match look(client, &key, delivered, taker).await? {
+            Seen::Settled(taken) => Some(taken),
+            Seen::Changing => None,
+            Seen::Nowhere => meet(client, &key, delivered, taker).await?,
+        };
+        if let Some(taken) = taken {
+            return Ok(taken);
+        }
+    }
+    let text = format!("message {key} changes too often to be taken");
+    Err(LedgerError::Unavailable(text))
+}
+
+/// Leases a message that is there to be taken. It was delivered, so the queue has it and brings it
+/// back until it is acknowledged. One that is over as well is not begun again.
+async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<Option<Taken>> {
+    let statement = client
+        .prepare_cached(
+            "UPDATE turns t
+             SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
+                queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
+                holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT
+             FROM messages m
+             WHERE t.campaign = $1 AND t.id = $2 AND m.campaign = t.campaign AND m.id = t.id
+               AND (t.state = 'waiting'
+                 OR (t.state = 'deferred' AND t.due_at <= $4)
+                 OR (t.state = 'in_flight' AND t.lease_until <= lease_clock($6)))
+               AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
+             RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at",
+        )
+        .await?;
+    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+    let early = ms(later(taker.now, EARLY));
+    let lasts = millis(taker.lease_for);
+    let row = client
+        .query_opt(
+            &statement,
+            &[
+                &campaign,
+                &id,
+                &taker.holder,
+                &early,
+                &lasts,
+                &taker.chosen(),
+            ],
+        )
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    // A statement of its own, after the lease: what its last holder wrote until then is there, and
+    // nothing of an older lease comes after it.
+    let journal = if row.try_get::<_, i64>(2)? > 0 {
+        journal(client, campaign, id).await?
+    } else {
+        Vec::new()
+    };
+    Ok(Some(Taken::Leased {
+        lease: taker.lease(key.clone(), row.try_get(0)?),
+        message: Box::new(from_json(row.try_get(3)?)?),
+        journal,
+        attempts: attempts(row.try_get(1)?),
+        accepted_at: time(row.try_get(4)?)?,
+        fresh: false,
+    }))
+}
+
+async fn journal(client: &Client, campaign: &str, id: &str) -> Result<Vec<Event>> {
+    let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[&campaign, &id]).await?;
+    rows.iter().map(|row| from_json(row.try_get(0)?)).collect()
+}
+
+/// What a look at a message that was not leased shows.
+enum Seen {
+    /// Why it is not ours.
+    Settled(Taken),
+    /// It could be taken by now.
+    Changing,
+    /// The ledger has never heard of it.
+    Nowhere,
+}
+
+/// Looks once, in one snapshot.
+async fn look(
+    client: &Client,
+    key: &MessageKey,
+    delivered: &Message,
+    taker: &Taker<'_>,
+) -> Result<Seen> {
+    let statement = client
+        .prepare_cached(
+            "SELECT o.detail, t.state, t.reason, t.due_at, t.lease_until - lease_clock($4),
+                m.id IS NOT NULL, twin.id
+             FROM (SELECT) one
+             LEFT JOIN outcomes o ON o.campaign = $1 AND o.id = $2
+             LEFT JOIN turns t ON t.campaign = $1 AND t.id = $2
+             LEFT JOIN messages m ON m.campaign = $1 AND m.id = $2
+             LEFT JOIN messages twin ON twin.campaign = $1 AND twin.address = $3",
+        )
+        .await?;
+    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+    let address = delivered.customer.address.as_str();
+    let row = client
+        .query_one(&statement, &[&campaign, &id, &address, &taker.chosen()])
+        .await?;
+    // First whether it is over: were it in both places, to begin it again would be the worse error.
+    if let Some(detail) = row.try_get(0)? {
+        return Ok(Seen::Settled(Taken::Over(from_json(detail)?)));
+    }
+    let state: Option<&str> = row.try_get(1)?;
+    let due: Option<i64> = row.try_get(3)?;
+    let left: Option<i64> = row.try_get(4)?;
+    match (state, due, left) {
+        (Some("deferred"), Some(due), _) if due > ms(later(taker.now, EARLY)) => {
+            let reason = word(row.try_get(2)?)?;
+            let due = time(due)?;
+            return Ok(Seen::Settled(Taken::Deferred { reason, due }));
+        }
+        (Some("in_flight"), _, Some(left)) if left > 0 => {
+            let until = later(taker.now, Duration::from_millis(count(left)));
+            return Ok(Seen::Settled(Taken::Held { until }));
+        }
+        _ => {}
+    }
+    let accepted: bool = row.try_get(5)?;
+    let twin: Option<&str> = row.try_get(6)?;
+    match (state, accepted, twin) {
+        (Some(_), true, _) => Ok(Seen::Changing),
+        (Some(_), false, _) | (None, true, _) => Err(lost(key)),
+        (None, false, Some(twin)) => {
+            let by = message_id(twin)?;
+            Ok(Seen::Settled(Taken::AddressTaken { by }))
+        }
+        (None, false, None) => Ok(Seen::Nowhere),
+    }
+}
+
+/// Accepts a publisher's message at its first delivery, and leases it. None when another message of
+/// its id or address has just been accepted.
+async fn meet(
+    client: &Client,
+    key: &MessageKey,
+    message: &Message,
+    taker: &Taker<'_>,
+) -> Result<Option<Taken>> {
+    let statement = client
+        .prepare_cached(
+            "WITH met AS (
+                INSERT INTO messages (campaign, id, address, payload, accepted_at)
+                VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING campaign, id)
+             INSERT INTO turns (campaign, id, state, queued, holder, lease, lease_until)
+             SELECT campaign, id, 'in_flight', TRUE, $6, 1, lease_clock($8) + $7::BIGINT FROM met",
+        )
+        .await?;
+    let met = client
+        .execute(
+            &statement,
+            &[
+                &key.campaign.as_str(),
+                &key.id.as_str(),
+                &message.customer.address.as_str(),
+                &to_json(message)?,
+                &ms(taker.now),
+                &taker.holder,
+                &millis(taker.lease_for),
+                &taker.chosen(),
+            ],
+        )
+        .await
+        .map_err(in_campaign(&key.campaign))?;
+    Ok((met == 1).then(|| Taken::Leased {
+        lease: taker.lease(key.clone(), 1),
+        message: Box::new(message.clone()),
+        journal: Vec::new(),
+        attempts: 0,
+        accepted_at: taker.now,
+        fresh: true,
+    }))
+}
+
+/// A span for a column.
+pub(super) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
+}
+
+/// A kept number of attempts.
+pub(super) fn attempts(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn lost(key: &MessageKey) -> LedgerError {
+    LedgerError::Damaged(format!(
+        "message {key} is neither open nor over: one of its records was lost"
+    ))
+}
+
+/// The key that two columns hold.
+pub(super) fn key(campaign: &str, id: &str) -> Result<MessageKey> {
+    Ok(MessageKey {
+        campaign: campaign_id(campaign)?,
+        id: message_id(id)?,
+    })
+}
