@@ -135,7 +135,11 @@ impl Runner<'_> {
     }
 
     /// Undoes this generation and begins the next: what was closed keeps its name at Twilio.
-    async fn renew(&mut self, step: &dyn Step, detail: String) -> Result<Option<Ended>, Interrupted> {
+    async fn renew(
+        &mut self,
+        step: &dyn Step,
+        detail: String,
+    ) -> Result<Option<Ended>, Interrupted> {
         let failure = anew(step, detail);
         Ok(match self.backward(&failure).await? {
             Undoing::Clean => {
@@ -154,7 +158,10 @@ impl Runner<'_> {
     /// that it fails when it comes after all, and everything is begun anew under another name.
     async fn overtake(&mut self, step: &'static dyn Step) -> Result<Option<Ended>, Interrupted> {
         let before = self.journal.saga().effects.clone();
-        let failure = anew(step, "begun anew, so that a late call comes to nothing".to_owned());
+        let failure = anew(
+            step,
+            "begun anew, so that a late call comes to nothing".to_owned(),
+        );
         match self.backward(&failure).await? {
             Undoing::Clean => {}
             // Its container is in use: it stays, and what did not show is repeated in it.
@@ -176,8 +183,9 @@ impl Runner<'_> {
         };
         if step.is_final() {
             let sid = found.message_sid.unwrap_or_default();
-            let evidence =
-                format!("{sid} was sent while its container was being closed: replies to it are lost");
+            let evidence = format!(
+                "{sid} was sent while its container was being closed: replies to it are lost"
+            );
             return Ok(Some(unknown(step.name(), evidence)));
         }
         let mut effects = before;
@@ -207,7 +215,10 @@ impl Runner<'_> {
             return Ended::Failed(failure);
         }
         let what = failure.step.map_or("something", StepName::as_str);
-        let detail = format!("the undo failed, {what} is left at Twilio: {}", failure.detail);
+        let detail = format!(
+            "the undo failed, {what} is left at Twilio: {}",
+            failure.detail
+        );
         let class = FailureClass::Permanent(DeadReason::Stuck);
         Ended::Failed(Failure {
             class,

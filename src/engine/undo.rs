@@ -74,7 +74,10 @@ impl Runner<'_> {
     /// made by a predecessor): it is to be undone with the others.
     async fn adopt_what_failed(&mut self) -> Result<Option<Failure>, Interrupted> {
         let may_stand = self.acted || self.journal.resumed();
-        let Some(step) = self.next_step().filter(|step| may_stand && step.is_container()) else {
+        let Some(step) = self
+            .next_step()
+            .filter(|step| may_stand && step.is_container())
+        else {
             return Ok(None);
         };
         let mut wait = FIRST_WAIT;

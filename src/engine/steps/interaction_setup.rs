@@ -86,7 +86,10 @@ async fn is_active(turn: &Turn<'_>) -> Result<bool, StepError> {
         Some("active") => Ok(true),
         // The pair of addresses is in another Conversation: Twilio finds out while it sets up.
         Some("failed") if channel.error_code.and_then(conflict) == Some(Conflict::CustomerBusy) => {
-            let detail = format!("{} failed: the customer is in another Conversation", channel.sid);
+            let detail = format!(
+                "{} failed: the customer is in another Conversation",
+                channel.sid
+            );
             Err(StepError::Busy(detail))
         }
         Some("failed" | "closed" | "inactive") => {

@@ -6,7 +6,8 @@
 
 use crate::engine::step::Step;
 use crate::engine::steps::{
-    AgentParticipant, ChannelAttributes, ChatMessage, CustomerParticipant, FlexChannel, ProxyMessage, ProxySession,
+    AgentParticipant, ChannelAttributes, ChatMessage, CustomerParticipant, FlexChannel,
+    ProxyMessage, ProxySession,
 };
 
 pub(super) const STEPS: &[&dyn Step] = &[

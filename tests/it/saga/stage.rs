@@ -18,8 +18,8 @@ use flexcast::message::{
 use flexcast::metrics::Metrics;
 use flexcast::outcomes::RetryPolicy;
 use flexcast::pacing::{Margin, Pacer, PacingSettings};
-use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::queue::Queue;
+use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::shutdown::Stopper;
 use flexcast::simulator::{
     DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, Effect, EffectKind, Faults, Limits, Settings,
@@ -129,7 +129,10 @@ fn client(way: Arc<dyn InProcess>) -> Twilio {
     let token = DEFAULT_AUTH_TOKEN.into();
     let credentials = Credentials::auth_token(DEFAULT_ACCOUNT_SID, token).expect("credentials");
     let base = BaseUrl::at("http://simulator.invalid").expect("an address");
-    Twilio::new(ClientSettings::new(credentials, base), Transport::InProcess(way))
+    Twilio::new(
+        ClientSettings::new(credentials, base),
+        Transport::InProcess(way),
+    )
 }
 
 impl Stage {
@@ -263,6 +266,13 @@ impl Stage {
         end.expect("it works")
     }
 
+    /// Works until what is open waits for a time of the ledger's.
+    pub(crate) async fn run_what_is_due(&self) {
+        let worker = self.worker(16).await;
+        let end = worker.run(&[], Until::NothingDue, &Stopper::new()).await;
+        end.expect("it works");
+    }
+
     /// Works until the trap's call, then dies there. False when the call never came.
     pub(crate) async fn killed_at(&self, nth: u64, side: Side) -> bool {
         self.trap.set(nth, side);
@@ -324,7 +334,11 @@ impl Stage {
     pub(crate) async fn assert_clean(&self, context: &str) {
         let name = self.pair.name;
         let books = self.books().await;
-        assert_eq!((books.imbalance(), books.open()), (0, 0), "{name}, {context}");
+        assert_eq!(
+            (books.imbalance(), books.open()),
+            (0, 0),
+            "{name}, {context}"
+        );
         for kind in [Channel, Session, Conversation, Interaction, Task, Text] {
             let standing = self.standing(kind);
             assert!(standing.is_empty(), "{name}, {context}: {standing:#?}");

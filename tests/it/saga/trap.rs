@@ -52,7 +52,10 @@ impl Trap {
         let mut state = self.state.lock().expect("no panic holds it");
         state.0 += 1;
         let count = state.0;
-        state.1.filter(|(nth, _)| *nth == count).map(|(_, side)| side)
+        state
+            .1
+            .filter(|(nth, _)| *nth == count)
+            .map(|(_, side)| side)
     }
 
     async fn stop(&self) -> ! {

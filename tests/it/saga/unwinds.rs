@@ -41,7 +41,11 @@ async fn a_permanent_failure_at_any_step_leaves_a_clean_world() {
             assert_eq!(letters.len(), 1, "{}, {context}", pair.name);
             let letter = &letters[0].letter;
             assert_eq!(letter.code, Some(20001), "{}, {context}", pair.name);
-            assert!(letter.step.is_some(), "{}, {context}: {letter:?}", pair.name);
+            assert!(
+                letter.step.is_some(),
+                "{}, {context}: {letter:?}",
+                pair.name
+            );
         }
     }
 }
