@@ -2,6 +2,7 @@
 
 mod contacts;
 mod dashboards;
+mod drill;
 mod ledger_contract;
 mod pacing_limits;
 mod queue_contract;
