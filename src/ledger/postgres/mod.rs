@@ -21,6 +21,7 @@ mod migrate;
 mod settle;
 mod take;
 mod tls;
+mod unknown;
 mod waking;
 
 use std::time::Duration;
@@ -31,7 +32,7 @@ use jiff::Timestamp;
 use super::columns::ms;
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, Publication, Result, Settlement, Stray, Taken,
+    MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -245,6 +246,45 @@ impl Ledger for PostgresLedger {
 
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
         call!(self, |client| dead::record_stray(&client, stray, now))
+    }
+
+    async fn unknown(
+        &self,
+        campaign: Option<&CampaignId>,
+        limit: usize,
+    ) -> Result<Vec<UnknownRow>> {
+        call!(self, |client| unknown::list(&client, campaign, limit))
+    }
+
+    async fn settle_unknown(
+        &self,
+        key: &MessageKey,
+        was_sent: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        call!(self, |client| unknown::settle(
+            &mut client,
+            key,
+            was_sent,
+            now
+        ))
+    }
+
+    async fn page(&self, campaign: &CampaignId, after: i64, limit: usize) -> Result<Vec<PageRow>> {
+        call!(self, |client| message::page(
+            &client, campaign, after, limit
+        ))
+    }
+
+    async fn rejected_rows(
+        &self,
+        campaign: &CampaignId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, String, RejectedRow)>> {
+        call!(self, |client| intake::rejected_rows(
+            &client, campaign, after, limit
+        ))
     }
 
     async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {

@@ -1,5 +1,5 @@
 //! TLS to the database: `sslmode` and `sslrootcert`, as PostgreSQL's own tools read them
-//! (https://www.postgresql.org/docs/current/libpq-ssl.html).
+//! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
 //!
 //! In: a URL. Out: the URL that the driver understands, and whose certificate is good enough.
 

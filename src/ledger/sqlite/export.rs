@@ -6,7 +6,7 @@ use crate::ledger::{MessageKey, PageRow, RejectedRow, Result, Standing};
 use crate::message::CampaignId;
 
 use super::message::{Outcome, Turn};
-use super::rows::{column, from_json, time, word};
+use crate::ledger::columns::{column, from_json, time, word};
 
 pub(super) fn page(
     conn: &Connection,

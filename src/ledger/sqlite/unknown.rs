@@ -7,8 +7,8 @@ use crate::ledger::{Ending, LedgerError, MessageKey, Result, UnknownRow};
 use crate::message::{CampaignId, Event, masked};
 
 use super::message::{Outcome, journal};
-use super::rows::{campaign_id, column, from_json, message_id, ms, time, to_json};
 use super::settle::append;
+use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time, to_json};
 
 pub(super) fn list(
     conn: &Connection,
