@@ -1,11 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: build clean fmt help lint run test
+.PHONY: build clean contract fmt help lint run test
 
 build: ## Builds the program, for release
 	cargo build --release
 
 clean: ## Removes what was built
 	cargo clean
+
+contract: ## Holds a run's exchanges against Twilio's OpenAPI files: make contract OAI=DIR
+	scripts/contract.sh "$(OAI)"
 
 fmt: ## Formats the code
 	cargo fmt
@@ -22,4 +25,5 @@ run: ## Runs the example campaign against the simulator
 
 test: ## Runs all tests; installs what they need and starts a broker, unless AMQP_URL answers
 	scripts/install-test-deps.sh
+	scripts/oracle-env.sh
 	scripts/with-broker.sh cargo test

@@ -148,7 +148,6 @@ pub(super) async fn import(
         ledger: &*service.ledger,
         queue,
         clock: service.clock,
-        metrics: &service.metrics,
     };
     Ok(importer.import(file, contacts, progress).await?)
 }

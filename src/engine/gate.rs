@@ -90,9 +90,12 @@ fn observe(pacer: &Pacer, metrics: &Metrics, operation: Operation, observed: Obs
     if let Some(code) = observed.code {
         metrics.twilio_error(code);
     }
-    if observed.status == Some(429) {
-        let lane = Lane::endpoint(operation.as_str());
-        pacer.throttled(&lane, observed.retry_after);
+    let lane = Lane::endpoint(operation.as_str());
+    match observed.status {
+        Some(429) => pacer.throttled(&lane, observed.retry_after),
+        Some(_) => pacer.answered(&lane),
+        // No reply says nothing of limits.
+        None => {}
     }
 }
 
@@ -175,8 +178,8 @@ impl Gate for MessageGate {
             permit.give_back();
             return Err(closed);
         }
-        self.metrics
-            .pacing_wait(LaneKind::Endpoint, permit.waited());
+        let lane = permit.held_up_by().unwrap_or(LaneKind::Endpoint);
+        self.metrics.pacing_wait(lane, permit.waited());
         Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
     }
 

@@ -4,6 +4,7 @@
 //! Always: the engine never touches the queue; whoever calls it settles.
 
 mod agents;
+mod attempt;
 mod gate;
 mod journal;
 mod recovery;
@@ -11,6 +12,7 @@ mod saga;
 mod step;
 mod steps;
 mod strategies;
+mod undo;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
 pub(crate) use gate::LEASE_FOR;
@@ -57,6 +59,9 @@ pub struct Job<'a> {
     pub campaign: &'a Campaign,
     pub message: &'a Message,
     pub agent: Option<&'a Agent>,
+    /// Why it cannot go forward, if it cannot: what a run before made is undone when that is for
+    /// good.
+    pub unfit: Option<Failure>,
     pub lease: Lease,
     pub recorded: &'a [Event],
     /// Whether it was taken before: somebody may have died while working on it.
@@ -144,12 +149,22 @@ impl Engine {
         let strategy = job.message.strategy.unwrap_or(job.campaign.strategy);
         let mut runner = Runner {
             ground: &ground,
+            inherited: journal.saga().intended,
             journal: &mut journal,
             steps: strategies::steps(job.campaign.api, strategy),
             settle_time: self.settle_time,
             metrics: &self.metrics,
+            for_good,
+            acted: false,
         };
-        let ended = run(&mut runner, for_good).await?;
+        let ended = match runner.run(job.unfit).await {
+            // Nothing is wrong with the ledger: what is known now need not be looked up again.
+            Err(Interrupted::Closed(closed)) => {
+                journal.write().await?;
+                return Err(closed.into());
+            }
+            ended => ended?,
+        };
         let (lease, saga, unwritten) = journal.into_parts();
         Ok(Delivered {
             lease,
@@ -158,30 +173,4 @@ impl Engine {
             ended,
         })
     }
-}
-
-/// Forward, and backward when it failed for good.
-async fn run(
-    runner: &mut Runner<'_>,
-    for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
-) -> Result<Ended, Interrupted> {
-    let ended = match runner.resume_undoing().await? {
-        Some(ended) => ended,
-        None => runner.forward().await?,
-    };
-    let failure = match &ended {
-        Ended::Failed(failure) if for_good(failure) => failure.clone(),
-        Ended::Busy(detail) => busy(detail),
-        _ => return Ok(ended),
-    };
-    match runner.backward(&failure).await? {
-        Some(stuck) => Ok(Ended::Failed(stuck)),
-        None => Ok(ended),
-    }
-}
-
-/// A busy customer, as the failure that the journal keeps of an undone saga.
-fn busy(detail: &str) -> Failure {
-    use crate::message::{FailureClass, SkipReason};
-    Failure::new(FailureClass::Skip(SkipReason::CustomerBusy), detail)
 }

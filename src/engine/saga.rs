@@ -1,44 +1,29 @@
-//! The runner: a strategy's steps in order, journalled; backward when one failed for good.
+//! The runner: a strategy's steps in order, journalled, from wherever the journal stands.
 //!
 //! In: a message's journal and its strategy's steps. Out: how the run ended. Always: what recovery
 //! cannot look up is durable before its call; what is uncertain is looked up before anything is
-//! repeated; nothing is undone once the customer was reached.
+//! repeated; a saga that is being undone never goes forward.
 
 use std::time::Duration;
 
 use crate::message::{
-    DeadReason, Effects, Ended, Event, Failure, FailureClass, Saga, StepName, UnknownReason,
+    DeadReason, Effects, Ended, Event, Failure, FailureClass, SkipReason, StepName, UnknownReason,
 };
 use crate::metrics::{Metrics, StepResult};
-use crate::twilio::{CallError, Conflict, conflict, failure};
 
+use super::attempt::Tried;
 use super::journal::Journal;
 use super::recovery::{self, Looked};
-use super::step::{Found, Repeat, Step, StepError, Turn};
+use super::step::{Found, Step, Turn};
+use super::undo::Undoing;
 use super::{Ground, Interrupted};
 
-/// How often one step is tried again within a run after Twilio said it never processed the call.
-/// Beyond that the message gives its place to others and comes back later.
-const THROTTLED_MAX: u32 = 5;
+/// A message that meets a closed container this often within one run meets something that closes
+/// its things.
+const RENEWED_MAX: u32 = 3;
 
-/// How often a step is repeated within a run after a look-up found that it had not happened.
-const REPEATS_MAX: u32 = 2;
-
-/// What one try of a step came to.
-enum Tried {
-    Stands {
-        effects: Box<Effects>,
-        adopted: bool,
-    },
-    /// It certainly did not happen, and may be tried again at once.
-    Again,
-    /// It certainly did not happen: Twilio was not reached, or refused before doing anything.
-    Failed(Failure),
-    Busy(String),
-    /// The container is closed or gone: everything is begun anew under another name.
-    Gone(String),
-    Unknown(String),
-}
+/// Decides whether a failure is one for good.
+pub(super) type ForGood<'a> = &'a (dyn Fn(&Failure) -> bool + Send + Sync);
 
 /// Runs and undoes one message's saga.
 pub(super) struct Runner<'a> {
@@ -48,236 +33,203 @@ pub(super) struct Runner<'a> {
     /// How long an effect may take to show in a look-up; absence counts after it.
     pub(super) settle_time: Duration,
     pub(super) metrics: &'a Metrics,
+    pub(super) for_good: ForGood<'a>,
+    /// The intent of somebody before us: its call may still be on its way.
+    pub(super) inherited: Option<StepName>,
+    /// Whether a call of this run may have left an effect that is not journalled.
+    pub(super) acted: bool,
 }
 
 impl Runner<'_> {
-    /// Goes forward from where the journal stands.
+    /// Carries the saga as far as it goes: forward, and backward when it failed for good or the
+    /// customer is busy. `unfit`: why it cannot go forward at all.
     ///
     /// # Errors
     ///
     /// [`Interrupted`] when the ledger or the gate lets nothing more be done: what was not recorded
     /// is found again by the next taker.
-    pub(super) async fn forward(&mut self) -> Result<Ended, Interrupted> {
+    pub(super) async fn run(&mut self, unfit: Option<Failure>) -> Result<Ended, Interrupted> {
+        if let Some(ended) = self.resume().await? {
+            return Ok(ended);
+        }
+        let ended = match unfit {
+            Some(failure) => Ended::Failed(failure),
+            None => self.forward().await?,
+        };
+        let failure = match &ended {
+            Ended::Failed(failure) if (self.for_good)(failure) => failure.clone(),
+            Ended::Busy(detail) => busy(detail),
+            _ => return Ok(ended),
+        };
+        // Given up with a call in doubt that could not be looked up: nobody knows.
+        if let Some(step) = self.journal.saga().intended {
+            return Ok(unknown(step, failure.to_string()));
+        }
+        Ok(match self.backward(&failure).await? {
+            Undoing::Clean | Undoing::HandsOff => ended,
+            Undoing::Left(failure) => self.left(failure),
+        })
+    }
+
+    /// Goes on with an undo that somebody else began. `None` when the saga may go forward: it was
+    /// not being undone, or it is begun anew.
+    async fn resume(&mut self) -> Result<Option<Ended>, Interrupted> {
+        let Some(failure) = self.journal.saga().failure.clone() else {
+            return Ok(None);
+        };
+        // Undone to its end, and put on the queue again: a retry, a busy customer, a replay.
+        let is_over = self.journal.saga().standing.is_empty();
+        match self.backward(&failure).await? {
+            Undoing::HandsOff => return Ok(Some(Ended::Failed(failure))),
+            Undoing::Left(left) => return Ok(Some(self.left(left))),
+            Undoing::Clean => {}
+        }
+        Ok(match failure.class {
+            FailureClass::Skip(SkipReason::CustomerBusy) if !is_over => {
+                Some(Ended::Busy(failure.detail))
+            }
+            FailureClass::Permanent(_) | FailureClass::Skip(_) if !is_over => {
+                Some(Ended::Failed(failure))
+            }
+            _ => {
+                self.next_generation()?;
+                None
+            }
+        })
+    }
+
+    async fn forward(&mut self) -> Result<Ended, Interrupted> {
         let mut suspect = self.journal.resumed();
+        let mut renewed = 0;
         loop {
             let Some(step) = self.next_step() else {
                 return Ok(Ended::Done);
             };
-            match self.advance(step, &mut suspect).await? {
-                Tried::Stands { effects, adopted } => self.stands(step, effects, adopted)?,
-                Tried::Again => {}
+            let ended = match self.advance(step, &mut suspect).await? {
+                Tried::Stands { effects, adopted } => {
+                    self.stands(step, effects, adopted)?;
+                    None
+                }
+                Tried::Again => None,
                 Tried::Failed(failure) => {
                     self.metrics.step(step.name(), StepResult::Failed);
-                    return Ok(Ended::Failed(failure.at(step.name())));
+                    Some(Ended::Failed(failure.at(step.name())))
                 }
-                Tried::Busy(detail) => return Ok(Ended::Busy(detail)),
-                Tried::Unknown(evidence) => {
-                    return Ok(Ended::Unknown {
-                        step: step.name(),
-                        reason: UnknownReason::NotVisible,
-                        evidence,
-                    });
+                Tried::Busy(detail) => Some(Ended::Busy(detail)),
+                Tried::Unknown(evidence) => Some(unknown(step.name(), evidence)),
+                Tried::Late => self.overtake(step).await?,
+                Tried::Gone(detail) if renewed == RENEWED_MAX => {
+                    let class = FailureClass::Permanent(DeadReason::Rejected);
+                    Some(Ended::Failed(Failure::new(class, detail).at(step.name())))
                 }
                 Tried::Gone(detail) => {
-                    if let Some(ended) = self.begin_anew(step, detail).await? {
-                        return Ok(ended);
-                    }
-                    suspect = false;
+                    renewed += 1;
+                    self.renew(step, detail).await?
                 }
-            }
-        }
-    }
-
-    /// Goes on with an undo that somebody else began: a saga that is being undone never goes
-    /// forward. Once nothing stands, the next generation may begin.
-    ///
-    /// # Errors
-    ///
-    /// As [`Runner::forward`].
-    pub(super) async fn resume_undoing(&mut self) -> Result<Option<Ended>, Interrupted> {
-        let Some(failure) = self.journal.saga().failure.clone() else {
-            return Ok(None);
-        };
-        if !self.journal.saga().standing.is_empty() {
-            let stuck = self.backward(&failure).await?;
-            return Ok(Some(Ended::Failed(stuck.unwrap_or(failure))));
-        }
-        let generation = self.journal.saga().generation;
-        self.journal.begin(generation + 1)?;
-        Ok(None)
-    }
-
-    /// Undoes what stands, last first. Returns what is left at Twilio when an undo failed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Runner::forward`].
-    pub(super) async fn backward(
-        &mut self,
-        failure: &Failure,
-    ) -> Result<Option<Failure>, Interrupted> {
-        if self.reached_the_customer() || self.is_taken_up().await? {
-            return Ok(None);
-        }
-        if self.journal.saga().failure.is_none() {
-            let failure = Box::new(failure.clone());
-            self.journal.note(Event::Failed { failure })?;
-            // Whoever takes over while this is being undone must not go forward with the rest.
-            self.journal.write().await?;
-        }
-        let standing: Vec<StepName> = self.journal.saga().standing.clone();
-        for name in standing.into_iter().rev() {
-            let Some(step) = self.steps.iter().find(|step| step.name() == name) else {
-                continue;
             };
-            let undone = step.undo(&self.turn()).await;
-            match undone {
-                Ok(()) => {}
-                Err(StepError::Call(CallError::Closed(closed))) => return Err(closed.into()),
-                Err(error) => return Ok(Some(stuck(name, &error))),
+            if let Some(ended) = ended {
+                return Ok(ended);
             }
-            self.journal.note(Event::Undone { step: name })?;
-            self.metrics.step(name, StepResult::Undone);
+            suspect &= self.journal.resumed() && renewed == 0;
         }
-        Ok(None)
     }
 
-    /// One try of one step, with the look-up in front where a predecessor may have been here.
-    async fn advance(
+    /// Undoes this generation and begins the next: what was closed keeps its name at Twilio.
+    async fn renew(
         &mut self,
-        step: &'static dyn Step,
-        suspect: &mut bool,
-    ) -> Result<Tried, Interrupted> {
-        let intended = self.journal.saga().intended == Some(step.name());
-        let look_first = match step.repeat() {
-            Repeat::Collides | Repeat::Lists => *suspect,
-            Repeat::Doubles => intended,
-        };
-        if look_first {
-            self.metrics.step(step.name(), StepResult::InDoubt);
-            let tried = self.look(step).await?;
-            if !matches!(tried, Tried::Again) {
-                return Ok(tried);
+        step: &dyn Step,
+        detail: String,
+    ) -> Result<Option<Ended>, Interrupted> {
+        let failure = anew(step, detail);
+        Ok(match self.backward(&failure).await? {
+            Undoing::Clean => {
+                self.next_generation()?;
+                None
             }
-            // What comes after a step that did not happen did not happen either.
-            *suspect = false;
-        }
-        self.act(step).await
-    }
-
-    async fn act(&mut self, step: &'static dyn Step) -> Result<Tried, Interrupted> {
-        let mut throttled = 0;
-        let mut repeated = 0;
-        loop {
-            if step.repeat() == Repeat::Doubles {
-                self.journal.intend(step.name()).await?;
+            Undoing::HandsOff => {
+                let class = FailureClass::Permanent(DeadReason::Rejected);
+                Some(Ended::Failed(Failure { class, ..failure }))
             }
-            let error = match step.act(&self.turn()).await {
-                Ok(effects) => {
-                    return Ok(Tried::Stands {
-                        effects: Box::new(effects),
-                        adopted: false,
-                    });
-                }
-                Err(error) => error,
-            };
-            let call = match error {
-                StepError::Busy(detail) => return self.refused(step, Tried::Busy(detail)),
-                StepError::Failed(failure) => return self.refused(step, Tried::Failed(*failure)),
-                StepError::Call(CallError::Closed(closed)) => {
-                    self.journal.refuse(step.name())?;
-                    return Err(closed.into());
-                }
-                StepError::Call(call) => call,
-            };
-            if matches!(call, CallError::NotProcessed { .. }) && throttled < THROTTLED_MAX {
-                // The gate has cooled the lane: the next pass waits for it.
-                self.journal.refuse(step.name())?;
-                throttled += 1;
-                continue;
-            }
-            if call.is_in_doubt() {
-                self.metrics.step(step.name(), StepResult::InDoubt);
-                let tried = self.look(step).await?;
-                if matches!(tried, Tried::Again) && repeated < REPEATS_MAX {
-                    repeated += 1;
-                    continue;
-                }
-                return Ok(match tried {
-                    Tried::Again => Tried::Failed(failure(&call, step.operation())),
-                    tried => tried,
-                });
-            }
-            let tried = self.answered(step, &call).await?;
-            return self.refused(step, tried);
-        }
-    }
-
-    /// Twilio refused: a conflict leads to what is there already, anything else is a failure.
-    async fn answered(
-        &mut self,
-        step: &'static dyn Step,
-        call: &CallError,
-    ) -> Result<Tried, Interrupted> {
-        let Some(conflict) = call.code().and_then(conflict) else {
-            return Ok(Tried::Failed(failure(call, step.operation())));
-        };
-        match conflict {
-            Conflict::CustomerBusy | Conflict::NameTaken | Conflict::AlreadyThere => {
-                let tried = self.look(step).await?;
-                Ok(match tried {
-                    Tried::Again if conflict == Conflict::CustomerBusy => {
-                        Tried::Busy(call.to_string())
-                    }
-                    // Refused as taken and not to be seen: it may show later.
-                    Tried::Again => {
-                        let class = FailureClass::Transient;
-                        Tried::Failed(Failure {
-                            class,
-                            ..failure(call, step.operation())
-                        })
-                    }
-                    tried => tried,
-                })
-            }
-            Conflict::Gone => Ok(Tried::Gone(call.to_string())),
-        }
-    }
-
-    /// Looks whether the step's effect stands; `Again` when it certainly does not.
-    async fn look(&mut self, step: &'static dyn Step) -> Result<Tried, Interrupted> {
-        let looked = recovery::look(step, &self.turn(), self.settle_time).await;
-        Ok(match looked {
-            Looked::Found(Found::Ours(effects)) => Tried::Stands {
-                effects,
-                adopted: true,
-            },
-            Looked::Found(Found::Absent) => {
-                self.journal.refuse(step.name())?;
-                Tried::Again
-            }
-            Looked::Found(Found::Theirs(detail)) => Tried::Busy(detail),
-            Looked::Found(Found::Gone(detail)) => Tried::Gone(detail),
-            Looked::Found(Found::Invisible(detail)) => match step.repeat() {
-                Repeat::Doubles => Tried::Unknown(detail),
-                Repeat::Collides | Repeat::Lists => Tried::Gone(detail),
-            },
-            Looked::Closed(closed) => return Err(closed.into()),
-            Looked::Failed(failure) => Tried::Failed(failure),
+            Undoing::Left(failure) => Some(self.left(failure)),
         })
     }
 
-    /// The intent, if there was one, certainly came to nothing.
-    fn refused(&mut self, step: &'static dyn Step, tried: Tried) -> Result<Tried, Interrupted> {
-        if !matches!(tried, Tried::Stands { .. } | Tried::Unknown(_)) {
-            self.journal.refuse(step.name())?;
+    /// Somebody before us meant to make this call, and it has not shown: its container is closed, so
+    /// that it fails when it comes after all, and everything is begun anew under another name.
+    async fn overtake(&mut self, step: &'static dyn Step) -> Result<Option<Ended>, Interrupted> {
+        let before = self.journal.saga().effects.clone();
+        let failure = anew(
+            step,
+            "begun anew, so that a late call comes to nothing".to_owned(),
+        );
+        match self.backward(&failure).await? {
+            Undoing::Clean => {}
+            // Its container is in use: it stays, and what did not show is repeated in it.
+            Undoing::HandsOff => {
+                self.journal.refuse(step.name())?;
+                return Ok(None);
+            }
+            Undoing::Left(failure) => return Ok(Some(self.left(failure))),
         }
-        Ok(tried)
+        // Between the last look and the end of the container it may have come.
+        let turn = self.turn_with(&before);
+        let found = match recovery::once(step, &turn).await {
+            Looked::Found(Found::Ours(effects)) => *effects,
+            Looked::Closed(closed) => return Err(closed.into()),
+            _ => {
+                self.next_generation()?;
+                return Ok(None);
+            }
+        };
+        if step.is_final() {
+            let sid = found.message_sid.unwrap_or_default();
+            let evidence = format!(
+                "{sid} was sent while its container was being closed: replies to it are lost"
+            );
+            return Ok(Some(unknown(step.name(), evidence)));
+        }
+        let mut effects = before;
+        effects.merge(found);
+        let left = self.insist_on_undo(step, &effects).await?;
+        if let Some(failure) = left {
+            return Ok(Some(self.left(failure)));
+        }
+        self.next_generation()?;
+        Ok(None)
     }
 
-    fn stands(
+    fn next_generation(&mut self) -> Result<(), Interrupted> {
+        self.acted = false;
+        let generation = self.journal.saga().generation;
+        self.journal.begin(generation + 1)
+    }
+
+    /// What a saga comes to whose undo is not over: it is tried again, until that is given up.
+    fn left(&self, failure: Failure) -> Ended {
+        let may_pass = match failure.class {
+            FailureClass::Halt => true,
+            FailureClass::Transient | FailureClass::Throttled => !(self.for_good)(&failure),
+            FailureClass::Permanent(_) | FailureClass::Skip(_) => false,
+        };
+        if may_pass {
+            return Ended::Failed(failure);
+        }
+        let what = failure.step.map_or("something", StepName::as_str);
+        let detail = format!(
+            "the undo failed, {what} is left at Twilio: {}",
+            failure.detail
+        );
+        let class = FailureClass::Permanent(DeadReason::Stuck);
+        Ended::Failed(Failure {
+            class,
+            detail,
+            ..failure
+        })
+    }
+
+    pub(super) fn stands(
         &mut self,
-        step: &'static dyn Step,
+        step: &dyn Step,
         effects: Box<Effects>,
         adopted: bool,
     ) -> Result<(), Interrupted> {
@@ -295,69 +247,50 @@ impl Runner<'_> {
         })
     }
 
-    /// Undoes this generation and begins the next: what was closed keeps its name at Twilio.
-    async fn begin_anew(
-        &mut self,
-        step: &'static dyn Step,
-        detail: String,
-    ) -> Result<Option<Ended>, Interrupted> {
-        /// A message that is begun anew this often meets something that closes its things.
-        const GENERATIONS_MAX: u32 = 3;
-        let class = FailureClass::Permanent(DeadReason::Rejected);
-        let failure = Failure::new(class, detail).at(step.name());
-        let generation = self.journal.saga().generation;
-        if generation >= GENERATIONS_MAX || self.reached_the_customer() {
-            return Ok(Some(Ended::Failed(failure)));
-        }
-        if let Some(stuck) = self.backward(&failure).await? {
-            return Ok(Some(Ended::Failed(stuck)));
-        }
-        self.journal.begin(generation + 1)?;
-        Ok(None)
-    }
-
-    async fn is_taken_up(&self) -> Result<bool, Interrupted> {
-        for step in self.steps {
-            if !self.journal.saga().stands(step.name()) {
-                continue;
-            }
-            match step.is_taken_up(&self.turn()).await {
-                Ok(false) => {}
-                Ok(true) => return Ok(true),
-                Err(StepError::Call(CallError::Closed(closed))) => return Err(closed.into()),
-                // Who cannot be asked may have been reached: hands off.
-                Err(_) => return Ok(true),
-            }
-        }
-        Ok(false)
-    }
-
-    fn next_step(&self) -> Option<&'static dyn Step> {
+    /// The first step that is still to be done.
+    pub(super) fn next_step(&self) -> Option<&'static dyn Step> {
         let turn = self.turn();
         let mut steps = self.steps.iter().copied();
         steps.find(|step| !self.journal.saga().stands(step.name()) && step.applies(&turn))
     }
 
-    fn reached_the_customer(&self) -> bool {
-        let saga: &Saga = self.journal.saga();
-        let mut finals = self.steps.iter().filter(|step| step.is_final());
-        finals.any(|step| saga.stands(step.name()))
+    /// The steps whose effect stands, in order.
+    pub(super) fn standing(&self) -> Vec<&'static dyn Step> {
+        let standing = self.journal.saga().standing.iter();
+        let step = |name: &StepName| self.steps.iter().find(|step| step.name() == *name).copied();
+        standing.filter_map(step).collect()
     }
 
-    fn turn(&self) -> Turn<'_> {
+    pub(super) fn turn(&self) -> Turn<'_> {
+        self.turn_with(&self.journal.saga().effects)
+    }
+
+    pub(super) fn turn_with<'t>(&'t self, effects: &'t Effects) -> Turn<'t> {
         Turn {
             twilio: self.ground.twilio,
             campaign: self.ground.campaign,
             message: self.ground.message,
             agent: self.ground.agent,
             name: self.journal.name(),
-            effects: &self.journal.saga().effects,
+            effects,
         }
     }
 }
 
-fn stuck(step: StepName, error: &StepError) -> Failure {
-    let detail = format!("the undo failed, {step} is left at Twilio: {error}");
-    let class = FailureClass::Permanent(DeadReason::Stuck);
-    Failure::new(class, detail).at(step)
+/// A busy customer, as the failure that the journal keeps of an undone saga.
+fn busy(detail: &str) -> Failure {
+    Failure::new(FailureClass::Skip(SkipReason::CustomerBusy), detail)
+}
+
+/// Why a generation is undone that did not fail: whoever takes over begins the next one.
+fn anew(step: &dyn Step, detail: String) -> Failure {
+    Failure::new(FailureClass::Transient, detail).at(step.name())
+}
+
+fn unknown(step: StepName, evidence: String) -> Ended {
+    Ended::Unknown {
+        step,
+        reason: UnknownReason::NotVisible,
+        evidence,
+    }
 }

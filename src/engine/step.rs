@@ -26,8 +26,6 @@ pub(crate) enum Found {
     /// It carries our name or marker.
     Ours(Box<Effects>),
     Absent,
-    /// Something of somebody else stands in its place: the customer is busy.
-    Theirs(String),
     /// Ours, but closed, deleted or inactive: it cannot be used or made again under this name.
     Gone(String),
     /// It can never be seen from here any more.
@@ -113,6 +111,17 @@ pub(crate) trait Step: Send + Sync {
 
     /// Finds out whether the effect stands.
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError>;
+
+    /// Finds it when Twilio said that it is there: in more ways, where [`Step::find`] may miss it.
+    async fn find_taken(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        self.find(turn).await
+    }
+
+    /// Whether other steps' effects are in what it makes, and end with it: its undo makes a late
+    /// call of theirs fail.
+    fn is_container(&self) -> bool {
+        false
+    }
 
     /// Takes the effect away again. May run twice. By default there is nothing to take away: the
     /// effect goes with what holds it.

@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::ledger::{Books, CampaignState, LedgerError};
-use crate::metrics::{BookState, Metrics};
+use crate::metrics::{BookState, Metrics, RowResult};
 use crate::queue::Queue;
 
 use super::Pages;
@@ -25,6 +25,10 @@ pub(super) async fn metrics(State(pages): State<Pages>) -> Response {
 async fn read_ledger(pages: &Pages) -> Result<(), LedgerError> {
     let books = pages.ledger.books(None).await?;
     pages.metrics.books(|state| term(&books, state));
+    pages.metrics.imports(
+        |result| rows(&books, result),
+        |reason| books.rejected.get(&reason).copied().unwrap_or_default(),
+    );
     let mut running = Vec::new();
     for record in pages.ledger.campaigns().await? {
         if record.state == CampaignState::Running {
@@ -42,6 +46,7 @@ async fn read_ledger(pages: &Pages) -> Result<(), LedgerError> {
 async fn read_queue(pages: &Pages) {
     let is_connected = pages.queue.is_ready().await;
     pages.metrics.queue_connected(is_connected);
+    pages.metrics.queue_reconnects(pages.queue.reconnects());
     if is_connected {
         let depth = depth(pages, &*pages.queue, &pages.metrics);
         if let Err(error) = depth.await {
@@ -71,5 +76,15 @@ fn term(books: &Books, state: BookState) -> u64 {
         BookState::Skipped => books.skipped_total(),
         BookState::Dead => books.dead_total(),
         BookState::Unknown => books.unknown,
+    }
+}
+
+fn rows(books: &Books, result: RowResult) -> u64 {
+    let refused = books.rejected_total() + books.duplicate + books.suppressed;
+    match result {
+        RowResult::Accepted => books.rows.saturating_sub(refused),
+        RowResult::Rejected => books.rejected_total(),
+        RowResult::Duplicate => books.duplicate,
+        RowResult::Suppressed => books.suppressed,
     }
 }

@@ -10,7 +10,6 @@ use crate::campaign::{Campaign, Template};
 use crate::clock::Clock;
 use crate::ledger::{Acceptance, Import, Ledger, Publication, RejectedRow};
 use crate::message::{AgentRef, CampaignId, Message, RejectReason, WIRE_VERSION};
-use crate::metrics::{ImportedRow, Metrics};
 use crate::queue::Queue;
 
 use super::enqueue::{EnqueueError, enqueue};
@@ -69,7 +68,6 @@ pub struct Importer<'a> {
     pub ledger: &'a dyn Ledger,
     pub queue: &'a dyn Queue,
     pub clock: Clock,
-    pub metrics: &'a Metrics,
 }
 
 /// Rows read and not yet accepted.
@@ -139,8 +137,6 @@ impl Importer<'_> {
                 detail: rejection.detail,
             },
         };
-        self.metrics
-            .imported(ImportedRow::Rejected(rejected.reason));
         summary.rejected += 1;
         if summary.first_rejected.len() < SHOWN_MAX {
             summary.first_rejected.push(rejected.clone());
@@ -209,13 +205,11 @@ impl Importer<'_> {
             if is_new || is_left {
                 publishable.push((Publication::first(&message), message));
             }
-            self.metrics.imported(if is_new {
+            if is_new {
                 summary.accepted += 1;
-                ImportedRow::Accepted
             } else {
                 summary.duplicate += 1;
-                ImportedRow::Duplicate
-            });
+            }
         }
         enqueue(self.queue, self.ledger, id, &publishable).await?;
         Ok(())

@@ -206,6 +206,10 @@ impl Saga {
             Event::Settled { .. } if self.intended.is_some() => {}
             Event::Undone { step } if self.failure.is_some() && self.stands(*step) => {
                 self.standing.retain(|standing| standing != step);
+                // What is undone is not to be read as standing.
+                if self.standing.is_empty() {
+                    self.effects = Effects::default();
+                }
             }
             _ => {
                 return Err(IllegalEvent {

@@ -141,7 +141,7 @@ impl Families {
             ),
             pacing_waits: histograms(
                 "flexcast_pacing_wait_seconds",
-                "How long messages waited for leave, by what the limit applies to.",
+                "How long messages and their calls waited for leave, by the lane that let go last.",
                 &["lane"],
                 PACING_BUCKETS,
             ),
@@ -167,12 +167,12 @@ impl Families {
             ),
             import_rows: counters(
                 "flexcast_import_rows_total",
-                "Rows of imported files by what became of them.",
+                "Rows of imported files by what became of them, as the ledger has them.",
                 &["result"],
             ),
             import_rejected: counters(
                 "flexcast_import_rejected_total",
-                "Rejected rows of imported files, by reason.",
+                "Rejected rows of imported files by reason, as the ledger has them.",
                 &["reason"],
             ),
             last_done: make(

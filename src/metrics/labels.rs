@@ -1,6 +1,6 @@
 //! The labels' values: closed lists, so that a number, an id or a file name cannot become one.
 
-use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason, closed_list};
+use crate::message::{DeadReason, DeferReason, SkipReason, closed_list};
 
 /// What became of a message's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,21 +109,12 @@ closed_list!(StepResult {
 
 /// What became of a row of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImportedRow {
-    Accepted,
-    Rejected(RejectReason),
-    /// Its id or address was already in the campaign.
-    Duplicate,
-    /// Its customer has opted out.
-    Suppressed,
-}
-
-/// The word an [`ImportedRow`] has in `flexcast_import_rows_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowResult {
     Accepted,
     Rejected,
+    /// Its id or address was already in the campaign.
     Duplicate,
+    /// Its customer has opted out.
     Suppressed,
 }
 
@@ -133,17 +124,6 @@ closed_list!(RowResult {
     Duplicate => "duplicate",
     Suppressed => "suppressed",
 });
-
-impl ImportedRow {
-    pub(super) fn result(self) -> RowResult {
-        match self {
-            Self::Accepted => RowResult::Accepted,
-            Self::Rejected(_) => RowResult::Rejected,
-            Self::Duplicate => RowResult::Duplicate,
-            Self::Suppressed => RowResult::Suppressed,
-        }
-    }
-}
 
 /// The label of the Twilio error codes that are not in [`TWILIO_CODES`].
 pub(super) const OTHER_CODE: &str = "other";

@@ -13,14 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus::{IntCounterVec, IntGauge, TextEncoder};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
-pub use self::labels::{
-    BookState, ImportedRow, MessageEvent, MessageOutcome, RowResult, StepResult,
-};
+pub use self::labels::{BookState, MessageEvent, MessageOutcome, RowResult, StepResult};
 use self::labels::{OTHER_CODE, TWILIO_CODES};
-use crate::message::{Api, CampaignId, DeadReason, StepName, Strategy};
+use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy};
 use crate::pacing::LaneKind;
 use crate::twilio::{Answer, Operation};
 
@@ -124,17 +122,21 @@ impl Metrics {
         *shown = now;
     }
 
-    /// How many messages are being carried out, and how many may be at once.
-    pub fn in_flight(&self, messages: u64, limit: u64) {
-        set(&self.inner.in_flight, messages);
+    /// How many messages may be carried out at once.
+    pub fn in_flight_limit(&self, limit: u64) {
         set(&self.inner.in_flight_limit, limit);
+    }
+
+    /// A message begins to be carried out; it counts as in flight until the guard is dropped.
+    #[must_use]
+    pub fn message_begins(&self) -> InFlight {
+        InFlight::counted(&self.inner.in_flight)
     }
 
     /// A request leaves for Twilio; it counts as in flight until the guard is dropped.
     #[must_use]
-    pub fn twilio_request_leaves(&self) -> RequestInFlight {
-        self.inner.twilio_in_flight.inc();
-        RequestInFlight(self.inner.twilio_in_flight.clone())
+    pub fn twilio_request_leaves(&self) -> InFlight {
+        InFlight::counted(&self.inner.twilio_in_flight)
     }
 
     /// A request to Twilio is over. `took` runs from its leave to the last byte of the reply.
@@ -154,7 +156,7 @@ impl Metrics {
         }
     }
 
-    /// A message waited this long for a lane's leave.
+    /// Something waited this long for leave, at the end for this lane's.
     pub fn pacing_wait(&self, lane: LaneKind, waited: Duration) {
         let lane = self.inner.pacing_waits.with_label_values(&[lane.as_str()]);
         lane.observe(waited.as_secs_f64());
@@ -172,16 +174,24 @@ impl Metrics {
         self.inner.queue_connected.set(i64::from(is_connected));
     }
 
-    /// The connection to the queue was lost and is there again.
-    pub fn queue_reconnected(&self) {
-        self.inner.queue_reconnects.inc();
+    /// How often, since it was opened, the connection to the queue was lost and made again.
+    pub fn queue_reconnects(&self, so_far: u64) {
+        advance(&self.inner.queue_reconnects, so_far);
     }
 
-    /// What became of a row of a file.
-    pub fn imported(&self, row: ImportedRow) {
-        count(&self.inner.import_rows, row.result().as_str());
-        if let ImportedRow::Rejected(reason) = row {
-            count(&self.inner.import_rejected, reason.as_str());
+    /// The rows of all imported files so far, and of the rejected ones those of each reason. From
+    /// the ledger, as the books are: an import is a process of its own that nobody scrapes.
+    pub fn imports(&self, rows: impl Fn(RowResult) -> u64, rejected: impl Fn(RejectReason) -> u64) {
+        for result in RowResult::ALL {
+            let rows_total = self.inner.import_rows.with_label_values(&[result.as_str()]);
+            advance(&rows_total, rows(*result));
+        }
+        for reason in RejectReason::ALL {
+            let by_reason = &self.inner.import_rejected;
+            advance(
+                &by_reason.with_label_values(&[reason.as_str()]),
+                rejected(*reason),
+            );
         }
     }
 
@@ -201,11 +211,18 @@ impl Metrics {
     }
 }
 
-/// A request to Twilio that is on its way.
+/// A message that is being carried out, or a request that is on its way.
 #[derive(Debug)]
-pub struct RequestInFlight(IntGauge);
+pub struct InFlight(IntGauge);
 
-impl Drop for RequestInFlight {
+impl InFlight {
+    fn counted(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -213,6 +230,11 @@ impl Drop for RequestInFlight {
 
 fn count(counters: &IntCounterVec, label: &str) {
     counters.with_label_values(&[label]).inc();
+}
+
+/// Moves a counter on to a total that is counted elsewhere.
+fn advance(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 fn set(gauge: &IntGauge, value: u64) {

@@ -59,6 +59,14 @@ impl Rest {
         self.until = self.until.max(now.saturating_add(rest));
     }
 
+    /// Takes note of a reply at `now` that was no 429. After the rest is over, it ends the row: a
+    /// lane that is refused now and then is no lane that is shut.
+    pub(super) fn answered(&mut self, now: Nanos) {
+        if self.until <= now {
+            self.strikes = 0;
+        }
+    }
+
     /// Whether nothing of it matters any more.
     pub(super) fn is_over(&self, rules: CoolDown, now: Nanos) -> bool {
         self.until == 0 || self.until.saturating_add(nanos(rules.ceiling)) <= now
@@ -104,5 +112,23 @@ mod tests {
         assert!(rest.is_over(rules, 74 * second));
         rest.refused(rules, None, 74 * second);
         assert_eq!(rest.until, 75 * second);
+    }
+    #[test]
+    fn a_reply_after_the_rest_ends_the_row_and_one_of_the_same_wave_does_not() {
+        let rules = CoolDown::default();
+        let second = nanos(secs(1));
+        let mut rest = Rest::default();
+        for now in [10 * second, 12 * second] {
+            rest.refused(rules, None, now);
+            rest.answered(now + 1);
+        }
+        assert_eq!(
+            rest.until,
+            14 * second,
+            "the second in a row rests twice as long"
+        );
+        rest.answered(15 * second);
+        rest.refused(rules, None, 16 * second);
+        assert_eq!(rest.until, 17 * second);
     }
 }

@@ -80,9 +80,10 @@ impl Shared {
     }
 
     fn tell(self: &Arc<Self>, granted: Grants) {
-        for Granted { wake, held, waited } in granted {
-            let permit = Permit::new(self.clone(), held, waited);
-            if let Err(unheard) = wake.send(permit) {
+        for granted in granted {
+            let waited = Some((granted.waited, granted.last));
+            let permit = Permit::new(self.clone(), granted.held, waited);
+            if let Err(unheard) = granted.wake.send(permit) {
                 unheard.give_back();
             }
         }
@@ -103,7 +104,7 @@ impl Shared {
             })
         });
         match (entered, grant) {
-            (Ok(held), _) => Ok(Permit::new(self.clone(), held, 0)),
+            (Ok(held), _) => Ok(Permit::new(self.clone(), held, None)),
             (Err(seat), Some(grant)) => Err(Waiting {
                 shared: self.clone(),
                 seat,

@@ -169,6 +169,12 @@ impl Pacer {
             .with(|schedule, now| schedule.table.throttled(lane, retry_after, now));
     }
 
+    /// Twilio answered anything else on this lane: a 429 after it is the first in its row.
+    pub fn answered(&self, lane: &Lane) {
+        self.shared
+            .with(|schedule, now| schedule.table.answered(lane, now));
+    }
+
     /// Every lane in use, in the lanes' order.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneView> {

@@ -9,20 +9,25 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Nanos;
 use super::driver::Shared;
 use super::schedule::{Held, Seat};
+use super::{LaneKind, Nanos};
 
 /// Leave to act once. Dropping it frees its places: hold it until the reply is in.
 #[must_use = "a permit's places are free again when it is dropped"]
 pub struct Permit {
     shared: Arc<Shared>,
     held: Vec<Held>,
-    waited: Nanos,
+    /// How long it was waited for, and the lane that let go last.
+    waited: Option<(Nanos, LaneKind)>,
 }
 
 impl Permit {
-    pub(super) fn new(shared: Arc<Shared>, held: Vec<Held>, waited: Nanos) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        held: Vec<Held>,
+        waited: Option<(Nanos, LaneKind)>,
+    ) -> Self {
         Self {
             shared,
             held,
@@ -33,7 +38,13 @@ impl Permit {
     /// How long it was waited for.
     #[must_use]
     pub fn waited(&self) -> Duration {
-        Duration::from_nanos(self.waited)
+        Duration::from_nanos(self.waited.map_or(0, |(waited, _)| waited))
+    }
+
+    /// The lane that it was waited for longest; none when there was no wait.
+    #[must_use]
+    pub fn held_up_by(&self) -> Option<LaneKind> {
+        self.waited.map(|(_, lane)| lane)
     }
 
     /// Gives an unused permit back: nothing was done, and its slots are free unless somebody was let

@@ -17,7 +17,7 @@ use slab::Slab;
 use super::limiter::Charge;
 use super::table::Table;
 use super::track::{Ask, FOREVER, Ticket, Track};
-use super::{Lane, Nanos};
+use super::{Lane, LaneKind, Nanos};
 
 /// How often a waiter may find one lane open and another shut before it keeps the open one.
 const PATIENCE: u32 = 8;
@@ -44,6 +44,8 @@ pub(super) struct Granted<W> {
     pub(super) wake: W,
     pub(super) held: Vec<Held>,
     pub(super) waited: Nanos,
+    /// The lane that let go last.
+    pub(super) last: LaneKind,
 }
 
 /// Where somebody waits.
@@ -197,6 +199,7 @@ impl<W> Schedule<W> {
                     wake: waiter.wake,
                     held,
                     waited: now - waiter.since,
+                    last: self.table.tracks[lane].lane.kind(),
                 });
             }
             Err(refusal) if refusal.lane == lane => {

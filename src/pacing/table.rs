@@ -155,6 +155,13 @@ impl Table {
         }
     }
 
+    /// Takes note of a reply that was no 429.
+    pub(super) fn answered(&mut self, lane: &Lane, now: Nanos) {
+        if let Some(id) = self.by_lane.get(lane) {
+            self.tracks[*id].rest.answered(now);
+        }
+    }
+
     /// Forgets the rules of a campaign that is over; its lanes follow when nothing is owed.
     pub(super) fn forget_campaign(&mut self, campaign: &str) {
         self.agents.remove(campaign);

@@ -153,6 +153,11 @@ pub trait Queue: Send + Sync {
     /// The first `limit` dead letters, oldest first, left where they are.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadDelivery>>;
 
+    /// How often a connection was lost and made again since this queue was opened.
+    fn reconnects(&self) -> u64 {
+        0
+    }
+
     /// Whether the queue answers now: what `/readyz` asks.
     async fn is_ready(&self) -> bool;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
@@ -28,7 +28,8 @@ struct Consumed {
     definition: serde_json::Value,
     active: Arc<Active>,
     stop: Stopper,
-    task: JoinHandle<()>,
+    /// Ends with the worker: dropped without a drain, nothing of it goes on.
+    task: AbortOnDropHandle<()>,
 }
 
 impl Campaigns {
@@ -132,7 +133,7 @@ impl Campaigns {
             definition: record.definition,
             active,
             stop,
-            task,
+            task: AbortOnDropHandle::new(task),
         };
         self.consumed.insert(record.id, consumed);
         Ok(())

@@ -122,6 +122,7 @@ impl Worker {
     /// A worker of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        parts.metrics.in_flight_limit(parts.in_flight.into());
         let shared = Shared {
             settler: Settler::new(Arc::clone(&parts.ledger), parts.clock),
             places: Semaphore::new(usize::from(parts.in_flight)),

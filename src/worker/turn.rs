@@ -227,14 +227,14 @@ async fn carry_out(
         let Some(permit) = stop.run_until_stopped(waiting).await else {
             return shared.settler.release(delivery, &mine.lease).await;
         };
-        parts
-            .metrics
-            .pacing_wait(LaneKind::Campaign, permit.waited());
+        let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
+        parts.metrics.pacing_wait(lane, permit.waited());
     }
     // Only now: who waits for their own pace must not hold a place that others need.
     let Some(Ok(_place)) = stop.run_until_stopped(shared.places.acquire()).await else {
         return shared.settler.release(delivery, &mine.lease).await;
     };
+    let _counted = parts.metrics.message_begins();
     let began = parts.clock.instant();
     let agent = match &mine.message.agent {
         Some(agent) => active
@@ -244,12 +244,9 @@ async fn carry_out(
             .map(Some),
         None => Ok(None),
     };
-    let agent = match agent {
-        Ok(agent) => agent,
-        Err(error) => {
-            let ended = Ended::Failed(error.failure());
-            return settle(shared, active, delivery, mine, ended).await;
-        }
+    let (agent, unfit) = match agent {
+        Ok(agent) => (agent, None),
+        Err(error) => (None, Some(error.failure())),
     };
     // Read once: what was undone as failed for good must be judged so.
     let circumstances = circumstances(shared, active, &mine);
@@ -259,6 +256,7 @@ async fn carry_out(
         campaign: &active.campaign,
         message: &mine.message,
         agent: agent.as_deref(),
+        unfit,
         lease: mine.lease.clone(),
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,

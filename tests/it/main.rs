@@ -2,12 +2,18 @@
 
 mod contacts;
 mod dashboards;
+mod e2e;
+mod e2e_rabbitmq;
 mod ledger_contract;
+mod observability;
+mod oracles;
 mod pacing_limits;
 mod queue_contract;
 mod queue_embedded;
 mod queue_rabbitmq;
+mod saga;
 mod simulator;
 mod support;
 mod twilio_client;
 mod twilio_in_process;
+mod undo;

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Checks recorded exchanges against Twilio's OpenAPI files.
 
-    check_openapi.py EXCHANGES.jsonl OPENAPI_DIR
+    check_openapi.py [--refused-too] EXCHANGES.jsonl OPENAPI_DIR
 
 EXCHANGES.jsonl: one exchange a line, as the simulator records it (`Settings.record`) or as any
 proxy can: {product, method, path, query, request_form, status, response}; query and request_form
 are objects or lists of [name, value].
 OPENAPI_DIR: twilio_flex_v1.json, twilio_proxy_v1.json, twilio_chat_v2.json, ...
+
+--refused-too: requests that were answered with an error are held to the same rules, for exchanges of a
+client that means to ask for nothing wrong.
 
 Of a request: the endpoint exists, parameters are known, required ones are there, and values have
 the type, enum and pattern. Of a 2xx reply: the status is the endpoint's, and the body satisfies
@@ -219,12 +222,14 @@ def check_error(exchange):
 
 
 def main():
-    if len(sys.argv) != 3:
+    arguments = [argument for argument in sys.argv[1:] if argument != "--refused-too"]
+    refused_too = len(arguments) < len(sys.argv) - 1
+    if len(arguments) != 2:
         sys.exit(__doc__)
-    directory = pathlib.Path(sys.argv[2])
+    directory = pathlib.Path(arguments[1])
     specs = {product: Spec(directory / name) for product, name in FILES.items()}
     violations, checked = collections.Counter(), collections.Counter()
-    with open(sys.argv[1]) as lines:
+    with open(arguments[0]) as lines:
         for line in lines:
             exchange = json.loads(line)
             product, method = exchange["product"], exchange["method"]
@@ -240,8 +245,9 @@ def main():
             name = f"{method} {product}{template}"
             checked[name] += 1
             problems = []
-            if exchange["status"] < 400:
+            if exchange["status"] < 400 or refused_too:
                 problems += check_request(specs[product], operation, shared, values, exchange)
+            if exchange["status"] < 400:
                 problems += check_reply(specs[product], operation, exchange)
             else:
                 problems += check_error(exchange)

@@ -8,7 +8,15 @@ use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
-pub(crate) struct AgentParticipant;
+pub(crate) struct AgentParticipant {
+    /// Whether the session was asked for with this participant in it.
+    inline: bool,
+}
+
+impl AgentParticipant {
+    pub(crate) const INLINE: Self = Self { inline: true };
+    pub(crate) const ADDED: Self = Self { inline: false };
+}
 
 #[async_trait]
 impl Step for AgentParticipant {
@@ -25,6 +33,11 @@ impl Step for AgentParticipant {
     }
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        if self.inline
+            && let Found::Ours(there) = self.find(turn).await?
+        {
+            return Ok(*there);
+        }
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let new = Participant::agent(turn)?;
         let service = proxy_service(turn)?;

@@ -47,6 +47,10 @@ impl Step for Conversation {
         })
     }
 
+    fn is_container(&self) -> bool {
+        true
+    }
+
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
         let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         turn.twilio.close_conversation(sid).await?;

@@ -9,7 +9,15 @@ use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
-pub(crate) struct CustomerParticipant;
+pub(crate) struct CustomerParticipant {
+    /// Whether the session was asked for with this participant in it.
+    inline: bool,
+}
+
+impl CustomerParticipant {
+    pub(crate) const INLINE: Self = Self { inline: true };
+    pub(crate) const ADDED: Self = Self { inline: false };
+}
 
 #[async_trait]
 impl Step for CustomerParticipant {
@@ -26,6 +34,11 @@ impl Step for CustomerParticipant {
     }
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        if self.inline
+            && let Found::Ours(there) = self.find(turn).await?
+        {
+            return Ok(*there);
+        }
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let new = Participant::customer(turn);
         let service = proxy_service(turn)?;

@@ -48,6 +48,10 @@ impl Step for Interaction {
         })
     }
 
+    fn is_container(&self) -> bool {
+        true
+    }
+
     async fn is_taken_up(&self, turn: &Turn<'_>) -> Result<bool, StepError> {
         super::is_task_taken_up(turn).await
     }

@@ -115,15 +115,19 @@ async fn find_proxy_participant(
 
 /// The message's task, by the marker in its attributes.
 async fn find_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
+    Ok(find_tasks(turn).await?.into_iter().next())
+}
+
+/// Every task with this message's marker: more than one when a call was made again.
+async fn find_tasks(turn: &Turn<'_>) -> Result<Vec<Task>, StepError> {
     let workspace = turn.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
     // The name has letters, digits and a hyphen: nothing an expression reads otherwise.
     let marker = format!("{MARKER} == '{}'", turn.name);
-    let tasks = turn.twilio.list_tasks(workspace, &marker).await?;
+    let mut tasks = turn.twilio.list_tasks(workspace, &marker).await?;
     // Asked once more here: an expression that Twilio read otherwise must not make a stranger ours.
-    Ok(tasks
-        .into_iter()
-        .find(|task| is_marked(&task.attributes, turn)))
+    tasks.retain(|task| is_marked(&task.attributes, turn));
+    Ok(tasks)
 }
 
 /// Whether an agent has accepted the message's task, or has done with it.
@@ -158,8 +162,9 @@ async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
 }
 
 async fn fetch_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
+    // A reply need not name the task, and neither does a look at its channel.
     let Some(sid) = turn.effects.task_sid.as_ref() else {
-        return Ok(None);
+        return find_task(turn).await;
     };
     let workspace = turn.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;

@@ -2,7 +2,7 @@
 //! participant: the customer (task now) or the chat channel (on reply).
 //!
 //! Twilio does not say that a session and its inline participant are made together, and the reply
-//! does not show participants: they are listed, and one that is missing is added.
+//! does not show participants: the participant's own step lists them, and adds one that is missing.
 
 use async_trait::async_trait;
 
@@ -10,7 +10,7 @@ use super::{brought, setting};
 use crate::campaign::CustomerProxy;
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Channel, Effects, StepName};
-use crate::twilio::{NewProxyParticipant, NewSession, Operation, ProxyParticipant};
+use crate::twilio::{NewProxyParticipant, NewSession, Operation, ProxyParticipant, Session};
 
 /// A session in this status takes nothing any more.
 const CLOSED: &str = "closed";
@@ -29,35 +29,6 @@ impl ProxySession {
         } else {
             Ok(Participant::customer(turn))
         }
-    }
-
-    /// The effects of a session that stands, its inline participant made good where it is missing.
-    async fn effects(&self, turn: &Turn<'_>, session: &str) -> Result<Effects, StepError> {
-        let service = proxy_service(turn)?;
-        let wanted = self.participant(turn)?;
-        let listed = turn
-            .twilio
-            .list_proxy_participants(service, session)
-            .await?;
-        let there = listed
-            .into_iter()
-            .find(|one| one.identifier.as_deref() == Some(&wanted.identifier));
-        let participant = match there {
-            Some(participant) => participant,
-            None => {
-                let twilio = turn.twilio;
-                twilio
-                    .create_proxy_participant(service, session, &wanted.to_new())
-                    .await?
-            }
-        };
-        let mut effects = if self.with_agent {
-            agent_effects(participant)
-        } else {
-            customer_effects(participant)
-        };
-        effects.session_sid = Some(session.to_owned());
-        Ok(effects)
     }
 }
 
@@ -87,20 +58,32 @@ impl Step for ProxySession {
             .twilio
             .create_session(proxy_service(turn)?, &new)
             .await?;
-        self.effects(turn, &session.sid).await
+        Ok(made_as(session.sid))
     }
 
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
         let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
         let service = proxy_service(turn)?;
-        let Some(session) = turn.twilio.fetch_session(service, channel).await? else {
-            return Ok(Found::Absent);
-        };
-        if session.status.as_deref() == Some(CLOSED) {
-            return Ok(Found::Gone(format!("{} is closed", session.sid)));
+        let session = turn.twilio.fetch_session(service, channel).await?;
+        Ok(session.map_or(Found::Absent, found))
+    }
+
+    /// That a session is fetched by its unique name is not documented: it is in the list.
+    async fn find_taken(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let by_name = self.find(turn).await?;
+        if by_name != Found::Absent {
+            return Ok(by_name);
         }
-        let effects = self.effects(turn, &session.sid).await?;
-        Ok(Found::Ours(Box::new(effects)))
+        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
+        let listed = turn.twilio.list_sessions(proxy_service(turn)?).await?;
+        let ours = listed
+            .into_iter()
+            .find(|one| one.unique_name.as_deref() == Some(channel));
+        Ok(ours.map_or(Found::Absent, found))
+    }
+
+    fn is_container(&self) -> bool {
+        true
     }
 
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
@@ -109,6 +92,20 @@ impl Step for ProxySession {
             .delete_session(proxy_service(turn)?, session)
             .await?;
         Ok(())
+    }
+}
+
+fn found(session: Session) -> Found {
+    if session.status.as_deref() == Some(CLOSED) {
+        return Found::Gone(format!("{} is closed", session.sid));
+    }
+    Found::Ours(Box::new(made_as(session.sid)))
+}
+
+fn made_as(sid: String) -> Effects {
+    Effects {
+        session_sid: Some(sid),
+        ..Effects::default()
     }
 }
 

@@ -5,11 +5,14 @@
 //! customer before the agent writes, so that every step can be undone until an agent accepts.
 
 use crate::engine::step::Step;
-use crate::engine::steps::{AgentParticipant, ChannelAttributes, FlexChannel, ProxySession};
+use crate::engine::steps::{
+    AgentParticipant, ChannelAttributes, CustomerParticipant, FlexChannel, ProxySession,
+};
 
 pub(super) const STEPS: &[&dyn Step] = &[
     &FlexChannel::WITH_TASK,
     &ProxySession::WITH_CUSTOMER,
-    &AgentParticipant,
+    &CustomerParticipant::INLINE,
+    &AgentParticipant::ADDED,
     &ChannelAttributes,
 ];

@@ -6,13 +6,15 @@
 
 use crate::engine::step::Step;
 use crate::engine::steps::{
-    ChannelAttributes, ChatMessage, CustomerParticipant, FlexChannel, ProxyMessage, ProxySession,
+    AgentParticipant, ChannelAttributes, ChatMessage, CustomerParticipant, FlexChannel,
+    ProxyMessage, ProxySession,
 };
 
 pub(super) const STEPS: &[&dyn Step] = &[
     &FlexChannel::WITHOUT_TASK,
     &ProxySession::WITH_AGENT,
-    &CustomerParticipant,
+    &AgentParticipant::INLINE,
+    &CustomerParticipant::ADDED,
     &ChannelAttributes,
     &ProxyMessage,
     &ChatMessage,

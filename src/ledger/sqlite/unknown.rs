@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time, to_json};
 use crate::ledger::{Ending, LedgerError, MessageKey, Result, UnknownRow};
 use crate::message::{CampaignId, Event, masked};
 
 use super::message::{Outcome, journal};
 use super::settle::append;
-use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time, to_json};
 
 pub(super) fn list(
     conn: &Connection,

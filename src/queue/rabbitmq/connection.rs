@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -104,6 +105,8 @@ pub(super) struct Link {
     broker: Arc<Broker>,
     role: &'static str,
     live: Mutex<Option<Arc<Connection>>>,
+    /// How many connections were made.
+    made: AtomicU64,
 }
 
 impl Link {
@@ -112,7 +115,13 @@ impl Link {
             broker,
             role,
             live: Mutex::new(None),
+            made: AtomicU64::new(0),
         }
+    }
+
+    /// How many connections were made after the first.
+    pub(super) fn reconnects(&self) -> u64 {
+        self.made.load(Ordering::Relaxed).saturating_sub(1)
     }
 
     /// A new channel on the connection, which is made first if there is none.
@@ -143,6 +152,7 @@ impl Link {
             return Ok(Arc::clone(connection));
         }
         let connection = Arc::new(self.broker.connect(self.role).await?);
+        self.made.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(broker = self.broker.place(), role = self.role, "connected");
         *live = Some(Arc::clone(&connection));
         Ok(connection)

@@ -178,6 +178,10 @@ impl Queue for RabbitQueue {
         Ok(found)
     }
 
+    fn reconnects(&self) -> u64 {
+        self.shared.consuming.reconnects() + self.shared.publisher.reconnects()
+    }
+
     async fn is_ready(&self) -> bool {
         self.look().await.is_ok()
     }

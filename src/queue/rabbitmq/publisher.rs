@@ -75,6 +75,11 @@ impl Publisher {
         }
     }
 
+    /// How often the connection was made again.
+    pub(super) fn reconnects(&self) -> u64 {
+        self.link.reconnects()
+    }
+
     /// Publishes all of `parcels` and returns when the broker has confirmed them. What is in doubt,
     /// refused for want of a leader or lost with its connection is published again, for as long
     /// as `is_wanted` says so: twice is what consumers deduplicate.

@@ -159,7 +159,14 @@ impl Node {
         run(self.dir.path(), &["kill"], &[]);
     }
 
-    /// Starts it again after [`Node::kill`], with what its disk holds.
+    /// Ends it as a restart of its machine would: in order.
+    pub(crate) fn shut_down(&self) {
+        self.ctl(&["stop"]);
+        // What is left of its process group.
+        self.kill();
+    }
+
+    /// Starts it again after [`Node::kill`] or [`Node::shut_down`], with what its disk holds.
     pub(crate) fn restart(&self) {
         run(self.dir.path(), &["start"], &[]);
     }

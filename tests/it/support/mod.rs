@@ -1,5 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod broker;
+pub(crate) mod flexcast;
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod scripted;

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Holds what we send and what the simulator answers against Twilio's own OpenAPI files.
+#
+#   scripts/contract.sh DIR      DIR has twilio_flex_v1.json, twilio_proxy_v1.json and so on
+#                                (github.com/twilio/twilio-oai, spec/json)
+#
+# Runs a campaign of each strategy on each API in the simulator, with and without faults, over the
+# fixture of a hundred leads, and records every exchange. What is recorded lies in target/contract.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+oai=${1:?"usage: scripts/contract.sh DIR with the OpenAPI files"}
+[ -f "$oai/twilio_flex_v1.json" ] || {
+  echo "contract.sh: $oai has no twilio_flex_v1.json" >&2
+  exit 1
+}
+cargo build --quiet
+out=target/contract
+rm -rf "$out"
+mkdir -p "$out"
+
+# As fast as Twilio's limits let it: the contract is about what is said, not about when.
+printf '[work]\nretry = ["200ms", "500ms", "1s", "2s"]\nsettle_time = "100ms"\n' >"$out/flexcast.toml"
+
+run() {
+  local name=$1 status=0
+  shift
+  env -u FLEXCAST_STATE -u DATABASE_URL target/debug/flexcast send "$out/campaign.toml" tests/fixtures/leads-100.csv \
+    --map phone="Phone 1" --map agent="Lead Owner" --config "$out/flexcast.toml" --state "$out/state" \
+    --simulate --record "$out/$name.jsonl" --json "$@" >"$out/$name.report.json" 2>"$out/$name.log" || status=$?
+  # 1: some ended dead, which faults are there for.
+  if [ $status -ne 0 ] && { [ $status -ne 1 ] || [ $# -eq 0 ]; }; then
+    cat "$out/$name.log" >&2
+    echo "contract.sh: $name ended with $status" >&2
+    exit 1
+  fi
+  cat "$out/$name.jsonl" >>"$out/all.jsonl"
+}
+
+for campaign in spring-renewals conversations-task-now proxy-task-now proxy-task-on-reply; do
+  sed -e '/^\[pace\]/,$d' -e 's/customer\.attributes\.plan/customer.name/' "examples/$campaign.toml" >"$out/campaign.toml"
+  run "$campaign"
+  run "$campaign-faults" --faults tests/fixtures/faults.json
+done
+python3 tests/oracle/check_openapi.py --refused-too "$out/all.jsonl" "$oai"

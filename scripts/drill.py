@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""The drill with real processes: kills, stops, lost replies, broker restarts; then the count.
+
+    make drill                                    every pair, the ledger on SQLite, one consumer
+    scripts/drill.py --ledger postgres --consumers 3 [--pairs proxy/task_now] [--messages 5000]
+
+Runs a simulator with 50 ms latency and faults, a RabbitMQ node of its own and consumers with 64 in
+flight; kills consumers with SIGKILL at random moments, stops one with SIGSTOP past its lease now and
+then, restarts the broker twice; then lets one run go to its end and counts at the simulator. Ends
+with 0 when nobody was messaged twice, no task doubled, nothing lost and the books balance.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAIRS = ["proxy/task_now", "proxy/task_on_reply", "conversations/task_now", "conversations/task_on_reply"]
+LATENCY_S = 0.05
+LEASE_S = 6
+IN_FLIGHT = 64
+# Half of the 5xx fall after the effect. A reset falls before it, a lost reply after it.
+FAULTS = [
+    {"operation": "*", "kind": "lost_reply", "rate": 0.05},
+    {"operation": "*", "kind": "server_error", "status": 503, "rate": 0.025, "when": "before"},
+    {"operation": "*", "kind": "server_error", "status": 500, "rate": 0.025, "when": "after"},
+    {"operation": "*", "kind": "too_many_requests", "rate": 0.05},
+    {"operation": "*", "kind": "reset", "rate": 0.02},
+]
+CONFIG = f"""
+[work]
+in_flight = {IN_FLIGHT}
+concurrent_requests = 128
+call_timeout = "2s"
+lease = "{LEASE_S}s"
+settle_time = "500ms"
+retry = ["200ms", "500ms", "1s", "1s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s"]
+[limits]
+"""
+UNLIMITED = """create_flex_channel fetch_flex_channel create_interaction fetch_interaction
+list_interaction_channels update_interaction_channel create_session fetch_session list_sessions
+delete_session create_proxy_participant list_proxy_participants create_message_interaction
+list_message_interactions list_proxy_interactions fetch_chat_channel update_chat_channel
+create_chat_message list_chat_messages create_conversation fetch_conversation update_conversation
+create_conversation_participant list_conversation_participants create_conversation_webhook
+list_conversation_webhooks create_conversation_message list_conversation_messages list_workers
+fetch_worker list_tasks fetch_task update_task""".split()
+
+
+class Run:
+    """One pair's drill."""
+
+    def __init__(self, pair, options, folder):
+        self.api, self.strategy = pair.split("/")
+        self.pair, self.options, self.dir = pair, options, pathlib.Path(folder)
+        self.random = random.Random(f"{options.seed}/{pair}")
+        self.kills, self.stops, self.restarts = [], 0, 0
+        self.consumers = []
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("TWILIO_", "FLEXCAST_"))}
+        self.env.update(FLEXCAST_STATE=str(self.dir / "state"), RUST_LOG="warn")
+
+    def __enter__(self):
+        (self.dir / "faults.json").write_text(json.dumps({"seed": self.options.seed, "rules": FAULTS}))
+        limits = "".join(f'{name} = "none"\n' for name in UNLIMITED)
+        (self.dir / "flexcast.toml").write_text(CONFIG + limits)
+        self.write_campaign()
+        self.write_contacts()
+        self.broker("start")
+        for line in (self.dir / "broker/env").read_text().splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            if name == "AMQP_URL":
+                self.env["AMQP_URL"] = value
+        if self.options.ledger == "postgres":
+            self.start_postgres()
+        else:
+            self.env.pop("DATABASE_URL", None)
+        self.simulator = subprocess.Popen(
+            [self.options.binary, "simulator", "--port", "0", "--no-limits", "--seed", str(self.options.seed),
+             "--latency-ms", str(int(LATENCY_S * 1000)), "--faults", self.dir / "faults.json"],
+            stdout=subprocess.PIPE, stderr=open(self.dir / "simulator.log", "w"), text=True, env=self.env)
+        for _ in range(3):
+            name, _, value = self.simulator.stdout.readline().strip().partition("=")
+            self.env[name] = value
+        return self
+
+    def __exit__(self, *_):
+        for consumer in self.consumers:
+            consumer.kill()
+            consumer.wait()
+        self.simulator.kill()
+        self.simulator.wait()
+        self.broker("stop")
+        if self.options.ledger == "postgres":
+            subprocess.run([ROOT / "scripts/postgres.sh", "stop", self.dir / "postgres"], check=False)
+
+    def write_campaign(self):
+        pace = self.options.messages / max(self.options.kills * 1.4, 1)
+        body = 'body = "Hello {{ customer.name }}"\n' if self.pair != "proxy/task_now" else ""
+        (self.dir / "campaign.toml").write_text(
+            f'id = "drill"\nstrategy = "{self.strategy}"\napi = "{self.api}"\nchannel = "sms"\n'
+            f'sender = "+12025550100"\n{body}[flex]\nstudio_flow_sid = "FW{"0" * 31}1"\n'
+            f'[agents]\ndefault = "alice"\n[pace]\ncampaign = "{max(int(pace), 1)}/s"\n')
+
+    def write_contacts(self):
+        with open(self.dir / "contacts.csv", "w") as file:
+            file.write("phone,name,id,agent\n")
+            for n in range(self.options.messages):
+                # 212 is New York; 2000000 to 9999999 are numbers that libphonenumber calls valid.
+                file.write(f"+1212{2_000_000 + n},Customer {n},crm-{n},agent-{n % 50}\n")
+
+    def broker(self, what):
+        subprocess.run([ROOT / "scripts/broker.sh", what, self.dir / "broker"], check=True,
+                       stdout=subprocess.DEVNULL, env=self.env)
+
+    def start_postgres(self):
+        subprocess.run([ROOT / "scripts/postgres.sh", "start", self.dir / "postgres"], check=True,
+                       stdout=subprocess.DEVNULL)
+        for line in (self.dir / "postgres/env").read_text().splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            if name == "DATABASE_URL":
+                self.env["DATABASE_URL"] = value
+
+    def flexcast(self, *arguments, check=True):
+        done = subprocess.run([self.options.binary, *arguments], cwd=self.dir, env=self.env, text=True,
+                              capture_output=True)
+        if check and done.returncode != 0:
+            sys.exit(f"flexcast {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
+        return done
+
+    def start_consumer(self):
+        log = open(self.dir / "work.log", "a")
+        return subprocess.Popen([self.options.binary, "work", "--http", "127.0.0.1:0"], cwd=self.dir,
+                                env=self.env, stdout=log, stderr=log)
+
+    def books(self):
+        # While the broker or a killed consumer is away, the ledger still answers.
+        return json.loads(self.flexcast("status", "drill", "--json").stdout)
+
+    def over(self, books):
+        ended = books["done"] + sum(books["skipped"].values()) + sum(books["dead"].values()) + books["unknown"]
+        return ended / max(books["accepted"], 1)
+
+    def requests(self):
+        return self.get("requests")
+
+    def get(self, what):
+        url = f"{self.env['FLEXCAST_TWILIO_URL']}/_simulator/{what}"
+        with urllib.request.urlopen(url) as reply:
+            return json.load(reply)
+
+    def run(self):
+        began = time.time()
+        self.flexcast("campaign", "apply", "campaign.toml")
+        self.flexcast("import", "drill", "contacts.csv")
+        declared = time.time()
+        self.consumers = [self.start_consumer() for _ in range(self.options.consumers)]
+        restart_at = [0.33, 0.66]
+        while True:
+            progress = self.over(self.books())
+            if progress >= 1 or (len(self.kills) >= self.options.kills * 1.3 and progress > 0.9):
+                break
+            if time.time() - began > self.options.deadline:
+                print(f"the deadline of {self.options.deadline} s passed at {progress:.0%}")
+                break
+            if restart_at and progress > restart_at[0] and time.time() - declared > 2:
+                restart_at.pop(0)
+                self.broker("kill")
+                self.broker("start")
+                self.restarts += 1
+                declared = time.time()
+            self.hurt()
+        for consumer in self.consumers:
+            consumer.send_signal(signal.SIGTERM)
+        for consumer in self.consumers:
+            consumer.wait()
+        last = self.flexcast("work", "--until-idle", "--http", "127.0.0.1:0", check=False)
+        if last.returncode not in (0, 1):
+            print(last.stderr)
+        return self.count(time.time() - began)
+
+    def hurt(self):
+        """Kills one consumer, or now and then stops one past its lease."""
+        at = self.random.randrange(len(self.consumers))
+        time.sleep(self.random.uniform(0.2, 2.0))
+        consumer = self.consumers[at]
+        if self.random.random() < 0.03:
+            consumer.send_signal(signal.SIGSTOP)
+            time.sleep(LEASE_S + 1)
+            consumer.send_signal(signal.SIGCONT)
+            self.stops += 1
+            return
+        self.kills.append(time.time())
+        consumer.kill()
+        consumer.wait()
+        self.consumers[at] = self.start_consumer()
+
+    def count(self, took):
+        books, effects, requests = self.books(), self.get("effects"), self.get("requests")
+        per = {kind: collections.Counter(e["customer"] for e in effects if e["kind"] == kind)
+               for kind in ("message", "task")}
+        doubled = {kind: sum(n - 1 for n in counts.values() if n > 1) for kind, counts in per.items()}
+        wanted = "task" if self.strategy == "task_now" else "message"
+        reached = len(per[wanted])
+        ended = books["done"] + sum(books["skipped"].values()) + sum(books["dead"].values()) + books["unknown"]
+        faults = collections.Counter(str(r["status"]) if r["status"] is None or r["status"] >= 400 else "ok"
+                                     for r in requests)
+        adopted, repeated = self.journal()
+        return {
+            "pair": self.pair, "messages": books["accepted"], "seconds": round(took),
+            "kills": len(self.kills), "kills in a call": self.kills_in_a_call(requests),
+            "stops": self.stops, "broker restarts": self.restarts,
+            "429": faults["429"], "5xx": faults["500"] + faults["503"], "no reply": faults["None"],
+            "adopted": adopted, "repeated": repeated, "done": books["done"],
+            "dead": sum(books["dead"].values()), "unknown": books["unknown"],
+            "messaged twice": doubled["message"], "tasks doubled": doubled["task"],
+            "lost": books["accepted"] - ended, "done, no effect": max(books["done"] - reached, 0),
+        }
+
+    def kills_in_a_call(self, requests):
+        """Kills at whose moment a changing request had been read and not yet answered."""
+        changing = ("create_", "update_", "delete_")
+        begun = sorted(time_of(r["time"]) for r in requests if r["operation"].startswith(changing))
+        return sum(1 for kill in self.kills if any(kill - LATENCY_S <= at <= kill for at in begun))
+
+    def journal(self):
+        """Steps that were adopted, and steps whose call was made again."""
+        query = "SELECT event FROM journal"
+        if self.options.ledger == "postgres":
+            psql = subprocess.run(["psql", self.env["DATABASE_URL"], "-Atc", query], text=True,
+                                  capture_output=True, check=True)
+            events = psql.stdout.splitlines()
+        else:
+            ledger = sqlite3.connect(self.dir / "state/ledger.db")
+            events = [row[0] for row in ledger.execute(query)]
+        events = [json.loads(event) for event in events]
+        adopted = sum(1 for e in events if e["event"] == "happened" and e.get("adopted"))
+        repeated = sum(1 for e in events if e["event"] == "refused")
+        return adopted, repeated
+
+
+def time_of(text):
+    from datetime import datetime
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--binary", default=str(ROOT / "target/release/flexcast"))
+    arguments.add_argument("--pairs", nargs="+", choices=PAIRS, default=PAIRS)
+    arguments.add_argument("--messages", type=int, default=5000)
+    arguments.add_argument("--kills", type=int, default=100, help="kills that are to fall into a changing call")
+    arguments.add_argument("--ledger", choices=["sqlite", "postgres"], default="sqlite")
+    arguments.add_argument("--consumers", type=int, default=1)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--deadline", type=int, default=1200, help="seconds for each pair")
+    arguments.add_argument("--keep", action="store_true", help="leave the folders where they are")
+    options = arguments.parse_args()
+    failed = False
+    print(f"seed {options.seed}, ledger {options.ledger}, {options.consumers} consumer(s), "
+          f"{IN_FLIGHT} in flight each, {int(LATENCY_S * 1000)} ms latency")
+    for pair in options.pairs:
+        folder = tempfile.mkdtemp(prefix="flexcast-drill-")
+        os.chmod(folder, 0o755)
+        with Run(pair, options, folder) as run:
+            result = run.run()
+        width = max(map(len, result))
+        print("\n".join(f"  {name:<{width}}  {value}" for name, value in result.items()), flush=True)
+        wrong = [n for n in ("messaged twice", "tasks doubled", "lost", "done, no effect") if result[n]]
+        if wrong:
+            failed = True
+            print(f"FAILED: {', '.join(wrong)}; see {folder}")
+        elif not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+//! One try of one step: looked up, called, and what came of it made certain.
+//!
+//! In: a step. Out: whether its effect stands. Always: an uncertain call is looked up before it is
+//! repeated, and a refusal that names what is there already leads to a look at it.
+
+use crate::message::{Effects, Failure, FailureClass};
+use crate::metrics::StepResult;
+use crate::twilio::{CallError, Conflict, conflict, failure, is_missing};
+
+use super::Interrupted;
+use super::recovery::{self, Looked, Patience};
+use super::saga::Runner;
+use super::step::{Found, Repeat, Step, StepError};
+
+/// How often one step is tried again within a run after Twilio said it never processed the call.
+/// Beyond that the message gives its place to others and comes back later.
+const THROTTLED_MAX: u32 = 5;
+
+/// How often a step is repeated within a run after a look-up found that it had not happened.
+const REPEATS_MAX: u32 = 2;
+
+/// Twilio's code for a resource whose state does not allow the change: it may be closed.
+const WRONG_STATE: u32 = 20409;
+
+/// What one try of a step came to.
+pub(super) enum Tried {
+    Stands {
+        effects: Box<Effects>,
+        adopted: bool,
+    },
+    /// It certainly did not happen, and may be tried again at once.
+    Again,
+    /// It failed: refused, or uncertain while the journal's intent stands.
+    Failed(Failure),
+    Busy(String),
+    /// The container is closed or gone: everything is begun anew under another name.
+    Gone(String),
+    /// Somebody before us meant to call; it has not shown, and may come late.
+    Late,
+    Unknown(String),
+}
+
+impl Runner<'_> {
+    /// One try of one step, with the look-up in front where a predecessor may have been here.
+    pub(super) async fn advance(
+        &mut self,
+        step: &'static dyn Step,
+        suspect: &mut bool,
+    ) -> Result<Tried, Interrupted> {
+        let intended = self.journal.saga().intended == Some(step.name());
+        let look_first = match step.repeat() {
+            Repeat::Collides | Repeat::Lists => *suspect,
+            Repeat::Doubles => intended,
+        };
+        if look_first {
+            self.metrics.step(step.name(), StepResult::InDoubt);
+            let tried = self.look(step, Patience::Usual).await?;
+            if !matches!(tried, Tried::Again) {
+                return Ok(tried);
+            }
+            // What comes after a step that did not happen did not happen either.
+            *suspect = false;
+            let is_inherited = self.inherited.take_if(|of| *of == step.name()).is_some();
+            if is_inherited && self.standing().iter().any(|step| step.is_container()) {
+                return Ok(Tried::Late);
+            }
+            self.journal.refuse(step.name())?;
+        }
+        self.act(step).await
+    }
+
+    async fn act(&mut self, step: &'static dyn Step) -> Result<Tried, Interrupted> {
+        let mut throttled = 0;
+        let mut repeated = 0;
+        loop {
+            if step.repeat() == Repeat::Doubles {
+                self.journal.intend(step.name()).await?;
+            }
+            self.acted = true;
+            let call = match step.act(&self.turn()).await {
+                Ok(effects) => {
+                    return Ok(Tried::Stands {
+                        effects: Box::new(effects),
+                        adopted: false,
+                    });
+                }
+                Err(StepError::Call(call)) => call,
+                Err(error) => {
+                    self.journal.refuse(step.name())?;
+                    return Ok(match error {
+                        StepError::Busy(detail) => Tried::Busy(detail),
+                        StepError::Failed(failure) => Tried::Failed(*failure),
+                        StepError::Call(call) => Tried::Failed(failure(&call, step.operation())),
+                    });
+                }
+            };
+            if let CallError::Closed(closed) = call {
+                self.journal.refuse(step.name())?;
+                return Err(closed.into());
+            }
+            if matches!(call, CallError::NotProcessed { .. }) && throttled < THROTTLED_MAX {
+                // The gate has cooled the lane: the next pass waits for it.
+                self.journal.refuse(step.name())?;
+                throttled += 1;
+                continue;
+            }
+            if !call.is_in_doubt() {
+                return self.refused(step, &call, repeated > 0).await;
+            }
+            self.metrics.step(step.name(), StepResult::InDoubt);
+            let tried = self.look(step, Patience::Usual).await?;
+            if !matches!(tried, Tried::Again) {
+                return Ok(tried);
+            }
+            self.journal.refuse(step.name())?;
+            if repeated == REPEATS_MAX {
+                return Ok(Tried::Failed(failure(&call, step.operation())));
+            }
+            repeated += 1;
+        }
+    }
+
+    /// Twilio refused: a conflict leads to what is there already, a container that is gone to the
+    /// next generation, anything else is a failure.
+    async fn refused(
+        &mut self,
+        step: &'static dyn Step,
+        call: &CallError,
+        repeated: bool,
+    ) -> Result<Tried, Interrupted> {
+        let may_be_ours = repeated || self.journal.resumed();
+        let patience = match call.code().and_then(conflict) {
+            Some(Conflict::NameTaken | Conflict::AlreadyThere) => Patience::Taken,
+            // Ours may hide from lists that lag behind: then it is not somebody else's.
+            Some(Conflict::CustomerBusy) if may_be_ours => Patience::Taken,
+            Some(Conflict::CustomerBusy) => Patience::Usual,
+            Some(Conflict::Gone) => {
+                self.journal.refuse(step.name())?;
+                return Ok(Tried::Gone(call.to_string()));
+            }
+            None => {
+                self.journal.refuse(step.name())?;
+                let is_elsewhere = is_missing(call) || call.code() == Some(WRONG_STATE);
+                if is_elsewhere && let Some(gone) = self.gone_container().await? {
+                    return Ok(Tried::Gone(gone));
+                }
+                return Ok(Tried::Failed(failure(call, step.operation())));
+            }
+        };
+        let tried = self.look(step, patience).await?;
+        if !matches!(tried, Tried::Again) {
+            return Ok(tried);
+        }
+        self.journal.refuse(step.name())?;
+        if call.code().and_then(conflict) == Some(Conflict::CustomerBusy) {
+            return Ok(Tried::Busy(call.to_string()));
+        }
+        // Refused as taken and not to be seen: it may show later.
+        let class = FailureClass::Transient;
+        Ok(Tried::Failed(Failure {
+            class,
+            ..failure(call, step.operation())
+        }))
+    }
+
+    /// Which of the containers made so far is closed or gone.
+    async fn gone_container(&self) -> Result<Option<String>, Interrupted> {
+        for step in self.standing() {
+            if !step.is_container() {
+                continue;
+            }
+            match recovery::look(step, &self.turn(), self.settle_time, Patience::Taken).await {
+                Looked::Found(Found::Gone(detail)) => return Ok(Some(detail)),
+                Looked::Found(Found::Absent) => {
+                    return Ok(Some(format!("the {} is gone", step.name())));
+                }
+                Looked::Closed(closed) => return Err(closed.into()),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks whether the step's effect stands; `Again` when it certainly does not.
+    async fn look(&self, step: &dyn Step, patience: Patience) -> Result<Tried, Interrupted> {
+        let looked = recovery::look(step, &self.turn(), self.settle_time, patience).await;
+        Ok(match looked {
+            Looked::Found(Found::Ours(effects)) => Tried::Stands {
+                effects,
+                adopted: true,
+            },
+            Looked::Found(Found::Absent) => Tried::Again,
+            Looked::Found(Found::Gone(detail)) => Tried::Gone(detail),
+            Looked::Found(Found::Invisible(detail)) => match step.repeat() {
+                Repeat::Doubles => Tried::Unknown(detail),
+                Repeat::Collides | Repeat::Lists => Tried::Gone(detail),
+            },
+            Looked::Closed(closed) => return Err(closed.into()),
+            Looked::Busy(detail) => Tried::Busy(detail),
+            Looked::Failed(failure) => Tried::Failed(failure),
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! Backward: what stands is taken away again, last first.
+//!
+//! In: why. Out: whether anything is left. Always: only what this message made or adopted is
+//! touched; nothing is, once the customer was reached or an agent accepted; that it is being undone
+//! is durable before the first undo.
+
+use std::time::Duration;
+
+use crate::message::{Effects, Event, Failure, FailureClass};
+use crate::metrics::StepResult;
+use crate::twilio::{CallError, failure};
+
+use super::Interrupted;
+use super::recovery::{self, Looked};
+use super::saga::Runner;
+use super::step::{Found, Step, StepError};
+
+/// How often an undo is tried within a run, and the first wait between two tries; each is twice the
+/// one before.
+const TRIES: u32 = 5;
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// What undoing came to.
+pub(super) enum Undoing {
+    /// Nothing of the saga stands any more.
+    Clean,
+    /// The customer was reached or an agent accepted: everything stays.
+    HandsOff,
+    /// Something is left at Twilio, for this reason.
+    Left(Failure),
+}
+
+impl Runner<'_> {
+    /// Undoes what stands, last first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::run`].
+    pub(super) async fn backward(&mut self, why: &Failure) -> Result<Undoing, Interrupted> {
+        if self.journal.saga().failure.is_none()
+            && let Some(left) = self.adopt_what_failed().await?
+        {
+            return Ok(Undoing::Left(left));
+        }
+        let standing = self.standing();
+        if standing.iter().any(|step| step.is_final()) {
+            return Ok(Undoing::HandsOff);
+        }
+        for step in &standing {
+            match self.insist(*step, Ask::IsTakenUp, None).await? {
+                Ok(false) => {}
+                Ok(true) => return Ok(Undoing::HandsOff),
+                Err(failure) => return Ok(Undoing::Left(failure)),
+            }
+        }
+        if self.journal.saga().failure.is_none() {
+            let failure = Box::new(why.clone());
+            self.journal.note(Event::Failed { failure })?;
+            // Whoever takes over while this is being undone must not go forward with the rest.
+            self.journal.write().await?;
+        }
+        for step in standing.into_iter().rev() {
+            if let Err(left) = self.insist(step, Ask::Undo, None).await? {
+                return Ok(Undoing::Left(left));
+            }
+            let name = step.name();
+            self.journal.note(Event::Undone { step: name })?;
+            self.metrics.step(name, StepResult::Undone);
+        }
+        Ok(Undoing::Clean)
+    }
+
+    /// The step that failed may have left something all the same (made, and then not to be read;
+    /// made by a predecessor): it is to be undone with the others.
+    async fn adopt_what_failed(&mut self) -> Result<Option<Failure>, Interrupted> {
+        let may_stand = self.acted || self.journal.resumed();
+        let Some(step) = self
+            .next_step()
+            .filter(|step| may_stand && step.is_container())
+        else {
+            return Ok(None);
+        };
+        let mut wait = FIRST_WAIT;
+        for tried in 1.. {
+            match recovery::once(step, &self.turn()).await {
+                Looked::Found(Found::Ours(effects)) => {
+                    self.stands(step, effects, true)?;
+                    break;
+                }
+                Looked::Closed(closed) => return Err(closed.into()),
+                Looked::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
+                    return Ok(Some(failure.at(step.name())));
+                }
+                Looked::Failed(failure) => pause(&mut wait, &failure).await,
+                Looked::Found(_) | Looked::Busy(_) => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Undoes a step whose effect is not in the journal. Returns why it could not.
+    pub(super) async fn insist_on_undo(
+        &self,
+        step: &dyn Step,
+        effects: &Effects,
+    ) -> Result<Option<Failure>, Interrupted> {
+        Ok(self.insist(step, Ask::Undo, Some(effects)).await?.err())
+    }
+
+    /// Asks until there is an answer, or no hope of one within this run.
+    async fn insist(
+        &self,
+        step: &dyn Step,
+        ask: Ask,
+        effects: Option<&Effects>,
+    ) -> Result<Result<bool, Failure>, Interrupted> {
+        let mut wait = FIRST_WAIT;
+        let mut tried = 1;
+        loop {
+            let turn = match effects {
+                Some(effects) => self.turn_with(effects),
+                None => self.turn(),
+            };
+            let answer = match ask {
+                Ask::IsTakenUp => step.is_taken_up(&turn).await,
+                Ask::Undo => step.undo(&turn).await.map(|()| true),
+            };
+            let failure = match answer {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(StepError::Call(CallError::Closed(closed))) => return Err(closed.into()),
+                Err(StepError::Call(call)) => failure(&call, step.operation()),
+                Err(StepError::Failed(failure)) => *failure,
+                Err(StepError::Busy(detail)) => Failure::new(FailureClass::Transient, detail),
+            };
+            if tried == TRIES || !may_pass(&failure) {
+                return Ok(Err(failure.at(step.name())));
+            }
+            pause(&mut wait, &failure).await;
+            tried += 1;
+        }
+    }
+}
+
+/// What is asked of a step on the way back.
+#[derive(Clone, Copy)]
+enum Ask {
+    IsTakenUp,
+    Undo,
+}
+
+fn may_pass(failure: &Failure) -> bool {
+    matches!(
+        failure.class,
+        FailureClass::Transient | FailureClass::Throttled
+    )
+}
+
+async fn pause(wait: &mut Duration, failure: &Failure) {
+    let asked = failure.retry_after.unwrap_or_default();
+    tokio::time::sleep(asked.max(*wait)).await;
+    *wait *= 2;
+}

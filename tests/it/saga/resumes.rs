@@ -1,0 +1,42 @@
+//! Killed at every call, before it leaves and after its effect, a saga resumes to one effect.
+
+use super::stage::{PAIRS, Stage};
+use super::trap::Side;
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_call_it_resumes_with_one_effect() {
+    for pair in PAIRS {
+        for side in [Side::Before, Side::After] {
+            for nth in 1.. {
+                let stage = Stage::new(pair).await;
+                stage.accept(1).await;
+                if !stage.killed_at(nth, side).await {
+                    assert!(nth > 4, "{}: it made only {nth} calls", pair.name);
+                    break;
+                }
+                stage.run().await;
+                let context = format!("killed {side:?} call {nth}");
+                stage.assert_done(1, &context).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_again_while_it_resumes_it_still_has_one_effect() {
+    for pair in PAIRS {
+        for first in 2..12 {
+            for second in 1..8 {
+                let stage = Stage::new(pair).await;
+                stage.accept(1).await;
+                if !stage.killed_at(first, Side::After).await {
+                    break;
+                }
+                stage.killed_at(second, Side::After).await;
+                stage.run().await;
+                let context = format!("killed after call {first}, and after {second} more");
+                stage.assert_done(1, &context).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The whole consumer on a paused clock: ledger and queue in memory, the simulator in process.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flexcast::campaign::{self, Campaign, Flex};
+use flexcast::clock::Clock;
+use flexcast::engine::Engine;
+use flexcast::intake::enqueue;
+use flexcast::ledger::sqlite::SqliteLedger;
+use flexcast::ledger::{
+    Books, CampaignRecord, CampaignState, Ledger, MessageKey, MessageRecord, Publication, Standing,
+};
+use flexcast::message::{
+    Address, AgentRef, Customer, Effects, Event, Message, MessageId, WIRE_VERSION,
+};
+use flexcast::metrics::Metrics;
+use flexcast::outcomes::RetryPolicy;
+use flexcast::pacing::{Margin, Pacer, PacingSettings};
+use flexcast::queue::Queue;
+use flexcast::queue::embedded::EmbeddedQueue;
+use flexcast::shutdown::Stopper;
+use flexcast::simulator::{
+    DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, Effect, EffectKind, Faults, Limits, Settings,
+    Simulator,
+};
+use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, InProcess, Transport, Twilio};
+use flexcast::worker::{Parts, RunEnd, Until, Worker};
+use serde_json::json;
+
+use super::trap::{Side, Trap};
+
+pub(crate) const SENDER: &str = "+12025550100";
+pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(5);
+
+/// A strategy on an API, as a campaign sets it up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    pub(crate) name: &'static str,
+    campaign: &'static str,
+    /// Whether the messages name an agent.
+    pub(crate) agent: bool,
+    /// What one message leaves behind at Twilio.
+    pub(crate) leaves: &'static [EffectKind],
+}
+
+use EffectKind::{Channel, Conversation, Interaction, Message as Text, Session, Task};
+
+pub(crate) const PROXY_TASK_NOW: Pair = Pair {
+    name: "proxy, task_now",
+    campaign: "strategy = 'task_now'\napi = 'proxy'",
+    agent: true,
+    leaves: &[Channel, Session, Task],
+};
+pub(crate) const PROXY_TASK_ON_REPLY: Pair = Pair {
+    name: "proxy, task_on_reply",
+    campaign: "strategy = 'task_on_reply'\napi = 'proxy'\nbody = 'Hello'",
+    agent: true,
+    leaves: &[Channel, Session, Text],
+};
+pub(crate) const PROXY_BY_CUSTOMER: Pair = Pair {
+    name: "proxy, task_on_reply, message on the customer, number of the pool",
+    campaign: "strategy = 'task_on_reply'\napi = 'proxy'\nbody = 'Hello'\n[proxy]\n\
+               message_participant = 'customer'\ncustomer_proxy = 'pool'",
+    agent: true,
+    leaves: &[Channel, Session, Text],
+};
+pub(crate) const PROXY_BY_CHAT: Pair = Pair {
+    name: "proxy, task_on_reply, message in the chat channel",
+    campaign: "strategy = 'task_on_reply'\napi = 'proxy'\nbody = 'Hello'\n[proxy]\n\
+               message_participant = 'chat'",
+    agent: true,
+    leaves: &[Channel, Session, Text],
+};
+pub(crate) const TASK_NOW: Pair = Pair {
+    name: "conversations, task_now",
+    campaign: "strategy = 'task_now'\nbody = 'Hello'",
+    agent: true,
+    leaves: &[Interaction, Conversation, Task, Text],
+};
+pub(crate) const TASK_NOW_WITHOUT_AGENT: Pair = Pair {
+    name: "conversations, task_now, no agent",
+    campaign: "strategy = 'task_now'\nbody = 'Hello'",
+    agent: false,
+    leaves: &[Conversation, Interaction, Task, Text],
+};
+pub(crate) const TASK_ON_REPLY: Pair = Pair {
+    name: "conversations, task_on_reply",
+    campaign: "strategy = 'task_on_reply'\nbody = 'Hello'",
+    agent: true,
+    leaves: &[Conversation, Text],
+};
+
+pub(crate) const PAIRS: [Pair; 7] = [
+    PROXY_TASK_NOW,
+    PROXY_TASK_ON_REPLY,
+    PROXY_BY_CUSTOMER,
+    PROXY_BY_CHAT,
+    TASK_NOW,
+    TASK_NOW_WITHOUT_AGENT,
+    TASK_ON_REPLY,
+];
+
+/// One world: everything a consumer works with, and what it leaves.
+pub(crate) struct Stage {
+    pub(crate) pair: Pair,
+    pub(crate) clock: Clock,
+    pub(crate) simulator: Simulator,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) trap: Arc<Trap>,
+    /// Straight to the simulator: what a stranger does.
+    pub(crate) twilio: Twilio,
+    pub(crate) campaign: Campaign,
+}
+
+/// A simulator with an agent, without limits.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        agents: vec!["alice".to_owned()],
+        limits: Limits::unlimited(),
+        ..Settings::default()
+    }
+}
+
+/// A client that goes this way.
+fn client(way: Arc<dyn InProcess>) -> Twilio {
+    let token = DEFAULT_AUTH_TOKEN.into();
+    let credentials = Credentials::auth_token(DEFAULT_ACCOUNT_SID, token).expect("credentials");
+    let base = BaseUrl::at("http://simulator.invalid").expect("an address");
+    Twilio::new(
+        ClientSettings::new(credentials, base),
+        Transport::InProcess(way),
+    )
+}
+
+impl Stage {
+    pub(crate) async fn new(pair: Pair) -> Self {
+        Self::with(pair, settings(), "").await
+    }
+
+    /// `more`: lines of the campaign file.
+    pub(crate) async fn with(pair: Pair, settings: Settings, more: &str) -> Self {
+        let clock = Clock::starting_at("2026-11-22T12:00:00Z".parse().expect("a time"));
+        let simulator = Simulator::new(settings, clock);
+        let twilio = client(Arc::new(simulator.clone()));
+        let text = format!(
+            "id = 'spring'\nchannel = 'sms'\nsender = '{SENDER}'\n{more}\n{}\n[flex]\n\
+             studio_flow_sid = 'FW00000000000000000000000000000001'\n",
+            pair.campaign
+        );
+        let campaign = campaign::parse("spring.toml", &text).expect("a campaign");
+        let applied = campaign::apply(&twilio, campaign, &Flex::default()).await;
+        let campaign = applied.expect("it can be carried out").campaign;
+        let ledger = Arc::new(SqliteLedger::in_memory().expect("a ledger"));
+        let queue = Arc::new(EmbeddedQueue::in_memory(clock).expect("a queue"));
+        let record = CampaignRecord {
+            id: campaign.id.clone(),
+            state: CampaignState::Running,
+            reason: None,
+            definition: serde_json::to_value(&campaign).expect("JSON"),
+            applied_at: clock.now(),
+            changed_at: clock.now(),
+        };
+        ledger.save_campaign(&record).await.expect("it is saved");
+        queue.open(&campaign.id).await.expect("a queue of its own");
+        let trap = Trap::new(simulator.clone());
+        Self {
+            pair,
+            clock,
+            simulator,
+            ledger,
+            queue,
+            trap,
+            twilio,
+            campaign,
+        }
+    }
+
+    /// Customer number `n`'s message, with the text that an import renders.
+    pub(crate) fn message(&self, n: u32) -> Message {
+        Message {
+            version: WIRE_VERSION,
+            campaign: self.campaign.id.clone(),
+            id: Some(MessageId::parse(&format!("crm-{n}")).expect("an id")),
+            customer: Customer {
+                address: Address::parse(&customer(n)).expect("an address"),
+                name: None,
+                time_zone: None,
+                attributes: std::collections::BTreeMap::default(),
+            },
+            agent: self.pair.agent.then(|| AgentRef {
+                worker: "alice".to_owned(),
+            }),
+            strategy: None,
+            body: self.campaign.body.clone(),
+            not_before: None,
+            expires_at: None,
+        }
+    }
+
+    /// Accepts messages 0 to `count` and puts them on the queue.
+    pub(crate) async fn accept(&self, count: u32) {
+        let messages: Vec<_> = (0..count).map(|n| self.message(n)).collect();
+        let (id, now) = (&self.campaign.id, self.clock.now());
+        let accepting = self.ledger.accept(id, &messages, None, now, now);
+        accepting.await.expect("they are accepted");
+        let published: Vec<_> = messages
+            .into_iter()
+            .map(|message| (Publication::first(&message), message))
+            .collect();
+        enqueue(&*self.queue, &*self.ledger, id, &published)
+            .await
+            .expect("they are on the queue");
+    }
+
+    pub(crate) fn faults(&self, rules: serde_json::Value) {
+        let faults: Faults =
+            serde_json::from_value(json!({"seed": 1, "rules": rules})).expect("faults");
+        self.simulator.set_faults(faults).expect("valid faults");
+    }
+
+    /// A consumer that has just been started; leases of dead ones are ended.
+    pub(crate) async fn worker(&self, in_flight: u16) -> Worker {
+        let now = self.clock.now();
+        self.ledger.release_leases(now).await.expect("it is ours");
+        let pacing = PacingSettings {
+            margin: Margin::NONE,
+            concurrency: NonZeroU32::new(64).expect("not zero"),
+            ..PacingSettings::default()
+        };
+        let twilio = client(self.trap.clone());
+        let (clock, metrics) = (self.clock, Metrics::new());
+        let pacer = Pacer::new(pacing, clock);
+        let engine = Engine::new(
+            twilio.clone(),
+            self.ledger.clone(),
+            pacer.clone(),
+            clock,
+            metrics.clone(),
+            SETTLE_TIME,
+        );
+        Worker::new(Parts {
+            queue: self.queue.clone(),
+            ledger: self.ledger.clone(),
+            twilio,
+            engine,
+            pacer,
+            clock,
+            metrics,
+            policy: RetryPolicy {
+                schedule: [2, 10, 30].map(Duration::from_secs).to_vec(),
+                age_max: Duration::from_secs(24 * 3_600),
+            },
+            in_flight,
+            busy_wait: Duration::from_secs(60),
+            holder: "test".to_owned(),
+        })
+    }
+
+    /// Works until nothing is open.
+    pub(crate) async fn run(&self) -> RunEnd {
+        let worker = self.worker(16).await;
+        let end = worker.run(&[], Until::Idle, &Stopper::new()).await;
+        end.expect("it works")
+    }
+
+    /// Works until the trap's call, then dies there. False when the call never came.
+    pub(crate) async fn killed_at(&self, nth: u64, side: Side) -> bool {
+        self.trap.set(nth, side);
+        let worker = self.worker(16).await;
+        let stop = Stopper::new();
+        let died = tokio::select! {
+            biased;
+            () = self.trap.sprung() => true,
+            _ = worker.run(&[], Until::Idle, &stop) => false,
+        };
+        self.trap.clear();
+        drop(worker);
+        // What was aborted is gone once the runtime has looked at it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        died
+    }
+
+    pub(crate) async fn record(&self, n: u32) -> MessageRecord {
+        let key = MessageKey::of(&self.message(n));
+        let found = self.ledger.find(&key).await.expect("the ledger answers");
+        found.expect("it was accepted")
+    }
+
+    pub(crate) async fn books(&self) -> Books {
+        self.ledger.books(None).await.expect("the ledger answers")
+    }
+
+    /// What was made and has not been taken away again.
+    pub(crate) fn standing(&self, kind: EffectKind) -> Vec<Effect> {
+        let mut effects = self.simulator.effects();
+        effects.retain(|effect| {
+            let gone = ["deleted", "closed", "INACTIVE", "canceled", "failed"];
+            effect.kind == kind && !gone.contains(&effect.state.as_str())
+        });
+        effects
+    }
+
+    /// Every message is done, with exactly what one message leaves each.
+    pub(crate) async fn assert_done(&self, count: usize, context: &str) {
+        let name = self.pair.name;
+        let books = self.books().await;
+        assert_eq!(books.imbalance(), 0, "{name}, {context}: {books:?}");
+        if books.done != count as u64 {
+            let record = self.record(0).await;
+            panic!("{name}, {context}: {books:?}\n{record:#?}");
+        }
+        for kind in [Channel, Session, Conversation, Interaction, Task, Text] {
+            let expected = if self.pair.leaves.contains(&kind) {
+                count
+            } else {
+                0
+            };
+            let standing = self.standing(kind);
+            assert_eq!(standing.len(), expected, "{name}, {context}: {standing:#?}");
+        }
+    }
+
+    /// Nothing stands at Twilio.
+    pub(crate) async fn assert_clean(&self, context: &str) {
+        let name = self.pair.name;
+        let books = self.books().await;
+        assert_eq!(
+            (books.imbalance(), books.open()),
+            (0, 0),
+            "{name}, {context}"
+        );
+        for kind in [Channel, Session, Conversation, Interaction, Task, Text] {
+            let standing = self.standing(kind);
+            assert!(standing.is_empty(), "{name}, {context}: {standing:#?}");
+        }
+    }
+}
+
+/// The address of customer number `n`.
+pub(crate) fn customer(n: u32) -> String {
+    format!("+1202555{:04}", 200 + n)
+}
+
+/// What an ended message's outcome says stands at Twilio.
+pub(crate) fn effects(record: &MessageRecord) -> &Effects {
+    match &record.standing {
+        Standing::Over { effects, .. } => effects,
+        other => panic!("it should be over: {other:?}"),
+    }
+}
+
+/// The steps that a journal says happened, in order.
+pub(crate) fn happened(record: &MessageRecord) -> Vec<&'static str> {
+    let events = record.journal.iter().filter_map(|(_, event)| match event {
+        Event::Happened { step, .. } => Some(step.as_str()),
+        _ => None,
+    });
+    events.collect()
+}
