@@ -79,7 +79,7 @@ impl CampaignCommand {
 impl Apply {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.file)?;
-        let service = global.service()?;
+        let service = global.service().await?;
         let twilio = service.twilio()?;
         let record = apply(&service, &twilio, campaign).await?;
         // What is imported next finds its queue there.
@@ -87,8 +87,8 @@ impl Apply {
         if self.json {
             output::json(&record)?;
         } else {
-            println!("Campaign {} is {}.", record.id, record.state);
-            println!("Next: flexcast import {} CONTACTS.csv", record.id);
+            say!("Campaign {} is {}.", record.id, record.state)?;
+            say!("Next: flexcast import {} CONTACTS.csv", record.id)?;
         }
         Ok(ExitCode::Success)
     }
@@ -105,7 +105,7 @@ pub(super) async fn apply(
     let Applied { campaign, warnings } = campaign::apply(twilio, campaign, defaults).await?;
     service.bind(twilio).await?;
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
     let now = service.clock.now();
     let definition = serde_json::to_value(&campaign)
@@ -164,7 +164,7 @@ pub(super) fn definition(record: &CampaignRecord) -> Result<Campaign, Problem> {
 
 impl Finish {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
         let books = service.ledger.books(Some(&record.id)).await?;
         if books.open() > 0 || books.imbalance() != 0 {
@@ -182,23 +182,23 @@ impl Finish {
         ledger
             .set_campaign_state(&record.id, state, None, now)
             .await?;
-        println!("Campaign {} is finished.", record.id);
+        say!("Campaign {} is finished.", record.id)?;
         Ok(ExitCode::Success)
     }
 }
 
 impl Export {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
-        export::export(&service, &record, std::io::stdout().lock()).await?;
+        export::export(&service, &record, output::stdout()).await?;
         Ok(ExitCode::Success)
     }
 }
 
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let records = service.ledger.campaigns().await?;
         if self.json {
             output::json(&records)?;
@@ -220,31 +220,31 @@ impl List {
                 books.unknown.to_string(),
             ]);
         }
-        println!("{table}");
+        say!("{table}")?;
         Ok(ExitCode::Success)
     }
 }
 
 impl Show {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
         if self.json {
             output::json(&record)?;
             return Ok(ExitCode::Success);
         }
-        println!("# {}, applied {}", record.state, record.applied_at);
+        say!("# {}, applied {}", record.state, record.applied_at)?;
         if let Some(reason) = &record.reason {
-            println!("# {reason}");
+            say!("# {reason}")?;
         }
         let file = toml::to_string(&definition(&record)?)
             .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-        println!("{file}");
+        say!("{file}")?;
         let books = service.ledger.books(Some(&record.id)).await?;
         output::report(&Report {
             campaign: record.id.as_str(),
             books: &books,
-        });
+        })?;
         Ok(ExitCode::Success)
     }
 }

@@ -1,5 +1,15 @@
 //! What people type: one file a command.
 
+/// A line on standard output: `say!(...)?`. A reader who has read enough (`| head`) is no failure.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::output::say(format_args!($($text)*)) };
+}
+
+/// A line on standard error. When that is closed nobody is left to tell.
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::cli::output::tell(format_args!($($text)*)) };
+}
+
 mod campaign;
 mod dead;
 mod exit;
@@ -89,14 +99,14 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime does not start: {error}");
+            tell!("error: the runtime does not start: {error}");
             return ExitCode::Failed;
         }
     };
     match runtime.block_on(run(cli)) {
         Ok(code) => code,
         Err(problem) => {
-            eprintln!("error: {}", problem.text);
+            tell!("error: {}", problem.text);
             problem.code
         }
     }
@@ -124,12 +134,12 @@ impl Global {
     }
 
     /// The service over the real state.
-    fn service(&self) -> Result<Service, Problem> {
-        Ok(Service::open(self.load()?, Clock::system())?)
+    async fn service(&self) -> Result<Service, Problem> {
+        Ok(Service::open(self.load()?, Clock::system()).await?)
     }
 
     /// The service of a command that only looks: a ledger must be there.
-    fn reading(&self) -> Result<Service, Problem> {
+    async fn reading(&self) -> Result<Service, Problem> {
         let config = self.load()?;
         if !Service::has_ledger(&config) {
             let text = format!(
@@ -138,6 +148,6 @@ impl Global {
             );
             return Err(Problem::new(ExitCode::Config, text));
         }
-        Ok(Service::open(config, Clock::system())?)
+        Ok(Service::open(config, Clock::system()).await?)
     }
 }

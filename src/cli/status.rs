@@ -19,7 +19,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let records = match &self.campaign {
             Some(id) => vec![campaign::find(&service, id).await?],
             None => service.ledger.campaigns().await?,
@@ -39,7 +39,7 @@ impl Status {
         match (self.json, self.campaign.is_some()) {
             (true, true) => output::json(&reports[0])?,
             (true, false) => output::json(&reports)?,
-            (false, _) => reports.iter().for_each(output::report),
+            (false, _) => reports.iter().try_for_each(output::report)?,
         }
         Ok(ExitCode::Success)
     }

@@ -53,7 +53,7 @@ impl Unknown {
 
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let rows = service.ledger.unknown(campaign, self.limit).await?;
         if self.json {
@@ -70,14 +70,14 @@ impl List {
                 row.evidence,
             ]);
         }
-        println!("{table}");
+        say!("{table}")?;
         Ok(ExitCode::Success)
     }
 }
 
 impl Settle {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let key = MessageKey {
             campaign: self.campaign,
             id: self.id,
@@ -89,9 +89,9 @@ impl Settle {
             return Err(Problem::new(ExitCode::Data, text));
         }
         if self.sent {
-            println!("{key} is done.");
+            say!("{key} is done.")?;
         } else {
-            println!("{key} waits again; flexcast work carries it out.");
+            say!("{key} waits again; flexcast work carries it out.")?;
         }
         Ok(ExitCode::Success)
     }
