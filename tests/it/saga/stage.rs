@@ -215,7 +215,7 @@ impl Stage {
             .expect("they are on the queue");
     }
 
-    pub(crate) fn faults(&self, rules: Value) {
+    pub(crate) fn faults(&self, rules: &Value) {
         let text = json!({"seed": 1, "rules": rules}).to_string();
         let faults: Faults = serde_json::from_str(&text).expect("faults");
         self.simulator.set_faults(faults).expect("valid faults");
