@@ -3,6 +3,7 @@
 mod contacts;
 mod dashboards;
 mod documents;
+mod drill;
 mod e2e;
 mod e2e_rabbitmq;
 mod ledger_contract;
