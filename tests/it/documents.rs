@@ -167,7 +167,9 @@ fn every_key_of_a_campaign_is_in_the_readme() {
         count += 1;
         let is_named = readme.lines().any(|line| {
             let line = line.trim_start_matches("# ");
-            line.starts_with(&format!("{key} = ")) || line == format!("[{key}]")
+            [format!("{key} = "), format!("[{key}]")]
+                .iter()
+                .any(|start| line.starts_with(start))
         });
         assert!(is_named, "README.md: {key}");
     }
