@@ -8,9 +8,10 @@ use tracing_subscriber::EnvFilter;
 ///
 /// `level` holds unless `RUST_LOG` says otherwise. Standard output is for data alone.
 pub fn start(level: &str, log_format: Option<&str>) {
-    // lapin logs returned messages with their bodies, and bodies hold numbers.
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{level},lapin=off,hyper=warn")));
+    let asked = std::env::var("RUST_LOG").ok();
+    let filter = asked
+        .and_then(|asked| EnvFilter::try_new(without_bodies(&asked)).ok())
+        .unwrap_or_else(|| EnvFilter::new(without_bodies(&format!("{level},hyper=warn"))));
     let is_json = match log_format {
         Some(format) => format == "json",
         None => !std::io::stderr().is_terminal(),
@@ -24,4 +25,14 @@ pub fn start(level: &str, log_format: Option<&str>) {
     } else {
         builder.with_target(false).try_init()
     };
+}
+
+/// The directives, with lapin silent unless they name it: it logs returned messages with their
+/// bodies, and bodies hold numbers.
+fn without_bodies(directives: &str) -> String {
+    if directives.contains("lapin") {
+        directives.to_owned()
+    } else {
+        format!("{directives},lapin=off")
+    }
 }

@@ -87,8 +87,8 @@ impl Apply {
         if self.json {
             output::json(&record)?;
         } else {
-            println!("Campaign {} is {}.", record.id, record.state);
-            println!("Next: flexcast import {} CONTACTS.csv", record.id);
+            say!("Campaign {} is {}.", record.id, record.state)?;
+            say!("Next: flexcast import {} CONTACTS.csv", record.id)?;
         }
         Ok(ExitCode::Success)
     }
@@ -105,7 +105,7 @@ pub(super) async fn apply(
     let Applied { campaign, warnings } = campaign::apply(twilio, campaign, defaults).await?;
     service.bind(twilio).await?;
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
     let now = service.clock.now();
     let definition = serde_json::to_value(&campaign)
@@ -182,7 +182,7 @@ impl Finish {
         ledger
             .set_campaign_state(&record.id, state, None, now)
             .await?;
-        println!("Campaign {} is finished.", record.id);
+        say!("Campaign {} is finished.", record.id)?;
         Ok(ExitCode::Success)
     }
 }
@@ -191,7 +191,7 @@ impl Export {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
-        export::export(&service, &record, std::io::stdout().lock()).await?;
+        export::export(&service, &record, output::stdout()).await?;
         Ok(ExitCode::Success)
     }
 }
@@ -220,7 +220,7 @@ impl List {
                 books.unknown.to_string(),
             ]);
         }
-        println!("{table}");
+        say!("{table}")?;
         Ok(ExitCode::Success)
     }
 }
@@ -233,18 +233,18 @@ impl Show {
             output::json(&record)?;
             return Ok(ExitCode::Success);
         }
-        println!("# {}, applied {}", record.state, record.applied_at);
+        say!("# {}, applied {}", record.state, record.applied_at)?;
         if let Some(reason) = &record.reason {
-            println!("# {reason}");
+            say!("# {reason}")?;
         }
         let file = toml::to_string(&definition(&record)?)
             .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-        println!("{file}");
+        say!("{file}")?;
         let books = service.ledger.books(Some(&record.id)).await?;
         output::report(&Report {
             campaign: record.id.as_str(),
             books: &books,
-        });
+        })?;
         Ok(ExitCode::Success)
     }
 }

@@ -71,7 +71,7 @@ impl List {
         for row in rows {
             table.add_row(cells(row));
         }
-        println!("{table}");
+        say!("{table}")?;
         Ok(ExitCode::Success)
     }
 }
@@ -108,20 +108,20 @@ impl Show {
             output::json(&record)?;
             return Ok(ExitCode::Success);
         }
-        println!("{key} to {}", record.message.customer.address);
+        say!("{key} to {}", record.message.customer.address)?;
         if let Some(agent) = &record.message.agent {
-            println!("agent     {}", agent.worker);
+            say!("agent     {}", agent.worker)?;
         }
-        println!("accepted  {}", record.accepted_at);
-        println!("attempts  {}", record.attempts);
+        say!("accepted  {}", record.accepted_at)?;
+        say!("attempts  {}", record.attempts)?;
         let standing = serde_json::to_string_pretty(&record.standing)
             .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-        println!("standing  {standing}");
-        println!("journal");
+        say!("standing  {standing}")?;
+        say!("journal")?;
         for (at, event) in &record.journal {
             let event = serde_json::to_string(event)
                 .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-            println!("  {at}  {event}");
+            say!("  {at}  {event}")?;
         }
         Ok(ExitCode::Success)
     }

@@ -1,5 +1,15 @@
 //! What people type: one file a command.
 
+/// A line on standard output: `say!(...)?`. A reader who has read enough (`| head`) is no failure.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::output::say(format_args!($($text)*)) };
+}
+
+/// A line on standard error. When that is closed nobody is left to tell.
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::cli::output::tell(format_args!($($text)*)) };
+}
+
 mod campaign;
 mod dead;
 mod exit;
@@ -89,14 +99,14 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime does not start: {error}");
+            tell!("error: the runtime does not start: {error}");
             return ExitCode::Failed;
         }
     };
     match runtime.block_on(run(cli)) {
         Ok(code) => code,
         Err(problem) => {
-            eprintln!("error: {}", problem.text);
+            tell!("error: {}", problem.text);
             problem.code
         }
     }

@@ -1,7 +1,8 @@
 //! How commands print: JSON for programs, tables for people.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{Arguments, Display};
+use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
@@ -12,6 +13,45 @@ use crate::ledger::{Books, Report};
 
 use super::{ExitCode, Problem};
 
+/// Standard output. What comes after its reader has closed it is dropped: who has read enough
+/// (`| head`) is no failure.
+pub(super) struct Out(io::StdoutLock<'static>);
+
+/// See [`Out`].
+pub(super) fn stdout() -> Out {
+    Out(io::stdout().lock())
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
+/// Writes a line on standard output, for `say!`.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn say(line: Arguments<'_>) -> io::Result<()> {
+    writeln!(stdout(), "{line}")
+}
+
+/// Writes a line on standard error, for `tell!`.
+pub(super) fn tell(line: Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// Prints one JSON document on standard output.
 ///
 /// # Errors
@@ -20,7 +60,7 @@ use super::{ExitCode, Problem};
 pub(super) fn json(value: &impl Serialize) -> Result<(), Problem> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-    println!("{text}");
+    say!("{text}")?;
     Ok(())
 }
 
@@ -32,9 +72,13 @@ pub(super) fn table(header: &[&str]) -> Table {
 }
 
 /// Prints the books of one campaign.
-pub(super) fn report(report: &Report<'_>) {
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
     let books = report.books;
-    println!("Campaign {}", report.campaign);
+    say!("Campaign {}", report.campaign)?;
     let mut table = Table::new();
     table.load_preset(NOTHING);
     let mut line = |what: &str, count: u64, by: String| {
@@ -63,20 +107,24 @@ pub(super) fn report(report: &Report<'_>) {
     line("  skipped", books.skipped_total(), reasons(&books.skipped));
     line("  dead", books.dead_total(), reasons(&books.dead));
     line("  unknown", books.unknown, String::new());
-    println!("{table}");
+    say!("{table}")?;
     if books.imbalance() != 0 {
-        println!(
+        say!(
             "The books do not balance: {} messages are nowhere.",
             books.imbalance()
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// Says on standard error what an import did.
 pub(super) fn import(file: &str, summary: &ImportSummary) {
-    eprintln!(
+    tell!(
         "{file}: {} rows, {} accepted, {} rejected, {} duplicate",
-        summary.rows, summary.accepted, summary.rejected, summary.duplicate
+        summary.rows,
+        summary.accepted,
+        summary.rejected,
+        summary.duplicate
     );
     for row in &summary.first_rejected {
         let column = row
@@ -84,9 +132,11 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
             .as_deref()
             .map(|column| format!(", column {column:?}"));
         let column = column.unwrap_or_default();
-        eprintln!(
+        tell!(
             "  line {}{column}: {}: {}",
-            row.line, row.reason, row.detail
+            row.line,
+            row.reason,
+            row.detail
         );
     }
     rest(
@@ -95,7 +145,7 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
         summary.first_rejected.len(),
     );
     for (line, warning) in &summary.first_warnings {
-        eprintln!("  line {line}: warning: {warning}");
+        tell!("  line {line}: warning: {warning}");
     }
     rest("warnings", summary.warnings, summary.first_warnings.len());
 }
@@ -114,7 +164,7 @@ pub(super) fn exit_code(books: &Books) -> ExitCode {
 fn rest(what: &str, all: u64, shown: usize) {
     let more = all.saturating_sub(shown as u64);
     if more > 0 {
-        eprintln!("  and {more} more {what}");
+        tell!("  and {more} more {what}");
     }
 }
 

@@ -74,7 +74,7 @@ impl Send {
         // Before anything is made or asked: a file that cannot be read is the commonest mistake.
         drop(self.mapping.open(&campaign, &self.contacts)?);
         if !self.simulate && !self.confirm(&campaign)? {
-            eprintln!("Nothing was sent.");
+            tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);
         }
         let target = self.target(global, campaign).await?;
@@ -119,7 +119,7 @@ impl Send {
         config.state = trial_folder(&config.state, clock)?;
         // A trial has a ledger and a queue of its own, and nothing of the real account.
         (config.amqp_url, config.database_url) = (None, None);
-        eprintln!(
+        tell!(
             "Simulated: nobody is written to. State: {}",
             config.state.display()
         );
@@ -208,20 +208,20 @@ impl Send {
             }
             agents.extend(agent);
         }
-        eprintln!(
+        tell!(
             "{}: {usable} customers, {} agents, {rejected} rows rejected",
             campaign.id,
             agents.len()
         );
         match first {
-            Some(Ok(text)) => eprintln!("The first message: {text}"),
-            Some(Err(error)) => eprintln!("The first message cannot be rendered: {error}"),
+            Some(Ok(text)) => tell!("The first message: {text}"),
+            Some(Err(error)) => tell!("The first message cannot be rendered: {error}"),
             None => {}
         }
         if let Some(quota) = campaign.pace.campaign {
             let took = quota.period().mul_f64(f64::from(usable));
             let whole = Duration::from_secs(took.as_secs());
-            eprintln!("At {quota} it takes at least {whole:?}.");
+            tell!("At {quota} it takes at least {whole:?}.");
         }
         Ok(())
     }
@@ -265,14 +265,14 @@ impl Send {
         if self.json {
             output::json(&report)?;
         } else {
-            output::report(&report);
+            output::report(&report)?;
         }
         if let Some(RunEnd::Halted(failure)) = end {
             let text = format!("the campaign was paused: {failure}");
             return Err(Problem::new(ExitCode::Refused, text));
         }
         if stop.is_stopped() && !is_over {
-            eprintln!(
+            tell!(
                 "Stopped with {} messages open. Go on with the same command.",
                 books.open()
             );

@@ -26,7 +26,7 @@ pub(super) fn stopper() -> Result<Stopper, Problem> {
                 _ = terminations.recv() => {}
             }
             if asked.is_stopped() {
-                eprintln!("stopped at once; what was in flight is found again by the next run");
+                tell!("stopped at once; what was in flight is found again by the next run");
                 std::process::exit(INTERRUPTED);
             }
             asked.stop();

@@ -62,9 +62,9 @@ impl SimulatorCommand {
             )
         })?;
         // On standard output: a script that asked for port 0 reads it here.
-        println!("FLEXCAST_TWILIO_URL=http://{}", listener.local_addr()?);
-        println!("TWILIO_ACCOUNT_SID={}", settings.account_sid);
-        println!("TWILIO_AUTH_TOKEN={}", crate::simulator::DEFAULT_AUTH_TOKEN);
+        say!("FLEXCAST_TWILIO_URL=http://{}", listener.local_addr()?)?;
+        say!("TWILIO_ACCOUNT_SID={}", settings.account_sid)?;
+        say!("TWILIO_AUTH_TOKEN={}", crate::simulator::DEFAULT_AUTH_TOKEN)?;
         let simulator = Simulator::new(settings, Clock::system());
         if let Some(path) = &self.faults {
             set_faults(&simulator, path)?;

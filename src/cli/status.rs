@@ -39,7 +39,7 @@ impl Status {
         match (self.json, self.campaign.is_some()) {
             (true, true) => output::json(&reports[0])?,
             (true, false) => output::json(&reports)?,
-            (false, _) => reports.iter().for_each(output::report),
+            (false, _) => reports.iter().try_for_each(output::report)?,
         }
         Ok(ExitCode::Success)
     }

@@ -70,7 +70,7 @@ impl List {
                 row.evidence,
             ]);
         }
-        println!("{table}");
+        say!("{table}")?;
         Ok(ExitCode::Success)
     }
 }
@@ -89,9 +89,9 @@ impl Settle {
             return Err(Problem::new(ExitCode::Data, text));
         }
         if self.sent {
-            println!("{key} is done.");
+            say!("{key} is done.")?;
         } else {
-            println!("{key} waits again; flexcast work carries it out.");
+            say!("{key} waits again; flexcast work carries it out.")?;
         }
         Ok(ExitCode::Success)
     }

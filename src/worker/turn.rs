@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::{Delivered, Interrupted, Job, LEASE_FOR};
+use crate::engine::{Delivered, Interrupted, Job, LEASE_FOR, Position};
 use crate::ledger::{LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
@@ -44,6 +44,10 @@ pub(super) async fn turn(
     }
     let result = run(shared, active, stop, delivery).await;
     shared.turns.fetch_add(1, Ordering::Relaxed);
+    // A halted campaign's consumer takes nothing more: what it gives back would come round at once.
+    if active.switch.position() == Position::Stopped {
+        stop.stop();
+    }
     if result.is_err() {
         report(result);
         // The ledger or the queue is away: what was given back must not come round at full speed.

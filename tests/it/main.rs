@@ -2,6 +2,7 @@
 
 mod contacts;
 mod dashboards;
+mod drill;
 mod e2e;
 mod e2e_rabbitmq;
 mod ledger_contract;

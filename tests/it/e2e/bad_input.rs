@@ -262,7 +262,7 @@ fn a_configuration_that_is_wrong_is_refused_with_its_key() {
 #[test]
 fn an_environment_that_is_wrong_is_refused_with_the_variable() {
     let table = [
-        ("DATABASE_URL", "postgres://u:hush@h/d", "DATABASE_URL"),
+        ("DATABASE_URL", "mysql://u:hush@h/d", "DATABASE_URL"),
         ("TWILIO_ACCOUNT_SID", "", "TWILIO_ACCOUNT_SID"),
         ("TWILIO_ACCOUNT_SID", "AC1", "TWILIO_ACCOUNT_SID"),
         ("TWILIO_AUTH_TOKEN", "", "TWILIO_AUTH_TOKEN"),

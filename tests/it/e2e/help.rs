@@ -2,79 +2,84 @@
 
 use crate::support::flexcast::Place;
 
+/// Each command, and what its help must name.
+const HELP: &[(&[&str], &[&str])] = &[
+    (
+        &[],
+        &[
+            "send",
+            "import",
+            "work",
+            "campaign",
+            "status",
+            "dead",
+            "simulator",
+            "--state",
+            "FLEXCAST_STATE",
+            "--config",
+        ],
+    ),
+    (
+        &["send"],
+        &[
+            "<CAMPAIGN>",
+            "<CONTACTS>",
+            "--simulate",
+            "--map",
+            "phone=",
+            "--effects",
+            "--faults",
+            "--seed",
+            "--yes",
+            "--no-wait",
+            "--json",
+        ],
+    ),
+    (
+        &["import"],
+        &[
+            "<CAMPAIGN>",
+            "<CONTACTS>",
+            "--map",
+            "FIELD=COLUMN",
+            "--default-region",
+        ],
+    ),
+    (
+        &["work"],
+        &["--http", "127.0.0.1:9464", "--until-idle", "/metrics"],
+    ),
+    (
+        &["campaign"],
+        &["apply", "list", "show", "finish", "export"],
+    ),
+    (&["campaign", "apply"], &["<FILE>", "--json"]),
+    (&["campaign", "list"], &["--json"]),
+    (&["campaign", "show"], &["<CAMPAIGN>", "--json"]),
+    (&["status"], &["[CAMPAIGN]", "--json"]),
+    (&["dead", "list"], &["[CAMPAIGN]", "--limit", "--json"]),
+    (&["dead", "show"], &["<CAMPAIGN>", "<ID>", "--json"]),
+    (
+        &["simulator"],
+        &[
+            "--port",
+            "--faults",
+            "--seed",
+            "--agent",
+            "--latency-ms",
+            "--no-limits",
+        ],
+    ),
+];
+
 #[test]
 fn every_command_says_what_it_takes() {
-    let table: [(&[&str], &[&str]); 12] = [
-        (
-            &[],
-            &[
-                "send",
-                "import",
-                "work",
-                "campaign",
-                "status",
-                "dead",
-                "simulator",
-                "--state",
-                "FLEXCAST_STATE",
-                "--config",
-            ],
-        ),
-        (
-            &["send"],
-            &[
-                "<CAMPAIGN>",
-                "<CONTACTS>",
-                "--simulate",
-                "--map",
-                "phone=",
-                "--effects",
-                "--faults",
-                "--seed",
-                "--yes",
-                "--no-wait",
-                "--json",
-            ],
-        ),
-        (
-            &["import"],
-            &[
-                "<CAMPAIGN>",
-                "<CONTACTS>",
-                "--map",
-                "FIELD=COLUMN",
-                "--default-region",
-            ],
-        ),
-        (
-            &["work"],
-            &["--http", "127.0.0.1:9464", "--until-idle", "/metrics"],
-        ),
-        (&["campaign"], &["apply", "list", "show"]),
-        (&["campaign", "apply"], &["<FILE>", "--json"]),
-        (&["campaign", "list"], &["--json"]),
-        (&["campaign", "show"], &["<CAMPAIGN>", "--json"]),
-        (&["status"], &["[CAMPAIGN]", "--json"]),
-        (&["dead", "list"], &["[CAMPAIGN]", "--limit", "--json"]),
-        (&["dead", "show"], &["<CAMPAIGN>", "<ID>", "--json"]),
-        (
-            &["simulator"],
-            &[
-                "--port",
-                "--faults",
-                "--seed",
-                "--agent",
-                "--latency-ms",
-                "--no-limits",
-            ],
-        ),
-    ];
     let place = Place::new();
-    for (command, phrases) in table {
+    for (command, phrases) in HELP {
         let mut arguments = command.to_vec();
         arguments.push("--help");
         let ran = place.run(&arguments).ends_with(0);
-        for phrase in phrases {
+        for phrase in *phrases {
             assert!(
                 ran.out.contains(phrase),
                 "{command:?} should say {phrase}: {}",

@@ -163,3 +163,25 @@ fn what_is_there_can_be_listed_and_shown_beside_work() {
     let all = place.run(&["status", "--json"]).ends_with(0).json();
     assert_eq!(all[0]["campaign"], "spring");
 }
+
+#[test]
+fn a_reader_who_has_read_enough_is_no_failure() {
+    let twilio = FakeTwilio::start();
+    let place = applied(&twilio, "task_on_reply", "conversations");
+    place.write("contacts.csv", contacts(3).1);
+    let commands: [&[&str]; 8] = [
+        &["import", "spring", "contacts.csv", "--json"],
+        &["status"],
+        &["status", "spring", "--json"],
+        &["campaign", "list"],
+        &["campaign", "show", "spring"],
+        &["campaign", "export", "spring"],
+        &["dead", "list"],
+        &["send", "spring.toml", "contacts.csv", "--yes"],
+    ];
+    for command in commands {
+        let ran = place.run_for_nobody(command).ends_with(0);
+        assert!(!ran.err.contains("panicked"), "{command:?}: {}", ran.err);
+    }
+    assert_eq!(place.status("spring")["done"], json!(3));
+}

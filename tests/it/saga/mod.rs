@@ -1,8 +1,11 @@
 //! One message's saga, whole: each strategy succeeds, unwinds, repeats safely and resumes.
 
+mod doubt;
+mod limits;
 mod repeats;
 mod resumes;
 pub(crate) mod stage;
+mod strangers;
 mod succeeds;
 pub(crate) mod trap;
 mod unwinds;

@@ -266,6 +266,13 @@ impl Stage {
         end.expect("it works")
     }
 
+    /// Works until what is open waits for a time of the ledger's.
+    pub(crate) async fn run_what_is_due(&self) {
+        let worker = self.worker(16).await;
+        let end = worker.run(&[], Until::NothingDue, &Stopper::new()).await;
+        end.expect("it works");
+    }
+
     /// Works until the trap's call, then dies there. False when the call never came.
     pub(crate) async fn killed_at(&self, nth: u64, side: Side) -> bool {
         self.trap.set(nth, side);

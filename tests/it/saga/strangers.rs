@@ -1,0 +1,190 @@
+//! A stranger's open channel, session or conversation with the same customer is left as it is.
+
+use std::time::Duration;
+
+use flexcast::message::{DeferReason, SkipReason};
+use flexcast::simulator::{Effect, EffectKind};
+use flexcast::twilio::{
+    NewConversation, NewConversationParticipant, NewFlexChannel, NewProxyParticipant, NewSession,
+};
+
+use super::stage::{
+    PROXY_BY_CHAT, PROXY_TASK_NOW, PROXY_TASK_ON_REPLY, Pair, SENDER, Stage, TASK_NOW,
+    TASK_NOW_WITHOUT_AGENT, TASK_ON_REPLY, customer, settings,
+};
+use super::trap::Side;
+
+use EffectKind::{Channel, Conversation, Session};
+
+/// What a stranger may have, by the strategies it stands in the way of.
+const MEETINGS: [(Pair, EffectKind); 9] = [
+    (PROXY_TASK_NOW, Channel),
+    (PROXY_TASK_NOW, Session),
+    (PROXY_TASK_ON_REPLY, Channel),
+    (PROXY_TASK_ON_REPLY, Session),
+    (PROXY_BY_CHAT, Channel),
+    (PROXY_BY_CHAT, Session),
+    (TASK_NOW, Conversation),
+    (TASK_NOW_WITHOUT_AGENT, Conversation),
+    (TASK_ON_REPLY, Conversation),
+];
+
+async fn stranger_has(stage: &Stage, kind: EffectKind) -> String {
+    let (twilio, flex, customer) = (&stage.twilio, &stage.campaign.flex, customer(0));
+    match kind {
+        Channel => {
+            let new = NewFlexChannel {
+                flex_flow_sid: flex.flex_flow_sid.as_deref().expect("a flow"),
+                identity: "a stranger's",
+                chat_user_friendly_name: "Customer",
+                chat_friendly_name: "A stranger's chat",
+                target: Some(&customer),
+                chat_unique_name: Some("a-strangers-chat"),
+                ..NewFlexChannel::default()
+            };
+            twilio.create_flex_channel(&new).await.expect("made").sid
+        }
+        Session => {
+            let new = NewSession {
+                unique_name: "a-strangers-session",
+                ttl_secs: None,
+                participants: vec![NewProxyParticipant {
+                    identifier: &customer,
+                    proxy_identifier: Some(SENDER),
+                    friendly_name: None,
+                }],
+            };
+            let service = flex.proxy_service_sid.as_deref().expect("a service");
+            twilio
+                .create_session(service, &new)
+                .await
+                .expect("made")
+                .sid
+        }
+        _ => {
+            let new = NewConversation {
+                unique_name: "a-strangers-conversation",
+                ..NewConversation::default()
+            };
+            let sid = twilio.create_conversation(&new).await.expect("made").sid;
+            let binding = NewConversationParticipant::Binding {
+                address: &customer,
+                proxy_address: SENDER,
+                attributes: None,
+            };
+            let joining = twilio.create_participant(&sid, &binding);
+            joining.await.expect("the customer is in it");
+            sid
+        }
+    }
+}
+
+async fn stranger_goes(stage: &Stage, kind: EffectKind, sid: &str) {
+    let (twilio, flex) = (&stage.twilio, &stage.campaign.flex);
+    match kind {
+        Channel => {
+            let service = flex.chat_service_sid.as_deref().expect("a service");
+            let workspace = flex.workspace_sid.as_deref().expect("a workspace");
+            for task in stage.standing(EffectKind::Task) {
+                let cancelling = twilio.cancel_task(workspace, &task.sid, "it goes");
+                cancelling.await.expect("cancelled");
+            }
+            let retired = serde_json::Map::from_iter([("status".into(), "INACTIVE".into())]);
+            let update = twilio.update_chat_channel_attributes(service, sid, &retired, false);
+            update.await.expect("retired");
+        }
+        Session => {
+            let service = flex.proxy_service_sid.as_deref().expect("a service");
+            twilio.delete_session(service, sid).await.expect("deleted");
+        }
+        _ => drop(twilio.close_conversation(sid).await.expect("closed")),
+    }
+}
+
+/// Everything that stands is the stranger's, and as it was.
+fn assert_untouched(stage: &Stage, before: &[Effect], context: &str) {
+    let name = stage.pair.name;
+    for kind in EffectKinds::ALL {
+        let standing = stage.standing(kind);
+        let was: Vec<_> = before
+            .iter()
+            .filter(|one| one.kind == kind)
+            .cloned()
+            .collect();
+        assert_eq!(standing, was, "{name}, {context}");
+    }
+}
+
+struct EffectKinds;
+
+impl EffectKinds {
+    const ALL: [EffectKind; 6] = [
+        EffectKind::Message,
+        EffectKind::Task,
+        Channel,
+        Session,
+        Conversation,
+        EffectKind::Interaction,
+    ];
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_customer_who_is_elsewhere_is_skipped() {
+    for (pair, kind) in MEETINGS {
+        let stage = Stage::new(pair).await;
+        stranger_has(&stage, kind).await;
+        let before = stage.simulator.effects();
+        stage.accept(1).await;
+        stage.run().await;
+        let context = format!("a stranger has a {kind:?}");
+        assert_untouched(&stage, &before, &context);
+        let books = stage.books().await;
+        let busy = books.skipped.get(&SkipReason::CustomerBusy);
+        assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_customer_who_is_elsewhere_can_be_waited_for() {
+    for (pair, kind) in MEETINGS {
+        let stage = Stage::with(pair, settings(), "when_open = 'defer'").await;
+        let sid = stranger_has(&stage, kind).await;
+        let before = stage.simulator.effects();
+        stage.accept(1).await;
+        let context = format!("a stranger has a {kind:?} for a while");
+        for _ in 0..2 {
+            stage.run_what_is_due().await;
+            assert_untouched(&stage, &before, &context);
+            let books = stage.books().await;
+            let busy = books.deferred.get(&DeferReason::CustomerBusy);
+            assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
+            tokio::time::sleep(Duration::from_secs(90)).await;
+        }
+        stranger_goes(&stage, kind, &sid).await;
+        stage.run().await;
+        stage.assert_done(1, &context).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_call_a_saga_that_meets_a_stranger_is_still_undone() {
+    for (pair, kind) in MEETINGS {
+        for side in [Side::Before, Side::After] {
+            for nth in 1.. {
+                let stage = Stage::new(pair).await;
+                stranger_has(&stage, kind).await;
+                let before = stage.simulator.effects();
+                stage.accept(1).await;
+                if !stage.killed_at(nth, side).await {
+                    break;
+                }
+                stage.run().await;
+                let context = format!("a stranger has a {kind:?}, killed {side:?} call {nth}");
+                assert_untouched(&stage, &before, &context);
+                let books = stage.books().await;
+                let busy = books.skipped.get(&SkipReason::CustomerBusy);
+                assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
+            }
+        }
+    }
+}
