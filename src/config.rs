@@ -64,6 +64,10 @@ pub struct Work {
     /// How long one call may take.
     #[serde(with = "duration_text")]
     pub call_timeout: Duration,
+    /// How long a message is a consumer's, from each renewal: where several consumers share a ledger,
+    /// the messages of one that died wait for so long. At least twice the call's time.
+    #[serde(with = "duration_text")]
+    pub lease: Duration,
     /// How long an effect may take to show in Twilio's lists; absence counts after it.
     /// Assumed: nobody publishes the figure.
     #[serde(with = "duration_text")]
@@ -91,6 +95,7 @@ impl Default for Work {
             in_flight: 64,
             concurrent_requests: 64,
             call_timeout: crate::twilio::DEFAULT_TIMEOUT,
+            lease: crate::engine::DEFAULT_LEASE,
             settle_time: Duration::from_secs(5),
             retry: [2, 10, 30, 120, 600, 1_800]
                 .map(Duration::from_secs)
@@ -197,6 +202,13 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
             "work.in_flight and work.concurrent_requests: at least 1".to_owned(),
         ));
     }
+    if file.work.lease < 2 * file.work.call_timeout {
+        return Err(invalid(
+            "work.lease: at least twice work.call_timeout, for a call starts only when its lease \
+             outlives it"
+                .to_owned(),
+        ));
+    }
     if file.work.margin_percent > 50 {
         return Err(invalid("work.margin_percent: at most 50".to_owned()));
     }
@@ -277,6 +289,7 @@ mod tests {
             ),
             ("[limits]\ncreate_flex_channel = \"quick\"", "quick"),
             ("[work]\nretry = [\"soon\"]", "soon"),
+            ("[work]\nlease = \"30s\"", "work.lease"),
         ];
         for (text, named) in table {
             let error = parse_file("flexcast.toml", text)

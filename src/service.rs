@@ -203,7 +203,8 @@ impl Service {
             self.clock,
             self.metrics.clone(),
             work.settle_time,
-        );
+        )
+        .with_leases_of(work.lease);
         Ok(Worker::new(Parts {
             queue,
             ledger: Arc::clone(&self.ledger),

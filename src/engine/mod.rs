@@ -15,8 +15,7 @@ mod strategies;
 mod undo;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
-pub(crate) use gate::LEASE_FOR;
-pub use gate::{CampaignSwitch, MessageGate, PacedGate, Position};
+pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::pacing::Pacer;
 use crate::twilio::{Closed, Twilio};
 
+use gate::Spans;
 use journal::Journal;
 use saga::Runner;
 
@@ -87,6 +87,7 @@ pub struct Engine {
     clock: Clock,
     metrics: Metrics,
     settle_time: Duration,
+    lease_for: Duration,
 }
 
 impl Engine {
@@ -109,7 +110,20 @@ impl Engine {
             clock,
             metrics,
             settle_time,
+            lease_for: DEFAULT_LEASE,
         }
+    }
+
+    /// The same engine with leases that last so long, which is to be longer than a call may take.
+    #[must_use]
+    pub fn with_leases_of(self, lease_for: Duration) -> Self {
+        Self { lease_for, ..self }
+    }
+
+    /// How long a lease lasts from when it is taken or renewed.
+    #[must_use]
+    pub fn lease_for(&self) -> Duration {
+        self.lease_for
     }
 
     /// Carries out one message, and undoes what was done when it failed `for_good` or the customer
@@ -129,7 +143,10 @@ impl Engine {
             self.clock,
             job.lease.clone(),
             Arc::clone(&job.switch),
-            self.twilio.timeout(),
+            Spans {
+                call: self.twilio.timeout(),
+                lease: self.lease_for,
+            },
             self.metrics.clone(),
         );
         let twilio = self.twilio.gated(Arc::new(gate));

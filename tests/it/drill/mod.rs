@@ -174,14 +174,21 @@ fn no_seed_doubles_or_loses_a_message() {
                 })
             })
             .collect();
-        let played = played.into_iter().flat_map(|one| one.join().expect("no panic"));
+        let played = played
+            .into_iter()
+            .flat_map(|one| one.join().expect("no panic"));
         played
             .map(|(seed, wrong)| {
                 format!("seed {seed}: {wrong}\n  DRILL_SEED={seed} cargo test --test it drill::")
             })
             .collect()
     });
-    assert!(wrong.is_empty(), "{} of {seeds}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {seeds}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]

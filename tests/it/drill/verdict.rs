@@ -38,7 +38,9 @@ pub(super) async fn judge(stage: &Stage, count: u32) -> Result<(), String> {
             };
             if !is_right {
                 let name = stage.pair.name;
-                return Err(format!("{name}: {n} has {made} {kind:?}, and is {ending:?}"));
+                return Err(format!(
+                    "{name}: {n} has {made} {kind:?}, and is {ending:?}"
+                ));
             }
         }
         if matches!(ending, Ending::Unknown { .. } | Ending::Skipped { .. }) {
