@@ -1,12 +1,14 @@
 //! What the ledger takes: acceptances, turns from take to settle, and the books of a long campaign.
 //!
 //! Prints what it measured; durable figures depend on the disk. The number of messages is the first
-//! argument, 100000 without one.
+//! argument, 100000 without one. With `DATABASE_URL`, which names an empty database, PostgreSQL is
+//! measured too.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
+use flexcast::ledger::postgres::PostgresLedger;
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
     CampaignRecord, CampaignState, Ending, Ledger, Publication, Settlement, Taken,
@@ -24,10 +26,19 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let path = folder.path().join("ledger.db");
     measure("file", Arc::new(SqliteLedger::open(&path)?), count).await?;
-    measure("memory", Arc::new(SqliteLedger::in_memory()?), count).await
+    measure("memory", Arc::new(SqliteLedger::in_memory()?), count).await?;
+    if let Ok(url) = std::env::var("DATABASE_URL") {
+        let ledger = PostgresLedger::connect(&url).await?;
+        measure("postgresql", Arc::new(ledger), count).await?;
+    }
+    Ok(())
 }
 
-async fn measure(store: &str, ledger: Arc<SqliteLedger>, count: usize) -> anyhow::Result<()> {
+async fn measure<L: Ledger + 'static>(
+    store: &str,
+    ledger: Arc<L>,
+    count: usize,
+) -> anyhow::Result<()> {
     let clock = Clock::system();
     let campaign = CampaignId::parse("bench")?;
     let record = CampaignRecord {

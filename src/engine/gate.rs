@@ -18,12 +18,16 @@ use crate::metrics::Metrics;
 use crate::pacing::{Lane, LaneKind, Pacer};
 use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
 
-/// How long things last.
-#[derive(Clone, Copy)]
-pub(super) struct Lasts {
+/// How long a lease lasts from each renewal when nobody says otherwise: three times what a call may
+/// take. Where several consumers share a ledger, the messages of one that died wait for so long.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+
+/// How long things take that a lease has to do with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spans {
     /// A call, at most.
     pub(super) call: Duration,
-    /// A lease, from each renewal.
+    /// A lease, from each renewal: longer than a call.
     pub(super) lease: Duration,
 }
 
@@ -112,7 +116,7 @@ pub struct MessageGate {
     clock: Clock,
     lease: Mutex<Lease>,
     switch: Arc<CampaignSwitch>,
-    lasts: Lasts,
+    spans: Spans,
     metrics: Metrics,
 }
 
@@ -123,7 +127,7 @@ impl MessageGate {
         clock: Clock,
         lease: Lease,
         switch: Arc<CampaignSwitch>,
-        lasts: Lasts,
+        spans: Spans,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -132,7 +136,7 @@ impl MessageGate {
             clock,
             lease: Mutex::new(lease),
             switch,
-            lasts,
+            spans,
             metrics,
         }
     }
@@ -147,15 +151,21 @@ impl MessageGate {
     /// Makes sure that the lease outlives a call that leaves now.
     async fn check_lease(&self) -> Result<(), Closed> {
         let lease = self.lease();
-        let call_over = self.clock.now() + self.lasts.call;
-        if lease.until > call_over {
+        let outlives = |lease: &Lease| lease.until > self.clock.now() + self.spans.call;
+        if outlives(&lease) {
             return Ok(());
         }
         let now = self.clock.now();
-        match self.ledger.renew(&lease, now, self.lasts.lease).await {
+        match self.ledger.renew(&lease, now, self.spans.lease).await {
             Ok(renewed) => {
+                // The ledger may have taken its time.
+                let is_enough = outlives(&renewed);
                 *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
-                Ok(())
+                if is_enough {
+                    Ok(())
+                } else {
+                    Err(Closed("the lease is too short for a call"))
+                }
             }
             Err(error) => {
                 tracing::warn!(message.id = %lease.key.id, %error, "the lease was not renewed");

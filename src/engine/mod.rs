@@ -15,7 +15,7 @@ mod strategies;
 mod undo;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
-pub use gate::{CampaignSwitch, MessageGate, PacedGate, Position};
+pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::pacing::Pacer;
 use crate::twilio::{Closed, Twilio};
 
-use gate::Lasts;
+use gate::Spans;
 use journal::Journal;
 use saga::Runner;
 
@@ -90,9 +90,6 @@ pub struct Engine {
     lease_for: Duration,
 }
 
-/// How long a lease lasts from each renewal when nobody says otherwise: several calls' time-outs.
-const LEASE_FOR: Duration = Duration::from_secs(60);
-
 impl Engine {
     /// An engine whose calls go through `twilio`, paced by `pacer`.
     ///
@@ -113,18 +110,17 @@ impl Engine {
             clock,
             metrics,
             settle_time,
-            lease_for: LEASE_FOR,
+            lease_for: DEFAULT_LEASE,
         }
     }
 
-    /// The same engine, whose leases last `lease_for` from each renewal. It must be longer than a
-    /// call's time-out: a call starts only under a lease that outlives it.
+    /// The same engine with leases that last so long, which is to be longer than a call may take.
     #[must_use]
-    pub fn leasing(self, lease_for: Duration) -> Self {
+    pub fn with_leases_of(self, lease_for: Duration) -> Self {
         Self { lease_for, ..self }
     }
 
-    /// How long a lease lasts.
+    /// How long a lease lasts from when it is taken or renewed.
     #[must_use]
     pub fn lease_for(&self) -> Duration {
         self.lease_for
@@ -147,7 +143,7 @@ impl Engine {
             self.clock,
             job.lease.clone(),
             Arc::clone(&job.switch),
-            Lasts {
+            Spans {
                 call: self.twilio.timeout(),
                 lease: self.lease_for,
             },
