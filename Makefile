@@ -23,7 +23,7 @@ lint: ## Checks formatting and lints, as .ci/run does
 run: ## Runs the example campaign against the simulator
 	cargo run --release -- send examples/spring-renewals.toml examples/spring-renewals.csv --simulate
 
-test: ## Runs all tests; installs what they need and starts a broker, unless AMQP_URL answers
+test: ## Runs all tests; installs what they need and starts RabbitMQ and PostgreSQL
 	scripts/install-test-deps.sh
 	scripts/oracle-env.sh
-	scripts/with-broker.sh cargo test
+	scripts/with-services.sh cargo test

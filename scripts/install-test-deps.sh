@@ -22,6 +22,9 @@ install_python_packages() {
 wanted=()
 # Also where AMQP_URL names a broker: some tests kill and restart one, and it is their own.
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || wanted+=(rabbitmq-server)
+# Its programs are not in the path: see scripts/postgres.sh. Likewise, tests stop a server of their own.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || wanted+=(postgresql)
+command -v openssl >/dev/null || wanted+=(openssl)
 command -v python3 >/dev/null || wanted+=(python3)
 # Debian splits ensurepip off, without which a venv cannot be made.
 python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
@@ -42,7 +45,7 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 
-# Debian's packages start their service when they are installed. The tests start a broker of their own,
+# Debian's packages start their service when they are installed. The tests start services of their own,
 # and a container has no init: the answer 101 of policy-rc.d forbids it (invoke-rc.d(8)). A
 # policy that was there stays.
 policy=/usr/sbin/policy-rc.d

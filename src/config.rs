@@ -64,6 +64,10 @@ pub struct Work {
     /// How long one call may take.
     #[serde(with = "duration_text")]
     pub call_timeout: Duration,
+    /// How long a message is one consumer's from each renewal of its lease: at least twice
+    /// `call_timeout`. With several consumers, what a dead one had in hand waits so long.
+    #[serde(with = "duration_text")]
+    pub lease: Duration,
     /// How long an effect may take to show in Twilio's lists; absence counts after it.
     /// Assumed: nobody publishes the figure.
     #[serde(with = "duration_text")]
@@ -91,6 +95,7 @@ impl Default for Work {
             in_flight: 64,
             concurrent_requests: 64,
             call_timeout: crate::twilio::DEFAULT_TIMEOUT,
+            lease: minute,
             settle_time: Duration::from_secs(5),
             retry: [2, 10, 30, 120, 600, 1_800]
                 .map(Duration::from_secs)
@@ -195,6 +200,11 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
     if file.work.in_flight == 0 || file.work.concurrent_requests == 0 {
         return Err(invalid(
             "work.in_flight and work.concurrent_requests: at least 1".to_owned(),
+        ));
+    }
+    if file.work.lease < 2 * file.work.call_timeout {
+        return Err(invalid(
+            "work.lease: at least twice work.call_timeout".to_owned(),
         ));
     }
     if file.work.margin_percent > 50 {

@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, TwilioAccess};
 use crate::engine::{Engine, PacedGate};
+use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -45,6 +46,15 @@ pub enum ServiceError {
     State { path: String, error: std::io::Error },
 }
 
+/// The right to consume, for as long as it is kept.
+#[derive(Debug)]
+pub enum Held {
+    /// The ledger is this process's alone.
+    Alone(Hold),
+    /// Others may consume from the same ledger; the embedded queue, if it is used, is ours alone.
+    Beside(Option<Hold>),
+}
+
 /// What commands work with. Parts are opened as they are asked for.
 pub struct Service {
     pub config: Config,
@@ -54,35 +64,56 @@ pub struct Service {
 }
 
 impl Service {
-    /// Opens the state: its directory and its ledger, both made when missing.
+    /// Opens the ledger: on PostgreSQL with `DATABASE_URL`, else in the state directory. What is
+    /// missing is made.
     ///
     /// # Errors
     ///
-    /// [`ServiceError`] names the directory or file.
-    pub fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
-        make_folder(&config.state)?;
-        let ledger = SqliteLedger::open(&config.state.join(LEDGER_FILE))?;
+    /// [`ServiceError`] names the directory, the file or the server.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
+        let ledger: Arc<dyn Ledger> = if let Some(url) = &config.database_url {
+            Arc::new(PostgresLedger::connect(url.expose_secret()).await?)
+        } else {
+            make_folder(&config.state)?;
+            Arc::new(SqliteLedger::open(&config.state.join(LEDGER_FILE))?)
+        };
         Ok(Self {
             config,
             clock,
             metrics: Metrics::new(),
-            ledger: Arc::new(ledger),
+            ledger,
         })
     }
 
-    /// Whether there is a ledger to look at.
+    /// Whether there is a ledger to look at. One on PostgreSQL is made by whoever looks first.
     #[must_use]
     pub fn has_ledger(config: &Config) -> bool {
-        config.state.join(LEDGER_FILE).exists()
+        config.database_url.is_some() || config.state.join(LEDGER_FILE).exists()
     }
 
-    /// Holds the ledger for one `work` or `send`.
+    /// Takes the right to consume: of the ledger in the state directory alone, of one on PostgreSQL
+    /// beside others. The embedded queue has one consumer whatever the ledger is.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Held`] when another one has it.
-    pub fn hold(&self) -> Result<Hold, ServiceError> {
-        Ok(hold(&self.config.state.join(LEDGER_FILE))?)
+    /// [`LedgerError::Held`] when another `work` or `send` has what only one can have.
+    pub fn hold(&self) -> Result<Held, ServiceError> {
+        if self.config.database_url.is_none() {
+            return Ok(Held::Alone(hold(&self.config.state.join(LEDGER_FILE))?));
+        }
+        if self.config.amqp_url.is_some() {
+            return Ok(Held::Beside(None));
+        }
+        make_folder(&self.config.state)?;
+        let held = hold(&self.config.state.join(QUEUE_FILE)).map_err(|error| match error {
+            LedgerError::Held(_) => LedgerError::Held(format!(
+                "the queue in {} is held by another work or send: wait until it ends; several \
+                 consumers at once need RabbitMQ (set AMQP_URL)",
+                self.config.state.display()
+            )),
+            error => error,
+        })?;
+        Ok(Held::Beside(Some(held)))
     }
 
     /// Opens the queue, tied to the ledger: RabbitMQ with `AMQP_URL`, else embedded.
@@ -94,6 +125,7 @@ impl Service {
         let queue: Arc<dyn Queue> = match &self.config.amqp_url {
             Some(url) => Arc::new(RabbitQueue::connect(url.expose_secret(), self.clock).await?),
             None => {
+                make_folder(&self.config.state)?;
                 let path = self.config.state.join(QUEUE_FILE);
                 Arc::new(EmbeddedQueue::open(&path, self.clock)?)
             }
@@ -143,7 +175,8 @@ impl Service {
         Ok(self.ledger.bind(twilio.account_sid(), &base).await?)
     }
 
-    /// A worker over this ledger. Leases of consumers that died are ended: the ledger is held.
+    /// A worker over this ledger. Who holds it alone ends the leases of consumers that died; beside
+    /// others nobody can tell who did, and their leases run out.
     ///
     /// # Errors
     ///
@@ -152,11 +185,13 @@ impl Service {
         &self,
         queue: Arc<dyn Queue>,
         twilio: Twilio,
-        _held: &Hold,
+        held: &Held,
     ) -> Result<Worker, ServiceError> {
-        let released = self.ledger.release_leases(self.clock.now()).await?;
-        if released > 0 {
-            tracing::info!(messages = released, "taking over from a consumer that died");
+        if let Held::Alone(_) = held {
+            let released = self.ledger.release_leases(self.clock.now()).await?;
+            if released > 0 {
+                tracing::info!(messages = released, "taking over from a consumer that died");
+            }
         }
         let work = &self.config.file.work;
         let pacer = Pacer::new(self.pacing()?, self.clock);
@@ -168,7 +203,8 @@ impl Service {
             self.clock,
             self.metrics.clone(),
             work.settle_time,
-        );
+        )
+        .leasing(work.lease);
         Ok(Worker::new(Parts {
             queue,
             ledger: Arc::clone(&self.ledger),

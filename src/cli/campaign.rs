@@ -79,7 +79,7 @@ impl CampaignCommand {
 impl Apply {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.file)?;
-        let service = global.service()?;
+        let service = global.service().await?;
         let twilio = service.twilio()?;
         let record = apply(&service, &twilio, campaign).await?;
         // What is imported next finds its queue there.
@@ -164,7 +164,7 @@ pub(super) fn definition(record: &CampaignRecord) -> Result<Campaign, Problem> {
 
 impl Finish {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
         let books = service.ledger.books(Some(&record.id)).await?;
         if books.open() > 0 || books.imbalance() != 0 {
@@ -189,7 +189,7 @@ impl Finish {
 
 impl Export {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
         export::export(&service, &record, output::stdout()).await?;
         Ok(ExitCode::Success)
@@ -198,7 +198,7 @@ impl Export {
 
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let records = service.ledger.campaigns().await?;
         if self.json {
             output::json(&records)?;
@@ -227,7 +227,7 @@ impl List {
 
 impl Show {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
         if self.json {
             output::json(&record)?;

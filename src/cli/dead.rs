@@ -49,7 +49,7 @@ impl Dead {
 
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let rows = service
             .ledger
             .dead(self.campaign.as_ref(), self.limit)
@@ -93,7 +93,7 @@ fn cells(row: DeadRow) -> Vec<String> {
 
 impl Show {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let key = MessageKey {
             campaign: self.campaign,
             id: self.id,

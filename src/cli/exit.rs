@@ -19,7 +19,7 @@ pub enum ExitCode {
     Usage = 2,
     /// Nothing in the input is usable.
     Data = 65,
-    /// The broker, the database or Twilio is not reachable.
+    /// The broker or Twilio is not reachable.
     Unavailable = 69,
     /// Not now: try again.
     TryAgain = 75,

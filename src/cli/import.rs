@@ -74,7 +74,7 @@ struct Imported<'a> {
 
 impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.service()?;
+        let service = global.service().await?;
         let record = campaign::named(&service, &self.campaign).await?;
         let definition = campaign::definition(&record)?;
         let contacts = self.mapping.open(&definition, &self.contacts)?;

@@ -134,12 +134,12 @@ impl Global {
     }
 
     /// The service over the real state.
-    fn service(&self) -> Result<Service, Problem> {
-        Ok(Service::open(self.load()?, Clock::system())?)
+    async fn service(&self) -> Result<Service, Problem> {
+        Ok(Service::open(self.load()?, Clock::system()).await?)
     }
 
     /// The service of a command that only looks: a ledger must be there.
-    fn reading(&self) -> Result<Service, Problem> {
+    async fn reading(&self) -> Result<Service, Problem> {
         let config = self.load()?;
         if !Service::has_ledger(&config) {
             let text = format!(
@@ -148,6 +148,6 @@ impl Global {
             );
             return Err(Problem::new(ExitCode::Config, text));
         }
-        Ok(Service::open(config, Clock::system())?)
+        Ok(Service::open(config, Clock::system()).await?)
     }
 }

@@ -77,7 +77,7 @@ impl Send {
             tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);
         }
-        let target = self.target(global, campaign)?;
+        let target = self.target(global, campaign).await?;
         let service = &target.service;
         let hold = service.hold()?;
         let record = apply(service, &target.twilio, target.campaign.clone()).await?;
@@ -104,9 +104,9 @@ impl Send {
     }
 
     /// The real account, or a fake one in this process whose state is fresh.
-    fn target(&self, global: &Global, mut campaign: Campaign) -> Result<Target, Problem> {
+    async fn target(&self, global: &Global, mut campaign: Campaign) -> Result<Target, Problem> {
         if !self.simulate {
-            let service = global.service()?;
+            let service = global.service().await?;
             return Ok(Target {
                 twilio: service.twilio()?,
                 service,
@@ -117,8 +117,8 @@ impl Send {
         let clock = Clock::system();
         let mut config = global.load()?;
         config.state = trial_folder(&config.state, clock)?;
-        // A trial has a queue of its own, and nothing of the real account.
-        config.amqp_url = None;
+        // A trial has a ledger and a queue of its own, and nothing of the real account.
+        (config.amqp_url, config.database_url) = (None, None);
         tell!(
             "Simulated: nobody is written to. State: {}",
             config.state.display()
@@ -133,7 +133,7 @@ impl Send {
             target_attributes: vec![campaign.proxy.target_attribute.clone()],
             ..Settings::default()
         };
-        let service = Service::open(config, clock)?;
+        let service = Service::open(config, clock).await?;
         let credentials =
             Credentials::auth_token(&settings.account_sid, settings.auth_token.clone())
                 .map_err(|error| Problem::new(ExitCode::Config, error.to_string()))?;

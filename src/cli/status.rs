@@ -19,7 +19,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let records = match &self.campaign {
             Some(id) => vec![campaign::find(&service, id).await?],
             None => service.ledger.campaigns().await?,

@@ -53,7 +53,7 @@ impl Unknown {
 
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let rows = service.ledger.unknown(campaign, self.limit).await?;
         if self.json {
@@ -77,7 +77,7 @@ impl List {
 
 impl Settle {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.reading()?;
+        let service = global.reading().await?;
         let key = MessageKey {
             campaign: self.campaign,
             id: self.id,

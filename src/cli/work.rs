@@ -30,7 +30,7 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.service()?;
+        let service = global.service().await?;
         let hold = service.hold()?;
         let twilio = service.twilio()?;
         service.bind(&twilio).await?;

@@ -18,8 +18,14 @@ use crate::metrics::Metrics;
 use crate::pacing::{Lane, LaneKind, Pacer};
 use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
 
-/// How long a lease lasts from each renewal: several calls' time-outs.
-pub(crate) const LEASE_FOR: Duration = Duration::from_secs(120);
+/// How long things last.
+#[derive(Clone, Copy)]
+pub(super) struct Lasts {
+    /// A call, at most.
+    pub(super) call: Duration,
+    /// A lease, from each renewal.
+    pub(super) lease: Duration,
+}
 
 /// What a campaign's calls may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +112,7 @@ pub struct MessageGate {
     clock: Clock,
     lease: Mutex<Lease>,
     switch: Arc<CampaignSwitch>,
-    call_timeout: Duration,
+    lasts: Lasts,
     metrics: Metrics,
 }
 
@@ -117,7 +123,7 @@ impl MessageGate {
         clock: Clock,
         lease: Lease,
         switch: Arc<CampaignSwitch>,
-        call_timeout: Duration,
+        lasts: Lasts,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -126,7 +132,7 @@ impl MessageGate {
             clock,
             lease: Mutex::new(lease),
             switch,
-            call_timeout,
+            lasts,
             metrics,
         }
     }
@@ -141,12 +147,12 @@ impl MessageGate {
     /// Makes sure that the lease outlives a call that leaves now.
     async fn check_lease(&self) -> Result<(), Closed> {
         let lease = self.lease();
-        let call_over = self.clock.now() + self.call_timeout;
+        let call_over = self.clock.now() + self.lasts.call;
         if lease.until > call_over {
             return Ok(());
         }
         let now = self.clock.now();
-        match self.ledger.renew(&lease, now, LEASE_FOR).await {
+        match self.ledger.renew(&lease, now, self.lasts.lease).await {
             Ok(renewed) => {
                 *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
                 Ok(())

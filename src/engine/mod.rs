@@ -15,7 +15,6 @@ mod strategies;
 mod undo;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
-pub(crate) use gate::LEASE_FOR;
 pub use gate::{CampaignSwitch, MessageGate, PacedGate, Position};
 
 use std::sync::Arc;
@@ -29,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::pacing::Pacer;
 use crate::twilio::{Closed, Twilio};
 
+use gate::Lasts;
 use journal::Journal;
 use saga::Runner;
 
@@ -87,7 +87,11 @@ pub struct Engine {
     clock: Clock,
     metrics: Metrics,
     settle_time: Duration,
+    lease_for: Duration,
 }
+
+/// How long a lease lasts from each renewal when nobody says otherwise: several calls' time-outs.
+const LEASE_FOR: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// An engine whose calls go through `twilio`, paced by `pacer`.
@@ -109,7 +113,21 @@ impl Engine {
             clock,
             metrics,
             settle_time,
+            lease_for: LEASE_FOR,
         }
+    }
+
+    /// The same engine, whose leases last `lease_for` from each renewal. It must be longer than a
+    /// call's time-out: a call starts only under a lease that outlives it.
+    #[must_use]
+    pub fn leasing(self, lease_for: Duration) -> Self {
+        Self { lease_for, ..self }
+    }
+
+    /// How long a lease lasts.
+    #[must_use]
+    pub fn lease_for(&self) -> Duration {
+        self.lease_for
     }
 
     /// Carries out one message, and undoes what was done when it failed `for_good` or the customer
@@ -129,7 +147,10 @@ impl Engine {
             self.clock,
             job.lease.clone(),
             Arc::clone(&job.switch),
-            self.twilio.timeout(),
+            Lasts {
+                call: self.twilio.timeout(),
+                lease: self.lease_for,
+            },
             self.metrics.clone(),
         );
         let twilio = self.twilio.gated(Arc::new(gate));
@@ -156,6 +177,7 @@ impl Engine {
             metrics: &self.metrics,
             for_good,
             acted: false,
+            doubted: false,
         };
         let ended = match runner.run(job.unfit).await {
             // Nothing is wrong with the ledger: what is known now need not be looked up again.

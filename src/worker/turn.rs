@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::{Delivered, Interrupted, Job, LEASE_FOR, Position};
+use crate::engine::{Delivered, Interrupted, Job, Position};
 use crate::ledger::{LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
@@ -161,7 +161,9 @@ async fn take(
 ) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
     let parts = &shared.parts;
     let now = parts.clock.now();
-    let taking = parts.ledger.take(message, &parts.holder, now, LEASE_FOR);
+    let taking = parts
+        .ledger
+        .take(message, &parts.holder, now, parts.engine.lease_for());
     let taken = match taking.await {
         // Its records are broken: it would come round for ever. The gauge of the books shows it.
         Err(LedgerError::Damaged(detail)) => {

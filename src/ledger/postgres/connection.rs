@@ -66,7 +66,7 @@ impl Connections {
             return Err(invalid("it names no host"));
         }
         config.connect_timeout(*config.get_connect_timeout().unwrap_or(&CONNECT_MAX));
-        // A peer whose machine is gone never answers: https://man7.org/linux/man-pages/man7/tcp.7.html
+        // A peer whose machine is gone never answers: tcp(7), TCP_USER_TIMEOUT
         config.tcp_user_timeout(*config.get_tcp_user_timeout().unwrap_or(&CALL_MAX));
         if config.get_application_name().is_none() {
             config.application_name("flexcast");

@@ -6,8 +6,8 @@ use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::ledger::columns::{column, from_json, message_id, ms, to_json};
-use crate::ledger::{Acceptance, Import, LedgerError, Publication, Result};
+use crate::ledger::columns::{column, count, from_json, message_id, ms, to_json, word};
+use crate::ledger::{Acceptance, Import, LedgerError, Publication, RejectedRow, Result};
 use crate::message::{CampaignId, Message};
 
 use super::errors::{in_campaign, keepable};
@@ -262,6 +262,37 @@ async fn reject(
         )
         .await?;
     Ok(())
+}
+
+/// A campaign's rejected rows with their file, in order.
+pub(super) async fn rejected_rows(
+    client: &Client,
+    campaign: &CampaignId,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<(i64, String, RejectedRow)>> {
+    let statement = client
+        .prepare_cached(
+            "SELECT r.number, i.file, r.line, r.\"column\", r.reason, r.detail
+             FROM rejects r JOIN imports i ON i.number = r.import
+             WHERE r.campaign = $1 AND r.number > $2 ORDER BY r.number LIMIT $3",
+        )
+        .await?;
+    let limit = column(limit as u64);
+    let rows = client
+        .query(&statement, &[&campaign.as_str(), &after, &limit])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let rejected = RejectedRow {
+                line: count(row.try_get(2)?),
+                column: row.try_get(3)?,
+                reason: word(row.try_get(4)?)?,
+                detail: row.try_get(5)?,
+            };
+            Ok((row.try_get(0)?, row.try_get(1)?, rejected))
+        })
+        .collect()
 }
 
 pub(super) async fn mark_queued(client: &Client, published: &[Publication]) -> Result<()> {

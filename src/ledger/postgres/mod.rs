@@ -15,7 +15,6 @@ mod campaigns;
 mod connection;
 mod dead;
 mod errors;
-mod export;
 mod intake;
 mod message;
 mod migrate;
@@ -249,14 +248,6 @@ impl Ledger for PostgresLedger {
         call!(self, |client| dead::record_stray(&client, stray, now))
     }
 
-    async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
-        call!(self, |client| books::books(&client, campaign))
-    }
-
-    async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
-        call!(self, |client| message::find(&mut client, key))
-    }
-
     async fn unknown(
         &self,
         campaign: Option<&CampaignId>,
@@ -280,7 +271,9 @@ impl Ledger for PostgresLedger {
     }
 
     async fn page(&self, campaign: &CampaignId, after: i64, limit: usize) -> Result<Vec<PageRow>> {
-        call!(self, |client| export::page(&client, campaign, after, limit))
+        call!(self, |client| message::page(
+            &client, campaign, after, limit
+        ))
     }
 
     async fn rejected_rows(
@@ -289,9 +282,17 @@ impl Ledger for PostgresLedger {
         after: i64,
         limit: usize,
     ) -> Result<Vec<(i64, String, RejectedRow)>> {
-        call!(self, |client| export::rejected_rows(
+        call!(self, |client| intake::rejected_rows(
             &client, campaign, after, limit
         ))
+    }
+
+    async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
+        call!(self, |client| books::books(&client, campaign))
+    }
+
+    async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
+        call!(self, |client| message::find(&mut client, key))
     }
 
     async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {

@@ -1,12 +1,12 @@
 //! Unknowns: messages of which nobody can say whether they went out, and what an operator decides.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time, to_json};
 use crate::ledger::{Ending, LedgerError, MessageKey, Result, UnknownRow};
-use crate::message::{CampaignId, Event, masked};
+use crate::message::{CampaignId, Event, StepName, masked};
 
 pub(super) async fn list(
     client: &Client,
@@ -44,56 +44,63 @@ fn unknown(row: &Row) -> Result<UnknownRow> {
     })
 }
 
-/// Moves an unknown to done, or back to waiting. Its row in `outcomes` is changed first: of two
-/// operators, the second finds it settled.
 pub(super) async fn settle(
     client: &mut Client,
     key: &MessageKey,
     was_sent: bool,
     now: Timestamp,
 ) -> Result<bool> {
-    let (campaign, id, now) = (key.campaign.as_str(), key.id.as_str(), ms(now));
-    let change = client.transaction().await?;
-    let found = if was_sent {
-        let sql = "UPDATE outcomes SET outcome = 'done', reason = NULL, detail = $3, at = $4
-                   WHERE campaign = $1 AND id = $2 AND outcome = 'unknown'";
-        let done = to_json(&Ending::Done)?;
-        change.execute(sql, &[&campaign, &id, &done, &now]).await?
-    } else {
-        let sql = "DELETE FROM outcomes
-                   WHERE campaign = $1 AND id = $2 AND outcome = 'unknown'";
-        change.execute(sql, &[&campaign, &id]).await?
-    };
-    if found == 0 {
+    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+    let transaction = client.transaction().await?;
+    // Of two operators who settle it at once the second finds it settled.
+    let sql = "SELECT FROM outcomes
+               WHERE campaign = $1 AND id = $2 AND outcome = 'unknown' FOR UPDATE";
+    if transaction.execute(sql, &[&campaign, &id]).await? == 0 {
         return Ok(false);
     }
-    let sql = "SELECT seq, event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
-    let journal = change.query(sql, &[&campaign, &id]).await?;
-    let mut next = journal.len() as i64;
-    let mut events = vec![Event::Settled { was_sent }];
-    if !was_sent {
-        for row in journal.iter().rev() {
-            if let Event::Intended { step } = from_json(row.try_get(1)?)? {
-                events.push(Event::Refused { step });
-                break;
-            }
-        }
+    let intended = intended(&transaction, key).await?;
+    let mut events = vec![to_json(&Event::Settled { was_sent })?];
+    if !was_sent && let Some(step) = intended {
+        events.push(to_json(&Event::Refused { step })?);
     }
-    for event in &events {
-        let sql = "INSERT INTO journal (campaign, id, seq, at, event) VALUES ($1, $2, $3, $4, $5)";
-        let event = to_json(event)?;
-        change
-            .execute(sql, &[&campaign, &id, &next, &now, &event])
+    let sql = "INSERT INTO journal (campaign, id, seq, at, event)
+               SELECT $1, $2, given.n - 1
+                    + (SELECT count(*) FROM journal WHERE campaign = $1 AND id = $2), $3, given.event
+               FROM unnest($4::TEXT[]) WITH ORDINALITY AS given (event, n)";
+    transaction
+        .execute(sql, &[&campaign, &id, &ms(now), &events])
+        .await?;
+    if was_sent {
+        let sql = "UPDATE outcomes SET outcome = 'done', reason = NULL, detail = $3, at = $4
+                   WHERE campaign = $1 AND id = $2";
+        let done = to_json(&Ending::Done)?;
+        transaction
+            .execute(sql, &[&campaign, &id, &done, &ms(now)])
             .await?;
-        next += 1;
-    }
-    if !was_sent {
+    } else {
+        let sql = "DELETE FROM outcomes WHERE campaign = $1 AND id = $2";
+        transaction.execute(sql, &[&campaign, &id]).await?;
         // Lease numbers go on above all that were: the time in ms is more than any message's takers,
         // so that one of them who wakes up late is still refused.
         let sql = "INSERT INTO turns (campaign, id, state, queued, queue_after, lease, events)
-                   VALUES ($1, $2, 'waiting', FALSE, $3, $3, $4)";
-        change.execute(sql, &[&campaign, &id, &now, &next]).await?;
+                   VALUES ($1, $2, 'waiting', FALSE, $3, $3,
+                       (SELECT count(*) FROM journal WHERE campaign = $1 AND id = $2))";
+        transaction
+            .execute(sql, &[&campaign, &id, &ms(now)])
+            .await?;
     }
-    change.commit().await?;
+    transaction.commit().await?;
     Ok(true)
+}
+
+/// The step that was in question: the last intent.
+async fn intended(transaction: &Transaction<'_>, key: &MessageKey) -> Result<Option<StepName>> {
+    let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq DESC";
+    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+    for row in transaction.query(sql, &[&campaign, &id]).await? {
+        if let Event::Intended { step } = from_json(row.try_get(0)?)? {
+            return Ok(Some(step));
+        }
+    }
+    Ok(None)
 }

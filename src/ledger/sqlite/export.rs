@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, params};
 
-use crate::ledger::columns::{column, from_json, time, word};
 use crate::ledger::{MessageKey, PageRow, RejectedRow, Result, Standing};
 use crate::message::CampaignId;
 
 use super::message::{Outcome, Turn};
+use crate::ledger::columns::{column, from_json, time, word};
 
 pub(super) fn page(
     conn: &Connection,

@@ -4,6 +4,7 @@
 
 mod bulk;
 mod by_hand;
+mod consumers;
 mod ledgers;
 mod processes;
 mod restarts;

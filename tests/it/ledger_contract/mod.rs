@@ -6,6 +6,7 @@ mod coming_back;
 mod fixture;
 mod intake;
 mod leases;
+mod postgres;
 mod sqlite;
 
 /// Makes a test of each of these functions for each store. Each gets an empty ledger.
@@ -28,6 +29,21 @@ macro_rules! on_every_store {
                     let folder = tempfile::tempdir().expect("a folder");
                     let file = folder.path().join("ledger.db");
                     let ledger = flexcast::ledger::sqlite::SqliteLedger::open(&file)
+                        .expect("a new ledger");
+                    super::$module::$test(&ledger).await;
+                }
+            )+
+        }
+        mod on_postgresql {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
+
+                    let database = crate::support::postgres::Database::new().await;
+                    // The tests choose the time.
+                    let ledger = PostgresLedger::connect_with(&database.url, LeaseClock::Caller)
+                        .await
                         .expect("a new ledger");
                     super::$module::$test(&ledger).await;
                 }

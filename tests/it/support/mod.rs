@@ -2,5 +2,6 @@
 
 pub(crate) mod broker;
 pub(crate) mod flexcast;
+pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod scripted;

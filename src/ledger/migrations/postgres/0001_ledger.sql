@@ -70,7 +70,8 @@ CREATE TABLE messages (
     payload     TEXT   NOT NULL,                      -- JSON: the message on the wire
     accepted_at BIGINT NOT NULL,                      -- ms
     PRIMARY KEY (campaign, id),
-    UNIQUE (campaign, address)
+    UNIQUE (campaign, address),
+    UNIQUE (campaign, number)                         -- for exports, page by page
 );
 
 -- Where an open message is. Deleted when its turn is over.

@@ -1,0 +1,130 @@
+//! PostgreSQL for tests: a database on the server that `make test` starts, or a server of one's own.
+//!
+//! A test that stops the server uses a [`Server`]; every other one a [`Database`].
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio_postgres::NoTls;
+
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// A database that holds nothing yet. It is gone when this is dropped, whoever is connected.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    server: String,
+    name: String,
+}
+
+impl Database {
+    /// An empty database on the server that `DATABASE_URL` names.
+    pub(crate) async fn new() -> Self {
+        let Ok(server) = std::env::var("DATABASE_URL") else {
+            panic!("DATABASE_URL is not set: `make test` starts a server and sets it");
+        };
+        let count = DATABASES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("flexcast_test_{}_{count}", std::process::id());
+        run(
+            &server,
+            &format!("CREATE DATABASE {name} TEMPLATE template0"),
+        )
+        .await;
+        let (place, options) = match server.split_once('?') {
+            Some((place, options)) => (place, format!("?{options}")),
+            None => (server.as_str(), String::new()),
+        };
+        let (place, _) = place.rsplit_once('/').expect("a database in DATABASE_URL");
+        let url = format!("{place}/{name}{options}");
+        Self { url, server, name }
+    }
+
+    /// The database as a vandal sees it.
+    pub(crate) async fn raw(&self, sql: &str) {
+        run(&self.url, sql).await;
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let server = self.server.clone();
+        // A runtime of its own: drop cannot wait on the test's.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(run(&server, &sql));
+        });
+        dropped.join().expect("what the test made is dropped");
+    }
+}
+
+async fn run(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls)
+        .await
+        .expect("a connection to the server of DATABASE_URL");
+    let connection = tokio::spawn(connection);
+    client.batch_execute(sql).await.expect("it is done");
+    drop(client);
+    connection.await.expect("no panic").expect("a clean end");
+}
+
+/// A server of the test's own, gone when this is dropped.
+pub(crate) struct Server {
+    dir: tempfile::TempDir,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Starts a server and waits until it answers.
+    pub(crate) fn start() -> Self {
+        // Under the directory of `make test`, if there is one: it stops what a killed test leaves.
+        let home = std::env::var_os("FLEXCAST_TEST_DIR").unwrap_or_else(|| "/tmp".into());
+        let dir = tempfile::Builder::new()
+            .prefix("flexcast-postgres-")
+            .tempdir_in(home)
+            .expect("a directory");
+        script("start", dir.path());
+        let env = std::fs::read_to_string(dir.path().join("env")).expect("the server's env");
+        let url = env
+            .lines()
+            .find_map(|line| line.strip_prefix("export DATABASE_URL="))
+            .expect("DATABASE_URL in the server's env")
+            .to_owned();
+        Self { dir, url }
+    }
+
+    /// Kills it: connections are cut, what was committed stays.
+    pub(crate) fn kill(&self) {
+        script("kill", self.dir.path());
+    }
+
+    /// Starts it again after [`Server::kill`].
+    pub(crate) fn restart(&self) {
+        script("start", self.dir.path());
+    }
+
+    /// Its certificate, as a file.
+    pub(crate) fn certificate(&self) -> String {
+        self.dir.path().join("server.crt").display().to_string()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        run_script("stop", self.dir.path());
+    }
+}
+
+fn script(command: &str, dir: &Path) {
+    let output = run_script(command, dir);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "postgres.sh {command}: {told}");
+}
+
+fn run_script(command: &str, dir: &Path) -> Output {
+    Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres.sh"))
+        .arg(command)
+        .arg(dir)
+        .output()
+        .expect("scripts/postgres.sh runs")
+}
