@@ -64,8 +64,8 @@ pub struct Work {
     /// How long one call may take.
     #[serde(with = "duration_text")]
     pub call_timeout: Duration,
-    /// How long a message is a consumer's, from each renewal: where several consumers share a ledger,
-    /// the messages of one that died wait for so long. At least twice the call's time.
+    /// How long a message is one consumer's from each renewal of its lease: at least twice
+    /// `call_timeout`. With several consumers, what a dead one had in hand waits so long.
     #[serde(with = "duration_text")]
     pub lease: Duration,
     /// How long an effect may take to show in Twilio's lists; absence counts after it.
@@ -95,7 +95,7 @@ impl Default for Work {
             in_flight: 64,
             concurrent_requests: 64,
             call_timeout: crate::twilio::DEFAULT_TIMEOUT,
-            lease: crate::engine::DEFAULT_LEASE,
+            lease: minute,
             settle_time: Duration::from_secs(5),
             retry: [2, 10, 30, 120, 600, 1_800]
                 .map(Duration::from_secs)
@@ -204,9 +204,7 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
     }
     if file.work.lease < 2 * file.work.call_timeout {
         return Err(invalid(
-            "work.lease: at least twice work.call_timeout, for a call starts only when its lease \
-             outlives it"
-                .to_owned(),
+            "work.lease: at least twice work.call_timeout".to_owned(),
         ));
     }
     if file.work.margin_percent > 50 {

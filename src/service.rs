@@ -204,7 +204,7 @@ impl Service {
             self.metrics.clone(),
             work.settle_time,
         )
-        .with_leases_of(work.lease);
+        .leasing(work.lease);
         Ok(Worker::new(Parts {
             queue,
             ledger: Arc::clone(&self.ledger),

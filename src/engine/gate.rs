@@ -18,16 +18,12 @@ use crate::metrics::Metrics;
 use crate::pacing::{Lane, LaneKind, Pacer};
 use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
 
-/// How long a lease lasts from each renewal when nobody says otherwise: three times what a call may
-/// take. Where several consumers share a ledger, the messages of one that died wait for so long.
-pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
-
-/// How long things take that a lease has to do with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spans {
+/// How long things last.
+#[derive(Clone, Copy)]
+pub(super) struct Lasts {
     /// A call, at most.
     pub(super) call: Duration,
-    /// A lease, from each renewal: longer than a call.
+    /// A lease, from each renewal.
     pub(super) lease: Duration,
 }
 
@@ -116,7 +112,7 @@ pub struct MessageGate {
     clock: Clock,
     lease: Mutex<Lease>,
     switch: Arc<CampaignSwitch>,
-    spans: Spans,
+    lasts: Lasts,
     metrics: Metrics,
 }
 
@@ -127,7 +123,7 @@ impl MessageGate {
         clock: Clock,
         lease: Lease,
         switch: Arc<CampaignSwitch>,
-        spans: Spans,
+        lasts: Lasts,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -136,7 +132,7 @@ impl MessageGate {
             clock,
             lease: Mutex::new(lease),
             switch,
-            spans,
+            lasts,
             metrics,
         }
     }
@@ -151,12 +147,12 @@ impl MessageGate {
     /// Makes sure that the lease outlives a call that leaves now.
     async fn check_lease(&self) -> Result<(), Closed> {
         let lease = self.lease();
-        let outlives = |lease: &Lease| lease.until > self.clock.now() + self.spans.call;
-        if outlives(&lease) {
+        let call_over = self.clock.now() + self.lasts.call;
+        if lease.until > call_over {
             return Ok(());
         }
         let now = self.clock.now();
-        match self.ledger.renew(&lease, now, self.spans.lease).await {
+        match self.ledger.renew(&lease, now, self.lasts.lease).await {
             Ok(renewed) => {
                 // The ledger may have taken its time.
                 let is_enough = outlives(&renewed);

@@ -15,7 +15,7 @@ mod strategies;
 mod undo;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
-pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
+pub use gate::{CampaignSwitch, MessageGate, PacedGate, Position};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::pacing::Pacer;
 use crate::twilio::{Closed, Twilio};
 
-use gate::Spans;
+use gate::Lasts;
 use journal::Journal;
 use saga::Runner;
 
@@ -90,6 +90,9 @@ pub struct Engine {
     lease_for: Duration,
 }
 
+/// How long a lease lasts from each renewal when nobody says otherwise: several calls' time-outs.
+const LEASE_FOR: Duration = Duration::from_secs(60);
+
 impl Engine {
     /// An engine whose calls go through `twilio`, paced by `pacer`.
     ///
@@ -110,17 +113,18 @@ impl Engine {
             clock,
             metrics,
             settle_time,
-            lease_for: DEFAULT_LEASE,
+            lease_for: LEASE_FOR,
         }
     }
 
-    /// The same engine with leases that last so long, which is to be longer than a call may take.
+    /// The same engine, whose leases last `lease_for` from each renewal. It must be longer than a
+    /// call's time-out: a call starts only under a lease that outlives it.
     #[must_use]
-    pub fn with_leases_of(self, lease_for: Duration) -> Self {
+    pub fn leasing(self, lease_for: Duration) -> Self {
         Self { lease_for, ..self }
     }
 
-    /// How long a lease lasts from when it is taken or renewed.
+    /// How long a lease lasts.
     #[must_use]
     pub fn lease_for(&self) -> Duration {
         self.lease_for
@@ -143,7 +147,7 @@ impl Engine {
             self.clock,
             job.lease.clone(),
             Arc::clone(&job.switch),
-            Spans {
+            Lasts {
                 call: self.twilio.timeout(),
                 lease: self.lease_for,
             },
@@ -173,6 +177,7 @@ impl Engine {
             metrics: &self.metrics,
             for_good,
             acted: false,
+            doubted: false,
         };
         let ended = match runner.run(job.unfit).await {
             // Nothing is wrong with the ledger: what is known now need not be looked up again.

@@ -161,8 +161,9 @@ async fn take(
 ) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
     let parts = &shared.parts;
     let now = parts.clock.now();
-    let lease_for = parts.engine.lease_for();
-    let taking = parts.ledger.take(message, &parts.holder, now, lease_for);
+    let taking = parts
+        .ledger
+        .take(message, &parts.holder, now, parts.engine.lease_for());
     let taken = match taking.await {
         // Its records are broken: it would come round for ever. The gauge of the books shows it.
         Err(LedgerError::Damaged(detail)) => {

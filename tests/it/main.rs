@@ -2,6 +2,7 @@
 
 mod contacts;
 mod dashboards;
+mod documents;
 mod drill;
 mod e2e;
 mod e2e_rabbitmq;
@@ -15,6 +16,7 @@ mod queue_rabbitmq;
 mod saga;
 mod simulator;
 mod support;
+mod tidy;
 mod twilio_client;
 mod twilio_in_process;
 mod undo;

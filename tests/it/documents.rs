@@ -1,0 +1,244 @@
+//! The documents keep to the program: tables, limits, metrics, variables, commands, examples.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+use flexcast::campaign::{self, Template};
+use flexcast::message::{Address, Api, CampaignId, Channel, Customer, Strategy};
+use flexcast::metrics::{BookState, Metrics};
+use flexcast::pacing::limits::PUBLISHED;
+use flexcast::twilio::{Answer, Operation};
+
+use super::support::program::{flexcast, repository, succeed};
+
+fn read(path: &str) -> String {
+    let path = repository(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Fails with the whole table, to be pasted, when a document does not have it.
+#[track_caller]
+fn has_table(document: &str, table: &str) {
+    let text = read(document);
+    assert!(text.contains(table), "{document} should have:\n\n{table}");
+}
+
+#[test]
+fn the_readme_has_the_table_of_all_sixteen_combinations() {
+    let mut table =
+        String::from("| channel | strategy | `proxy` | `conversations` |\n|---|---|---|---|\n");
+    for channel in Channel::ALL {
+        for strategy in Strategy::ALL {
+            let [proxy, conversations] = [Api::Proxy, Api::Conversations]
+                .map(|api| campaign::matrix(*channel, *strategy, api));
+            let row = format!("| {channel} | `{strategy}` | {proxy} | {conversations} |");
+            writeln!(table, "{row}").expect("a String takes everything");
+        }
+    }
+    has_table("README.md", &table);
+}
+
+#[test]
+fn the_limits_are_the_ones_in_force() {
+    let mut table = String::from("| operation | limit | where it comes from |\n|---|---|---|\n");
+    for row in PUBLISHED {
+        let quota = row.quota.unwrap_or("none");
+        let source = row.source;
+        writeln!(table, "| `{}` | {quota} | {source} |", row.operation)
+            .expect("a String takes everything");
+    }
+    has_table("docs/limits.md", &table);
+}
+
+#[test]
+fn every_metric_is_documented_with_its_labels() {
+    let metrics = Metrics::new();
+    // Those whose labels are not known in advance.
+    let campaign = CampaignId::parse("spring").expect("an id");
+    metrics.campaigns([(&campaign, |_: BookState| 1)]);
+    metrics.twilio_request(
+        Operation::FetchTask,
+        Answer::Success,
+        std::time::Duration::ZERO,
+    );
+    let text = metrics.render();
+    let mut table = String::from("| metric | type | labels | what it says |\n|---|---|---|---|\n");
+    let ours = |line: &&str| line.starts_with("# HELP flexcast_");
+    for line in text.lines().filter(ours) {
+        let (name, help) = line["# HELP ".len()..]
+            .split_once(' ')
+            .expect("a help text");
+        let kind = text.lines().find_map(|line| {
+            let rest = line.strip_prefix("# TYPE ")?.strip_prefix(name)?;
+            rest.strip_prefix(' ')
+        });
+        let labels = labels_of(&text, name);
+        let kind = kind.expect("a type");
+        writeln!(table, "| `{name}` | {kind} | {labels} | {help} |")
+            .expect("a String takes everything");
+    }
+    has_table("docs/metrics.md", &table);
+}
+
+/// The labels of a metric's first series, as the document writes them.
+fn labels_of(text: &str, name: &str) -> String {
+    let series = text.lines().find(|line| {
+        let rest = line.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']) || rest.starts_with("_bucket{"))
+    });
+    let labels = series.and_then(|line| line.split_once('{')?.1.split_once('}'));
+    let Some((labels, _)) = labels else {
+        return String::new();
+    };
+    let names = labels.split(',').filter_map(|pair| pair.split_once('='));
+    let names = names.map(|(label, _)| label).filter(|label| *label != "le");
+    let names: Vec<_> = names.map(|label| format!("`{label}`")).collect();
+    names.join(", ")
+}
+
+#[test]
+fn the_readme_names_every_variable_key_and_exit_code() {
+    let readme = read("README.md");
+    let config = read("src/config.rs");
+    let calls = config
+        .split(['(', ' '])
+        .filter_map(|word| word.strip_prefix('"'));
+    let quoted = calls.filter_map(|rest| rest.split_once('"'));
+    let variables = quoted.map(|(name, _)| name).filter(|name| {
+        let is_ours = ["TWILIO_", "FLEXCAST_", "AMQP_", "DATABASE_"];
+        is_ours.iter().any(|start| name.starts_with(start))
+    });
+    let mut count = 0;
+    for name in variables.filter(|name| !name.contains(',') && !name.ends_with("_FILE")) {
+        count += 1;
+        assert!(readme.contains(&format!("`{name}`")), "README.md: {name}");
+    }
+    assert!(count >= 9, "variables are read in src/config.rs");
+    let (_, work) = config
+        .split_once("pub struct Work {")
+        .expect("the keys of [work]");
+    let (work, _) = work.split_once("\n}").expect("its end");
+    for line in work
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub "))
+    {
+        let (key, _) = line.split_once(':').expect("a key and its type");
+        assert!(
+            readme.contains(&format!("`{key}`")),
+            "README.md: work.{key}"
+        );
+    }
+    let help = succeed(flexcast(&repository(".")).arg("--help"));
+    let (_, codes) = help.split_once("Exit codes:\n").expect("exit codes");
+    for line in codes.lines() {
+        let code = line.split_whitespace().next().expect("a number");
+        assert!(
+            readme.contains(&format!("\n| {code} |")),
+            "README.md: exit code {code}"
+        );
+    }
+}
+
+#[test]
+fn the_readme_names_every_command() {
+    let readme = read("README.md");
+    let help = succeed(flexcast(&repository(".")).arg("--help"));
+    let (_, commands) = help.split_once("Commands:\n").expect("commands");
+    for line in commands.lines().take_while(|line| !line.is_empty()) {
+        let command = line.split_whitespace().next().expect("a name");
+        let is_named = readme.contains(&format!("flexcast {command}"));
+        assert!(
+            is_named || command == "help",
+            "README.md: flexcast {command}"
+        );
+    }
+}
+
+#[test]
+fn every_key_of_a_campaign_is_in_the_readme() {
+    let readme = read("README.md");
+    let definition = read("src/campaign/mod.rs");
+    let keys = definition
+        .lines()
+        .filter_map(|line| line.strip_prefix("    pub ")?.split_once(": "));
+    let mut count = 0;
+    for (key, _) in keys {
+        count += 1;
+        let is_named = readme.lines().any(|line| {
+            let line = line.trim_start_matches("# ");
+            [format!("{key} = "), format!("[{key}]")]
+                .iter()
+                .any(|start| line.starts_with(start))
+        });
+        assert!(is_named, "README.md: {key}");
+    }
+    assert!(count > 30, "{count} keys in src/campaign/mod.rs");
+}
+
+#[test]
+fn every_example_loads_and_its_text_renders() {
+    let examples = fs::read_dir(repository("examples")).expect("examples");
+    let mut kinds = BTreeMap::new();
+    for path in examples.map(|entry| entry.expect("an entry").path()) {
+        if path.extension().is_none_or(|end| end != "toml") {
+            continue;
+        }
+        let campaign = campaign::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        kinds.insert((campaign.api.as_str(), campaign.strategy.as_str()), path);
+        let customer = Customer {
+            address: Address::parse("+12025550173").expect("a number"),
+            name: Some("Clark".to_owned()),
+            time_zone: None,
+            attributes: [("plan".to_owned(), "gold".into())].into(),
+        };
+        if let Some(body) = &campaign.body {
+            let template = Template::parse(body).expect("a template");
+            let text = template.render(&customer, Some("alice")).expect("a text");
+            assert!(text.contains("Clark"), "{text}");
+        }
+    }
+    assert_eq!(
+        kinds.len(),
+        4,
+        "one of each strategy on each API: {kinds:?}"
+    );
+}
+
+#[test]
+fn the_campaign_file_of_the_readme_is_one() {
+    let readme = read("README.md");
+    let (_, rest) = readme
+        .split_once("```toml\nid = \"spring-renewals\"")
+        .expect("the campaign file's reference");
+    let (text, _) = rest.split_once("```").expect("its end");
+    let text = format!("id = \"spring-renewals\"{text}");
+    campaign::parse("README.md", &text).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn what_the_documents_point_to_is_there() {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "docs/limits.md",
+        "docs/metrics.md",
+    ] {
+        let text = read(document);
+        let folder = repository(document);
+        let folder = folder.parent().expect("a folder");
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+        {
+            let path = target.0.split('#').next().unwrap_or_default();
+            let is_outside = path.starts_with("http") || path.is_empty();
+            assert!(
+                is_outside || folder.join(path).exists(),
+                "{document}: {path}"
+            );
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Rules about the sources themselves: who may import whom, which crate belongs where, how long a
+//! file may be. How long a function may be is clippy's (clippy.toml).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file that is longer does two things. Tests have tables of cases in them.
+const SOURCE_LINES_MAX: usize = 400;
+const TEST_LINES_MAX: usize = 500;
+
+/// What each module of `src/` may import from this crate, and why not more. `cli` and `service` see
+/// everything that is not private: they are the two ends.
+const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
+    ("message", &[], "it is plain data: no I/O, no clock"),
+    ("clock", &[], "a leaf"),
+    ("shutdown", &[], "a leaf"),
+    ("telemetry", &[], "a leaf"),
+    (
+        "metrics",
+        &["message", "pacing", "twilio"],
+        "it knows the words of labels, and nobody's state",
+    ),
+    (
+        "pacing",
+        &["clock"],
+        "a lane is its own type: it does not know what is paced",
+    ),
+    (
+        "twilio",
+        &["message"],
+        "it does not know that it is paced or journalled",
+    ),
+    (
+        "campaign",
+        &["message", "pacing", "twilio"],
+        "a campaign is data, checked against the account",
+    ),
+    (
+        "ledger",
+        &["message"],
+        "it records what it is told and decides nothing",
+    ),
+    (
+        "queue",
+        &["clock", "message", "shutdown"],
+        "it carries bodies and does not read them",
+    ),
+    (
+        "intake",
+        &["campaign", "clock", "ledger", "message", "queue"],
+        "a file becomes messages on a queue: Twilio is asked for nothing",
+    ),
+    (
+        "engine",
+        &[
+            "campaign", "clock", "ledger", "message", "metrics", "pacing", "twilio",
+        ],
+        "the engine never acknowledges: return what the saga came to",
+    ),
+    (
+        "outcomes",
+        &["campaign", "clock", "ledger", "message", "queue"],
+        "outcomes never call Twilio",
+    ),
+    (
+        "worker",
+        &[
+            "campaign", "clock", "engine", "intake", "ledger", "message", "metrics", "outcomes",
+            "pacing", "queue", "shutdown", "twilio",
+        ],
+        "it works with the contracts that `service` hands it",
+    ),
+    (
+        "http",
+        &["ledger", "message", "metrics", "queue", "shutdown"],
+        "it looks, and starts nothing",
+    ),
+    (
+        "simulator",
+        &["clock", "shutdown", "twilio"],
+        "it is Twilio: it knows nothing of campaigns and messages",
+    ),
+    (
+        "config",
+        &["campaign", "pacing", "twilio"],
+        "it composes each module's own settings",
+    ),
+];
+
+/// A crate that is talked to in one place only.
+const BELONGS_TO: &[(&str, &[&str])] = &[
+    ("axum", &["http/"]),
+    ("clap", &["cli/"]),
+    ("governor", &["pacing/"]),
+    ("hyper", &["simulator/"]),
+    ("lapin", &["queue/rabbitmq/"]),
+    ("minijinja", &["campaign/template.rs"]),
+    ("prometheus", &["metrics/"]),
+    ("reqwest", &["twilio/transport.rs"]),
+    ("rlibphonenumber", &["intake/"]),
+    ("rusqlite", &["ledger/sqlite/", "queue/embedded/"]),
+    ("tokio_postgres", &["ledger/postgres/"]),
+];
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of ours") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A file's path under `src/` with forward slashes, and its code: without comments and unit tests.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = rust_files("src").into_iter();
+    let read = files.map(|path| {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| !line.trim().starts_with("//"));
+        let name = path.strip_prefix(&root).expect("under src").display();
+        (
+            name.to_string().replace('\\', "/"),
+            lines.collect::<Vec<_>>().join("\n"),
+        )
+    });
+    read.collect()
+}
+
+fn module(file: &str) -> &str {
+    let first = file.split('/').next().unwrap_or_default();
+    first.trim_end_matches(".rs")
+}
+
+/// The modules of this crate that a file names.
+fn imports(code: &str) -> BTreeSet<&str> {
+    let after = code.split("crate::").skip(1);
+    let names = after.map(|rest| {
+        let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+        &rest[..end.unwrap_or(rest.len())]
+    });
+    names.collect()
+}
+
+#[test]
+fn modules_import_only_what_they_may() {
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        assert!(
+            !code.contains("crate::{"),
+            "{file}: one `use` a module, so that this test sees it"
+        );
+        let own = module(&file);
+        if ["main", "lib", "cli", "service"].contains(&own) {
+            continue;
+        }
+        let row = MAY_IMPORT.iter().find(|(name, ..)| *name == own);
+        let (_, allowed, why) = row.unwrap_or_else(|| panic!("{file}: {own} is in no row"));
+        for import in imports(&code) {
+            if import != own && !allowed.contains(&import) {
+                wrong.push(format!("{file} imports crate::{import}: {why}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_service_and_cli_know_the_backends() {
+    let backends = [
+        "queue::rabbitmq",
+        "queue::embedded",
+        "ledger::sqlite",
+        "ledger::postgres",
+    ];
+    for (file, code) in sources() {
+        for backend in backends {
+            let (contract, _) = backend.split_once("::").expect("two parts");
+            let may = ["service", "cli", contract].contains(&module(&file));
+            assert!(
+                may || !code.contains(&format!("crate::{backend}")),
+                "{file}: {backend}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_crate_is_talked_to_in_its_own_place() {
+    for (file, code) in sources() {
+        for (name, places) in BELONGS_TO {
+            let path = format!("{name}::");
+            let mut found = code.match_indices(&path);
+            let is_named = found.any(|(at, _)| {
+                let before = code[..at].chars().next_back();
+                // `crate::metrics::prometheus::` would be a module of ours.
+                before.is_none_or(|c| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+            });
+            let is_home = places.iter().any(|place| file.starts_with(place));
+            assert!(
+                !is_named || is_home,
+                "{file} talks to {name}: that is for {places:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_file_is_too_long() {
+    for (folder, max) in [("src", SOURCE_LINES_MAX), ("tests", TEST_LINES_MAX)] {
+        for path in rust_files(folder) {
+            let text = fs::read_to_string(&path).expect("a source file");
+            let lines = text.lines().count();
+            assert!(
+                lines <= max,
+                "{}: {lines} lines, {max} at most",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_first() {
+    for path in rust_files("src").into_iter().chain(rust_files("tests/it")) {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let is_main = path.ends_with("src/main.rs");
+        assert!(is_main || text.starts_with("//! "), "{}", path.display());
+    }
+}
