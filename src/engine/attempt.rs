@@ -107,6 +107,7 @@ impl Runner<'_> {
             if !call.is_in_doubt() {
                 return self.refused(step, &call, repeated > 0).await;
             }
+            self.doubted = true;
             self.metrics.step(step.name(), StepResult::InDoubt);
             let tried = self.look(step, Patience::Usual).await?;
             if !matches!(tried, Tried::Again) {

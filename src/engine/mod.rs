@@ -177,6 +177,7 @@ impl Engine {
             metrics: &self.metrics,
             for_good,
             acted: false,
+            doubted: false,
         };
         let ended = match runner.run(job.unfit).await {
             // Nothing is wrong with the ledger: what is known now need not be looked up again.

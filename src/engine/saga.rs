@@ -38,6 +38,8 @@ pub(super) struct Runner<'a> {
     pub(super) inherited: Option<StepName>,
     /// Whether a call of this run may have left an effect that is not journalled.
     pub(super) acted: bool,
+    /// Whether a call of this run was in doubt: what it made may show later.
+    pub(super) doubted: bool,
 }
 
 impl Runner<'_> {

@@ -11,9 +11,9 @@ use crate::metrics::StepResult;
 use crate::twilio::{CallError, failure};
 
 use super::Interrupted;
-use super::recovery::{self, Looked};
+use super::recovery::{self, Looked, Patience};
 use super::saga::Runner;
-use super::step::{Found, Step, StepError};
+use super::step::{Found, Repeat, Step, StepError};
 
 /// How often an undo is tried within a run, and the first wait between two tries; each is twice the
 /// one before.
@@ -70,28 +70,37 @@ impl Runner<'_> {
         Ok(Undoing::Clean)
     }
 
-    /// The step that failed may have left something all the same (made, and then not to be read;
-    /// made by a predecessor): it is to be undone with the others.
+    /// What failed may have left something all the same (made, and then not to be read), and so may
+    /// a predecessor that died before its journal was written: it is to be undone with the others.
     async fn adopt_what_failed(&mut self) -> Result<Option<Failure>, Interrupted> {
-        let may_stand = self.acted || self.journal.resumed();
-        let Some(step) = self
-            .next_step()
-            .filter(|step| may_stand && step.is_container())
-        else {
+        let is_doubted = self.doubted || self.journal.resumed();
+        if !(self.acted || is_doubted) {
             return Ok(None);
+        }
+        // Absence has to last where a call may be on its way, or a list behind.
+        let patience = if is_doubted {
+            Patience::Taken
+        } else {
+            Patience::Usual
         };
         let mut wait = FIRST_WAIT;
-        for tried in 1.. {
-            match recovery::once(step, &self.turn()).await {
-                Looked::Found(Found::Ours(effects)) => {
-                    self.stands(step, effects, true)?;
-                    break;
-                }
+        let mut tried = 1;
+        while let Some(step) = self.next_step() {
+            // The intent of what would double is in the journal, and a plain refusal left nothing.
+            if step.repeat() == Repeat::Doubles || !(is_doubted || step.is_container()) {
+                break;
+            }
+            let settle_time = self.settle_time;
+            match recovery::look(step, &self.turn(), settle_time, patience).await {
+                Looked::Found(Found::Ours(effects)) => self.stands(step, effects, true)?,
                 Looked::Closed(closed) => return Err(closed.into()),
                 Looked::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
                     return Ok(Some(failure.at(step.name())));
                 }
-                Looked::Failed(failure) => pause(&mut wait, &failure).await,
+                Looked::Failed(failure) => {
+                    pause(&mut wait, &failure).await;
+                    tried += 1;
+                }
                 Looked::Found(_) | Looked::Busy(_) => break,
             }
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{MARKER, brought, setting};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
-use crate::twilio::{ChatChannel, NewFlexChannel, Operation};
+use crate::twilio::{CallError, ChatChannel, NewFlexChannel, Operation};
 
 /// The channel attribute that retires a channel, and its value (Twilio's error 45208).
 const STATUS: &str = "status";
@@ -59,8 +59,8 @@ impl Step for FlexChannel {
         };
         let made = turn.twilio.create_flex_channel(&new).await?;
         let service = chat_service(turn)?;
-        let channel = turn.twilio.fetch_chat_channel(service, &made.sid).await?;
-        match channel {
+        let channel = turn.twilio.fetch_chat_channel(service, &made.sid).await;
+        match channel.map_err(|error| unread(&made.sid, error))? {
             Some(channel) if is_ours(&channel, turn) => Ok(Effects {
                 channel_sid: Some(made.sid),
                 task_sid: made.task_sid,
@@ -137,6 +137,19 @@ fn task_attributes(turn: &Turn<'_>) -> Result<Map<String, Value>, StepError> {
         attributes.insert(proxy.target_attribute.clone(), value.into());
     }
     Ok(attributes)
+}
+
+/// Something was made, and whose it is could not be read: as uncertain as a lost reply.
+fn unread(sid: &str, error: CallError) -> CallError {
+    match error {
+        CallError::Rejected { status, code, .. } => CallError::InDoubt {
+            detail: format!("{sid} was made and cannot be read: {error}"),
+            status: Some(status),
+            code,
+            retry_after: None,
+        },
+        error => error,
+    }
 }
 
 fn is_ours(channel: &ChatChannel, turn: &Turn<'_>) -> bool {

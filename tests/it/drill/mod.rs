@@ -134,8 +134,12 @@ async fn frozen_at(stage: &Stage, nth: u64, count: u32, dice: &mut Dice) {
     };
     stage.trap.clear();
     if is_frozen {
+        stage.trap.freeze(true);
         publish_again(stage, count, dice).await;
+        // Twilio is not stopped: what it had read takes effect and shows in its time.
+        tokio::time::sleep(Duration::from_secs(10)).await;
         tokio::time::advance(FROZEN).await;
+        stage.trap.freeze(false);
         let _ = running.await;
     }
 }

@@ -28,7 +28,7 @@ async fn a_lost_reply_and_a_late_list_make_no_second_effect() {
         for (operation, nth) in acts(pair).await {
             let stage = Stage::with(pair, lagging(WITHIN), "").await;
             let lost = json!([{"operation": operation, "nth": [nth], "kind": "lost_reply"}]);
-            stage.faults(lost);
+            stage.faults(&lost);
             stage.accept(1).await;
             stage.run().await;
             let context = format!("{operation} {nth} is lost and shows late");
@@ -42,7 +42,7 @@ async fn an_effect_that_comes_late_makes_no_second_one() {
     for pair in PAIRS {
         for (operation, nth) in acts(pair).await {
             let stage = Stage::new(pair).await;
-            stage.faults(json!([
+            stage.faults(&json!([
                 {"operation": operation, "nth": [nth], "kind": "late_effect", "ms": 3_000}
             ]));
             stage.accept(1).await;
@@ -79,7 +79,7 @@ async fn a_list_that_lags_beyond_the_settle_time_breaks_the_assumption() {
     ];
     for (pair, operation) in last {
         let stage = Stage::with(pair, lagging(beyond), "").await;
-        stage.faults(json!([{"operation": operation, "nth": [1], "kind": "lost_reply"}]));
+        stage.faults(&json!([{"operation": operation, "nth": [1], "kind": "lost_reply"}]));
         stage.accept(1).await;
         stage.run().await;
         let texts = stage.standing(EffectKind::Message);
@@ -128,7 +128,7 @@ async fn a_session_that_stands_without_its_participant_is_undone() {
     };
     for pair in [PROXY_TASK_NOW, PROXY_TASK_ON_REPLY] {
         let stage = Stage::with(pair, settings.clone(), "").await;
-        stage.faults(json!([
+        stage.faults(&json!([
             {"operation": "create_session", "nth": [1], "kind": "error", "when": "after",
              "code": 20001},
         ]));
@@ -158,7 +158,7 @@ async fn what_can_never_be_looked_up_is_unknown() {
     ];
     for (pair, operation, look) in table {
         let stage = Stage::new(pair).await;
-        stage.faults(json!([
+        stage.faults(&json!([
             {"operation": operation, "nth": [1], "kind": "lost_reply"},
             {"operation": look, "kind": "server_error"},
         ]));

@@ -13,7 +13,7 @@ async fn throttled_calls_use_no_attempt() {
         for (operation, nth) in acts(pair).await {
             let stage = Stage::new(pair).await;
             let nth: Vec<u64> = (nth..nth + 20).collect();
-            stage.faults(json!([
+            stage.faults(&json!([
                 {"operation": operation, "nth": nth, "kind": "too_many_requests"}
             ]));
             stage.accept(1).await;
@@ -31,7 +31,7 @@ async fn refused_credentials_pause_the_campaign_and_lose_nothing() {
     for pair in PAIRS {
         for (operation, nth) in acts(pair).await {
             let stage = Stage::new(pair).await;
-            stage.faults(json!([
+            stage.faults(&json!([
                 {"operation": operation, "nth": [nth], "kind": "error", "status": 401, "code": 20003}
             ]));
             stage.accept(1).await;

@@ -7,7 +7,7 @@ use super::stage::{PAIRS, Pair, Stage};
 /// The operations that change something, of a run in which nothing goes wrong.
 pub(super) async fn changing(pair: Pair, faults: Value) -> Vec<&'static str> {
     let stage = Stage::new(pair).await;
-    stage.faults(faults);
+    stage.faults(&faults);
     stage.accept(1).await;
     stage.run().await;
     let mut operations: Vec<_> = Vec::new();
@@ -37,7 +37,7 @@ async fn a_lost_reply_is_looked_up_and_not_repeated() {
         for (operation, nth) in numbered(&changing(pair, json!([])).await) {
             let stage = Stage::new(pair).await;
             let lost = json!([{"operation": operation, "nth": [nth], "kind": "lost_reply"}]);
-            stage.faults(lost);
+            stage.faults(&lost);
             stage.accept(1).await;
             stage.run().await;
             let context = format!("the reply of {operation} {nth} is lost");
@@ -52,7 +52,7 @@ async fn what_did_not_happen_is_repeated() {
         for (operation, nth) in numbered(&changing(pair, json!([])).await) {
             for kind in ["server_error", "reset"] {
                 let stage = Stage::new(pair).await;
-                stage.faults(json!([{"operation": operation, "nth": [nth], "kind": kind}]));
+                stage.faults(&json!([{"operation": operation, "nth": [nth], "kind": kind}]));
                 stage.accept(1).await;
                 stage.run().await;
                 let context = format!("{kind} instead of {operation} {nth}");
@@ -68,7 +68,7 @@ async fn a_look_up_that_fails_leaves_the_doubt_for_later() {
         for (operation, nth) in numbered(&changing(pair, json!([])).await) {
             let stage = Stage::new(pair).await;
             // The reply is lost, and the first looks after it are refused as well.
-            stage.faults(json!([
+            stage.faults(&json!([
                 {"operation": operation, "nth": [nth], "kind": "lost_reply"},
                 {"operation": "list_proxy_interactions", "first": 4, "kind": "server_error"},
                 {"operation": "list_chat_messages", "first": 4, "kind": "server_error"},

@@ -27,7 +27,7 @@ use flexcast::simulator::{
 };
 use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, InProcess, Transport, Twilio};
 use flexcast::worker::{Parts, RunEnd, Until, Worker};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::trap::{Side, Trap};
 
@@ -215,9 +215,9 @@ impl Stage {
             .expect("they are on the queue");
     }
 
-    pub(crate) fn faults(&self, rules: serde_json::Value) {
-        let faults: Faults =
-            serde_json::from_value(json!({"seed": 1, "rules": rules})).expect("faults");
+    pub(crate) fn faults(&self, rules: &Value) {
+        let text = json!({"seed": 1, "rules": rules}).to_string();
+        let faults: Faults = serde_json::from_str(&text).expect("faults");
         self.simulator.set_faults(faults).expect("valid faults");
     }
 

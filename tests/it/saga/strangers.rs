@@ -97,7 +97,7 @@ async fn stranger_goes(stage: &Stage, kind: EffectKind, sid: &str) {
             let service = flex.proxy_service_sid.as_deref().expect("a service");
             twilio.delete_session(service, sid).await.expect("deleted");
         }
-        _ => drop(twilio.close_conversation(sid).await.expect("closed")),
+        _ => twilio.close_conversation(sid).await.expect("closed"),
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flexcast::simulator::Simulator;
 use flexcast::twilio::{Dropped, InProcess};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// On which side of the effect the world stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(crate) struct Trap {
     simulator: Simulator,
     state: Mutex<(u64, Option<(u64, Side)>)>,
     sprung: Notify,
+    /// While it is set no call leaves: the process is stopped.
+    frozen: watch::Sender<bool>,
 }
 
 impl Trap {
@@ -31,6 +33,7 @@ impl Trap {
             simulator,
             state: Mutex::new((0, None)),
             sprung: Notify::new(),
+            frozen: watch::Sender::new(false),
         })
     }
 
@@ -46,6 +49,11 @@ impl Trap {
     /// Returns once a call has run into it.
     pub(crate) async fn sprung(&self) {
         self.sprung.notified().await;
+    }
+
+    /// Lets no call leave, or lets those that waited leave now.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
     }
 
     fn side(&self) -> Option<Side> {
@@ -67,6 +75,9 @@ impl Trap {
 #[async_trait]
 impl InProcess for Trap {
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped> {
+        let mut frozen = self.frozen.subscribe();
+        // The sender lives in `self`: it cannot be gone.
+        let _ = frozen.wait_for(|frozen| !frozen).await;
         let side = self.side();
         if side == Some(Side::Before) {
             self.stop().await;

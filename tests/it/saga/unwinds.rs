@@ -32,7 +32,7 @@ async fn a_permanent_failure_at_any_step_leaves_a_clean_world() {
     for pair in PAIRS {
         for (operation, nth) in acts(pair).await {
             let stage = Stage::new(pair).await;
-            stage.faults(json!([refused_from(operation, nth)]));
+            stage.faults(&json!([refused_from(operation, nth)]));
             stage.accept(1).await;
             stage.run().await;
             let context = format!("{operation} {nth} is refused");
@@ -64,7 +64,7 @@ async fn an_undo_that_fails_for_a_moment_is_tried_again() {
             let place = (before + earlier + 1) as u64;
             for kind in ["server_error", "lost_reply", "too_many_requests"] {
                 let stage = Stage::new(pair).await;
-                stage.faults(json!([
+                stage.faults(&json!([
                     {"operation": operation, "nth": [place, place + 1], "kind": kind},
                     refused_from(last, nth),
                 ]));
