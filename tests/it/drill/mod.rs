@@ -140,6 +140,7 @@ async fn frozen_at(stage: &Stage, nth: u64, count: u32, dice: &mut Dice) {
         tokio::time::sleep(Duration::from_secs(10)).await;
         tokio::time::advance(FROZEN).await;
         stage.trap.freeze(false);
+        stage.trap.go_on();
         let _ = running.await;
     }
 }

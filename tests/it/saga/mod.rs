@@ -8,4 +8,5 @@ pub(crate) mod stage;
 mod strangers;
 mod succeeds;
 pub(crate) mod trap;
+mod trapped_queue;
 mod unwinds;

@@ -30,6 +30,7 @@ use flexcast::worker::{Parts, RunEnd, Until, Worker};
 use serde_json::{Value, json};
 
 use super::trap::{Side, Trap};
+use super::trapped_queue::TrappedQueue;
 
 pub(crate) const SENDER: &str = "+12025550100";
 pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(5);
@@ -242,7 +243,10 @@ impl Stage {
             SETTLE_TIME,
         );
         Worker::new(Parts {
-            queue: self.queue.clone(),
+            queue: Arc::new(TrappedQueue {
+                inner: self.queue.clone(),
+                trap: self.trap.clone(),
+            }),
             ledger: self.ledger.clone(),
             twilio,
             engine,

@@ -23,6 +23,7 @@ pub(crate) struct Trap {
     simulator: Simulator,
     state: Mutex<(u64, Option<(u64, Side)>)>,
     sprung: Notify,
+    go_on: Notify,
     /// While it is set no call leaves: the process is stopped.
     frozen: watch::Sender<bool>,
 }
@@ -33,6 +34,7 @@ impl Trap {
             simulator,
             state: Mutex::new((0, None)),
             sprung: Notify::new(),
+            go_on: Notify::new(),
             frozen: watch::Sender::new(false),
         })
     }
@@ -56,6 +58,19 @@ impl Trap {
         self.frozen.send_replace(frozen);
     }
 
+    /// Does this, unless it is where the world stops.
+    pub(crate) async fn around<T>(&self, doing: impl Future<Output = T>) -> T {
+        let side = self.side();
+        if side == Some(Side::Before) {
+            self.stop().await;
+        }
+        let done = doing.await;
+        if side == Some(Side::After) {
+            self.stop().await;
+        }
+        done
+    }
+
     fn side(&self) -> Option<Side> {
         let mut state = self.state.lock().expect("no panic holds it");
         state.0 += 1;
@@ -66,9 +81,14 @@ impl Trap {
             .map(|(_, side)| side)
     }
 
-    async fn stop(&self) -> ! {
+    async fn stop(&self) {
         self.sprung.notify_one();
-        std::future::pending().await
+        self.go_on.notified().await;
+    }
+
+    /// Lets go what ran into it: the process was only stopped.
+    pub(crate) fn go_on(&self) {
+        self.go_on.notify_waiters();
     }
 }
 
@@ -78,14 +98,6 @@ impl InProcess for Trap {
         let mut frozen = self.frozen.subscribe();
         // The sender lives in `self`: it cannot be gone.
         let _ = frozen.wait_for(|frozen| !frozen).await;
-        let side = self.side();
-        if side == Some(Side::Before) {
-            self.stop().await;
-        }
-        let reply = self.simulator.call(request).await;
-        if side == Some(Side::After) {
-            self.stop().await;
-        }
-        reply
+        self.around(self.simulator.call(request)).await
     }
 }
