@@ -14,11 +14,13 @@ use super::support::program::{Running, Simulated, flexcast, get, repository, suc
 
 const CUSTOMERS: usize = 90;
 
-/// Something of everything: throttling, errors that pass, and customers that cannot be reached.
+/// Something of everything: throttling, errors that pass (with look-ups that fail too, so that a turn
+/// ends without an outcome), and customers that cannot be reached.
 const FAULTS: &str = r#"{"seed": 5, "rules": [
   {"operation": "*", "kind": "latency", "ms": 20},
   {"operation": "create_conversation", "rate": 0.1, "kind": "too_many_requests", "retry_after": 1},
-  {"operation": "changing", "rate": 0.02, "kind": "server_error", "status": 503},
+  {"operation": "create_conversation", "first": 20, "kind": "server_error", "status": 503},
+  {"operation": "fetch_conversation", "first": 10, "kind": "server_error", "status": 503},
   {"operation": "create_conversation_message", "customers": {"rate": 0.15}, "kind": "error",
    "status": 400, "code": 21211}
 ]}"#;
