@@ -14,6 +14,8 @@ use std::time::Duration;
 use flexcast::clock::Clock;
 use serde_json::Value;
 
+pub(crate) use super::effects::{balanced, each_once, total};
+
 /// The longest anything here may take. Tests wait for events; this ends one that does not come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -387,40 +389,4 @@ fn http(base: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         .nth(1)
         .and_then(|status| status.parse().ok());
     (status.expect("a status"), body.to_owned())
-}
-
-/// How often each customer is in the effects of this kind.
-pub(crate) fn customers(effects: &[Value], kind: &str) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for effect in effects.iter().filter(|effect| effect["kind"] == kind) {
-        let customer = effect["customer"].as_str().unwrap_or_default();
-        *counts.entry(customer.to_owned()).or_default() += 1;
-    }
-    counts
-}
-
-/// Panics unless exactly these customers are in the effects of this kind, each once.
-#[track_caller]
-pub(crate) fn each_once(effects: &[Value], kind: &str, expected: &[impl AsRef<str>]) {
-    let expected = expected.iter().map(|one| (one.as_ref().to_owned(), 1));
-    let expected: BTreeMap<String, usize> = expected.collect();
-    assert_eq!(customers(effects, kind), expected, "{kind}");
-}
-
-/// The sum of a count by reason.
-pub(crate) fn total(by_reason: &Value) -> u64 {
-    let counts = by_reason.as_object().expect("counts by reason").values();
-    counts.map(|count| count.as_u64().expect("a count")).sum()
-}
-
-/// Panics unless the sums of the books hold.
-#[track_caller]
-pub(crate) fn balanced(books: &Value) {
-    let count = |name: &str| books[name].as_u64().expect(name);
-    let by_reason = |name: &str| total(&books[name]);
-    let rows = by_reason("rejected") + count("duplicate") + count("suppressed");
-    assert_eq!(count("rows"), count("accepted") + rows, "{books}");
-    let open = count("waiting") + by_reason("deferred") + count("in_flight");
-    let over = count("done") + by_reason("skipped") + by_reason("dead") + count("unknown");
-    assert_eq!(count("accepted"), open + over, "{books}");
 }

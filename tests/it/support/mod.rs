@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod broker;
+pub(crate) mod effects;
 pub(crate) mod flexcast;
 pub(crate) mod postgres;
 pub(crate) mod program;
