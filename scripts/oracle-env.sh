@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What other programs bring: Twilio's own SDKs, which the tests drive the simulator with (Python's in
-# target/venv, Node's in tests/oracle/node_modules), and pika, which publishes and reads in Python. The versions are those of the lock files; nothing is done when they are there.
+# target/venv, Node's in tests/oracle/node_modules), and pika, which publishes and reads in Python. The versions are
+# those of the lock files; nothing is done when they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
