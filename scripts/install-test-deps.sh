@@ -1,23 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need: from Debian's packages only what is missing, and without starting any
-# service; from PyPI into a virtual environment of this checkout, target/venv.
+# Installs what the tests need from Debian's packages: only what is missing, and without starting any service.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-
-# Publishes and reads as another program would: examples/publish.py, tests/oracle/read_queue.py.
-python_packages=('pika>=1.3,<2')
-
-install_python_packages() {
-  local venv=target/venv
-  if [ "$(cat "$venv/packages" 2>/dev/null)" = "${python_packages[*]}" ]; then
-    return
-  fi
-  echo "installing ${python_packages[*]} in $venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install -q --disable-pip-version-check "${python_packages[@]}"
-  # Written last: an installation that was cut short is begun again.
-  echo "${python_packages[*]}" >"$venv/packages"
-}
 
 wanted=()
 # Also where AMQP_URL names a broker: some tests kill and restart one, and it is their own.
@@ -33,7 +16,6 @@ command -v node >/dev/null || wanted+=(nodejs)
 command -v npm >/dev/null || wanted+=(npm)
 
 if [ ${#wanted[@]} -eq 0 ]; then
-  install_python_packages
   exit 0
 fi
 if ! command -v apt-get >/dev/null; then
@@ -60,4 +42,3 @@ export DEBIAN_FRONTEND=noninteractive
 install=(apt-get install -y -qq --no-install-recommends "${wanted[@]}")
 # The lists of a fresh machine are empty, those of an old one name packages that are gone.
 "${install[@]}" >/dev/null || { apt-get update -qq && "${install[@]}" >/dev/null; }
-install_python_packages

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Twilio's own SDKs, which the tests drive the simulator with: Python's in target/venv, Node's in
-# tests/oracle/node_modules. The versions are those of the lock files; nothing is done when they are there.
+# What other programs bring: Twilio's own SDKs, which the tests drive the simulator with (Python's in
+# target/venv, Node's in tests/oracle/node_modules), and pika, which publishes and reads in Python. The versions are
+# those of the lock files; nothing is done when they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +14,7 @@ wanted=tests/oracle/requirements.txt
 if ! cmp -s "$wanted" target/venv/installed.txt; then
   rm -rf target/venv
   python3 -m venv target/venv || fail "python3 -m venv failed: run scripts/install-test-deps.sh"
-  echo "installing Twilio's Python SDK"
+  echo "installing Twilio's Python SDK and pika"
   target/venv/bin/pip install --quiet --disable-pip-version-check -r "$wanted" \
     || fail "pip could not install $wanted"
   cp "$wanted" target/venv/installed.txt

@@ -90,7 +90,7 @@ fn python(url: &str, script: &str, arguments: &[&str]) -> Output {
         .args(arguments)
         .env("AMQP_URL", url)
         .output()
-        .expect("target/venv, which scripts/install-test-deps.sh makes");
+        .expect("target/venv, which scripts/oracle-env.sh makes");
     assert!(
         output.status.success(),
         "{script}: {}",
