@@ -83,7 +83,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "config",
-        &["campaign", "pacing", "twilio"],
+        &["campaign", "engine", "pacing", "twilio"],
         "it composes each module's own settings",
     ),
 ];
