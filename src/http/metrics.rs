@@ -1,5 +1,7 @@
 //! `/metrics`: counters as they stand, gauges as the ledger and the queue say now.
 
+use std::error::Error;
+
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -55,7 +57,11 @@ async fn read_queue(pages: &Pages) {
     }
 }
 
-async fn depth(pages: &Pages, queue: &dyn Queue, metrics: &Metrics) -> anyhow::Result<()> {
+async fn depth(
+    pages: &Pages,
+    queue: &dyn Queue,
+    metrics: &Metrics,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut ready = 0;
     for record in pages.ledger.campaigns().await? {
         if matches!(record.state, CampaignState::Running | CampaignState::Paused) {
