@@ -3,6 +3,7 @@
 mod books;
 mod campaigns;
 mod coming_back;
+mod deciding;
 mod fixture;
 mod intake;
 mod leases;
@@ -80,4 +81,8 @@ on_every_store! {
     books::the_books_of_one_campaign_are_its_own,
     books::the_books_balance_whatever_happens,
     books::dead_letters_are_listed_oldest_first_with_the_strays,
+    deciding::an_unknown_that_was_sent_is_done,
+    deciding::an_unknown_that_was_not_sent_goes_on_at_its_step,
+    deciding::a_campaign_is_read_page_by_page,
+    deciding::rejected_rows_are_read_page_by_page,
 }
