@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The drill with real processes: kills, stops, lost replies, broker restarts; then the count.
 
-    make drill                                    every pair, the ledger on SQLite, one consumer
+    scripts/drill.py                              every pair, the ledger on SQLite, one consumer
     scripts/drill.py --ledger postgres --consumers 3 [--pairs proxy/task_now] [--messages 5000]
+
+It runs target/release/flexcast: cargo build --release first.
 
 Runs a simulator with 50 ms latency and faults, a RabbitMQ node of its own and consumers with 64 in
 flight; kills consumers with SIGKILL at random moments, stops one with SIGSTOP past its lease now and
