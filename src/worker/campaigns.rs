@@ -144,9 +144,8 @@ impl Campaigns {
         let Some(consumed) = self.consumed.remove(id) else {
             return;
         };
-        if consumed.stop.is_stopped() {
-            // A drain: what is in flight is carried to its end.
-        } else {
+        // Stopped already, it drains: what is in flight is carried to its end.
+        if !consumed.stop.is_stopped() {
             consumed.active.switch.set(Position::Stopped);
             consumed.stop.stop();
         }

@@ -2,6 +2,7 @@
 
 use crate::campaign::{Campaign, InitiatedBy, Template};
 use crate::message::{AgentRef, Api, DeadReason, Failure, FailureClass, Message, Strategy};
+use crate::twilio::hide_numbers;
 
 /// Reads a delivery's body as a message of this campaign.
 ///
@@ -9,7 +10,8 @@ use crate::message::{AgentRef, Api, DeadReason, Failure, FailureClass, Message, 
 ///
 /// A sentence for the dead letter.
 pub(super) fn read(campaign: &Campaign, body: &[u8]) -> Result<Message, String> {
-    let mut message = Message::from_json(body)?;
+    // serde shows the value it stumbled over, and that may be a number.
+    let mut message = Message::from_json(body).map_err(|error| hide_numbers(&error))?;
     if message.campaign != campaign.id {
         return Err(format!(
             "it names campaign {} and lay on the queue of {}",
@@ -66,4 +68,25 @@ fn is_by_agent(campaign: &Campaign) -> bool {
 
 fn permanent(reason: DeadReason, detail: String) -> Failure {
     Failure::new(FailureClass::Permanent(reason), detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_said_without_the_number_in_it() {
+        let text = "id = 'spring'\nstrategy = 'task_now'\nchannel = 'sms'\n\
+                    sender = '+12025550100'\n";
+        let campaign: Campaign = toml::from_str(text).expect("a campaign");
+        let bodies = [
+            r#"{"campaign":"spring","customer":"+12025550173"}"#,
+            r#"{"campaign":"spring","customer":{"address":12025550173}}"#,
+        ];
+        for body in bodies {
+            let error = read(&campaign, body.as_bytes()).expect_err("malformed");
+            assert!(!error.contains("2025550173"), "{error}");
+            assert!(error.contains("invalid type"), "{error}");
+        }
+    }
 }
