@@ -3,7 +3,7 @@
 //!
 //! A failing seed prints the command that plays it again; the same seed gives the same log.
 //!
-//! - `DRILL_SEED=7 cargo test --test it drill::` plays one seed and prints its log.
+//! - `DRILL_SEED=7 cargo test --test it drill:: -- --nocapture` plays one seed and prints its log.
 //! - `DRILL_SEEDS=5000 DRILL_FIRST=1000 cargo test --test it drill::` plays others than the suite's.
 
 mod dice;

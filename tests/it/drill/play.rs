@@ -17,7 +17,7 @@ use crate::saga::strangers::{stranger_goes, stranger_has};
 use crate::saga::trap::{Side, Trap};
 
 /// No plan takes so long: a message that is open then was lost.
-const LONG: Duration = Duration::from_secs(2 * 3_600);
+const LONG: Duration = Duration::from_secs(30 * 60);
 
 /// Longer than any lease.
 const STOPPED: Duration = Duration::from_secs(130);
