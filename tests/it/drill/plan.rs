@@ -59,7 +59,7 @@ impl Plan {
             ..settings()
         };
         let faults = faults(dice);
-        let count = 4 + u32::try_from(dice.below(9)).unwrap_or(0);
+        let count = 3 + u32::try_from(dice.below(6)).unwrap_or(0);
         let blows = (0..dice.below(6)).map(|_| blow(dice)).collect();
         Self {
             pair,
@@ -101,12 +101,12 @@ fn faults(dice: &mut Dice) -> Value {
 fn blow(dice: &mut Dice) -> Blow {
     let side = *dice.pick(&[Side::Before, Side::After]);
     match dice.below(10) {
-        0 => Blow::Stopped(1 + dice.below(50)),
-        1 => Blow::Overtaken(1 + dice.below(50)),
+        0 => Blow::Stopped(1 + dice.below(30)),
+        1 => Blow::Overtaken(1 + dice.below(30)),
         // Between an outcome that is durable and its acknowledgement, and right after that.
         2 | 3 => Blow::Killed(&[Place::Queue], 1 + dice.below(10), side),
-        4 => Blow::Killed(&[Place::Ledger], 1 + dice.below(50), side),
-        _ => Blow::Killed(&[Place::Twilio, Place::Queue], 1 + dice.below(60), side),
+        4 => Blow::Killed(&[Place::Ledger], 1 + dice.below(40), side),
+        _ => Blow::Killed(&[Place::Twilio, Place::Queue], 1 + dice.below(40), side),
     }
 }
 
@@ -134,7 +134,7 @@ impl Stores {
         let mut rate = |per_mille| dice.one_in(2) * dice.below(per_mille);
         let (ledger, queue) = (rate(40), rate(40));
         let place = *dice.pick(&[Place::Ledger, Place::Queue]);
-        let away = (place, dice.below(120), Duration::from_secs(dice.below(120)));
+        let away = (place, dice.below(80), Duration::from_secs(dice.below(120)));
         Self {
             seed: dice.next(),
             ledger,

@@ -16,8 +16,12 @@ use crate::saga::stage::Stage;
 use crate::saga::strangers::{stranger_goes, stranger_has};
 use crate::saga::trap::{Side, Trap};
 
-/// No plan takes so long: a message that is open then was lost.
-const LONG: Duration = Duration::from_secs(30 * 60);
+/// No wait takes so long, of a lease, a retry or a store that is away: what is open when Twilio was
+/// asked for nothing meanwhile was lost.
+const LONG: Duration = Duration::from_secs(5 * 60);
+
+/// So often anything may come to a call in that time; beyond it, it goes round for ever.
+const LONG_MAX: u32 = 12;
 
 /// Longer than any lease.
 const STOPPED: Duration = Duration::from_secs(130);
@@ -68,7 +72,7 @@ async fn play(seed: u64) -> Result<Played, String> {
         stage.simulator.set_faults(faults).expect("valid faults");
     }
     publish_again(&stage, plan.count, &mut dice).await;
-    if tokio::time::timeout(LONG, stage.run()).await.is_err() {
+    if !ends(&stage).await {
         return Err(format!("it does not end: {:?}", stage.books().await));
     }
     let theirs: &[Effect] = &theirs;
@@ -76,6 +80,22 @@ async fn play(seed: u64) -> Result<Played, String> {
     tally.count(&stage, plan.count).await;
     let log = verdict::log(&stage, &plan).await;
     Ok(Played { log, tally })
+}
+
+/// Works until nothing is open; `false` when that does not come.
+async fn ends(stage: &Stage) -> bool {
+    let mut running = Box::pin(stage.run());
+    let mut asked = 0;
+    for _ in 0..LONG_MAX {
+        if tokio::time::timeout(LONG, &mut running).await.is_ok() {
+            return true;
+        }
+        let before = std::mem::replace(&mut asked, stage.simulator.requests().len());
+        if asked == before {
+            break;
+        }
+    }
+    false
 }
 
 /// Whether the blow fell: the call it was meant for may never have come.
