@@ -134,12 +134,12 @@ impl Stores {
         let mut rate = |per_mille| dice.one_in(2) * dice.below(per_mille);
         let (ledger, queue) = (rate(40), rate(40));
         let place = *dice.pick(&[Place::Ledger, Place::Queue]);
-        let away = (place, dice.below(80), Duration::from_secs(dice.below(120)));
+        let away = (place, dice.below(80), Duration::from_secs(dice.below(45)));
         Self {
             seed: dice.next(),
             ledger,
             queue,
-            away: (dice.one_in(3) == 1).then_some(away),
+            away: (dice.one_in(4) == 1).then_some(away),
         }
     }
 
