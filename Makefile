@@ -1,9 +1,5 @@
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: build clean contract fmt help lint mutants run test
-=======
-.PHONY: build clean contract drill fmt help lint run test
->>>>>>> main
+.PHONY: build clean contract drill fmt help lint mutants run test
 
 build: ## Builds the program, for release
 	cargo build --release
