@@ -109,7 +109,10 @@ async fn strike(stage: &Stage, blow: Blow, count: u32, dice: &mut Dice) -> bool 
             stage.killed().await
         }
         Blow::Stopped(nth) => stopped_at(stage, nth, count, dice).await,
-        Blow::Overtaken(nth) => overtaken_at(stage, nth, count, dice).await,
+        Blow::Overtaken(at, nth) => {
+            stage.trap.set_at(at, nth, Side::After);
+            overtaken(stage, count, dice).await
+        }
     }
 }
 
@@ -161,8 +164,7 @@ async fn stopped_at(stage: &Stage, nth: u64, count: u32, dice: &mut Dice) -> boo
 
 /// The consumer is stopped with a call under way; another one takes over what it had, and while that
 /// one works the first goes on.
-async fn overtaken_at(stage: &Stage, nth: u64, count: u32, dice: &mut Dice) -> bool {
-    stage.trap.set(nth, Side::After);
+async fn overtaken(stage: &Stage, count: u32, dice: &mut Dice) -> bool {
     let worker = stage.worker(16).await;
     let stop = Stopper::new();
     let mut first = Box::pin(worker.run(&[], Until::NothingDue, &stop));
