@@ -1,4 +1,4 @@
-//! What one message's calls pass: the campaign's state, the lanes, the lease.
+//! What one message's calls pass: the campaign's state, the ledger's, the lanes, the lease.
 //!
 //! In: the operation about to be called. Out: leave, or none. Always: every call of the message
 //! comes through here, look-ups and undo too; the lease is looked at once more after all waiting,
@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger};
+use crate::ledger::{Lease, Ledger, Watched};
 use crate::metrics::Metrics;
 use crate::pacing::{Lane, LaneKind, Pacer};
 use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
@@ -112,7 +112,7 @@ fn observe(pacer: &Pacer, metrics: &Metrics, operation: Operation, observed: Obs
 /// The gate of one message's turn.
 pub struct MessageGate {
     pacer: Pacer,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<Watched>,
     clock: Clock,
     lease: Mutex<Lease>,
     switch: Arc<CampaignSwitch>,
@@ -123,7 +123,7 @@ pub struct MessageGate {
 impl MessageGate {
     pub(super) fn new(
         pacer: Pacer,
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<Watched>,
         clock: Clock,
         lease: Lease,
         switch: Arc<CampaignSwitch>,
@@ -142,6 +142,10 @@ impl MessageGate {
     }
 
     fn check_switch(&self, operation: Operation) -> Result<(), Closed> {
+        // Look-ups neither: what they find could not be recorded.
+        if self.ledger.is_lost() {
+            return Err(Closed("the ledger is lost"));
+        }
         if operation.is_changing() && self.switch.position() == Position::Stopped {
             return Err(Closed("the campaign is not running"));
         }
@@ -167,6 +171,7 @@ impl MessageGate {
                     Err(Closed("the lease is too short for a call"))
                 }
             }
+            Err(error) if error.is_stores() => Err(Closed("the ledger is lost")),
             Err(error) => {
                 tracing::warn!(message.id = %lease.key.id, %error, "the lease was not renewed");
                 Err(Closed("the lease is over"))

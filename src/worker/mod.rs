@@ -10,6 +10,7 @@ mod consume;
 mod mine;
 mod prepare;
 mod report;
+mod store;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
 use crate::intake::EnqueueError;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Lease, Ledger, LedgerError, Watched};
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
@@ -64,7 +65,7 @@ pub enum RunEnd {
 /// What the worker is made of. Everything in it is shared by all turns.
 pub struct Parts {
     pub queue: Arc<dyn Queue>,
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<Watched>,
     pub twilio: Twilio,
     pub engine: Engine,
     pub pacer: Pacer,
@@ -89,6 +90,8 @@ pub(crate) struct Shared {
     pub(crate) turns: AtomicU64,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
+    /// Leases that could not be given back: the ledger was lost.
+    pub(crate) abandoned: std::sync::Mutex<Vec<Lease>>,
 }
 
 /// A campaign that is being consumed.
@@ -124,10 +127,11 @@ impl Worker {
     pub fn new(parts: Parts) -> Self {
         parts.metrics.in_flight_limit(parts.in_flight.into());
         let shared = Shared {
-            settler: Settler::new(Arc::clone(&parts.ledger), parts.clock),
+            settler: Settler::new(parts.ledger.clone(), parts.clock),
             places: Semaphore::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             halted: std::sync::Mutex::new(None),
+            abandoned: std::sync::Mutex::default(),
             parts,
         };
         Self {
@@ -147,9 +151,16 @@ impl Worker {
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
-        let end = self.watch(&mut campaigns, until, stop).await;
-        campaigns.drain().await;
-        end
+        let working = async {
+            let end = self.watch(&mut campaigns, until, stop).await;
+            campaigns.drain().await;
+            end
+        };
+        tokio::select! {
+            biased;
+            end = working => end,
+            never = store::keep(&self.shared) => match never {},
+        }
     }
 
     async fn watch(
@@ -158,14 +169,20 @@ impl Worker {
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
+        let ledger = &self.shared.parts.ledger;
         loop {
+            let Some(()) = stop.run_until_stopped(ledger.back()).await else {
+                return Ok(RunEnd::Stopped);
+            };
             match self.look(campaigns, until).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => {}
                 Err(WorkError::Campaign(id, detail)) => {
                     return Err(WorkError::Campaign(id, detail));
                 }
-                // The store or the broker is away: what is in flight settles when it can.
+                // Said once, and waited for.
+                Err(_) if ledger.is_lost() => continue,
+                // The broker is away: what is in flight settles when it can.
                 Err(error) => tracing::warn!(%error, "waiting for the ledger and the queue"),
             }
             tokio::select! {

@@ -11,6 +11,7 @@ use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
     Books, CampaignRecord, CampaignState, Ledger, MessageKey, MessageRecord, Publication, Standing,
+    Watched,
 };
 use flexcast::message::{
     Address, AgentRef, Customer, Effects, Event, Message, MessageId, WIRE_VERSION,
@@ -234,9 +235,10 @@ impl Stage {
         let twilio = client(self.trap.clone());
         let (clock, metrics) = (self.clock, Metrics::new());
         let pacer = Pacer::new(pacing, clock);
+        let ledger = Arc::new(Watched::over(self.ledger.clone()));
         let engine = Engine::new(
             twilio.clone(),
-            self.ledger.clone(),
+            ledger.clone(),
             pacer.clone(),
             clock,
             metrics.clone(),
@@ -247,7 +249,7 @@ impl Stage {
                 inner: self.queue.clone(),
                 trap: self.trap.clone(),
             }),
-            ledger: self.ledger.clone(),
+            ledger,
             twilio,
             engine,
             pacer,
