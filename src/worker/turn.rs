@@ -85,6 +85,11 @@ async fn run(
     let Some((mine, delivery)) = take(shared, active, delivery, &message).await? else {
         return Ok(());
     };
+    // Accepted with its text, it keeps that, whatever the campaign says by now.
+    let rendered = rendered.or_else(|failure| match mine.message.body {
+        Some(_) => Ok(()),
+        None => Err(failure),
+    });
     let unfit = rendered.and_then(|()| prepare::check(&active.campaign, &mine.message));
     let lease = mine.lease.clone();
     let ended = work_on(shared, active, stop, delivery, mine, unfit.err()).await;
@@ -103,14 +108,16 @@ async fn work_on(
     mine: Mine,
     unfit: Option<Failure>,
 ) -> Result<(), SettleError> {
-    // Of one that has begun (the campaign was applied anew meanwhile) something may stand: that is
-    // undone first.
-    if let Some(failure) = unfit.as_ref().filter(|_| mine.journal.is_empty()) {
-        let ended = Ended::Failed(failure.clone());
-        return settle(shared, active, delivery, mine, ended).await;
+    if let Some(failure) = unfit {
+        if mine.lease.number == 1 {
+            let ended = Ended::Failed(failure);
+            return settle(shared, active, delivery, mine, ended).await;
+        }
+        // Its campaign was applied anew since somebody took it: what stands of it is undone.
+        return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
     }
     match admission(shared, active, &mine) {
-        Admission::Go => carry_out(shared, active, stop, delivery, mine, unfit).await,
+        Admission::Go => carry_out(shared, active, stop, delivery, mine, None).await,
         Admission::Skip(reason) => {
             let verdict = Verdict::Skip {
                 reason,
@@ -253,7 +260,7 @@ async fn carry_out(
     unfit: Option<Failure>,
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
-    if mine.journal.is_empty() {
+    if mine.journal.is_empty() && unfit.is_none() {
         let lanes = own_lanes(active, &mine);
         let waiting = parts.pacer.permit(&lanes, NonZeroU32::MIN);
         // A drain does not wait for anybody's pace.

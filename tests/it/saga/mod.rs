@@ -9,4 +9,5 @@ mod strangers;
 mod succeeds;
 pub(crate) mod trap;
 mod trapped_queue;
+mod unfit;
 mod unwinds;

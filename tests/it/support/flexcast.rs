@@ -438,12 +438,13 @@ fn http(base: &str, method: &str, path: &str, body: &str) -> (u16, String) {
 /// changes nothing. Returns why it is lost.
 #[track_caller]
 pub(crate) fn ledger_is_lost_once(work: &mut Running, twilio: &FakeTwilio) -> String {
-    let body = eventually("the consumer not to be ready", || {
+    let why = eventually("the consumer to say why it is not ready", || {
         let (status, body) = work.readiness();
-        (status == 503).then_some(body)
+        let why = body["why"].as_str()?.to_owned();
+        assert_eq!((status, &body["ready"]), (503, &Value::Bool(false)));
+        assert_eq!(body["failed"], serde_json::json!(["ledger"]), "{body}");
+        Some(why)
     });
-    assert_eq!(body["ready"], false, "{body}");
-    assert_eq!(body["failed"], serde_json::json!(["ledger"]), "{body}");
     // What had left is answered, and what waits at Twilio's door is turned back.
     eventually("what is in flight to be let go of", || {
         let in_flight = work.metric("flexcast_in_flight_messages");
@@ -458,5 +459,5 @@ pub(crate) fn ledger_is_lost_once(work: &mut Running, twilio: &FakeTwilio) -> St
         changes,
         "changed while the ledger was lost"
     );
-    body["why"].as_str().expect("a reason").to_owned()
+    why
 }
