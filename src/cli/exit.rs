@@ -37,8 +37,7 @@ Exit codes:
   2   wrong usage
   65  nothing usable in the input
   69  the broker or Twilio is not reachable
-  75  not now, try again: the ledger is away or held by another process, or something still
-      waits
+  75  not now, try again: the ledger is away or held, or something still waits
   77  Twilio, the broker or the database refused the credentials
   78  the configuration, the campaign or the state is not usable";
 

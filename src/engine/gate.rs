@@ -217,3 +217,51 @@ impl fmt::Debug for MessageGate {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::MessageKey;
+    use crate::ledger::sqlite::SqliteLedger;
+    use crate::message::{CampaignId, MessageId};
+    use crate::pacing::PacingSettings;
+
+    #[tokio::test]
+    async fn while_the_ledger_is_lost_no_call_of_a_message_leaves() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (here, away) = (folder.path().join("here"), folder.path().join("away"));
+        std::fs::create_dir(&here).expect("made");
+        let file = SqliteLedger::open(&here.join("ledger.db")).expect("a new ledger");
+        let ledger = Arc::new(Watched::over(Arc::new(file)));
+        let clock = Clock::system();
+        let spans = Spans {
+            call: Duration::from_secs(20),
+            lease: DEFAULT_LEASE,
+        };
+        let lease = Lease {
+            key: MessageKey {
+                campaign: CampaignId::parse("spring").expect("an id"),
+                id: MessageId::parse("crm-1").expect("an id"),
+            },
+            number: 1,
+            until: clock.now() + DEFAULT_LEASE,
+        };
+        let gate = MessageGate::new(
+            Pacer::new(PacingSettings::default(), clock),
+            Arc::clone(&ledger),
+            clock,
+            lease,
+            Arc::default(),
+            spans,
+            Metrics::new(),
+        );
+        let passes = async || gate.pass(Operation::CreateConversation).await.is_ok();
+        assert!(passes().await);
+        // A look fails as on a disk that is gone.
+        std::fs::rename(&here, &away).expect("moved");
+        let looked = ledger.campaigns().await;
+        assert!(looked.is_err() && !passes().await);
+        std::fs::rename(&away, &here).expect("moved back");
+        assert!(ledger.probe().await && passes().await);
+    }
+}
