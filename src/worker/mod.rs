@@ -2,7 +2,7 @@
 //!
 //! In: a queue, a ledger, an engine. Out: settled messages. Always: a campaign that waits for its
 //! pace holds no place that another one needs; a stop lets what is in flight end and gives the rest
-//! back.
+//! back; while the ledger is lost nothing is taken and what is in flight is given back.
 
 mod admission;
 mod campaigns;
