@@ -7,7 +7,7 @@ use crate::support::broker::Vhost;
 use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, eventually, fast_config};
 use crate::support::postgres::Database;
 
-const MESSAGES: usize = 60;
+const MESSAGES: usize = 30;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_stopped_consumer_had_begun_is_done_by_another_and_not_again_when_it_goes_on() {
@@ -38,7 +38,7 @@ async fn what_a_stopped_consumer_had_begun_is_done_by_another_and_not_again_when
     let mut other = place.work(&[]);
     let books = place.status_until(CAMPAIGN, |books| books["done"] == json!(MESSAGES));
     balanced(&books);
-    let changes = twilio.changes();
+    let effects = twilio.effects();
     stopped.signal("CONT");
     eventually("what it had in flight to be let go of", || {
         (stopped.metric("flexcast_in_flight_messages") == 0.0).then_some(())
@@ -47,7 +47,9 @@ async fn what_a_stopped_consumer_had_begun_is_done_by_another_and_not_again_when
         work.terminate();
         work.ended().ends_with(0);
     }
-    assert_eq!(twilio.changes(), changes, "it changed something after all");
+    // A call that stood between its last look at the lease and its first byte may leave now. Its name
+    // is taken, or its container closed: it changes nothing.
+    assert_eq!(twilio.effects(), effects);
     each_once(&twilio.effects(), "message", &numbers(&customers));
     assert_eq!(place.status(CAMPAIGN), books);
     assert_eq!(read_queue(&vhost.url, "flexcast.dead"), Vec::<Value>::new());
