@@ -98,6 +98,10 @@ impl Ledger for Watched {
         self.noted(self.inner.id().await)
     }
 
+    async fn show_alive(&self, holder: &str) -> Result<()> {
+        self.noted(self.inner.show_alive(holder).await)
+    }
+
     async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
         self.noted(self.inner.bind(account_sid, base).await)
     }

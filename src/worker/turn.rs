@@ -214,6 +214,7 @@ async fn take(
             journal,
             attempts,
             accepted_at,
+            overtaken,
             ..
         } => {
             let mine = Mine {
@@ -222,6 +223,7 @@ async fn take(
                 journal,
                 attempts,
                 accepted_at,
+                overtaken,
             };
             return Ok(Some((mine, delivery)));
         }
@@ -300,6 +302,7 @@ async fn carry_out(
         lease: mine.lease.clone(),
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,
+        overtaken: mine.overtaken,
         switch: Arc::clone(&active.switch),
     };
     let delivered = match parts.engine.deliver(job, &for_good).await {
