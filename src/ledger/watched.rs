@@ -183,6 +183,10 @@ impl Ledger for Watched {
         self.noted(self.inner.settle(lease, events, settlement, now).await)
     }
 
+    async fn let_go(&self, lease: &Lease) -> Result<()> {
+        self.noted(self.inner.let_go(lease).await)
+    }
+
     async fn release_leases(&self, now: Timestamp) -> Result<u64> {
         self.noted(self.inner.release_leases(now).await)
     }

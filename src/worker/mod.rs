@@ -7,6 +7,7 @@
 mod admission;
 mod campaigns;
 mod consume;
+mod letting_go;
 mod mine;
 mod prepare;
 mod report;
@@ -24,7 +25,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
 use crate::intake::EnqueueError;
-use crate::ledger::{Lease, Ledger, LedgerError, Watched};
+use crate::ledger::{Ledger, LedgerError, Watched};
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
@@ -34,6 +35,7 @@ use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
 use campaigns::Campaigns;
+use letting_go::LettingGo;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
 /// effect within a second.
@@ -88,10 +90,9 @@ pub(crate) struct Shared {
     pub(crate) places: Semaphore,
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
+    pub(crate) letting_go: LettingGo,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
-    /// Leases that could not be given back: the ledger was lost.
-    pub(crate) abandoned: std::sync::Mutex<Vec<Lease>>,
 }
 
 /// A campaign that is being consumed.
@@ -130,8 +131,8 @@ impl Worker {
             settler: Settler::new(parts.ledger.clone(), parts.clock),
             places: Semaphore::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
+            letting_go: LettingGo::default(),
             halted: std::sync::Mutex::new(None),
-            abandoned: std::sync::Mutex::default(),
             parts,
         };
         Self {
@@ -156,11 +157,15 @@ impl Worker {
             campaigns.drain().await;
             end
         };
-        tokio::select! {
+        let end = tokio::select! {
             biased;
             end = working => end,
             never = store::keep(&self.shared) => match never {},
+        };
+        if let Err(error) = self.let_go().await {
+            tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }
+        end
     }
 
     async fn watch(
@@ -202,6 +207,7 @@ impl Worker {
         if let Some(failure) = self.shared.take_halt() {
             return Ok(Some(RunEnd::Halted(failure)));
         }
+        self.let_go().await?;
         campaigns.follow().await?;
         self.wake().await?;
         // Counting is not free: while turns end, there is no need to ask whether all are over.
@@ -212,6 +218,13 @@ impl Worker {
         }
         let open = campaigns.open(until == Until::NothingDue).await?;
         Ok((open == 0).then_some(RunEnd::Idle))
+    }
+
+    /// Ends the leases of turns that broke off.
+    async fn let_go(&self) -> Result<(), LedgerError> {
+        let parts = &self.shared.parts;
+        let telling = self.shared.letting_go.tell(&*parts.ledger, parts.clock);
+        telling.await
     }
 
     /// Puts back on the queue what is due, and what a dead import had not got there.

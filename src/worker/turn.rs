@@ -91,12 +91,10 @@ async fn run(
         None => Err(failure),
     });
     let unfit = rendered.and_then(|()| prepare::check(&active.campaign, &mine.message));
-    let lease = mine.lease.clone();
-    let ended = work_on(shared, active, stop, delivery, mine, unfit.err()).await;
-    if ended.is_err() && shared.parts.ledger.is_lost() {
-        shared.abandon(lease);
-    }
-    ended
+    let watch = shared.letting_go.unless_settled(&mine.lease);
+    work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
+    watch.settled();
+    Ok(())
 }
 
 /// What becomes of a message that is ours; `unfit`: why it cannot be carried out.
@@ -305,17 +303,19 @@ async fn carry_out(
         overtaken: mine.overtaken,
         switch: Arc::clone(&active.switch),
     };
+    let watch = shared.letting_go.unless_settled(&mine.lease);
     let delivered = match parts.engine.deliver(job, &for_good).await {
         Ok(delivered) => delivered,
         Err(Interrupted::Closed(closed)) => {
             tracing::info!(message.id = %mine.lease.key.id, %closed, "message given back");
-            return shared.settler.release(delivery, &mine.lease).await;
+            shared.settler.release(delivery, &mine.lease).await?;
+            watch.settled();
+            return Ok(());
         }
         // What the ledger failed to take may stand all the same: this lease is not written to again,
         // and whoever takes the message next reads what stands.
         Err(interrupted) => {
             if parts.ledger.is_lost() {
-                shared.abandon(mine.lease);
                 delivery.release().await?;
                 return Ok(());
             }
@@ -330,7 +330,9 @@ async fn carry_out(
         lease: delivered.lease.clone(),
         ..mine
     };
-    finish(shared, active, delivery, mine, delivered, circumstances).await
+    finish(shared, active, delivery, mine, delivered, circumstances).await?;
+    watch.settled();
+    Ok(())
 }
 
 /// Settles a message whose saga did not run.

@@ -2,6 +2,7 @@
 
 mod doubt;
 mod limits;
+mod overtaken;
 mod repeats;
 mod resumes;
 pub(crate) mod stage;

@@ -41,6 +41,10 @@ impl Ledger for TrappedLedger {
         self.risk("show_alive", self.inner.show_alive(holder)).await
     }
 
+    async fn let_go(&self, lease: &Lease) -> Result<()> {
+        self.risk("let_go", self.inner.let_go(lease)).await
+    }
+
     async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
         self.risk("bind", self.inner.bind(account_sid, base)).await
     }
