@@ -7,10 +7,14 @@
 mod admission;
 mod campaigns;
 mod consume;
+mod finish;
 mod mine;
 mod prepare;
 mod report;
 mod turn;
+mod undos;
+
+pub use finish::{FinishedBy, Unfinished, finish};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +37,7 @@ use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
 use campaigns::Campaigns;
+use undos::Undos;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
 /// effect within a second.
@@ -147,19 +152,22 @@ impl Worker {
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
-        let end = self.watch(&mut campaigns, until, stop).await;
+        let mut undos = Undos::new(Arc::clone(&self.shared));
+        let end = self.watch(&mut campaigns, &mut undos, until, stop).await;
         campaigns.drain().await;
+        undos.drain().await;
         end
     }
 
     async fn watch(
         &self,
         campaigns: &mut Campaigns,
+        undos: &mut Undos,
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
         loop {
-            match self.look(campaigns, until).await {
+            match self.look(campaigns, undos, until).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => {}
                 Err(WorkError::Campaign(id, detail)) => {
@@ -180,6 +188,7 @@ impl Worker {
     async fn look(
         &self,
         campaigns: &mut Campaigns,
+        undos: &mut Undos,
         until: Until,
     ) -> Result<Option<RunEnd>, WorkError> {
         if let Some(failure) = self.shared.take_halt() {
@@ -187,14 +196,20 @@ impl Worker {
         }
         campaigns.follow().await?;
         self.wake().await?;
-        // Counting is not free: while turns end, there is no need to ask whether all are over.
+        undos.look(campaigns).await?;
+        campaigns.reopen().await?;
+        // While turns end, there is no need to ask whether all are over.
         let turns = self.shared.turns.load(Ordering::Relaxed);
-        let is_quiet = campaigns.was_quiet(turns);
-        if until == Until::Stopped || !is_quiet {
+        if !campaigns.was_quiet(turns) {
             return Ok(None);
         }
-        let open = campaigns.open(until == Until::NothingDue).await?;
-        Ok((open == 0).then_some(RunEnd::Idle))
+        let is_end = match until {
+            Until::Stopped => false,
+            Until::Idle => campaigns.is_idle(false).await?,
+            Until::NothingDue => campaigns.is_idle(true).await?,
+        };
+        campaigns.finish(is_end).await?;
+        Ok(is_end.then_some(RunEnd::Idle))
     }
 
     /// Puts back on the queue what is due, and what a dead import had not got there.

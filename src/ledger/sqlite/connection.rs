@@ -108,9 +108,10 @@ fn set_up(conn: &mut Connection) -> Result<()> {
 }
 
 fn migrate(conn: &mut Connection) -> Result<()> {
-    let migrations = Migrations::new(vec![M::up(include_str!(
-        "../migrations/sqlite/0001_ledger.sql"
-    ))]);
+    let migrations = Migrations::new(vec![
+        M::up(include_str!("../migrations/sqlite/0001_ledger.sql")),
+        M::up(include_str!("../migrations/sqlite/0002_undos.sql")),
+    ]);
     migrations.to_latest(conn).map_err(|error| match error {
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             LedgerError::Damaged(

@@ -16,12 +16,14 @@ mod reader;
 mod rows;
 mod settle;
 mod take;
+mod undos;
 mod unknown;
 mod waking;
 mod writer;
 
 pub use hold::{Hold, hold};
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +34,8 @@ use rusqlite::Connection;
 
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken, UnknownRow,
+    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
+    Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -148,6 +151,22 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn finish_campaign(
+        &self,
+        id: &CampaignId,
+        by_itself: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let id = id.clone();
+        self.write(move |conn| campaigns::finish(conn, &id, by_itself, now))
+            .await
+    }
+
+    async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
+        self.write(move |conn| intake::end_import(conn, number, now))
+            .await
+    }
+
     async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
         let (campaign, file) = (campaign.clone(), file.to_owned());
         self.write(move |conn| intake::begin_import(conn, &campaign, &file, now))
@@ -237,6 +256,35 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
+        self.read(move |conn| undos::due(conn, now, limit)).await
+    }
+
+    async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>> {
+        let (key, holder) = (key.clone(), holder.to_owned());
+        self.write(move |conn| undos::take(conn, &key, &holder, now, lease_for))
+            .await
+    }
+
+    async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (lease, events) = (lease.clone(), events.to_vec());
+        let settlement = settlement.clone();
+        self.write(move |conn| undos::settle(conn, &lease, &events, &settlement, now))
+            .await
+    }
+
     async fn unknown(
         &self,
         campaign: Option<&CampaignId>,
@@ -279,6 +327,20 @@ impl Ledger for SqliteLedger {
         let campaign = campaign.cloned();
         self.read(move |conn| books::books(conn, campaign.as_ref()))
             .await
+    }
+
+    async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
+        self.read(books::of_each).await
+    }
+
+    async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
+        let campaign = campaign.clone();
+        self.read(move |conn| books::has_open(conn, &campaign, but_due))
+            .await
+    }
+
+    async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
+        self.read(move |conn| books::on_queue(conn, now)).await
     }
 
     async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
