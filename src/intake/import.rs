@@ -119,9 +119,7 @@ impl Importer<'_> {
         let record = self.ledger.campaign(id).await?;
         if record.is_some_and(|record| record.state == CampaignState::Finished) {
             let (state, now) = (CampaignState::Running, self.clock.now());
-            self.ledger
-                .set_campaign_state(id, state, None, now)
-                .await?;
+            self.ledger.set_campaign_state(id, state, None, now).await?;
         }
         Ok(())
     }

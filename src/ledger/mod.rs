@@ -16,8 +16,7 @@ pub use books::{Books, OnQueue, Report};
 pub use record::{
     Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,
     Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Settlement, Standing,
-    Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, WORKED_OFF,
-    Wake,
+    Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, WORKED_OFF, Wake,
 };
 
 use std::collections::BTreeMap;

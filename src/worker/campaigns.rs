@@ -63,7 +63,9 @@ impl Campaigns {
     /// Begins consuming what runs, and stops what does not any more.
     pub(super) async fn follow(&mut self) -> Result<(), WorkError> {
         let records = self.shared.parts.ledger.campaigns().await?;
-        let paused = records.iter().filter(|one| one.state == CampaignState::Paused);
+        let paused = records
+            .iter()
+            .filter(|one| one.state == CampaignState::Paused);
         self.paused = paused.map(|record| record.id.clone()).collect();
         for record in records {
             if !self.is_ours(&record.id) {

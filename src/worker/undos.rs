@@ -49,7 +49,10 @@ impl Undos {
     pub(super) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         while self.tasks.try_join_next().is_some() {}
         for (key, active) in &*lock(&self.tried) {
-            if let Some(active) = active.as_ref().filter(|_| campaigns.is_paused(&key.campaign)) {
+            if let Some(active) = active
+                .as_ref()
+                .filter(|_| campaigns.is_paused(&key.campaign))
+            {
                 active.switch.set(Position::Stopped);
             }
         }
@@ -147,9 +150,7 @@ fn why(stuck: &Stuck) -> Failure {
         Event::Failed { failure } => Some((**failure).clone()),
         _ => None,
     });
-    recorded
-        .or(failed)
-        .unwrap_or_else(|| stuck.failure.clone())
+    recorded.or(failed).unwrap_or_else(|| stuck.failure.clone())
 }
 
 async fn settle(

@@ -79,10 +79,7 @@ pub(super) fn has_open(conn: &Connection, campaign: &CampaignId, but_due: bool) 
         .query_row([campaign.as_str()], |row| row.get(0))?)
 }
 
-pub(super) fn on_queue(
-    conn: &Connection,
-    now: Timestamp,
-) -> Result<BTreeMap<CampaignId, OnQueue>> {
+pub(super) fn on_queue(conn: &Connection, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
     conn.prepare_cached(
         "SELECT campaign,
             count(*) FILTER (WHERE queued AND (state = 'waiting'
