@@ -6,6 +6,7 @@ mod repeats;
 mod resumes;
 pub(crate) mod stage;
 mod strangers;
+mod stuck;
 mod succeeds;
 pub(crate) mod trap;
 mod trapped_queue;
