@@ -80,7 +80,10 @@ impl Campaigns {
             if is_current {
                 continue;
             }
-            self.stop(&record.id).await;
+            let was_consumed = self.stop(&record.id).await;
+            if was_consumed && record.state == CampaignState::Finished {
+                self.doubt_end(&record).await?;
+            }
             // A cancelled campaign is consumed too: what waits is to be skipped.
             if matches!(
                 record.state,
@@ -147,6 +150,29 @@ impl Campaigns {
         Ok(())
     }
 
+    /// What was taken between the end of a campaign and that of its consumer may be open, or a
+    /// publisher's: then it was no end.
+    async fn doubt_end(&self, record: &CampaignRecord) -> Result<(), WorkError> {
+        let ledger = &self.shared.parts.ledger;
+        let is_published = record.reason.as_deref() == Some(WORKED_OFF)
+            && ledger.books(Some(&record.id)).await?.published() > 0;
+        if is_published || ledger.has_open(&record.id, false).await? {
+            self.run_again(&record.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_again(&self, id: &CampaignId) -> Result<(), WorkError> {
+        let parts = &self.shared.parts;
+        let (state, reason) = (CampaignState::Running, "a publisher sent messages");
+        tracing::info!(campaign.id = %id, reason, "runs again");
+        let (ledger, now) = (&parts.ledger, parts.clock.now());
+        ledger
+            .set_campaign_state(id, state, Some(reason), now)
+            .await?;
+        Ok(())
+    }
+
     /// Lets campaigns run again that finished by themselves, and that publishers send messages to all
     /// the same.
     pub(super) async fn reopen(&mut self) -> Result<(), WorkError> {
@@ -164,13 +190,7 @@ impl Campaigns {
         });
         for record in finished.take(REOPEN_MAX) {
             if on_queue(&*parts.queue, &record.id).await? > 0 {
-                let (state, reason) = (CampaignState::Running, Some("a publisher sent messages"));
-                tracing::info!(campaign.id = %record.id, "runs again: a publisher sent messages");
-                let changing =
-                    parts
-                        .ledger
-                        .set_campaign_state(&record.id, state, reason, parts.clock.now());
-                changing.await?;
+                self.run_again(&record.id).await?;
             }
         }
         Ok(())
@@ -228,10 +248,11 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Ends a campaign's consumer: no changing call leaves from here on, what runs ends.
-    async fn stop(&mut self, id: &CampaignId) {
+    /// Ends a campaign's consumer: no changing call leaves from here on, what runs ends. False when it
+    /// had none.
+    async fn stop(&mut self, id: &CampaignId) -> bool {
         let Some(consumed) = self.consumed.remove(id) else {
-            return;
+            return false;
         };
         // Stopped already, it drains: what is in flight is carried to its end.
         if !consumed.stop.is_stopped() {
@@ -241,6 +262,7 @@ impl Campaigns {
         if let Err(error) = consumed.task.await {
             tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended badly");
         }
+        true
     }
 }
 
