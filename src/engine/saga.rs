@@ -81,7 +81,7 @@ impl Runner<'_> {
     pub(super) async fn unwind(&mut self, why: &Failure) -> Result<Ended, Interrupted> {
         Ok(match self.backward(why).await? {
             Undoing::Clean | Undoing::HandsOff => Ended::Failed(why.clone()),
-            Undoing::Left(left) => Ended::Failed(stuck(left, why)),
+            Undoing::Left(left) => Ended::Failed(stuck(&left, why)),
         })
     }
 
@@ -229,7 +229,7 @@ impl Runner<'_> {
         Ended::Failed(if may_pass {
             failure
         } else {
-            stuck(failure, why)
+            stuck(&failure, why)
         })
     }
 
@@ -284,14 +284,14 @@ impl Runner<'_> {
 }
 
 /// An undo that is given up for now, and what was to be undone for.
-fn stuck(left: Failure, why: &Failure) -> Failure {
+fn stuck(left: &Failure, why: &Failure) -> Failure {
     let what = left.step.map_or("something", StepName::as_str);
     let detail = format!("the undo failed, {what} is left at Twilio: {}", left.detail);
     Failure {
         class: FailureClass::Permanent(DeadReason::Stuck),
         detail,
         cause: Some(Box::new(why.clone())),
-        ..left
+        ..left.clone()
     }
 }
 

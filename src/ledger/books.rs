@@ -170,14 +170,14 @@ impl OnQueue {
     }
 }
 
-/// The report of one campaign: its name and state, its books, and what nobody has seen yet.
+/// The report of one campaign: its name, its books, what nobody has seen yet, and its state.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report<'a> {
     pub campaign: &'a str,
-    pub state: CampaignState,
     #[serde(flatten)]
     pub books: &'a Books,
     /// Messages on the queue that the ledger has not met; none when the queue was not asked, or did
     /// not answer.
     pub unseen: Option<u64>,
+    pub state: CampaignState,
 }
