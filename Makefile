@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: build clean contract fmt help lint run test
+.PHONY: build clean contract drill fmt help lint run test
 
 build: ## Builds the program, for release
 	cargo build --release
@@ -9,6 +9,12 @@ clean: ## Removes what was built
 
 contract: ## Holds a run's exchanges against Twilio's OpenAPI files: make contract OAI=DIR
 	scripts/contract.sh "$(OAI)"
+
+drill: ## Kills consumers and the broker under real load, and counts; about 40 minutes
+	scripts/install-test-deps.sh
+	cargo build --release
+	scripts/drill.py --ledger sqlite --consumers 1
+	scripts/drill.py --ledger postgres --consumers 3
 
 fmt: ## Formats the code
 	cargo fmt

@@ -61,12 +61,21 @@ impl Runner<'_> {
             // What comes after a step that did not happen did not happen either.
             *suspect = false;
             let is_inherited = self.inherited.take_if(|of| *of == step.name()).is_some();
-            if is_inherited && self.standing().iter().any(|step| step.is_container()) {
+            if is_inherited && self.is_overtaking_due() {
                 return Ok(Tried::Late);
             }
             self.journal.refuse(step.name())?;
         }
         self.act(step).await
+    }
+
+    /// Whether the call of somebody before us is to be made to fail before it is repeated: where there
+    /// is a container to close. An agent's task would go with it, so that there only one who may live
+    /// yet counts: who is dead sends nothing more.
+    fn is_overtaking_due(&self) -> bool {
+        let standing = self.standing();
+        let costs_a_task = standing.iter().any(|step| step.is_task());
+        standing.iter().any(|step| step.is_container()) && (self.overtaken || !costs_a_task)
     }
 
     async fn act(&mut self, step: &'static dyn Step) -> Result<Tried, Interrupted> {

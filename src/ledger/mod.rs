@@ -70,6 +70,10 @@ pub trait Ledger: Send + Sync {
     /// This ledger's own name, made when it was: what a broker is bound to.
     async fn id(&self) -> Result<String>;
 
+    /// Shows to those who share the ledger that this consumer lives, until its process ends: they then
+    /// know whether who held a lease is dead, or only slow. Before its first take.
+    async fn show_alive(&self, holder: &str) -> Result<()>;
+
     /// Ties the ledger to a Twilio account and base address, or finds it tied to them already.
     ///
     /// # Errors

@@ -180,6 +180,7 @@ async fn take(
             journal,
             attempts,
             accepted_at,
+            overtaken,
             ..
         } => {
             let mine = Mine {
@@ -188,6 +189,7 @@ async fn take(
                 journal,
                 attempts,
                 accepted_at,
+                overtaken,
             };
             return Ok(Some((mine, delivery)));
         }
@@ -265,6 +267,7 @@ async fn carry_out(
         lease: mine.lease.clone(),
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,
+        overtaken: mine.overtaken,
         switch: Arc::clone(&active.switch),
     };
     let delivered = match parts.engine.deliver(job, &for_good).await {

@@ -130,6 +130,8 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
         lease: stuck.lease.clone(),
         recorded: &stuck.journal,
         taken_before: true,
+        // It matters to what goes forward alone.
+        overtaken: false,
         switch: Arc::clone(&active.switch),
     };
     match parts.engine.undo(job, &why).await {

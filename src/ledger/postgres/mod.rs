@@ -18,6 +18,7 @@ mod errors;
 mod intake;
 mod message;
 mod migrate;
+mod presence;
 mod settle;
 mod take;
 mod tls;
@@ -26,6 +27,7 @@ mod unknown;
 mod waking;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,6 +42,7 @@ use super::{
 use crate::message::{CampaignId, Event, Message};
 
 use connection::Connections;
+use presence::Presence;
 use take::Taker;
 
 /// What leases are given and compared by.
@@ -68,6 +71,8 @@ pub struct PostgresLedger {
     clock: LeaseClock,
     /// This process's name where it lists what it is going to publish.
     lister: String,
+    /// What shows others that this consumer lives.
+    presence: Mutex<Option<Presence>>,
 }
 
 impl PostgresLedger {
@@ -96,6 +101,7 @@ impl PostgresLedger {
             connections: Connections::open(url).await?,
             clock,
             lister: format!("{:016x}", rand::random::<u64>()),
+            presence: Mutex::default(),
         })
     }
 }
@@ -121,6 +127,14 @@ macro_rules! call {
 impl Ledger for PostgresLedger {
     async fn id(&self) -> Result<String> {
         call!(self, |client| campaigns::id(&client))
+    }
+
+    async fn show_alive(&self, holder: &str) -> Result<()> {
+        let connection = call!(self, |client| presence::show(client, holder))?;
+        let shown = Presence::kept(connection, self.connections.clone(), holder);
+        let mut presence = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
+        *presence = Some(shown);
+        Ok(())
     }
 
     async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {

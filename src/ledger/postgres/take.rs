@@ -67,7 +67,8 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
     let statement = client
         .prepare_cached(
             "UPDATE turns t
-             SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
+             SET overtaken = t.overtaken OR (t.state = 'in_flight' AND lives(t.holder)),
+                state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
                 queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                 holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT
              FROM messages m
@@ -76,7 +77,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
                  OR (t.state = 'deferred' AND t.due_at <= $4)
                  OR (t.state = 'in_flight' AND t.lease_until <= lease_clock($6)))
                AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
-             RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at",
+             RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at, t.overtaken",
         )
         .await?;
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
@@ -112,6 +113,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
         attempts: attempts(row.try_get(1)?),
         accepted_at: time(row.try_get(4)?)?,
         fresh: false,
+        overtaken: row.try_get(5)?,
     }))
 }
 
@@ -227,6 +229,7 @@ async fn meet(
         attempts: 0,
         accepted_at: taker.now,
         fresh: true,
+        overtaken: false,
     }))
 }
 

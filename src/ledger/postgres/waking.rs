@@ -8,7 +8,7 @@ use crate::ledger::columns::{column, ms, time};
 
 pub(super) async fn release_leases(client: &Client) -> Result<u64> {
     let sql = "UPDATE turns SET state = 'waiting', queued = TRUE, queue_after = NULL,
-                   holder = NULL, lease_until = NULL
+                   holder = NULL, lease_until = NULL, overtaken = FALSE
                WHERE state = 'in_flight'";
     let released = client.execute(sql, &[]).await?;
     let sql = "UPDATE undos SET holder = NULL, lease_until = NULL";

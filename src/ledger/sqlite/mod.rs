@@ -16,6 +16,8 @@ mod reader;
 mod rows;
 mod settle;
 mod take;
+#[cfg(test)]
+mod tests;
 mod undos;
 mod unknown;
 mod waking;
@@ -117,6 +119,11 @@ fn inline<T>(conn: &Mutex<Connection>, job: impl FnOnce(&Connection) -> Result<T
 impl Ledger for SqliteLedger {
     async fn id(&self) -> Result<String> {
         self.read(campaigns::id).await
+    }
+
+    /// Who holds the file is alone with it: there is nobody to show it to.
+    async fn show_alive(&self, _holder: &str) -> Result<()> {
+        Ok(())
     }
 
     async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
@@ -356,41 +363,5 @@ impl Ledger for SqliteLedger {
 
     async fn is_ready(&self) -> bool {
         self.write(campaigns::probe).await.is_ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::LedgerError;
-    use super::*;
-
-    #[tokio::test]
-    async fn a_full_disk_is_said_and_gets_better() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let ledger = SqliteLedger::open(&folder.path().join("ledger.db")).expect("a new ledger");
-        let pages_max = async |pages: &'static str| {
-            let sql = format!("PRAGMA max_page_count = {pages}");
-            let limit = move |conn: &Connection| Ok(conn.query_row(&sql, [], |_| Ok(()))?);
-            ledger.write(limit).await.expect("a limit is no write");
-        };
-        let stray = Stray {
-            campaign: CampaignId::parse("spring").expect("an id"),
-            detail: "too long".to_owned(),
-            body: "x".repeat(1_000_000),
-        };
-        // The limit is never set below what the file has already.
-        pages_max("1").await;
-        let refused = ledger.record_stray(&stray, Timestamp::UNIX_EPOCH).await;
-        assert!(
-            matches!(refused, Err(LedgerError::Unavailable(_))),
-            "{refused:?}"
-        );
-        let none = ledger.dead(None, 9).await.expect("reading goes on");
-        assert_eq!(none, []);
-        pages_max("1000000").await;
-        ledger
-            .record_stray(&stray, Timestamp::UNIX_EPOCH)
-            .await
-            .expect("there is room again");
     }
 }

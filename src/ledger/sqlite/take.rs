@@ -43,6 +43,8 @@ pub(super) fn take(
         attempts: turn.attempts,
         accepted_at,
         fresh: false,
+        // Nobody has the ledger but this process, so it is this process's own lease that ran out.
+        overtaken: turn.overtaken || matches!(turn.standing, Standing::InFlight { .. }),
         lease: lease(conn, key, turn.lease + 1, holder, until)?,
     })
 }
@@ -73,6 +75,7 @@ fn meet(
         attempts: 0,
         accepted_at: now,
         fresh: true,
+        overtaken: false,
         lease: lease(conn, key, 1, holder, until)?,
     })
 }
@@ -88,6 +91,7 @@ fn lease(
 ) -> Result<Lease> {
     conn.prepare_cached(
         "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
+            overtaken = overtaken OR state = 'in_flight',
             queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5
          WHERE campaign = ?1 AND id = ?2",
     )?
