@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
+use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
     CampaignState, Ending, Lease, Ledger, LedgerError, Stuck, UNDO_AFTER, UndoSettlement,
 };
@@ -10,6 +12,7 @@ use flexcast::message::{DeadReason, Effects, Event, Failure, FailureClass, Saga,
 use super::fixture::{
     LEASE, apply_spring, at, begun, dead, done, ended, failure, key, lease, message, settle, spring,
 };
+use crate::support::postgres::Database;
 
 const STEP: StepName = StepName::Conversation;
 
@@ -197,4 +200,69 @@ pub(super) async fn what_a_paused_campaign_has_left_stays(ledger: &dyn Ledger) {
     // Others of it go on as ever.
     let other = lease(ledger, &message(2), at(3)).await;
     settle(ledger, &other, &done(), at(3)).await;
+}
+
+/// A ledger of the first edition with message 1 of the campaign, which got stuck at noon.
+fn first_edition_with_a_stuck_message() -> String {
+    let (spring, message) = (spring(), message(1).to_json());
+    let message = String::from_utf8(message).expect("JSON is text");
+    let ending = Ending::Dead {
+        reason: DeadReason::Stuck,
+        failure: Box::new(left()),
+    };
+    let ending = serde_json::to_string(&ending).expect("JSON");
+    let noon = at(0).as_millisecond();
+    format!(
+        "INSERT INTO campaigns (id, state, definition, applied_at, changed_at)
+         VALUES ('{spring}', 'finished', '{{}}', 0, 0);
+         INSERT INTO messages (campaign, id, address, payload, accepted_at)
+         VALUES ('{spring}', 'crm-1', '+12025550001', '{message}', {noon});
+         INSERT INTO journal (campaign, id, seq, at, event)
+         VALUES ('{spring}', 'crm-1', 0, {noon}, '{{\"event\":\"begun\",\"generation\":0}}');
+         INSERT INTO outcomes (campaign, id, outcome, reason, detail, effects, attempts, at)
+         VALUES ('{spring}', 'crm-1', 'dead', 'stuck', '{ending}', '{{}}', 1, {noon});"
+    )
+}
+
+/// It is due at once, and its journal goes on where it was.
+async fn is_taken_up(ledger: &dyn Ledger) {
+    let undo = taken(ledger, 1, 0).await.expect("it is due");
+    assert_eq!((undo.message, undo.failure), (message(1), left()));
+    let failed = Event::Failed {
+        failure: Box::new(failure()),
+    };
+    let written = ledger.record(&undo.lease, &[failed.clone()], at(1)).await;
+    written.expect("the lease is good");
+    let record = ledger.find(&key(1)).await.expect("it answers");
+    let journal = record.expect("it is known").journal;
+    let events: Vec<Event> = journal.into_iter().map(|(_, event)| event).collect();
+    assert_eq!(events, [begun(), failed]);
+}
+
+#[tokio::test]
+async fn what_was_stuck_before_there_were_undos_is_tried_in_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let schema = include_str!("../../../src/ledger/migrations/sqlite/0001_ledger.sql");
+    let stuck = first_edition_with_a_stuck_message();
+    let old = rusqlite::Connection::open(&path).expect("a new file");
+    old.execute_batch(&format!("{schema}; {stuck} PRAGMA user_version = 1"))
+        .expect("the first edition");
+    drop(old);
+    let ledger = SqliteLedger::open(&path).expect("it is brought up to date");
+    is_taken_up(&ledger).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stuck_before_there_were_undos_is_tried_in_postgresql() {
+    let database = Database::new().await;
+    let schema = include_str!("../../../src/ledger/migrations/postgres/0001_ledger.sql");
+    let stuck = first_edition_with_a_stuck_message();
+    let migrations = "CREATE TABLE migrations (number BIGINT PRIMARY KEY,
+        applied_at TIMESTAMPTZ NOT NULL DEFAULT now()); INSERT INTO migrations VALUES (1)";
+    let old = "CREATE SCHEMA flexcast; SET search_path = flexcast";
+    let sql = format!("{old}; {schema} {stuck} {migrations}");
+    database.raw(&sql).await;
+    let ledger = PostgresLedger::connect_with(&database.url, LeaseClock::Caller).await;
+    is_taken_up(&ledger.expect("it is brought up to date")).await;
 }
