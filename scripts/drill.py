@@ -118,7 +118,13 @@ class Run:
         (self.dir / "campaign.toml").write_text(
             f'id = "drill"\nstrategy = "{self.strategy}"\napi = "{self.api}"\nchannel = "sms"\n'
             f'sender = "+12025550100"\n{body}[flex]\nstudio_flow_sid = "FW{"0" * 31}1"\n'
-            f'[agents]\ndefault = "alice"\n')
+            f'[agents]\ndefault = "alice"\n' + self.pace())
+
+    def pace(self):
+        """Several consumers would be done before they were killed often enough."""
+        if self.options.consumers == 1:
+            return ""
+        return f'[pace]\ncampaign = "{max(self.options.messages * 10 // (self.options.kills * 15), 1)}/s"\n'
 
     def write_contacts(self):
         with open(self.dir / "contacts.csv", "w") as file:

@@ -66,7 +66,7 @@ pub struct Job<'a> {
     pub recorded: &'a [Event],
     /// Whether it was taken before: somebody may have died while working on it.
     pub taken_before: bool,
-    /// Whether somebody whose lease ran out may live yet.
+    /// Whether somebody whose lease ran out lives and has not let go.
     pub overtaken: bool,
     pub switch: Arc<CampaignSwitch>,
 }

@@ -198,6 +198,10 @@ pub trait Ledger: Send + Sync {
         now: Timestamp,
     ) -> Result<()>;
 
+    /// Says that nothing more is done under a lease, which may have been lost long since: whoever took the
+    /// message over need not wait for this holder any more.
+    async fn let_go(&self, lease: &Lease) -> Result<()>;
+
     /// Ends every lease of holders that are certainly dead: called by the one consumer of a store
     /// that only one consumer can hold. Their messages wait on the queue, which brings back what was
     /// not acknowledged. Returns how many there were.

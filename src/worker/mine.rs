@@ -18,7 +18,7 @@ pub(super) struct Mine {
     pub(super) journal: Vec<Event>,
     pub(super) attempts: u32,
     pub(super) accepted_at: Timestamp,
-    /// Whether somebody whose lease ran out may live yet.
+    /// Whether somebody whose lease ran out lives and has not let go.
     pub(super) overtaken: bool,
 }
 

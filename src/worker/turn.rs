@@ -270,11 +270,14 @@ async fn carry_out(
         overtaken: mine.overtaken,
         switch: Arc::clone(&active.switch),
     };
+    let watch = shared.letting_go.unless_settled(&mine.lease);
     let delivered = match parts.engine.deliver(job, &for_good).await {
         Ok(delivered) => delivered,
         Err(Interrupted::Closed(closed)) => {
             tracing::info!(message.id = %mine.lease.key.id, %closed, "message given back");
-            return shared.settler.release(delivery, &mine.lease).await;
+            shared.settler.release(delivery, &mine.lease).await?;
+            watch.settled();
+            return Ok(());
         }
         // What the ledger failed to take may stand all the same: this lease is not written to again,
         // and whoever takes the message next reads what stands.
@@ -290,7 +293,9 @@ async fn carry_out(
         lease: delivered.lease.clone(),
         ..mine
     };
-    finish(shared, active, delivery, mine, delivered, circumstances).await
+    finish(shared, active, delivery, mine, delivered, circumstances).await?;
+    watch.settled();
+    Ok(())
 }
 
 /// Settles a message whose saga did not run.

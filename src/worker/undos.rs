@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::engine::{Delivered, Job, Position};
+use crate::engine::{Delivered, Interrupted, Job, Position};
 use crate::ledger::{Lease, LedgerError, MessageKey, Stuck, UndoSettlement};
 use crate::message::{DeadReason, Ended, Event, Failure, FailureClass};
 use crate::outcomes::{undo_wait, undone};
@@ -136,11 +136,17 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
     };
     match parts.engine.undo(job, &why).await {
         Ok(delivered) => settle(shared, &stuck, why, delivered).await,
-        Err(interrupted) => {
-            tracing::info!(message.id = %key.id, %interrupted, "an undo was broken off");
+        Err(Interrupted::Closed(closed)) => {
+            tracing::info!(message.id = %key.id, %closed, "an undo was broken off");
             let due = now.checked_add(AGAIN_AFTER).unwrap_or(now);
             let released = UndoSettlement::Released { due };
             record(shared, &stuck.lease, &[], &released).await
+        }
+        // As with a turn: what the ledger failed to take may stand, and this lease is not written to
+        // again.
+        Err(interrupted) => {
+            tracing::warn!(message.id = %key.id, %interrupted, "an undo was interrupted");
+            Ok(())
         }
     }
 }

@@ -267,6 +267,10 @@ impl Ledger for PostgresLedger {
     }
 
     /// Never called by a consumer here, for others may live: their leases run out.
+    async fn let_go(&self, lease: &Lease) -> Result<()> {
+        call!(self, |client| take::let_go(&client, lease))
+    }
+
     async fn release_leases(&self, _now: Timestamp) -> Result<u64> {
         call!(self, |client| waking::release_leases(&client))
     }

@@ -14,7 +14,6 @@ pub(super) struct Turn {
     pub(super) standing: Standing,
     pub(super) attempts: u32,
     pub(super) lease: i64,
-    pub(super) overtaken: bool,
     last_failure: Option<Failure>,
 }
 
@@ -39,8 +38,7 @@ impl From<Outcome> for Standing {
 impl Turn {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
-            "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease, last_failure,
-                overtaken
+            "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease, last_failure
              FROM turns WHERE campaign = ?1 AND id = ?2",
         )?
         .query_row([key.campaign.as_str(), key.id.as_str()], |row| Ok(Self::read(row)))
@@ -70,7 +68,6 @@ impl Turn {
             attempts: row.get(6)?,
             lease: row.get(7)?,
             last_failure: last_failure.as_deref().map(from_json).transpose()?,
-            overtaken: row.get(9)?,
         })
     }
 }

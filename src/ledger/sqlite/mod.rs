@@ -245,6 +245,11 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn let_go(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.write(move |conn| take::let_go(conn, &lease)).await
+    }
+
     async fn release_leases(&self, _now: Timestamp) -> Result<u64> {
         self.write(waking::release_leases).await
     }

@@ -8,11 +8,12 @@ use crate::ledger::Result;
 use crate::ledger::columns::{column, ms, time};
 
 pub(super) fn release_leases(conn: &Connection) -> Result<u64> {
+    conn.execute("DELETE FROM overtaken", [])?;
     // By campaign, so that it reads the index of states and not a million turns.
     let released = conn
         .prepare_cached(
             "UPDATE turns SET state = 'waiting', queued = 1, queue_after = NULL,
-                holder = NULL, lease_until = NULL, overtaken = 0
+                holder = NULL, lease_until = NULL
              WHERE campaign IN (SELECT id FROM campaigns) AND state = 'in_flight'",
         )?
         .execute([])?;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{Ending, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken};
+use flexcast::ledger::{
+    Ending, Lease, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken,
+};
 use flexcast::message::{DeadReason, Effects};
 
 use super::fixture::{
@@ -131,12 +133,11 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
     apply_spring(ledger).await;
     ledger.show_alive("consumer").await.expect("it is shown");
     accept_queued(ledger, &[message(1), message(2)]).await;
-    assert!(!overtaken(ledger, 1, at(0)).await);
+    let first = lease(ledger, &message(1), at(0)).await;
     assert!(
         overtaken(ledger, 1, at(30)).await,
         "its holder is only slow"
     );
-    // It stays so, whoever had it last.
     let third = lease(ledger, &message(1), at(60)).await;
     settle(
         ledger,
@@ -145,7 +146,36 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
         at(61),
     )
     .await;
-    assert!(overtaken(ledger, 1, at(62)).await);
+    assert!(overtaken(ledger, 1, at(62)).await, "two are slow");
+    let second = first.number + 1;
+    let second = Lease {
+        number: second,
+        ..first.clone()
+    };
+    ledger.let_go(&second).await.expect("it answers");
+    assert!(
+        overtaken(ledger, 1, at(62) + LEASE).await,
+        "one is slow still"
+    );
+    for number in [first.number, third.number + 1] {
+        let lease = Lease {
+            number,
+            ..first.clone()
+        };
+        ledger.let_go(&lease).await.expect("it answers");
+    }
+    let fifth = Lease {
+        number: third.number + 2,
+        ..first.clone()
+    };
+    settle(
+        ledger,
+        &fifth,
+        &Settlement::Released { queued: true },
+        at(93),
+    )
+    .await;
+    assert!(!overtaken(ledger, 1, at(94)).await, "all have let go");
 
     // What its holder gave back is nobody's.
     let given = lease(ledger, &message(2), at(0)).await;
@@ -159,8 +189,9 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
     assert!(!overtaken(ledger, 2, at(62)).await);
 
     // Who begins alone knows that all before are dead.
-    ledger.release_leases(at(63)).await.expect("it answers");
-    assert!(!overtaken(ledger, 1, at(64)).await);
+    assert!(overtaken(ledger, 2, at(62) + LEASE).await);
+    ledger.release_leases(at(99)).await.expect("it answers");
+    assert!(!overtaken(ledger, 2, at(100)).await);
 }
 
 pub(super) async fn a_lease_that_nobody_took_over_is_still_good(ledger: &dyn Ledger) {

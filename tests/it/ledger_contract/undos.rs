@@ -231,7 +231,9 @@ async fn is_taken_up(ledger: &dyn Ledger) {
     let failed = Event::Failed {
         failure: Box::new(failure()),
     };
-    let written = ledger.record(&undo.lease, &[failed.clone()], at(1)).await;
+    let written = ledger
+        .record(&undo.lease, std::slice::from_ref(&failed), at(1))
+        .await;
     written.expect("the lease is good");
     let record = ledger.find(&key(1)).await.expect("it answers");
     let journal = record.expect("it is known").journal;

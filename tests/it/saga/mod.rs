@@ -2,12 +2,14 @@
 
 mod doubt;
 mod limits;
+mod overtaken;
 mod repeats;
 mod resumes;
 pub(crate) mod stage;
-mod strangers;
+pub(crate) mod strangers;
 mod stuck;
 mod succeeds;
 pub(crate) mod trap;
+mod trapped_ledger;
 mod trapped_queue;
 mod unwinds;

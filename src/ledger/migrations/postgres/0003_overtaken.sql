@@ -1,6 +1,12 @@
--- Whether a lease on the message ran out while its holder may have been alive: such a holder may still
--- send what it was about to send.
-ALTER TABLE turns ADD COLUMN overtaken BOOLEAN NOT NULL DEFAULT FALSE;
+-- Leases that ran out and were taken over while their holder was alive. Until it lets go, or is dead, it
+-- may still send what it was about to send.
+CREATE TABLE overtaken (
+    campaign TEXT   NOT NULL,
+    id       TEXT   NOT NULL,
+    lease    BIGINT NOT NULL,  -- its number
+    holder   TEXT   NOT NULL,
+    PRIMARY KEY (campaign, id, lease)
+);
 
 -- Whether the consumer of this name shows that it lives: it holds an advisory lock for as long as its
 -- process does. 1718384739 is "flxc" in ASCII.
