@@ -308,6 +308,15 @@ pub(super) fn depth(db: &Connection, id: &CampaignId, now: Timestamp) -> SqlResu
     )
 }
 
+pub(super) fn delayed(db: &Connection, now: Timestamp) -> SqlResult<u64> {
+    let count = db.query_row(
+        "SELECT COUNT(*) FROM queued WHERE consumer IS NULL AND due_ms > ?1",
+        [now.as_millisecond()],
+        |row| row.get::<_, i64>(0),
+    )?;
+    Ok(count.unsigned_abs())
+}
+
 pub(super) fn dead_letter_count(db: &Connection) -> SqlResult<u64> {
     let count = db.query_row("SELECT COUNT(*) FROM dead", [], |row| row.get::<_, i64>(0))?;
     Ok(count.unsigned_abs())
