@@ -25,6 +25,17 @@ pub(crate) fn syncs_a_second(for_long: Duration) -> std::io::Result<f64> {
     Ok(count / begun.elapsed().as_secs_f64())
 }
 
+/// The CPU time that the whole machine has spent working, in milliseconds; 0 where `/proc` does not say.
+pub(crate) fn machine_cpu_ms() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let all = stat.lines().next().unwrap_or_default();
+    let ticks = all.split_whitespace().skip(1).take(7);
+    // user, nice, system, idle, iowait, irq, softirq
+    let working = ticks.enumerate().filter(|(n, _)| !matches!(n, 3 | 4));
+    let ticks: f64 = working.flat_map(|(_, text)| text.parse::<f64>()).sum();
+    ticks * 10.0
+}
+
 /// The CPU time that this process has used, in milliseconds; 0 where `/proc` does not say.
 pub(crate) fn cpu_ms() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

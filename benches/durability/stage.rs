@@ -24,7 +24,7 @@ use flexcast::simulator::{
 use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, Transport, Twilio};
 use flexcast::worker::{Parts, RunEnd, Until, Worker};
 
-use super::counted::{CountedQueue, Countdown};
+use super::counted::{Countdown, CountedQueue};
 use super::disk;
 
 /// Messages accepted and published at once.
@@ -74,6 +74,8 @@ pub(crate) struct Run {
     pub(crate) per_second: f64,
     /// CPU time for each message, the simulator's included.
     pub(crate) cpu_ms: f64,
+    /// How many cores other programs kept busy meanwhile.
+    pub(crate) others: f64,
 }
 
 /// Carries out `messages` messages, `in_flight` at once.
@@ -106,20 +108,22 @@ pub(crate) async fn run(
     });
     let worker = worker(counted, Arc::clone(&ledger), twilio, clock, in_flight);
     let stop = Stopper::new();
-    let (begun, cpu_before) = (clock.instant(), disk::cpu_ms());
+    let (begun, cpu_before, all_before) = (clock.instant(), disk::cpu_ms(), disk::machine_cpu_ms());
     let timed = async {
         countdown.over().await;
-        let took = (begun.elapsed(), disk::cpu_ms() - cpu_before);
+        let (took, cpu_ms) = (begun.elapsed(), disk::cpu_ms() - cpu_before);
+        let all_ms = disk::machine_cpu_ms() - all_before;
         stop.stop();
-        took
+        (took, cpu_ms, all_ms)
     };
-    let (end, (took, cpu_ms)) = tokio::join!(worker.run(&[], Until::Stopped, &stop), timed);
+    let (end, (took, cpu_ms, all_ms)) = tokio::join!(worker.run(&[], Until::Stopped, &stop), timed);
     anyhow::ensure!(matches!(end?, RunEnd::Stopped), "it stopped by itself");
     check(pair, &*ledger, &simulator, messages).await?;
     let count = f64::from(messages);
     Ok(Run {
         per_second: count / took.as_secs_f64(),
         cpu_ms: cpu_ms / count,
+        others: (all_ms - cpu_ms).max(0.0) / took.as_secs_f64() / 1e3,
     })
 }
 

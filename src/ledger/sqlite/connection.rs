@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
 
@@ -86,7 +87,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
     conn.busy_handler(Some(wait_for_lock))?;
     conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_statements(&conn)?;
     Ok(conn)
 }
 
@@ -100,11 +101,19 @@ pub(super) fn open_in_memory() -> Result<Connection> {
 
 fn set_up(conn: &mut Connection) -> Result<()> {
     conn.pragma_update(None, "foreign_keys", true)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_statements(conn)?;
     // A transaction that begins by reading and writes later fails at once when another process
     // wrote between: every one of ours takes the write lock first.
     conn.set_transaction_behavior(TransactionBehavior::Immediate);
     migrate(conn)
+}
+
+/// Has every statement parsed and planned once. Without the planner's guarantee of stability each new
+/// value of a LIMIT would have its statement planned anew (<https://www.sqlite.org/queryplanner-ng.html>).
+fn keep_statements(conn: &Connection) -> Result<()> {
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 fn migrate(conn: &mut Connection) -> Result<()> {
