@@ -1,5 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: build clean contract fmt help lint run test
+.PHONY: bench build clean contract drill fmt help lint mutants run test
+
+bench: ## Measures what durability costs, the ledger, pacing: on a quiet machine
+	cargo bench --bench durability --bench ledger --bench pacing
 
 build: ## Builds the program, for release
 	cargo build --release
@@ -10,6 +13,12 @@ clean: ## Removes what was built
 contract: ## Holds a run's exchanges against Twilio's OpenAPI files: make contract OAI=DIR
 	scripts/contract.sh "$(OAI)"
 
+drill: ## Kills consumers and the broker under real load, and counts; about 40 minutes
+	scripts/install-test-deps.sh
+	cargo build --release
+	scripts/drill.py --ledger sqlite --consumers 1
+	scripts/drill.py --ledger postgres --consumers 3
+
 fmt: ## Formats the code
 	cargo fmt
 
@@ -19,6 +28,9 @@ help: ## Tells what there is
 lint: ## Checks formatting and lints, as .ci/run does
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+mutants: ## Breaks one promise at a time, and demands that the in-process drill notices
+	scripts/mutation-check.sh
 
 run: ## Runs the example campaign against the simulator
 	cargo run --release -- send examples/spring-renewals.toml examples/spring-renewals.csv --simulate

@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 """The drill with real processes: kills, stops, lost replies, broker restarts; then the count.
 
-    scripts/drill.py                              every pair, the ledger on SQLite, one consumer
+    make drill                                     all of it: what follows, with everything built
+    scripts/drill.py                               every pair, the ledger on SQLite, one consumer
     scripts/drill.py --ledger postgres --consumers 3 [--pairs proxy/task_now] [--messages 5000]
 
 It runs target/release/flexcast: cargo build --release first.
 
 Runs a simulator with 50 ms latency and faults, a RabbitMQ node of its own and consumers with 64 in
-flight; kills consumers with SIGKILL at random moments, stops one with SIGSTOP past its lease now and
-then, restarts the broker twice; then lets one run go to its end and counts at the simulator. Ends
-with 0 when nobody was messaged twice, no task doubled, nothing lost and the books balance.
+flight; kills consumers with SIGKILL at random moments, 0.2 to 2 seconds apart, stops one with SIGSTOP
+past its lease now and then, restarts the broker twice; then lets one run go to its end and counts at
+the simulator. Ends with 0 when nobody was messaged twice, no task doubled, nothing lost or dead or
+unknown, the books balance, and kills, restarts, adopted and repeated steps are as many as asked.
 """
 
 import argparse
 import collections
+import datetime
 import json
 import os
 import pathlib
@@ -31,6 +34,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAIRS = ["proxy/task_now", "proxy/task_on_reply", "conversations/task_now", "conversations/task_on_reply"]
 LATENCY_S = 0.05
 LEASE_S = 6
+# Long enough for the broker to give a stopped consumer's deliveries to others (two heartbeats), for the
+# lease to run out and for the next look at a held message.
+STOP_S = 14
+HEARTBEAT_S = 2
+STOP_SHARE = 0.03
 IN_FLIGHT = 64
 # Half of the 5xx fall after the effect. A reset falls before it, a lost reply after it.
 FAULTS = [
@@ -73,7 +81,6 @@ class Run:
         self.env.update(FLEXCAST_STATE=str(self.dir / "state"), RUST_LOG="warn")
 
     def __enter__(self):
-        (self.dir / "faults.json").write_text(json.dumps({"seed": self.options.seed, "rules": FAULTS}))
         limits = "".join(f'{name} = "none"\n' for name in UNLIMITED)
         (self.dir / "flexcast.toml").write_text(CONFIG + limits)
         self.write_campaign()
@@ -82,14 +89,14 @@ class Run:
         for line in (self.dir / "broker/env").read_text().splitlines():
             name, _, value = line.removeprefix("export ").partition("=")
             if name == "AMQP_URL":
-                self.env["AMQP_URL"] = value
+                self.env["AMQP_URL"] = f"{value}?heartbeat={HEARTBEAT_S}"
         if self.options.ledger == "postgres":
             self.start_postgres()
         else:
             self.env.pop("DATABASE_URL", None)
         self.simulator = subprocess.Popen(
             [self.options.binary, "simulator", "--port", "0", "--no-limits", "--seed", str(self.options.seed),
-             "--latency-ms", str(int(LATENCY_S * 1000)), "--faults", self.dir / "faults.json"],
+             "--latency-ms", str(int(LATENCY_S * 1000))],
             stdout=subprocess.PIPE, stderr=open(self.dir / "simulator.log", "w"), text=True, env=self.env)
         for _ in range(3):
             name, _, value = self.simulator.stdout.readline().strip().partition("=")
@@ -98,7 +105,7 @@ class Run:
 
     def __exit__(self, *_):
         for consumer in self.consumers:
-            consumer.kill()
+            consumer.kill()  # a stopped process too
             consumer.wait()
         self.simulator.kill()
         self.simulator.wait()
@@ -107,12 +114,17 @@ class Run:
             subprocess.run([ROOT / "scripts/postgres.sh", "stop", self.dir / "postgres"], check=False)
 
     def write_campaign(self):
-        pace = self.options.messages / max(self.options.kills * 1.4, 1)
         body = 'body = "Hello {{ customer.name }}"\n' if self.pair != "proxy/task_now" else ""
         (self.dir / "campaign.toml").write_text(
             f'id = "drill"\nstrategy = "{self.strategy}"\napi = "{self.api}"\nchannel = "sms"\n'
             f'sender = "+12025550100"\n{body}[flex]\nstudio_flow_sid = "FW{"0" * 31}1"\n'
-            f'[agents]\ndefault = "alice"\n[pace]\ncampaign = "{max(int(pace), 1)}/s"\n')
+            f'[agents]\ndefault = "alice"\n' + self.pace())
+
+    def pace(self):
+        """Several consumers would be done before they were killed often enough."""
+        if self.options.consumers == 1:
+            return ""
+        return f'[pace]\ncampaign = "{max(self.options.messages * 10 // (self.options.kills * 15), 1)}/s"\n'
 
     def write_contacts(self):
         with open(self.dir / "contacts.csv", "w") as file:
@@ -141,9 +153,9 @@ class Run:
         return done
 
     def start_consumer(self):
-        log = open(self.dir / "work.log", "a")
-        return subprocess.Popen([self.options.binary, "work", "--http", "127.0.0.1:0"], cwd=self.dir,
-                                env=self.env, stdout=log, stderr=log)
+        with open(self.dir / "work.log", "a") as log:
+            return subprocess.Popen([self.options.binary, "work", "--http", "127.0.0.1:0"], cwd=self.dir,
+                                    env=self.env, stdout=log, stderr=log)
 
     def books(self):
         # While the broker or a killed consumer is away, the ledger still answers.
@@ -153,19 +165,21 @@ class Run:
         ended = books["done"] + sum(books["skipped"].values()) + sum(books["dead"].values()) + books["unknown"]
         return ended / max(books["accepted"], 1)
 
-    def requests(self):
-        return self.get("requests")
-
-    def get(self, what):
-        url = f"{self.env['FLEXCAST_TWILIO_URL']}/_simulator/{what}"
-        with urllib.request.urlopen(url) as reply:
+    def simulator_says(self, what):
+        with urllib.request.urlopen(f"{self.env['FLEXCAST_TWILIO_URL']}/_simulator/{what}") as reply:
             return json.load(reply)
+
+    def let_faults_fall(self):
+        body = json.dumps({"seed": self.options.seed, "rules": FAULTS}).encode()
+        url = f"{self.env['FLEXCAST_TWILIO_URL']}/_simulator/faults"
+        urllib.request.urlopen(urllib.request.Request(url, data=body, method="PUT")).close()
 
     def run(self):
         began = time.time()
         self.flexcast("campaign", "apply", "campaign.toml")
         self.flexcast("import", "drill", "contacts.csv")
         declared = time.time()
+        self.let_faults_fall()
         self.consumers = [self.start_consumer() for _ in range(self.options.consumers)]
         restart_at = [0.33, 0.66]
         while True:
@@ -181,7 +195,8 @@ class Run:
                 self.broker("start")
                 self.restarts += 1
                 declared = time.time()
-            self.hurt()
+            # Where most is done and few kills have fallen, they come closer together.
+            self.hurt(0.8 if len(self.kills) < 1.5 * progress * self.options.kills else 2.0)
         for consumer in self.consumers:
             consumer.send_signal(signal.SIGTERM)
         for consumer in self.consumers:
@@ -191,14 +206,14 @@ class Run:
             print(last.stderr)
         return self.count(time.time() - began)
 
-    def hurt(self):
+    def hurt(self, at_most_s):
         """Kills one consumer, or now and then stops one past its lease."""
         at = self.random.randrange(len(self.consumers))
-        time.sleep(self.random.uniform(0.2, 2.0))
+        time.sleep(self.random.uniform(0.2, at_most_s))
         consumer = self.consumers[at]
-        if self.random.random() < 0.03:
+        if self.random.random() < STOP_SHARE:
             consumer.send_signal(signal.SIGSTOP)
-            time.sleep(LEASE_S + 1)
+            time.sleep(STOP_S)
             consumer.send_signal(signal.SIGCONT)
             self.stops += 1
             return
@@ -208,7 +223,11 @@ class Run:
         self.consumers[at] = self.start_consumer()
 
     def count(self, took):
-        books, effects, requests = self.books(), self.get("effects"), self.get("requests")
+        books = self.books()
+        # Kept with the rest of the folder, for whoever looks into a failure.
+        effects, requests = self.simulator_says("effects"), self.simulator_says("requests")
+        (self.dir / "requests.json").write_text(json.dumps(requests))
+        (self.dir / "kills.json").write_text(json.dumps(self.kills))
         per = {kind: collections.Counter(e["customer"] for e in effects if e["kind"] == kind)
                for kind in ("message", "task")}
         doubled = {kind: sum(n - 1 for n in counts.values() if n > 1) for kind, counts in per.items()}
@@ -217,26 +236,35 @@ class Run:
         ended = books["done"] + sum(books["skipped"].values()) + sum(books["dead"].values()) + books["unknown"]
         faults = collections.Counter(str(r["status"]) if r["status"] is None or r["status"] >= 400 else "ok"
                                      for r in requests)
-        adopted, repeated = self.journal()
+        adopted, repeated = self.adopted(), self.repeated(requests, books["accepted"])
         return {
             "pair": self.pair, "messages": books["accepted"], "seconds": round(took),
             "kills": len(self.kills), "kills in a call": self.kills_in_a_call(requests),
             "stops": self.stops, "broker restarts": self.restarts,
             "429": faults["429"], "5xx": faults["500"] + faults["503"], "no reply": faults["None"],
-            "adopted": adopted, "repeated": repeated, "done": books["done"],
-            "dead": sum(books["dead"].values()), "unknown": books["unknown"],
+            "steps adopted": adopted, "steps repeated": repeated, "effects": len(effects),
+            "done": books["done"], "dead": sum(books["dead"].values()), "unknown": books["unknown"],
+            "imbalance": books["accepted"] - ended - books["waiting"] - sum(books["deferred"].values())
+            - books["in_flight"],
             "messaged twice": doubled["message"], "tasks doubled": doubled["task"],
             "lost": books["accepted"] - ended, "done, no effect": max(books["done"] - reached, 0),
         }
 
     def kills_in_a_call(self, requests):
-        """Kills at whose moment a changing request had been read and not yet answered."""
-        changing = ("create_", "update_", "delete_")
-        begun = sorted(time_of(r["time"]) for r in requests if r["operation"].startswith(changing))
-        return sum(1 for kill in self.kills if any(kill - LATENCY_S <= at <= kill for at in begun))
+        """Kills at whose moment the simulator was carrying out a changing request of the killed one:
+        its client left before the reply."""
+        left = [time_of(r["time"]) for r in requests if r.get("client_left") and is_changing(r["operation"])]
+        return sum(1 for kill in self.kills if any(kill - 2 * LATENCY_S <= at <= kill for at in left))
 
-    def journal(self):
-        """Steps that were adopted, and steps whose call was made again."""
+    def repeated(self, requests, messages):
+        """Steps whose call was made again: what came beyond one call for each message, of the calls that
+        every message needs once."""
+        calls = collections.Counter(r["operation"] for r in requests)
+        once = [n for operation, n in calls.items() if is_changing(operation) and n >= messages]
+        return sum(n - messages for n in once)
+
+    def adopted(self):
+        """Steps that a look-up found done."""
         query = "SELECT event FROM journal"
         if self.options.ledger == "postgres":
             psql = subprocess.run(["psql", self.env["DATABASE_URL"], "-Atc", query], text=True,
@@ -246,14 +274,15 @@ class Run:
             ledger = sqlite3.connect(self.dir / "state/ledger.db")
             events = [row[0] for row in ledger.execute(query)]
         events = [json.loads(event) for event in events]
-        adopted = sum(1 for e in events if e["event"] == "happened" and e.get("adopted"))
-        repeated = sum(1 for e in events if e["event"] == "refused")
-        return adopted, repeated
+        return sum(1 for e in events if e["event"] == "happened" and e.get("adopted"))
+
+
+def is_changing(operation):
+    return operation.startswith(("create_", "update_", "delete_"))
 
 
 def time_of(text):
-    from datetime import datetime
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def main():
@@ -268,7 +297,9 @@ def main():
     arguments.add_argument("--deadline", type=int, default=1200, help="seconds for each pair")
     arguments.add_argument("--keep", action="store_true", help="leave the folders where they are")
     options = arguments.parse_args()
-    failed = False
+    # So that an interrupted drill ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    failed, results = False, []
     print(f"seed {options.seed}, ledger {options.ledger}, {options.consumers} consumer(s), "
           f"{IN_FLIGHT} in flight each, {int(LATENCY_S * 1000)} ms latency")
     for pair in options.pairs:
@@ -276,15 +307,31 @@ def main():
         os.chmod(folder, 0o755)
         with Run(pair, options, folder) as run:
             result = run.run()
-        width = max(map(len, result))
-        print("\n".join(f"  {name:<{width}}  {value}" for name, value in result.items()), flush=True)
-        wrong = [n for n in ("messaged twice", "tasks doubled", "lost", "done, no effect") if result[n]]
-        if wrong:
-            failed = True
-            print(f"FAILED: {', '.join(wrong)}; see {folder}")
-        elif not options.keep:
+        results.append(result)
+        wrong = shortcomings(result, options)
+        print(f"{pair}: {', '.join(wrong) + '; see ' + folder if wrong else 'as it should be'}", flush=True)
+        failed = failed or bool(wrong)
+        if not wrong and not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
+    print(table(results))
     sys.exit(1 if failed else 0)
+
+
+def shortcomings(result, options):
+    """What is not as it must be, as text."""
+    zero = ["messaged twice", "tasks doubled", "lost", "done, no effect", "dead", "unknown", "imbalance"]
+    wrong = [f"{name}: {result[name]}" for name in zero if result[name]]
+    least = {"messages": options.messages, "kills in a call": options.kills, "broker restarts": 2,
+             "steps adopted": 1, "steps repeated": 1}
+    wrong += [f"only {result[name]} {name}" for name, n in least.items() if result[name] < n]
+    return wrong
+
+
+def table(results):
+    """A column for each pair."""
+    rows = [[name, *(str(result[name]) for result in results)] for name in results[0]]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
 if __name__ == "__main__":

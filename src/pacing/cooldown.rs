@@ -10,7 +10,9 @@ use super::{Nanos, nanos};
 /// How long a lane rests after a 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CoolDown {
-    /// The shortest rest: Twilio's limits are counted in seconds, so less would earn the next 429.
+    /// The shortest rest, and the first of a row: what Twilio's own libraries begin with (100 ms,
+    /// doubled each time). A single 429 among many replies says that we came close, not that the
+    /// lane is shut; one that is shut earns the longer rests within a few calls.
     pub floor: Duration,
     /// The longest rest we let Twilio ask of a lane: what waits longer is better deferred.
     pub ceiling: Duration,
@@ -19,7 +21,7 @@ pub struct CoolDown {
 impl Default for CoolDown {
     fn default() -> Self {
         Self {
-            floor: Duration::from_secs(1),
+            floor: Duration::from_millis(100),
             ceiling: Duration::from_secs(60),
         }
     }
@@ -85,21 +87,30 @@ mod tests {
     fn twilio_decides_within_the_bounds() {
         let rules = CoolDown::default();
         assert_eq!(rules.rest(Some(secs(7)), 1), secs(7));
-        assert_eq!(rules.rest(Some(Duration::ZERO), 1), secs(1));
+        assert_eq!(rules.rest(Some(Duration::ZERO), 1), rules.floor);
         assert_eq!(rules.rest(Some(secs(86_400)), 1), secs(60));
     }
 
     #[test]
     fn without_a_word_from_twilio_the_rest_doubles_up_to_the_ceiling() {
         let rules = CoolDown::default();
-        let rests: Vec<u64> = (1..=8).map(|n| rules.rest(None, n).as_secs()).collect();
-        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        let rests: Vec<u128> = (1..=11).map(|n| rules.rest(None, n).as_millis()).collect();
+        let doubled = [
+            100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000,
+        ];
+        assert_eq!(rests, doubled);
         assert_eq!(rules.rest(None, u32::MAX), secs(60));
     }
 
+    /// Rules whose first rest is a second.
+    const SECONDS: CoolDown = CoolDown {
+        floor: secs(1),
+        ceiling: secs(60),
+    };
+
     #[test]
     fn a_wave_of_refusals_is_one_strike_and_quiet_is_forgiven() {
-        let rules = CoolDown::default();
+        let rules = SECONDS;
         let mut rest = Rest::default();
         let second = nanos(secs(1));
         for late in 0..40 {
@@ -113,9 +124,10 @@ mod tests {
         rest.refused(rules, None, 74 * second);
         assert_eq!(rest.until, 75 * second);
     }
+
     #[test]
     fn a_reply_after_the_rest_ends_the_row_and_one_of_the_same_wave_does_not() {
-        let rules = CoolDown::default();
+        let rules = SECONDS;
         let second = nanos(secs(1));
         let mut rest = Rest::default();
         for now in [10 * second, 12 * second] {

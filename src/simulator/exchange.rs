@@ -3,6 +3,7 @@
 //! Order: credentials, limits and faults are decided when the request was read; then it takes its
 //! time; then the effect falls; then the reply is made, or lost.
 
+use std::sync::Weak;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -39,8 +40,12 @@ struct Exchange {
 }
 
 impl Simulator {
-    /// Answers one request, from its head to its reply.
-    pub(super) async fn carry_out(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Cut> {
+    /// Answers one request, from its head to its reply. `listening` is gone when the client is.
+    pub(super) async fn carry_out(
+        &self,
+        request: Request<Bytes>,
+        listening: &Weak<()>,
+    ) -> Result<Response<Bytes>, Cut> {
         if request.uri().path().starts_with("/_simulator/") {
             return Ok(self.own(&request));
         }
@@ -53,6 +58,7 @@ impl Simulator {
         self.wait(latency).await;
         let mut end = self.finish(&exchange, &fate).await;
         let mut state = self.state();
+        state.requests[exchange.number].client_left = listening.strong_count() == 0;
         if let Ok(reply) = &mut end {
             state.requests[exchange.number].status = Some(reply.status);
             // The two headers Twilio's pages on 20429 and 45780 say to watch.
@@ -83,6 +89,7 @@ impl Simulator {
             time: now,
             operation: found.as_ref().map_or("unknown", |t| t.route.operation),
             status: None,
+            client_left: false,
         });
         let refused = |state: &mut State, refusal: Refusal| {
             state.requests[number].status = Some(refusal.status);

@@ -74,6 +74,9 @@ pub struct RequestRecord {
     pub operation: &'static str,
     /// The HTTP status; none while it is being carried out, and when the reply never left.
     pub status: Option<u16>,
+    /// Whether the client had hung up before its reply was made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub client_left: bool,
 }
 
 /// A fake Twilio account. Clones share it.
@@ -218,8 +221,10 @@ impl Simulator {
 impl InProcess for Simulator {
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped> {
         let simulator = self.clone();
+        let caller = Arc::new(());
+        let listening = Arc::downgrade(&caller);
         // A task of its own: a caller that stops waiting does not undo what Twilio does.
-        let work = tokio::spawn(async move { simulator.carry_out(request).await });
+        let work = tokio::spawn(async move { simulator.carry_out(request, &listening).await });
         match work.await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(_)) | Err(_) => Err(Dropped),

@@ -4,6 +4,7 @@
 //! undo it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -88,7 +89,10 @@ async fn connection(simulator: Simulator, stream: TcpStream, stop: Stopper) {
                 .map_err(|_| Cut::Closed)?
                 .to_bytes();
             let request = Request::from_parts(head, body);
-            let work = tokio::spawn(async move { simulator.carry_out(request).await });
+            // Dropped with the connection: that is how the work learns that the client hung up.
+            let client = Arc::new(());
+            let listening = Arc::downgrade(&client);
+            let work = tokio::spawn(async move { simulator.carry_out(request, &listening).await });
             let response = work.await.map_err(|_| Cut::Closed)??;
             Ok::<_, Cut>(response.map(Full::<Bytes>::new))
         }

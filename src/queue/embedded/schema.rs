@@ -120,7 +120,8 @@ pub(super) fn in_memory() -> Result<Connection, rusqlite_migration::Error> {
 fn migrated(mut connection: Connection) -> Result<Connection, rusqlite_migration::Error> {
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // Else each new value of a LIMIT has its statement planned anew: half of what a fetch cost.
+    // A plan is kept when its parameters change: this SQLite looks at the values of a LIMIT and of what a
+    // partial index tests, and plans anew at each (https://www.sqlite.org/qpsg.html).
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Migrations::new(vec![M::up(TABLES)]).to_latest(&mut connection)?;
     Ok(connection)

@@ -225,3 +225,30 @@ async fn faults_are_put_as_json_and_wrong_ones_are_named() {
     assert_eq!(put("{}").await.0, 204);
     assert_eq!(twilio.attempt("a").await, Some((201, 0)));
 }
+
+#[tokio::test]
+async fn a_client_that_hangs_up_is_noted_and_its_request_carried_out() {
+    let latency = Duration::from_millis(50);
+    let twilio = Twilio::on_a_port(Settings {
+        latency,
+        ..settings()
+    })
+    .await;
+    let simulator = twilio.simulator.clone();
+    let is_read = async {
+        while simulator.requests().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = is_read => {}
+        reply = twilio.attempt("left") => panic!("the reply came first: {reply:?}"),
+    }
+    while simulator.requests()[0].status.is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(twilio.attempt("stayed").await, Some((201, 0)));
+    let left: Vec<_> = simulator.requests().iter().map(|r| r.client_left).collect();
+    assert_eq!(left, [true, false]);
+    assert_eq!(twilio.made_conversations(), 2);
+}
