@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::campaign::Campaign;
 use crate::intake::{Contacts, ContactsOptions, Field, ImportSummary, Importer, parse_mapping};
-use crate::ledger::{CampaignRecord, CampaignState};
+use crate::ledger::{CampaignRecord, CampaignState, Ledger};
 use crate::queue::Queue;
 use crate::service::Service;
 

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::campaign::{self, Campaign, Flex, Template};
 use crate::clock::Clock;
-use crate::ledger::{Books, CampaignRecord, CampaignState, Report};
+use crate::ledger::{Books, CampaignRecord, CampaignState, Ledger, Report};
 use crate::queue::Queue;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;

@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod help;
 mod leads;
+mod lost_store;
 mod processes;
 mod send;
 
