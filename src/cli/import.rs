@@ -42,6 +42,23 @@ pub(super) struct Mapping {
     /// The country (two letters) of numbers that are written without one
     #[arg(long, value_name = "REGION")]
     default_region: Option<String>,
+    /// The file's encoding, such as windows-1252 [default: found]
+    #[arg(long, value_name = "LABEL")]
+    encoding: Option<String>,
+    /// What separates columns: one character, or tab [default: found]
+    #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
+    delimiter: Option<u8>,
+    /// The workbook's sheet [default: the first]
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
+}
+
+fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        _ if text.eq_ignore_ascii_case("tab") => Ok(b'\t'),
+        [byte] if byte.is_ascii_punctuation() && *byte != b'"' || *byte == b'\t' => Ok(*byte),
+        _ => Err("it takes one character such as ; or the word tab".to_owned()),
+    }
 }
 
 impl Mapping {
@@ -57,6 +74,9 @@ impl Mapping {
             default_region: region.or_else(|| campaign.default_region.clone()),
             map: self.map.clone(),
             default_agent: campaign.agents.default.clone(),
+            encoding: self.encoding.clone(),
+            delimiter: self.delimiter,
+            sheet: self.sheet.clone(),
         };
         Ok(Contacts::open(path, &options)?)
     }

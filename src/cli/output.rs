@@ -145,9 +145,12 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
         summary.first_rejected.len(),
     );
     for (line, warning) in &summary.first_warnings {
-        tell!("  line {line}: warning: {warning}");
+        tell!("  line {line}: {warning}: {}", warning.meaning());
     }
     rest("warnings", summary.warnings, summary.first_warnings.len());
+    if summary.footers > 0 {
+        tell!("  {} lines below the table were left out", summary.footers);
+    }
 }
 
 /// How a run over these books ends.

@@ -32,8 +32,10 @@ pub struct ImportSummary {
     /// The first rejected rows, for the operator's screen; the ledger has all.
     pub first_rejected: Vec<RejectedRow>,
     /// The first warnings, and how many there were.
-    pub first_warnings: Vec<(u64, String)>,
+    pub first_warnings: Vec<(u64, Warning)>,
     pub warnings: u64,
+    /// Lines below the table, which are no rows.
+    pub footers: u64,
 }
 
 /// How many rejected rows and warnings a summary shows.
@@ -96,7 +98,8 @@ impl Importer<'_> {
         let number = self.ledger.begin_import(id, file, self.clock.now()).await?;
         let mut summary = ImportSummary::default();
         let mut batch = Batch::default();
-        for row in contacts {
+        let mut contacts = contacts;
+        for row in &mut contacts {
             self.take(row?, template.as_ref(), &mut batch, &mut summary);
             if batch.import.rows as usize >= BATCH {
                 self.accept(number, std::mem::take(&mut batch), &mut summary)
@@ -104,6 +107,7 @@ impl Importer<'_> {
                 progress(&summary);
             }
         }
+        summary.footers = contacts.footers();
         self.accept(number, batch, &mut summary).await?;
         progress(&summary);
         Ok(summary)
@@ -220,7 +224,7 @@ fn note_warnings(line: u64, warnings: &[Warning], summary: &mut ImportSummary) {
     for warning in warnings {
         summary.warnings += 1;
         if summary.first_warnings.len() < SHOWN_MAX {
-            summary.first_warnings.push((line, warning.to_string()));
+            summary.first_warnings.push((line, *warning));
         }
     }
 }
