@@ -266,13 +266,9 @@ mod tests {
         assert_eq!(columns.at(Field::Id), None);
         let rest: Vec<_> = columns.attributes().map(|(_, name)| name).collect();
         assert_eq!(rest, ["phone", "id"]);
-        let columns = find("Phone,phone", &["phone=phone_2"]).expect("columns");
-        assert_eq!(
-            columns.at(Field::Address),
-            Some(1),
-            "the second of two alike"
-        );
-        assert!(columns.notes()[0].contains("occurs twice"));
+        let twins = find("Phone,phone", &["phone=phone_2"]).expect("columns");
+        assert_eq!(twins.at(Field::Address), Some(1), "the second of two alike");
+        assert!(twins.notes()[0].contains("occurs twice"));
         assert_eq!(
             columns.to_string(),
             "phone from \"Phone 2\", agent from \"Lead Owner\", 2 attributes"

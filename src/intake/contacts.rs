@@ -162,10 +162,16 @@ impl Contacts {
         self.source.to_string()
     }
 
-    /// Whether numbers without `+` are read as if they had one: most of the column's read so.
+    /// What an operator should know about the columns before anything is sent.
     #[must_use]
-    pub fn restores_plus(&self) -> bool {
-        self.rows.plus == Plus::Lost
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.rows.columns.notes().to_vec();
+        if self.rows.plus == Plus::Lost {
+            let note = "the numbers seem to have lost their +: most of those without one read as \
+                        international, and those that do are read so";
+            notes.push(note.to_owned());
+        }
+        notes
     }
 
     /// Lines found below the table, once all rows were handed out.

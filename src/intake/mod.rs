@@ -8,6 +8,7 @@ mod columns;
 mod contact;
 mod contacts;
 mod delimiter;
+mod draft;
 mod encoding;
 mod enqueue;
 mod error;
@@ -16,14 +17,19 @@ mod import;
 mod lines;
 mod number;
 mod phone;
+mod preview;
+mod rejects;
 mod sheet;
 mod source;
 
-pub use columns::Columns;
 use contact::Plus;
+
+pub use columns::Columns;
 pub use contact::{Contact, Rejection, Warning};
 pub use contacts::{Contacts, ContactsOptions, Row};
 pub use enqueue::{EnqueueError, enqueue};
 pub use error::IntakeError;
 pub use field::{Field, parse_mapping};
 pub use import::{ImportError, ImportSummary, Importer};
+pub use preview::{Preview, Sample, SegmentCount};
+pub use rejects::Rejects;

@@ -3,10 +3,12 @@
 mod bad_input;
 mod channels;
 mod crash;
+mod dry_run;
 mod faults;
 mod help;
 mod leads;
 mod processes;
+mod rejects;
 mod send;
 
 use std::fmt::Write as _;

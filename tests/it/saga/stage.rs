@@ -196,6 +196,7 @@ impl Stage {
             }),
             strategy: None,
             body: self.campaign.body.clone(),
+            content_variables: Default::default(),
             not_before: None,
             expires_at: None,
         }
