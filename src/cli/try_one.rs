@@ -58,7 +58,8 @@ fn parse_attribute(text: &str) -> Result<(String, String), String> {
 #[derive(Serialize)]
 struct Tried<'a> {
     campaign: &'a CampaignId,
-    state: String,
+    /// The state folder with its books.
+    folder: String,
     #[serde(flatten)]
     standing: &'a Standing,
 }
@@ -123,7 +124,7 @@ impl Try {
         if self.json {
             output::json(&Tried {
                 campaign: &record.id,
-                state,
+                folder: state,
                 standing: &found.standing,
             })?;
         } else {

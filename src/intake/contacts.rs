@@ -201,7 +201,8 @@ impl Contacts {
                 return Ok(());
             };
             let is_sheet = self.source.sheet.is_some();
-            let is_footer = self.rows.is_like_a_footer(&self.record, is_sheet);
+            let is_footer =
+                !self.is_quote_open() && self.rows.is_like_a_footer(&self.record, is_sheet);
             let row = self.read(line);
             if is_footer && self.footers.len() < FOOTERS_MAX {
                 self.footers.push_back(row);
@@ -213,9 +214,13 @@ impl Contacts {
         Ok(())
     }
 
-    fn read(&self, line: u64) -> Row {
+    fn is_quote_open(&self) -> bool {
         let last_cell = self.record.iter().next_back().unwrap_or_default();
-        let read = if self.csv.get_ref().is_quote_open(last_cell) {
+        self.csv.get_ref().is_quote_open(last_cell)
+    }
+
+    fn read(&self, line: u64) -> Row {
+        let read = if self.is_quote_open() {
             Err(Rejection {
                 line,
                 column: None,

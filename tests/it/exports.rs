@@ -197,7 +197,11 @@ fn a_column_that_lost_its_plus_signs_is_read_as_international_with_a_warning_for
         ];
         assert_eq!(found, expected, "{region}");
         for row in &rows[..3] {
-            assert_eq!(row.warnings, [Warning::PlusRestored], "{region}");
+            // In Britain 44 in front of a number is read as its country's code by everybody.
+            let is_plain = region == "GB" && outcome(row).starts_with("+44");
+            let warnings = [Warning::PlusRestored];
+            let expected = if is_plain { &[][..] } else { &warnings };
+            assert_eq!(row.warnings, expected, "{region}");
         }
     }
     // One such number among national ones is not guessed at.
@@ -337,9 +341,8 @@ fn a_quote_that_swallows_megabytes_is_refused_and_not_held_in_memory() {
     let mut content = b"phone,name\n2025550173,Ann\n2025550174,\"Bob\n".to_vec();
     content.extend(b"2025550175,Eve\n".repeat(700_000));
     let file = file(&content);
-    let contacts = Contacts::open(file.path(), &options("US")).expect("a first row");
-    let last = contacts.last().expect("an item");
-    let error = last.expect_err("it is too long").to_string();
+    let opened = Contacts::open(file.path(), &options("US"));
+    let error = opened.err().expect("too long a row").to_string();
     assert!(error.contains("line 3 "), "{error}");
     assert!(error.contains("never closes"), "{error}");
 }

@@ -175,7 +175,15 @@ fn init_writes_a_campaign_file_that_can_be_tried_and_sent() {
         let ran = place.run(&init).ends_with(2);
         assert!(ran.err.contains("is there already"), "{}", ran.err);
         place
-            .run(&["send", &file, "contacts.csv", "--simulate", "--json"])
+            .run(&[
+                "send",
+                &file,
+                "contacts.csv",
+                "--simulate",
+                "--json",
+                "--default-region",
+                "US",
+            ])
             .ends_with(0);
     }
     // What only the operator knows is said.
@@ -233,7 +241,7 @@ fn try_sends_one_real_message_that_the_campaign_knows_nothing_of() {
     assert_eq!(messages[0]["customer"], to);
     assert_eq!(place.status("spring")["accepted"], json!(0));
 
-    let state = tried["state"].as_str().expect("a folder");
+    let state = tried["folder"].as_str().expect("a folder");
     let books = place.run(&["status", id, "--state", state, "--json"]);
     assert_eq!(books.ends_with(0).json()["done"], json!(1));
 

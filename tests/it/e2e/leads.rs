@@ -32,10 +32,11 @@ fn send_leads(strategy: &str, api: &str) {
     let place = Place::new();
     place.write("spring.toml", campaign(strategy, api));
     let leads = in_repository("tests/fixtures/leads-100.csv");
+    place.write("leads.csv", std::fs::read(leads).expect("leads"));
     let ran = place.run(&[
         "send",
         "spring.toml",
-        &leads,
+        "leads.csv",
         "--simulate",
         "--json",
         "--effects",
@@ -57,7 +58,7 @@ fn send_leads(strategy: &str, api: &str) {
     assert_eq!(report["done"], json!(59));
     assert!(
         ran.err
-            .contains("line 3, column \"Phone 1\": address_invalid"),
+            .contains("line 7, column \"Phone 1\": address_invalid"),
         "{}",
         ran.err
     );

@@ -151,7 +151,7 @@ fn every_reason_of_the_rejects_is_one_that_the_metric_counts() {
     let mut worker = place.work(&[]);
     let page = crate::support::flexcast::http_get(&worker.address(), "/metrics");
     for (reason, count) in rejected.as_object().expect("reasons") {
-        let line = format!("flexcast_import_rejected_rows{{reason=\"{reason}\"}} {count}");
+        let line = format!("flexcast_import_rejected_total{{reason=\"{reason}\"}} {count}");
         assert!(page.contains(&line), "{line}\n{page}");
     }
 }
