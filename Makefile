@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: build clean contract drill fmt help lint run test
+.PHONY: build clean contract drill fmt help lint mutants run test
 
 build: ## Builds the program, for release
 	cargo build --release
@@ -25,6 +25,9 @@ help: ## Tells what there is
 lint: ## Checks formatting and lints, as .ci/run does
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+mutants: ## Breaks one promise at a time, and demands that the in-process drill notices
+	scripts/mutation-check.sh
 
 run: ## Runs the example campaign against the simulator
 	cargo run --release -- send examples/spring-renewals.toml examples/spring-renewals.csv --simulate

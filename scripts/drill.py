@@ -118,7 +118,13 @@ class Run:
         (self.dir / "campaign.toml").write_text(
             f'id = "drill"\nstrategy = "{self.strategy}"\napi = "{self.api}"\nchannel = "sms"\n'
             f'sender = "+12025550100"\n{body}[flex]\nstudio_flow_sid = "FW{"0" * 31}1"\n'
-            f'[agents]\ndefault = "alice"\n')
+            f'[agents]\ndefault = "alice"\n' + self.pace())
+
+    def pace(self):
+        """Several consumers would be done before they were killed often enough."""
+        if self.options.consumers == 1:
+            return ""
+        return f'[pace]\ncampaign = "{max(self.options.messages * 10 // (self.options.kills * 15), 1)}/s"\n'
 
     def write_contacts(self):
         with open(self.dir / "contacts.csv", "w") as file:
@@ -189,7 +195,8 @@ class Run:
                 self.broker("start")
                 self.restarts += 1
                 declared = time.time()
-            self.hurt()
+            # Where most is done and few kills have fallen, they come closer together.
+            self.hurt(0.8 if len(self.kills) < 1.5 * progress * self.options.kills else 2.0)
         for consumer in self.consumers:
             consumer.send_signal(signal.SIGTERM)
         for consumer in self.consumers:
@@ -199,10 +206,10 @@ class Run:
             print(last.stderr)
         return self.count(time.time() - began)
 
-    def hurt(self):
+    def hurt(self, at_most_s):
         """Kills one consumer, or now and then stops one past its lease."""
         at = self.random.randrange(len(self.consumers))
-        time.sleep(self.random.uniform(0.2, 2.0))
+        time.sleep(self.random.uniform(0.2, at_most_s))
         consumer = self.consumers[at]
         if self.random.random() < STOP_SHARE:
             consumer.send_signal(signal.SIGSTOP)
@@ -229,7 +236,7 @@ class Run:
         ended = books["done"] + sum(books["skipped"].values()) + sum(books["dead"].values()) + books["unknown"]
         faults = collections.Counter(str(r["status"]) if r["status"] is None or r["status"] >= 400 else "ok"
                                      for r in requests)
-        adopted, repeated = self.journal()
+        adopted, repeated = self.adopted(), self.repeated(requests, books["accepted"])
         return {
             "pair": self.pair, "messages": books["accepted"], "seconds": round(took),
             "kills": len(self.kills), "kills in a call": self.kills_in_a_call(requests),
@@ -246,13 +253,18 @@ class Run:
     def kills_in_a_call(self, requests):
         """Kills at whose moment the simulator was carrying out a changing request of the killed one:
         its client left before the reply."""
-        changing = ("create_", "update_", "delete_")
-        left = [time_of(r["time"]) for r in requests
-                if r.get("client_left") and r["operation"].startswith(changing)]
+        left = [time_of(r["time"]) for r in requests if r.get("client_left") and is_changing(r["operation"])]
         return sum(1 for kill in self.kills if any(kill - 2 * LATENCY_S <= at <= kill for at in left))
 
-    def journal(self):
-        """Steps that were adopted, and steps whose call was made again."""
+    def repeated(self, requests, messages):
+        """Steps whose call was made again: what came beyond one call for each message, of the calls that
+        every message needs once."""
+        calls = collections.Counter(r["operation"] for r in requests)
+        once = [n for operation, n in calls.items() if is_changing(operation) and n >= messages]
+        return sum(n - messages for n in once)
+
+    def adopted(self):
+        """Steps that a look-up found done."""
         query = "SELECT event FROM journal"
         if self.options.ledger == "postgres":
             psql = subprocess.run(["psql", self.env["DATABASE_URL"], "-Atc", query], text=True,
@@ -262,9 +274,11 @@ class Run:
             ledger = sqlite3.connect(self.dir / "state/ledger.db")
             events = [row[0] for row in ledger.execute(query)]
         events = [json.loads(event) for event in events]
-        adopted = sum(1 for e in events if e["event"] == "happened" and e.get("adopted"))
-        repeated = sum(1 for e in events if e["event"] == "refused")
-        return adopted, repeated
+        return sum(1 for e in events if e["event"] == "happened" and e.get("adopted"))
+
+
+def is_changing(operation):
+    return operation.startswith(("create_", "update_", "delete_"))
 
 
 def time_of(text):

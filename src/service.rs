@@ -190,6 +190,9 @@ impl Service {
                 tracing::info!(messages = released, "taking over from a consumer that died");
             }
         }
+        let now = self.clock.now().as_millisecond();
+        let holder = format!("{}-{now}-{:08x}", std::process::id(), rand::random::<u32>());
+        self.ledger.show_alive(&holder).await?;
         let work = &self.config.file.work;
         let pacer = Pacer::new(self.pacing()?, self.clock);
         let gate = PacedGate::new(pacer.clone(), self.metrics.clone());
@@ -216,11 +219,7 @@ impl Service {
             },
             in_flight: work.in_flight,
             busy_wait: work.busy_wait,
-            holder: format!(
-                "{}-{}",
-                std::process::id(),
-                self.clock.now().as_millisecond()
-            ),
+            holder,
         }))
     }
 

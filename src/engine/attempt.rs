@@ -60,13 +60,30 @@ impl Runner<'_> {
             }
             // What comes after a step that did not happen did not happen either.
             *suspect = false;
-            let is_inherited = self.inherited.take_if(|of| *of == step.name()).is_some();
-            if is_inherited && self.standing().iter().any(|step| step.is_container()) {
-                return Ok(Tried::Late);
+            if self.inherited.take_if(|of| *of == step.name()).is_some()
+                && let Some(tried) = self.inherit(step)
+            {
+                return Ok(tried);
             }
             self.journal.refuse(step.name())?;
         }
         self.act(step).await
+    }
+
+    /// What comes before the repeat of a call that somebody before us was about to make, and that has
+    /// not shown. Where there is a container it is closed first, so that a late call fails; not where an
+    /// agent's task would go with it. There, who is dead sends nothing more, and who lives is waited for.
+    fn inherit(&self, step: &dyn Step) -> Option<Tried> {
+        let standing = self.standing();
+        let costs_a_task = standing.iter().any(|step| step.is_task());
+        if standing.iter().any(|step| step.is_container()) && !costs_a_task {
+            return Some(Tried::Late);
+        }
+        self.overtaken.then(|| {
+            let detail = "the consumer that had it before lives and may still send: waiting until \
+                          it has let go, or has ended";
+            Tried::Failed(Failure::new(FailureClass::Throttled, detail).at(step.name()))
+        })
     }
 
     async fn act(&mut self, step: &'static dyn Step) -> Result<Tried, Interrupted> {

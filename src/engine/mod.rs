@@ -66,6 +66,8 @@ pub struct Job<'a> {
     pub recorded: &'a [Event],
     /// Whether it was taken before: somebody may have died while working on it.
     pub taken_before: bool,
+    /// Whether somebody whose lease ran out lives and has not let go.
+    pub overtaken: bool,
     pub switch: Arc<CampaignSwitch>,
 }
 
@@ -167,6 +169,7 @@ impl Engine {
         let mut runner = Runner {
             ground: &ground,
             inherited: journal.saga().intended,
+            overtaken: job.overtaken,
             journal: &mut journal,
             steps: strategies::steps(job.campaign.api, strategy),
             settle_time: self.settle_time,

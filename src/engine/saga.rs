@@ -36,6 +36,8 @@ pub(super) struct Runner<'a> {
     pub(super) for_good: ForGood<'a>,
     /// The intent of somebody before us: its call may still be on its way.
     pub(super) inherited: Option<StepName>,
+    /// Whether somebody whose lease ran out lives and has not let go.
+    pub(super) overtaken: bool,
     /// Whether a call of this run may have left an effect that is not journalled.
     pub(super) acted: bool,
     /// Whether a call of this run was in doubt: what it made may show later.

@@ -123,6 +123,11 @@ pub(crate) trait Step: Send + Sync {
         false
     }
 
+    /// Whether its undo takes a task away from an agent.
+    fn is_task(&self) -> bool {
+        false
+    }
+
     /// Takes the effect away again. May run twice. By default there is nothing to take away: the
     /// effect goes with what holds it.
     async fn undo(&self, _turn: &Turn<'_>) -> Result<(), StepError> {

@@ -69,6 +69,10 @@ pub trait Ledger: Send + Sync {
     /// This ledger's own name, made when it was: what a broker is bound to.
     async fn id(&self) -> Result<String>;
 
+    /// Shows to those who share the ledger that this consumer lives, until its process ends: they then
+    /// know whether who held a lease is dead, or only slow. Before its first take.
+    async fn show_alive(&self, holder: &str) -> Result<()>;
+
     /// Ties the ledger to a Twilio account and base address, or finds it tied to them already.
     ///
     /// # Errors
@@ -176,6 +180,10 @@ pub trait Ledger: Send + Sync {
         settlement: &Settlement,
         now: Timestamp,
     ) -> Result<()>;
+
+    /// Says that nothing more is done under a lease, which may have been lost long since: whoever took the
+    /// message over need not wait for this holder any more.
+    async fn let_go(&self, lease: &Lease) -> Result<()>;
 
     /// Ends every lease of holders that are certainly dead: called by the one consumer of a store
     /// that only one consumer can hold. Their messages wait on the queue, which brings back what was

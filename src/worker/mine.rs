@@ -18,6 +18,8 @@ pub(super) struct Mine {
     pub(super) journal: Vec<Event>,
     pub(super) attempts: u32,
     pub(super) accepted_at: Timestamp,
+    /// Whether somebody whose lease ran out lives and has not let go.
+    pub(super) overtaken: bool,
 }
 
 pub(super) fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Circumstances {

@@ -7,6 +7,7 @@
 mod admission;
 mod campaigns;
 mod consume;
+mod letting_go;
 mod mine;
 mod prepare;
 mod report;
@@ -33,6 +34,7 @@ use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
 use campaigns::Campaigns;
+use letting_go::LettingGo;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
 /// effect within a second.
@@ -87,6 +89,7 @@ pub(crate) struct Shared {
     pub(crate) places: Semaphore,
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
+    pub(crate) letting_go: LettingGo,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
@@ -127,6 +130,7 @@ impl Worker {
             settler: Settler::new(Arc::clone(&parts.ledger), parts.clock),
             places: Semaphore::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
+            letting_go: LettingGo::default(),
             halted: std::sync::Mutex::new(None),
             parts,
         };
@@ -149,6 +153,10 @@ impl Worker {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let end = self.watch(&mut campaigns, until, stop).await;
         campaigns.drain().await;
+        let (letting_go, ledger) = (&self.shared.letting_go, &self.shared.parts.ledger);
+        if let Err(error) = letting_go.tell(&**ledger).await {
+            tracing::debug!(%error, "leases are not let go: they are when the process ends");
+        }
         end
     }
 
@@ -185,6 +193,8 @@ impl Worker {
         if let Some(failure) = self.shared.take_halt() {
             return Ok(Some(RunEnd::Halted(failure)));
         }
+        let parts = &self.shared.parts;
+        self.shared.letting_go.tell(&*parts.ledger).await?;
         campaigns.follow().await?;
         self.wake().await?;
         // Counting is not free: while turns end, there is no need to ask whether all are over.

@@ -180,6 +180,7 @@ async fn take(
             journal,
             attempts,
             accepted_at,
+            overtaken,
             ..
         } => {
             let mine = Mine {
@@ -188,6 +189,7 @@ async fn take(
                 journal,
                 attempts,
                 accepted_at,
+                overtaken,
             };
             return Ok(Some((mine, delivery)));
         }
@@ -265,13 +267,17 @@ async fn carry_out(
         lease: mine.lease.clone(),
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,
+        overtaken: mine.overtaken,
         switch: Arc::clone(&active.switch),
     };
+    let watch = shared.letting_go.unless_settled(&mine.lease);
     let delivered = match parts.engine.deliver(job, &for_good).await {
         Ok(delivered) => delivered,
         Err(Interrupted::Closed(closed)) => {
             tracing::info!(message.id = %mine.lease.key.id, %closed, "message given back");
-            return shared.settler.release(delivery, &mine.lease).await;
+            shared.settler.release(delivery, &mine.lease).await?;
+            watch.settled();
+            return Ok(());
         }
         // What the ledger failed to take may stand all the same: this lease is not written to again,
         // and whoever takes the message next reads what stands.
@@ -287,7 +293,9 @@ async fn carry_out(
         lease: delivered.lease.clone(),
         ..mine
     };
-    finish(shared, active, delivery, mine, delivered, circumstances).await
+    finish(shared, active, delivery, mine, delivered, circumstances).await?;
+    watch.settled();
+    Ok(())
 }
 
 /// Settles a message whose saga did not run.

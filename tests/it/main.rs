@@ -8,6 +8,7 @@ mod e2e;
 mod e2e_rabbitmq;
 mod exports;
 mod ledger_contract;
+mod mutations;
 mod observability;
 mod oracles;
 mod pacing_limits;

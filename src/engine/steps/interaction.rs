@@ -52,6 +52,10 @@ impl Step for Interaction {
         true
     }
 
+    fn is_task(&self) -> bool {
+        true
+    }
+
     async fn is_taken_up(&self, turn: &Turn<'_>) -> Result<bool, StepError> {
         super::is_task_taken_up(turn).await
     }

@@ -50,7 +50,8 @@ const SETTINGS: &str = "
         WHERE current_setting('synchronous_commit') = 'off';
 ";
 
-/// A pool of connections to one database.
+/// A pool of connections to one database. Clones share it.
+#[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool,
     /// Where they go, for errors: hosts, ports and the database, no user and no password.

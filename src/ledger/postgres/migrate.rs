@@ -10,7 +10,10 @@ use crate::ledger::{LedgerError, Result};
 use super::connection::SCHEMA;
 
 /// Every edition's change, oldest first.
-const EDITIONS: [&str; 1] = [include_str!("../migrations/postgres/0001_ledger.sql")];
+const EDITIONS: [&str; 2] = [
+    include_str!("../migrations/postgres/0001_ledger.sql"),
+    include_str!("../migrations/postgres/0003_overtaken.sql"),
+];
 
 /// What processes agree to wait for each other by: "flexcast" in ASCII.
 const LOCK: i64 = 0x666c_6578_6361_7374;

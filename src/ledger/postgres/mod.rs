@@ -18,12 +18,14 @@ mod errors;
 mod intake;
 mod message;
 mod migrate;
+mod presence;
 mod settle;
 mod take;
 mod tls;
 mod unknown;
 mod waking;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,6 +39,7 @@ use super::{
 use crate::message::{CampaignId, Event, Message};
 
 use connection::Connections;
+use presence::Presence;
 use take::Taker;
 
 /// What leases are given and compared by.
@@ -65,6 +68,8 @@ pub struct PostgresLedger {
     clock: LeaseClock,
     /// This process's name where it lists what it is going to publish.
     lister: String,
+    /// What shows others that this consumer lives.
+    presence: Mutex<Option<Presence>>,
 }
 
 impl PostgresLedger {
@@ -93,6 +98,7 @@ impl PostgresLedger {
             connections: Connections::open(url).await?,
             clock,
             lister: format!("{:016x}", rand::random::<u64>()),
+            presence: Mutex::default(),
         })
     }
 }
@@ -118,6 +124,14 @@ macro_rules! call {
 impl Ledger for PostgresLedger {
     async fn id(&self) -> Result<String> {
         call!(self, |client| campaigns::id(&client))
+    }
+
+    async fn show_alive(&self, holder: &str) -> Result<()> {
+        let connection = call!(self, |client| presence::show(client, holder))?;
+        let shown = Presence::kept(connection, self.connections.clone(), holder);
+        let mut presence = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
+        *presence = Some(shown);
+        Ok(())
     }
 
     async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
@@ -232,6 +246,10 @@ impl Ledger for PostgresLedger {
     }
 
     /// Never called by a consumer here, for others may live: their leases run out.
+    async fn let_go(&self, lease: &Lease) -> Result<()> {
+        call!(self, |client| take::let_go(&client, lease))
+    }
+
     async fn release_leases(&self, _now: Timestamp) -> Result<u64> {
         call!(self, |client| waking::release_leases(&client))
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Client;
 use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
 
 use crate::ledger::columns::{
     campaign_id, count, from_json, later, message_id, ms, time, to_json, word,
@@ -66,7 +67,16 @@ pub(super) async fn take(client: &Client, delivered: &Message, taker: &Taker<'_>
 async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<Option<Taken>> {
     let statement = client
         .prepare_cached(
-            "UPDATE turns t
+            "WITH prior AS (
+                SELECT t.campaign, t.id, t.lease, t.holder FROM turns t
+                WHERE t.campaign = $1 AND t.id = $2
+                  AND t.state = 'in_flight' AND t.lease_until <= lease_clock($6)
+                FOR UPDATE),
+             living AS (
+                INSERT INTO overtaken (campaign, id, lease, holder)
+                SELECT campaign, id, lease, holder FROM prior WHERE lives(holder)
+                RETURNING holder)
+             UPDATE turns t
              SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
                 queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                 holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT
@@ -76,7 +86,9 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
                  OR (t.state = 'deferred' AND t.due_at <= $4)
                  OR (t.state = 'in_flight' AND t.lease_until <= lease_clock($6)))
                AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
-             RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at",
+             RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at,
+                EXISTS (SELECT FROM living) OR EXISTS (SELECT FROM overtaken o
+                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder))",
         )
         .await?;
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
@@ -112,6 +124,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
         attempts: attempts(row.try_get(1)?),
         accepted_at: time(row.try_get(4)?)?,
         fresh: false,
+        overtaken: row.try_get(5)?,
     }))
 }
 
@@ -120,6 +133,15 @@ async fn journal(client: &Client, campaign: &str, id: &str) -> Result<Vec<Event>
     let statement = client.prepare_cached(sql).await?;
     let rows = client.query(&statement, &[&campaign, &id]).await?;
     rows.iter().map(|row| from_json(row.try_get(0)?)).collect()
+}
+
+pub(super) async fn let_go(client: &Client, lease: &Lease) -> Result<()> {
+    let sql = "DELETE FROM overtaken WHERE campaign = $1 AND id = $2 AND lease = $3";
+    let statement = client.prepare_cached(sql).await?;
+    let (campaign, id) = (lease.key.campaign.as_str(), lease.key.id.as_str());
+    let parameters: [&(dyn ToSql + Sync); 3] = [&campaign, &id, &lease.number];
+    client.execute(&statement, &parameters).await?;
+    Ok(())
 }
 
 /// What a look at a message that was not leased shows.
@@ -227,6 +249,7 @@ async fn meet(
         attempts: 0,
         accepted_at: taker.now,
         fresh: true,
+        overtaken: false,
     }))
 }
 

@@ -7,6 +7,7 @@ use crate::ledger::Result;
 use crate::ledger::columns::{column, ms, time};
 
 pub(super) async fn release_leases(client: &Client) -> Result<u64> {
+    client.execute("DELETE FROM overtaken", &[]).await?;
     let sql = "UPDATE turns SET state = 'waiting', queued = TRUE, queue_after = NULL,
                    holder = NULL, lease_until = NULL
                WHERE state = 'in_flight'";

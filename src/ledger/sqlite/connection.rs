@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
 
@@ -86,6 +87,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
     conn.busy_handler(Some(wait_for_lock))?;
     conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    plan_once(&conn)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(conn)
 }
@@ -100,6 +102,7 @@ pub(super) fn open_in_memory() -> Result<Connection> {
 
 fn set_up(conn: &mut Connection) -> Result<()> {
     conn.pragma_update(None, "foreign_keys", true)?;
+    plan_once(conn)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // A transaction that begins by reading and writes later fails at once when another process
     // wrote between: every one of ours takes the write lock first.
@@ -107,10 +110,19 @@ fn set_up(conn: &mut Connection) -> Result<()> {
     migrate(conn)
 }
 
+/// Keeps a statement's plan when its parameters change: this SQLite is built to look at their values,
+/// and prepares anew, at each new time, whatever reads a partial index. We keep no statistics that it
+/// could look up. <https://www.sqlite.org/qpsg.html>
+fn plan_once(conn: &Connection) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 fn migrate(conn: &mut Connection) -> Result<()> {
-    let migrations = Migrations::new(vec![M::up(include_str!(
-        "../migrations/sqlite/0001_ledger.sql"
-    ))]);
+    let migrations = Migrations::new(vec![
+        M::up(include_str!("../migrations/sqlite/0001_ledger.sql")),
+        M::up(include_str!("../migrations/sqlite/0003_overtaken.sql")),
+    ]);
     migrations.to_latest(conn).map_err(|error| match error {
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             LedgerError::Damaged(

@@ -116,6 +116,11 @@ impl Ledger for SqliteLedger {
         self.read(campaigns::id).await
     }
 
+    /// Who holds the file is alone with it: there is nobody to show it to.
+    async fn show_alive(&self, _holder: &str) -> Result<()> {
+        Ok(())
+    }
+
     async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
         let (account_sid, base) = (account_sid.to_owned(), base.to_owned());
         self.write(move |conn| campaigns::bind(conn, &account_sid, &base))
@@ -217,6 +222,11 @@ impl Ledger for SqliteLedger {
         let settlement = settlement.clone();
         self.write(move |conn| settle::settle(conn, &lease, &events, &settlement, now))
             .await
+    }
+
+    async fn let_go(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.write(move |conn| take::let_go(conn, &lease)).await
     }
 
     async fn release_leases(&self, _now: Timestamp) -> Result<u64> {

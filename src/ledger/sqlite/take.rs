@@ -43,8 +43,32 @@ pub(super) fn take(
         attempts: turn.attempts,
         accepted_at,
         fresh: false,
+        overtaken: is_overtaken(conn, &key, &turn)?,
         lease: lease(conn, key, turn.lease + 1, holder, until)?,
     })
+}
+
+/// Whether somebody whose lease ran out lives and has not let go. Nobody has the ledger but this
+/// process, so a lease that ran out was its own.
+fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &Turn) -> Result<bool> {
+    let key = (key.campaign.as_str(), key.id.as_str());
+    if matches!(turn.standing, Standing::InFlight { .. }) {
+        conn.prepare_cached("INSERT INTO overtaken (campaign, id, lease) VALUES (?1, ?2, ?3)")?
+            .execute((key.0, key.1, turn.lease))?;
+    }
+    let sql = "SELECT EXISTS (SELECT 1 FROM overtaken WHERE campaign = ?1 AND id = ?2)";
+    Ok(conn.prepare_cached(sql)?.query_row(key, |row| row.get(0))?)
+}
+
+pub(super) fn let_go(conn: &Connection, lease: &Lease) -> Result<()> {
+    let key = &lease.key;
+    conn.prepare_cached("DELETE FROM overtaken WHERE campaign = ?1 AND id = ?2 AND lease = ?3")?
+        .execute(params![
+            key.campaign.as_str(),
+            key.id.as_str(),
+            lease.number
+        ])?;
+    Ok(())
 }
 
 /// Accepts a publisher's message at its first delivery, and leases it.
@@ -73,6 +97,7 @@ fn meet(
         attempts: 0,
         accepted_at: now,
         fresh: true,
+        overtaken: false,
         lease: lease(conn, key, 1, holder, until)?,
     })
 }

@@ -8,6 +8,7 @@ use crate::ledger::Result;
 use crate::ledger::columns::{column, ms, time};
 
 pub(super) fn release_leases(conn: &Connection) -> Result<u64> {
+    conn.execute("DELETE FROM overtaken", [])?;
     // By campaign, so that it reads the index of states and not a million turns.
     let released = conn
         .prepare_cached(

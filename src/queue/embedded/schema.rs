@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use rusqlite_migration::{M, Migrations};
 
@@ -119,6 +120,9 @@ pub(super) fn in_memory() -> Result<Connection, rusqlite_migration::Error> {
 fn migrated(mut connection: Connection) -> Result<Connection, rusqlite_migration::Error> {
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A plan is kept when its parameters change: this SQLite is built to look at their values, and
+    // prepares anew, at each new time, whatever reads a partial index (https://www.sqlite.org/qpsg.html).
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Migrations::new(vec![M::up(TABLES)]).to_latest(&mut connection)?;
     Ok(connection)
 }

@@ -3,33 +3,45 @@
 use std::fmt::Write as _;
 
 use flexcast::ledger::{Ending, Standing};
-use flexcast::message::DeadReason;
-use flexcast::simulator::EffectKind;
+use flexcast::message::{DeadReason, SkipReason};
+use flexcast::simulator::{Effect, EffectKind};
+use serde::Serialize;
 
+use super::plan::Plan;
 use crate::saga::stage::{Stage, customer};
 
 use EffectKind::{Channel, Conversation, Interaction, Message, Session, Task};
 
 const KINDS: [EffectKind; 6] = [Message, Task, Channel, Session, Conversation, Interaction];
 
-/// Nobody twice, nobody lost, and nothing left of what failed.
-pub(super) async fn judge(stage: &Stage, count: u32) -> Result<(), String> {
+/// Nobody twice, nobody lost, nothing left of what failed, and what strangers have is as it was.
+pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Result<(), String> {
+    let (name, count) = (plan.pair.name, plan.count);
     let books = stage.books().await;
     if (books.imbalance(), books.open(), books.accepted) != (0, 0, u64::from(count)) {
-        return Err(format!("{}: the books: {books:?}", stage.pair.name));
+        return Err(format!("{name}: the books: {books:?}"));
+    }
+    let all = stage.simulator.effects();
+    if !plan.waits_for_strangers
+        && let Some(changed) = theirs.iter().find(|one| !all.contains(one))
+    {
+        return Err(format!(
+            "{name}: a stranger's is not as it was: {changed:?}"
+        ));
     }
     for n in 0..count {
         let record = stage.record(n).await;
         let Standing::Over { ending, .. } = &record.standing else {
-            return Err(format!("message {n} is not over"));
+            return Err(format!("{name}: message {n} is not over"));
         };
         for kind in KINDS {
             let standing = stage.standing(kind);
-            let made = standing
-                .iter()
-                .filter(|one| one.customer.as_deref() == Some(&customer(n)));
+            let made = standing.iter().filter(|one| {
+                let is_theirs = theirs.iter().any(|their| their.sid == one.sid);
+                one.customer.as_deref() == Some(&customer(n)) && !is_theirs
+            });
             let made = made.count();
-            let expected = usize::from(stage.pair.leaves.contains(&kind));
+            let expected = usize::from(plan.pair.leaves.contains(&kind));
             let is_right = match ending {
                 Ending::Done => made == expected,
                 Ending::Dead { reason, .. } if *reason == DeadReason::Stuck => made <= expected,
@@ -37,14 +49,19 @@ pub(super) async fn judge(stage: &Stage, count: u32) -> Result<(), String> {
                 Ending::Unknown { .. } => made <= expected,
             };
             if !is_right {
-                let name = stage.pair.name;
                 return Err(format!(
                     "{name}: {n} has {made} {kind:?}, and is {ending:?}"
                 ));
             }
         }
-        if matches!(ending, Ending::Unknown { .. } | Ending::Skipped { .. }) {
-            let name = stage.pair.name;
+        let is_busy = plan.strangers.contains_key(&n) && !plan.waits_for_strangers;
+        let may_be = match ending {
+            Ending::Done => !is_busy,
+            Ending::Dead { .. } => true,
+            Ending::Skipped { reason, .. } => is_busy && *reason == SkipReason::CustomerBusy,
+            Ending::Unknown { .. } => false,
+        };
+        if !may_be {
             return Err(format!("{name}: {n} is {ending:?}"));
         }
     }
@@ -52,20 +69,24 @@ pub(super) async fn judge(stage: &Stage, count: u32) -> Result<(), String> {
 }
 
 /// All that happened, as text.
-pub(super) async fn log(stage: &Stage, count: u32) -> String {
-    let mut log = format!("{}\n", stage.pair.name);
+pub(super) async fn log(stage: &Stage, plan: &Plan) -> String {
+    let mut log = format!("{plan:?}\n");
+    for mishap in stage.trap.log() {
+        writeln!(log, "{mishap:?}").expect("a string takes all");
+    }
     for request in stage.simulator.requests() {
-        let line = serde_json::to_string(&request).expect("JSON");
-        writeln!(log, "{line}").expect("a string takes all");
+        put(&mut log, &request);
     }
     for effect in stage.simulator.effects() {
-        let line = serde_json::to_string(&effect).expect("JSON");
-        writeln!(log, "{line}").expect("a string takes all");
+        put(&mut log, &effect);
     }
-    for n in 0..count {
-        let record = stage.record(n).await;
-        let line = serde_json::to_string(&record).expect("JSON");
-        writeln!(log, "{line}").expect("a string takes all");
+    for n in 0..plan.count {
+        put(&mut log, &stage.record(n).await);
     }
     log
+}
+
+fn put(log: &mut String, what: &impl Serialize) {
+    let line = serde_json::to_string(what).expect("JSON");
+    writeln!(log, "{line}").expect("a string takes all");
 }

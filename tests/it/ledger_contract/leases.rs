@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{Ending, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken};
+use flexcast::ledger::{
+    Ending, Lease, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken,
+};
 use flexcast::message::{DeadReason, Effects};
 
 use super::fixture::{
@@ -19,6 +21,7 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
         attempts,
         accepted_at,
         fresh,
+        overtaken,
     } = take(ledger, &message(1), at(3)).await
     else {
         panic!("nobody else has it");
@@ -26,6 +29,7 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
     assert_eq!((lease.key, lease.until), (key(1), at(3) + LEASE));
     assert_eq!((*stored, journal), (message(1), vec![]));
     assert_eq!((attempts, accepted_at, fresh), (0, at(3), true));
+    assert!(!overtaken, "nobody had it before");
     let books = ledger.books(Some(&spring())).await.expect("it answers");
     assert_eq!((books.accepted, books.in_flight, books.rows), (1, 1, 0));
 }
@@ -113,6 +117,81 @@ pub(super) async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_refuse
         .settle(&new, &[begun()], &done(), at(32))
         .await
         .expect("the new one is good");
+}
+
+/// Whether what is taken has been held by somebody who may live yet.
+async fn overtaken(ledger: &dyn Ledger, n: u32, now: jiff::Timestamp) -> bool {
+    match take(ledger, &message(n), now).await {
+        Taken::Leased { overtaken, .. } => overtaken,
+        other => panic!("it should have been leased: {other:?}"),
+    }
+}
+
+pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
+    ledger: &dyn Ledger,
+) {
+    apply_spring(ledger).await;
+    ledger.show_alive("consumer").await.expect("it is shown");
+    accept_queued(ledger, &[message(1), message(2)]).await;
+    let first = lease(ledger, &message(1), at(0)).await;
+    assert!(
+        overtaken(ledger, 1, at(30)).await,
+        "its holder is only slow"
+    );
+    let third = lease(ledger, &message(1), at(60)).await;
+    settle(
+        ledger,
+        &third,
+        &Settlement::Released { queued: true },
+        at(61),
+    )
+    .await;
+    assert!(overtaken(ledger, 1, at(62)).await, "two are slow");
+    let second = first.number + 1;
+    let second = Lease {
+        number: second,
+        ..first.clone()
+    };
+    ledger.let_go(&second).await.expect("it answers");
+    assert!(
+        overtaken(ledger, 1, at(62) + LEASE).await,
+        "one is slow still"
+    );
+    for number in [first.number, third.number + 1] {
+        let lease = Lease {
+            number,
+            ..first.clone()
+        };
+        ledger.let_go(&lease).await.expect("it answers");
+    }
+    let fifth = Lease {
+        number: third.number + 2,
+        ..first.clone()
+    };
+    settle(
+        ledger,
+        &fifth,
+        &Settlement::Released { queued: true },
+        at(93),
+    )
+    .await;
+    assert!(!overtaken(ledger, 1, at(94)).await, "all have let go");
+
+    // What its holder gave back is nobody's.
+    let given = lease(ledger, &message(2), at(0)).await;
+    settle(
+        ledger,
+        &given,
+        &Settlement::Released { queued: true },
+        at(1),
+    )
+    .await;
+    assert!(!overtaken(ledger, 2, at(62)).await);
+
+    // Who begins alone knows that all before are dead.
+    assert!(overtaken(ledger, 2, at(62) + LEASE).await);
+    ledger.release_leases(at(99)).await.expect("it answers");
+    assert!(!overtaken(ledger, 2, at(100)).await);
 }
 
 pub(super) async fn a_lease_that_nobody_took_over_is_still_good(ledger: &dyn Ledger) {

@@ -68,6 +68,7 @@ on_every_store! {
     leases::an_address_has_one_message_whoever_sent_it,
     leases::of_many_takers_one_has_the_message,
     leases::a_lease_that_ran_out_is_taken_over_and_its_old_holder_refused,
+    leases::a_message_is_overtaken_when_a_living_holders_lease_ran_out,
     leases::a_lease_that_nobody_took_over_is_still_good,
     leases::the_journal_comes_back_in_order,
     leases::a_message_that_is_over_stays_over,

@@ -115,6 +115,44 @@ async fn leases_go_by_the_servers_clock_whatever_the_consumers_show() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_consumers_lease_is_taken_over_as_such() {
+    let database = Database::new().await;
+    let ledger = connect(&database.url).await;
+    apply_spring(&ledger).await;
+    let dead = connect(&database.url).await;
+    dead.show_alive("dead").await.expect("it is shown");
+    let alive = connect(&database.url).await;
+    alive.show_alive("alive").await.expect("it is shown");
+    for (n, holder) in [(1, "dead"), (2, "alive")] {
+        let taken = ledger
+            .take(&message(n), holder, at(0), Duration::ZERO)
+            .await;
+        assert!(matches!(taken, Ok(Taken::Leased { .. })), "{taken:?}");
+    }
+    // Its connections end with it, and the server notices in its time.
+    drop(dead);
+    let (observer, connection) = tokio_postgres::connect(&database.url, tokio_postgres::NoTls)
+        .await
+        .expect("it connects");
+    tokio::spawn(connection);
+    let lives = "SELECT flexcast.lives($1)";
+    loop {
+        let row = observer.query_one(lives, &[&"dead"]).await;
+        if !row.expect("it answers").get::<_, bool>(0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (n, expected) in [(1, false), (2, true)] {
+        let taken = ledger.take(&message(n), "next", at(0), LEASE).await;
+        let Ok(Taken::Leased { overtaken, .. }) = taken else {
+            panic!("its lease is over: {taken:?}");
+        };
+        assert_eq!(overtaken, expected, "message {n}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_of_one_lease_at_the_same_time_are_all_in_the_journal() {
     let database = Database::new().await;
     let ledger = connect(&database.url).await;

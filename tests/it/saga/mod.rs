@@ -2,11 +2,13 @@
 
 mod doubt;
 mod limits;
+mod overtaken;
 mod repeats;
 mod resumes;
 pub(crate) mod stage;
-mod strangers;
+pub(crate) mod strangers;
 mod succeeds;
 pub(crate) mod trap;
+mod trapped_ledger;
 mod trapped_queue;
 mod unwinds;

@@ -1,5 +1,7 @@
 //! Killed at every call, before it leaves and after its effect, a saga resumes to one effect.
 
+use flexcast::simulator::EffectKind;
+
 use super::stage::{PAIRS, Stage};
 use super::trap::Side;
 
@@ -17,9 +19,23 @@ async fn killed_at_any_call_it_resumes_with_one_effect() {
                 stage.run().await;
                 let context = format!("killed {side:?} call {nth}");
                 stage.assert_done(1, &context).await;
+                assert_eq!(
+                    tasks(&stage),
+                    stage.standing(EffectKind::Task).len(),
+                    "{context}"
+                );
             }
         }
     }
+}
+
+/// Tasks that any agent was ever offered, cancelled ones too.
+fn tasks(stage: &Stage) -> usize {
+    let effects = stage.simulator.effects();
+    effects
+        .iter()
+        .filter(|one| one.kind == EffectKind::Task)
+        .count()
 }
 
 #[tokio::test(start_paused = true)]

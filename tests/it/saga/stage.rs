@@ -30,6 +30,7 @@ use flexcast::worker::{Parts, RunEnd, Until, Worker};
 use serde_json::{Value, json};
 
 use super::trap::{Side, Trap};
+use super::trapped_ledger::TrappedLedger;
 use super::trapped_queue::TrappedQueue;
 
 pub(crate) const SENDER: &str = "+12025550100";
@@ -227,17 +228,26 @@ impl Stage {
     pub(crate) async fn worker(&self, in_flight: u16) -> Worker {
         let now = self.clock.now();
         self.ledger.release_leases(now).await.expect("it is ours");
+        self.consumer(in_flight, &self.trap, "test")
+    }
+
+    /// A consumer beside others, behind a trap of its own: what they hold is theirs.
+    pub(crate) fn consumer(&self, in_flight: u16, trap: &Arc<Trap>, holder: &str) -> Worker {
+        let ledger: Arc<dyn Ledger> = Arc::new(TrappedLedger {
+            inner: self.ledger.clone(),
+            trap: Arc::clone(trap),
+        });
         let pacing = PacingSettings {
             margin: Margin::NONE,
             concurrency: NonZeroU32::new(64).expect("not zero"),
             ..PacingSettings::default()
         };
-        let twilio = client(self.trap.clone());
+        let twilio = client(Arc::<Trap>::clone(trap));
         let (clock, metrics) = (self.clock, Metrics::new());
         let pacer = Pacer::new(pacing, clock);
         let engine = Engine::new(
             twilio.clone(),
-            self.ledger.clone(),
+            Arc::clone(&ledger),
             pacer.clone(),
             clock,
             metrics.clone(),
@@ -246,9 +256,9 @@ impl Stage {
         Worker::new(Parts {
             queue: Arc::new(TrappedQueue {
                 inner: self.queue.clone(),
-                trap: self.trap.clone(),
+                trap: Arc::clone(trap),
             }),
-            ledger: self.ledger.clone(),
+            ledger,
             twilio,
             engine,
             pacer,
@@ -260,7 +270,7 @@ impl Stage {
             },
             in_flight,
             busy_wait: Duration::from_secs(60),
-            holder: "test".to_owned(),
+            holder: holder.to_owned(),
         })
     }
 
@@ -281,12 +291,17 @@ impl Stage {
     /// Works until the trap's call, then dies there. False when the call never came.
     pub(crate) async fn killed_at(&self, nth: u64, side: Side) -> bool {
         self.trap.set(nth, side);
+        self.killed().await
+    }
+
+    /// The same for a trap that is set already.
+    pub(crate) async fn killed(&self) -> bool {
         let worker = self.worker(16).await;
         let stop = Stopper::new();
         let died = tokio::select! {
             biased;
             () = self.trap.sprung() => true,
-            _ = worker.run(&[], Until::Idle, &stop) => false,
+            _ = worker.run(&[], Until::NothingDue, &stop) => false,
         };
         self.trap.clear();
         drop(worker);

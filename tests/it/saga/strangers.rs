@@ -29,24 +29,27 @@ const MEETINGS: [(Pair, EffectKind); 9] = [
     (TASK_ON_REPLY, Conversation),
 ];
 
-async fn stranger_has(stage: &Stage, kind: EffectKind) -> String {
-    let (twilio, flex, customer) = (&stage.twilio, &stage.campaign.flex, customer(0));
+/// A stranger gets one of these with customer number `n`: its SID.
+pub(crate) async fn stranger_has(stage: &Stage, kind: EffectKind, n: u32) -> String {
+    let (twilio, flex, customer) = (&stage.twilio, &stage.campaign.flex, customer(n));
+    let name = |what: &str| format!("a-strangers-{what}-{n}");
     match kind {
         Channel => {
+            let unique_name = name("chat");
             let new = NewFlexChannel {
                 flex_flow_sid: flex.flex_flow_sid.as_deref().expect("a flow"),
                 identity: "a stranger's",
                 chat_user_friendly_name: "Customer",
                 chat_friendly_name: "A stranger's chat",
                 target: Some(&customer),
-                chat_unique_name: Some("a-strangers-chat"),
+                chat_unique_name: Some(&unique_name),
                 ..NewFlexChannel::default()
             };
             twilio.create_flex_channel(&new).await.expect("made").sid
         }
         Session => {
             let new = NewSession {
-                unique_name: "a-strangers-session",
+                unique_name: &name("session"),
                 ttl_secs: None,
                 participants: vec![NewProxyParticipant {
                     identifier: &customer,
@@ -63,7 +66,7 @@ async fn stranger_has(stage: &Stage, kind: EffectKind) -> String {
         }
         _ => {
             let new = NewConversation {
-                unique_name: "a-strangers-conversation",
+                unique_name: &name("conversation"),
                 ..NewConversation::default()
             };
             let sid = twilio.create_conversation(&new).await.expect("made").sid;
@@ -79,13 +82,16 @@ async fn stranger_has(stage: &Stage, kind: EffectKind) -> String {
     }
 }
 
-async fn stranger_goes(stage: &Stage, kind: EffectKind, sid: &str) {
+/// The stranger lets go of what it had with customer number `n`.
+pub(crate) async fn stranger_goes(stage: &Stage, kind: EffectKind, n: u32, sid: &str) {
     let (twilio, flex) = (&stage.twilio, &stage.campaign.flex);
     match kind {
         Channel => {
             let service = flex.chat_service_sid.as_deref().expect("a service");
             let workspace = flex.workspace_sid.as_deref().expect("a workspace");
-            for task in stage.standing(EffectKind::Task) {
+            let mut tasks = stage.standing(EffectKind::Task);
+            tasks.retain(|task| task.customer.as_deref() == Some(&customer(n)));
+            for task in tasks {
                 let cancelling = twilio.cancel_task(workspace, &task.sid, "it goes");
                 cancelling.await.expect("cancelled");
             }
@@ -132,7 +138,7 @@ impl EffectKinds {
 async fn a_customer_who_is_elsewhere_is_skipped() {
     for (pair, kind) in MEETINGS {
         let stage = Stage::new(pair).await;
-        stranger_has(&stage, kind).await;
+        stranger_has(&stage, kind, 0).await;
         let before = stage.simulator.effects();
         stage.accept(1).await;
         stage.run().await;
@@ -148,7 +154,7 @@ async fn a_customer_who_is_elsewhere_is_skipped() {
 async fn a_customer_who_is_elsewhere_can_be_waited_for() {
     for (pair, kind) in MEETINGS {
         let stage = Stage::with(pair, settings(), "when_open = 'defer'").await;
-        let sid = stranger_has(&stage, kind).await;
+        let sid = stranger_has(&stage, kind, 0).await;
         let before = stage.simulator.effects();
         stage.accept(1).await;
         let context = format!("a stranger has a {kind:?} for a while");
@@ -160,7 +166,7 @@ async fn a_customer_who_is_elsewhere_can_be_waited_for() {
             assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
             tokio::time::sleep(Duration::from_secs(90)).await;
         }
-        stranger_goes(&stage, kind, &sid).await;
+        stranger_goes(&stage, kind, 0, &sid).await;
         stage.run().await;
         stage.assert_done(1, &context).await;
     }
@@ -172,7 +178,7 @@ async fn killed_at_any_call_a_saga_that_meets_a_stranger_is_still_undone() {
         for side in [Side::Before, Side::After] {
             for nth in 1.. {
                 let stage = Stage::new(pair).await;
-                stranger_has(&stage, kind).await;
+                stranger_has(&stage, kind, 0).await;
                 let before = stage.simulator.effects();
                 stage.accept(1).await;
                 if !stage.killed_at(nth, side).await {

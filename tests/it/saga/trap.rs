@@ -1,15 +1,16 @@
-//! The way to the simulator, with a trap on it: the world stops at a call, as a killed process's does.
+//! What can befall a consumer from outside: killed at a call, stopped for a while, failed by its
+//! ledger or its queue. Every call it makes of the three comes through here.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use flexcast::simulator::Simulator;
 use flexcast::twilio::{Dropped, InProcess};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
-/// On which side of the effect the world stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// On which side of the effect it happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
     /// The bytes have not left.
     Before,
@@ -17,35 +18,117 @@ pub(crate) enum Side {
     After,
 }
 
+/// Whom a call is made to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Twilio,
+    Queue,
+    Ledger,
+}
+
+/// Around what happens outside, the ledger's writes left out: what a saga's tests go through.
+const OUTSIDE: &[Place] = &[Place::Twilio, Place::Queue];
+
+/// Whether the process runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pulse {
+    #[default]
+    Runs,
+    /// Nothing it does leaves.
+    Stopped,
+    /// It runs again, and what it was about to send met connections that are gone.
+    CutOff,
+}
+
+/// What became of the consumer at a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// The world stopped here.
+    Stopped,
+    /// The ledger or the queue said no.
+    Failed,
+}
+
+/// Something that befell the consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mishap {
+    pub(crate) kind: Kind,
+    pub(crate) place: Place,
+    pub(crate) what: String,
+    pub(crate) side: Side,
+}
+
+impl Mishap {
+    fn of(kind: Kind, place: Place, what: &str, side: Side) -> Self {
+        let what = what.to_owned();
+        Self {
+            kind,
+            place,
+            what,
+            side,
+        }
+    }
+}
+
+/// Decides whether a call to the ledger or the queue fails, and on which side.
+pub(crate) type Mishaps = Box<dyn FnMut(Place, &'static str) -> Option<Side> + Send>;
+
 /// Counts calls, and never answers the one it is set to.
-#[derive(Debug)]
 pub(crate) struct Trap {
     simulator: Simulator,
-    state: Mutex<(u64, Option<(u64, Side)>)>,
+    state: Mutex<State>,
     sprung: Notify,
     go_on: Notify,
-    /// While it is set no call leaves: the process is stopped.
-    frozen: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    set: Option<Set>,
+    mishaps: Option<Mishaps>,
+    pulse: Pulse,
+    /// What befell the consumer, in order.
+    log: Vec<Mishap>,
+}
+
+struct Set {
+    at: &'static [Place],
+    left: u64,
+    side: Side,
 }
 
 impl Trap {
     pub(crate) fn new(simulator: Simulator) -> Arc<Self> {
         Arc::new(Self {
             simulator,
-            state: Mutex::new((0, None)),
+            state: Mutex::default(),
             sprung: Notify::new(),
             go_on: Notify::new(),
-            frozen: watch::Sender::new(false),
         })
     }
 
-    /// Stops the world at the `nth` call from now, counted from 1.
+    /// Stops the world at the `nth` call to Twilio or the queue from now, counted from 1.
     pub(crate) fn set(&self, nth: u64, side: Side) {
-        *self.state.lock().expect("no panic holds it") = (0, Some((nth, side)));
+        self.set_at(OUTSIDE, nth, side);
+    }
+
+    /// Stops the world at the `nth` call to one of these places from now, counted from 1.
+    pub(crate) fn set_at(&self, at: &'static [Place], nth: u64, side: Side) {
+        let left = nth;
+        self.state().set = Some(Set { at, left, side });
     }
 
     pub(crate) fn clear(&self) {
-        *self.state.lock().expect("no panic holds it") = (0, None);
+        self.state().set = None;
+    }
+
+    /// From now on this decides which calls to the ledger and the queue fail.
+    pub(crate) fn befall(&self, mishaps: Mishaps) {
+        self.state().mishaps = Some(mishaps);
+    }
+
+    /// What befell the consumer, in order.
+    pub(crate) fn log(&self) -> Vec<Mishap> {
+        self.state().log.clone()
     }
 
     /// Returns once a call has run into it.
@@ -53,14 +136,40 @@ impl Trap {
         self.sprung.notified().await;
     }
 
-    /// Lets no call leave, or lets those that waited leave now.
-    pub(crate) fn freeze(&self, frozen: bool) {
-        self.frozen.send_replace(frozen);
+    /// Stops the process: nothing it does leaves any more.
+    pub(crate) fn stop_process(&self) {
+        self.state().pulse = Pulse::Stopped;
+    }
+
+    /// Lets the process go on: what was about to leave leaves now.
+    pub(crate) fn go_on(&self) {
+        self.state().pulse = Pulse::Runs;
+        self.go_on.notify_waiters();
+    }
+
+    /// Lets the process go on: what was about to leave for Twilio never does.
+    pub(crate) fn go_on_cut_off(&self) {
+        self.state().pulse = Pulse::CutOff;
+        self.go_on.notify_waiters();
+    }
+
+    /// Waits while the process is stopped; whether its connections are gone by then.
+    pub(super) async fn running(&self) -> bool {
+        let mut was_stopped = false;
+        loop {
+            // Not a `watch`: that one wakes in an order of chance.
+            let going_on = self.go_on.notified();
+            match self.state().pulse {
+                Pulse::Stopped => was_stopped = true,
+                pulse => return was_stopped && pulse == Pulse::CutOff,
+            }
+            going_on.await;
+        }
     }
 
     /// Does this, unless it is where the world stops.
-    pub(crate) async fn around<T>(&self, doing: impl Future<Output = T>) -> T {
-        let side = self.side();
+    async fn around<T>(&self, place: Place, what: &str, doing: impl Future<Output = T>) -> T {
+        let side = self.side(place, what);
         if side == Some(Side::Before) {
             self.stop().await;
         }
@@ -71,14 +180,49 @@ impl Trap {
         done
     }
 
-    fn side(&self) -> Option<Side> {
-        let mut state = self.state.lock().expect("no panic holds it");
-        state.0 += 1;
-        let count = state.0;
-        state
-            .1
-            .filter(|(nth, _)| *nth == count)
-            .map(|(_, side)| side)
+    /// Does this for the ledger or the queue, unless the world stops here or it fails: with
+    /// `failed`, and its effect stands all the same where it fails after it.
+    pub(super) async fn risk<T, E>(
+        &self,
+        place: Place,
+        what: &'static str,
+        failed: impl FnOnce(String) -> E,
+        doing: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.running().await;
+        let mishap = {
+            let mut state = self.state();
+            let mishap = state.mishaps.as_mut().and_then(|roll| roll(place, what));
+            if let Some(side) = mishap {
+                state.log.push(Mishap::of(Kind::Failed, place, what, side));
+            }
+            mishap
+        };
+        match mishap {
+            Some(Side::Before) => Err(failed("away".to_owned())),
+            Some(Side::After) => {
+                self.around(place, what, doing).await?;
+                Err(failed("its reply was lost".to_owned()))
+            }
+            None => self.around(place, what, doing).await,
+        }
+    }
+
+    /// Whether the world stops at this call.
+    fn side(&self, place: Place, what: &str) -> Option<Side> {
+        let mut state = self.state();
+        let set = state.set.as_mut()?;
+        if !set.at.contains(&place) {
+            return None;
+        }
+        set.left = set.left.checked_sub(1)?;
+        if set.left > 0 {
+            return None;
+        }
+        let side = set.side;
+        state.set = None;
+        state.log.push(Mishap::of(Kind::Stopped, place, what, side));
+        Some(side)
     }
 
     async fn stop(&self) {
@@ -86,18 +230,19 @@ impl Trap {
         self.go_on.notified().await;
     }
 
-    /// Lets go what ran into it: the process was only stopped.
-    pub(crate) fn go_on(&self) {
-        self.go_on.notify_waiters();
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic holds it")
     }
 }
 
 #[async_trait]
 impl InProcess for Trap {
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped> {
-        let mut frozen = self.frozen.subscribe();
-        // The sender lives in `self`: it cannot be gone.
-        let _ = frozen.wait_for(|frozen| !frozen).await;
-        self.around(self.simulator.call(request)).await
+        if self.running().await {
+            return Err(Dropped);
+        }
+        let what = format!("{} {}", request.method(), request.uri().path());
+        let calling = self.simulator.call(request);
+        self.around(Place::Twilio, &what, calling).await
     }
 }

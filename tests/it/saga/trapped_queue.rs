@@ -1,4 +1,4 @@
-//! The queue with the same trap on it: the world may stop around each settlement of a delivery.
+//! The queue with the trap on it: the world may stop around each call, and each may fail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flexcast::message::CampaignId;
 use flexcast::queue::{
-    Consumer, DeadDelivery, DeadLetter, Delivery, Depth, Outgoing, Queue, Result, Settled,
+    Consumer, DeadDelivery, DeadLetter, Delivery, Depth, Outgoing, Queue, QueueError, Result,
+    Settled,
 };
 
-use super::trap::Trap;
+use super::trap::{Place, Trap};
 
 pub(crate) struct TrappedQueue {
     pub(crate) inner: Arc<dyn Queue>,
@@ -20,6 +21,15 @@ pub(crate) struct TrappedQueue {
 struct Trapped<T: ?Sized> {
     trap: Arc<Trap>,
     inner: Box<T>,
+}
+
+async fn risk<T>(
+    trap: &Trap,
+    what: &'static str,
+    doing: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    trap.risk(Place::Queue, what, QueueError::InDoubt, doing)
+        .await
 }
 
 #[async_trait]
@@ -33,11 +43,12 @@ impl Queue for TrappedQueue {
     }
 
     async fn publish(&self, campaign: &CampaignId, batch: &[Outgoing]) -> Result<()> {
-        self.inner.publish(campaign, batch).await
+        risk(&self.trap, "publish", self.inner.publish(campaign, batch)).await
     }
 
     async fn consume(&self, campaign: &CampaignId, prefetch: u16) -> Result<Box<dyn Consumer>> {
-        let inner = self.inner.consume(campaign, prefetch).await?;
+        let consuming = self.inner.consume(campaign, prefetch);
+        let inner = risk(&self.trap, "consume", consuming).await?;
         let trap = Arc::clone(&self.trap);
         Ok(Box::new(Trapped { trap, inner }))
     }
@@ -66,6 +77,7 @@ impl Queue for TrappedQueue {
 #[async_trait]
 impl Consumer for Trapped<dyn Consumer> {
     async fn next(&mut self) -> Option<Box<dyn Delivery>> {
+        self.trap.running().await;
         let inner = self.inner.next().await?;
         let trap = Arc::clone(&self.trap);
         Some(Box::new(Trapped { trap, inner }))
@@ -88,20 +100,21 @@ impl Delivery for Trapped<dyn Delivery> {
 
     async fn ack(self: Box<Self>) -> Result<Settled> {
         let Self { trap, inner } = *self;
-        trap.around(inner.ack()).await
+        risk(&trap, "ack", inner.ack()).await
     }
 
     async fn retry_later(self: Box<Self>, delay: Duration) -> Result<Settled> {
         let Self { trap, inner } = *self;
-        trap.around(inner.retry_later(delay)).await
+        risk(&trap, "retry_later", inner.retry_later(delay)).await
     }
 
     async fn dead_letter(self: Box<Self>, letter: DeadLetter) -> Result<Settled> {
         let Self { trap, inner } = *self;
-        trap.around(inner.dead_letter(letter)).await
+        risk(&trap, "dead_letter", inner.dead_letter(letter)).await
     }
 
     async fn release(self: Box<Self>) -> Result<Settled> {
-        self.inner.release().await
+        let Self { trap, inner } = *self;
+        risk(&trap, "release", inner.release()).await
     }
 }

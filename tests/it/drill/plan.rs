@@ -1,0 +1,180 @@
+//! Everything a seed decides before it is played.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flexcast::clock::Clock;
+use flexcast::simulator::{EffectKind, Settings};
+use serde_json::{Value, json};
+
+use super::dice::Dice;
+use crate::saga::stage::{PAIRS, PROXY_BY_CUSTOMER, Pair, settings};
+use crate::saga::trap::{Mishaps, Place, Side};
+
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) pair: Pair,
+    pub(super) settings: Settings,
+    pub(super) faults: Value,
+    /// How many messages.
+    pub(super) count: u32,
+    pub(super) blows: Vec<Blow>,
+    /// Whom a stranger is in touch with already, and by what.
+    pub(super) strangers: BTreeMap<u32, EffectKind>,
+    /// Whether their messages wait until the stranger has gone; otherwise they are skipped.
+    pub(super) waits_for_strangers: bool,
+    pub(super) stores: Stores,
+}
+
+/// What befalls the consumer, and at which of its calls.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Blow {
+    Killed(&'static [Place], u64, Side),
+    /// Stopped past its leases with a call under way, then going on.
+    Stopped(u64),
+    /// The same, and another consumer has taken over meanwhile.
+    Overtaken(u64),
+}
+
+/// How the ledger and the queue fail.
+#[derive(Clone, Debug)]
+pub(super) struct Stores {
+    seed: u64,
+    /// Of a thousand calls.
+    ledger: u64,
+    queue: u64,
+    /// Away altogether: from which of its calls on, and for how long.
+    away: Option<(Place, u64, Duration)>,
+}
+
+impl Plan {
+    pub(super) fn of(dice: &mut Dice) -> Self {
+        let pair = *dice.pick(&PAIRS);
+        let settings = Settings {
+            seed: dice.next(),
+            latency: Duration::from_millis(dice.below(200)),
+            // A late effect and a late list together stay within the settle time.
+            listing_delay: Duration::from_millis(dice.one_in(2) * dice.below(2_500)),
+            interaction_setup: Duration::from_millis(dice.below(2_000)),
+            ..settings()
+        };
+        let faults = faults(dice);
+        let count = 3 + u32::try_from(dice.below(6)).unwrap_or(0);
+        let blows = (0..dice.below(6)).map(|_| blow(dice)).collect();
+        Self {
+            pair,
+            settings,
+            faults,
+            count,
+            blows,
+            strangers: strangers(dice, pair, count),
+            waits_for_strangers: dice.one_in(2) == 1,
+            stores: Stores::of(dice),
+        }
+    }
+
+    /// Lines of the campaign file.
+    pub(super) fn campaign(&self) -> &'static str {
+        if self.waits_for_strangers {
+            "when_open = 'defer'"
+        } else {
+            "when_open = 'skip'"
+        }
+    }
+}
+
+fn faults(dice: &mut Dice) -> Value {
+    let seed = dice.next();
+    let mut rate = |percent| f64::from(u32::try_from(dice.below(percent)).unwrap_or(0)) / 100.0;
+    let rules = json!([
+        {"operation": "changing", "rate": rate(8), "kind": "lost_reply"},
+        {"operation": "changing", "rate": rate(5), "kind": "server_error", "when": "after"},
+        {"operation": "changing", "rate": rate(5), "kind": "late_effect", "ms": 2_000},
+        {"operation": "*", "rate": rate(6), "kind": "server_error"},
+        {"operation": "*", "rate": rate(6), "kind": "too_many_requests"},
+        {"operation": "*", "rate": rate(4), "kind": "reset"},
+        {"operation": "changing", "rate": rate(2), "kind": "error", "code": 20001},
+    ]);
+    json!({"seed": seed, "rules": rules})
+}
+
+fn blow(dice: &mut Dice) -> Blow {
+    let side = *dice.pick(&[Side::Before, Side::After]);
+    match dice.below(10) {
+        0 => Blow::Stopped(1 + dice.below(30)),
+        1 => Blow::Overtaken(1 + dice.below(30)),
+        // Between an outcome that is durable and its acknowledgement, and right after that.
+        2 | 3 => Blow::Killed(&[Place::Queue], 1 + dice.below(10), side),
+        4 => Blow::Killed(&[Place::Ledger], 1 + dice.below(40), side),
+        _ => Blow::Killed(&[Place::Twilio, Place::Queue], 1 + dice.below(40), side),
+    }
+}
+
+fn strangers(dice: &mut Dice, pair: Pair, count: u32) -> BTreeMap<u32, EffectKind> {
+    let kinds: &[EffectKind] = if pair.leaves.contains(&EffectKind::Conversation) {
+        &[EffectKind::Conversation]
+    } else if pair.name == PROXY_BY_CUSTOMER.name {
+        // Its session may get another number of the pool: that stands in nobody's way.
+        &[EffectKind::Channel]
+    } else {
+        &[EffectKind::Channel, EffectKind::Session]
+    };
+    let are_there = dice.one_in(3) == 1;
+    let mut strangers = BTreeMap::new();
+    for n in 0..count {
+        if dice.one_in(5) == 1 && are_there {
+            strangers.insert(n, *dice.pick(kinds));
+        }
+    }
+    strangers
+}
+
+impl Stores {
+    fn of(dice: &mut Dice) -> Self {
+        let mut rate = |per_mille| dice.one_in(2) * dice.below(per_mille);
+        let (ledger, queue) = (rate(40), rate(40));
+        let place = *dice.pick(&[Place::Ledger, Place::Queue]);
+        let away = (place, dice.below(80), Duration::from_secs(dice.below(45)));
+        Self {
+            seed: dice.next(),
+            ledger,
+            queue,
+            away: (dice.one_in(4) == 1).then_some(away),
+        }
+    }
+
+    /// Which calls fail, as they come.
+    pub(super) fn mishaps(&self, clock: Clock) -> Mishaps {
+        let stores = self.clone();
+        let mut dice = Dice::new(stores.seed);
+        let mut calls = 0;
+        let mut back_at = None;
+        Box::new(move |place, _| {
+            if let Some((away, from, span)) = stores.away
+                && away == place
+            {
+                calls += 1;
+                if calls > from {
+                    let now = clock.instant();
+                    let back_at = *back_at.get_or_insert(now + span);
+                    // What was under way when it went may have been done.
+                    let last = if calls == from + 1 {
+                        Side::After
+                    } else {
+                        Side::Before
+                    };
+                    if now < back_at {
+                        return Some(last);
+                    }
+                }
+            }
+            let rate = match place {
+                Place::Ledger => stores.ledger,
+                Place::Queue => stores.queue,
+                Place::Twilio => 0,
+            };
+            let side = *dice.pick(&[Side::Before, Side::After]);
+            (dice.below(1_000) < rate).then_some(side)
+        })
+    }
+}

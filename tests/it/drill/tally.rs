@@ -1,0 +1,117 @@
+//! What the seeds contained: a drill in which nothing happens proves nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use flexcast::ledger::{Ending, Standing};
+use flexcast::message::{Event, SkipReason};
+
+use super::plan::Blow;
+use crate::saga::stage::Stage;
+use crate::saga::trap::{Kind, Place, Side};
+
+/// Everything that has to happen in the suite's seeds.
+const MUST_HAPPEN: [&str; 16] = [
+    "killed before a call",
+    "killed in a call, after its effect",
+    "killed before an acknowledgement",
+    "killed after an acknowledgement",
+    "killed before a write",
+    "killed after a write",
+    "stopped past its leases",
+    "overtaken",
+    "ledger failed",
+    "ledger lost a reply",
+    "queue failed",
+    "queue lost a reply",
+    "customer busy",
+    "dead",
+    "adopted",
+    "begun anew",
+];
+
+/// How often each thing happened.
+#[derive(Debug, Default)]
+pub(super) struct Tally(BTreeMap<&'static str, u64>);
+
+impl Tally {
+    fn add(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for (what, times) in other.0 {
+            *self.0.entry(what).or_default() += times;
+        }
+    }
+
+    /// What never happened and should have.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        let mut all = MUST_HAPPEN.to_vec();
+        all.retain(|what| !self.0.contains_key(what));
+        all
+    }
+
+    pub(super) fn strike(&mut self, blow: Blow, is_struck: bool) {
+        match blow {
+            _ if !is_struck => {}
+            Blow::Killed(..) => self.add("killed"),
+            Blow::Stopped(_) => self.add("stopped past its leases"),
+            Blow::Overtaken(_) => self.add("overtaken"),
+        }
+    }
+
+    /// Counts what befell the consumer, and what its messages came to.
+    pub(super) async fn count(&mut self, stage: &Stage, count: u32) {
+        for mishap in stage.trap.log() {
+            let what = (mishap.kind, mishap.place, mishap.side);
+            self.add(match what {
+                (Kind::Stopped, Place::Twilio, Side::Before) => "killed before a call",
+                (Kind::Stopped, Place::Twilio, Side::After) => "killed in a call, after its effect",
+                (Kind::Stopped, Place::Queue, Side::Before) => "killed before an acknowledgement",
+                (Kind::Stopped, Place::Queue, Side::After) => "killed after an acknowledgement",
+                (Kind::Stopped, Place::Ledger, Side::Before) => "killed before a write",
+                (Kind::Stopped, Place::Ledger, Side::After) => "killed after a write",
+                (Kind::Failed, Place::Ledger, Side::Before) => "ledger failed",
+                (Kind::Failed, Place::Ledger, Side::After) => "ledger lost a reply",
+                (Kind::Failed, _, Side::Before) => "queue failed",
+                (Kind::Failed, _, Side::After) => "queue lost a reply",
+            });
+        }
+        for n in 0..count {
+            let record = stage.record(n).await;
+            self.add("messages");
+            match &record.standing {
+                Standing::Over { ending, .. } => self.add(match ending {
+                    Ending::Done => "done",
+                    Ending::Skipped {
+                        reason: SkipReason::CustomerBusy,
+                        ..
+                    } => "customer busy",
+                    Ending::Skipped { .. } => "skipped",
+                    Ending::Dead { .. } => "dead",
+                    Ending::Unknown { .. } => "unknown",
+                }),
+                _ => self.add("open"),
+            }
+            for (_, event) in &record.journal {
+                match event {
+                    Event::Happened { adopted: true, .. } => self.add("adopted"),
+                    Event::Refused { .. } => self.add("repeated"),
+                    Event::Begun { generation } if *generation > 0 => self.add("begun anew"),
+                    Event::Undone { .. } => self.add("undone"),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, times) in &self.0 {
+            writeln!(f, "{times:>8}  {what}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! The ledger with the trap on it: the world may stop around each call, and each may fail, before it
+//! was done or after.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flexcast::ledger::{
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, LedgerError,
+    MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken,
+    UnknownRow,
+};
+use flexcast::message::{CampaignId, Event, Message};
+use jiff::Timestamp;
+
+use super::trap::{Place, Trap};
+
+pub(crate) struct TrappedLedger {
+    pub(crate) inner: Arc<dyn Ledger>,
+    pub(crate) trap: Arc<Trap>,
+}
+
+impl TrappedLedger {
+    async fn risk<T>(
+        &self,
+        what: &'static str,
+        doing: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let failed = LedgerError::Unavailable;
+        self.trap.risk(Place::Ledger, what, failed, doing).await
+    }
+}
+
+#[async_trait]
+impl Ledger for TrappedLedger {
+    async fn id(&self) -> Result<String> {
+        self.risk("id", self.inner.id()).await
+    }
+
+    async fn show_alive(&self, holder: &str) -> Result<()> {
+        self.risk("show_alive", self.inner.show_alive(holder)).await
+    }
+
+    async fn let_go(&self, lease: &Lease) -> Result<()> {
+        self.risk("let_go", self.inner.let_go(lease)).await
+    }
+
+    async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
+        self.risk("bind", self.inner.bind(account_sid, base)).await
+    }
+
+    async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
+        self.risk("save_campaign", self.inner.save_campaign(record))
+            .await
+    }
+
+    async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
+        self.risk("campaign", self.inner.campaign(id)).await
+    }
+
+    async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
+        self.risk("campaigns", self.inner.campaigns()).await
+    }
+
+    async fn set_campaign_state(
+        &self,
+        id: &CampaignId,
+        state: CampaignState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.risk(
+            "set_campaign_state",
+            self.inner.set_campaign_state(id, state, reason, now),
+        )
+        .await
+    }
+
+    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
+        self.risk("begin_import", self.inner.begin_import(campaign, file, now))
+            .await
+    }
+
+    async fn accept(
+        &self,
+        campaign: &CampaignId,
+        messages: &[Message],
+        import: Option<&Import>,
+        now: Timestamp,
+        queue_after: Timestamp,
+    ) -> Result<Vec<Acceptance>> {
+        self.risk(
+            "accept",
+            self.inner
+                .accept(campaign, messages, import, now, queue_after),
+        )
+        .await
+    }
+
+    async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
+        self.risk("mark_queued", self.inner.mark_queued(published))
+            .await
+    }
+
+    async fn unqueued(&self, now: Timestamp, limit: usize) -> Result<Vec<(Publication, Message)>> {
+        self.risk("unqueued", self.inner.unqueued(now, limit)).await
+    }
+
+    async fn take(
+        &self,
+        message: &Message,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Taken> {
+        self.risk("take", self.inner.take(message, holder, now, lease_for))
+            .await
+    }
+
+    async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
+        self.risk("record", self.inner.record(lease, events, now))
+            .await
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease> {
+        self.risk("renew", self.inner.renew(lease, now, lease_for))
+            .await
+    }
+
+    async fn settle(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.risk("settle", self.inner.settle(lease, events, settlement, now))
+            .await
+    }
+
+    async fn release_leases(&self, now: Timestamp) -> Result<u64> {
+        self.risk("release_leases", self.inner.release_leases(now))
+            .await
+    }
+
+    async fn wake(&self, now: Timestamp, limit: usize) -> Result<u64> {
+        self.risk("wake", self.inner.wake(now, limit)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        self.risk("next_due", self.inner.next_due()).await
+    }
+
+    async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
+        self.risk("record_stray", self.inner.record_stray(stray, now))
+            .await
+    }
+
+    async fn unknown(
+        &self,
+        campaign: Option<&CampaignId>,
+        limit: usize,
+    ) -> Result<Vec<UnknownRow>> {
+        self.risk("unknown", self.inner.unknown(campaign, limit))
+            .await
+    }
+
+    async fn settle_unknown(
+        &self,
+        key: &MessageKey,
+        was_sent: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.risk(
+            "settle_unknown",
+            self.inner.settle_unknown(key, was_sent, now),
+        )
+        .await
+    }
+
+    async fn page(&self, campaign: &CampaignId, after: i64, limit: usize) -> Result<Vec<PageRow>> {
+        self.risk("page", self.inner.page(campaign, after, limit))
+            .await
+    }
+
+    async fn rejected_rows(
+        &self,
+        campaign: &CampaignId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, String, RejectedRow)>> {
+        self.risk(
+            "rejected_rows",
+            self.inner.rejected_rows(campaign, after, limit),
+        )
+        .await
+    }
+
+    async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
+        self.risk("books", self.inner.books(campaign)).await
+    }
+
+    async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
+        self.risk("find", self.inner.find(key)).await
+    }
+
+    async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
+        self.risk("dead", self.inner.dead(campaign, limit)).await
+    }
+
+    async fn is_ready(&self) -> bool {
+        let asking = async { Ok(self.inner.is_ready().await) };
+        self.risk("is_ready", asking).await.unwrap_or(false)
+    }
+}
