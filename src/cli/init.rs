@@ -20,8 +20,13 @@ pub(super) struct Init {
     /// sms, whatsapp, facebook or custom
     #[arg(long, value_name = "CHANNEL", value_parser = parse::<Channel>)]
     channel: Channel,
-    /// task_now or task_on_reply
-    #[arg(long, value_name = "STRATEGY", default_value = "task_now", value_parser = parse::<Strategy>)]
+    #[arg(
+        long,
+        value_name = "STRATEGY",
+        default_value = "task_now",
+        value_parser = parse::<Strategy>,
+        help = "task_now or task_on_reply"
+    )]
     strategy: Strategy,
     /// conversations or proxy
     #[arg(long, value_name = "API", default_value = "conversations", value_parser = parse::<Api>)]
@@ -29,8 +34,11 @@ pub(super) struct Init {
     /// The campaign's id
     #[arg(long, value_name = "ID", default_value = "new-campaign")]
     id: CampaignId,
-    /// The Studio flow that takes the customer's answer (task_on_reply on conversations)
-    #[arg(long, value_name = "SID")]
+    #[arg(
+        long,
+        value_name = "SID",
+        help = "The Studio flow that takes the customer's answer (task_on_reply on conversations)"
+    )]
     studio_flow_sid: Option<String>,
     /// Where to write it [default: ID.toml]
     #[arg(long, short, value_name = "FILE")]

@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    /// Made by tests/oracle/phone_numbers.py: country, text, and the number or nothing.
+    /// Made by `tests/oracle/phone_numbers.py`: country, text, and the number or nothing.
     const ORACLE: &str = include_str!("../../tests/fixtures/phone-numbers.csv");
 
     #[test]

@@ -93,7 +93,7 @@ fn is_gsm_7(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Made by tests/oracle/segments.mjs with Twilio's own calculator: encoding, units and segments
+    /// Made by `tests/oracle/segments.mjs` with Twilio's own calculator: encoding, units and segments
     /// of each text.
     const ORACLE: &str = include_str!("../../tests/fixtures/segments.json");
 

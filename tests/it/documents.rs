@@ -6,9 +6,7 @@ use std::fs;
 
 use flexcast::campaign::{self, Template};
 use flexcast::intake::Warning;
-use flexcast::message::{
-    Address, Api, CampaignId, Channel, Customer, RejectReason, Strategy,
-};
+use flexcast::message::{Address, Api, CampaignId, Channel, Customer, RejectReason, Strategy};
 use flexcast::metrics::{BookState, Metrics};
 use flexcast::pacing::limits::PUBLISHED;
 use flexcast::twilio::{Answer, Operation};

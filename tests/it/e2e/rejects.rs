@@ -26,6 +26,15 @@ fn read(place: &Place, name: &str) -> String {
     std::fs::read_to_string(place.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// The column `_reason` of a file of rejects.
+fn reasons(text: &str) -> Vec<String> {
+    let mut csv = csv::ReaderBuilder::new();
+    let csv = csv.delimiter(b';').flexible(true);
+    let mut csv = csv.from_reader(text.as_bytes());
+    let rows = csv.records();
+    rows.map(|row| row.expect("a row")[4].to_owned()).collect()
+}
+
 #[test]
 fn rejected_rows_are_mended_in_place_and_imported_again_and_everybody_is_reached_once() {
     let twilio = FakeTwilio::start();
@@ -64,14 +73,6 @@ fn rejected_rows_are_mended_in_place_and_imported_again_and_everybody_is_reached
     let ran = place.run(&again).ends_with(65);
     assert_eq!(ran.json()["accepted"], json!(0));
     let second = read(&place, "contacts.rejects.rejects.csv");
-    let reasons = |text: &str| -> Vec<String> {
-        let mut csv = csv::ReaderBuilder::new();
-        let csv = csv.delimiter(b';').flexible(true);
-        let mut csv = csv.from_reader(text.as_bytes());
-        csv.records()
-            .map(|row| row.expect("a row")[4].to_owned())
-            .collect()
-    };
     assert_eq!(reasons(&second), reasons(&rejects));
 
     let mended = rejects
@@ -101,12 +102,6 @@ fn rejected_rows_are_mended_in_place_and_imported_again_and_everybody_is_reached
         "+12025550177",
     ];
     each_once(&twilio.effects(), "message", &numbers);
-    let effects = twilio.effects();
-    let bodies = effects.iter().filter_map(|effect| effect["body"].as_str());
-    assert!(
-        bodies.into_iter().all(|body| !body.contains("_")),
-        "no column of ours is a variable"
-    );
 }
 
 #[test]
