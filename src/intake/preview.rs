@@ -1,8 +1,8 @@
 //! What an import would do, without doing it.
 //!
 //! In: contacts and a campaign. Out: counts, the first messages, agents, segments. Always: nothing is
-//! recorded or sent. Addresses of a file that occur twice are found by eight bytes each: the one thing
-//! that grows with the file.
+//! recorded or sent. What grows with the file are two hashes a row, which find ids and addresses that
+//! occur twice: about 50 MiB for a million rows.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
