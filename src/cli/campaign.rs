@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::campaign::{self, Applied, Campaign};
-use crate::ledger::{CampaignRecord, CampaignState, Report};
+use crate::ledger::{CampaignRecord, CampaignState, Ledger, Report};
 use crate::message::CampaignId;
 use crate::service::Service;
 use crate::twilio::Twilio;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::ledger::{DeadRow, MessageKey};
+use crate::ledger::{DeadRow, Ledger, MessageKey};
 use crate::message::{CampaignId, MessageId};
 
 use super::{ExitCode, Global, Problem, output};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::campaign::{self as definitions, Campaign};
 use crate::config::Config;
 use crate::intake::{Contacts, ImportSummary, Importer, Preview, Rejects};
-use crate::ledger::{CampaignRecord, CampaignState};
+use crate::ledger::{CampaignRecord, CampaignState, Ledger};
 use crate::queue::Queue;
 use crate::service::Service;
 

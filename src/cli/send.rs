@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
 use crate::intake::Contacts;
-use crate::ledger::{Books, CampaignRecord, CampaignState, Report};
+use crate::ledger::{Books, CampaignRecord, CampaignState, Ledger, Report};
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
 use crate::simulator::{Settings, Simulator};

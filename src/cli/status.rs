@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::ledger::Report;
+use crate::ledger::{Ledger, Report};
 use crate::message::CampaignId;
 
 use super::{ExitCode, Global, Problem, campaign, output};

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use crate::ledger::{Books, CampaignState, LedgerError};
+use crate::ledger::{Books, CampaignState, Ledger, LedgerError};
 use crate::metrics::{BookState, Metrics, RowResult};
 use crate::queue::Queue;
 
@@ -16,11 +16,15 @@ use super::Pages;
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn metrics(State(pages): State<Pages>) -> Response {
-    // What is away keeps its last values: the scrape must not fail with it.
-    if let Err(error) = read_ledger(&pages).await {
+    // What is away keeps its last values: the scrape must neither fail with it nor wait for it.
+    if !pages.ledger.is_lost()
+        && let Err(error) = read_ledger(&pages).await
+        && !error.is_stores()
+    {
         tracing::warn!(%error, "the books are not read");
     }
     read_queue(&pages).await;
+    pages.metrics.ledger_usable(!pages.ledger.is_lost());
     ([(CONTENT_TYPE, TEXT_FORMAT)], pages.metrics.render()).into_response()
 }
 
@@ -49,7 +53,7 @@ async fn read_queue(pages: &Pages) {
     let is_connected = pages.queue.is_ready().await;
     pages.metrics.queue_connected(is_connected);
     pages.metrics.queue_reconnects(pages.queue.reconnects());
-    if is_connected {
+    if is_connected && !pages.ledger.is_lost() {
         let depth = depth(pages, &*pages.queue, &pages.metrics);
         if let Err(error) = depth.await {
             tracing::warn!(%error, "the queue's depth is not read");

@@ -11,7 +11,7 @@ use axum::response::Html;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::ledger::Ledger;
+use crate::ledger::Watched;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::shutdown::Stopper;
@@ -19,7 +19,7 @@ use crate::shutdown::Stopper;
 /// What the pages look at.
 #[derive(Clone)]
 pub struct Pages {
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<Watched>,
     pub queue: Arc<dyn Queue>,
     pub metrics: Metrics,
     /// Stopped once the process drains: it is alive, and not ready.

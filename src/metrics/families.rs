@@ -40,6 +40,7 @@ pub(super) struct Families {
     pub(super) sagas: HistogramVec,
     pub(super) steps: IntCounterVec,
     pub(super) pacing_waits: HistogramVec,
+    pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
     pub(super) dead_letter_queue: IntGauge,
     pub(super) queue_connected: IntGauge,
@@ -144,6 +145,10 @@ impl Families {
                 "How long messages and their calls waited for leave, by the lane that let go last.",
                 &["lane"],
                 PACING_BUCKETS,
+            ),
+            ledger_usable: gauge(
+                "flexcast_ledger_usable",
+                "Whether the ledger can be read and written: 1 or 0.",
             ),
             queue: gauges(
                 "flexcast_queue_messages",

@@ -7,7 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
-use crate::ledger::{Books, CampaignRecord, CampaignState};
+use crate::ledger::{Books, CampaignRecord, CampaignState, Ledger};
 use crate::message::{CampaignId, DeferReason};
 use crate::pacing::Lane;
 use crate::shutdown::Stopper;

@@ -7,6 +7,7 @@ mod dry_run;
 mod faults;
 mod help;
 mod leads;
+mod lost_store;
 mod processes;
 mod rejects;
 mod send;
