@@ -159,10 +159,7 @@ impl Service {
     ///
     /// As [`Service::twilio`].
     pub fn client_settings(&self) -> Result<ClientSettings, ServiceError> {
-        let access = &self.config.twilio;
-        let mut settings = ClientSettings::new(credentials(access)?, base(access)?);
-        settings.timeout = self.config.file.work.call_timeout;
-        Ok(settings)
+        client_settings(&self.config)
     }
 
     /// Ties the ledger to the account and base address of this client.
@@ -246,6 +243,25 @@ impl Service {
     }
 }
 
+/// A Twilio client for a look at the account, without a ledger and without counting its calls.
+///
+/// # Errors
+///
+/// As [`Service::twilio`].
+pub fn looking_twilio(config: &Config) -> Result<Twilio, ServiceError> {
+    let settings = client_settings(config)?;
+    let transport = http_transport(&settings)
+        .map_err(|error| ConfigError::Invalid(format!("Twilio: {error}")))?;
+    Ok(Twilio::new(settings, transport))
+}
+
+fn client_settings(config: &Config) -> Result<ClientSettings, ServiceError> {
+    let access = &config.twilio;
+    let mut settings = ClientSettings::new(credentials(access)?, base(access)?);
+    settings.timeout = config.file.work.call_timeout;
+    Ok(settings)
+}
+
 fn credentials(access: &TwilioAccess) -> Result<Credentials, ConfigError> {
     let sid = access.account_sid.as_deref().ok_or_else(|| {
         let text = "TWILIO_ACCOUNT_SID is not set; set it with TWILIO_AUTH_TOKEN, or with \
@@ -279,14 +295,14 @@ fn make_folder(path: &Path) -> Result<(), ServiceError> {
     })
 }
 
-/// A state directory of its own for a trial: fresh, beside the real one.
+/// A state directory of its own for a trial of some kind: fresh, in the real one.
 ///
 /// # Errors
 ///
 /// [`ServiceError::State`] names it.
-pub fn trial_folder(state: &Path, clock: Clock) -> Result<PathBuf, ServiceError> {
+pub fn trial_folder(state: &Path, kind: &str, clock: Clock) -> Result<PathBuf, ServiceError> {
     let now = clock.now().strftime("%Y%m%dT%H%M%S").to_string();
-    let parent = state.join("simulated");
+    let parent = state.join(kind);
     make_folder(&parent)?;
     // Two trials of one second have folders of their own.
     for number in 0_u32.. {

@@ -16,12 +16,25 @@ pub enum DiscoveryError {
     Call(#[from] CallError),
 }
 
-/// Fills the gaps in a campaign's `[flex]`.
+/// Fills the gaps in a campaign's `[flex]`; a Flex Flow is made when there is none.
 ///
 /// # Errors
 ///
 /// [`DiscoveryError`].
 pub(super) async fn fill(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
+    discover(twilio, campaign).await?;
+    if campaign.api == Api::Proxy {
+        fill_flex_flow(twilio, campaign).await?;
+    }
+    Ok(())
+}
+
+/// Looks for what a campaign stands on, and makes nothing.
+///
+/// # Errors
+///
+/// [`DiscoveryError`]; what was found before it stands in the campaign.
+pub async fn discover(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
     let configuration = twilio.fetch_configuration().await?;
     fill_routing(twilio, campaign, &configuration).await?;
     if campaign.api == Api::Proxy {
@@ -29,7 +42,6 @@ pub(super) async fn fill(twilio: &Twilio, campaign: &mut Campaign) -> Result<(),
         if campaign.channel != Channel::Custom {
             fill_proxy_service(twilio, &mut campaign.flex).await?;
         }
-        fill_flex_flow(twilio, campaign).await?;
     }
     Ok(())
 }

@@ -6,14 +6,17 @@
 mod apply;
 mod discovery;
 mod file;
+mod particulars;
 mod rules;
 mod template;
+mod texts;
 
 pub use apply::{Applied, ApplyError, apply};
-pub use discovery::DiscoveryError;
+pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
-pub use template::Template;
+pub use template::{Template, unfit};
+pub use texts::{OnMissing, Rendered, Texts};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,6 +46,9 @@ pub struct Campaign {
     /// The content template's variables; each value is a template of ours.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub content_variables: BTreeMap<String, String>,
+    /// What stands in for a particular that is missing and has no `default`.
+    #[serde(default)]
+    pub on_missing: OnMissing,
     /// The country (ISO 3166-1 alpha-2) of numbers that are written without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_region: Option<String>,

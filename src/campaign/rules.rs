@@ -2,7 +2,7 @@
 //!
 //! In: a campaign as written. Out: what is refused and what is worth a warning. Always: pure.
 
-use super::{Campaign, InitiatedBy, MessageParticipant, ReplyTo};
+use super::{Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyTo};
 use crate::message::{Address, Api, Channel, Strategy};
 
 /// Something to tell the operator about a campaign.
@@ -75,6 +75,10 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
             notices,
             "content_variables: they need a content_sid".to_owned(),
         );
+    }
+    if matches!(&campaign.on_missing, OnMissing::Text(text) if text.trim().is_empty()) {
+        let text = "on_missing: it is empty; give \"reject\" or the text to put in";
+        refuse(notices, text.to_owned());
     }
     if campaign.channel == Channel::Whatsapp && sends && campaign.content_sid.is_none() {
         let text = "content_sid: without a template WhatsApp takes a message only within 24 hours \
@@ -188,6 +192,7 @@ mod tests {
                 "content_sid",
             ),
             ("strategy='task_now'\ntime_to_live='1m'\n", "time_to_live"),
+            ("strategy='task_now'\non_missing=' '\n", "on_missing"),
             (
                 "strategy='task_now'\n[conversations]\nreply_to='webhook'\n",
                 "conversations.reply_to",

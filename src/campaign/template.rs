@@ -1,24 +1,23 @@
 //! The text of a message, with the customer's and the agent's particulars filled in.
 //!
 //! In: a template (Jinja's syntax) and a customer. Out: the text as the customer will read it.
-//! Always: a particular that is missing or empty is an error unless the template has a `default` for
-//! it; nobody receives "Hello ,".
+//! Always: a particular that is missing or empty takes the template's `default`, else what the
+//! campaign puts in its place, else the text is refused; nobody receives "Hello ,", nothing at all, or
+//! a placeholder.
 
 use std::collections::BTreeMap;
 
-use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
+use super::OnMissing;
+use super::particulars::{AGENT, CUSTOMER, is_missing, of_agent, of_customer, or_default};
 use crate::message::{Customer, masked};
-
-/// What a template can say of the customer and of the agent.
-const CUSTOMER: &[&str] = &["name", "address", "time_zone", "attributes"];
-const AGENT: &[&str] = &["identity", "worker"];
 
 /// A template that was parsed. Cheap enough to render for every message.
 #[derive(Clone, Debug)]
 pub struct Template {
     environment: Environment<'static>,
+    on_missing: OnMissing,
 }
 
 /// The one template in an environment; its name stands in minijinja's errors.
@@ -34,33 +33,53 @@ impl Template {
     /// A sentence that names the line or the name that is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment
             .add_template_owned(NAME, text.to_owned())
             .map_err(|error| sentence(&error))?;
-        let template = Self { environment };
+        let template = Self {
+            environment,
+            on_missing: OnMissing::Reject,
+        };
         template.check_names()?;
         template.check_filters()?;
         Ok(template)
+    }
+
+    /// The same template, with what stands in for a particular that is missing and has no `default`.
+    #[must_use]
+    pub fn on_missing(mut self, on_missing: &OnMissing) -> Self {
+        if *on_missing != OnMissing::Reject {
+            self.environment.add_filter("default", or_default);
+            self.environment.add_filter("d", or_default);
+            self.environment
+                .add_test("defined", |value: Value| !is_missing(&value));
+            self.environment
+                .add_test("undefined", |value: Value| is_missing(&value));
+        }
+        self.on_missing = on_missing.clone();
+        self
     }
 
     /// Fills in one customer. `agent` is the Worker as the row or the campaign names it.
     ///
     /// # Errors
     ///
-    /// A sentence that names what is missing, without the customer's address.
+    /// A sentence that names what is missing, without the customer's address; also when the text is
+    /// empty or a placeholder is left in it.
     pub fn render(&self, customer: &Customer, agent: Option<&str>) -> Result<String, String> {
         let template = self.environment.get_template(NAME);
         let context = BTreeMap::from([
-            ("customer", of_customer(customer)),
-            ("agent", of_agent(agent)),
+            ("customer", of_customer(customer, &self.on_missing)),
+            ("agent", of_agent(agent, &self.on_missing)),
         ]);
-        template
+        let text = template
             .and_then(|template| template.render(Value::from(context)))
             .map_err(|error| {
                 let address = customer.address.as_str();
                 sentence(&error).replace(address, &masked(address))
-            })
+            })?;
+        unfit(&text).map_or(Ok(text), |why| Err(why.to_owned()))
     }
 
     /// Filters, functions and tests are looked up only when a template is rendered: renders it once,
@@ -128,40 +147,20 @@ fn anybody() -> Value {
     let known = texts.chain([("attributes", attributes)]);
     Value::from(BTreeMap::from([
         ("customer", Value::from(known.collect::<BTreeMap<_, _>>())),
-        ("agent", of_agent(Some("x"))),
+        ("agent", of_agent(Some("x"), &OnMissing::Reject)),
     ]))
 }
 
-/// What is missing or empty is left out, so that the template sees it as undefined.
-fn of_customer(customer: &Customer) -> Value {
-    let mut known = BTreeMap::from([("address", Value::from(customer.address.as_str()))]);
-    let texts = [("name", &customer.name), ("time_zone", &customer.time_zone)];
-    for (key, text) in texts {
-        if let Some(text) = text.as_deref().filter(|text| !text.trim().is_empty()) {
-            known.insert(key, Value::from(text));
-        }
+/// Why nobody should receive this text, whoever wrote it.
+#[must_use]
+pub fn unfit(text: &str) -> Option<&'static str> {
+    if text.trim().is_empty() {
+        Some("the text is empty")
+    } else if text.contains("{{") || text.contains("{%") {
+        Some("a placeholder is left in the text: it has {{ or {%")
+    } else {
+        None
     }
-    let attributes = customer.attributes.iter();
-    let attributes: BTreeMap<&str, Value> = attributes
-        .filter(|(_, value)| !is_empty(value))
-        .map(|(key, value)| (key.as_str(), Value::from(Serde(value))))
-        .collect();
-    known.insert("attributes", Value::from(attributes));
-    Value::from(known)
-}
-
-fn of_agent(agent: Option<&str>) -> Value {
-    let known: BTreeMap<&str, Value> = match agent {
-        Some(agent) if !agent.trim().is_empty() => {
-            AGENT.iter().map(|key| (*key, agent.into())).collect()
-        }
-        _ => BTreeMap::new(),
-    };
-    Value::from(known)
-}
-
-fn is_empty(value: &serde_json::Value) -> bool {
-    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 fn sentence(error: &Error) -> String {
@@ -276,5 +275,55 @@ mod tests {
         assert!(error.contains("other"), "{error}");
         let error = rendered("{{ customer.address | items }}", None, None).expect_err("no map");
         assert!(!error.contains("2025550173"), "{error}");
+    }
+
+    #[test]
+    fn a_campaign_can_put_a_text_in_place_of_what_is_missing() {
+        let table = [
+            ("Hello {{ customer.name }},", "Hello friend,"),
+            ("Hello {{ customer.name | upper }},", "Hello FRIEND,"),
+            ("Hello {{ customer.name | default('you') }},", "Hello you,"),
+            ("{{ customer.attributes.note }}", "friend"),
+            ("{{ customer.attributes['other'] }}", "friend"),
+            ("{{ customer.attributes.plan }}", "gold"),
+            ("{{ agent.identity }}", "friend"),
+            ("{% if customer.name %}Hi{% else %}Ho{% endif %}", "Ho"),
+            (
+                "{% if customer.name is defined %}Hi{% else %}Ho{% endif %}",
+                "Ho",
+            ),
+        ];
+        let on_missing = OnMissing::Text("friend".to_owned());
+        for (text, expected) in table {
+            let template = Template::parse(text).expect(text).on_missing(&on_missing);
+            let found = template.render(&customer(None), None);
+            assert_eq!(found.as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn nobody_receives_nothing_or_a_placeholder() {
+        let greeting = "{% if customer.name %}Hello {{ customer.name }}{% endif %}";
+        assert_eq!(
+            rendered(greeting, Some("Zoe"), None).as_deref(),
+            Ok("Hello Zoe")
+        );
+        let table = [
+            (greeting, None, "empty"),
+            (
+                "Hello {{ customer.name }}",
+                Some("{{contact.first}}"),
+                "placeholder",
+            ),
+            (
+                "{% raw %}{{ customer.name }}{% endraw %}",
+                Some("Zoe"),
+                "placeholder",
+            ),
+        ];
+        for (text, name, said) in table {
+            let error = rendered(text, name, None).expect_err(text);
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

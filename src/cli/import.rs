@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use crate::campaign::Campaign;
-use crate::intake::{Contacts, ContactsOptions, Field, ImportSummary, Importer, parse_mapping};
+use crate::campaign::{self as definitions, Campaign};
+use crate::config::Config;
+use crate::intake::{Contacts, ImportSummary, Importer, Preview, Rejects};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::queue::Queue;
 use crate::service::Service;
 
+use super::mapping::{Mapping, Strictness};
+use super::preview::{self, Agents};
 use super::{ExitCode, Global, Problem, campaign, output};
 
 /// Check a file's rows, have the ledger accept them, and put them on the queue.
@@ -18,48 +21,21 @@ use super::{ExitCode, Global, Problem, campaign, output};
 pub(super) struct Import {
     /// The campaign: the id of one that was applied, or a campaign file, which is applied first
     campaign: String,
-    /// The contacts: CSV with a header
+    /// The contacts: CSV with a header, in any encoding, or an .xlsx workbook
     contacts: PathBuf,
     #[command(flatten)]
     mapping: Mapping,
+    #[command(flatten)]
+    strictness: Strictness,
+    /// Show what would happen, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before anything is taken
+    #[arg(long, short)]
+    yes: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-/// How columns are read.
-#[derive(Debug, Args)]
-pub(super) struct Mapping {
-    /// Take a field from this column, such as phone="Phone 1"
-    #[arg(
-        long,
-        value_name = "FIELD=COLUMN",
-        value_parser = parse_mapping,
-        long_help = "Take a field from this column, such as phone=\"Phone 1\". Fields: phone, \
-                     agent, name, id, country, time_zone, not_before, expires_at"
-    )]
-    map: Vec<(Field, String)>,
-    /// The country (two letters) of numbers that are written without one
-    #[arg(long, value_name = "REGION")]
-    default_region: Option<String>,
-}
-
-impl Mapping {
-    /// Opens a campaign's contacts.
-    ///
-    /// # Errors
-    ///
-    /// When the file is not usable at all.
-    pub(super) fn open(&self, campaign: &Campaign, path: &Path) -> Result<Contacts, Problem> {
-        let region = self.default_region.clone();
-        let options = ContactsOptions {
-            channel: campaign.channel,
-            default_region: region.or_else(|| campaign.default_region.clone()),
-            map: self.map.clone(),
-            default_agent: campaign.agents.default.clone(),
-        };
-        Ok(Contacts::open(path, &options)?)
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -74,22 +50,36 @@ struct Imported<'a> {
 
 impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        if self.dry_run {
+            return self.dry_run(global).await;
+        }
         let service = global.service().await?;
         let record = campaign::named(&service, &self.campaign).await?;
         let definition = campaign::definition(&record)?;
         let contacts = self.mapping.open(&definition, &self.contacts)?;
+        let is_wanted = Confirming {
+            strictness: self.strictness,
+            asks: !self.yes && preview::can_ask(),
+            question: "Import?",
+        };
+        if !is_wanted
+            .confirm(&service.config, &definition, &contacts)
+            .await?
+        {
+            tell!("Nothing was taken.");
+            return Ok(ExitCode::TryAgain);
+        }
         let queue = service.queue().await?;
         let file = self.contacts.display().to_string();
-        let summary = import(
-            &service,
-            &*queue,
-            &record,
-            &definition,
-            &file,
-            contacts,
-            &|_| {},
-        )
-        .await?;
+        output::opened(&contacts);
+        let rejects = self.mapping.rejects(&contacts);
+        let into = Into {
+            service: &service,
+            queue: &*queue,
+            record: &record,
+            definition: &definition,
+        };
+        let summary = import(&into, contacts, rejects, &|_| {}).await?;
         queue.close().await;
         output::import(&file, &summary);
         if self.json {
@@ -104,6 +94,64 @@ impl Import {
         }
         Ok(exit_code(&summary))
     }
+
+    /// Neither applies the campaign nor opens a ledger that is not there.
+    async fn dry_run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let definition = if Path::new(&self.campaign).is_file() {
+            definitions::load(Path::new(&self.campaign))?
+        } else {
+            let service = global.reading().await?;
+            campaign::definition(&campaign::named(&service, &self.campaign).await?)?
+        };
+        let contacts = self.mapping.open(&definition, &self.contacts)?;
+        let found = Preview::of(&definition, contacts)?;
+        let agents = Agents::look_up(&global.load()?, &definition, &found).await;
+        preview::report(&found, &definition, &agents, self.json)?;
+        self.strictness.check(&found)?;
+        Ok(if found.acceptable + found.duplicate == 0 {
+            ExitCode::Data
+        } else {
+            ExitCode::Success
+        })
+    }
+}
+
+/// What stands between a file and its import.
+pub(super) struct Confirming {
+    pub(super) strictness: Strictness,
+    pub(super) asks: bool,
+    pub(super) question: &'static str,
+}
+
+impl Confirming {
+    /// Refuses what is too bad, shows the rest and asks. A file is read through for that before
+    /// anything of it is taken, and only when somebody wants to know.
+    pub(super) async fn confirm(
+        &self,
+        config: &Config,
+        campaign: &Campaign,
+        contacts: &Contacts,
+    ) -> Result<bool, Problem> {
+        if !self.asks && !self.strictness.needs_preview() {
+            return Ok(true);
+        }
+        let found = Preview::of(campaign, contacts.again()?)?;
+        self.strictness.check(&found)?;
+        if !self.asks {
+            return Ok(true);
+        }
+        let agents = Agents::look_up(config, campaign, &found).await;
+        preview::show(&found, campaign, Some(&agents));
+        preview::ask(self.question)
+    }
+}
+
+/// Where contacts go.
+pub(super) struct Into<'a> {
+    pub(super) service: &'a Service,
+    pub(super) queue: &'a dyn Queue,
+    pub(super) record: &'a CampaignRecord,
+    pub(super) definition: &'a Campaign,
 }
 
 /// Nothing to do for anybody is a problem with the input; rejected rows alone are not.
@@ -117,14 +165,14 @@ pub(super) fn exit_code(summary: &ImportSummary) -> ExitCode {
 
 /// Imports contacts into a campaign; one that was finished runs again.
 pub(super) async fn import(
-    service: &Service,
-    queue: &dyn Queue,
-    record: &CampaignRecord,
-    definition: &Campaign,
-    file: &str,
+    into: &Into<'_>,
     contacts: Contacts,
+    rejects: Option<Rejects>,
     progress: &(dyn Fn(&ImportSummary) + Send + Sync),
 ) -> Result<ImportSummary, Problem> {
+    let Into {
+        service, record, ..
+    } = into;
     if record.state == CampaignState::Cancelled {
         let text = format!(
             "campaign {} was cancelled: it takes nothing more",
@@ -133,10 +181,11 @@ pub(super) async fn import(
         return Err(Problem::new(ExitCode::Config, text));
     }
     let importer = Importer {
-        campaign: definition,
+        campaign: into.definition,
         ledger: &*service.ledger,
-        queue,
+        queue: into.queue,
         clock: service.clock,
     };
-    Ok(importer.import(file, contacts, progress).await?)
+    let file = contacts.path().display().to_string();
+    Ok(importer.import(&file, contacts, rejects, progress).await?)
 }

@@ -15,11 +15,15 @@ mod dead;
 mod exit;
 mod export;
 mod import;
+mod init;
+mod mapping;
 mod output;
+mod preview;
 mod send;
 mod signals;
 mod simulator;
 mod status;
+mod try_one;
 mod unknown;
 mod work;
 
@@ -64,6 +68,10 @@ struct Global {
 enum Command {
     /// The whole job on one machine: import a file, work until nothing is open, report
     Send(send::Send),
+    /// Write a campaign file from what the account has
+    Init(init::Init),
+    /// Send one real message before a hundred thousand
+    Try(try_one::Try),
     /// Check a file's rows, have the ledger accept them, and put them on the queue
     Import(import::Import),
     /// Consume: carry out the messages of all running campaigns
@@ -116,6 +124,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
     let global = &cli.global;
     match cli.command {
         Command::Send(send) => send.run(global).await,
+        Command::Init(init) => init.run(global).await,
+        Command::Try(one) => one.run(global).await,
         Command::Import(import) => import.run(global).await,
         Command::Work(work) => work.run(global).await,
         Command::Campaign(campaign) => campaign.run(global).await,

@@ -8,8 +8,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use serde::Serialize;
 
-use crate::intake::ImportSummary;
-use crate::ledger::{Books, Report};
+use crate::intake::{Contacts, ImportSummary};
+use crate::ledger::{Books, RejectedRow, Report};
 
 use super::{ExitCode, Problem};
 
@@ -123,6 +123,30 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Says on standard error what a file was taken for.
+pub(super) fn opened(contacts: &Contacts) {
+    let path = contacts.path().display();
+    tell!("{path}: {}; {}", contacts.shape(), contacts.columns());
+    for note in contacts.notes() {
+        tell!("  note: {note}");
+    }
+}
+
+/// Says on standard error what is wrong with a row.
+pub(super) fn rejected(row: &RejectedRow) {
+    let column = row
+        .column
+        .as_deref()
+        .map(|column| format!(", column {column:?}"));
+    let column = column.unwrap_or_default();
+    tell!(
+        "  line {}{column}: {}: {}",
+        row.line,
+        row.reason,
+        row.detail
+    );
+}
+
 /// Says on standard error what an import did.
 pub(super) fn import(file: &str, summary: &ImportSummary) {
     tell!(
@@ -133,17 +157,7 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
         summary.duplicate
     );
     for row in &summary.first_rejected {
-        let column = row
-            .column
-            .as_deref()
-            .map(|column| format!(", column {column:?}"));
-        let column = column.unwrap_or_default();
-        tell!(
-            "  line {}{column}: {}: {}",
-            row.line,
-            row.reason,
-            row.detail
-        );
+        rejected(row);
     }
     rest(
         "rejected rows",
@@ -151,9 +165,22 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
         summary.first_rejected.len(),
     );
     for (line, warning) in &summary.first_warnings {
-        tell!("  line {line}: warning: {warning}");
+        tell!("  line {line}: {warning}: {}", warning.meaning());
     }
     rest("warnings", summary.warnings, summary.first_warnings.len());
+    match &summary.rejects {
+        Some(Ok(path)) => tell!(
+            "  The rejected rows are in {}: mend them there and import that file.",
+            path.display()
+        ),
+        Some(Err(error)) => tell!(
+            "  warning: the rejected rows could not be written: {error}; --rejects names a place"
+        ),
+        None => {}
+    }
+    if summary.footers > 0 {
+        tell!("  {} lines below the table were left out", summary.footers);
+    }
 }
 
 /// How a run over these books ends.

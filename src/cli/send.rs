@@ -1,6 +1,5 @@
 //! `flexcast send`: the whole job on one machine.
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,10 +8,10 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::campaign::{self, Campaign, Flex, Template};
+use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
+use crate::intake::Contacts;
 use crate::ledger::{Books, CampaignRecord, Ledger};
-use crate::queue::Queue;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
 use crate::simulator::{Settings, Simulator};
@@ -20,7 +19,9 @@ use crate::twilio::{BaseUrl, ClientSettings, Credentials, Transport, Twilio};
 use crate::worker::{RunEnd, Until};
 
 use super::campaign::{apply, definition, find};
-use super::import::{Mapping, import};
+use super::import::{Confirming, Into, import};
+use super::mapping::{Mapping, Strictness};
+use super::preview;
 use super::simulator::set_faults;
 use super::status::{report, unseen};
 use super::work::drained;
@@ -31,10 +32,12 @@ use super::{ExitCode, Global, Problem, output, signals};
 pub(super) struct Send {
     /// The campaign file
     campaign: PathBuf,
-    /// The contacts: CSV with a header
+    /// The contacts: CSV with a header, in any encoding, or an .xlsx workbook
     contacts: PathBuf,
     #[command(flatten)]
     mapping: Mapping,
+    #[command(flatten)]
+    strictness: Strictness,
     /// Try it on a fake Twilio in this process, with a state of its own: nobody is written to
     #[arg(long)]
     simulate: bool,
@@ -73,8 +76,14 @@ impl Send {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.campaign)?;
         // Before anything is made or asked: a file that cannot be read is the commonest mistake.
-        drop(self.mapping.open(&campaign, &self.contacts)?);
-        if !self.simulate && !self.confirm(&campaign)? {
+        let contacts = self.mapping.open(&campaign, &self.contacts)?;
+        let is_wanted = Confirming {
+            strictness: self.strictness,
+            asks: !self.simulate && !self.yes && preview::can_ask(),
+            question: "Send?",
+        };
+        let config = global.load()?;
+        if !is_wanted.confirm(&config, &campaign, &contacts).await? {
             tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);
         }
@@ -85,7 +94,13 @@ impl Send {
         let queue = service.queue().await?;
         let stop = signals::stopper()?;
         let campaign = definition(&record)?;
-        self.import(service, &*queue, &record, &campaign).await?;
+        let into = Into {
+            service,
+            queue: &*queue,
+            record: &record,
+            definition: &campaign,
+        };
+        self.import(&into, contacts).await?;
 
         let worker = service
             .worker(Arc::clone(&queue), target.twilio.clone(), &hold)
@@ -121,7 +136,7 @@ impl Send {
         }
         let clock = Clock::system();
         let mut config = global.load()?;
-        config.state = trial_folder(&config.state, clock)?;
+        config.state = trial_folder(&config.state, "simulated", clock)?;
         // A trial has a ledger and a queue of its own, and nothing of the real account.
         (config.amqp_url, config.database_url) = (None, None);
         tell!(
@@ -159,75 +174,17 @@ impl Send {
         })
     }
 
-    async fn import(
-        &self,
-        service: &Service,
-        queue: &dyn Queue,
-        record: &CampaignRecord,
-        campaign: &Campaign,
-    ) -> Result<(), Problem> {
-        let contacts = self.mapping.open(campaign, &self.contacts)?;
+    async fn import(&self, into: &Into<'_>, contacts: Contacts) -> Result<(), Problem> {
+        output::opened(&contacts);
         let file = self.contacts.display().to_string();
         let bar = spinner();
         let progress = |summary: &crate::intake::ImportSummary| {
             bar.set_message(format!("{} rows read", summary.rows));
         };
-        let summary = import(service, queue, record, campaign, &file, contacts, &progress).await?;
+        let rejects = self.mapping.rejects(&contacts);
+        let summary = import(into, contacts, rejects, &progress).await?;
         bar.finish_and_clear();
         output::import(&file, &summary);
-        Ok(())
-    }
-
-    /// Shows what is about to be sent and asks, on a terminal; elsewhere `--yes` is not asked for.
-    fn confirm(&self, campaign: &Campaign) -> Result<bool, Problem> {
-        if self.yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            return Ok(true);
-        }
-        self.preview(campaign)?;
-        let question = "Send?";
-        dialoguer::Confirm::new()
-            .with_prompt(question)
-            .default(false)
-            .interact()
-            .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
-    }
-
-    fn preview(&self, campaign: &Campaign) -> Result<(), Problem> {
-        let template = campaign.body.as_deref().map(Template::parse).transpose();
-        let template =
-            template.map_err(|detail| Problem::new(ExitCode::Config, format!("body: {detail}")))?;
-        let mut agents = BTreeSet::new();
-        let (mut usable, mut rejected, mut first) = (0_u32, 0_u32, None);
-        for row in self.mapping.open(campaign, &self.contacts)? {
-            let Ok(contact) = row?.outcome else {
-                rejected += 1;
-                continue;
-            };
-            usable += 1;
-            let agent = contact.agent.map(|agent| agent.worker);
-            let agent = agent.or_else(|| campaign.agents.default.clone());
-            if first.is_none() {
-                let rendered = template.as_ref();
-                first =
-                    rendered.map(|template| template.render(&contact.customer, agent.as_deref()));
-            }
-            agents.extend(agent);
-        }
-        tell!(
-            "{}: {usable} customers, {} agents, {rejected} rows rejected",
-            campaign.id,
-            agents.len()
-        );
-        match first {
-            Some(Ok(text)) => tell!("The first message: {text}"),
-            Some(Err(error)) => tell!("The first message cannot be rendered: {error}"),
-            None => {}
-        }
-        if let Some(quota) = campaign.pace.campaign {
-            let took = quota.period().mul_f64(f64::from(usable));
-            let whole = Duration::from_secs(took.as_secs());
-            tell!("At {quota} it takes at least {whole:?}.");
-        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::field::normalised;
+use super::field::{folded, normalised};
 use super::{Field, IntakeError};
 use crate::message::{Channel, masked};
 
@@ -32,13 +32,14 @@ impl Columns {
         channel: Channel,
         map: &[(Field, String)],
     ) -> Result<Self, IntakeError> {
-        let names: Vec<String> = headers.iter().map(|header| normalised(header)).collect();
+        let mut notes = Vec::new();
+        let names = unique_names(&headers, &mut notes);
         let mut found = Self {
             headers,
             fields: [None; Field::ALL.len()],
             name_parts: Vec::new(),
             attributes: Vec::new(),
-            notes: Vec::new(),
+            notes,
         };
         for field in Field::ALL {
             // The last word counts, as with any repeated option.
@@ -71,6 +72,22 @@ impl Columns {
     #[must_use]
     pub fn header(&self, field: Field) -> Option<&str> {
         self.at(field).map(|at| self.headers[at].as_str())
+    }
+
+    /// How many columns a row needs so that every field can be told: up to the last one of them.
+    pub(super) fn fields_end(&self) -> usize {
+        let fields = self.fields.iter().flatten();
+        fields
+            .chain(&self.name_parts)
+            .map(|at| at + 1)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Whether it is a file of rejected rows that we wrote.
+    pub(super) fn are_of_rejects(&self) -> bool {
+        let has = |name: &str| self.headers.iter().any(|header| header == name);
+        has("_line") && has("_reason")
     }
 
     /// Every header, as the file has it.
@@ -111,7 +128,7 @@ impl Columns {
     }
 
     fn by_alias(&mut self, field: Field, channel: Channel, names: &[String]) -> Option<usize> {
-        let places = |alias: &&str| names.iter().position(|name| name == alias);
+        let places = |alias: &&str| names.iter().position(|name| folded(name) == *alias);
         let mut places = field.aliases(channel).iter().filter_map(places);
         let first = places.next()?;
         let others: Vec<_> = places.map(|at| format!("{:?}", self.headers[at])).collect();
@@ -127,30 +144,12 @@ impl Columns {
 
     /// What no field takes. A country stays an attribute, for the agent's screen; a column without a
     /// header and one that begins with `_` (our own, in a file of rejects) is left out.
-    fn rest(&mut self, names: &[String]) -> Vec<(usize, String)> {
-        let mut rest: Vec<(usize, String)> = Vec::new();
+    fn rest(&self, names: &[String]) -> Vec<(usize, String)> {
         let country = self.at(Field::Country);
-        for (at, name) in names.iter().enumerate() {
-            let taken = self.fields.contains(&Some(at)) && country != Some(at);
-            if taken || name.is_empty() || name.starts_with('_') {
-                continue;
-            }
-            let is_free = |name: &str| !rest.iter().any(|(_, other)| other == name);
-            let mut unique = name.clone();
-            let mut count = 2;
-            while !is_free(&unique) {
-                unique = format!("{name}_{count}");
-                count += 1;
-            }
-            if unique != *name {
-                let header = &self.headers[at];
-                self.notes.push(format!(
-                    "{header:?} occurs twice: this one becomes {unique}"
-                ));
-            }
-            rest.push((at, unique));
-        }
-        rest
+        let is_free = |at: &usize| !self.fields.contains(&Some(*at)) || country == Some(*at);
+        let all = names.iter().cloned().enumerate();
+        all.filter(|(at, name)| is_free(at) && !name.is_empty() && !name.starts_with('_'))
+            .collect()
     }
 
     fn no_address(&self, channel: Channel) -> IntakeError {
@@ -184,6 +183,27 @@ impl Columns {
         });
         shown.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// The normalised headers; the second of two alike becomes `..._2`, with a note.
+fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(headers.len());
+    for header in headers {
+        let name = normalised(header);
+        let mut unique = name.clone();
+        let mut count = 2;
+        while !unique.is_empty() && names.contains(&unique) {
+            unique = format!("{name}_{count}");
+            count += 1;
+        }
+        if unique != name {
+            notes.push(format!(
+                "{header:?} occurs twice: this one becomes {unique}"
+            ));
+        }
+        names.push(unique);
+    }
+    names
 }
 
 fn is_like_a_number(text: &str) -> bool {
@@ -224,6 +244,7 @@ mod tests {
             ("_MobileNumber", 0),
             ("\u{feff}Téléphone", 0),
             ("plan,to", 1),
+            ("name,phone,phone", 1),
         ];
         for (header, expected) in table {
             let columns = find(header, &[]).expect(header);
@@ -245,6 +266,9 @@ mod tests {
         assert_eq!(columns.at(Field::Id), None);
         let rest: Vec<_> = columns.attributes().map(|(_, name)| name).collect();
         assert_eq!(rest, ["phone", "id"]);
+        let twins = find("Phone,phone", &["phone=phone_2"]).expect("columns");
+        assert_eq!(twins.at(Field::Address), Some(1), "the second of two alike");
+        assert!(twins.notes()[0].contains("occurs twice"));
         assert_eq!(
             columns.to_string(),
             "phone from \"Phone 2\", agent from \"Lead Owner\", 2 attributes"

@@ -6,7 +6,8 @@ use csv::StringRecord;
 use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
 
-use super::phone::{self, NotANumber, Region};
+use super::number::{self, cleaned};
+use super::phone::{self, Region};
 use super::{Columns, Field};
 use crate::message::{
     Address, AgentRef, Channel, Customer, MessageId, RejectReason, closed_list, masked,
@@ -42,9 +43,41 @@ pub struct Rejection {
 pub enum Warning {
     /// The number had an extension, which a text message cannot reach.
     ExtensionDropped,
+    /// The number begins with `00`, which is not how its country dials abroad: read as `+`.
+    DoubleZero,
+    /// The number has no `+`, and neither have the others of its column: read as if it had one.
+    PlusRestored,
+    /// The row ends early: its last columns, which are all attributes, count as empty.
+    ColumnsMissing,
 }
 
-closed_list!(Warning { ExtensionDropped => "extension_dropped" });
+closed_list!(Warning {
+    ExtensionDropped => "extension_dropped",
+    DoubleZero => "double_zero",
+    PlusRestored => "plus_restored",
+    ColumnsMissing => "columns_missing",
+});
+
+impl Warning {
+    /// What was done, for an operator.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::ExtensionDropped => "a text message cannot reach the number's extension",
+            Self::DoubleZero => "00 in front is read as +",
+            Self::PlusRestored => "it is read with a + in front, as the column's other numbers",
+            Self::ColumnsMissing => "the row ends early; its last columns count as empty",
+        }
+    }
+}
+
+/// Whether a column's numbers have lost the `+` in front, as spreadsheet programs take it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plus {
+    Kept,
+    /// Most of the numbers that are written without `+` read as international ones.
+    Lost,
+}
 
 /// How rows are read: the columns, and the campaign's defaults.
 #[derive(Debug)]
@@ -53,6 +86,7 @@ pub(super) struct RowReader {
     pub(super) channel: Channel,
     pub(super) default_region: Option<Region>,
     pub(super) default_agent: Option<String>,
+    pub(super) plus: Plus,
 }
 
 /// What is wrong with one cell.
@@ -75,8 +109,8 @@ impl RowReader {
     }
 
     fn contact(&self, record: &StringRecord) -> Result<(Contact, Vec<Warning>), Wrong> {
-        self.check_width(record)?;
         let mut warnings = Vec::new();
+        self.check_width(record, &mut warnings)?;
         let contact = Contact {
             customer: Customer {
                 address: self.address(record, &mut warnings)?,
@@ -92,16 +126,39 @@ impl RowReader {
         Ok((contact, warnings))
     }
 
-    /// Refuses a row with other than the header's number of columns: its values may stand in the
-    /// wrong ones. Empty cells at the end are what spreadsheets add.
-    fn check_width(&self, record: &StringRecord) -> Result<(), Wrong> {
+    /// Refuses a row with more columns than the header, or one that ends before the last field: its
+    /// values may stand in the wrong columns. Empty cells at the end are what spreadsheets add, and
+    /// what they leave away.
+    fn check_width(&self, record: &StringRecord, warnings: &mut Vec<Warning>) -> Result<(), Wrong> {
         let (has, wants) = (record.len(), self.columns.headers().len());
         let excess_is_empty = record.iter().skip(wants).all(|cell| cell.trim().is_empty());
-        if has >= wants && excess_is_empty {
-            return Ok(());
+        if !excess_is_empty || has < self.columns.fields_end() {
+            let detail = format!("the row has {has} columns and the header {wants}");
+            return Err((None, RejectReason::RowMalformed, detail));
         }
-        let detail = format!("the row has {has} columns and the header {wants}");
-        Err((None, RejectReason::RowMalformed, detail))
+        if has < wants {
+            warnings.push(Warning::ColumnsMissing);
+        }
+        Ok(())
+    }
+
+    /// Whether a row can be a line below the table: the name of a report, a copyright. It ends early
+    /// and has no number.
+    pub(super) fn is_like_a_footer(&self, record: &StringRecord, is_sheet: bool) -> bool {
+        let wants = self.columns.headers().len();
+        let filled = record.iter().filter(|cell| !cell.trim().is_empty()).count();
+        // Every row of a sheet is as wide as its header.
+        let is_short = record.len() < wants || (is_sheet && filled == 1);
+        let address = self.cell(record, Field::Address).unwrap_or_default();
+        let may_be_a_number = !address.is_empty() && !address.chars().any(char::is_alphabetic);
+        wants > 1 && is_short && !may_be_a_number && (address.is_empty() || filled == 1)
+    }
+
+    /// What this row's number says about the column's plus signs.
+    pub(super) fn vote(&self, record: &StringRecord) -> Option<Plus> {
+        let text = self.cell(record, Field::Address)?;
+        let region = self.region(record, text).ok()?;
+        number::vote(text, region)
     }
 
     fn address(
@@ -126,35 +183,30 @@ impl RowReader {
             return address.map_err(|error| invalid(&error.to_string()));
         }
         let region = self.region(record, text)?;
-        match phone::read(text, region) {
-            Ok(number) => {
-                if number.extension_dropped {
-                    warnings.push(Warning::ExtensionDropped);
-                }
-                Ok(number.address)
-            }
-            Err(NotANumber::NotGivenOut) => Err(invalid("no such number is given out")),
-            Err(NotANumber::Unreadable) if region.is_none() && !text.contains('+') => Err(invalid(
-                "without a country code it needs a default region or a country column",
-            )),
-            Err(NotANumber::Unreadable) => Err(invalid("this is no phone number")),
-        }
+        let (address, found) = number::read(text, region, self.plus)
+            .map_err(|(reason, detail)| (of, reason, detail))?;
+        warnings.extend(found);
+        Ok(address)
     }
 
     /// The row's country, or the campaign's. Not looked at for a number that has its country code: a
     /// country written out in words does no harm there.
     fn region(&self, record: &StringRecord, number: &str) -> Result<Option<Region>, Wrong> {
-        match self.cell(record, Field::Country) {
-            Some(code) if !number.starts_with('+') => {
-                let detail = || {
-                    let code: String = code.chars().take(40).collect();
-                    format!("{code:?} is no country code of two letters, such as \"US\"")
-                };
-                let wrong = || (Some(Field::Country), RejectReason::CountryInvalid, detail());
-                phone::region(code).map(Some).ok_or_else(wrong)
-            }
-            _ => Ok(self.default_region),
+        let Some(code) = self.cell(record, Field::Country) else {
+            return Ok(self.default_region);
+        };
+        if let Some(region) = phone::region(code) {
+            return Ok(Some(region));
         }
+        if cleaned(number).is_ok_and(|number| number.starts_with('+') || number.starts_with("00")) {
+            return Ok(None);
+        }
+        let code: String = code.chars().take(40).collect();
+        let detail = format!(
+            "{code:?} is no country code of two letters, such as \"US\"; --map country= leaves \
+             the column alone"
+        );
+        Err((Some(Field::Country), RejectReason::CountryInvalid, detail))
     }
 
     fn name(&self, record: &StringRecord) -> Option<String> {

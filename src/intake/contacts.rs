@@ -1,23 +1,30 @@
-//! A CSV file, row by row.
+//! A file of contacts, row by row.
 //!
 //! In: a path, and what the campaign says about numbers and columns. Out: an iterator of [`Row`]s.
-//! Always: memory does not grow with the file, and a file that is not UTF-8 is refused before its
-//! first row is handed out.
+//! Always: memory does not grow with the file; a file that cannot be decoded from end to end is
+//! refused before its first row is handed out; what stands below the table is no row.
 
-use std::fs::File;
-use std::io::{self, Seek};
+use std::collections::VecDeque;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord};
+use csv::{ReaderBuilder, StringRecord};
 
-use super::contact::RowReader;
-use super::lines::LineReader;
-use super::utf8::{NotUtf8, first_not_utf8};
+use super::contact::{Plus, RowReader};
+use super::lines::{LineReader, ROW_BYTES_MAX};
+use super::source::Source;
 use super::{Columns, Contact, Field, IntakeError, Rejection, Warning, phone};
 use crate::message::{Channel, RejectReason};
 
 /// How much of the file is read at once, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How many rows are asked whether the column's numbers have lost their `+`.
+const SURVEYED: usize = 1000;
+
+/// How many lines below a table are kept back, to see whether a row of it follows.
+const FOOTERS_MAX: usize = 20;
 
 /// How a campaign reads a file.
 #[derive(Clone, Debug)]
@@ -30,28 +37,56 @@ pub struct ContactsOptions {
     pub map: Vec<(Field, String)>,
     /// The agent of rows that name none.
     pub default_agent: Option<String>,
+    /// The file's encoding by its label, such as `windows-1252`; without one it is found.
+    pub encoding: Option<String>,
+    /// What separates columns; without it that is found.
+    pub delimiter: Option<u8>,
+    /// The workbook's sheet; without one the first.
+    pub sheet: Option<String>,
+}
+
+impl ContactsOptions {
+    /// Options under which everything is found.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
+        Self {
+            channel,
+            default_region: None,
+            map: Vec::new(),
+            default_agent: None,
+            encoding: None,
+            delimiter: None,
+            sheet: None,
+        }
+    }
 }
 
 /// One row of the file.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The physical line it begins on, counted from 1.
+    /// The physical line it begins on, counted from 1; the row of a sheet.
     pub line: u64,
     pub outcome: Result<Contact, Rejection>,
     /// What was changed about a row that was accepted.
     pub warnings: Vec<Warning>,
+    /// Its cells, as the file has them.
+    pub(super) cells: StringRecord,
 }
 
 /// The rows of a file. An `Err` is about the file itself, and the last item.
 pub struct Contacts {
-    path: PathBuf,
-    csv: csv::Reader<LineReader<File>>,
-    rows: RowReader,
-    /// The first row, read to see that there is one.
-    first: Option<Row>,
+    source: Arc<Source>,
+    rows: Arc<RowReader>,
+    csv: Csv,
     record: StringRecord,
+    /// Rows that were read and not handed out.
+    ready: VecDeque<Row>,
+    /// Lines that stand below the table, unless another row follows.
+    footers: VecDeque<Row>,
     is_over: bool,
 }
+
+type Csv = csv::Reader<LineReader<Box<dyn Read + Send>>>;
 
 impl Contacts {
     /// Opens a file, reads its header and looks whether there is a row below it. A row whose cells
@@ -62,33 +97,50 @@ impl Contacts {
     /// [`IntakeError`] when the file has nothing to offer or its columns cannot be told.
     pub fn open(path: &Path, options: &ContactsOptions) -> Result<Self, IntakeError> {
         let default_region = default_region(options)?;
-        let mut csv = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .buffer_capacity(BUFFER_BYTES)
-            .from_reader(LineReader::new(open_utf8(path)?));
-        let mut record = StringRecord::new();
-        if next_record(&mut csv, &mut record, path)?.is_none() {
+        let find =
+            |headers: &[String]| Columns::find(headers.to_vec(), options.channel, &options.map);
+        let source = Source::open(path, options, |headers| find(headers).is_ok())?;
+        let mut csv = reader(&source)?;
+        let Some(record) = header(&source, &mut csv)? else {
             return Err(IntakeError::Empty { path: path.into() });
-        }
-        let headers = record.iter().map(str::to_owned).collect();
-        let mut contacts = Self {
-            path: path.into(),
-            csv,
-            rows: RowReader {
-                columns: Columns::find(headers, options.channel, &options.map)?,
-                channel: options.channel,
-                default_region,
-                default_agent: options.default_agent.clone(),
-            },
-            first: None,
-            record,
-            is_over: false,
         };
-        contacts.first = contacts.read()?;
-        match contacts.first {
-            Some(_) => Ok(contacts),
-            None => Err(IntakeError::NoRows { path: path.into() }),
+        let headers: Vec<String> = record.iter().map(str::to_owned).collect();
+        let mut rows = RowReader {
+            columns: find(&headers)?,
+            channel: options.channel,
+            default_region,
+            default_agent: options.default_agent.clone(),
+            plus: Plus::Kept,
+        };
+        rows.plus = survey(&source, &rows)?;
+        let mut contacts = Self::over(Arc::new(source), Arc::new(rows), csv);
+        contacts.fill()?;
+        if contacts.ready.is_empty() {
+            return Err(IntakeError::NoRows { path: path.into() });
+        }
+        Ok(contacts)
+    }
+
+    /// The same rows from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`IntakeError`] when the file cannot be read any more.
+    pub fn again(&self) -> Result<Self, IntakeError> {
+        let mut csv = reader(&self.source)?;
+        header(&self.source, &mut csv)?;
+        Ok(Self::over(self.source.clone(), self.rows.clone(), csv))
+    }
+
+    fn over(source: Arc<Source>, rows: Arc<RowReader>, csv: Csv) -> Self {
+        Self {
+            source,
+            rows,
+            csv,
+            record: StringRecord::new(),
+            ready: VecDeque::new(),
+            footers: VecDeque::new(),
+            is_over: false,
         }
     }
 
@@ -98,12 +150,77 @@ impl Contacts {
         &self.rows.columns
     }
 
-    fn read(&mut self) -> Result<Option<Row>, IntakeError> {
-        let Some(line) = next_record(&mut self.csv, &mut self.record, &self.path)? else {
-            return Ok(None);
-        };
+    /// The file as the operator named it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.source.path
+    }
+
+    /// What the file was taken for: its encoding and what separates its columns, or its sheet.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        self.source.to_string()
+    }
+
+    /// What an operator should know about the columns before anything is sent.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.rows.columns.notes().to_vec();
+        if self.rows.plus == Plus::Lost {
+            let note = "the numbers seem to have lost their +: most of those without one read as \
+                        international, and those that do are read so";
+            notes.push(note.to_owned());
+        }
+        notes
+    }
+
+    /// Lines found below the table, once all rows were handed out.
+    #[must_use]
+    pub fn footers(&self) -> u64 {
+        if self.is_over {
+            self.footers.len() as u64
+        } else {
+            0
+        }
+    }
+
+    /// How a file of the same kind is written.
+    pub(super) fn dialect(&self) -> (u8, bool) {
+        let is_sheet = self.source.sheet.is_some();
+        (
+            self.source.delimiter.byte,
+            is_sheet || self.source.encoding.wants_bom(),
+        )
+    }
+
+    /// Reads on until a row can be handed out, or the file ends.
+    fn fill(&mut self) -> Result<(), IntakeError> {
+        while self.ready.is_empty() && !self.is_over {
+            let Some(line) = next_record(&self.source, &mut self.csv, &mut self.record)? else {
+                self.is_over = true;
+                return Ok(());
+            };
+            let is_sheet = self.source.sheet.is_some();
+            let is_footer =
+                !self.is_quote_open() && self.rows.is_like_a_footer(&self.record, is_sheet);
+            let row = self.read(line);
+            if is_footer && self.footers.len() < FOOTERS_MAX {
+                self.footers.push_back(row);
+            } else {
+                self.ready.append(&mut self.footers);
+                self.ready.push_back(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_quote_open(&self) -> bool {
         let last_cell = self.record.iter().next_back().unwrap_or_default();
-        let read = if self.csv.get_ref().is_quote_open(last_cell) {
+        self.csv.get_ref().is_quote_open(last_cell)
+    }
+
+    fn read(&self, line: u64) -> Row {
+        let read = if self.is_quote_open() {
             Err(Rejection {
                 line,
                 column: None,
@@ -118,11 +235,12 @@ impl Contacts {
             Ok((contact, warnings)) => (Ok(contact), warnings),
             Err(rejection) => (Err(rejection), Vec::new()),
         };
-        Ok(Some(Row {
+        Row {
             line,
             outcome,
             warnings,
-        }))
+            cells: self.record.clone(),
+        }
     }
 }
 
@@ -130,15 +248,12 @@ impl Iterator for Contacts {
     type Item = Result<Row, IntakeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(row) = self.first.take() {
-            return Some(Ok(row));
+        if let Err(error) = self.fill() {
+            self.is_over = true;
+            self.footers.clear();
+            return Some(Err(error));
         }
-        if self.is_over {
-            return None;
-        }
-        let row = self.read().transpose();
-        self.is_over = !matches!(row, Some(Ok(_)));
-        row
+        self.ready.pop_front().map(Ok)
     }
 }
 
@@ -152,71 +267,89 @@ fn default_region(options: &ContactsOptions) -> Result<Option<phone::Region>, In
     Ok(Some(region))
 }
 
+fn reader(source: &Source) -> Result<Csv, IntakeError> {
+    let text = source
+        .text()
+        .map_err(|error| unreadable(&source.path, error))?;
+    Ok(ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(source.delimiter.byte)
+        .buffer_capacity(BUFFER_BYTES)
+        .from_reader(LineReader::new(text)))
+}
+
+/// Reads the header, and the line `sep=;` above it.
+fn header(source: &Source, csv: &mut Csv) -> Result<Option<StringRecord>, IntakeError> {
+    let mut record = StringRecord::new();
+    if source.delimiter.has_sep_line {
+        next_record(source, csv, &mut record)?;
+    }
+    let line = next_record(source, csv, &mut record)?;
+    Ok(line.map(|_| record))
+}
+
+/// Asks the first rows whether the numbers have lost their `+`. A file of rejects is not asked: what
+/// is in it is not a column any more but what was left of one.
+fn survey(source: &Source, rows: &RowReader) -> Result<Plus, IntakeError> {
+    let is_by_number = matches!(rows.channel, Channel::Sms | Channel::Whatsapp);
+    if !is_by_number || rows.columns.are_of_rejects() {
+        return Ok(Plus::Kept);
+    }
+    let mut csv = reader(source)?;
+    header(source, &mut csv)?;
+    let mut record = StringRecord::new();
+    let (mut lost, mut votes) = (0, 0);
+    for _ in 0..SURVEYED {
+        if next_record(source, &mut csv, &mut record)?.is_none() {
+            break;
+        }
+        if let Some(vote) = rows.vote(&record) {
+            votes += 1;
+            lost += u32::from(vote == Plus::Lost);
+        }
+    }
+    Ok(if lost * 2 > votes {
+        Plus::Lost
+    } else {
+        Plus::Kept
+    })
+}
+
 /// Reads on to the next record that is not empty, and gives the line it begins on.
 fn next_record(
-    csv: &mut csv::Reader<LineReader<File>>,
+    source: &Source,
+    csv: &mut Csv,
     record: &mut StringRecord,
-    path: &Path,
 ) -> Result<Option<u64>, IntakeError> {
     loop {
-        let more = match csv.read_record(record) {
-            Ok(more) => more,
-            // Only where the file could not be read twice, or changed in between.
-            Err(error) if matches!(error.kind(), ErrorKind::Utf8 { .. }) => {
-                let offset = error.position().map_or(0, csv::Position::byte);
-                let line = csv.get_mut().line_of(offset);
-                return Err(not_utf8(
-                    path,
-                    &NotUtf8 {
-                        line,
-                        offset,
-                        byte: None,
-                    },
-                ));
+        match csv.read_record(record) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(_) if csv.get_ref().is_row_too_long() => {
+                return Err(IntakeError::RowTooLong {
+                    path: source.path.clone(),
+                    line: csv.get_mut().line_after(),
+                    max_mib: ROW_BYTES_MAX / (1024 * 1024),
+                });
             }
-            Err(error) => return Err(unreadable(path, error.into())),
-        };
-        if !more {
-            return Ok(None);
+            Err(error) => return Err(unreadable(&source.path, error.into())),
         }
+        let position = record.position();
+        let line = csv
+            .get_mut()
+            .line_of(position.map_or(0, csv::Position::byte));
         if record.iter().any(|cell| !cell.trim().is_empty()) {
-            let offset = record.position().map_or(0, csv::Position::byte);
-            return Ok(Some(csv.get_mut().line_of(offset)));
+            // A sheet's rows are records, whatever lines their cells have.
+            let row = position.map_or(0, csv::Position::record) + 1;
+            return Ok(Some(if source.sheet.is_some() { row } else { line }));
         }
     }
 }
 
 fn unreadable(path: &Path, source: io::Error) -> IntakeError {
     IntakeError::Unreadable {
-        path: path.into(),
+        path: PathBuf::from(path),
         source,
     }
-}
-
-fn not_utf8(path: &Path, found: &NotUtf8) -> IntakeError {
-    IntakeError::NotUtf8 {
-        path: path.into(),
-        line: found.line,
-        byte: found.byte,
-        offset: found.offset,
-        hint: found.hint(),
-    }
-}
-
-/// Opens the file, and reads it through once where it can be read twice: no row is accepted of a
-/// file whose later rows cannot be read.
-fn open_utf8(path: &Path) -> Result<File, IntakeError> {
-    let unreadable = |source| unreadable(path, source);
-    let mut file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
-    }
-    if metadata.is_file() {
-        if let Some(found) = first_not_utf8(&file).map_err(unreadable)? {
-            return Err(not_utf8(path, &found));
-        }
-        file.rewind().map_err(unreadable)?;
-    }
-    Ok(file)
 }

@@ -17,22 +17,25 @@ pub enum IntakeError {
     /// A header, and no row below it.
     #[error("{} has a header and no rows", path.display())]
     NoRows { path: PathBuf },
-    /// It is not UTF-8. Found before any row is handed out, where the file can be read twice.
-    #[error(
-        "{}: line {line}{} is not UTF-8 (offset {offset}): {hint}",
-        path.display(),
-        byte.map(|byte| format!(", byte 0x{byte:02X},")).unwrap_or_default()
-    )]
-    NotUtf8 {
+    /// Its bytes are no text, or not in the encoding that the rest of it is in. Found before any row
+    /// is handed out.
+    #[error("{}: line {line}: {why}", path.display())]
+    NotText {
         path: PathBuf,
         /// The physical line, counted from 1.
         line: u64,
-        /// Bytes from the file's beginning, to the byte or to the row it stands in.
-        offset: u64,
-        /// The byte, when it is known.
-        byte: Option<u8>,
-        /// What it looks like and what to do.
-        hint: &'static str,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// It is a workbook without a sheet that can be read.
+    #[error("{}: {why}", path.display())]
+    NotUsable { path: PathBuf, why: String },
+    /// One row goes on and on: a quote that never closes, in a file too big to take for one row.
+    #[error("{}: the row that begins on line {line} is longer than {max_mib} MiB: a quote opens in it and never closes", path.display())]
+    RowTooLong {
+        path: PathBuf,
+        line: u64,
+        max_mib: u64,
     },
     /// No column holds the customers' addresses.
     #[error(
@@ -57,21 +60,27 @@ pub enum IntakeError {
     /// The default region is no country that has phone numbers.
     #[error("default_region {region:?} is no country code; it takes two letters, such as \"US\"")]
     NoSuchRegion { region: String },
+    /// `--encoding` names none.
+    #[error("--encoding {encoding:?} is not known; it takes a label such as utf-8 or windows-1252")]
+    NoSuchEncoding { encoding: String },
 }
 
 impl IntakeError {
     /// Whether the file is there and holds nothing that could be used: exit code 65. The others are
-    /// about what was typed: the path, `--map`, the region.
+    /// about what was typed: the path, `--map`, the region, the encoding.
     #[must_use]
     pub fn is_data(&self) -> bool {
         match self {
             Self::Empty { .. }
             | Self::NoRows { .. }
-            | Self::NotUtf8 { .. }
+            | Self::NotText { .. }
+            | Self::NotUsable { .. }
+            | Self::RowTooLong { .. }
             | Self::NoAddressColumn { .. } => true,
-            Self::Unreadable { .. } | Self::NoSuchColumn { .. } | Self::NoSuchRegion { .. } => {
-                false
-            }
+            Self::Unreadable { .. }
+            | Self::NoSuchColumn { .. }
+            | Self::NoSuchRegion { .. }
+            | Self::NoSuchEncoding { .. } => false,
         }
     }
 }

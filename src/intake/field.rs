@@ -61,10 +61,12 @@ const PHONE_ALIASES: &[&str] = &[
     "mobilephone",
     "mobile_number",
     "mobile",
+    "movil",
     "_mobilenumber",
     "cell_phone",
     "cellphone",
     "cell",
+    "cell_number",
     "celular",
     "handy",
     "whatsapp",
@@ -72,10 +74,10 @@ const PHONE_ALIASES: &[&str] = &[
     "phone_number",
     "phone",
     "telephone",
-    "téléphone",
+    "telephone_number",
     "telefon",
-    "teléfono",
     "telefono",
+    "telefonnummer",
     "to",
     "recipient",
     "number",
@@ -126,6 +128,21 @@ pub(super) fn normalised(header: &str) -> String {
     }
     name.truncate(name.trim_end_matches('_').len());
     name
+}
+
+/// A header's normalised name as aliases are written: without the accents of Latin letters.
+pub(super) fn folded(name: &str) -> String {
+    let plain = |c| match c {
+        'à'..='å' => 'a',
+        'ç' => 'c',
+        'è'..='ë' => 'e',
+        'ì'..='ï' => 'i',
+        'ñ' => 'n',
+        'ò'..='ö' => 'o',
+        'ù'..='ü' => 'u',
+        other => other,
+    };
+    name.chars().map(plain).collect()
 }
 
 #[cfg(test)]

@@ -4,16 +4,19 @@
 //! ledger before it is on the queue, and its batch's counts move in the same transaction; an import
 //! that died and is run again accepts the rest, and nothing twice.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::campaign::{Campaign, Template};
+use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::ledger::{Acceptance, CampaignState, Import, Ledger, Publication, RejectedRow};
-use crate::message::{AgentRef, CampaignId, Message, RejectReason, WIRE_VERSION};
+use crate::message::{CampaignId, Message};
 use crate::queue::Queue;
 
+use super::draft::Drafter;
 use super::enqueue::{EnqueueError, enqueue};
-use super::{Contact, Contacts, IntakeError, Row, Warning};
+use super::rejects::Rejects;
+use super::{Contacts, IntakeError, Row, Warning};
 
 /// Rows that go through the ledger and onto the queue together: the window of publisher confirms.
 const BATCH: usize = 500;
@@ -32,12 +35,16 @@ pub struct ImportSummary {
     /// The first rejected rows, for the operator's screen; the ledger has all.
     pub first_rejected: Vec<RejectedRow>,
     /// The first warnings, and how many there were.
-    pub first_warnings: Vec<(u64, String)>,
+    pub first_warnings: Vec<(u64, Warning)>,
     pub warnings: u64,
+    /// Lines below the table, which are no rows.
+    pub footers: u64,
+    /// Where the rejected rows were written, or why they were not.
+    pub rejects: Option<Result<PathBuf, String>>,
 }
 
 /// How many rejected rows and warnings a summary shows.
-const SHOWN_MAX: usize = 10;
+pub(super) const SHOWN_MAX: usize = 10;
 
 /// Why an import stopped. What it had accepted stays accepted.
 #[derive(Debug, thiserror::Error)]
@@ -75,11 +82,45 @@ pub struct Importer<'a> {
 struct Batch {
     messages: Vec<Message>,
     import: Import,
+    /// Where rejected rows go, or why that stopped.
+    rejects: Option<Result<Rejects, String>>,
+}
+
+impl Batch {
+    /// A row becomes a message of the batch, or a rejected row of it.
+    fn take(&mut self, row: &Row, drafter: &Drafter<'_>, summary: &mut ImportSummary) {
+        self.import.rows += 1;
+        summary.rows += 1;
+        note_warnings(row.line, &row.warnings, summary);
+        let rejected = match drafter.message(row) {
+            Ok(message) => return self.messages.push(message),
+            Err(rejected) => rejected,
+        };
+        summary.rejected += 1;
+        if let Some(Ok(rejects)) = &mut self.rejects
+            && let Err(error) = rejects.add(&row.cells, &rejected)
+        {
+            self.rejects = Some(Err(error.to_string()));
+        }
+        if summary.first_rejected.len() < SHOWN_MAX {
+            summary.first_rejected.push(rejected.clone());
+        }
+        self.import.rejected.push(rejected);
+    }
+
+    fn finish(self) -> Option<Result<PathBuf, String>> {
+        let finished = match self.rejects? {
+            Ok(rejects) => rejects.finish().map_err(|error| error.to_string()),
+            Err(why) => Err(why),
+        };
+        finished.transpose()
+    }
 }
 
 impl Importer<'_> {
     /// Imports a whole file, and lets a campaign that is finished run again; `progress` hears of every
-    /// batch.
+    /// batch. What is rejected is also written to `rejects`: a failure there is told in the summary and
+    /// stops nothing, for the ledger has the reasons and the file has the rows.
     ///
     /// # Errors
     ///
@@ -87,28 +128,32 @@ impl Importer<'_> {
     pub async fn import(
         &self,
         file: &str,
-        contacts: Contacts,
+        mut contacts: Contacts,
+        rejects: Option<Rejects>,
         progress: &(dyn Fn(&ImportSummary) + Send + Sync),
     ) -> Result<ImportSummary, ImportError> {
         let id = &self.campaign.id;
-        let template = self.campaign.body.as_deref().map(Template::parse);
-        let template = template.transpose().map_err(ImportError::Template)?;
+        let drafter = Drafter::of(self.campaign).map_err(ImportError::Template)?;
         self.queue.open(id).await?;
         let number = self.ledger.begin_import(id, file, self.clock.now()).await?;
         // Only now: an import that has begun keeps its campaign from being finished.
         self.run_again().await?;
         let mut summary = ImportSummary::default();
-        let mut batch = Batch::default();
-        for row in contacts {
-            self.take(row?, template.as_ref(), &mut batch, &mut summary);
+        let mut batch = Batch {
+            rejects: rejects.map(Ok),
+            ..Batch::default()
+        };
+        for row in &mut contacts {
+            batch.take(&row?, &drafter, &mut summary);
             if batch.import.rows as usize >= BATCH {
-                self.accept(number, std::mem::take(&mut batch), &mut summary)
-                    .await?;
+                self.accept(number, &mut batch, &mut summary).await?;
                 progress(&summary);
             }
         }
-        self.accept(number, batch, &mut summary).await?;
+        self.accept(number, &mut batch, &mut summary).await?;
         self.ledger.end_import(number, self.clock.now()).await?;
+        summary.footers = contacts.footers();
+        summary.rejects = batch.finish();
         progress(&summary);
         Ok(summary)
     }
@@ -124,96 +169,28 @@ impl Importer<'_> {
         Ok(())
     }
 
-    /// A row becomes a message of the batch, or a rejected row of it.
-    fn take(
-        &self,
-        row: Row,
-        template: Option<&Template>,
-        batch: &mut Batch,
-        summary: &mut ImportSummary,
-    ) {
-        batch.import.rows += 1;
-        summary.rows += 1;
-        note_warnings(row.line, &row.warnings, summary);
-        let rejected = match row.outcome {
-            Ok(contact) => match self.message(contact, template) {
-                Ok(message) => return batch.messages.push(message),
-                Err((reason, detail)) => RejectedRow {
-                    line: row.line,
-                    column: None,
-                    reason,
-                    detail,
-                },
-            },
-            Err(rejection) => RejectedRow {
-                line: rejection.line,
-                column: rejection.column,
-                reason: rejection.reason,
-                detail: rejection.detail,
-            },
-        };
-        summary.rejected += 1;
-        if summary.first_rejected.len() < SHOWN_MAX {
-            summary.first_rejected.push(rejected.clone());
-        }
-        batch.import.rejected.push(rejected);
-    }
-
-    fn message(
-        &self,
-        contact: Contact,
-        template: Option<&Template>,
-    ) -> Result<Message, (RejectReason, String)> {
-        if contact.customer.address.on(self.campaign.channel) == self.campaign.sender_address() {
-            let text = "the address is the campaign's own sender";
-            return Err((RejectReason::AddressInvalid, text.to_owned()));
-        }
-        let default = self.campaign.agents.default.clone();
-        let default = default.map(|worker| AgentRef { worker });
-        let agent = contact.agent.or(default);
-        if agent.is_none() && self.campaign.needs_agent() {
-            let text = "the row names no agent, and the campaign has no agents.default";
-            return Err((RejectReason::AgentMissing, text.to_owned()));
-        }
-        let name = agent.as_ref().map(|agent| agent.worker.as_str());
-        let rendered = template.map(|template| template.render(&contact.customer, name));
-        let body = rendered
-            .transpose()
-            .map_err(|detail| (RejectReason::TemplateFailed, format!("body: {detail}")))?;
-        let mut message = Message {
-            version: WIRE_VERSION,
-            campaign: self.campaign.id.clone(),
-            id: contact.id,
-            customer: contact.customer,
-            agent,
-            strategy: None,
-            body,
-            not_before: contact.not_before,
-            expires_at: contact.expires_at,
-        };
-        message.id = Some(message.id());
-        Ok(message)
-    }
-
     /// Has the ledger accept a batch and puts on the queue what is to go there.
     async fn accept(
         &self,
         number: i64,
-        mut batch: Batch,
+        batch: &mut Batch,
         summary: &mut ImportSummary,
     ) -> Result<(), ImportError> {
-        if batch.import.rows == 0 {
+        let mut import = std::mem::take(&mut batch.import);
+        let messages = std::mem::take(&mut batch.messages);
+        if import.rows == 0 {
             return Ok(());
         }
-        batch.import.number = number;
+        import.number = number;
         let id: &CampaignId = &self.campaign.id;
         let now = self.clock.now();
         let queue_after = now.checked_add(OURS_FOR).unwrap_or(now);
-        let (messages, import) = (&batch.messages, Some(&batch.import));
-        let accepting = self.ledger.accept(id, messages, import, now, queue_after);
+        let accepting = self
+            .ledger
+            .accept(id, &messages, Some(&import), now, queue_after);
         let acceptances = accepting.await?;
         let mut publishable = Vec::new();
-        for (message, acceptance) in batch.messages.into_iter().zip(acceptances) {
+        for (message, acceptance) in messages.into_iter().zip(acceptances) {
             let is_new = acceptance == Acceptance::Accepted;
             // Accepted by an import that died before it got here.
             let is_left = acceptance == Acceptance::Known { queued: false };
@@ -235,7 +212,7 @@ fn note_warnings(line: u64, warnings: &[Warning], summary: &mut ImportSummary) {
     for warning in warnings {
         summary.warnings += 1;
         if summary.first_warnings.len() < SHOWN_MAX {
-            summary.first_warnings.push((line, warning.to_string()));
+            summary.first_warnings.push((line, *warning));
         }
     }
 }

@@ -19,7 +19,13 @@ pub(super) struct LineReader<R> {
     /// The last byte that ends no line.
     last: u8,
     is_at_end: bool,
+    /// Where the record being read begins, as far as is known.
+    record_start: u64,
 }
+
+/// The longest row, in bytes: one that is longer is a quote that never closes, and would be held in
+/// memory to the file's end.
+pub(super) const ROW_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 impl<R: Read> LineReader<R> {
     pub(super) fn new(inner: R) -> Self {
@@ -30,7 +36,20 @@ impl<R: Read> LineReader<R> {
             passed: 0,
             last: 0,
             is_at_end: false,
+            record_start: 0,
         }
+    }
+
+    /// The line of the record that follows the last one of [`Self::line_of`].
+    pub(super) fn line_after(&mut self) -> u64 {
+        let line_end = self.ends.iter().find(|(_, byte)| *byte == b'\n');
+        let start = line_end.map_or(self.record_start, |(at, _)| at + 1);
+        self.line_of(start)
+    }
+
+    /// Whether reading stopped because the record is longer than [`ROW_BYTES_MAX`].
+    pub(super) fn is_row_too_long(&self) -> bool {
+        self.offset.saturating_sub(self.record_start) > ROW_BYTES_MAX
     }
 
     /// Whether the record just read, with this as its last cell, took the rest of the file for a
@@ -43,6 +62,7 @@ impl<R: Read> LineReader<R> {
     /// The line, counted from 1, of the record that the CSV reader found from `offset` on. Offsets
     /// only go forward: what lies before is forgotten.
     pub(super) fn line_of(&mut self, offset: u64) -> u64 {
+        self.record_start = offset;
         // The reader leaves the rest of a line's end, and blank lines, in front of the record.
         let mut start = offset;
         while let Some((at, byte)) = self.ends.front().copied() {
@@ -61,6 +81,9 @@ impl<R: Read> LineReader<R> {
 
 impl<R: Read> Read for LineReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.is_row_too_long() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         let count = self.inner.read(buffer)?;
         self.is_at_end = count == 0 && !buffer.is_empty();
         let text = buffer[..count].iter().rev();

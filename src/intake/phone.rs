@@ -35,6 +35,12 @@ pub(super) fn region(code: &str) -> Option<Region> {
     Some(region)
 }
 
+/// The calling code of a country, such as 49.
+pub(super) fn calling_code(region: Region) -> Option<String> {
+    let code = PHONE_NUMBER_UTIL.get_country_code_for_region(region)?;
+    Some(code.to_string())
+}
+
 /// Reads a number. Without a `region`, only numbers written with `+` and a country code are read.
 pub(super) fn read(text: &str, region: Option<Region>) -> Result<Number, NotANumber> {
     let number = PhoneNumber::parse(text, region).map_err(|_| NotANumber::Unreadable)?;
@@ -84,7 +90,7 @@ mod tests {
             ("12", us),
             ("2025550173", None),
             ("+1-555-344-1362", us),
-            // Read as international from issue 5 on; the prefix for going abroad is 011 in the US.
+            // `number` reads it; the prefix for going abroad is 011 in the US.
             ("001-672-799-2170", us),
             ("+999 123 4567", us),
             // Valid for libphonenumber, and 16 digits long.
@@ -93,6 +99,27 @@ mod tests {
         for (text, region) in table {
             assert!(read(text, region).is_err(), "{text}");
         }
+    }
+
+    /// Made by `tests/oracle/phone_numbers.py`: country, text, and the number or nothing.
+    const ORACLE: &str = include_str!("../../tests/fixtures/phone-numbers.csv");
+
+    #[test]
+    fn forty_thousand_numbers_of_twenty_countries_are_read_as_google_reads_them() {
+        let (mut count, mut differing) = (0, Vec::new());
+        for line in ORACLE.lines() {
+            let [country, text, expected] = line.split(',').collect::<Vec<_>>()[..] else {
+                panic!("{line}");
+            };
+            let number = read(text, region(country));
+            let found = number.as_ref().map_or("", |number| number.address.as_str());
+            count += 1;
+            if found != expected {
+                differing.push(format!("{line} but {found:?}"));
+            }
+        }
+        assert_eq!(count, 40_000);
+        assert!(differing.is_empty(), "{}", differing.join("\n"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod ids;
 mod journal;
 mod names;
 mod outcome;
+mod segments;
 
 pub use address::{Address, InvalidAddress, masked};
 pub use ids::{CampaignId, InvalidId, MessageId, Name};
@@ -16,6 +17,7 @@ pub use names::{Api, Channel, Strategy};
 pub use outcome::{
     DeadReason, DeferReason, Ended, Failure, FailureClass, RejectReason, SkipReason, UnknownReason,
 };
+pub use segments::{Segments, SmsEncoding};
 
 use std::collections::BTreeMap;
 
@@ -51,6 +53,9 @@ pub struct Message {
     /// The text as the customer will read it, already rendered; without one the campaign's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// The variables of the campaign's content template, already rendered; without any the campaign's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub content_variables: BTreeMap<String, String>,
     /// Not to be begun before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,

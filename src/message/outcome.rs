@@ -86,6 +86,12 @@ pub enum RejectReason {
     AddressMissing,
     /// No phone number, or none that its country gives out.
     AddressInvalid,
+    /// Two numbers or more stand in one cell.
+    AddressMultiple,
+    /// A spreadsheet program has rounded the number (`1.20256E+10`): its last digits are gone.
+    AddressLostDigits,
+    /// Two numbers, depending on whether it lost its `+` or a zero.
+    AddressAmbiguous,
     /// The id column holds what is no id.
     IdInvalid,
     /// A time column holds what is no time.
@@ -129,6 +135,9 @@ closed_list!(RejectReason {
     RowMalformed => "row_malformed",
     AddressMissing => "address_missing",
     AddressInvalid => "address_invalid",
+    AddressMultiple => "address_multiple",
+    AddressLostDigits => "address_lost_digits",
+    AddressAmbiguous => "address_ambiguous",
     IdInvalid => "id_invalid",
     TimeInvalid => "time_invalid",
     CountryInvalid => "country_invalid",

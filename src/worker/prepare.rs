@@ -1,6 +1,6 @@
 //! A delivery becomes a message that can be carried out: read, checked, its text rendered.
 
-use crate::campaign::{Campaign, InitiatedBy, Template};
+use crate::campaign::{Campaign, InitiatedBy, Texts, unfit};
 use crate::message::{AgentRef, Api, DeadReason, Failure, FailureClass, Message, Strategy};
 use crate::twilio::hide_numbers;
 
@@ -26,20 +26,28 @@ pub(super) fn read(campaign: &Campaign, body: &[u8]) -> Result<Message, String> 
     Ok(message)
 }
 
-/// Renders the campaign's text for a message that brings none.
+/// Renders the campaign's texts for a message that brings none.
 ///
 /// # Errors
 ///
 /// A failure for good: the campaign's template asks for what this customer has not.
 pub(super) fn render(campaign: &Campaign, message: &mut Message) -> Result<(), Failure> {
-    let Some(template) = campaign.body.as_ref().filter(|_| message.body.is_none()) else {
+    let has_body = message.body.is_some() || campaign.body.is_none();
+    let has_variables =
+        !message.content_variables.is_empty() || campaign.content_variables.is_empty();
+    if has_body && has_variables {
         return Ok(());
-    };
+    }
     let agent = message.agent.as_ref().map(|agent| agent.worker.as_str());
-    let rendered = Template::parse(template)
-        .and_then(|template| template.render(&message.customer, agent))
-        .map_err(|detail| permanent(DeadReason::InvalidContent, format!("body: {detail}")))?;
-    message.body = Some(rendered);
+    let rendered = Texts::of(campaign)
+        .and_then(|texts| texts.render(&message.customer, agent))
+        .map_err(|detail| permanent(DeadReason::InvalidContent, detail))?;
+    if !has_body {
+        message.body = rendered.body;
+    }
+    if !has_variables {
+        message.content_variables = rendered.content_variables;
+    }
     Ok(())
 }
 
@@ -53,6 +61,13 @@ pub(super) fn check(campaign: &Campaign, message: &Message) -> Result<(), Failur
     address
         .check(campaign.channel)
         .map_err(|error| permanent(DeadReason::InvalidAddress, error.to_string()))?;
+    let mut texts = message
+        .body
+        .iter()
+        .chain(message.content_variables.values());
+    if let Some(why) = texts.find_map(|text| unfit(text)) {
+        return Err(permanent(DeadReason::InvalidContent, why.to_owned()));
+    }
     let strategy = message.strategy.unwrap_or(campaign.strategy);
     if strategy == Strategy::TaskNow && is_by_agent(campaign) && message.agent.is_none() {
         let text = "the message names no agent, and neither does agents.default";
@@ -87,6 +102,41 @@ mod tests {
             let error = read(&campaign, body.as_bytes()).expect_err("malformed");
             assert!(!error.contains("2025550173"), "{error}");
             assert!(error.contains("invalid type"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_rendered_once_on_arrival_and_kept_in_the_message() {
+        let text = "id = 'spring'\nstrategy = 'task_now'\nchannel = 'sms'\n\
+                    sender = '+12025550100'\ncontent_sid = 'HX1'\n\
+                    content_variables = { 1 = 'Hello {{ customer.name }}' }\n";
+        let mut campaign: Campaign = toml::from_str(text).expect("a campaign");
+        let body = r#"{"campaign":"spring","customer":{"address":"+12025550173","name":"Zoe"}}"#;
+        let mut message = read(&campaign, body.as_bytes()).expect("a message");
+        render(&campaign, &mut message).expect("a text");
+        assert_eq!(message.content_variables["1"], "Hello Zoe");
+        let kept = Message::from_json(&message.to_json()).expect("its own JSON");
+        assert_eq!(kept, message);
+        // The campaign is applied anew with another text: who was accepted keeps the first.
+        let other = "Goodbye".to_owned();
+        campaign.content_variables.insert("1".to_owned(), other);
+        render(&campaign, &mut message).expect("nothing to do");
+        assert_eq!(message, kept);
+    }
+
+    #[test]
+    fn a_publisher_that_forgot_to_fill_in_its_template_reaches_nobody() {
+        let text = "id = 'spring'\nstrategy = 'task_now'\nchannel = 'sms'\n\
+                    sender = '+12025550100'\n";
+        let campaign: Campaign = toml::from_str(text).expect("a campaign");
+        for text in ["Hello {{ customer.name }}", " ", "{% if x %}"] {
+            let body = serde_json::json!({
+                "campaign": "spring", "customer": {"address": "+12025550173"}, "body": text
+            });
+            let message = read(&campaign, body.to_string().as_bytes()).expect("a message");
+            let failure = check(&campaign, &message).expect_err(text);
+            let class = FailureClass::Permanent(DeadReason::InvalidContent);
+            assert_eq!(failure.class, class, "{text}");
         }
     }
 }

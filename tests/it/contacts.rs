@@ -14,15 +14,14 @@ use tempfile::NamedTempFile;
 const LEADS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/leads-100.csv");
 
 /// Line and E.164 number of every lead whose `Phone 1` Google's own port of libphonenumber to Python
-/// calls valid (`phonenumbers` 9.0.43: `parse(text, "US")`, then `is_valid_number`).
+/// calls valid (`phonenumbers` 9.0.43: `parse(text, "US")`, then `is_valid_number`; marked `00`: only
+/// with `+` for the `00` in front).
 const LEADS_VALID: &str = include_str!("../fixtures/leads-100-valid.txt");
 
 fn sms() -> ContactsOptions {
     ContactsOptions {
-        channel: Channel::Sms,
         default_region: Some("US".to_owned()),
-        map: Vec::new(),
-        default_agent: None,
+        ..ContactsOptions::new(Channel::Sms)
     }
 }
 
@@ -53,7 +52,7 @@ fn rejected(row: &Row) -> &Rejection {
 }
 
 #[test]
-fn a_crm_export_of_a_hundred_leads_has_46_numbers_that_are_valid_as_written() {
+fn a_crm_export_of_a_hundred_leads_has_59_valid_numbers_13_of_them_with_a_double_zero() {
     let options = ContactsOptions {
         map: vec![
             (Field::Address, "Phone 1".to_owned()),
@@ -64,7 +63,7 @@ fn a_crm_export_of_a_hundred_leads_has_46_numbers_that_are_valid_as_written() {
     let contacts = Contacts::open(Path::new(LEADS), &options).expect("the leads");
     let rows: Vec<Row> = contacts.map(|row| row.expect("readable")).collect();
     let (good, bad): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.outcome.is_ok());
-    assert_eq!((good.len(), bad.len()), (46, 54));
+    assert_eq!((good.len(), bad.len()), (59, 41));
 
     for row in &bad {
         let rejection = rejected(row);
@@ -72,8 +71,9 @@ fn a_crm_export_of_a_hundred_leads_has_46_numbers_that_are_valid_as_written() {
         assert_eq!(rejection.column.as_deref(), Some("Phone 1"));
         assert_eq!(rejection.line, row.line);
     }
-    // As written, the prefix for going abroad, 00, is not that of the US.
-    assert!(rows[1].outcome.is_err(), "001-672-799-2170x5610");
+    // 001-672-799-2170x5610
+    let second = [Warning::DoubleZero, Warning::ExtensionDropped];
+    assert_eq!(rows[1].warnings, second);
 
     let third = accepted(&rows[2]);
     assert_eq!(rows[2].line, 4);
@@ -86,16 +86,21 @@ fn a_crm_export_of_a_hundred_leads_has_46_numbers_that_are_valid_as_written() {
 
     let found = good.iter().map(|row| {
         let address = &accepted(row).customer.address;
-        format!("{} {}", row.line, address.as_str())
+        let is_marked = row.warnings.contains(&Warning::DoubleZero);
+        let mark = if is_marked { " 00" } else { "" };
+        format!("{} {}{mark}", row.line, address.as_str())
     });
     let expected: Vec<&str> = LEADS_VALID.lines().collect();
     assert_eq!(found.collect::<Vec<_>>(), expected);
+    let marked = expected.iter().filter(|line| line.ends_with(" 00"));
+    assert_eq!(marked.count(), 13);
 }
 
 #[test]
 fn a_row_says_where_it_stands_and_what_is_wrong() {
     use RejectReason::{
-        AddressInvalid, AddressMissing, CountryInvalid, IdInvalid, RowMalformed, TimeInvalid,
+        AddressInvalid, AddressMissing, AddressMultiple, CountryInvalid, IdInvalid, RowMalformed,
+        TimeInvalid,
     };
     let header = "phone,id,country,time_zone,not_before,expires_at,name\r\n\r\n";
     let table = [
@@ -105,7 +110,7 @@ fn a_row_says_where_it_stands_and_what_is_wrong() {
         ("12,,,,,,", AddressInvalid, Some("phone")),
         (
             "2025550173 / 2025550174,,,,,,",
-            AddressInvalid,
+            AddressMultiple,
             Some("phone"),
         ),
         ("2025550173,\"a\nb\",,,,,", IdInvalid, Some("id")),
@@ -263,14 +268,13 @@ fn every_channel_takes_its_own_addresses() {
 
 #[test]
 fn a_file_that_cannot_be_used_says_why() {
-    let table: [(&[u8], &str); 7] = [
+    let table: [(&[u8], &str); 6] = [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
         (b"phone,name\n", "has a header and no rows"),
         (b"phone,name\n,\n", "has a header and no rows"),
         (b"company,plan\nx,y\n", "\"company\", \"plan\""),
-        (b"phone,name\n+12025550173,Zo\xeb\n", "line 2, byte 0xEB"),
-        (b"\xff\xfep\0h\0", "UTF-16"),
+        (b"\xff\xfep\0h\0", "\"ph\""),
     ];
     for (content, said) in table {
         let error = refused(content, &sms());
@@ -310,14 +314,15 @@ fn what_was_typed_wrong_is_not_blamed_on_the_file() {
 }
 
 #[test]
-fn a_byte_that_is_not_utf8_late_in_the_file_refuses_it_before_its_first_row() {
-    let mut content = b"phone\n".to_vec();
+fn a_stray_byte_late_in_a_file_of_utf8_refuses_it_before_its_first_row() {
+    let mut content = "phone,name\n".as_bytes().to_vec();
     for _ in 0..50_000 {
-        content.extend_from_slice(b"+12025550173\n");
+        content.extend_from_slice("+12025550173,Zo\u{eb}\n".as_bytes());
     }
-    content.extend_from_slice(b"\xe9\n");
-    let error = refused(content, &sms());
-    assert!(error.to_string().contains("line 50002"), "{error}");
+    content.extend_from_slice(b"+12025550174,Ren\xe9\n");
+    let error = refused(content, &sms()).to_string();
+    assert!(error.contains("line 50002: byte 0xE9"), "{error}");
+    assert!(error.contains("--encoding"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use flexcast::campaign::{self, Template};
-use flexcast::message::{Address, Api, CampaignId, Channel, Customer, Strategy};
+use flexcast::intake::Warning;
+use flexcast::message::{Address, Api, CampaignId, Channel, Customer, RejectReason, Strategy};
 use flexcast::metrics::{BookState, Metrics};
 use flexcast::pacing::limits::PUBLISHED;
 use flexcast::twilio::{Answer, Operation};
@@ -141,6 +142,16 @@ fn the_readme_names_every_variable_key_and_exit_code() {
 }
 
 #[test]
+fn every_reason_and_warning_of_a_row_is_documented() {
+    let document = read("docs/contacts.md");
+    let reasons = RejectReason::ALL.iter().map(|reason| reason.as_str());
+    for word in reasons.chain(Warning::ALL.iter().map(|warning| warning.as_str())) {
+        let is_there = document.contains(&format!("`{word}`"));
+        assert!(is_there, "docs/contacts.md: {word}");
+    }
+}
+
+#[test]
 fn the_readme_names_every_command() {
     let readme = read("README.md");
     let help = succeed(flexcast(&repository(".")).arg("--help"));
@@ -222,6 +233,7 @@ fn what_the_documents_point_to_is_there() {
         "README.md",
         "ARCHITECTURE.md",
         "CHANGELOG.md",
+        "docs/contacts.md",
         "docs/limits.md",
         "docs/metrics.md",
     ] {

@@ -91,11 +91,16 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
 /// A crate that is talked to in one place only.
 const BELONGS_TO: &[(&str, &[&str])] = &[
     ("axum", &["http/"]),
+    ("calamine", &["intake/sheet.rs"]),
+    ("chardetng", &["intake/encoding.rs"]),
     ("clap", &["cli/"]),
     ("governor", &["pacing/"]),
     ("hyper", &["simulator/"]),
     ("lapin", &["queue/rabbitmq/"]),
-    ("minijinja", &["campaign/template.rs"]),
+    (
+        "minijinja",
+        &["campaign/particulars.rs", "campaign/template.rs"],
+    ),
     ("prometheus", &["metrics/"]),
     ("reqwest", &["twilio/transport.rs"]),
     ("rlibphonenumber", &["intake/"]),

@@ -67,16 +67,19 @@ impl Step for ConversationMessage {
     }
 }
 
-/// The content template's variables, rendered for this customer.
+/// The content template's variables: rendered when the message was accepted.
 fn content_variables(turn: &Turn<'_>) -> Result<Option<Map<String, Value>>, StepError> {
-    if turn.campaign.content_variables.is_empty() {
-        return Ok(None);
+    let mut variables = Map::new();
+    for (name, text) in &turn.message.content_variables {
+        variables.insert(name.clone(), text.clone().into());
     }
-    let mut rendered = Map::new();
-    for (name, template) in &turn.campaign.content_variables {
-        rendered.insert(name.clone(), super::render(turn, template)?.into());
+    // A message that was accepted before they were kept.
+    if variables.is_empty() {
+        for (name, template) in &turn.campaign.content_variables {
+            variables.insert(name.clone(), super::render(turn, template)?.into());
+        }
     }
-    Ok(Some(rendered))
+    Ok((!variables.is_empty()).then_some(variables))
 }
 
 fn sent_as(sid: String) -> Effects {

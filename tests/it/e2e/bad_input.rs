@@ -119,10 +119,10 @@ fn contacts_that_cannot_be_read_are_refused_with_what_is_wrong() {
             &["\"Phone 1\"", "--map phone="],
         ),
         (
-            "latin.csv",
-            b"phone,name\n+12025550173,Ren\xe9\n",
+            "mixed.csv",
+            b"phone,name\n+12025550173,Ren\xc3\xa9e Lef\xc3\xa8vre\n+12025550174,Ren\xe9\n",
             65,
-            &["latin.csv", "line 2", "UTF-8", "0xE9"],
+            &["mixed.csv", "line 3", "UTF-8", "0xE9"],
         ),
         ("missing.csv", b"", 2, &["missing.csv"]),
     ];

@@ -3,12 +3,14 @@
 mod bad_input;
 mod channels;
 mod crash;
+mod dry_run;
 mod faults;
 mod finishing;
 mod help;
 mod leads;
 mod lost_store;
 mod processes;
+mod rejects;
 mod send;
 mod unknown;
 

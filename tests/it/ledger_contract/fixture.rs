@@ -61,6 +61,7 @@ pub(super) fn message_to(id: &str, n: u32) -> Message {
         agent: None,
         strategy: None,
         body: None,
+        content_variables: Default::default(),
         not_before: None,
         expires_at: None,
     }

@@ -198,6 +198,7 @@ impl Stage {
             }),
             strategy: None,
             body: self.campaign.body.clone(),
+            content_variables: Default::default(),
             not_before: None,
             expires_at: None,
         }

@@ -1,0 +1,176 @@
+//! `flexcast init`: a campaign file from what the account has.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::campaign::{self, Campaign, DiscoveryError};
+use crate::message::{Api, CampaignId, Channel, Strategy};
+use crate::service::looking_twilio;
+
+use super::{ExitCode, Global, Problem};
+
+/// Write a campaign file from what the account has.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Our number or identity: what the customer sees
+    #[arg(long, value_name = "SENDER")]
+    sender: String,
+    /// sms, whatsapp, facebook or custom
+    #[arg(long, value_name = "CHANNEL", value_parser = parse::<Channel>)]
+    channel: Channel,
+    #[arg(
+        long,
+        value_name = "STRATEGY",
+        default_value = "task_now",
+        value_parser = parse::<Strategy>,
+        help = "task_now or task_on_reply"
+    )]
+    strategy: Strategy,
+    /// conversations or proxy
+    #[arg(long, value_name = "API", default_value = "conversations", value_parser = parse::<Api>)]
+    api: Api,
+    /// The campaign's id
+    #[arg(long, value_name = "ID", default_value = "new-campaign")]
+    id: CampaignId,
+    #[arg(
+        long,
+        value_name = "SID",
+        help = "The Studio flow that takes the customer's answer (task_on_reply on conversations)"
+    )]
+    studio_flow_sid: Option<String>,
+    /// Where to write it [default: ID.toml]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let value = serde_json::Value::from(text);
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+impl Init {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let usual = PathBuf::from(format!("{}.toml", self.id));
+        let path = self.output.clone().unwrap_or(usual);
+        if path.exists() {
+            let text = format!(
+                "{} is there already: --output names another",
+                path.display()
+            );
+            return Err(Problem::new(ExitCode::Usage, text));
+        }
+        let mut campaign = self.start()?;
+        let config = global.load()?;
+        let twilio = looking_twilio(&config)?;
+        let gap = match campaign::discover(&twilio, &mut campaign).await {
+            Ok(()) => None,
+            Err(DiscoveryError::NotOne { key, found }) => Some((key, found)),
+            Err(DiscoveryError::Call(error)) => return Err(error.into()),
+        };
+        let text = self.written(&campaign, gap.as_ref());
+        write_new(&path, &text)?;
+        say!("{}", path.display())?;
+        if let Some((key, found)) = &gap {
+            tell!("{key}: {found}; it is left for you to set");
+        }
+        if let Err(error) = campaign::parse(&path.display().to_string(), &text) {
+            tell!("Before it can be used: {error}");
+        }
+        tell!(
+            "Next: write its text, then: flexcast try {} --to NUMBER",
+            path.display()
+        );
+        Ok(ExitCode::Success)
+    }
+
+    /// The campaign as far as it is known without the account.
+    fn start(&self) -> Result<Campaign, Problem> {
+        let start = serde_json::json!({
+            "id": self.id, "strategy": self.strategy, "api": self.api, "channel": self.channel,
+            "sender": self.sender,
+            "flex": {"studio_flow_sid": self.studio_flow_sid},
+        });
+        let campaign: Campaign = serde_json::from_value(start)
+            .map_err(|error| Problem::new(ExitCode::Usage, error.to_string()))?;
+        let wrong = campaign::check(&campaign)
+            .into_iter()
+            .find(|notice| notice.refused && notice.text.starts_with("sender"));
+        match wrong {
+            Some(notice) => Err(Problem::new(ExitCode::Usage, format!("--{}", notice.text))),
+            None => Ok(campaign),
+        }
+    }
+
+    fn written(&self, campaign: &Campaign, gap: Option<&(&'static str, String)>) -> String {
+        let mut text = format!(
+            "id = {}\nstrategy = \"{}\"\napi = \"{}\"\nchannel = \"{}\"\nsender = {}\n",
+            quoted(self.id.as_str()),
+            self.strategy,
+            self.api,
+            self.channel,
+            quoted(&self.sender)
+        );
+        let body = "body = 'Hello {{ customer.name | default(\"there\") }}, ...'";
+        let is_sent = (self.strategy, self.api) != (Strategy::TaskNow, Api::Proxy);
+        let lines = [
+            if is_sent {
+                body.to_owned()
+            } else {
+                "# body: with proxy and task_now the agent writes first".to_owned()
+            },
+            "on_missing = \"reject\"          # or a text that stands in for what is missing"
+                .to_owned(),
+            "# default_region = \"US\"        # of numbers that are written without a country"
+                .to_owned(),
+            String::new(),
+            "[flex]                         # found in the account".to_owned(),
+        ];
+        for line in lines {
+            let _ = writeln!(text, "{line}");
+        }
+        let flex = &campaign.flex;
+        let keys = [
+            ("workspace_sid", &flex.workspace_sid),
+            ("workflow_sid", &flex.workflow_sid),
+            ("queue_sid", &flex.queue_sid),
+            ("task_channel", &flex.task_channel),
+            ("chat_service_sid", &flex.chat_service_sid),
+            ("proxy_service_sid", &flex.proxy_service_sid),
+            ("studio_flow_sid", &flex.studio_flow_sid),
+        ];
+        for (key, value) in keys {
+            if let Some(value) = value {
+                let _ = writeln!(text, "{key} = {}", quoted(value));
+            } else if let Some((_, found)) = gap.filter(|(of, _)| of.ends_with(key)) {
+                let _ = writeln!(text, "# {key} = \"\"  # {found}");
+            } else if key == "studio_flow_sid" {
+                let _ = writeln!(
+                    text,
+                    "# studio_flow_sid = \"FW...\"    # takes the customer's answer; never guessed"
+                );
+            }
+        }
+        text.push_str(
+            "\n[agents]\n# default = \"alice\"             # for rows without an agent\n",
+        );
+        text.push_str("\n[pace]\n# campaign = \"5/s\"              # messages begun, over the whole campaign\n");
+        text
+    }
+}
+
+/// A text as TOML has it.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), Problem> {
+    use std::io::Write as _;
+    let file = std::fs::File::create_new(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| {
+            let text = format!("{} cannot be written: {error}", path.display());
+            Problem::new(ExitCode::Usage, text)
+        })
+}

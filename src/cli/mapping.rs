@@ -1,0 +1,149 @@
+//! How a file is read, and when it is refused as a whole: what `import` and `send` both take.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::campaign::Campaign;
+use crate::intake::{Contacts, ContactsOptions, Field, Preview, Rejects, parse_mapping};
+
+use super::{ExitCode, Problem};
+
+/// How columns are read.
+#[derive(Debug, Args)]
+pub(super) struct Mapping {
+    /// Take a field from this column, such as phone="Phone 1"
+    #[arg(
+        long,
+        value_name = "FIELD=COLUMN",
+        value_parser = parse_mapping,
+        long_help = "Take a field from this column, such as phone=\"Phone 1\". Fields: phone, \
+                     agent, name, id, country, time_zone, not_before, expires_at"
+    )]
+    map: Vec<(Field, String)>,
+    /// The country (two letters) of numbers that are written without one
+    #[arg(long, value_name = "REGION")]
+    default_region: Option<String>,
+    /// The file's encoding, such as windows-1252 [default: found]
+    #[arg(long, value_name = "LABEL")]
+    encoding: Option<String>,
+    /// What separates columns: one character, or tab [default: found]
+    #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
+    delimiter: Option<u8>,
+    /// The workbook's sheet [default: the first]
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
+    /// Where rejected rows are written [default: FILE.rejects.csv beside the file]
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+}
+
+/// When nothing of a file is taken.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Strictness {
+    /// Take nothing of a file that has a row to be rejected
+    #[arg(long)]
+    strict: bool,
+    /// Take nothing of a file with more rejected rows than this: a number, or a share such as 5%
+    #[arg(long, value_name = "N|N%", value_parser = parse_max)]
+    max_rejects: Option<MaxRejects>,
+}
+
+/// How many rows may be rejected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum MaxRejects {
+    Rows(u64),
+    Percent(f64),
+}
+
+fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        _ if text.eq_ignore_ascii_case("tab") => Ok(b'\t'),
+        [byte] if (byte.is_ascii_punctuation() && *byte != b'"') || *byte == b'\t' => Ok(*byte),
+        _ => Err("it takes one character such as ; or the word tab".to_owned()),
+    }
+}
+
+fn parse_max(text: &str) -> Result<MaxRejects, String> {
+    let wrong = || format!("{text:?} is neither a number of rows nor a share such as 5%");
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.trim().parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(MaxRejects::Percent(percent)),
+            _ => Err(wrong()),
+        },
+        None => text.parse().map(MaxRejects::Rows).map_err(|_| wrong()),
+    }
+}
+
+impl Mapping {
+    /// Opens a campaign's contacts.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not usable at all.
+    pub(super) fn open(&self, campaign: &Campaign, path: &Path) -> Result<Contacts, Problem> {
+        let region = self.default_region.clone();
+        let options = ContactsOptions {
+            channel: campaign.channel,
+            default_region: region.or_else(|| campaign.default_region.clone()),
+            map: self.map.clone(),
+            default_agent: campaign.agents.default.clone(),
+            encoding: self.encoding.clone(),
+            delimiter: self.delimiter,
+            sheet: self.sheet.clone(),
+        };
+        Ok(Contacts::open(path, &options)?)
+    }
+
+    /// Where the rejected rows of these contacts go.
+    pub(super) fn rejects(&self, contacts: &Contacts) -> Option<Rejects> {
+        let told = self.rejects.clone();
+        let path = told.or_else(|| Rejects::usual_path(contacts))?;
+        Some(Rejects::to(path, contacts))
+    }
+}
+
+impl Strictness {
+    /// Whether the file must be read through before anything of it is taken.
+    pub(super) fn needs_preview(self) -> bool {
+        self.strict || self.max_rejects.is_some()
+    }
+
+    /// Refuses a file of which too much would be rejected.
+    pub(super) fn check(self, preview: &Preview) -> Result<(), Problem> {
+        let rejected = preview.rejected_total();
+        let max = match (self.strict, self.max_rejects) {
+            (true, _) => 0.0,
+            (false, Some(MaxRejects::Rows(max))) => max as f64,
+            (false, Some(MaxRejects::Percent(percent))) => preview.rows as f64 * percent / 100.0,
+            (false, None) => return Ok(()),
+        };
+        if rejected as f64 <= max {
+            return Ok(());
+        }
+        let reasons = preview.rejected.iter();
+        let reasons: Vec<_> = reasons.map(|(reason, n)| format!("{reason} {n}")).collect();
+        let text = format!(
+            "{}: {rejected} of {} rows would be rejected ({}); nothing was taken",
+            preview.file,
+            preview.rows,
+            reasons.join(", ")
+        );
+        Err(Problem::new(ExitCode::Data, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_or_a_number_may_be_rejected() {
+        assert_eq!(parse_max("5%"), Ok(MaxRejects::Percent(5.0)));
+        assert_eq!(parse_max("0.5 %"), Ok(MaxRejects::Percent(0.5)));
+        assert_eq!(parse_max("20"), Ok(MaxRejects::Rows(20)));
+        for text in ["", "%", "-1", "101%", "few"] {
+            assert!(parse_max(text).is_err(), "{text}");
+        }
+    }
+}

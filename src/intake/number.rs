@@ -1,0 +1,336 @@
+//! What stands in a cell becomes a number, or a reason why not.
+//!
+//! In: the cell's text, the country whose national numbers it may be, and what the column's other
+//! numbers look like. Out: an address, with a warning for everything that was put right. Always:
+//! nothing is guessed silently; a digit that is gone is not made up.
+
+use std::borrow::Cow;
+
+use super::phone::{self, NotANumber, Number, Region};
+use super::{Plus, Warning};
+use crate::message::{Address, RejectReason, masked};
+
+/// Fewer digits than this are no number of their own: an extension, an area code.
+const NUMBER_DIGITS_MIN: usize = 7;
+
+/// Why a cell holds no number.
+pub(super) type NoNumber = (RejectReason, String);
+
+/// Reads a cell.
+pub(super) fn read(
+    cell: &str,
+    region: Option<Region>,
+    plus: Plus,
+) -> Result<(Address, Vec<Warning>), NoNumber> {
+    let text = cleaned(cell)?;
+    let mut warnings = Vec::new();
+    let number = match text.strip_prefix("00") {
+        Some(rest) => double_zero(&text, rest, region, &mut warnings),
+        None if is_bare(&text) => bare(&text, region, plus, &mut warnings),
+        None => phone::read(&text, region).map_err(|why| invalid(&text, region, why)),
+    }?;
+    if number.extension_dropped {
+        warnings.push(Warning::ExtensionDropped);
+    }
+    Ok((number.address, warnings))
+}
+
+/// What a number without `+` says about its column: that the plus signs are gone, or not.
+pub(super) fn vote(cell: &str, region: Option<Region>) -> Option<Plus> {
+    let text = cleaned(cell).ok().filter(|text| is_bare(text))?;
+    let international = phone::read(&format!("+{text}"), None);
+    let national = phone::read(&text, region);
+    let lost = match (&national, &international) {
+        (Ok(national), Ok(international)) => {
+            national.address == international.address || has_calling_code(&text, region)
+        }
+        (Err(_), Ok(_)) => true,
+        (Ok(_), Err(_)) => false,
+        (Err(_), Err(_)) => return None,
+    };
+    Some(if lost { Plus::Lost } else { Plus::Kept })
+}
+
+/// A number that begins with `00`: its own country may read that as the way abroad; where it does
+/// not, it is read so all the same, with a warning.
+fn double_zero(
+    text: &str,
+    rest: &str,
+    region: Option<Region>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Number, NoNumber> {
+    if let Ok(number) = phone::read(text, region) {
+        return Ok(number);
+    }
+    let rest = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let number = phone::read(&format!("+{rest}"), None)
+        .map_err(|why| invalid(&format!("+{rest}"), None, why))?;
+    warnings.push(Warning::DoubleZero);
+    Ok(number)
+}
+
+/// A number without `+` and without a zero in front: national, or one that lost its `+`.
+fn bare(
+    text: &str,
+    region: Option<Region>,
+    plus: Plus,
+    warnings: &mut Vec<Warning>,
+) -> Result<Number, NoNumber> {
+    let national = phone::read(text, region);
+    let is_sure = plus == Plus::Kept && !has_calling_code(text, region);
+    if national.is_ok() && is_sure {
+        return national.map_err(|why| invalid(text, region, why));
+    }
+    let international = phone::read(&format!("+{text}"), None);
+    match (national, international) {
+        (Ok(national), Ok(international)) if national.address == international.address => {
+            Ok(national)
+        }
+        (_, Ok(international)) if plus == Plus::Lost => {
+            warnings.push(Warning::PlusRestored);
+            Ok(international)
+        }
+        (Ok(national), Err(_)) => Ok(national),
+        (Ok(_), Ok(_)) => {
+            let detail = format!(
+                "{}: a national number, or an international one without its +; write it with + or \
+                 with its leading zero",
+                masked(text)
+            );
+            Err((RejectReason::AddressAmbiguous, detail))
+        }
+        (Err(_), Ok(_)) if region.is_some() => {
+            let detail = format!(
+                "{}: no such number is given out; with a + in front it would be one",
+                masked(text)
+            );
+            Err((RejectReason::AddressInvalid, detail))
+        }
+        (Err(why), _) => Err(invalid(text, region, why)),
+    }
+}
+
+fn invalid(text: &str, region: Option<Region>, why: NotANumber) -> NoNumber {
+    let why = match why {
+        NotANumber::NotGivenOut => "no such number is given out",
+        NotANumber::Unreadable if region.is_none() && !text.starts_with('+') => {
+            "without a country code it needs a default region or a country column"
+        }
+        NotANumber::Unreadable => "this is no phone number",
+    };
+    let detail = format!("{}: {why}", masked(text));
+    (RejectReason::AddressInvalid, detail)
+}
+
+/// Whether it begins with a digit that is no zero, perhaps in brackets.
+fn is_bare(text: &str) -> bool {
+    let first = text.trim_start_matches('(').chars().next();
+    first.is_some_and(|c| matches!(c, '1'..='9'))
+}
+
+fn has_calling_code(text: &str, region: Option<Region>) -> bool {
+    let Some(code) = region.and_then(phone::calling_code) else {
+        return false;
+    };
+    let mut digits = text.bytes().filter(u8::is_ascii_digit);
+    code.bytes().all(|digit| digits.next() == Some(digit))
+}
+
+/// A cell without what programs put around a number.
+pub(super) fn cleaned(cell: &str) -> Result<Cow<'_, str>, NoNumber> {
+    let text = unwrapped(cell);
+    if let Some(expanded) = expanded(text) {
+        return expanded.map(Cow::Owned);
+    }
+    if numbers_in(text) > 1 {
+        let detail = "there are several numbers in the cell; keep one, or give each its own row";
+        return Err((RejectReason::AddressMultiple, detail.to_owned()));
+    }
+    Ok(match without_point_zero(text) {
+        Some(whole) => Cow::Borrowed(whole),
+        None if text.is_ascii() => Cow::Borrowed(text),
+        None => Cow::Owned(text.chars().map(narrowed).collect()),
+    })
+}
+
+/// Without `="..."` (a formula that keeps a text a text), quote marks around it, and `tel:`.
+fn unwrapped(cell: &str) -> &str {
+    const QUOTES: &[char] = &[
+        '\'', '"', '`', '\u{b4}', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}',
+    ];
+    let text = cell.trim();
+    let text = text.strip_prefix('=').unwrap_or(text);
+    let text = text.trim().trim_matches(QUOTES).trim();
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return text;
+    };
+    let is_scheme = ["tel", "sms", "whatsapp", "callto"]
+        .iter()
+        .any(|known| scheme.trim().eq_ignore_ascii_case(known));
+    // The parser reads the parameters of `tel:`, such as where a local number is local to.
+    if is_scheme && !rest.contains(";phone-context=") {
+        rest.trim()
+    } else {
+        text
+    }
+}
+
+/// `1.20255501730E+10` with every digit; an error when some are gone. None for any other text.
+fn expanded(text: &str) -> Option<Result<String, NoNumber>> {
+    let (mantissa, exponent) = text.split_once(['e', 'E'])?;
+    let plus = if mantissa.starts_with('+') { "+" } else { "" };
+    let mantissa = mantissa.trim_start_matches('+');
+    let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() != 1 || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let exponent: usize = exponent
+        .strip_prefix('+')
+        .unwrap_or(exponent)
+        .parse()
+        .ok()?;
+    let all_there = fraction.len() >= exponent;
+    if all_there && fraction[exponent..].bytes().all(|digit| digit == b'0') {
+        return Some(Ok(format!("{plus}{whole}{}", &fraction[..exponent])));
+    }
+    let detail = "the spreadsheet program has rounded the number and its last digits are gone; \
+                  format the column as text and export again, or import the .xlsx";
+    Some(Err((RejectReason::AddressLostDigits, detail.to_owned())))
+}
+
+/// `12025550173.0` without the `.0` that a program put there for which it was a decimal.
+fn without_point_zero(text: &str) -> Option<&str> {
+    let (whole, zeroes) = text.split_once('.')?;
+    let digits = whole.strip_prefix('+').unwrap_or(whole);
+    let is_whole = digits.len() >= NUMBER_DIGITS_MIN && digits.bytes().all(|b| b.is_ascii_digit());
+    let is_zero = !zeroes.is_empty() && zeroes.bytes().all(|byte| byte == b'0');
+    (is_whole && is_zero).then_some(whole)
+}
+
+/// How many numbers stand beside each other, by what people put between them.
+fn numbers_in(text: &str) -> usize {
+    let between = |c: char| matches!(c, '/' | ';' | ',' | '|' | '\n' | '&');
+    let parts = text
+        .split(between)
+        .flat_map(|part| part.split(" or "))
+        .flat_map(|part| part.split(" and "));
+    let is_number = |part: &str| {
+        let digits = part.chars().filter(char::is_ascii_digit).count();
+        digits >= NUMBER_DIGITS_MIN
+    };
+    parts.filter(|part| is_number(part)).count()
+}
+
+/// Full-width digits and plus as those of a keyboard.
+fn narrowed(c: char) -> char {
+    match c {
+        '\u{ff10}'..='\u{ff19}' => char::from(b'0' + (c as u32 - 0xff10) as u8),
+        '\u{ff0b}' => '+',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn us() -> Option<Region> {
+        phone::region("US")
+    }
+
+    #[test]
+    fn scientific_notation_is_read_only_when_every_digit_is_there() {
+        let table = [
+            ("1.20255501730E+10", Some("12025550173")),
+            ("1,2025550173e10", Some("12025550173")),
+            ("+1.2025550173E10", Some("+12025550173")),
+            ("1.202555E+10", None),
+            ("1.20255501735E+10", None),
+            ("1E+10", None),
+        ];
+        for (text, expected) in table {
+            let found = expanded(text).expect(text);
+            assert_eq!(found.ok().as_deref(), expected, "{text}");
+        }
+        for text in ["", "Elsie", "12E+10", "1.5", "1-800-FLOWERS", "1E-3"] {
+            assert_eq!(expanded(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_number_written_with_a_slash_is_not_two() {
+        let table = [
+            ("030/901820", 0),
+            ("0171/2345678", 1),
+            ("2025550173,123", 1),
+            ("2025550173 / 2025550174", 2),
+            ("+12025550173; +12025550174", 2),
+            ("2025550173 or 2025550174", 2),
+            ("2025550173\n2025550174", 2),
+        ];
+        for (text, count) in table {
+            assert_eq!(numbers_in(text), count, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lost_plus_is_put_back_only_where_the_column_has_lost_its_plus_signs() {
+        let de = phone::region("DE");
+        let table = [
+            // Valid both ways: with the column it is clear, without it nobody can say.
+            ("4915123246326", de, Plus::Lost, Ok(("+4915123246326", 1))),
+            (
+                "4915123246326",
+                de,
+                Plus::Kept,
+                Err(RejectReason::AddressAmbiguous),
+            ),
+            // The same either way.
+            ("12025550173", us(), Plus::Kept, Ok(("+12025550173", 0))),
+            ("12025550173", us(), Plus::Lost, Ok(("+12025550173", 0))),
+            // Valid only with its plus. A digit too many makes an American number Egyptian.
+            ("4915123246326", us(), Plus::Lost, Ok(("+4915123246326", 1))),
+            (
+                "20255501730",
+                us(),
+                Plus::Kept,
+                Err(RejectReason::AddressInvalid),
+            ),
+            ("12025550173", None, Plus::Lost, Ok(("+12025550173", 1))),
+            (
+                "12025550173",
+                None,
+                Plus::Kept,
+                Err(RejectReason::AddressInvalid),
+            ),
+            // A German number that lost its zero would be an American one with a plus.
+            ("15123246326", de, Plus::Kept, Ok(("+4915123246326", 0))),
+        ];
+        for (text, region, plus, expected) in table {
+            let found = read(text, region, plus);
+            let found = found
+                .map(|(address, warnings)| (address.as_str().to_owned(), warnings.len()))
+                .map_err(|(reason, _)| reason);
+            let expected = expected.map(|(number, count)| (number.to_owned(), count));
+            assert_eq!(found, expected, "{text} {region:?} {plus:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_votes_for_a_lost_plus_when_it_reads_so() {
+        let de = phone::region("DE");
+        let table = [
+            ("4915123246326", de, Some(Plus::Lost)),
+            ("15123246326", de, Some(Plus::Kept)),
+            ("2025550173", us(), Some(Plus::Kept)),
+            ("12025550173", None, Some(Plus::Lost)),
+            ("+12025550173", us(), None),
+            ("0151 23246326", de, None),
+            ("12", us(), None),
+        ];
+        for (text, region, expected) in table {
+            assert_eq!(vote(text, region), expected, "{text}");
+        }
+    }
+}
