@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::http::{self, Pages};
+use crate::ledger::Ledger;
 use crate::message::CampaignId;
 use crate::queue::Queue;
 use crate::service::Service;
@@ -117,6 +118,7 @@ impl Serving {
             ledger: Arc::clone(&service.ledger),
             queue: Arc::clone(queue),
             metrics: service.metrics.clone(),
+            clock: service.clock,
             draining: draining.clone(),
         };
         tracing::info!(address = %listener.local_addr()?, "serving /metrics, /livez and /readyz");

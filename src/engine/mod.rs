@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger, LedgerError};
+use crate::ledger::{Lease, LedgerError, Watched};
 use crate::message::{Ended, Event, Failure, IllegalEvent, Message, Saga};
 use crate::metrics::Metrics;
 use crate::pacing::Pacer;
@@ -84,7 +84,7 @@ pub struct Delivered {
 /// Carries out messages.
 pub struct Engine {
     twilio: Twilio,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<Watched>,
     pacer: Pacer,
     clock: Clock,
     metrics: Metrics,
@@ -99,7 +99,7 @@ impl Engine {
     #[must_use]
     pub fn new(
         twilio: Twilio,
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<Watched>,
         pacer: Pacer,
         clock: Clock,
         metrics: Metrics,
@@ -139,6 +139,25 @@ impl Engine {
         job: Job<'_>,
         for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
     ) -> Result<Delivered, Interrupted> {
+        self.carry(job, for_good, None).await
+    }
+
+    /// Tries once more to undo what a stuck message has left: nothing of it goes forward. It ended
+    /// with `why`, for which it was undone, or is stuck still.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::deliver`].
+    pub async fn undo(&self, job: Job<'_>, why: &Failure) -> Result<Delivered, Interrupted> {
+        self.carry(job, &|_| true, Some(why)).await
+    }
+
+    async fn carry(
+        &self,
+        job: Job<'_>,
+        for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
+        undo_for: Option<&Failure>,
+    ) -> Result<Delivered, Interrupted> {
         let gate = MessageGate::new(
             self.pacer.clone(),
             Arc::clone(&self.ledger),
@@ -159,7 +178,7 @@ impl Engine {
             agent: job.agent,
         };
         let mut journal = Journal::open(
-            Arc::clone(&self.ledger),
+            self.ledger.clone(),
             self.clock,
             job.lease,
             job.recorded,
@@ -178,7 +197,11 @@ impl Engine {
             acted: false,
             doubted: false,
         };
-        let ended = match runner.run(job.unfit).await {
+        let ended = match undo_for {
+            Some(why) => runner.unwind(why).await,
+            None => runner.run(job.unfit).await,
+        };
+        let ended = match ended {
             // Nothing is wrong with the ledger: what is known now need not be looked up again.
             Err(Interrupted::Closed(closed)) => {
                 journal.write().await?;

@@ -28,7 +28,7 @@ pub(super) struct Taker<'a> {
 
 impl Taker<'_> {
     /// What the store's clock is told, if the caller chooses the time.
-    fn chosen(&self) -> Option<i64> {
+    pub(super) fn chosen(&self) -> Option<i64> {
         self.clock.chosen(self.now)
     }
 
@@ -133,7 +133,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
     }))
 }
 
-async fn journal(client: &Client, campaign: &str, id: &str) -> Result<Vec<Event>> {
+pub(super) async fn journal(client: &Client, campaign: &str, id: &str) -> Result<Vec<Event>> {
     let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
     let statement = client.prepare_cached(sql).await?;
     let rows = client.query(&statement, &[&campaign, &id]).await?;

@@ -137,6 +137,7 @@ pub(super) fn failure() -> Failure {
         status: Some(400),
         detail: "Twilio refused".to_owned(),
         retry_after: Some(Duration::from_millis(1_500)),
+        cause: None,
     }
 }
 

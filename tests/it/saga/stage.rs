@@ -11,6 +11,7 @@ use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
     Books, CampaignRecord, CampaignState, Ledger, MessageKey, MessageRecord, Publication, Standing,
+    Watched,
 };
 use flexcast::message::{
     Address, AgentRef, Customer, Effects, Event, Message, MessageId, WIRE_VERSION,
@@ -232,10 +233,11 @@ impl Stage {
 
     /// A consumer beside others, behind a trap of its own: what they hold is theirs.
     pub(crate) fn consumer(&self, in_flight: u16, trap: &Arc<Trap>, holder: &str) -> Worker {
-        let ledger: Arc<dyn Ledger> = Arc::new(TrappedLedger {
+        let trapped = TrappedLedger {
             inner: self.ledger.clone(),
             trap: Arc::clone(trap),
-        });
+        };
+        let ledger = Arc::new(Watched::over(Arc::new(trapped)));
         let pacing = PacingSettings {
             margin: Margin::NONE,
             concurrency: NonZeroU32::new(64).expect("not zero"),
@@ -285,6 +287,31 @@ impl Stage {
         let worker = self.worker(16).await;
         let end = worker.run(&[], Until::NothingDue, &Stopper::new()).await;
         end.expect("it works");
+    }
+
+    /// Works for so long, whatever is open.
+    pub(crate) async fn run_for(&self, time: Duration) {
+        let (worker, stop) = (self.worker(16).await, Stopper::new());
+        let ending = async {
+            tokio::time::sleep(time).await;
+            stop.stop();
+        };
+        let (end, ()) = tokio::join!(worker.run(&[], Until::Stopped, &stop), ending);
+        end.expect("it works");
+    }
+
+    /// Works for so long, or until the trap's call, where it dies. False when the call never came.
+    pub(crate) async fn killed_within(&self, time: Duration, nth: u64, side: Side) -> bool {
+        self.trap.set(nth, side);
+        let died = tokio::select! {
+            biased;
+            () = self.trap.sprung() => true,
+            () = self.run_for(time) => false,
+        };
+        self.trap.clear();
+        // What was aborted is gone once the runtime has looked at it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        died
     }
 
     /// Works until the trap's call, then dies there. False when the call never came.
