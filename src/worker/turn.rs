@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::{Agent, AgentError, Delivered, Interrupted, Job, Position};
+use crate::engine::{Delivered, Interrupted, Job, Position};
 use crate::ledger::{Ledger, LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
@@ -250,19 +250,6 @@ async fn take(
     Ok(None)
 }
 
-/// The agent that the message names.
-async fn agent(
-    shared: &Shared,
-    active: &Active,
-    mine: &Mine,
-) -> Result<Option<Arc<Agent>>, AgentError> {
-    let Some(agent) = &mine.message.agent else {
-        return Ok(None);
-    };
-    let resolving = active.agents.resolve(&shared.parts.twilio, &agent.worker);
-    resolving.await.map(Some)
-}
-
 /// Runs the saga, paced, and settles what it came to.
 async fn carry_out(
     shared: &Shared,
@@ -289,7 +276,15 @@ async fn carry_out(
     };
     let _counted = parts.metrics.message_begins();
     let began = parts.clock.instant();
-    let (agent, unfit) = match agent(shared, active, &mine).await {
+    let agent = match &mine.message.agent {
+        Some(agent) => active
+            .agents
+            .resolve(&parts.twilio, &agent.worker)
+            .await
+            .map(Some),
+        None => Ok(None),
+    };
+    let (agent, unfit) = match agent {
         Ok(agent) => (agent, unfit),
         Err(error) => (None, unfit.or_else(|| Some(error.failure()))),
     };
