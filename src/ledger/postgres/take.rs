@@ -67,29 +67,33 @@ pub(super) async fn take(client: &Client, delivered: &Message, taker: &Taker<'_>
 async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<Option<Taken>> {
     let statement = client
         .prepare_cached(
-            "WITH prior AS (
-                SELECT t.campaign, t.id, t.lease, t.holder, t.events > t.events_taken AS announced
-                FROM turns t
-                WHERE t.campaign = $1 AND t.id = $2
-                  AND t.state = 'in_flight' AND t.lease_until <= lease_clock($6)
-                FOR UPDATE),
+            "WITH taken AS (
+                UPDATE turns t
+                SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
+                    queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
+                    holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT,
+                    events_taken = t.events
+                FROM messages m,
+                    -- Locked, so that it is the row as it was right before.
+                    (SELECT * FROM turns WHERE campaign = $1 AND id = $2 FOR UPDATE) prior
+                WHERE t.campaign = $1 AND t.id = $2 AND m.campaign = t.campaign AND m.id = t.id
+                  AND prior.campaign = t.campaign AND prior.id = t.id
+                  AND (prior.state = 'waiting'
+                    OR (prior.state = 'deferred' AND prior.due_at <= $4)
+                    OR (prior.state = 'in_flight' AND prior.lease_until <= lease_clock($6)))
+                  AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
+                RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at,
+                    prior.lease AS old_lease, prior.holder AS old_holder,
+                    prior.state = 'in_flight' AND prior.events > prior.events_taken AS announced),
              living AS (
                 INSERT INTO overtaken (campaign, id, lease, holder)
-                SELECT campaign, id, lease, holder FROM prior WHERE announced AND lives(holder)
+                SELECT $1, $2, old_lease, old_holder FROM taken
+                WHERE announced AND lives(old_holder)
                 RETURNING holder)
-             UPDATE turns t
-             SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
-                queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
-                events_taken = t.events, holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT
-             FROM messages m
-             WHERE t.campaign = $1 AND t.id = $2 AND m.campaign = t.campaign AND m.id = t.id
-               AND (t.state = 'waiting'
-                 OR (t.state = 'deferred' AND t.due_at <= $4)
-                 OR (t.state = 'in_flight' AND t.lease_until <= lease_clock($6)))
-               AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
-             RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at,
+             SELECT lease, attempts, events, payload, accepted_at,
                 EXISTS (SELECT FROM living) OR EXISTS (SELECT FROM overtaken o
-                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder))",
+                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder))
+             FROM taken",
         )
         .await?;
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());

@@ -64,3 +64,29 @@ async fn overtaken_at(pair: Pair, nth: u64) -> Option<Stage> {
     tokio::join!(second, first);
     Some(stage)
 }
+
+/// The ledger's answers to these are lost, each once: the `nth` such call from the beginning.
+fn lost_replies(stage: &Stage, lost: Vec<(&'static str, u64)>) {
+    let mut counts = std::collections::BTreeMap::<_, u64>::new();
+    stage.trap.befall(Box::new(move |_, what| {
+        let count = counts.entry(what).or_default();
+        *count += 1;
+        lost.contains(&(what, *count)).then_some(Side::After)
+    }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_does_not_wait_for_itself_after_its_ledger_failed() {
+    for pair in PAIRS {
+        for nth in 1..4 {
+            let stage = Stage::new(pair).await;
+            stage.accept(1).await;
+            // What was recorded breaks the turn off; nobody knows of the lease that is taken next.
+            lost_replies(&stage, vec![("record", nth), ("take", 2)]);
+            let working = tokio::time::timeout(STOPPED, stage.run());
+            let context = format!("the reply to record {nth} is lost");
+            working.await.expect(&context);
+            stage.assert_done(1, &context).await;
+        }
+    }
+}
