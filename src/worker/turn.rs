@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::{Delivered, Interrupted, Job, Position};
+use crate::engine::{Agent, Delivered, Interrupted, Job, Position};
 use crate::ledger::{Ledger, LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
@@ -276,18 +276,7 @@ async fn carry_out(
     };
     let _counted = parts.metrics.message_begins();
     let began = parts.clock.instant();
-    let agent = match &mine.message.agent {
-        Some(agent) => active
-            .agents
-            .resolve(&parts.twilio, &agent.worker)
-            .await
-            .map(Some),
-        None => Ok(None),
-    };
-    let (agent, unfit) = match agent {
-        Ok(agent) => (agent, unfit),
-        Err(error) => (None, unfit.or_else(|| Some(error.failure()))),
-    };
+    let (agent, unfit) = agent_of(shared, active, &mine, unfit).await;
     // Read once: what was undone as failed for good must be judged so.
     let circumstances = circumstances(shared, active, &mine);
     let policy = &parts.policy;
@@ -333,6 +322,23 @@ async fn carry_out(
     finish(shared, active, delivery, mine, delivered, circumstances).await?;
     watch.settled();
     Ok(())
+}
+
+/// The message's agent, or why there is none; a reason that there was before goes first.
+async fn agent_of(
+    shared: &Shared,
+    active: &Active,
+    mine: &Mine,
+    unfit: Option<Failure>,
+) -> (Option<Arc<Agent>>, Option<Failure>) {
+    let Some(agent) = &mine.message.agent else {
+        return (None, unfit);
+    };
+    let twilio = &shared.parts.twilio;
+    match active.agents.resolve(twilio, &agent.worker).await {
+        Ok(agent) => (Some(agent), unfit),
+        Err(error) => (None, unfit.or_else(|| Some(error.failure()))),
+    }
 }
 
 /// Settles a message whose saga did not run.

@@ -65,6 +65,8 @@ pub(super) async fn take(client: &Client, delivered: &Message, taker: &Taker<'_>
 /// Leases a message that is there to be taken. It was delivered, so the queue has it and brings it
 /// back until it is acknowledged. One that is over as well is not begun again.
 async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<Option<Taken>> {
+    // `living` is joined: only looked at in RETURNING it would run after the update, and `prior` does
+    // not lock what its own statement has changed.
     let statement = client
         .prepare_cached(
             "WITH prior AS (
@@ -80,14 +82,14 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
              SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
                 queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                 holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT
-             FROM messages m
+             FROM messages m LEFT JOIN living ON TRUE
              WHERE t.campaign = $1 AND t.id = $2 AND m.campaign = t.campaign AND m.id = t.id
                AND (t.state = 'waiting'
                  OR (t.state = 'deferred' AND t.due_at <= $4)
                  OR (t.state = 'in_flight' AND t.lease_until <= lease_clock($6)))
                AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
              RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at,
-                EXISTS (SELECT FROM living) OR EXISTS (SELECT FROM overtaken o
+                living.holder IS NOT NULL OR EXISTS (SELECT FROM overtaken o
                     WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder))",
         )
         .await?;
