@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::campaign::Campaign;
 use crate::intake::{Contacts, ContactsOptions, Field, ImportSummary, Importer, parse_mapping};
-use crate::ledger::{CampaignRecord, CampaignState, Ledger};
+use crate::ledger::{CampaignRecord, CampaignState};
 use crate::queue::Queue;
 use crate::service::Service;
 
@@ -125,23 +125,12 @@ pub(super) async fn import(
     contacts: Contacts,
     progress: &(dyn Fn(&ImportSummary) + Send + Sync),
 ) -> Result<ImportSummary, Problem> {
-    match record.state {
-        CampaignState::Running | CampaignState::Paused => {}
-        CampaignState::Finished => {
-            let now = service.clock.now();
-            let ledger = &service.ledger;
-            let state = CampaignState::Running;
-            ledger
-                .set_campaign_state(&record.id, state, None, now)
-                .await?;
-        }
-        CampaignState::Cancelled => {
-            let text = format!(
-                "campaign {} was cancelled: it takes nothing more",
-                record.id
-            );
-            return Err(Problem::new(ExitCode::Config, text));
-        }
+    if record.state == CampaignState::Cancelled {
+        let text = format!(
+            "campaign {} was cancelled: it takes nothing more",
+            record.id
+        );
+        return Err(Problem::new(ExitCode::Config, text));
     }
     let importer = Importer {
         campaign: definition,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::campaign::{Campaign, Template};
 use crate::clock::Clock;
-use crate::ledger::{Acceptance, Import, Ledger, Publication, RejectedRow};
+use crate::ledger::{Acceptance, CampaignState, Import, Ledger, Publication, RejectedRow};
 use crate::message::{AgentRef, CampaignId, Message, RejectReason, WIRE_VERSION};
 use crate::queue::Queue;
 
@@ -78,7 +78,8 @@ struct Batch {
 }
 
 impl Importer<'_> {
-    /// Imports a whole file; `progress` hears of every batch.
+    /// Imports a whole file, and lets a campaign that is finished run again; `progress` hears of every
+    /// batch.
     ///
     /// # Errors
     ///
@@ -94,6 +95,8 @@ impl Importer<'_> {
         let template = template.transpose().map_err(ImportError::Template)?;
         self.queue.open(id).await?;
         let number = self.ledger.begin_import(id, file, self.clock.now()).await?;
+        // Only now: an import that has begun keeps its campaign from being finished.
+        self.run_again().await?;
         let mut summary = ImportSummary::default();
         let mut batch = Batch::default();
         for row in contacts {
@@ -105,8 +108,20 @@ impl Importer<'_> {
             }
         }
         self.accept(number, batch, &mut summary).await?;
+        self.ledger.end_import(number, self.clock.now()).await?;
         progress(&summary);
         Ok(summary)
+    }
+
+    /// Lets the campaign run again if it is finished.
+    async fn run_again(&self) -> Result<(), ImportError> {
+        let id = &self.campaign.id;
+        let record = self.ledger.campaign(id).await?;
+        if record.is_some_and(|record| record.state == CampaignState::Finished) {
+            let (state, now) = (CampaignState::Running, self.clock.now());
+            self.ledger.set_campaign_state(id, state, None, now).await?;
+        }
+        Ok(())
     }
 
     /// A row becomes a message of the batch, or a rejected row of it.

@@ -6,6 +6,7 @@ mod documents;
 mod drill;
 mod e2e;
 mod e2e_rabbitmq;
+mod gauges;
 mod ledger_contract;
 mod mutations;
 mod observability;

@@ -4,11 +4,13 @@ mod bad_input;
 mod channels;
 mod crash;
 mod faults;
+mod finishing;
 mod help;
 mod leads;
 mod lost_store;
 mod processes;
 mod send;
+mod unknown;
 
 use std::fmt::Write as _;
 
