@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::{Agent, Delivered, Interrupted, Job, Position};
+use crate::engine::{Agent, AgentError, Delivered, Interrupted, Job, Position};
 use crate::ledger::{Ledger, LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
@@ -276,7 +276,10 @@ async fn carry_out(
     };
     let _counted = parts.metrics.message_begins();
     let began = parts.clock.instant();
-    let (agent, unfit) = agent_of(shared, active, &mine, unfit).await;
+    let (agent, unfit) = match agent(shared, active, &mine).await {
+        Ok(agent) => (agent, unfit),
+        Err(error) => (None, unfit.or_else(|| Some(error.failure()))),
+    };
     // Read once: what was undone as failed for good must be judged so.
     let circumstances = circumstances(shared, active, &mine);
     let policy = &parts.policy;
@@ -324,21 +327,17 @@ async fn carry_out(
     Ok(())
 }
 
-/// The message's agent, or why there is none; a reason that there was before goes first.
-async fn agent_of(
+/// The agent whom the message names.
+async fn agent(
     shared: &Shared,
     active: &Active,
     mine: &Mine,
-    unfit: Option<Failure>,
-) -> (Option<Arc<Agent>>, Option<Failure>) {
+) -> Result<Option<Arc<Agent>>, AgentError> {
     let Some(agent) = &mine.message.agent else {
-        return (None, unfit);
+        return Ok(None);
     };
-    let twilio = &shared.parts.twilio;
-    match active.agents.resolve(twilio, &agent.worker).await {
-        Ok(agent) => (Some(agent), unfit),
-        Err(error) => (None, unfit.or_else(|| Some(error.failure()))),
-    }
+    let resolving = active.agents.resolve(&shared.parts.twilio, &agent.worker);
+    resolving.await.map(Some)
 }
 
 /// Settles a message whose saga did not run.
