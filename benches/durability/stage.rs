@@ -10,7 +10,7 @@ use flexcast::clock::Clock;
 use flexcast::engine::Engine;
 use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
-use flexcast::ledger::{CampaignRecord, CampaignState, Ledger, Publication};
+use flexcast::ledger::{CampaignRecord, CampaignState, Ledger, Publication, Watched};
 use flexcast::message::Message;
 use flexcast::metrics::Metrics;
 use flexcast::outcomes::RetryPolicy;
@@ -222,6 +222,7 @@ fn worker(
         concurrency: NonZeroU32::new(in_flight.into()).unwrap_or(NonZeroU32::MIN),
         ..PacingSettings::default()
     };
+    let ledger = Arc::new(Watched::over(ledger));
     let metrics = Metrics::new();
     let pacer = Pacer::new(pacing, clock);
     let engine = Engine::new(
