@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError, TwilioAccess};
 use crate::engine::{Engine, PacedGate};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Watched};
 use crate::metrics::Metrics;
 use crate::outcomes::RetryPolicy;
 use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
@@ -60,7 +60,7 @@ pub struct Service {
     pub config: Config,
     pub clock: Clock,
     pub metrics: Metrics,
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<Watched>,
 }
 
 impl Service {
@@ -81,7 +81,7 @@ impl Service {
             config,
             clock,
             metrics: Metrics::new(),
-            ledger,
+            ledger: Arc::new(Watched::over(ledger)),
         })
     }
 

@@ -18,6 +18,9 @@ pub fn start(level: &str, log_format: Option<&str>) {
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A line that cannot be written (the disk is full) would be told on standard error, with a
+        // panic when that fails too.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first.
     let _started = if is_json {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::campaign::{self, Applied, Campaign};
-use crate::ledger::{CampaignRecord, CampaignState};
+use crate::ledger::{CampaignRecord, CampaignState, Ledger};
 use crate::message::CampaignId;
 use crate::service::Service;
 use crate::twilio::Twilio;

@@ -37,7 +37,7 @@ Exit codes:
   2   wrong usage
   65  nothing usable in the input
   69  the broker or Twilio is not reachable
-  75  not now, try again: another process holds the ledger, or something still waits
+  75  not now, try again: the ledger is away or held, or something still waits
   77  Twilio, the broker or the database refused the credentials
   78  the configuration, the campaign or the state is not usable";
 
@@ -79,9 +79,10 @@ impl From<LedgerError> for Problem {
             | LedgerError::Misconfigured(_)
             | LedgerError::Damaged(_)
             | LedgerError::NoCampaign(_) => ExitCode::Config,
-            LedgerError::Unavailable(_) | LedgerError::LeaseLost | LedgerError::Held(_) => {
-                ExitCode::TryAgain
-            }
+            LedgerError::Unavailable(_)
+            | LedgerError::Hindered(_)
+            | LedgerError::LeaseLost
+            | LedgerError::Held(_) => ExitCode::TryAgain,
         };
         Self::new(code, error.to_string())
     }

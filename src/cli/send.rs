@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::campaign::{self, Campaign, Flex, Template};
 use crate::clock::Clock;
-use crate::ledger::{Books, CampaignRecord};
+use crate::ledger::{Books, CampaignRecord, Ledger};
 use crate::queue::Queue;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;

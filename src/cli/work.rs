@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::http::{self, Pages};
+use crate::ledger::Ledger;
 use crate::message::CampaignId;
 use crate::queue::Queue;
 use crate::service::Service;

@@ -53,21 +53,32 @@ impl Runner<'_> {
             Repeat::Doubles => intended,
         };
         if look_first {
-            self.metrics.step(step.name(), StepResult::InDoubt);
-            let tried = self.look(step, Patience::Usual).await?;
+            let tried = self.look_back(step).await?;
+            // What comes after a step that did not happen did not happen either.
+            *suspect &= !matches!(tried, Tried::Again | Tried::Late);
             if !matches!(tried, Tried::Again) {
                 return Ok(tried);
             }
-            // What comes after a step that did not happen did not happen either.
-            *suspect = false;
-            if self.inherited.take_if(|of| *of == step.name()).is_some()
-                && let Some(tried) = self.inherit(step)
-            {
-                return Ok(tried);
-            }
-            self.journal.refuse(step.name())?;
         }
         self.act(step).await
+    }
+
+    /// Looks whether what somebody before us may have done stands; `Again` when it may be done.
+    pub(super) async fn look_back(
+        &mut self,
+        step: &'static dyn Step,
+    ) -> Result<Tried, Interrupted> {
+        self.metrics.step(step.name(), StepResult::InDoubt);
+        let tried = self.look(step, Patience::Usual).await?;
+        if !matches!(tried, Tried::Again) {
+            return Ok(tried);
+        }
+        let is_inherited = self.inherited.take_if(|of| *of == step.name()).is_some();
+        if is_inherited && let Some(tried) = self.inherit(step) {
+            return Ok(tried);
+        }
+        self.journal.refuse(step.name())?;
+        Ok(Tried::Again)
     }
 
     /// What comes before the repeat of a call that somebody before us was about to make, and that has

@@ -1,4 +1,4 @@
-//! What one message's calls pass: the campaign's state, the lanes, the lease.
+//! What one message's calls pass: the campaign's state, the ledger's, the lanes, the lease.
 //!
 //! In: the operation about to be called. Out: leave, or none. Always: every call of the message
 //! comes through here, look-ups and undo too; the lease is looked at once more after all waiting,
@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger};
+use crate::ledger::{Lease, Ledger, Watched};
 use crate::metrics::Metrics;
 use crate::pacing::{Lane, LaneKind, Pacer};
 use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
@@ -112,7 +112,7 @@ fn observe(pacer: &Pacer, metrics: &Metrics, operation: Operation, observed: Obs
 /// The gate of one message's turn.
 pub struct MessageGate {
     pacer: Pacer,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<Watched>,
     clock: Clock,
     lease: Mutex<Lease>,
     switch: Arc<CampaignSwitch>,
@@ -123,7 +123,7 @@ pub struct MessageGate {
 impl MessageGate {
     pub(super) fn new(
         pacer: Pacer,
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<Watched>,
         clock: Clock,
         lease: Lease,
         switch: Arc<CampaignSwitch>,
@@ -142,6 +142,10 @@ impl MessageGate {
     }
 
     fn check_switch(&self, operation: Operation) -> Result<(), Closed> {
+        // Look-ups neither: what they find could not be recorded.
+        if self.ledger.is_lost() {
+            return Err(Closed("the ledger is lost"));
+        }
         if operation.is_changing() && self.switch.position() == Position::Stopped {
             return Err(Closed("the campaign is not running"));
         }
@@ -167,6 +171,7 @@ impl MessageGate {
                     Err(Closed("the lease is too short for a call"))
                 }
             }
+            Err(error) if error.is_stores() => Err(Closed("the ledger is lost")),
             Err(error) => {
                 tracing::warn!(message.id = %lease.key.id, %error, "the lease was not renewed");
                 Err(Closed("the lease is over"))
@@ -210,5 +215,53 @@ impl fmt::Debug for MessageGate {
             .field("lease", &self.lease())
             .field("switch", &self.switch)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::MessageKey;
+    use crate::ledger::sqlite::SqliteLedger;
+    use crate::message::{CampaignId, MessageId};
+    use crate::pacing::PacingSettings;
+
+    #[tokio::test]
+    async fn while_the_ledger_is_lost_no_call_of_a_message_leaves() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (here, away) = (folder.path().join("here"), folder.path().join("away"));
+        std::fs::create_dir(&here).expect("made");
+        let file = SqliteLedger::open(&here.join("ledger.db")).expect("a new ledger");
+        let ledger = Arc::new(Watched::over(Arc::new(file)));
+        let clock = Clock::system();
+        let spans = Spans {
+            call: Duration::from_secs(20),
+            lease: DEFAULT_LEASE,
+        };
+        let lease = Lease {
+            key: MessageKey {
+                campaign: CampaignId::parse("spring").expect("an id"),
+                id: MessageId::parse("crm-1").expect("an id"),
+            },
+            number: 1,
+            until: clock.now() + DEFAULT_LEASE,
+        };
+        let gate = MessageGate::new(
+            Pacer::new(PacingSettings::default(), clock),
+            Arc::clone(&ledger),
+            clock,
+            lease,
+            Arc::default(),
+            spans,
+            Metrics::new(),
+        );
+        let passes = async || gate.pass(Operation::CreateConversation).await.is_ok();
+        assert!(passes().await);
+        // A look fails as on a disk that is gone.
+        std::fs::rename(&here, &away).expect("moved");
+        let looked = ledger.campaigns().await;
+        assert!(looked.is_err() && !passes().await);
+        std::fs::rename(&away, &here).expect("moved back");
+        assert!(ledger.probe().await && passes().await);
     }
 }

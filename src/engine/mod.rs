@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger, LedgerError};
+use crate::ledger::{Lease, LedgerError, Watched};
 use crate::message::{Ended, Event, Failure, IllegalEvent, Message, Saga};
 use crate::metrics::Metrics;
 use crate::pacing::Pacer;
@@ -84,7 +84,7 @@ pub struct Delivered {
 /// Carries out messages.
 pub struct Engine {
     twilio: Twilio,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<Watched>,
     pacer: Pacer,
     clock: Clock,
     metrics: Metrics,
@@ -99,7 +99,7 @@ impl Engine {
     #[must_use]
     pub fn new(
         twilio: Twilio,
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<Watched>,
         pacer: Pacer,
         clock: Clock,
         metrics: Metrics,
@@ -178,7 +178,7 @@ impl Engine {
             agent: job.agent,
         };
         let mut journal = Journal::open(
-            Arc::clone(&self.ledger),
+            self.ledger.clone(),
             self.clock,
             job.lease,
             job.recorded,

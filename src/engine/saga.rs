@@ -57,7 +57,7 @@ impl Runner<'_> {
             return Ok(ended);
         }
         let ended = match unfit {
-            Some(failure) => Ended::Failed(failure),
+            Some(failure) => self.give_up(failure).await?,
             None => self.forward().await?,
         };
         let failure = match &ended {
@@ -111,6 +111,32 @@ impl Runner<'_> {
                 self.next_generation()?;
                 None
             }
+        })
+    }
+
+    /// Goes no step further, but looks whether the one stands that somebody before us meant to do.
+    async fn give_up(&mut self, failure: Failure) -> Result<Ended, Interrupted> {
+        let intended = self.journal.saga().intended;
+        let mut steps = self.steps.iter().copied();
+        let Some(step) = steps.find(|step| intended == Some(step.name())) else {
+            return Ok(Ended::Failed(failure));
+        };
+        match self.look_back(step).await? {
+            Tried::Stands { effects, adopted } => self.stands(step, effects, adopted)?,
+            Tried::Late => {
+                if let Some(ended) = self.overtake(step).await? {
+                    return Ok(ended);
+                }
+            }
+            Tried::Unknown(evidence) => return Ok(unknown(step.name(), evidence)),
+            // Looked for again later, until that is given up.
+            Tried::Failed(failure) => return Ok(Ended::Failed(failure.at(step.name()))),
+            // It did not happen, or the doubt stands.
+            _ => {}
+        }
+        Ok(match self.next_step() {
+            None => Ended::Done,
+            Some(_) => Ended::Failed(failure),
         })
     }
 

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Pages;
+use crate::ledger::Ledger;
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -13,9 +14,13 @@ pub(super) struct Readiness {
     ready: bool,
     /// What is missing.
     failed: Vec<&'static str>,
+    /// Why the ledger is lost, while it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
-/// 200 when the ledger and the queue answer and nobody asked for a stop; else 503 with the list.
+/// 200 when the ledger and the queue answer and nobody asked for a stop; else 503 with the list. A
+/// lost ledger is not asked: the answer comes at once.
 /// A paused campaign is no failure.
 pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readiness>) {
     let mut failed = Vec::new();
@@ -33,6 +38,10 @@ pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readi
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let ready = failed.is_empty();
-    (status, Json(Readiness { ready, failed }))
+    let readiness = Readiness {
+        ready: failed.is_empty(),
+        failed,
+        why: pages.ledger.why_lost().map(|why| why.to_string()),
+    };
+    (status, Json(readiness))
 }

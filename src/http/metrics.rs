@@ -3,7 +3,7 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use crate::ledger::{Books, CampaignState, LedgerError};
+use crate::ledger::{Books, CampaignState, Ledger, LedgerError};
 
 use super::books::{Counts, off, rows, stuck, term};
 use super::{Pages, State, depth};
@@ -13,11 +13,15 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn metrics(state: axum::extract::State<State>) -> Response {
     let pages = &state.pages;
-    // What is away keeps its last values: the scrape must not fail with it.
-    if let Err(error) = read_ledger(pages, &state.counts).await {
+    // What is away keeps its last values: the scrape must neither fail with it nor wait for it.
+    if !pages.ledger.is_lost()
+        && let Err(error) = read_ledger(pages, &state.counts).await
+        && !error.is_stores()
+    {
         tracing::warn!(%error, "the books are not read");
     }
     read_queue(pages).await;
+    pages.metrics.ledger_usable(!pages.ledger.is_lost());
     ([(CONTENT_TYPE, TEXT_FORMAT)], pages.metrics.render()).into_response()
 }
 
@@ -49,7 +53,10 @@ async fn read_queue(pages: &Pages) {
     let is_connected = pages.queue.is_ready().await;
     pages.metrics.queue_connected(is_connected);
     pages.metrics.queue_reconnects(pages.queue.reconnects());
-    if is_connected && let Err(error) = depth::read(pages).await {
+    if is_connected
+        && !pages.ledger.is_lost()
+        && let Err(error) = depth::read(pages).await
+    {
         tracing::warn!(%error, "the queue's depth is not read");
     }
 }

@@ -15,7 +15,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::clock::Clock;
-use crate::ledger::Ledger;
+use crate::ledger::Watched;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::shutdown::Stopper;
@@ -23,7 +23,7 @@ use crate::shutdown::Stopper;
 /// What the pages look at.
 #[derive(Clone)]
 pub struct Pages {
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<Watched>,
     pub queue: Arc<dyn Queue>,
     pub metrics: Metrics,
     pub clock: Clock,

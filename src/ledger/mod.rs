@@ -11,6 +11,7 @@ mod columns;
 pub mod postgres;
 mod record;
 pub mod sqlite;
+mod watched;
 
 pub use books::{Books, OnQueue, Report};
 pub use record::{
@@ -18,6 +19,7 @@ pub use record::{
     Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Settlement, Standing,
     Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, WORKED_OFF, Wake,
 };
+pub use watched::Watched;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,6 +39,9 @@ pub enum LedgerError {
     /// stands.
     #[error("the ledger is not usable: {0}")]
     Unavailable(String),
+    /// The store is there and did not do this: other calls were in its way. It may pass.
+    #[error("the ledger did not get to it: {0}")]
+    Hindered(String),
     /// Somebody else has taken the message: stop at once, whatever was not recorded is theirs to find.
     #[error("the lease on this message is lost")]
     LeaseLost,
@@ -60,6 +65,14 @@ pub enum LedgerError {
     /// What is stored cannot be read: a newer program wrote it, or it was damaged.
     #[error("the ledger cannot be read: {0}")]
     Damaged(String),
+}
+
+impl LedgerError {
+    /// Whether it is the store that cannot be used, for whatever call, and not this call alone.
+    #[must_use]
+    pub fn is_stores(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::LoginRefused(_))
+    }
 }
 
 pub type Result<T> = std::result::Result<T, LedgerError>;

@@ -44,6 +44,7 @@ pub(super) struct Families {
     pub(super) sagas: HistogramVec,
     pub(super) steps: IntCounterVec,
     pub(super) pacing_waits: HistogramVec,
+    pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
     pub(super) queue_missing: IntGauge,
     pub(super) queue_unseen: IntGauge,
@@ -159,6 +160,10 @@ impl Families {
                 "How long messages and their calls waited for leave, by the lane that let go last.",
                 &["lane"],
                 PACING_BUCKETS,
+            ),
+            ledger_usable: gauge(
+                "flexcast_ledger_usable",
+                "Whether the ledger can be read and written: 1 or 0.",
             ),
             queue: gauges(
                 "flexcast_queue_messages",

@@ -190,6 +190,11 @@ impl Metrics {
         set(&self.inner.queue_unseen, unseen);
     }
 
+    /// Whether the ledger can be read and written.
+    pub fn ledger_usable(&self, is_usable: bool) {
+        self.inner.ledger_usable.set(i64::from(is_usable));
+    }
+
     /// Whether the queue answers.
     pub fn queue_connected(&self, is_connected: bool) {
         self.inner.queue_connected.set(i64::from(is_connected));
@@ -377,6 +382,7 @@ mod tests {
         "flexcast_queue_missing_messages",
         "flexcast_queue_unseen_messages",
         "flexcast_dead_letter_queue_messages",
+        "flexcast_ledger_usable",
         "flexcast_queue_connected",
         "flexcast_queue_reconnects_total",
         "flexcast_import_rows_total",

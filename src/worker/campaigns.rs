@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
-use crate::ledger::{CampaignRecord, CampaignState, LedgerError, WORKED_OFF};
+use crate::ledger::{CampaignRecord, CampaignState, Ledger, LedgerError, WORKED_OFF};
 use crate::message::CampaignId;
 use crate::pacing::Lane;
 use crate::shutdown::Stopper;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::engine::Position;
 use crate::queue::Consumer;
 use crate::shutdown::Stopper;
 
@@ -13,14 +14,21 @@ use super::{Active, Shared, turn};
 /// The wait before consuming is tried again after the queue refused.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Consumes until stopped; then gives back what has not begun and waits for what has.
+/// Consumes until stopped; then gives back what has not begun and waits for what has. While the
+/// ledger is lost nothing is taken: what was delivered and not begun is the queue's again.
 pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
     let mut turns = JoinSet::new();
-    while !stop.is_stopped() {
+    // Who halts the campaign in its turn stops one session, and there must be no other.
+    while !stop.is_stopped() && active.switch.position() == Position::Running {
+        let Some(()) = stop.run_until_stopped(shared.parts.ledger.back()).await else {
+            break;
+        };
         let Some(mut consumer) = connect(&shared, &active, &stop).await else {
             break;
         };
-        take(&shared, &active, &stop, &mut *consumer, &mut turns).await;
+        let session = stop.child();
+        take(&shared, &active, &session, &mut *consumer, &mut turns).await;
+        session.stop();
         consumer.stop().await;
     }
     while turns.join_next().await.is_some() {}
@@ -43,26 +51,29 @@ async fn connect(shared: &Shared, active: &Active, stop: &Stopper) -> Option<Box
     }
 }
 
-/// Spawns a turn for each delivery, as many at once as the queue's prefetch.
+/// Spawns a turn for each delivery, as many at once as the queue's prefetch, until the session is
+/// stopped or the ledger lost.
 async fn take(
     shared: &Arc<Shared>,
     active: &Arc<Active>,
-    stop: &Stopper,
+    session: &Stopper,
     consumer: &mut dyn Consumer,
     turns: &mut JoinSet<()>,
 ) {
     let turns_max = usize::from(shared.parts.in_flight);
+    let mut lost = std::pin::pin!(shared.parts.ledger.lost());
     loop {
         let delivery = tokio::select! {
             biased;
-            () = stop.stopped() => return,
+            () = session.stopped() => return,
+            () = &mut lost => return,
             Some(_) = turns.join_next(), if !turns.is_empty() => continue,
             delivery = consumer.next(), if turns.len() < turns_max => delivery,
         };
         let Some(delivery) = delivery else {
             return;
         };
-        let (shared, active, stop) = (Arc::clone(shared), Arc::clone(active), stop.clone());
+        let (shared, active, stop) = (Arc::clone(shared), Arc::clone(active), session.clone());
         turns.spawn(async move { turn::turn(&shared, &active, &stop, delivery).await });
     }
 }

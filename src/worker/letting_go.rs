@@ -1,12 +1,14 @@
-//! Leases whose turn ended without a settlement: whoever took the message over is told that nothing
-//! more comes.
+//! Leases whose turn ended without a settlement: they are ended, and whoever took the message over is
+//! told that nothing more comes.
 //!
 //! In: leases, as their turns break off. Out: the ledger knows. Always: told again until the ledger has
-//! it; a message in doubt may wait for it.
+//! it; a message in doubt may wait for it. Nothing is written to a journal: what stands there, whoever
+//! takes the message next reads.
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::ledger::{Lease, Ledger, LedgerError};
+use crate::clock::Clock;
+use crate::ledger::{Lease, Ledger, LedgerError, Settlement};
 
 /// Leases that the ledger is still to be told of.
 #[derive(Debug, Default)]
@@ -26,11 +28,17 @@ impl LettingGo {
     /// # Errors
     ///
     /// The ledger's: what it did not take is told again the next time.
-    pub(super) async fn tell(&self, ledger: &dyn Ledger) -> Result<(), LedgerError> {
+    pub(super) async fn tell(&self, ledger: &dyn Ledger, clock: Clock) -> Result<(), LedgerError> {
         while let Some(lease) = self.pop() {
-            if let Err(error) = ledger.let_go(&lease).await {
-                self.push(lease);
-                return Err(error);
+            match end(&lease, ledger, clock).await {
+                Ok(()) => {}
+                Err(error @ (LedgerError::Unavailable(_) | LedgerError::Hindered(_))) => {
+                    self.push(lease);
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(message.id = %lease.key.id, %error, "the lease has to run out");
+                }
             }
         }
         Ok(())
@@ -43,6 +51,16 @@ impl LettingGo {
 
     fn pop(&self) -> Option<Lease> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}
+
+/// Gives the message back where the lease still stands: its delivery was, and need not wait until the
+/// lease has run out. A write of this lease that comes late is refused from then on.
+async fn end(lease: &Lease, ledger: &dyn Ledger, clock: Clock) -> Result<(), LedgerError> {
+    let settlement = Settlement::Released { queued: true };
+    match ledger.settle(lease, &[], &settlement, clock.now()).await {
+        Ok(()) | Err(LedgerError::LeaseLost) => ledger.let_go(lease).await,
+        Err(error) => Err(error),
     }
 }
 

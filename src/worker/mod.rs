@@ -2,7 +2,7 @@
 //!
 //! In: a queue, a ledger, an engine. Out: settled messages. Always: a campaign that waits for its
 //! pace holds no place that another one needs; a stop lets what is in flight end and gives the rest
-//! back.
+//! back; while the ledger is lost nothing is taken and what is in flight is given back.
 
 mod admission;
 mod campaigns;
@@ -12,6 +12,7 @@ mod letting_go;
 mod mine;
 mod prepare;
 mod report;
+mod store;
 mod turn;
 mod undos;
 
@@ -28,7 +29,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
 use crate::intake::EnqueueError;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Watched};
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
@@ -71,7 +72,7 @@ pub enum RunEnd {
 /// What the worker is made of. Everything in it is shared by all turns.
 pub struct Parts {
     pub queue: Arc<dyn Queue>,
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<Watched>,
     pub twilio: Twilio,
     pub engine: Engine,
     pub pacer: Pacer,
@@ -132,7 +133,7 @@ impl Worker {
     pub fn new(parts: Parts) -> Self {
         parts.metrics.in_flight_limit(parts.in_flight.into());
         let shared = Shared {
-            settler: Settler::new(Arc::clone(&parts.ledger), parts.clock),
+            settler: Settler::new(parts.ledger.clone(), parts.clock),
             places: Semaphore::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
@@ -157,11 +158,18 @@ impl Worker {
     ) -> Result<RunEnd, WorkError> {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let mut undos = Undos::new(Arc::clone(&self.shared));
-        let end = self.watch(&mut campaigns, &mut undos, until, stop).await;
-        campaigns.drain().await;
-        undos.drain().await;
-        let (letting_go, ledger) = (&self.shared.letting_go, &self.shared.parts.ledger);
-        if let Err(error) = letting_go.tell(&**ledger).await {
+        let working = async {
+            let end = self.watch(&mut campaigns, &mut undos, until, stop).await;
+            campaigns.drain().await;
+            undos.drain().await;
+            end
+        };
+        let end = tokio::select! {
+            biased;
+            end = working => end,
+            never = store::keep(&self.shared) => match never {},
+        };
+        if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }
         end
@@ -174,14 +182,20 @@ impl Worker {
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
+        let ledger = &self.shared.parts.ledger;
         loop {
+            let Some(()) = stop.run_until_stopped(ledger.back()).await else {
+                return Ok(RunEnd::Stopped);
+            };
             match self.look(campaigns, undos, until).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => {}
                 Err(WorkError::Campaign(id, detail)) => {
                     return Err(WorkError::Campaign(id, detail));
                 }
-                // The store or the broker is away: what is in flight settles when it can.
+                // Said once, and waited for.
+                Err(_) if ledger.is_lost() => continue,
+                // The broker is away: what is in flight settles when it can.
                 Err(error) => tracing::warn!(%error, "waiting for the ledger and the queue"),
             }
             tokio::select! {
@@ -202,8 +216,7 @@ impl Worker {
         if let Some(failure) = self.shared.take_halt() {
             return Ok(Some(RunEnd::Halted(failure)));
         }
-        let parts = &self.shared.parts;
-        self.shared.letting_go.tell(&*parts.ledger).await?;
+        self.let_go().await?;
         campaigns.follow().await?;
         self.wake().await?;
         undos.look(campaigns).await?;
@@ -220,6 +233,13 @@ impl Worker {
         };
         campaigns.finish(is_end).await?;
         Ok(is_end.then_some(RunEnd::Idle))
+    }
+
+    /// Ends the leases of turns that broke off.
+    async fn let_go(&self) -> Result<(), LedgerError> {
+        let parts = &self.shared.parts;
+        let telling = self.shared.letting_go.tell(&*parts.ledger, parts.clock);
+        telling.await
     }
 
     /// Puts back on the queue what is due, and what a dead import had not got there.

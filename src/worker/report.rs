@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use crate::engine::Position;
-use crate::ledger::{CampaignState, MessageKey};
+use crate::ledger::{CampaignState, Ledger, MessageKey};
 use crate::message::{DeferReason, Failure};
 use crate::metrics::MessageEvent;
 use crate::outcomes::Verdict;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::{Delivered, Interrupted, Job, Position};
-use crate::ledger::{LedgerError, Stray, Taken};
+use crate::ledger::{Ledger, LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
@@ -38,8 +38,11 @@ pub(super) async fn turn(
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
 ) {
-    if stop.is_stopped() {
-        report(delivery.release().await.map(drop).map_err(Into::into));
+    if stop.is_stopped() || shared.parts.ledger.is_lost() {
+        report(
+            shared,
+            delivery.release().await.map(drop).map_err(Into::into),
+        );
         return;
     }
     let result = run(shared, active, stop, delivery).await;
@@ -49,16 +52,21 @@ pub(super) async fn turn(
         stop.stop();
     }
     if result.is_err() {
-        report(result);
+        report(shared, result);
         // The ledger or the queue is away: what was given back must not come round at full speed.
         stop.run_until_stopped(shared.parts.clock.sleep(AFTER_FAILURE))
             .await;
     }
 }
 
-fn report(result: Result<(), SettleError>) {
-    if let Err(error) = result {
-        tracing::warn!(%error, "a delivery was not settled; it comes again");
+fn report(shared: &Shared, result: Result<(), SettleError>) {
+    match result {
+        Ok(()) => {}
+        // Said once, not for each message.
+        Err(SettleError::Ledger(error)) if shared.parts.ledger.is_lost() => {
+            tracing::debug!(%error, "a delivery was not settled; it comes again");
+        }
+        Err(error) => tracing::warn!(%error, "a delivery was not settled; it comes again"),
     }
 }
 
@@ -77,13 +85,37 @@ async fn run(
     let Some((mine, delivery)) = take(shared, active, delivery, &message).await? else {
         return Ok(());
     };
+    // Accepted with its text, it keeps that, whatever the campaign says by now.
+    let rendered = rendered.or_else(|failure| match mine.message.body {
+        Some(_) => Ok(()),
+        None => Err(failure),
+    });
     let unfit = rendered.and_then(|()| prepare::check(&active.campaign, &mine.message));
-    if let Err(failure) = unfit {
-        let ended = Ended::Failed(failure);
-        return settle(shared, active, delivery, mine, ended).await;
+    let watch = shared.letting_go.unless_settled(&mine.lease);
+    work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
+    watch.settled();
+    Ok(())
+}
+
+/// What becomes of a message that is ours; `unfit`: why it cannot be carried out.
+async fn work_on(
+    shared: &Shared,
+    active: &Active,
+    stop: &Stopper,
+    delivery: Box<dyn Delivery>,
+    mine: Mine,
+    unfit: Option<Failure>,
+) -> Result<(), SettleError> {
+    if let Some(failure) = unfit {
+        if mine.lease.number == 1 {
+            let ended = Ended::Failed(failure);
+            return settle(shared, active, delivery, mine, ended).await;
+        }
+        // Its campaign was applied anew since somebody took it: what stands of it is undone.
+        return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
     }
     match admission(shared, active, &mine) {
-        Admission::Go => carry_out(shared, active, stop, delivery, mine).await,
+        Admission::Go => carry_out(shared, active, stop, delivery, mine, None).await,
         Admission::Skip(reason) => {
             let verdict = Verdict::Skip {
                 reason,
@@ -225,9 +257,10 @@ async fn carry_out(
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
     mine: Mine,
+    unfit: Option<Failure>,
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
-    if mine.journal.is_empty() {
+    if mine.journal.is_empty() && unfit.is_none() {
         let lanes = own_lanes(active, &mine);
         let waiting = parts.pacer.permit(&lanes, NonZeroU32::MIN);
         // A drain does not wait for anybody's pace.
@@ -252,8 +285,8 @@ async fn carry_out(
         None => Ok(None),
     };
     let (agent, unfit) = match agent {
-        Ok(agent) => (agent, None),
-        Err(error) => (None, Some(error.failure())),
+        Ok(agent) => (agent, unfit),
+        Err(error) => (None, unfit.or_else(|| Some(error.failure()))),
     };
     // Read once: what was undone as failed for good must be judged so.
     let circumstances = circumstances(shared, active, &mine);
@@ -282,6 +315,10 @@ async fn carry_out(
         // What the ledger failed to take may stand all the same: this lease is not written to again,
         // and whoever takes the message next reads what stands.
         Err(interrupted) => {
+            if parts.ledger.is_lost() {
+                delivery.release().await?;
+                return Ok(());
+            }
             tracing::warn!(message.id = %mine.lease.key.id, %interrupted, "interrupted");
             delivery.retry_later(HELD_AGAIN).await?;
             return Ok(());

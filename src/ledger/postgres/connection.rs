@@ -89,20 +89,29 @@ impl Connections {
 
     /// Bounds a call. What it was to write may stand all the same when its time is up.
     pub(super) async fn bounded<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let Ok(result) = tokio::time::timeout(CALL_MAX, call).await else {
+        let result = tokio::time::timeout(CALL_MAX, call).await;
+        let result = result.unwrap_or_else(|_| {
             let text = format!("no answer within {} s", CALL_MAX.as_secs());
-            return Err(self.at(LedgerError::Unavailable(text)));
-        };
+            Err(LedgerError::Unavailable(text))
+        });
+        let result = result.map_err(|error| self.at(error));
+        if matches!(result, Err(LedgerError::Unavailable(_))) {
+            // It may be the connection's own: a session that began read-only, or on a server that is
+            // not the first one any more, stays so. The next call has a new one.
+            self.pool.retain(|_, _| false);
+        }
         result
     }
 
-    /// Says where it happened.
+    /// Says where it happened, once.
     fn at(&self, error: LedgerError) -> LedgerError {
         let place = &self.place;
+        if error.to_string().contains(place) {
+            return error;
+        }
         match error {
-            LedgerError::Unavailable(text) if !text.contains(place) => {
-                LedgerError::Unavailable(format!("{text} ({place})"))
-            }
+            LedgerError::Unavailable(text) => LedgerError::Unavailable(format!("{text} ({place})")),
+            LedgerError::Hindered(text) => LedgerError::Hindered(format!("{text} ({place})")),
             LedgerError::LoginRefused(text) => LedgerError::LoginRefused(format!(
                 "{text} ({place}): check the user and the password in DATABASE_URL"
             )),

@@ -10,8 +10,9 @@ use crate::ledger::LedgerError;
 use crate::message::CampaignId;
 
 impl From<Error> for LedgerError {
-    /// By SQLSTATE (PostgreSQL's manual, appendix A): a refused login, what can only be damage or a
-    /// wrong database, and everything else, which may pass.
+    /// By SQLSTATE (PostgreSQL's manual, appendix A): a refused login, a call that others were in the
+    /// way of, a server that takes nothing now, and the rest, which can only be damage or a wrong
+    /// database.
     fn from(error: Error) -> Self {
         let Some(refusal) = error.as_db_error() else {
             return without_state(&error);
@@ -21,8 +22,13 @@ impl From<Error> for LedgerError {
         match code.get(..2) {
             // Invalid authorization: 28P01 is a wrong password, 28000 a line of pg_hba.conf.
             Some("28") => Self::LoginRefused(text),
-            // 25006 is a server that takes no writes now: a standby.
-            Some("25" | "08" | "40" | "53" | "55" | "57" | "58") => Self::Unavailable(text),
+            // A deadlock, a lock that did not come free, a statement that was cancelled for its time:
+            // a long look must not look like a lost store.
+            _ if ["55P03", "57014"].contains(&code) => Self::Hindered(text),
+            Some("40") => Self::Hindered(text),
+            // 25006 is a server that takes no writes now: a standby. 53100 is a full disk, 57P01 a
+            // shutdown.
+            Some("25" | "08" | "53" | "55" | "57" | "58") => Self::Unavailable(text),
             _ => Self::Damaged(text),
         }
     }

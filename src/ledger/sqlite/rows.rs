@@ -26,6 +26,9 @@ impl From<rusqlite::Error> for LedgerError {
                 | ErrorCode::SchemaChanged
                 | ErrorCode::ConstraintViolation
                 | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ApiMisuse
+                | ErrorCode::ParameterOutOfRange
                 | ErrorCode::Unknown,
             )
             | None => Self::Damaged(text),

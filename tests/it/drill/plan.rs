@@ -11,6 +11,9 @@ use super::dice::Dice;
 use crate::saga::stage::{PAIRS, PROXY_BY_CUSTOMER, Pair, settings};
 use crate::saga::trap::{Mishaps, Place, Side};
 
+/// What happens outside, the ledger left out.
+const CALLS: &[Place] = &[Place::Twilio, Place::Queue];
+
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) pair: Pair,
@@ -33,7 +36,7 @@ pub(super) enum Blow {
     /// Stopped past its leases with a call under way, then going on.
     Stopped(u64),
     /// The same, and another consumer has taken over meanwhile.
-    Overtaken(u64),
+    Overtaken(&'static [Place], u64),
 }
 
 /// How the ledger and the queue fail.
@@ -102,11 +105,13 @@ fn blow(dice: &mut Dice) -> Blow {
     let side = *dice.pick(&[Side::Before, Side::After]);
     match dice.below(10) {
         0 => Blow::Stopped(1 + dice.below(30)),
-        1 => Blow::Overtaken(1 + dice.below(30)),
+        1 if side == Side::Before => Blow::Overtaken(CALLS, 1 + dice.below(30)),
+        // Between an intent and its call: the look at the lease right before it is all there is.
+        1 => Blow::Overtaken(&[Place::Journal], 1 + dice.below(8)),
         // Between an outcome that is durable and its acknowledgement, and right after that.
         2 | 3 => Blow::Killed(&[Place::Queue], 1 + dice.below(10), side),
-        4 => Blow::Killed(&[Place::Ledger], 1 + dice.below(40), side),
-        _ => Blow::Killed(&[Place::Twilio, Place::Queue], 1 + dice.below(40), side),
+        4 => Blow::Killed(&[Place::Ledger, Place::Journal], 1 + dice.below(40), side),
+        _ => Blow::Killed(CALLS, 1 + dice.below(40), side),
     }
 }
 
@@ -150,6 +155,10 @@ impl Stores {
         let mut calls = 0;
         let mut back_at = None;
         Box::new(move |place, _| {
+            let place = match place {
+                Place::Journal => Place::Ledger,
+                place => place,
+            };
             if let Some((away, from, span)) = stores.away
                 && away == place
             {
@@ -171,7 +180,7 @@ impl Stores {
             let rate = match place {
                 Place::Ledger => stores.ledger,
                 Place::Queue => stores.queue,
-                Place::Twilio => 0,
+                Place::Twilio | Place::Journal => 0,
             };
             let side = *dice.pick(&[Side::Before, Side::After]);
             (dice.below(1_000) < rate).then_some(side)

@@ -57,7 +57,7 @@ impl Tally {
             _ if !is_struck => {}
             Blow::Killed(..) => self.add("killed"),
             Blow::Stopped(_) => self.add("stopped past its leases"),
-            Blow::Overtaken(_) => self.add("overtaken"),
+            Blow::Overtaken(..) => self.add("overtaken"),
         }
     }
 
@@ -70,10 +70,16 @@ impl Tally {
                 (Kind::Stopped, Place::Twilio, Side::After) => "killed in a call, after its effect",
                 (Kind::Stopped, Place::Queue, Side::Before) => "killed before an acknowledgement",
                 (Kind::Stopped, Place::Queue, Side::After) => "killed after an acknowledgement",
-                (Kind::Stopped, Place::Ledger, Side::Before) => "killed before a write",
-                (Kind::Stopped, Place::Ledger, Side::After) => "killed after a write",
-                (Kind::Failed, Place::Ledger, Side::Before) => "ledger failed",
-                (Kind::Failed, Place::Ledger, Side::After) => "ledger lost a reply",
+                (Kind::Stopped, Place::Ledger | Place::Journal, Side::Before) => {
+                    "killed before a write"
+                }
+                (Kind::Stopped, Place::Ledger | Place::Journal, Side::After) => {
+                    "killed after a write"
+                }
+                (Kind::Failed, Place::Ledger | Place::Journal, Side::Before) => "ledger failed",
+                (Kind::Failed, Place::Ledger | Place::Journal, Side::After) => {
+                    "ledger lost a reply"
+                }
                 (Kind::Failed, _, Side::Before) => "queue failed",
                 (Kind::Failed, _, Side::After) => "queue lost a reply",
             });

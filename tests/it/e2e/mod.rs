@@ -7,6 +7,7 @@ mod faults;
 mod finishing;
 mod help;
 mod leads;
+mod lost_store;
 mod processes;
 mod send;
 mod unknown;

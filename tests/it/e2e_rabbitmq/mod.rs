@@ -7,8 +7,11 @@ mod by_hand;
 mod consumers;
 mod gauges;
 mod ledgers;
+mod lost_store;
 mod processes;
+mod redeliveries;
 mod restarts;
+mod stopped;
 
 use std::fmt::Write as _;
 use std::process::{Command, Output};

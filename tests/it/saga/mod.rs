@@ -12,4 +12,5 @@ mod succeeds;
 pub(crate) mod trap;
 mod trapped_ledger;
 mod trapped_queue;
+mod unfit;
 mod unwinds;

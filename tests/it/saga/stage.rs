@@ -11,6 +11,7 @@ use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
     Books, CampaignRecord, CampaignState, Ledger, MessageKey, MessageRecord, Publication, Standing,
+    Watched,
 };
 use flexcast::message::{
     Address, AgentRef, Customer, Effects, Event, Message, MessageId, WIRE_VERSION,
@@ -232,10 +233,11 @@ impl Stage {
 
     /// A consumer beside others, behind a trap of its own: what they hold is theirs.
     pub(crate) fn consumer(&self, in_flight: u16, trap: &Arc<Trap>, holder: &str) -> Worker {
-        let ledger: Arc<dyn Ledger> = Arc::new(TrappedLedger {
+        let trapped = TrappedLedger {
             inner: self.ledger.clone(),
             trap: Arc::clone(trap),
-        });
+        };
+        let ledger = Arc::new(Watched::over(Arc::new(trapped)));
         let pacing = PacingSettings {
             margin: Margin::NONE,
             concurrency: NonZeroU32::new(64).expect("not zero"),

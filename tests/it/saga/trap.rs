@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Twilio,
     Queue,
     Ledger,
+    /// The ledger, when events are written while a saga runs: an intent before its call.
+    Journal,
 }
 
 /// Around what happens outside, the ledger's writes left out: what a saga's tests go through.

@@ -137,8 +137,10 @@ impl Ledger for TrappedLedger {
     }
 
     async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
-        self.risk("record", self.inner.record(lease, events, now))
-            .await
+        let recording = self.inner.record(lease, events, now);
+        let failed = LedgerError::Unavailable;
+        let risk = self.trap.risk(Place::Journal, "record", failed, recording);
+        risk.await
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease> {

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use flexcast::clock::Clock;
+use flexcast::twilio::Operation;
 use serde_json::Value;
 
 pub(crate) use super::effects::{balanced, each_once, total};
@@ -186,6 +187,15 @@ impl Place {
         })
     }
 
+    /// Runs the program while nothing more can be written to its log: the disk is full.
+    #[track_caller]
+    pub(crate) fn run_with_a_full_log(&self, arguments: &[&str]) -> Option<i32> {
+        let full = File::options().write(true).open("/dev/full");
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(full.expect("Linux"));
+        command.status().expect("the program runs").code()
+    }
+
     /// Runs the program for a reader who closes the pipe before anything is written into it.
     #[track_caller]
     pub(crate) fn run_for_nobody(&self, arguments: &[&str]) -> Ran {
@@ -222,7 +232,7 @@ retry = [\"50ms\", \"50ms\", \"100ms\", \"100ms\", \"200ms\", \"200ms\", \"500ms
 
 /// A `flexcast.toml` without limits of ours and with short waits.
 pub(crate) fn fast_config() -> String {
-    let limits = flexcast::twilio::Operation::ALL
+    let limits = Operation::ALL
         .iter()
         .map(|operation| format!("{operation} = \"none\"\n"));
     format!("{SHORT_WAITS}[limits]\n{}", limits.collect::<String>())
@@ -258,11 +268,34 @@ impl Running {
         })
     }
 
-    /// Asks it to stop, as `kill` does (SIGTERM).
+    /// Asks it to stop, as `kill` does.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal, by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let killed = Command::new("kill").arg(&pid).status().expect("kill runs");
+        let mut kill = Command::new("kill");
+        let killed = kill.args(["-s", name, &pid]).status().expect("kill runs");
         assert!(killed.success(), "{pid} is gone");
+    }
+
+    /// What `/readyz` says: the status, and the body.
+    pub(crate) fn readiness(&mut self) -> (u16, Value) {
+        let base = format!("http://{}", self.address());
+        let (status, body) = http(&base, "GET", "/readyz", "");
+        (status, serde_json::from_str(&body).expect("JSON"))
+    }
+
+    /// A sample of its metrics, by the whole series.
+    #[track_caller]
+    pub(crate) fn metric(&mut self, series: &str) -> f64 {
+        let page = http_get(&format!("http://{}", self.address()), "/metrics");
+        let mut lines = page.lines();
+        let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("{series} is not in:\n{page}"));
+        value.parse().expect("a number")
     }
 
     /// Ends it as a crash does (SIGKILL).
@@ -351,6 +384,16 @@ impl FakeTwilio {
         serde_json::from_str(&requests).expect("a list")
     }
 
+    /// How many changing requests it has read.
+    pub(crate) fn changes(&self) -> usize {
+        let is_change = |request: &&Value| {
+            let name = request["operation"].as_str().unwrap_or_default();
+            let mut all = Operation::ALL.iter();
+            all.any(|operation| operation.as_str() == name && operation.is_changing())
+        };
+        self.requests().iter().filter(is_change).count()
+    }
+
     /// Has it follow these faults from now on.
     pub(crate) fn set_faults(&self, faults: &Value) {
         let (status, body) = http(&self.url, "PUT", "/_simulator/faults", &faults.to_string());
@@ -389,4 +432,32 @@ fn http(base: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         .nth(1)
         .and_then(|status| status.parse().ok());
     (status.expect("a status"), body.to_owned())
+}
+
+/// Waits until a consumer says that its ledger is lost and lets go of everything; from there on it
+/// changes nothing. Returns why it is lost.
+#[track_caller]
+pub(crate) fn ledger_is_lost_once(work: &mut Running, twilio: &FakeTwilio) -> String {
+    let why = eventually("the consumer to say why it is not ready", || {
+        let (status, body) = work.readiness();
+        let why = body["why"].as_str()?.to_owned();
+        assert_eq!((status, &body["ready"]), (503, &Value::Bool(false)));
+        assert_eq!(body["failed"], serde_json::json!(["ledger"]), "{body}");
+        Some(why)
+    });
+    // What had left is answered, and what waits at Twilio's door is turned back.
+    eventually("what is in flight to be let go of", || {
+        let in_flight = work.metric("flexcast_in_flight_messages");
+        (in_flight == 0.0 && work.metric("flexcast_twilio_in_flight_requests") == 0.0).then_some(())
+    });
+    assert_eq!(work.metric("flexcast_ledger_usable"), 0.0);
+    let changes = twilio.changes();
+    // Longer than any wait after which a turn used to be tried again.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(
+        twilio.changes(),
+        changes,
+        "changed while the ledger was lost"
+    );
+    why
 }

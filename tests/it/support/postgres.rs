@@ -39,6 +39,20 @@ impl Database {
         Self { url, server, name }
     }
 
+    /// Cuts all sessions, and has new ones read only, or write again.
+    pub(crate) async fn read_only(&self, on: bool) {
+        let name = &self.name;
+        let setting = if on { "on" } else { "DEFAULT" };
+        let set = format!("ALTER DATABASE {name} SET default_transaction_read_only TO {setting}");
+        run(&self.server, &set).await;
+        if on {
+            let cut = format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            );
+            run(&self.server, &cut).await;
+        }
+    }
+
     /// The database as a vandal sees it.
     pub(crate) async fn raw(&self, sql: &str) {
         run(&self.url, sql).await;

@@ -1,0 +1,36 @@
+//! What the consumer does about a ledger whose store is lost: nothing, until it is back.
+//!
+//! In: the watched ledger. Out: a line in the log when it is lost and one when it is back. Always: it
+//! is asked again and again while it is lost, and by nobody else.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use super::Shared;
+
+/// The first wait before a lost store is asked again, and the longest; each is twice the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Watches for as long as it is polled.
+pub(super) async fn keep(shared: &Shared) -> Infallible {
+    let (ledger, clock) = (&shared.parts.ledger, shared.parts.clock);
+    loop {
+        ledger.lost().await;
+        let since = clock.instant();
+        let why = ledger.why_lost().unwrap_or_default();
+        tracing::error!(%why, "the ledger is lost: nothing is taken or begun until it is back");
+        let mut wait = FIRST_WAIT;
+        loop {
+            clock.sleep(wait).await;
+            if ledger.probe().await {
+                break;
+            }
+            wait = WAIT_MAX.min(wait * 2);
+        }
+        tracing::info!(
+            after_s = since.elapsed().as_secs_f64(),
+            "the ledger is back"
+        );
+    }
+}
