@@ -212,7 +212,8 @@ pub trait Ledger: Send + Sync {
     ) -> Result<()>;
 
     /// Says that nothing more is done under a lease, which may have been lost long since: whoever took the
-    /// message over need not wait for this holder any more.
+    /// message over need not wait for this holder any more. A lease that still is the message's ends, and
+    /// the message waits on the queue, which brings it back.
     async fn let_go(&self, lease: &Lease) -> Result<()>;
 
     /// Ends every lease of holders that are certainly dead: called by the one consumer of a store

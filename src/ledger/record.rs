@@ -164,8 +164,8 @@ pub enum Taken {
         accepted_at: Timestamp,
         /// Whether the ledger met it only now: a publisher's.
         fresh: bool,
-        /// Whether a lease on it ran out whose holder lives and has not let go: stopped or slow, it may
-        /// still send what it was about to send.
+        /// Whether a lease on it ran out under which something was recorded, and whose holder lives and
+        /// has not let go: stopped or slow, it may still send what it was about to send.
         overtaken: bool,
     },
     /// Its turn is over: whatever brought it again is acknowledged without an effect.

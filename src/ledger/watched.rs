@@ -143,6 +143,43 @@ impl Ledger for Watched {
         self.noted(self.inner.end_import(number, now).await)
     }
 
+    async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
+        self.noted(self.inner.due_undos(now, limit).await)
+    }
+
+    async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>> {
+        self.noted(self.inner.take_undo(key, holder, now, lease_for).await)
+    }
+
+    async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let settling = self.inner.settle_undo(lease, events, settlement, now);
+        self.noted(settling.await)
+    }
+
+    async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
+        self.noted(self.inner.books_of_each().await)
+    }
+
+    async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
+        self.noted(self.inner.has_open(campaign, but_due).await)
+    }
+
+    async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
+        self.noted(self.inner.on_queue(now).await)
+    }
+
     async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
         self.noted(self.inner.begin_import(campaign, file, now).await)
     }
@@ -218,30 +255,6 @@ impl Ledger for Watched {
         self.noted(self.inner.record_stray(stray, now).await)
     }
 
-    async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
-        self.noted(self.inner.due_undos(now, limit).await)
-    }
-
-    async fn take_undo(
-        &self,
-        key: &MessageKey,
-        holder: &str,
-        now: Timestamp,
-        lease_for: Duration,
-    ) -> Result<Option<Stuck>> {
-        self.noted(self.inner.take_undo(key, holder, now, lease_for).await)
-    }
-
-    async fn settle_undo(
-        &self,
-        lease: &Lease,
-        events: &[Event],
-        settlement: &UndoSettlement,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.noted(self.inner.settle_undo(lease, events, settlement, now).await)
-    }
-
     async fn unknown(
         &self,
         campaign: Option<&CampaignId>,
@@ -274,18 +287,6 @@ impl Ledger for Watched {
 
     async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
         self.noted(self.inner.books(campaign).await)
-    }
-
-    async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
-        self.noted(self.inner.books_of_each().await)
-    }
-
-    async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
-        self.noted(self.inner.has_open(campaign, but_due).await)
-    }
-
-    async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
-        self.noted(self.inner.on_queue(now).await)
     }
 
     async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {

@@ -184,15 +184,15 @@ impl Metrics {
         set(&self.inner.dead_letter_queue, dead_letters);
     }
 
+    /// Whether the ledger can be read and written.
+    pub fn ledger_usable(&self, is_usable: bool) {
+        self.inner.ledger_usable.set(i64::from(is_usable));
+    }
+
     /// How far the ledger and the queue are apart: what the queue lacks, and what only it knows of.
     pub fn queue_difference(&self, missing: u64, unseen: u64) {
         set(&self.inner.queue_missing, missing);
         set(&self.inner.queue_unseen, unseen);
-    }
-
-    /// Whether the ledger can be read and written.
-    pub fn ledger_usable(&self, is_usable: bool) {
-        self.inner.ledger_usable.set(i64::from(is_usable));
     }
 
     /// Whether the queue answers.

@@ -182,3 +182,9 @@ pub(super) fn happened() -> Event {
         adopted: false,
     }
 }
+
+/// Something is recorded under the lease.
+pub(super) async fn record_begun(ledger: &dyn Ledger, lease: &Lease, now: Timestamp) {
+    let recorded = ledger.record(lease, &[begun()], now).await;
+    recorded.expect("the lease is good");
+}
