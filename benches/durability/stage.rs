@@ -10,7 +10,7 @@ use flexcast::clock::Clock;
 use flexcast::engine::Engine;
 use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
-use flexcast::ledger::{CampaignRecord, CampaignState, Ledger, Publication};
+use flexcast::ledger::{CampaignRecord, CampaignState, Ledger, Publication, Watched};
 use flexcast::message::Message;
 use flexcast::metrics::Metrics;
 use flexcast::outcomes::RetryPolicy;
@@ -216,6 +216,7 @@ fn worker(
     clock: Clock,
     in_flight: u16,
 ) -> Worker {
+    let ledger = Arc::new(Watched::over(ledger));
     let pacing = PacingSettings {
         limits: pacing::Limits::lifted(),
         margin: Margin::NONE,
