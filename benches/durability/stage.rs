@@ -216,6 +216,7 @@ fn worker(
     clock: Clock,
     in_flight: u16,
 ) -> Worker {
+    let ledger = Arc::new(Watched::over(ledger));
     let pacing = PacingSettings {
         limits: pacing::Limits::lifted(),
         margin: Margin::NONE,
