@@ -1,5 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: build clean contract drill fmt help lint mutants run test
+.PHONY: bench build clean contract drill fmt help lint mutants run test
+
+bench: ## Measures what durability costs, the ledger, pacing: on a quiet machine
+	cargo bench --bench durability --bench ledger --bench pacing
 
 build: ## Builds the program, for release
 	cargo build --release

@@ -83,16 +83,26 @@ async fn measure<L: Ledger + 'static>(
         begun.elapsed(),
     );
 
+    // Once to warm up: the first look opens a connection of its own.
+    ledger.has_open(&campaign, true).await?;
     let begun = clock.instant();
-    let books = ledger.books(Some(&campaign)).await?;
     anyhow::ensure!(
-        books.imbalance() == 0 && books.done == turns as u64,
-        "{books:?}"
+        ledger.has_open(&campaign, false).await? == (turns < count),
+        "what was not taken waits"
     );
-    println!(
-        "{store}: books of {count} messages in {:?}",
-        begun.elapsed()
-    );
+    took(store, "is anything open", count, begun.elapsed());
+
+    let begun = clock.instant();
+    let books = ledger.books_of_each().await?;
+    let books = &books[&campaign];
+    anyhow::ensure!(books.balance() && books.done == turns as u64, "{books:?}");
+    took(store, "books", count, begun.elapsed());
+
+    let begun = clock.instant();
+    let on_queue = ledger.on_queue(clock.now()).await?;
+    let waiting = on_queue.get(&campaign).map_or(0, |one| one.ready);
+    anyhow::ensure!(waiting == (count - turns) as u64, "{on_queue:?}");
+    took(store, "what the queue should hold", count, begun.elapsed());
     Ok(())
 }
 
@@ -131,4 +141,8 @@ fn message(n: usize) -> anyhow::Result<Message> {
 fn rate(store: &str, what: &str, count: usize, took: Duration) {
     let per_second = count as f64 / took.as_secs_f64();
     println!("{store}: {what}: {per_second:.0} messages/s");
+}
+
+fn took(store: &str, what: &str, count: usize, took: Duration) {
+    println!("{store}: {what}, {count} messages: {took:.2?}");
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::campaign::{self, Applied, Campaign};
-use crate::ledger::{CampaignRecord, CampaignState, Ledger, Report};
+use crate::ledger::{CampaignRecord, CampaignState, Ledger};
 use crate::message::CampaignId;
 use crate::service::Service;
 use crate::twilio::Twilio;
+use crate::worker::{self, FinishedBy};
 
+use super::status::report;
 use super::{ExitCode, Global, Problem, export, output};
 
 /// Apply, list, show, finish and export campaigns.
@@ -119,7 +121,17 @@ pub(super) async fn apply(
         changed_at: now,
     };
     service.ledger.save_campaign(&record).await?;
-    find(service, &record.id).await
+    let record = find(service, &record.id).await?;
+    // Who applies it anew has something more to come, if only from publishers.
+    if record.state == CampaignState::Finished {
+        let (state, now) = (CampaignState::Running, service.clock.now());
+        let ledger = &service.ledger;
+        ledger
+            .set_campaign_state(&record.id, state, None, now)
+            .await?;
+        return find(service, &record.id).await;
+    }
+    Ok(record)
 }
 
 /// Reads a recorded campaign.
@@ -166,22 +178,18 @@ impl Finish {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
-        let books = service.ledger.books(Some(&record.id)).await?;
-        if books.open() > 0 || books.imbalance() != 0 {
+        let queue = service.queue().await?;
+        let (ledger, by) = (&*service.ledger, FinishedBy::Operator);
+        let finishing = worker::finish(ledger, &*queue, &record.id, by, service.clock.now());
+        let finished = finishing.await?;
+        queue.close().await;
+        if let Err(why) = finished {
             let text = format!(
-                "campaign {} is not over: {} messages are open, {} are nowhere",
-                record.id,
-                books.open(),
-                books.imbalance()
+                "campaign {} is not over: {why}; see: flexcast status {0}",
+                record.id
             );
             return Err(Problem::new(ExitCode::TryAgain, text));
         }
-        let now = service.clock.now();
-        let ledger = &service.ledger;
-        let state = CampaignState::Finished;
-        ledger
-            .set_campaign_state(&record.id, state, None, now)
-            .await?;
         say!("Campaign {} is finished.", record.id)?;
         Ok(ExitCode::Success)
     }
@@ -241,10 +249,7 @@ impl Show {
             .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
         say!("{file}")?;
         let books = service.ledger.books(Some(&record.id)).await?;
-        output::report(&Report {
-            campaign: record.id.as_str(),
-            books: &books,
-        })?;
+        output::report(&report(&record, &books, None))?;
         Ok(ExitCode::Success)
     }
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use crate::ledger::{DeadRow, Ledger, MessageKey};
-use crate::message::{CampaignId, MessageId};
+use crate::ledger::{DeadRow, Ledger, MessageKey, UpcomingUndo};
+use crate::message::{CampaignId, Failure, MessageId};
 
 use super::{ExitCode, Global, Problem, output};
 
@@ -87,8 +87,18 @@ fn cells(row: DeadRow) -> Vec<String> {
             .map(|code| code.to_string())
             .unwrap_or_default(),
         row.attempts.to_string(),
-        row.failure.to_string(),
+        what_happened(&row.failure, row.undo),
     ]
+}
+
+fn what_happened(failure: &Failure, undo: Option<UpcomingUndo>) -> String {
+    match undo {
+        Some(UpcomingUndo { tries: 0, due }) => format!("{failure}; it is tried again at {due}"),
+        Some(UpcomingUndo { tries, due }) => {
+            format!("{failure}; tried again {tries} times, next at {due}")
+        }
+        None => failure.to_string(),
+    }
 }
 
 impl Show {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::campaign::{self as definitions, Campaign};
 use crate::config::Config;
 use crate::intake::{Contacts, ImportSummary, Importer, Preview, Rejects};
-use crate::ledger::{CampaignRecord, CampaignState, Ledger};
+use crate::ledger::{CampaignRecord, CampaignState};
 use crate::queue::Queue;
 use crate::service::Service;
 
@@ -170,32 +170,18 @@ pub(super) async fn import(
     rejects: Option<Rejects>,
     progress: &(dyn Fn(&ImportSummary) + Send + Sync),
 ) -> Result<ImportSummary, Problem> {
-    let Into {
-        service, record, ..
-    } = into;
-    match record.state {
-        CampaignState::Running | CampaignState::Paused => {}
-        CampaignState::Finished => {
-            let now = service.clock.now();
-            let ledger = &service.ledger;
-            let state = CampaignState::Running;
-            ledger
-                .set_campaign_state(&record.id, state, None, now)
-                .await?;
-        }
-        CampaignState::Cancelled => {
-            let text = format!(
-                "campaign {} was cancelled: it takes nothing more",
-                record.id
-            );
-            return Err(Problem::new(ExitCode::Config, text));
-        }
+    if into.record.state == CampaignState::Cancelled {
+        let text = format!(
+            "campaign {} was cancelled: it takes nothing more",
+            into.record.id
+        );
+        return Err(Problem::new(ExitCode::Config, text));
     }
     let importer = Importer {
         campaign: into.definition,
-        ledger: &*service.ledger,
+        ledger: &*into.service.ledger,
         queue: into.queue,
-        clock: service.clock,
+        clock: into.service.clock,
     };
     let file = contacts.path().display().to_string();
     Ok(importer.import(&file, contacts, rejects, progress).await?)

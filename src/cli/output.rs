@@ -78,7 +78,7 @@ pub(super) fn table(header: &[&str]) -> Table {
 /// When standard output takes nothing more.
 pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
     let books = report.books;
-    say!("Campaign {}", report.campaign)?;
+    say!("Campaign {}, {}", report.campaign, report.state)?;
     let mut table = Table::new();
     table.load_preset(NOTHING);
     let mut line = |what: &str, count: u64, by: String| {
@@ -107,11 +107,17 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
     line("  skipped", books.skipped_total(), reasons(&books.skipped));
     line("  dead", books.dead_total(), reasons(&books.dead));
     line("  unknown", books.unknown, String::new());
+    if let Some(unseen) = report.unseen.filter(|unseen| *unseen > 0) {
+        line("unseen", unseen, "on the queue, not met yet".to_owned());
+    }
     say!("{table}")?;
-    if books.imbalance() != 0 {
+    if !books.balance() {
+        let lost = books.imbalance() + i64::try_from(books.twice).unwrap_or(i64::MAX);
         say!(
-            "The books do not balance: {} messages are nowhere.",
-            books.imbalance()
+            "The books do not balance: {lost} messages are nowhere, {} are both open and over, \
+             {} rows are not accounted for.",
+            books.twice,
+            books.rows_off()
         )?;
     }
     Ok(())

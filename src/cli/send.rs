@@ -11,18 +11,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
 use crate::intake::Contacts;
-use crate::ledger::{Books, CampaignRecord, CampaignState, Ledger, Report};
+use crate::ledger::{Books, CampaignRecord, Ledger};
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
 use crate::simulator::{Settings, Simulator};
 use crate::twilio::{BaseUrl, ClientSettings, Credentials, Transport, Twilio};
 use crate::worker::{RunEnd, Until};
 
-use super::campaign::{apply, definition};
+use super::campaign::{apply, definition, find};
 use super::import::{Confirming, Into, import};
 use super::mapping::{Mapping, Strictness};
 use super::preview;
 use super::simulator::set_faults;
+use super::status::{report, unseen};
 use super::work::drained;
 use super::{ExitCode, Global, Problem, output, signals};
 
@@ -113,9 +114,13 @@ impl Send {
         let only = [record.id.clone()];
         let end = drained(service, &worker, &only, until, &stop).await;
         progress.abort();
-        queue.close().await;
         self.save_effects(&target)?;
-        self.report(&target, &record, end?, &stop).await
+        let now = service.clock.now();
+        let unseen = unseen(&*service.ledger, &*queue, &record.id, now)
+            .await
+            .ok();
+        queue.close().await;
+        self.report(&target, &record, unseen, end?, &stop).await
     }
 
     /// The real account, or a fake one in this process whose state is fresh.
@@ -201,24 +206,15 @@ impl Send {
         &self,
         target: &Target,
         record: &CampaignRecord,
+        unseen: Option<u64>,
         end: Option<RunEnd>,
         stop: &Stopper,
     ) -> Result<ExitCode, Problem> {
         let service = &target.service;
         let books = service.ledger.books(Some(&record.id)).await?;
-        let is_over = books.open() == 0 && books.imbalance() == 0;
-        if is_over {
-            let now = service.clock.now();
-            let state = CampaignState::Finished;
-            service
-                .ledger
-                .set_campaign_state(&record.id, state, None, now)
-                .await?;
-        }
-        let report = Report {
-            campaign: record.id.as_str(),
-            books: &books,
-        };
+        // As the worker left it: finished, if it is over.
+        let record = find(service, &record.id).await?;
+        let report = report(&record, &books, unseen);
         if self.json {
             output::json(&report)?;
         } else {
@@ -228,7 +224,7 @@ impl Send {
             let text = format!("the campaign was paused: {failure}");
             return Err(Problem::new(ExitCode::Refused, text));
         }
-        if stop.is_stopped() && !is_over {
+        if stop.is_stopped() && books.open() > 0 {
             tell!(
                 "Stopped with {} messages open. Go on with the same command.",
                 books.open()

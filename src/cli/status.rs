@@ -1,11 +1,19 @@
 //! `flexcast status`: where the messages are.
 
-use clap::Args;
+use std::time::Duration;
 
-use crate::ledger::{Ledger, Report};
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::ledger::{Books, CampaignRecord, Ledger, Report};
 use crate::message::CampaignId;
+use crate::queue::{Queue, QueueError};
+use crate::service::Service;
 
 use super::{ExitCode, Global, Problem, campaign, output};
+
+/// How long the queue may take to say how much it holds: the books are worth reading without it.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the messages of a campaign are, or of all campaigns.
 #[derive(Debug, Args)]
@@ -28,13 +36,11 @@ impl Status {
         for record in &records {
             books.push(service.ledger.books(Some(&record.id)).await?);
         }
+        let unseen = asked(&service, &records).await;
         let reports: Vec<Report<'_>> = records
             .iter()
-            .zip(&books)
-            .map(|(record, books)| Report {
-                campaign: record.id.as_str(),
-                books,
-            })
+            .zip(books.iter().zip(unseen))
+            .map(|(record, (books, unseen))| report(record, books, unseen))
             .collect();
         match (self.json, self.campaign.is_some()) {
             (true, true) => output::json(&reports[0])?,
@@ -43,4 +49,56 @@ impl Status {
         }
         Ok(ExitCode::Success)
     }
+}
+
+/// What `status` and `send` print of a campaign.
+pub(super) fn report<'a>(
+    record: &'a CampaignRecord,
+    books: &'a Books,
+    unseen: Option<u64>,
+) -> Report<'a> {
+    Report {
+        campaign: record.id.as_str(),
+        state: record.state,
+        books,
+        unseen,
+    }
+}
+
+/// What waits unseen of each campaign. None where the queue does not say: it may be away while the
+/// ledger is not.
+async fn asked(service: &Service, records: &[CampaignRecord]) -> Vec<Option<u64>> {
+    let asking = async {
+        let queue = service.queue().await?;
+        let mut all = Vec::new();
+        for record in records {
+            let (ledger, now) = (&*service.ledger, service.clock.now());
+            all.push(Some(unseen(ledger, &*queue, &record.id, now).await?));
+        }
+        queue.close().await;
+        Ok::<_, Problem>(all)
+    };
+    match tokio::time::timeout(QUEUE_PATIENCE, asking).await {
+        Ok(Ok(all)) => return all,
+        Ok(Err(problem)) => tell!("what waits unseen is not known: {}", problem.text),
+        Err(_) => tell!("what waits unseen is not known: the queue does not answer"),
+    }
+    vec![None; records.len()]
+}
+
+/// How many messages wait on a campaign's queue that the ledger has not met yet.
+pub(super) async fn unseen(
+    ledger: &dyn Ledger,
+    queue: &dyn Queue,
+    id: &CampaignId,
+    now: Timestamp,
+) -> Result<u64, Problem> {
+    let depth = match queue.depth(id).await {
+        Ok(depth) => depth,
+        // It was never made: nothing lies on it.
+        Err(QueueError::Refused(_)) => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    let known = ledger.on_queue(now).await?.remove(id).unwrap_or_default();
+    Ok(known.unseen(depth.ready, depth.unsettled))
 }

@@ -118,6 +118,7 @@ impl Serving {
             ledger: Arc::clone(&service.ledger),
             queue: Arc::clone(queue),
             metrics: service.metrics.clone(),
+            clock: service.clock,
             draining: draining.clone(),
         };
         tracing::info!(address = %listener.local_addr()?, "serving /metrics, /livez and /readyz");

@@ -139,6 +139,25 @@ impl Engine {
         job: Job<'_>,
         for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
     ) -> Result<Delivered, Interrupted> {
+        self.carry(job, for_good, None).await
+    }
+
+    /// Tries once more to undo what a stuck message has left: nothing of it goes forward. It ended
+    /// with `why`, for which it was undone, or is stuck still.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::deliver`].
+    pub async fn undo(&self, job: Job<'_>, why: &Failure) -> Result<Delivered, Interrupted> {
+        self.carry(job, &|_| true, Some(why)).await
+    }
+
+    async fn carry(
+        &self,
+        job: Job<'_>,
+        for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
+        undo_for: Option<&Failure>,
+    ) -> Result<Delivered, Interrupted> {
         let gate = MessageGate::new(
             self.pacer.clone(),
             Arc::clone(&self.ledger),
@@ -178,7 +197,11 @@ impl Engine {
             acted: false,
             doubted: false,
         };
-        let ended = match runner.run(job.unfit).await {
+        let ended = match undo_for {
+            Some(why) => runner.unwind(why).await,
+            None => runner.run(job.unfit).await,
+        };
+        let ended = match ended {
             // Nothing is wrong with the ledger: what is known now need not be looked up again.
             Err(Interrupted::Closed(closed)) => {
                 journal.write().await?;

@@ -71,7 +71,19 @@ impl Runner<'_> {
         }
         Ok(match self.backward(&failure).await? {
             Undoing::Clean | Undoing::HandsOff => ended,
-            Undoing::Left(failure) => self.left(failure),
+            Undoing::Left(left) => self.left(left, &failure),
+        })
+    }
+
+    /// Tries once more to undo what an undo before has left; never goes forward.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::run`].
+    pub(super) async fn unwind(&mut self, why: &Failure) -> Result<Ended, Interrupted> {
+        Ok(match self.backward(why).await? {
+            Undoing::Clean | Undoing::HandsOff => Ended::Failed(why.clone()),
+            Undoing::Left(left) => Ended::Failed(stuck(&left, why)),
         })
     }
 
@@ -85,7 +97,7 @@ impl Runner<'_> {
         let is_over = self.journal.saga().standing.is_empty();
         match self.backward(&failure).await? {
             Undoing::HandsOff => return Ok(Some(Ended::Failed(failure))),
-            Undoing::Left(left) => return Ok(Some(self.left(left))),
+            Undoing::Left(left) => return Ok(Some(self.left(left, &failure))),
             Undoing::Clean => {}
         }
         Ok(match failure.class {
@@ -180,7 +192,7 @@ impl Runner<'_> {
                 let class = FailureClass::Permanent(DeadReason::Rejected);
                 Some(Ended::Failed(Failure { class, ..failure }))
             }
-            Undoing::Left(failure) => Some(self.left(failure)),
+            Undoing::Left(left) => Some(self.left(left, &failure)),
         })
     }
 
@@ -199,7 +211,7 @@ impl Runner<'_> {
                 self.journal.refuse(step.name())?;
                 return Ok(None);
             }
-            Undoing::Left(failure) => return Ok(Some(self.left(failure))),
+            Undoing::Left(left) => return Ok(Some(self.left(left, &failure))),
         }
         // Between the last look and the end of the container it may have come.
         let turn = self.turn_with(&before);
@@ -220,9 +232,10 @@ impl Runner<'_> {
         }
         let mut effects = before;
         effects.merge(found);
-        let left = self.insist_on_undo(step, &effects).await?;
-        if let Some(failure) = left {
-            return Ok(Some(self.left(failure)));
+        // In the journal, so that it is found again should its undo fail.
+        self.stands(step, Box::new(effects), true)?;
+        if let Some(left) = self.undo(step).await? {
+            return Ok(Some(self.left(left, &failure)));
         }
         self.next_generation()?;
         Ok(None)
@@ -235,25 +248,16 @@ impl Runner<'_> {
     }
 
     /// What a saga comes to whose undo is not over: it is tried again, until that is given up.
-    fn left(&self, failure: Failure) -> Ended {
+    fn left(&self, failure: Failure, why: &Failure) -> Ended {
         let may_pass = match failure.class {
             FailureClass::Halt => true,
             FailureClass::Transient | FailureClass::Throttled => !(self.for_good)(&failure),
             FailureClass::Permanent(_) | FailureClass::Skip(_) => false,
         };
-        if may_pass {
-            return Ended::Failed(failure);
-        }
-        let what = failure.step.map_or("something", StepName::as_str);
-        let detail = format!(
-            "the undo failed, {what} is left at Twilio: {}",
-            failure.detail
-        );
-        let class = FailureClass::Permanent(DeadReason::Stuck);
-        Ended::Failed(Failure {
-            class,
-            detail,
-            ..failure
+        Ended::Failed(if may_pass {
+            failure
+        } else {
+            stuck(&failure, why)
         })
     }
 
@@ -304,6 +308,18 @@ impl Runner<'_> {
             name: self.journal.name(),
             effects,
         }
+    }
+}
+
+/// An undo that is given up for now, and what was to be undone for.
+fn stuck(left: &Failure, why: &Failure) -> Failure {
+    let what = left.step.map_or("something", StepName::as_str);
+    let detail = format!("the undo failed, {what} is left at Twilio: {}", left.detail);
+    Failure {
+        class: FailureClass::Permanent(DeadReason::Stuck),
+        detail,
+        cause: Some(Box::new(why.clone())),
+        ..left.clone()
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::message::{Effects, Event, Failure, FailureClass};
+use crate::message::{Event, Failure, FailureClass};
 use crate::metrics::StepResult;
 use crate::twilio::{CallError, failure};
 
@@ -47,7 +47,7 @@ impl Runner<'_> {
             return Ok(Undoing::HandsOff);
         }
         for step in &standing {
-            match self.insist(*step, Ask::IsTakenUp, None).await? {
+            match self.insist(*step, Ask::IsTakenUp).await? {
                 Ok(false) => {}
                 Ok(true) => return Ok(Undoing::HandsOff),
                 Err(failure) => return Ok(Undoing::Left(failure)),
@@ -60,14 +60,22 @@ impl Runner<'_> {
             self.journal.write().await?;
         }
         for step in standing.into_iter().rev() {
-            if let Err(left) = self.insist(step, Ask::Undo, None).await? {
+            if let Some(left) = self.undo(step).await? {
                 return Ok(Undoing::Left(left));
             }
-            let name = step.name();
-            self.journal.note(Event::Undone { step: name })?;
-            self.metrics.step(name, StepResult::Undone);
         }
         Ok(Undoing::Clean)
+    }
+
+    /// Undoes one step that stands. Returns why it could not.
+    pub(super) async fn undo(&mut self, step: &dyn Step) -> Result<Option<Failure>, Interrupted> {
+        if let Err(left) = self.insist(step, Ask::Undo).await? {
+            return Ok(Some(left));
+        }
+        let name = step.name();
+        self.journal.note(Event::Undone { step: name })?;
+        self.metrics.step(name, StepResult::Undone);
+        Ok(None)
     }
 
     /// What failed may have left something all the same (made, and then not to be read), and so may
@@ -107,29 +115,16 @@ impl Runner<'_> {
         Ok(None)
     }
 
-    /// Undoes a step whose effect is not in the journal. Returns why it could not.
-    pub(super) async fn insist_on_undo(
-        &self,
-        step: &dyn Step,
-        effects: &Effects,
-    ) -> Result<Option<Failure>, Interrupted> {
-        Ok(self.insist(step, Ask::Undo, Some(effects)).await?.err())
-    }
-
     /// Asks until there is an answer, or no hope of one within this run.
     async fn insist(
         &self,
         step: &dyn Step,
         ask: Ask,
-        effects: Option<&Effects>,
     ) -> Result<Result<bool, Failure>, Interrupted> {
         let mut wait = FIRST_WAIT;
         let mut tried = 1;
         loop {
-            let turn = match effects {
-                Some(effects) => self.turn_with(effects),
-                None => self.turn(),
-            };
+            let turn = self.turn();
             let answer = match ask {
                 Ask::IsTakenUp => step.is_taken_up(&turn).await,
                 Ask::Undo => step.undo(&turn).await.map(|()| true),

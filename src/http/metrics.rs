@@ -1,51 +1,51 @@
 //! `/metrics`: counters as they stand, gauges as the ledger and the queue say now.
 
-use std::error::Error;
-
-use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::ledger::{Books, CampaignState, Ledger, LedgerError};
-use crate::metrics::{BookState, Metrics, RowResult};
-use crate::queue::Queue;
 
-use super::Pages;
+use super::books::{Counts, off, rows, stuck, term};
+use super::{Pages, State, depth};
 
 /// The text exposition format, version 0.0.4.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn metrics(State(pages): State<Pages>) -> Response {
+pub(super) async fn metrics(state: axum::extract::State<State>) -> Response {
+    let pages = &state.pages;
     // What is away keeps its last values: the scrape must neither fail with it nor wait for it.
     if !pages.ledger.is_lost()
-        && let Err(error) = read_ledger(&pages).await
+        && let Err(error) = read_ledger(pages, &state.counts).await
         && !error.is_stores()
     {
         tracing::warn!(%error, "the books are not read");
     }
-    read_queue(&pages).await;
+    read_queue(pages).await;
     pages.metrics.ledger_usable(!pages.ledger.is_lost());
     ([(CONTENT_TYPE, TEXT_FORMAT)], pages.metrics.render()).into_response()
 }
 
-async fn read_ledger(pages: &Pages) -> Result<(), LedgerError> {
-    let books = pages.ledger.books(None).await?;
-    pages.metrics.books(|state| term(&books, state));
-    pages.metrics.imports(
-        |result| rows(&books, result),
-        |reason| books.rejected.get(&reason).copied().unwrap_or_default(),
+async fn read_ledger(pages: &Pages, counts: &Counts) -> Result<(), LedgerError> {
+    let counted = counts.books(&*pages.ledger, pages.clock).await?;
+    let sum = |count: &dyn Fn(&Books) -> u64| counted.values().map(count).sum::<u64>();
+    let metrics = &pages.metrics;
+    metrics.books(|state| sum(&|books| term(books, state)));
+    metrics.books_imbalance(|check| sum(&|books| off(books, check)));
+    metrics.stuck(sum(&stuck));
+    metrics.imports(
+        |result| sum(&|books| rows(books, result)),
+        |reason| sum(&|books| books.rejected.get(&reason).copied().unwrap_or_default()),
     );
-    let mut running = Vec::new();
-    for record in pages.ledger.campaigns().await? {
-        if record.state == CampaignState::Running {
-            let books = pages.ledger.books(Some(&record.id)).await?;
-            running.push((record.id, books));
-        }
-    }
-    let series = running
+    let records = pages.ledger.campaigns().await?;
+    let running = records
         .iter()
-        .map(|(id, books)| (id, |state| term(books, state)));
-    pages.metrics.campaigns(series);
+        .filter(|record| record.state == CampaignState::Running);
+    let none = Books::default();
+    let series = running.map(|record| {
+        let books = counted.get(&record.id).unwrap_or(&none);
+        (&record.id, |state| term(books, state))
+    });
+    metrics.campaigns(series);
     Ok(())
 }
 
@@ -53,48 +53,10 @@ async fn read_queue(pages: &Pages) {
     let is_connected = pages.queue.is_ready().await;
     pages.metrics.queue_connected(is_connected);
     pages.metrics.queue_reconnects(pages.queue.reconnects());
-    if is_connected && !pages.ledger.is_lost() {
-        let depth = depth(pages, &*pages.queue, &pages.metrics);
-        if let Err(error) = depth.await {
-            tracing::warn!(%error, "the queue's depth is not read");
-        }
-    }
-}
-
-async fn depth(
-    pages: &Pages,
-    queue: &dyn Queue,
-    metrics: &Metrics,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut ready = 0;
-    for record in pages.ledger.campaigns().await? {
-        if matches!(record.state, CampaignState::Running | CampaignState::Paused) {
-            ready += queue.depth(&record.id).await?.ready;
-        }
-    }
-    metrics.queue_depth(ready, queue.dead_letter_count().await?);
-    Ok(())
-}
-
-fn term(books: &Books, state: BookState) -> u64 {
-    match state {
-        BookState::Accepted => books.accepted,
-        BookState::Waiting => books.waiting,
-        BookState::Deferred => books.deferred_total(),
-        BookState::InFlight => books.in_flight,
-        BookState::Done => books.done,
-        BookState::Skipped => books.skipped_total(),
-        BookState::Dead => books.dead_total(),
-        BookState::Unknown => books.unknown,
-    }
-}
-
-fn rows(books: &Books, result: RowResult) -> u64 {
-    let refused = books.rejected_total() + books.duplicate + books.suppressed;
-    match result {
-        RowResult::Accepted => books.rows.saturating_sub(refused),
-        RowResult::Rejected => books.rejected_total(),
-        RowResult::Duplicate => books.duplicate,
-        RowResult::Suppressed => books.suppressed,
+    if is_connected
+        && !pages.ledger.is_lost()
+        && let Err(error) = depth::read(pages).await
+    {
+        tracing::warn!(%error, "the queue's depth is not read");
     }
 }

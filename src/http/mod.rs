@@ -1,5 +1,7 @@
 //! What probes and Prometheus see: `/livez`, `/readyz`, `/metrics`.
 
+mod books;
+mod depth;
 mod health;
 mod metrics;
 
@@ -7,10 +9,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::response::Html;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use crate::clock::Clock;
 use crate::ledger::Watched;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
@@ -22,8 +26,22 @@ pub struct Pages {
     pub ledger: Arc<Watched>,
     pub queue: Arc<dyn Queue>,
     pub metrics: Metrics,
+    pub clock: Clock,
     /// Stopped once the process drains: it is alive, and not ready.
     pub draining: Stopper,
+}
+
+/// The pages, and what they remember between two requests.
+#[derive(Clone)]
+struct State {
+    pages: Pages,
+    counts: Arc<books::Counts>,
+}
+
+impl FromRef<State> for Pages {
+    fn from_ref(state: &State) -> Self {
+        state.pages.clone()
+    }
 }
 
 /// Listens on `address`. Separate from [`serve`], so that a port that is taken is an error at once.
@@ -57,7 +75,10 @@ fn router(pages: Pages) -> Router {
             get(|| async { concat!(env!("CARGO_PKG_VERSION"), "\n") }),
         )
         .route("/metrics", get(metrics::metrics))
-        .with_state(pages)
+        .with_state(State {
+            pages,
+            counts: Arc::default(),
+        })
 }
 
 async fn landing() -> Html<&'static str> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::ledger::{Acceptance, Import, Ledger, Publication, RejectedRow};
+use crate::ledger::{Acceptance, CampaignState, Import, Ledger, Publication, RejectedRow};
 use crate::message::{CampaignId, Message};
 use crate::queue::Queue;
 
@@ -118,9 +118,9 @@ impl Batch {
 }
 
 impl Importer<'_> {
-    /// Imports a whole file; `progress` hears of every batch. What is rejected is also written to
-    /// `rejects`: a failure there is told in the summary and stops nothing, for the ledger has the
-    /// reasons and the file has the rows.
+    /// Imports a whole file, and lets a campaign that is finished run again; `progress` hears of every
+    /// batch. What is rejected is also written to `rejects`: a failure there is told in the summary
+    /// and stops nothing, for the ledger has the reasons and the file has the rows.
     ///
     /// # Errors
     ///
@@ -136,6 +136,8 @@ impl Importer<'_> {
         let drafter = Drafter::of(self.campaign).map_err(ImportError::Template)?;
         self.queue.open(id).await?;
         let number = self.ledger.begin_import(id, file, self.clock.now()).await?;
+        // Only now: an import that has begun keeps its campaign from being finished.
+        self.run_again().await?;
         let mut summary = ImportSummary::default();
         let mut batch = Batch {
             rejects: rejects.map(Ok),
@@ -149,10 +151,22 @@ impl Importer<'_> {
             }
         }
         self.accept(number, &mut batch, &mut summary).await?;
+        self.ledger.end_import(number, self.clock.now()).await?;
         summary.footers = contacts.footers();
         summary.rejects = batch.finish();
         progress(&summary);
         Ok(summary)
+    }
+
+    /// Lets the campaign run again if it is finished.
+    async fn run_again(&self) -> Result<(), ImportError> {
+        let id = &self.campaign.id;
+        let record = self.ledger.campaign(id).await?;
+        if record.is_some_and(|record| record.state == CampaignState::Finished) {
+            let (state, now) = (CampaignState::Running, self.clock.now());
+            self.ledger.set_campaign_state(id, state, None, now).await?;
+        }
+        Ok(())
     }
 
     /// Has the ledger accept a batch and puts on the queue what is to go there.

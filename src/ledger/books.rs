@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
 
 use super::columns::word;
-use super::{LedgerError, Result};
+use super::{CampaignState, LedgerError, Result};
 
 /// Counts of one campaign, or of all, from one snapshot of the ledger. As JSON it is the report
 /// that `send --json` and `status --json` print.
@@ -17,6 +17,12 @@ pub struct Books {
     pub rows: u64,
     /// Messages the ledger has recorded.
     pub accepted: u64,
+    /// Messages that imports have counted as accepted: all but those of publishers.
+    #[serde(skip)]
+    pub imported: u64,
+    /// Messages that are both open and over.
+    #[serde(skip)]
+    pub twice: u64,
     pub rejected: BTreeMap<RejectReason, u64>,
     /// Rows whose id or address the campaign had already.
     pub duplicate: u64,
@@ -38,6 +44,8 @@ impl Books {
         match of {
             "rows" => self.rows += n,
             "accepted" => self.accepted += n,
+            "imported" => self.imported += n,
+            "twice" => self.twice += n,
             "rejected" => return add(&mut self.rejected, reason, n),
             "duplicate" => self.duplicate += n,
             "suppressed" => self.suppressed += n,
@@ -76,6 +84,26 @@ impl Books {
         i64::try_from(self.accepted).unwrap_or(i64::MAX) - i64::try_from(places).unwrap_or(0)
     }
 
+    /// Messages that came from publishers.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.accepted.saturating_sub(self.imported)
+    }
+
+    /// Rows of files that are not accounted for, or too often; and messages that an import has
+    /// counted and the ledger no longer has. 0, or the books do not balance.
+    #[must_use]
+    pub fn rows_off(&self) -> u64 {
+        let fates = self.imported + self.rejected_total() + self.duplicate + self.suppressed;
+        self.rows.abs_diff(fates) + self.imported.saturating_sub(self.accepted)
+    }
+
+    /// Whether nothing is missing and nothing is there twice.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.imbalance() == 0 && self.twice == 0 && self.rows_off() == 0
+    }
+
     /// All reasons together.
     #[must_use]
     pub fn deferred_total(&self) -> u64 {
@@ -109,10 +137,47 @@ where
     Ok(())
 }
 
-/// The report of one campaign: its name, then its books.
+/// What the queue should hold of one campaign, by the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnQueue {
+    /// Ready to be delivered: what waits there, what comes back from a retry, and what a consumer had
+    /// whose lease has run out.
+    pub ready: u64,
+    /// In the queue's own delay: short retries.
+    pub delayed: u64,
+    /// Delivered, and in the hands of a consumer whose lease is good.
+    pub held: u64,
+}
+
+impl OnQueue {
+    /// How many of the messages that should be ready the queue does not have. `unsettled`: what it
+    /// has delivered, where it can tell.
+    #[must_use]
+    pub fn missing(&self, ready: u64, unsettled: u64) -> u64 {
+        self.ready.saturating_sub(self.there(ready, unsettled))
+    }
+
+    /// How many messages the queue has ready of which the ledger knows nothing: publishers', that no
+    /// consumer has met yet, or copies of others.
+    #[must_use]
+    pub fn unseen(&self, ready: u64, unsettled: u64) -> u64 {
+        self.there(ready, unsettled).saturating_sub(self.ready)
+    }
+
+    /// Ready, or left unsettled by a consumer that is no more.
+    fn there(&self, ready: u64, unsettled: u64) -> u64 {
+        ready + unsettled.saturating_sub(self.held)
+    }
+}
+
+/// The report of one campaign: its name, its books, what nobody has seen yet, and its state.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report<'a> {
     pub campaign: &'a str,
     #[serde(flatten)]
     pub books: &'a Books,
+    /// Messages on the queue that the ledger has not met; none when the queue was not asked, or did
+    /// not answer.
+    pub unseen: Option<u64>,
+    pub state: CampaignState,
 }

@@ -13,14 +13,15 @@ mod record;
 pub mod sqlite;
 mod watched;
 
-pub use books::{Books, Report};
+pub use books::{Books, OnQueue, Report};
 pub use record::{
     Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,
     Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Settlement, Standing,
-    Stray, Taken, UnknownRow, Wake,
+    Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, WORKED_OFF, Wake,
 };
 pub use watched::Watched;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -118,10 +119,26 @@ pub trait Ledger: Send + Sync {
         now: Timestamp,
     ) -> Result<()>;
 
+    /// Moves a campaign to finished, unless a message of it is open: in one step, so that no message
+    /// is accepted in between. With `by_itself` only one that runs, that has imports, and none of
+    /// whose imports is under way or died: one that died is made good by a later one of the same file
+    /// that came to its end; the reason is then [`WORKED_OFF`]. Whether the books balance is the caller's to look at.
+    ///
+    /// `false` when it is not to be finished.
+    async fn finish_campaign(
+        &self,
+        id: &CampaignId,
+        by_itself: bool,
+        now: Timestamp,
+    ) -> Result<bool>;
+
     // Intake.
 
     /// Records the beginning of an import and gives it a number.
     async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64>;
+
+    /// Records that an import has accounted for its last row.
+    async fn end_import(&self, number: i64, now: Timestamp) -> Result<()>;
 
     /// Accepts messages: each is recorded as waiting, not queued yet, unless its id or address is
     /// already taken within the campaign (also by an earlier one of the same batch). One
@@ -195,7 +212,8 @@ pub trait Ledger: Send + Sync {
     ) -> Result<()>;
 
     /// Says that nothing more is done under a lease, which may have been lost long since: whoever took the
-    /// message over need not wait for this holder any more.
+    /// message over need not wait for this holder any more. A lease that still is the message's ends, and
+    /// the message waits on the queue, which brings it back.
     async fn let_go(&self, lease: &Lease) -> Result<()>;
 
     /// Ends every lease of holders that are certainly dead: called by the one consumer of a store
@@ -216,6 +234,35 @@ pub trait Ledger: Send + Sync {
     /// nothing tells it from two alike.
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()>;
 
+    // Undoing what is left.
+
+    /// Stuck messages whose undo is due, the longest due first: without those of paused campaigns, and
+    /// without those that somebody is at.
+    async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>>;
+
+    /// Takes a stuck message whose undo is due, to try it again. It stays dead meanwhile; its lease is
+    /// recorded under and renewed as any other. `None` when it is not due, or somebody's.
+    async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>>;
+
+    /// Appends the last events and ends the lease of an undo that was tried again.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], as [`Ledger::record`].
+    async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()>;
+
     // Deciding.
 
     /// Messages whose outcome is unknown, oldest first.
@@ -223,7 +270,8 @@ pub trait Ledger: Send + Sync {
     -> Result<Vec<UnknownRow>>;
 
     /// Records what an operator found out of an unknown: sent, and it is done; not sent, and it
-    /// waits again, to go on at the step that was in question. `false` when it is not unknown.
+    /// waits again, to go on at the step that was in question, and a campaign that was finished runs
+    /// again. `false` when it is not unknown.
     async fn settle_unknown(
         &self,
         key: &MessageKey,
@@ -245,8 +293,19 @@ pub trait Ledger: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(i64, String, RejectedRow)>>;
 
-    /// The books of one campaign, or of all.
+    /// The books of one campaign, or of all together. It counts every record: some 150 ms for a
+    /// million messages.
     async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books>;
+
+    /// The books of every campaign that has any, each by itself, in one snapshot.
+    async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>>;
+
+    /// Whether any message of a campaign is open; with `but_due`, any but those that wait for a time
+    /// that the ledger keeps (retries are not such). It counts nothing.
+    async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool>;
+
+    /// What the queue should hold of each campaign that has open messages, in one snapshot.
+    async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>>;
 
     /// All that is known of one message.
     async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>>;

@@ -17,6 +17,9 @@ pub const EARLY: std::time::Duration = std::time::Duration::from_secs(2);
 /// How late a message that the queue itself brings back may be before the ledger wakes it.
 pub const LATE: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// How long after a message got stuck its undo is first tried again.
+pub const UNDO_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// One message of one campaign.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MessageKey {
@@ -57,6 +60,9 @@ closed_list!(CampaignState {
     Finished => "finished",
     Cancelled => "cancelled",
 });
+
+/// The reason of a campaign that was finished without anybody saying so: what it had was files.
+pub const WORKED_OFF: &str = "its files are worked off";
 
 /// A campaign as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,8 +164,8 @@ pub enum Taken {
         accepted_at: Timestamp,
         /// Whether the ledger met it only now: a publisher's.
         fresh: bool,
-        /// Whether a lease on it ran out whose holder lives and has not let go: stopped or slow, it may
-        /// still send what it was about to send.
+        /// Whether a lease on it ran out under which something was recorded, and whose holder lives and
+        /// has not let go: stopped or slow, it may still send what it was about to send.
         overtaken: bool,
     },
     /// Its turn is over: whatever brought it again is acknowledged without an effect.
@@ -264,6 +270,45 @@ pub struct MessageRecord {
     pub journal: Vec<(Timestamp, Event)>,
 }
 
+/// A stuck message that was taken to try its undo again.
+#[derive(Clone, Debug)]
+pub struct Stuck {
+    pub lease: Lease,
+    pub message: Message,
+    pub journal: Vec<Event>,
+    /// What was left, and why.
+    pub failure: Failure,
+    /// How often the undo was tried again before.
+    pub tries: u32,
+}
+
+/// What trying an undo again came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UndoSettlement {
+    /// Nothing is left: the message ends as it would have ended had the undo not failed.
+    Over {
+        ending: Ending,
+        /// What stands at Twilio all the same.
+        effects: Box<Effects>,
+    },
+    /// Something is left: it is tried once more when it is due.
+    Left {
+        failure: Box<Failure>,
+        effects: Box<Effects>,
+        due: Timestamp,
+    },
+    /// Broken off: nothing is known, and it does not count as tried.
+    Released { due: Timestamp },
+}
+
+/// When what is left of a stuck message is next tried to be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct UpcomingUndo {
+    /// How often it was tried again so far.
+    pub tries: u32,
+    pub due: Timestamp,
+}
+
 /// A delivery that is no message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stray {
@@ -312,4 +357,7 @@ pub struct DeadRow {
     pub at: Timestamp,
     pub failure: Failure,
     pub reason: DeadReason,
+    /// Of a stuck message: what is left is tried to be taken away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo: Option<UpcomingUndo>,
 }

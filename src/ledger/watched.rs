@@ -4,6 +4,7 @@
 //! from the first result that says that the store cannot be used, until it takes a write again; a
 //! result that is one call's own (a lost lease, damaged records) says nothing of the store.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use tokio::sync::watch;
 
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken, UnknownRow,
+    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
+    Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -126,6 +128,56 @@ impl Ledger for Watched {
         now: Timestamp,
     ) -> Result<()> {
         self.noted(self.inner.set_campaign_state(id, state, reason, now).await)
+    }
+
+    async fn finish_campaign(
+        &self,
+        id: &CampaignId,
+        by_itself: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.noted(self.inner.finish_campaign(id, by_itself, now).await)
+    }
+
+    async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
+        self.noted(self.inner.end_import(number, now).await)
+    }
+
+    async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
+        self.noted(self.inner.due_undos(now, limit).await)
+    }
+
+    async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>> {
+        self.noted(self.inner.take_undo(key, holder, now, lease_for).await)
+    }
+
+    async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let settling = self.inner.settle_undo(lease, events, settlement, now);
+        self.noted(settling.await)
+    }
+
+    async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
+        self.noted(self.inner.books_of_each().await)
+    }
+
+    async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
+        self.noted(self.inner.has_open(campaign, but_due).await)
+    }
+
+    async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
+        self.noted(self.inner.on_queue(now).await)
     }
 
     async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {

@@ -199,6 +199,15 @@ impl Saga {
                 self.intended = None;
                 self.effects.merge((**effects).clone());
             }
+            // Its call came late: it shows only while everything is being undone, and is to be undone too.
+            Event::Happened {
+                step,
+                effects,
+                adopted: true,
+            } if self.failure.is_some() && !self.stands(*step) => {
+                self.standing.push(*step);
+                self.effects.merge((**effects).clone());
+            }
             Event::Failed { failure } if forward => {
                 self.intended = None;
                 self.failure = Some((**failure).clone());

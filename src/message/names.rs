@@ -44,7 +44,7 @@ macro_rules! closed_list {
 
             /// The word in configuration, metrics, logs and documents.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
             }
         }

@@ -180,6 +180,9 @@ pub struct Failure {
     /// How long Twilio asked us to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
+    /// Of an undo that failed: what was to be undone for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Box<Failure>>,
 }
 
 impl Failure {
@@ -193,6 +196,7 @@ impl Failure {
             status: None,
             detail: detail.into(),
             retry_after: None,
+            cause: None,
         }
     }
 
@@ -211,9 +215,13 @@ impl fmt::Display for Failure {
         }
         f.write_str(&self.detail)?;
         match (self.status, self.code) {
-            (Some(status), Some(code)) => write!(f, " (HTTP {status}, Twilio error {code})"),
-            (Some(status), None) => write!(f, " (HTTP {status})"),
-            _ => Ok(()),
+            (Some(status), Some(code)) => write!(f, " (HTTP {status}, Twilio error {code})")?,
+            (Some(status), None) => write!(f, " (HTTP {status})")?,
+            _ => {}
+        }
+        match &self.cause {
+            Some(cause) => write!(f, "; undone because of {cause}"),
+            None => Ok(()),
         }
     }
 }

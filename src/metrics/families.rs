@@ -8,7 +8,9 @@ use prometheus::{
 
 use crate::pacing::LaneKind;
 
-use super::labels::{BookState, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES};
+use super::labels::{
+    BookState, BooksCheck, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES,
+};
 use super::process::ProcessMetrics;
 use crate::message::{Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy};
 
@@ -31,6 +33,8 @@ pub(super) struct Families {
     pub(super) dead_letters: IntCounterVec,
     pub(super) deferred: IntCounterVec,
     pub(super) books: IntGaugeVec,
+    pub(super) imbalance: IntGaugeVec,
+    pub(super) stuck: IntGauge,
     pub(super) campaigns: IntGaugeVec,
     pub(super) in_flight: IntGauge,
     pub(super) in_flight_limit: IntGauge,
@@ -42,6 +46,8 @@ pub(super) struct Families {
     pub(super) pacing_waits: HistogramVec,
     pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
+    pub(super) queue_missing: IntGauge,
+    pub(super) queue_unseen: IntGauge,
     pub(super) dead_letter_queue: IntGauge,
     pub(super) queue_connected: IntGauge,
     pub(super) queue_reconnects: IntCounter,
@@ -101,6 +107,15 @@ impl Families {
                 "Messages in the ledger over all campaigns, by state; accepted is the sum of the others.",
                 &["state"],
             ),
+            imbalance: gauges(
+                "flexcast_books_imbalance_messages",
+                "By how much the books of all campaigns are off, each campaign checked by itself; always 0, or something was lost or doubled.",
+                &["check"],
+            ),
+            stuck: gauge(
+                "flexcast_stuck_messages",
+                "Dead messages of which something is left at Twilio; its undo is tried again.",
+            ),
             campaigns: gauges(
                 "flexcast_campaign_messages",
                 "Messages of a running campaign by state; at most 50 campaigns, gone when they end.",
@@ -154,6 +169,14 @@ impl Families {
                 "flexcast_queue_messages",
                 "Messages on the queues of all campaigns, by state.",
                 &["state"],
+            ),
+            queue_missing: gauge(
+                "flexcast_queue_missing_messages",
+                "Messages that the ledger says are on the queue and that the queue does not hold; 0 but for moments.",
+            ),
+            queue_unseen: gauge(
+                "flexcast_queue_unseen_messages",
+                "Messages on the queues that the ledger has not met yet: publishers', or copies.",
             ),
             dead_letter_queue: gauge(
                 "flexcast_dead_letter_queue_messages",
@@ -217,6 +240,9 @@ impl Families {
         }
         for state in BookState::ALL {
             let _ = self.books.with_label_values(&[state.as_str()]);
+        }
+        for check in BooksCheck::ALL {
+            let _ = self.imbalance.with_label_values(&[check.as_str()]);
         }
         let _ = self.queue.with_label_values(&["ready"]);
         zeros(&self.skipped, SkipReason::ALL.iter().map(|it| it.as_str()));

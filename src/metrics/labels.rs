@@ -86,6 +86,19 @@ closed_list!(BookState {
     Unknown => "unknown",
 });
 
+/// What the books are checked for. Each is 0, or they do not balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BooksCheck {
+    /// Accepted messages against those in all states.
+    Messages,
+    /// Messages that are both open and over.
+    Twice,
+    /// Rows of files against what became of them.
+    Rows,
+}
+
+closed_list!(BooksCheck { Messages => "messages", Twice => "twice", Rows => "rows" });
+
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepResult {

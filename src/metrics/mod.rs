@@ -16,7 +16,9 @@ use jiff::Timestamp;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
-pub use self::labels::{BookState, MessageEvent, MessageOutcome, RowResult, StepResult};
+pub use self::labels::{
+    BookState, BooksCheck, MessageEvent, MessageOutcome, RowResult, StepResult,
+};
 use self::labels::{OTHER_CODE, TWILIO_CODES};
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy};
 use crate::pacing::LaneKind;
@@ -96,6 +98,19 @@ impl Metrics {
         }
     }
 
+    /// By how much the books of all campaigns are off, by what they are checked for.
+    pub fn books_imbalance(&self, off: impl Fn(BooksCheck) -> u64) {
+        for check in BooksCheck::ALL {
+            let gauge = self.inner.imbalance.with_label_values(&[check.as_str()]);
+            set(&gauge, off(*check));
+        }
+    }
+
+    /// How many dead messages have left something at Twilio.
+    pub fn stuck(&self, messages: u64) {
+        set(&self.inner.stuck, messages);
+    }
+
     /// The books of every running campaign. One that is missing has ended: its series go. Of more
     /// than 50, the first 50 are shown.
     pub fn campaigns<'c, F: Fn(BookState) -> u64>(
@@ -172,6 +187,12 @@ impl Metrics {
     /// Whether the ledger can be read and written.
     pub fn ledger_usable(&self, is_usable: bool) {
         self.inner.ledger_usable.set(i64::from(is_usable));
+    }
+
+    /// How far the ledger and the queue are apart: what the queue lacks, and what only it knows of.
+    pub fn queue_difference(&self, missing: u64, unseen: u64) {
+        set(&self.inner.queue_missing, missing);
+        set(&self.inner.queue_unseen, unseen);
     }
 
     /// Whether the queue answers.
@@ -346,6 +367,8 @@ mod tests {
         "flexcast_dead_letters_total",
         "flexcast_deferred_total",
         "flexcast_books_messages",
+        "flexcast_books_imbalance_messages",
+        "flexcast_stuck_messages",
         "flexcast_campaign_messages",
         "flexcast_in_flight_messages",
         "flexcast_in_flight_limit",
@@ -356,6 +379,8 @@ mod tests {
         "flexcast_steps_total",
         "flexcast_pacing_wait_seconds",
         "flexcast_queue_messages",
+        "flexcast_queue_missing_messages",
+        "flexcast_queue_unseen_messages",
         "flexcast_dead_letter_queue_messages",
         "flexcast_ledger_usable",
         "flexcast_queue_connected",

@@ -7,6 +7,6 @@ mod retry;
 mod settle;
 mod verdict;
 
-pub use retry::{Decision, RetryPolicy};
+pub use retry::{Decision, RetryPolicy, undo_wait};
 pub use settle::{SettleError, Settler};
-pub use verdict::{Circumstances, Verdict, judge};
+pub use verdict::{Circumstances, Verdict, judge, undone};

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::Circumstances;
+use crate::ledger::UNDO_AFTER;
 use crate::message::{DeadReason, Failure, FailureClass, SkipReason};
 
 /// The longest wait Twilio may ask of us.
@@ -14,6 +15,19 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// The wait after Twilio said again and again that it never processed a call. Stretched by its spread
 /// it stays under the five seconds of a retry queue: more would lie in that of fifteen.
 const THROTTLED_WAIT: Duration = Duration::from_secs(4);
+
+/// The longest wait between two tries of an undo that keeps failing: it is tried for as long as
+/// something is left, but not so often that a permanent refusal is a burden.
+const UNDO_WAIT_MAX: Duration = Duration::from_secs(6 * 3_600);
+
+/// The wait before what a stuck message has left is tried to be undone again, after `tries` that
+/// failed: the ledger's first wait, twice as long after each.
+#[must_use]
+pub fn undo_wait(tries: u32, retry_after: Option<Duration>) -> Duration {
+    let doubled = UNDO_AFTER.saturating_mul(1 << tries.min(16));
+    let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+    doubled.min(UNDO_WAIT_MAX).max(asked)
+}
 
 /// What becomes of a message after a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +154,15 @@ mod tests {
         ));
         let old = policy().decide(&throttled, 0, 3_600 * SECOND, 0.0);
         assert_eq!(old, Decision::Dead(DeadReason::Exhausted));
+    }
+
+    #[test]
+    fn an_undo_is_tried_again_ever_more_rarely_and_never_given_up() {
+        let minutes = |tries| undo_wait(tries, None).as_secs() / 60;
+        assert_eq!([1, 2, 3, 4].map(minutes), [2, 4, 8, 16]);
+        assert_eq!([9, 40, u32::MAX].map(minutes), [360, 360, 360]);
+        let asked = Some(Duration::from_secs(1_800));
+        assert_eq!(undo_wait(1, asked), Duration::from_secs(1_800));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::campaign::WhenOpen;
+use crate::ledger::Ending;
 use crate::message::{
-    DeadReason, DeferReason, Ended, Failure, SkipReason, StepName, UnknownReason,
+    DeadReason, DeferReason, Ended, Failure, FailureClass, SkipReason, StepName, UnknownReason,
 };
 
 use super::{Decision, RetryPolicy};
@@ -83,6 +84,28 @@ pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
             detail: Some(failure.to_string()),
         },
         Decision::Halt => Verdict::Halt(failure),
+    }
+}
+
+/// How a stuck message ends once nothing is left of it: as it would have, had the undo not failed.
+#[must_use]
+pub fn undone(why: Failure) -> Ending {
+    let reason = match why.class {
+        FailureClass::Permanent(reason) => reason,
+        FailureClass::Skip(reason) => {
+            return Ending::Skipped {
+                reason,
+                detail: Some(why.to_string()),
+            };
+        }
+        // It might have passed, and was tried to its end.
+        FailureClass::Transient | FailureClass::Throttled | FailureClass::Halt => {
+            DeadReason::Exhausted
+        }
+    };
+    Ending::Dead {
+        reason,
+        failure: Box::new(why),
     }
 }
 

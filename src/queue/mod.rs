@@ -147,6 +147,9 @@ pub trait Queue: Send + Sync {
     /// How much a campaign's queue holds now.
     async fn depth(&self, campaign: &CampaignId) -> Result<Depth>;
 
+    /// How many messages of all campaigns wait for [`Delivery::retry_later`]'s delay to end.
+    async fn delayed(&self) -> Result<u64>;
+
     /// How many dead letters there are. Cheap: what `/metrics` asks.
     async fn dead_letter_count(&self) -> Result<u64>;
 

@@ -1,18 +1,28 @@
 //! Which campaigns are being consumed: follows their states in the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
-use crate::ledger::{Books, CampaignRecord, CampaignState, Ledger};
-use crate::message::{CampaignId, DeferReason};
+use crate::ledger::{CampaignRecord, CampaignState, Ledger, LedgerError, WORKED_OFF};
+use crate::message::CampaignId;
 use crate::pacing::Lane;
 use crate::shutdown::Stopper;
 
+use super::finish::{FinishedBy, Unfinished, finish, on_queue};
 use super::{Active, Shared, WorkError, consume};
+
+/// How often a campaign is looked at that was not to be finished, and whether one that is finished has
+/// to run again: both ask more than the ledger's small tables.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The most finished campaigns that are asked for messages of publishers, the latest first.
+const REOPEN_MAX: usize = 50;
 
 /// The campaigns that have a consumer.
 pub(super) struct Campaigns {
@@ -21,6 +31,11 @@ pub(super) struct Campaigns {
     consumed: BTreeMap<CampaignId, Consumed>,
     /// How many turns were over at the last look.
     turns: u64,
+    paused: BTreeSet<CampaignId>,
+    /// When it was last seen of a campaign that it is not to be finished.
+    kept: BTreeMap<CampaignId, Instant>,
+    /// When finished campaigns were last asked for messages of publishers.
+    asked: Option<Instant>,
 }
 
 struct Consumed {
@@ -39,12 +54,19 @@ impl Campaigns {
             only: only.to_vec(),
             consumed: BTreeMap::new(),
             turns: 0,
+            paused: BTreeSet::new(),
+            kept: BTreeMap::new(),
+            asked: None,
         }
     }
 
     /// Begins consuming what runs, and stops what does not any more.
     pub(super) async fn follow(&mut self) -> Result<(), WorkError> {
         let records = self.shared.parts.ledger.campaigns().await?;
+        let paused = records
+            .iter()
+            .filter(|one| one.state == CampaignState::Paused);
+        self.paused = paused.map(|record| record.id.clone()).collect();
         for record in records {
             if !self.is_ours(&record.id) {
                 continue;
@@ -58,7 +80,10 @@ impl Campaigns {
             if is_current {
                 continue;
             }
-            self.stop(&record.id).await;
+            let was_consumed = self.stop(&record.id).await;
+            if was_consumed && record.state == CampaignState::Finished {
+                self.doubt_end(&record).await?;
+            }
             // A cancelled campaign is consumed too: what waits is to be skipped.
             if matches!(
                 record.state,
@@ -70,24 +95,116 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Whether no turn ended since the last look.
-    pub(super) fn was_quiet(&mut self, turns: u64) -> bool {
-        std::mem::replace(&mut self.turns, turns) == turns
+    pub(super) fn is_paused(&self, id: &CampaignId) -> bool {
+        self.paused.contains(id)
     }
 
-    /// How many messages are open; without those that wait for the ledger's time when `but_due`.
-    pub(super) async fn open(&self, but_due: bool) -> Result<u64, WorkError> {
-        let ledger = &self.shared.parts.ledger;
-        let mut open = 0;
-        for record in ledger.campaigns().await? {
+    /// Whether no turn ended since the last look.
+    pub(super) fn was_quiet(&mut self, turns: u64) -> bool {
+        let is_quiet = std::mem::replace(&mut self.turns, turns) == turns;
+        if !is_quiet {
+            self.kept.clear();
+        }
+        is_quiet
+    }
+
+    /// Whether there is anything to do: a message is open (but for those that wait for the ledger's
+    /// time when `but_due`), or waits on a queue that is being consumed.
+    pub(super) async fn is_idle(&self, but_due: bool) -> Result<bool, WorkError> {
+        let parts = &self.shared.parts;
+        for record in parts.ledger.campaigns().await? {
             // A paused campaign waits for somebody, not for us.
-            let waits_for_us = record.state != CampaignState::Paused;
-            if self.is_ours(&record.id) && waits_for_us {
-                let books = ledger.books(Some(&record.id)).await?;
-                open += if but_due { due(&books) } else { books.open() };
+            if !self.is_ours(&record.id) || record.state == CampaignState::Paused {
+                continue;
+            }
+            if parts.ledger.has_open(&record.id, but_due).await? {
+                return Ok(false);
+            }
+            let is_consumed = self.consumed.contains_key(&record.id);
+            if is_consumed && on_queue(&*parts.queue, &record.id).await? > 0 {
+                return Ok(false);
             }
         }
-        Ok(open)
+        Ok(true)
+    }
+
+    /// Finishes campaigns whose files are worked off. At the end all are looked at.
+    pub(super) async fn finish(&mut self, is_end: bool) -> Result<(), WorkError> {
+        let parts = &self.shared.parts;
+        let now = parts.clock.instant();
+        for id in self.consumed.keys() {
+            let is_kept = |at: &Instant| now < *at + LOOK_AGAIN;
+            if !is_end && self.kept.get(id).is_some_and(is_kept) {
+                continue;
+            }
+            let (ledger, queue) = (&*parts.ledger, &*parts.queue);
+            let by = FinishedBy::Itself;
+            match finish(ledger, queue, id, by, parts.clock.now()).await? {
+                Ok(()) => tracing::info!(campaign.id = %id, "finished"),
+                Err(Unfinished::Open) => {}
+                Err(_) => {
+                    self.kept.insert(id.clone(), now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was taken between the end of a campaign and that of its consumer may be open, or a
+    /// publisher's: then it was no end.
+    async fn doubt_end(&self, record: &CampaignRecord) -> Result<(), WorkError> {
+        let ledger = &self.shared.parts.ledger;
+        let is_published = record.reason.as_deref() == Some(WORKED_OFF)
+            && ledger.books(Some(&record.id)).await?.published() > 0;
+        if is_published || ledger.has_open(&record.id, false).await? {
+            self.run_again(&record.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_again(&self, id: &CampaignId) -> Result<(), WorkError> {
+        let parts = &self.shared.parts;
+        let (state, reason) = (CampaignState::Running, "a publisher sent messages");
+        tracing::info!(campaign.id = %id, reason, "runs again");
+        let (ledger, now) = (&parts.ledger, parts.clock.now());
+        ledger
+            .set_campaign_state(id, state, Some(reason), now)
+            .await?;
+        Ok(())
+    }
+
+    /// Lets campaigns run again that finished by themselves, and that publishers send messages to all
+    /// the same.
+    pub(super) async fn reopen(&mut self) -> Result<(), WorkError> {
+        let parts = &self.shared.parts;
+        let now = parts.clock.instant();
+        if self.asked.is_some_and(|at| now < at + LOOK_AGAIN) {
+            return Ok(());
+        }
+        self.asked = Some(now);
+        let records = parts.ledger.campaigns().await?;
+        let finished = records.iter().rev().filter(|record| {
+            record.state == CampaignState::Finished
+                && record.reason.as_deref() == Some(WORKED_OFF)
+                && self.is_ours(&record.id)
+        });
+        for record in finished.take(REOPEN_MAX) {
+            if on_queue(&*parts.queue, &record.id).await? > 0 {
+                self.run_again(&record.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A campaign for what is left of its messages: as it is consumed, with its switch, or as the
+    /// ledger has it.
+    pub(super) async fn active(&self, id: &CampaignId) -> Result<Arc<Active>, WorkError> {
+        if let Some(consumed) = self.consumed.get(id) {
+            return Ok(Arc::clone(&consumed.active));
+        }
+        let record = self.shared.parts.ledger.campaign(id).await?;
+        let record = record.ok_or_else(|| LedgerError::NoCampaign(id.clone()))?;
+        Ok(Arc::new(activate(&record)?))
     }
 
     /// Stops all consumers and waits until what is in flight is settled.
@@ -101,26 +218,18 @@ impl Campaigns {
         }
     }
 
-    fn is_ours(&self, id: &CampaignId) -> bool {
+    pub(super) fn is_ours(&self, id: &CampaignId) -> bool {
         self.only.is_empty() || self.only.contains(id)
     }
 
     async fn begin(&mut self, record: CampaignRecord) -> Result<(), WorkError> {
-        let campaign: Campaign = serde_json::from_value(record.definition.clone())
-            .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))?;
+        let active = Arc::new(activate(&record)?);
         let parts = &self.shared.parts;
         parts.queue.open(&record.id).await?;
         let lane = Lane::campaign(record.id.as_str());
-        parts.pacer.set_quota(&lane, campaign.pace.campaign);
-        let agents = campaign.pace.agent;
+        parts.pacer.set_quota(&lane, active.campaign.pace.campaign);
+        let agents = active.campaign.pace.agent;
         parts.pacer.set_agent_quota(record.id.as_str(), agents);
-        let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
-        let active = Arc::new(Active {
-            agents: AgentDirectory::new(workspace),
-            switch: Arc::new(CampaignSwitch::default()),
-            cancelled: record.state == CampaignState::Cancelled,
-            campaign,
-        });
         let stop = Stopper::new();
         tracing::info!(campaign.id = %record.id, state = %record.state, "consuming");
         let task = tokio::spawn(consume::consume(
@@ -139,10 +248,11 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Ends a campaign's consumer: no changing call leaves from here on, what runs ends.
-    async fn stop(&mut self, id: &CampaignId) {
+    /// Ends a campaign's consumer: no changing call leaves from here on, what runs ends. False when it
+    /// had none.
+    async fn stop(&mut self, id: &CampaignId) -> bool {
         let Some(consumed) = self.consumed.remove(id) else {
-            return;
+            return false;
         };
         // Stopped already, it drains: what is in flight is carried to its end.
         if !consumed.stop.is_stopped() {
@@ -152,11 +262,19 @@ impl Campaigns {
         if let Err(error) = consumed.task.await {
             tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended badly");
         }
+        true
     }
 }
 
-/// What is open and does not wait for a time of the ledger's. Retries are waited for.
-fn due(books: &Books) -> u64 {
-    let retries = books.deferred.get(&DeferReason::Retry).copied();
-    books.waiting + books.in_flight + retries.unwrap_or_default()
+/// A campaign with a switch and a directory of its own.
+fn activate(record: &CampaignRecord) -> Result<Active, WorkError> {
+    let campaign: Campaign = serde_json::from_value(record.definition.clone())
+        .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))?;
+    let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
+    Ok(Active {
+        agents: AgentDirectory::new(workspace),
+        switch: Arc::new(CampaignSwitch::default()),
+        cancelled: record.state == CampaignState::Cancelled,
+        campaign,
+    })
 }

@@ -7,12 +7,16 @@
 mod admission;
 mod campaigns;
 mod consume;
+mod finish;
 mod letting_go;
 mod mine;
 mod prepare;
 mod report;
 mod store;
 mod turn;
+mod undos;
+
+pub use finish::{FinishedBy, Unfinished, finish};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +40,7 @@ use crate::twilio::Twilio;
 
 use campaigns::Campaigns;
 use letting_go::LettingGo;
+use undos::Undos;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
 /// effect within a second.
@@ -152,9 +157,11 @@ impl Worker {
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
+        let mut undos = Undos::new(Arc::clone(&self.shared));
         let working = async {
-            let end = self.watch(&mut campaigns, until, stop).await;
+            let end = self.watch(&mut campaigns, &mut undos, until, stop).await;
             campaigns.drain().await;
+            undos.drain().await;
             end
         };
         let end = tokio::select! {
@@ -171,6 +178,7 @@ impl Worker {
     async fn watch(
         &self,
         campaigns: &mut Campaigns,
+        undos: &mut Undos,
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
@@ -179,7 +187,7 @@ impl Worker {
             let Some(()) = stop.run_until_stopped(ledger.back()).await else {
                 return Ok(RunEnd::Stopped);
             };
-            match self.look(campaigns, until).await {
+            match self.look(campaigns, undos, until).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => {}
                 Err(WorkError::Campaign(id, detail)) => {
@@ -202,6 +210,7 @@ impl Worker {
     async fn look(
         &self,
         campaigns: &mut Campaigns,
+        undos: &mut Undos,
         until: Until,
     ) -> Result<Option<RunEnd>, WorkError> {
         if let Some(failure) = self.shared.take_halt() {
@@ -210,14 +219,20 @@ impl Worker {
         self.let_go().await?;
         campaigns.follow().await?;
         self.wake().await?;
-        // Counting is not free: while turns end, there is no need to ask whether all are over.
+        undos.look(campaigns).await?;
+        campaigns.reopen().await?;
+        // While turns end, there is no need to ask whether all are over.
         let turns = self.shared.turns.load(Ordering::Relaxed);
-        let is_quiet = campaigns.was_quiet(turns);
-        if until == Until::Stopped || !is_quiet {
+        if !campaigns.was_quiet(turns) {
             return Ok(None);
         }
-        let open = campaigns.open(until == Until::NothingDue).await?;
-        Ok((open == 0).then_some(RunEnd::Idle))
+        let is_end = match until {
+            Until::Stopped => false,
+            Until::Idle => campaigns.is_idle(false).await?,
+            Until::NothingDue => campaigns.is_idle(true).await?,
+        };
+        campaigns.finish(is_end).await?;
+        Ok(is_end.then_some(RunEnd::Idle))
     }
 
     /// Ends the leases of turns that broke off.

@@ -7,6 +7,7 @@ mod drill;
 mod e2e;
 mod e2e_rabbitmq;
 mod exports;
+mod gauges;
 mod ledger_contract;
 mod mutations;
 mod observability;

@@ -73,7 +73,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "http",
-        &["ledger", "message", "metrics", "queue", "shutdown"],
+        &["clock", "ledger", "message", "metrics", "queue", "shutdown"],
         "it looks, and starts nothing",
     ),
     (

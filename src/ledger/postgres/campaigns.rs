@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::ledger::columns::{campaign_id, from_json, ms, time, to_json, word};
-use crate::ledger::{CampaignRecord, CampaignState, LedgerError, Result};
+use crate::ledger::{CampaignRecord, CampaignState, LedgerError, Result, WORKED_OFF};
 use crate::message::CampaignId;
 
 use super::errors::keepable;
@@ -121,6 +121,35 @@ pub(super) async fn set_state(
         return Err(LedgerError::NoCampaign(id.clone()));
     }
     Ok(())
+}
+
+pub(super) async fn finish(
+    client: &mut Client,
+    id: &CampaignId,
+    by_itself: bool,
+    now: Timestamp,
+) -> Result<bool> {
+    let transaction = client.transaction().await?;
+    // Whoever accepts, or begins an import, refers to this row and waits here; what they had written
+    // before, the statement after this one sees.
+    let sql = "SELECT FROM campaigns WHERE id = $1 FOR UPDATE";
+    transaction.execute(sql, &[&id.as_str()]).await?;
+    let sql = "UPDATE campaigns SET state = 'finished', reason = $4, changed_at = $2
+         WHERE id = $1 AND NOT EXISTS (SELECT FROM turns WHERE campaign = $1)
+           AND (NOT $3 OR (state = 'running'
+             AND EXISTS (SELECT FROM imports WHERE campaign = $1)
+             AND NOT EXISTS (
+                SELECT FROM imports i
+                WHERE i.campaign = $1 AND i.ended_at IS NULL AND NOT EXISTS (
+                    SELECT FROM imports later
+                    WHERE later.campaign = $1 AND later.number > i.number
+                      AND later.file = i.file AND later.ended_at IS NOT NULL))))";
+    let reason = by_itself.then_some(WORKED_OFF);
+    let finished = transaction
+        .execute(sql, &[&id.as_str(), &ms(now), &by_itself, &reason])
+        .await?;
+    transaction.commit().await?;
+    Ok(finished == 1)
 }
 
 fn record(row: &Row) -> Result<CampaignRecord> {

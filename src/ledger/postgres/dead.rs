@@ -10,6 +10,7 @@ use crate::message::{CampaignId, DeadReason, Failure, FailureClass, masked};
 
 use super::errors::keepable;
 use super::take::attempts;
+use super::undos::upcoming;
 
 pub(super) async fn record_stray(client: &Client, stray: &Stray, now: Timestamp) -> Result<()> {
     let sql = "INSERT INTO strays (campaign, detail, body, at) VALUES ($1, $2, $3, $4)";
@@ -31,11 +32,14 @@ pub(super) async fn dead(
 ) -> Result<Vec<DeadRow>> {
     let statement = client
         .prepare_cached(
-            "SELECT o.campaign, o.at, o.detail, o.id, m.address, o.attempts, o.number
+            "SELECT o.campaign, o.at, o.detail, o.id, m.address, o.attempts, o.number,
+                u.tries, u.due_at
              FROM outcomes o JOIN messages m USING (campaign, id)
+             LEFT JOIN undos u USING (campaign, id)
              WHERE o.outcome = 'dead' AND ($2::TEXT IS NULL OR o.campaign = $2)
              UNION ALL
-             SELECT campaign, at, detail, NULL, NULL, 0, number FROM strays WHERE $2 IS NULL
+             SELECT campaign, at, detail, NULL, NULL, 0, number, NULL, NULL
+             FROM strays WHERE $2 IS NULL
              ORDER BY 2, 7 LIMIT $1",
         )
         .await?;
@@ -59,6 +63,7 @@ fn letter(row: &Row) -> Result<DeadRow> {
             at,
             failure: Failure::new(class, row.try_get::<_, String>(2)?),
             reason: DeadReason::Malformed,
+            undo: None,
         });
     };
     let Ending::Dead { reason, failure } = from_json(row.try_get(2)?)? else {
@@ -74,5 +79,6 @@ fn letter(row: &Row) -> Result<DeadRow> {
         at,
         failure: *failure,
         reason,
+        undo: upcoming(row.try_get(7)?, row.try_get(8)?)?,
     })
 }

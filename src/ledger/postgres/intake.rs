@@ -28,6 +28,13 @@ pub(super) async fn begin_import(
     Ok(row.try_get(0)?)
 }
 
+pub(super) async fn end_import(client: &Client, number: i64, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE imports SET ended_at = $2 WHERE number = $1";
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, &[&number, &ms(now)]).await?;
+    Ok(())
+}
+
 /// A batch as columns.
 struct Batch {
     ids: Vec<String>,

@@ -10,8 +10,9 @@ use crate::ledger::{LedgerError, Result};
 use super::connection::SCHEMA;
 
 /// Every edition's change, oldest first.
-const EDITIONS: [&str; 2] = [
+const EDITIONS: [&str; 3] = [
     include_str!("../migrations/postgres/0001_ledger.sql"),
+    include_str!("../migrations/postgres/0002_undos.sql"),
     include_str!("../migrations/postgres/0003_overtaken.sql"),
 ];
 

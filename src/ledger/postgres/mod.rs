@@ -22,9 +22,11 @@ mod presence;
 mod settle;
 mod take;
 mod tls;
+mod undos;
 mod unknown;
 mod waking;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +36,8 @@ use jiff::Timestamp;
 use super::columns::ms;
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken, UnknownRow,
+    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
+    Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -166,6 +169,24 @@ impl Ledger for PostgresLedger {
         ))
     }
 
+    async fn finish_campaign(
+        &self,
+        id: &CampaignId,
+        by_itself: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        call!(self, |client| campaigns::finish(
+            &mut client,
+            id,
+            by_itself,
+            now
+        ))
+    }
+
+    async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
+        call!(self, |client| intake::end_import(&client, number, now))
+    }
+
     async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
         call!(self, |client| intake::begin_import(
             &client, campaign, file, now
@@ -266,6 +287,39 @@ impl Ledger for PostgresLedger {
         call!(self, |client| dead::record_stray(&client, stray, now))
     }
 
+    async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| undos::due(&client, chosen, now, limit))
+    }
+
+    async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>> {
+        let taker = Taker {
+            holder,
+            now,
+            lease_for,
+            clock: self.clock,
+        };
+        call!(self, |client| undos::take(&client, key, &taker))
+    }
+
+    async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        call!(self, |client| undos::settle(
+            &client, lease, events, settlement, now
+        ))
+    }
+
     async fn unknown(
         &self,
         campaign: Option<&CampaignId>,
@@ -307,6 +361,19 @@ impl Ledger for PostgresLedger {
 
     async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
         call!(self, |client| books::books(&client, campaign))
+    }
+
+    async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
+        call!(self, |client| books::of_each(&client))
+    }
+
+    async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
+        call!(self, |client| books::has_open(&client, campaign, but_due))
+    }
+
+    async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| books::on_queue(&client, chosen, now))
     }
 
     async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {

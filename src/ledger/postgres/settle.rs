@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
 use crate::ledger::columns::{later, ms, outcome, to_json};
-use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, Wake};
-use crate::message::{DeferReason, Effects, Event, Failure};
+use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, UNDO_AFTER, Wake};
+use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
-use super::LeaseClock;
 use super::take::millis;
+use super::{LeaseClock, undos};
 
 /// Finds the turn, for as long as the lease is the message's. A statement that waited for the row
 /// looks again at what the other one made of it.
@@ -24,20 +24,23 @@ const FENCE: &str = "campaign = $1 AND id = $2 AND lease = $3 AND state = 'in_fl
 const COUNT: &str = "events = events + cardinality($5::TEXT[])";
 const FIRST: &str = "events - cardinality($5::TEXT[]) AS first";
 
+/// What makes a message's undo be tried again: its outcome's reason.
+const STUCK: &str = DeadReason::Stuck.as_str();
+
 /// The journal's part: events $5, at $4, after `held`.
-const APPEND: &str = "INSERT INTO journal (campaign, id, seq, at, event)
+pub(super) const APPEND: &str = "INSERT INTO journal (campaign, id, seq, at, event)
     SELECT $1, $2, held.first + given.n - 1, $4::BIGINT, given.event
     FROM held, unnest($5::TEXT[]) WITH ORDINALITY AS given (event, n)";
 
 /// What a fenced statement is told beside its own parameters, which begin at $6.
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     lease: &'a Lease,
     now: i64,
     events: Vec<String>,
 }
 
 impl<'a> Entry<'a> {
-    fn new(lease: &'a Lease, events: &[Event], now: Timestamp) -> Result<Self> {
+    pub(super) fn new(lease: &'a Lease, events: &[Event], now: Timestamp) -> Result<Self> {
         Ok(Self {
             lease,
             now: ms(now),
@@ -45,7 +48,12 @@ impl<'a> Entry<'a> {
         })
     }
 
-    async fn run(&self, client: &Client, sql: &str, further: &[&(dyn ToSql + Sync)]) -> Result<()> {
+    pub(super) async fn run(
+        &self,
+        client: &Client,
+        sql: &str,
+        further: &[&(dyn ToSql + Sync)],
+    ) -> Result<()> {
         let statement = client.prepare_cached(sql).await?;
         let key = &self.lease.key;
         let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
@@ -59,10 +67,10 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A statement that changes the turn, and appends the events if it did.
-fn fenced(change: &str) -> String {
+/// A statement that changes the turn, or the undo, and appends the events if it did.
+pub(super) fn fenced(table: &str, fence: &str, change: &str) -> String {
     format!(
-        "WITH held AS (UPDATE turns SET {COUNT}{change} WHERE {FENCE} RETURNING {FIRST}),
+        "WITH held AS (UPDATE {table} SET {COUNT}{change} WHERE {fence} RETURNING {FIRST}),
          written AS ({APPEND})
          SELECT first FROM held"
     )
@@ -75,7 +83,10 @@ pub(super) async fn record(
     now: Timestamp,
 ) -> Result<()> {
     let entry = Entry::new(lease, events, now)?;
-    entry.run(client, &fenced(""), &[]).await
+    match entry.run(client, &fenced("turns", FENCE, ""), &[]).await {
+        Err(LedgerError::LeaseLost) => undos::record(client, &entry).await,
+        recorded => recorded,
+    }
 }
 
 pub(super) async fn renew(
@@ -85,23 +96,26 @@ pub(super) async fn renew(
     lease_for: Duration,
     clock: LeaseClock,
 ) -> Result<Lease> {
-    let sql = format!("UPDATE turns SET lease_until = lease_clock($4) + $5::BIGINT WHERE {FENCE}");
-    let statement = client.prepare_cached(&sql).await?;
     let (campaign, id) = (lease.key.campaign.as_str(), lease.key.id.as_str());
     let lasts = millis(lease_for);
-    let renewed = client
-        .execute(
-            &statement,
-            &[&campaign, &id, &lease.number, &clock.chosen(now), &lasts],
-        )
-        .await?;
-    if renewed == 0 {
-        return Err(LedgerError::LeaseLost);
+    for (table, fence) in [("turns", FENCE), ("undos", undos::HELD)] {
+        let sql =
+            format!("UPDATE {table} SET lease_until = lease_clock($4) + $5::BIGINT WHERE {fence}");
+        let statement = client.prepare_cached(&sql).await?;
+        let renewed = client
+            .execute(
+                &statement,
+                &[&campaign, &id, &lease.number, &clock.chosen(now), &lasts],
+            )
+            .await?;
+        if renewed == 1 {
+            return Ok(Lease {
+                until: later(now, lease_for),
+                ..lease.clone()
+            });
+        }
     }
-    Ok(Lease {
-        until: later(now, lease_for),
-        ..lease.clone()
-    })
+    Err(LedgerError::LeaseLost)
 }
 
 pub(super) async fn settle(
@@ -131,21 +145,27 @@ pub(super) async fn settle(
 
 async fn end(client: &Client, entry: &Entry<'_>, ending: &Ending, effects: &Effects) -> Result<()> {
     let sql = format!(
-        "WITH held AS (DELETE FROM turns WHERE {FENCE} RETURNING events AS first, attempts),
+        "WITH held AS (
+            DELETE FROM turns WHERE {FENCE} RETURNING events AS first, attempts, lease),
          written AS ({APPEND}),
          over AS (
             INSERT INTO outcomes (campaign, id, outcome, reason, detail, effects, attempts, at)
-            SELECT $1, $2, $6, $7, $8, $9, held.attempts + $10::BIGINT, $4 FROM held)
+            SELECT $1, $2, $6, $7, $8, $9, held.attempts + $10::BIGINT, $4 FROM held),
+         stuck AS (
+            INSERT INTO undos (campaign, id, due_at, lease, events)
+            SELECT $1, $2, $11, held.lease, held.first + cardinality($5::TEXT[])
+            FROM held WHERE $7::TEXT = '{STUCK}')
          SELECT first FROM held"
     );
     let (word, reason) = outcome(ending);
     let died_of_one = i64::from(matches!(ending, Ending::Dead { .. }));
     let (detail, effects) = (to_json(ending)?, to_json(effects)?);
+    let undo_at = entry.now + millis(UNDO_AFTER);
     entry
         .run(
             client,
             &sql,
-            &[&word, &reason, &detail, &effects, &died_of_one],
+            &[&word, &reason, &detail, &effects, &died_of_one, &undo_at],
         )
         .await
 }
@@ -158,6 +178,8 @@ async fn defer(
     (failure, attempts): (Option<&Failure>, i64),
 ) -> Result<()> {
     let sql = fenced(
+        "turns",
+        FENCE,
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = $9,
          last_failure = coalesce($10, last_failure), attempts = attempts + $11,
          holder = NULL, lease_until = NULL",
@@ -185,6 +207,8 @@ async fn defer(
 
 async fn release(client: &Client, entry: &Entry<'_>, queued: bool) -> Result<()> {
     let sql = fenced(
+        "turns",
+        FENCE,
         ", state = 'waiting', queued = $6, queue_after = CASE WHEN $6 THEN NULL ELSE $4::BIGINT END,
          holder = NULL, lease_until = NULL",
     );

@@ -28,7 +28,7 @@ pub(super) struct Taker<'a> {
 
 impl Taker<'_> {
     /// What the store's clock is told, if the caller chooses the time.
-    fn chosen(&self) -> Option<i64> {
+    pub(super) fn chosen(&self) -> Option<i64> {
         self.clock.chosen(self.now)
     }
 
@@ -68,18 +68,19 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
     let statement = client
         .prepare_cached(
             "WITH prior AS (
-                SELECT t.campaign, t.id, t.lease, t.holder FROM turns t
+                SELECT t.campaign, t.id, t.lease, t.holder, t.events > t.events_taken AS announced
+                FROM turns t
                 WHERE t.campaign = $1 AND t.id = $2
                   AND t.state = 'in_flight' AND t.lease_until <= lease_clock($6)
                 FOR UPDATE),
              living AS (
                 INSERT INTO overtaken (campaign, id, lease, holder)
-                SELECT campaign, id, lease, holder FROM prior WHERE lives(holder)
+                SELECT campaign, id, lease, holder FROM prior WHERE announced AND lives(holder)
                 RETURNING holder)
              UPDATE turns t
              SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
                 queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
-                holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT
+                events_taken = t.events, holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT
              FROM messages m
              WHERE t.campaign = $1 AND t.id = $2 AND m.campaign = t.campaign AND m.id = t.id
                AND (t.state = 'waiting'
@@ -128,7 +129,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
     }))
 }
 
-async fn journal(client: &Client, campaign: &str, id: &str) -> Result<Vec<Event>> {
+pub(super) async fn journal(client: &Client, campaign: &str, id: &str) -> Result<Vec<Event>> {
     let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
     let statement = client.prepare_cached(sql).await?;
     let rows = client.query(&statement, &[&campaign, &id]).await?;
@@ -136,7 +137,10 @@ async fn journal(client: &Client, campaign: &str, id: &str) -> Result<Vec<Event>
 }
 
 pub(super) async fn let_go(client: &Client, lease: &Lease) -> Result<()> {
-    let sql = "DELETE FROM overtaken WHERE campaign = $1 AND id = $2 AND lease = $3";
+    let sql = "WITH over AS (
+            DELETE FROM overtaken WHERE campaign = $1 AND id = $2 AND lease = $3)
+         UPDATE turns SET state = 'waiting', queued = TRUE, holder = NULL, lease_until = NULL
+         WHERE campaign = $1 AND id = $2 AND lease = $3 AND state = 'in_flight'";
     let statement = client.prepare_cached(sql).await?;
     let (campaign, id) = (lease.key.campaign.as_str(), lease.key.id.as_str());
     let parameters: [&(dyn ToSql + Sync); 3] = [&campaign, &id, &lease.number];

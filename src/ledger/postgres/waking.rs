@@ -11,7 +11,10 @@ pub(super) async fn release_leases(client: &Client) -> Result<u64> {
     let sql = "UPDATE turns SET state = 'waiting', queued = TRUE, queue_after = NULL,
                    holder = NULL, lease_until = NULL
                WHERE state = 'in_flight'";
-    Ok(client.execute(sql, &[]).await?)
+    let released = client.execute(sql, &[]).await?;
+    let sql = "UPDATE undos SET holder = NULL, lease_until = NULL";
+    client.execute(sql, &[]).await?;
+    Ok(released)
 }
 
 pub(super) async fn wake(client: &Client, now: Timestamp, limit: usize) -> Result<u64> {

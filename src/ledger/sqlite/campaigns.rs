@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::ledger::{CampaignRecord, CampaignState, LedgerError, Result};
+use crate::ledger::{CampaignRecord, CampaignState, LedgerError, Result, WORKED_OFF};
 use crate::message::CampaignId;
 
 use crate::ledger::columns::{campaign_id, from_json, ms, time, to_json, word};
@@ -85,6 +85,45 @@ pub(super) fn set_state(
         return Err(LedgerError::NoCampaign(id.clone()));
     }
     Ok(())
+}
+
+/// Lets a campaign run again that was finished.
+pub(super) fn run_again(conn: &Connection, id: &CampaignId, now: Timestamp) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE campaigns SET state = 'running', reason = NULL, changed_at = ?2
+         WHERE id = ?1 AND state = 'finished'",
+    )?
+    .execute(params![id.as_str(), ms(now)])?;
+    Ok(())
+}
+
+/// One transaction of the one writer: nothing comes in between.
+pub(super) fn finish(
+    conn: &Connection,
+    id: &CampaignId,
+    by_itself: bool,
+    now: Timestamp,
+) -> Result<bool> {
+    let finished = conn
+        .prepare_cached(
+            "UPDATE campaigns SET state = 'finished', reason = ?4, changed_at = ?2
+             WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns WHERE campaign = ?1)
+               AND (NOT ?3 OR (state = 'running'
+                 AND EXISTS (SELECT 1 FROM imports WHERE campaign = ?1)
+                 AND NOT EXISTS (
+                    SELECT 1 FROM imports i
+                    WHERE i.campaign = ?1 AND i.ended_at IS NULL AND NOT EXISTS (
+                        SELECT 1 FROM imports later
+                        WHERE later.campaign = ?1 AND later.number > i.number
+                          AND later.file = i.file AND later.ended_at IS NOT NULL))))",
+        )?
+        .execute(params![
+            id.as_str(),
+            ms(now),
+            by_itself,
+            by_itself.then_some(WORKED_OFF)
+        ])?;
+    Ok(finished == 1)
 }
 
 fn meta(conn: &Connection, name: &str) -> Result<Option<String>> {

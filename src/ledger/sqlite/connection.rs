@@ -121,6 +121,7 @@ fn plan_once(conn: &Connection) -> Result<()> {
 fn migrate(conn: &mut Connection) -> Result<()> {
     let migrations = Migrations::new(vec![
         M::up(include_str!("../migrations/sqlite/0001_ledger.sql")),
+        M::up(include_str!("../migrations/sqlite/0002_undos.sql")),
         M::up(include_str!("../migrations/sqlite/0003_overtaken.sql")),
     ]);
     migrations.to_latest(conn).map_err(|error| match error {

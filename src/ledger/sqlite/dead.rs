@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use crate::ledger::{DeadRow, Ending, LedgerError, Result, Stray};
+use crate::ledger::{DeadRow, Ending, LedgerError, Result, Stray, UpcomingUndo};
 use crate::message::{CampaignId, DeadReason, Failure, FailureClass, masked};
 
 use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time};
@@ -30,8 +30,9 @@ pub(super) fn dead(
         ""
     };
     let sql = format!(
-        "SELECT o.campaign, o.id, m.address, o.attempts, o.at, o.detail
+        "SELECT o.campaign, o.id, m.address, o.attempts, o.at, o.detail, u.tries, u.due_at
          FROM outcomes o JOIN messages m USING (campaign, id)
+         LEFT JOIN undos u USING (campaign, id)
          WHERE o.outcome = 'dead' {of_campaign} ORDER BY o.at, o.number LIMIT ?1"
     );
     let limit_rows = column(limit as u64);
@@ -69,7 +70,19 @@ fn letter(row: &Row<'_>) -> Result<DeadRow> {
         at: time(row.get(4)?)?,
         failure: *failure,
         reason,
+        undo: upcoming(row)?,
     })
+}
+
+fn upcoming(row: &Row<'_>) -> Result<Option<UpcomingUndo>> {
+    let due: Option<i64> = row.get(7)?;
+    let Some(due) = due else {
+        return Ok(None);
+    };
+    Ok(Some(UpcomingUndo {
+        tries: row.get(6)?,
+        due: time(due)?,
+    }))
 }
 
 fn stray(row: &Row<'_>) -> Result<DeadRow> {
@@ -82,5 +95,6 @@ fn stray(row: &Row<'_>) -> Result<DeadRow> {
         at: time(row.get(2)?)?,
         failure: Failure::new(class, row.get::<_, String>(1)?),
         reason: DeadReason::Malformed,
+        undo: None,
     })
 }

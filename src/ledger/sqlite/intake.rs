@@ -21,6 +21,12 @@ pub(super) fn begin_import(
     Ok(conn.last_insert_rowid())
 }
 
+pub(super) fn end_import(conn: &Connection, number: i64, now: Timestamp) -> Result<()> {
+    conn.prepare_cached("UPDATE imports SET ended_at = ?2 WHERE number = ?1")?
+        .execute(params![number, ms(now)])?;
+    Ok(())
+}
+
 pub(super) fn accept(
     conn: &Connection,
     campaign: &CampaignId,

@@ -14,6 +14,8 @@ pub(super) struct Turn {
     pub(super) standing: Standing,
     pub(super) attempts: u32,
     pub(super) lease: i64,
+    /// How many events its journal had when it was last taken.
+    pub(super) events_taken: u64,
     last_failure: Option<Failure>,
 }
 
@@ -38,7 +40,8 @@ impl From<Outcome> for Standing {
 impl Turn {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
-            "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease, last_failure
+            "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease, last_failure,
+                events_taken
              FROM turns WHERE campaign = ?1 AND id = ?2",
         )?
         .query_row([key.campaign.as_str(), key.id.as_str()], |row| Ok(Self::read(row)))
@@ -67,6 +70,7 @@ impl Turn {
             standing,
             attempts: row.get(6)?,
             lease: row.get(7)?,
+            events_taken: row.get::<_, i64>(9)?.unsigned_abs(),
             last_failure: last_failure.as_deref().map(from_json).transpose()?,
         })
     }

@@ -16,12 +16,16 @@ mod reader;
 mod rows;
 mod settle;
 mod take;
+#[cfg(test)]
+mod tests;
+mod undos;
 mod unknown;
 mod waking;
 mod writer;
 
 pub use hold::{Hold, hold};
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +36,8 @@ use rusqlite::Connection;
 
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken, UnknownRow,
+    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
+    Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -153,6 +158,22 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn finish_campaign(
+        &self,
+        id: &CampaignId,
+        by_itself: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let id = id.clone();
+        self.write(move |conn| campaigns::finish(conn, &id, by_itself, now))
+            .await
+    }
+
+    async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
+        self.write(move |conn| intake::end_import(conn, number, now))
+            .await
+    }
+
     async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
         let (campaign, file) = (campaign.clone(), file.to_owned());
         self.write(move |conn| intake::begin_import(conn, &campaign, &file, now))
@@ -247,6 +268,35 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
+        self.read(move |conn| undos::due(conn, now, limit)).await
+    }
+
+    async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>> {
+        let (key, holder) = (key.clone(), holder.to_owned());
+        self.write(move |conn| undos::take(conn, &key, &holder, now, lease_for))
+            .await
+    }
+
+    async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (lease, events) = (lease.clone(), events.to_vec());
+        let settlement = settlement.clone();
+        self.write(move |conn| undos::settle(conn, &lease, &events, &settlement, now))
+            .await
+    }
+
     async fn unknown(
         &self,
         campaign: Option<&CampaignId>,
@@ -291,6 +341,20 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
+        self.read(books::of_each).await
+    }
+
+    async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
+        let campaign = campaign.clone();
+        self.read(move |conn| books::has_open(conn, &campaign, but_due))
+            .await
+    }
+
+    async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
+        self.read(move |conn| books::on_queue(conn, now)).await
+    }
+
     async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
         let key = key.clone();
         self.read(move |conn| message::find(conn, &key)).await
@@ -304,41 +368,5 @@ impl Ledger for SqliteLedger {
 
     async fn is_ready(&self) -> bool {
         self.write(campaigns::probe).await.is_ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::LedgerError;
-    use super::*;
-
-    #[tokio::test]
-    async fn a_full_disk_is_said_and_gets_better() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let ledger = SqliteLedger::open(&folder.path().join("ledger.db")).expect("a new ledger");
-        let pages_max = async |pages: &'static str| {
-            let sql = format!("PRAGMA max_page_count = {pages}");
-            let limit = move |conn: &Connection| Ok(conn.query_row(&sql, [], |_| Ok(()))?);
-            ledger.write(limit).await.expect("a limit is no write");
-        };
-        let stray = Stray {
-            campaign: CampaignId::parse("spring").expect("an id"),
-            detail: "too long".to_owned(),
-            body: "x".repeat(1_000_000),
-        };
-        // The limit is never set below what the file has already.
-        pages_max("1").await;
-        let refused = ledger.record_stray(&stray, Timestamp::UNIX_EPOCH).await;
-        assert!(
-            matches!(refused, Err(LedgerError::Unavailable(_))),
-            "{refused:?}"
-        );
-        let none = ledger.dead(None, 9).await.expect("reading goes on");
-        assert_eq!(none, []);
-        pages_max("1000000").await;
-        ledger
-            .record_stray(&stray, Timestamp::UNIX_EPOCH)
-            .await
-            .expect("there is room again");
     }
 }

@@ -5,10 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::ledger::{Ending, LATE, Lease, LedgerError, MessageKey, Result, Settlement, Wake};
-use crate::message::{DeferReason, Effects, Event, Failure};
+use crate::ledger::{
+    Ending, LATE, Lease, LedgerError, MessageKey, Result, Settlement, UNDO_AFTER, Wake,
+};
+use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
 use crate::ledger::columns::{later, ms, outcome, to_json};
+
+use super::undos;
 
 /// Fails unless the lease is the message's; gives the attempts that failed so far.
 fn fence(conn: &Connection, lease: &Lease) -> Result<i64> {
@@ -29,8 +33,16 @@ pub(super) fn record(
     events: &[Event],
     now: Timestamp,
 ) -> Result<()> {
-    fence(conn, lease)?;
+    held(conn, lease)?;
     append(conn, &lease.key, events, now)
+}
+
+/// Fails unless the lease is the message's: on its turn, or on its undo.
+fn held(conn: &Connection, lease: &Lease) -> Result<()> {
+    match fence(conn, lease) {
+        Err(LedgerError::LeaseLost) if undos::is_held(conn, lease)? => Ok(()),
+        fenced => fenced.map(drop),
+    }
 }
 
 /// Appends events to a message's journal.
@@ -64,10 +76,22 @@ pub(super) fn renew(
     now: Timestamp,
     lease_for: Duration,
 ) -> Result<Lease> {
-    fence(conn, lease)?;
+    held(conn, lease)?;
     let until = later(now, lease_for);
-    conn.prepare_cached("UPDATE turns SET lease_until = ?3 WHERE campaign = ?1 AND id = ?2")?
-        .execute(params![campaign(lease), id(lease), ms(until)])?;
+    // One of them has it; the other has nothing in flight.
+    for sql in [
+        "UPDATE turns SET lease_until = ?3
+         WHERE campaign = ?1 AND id = ?2 AND state = 'in_flight' AND lease = ?4",
+        "UPDATE undos SET lease_until = ?3
+         WHERE campaign = ?1 AND id = ?2 AND lease_until IS NOT NULL AND lease = ?4",
+    ] {
+        conn.prepare_cached(sql)?.execute(params![
+            campaign(lease),
+            id(lease),
+            ms(until),
+            lease.number
+        ])?;
+    }
     Ok(Lease {
         until,
         ..lease.clone()
@@ -126,6 +150,17 @@ fn end(
         failed,
         ms(now)
     ])?;
+    if matches!(ending, Ending::Dead { reason, .. } if *reason == DeadReason::Stuck) {
+        conn.prepare_cached(
+            "INSERT INTO undos (campaign, id, due_at, lease) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            campaign(lease),
+            id(lease),
+            ms(later(now, UNDO_AFTER)),
+            lease.number
+        ])?;
+    }
     Ok(())
 }
 

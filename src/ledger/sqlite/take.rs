@@ -10,7 +10,7 @@ use crate::message::Message;
 
 use super::intake;
 use super::message::{Outcome, Turn, accepted, journal};
-use crate::ledger::columns::{later, ms};
+use crate::ledger::columns::{column, later, ms};
 
 pub(super) fn take(
     conn: &Connection,
@@ -37,22 +37,25 @@ pub(super) fn take(
     }
     let (message, accepted_at) = accepted(conn, &key)?.ok_or_else(|| lost(&key))?;
     let journal = journal(conn, &key)?.into_iter().map(|(_, event)| event);
+    let journal: Vec<_> = journal.collect();
+    let events = journal.len() as u64;
     Ok(Taken::Leased {
         message: Box::new(message),
-        journal: journal.collect(),
+        journal,
         attempts: turn.attempts,
         accepted_at,
         fresh: false,
-        overtaken: is_overtaken(conn, &key, &turn)?,
-        lease: lease(conn, key, turn.lease + 1, holder, until)?,
+        overtaken: is_overtaken(conn, &key, &turn, events)?,
+        lease: lease(conn, key, turn.lease + 1, holder, until, events)?,
     })
 }
 
-/// Whether somebody whose lease ran out lives and has not let go. Nobody has the ledger but this
-/// process, so a lease that ran out was its own.
-fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &Turn) -> Result<bool> {
+/// Whether somebody whose lease ran out lives, has announced a call and has not let go. Nobody has the
+/// ledger but this process, so a lease that ran out was its own.
+fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &Turn, events: u64) -> Result<bool> {
     let key = (key.campaign.as_str(), key.id.as_str());
-    if matches!(turn.standing, Standing::InFlight { .. }) {
+    let has_announced = events > turn.events_taken;
+    if matches!(turn.standing, Standing::InFlight { .. }) && has_announced {
         conn.prepare_cached("INSERT INTO overtaken (campaign, id, lease) VALUES (?1, ?2, ?3)")?
             .execute((key.0, key.1, turn.lease))?;
     }
@@ -62,12 +65,14 @@ fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &Turn) -> Result<bool
 
 pub(super) fn let_go(conn: &Connection, lease: &Lease) -> Result<()> {
     let key = &lease.key;
+    let of = params![key.campaign.as_str(), key.id.as_str(), lease.number];
     conn.prepare_cached("DELETE FROM overtaken WHERE campaign = ?1 AND id = ?2 AND lease = ?3")?
-        .execute(params![
-            key.campaign.as_str(),
-            key.id.as_str(),
-            lease.number
-        ])?;
+        .execute(of)?;
+    conn.prepare_cached(
+        "UPDATE turns SET state = 'waiting', queued = 1, holder = NULL, lease_until = NULL
+         WHERE campaign = ?1 AND id = ?2 AND lease = ?3 AND state = 'in_flight'",
+    )?
+    .execute(of)?;
     Ok(())
 }
 
@@ -98,7 +103,7 @@ fn meet(
         accepted_at: now,
         fresh: true,
         overtaken: false,
-        lease: lease(conn, key, 1, holder, until)?,
+        lease: lease(conn, key, 1, holder, until, 0)?,
     })
 }
 
@@ -110,10 +115,12 @@ fn lease(
     number: i64,
     holder: &str,
     until: Timestamp,
+    events: u64,
 ) -> Result<Lease> {
     conn.prepare_cached(
         "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
-            queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5
+            queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
+            events_taken = ?6
          WHERE campaign = ?1 AND id = ?2",
     )?
     .execute(params![
@@ -121,7 +128,8 @@ fn lease(
         key.id.as_str(),
         holder,
         number,
-        ms(until)
+        ms(until),
+        column(events)
     ])?;
     Ok(Lease { key, number, until })
 }

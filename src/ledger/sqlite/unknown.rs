@@ -7,6 +7,7 @@ use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, tim
 use crate::ledger::{Ending, LedgerError, MessageKey, Result, UnknownRow};
 use crate::message::{CampaignId, Event, masked};
 
+use super::campaigns;
 use super::message::{Outcome, journal};
 use super::settle::append;
 
@@ -82,6 +83,7 @@ pub(super) fn settle(
              VALUES (?1, ?2, 'waiting', 0, ?3, ?3)",
         )?
         .execute(params![of[0], of[1], ms(now)])?;
+        campaigns::run_again(conn, &key.campaign, now)?;
     }
     append(conn, key, &events, now)?;
     Ok(true)

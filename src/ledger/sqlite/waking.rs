@@ -17,6 +17,8 @@ pub(super) fn release_leases(conn: &Connection) -> Result<u64> {
              WHERE campaign IN (SELECT id FROM campaigns) AND state = 'in_flight'",
         )?
         .execute([])?;
+    conn.prepare_cached("UPDATE undos SET holder = NULL, lease_until = NULL")?
+        .execute([])?;
     Ok(released as u64)
 }
 

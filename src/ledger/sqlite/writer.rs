@@ -120,14 +120,12 @@ fn run(mut conn: Connection, writes: &Receiver<Box<dyn Write>>) {
 
 /// Runs the batch in one transaction, each write in a savepoint of its own.
 fn commit(conn: &mut Connection, batch: &mut [Box<dyn Write>]) -> Result<()> {
-    let mut transaction = conn.transaction()?;
+    let transaction = conn.transaction()?;
+    // Prepared once: rusqlite's own savepoints are parsed anew each time.
+    let run = |sql| transaction.prepare_cached(sql)?.execute([]);
     for write in batch {
-        let savepoint = transaction.savepoint()?;
-        if write.run(&savepoint) {
-            savepoint.commit()?;
-        } else {
-            drop(savepoint);
-        }
+        run("SAVEPOINT write")?;
+        let stays = write.run(&transaction);
         // A full or broken disk can make SQLite end the transaction by itself
         // (https://www.sqlite.org/lang_transaction.html, section 3.1): the next write would stand
         // alone, and what came before is gone.
@@ -136,6 +134,10 @@ fn commit(conn: &mut Connection, batch: &mut [Box<dyn Write>]) -> Result<()> {
                 "the transaction was rolled back: the disk is full or failing".to_owned(),
             ));
         }
+        if !stays {
+            run("ROLLBACK TO write")?;
+        }
+        run("RELEASE write")?;
     }
     Ok(transaction.commit()?)
 }

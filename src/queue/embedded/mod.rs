@@ -151,6 +151,14 @@ impl Queue for EmbeddedQueue {
         depth.ok_or_else(|| never_opened(campaign))
     }
 
+    async fn delayed(&self) -> Result<u64> {
+        let now = self.shared.clock.now();
+        self.shared
+            .store
+            .run(move |db| schema::delayed(db, now))
+            .await
+    }
+
     async fn dead_letter_count(&self) -> Result<u64> {
         self.shared.store.run(schema::dead_letter_count).await
     }

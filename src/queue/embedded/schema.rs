@@ -120,8 +120,8 @@ pub(super) fn in_memory() -> Result<Connection, rusqlite_migration::Error> {
 fn migrated(mut connection: Connection) -> Result<Connection, rusqlite_migration::Error> {
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // A plan is kept when its parameters change: this SQLite is built to look at their values, and
-    // prepares anew, at each new time, whatever reads a partial index (https://www.sqlite.org/qpsg.html).
+    // A plan is kept when its parameters change: this SQLite looks at the values of a LIMIT and of what a
+    // partial index tests, and plans anew at each (https://www.sqlite.org/qpsg.html).
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Migrations::new(vec![M::up(TABLES)]).to_latest(&mut connection)?;
     Ok(connection)
@@ -306,6 +306,15 @@ pub(super) fn depth(db: &Connection, id: &CampaignId, now: Timestamp) -> SqlResu
             }))
         },
     )
+}
+
+pub(super) fn delayed(db: &Connection, now: Timestamp) -> SqlResult<u64> {
+    let count = db.query_row(
+        "SELECT COUNT(*) FROM queued WHERE consumer IS NULL AND due_ms > ?1",
+        [now.as_millisecond()],
+        |row| row.get::<_, i64>(0),
+    )?;
+    Ok(count.unsigned_abs())
 }
 
 pub(super) fn dead_letter_count(db: &Connection) -> SqlResult<u64> {

@@ -135,14 +135,13 @@ fn in_savepoint<T>(
     db: &Connection,
     job: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    db.execute_batch("SAVEPOINT job")?;
+    let run = |sql| db.prepare_cached(sql)?.execute([]);
+    run("SAVEPOINT job")?;
     let done = job(db);
-    let end = if done.is_ok() {
-        "RELEASE job"
-    } else {
-        "ROLLBACK TO job; RELEASE job"
-    };
-    db.execute_batch(end)?;
+    if done.is_err() {
+        run("ROLLBACK TO job")?;
+    }
+    run("RELEASE job")?;
     done
 }
 

@@ -148,6 +148,16 @@ impl Queue for RabbitQueue {
         }
     }
 
+    async fn delayed(&self) -> Result<u64> {
+        let link = &self.shared.consuming;
+        let channel = link.channel().await?;
+        let mut delayed = 0;
+        for name in topology::retry_queues() {
+            delayed += topology::ready(link, &channel, name).await?;
+        }
+        Ok(delayed)
+    }
+
     async fn dead_letter_count(&self) -> Result<u64> {
         let link = &self.shared.consuming;
         topology::ready(link, &link.channel().await?, topology::DEAD).await

@@ -54,6 +54,11 @@ pub(super) fn retry_exchange(delay: Duration) -> &'static str {
     level.unwrap_or(&longest).1
 }
 
+/// The queues that delay.
+pub(super) fn retry_queues() -> impl Iterator<Item = &'static str> {
+    LEVELS.iter().map(|(_, name)| *name)
+}
+
 /// Makes what all campaigns share. `link` gives the channel its time limits.
 pub(super) async fn declare_shared(link: &Link, channel: &Channel) -> Result<()> {
     fanout(link, channel, ORPHAN, quorum()).await?;

@@ -5,12 +5,14 @@ mod channels;
 mod crash;
 mod dry_run;
 mod faults;
+mod finishing;
 mod help;
 mod leads;
 mod lost_store;
 mod processes;
 mod rejects;
 mod send;
+mod unknown;
 
 use std::fmt::Write as _;
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::flexcast::{Place, balanced, each_once, in_repository};
 
 /// The keys of the report, in the order they are printed in.
-const REPORT: [&str; 13] = [
+const REPORT: [&str; 15] = [
     "campaign",
     "rows",
     "accepted",
@@ -19,6 +19,8 @@ const REPORT: [&str; 13] = [
     "skipped",
     "dead",
     "unknown",
+    "unseen",
+    "state",
 ];
 
 /// The state folder that a trial named on standard error.

@@ -5,6 +5,7 @@
 mod bulk;
 mod by_hand;
 mod consumers;
+mod gauges;
 mod ledgers;
 mod lost_store;
 mod processes;

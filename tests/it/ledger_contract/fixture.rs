@@ -138,6 +138,7 @@ pub(super) fn failure() -> Failure {
         status: Some(400),
         detail: "Twilio refused".to_owned(),
         retry_after: Some(Duration::from_millis(1_500)),
+        cause: None,
     }
 }
 
@@ -181,4 +182,10 @@ pub(super) fn happened() -> Event {
         effects: Box::new(effects),
         adopted: false,
     }
+}
+
+/// Something is recorded under the lease.
+pub(super) async fn record_begun(ledger: &dyn Ledger, lease: &Lease, now: Timestamp) {
+    let recorded = ledger.record(lease, &[begun()], now).await;
+    recorded.expect("the lease is good");
 }

@@ -9,7 +9,7 @@ use flexcast::message::{DeadReason, Effects};
 
 use super::fixture::{
     LEASE, accept_queued, apply_spring, at, begun, dead, done, ended, happened, intended, key,
-    lease, message, message_to, settle, spring, take,
+    lease, message, message_to, record_begun, settle, spring, take,
 };
 
 pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledger: &dyn Ledger) {
@@ -119,12 +119,17 @@ pub(super) async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_refuse
         .expect("the new one is good");
 }
 
-/// Whether what is taken has been held by somebody who may live yet.
+/// Whether what is taken has been held by somebody who may live yet. Something is recorded under the
+/// new lease.
 async fn overtaken(ledger: &dyn Ledger, n: u32, now: jiff::Timestamp) -> bool {
-    match take(ledger, &message(n), now).await {
-        Taken::Leased { overtaken, .. } => overtaken,
+    let (lease, overtaken) = match take(ledger, &message(n), now).await {
+        Taken::Leased {
+            lease, overtaken, ..
+        } => (lease, overtaken),
         other => panic!("it should have been leased: {other:?}"),
-    }
+    };
+    record_begun(ledger, &lease, now).await;
+    overtaken
 }
 
 pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
@@ -134,6 +139,7 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
     ledger.show_alive("consumer").await.expect("it is shown");
     accept_queued(ledger, &[message(1), message(2)]).await;
     let first = lease(ledger, &message(1), at(0)).await;
+    record_begun(ledger, &first, at(0)).await;
     assert!(
         overtaken(ledger, 1, at(30)).await,
         "its holder is only slow"
@@ -192,6 +198,43 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
     assert!(overtaken(ledger, 2, at(62) + LEASE).await);
     ledger.release_leases(at(99)).await.expect("it answers");
     assert!(!overtaken(ledger, 2, at(100)).await);
+}
+
+pub(super) async fn a_lease_is_let_go_of_before_it_runs_out(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    ledger.show_alive("consumer").await.expect("it is shown");
+    accept_queued(ledger, &[message(1), message(2)]).await;
+    let lease = lease(ledger, &message(1), at(0)).await;
+    record_begun(ledger, &lease, at(0)).await;
+    ledger.let_go(&lease).await.expect("it answers");
+    let again = ledger.record(&lease, &[begun()], at(1)).await;
+    assert!(matches!(again, Err(LedgerError::LeaseLost)), "{again:?}");
+    assert!(!overtaken(ledger, 1, at(1)).await, "it is taken at once");
+    // Somebody else's by now: it says nothing of that lease.
+    ledger.let_go(&lease).await.expect("it answers");
+    let held = take(ledger, &message(1), at(2)).await;
+    assert!(matches!(held, Taken::Held { .. }), "{held:?}");
+}
+
+/// As when the reply to a take was lost: nobody knows that lease, and nobody can let go of it.
+pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(
+    ledger: &dyn Ledger,
+) {
+    apply_spring(ledger).await;
+    ledger.show_alive("consumer").await.expect("it is shown");
+    accept_queued(ledger, &[message(1)]).await;
+    let lost = lease(ledger, &message(1), at(0)).await;
+    let next = at(0) + LEASE;
+    assert!(!overtaken(ledger, 1, next).await, "fresh");
+    assert!(lost.until <= next);
+    // The same where an earlier lease has recorded something and was let go of.
+    let second = Lease {
+        number: lost.number + 1,
+        ..lost
+    };
+    ledger.let_go(&second).await.expect("it answers");
+    lease(ledger, &message(1), next).await;
+    assert!(!overtaken(ledger, 1, next + LEASE).await, "with a journal");
 }
 
 pub(super) async fn a_lease_that_nobody_took_over_is_still_good(ledger: &dyn Ledger) {

@@ -4,11 +4,13 @@ mod books;
 mod campaigns;
 mod coming_back;
 mod deciding;
+mod finishing;
 mod fixture;
 mod intake;
 mod leases;
 mod postgres;
 mod sqlite;
+mod undos;
 
 /// Makes a test of each of these functions for each store. Each gets an empty ledger.
 macro_rules! on_every_store {
@@ -69,6 +71,8 @@ on_every_store! {
     leases::of_many_takers_one_has_the_message,
     leases::a_lease_that_ran_out_is_taken_over_and_its_old_holder_refused,
     leases::a_message_is_overtaken_when_a_living_holders_lease_ran_out,
+    leases::a_lease_is_let_go_of_before_it_runs_out,
+    leases::a_lease_under_which_nothing_was_recorded_is_not_waited_for,
     leases::a_lease_that_nobody_took_over_is_still_good,
     leases::the_journal_comes_back_in_order,
     leases::a_message_that_is_over_stays_over,
@@ -86,4 +90,15 @@ on_every_store! {
     deciding::an_unknown_that_was_not_sent_goes_on_at_its_step,
     deciding::a_campaign_is_read_page_by_page,
     deciding::rejected_rows_are_read_page_by_page,
+    finishing::a_campaign_finishes_by_itself_when_its_files_are_worked_off,
+    finishing::a_paused_campaign_finishes_only_when_somebody_says_so,
+    finishing::an_unknown_that_was_not_sent_lets_its_campaign_run_again,
+    finishing::whether_anything_is_open_is_known_without_counting,
+    finishing::what_the_queue_should_hold_is_told,
+    finishing::the_books_of_each_campaign_are_counted_by_themselves,
+    undos::a_stuck_message_stays_dead_and_its_undo_comes_due,
+    undos::an_undo_that_fails_again_is_due_later_and_counted,
+    undos::an_undo_that_succeeds_leaves_the_messages_own_reason,
+    undos::an_undos_lease_is_fenced_as_a_turns,
+    undos::what_a_paused_campaign_has_left_stays,
 }

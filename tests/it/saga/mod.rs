@@ -7,6 +7,7 @@ mod repeats;
 mod resumes;
 pub(crate) mod stage;
 pub(crate) mod strangers;
+mod stuck;
 mod succeeds;
 pub(crate) mod trap;
 mod trapped_ledger;

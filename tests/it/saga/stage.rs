@@ -290,6 +290,31 @@ impl Stage {
         end.expect("it works");
     }
 
+    /// Works for so long, whatever is open.
+    pub(crate) async fn run_for(&self, time: Duration) {
+        let (worker, stop) = (self.worker(16).await, Stopper::new());
+        let ending = async {
+            tokio::time::sleep(time).await;
+            stop.stop();
+        };
+        let (end, ()) = tokio::join!(worker.run(&[], Until::Stopped, &stop), ending);
+        end.expect("it works");
+    }
+
+    /// Works for so long, or until the trap's call, where it dies. False when the call never came.
+    pub(crate) async fn killed_within(&self, time: Duration, nth: u64, side: Side) -> bool {
+        self.trap.set(nth, side);
+        let died = tokio::select! {
+            biased;
+            () = self.trap.sprung() => true,
+            () = self.run_for(time) => false,
+        };
+        self.trap.clear();
+        // What was aborted is gone once the runtime has looked at it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        died
+    }
+
     /// Works until the trap's call, then dies there. False when the call never came.
     pub(crate) async fn killed_at(&self, nth: u64, side: Side) -> bool {
         self.trap.set(nth, side);

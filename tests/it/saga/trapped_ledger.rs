@@ -1,14 +1,15 @@
 //! The ledger with the trap on it: the world may stop around each call, and each may fail, before it
 //! was done or after.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use flexcast::ledger::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, LedgerError,
-    MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Taken,
-    UnknownRow,
+    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
+    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use flexcast::message::{CampaignId, Event, Message};
 use jiff::Timestamp;
@@ -74,6 +75,24 @@ impl Ledger for TrappedLedger {
             self.inner.set_campaign_state(id, state, reason, now),
         )
         .await
+    }
+
+    async fn finish_campaign(
+        &self,
+        id: &CampaignId,
+        by_itself: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.risk(
+            "finish_campaign",
+            self.inner.finish_campaign(id, by_itself, now),
+        )
+        .await
+    }
+
+    async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
+        self.risk("end_import", self.inner.end_import(number, now))
+            .await
     }
 
     async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
@@ -158,6 +177,39 @@ impl Ledger for TrappedLedger {
             .await
     }
 
+    async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
+        self.risk("due_undos", self.inner.due_undos(now, limit))
+            .await
+    }
+
+    async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>> {
+        self.risk(
+            "take_undo",
+            self.inner.take_undo(key, holder, now, lease_for),
+        )
+        .await
+    }
+
+    async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.risk(
+            "settle_undo",
+            self.inner.settle_undo(lease, events, settlement, now),
+        )
+        .await
+    }
+
     async fn unknown(
         &self,
         campaign: Option<&CampaignId>,
@@ -200,6 +252,19 @@ impl Ledger for TrappedLedger {
 
     async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
         self.risk("books", self.inner.books(campaign)).await
+    }
+
+    async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
+        self.risk("books_of_each", self.inner.books_of_each()).await
+    }
+
+    async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
+        self.risk("has_open", self.inner.has_open(campaign, but_due))
+            .await
+    }
+
+    async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
+        self.risk("on_queue", self.inner.on_queue(now)).await
     }
 
     async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {

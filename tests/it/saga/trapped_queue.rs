@@ -57,6 +57,10 @@ impl Queue for TrappedQueue {
         self.inner.depth(campaign).await
     }
 
+    async fn delayed(&self) -> Result<u64> {
+        self.inner.delayed().await
+    }
+
     async fn dead_letter_count(&self) -> Result<u64> {
         self.inner.dead_letter_count().await
     }

@@ -8,6 +8,10 @@ CREATE TABLE overtaken (
     PRIMARY KEY (campaign, id, lease)
 );
 
+-- How many events its journal had when it was last taken. A lease under which nothing was recorded since
+-- has announced no call that could come late.
+ALTER TABLE turns ADD COLUMN events_taken BIGINT NOT NULL DEFAULT 0;
+
 -- Whether the consumer of this name shows that it lives: it holds an advisory lock for as long as its
 -- process does. 1718384739 is "flxc" in ASCII.
 CREATE FUNCTION lives(holder TEXT) RETURNS BOOLEAN LANGUAGE sql STABLE AS $$

@@ -6,3 +6,7 @@ CREATE TABLE overtaken (
     lease    INTEGER NOT NULL,  -- its number
     PRIMARY KEY (campaign, id, lease)
 ) STRICT, WITHOUT ROWID;
+
+-- How many events its journal had when it was last taken. A lease under which nothing was recorded since
+-- has announced no call that could come late.
+ALTER TABLE turns ADD COLUMN events_taken INTEGER NOT NULL DEFAULT 0;

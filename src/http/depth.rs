@@ -1,0 +1,61 @@
+//! What the queues hold, against what the ledger says they should.
+//!
+//! Always: ledger and queue are read one after the other, so that while messages move the two differ
+//! by those that moved in between; what is missing counts only if it is so on both sides of the
+//! ledger's look.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use crate::ledger::{CampaignState, Ledger, OnQueue};
+use crate::message::CampaignId;
+use crate::queue::{Depth, Queue, QueueError};
+
+use super::Pages;
+
+type Anything = Box<dyn Error + Send + Sync>;
+
+/// Reads the depth of all queues that are in use, and compares them with the ledger.
+pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
+    let (ledger, queue) = (&*pages.ledger, &*pages.queue);
+    let in_use = |state| !matches!(state, CampaignState::Finished);
+    let records = ledger.campaigns().await?.into_iter();
+    let mut depths = BTreeMap::new();
+    for record in records.filter(|record| in_use(record.state)) {
+        let depth = depth(queue, &record.id).await?;
+        depths.insert(record.id, depth);
+    }
+    let mut known = ledger.on_queue(pages.clock.now()).await?;
+    let (mut ready, mut missing, mut unseen) = (0, 0, 0);
+    let mut delayed = 0;
+    for (id, before) in depths {
+        let known: OnQueue = known.remove(&id).unwrap_or_default();
+        let lacks = |depth: Depth| known.missing(depth.ready, depth.unsettled);
+        let mut lacking = lacks(before);
+        if lacking > 0 {
+            // It may have come onto the queue after that was asked.
+            lacking = lacking.min(lacks(self::depth(queue, &id).await?));
+        }
+        ready += before.ready;
+        missing += lacking;
+        unseen += known.unseen(before.ready, before.unsettled);
+        delayed += known.delayed;
+    }
+    // A retry whose delay is over is ready before the ledger thinks so: not unseen.
+    let late = delayed.saturating_sub(queue.delayed().await?);
+    let come_back = late.min(unseen);
+    pages
+        .metrics
+        .queue_difference(missing + late - come_back, unseen - come_back);
+    let dead_letters = queue.dead_letter_count().await?;
+    pages.metrics.queue_depth(ready, dead_letters);
+    Ok(())
+}
+
+/// A queue that was never made holds nothing.
+async fn depth(queue: &dyn Queue, id: &CampaignId) -> Result<Depth, QueueError> {
+    match queue.depth(id).await {
+        Err(QueueError::Refused(_)) => Ok(Depth::default()),
+        depth => depth,
+    }
+}

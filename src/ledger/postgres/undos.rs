@@ -1,0 +1,175 @@
+//! Undos that are tried again: of messages that are dead, and stuck.
+
+use deadpool_postgres::Client;
+use jiff::Timestamp;
+
+use crate::ledger::columns::{column, from_json, later, ms, outcome, time, to_json};
+use crate::ledger::{
+    Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoSettlement, UpcomingUndo,
+};
+use crate::message::{DeadReason, Effects, Event};
+
+use super::settle::{APPEND, Entry, fenced};
+use super::take::{Taker, attempts, journal, key, millis};
+
+/// Finds the undo, for as long as the lease is its.
+pub(super) const HELD: &str =
+    "campaign = $1 AND id = $2 AND lease = $3 AND lease_until IS NOT NULL";
+
+pub(super) async fn due(
+    client: &Client,
+    chosen: Option<i64>,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<MessageKey>> {
+    let statement = client
+        .prepare_cached(
+            "SELECT u.campaign, u.id FROM undos u JOIN campaigns c ON c.id = u.campaign
+             WHERE u.due_at <= $1 AND (u.lease_until IS NULL OR u.lease_until <= lease_clock($2))
+               AND c.state <> 'paused'
+             ORDER BY u.due_at, u.campaign, u.id LIMIT $3",
+        )
+        .await?;
+    let limit = column(limit as u64);
+    let rows = client
+        .query(&statement, &[&ms(now), &chosen, &limit])
+        .await?;
+    rows.iter()
+        .map(|row| key(row.try_get(0)?, row.try_get(1)?))
+        .collect()
+}
+
+pub(super) async fn take(
+    client: &Client,
+    key: &MessageKey,
+    taker: &Taker<'_>,
+) -> Result<Option<Stuck>> {
+    let statement = client
+        .prepare_cached(
+            "UPDATE undos u
+             SET holder = $3, lease = u.lease + 1, lease_until = lease_clock($6) + $4::BIGINT
+             FROM messages m, outcomes o
+             WHERE u.campaign = $1 AND u.id = $2 AND m.campaign = $1 AND m.id = $2
+               AND o.campaign = $1 AND o.id = $2
+               AND u.due_at <= $5 AND (u.lease_until IS NULL OR u.lease_until <= lease_clock($6))
+             RETURNING u.lease, u.tries, m.payload, o.detail",
+        )
+        .await?;
+    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+    let row = client
+        .query_opt(
+            &statement,
+            &[
+                &campaign,
+                &id,
+                &taker.holder,
+                &millis(taker.lease_for),
+                &ms(taker.now),
+                &taker.chosen(),
+            ],
+        )
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let Ending::Dead { failure, .. } = from_json(row.try_get(3)?)? else {
+        return Err(LedgerError::Damaged(format!("message {key} is not stuck")));
+    };
+    Ok(Some(Stuck {
+        lease: Lease {
+            key: key.clone(),
+            number: row.try_get(0)?,
+            until: later(taker.now, taker.lease_for),
+        },
+        message: from_json(row.try_get(2)?)?,
+        journal: journal(client, campaign, id).await?,
+        failure: *failure,
+        tries: attempts(row.try_get(1)?),
+    }))
+}
+
+/// Appends events under the lease of an undo.
+pub(super) async fn record(client: &Client, entry: &Entry<'_>) -> Result<()> {
+    entry.run(client, &fenced("undos", HELD, ""), &[]).await
+}
+
+pub(super) async fn settle(
+    client: &Client,
+    lease: &Lease,
+    events: &[Event],
+    settlement: &UndoSettlement,
+    now: Timestamp,
+) -> Result<()> {
+    let entry = Entry::new(lease, events, now)?;
+    match settlement {
+        UndoSettlement::Over { ending, effects } => {
+            let held = format!("DELETE FROM undos WHERE {HELD} RETURNING events AS first");
+            write(client, &entry, &held, (ending, effects), None).await
+        }
+        UndoSettlement::Left {
+            failure,
+            effects,
+            due,
+        } => {
+            let held = format!(
+                "UPDATE undos SET events = events + cardinality($5::TEXT[]), due_at = $10,
+                    tries = tries + 1, holder = NULL, lease_until = NULL
+                 WHERE {HELD} RETURNING events - cardinality($5::TEXT[]) AS first"
+            );
+            let ending = Ending::Dead {
+                reason: DeadReason::Stuck,
+                failure: failure.clone(),
+            };
+            write(client, &entry, &held, (&ending, effects), Some(*due)).await
+        }
+        UndoSettlement::Released { due } => {
+            let change = ", due_at = $6, holder = NULL, lease_until = NULL";
+            let sql = fenced("undos", HELD, change);
+            entry.run(client, &sql, &[&ms(*due)]).await
+        }
+    }
+}
+
+/// Ends the lease, appends the events and writes anew how the message's turn was over, if the lease
+/// is the undo's. When its turn was over stays.
+async fn write(
+    client: &Client,
+    entry: &Entry<'_>,
+    held: &str,
+    (ending, effects): (&Ending, &Effects),
+    due: Option<Timestamp>,
+) -> Result<()> {
+    let sql = format!(
+        "WITH held AS ({held}), written AS ({APPEND}),
+         over AS (
+            UPDATE outcomes SET outcome = $6, reason = $7, detail = $8, effects = $9
+            WHERE campaign = $1 AND id = $2 AND EXISTS (SELECT FROM held))
+         SELECT first FROM held"
+    );
+    let (word, reason) = outcome(ending);
+    let (detail, effects) = (to_json(ending)?, to_json(effects)?);
+    match due {
+        Some(due) => {
+            let due = ms(due);
+            entry
+                .run(client, &sql, &[&word, &reason, &detail, &effects, &due])
+                .await
+        }
+        None => {
+            entry
+                .run(client, &sql, &[&word, &reason, &detail, &effects])
+                .await
+        }
+    }
+}
+
+/// An undo from two columns, which are empty where there is none.
+pub(super) fn upcoming(tries: Option<i64>, due: Option<i64>) -> Result<Option<UpcomingUndo>> {
+    let (Some(tries), Some(due)) = (tries, due) else {
+        return Ok(None);
+    };
+    Ok(Some(UpcomingUndo {
+        tries: attempts(tries),
+        due: time(due)?,
+    }))
+}

@@ -1,0 +1,210 @@
+//! What stuck messages have left at Twilio: tried to be taken away again, ever more rarely.
+//!
+//! In: stuck messages whose undo is due. Out: dead for their own reason, or stuck for longer. Always:
+//! the message stays where the books have it; a paused campaign's leftovers stay, too.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::engine::{Delivered, Interrupted, Job, Position};
+use crate::ledger::{Lease, Ledger, LedgerError, MessageKey, Stuck, UndoSettlement};
+use crate::message::{DeadReason, Ended, Event, Failure, FailureClass};
+use crate::outcomes::{undo_wait, undone};
+
+use super::campaigns::Campaigns;
+use super::{Active, Shared, WorkError};
+
+/// How many are tried at once: they must not crowd out what customers wait for.
+const AT_ONCE: usize = 8;
+
+/// How many are listed at once, of which some may be another worker's.
+const LISTED: usize = 100;
+
+/// When an undo that was broken off (a pause, a stop) is looked at again.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// The undos that are being tried.
+pub(super) struct Undos {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    tried: Tried,
+}
+
+/// The messages whose undos are being tried, each with its campaign. None for one that cannot be.
+type Tried = Arc<Mutex<BTreeMap<MessageKey, Option<Arc<Active>>>>>;
+
+impl Undos {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            tasks: JoinSet::new(),
+            tried: Arc::default(),
+        }
+    }
+
+    /// Begins to try what is due; stops what a pause has overtaken.
+    pub(super) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
+        while self.tasks.try_join_next().is_some() {}
+        for (key, active) in &*lock(&self.tried) {
+            if let Some(active) = active
+                .as_ref()
+                .filter(|_| campaigns.is_paused(&key.campaign))
+            {
+                active.switch.set(Position::Stopped);
+            }
+        }
+        let parts = &self.shared.parts;
+        let due = parts.ledger.due_undos(parts.clock.now(), LISTED).await?;
+        for key in due {
+            if self.tasks.len() >= AT_ONCE {
+                break;
+            }
+            if !campaigns.is_ours(&key.campaign) || lock(&self.tried).contains_key(&key) {
+                continue;
+            }
+            match campaigns.active(&key.campaign).await {
+                Ok(active) => self.begin(key, active),
+                Err(error @ WorkError::Campaign(..)) => {
+                    tracing::warn!(message.id = %key.id, %error, "an undo cannot be tried");
+                    lock(&self.tried).insert(key, None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, key: MessageKey, active: Arc<Active>) {
+        lock(&self.tried).insert(key.clone(), Some(Arc::clone(&active)));
+        let (shared, tried) = (Arc::clone(&self.shared), Arc::clone(&self.tried));
+        self.tasks.spawn(async move {
+            if let Err(error) = again(&shared, &active, &key).await {
+                tracing::warn!(message.id = %key.id, %error, "an undo was not recorded");
+            }
+            lock(&tried).remove(&key);
+        });
+    }
+
+    /// Waits until those that were begun have ended.
+    pub(super) async fn drain(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn lock(tried: &Tried) -> MutexGuard<'_, BTreeMap<MessageKey, Option<Arc<Active>>>> {
+    tried.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tries one undo again.
+async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(), LedgerError> {
+    // Customers come first: without a free place it is tried at another look.
+    let Ok(_place) = shared.places.try_acquire() else {
+        return Ok(());
+    };
+    let parts = &shared.parts;
+    let lease_for = parts.engine.lease_for();
+    let now = parts.clock.now();
+    let taking = parts.ledger.take_undo(key, &parts.holder, now, lease_for);
+    let Some(stuck) = taking.await? else {
+        return Ok(());
+    };
+    let why = why(&stuck);
+    // Whom it was for matters to some look-ups alone: an agent who is gone keeps nothing from being
+    // taken away.
+    let agent = match &stuck.message.agent {
+        Some(agent) => active
+            .agents
+            .resolve(&parts.twilio, &agent.worker)
+            .await
+            .ok(),
+        None => None,
+    };
+    let job = Job {
+        campaign: &active.campaign,
+        message: &stuck.message,
+        agent: agent.as_deref(),
+        unfit: None,
+        lease: stuck.lease.clone(),
+        recorded: &stuck.journal,
+        taken_before: true,
+        // It matters to what goes forward alone.
+        overtaken: false,
+        switch: Arc::clone(&active.switch),
+    };
+    match parts.engine.undo(job, &why).await {
+        Ok(delivered) => settle(shared, &stuck, why, delivered).await,
+        Err(Interrupted::Closed(closed)) => {
+            tracing::info!(message.id = %key.id, %closed, "an undo was broken off");
+            let due = now.checked_add(AGAIN_AFTER).unwrap_or(now);
+            let released = UndoSettlement::Released { due };
+            record(shared, &stuck.lease, &[], &released).await
+        }
+        // As with a turn: what the ledger failed to take may stand, and this lease is not written to
+        // again.
+        Err(interrupted) => {
+            tracing::warn!(message.id = %key.id, %interrupted, "an undo was interrupted");
+            Ok(())
+        }
+    }
+}
+
+/// What a stuck message was undone for: as it was recorded when it got stuck, or in its journal.
+fn why(stuck: &Stuck) -> Failure {
+    let recorded = stuck.failure.cause.as_deref().cloned();
+    let failed = stuck.journal.iter().rev().find_map(|event| match event {
+        Event::Failed { failure } => Some((**failure).clone()),
+        _ => None,
+    });
+    recorded.or(failed).unwrap_or_else(|| stuck.failure.clone())
+}
+
+async fn settle(
+    shared: &Shared,
+    stuck: &Stuck,
+    why: Failure,
+    delivered: Delivered,
+) -> Result<(), LedgerError> {
+    let key = &stuck.lease.key;
+    let now = shared.parts.clock.now();
+    let effects = Box::new(delivered.saga.effects);
+    let settlement = match delivered.ended {
+        Ended::Failed(left) if left.class == FailureClass::Permanent(DeadReason::Stuck) => {
+            let wait = undo_wait(stuck.tries + 1, left.retry_after);
+            tracing::warn!(
+                campaign.id = %key.campaign, message.id = %key.id, failure = %left,
+                tries = stuck.tries + 1, wait_s = wait.as_secs(), "still stuck"
+            );
+            UndoSettlement::Left {
+                failure: Box::new(left),
+                effects,
+                due: now.checked_add(wait).unwrap_or(now),
+            }
+        }
+        _ => {
+            tracing::info!(
+                campaign.id = %key.campaign, message.id = %key.id,
+                "nothing is left of it at Twilio: no longer stuck"
+            );
+            let ending = undone(why);
+            UndoSettlement::Over { ending, effects }
+        }
+    };
+    record(shared, &delivered.lease, &delivered.unwritten, &settlement).await
+}
+
+async fn record(
+    shared: &Shared,
+    lease: &Lease,
+    events: &[Event],
+    settlement: &UndoSettlement,
+) -> Result<(), LedgerError> {
+    let parts = &shared.parts;
+    let now = parts.clock.now();
+    parts
+        .ledger
+        .settle_undo(lease, events, settlement, now)
+        .await
+}
