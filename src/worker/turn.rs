@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::{Delivered, Interrupted, Job, Position};
+use crate::engine::{Agent, AgentError, Delivered, Interrupted, Job, Position};
 use crate::ledger::{Ledger, LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
@@ -276,15 +276,7 @@ async fn carry_out(
     };
     let _counted = parts.metrics.message_begins();
     let began = parts.clock.instant();
-    let agent = match &mine.message.agent {
-        Some(agent) => active
-            .agents
-            .resolve(&parts.twilio, &agent.worker)
-            .await
-            .map(Some),
-        None => Ok(None),
-    };
-    let (agent, unfit) = match agent {
+    let (agent, unfit) = match agent(shared, active, &mine).await {
         Ok(agent) => (agent, unfit),
         Err(error) => (None, unfit.or_else(|| Some(error.failure()))),
     };
@@ -333,6 +325,19 @@ async fn carry_out(
     finish(shared, active, delivery, mine, delivered, circumstances).await?;
     watch.settled();
     Ok(())
+}
+
+/// The agent whom the message names.
+async fn agent(
+    shared: &Shared,
+    active: &Active,
+    mine: &Mine,
+) -> Result<Option<Arc<Agent>>, AgentError> {
+    let Some(agent) = &mine.message.agent else {
+        return Ok(None);
+    };
+    let resolving = active.agents.resolve(&shared.parts.twilio, &agent.worker);
+    resolving.await.map(Some)
 }
 
 /// Settles a message whose saga did not run.
