@@ -170,21 +170,18 @@ pub(super) async fn import(
     rejects: Option<Rejects>,
     progress: &(dyn Fn(&ImportSummary) + Send + Sync),
 ) -> Result<ImportSummary, Problem> {
-    let Into {
-        service, record, ..
-    } = into;
-    if record.state == CampaignState::Cancelled {
+    if into.record.state == CampaignState::Cancelled {
         let text = format!(
             "campaign {} was cancelled: it takes nothing more",
-            record.id
+            into.record.id
         );
         return Err(Problem::new(ExitCode::Config, text));
     }
     let importer = Importer {
         campaign: into.definition,
-        ledger: &*service.ledger,
+        ledger: &*into.service.ledger,
         queue: into.queue,
-        clock: service.clock,
+        clock: into.service.clock,
     };
     let file = contacts.path().display().to_string();
     Ok(importer.import(&file, contacts, rejects, progress).await?)
