@@ -121,10 +121,11 @@ class Run:
             f'[agents]\ndefault = "alice"\n' + self.pace())
 
     def pace(self):
-        """Several consumers would be done before they were killed often enough."""
+        """Several consumers would be done before they were killed often enough. Each keeps it by itself."""
         if self.options.consumers == 1:
             return ""
-        return f'[pace]\ncampaign = "{max(self.options.messages * 10 // (self.options.kills * 15), 1)}/s"\n'
+        each = self.options.messages * 10 // (self.options.kills * 15 * self.options.consumers)
+        return f'[pace]\ncampaign = "{max(each, 1)}/s"\n'
 
     def write_contacts(self):
         with open(self.dir / "contacts.csv", "w") as file:
@@ -196,7 +197,7 @@ class Run:
                 self.restarts += 1
                 declared = time.time()
             # Where most is done and few kills have fallen, they come closer together.
-            self.hurt(0.8 if len(self.kills) < 1.5 * progress * self.options.kills else 2.0)
+            self.hurt(0.6 if len(self.kills) < 2.2 * progress * self.options.kills else 2.0)
         for consumer in self.consumers:
             consumer.send_signal(signal.SIGTERM)
         for consumer in self.consumers:
