@@ -38,7 +38,7 @@ LEASE_S = 6
 # lease to run out and for the next look at a held message.
 STOP_S = 14
 HEARTBEAT_S = 2
-STOP_SHARE = 0.03
+STOP_SHARE = 0.012
 IN_FLIGHT = 64
 # Half of the 5xx fall after the effect. A reset falls before it, a lost reply after it.
 FAULTS = [
