@@ -124,7 +124,7 @@ class Run:
         """Several consumers would be done before they were killed often enough. Each keeps it by itself."""
         if self.options.consumers == 1:
             return ""
-        each = self.options.messages * 10 // (self.options.kills * 15 * self.options.consumers)
+        each = self.options.messages * 10 // (self.options.kills * 25 * self.options.consumers)
         return f'[pace]\ncampaign = "{max(each, 1)}/s"\n'
 
     def write_contacts(self):
