@@ -12,6 +12,7 @@ mod letting_go;
 mod mine;
 mod prepare;
 mod report;
+mod sharing;
 mod store;
 mod turn;
 mod undos;
@@ -29,7 +30,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
 use crate::intake::EnqueueError;
-use crate::ledger::{Ledger, LedgerError, Watched};
+use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
@@ -83,6 +84,8 @@ pub struct Parts {
     pub in_flight: u16,
     /// How long a busy customer is left alone.
     pub busy_wait: Duration,
+    /// The lanes that other consumers use too, if there may be others.
+    pub lanes: Option<SharedLanes>,
     /// This consumer's name in leases.
     pub holder: String,
 }
@@ -168,6 +171,7 @@ impl Worker {
             biased;
             end = working => end,
             never = store::keep(&self.shared) => match never {},
+            never = sharing::keep(&self.shared) => match never {},
         };
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");

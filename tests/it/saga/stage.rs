@@ -272,6 +272,8 @@ impl Stage {
             },
             in_flight,
             busy_wait: Duration::from_secs(60),
+            lanes: None,
+            lanes: None,
             holder: holder.to_owned(),
         })
     }
