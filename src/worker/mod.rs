@@ -17,9 +17,11 @@ mod store;
 mod turn;
 mod undos;
 
+pub use sharing::Sharer;
 pub use finish::{FinishedBy, Unfinished, finish};
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -171,12 +173,28 @@ impl Worker {
             biased;
             end = working => end,
             never = store::keep(&self.shared) => match never {},
-            never = sharing::keep(&self.shared) => match never {},
+            never = self.share() => match never {},
         };
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }
         end
+    }
+
+    /// Keeps this consumer's part of what it shares with others, if it does.
+    async fn share(&self) -> Infallible {
+        let parts = &self.shared.parts;
+        let Some(lanes) = &parts.lanes else {
+            return std::future::pending().await;
+        };
+        let sharer = Sharer {
+            pacer: parts.pacer.clone(),
+            ledger: Arc::clone(&parts.ledger),
+            lanes: lanes.clone(),
+            holder: parts.holder.clone(),
+            clock: parts.clock,
+        };
+        sharer.keep().await
     }
 
     async fn watch(
