@@ -273,7 +273,6 @@ impl Stage {
             in_flight,
             busy_wait: Duration::from_secs(60),
             lanes: None,
-            lanes: None,
             holder: holder.to_owned(),
         })
     }
