@@ -4,11 +4,14 @@
 //! fast as their pacer lets them, over HTTP, to a simulator in this process; a bare loop, which only
 //! paces and calls, does the same in the same run. With PostgreSQL, four consumers share the quota: one is
 //! killed and started again, one joins, and the server is killed for twenty seconds.
-//! Arguments, all optional: seconds a run (30), the parts to run (`one`, `four`, `outage`).
+//! An account that takes forty calls at once is felt out; twenty campaigns share one account.
+//! Arguments, all optional: seconds a run (30), the parts to run (`one`, `four`, `outage`, `ceiling`, `fair`).
 //!
 //! Ends with an error when a window holds more than its quota.
 
+mod ceiling;
 mod consumer;
+mod fair;
 mod postgres;
 mod upstream;
 mod window;
@@ -55,6 +58,12 @@ fn main() -> anyhow::Result<()> {
             if wanted("outage") {
                 outage(quota, seconds, &mut report).await?;
             }
+        }
+        if wanted("ceiling") {
+            ceiling::measure(seconds).await?;
+        }
+        if wanted("fair") {
+            fair::measure(if seconds < 30 { 10_000 } else { 100_000 }).await?;
         }
         anyhow::ensure!(report.exceeded == 0, "{} windows exceeded", report.exceeded);
         Ok(())
