@@ -45,7 +45,7 @@ pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admiss
     match shared
         .parts
         .pacer
-        .book(&own_lanes(active, mine), HOLD_MAX, turn)
+        .book(&own_lanes(active, mine), std::num::NonZeroU32::MIN, HOLD_MAX, turn)
     {
         Booking::Soon => Admission::Go,
         Booking::Later(due) => Admission::Later(DeferReason::Pace, due),

@@ -196,6 +196,7 @@ impl Stage {
             agent: self.pair.agent.then(|| AgentRef {
                 worker: "alice".to_owned(),
             }),
+            sender: None,
             strategy: None,
             body: self.campaign.body.clone(),
             content_variables: Default::default(),
