@@ -34,6 +34,8 @@ pub struct File {
     pub flex: Flex,
     /// Quotas by operation, over the published ones; `"none"` takes a limit away.
     pub limits: BTreeMap<String, LimitText>,
+    /// Quotas by sender, in SMS segments, over the published rates; `"none"` takes a limit away.
+    pub senders: BTreeMap<String, LimitText>,
     pub work: Work,
 }
 
@@ -197,6 +199,11 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
             return Err(invalid(text));
         }
     }
+    for sender in file.senders.keys() {
+        if let Err(why) = crate::message::check_sender_name(sender) {
+            return Err(invalid(format!("senders.{sender:?}: {why}")));
+        }
+    }
     if file.work.in_flight == 0 || file.work.concurrent_requests == 0 {
         return Err(invalid(
             "work.in_flight and work.concurrent_requests: at least 1".to_owned(),
@@ -288,6 +295,8 @@ mod tests {
                 "create_flex_chanel",
             ),
             ("[limits]\ncreate_flex_channel = \"quick\"", "quick"),
+            ("[senders]\n\"+12025550100\" = \"quick\"", "quick"),
+            ("[senders]\n\"12025550100\" = \"30/s\"", "\"12025550100\""),
             ("[work]\nretry = [\"soon\"]", "soon"),
             ("[work]\nlease = \"30s\"", "work.lease"),
         ];
@@ -299,6 +308,8 @@ mod tests {
         }
         let file = parse_file("f", "[limits]\ncreate_flex_channel = \"none\"").expect("a file");
         assert!(file.limits["create_flex_channel"].0.is_none());
+        let file = parse_file("f", "[senders]\n\"+12025550100\" = \"30/s\"").expect("a file");
+        assert!(file.senders["+12025550100"].0.is_some());
     }
 
     #[test]

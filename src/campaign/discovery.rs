@@ -184,7 +184,9 @@ async fn flex_flow(
         [] => create_flex_flow(twilio, campaign, sender, on_message).await,
         [flow] => Ok(flow.sid.clone()),
         several => {
-            let found = several.iter().map(|one| (one.sid.clone(), one.friendly_name.clone()));
+            let found = several
+                .iter()
+                .map(|one| (one.sid.clone(), one.friendly_name.clone()));
             let key = match campaign.senders().len() {
                 1 => "flex.flex_flow_sid",
                 _ => "flex.flex_flow_sids",

@@ -101,7 +101,10 @@ impl Init {
             .into_iter()
             .find(|notice| notice.refused && notice.text.starts_with("sender"));
         match wrong {
-            Some(notice) => Err(Problem::new(ExitCode::Usage, format!("--{}", notice.text))),
+            Some(notice) => {
+                let why = notice.text.split_once(": ").map_or("", |(_, why)| why);
+                Err(Problem::new(ExitCode::Usage, format!("--sender: {why}")))
+            }
             None => Ok(campaign),
         }
     }

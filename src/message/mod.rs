@@ -19,7 +19,7 @@ pub use outcome::{
     DeadReason, DeferReason, Ended, Failure, FailureClass, RejectReason, SkipReason, UnknownReason,
 };
 pub use segments::{Segments, SmsEncoding};
-pub use sender::{SenderKind, is_short_code, sender_for};
+pub use sender::{SenderKind, check_sender_name, is_short_code, sender_for};
 
 use std::collections::BTreeMap;
 

@@ -77,6 +77,28 @@ pub fn is_short_code(sender: &Address) -> bool {
     matches!(text.len(), 5 | 6) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A text as a sender's name, the way Twilio writes it: `+12025550100`, `whatsapp:+12025550100`, a short
+/// code, `messenger:` and a page's id, or a name that is no number.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn check_sender_name(text: &str) -> Result<(), &'static str> {
+    let address = Address::parse(text).map_err(|_| "it is no sender's name")?;
+    let channel = match text {
+        _ if text.starts_with("whatsapp:") => Channel::Whatsapp,
+        _ if text.starts_with("messenger:") => Channel::Facebook,
+        _ if is_short_code(&address) => return Ok(()),
+        _ if text.starts_with(|c: char| c.is_ascii_digit() || "+(".contains(c)) => Channel::Sms,
+        // A name of letters, or our side of a custom channel.
+        _ => return Ok(()),
+    };
+    address.check(channel).map_err(|_| {
+        "write it as the campaign does: \"+12025550100\", \"whatsapp:+12025550100\", a short code of five or \
+         six digits, \"messenger:\" and the page's id, or a name"
+    })
+}
+
 /// The sender that a customer is written to from: by rendezvous hashing, the one that scores highest
 /// with this customer. None only where there are none.
 #[must_use]
@@ -130,12 +152,45 @@ mod tests {
     }
 
     #[test]
+    fn a_senders_name_is_as_twilio_writes_it() {
+        for good in [
+            "+12025550100",
+            "whatsapp:+12025550100",
+            "12345",
+            "messenger:77",
+            "ACME",
+            "kiosk 1",
+        ] {
+            assert_eq!(check_sender_name(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "12025550100",
+            "202-555-0100",
+            "(202) 555 0100",
+            "whatsapp:12345",
+            "+1",
+            "messenger:",
+        ] {
+            assert!(check_sender_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_customer_stays_with_its_sender_in_whatever_order_they_stand() {
         let mut all = senders(7);
-        let customers: Vec<_> = (0..500).map(|n| address(&format!("+1212555{n:04}"))).collect();
-        let before: Vec<_> = customers.iter().map(|c| sender_for(c, &all).cloned()).collect();
+        let customers: Vec<_> = (0..500)
+            .map(|n| address(&format!("+1212555{n:04}")))
+            .collect();
+        let before: Vec<_> = customers
+            .iter()
+            .map(|c| sender_for(c, &all).cloned())
+            .collect();
         all.reverse();
-        let after: Vec<_> = customers.iter().map(|c| sender_for(c, &all).cloned()).collect();
+        let after: Vec<_> = customers
+            .iter()
+            .map(|c| sender_for(c, &all).cloned())
+            .collect();
         assert_eq!(before, after);
         assert_eq!(sender_for(&customers[0], &[]), None);
     }
@@ -151,6 +206,9 @@ mod tests {
             *share.entry(now.expect("one of five")).or_default() += 1;
         }
         // A fifth each: of 10,000 throws the standard deviation is 40.
-        assert!(share.values().all(|n| (1_840..=2_160).contains(n)), "{share:?}");
+        assert!(
+            share.values().all(|n| (1_840..=2_160).contains(n)),
+            "{share:?}"
+        );
     }
 }

@@ -147,7 +147,10 @@ mod tests {
         let other = [Lane::campaign("spring"), Lane::agent("spring", "bob")];
         assert_eq!(pacer.book(&other, ONE, hold, Turn::First), Booking::Soon);
         // Nor a message of no agent.
-        assert_eq!(pacer.book(&other[..1], ONE, hold, Turn::First), Booking::Soon);
+        assert_eq!(
+            pacer.book(&other[..1], ONE, hold, Turn::First),
+            Booking::Soon
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -200,7 +203,8 @@ mod tests {
                 .expect("in range");
             pacer.promised(&lanes, ONE, due);
         }
-        let Booking::Later(due) = pacer.book(&lanes, ONE, Duration::from_secs(10), Turn::First) else {
+        let Booking::Later(due) = pacer.book(&lanes, ONE, Duration::from_secs(10), Turn::First)
+        else {
             panic!("ten are before it");
         };
         assert!(due.duration_since(now).as_secs() >= 600);

@@ -155,7 +155,10 @@ mod tests {
         assert!(chosen.sender.is_some() && again.sender == chosen.sender);
         for sender in ["+12025550100", "+12025550101"] {
             let named = read(sender.into());
-            assert_eq!(named.sender.as_ref().map(crate::message::Address::as_str), Some(sender));
+            assert_eq!(
+                named.sender.as_ref().map(crate::message::Address::as_str),
+                Some(sender)
+            );
             assert_eq!(foreign_sender(&campaign, &named), None);
         }
         let detail = foreign_sender(&campaign, &read("+12025550102".into())).expect("foreign");
