@@ -1,6 +1,7 @@
 //! A delivery becomes a message that can be carried out: read, checked, its text rendered.
 
 use crate::campaign::{Campaign, InitiatedBy, Texts, unfit};
+use crate::ledger::{Ledger, LedgerError, MessageKey, Watched};
 use crate::message::{AgentRef, Api, DeadReason, Failure, FailureClass, Message, Strategy};
 use crate::twilio::hide_numbers;
 
@@ -55,9 +56,28 @@ pub(super) fn render(campaign: &Campaign, message: &mut Message) -> Result<(), F
     Ok(())
 }
 
-/// Why the sender that a message names is none of the campaign's; for a message that was accepted before
-/// it does not matter.
-pub(super) fn foreign_sender(campaign: &Campaign, message: &Message) -> Option<String> {
+/// Why a message cannot be accepted: the sender it names is none of the campaign's. One that was accepted
+/// before keeps its sender, whatever the campaign says by now.
+///
+/// # Errors
+///
+/// Those of the ledger.
+pub(super) async fn foreign_sender(
+    ledger: &Watched,
+    campaign: &Campaign,
+    message: &Message,
+) -> Result<Option<String>, LedgerError> {
+    let Some(detail) = foreign(campaign, message) else {
+        return Ok(None);
+    };
+    match ledger.find(&MessageKey::of(message)).await {
+        // It has met it, and says what is damaged when it is taken.
+        Err(LedgerError::Damaged(_)) => Ok(None),
+        found => Ok(found?.is_none().then_some(detail)),
+    }
+}
+
+fn foreign(campaign: &Campaign, message: &Message) -> Option<String> {
     let sender = message.sender.as_ref()?;
     let is_ours = campaign.senders().contains(sender);
     (!is_ours).then(|| {
@@ -150,7 +170,7 @@ mod tests {
             read(&campaign, body.to_string().as_bytes()).expect("a message")
         };
         let chosen = read(serde_json::Value::Null);
-        assert_eq!(foreign_sender(&campaign, &chosen), None);
+        assert_eq!(foreign(&campaign, &chosen), None);
         let again = read(serde_json::Value::Null);
         assert!(chosen.sender.is_some() && again.sender == chosen.sender);
         for sender in ["+12025550100", "+12025550101"] {
@@ -159,9 +179,9 @@ mod tests {
                 named.sender.as_ref().map(crate::message::Address::as_str),
                 Some(sender)
             );
-            assert_eq!(foreign_sender(&campaign, &named), None);
+            assert_eq!(foreign(&campaign, &named), None);
         }
-        let detail = foreign_sender(&campaign, &read("+12025550102".into())).expect("foreign");
+        let detail = foreign(&campaign, &read("+12025550102".into())).expect("foreign");
         assert!(detail.contains("none of the campaign's"), "{detail}");
         assert!(!detail.contains("2025550102"), "{detail}");
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::{Agent, AgentError, Delivered, Interrupted, Job, Position};
-use crate::ledger::{Ledger, LedgerError, MessageKey, Stray, Taken};
+use crate::ledger::{Ledger, LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
@@ -79,9 +79,8 @@ async fn run(
         Ok(message) => message,
         Err(detail) => return malformed(shared, active, delivery, detail).await,
     };
-    if let Some(detail) = prepare::foreign_sender(&active.campaign, &message)
-        && is_new(shared, &message).await?
-    {
+    let foreign = prepare::foreign_sender(&*shared.parts.ledger, &active.campaign, &message);
+    if let Some(detail) = foreign.await? {
         return malformed(shared, active, delivery, detail).await;
     }
     // What cannot be rendered is accepted as it is, and ends as a dead letter of its own.
@@ -99,15 +98,6 @@ async fn run(
     work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
     watch.settled();
     Ok(())
-}
-
-/// Whether the ledger has not met a message yet. One whose records are damaged it has met.
-async fn is_new(shared: &Shared, message: &Message) -> Result<bool, LedgerError> {
-    let found = shared.parts.ledger.find(&MessageKey::of(message)).await;
-    match found {
-        Err(LedgerError::Damaged(_)) => Ok(false),
-        found => Ok(found?.is_none()),
-    }
 }
 
 /// What becomes of a message that is ours; `unfit`: why it cannot be carried out.

@@ -95,6 +95,13 @@ fn assert_paced(texts: &[Effect], count: usize, per_second: u32, context: &str) 
 async fn a_sender_sends_no_more_segments_than_it_can_whatever_carries_them() {
     for pair in [TASK_ON_REPLY, TASK_NOW, PROXY_TASK_ON_REPLY, PROXY_BY_CHAT] {
         let stage = Stage::new(pair).await;
+        // Some take long before they come to their text, and then meet those begun after them.
+        let slow = |operation| json!({"operation": operation, "rate": 0.3, "kind": "latency", "ms": 4_000});
+        stage.faults(&json!([
+            slow("create_conversation_participant"),
+            slow("create_interaction"),
+            slow("create_proxy_participant"),
+        ]));
         let messages = long_and_short(&stage, 90, customer);
         stage.accept_all(messages).await;
         run(&stage, 16).await;
@@ -275,10 +282,8 @@ async fn a_publisher_may_name_one_of_the_campaigns_senders_and_no_other() {
     assert_eq!(of(2), Some(chosen(&stage.campaign, 2).as_str()));
     assert_eq!(of(3), None);
     let books = stage.books().await;
-    assert_eq!(
-        (books.imbalance(), books.done, books.dead_total()),
-        (0, 3, 1)
-    );
+    // What is no message of the campaign is a dead letter, and not accepted.
+    assert_eq!((books.imbalance(), books.accepted, books.done), (0, 3, 3));
     let dead = stage.ledger.dead(None, 9).await.expect("it answers");
     let said = serde_json::to_string(&dead).expect("JSON");
     assert!(said.contains("none of the campaign's"), "{said}");
