@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::campaign::Flex;
-use crate::pacing::Quota;
+use crate::pacing::{Quota, Senders};
 
 /// The file read when nobody names another.
 pub const DEFAULT_FILE: &str = "flexcast.toml";
@@ -37,6 +37,18 @@ pub struct File {
     /// Quotas by sender, in SMS segments, over the published rates; `"none"` takes a limit away.
     pub senders: BTreeMap<String, LimitText>,
     pub work: Work,
+}
+
+impl File {
+    /// The rates of senders in force.
+    #[must_use]
+    pub fn senders(&self) -> Senders {
+        let mut senders = Senders::default();
+        for (sender, limit) in &self.senders {
+            senders.replace(sender, limit.0);
+        }
+        senders
+    }
 }
 
 /// A quota, or none.

@@ -17,7 +17,7 @@ use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
 use crate::ledger::{Ledger, LedgerError, Watched};
 use crate::metrics::Metrics;
 use crate::outcomes::RetryPolicy;
-use crate::pacing::{Limits, Margin, Pacer, PacingSettings, Senders};
+use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::queue::{Queue, QueueError};
@@ -231,15 +231,11 @@ impl Service {
                 .replace(operation, limit.0)
                 .map_err(|error| ConfigError::Invalid(format!("limits.{operation}: {error}")))?;
         }
-        let mut senders = Senders::default();
-        for (sender, limit) in &self.config.file.senders {
-            senders.replace(sender, limit.0);
-        }
         let margin = Margin::percent(f64::from(work.margin_percent))
             .map_err(|error| ConfigError::Invalid(format!("work.margin_percent: {error}")))?;
         Ok(PacingSettings {
             limits,
-            senders,
+            senders: self.config.file.senders(),
             margin,
             concurrency: NonZeroU32::new(work.concurrent_requests.into())
                 .unwrap_or(NonZeroU32::MIN),

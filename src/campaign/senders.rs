@@ -3,8 +3,10 @@
 //! In: a campaign, a message. Out: its sender. Always: who was accepted keeps the sender it was
 //! accepted with, whatever the campaign says by now.
 
+use std::num::NonZeroU32;
+
 use super::Campaign;
-use crate::message::{Address, Message, sender_for};
+use crate::message::{Address, Api, Channel, Message, Segments, Strategy, sender_for};
 
 impl Campaign {
     /// All senders, however the file names them.
@@ -28,6 +30,25 @@ impl Campaign {
     pub fn sender_of<'a>(&'a self, message: &'a Message) -> Option<&'a Address> {
         let recorded = message.sender.as_ref();
         recorded.or_else(|| self.sender_for(&message.customer.address))
+    }
+
+    /// What a message's own text costs its sender: SMS segments, or one elsewhere. None when it sends no
+    /// text: its agent writes first.
+    #[must_use]
+    pub fn cost_of(&self, message: &Message) -> Option<NonZeroU32> {
+        let strategy = message.strategy.unwrap_or(self.strategy);
+        // A content template is Twilio's, and its text not known here: it counts as one segment.
+        let text = message.body.as_deref();
+        let text = text.filter(|_| self.content_sid.is_none());
+        let sends = match self.api {
+            Api::Proxy => strategy == Strategy::TaskOnReply,
+            Api::Conversations => text.is_some() || self.content_sid.is_some(),
+        };
+        let segments = match self.channel {
+            Channel::Sms => text.map_or(1, |text| Segments::of(text).count),
+            Channel::Whatsapp | Channel::Facebook | Channel::Custom => 1,
+        };
+        NonZeroU32::new(segments).filter(|_| sends)
     }
 
     /// The Flex Flow of a sender, `FO...`.

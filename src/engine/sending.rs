@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::campaign::{Campaign, CustomerProxy};
-use crate::message::{Address, Api, Channel, Effects, Message, Segments, SenderKind, Strategy};
+use crate::message::{Address, Api, Channel, Effects, Message, SenderKind};
 use crate::pacing::{Lane, Pacer, Sender};
 
 /// The longest a text waits for its sender with its message's place in hand: beyond it the message is
@@ -34,26 +34,11 @@ impl Sending {
         message: &Message,
         effects: &Effects,
     ) -> Option<Self> {
-        let strategy = message.strategy.unwrap_or(campaign.strategy);
-        // A content template is Twilio's, and its text not known here: it counts as one segment.
-        let text = message.body.as_deref();
-        let text = text.filter(|_| campaign.content_sid.is_none());
-        let sends = match campaign.api {
-            Api::Proxy => strategy == Strategy::TaskOnReply,
-            Api::Conversations => text.is_some() || campaign.content_sid.is_some(),
-        };
-        if !sends {
-            return None;
-        }
-        let segments = match campaign.channel {
-            Channel::Sms => text.map_or(1, |text| Segments::of(text).count),
-            Channel::Whatsapp | Channel::Facebook | Channel::Custom => 1,
-        };
         let mut sending = Self {
             channel: campaign.channel,
             customer: message.customer.address.clone(),
             sender: None,
-            segments: NonZeroU32::new(segments).unwrap_or(NonZeroU32::MIN),
+            segments: campaign.cost_of(message)?,
         };
         let is_from_pool =
             campaign.api == Api::Proxy && campaign.proxy.customer_proxy == CustomerProxy::Pool;

@@ -88,6 +88,12 @@ impl Senders {
         Sender::new(address, (!own).then_some(rate))
     }
 
+    /// The quota of a sender at a published rate, or its own; none for no limit.
+    #[must_use]
+    pub fn quota(&self, address: &str, rate: &str) -> Option<Quota> {
+        self.of(&self.named(address, rate))
+    }
+
     /// Gives a sender a quota of its own, whatever and wherever it sends; none: no limit.
     pub fn replace(&mut self, address: &str, quota: Option<Quota>) {
         self.replaced.insert(address.to_owned(), quota);
@@ -124,7 +130,7 @@ mod tests {
     #[test]
     fn a_sender_has_the_rate_of_its_kind_or_one_quota_for_all_it_sends() {
         let mut senders = Senders::default();
-        let at = |senders: &Senders, rate| senders.of(&senders.named("+12025550100", rate));
+        let at = |senders: &Senders, rate| senders.quota("+12025550100", rate);
         assert_eq!(at(&senders, "long_code"), quota("1/s"));
         assert_eq!(at(&senders, "number_abroad"), quota("10/s"));
         assert_eq!(at(&senders, "custom"), None);

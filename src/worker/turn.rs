@@ -79,7 +79,7 @@ async fn run(
         Ok(message) => message,
         Err(detail) => return malformed(shared, active, delivery, detail).await,
     };
-    let foreign = prepare::foreign_sender(&*shared.parts.ledger, &active.campaign, &message);
+    let foreign = prepare::foreign_sender(&shared.parts.ledger, &active.campaign, &message);
     if let Some(detail) = foreign.await? {
         return malformed(shared, active, delivery, detail).await;
     }

@@ -144,6 +144,11 @@ async fn the_rate_is_that_of_the_sender_and_of_where_it_writes() {
     stage.accept_all(messages).await;
     run(&stage, 64).await;
     assert_paced(&from(&stage, toll_free), 90, 3, "toll-free");
+    stage.apply("short-code", "sender = '12345'").await;
+    let messages = long_and_short(&stage, 90, customer);
+    stage.accept_all(messages).await;
+    run(&stage, 64).await;
+    assert_paced(&from(&stage, "12345"), 90, 100, "short code");
     // A quota of its own, whatever is published.
     stage.senders.replace(OTHER, "25/s".parse().ok());
     let lines = format!("sender = '{OTHER}'");
