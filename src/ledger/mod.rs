@@ -13,6 +13,7 @@ mod record;
 pub mod sqlite;
 mod watched;
 
+pub use postgres::{ServerTime, SharedLanes};
 pub use books::{Books, OnQueue, Report};
 pub use record::{
     Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, LedgerError,
+    MessageKey,
     MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
     Taken, UndoSettlement, UnknownRow,
 };
@@ -78,10 +79,9 @@ impl Watched {
         is_there
     }
 
-    fn noted<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result
-            && error.is_stores()
-        {
+    /// Takes note of a failure of what the consumers share beside the ledger, in the same store.
+    pub fn heard(&self, error: &LedgerError) {
+        if error.is_stores() {
             self.lost.send_if_modified(|why| {
                 let is_news = why.is_none();
                 if is_news {
@@ -89,6 +89,12 @@ impl Watched {
                 }
                 is_news
             });
+        }
+    }
+
+    fn noted<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.heard(error);
         }
         result
     }

@@ -47,6 +47,12 @@ impl Sender {
             rate: rate.map(Into::into),
         }
     }
+
+    /// Its name in a store, like no other sender's.
+    pub(super) fn key(&self) -> String {
+        let rate = self.rate.as_deref().unwrap_or_default();
+        format!("{}\u{1f}{rate}", self.address)
+    }
 }
 
 /// The last four characters: it may be a phone number.

@@ -307,6 +307,7 @@ impl Stage {
             },
             in_flight,
             busy_wait: Duration::from_secs(60),
+            lanes: None,
             holder: holder.to_owned(),
         })
     }
