@@ -145,10 +145,10 @@ async fn outage(quota: u32, seconds: u64, report: &mut Report) -> anyhow::Result
         .collect::<anyhow::Result<_>>()?;
     let part = Duration::from_secs(seconds) / 3;
     tokio::time::sleep(part).await;
-    server.kill();
+    server.kill()?;
     let away = upstream.now();
     tokio::time::sleep(Duration::from_secs(20)).await;
-    server.restart();
+    server.restart()?;
     let back = upstream.now();
     tokio::time::sleep(Duration::from_secs(5) + part).await;
     drop(consumers);

@@ -29,12 +29,13 @@ impl Server {
         Ok(Self { dir, url })
     }
 
-    pub(crate) fn kill(&self) {
-        let _ = script("kill", self.dir.path());
+    /// Kills it: connections are cut.
+    pub(crate) fn kill(&self) -> anyhow::Result<()> {
+        script("kill", self.dir.path()).map(drop)
     }
 
-    pub(crate) fn restart(&self) {
-        let _ = script("start", self.dir.path());
+    pub(crate) fn restart(&self) -> anyhow::Result<()> {
+        script("start", self.dir.path()).map(drop)
     }
 }
 
