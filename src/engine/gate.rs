@@ -91,7 +91,11 @@ impl Gate for PacedGate {
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
         let lanes = self.lanes(operation).all();
         let permit = self.pacer.permit(&lanes, NonZeroU32::MIN).await;
-        Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
+        let mark = permit.mark();
+        Ok(Pass::new(
+            (permit, self.metrics.twilio_request_leaves()),
+            mark,
+        ))
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {
@@ -237,7 +241,11 @@ impl Gate for MessageGate {
         }
         let lane = permit.held_up_by().unwrap_or(LaneKind::Endpoint);
         self.metrics.pacing_wait(lane, permit.waited());
-        Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
+        let mark = permit.mark();
+        Ok(Pass::new(
+            (permit, self.metrics.twilio_request_leaves()),
+            mark,
+        ))
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {

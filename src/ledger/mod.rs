@@ -13,8 +13,8 @@ mod record;
 pub mod sqlite;
 mod watched;
 
-pub use postgres::{ServerTime, SharedLanes};
 pub use books::{Books, OnQueue, Report};
+pub use postgres::{ServerTime, SharedLanes};
 pub use record::{
     Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,
     Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Settlement, Standing,

@@ -15,9 +15,8 @@ use tokio::sync::watch;
 
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, LedgerError,
-    MessageKey,
-    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
-    Taken, UndoSettlement, UnknownRow,
+    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
+    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 

@@ -7,6 +7,10 @@
 
 use super::Nanos;
 
+/// How many calls at once it begins with: all at once, they would arrive in another order than they left,
+/// and nobody could tell which one was too many.
+const BEGINS_WITH: u32 = 8;
+
 /// How long after a refusal one more than what was taken is tried.
 const PROBE_FIRST: Nanos = 30_000_000_000;
 
@@ -16,13 +20,49 @@ const PROBE_LAST: Nanos = 600_000_000_000;
 /// How long after a try that was taken the next one is made.
 const PROBE_AGAIN: Nanos = 2_000_000_000;
 
+/// How many calls in a row have to be refused above all that were taken: one alone may have met another
+/// limit, or a bad moment.
+const STRIKES: u32 = 2;
+
+/// How long it counts at least that a call was taken, and at most twice as long.
+const TAKEN_COUNTS: Nanos = 5_000_000_000;
+
 /// What a call carries from when it left until its reply is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Level {
     /// How many calls were under way with it.
     pub(super) under_way: u32,
     /// How often the ceiling had been lowered by then.
-    wave: u32,
+    wave: u16,
+    /// How many calls had been refused by then.
+    refusals: u32,
+}
+
+impl Level {
+    /// The level of a call that leaves as the `under_way`th, where nothing was ever refused.
+    pub(super) fn of(under_way: u32) -> Self {
+        Self {
+            under_way,
+            wave: 0,
+            refusals: 0,
+        }
+    }
+
+    /// The level as a number, for whoever only passes it on; never 0.
+    pub(super) fn to_mark(self) -> u64 {
+        let under_way = self.under_way.min(u16::MAX.into());
+        u64::from(self.refusals) << 32 | u64::from(self.wave) << 16 | u64::from(under_way)
+    }
+
+    /// The level that became this number.
+    pub(super) fn of_mark(mark: u64) -> Self {
+        let short = |bits: u64| u16::try_from(bits & 0xffff).unwrap_or(0);
+        Self {
+            under_way: short(mark).into(),
+            wave: short(mark >> 16),
+            refusals: u32::try_from(mark >> 32).unwrap_or(0),
+        }
+    }
 }
 
 /// The number of calls that may be under way, within what an operator allows.
@@ -32,23 +72,65 @@ pub(super) struct Ceiling {
     limit: u32,
     /// What the limit is raised to.
     goal: u32,
+    /// Nothing was refused yet.
+    is_new: bool,
     /// Replies since the last step.
     replies: u32,
-    waves: u32,
+    waves: u16,
+    refusals: u32,
+    strikes: u32,
+    taken: Taken,
     /// When one more is tried, and how long after the next refusal.
     probe_at: Nanos,
     probe_after: Nanos,
 }
 
+/// The highest level at which a call was carried out of late.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    now: u32,
+    before: u32,
+    since: Nanos,
+}
+
+impl Taken {
+    fn note(&mut self, under_way: u32, now: Nanos) {
+        self.turn(now);
+        self.now = self.now.max(under_way);
+    }
+
+    fn highest(&mut self, now: Nanos) -> u32 {
+        self.turn(now);
+        self.now.max(self.before)
+    }
+
+    fn turn(&mut self, now: Nanos) {
+        let passed = now.saturating_sub(self.since);
+        if passed < TAKEN_COUNTS {
+            return;
+        }
+        self.before = if passed < 2 * TAKEN_COUNTS {
+            self.now
+        } else {
+            0
+        };
+        (self.now, self.since) = (0, now);
+    }
+}
+
 impl Ceiling {
-    /// Nothing was refused yet: as many as are allowed.
+    /// Nothing was refused yet: soon as many as are allowed.
     pub(super) fn new(most: u32) -> Self {
         Self {
             most,
-            limit: most,
+            limit: most.min(BEGINS_WITH),
             goal: most,
+            is_new: true,
             replies: 0,
             waves: 0,
+            refusals: 0,
+            strikes: 0,
+            taken: Taken::default(),
             probe_at: 0,
             probe_after: PROBE_FIRST,
         }
@@ -65,7 +147,6 @@ impl Ceiling {
         self.most = most;
         if was_free {
             self.goal = most;
-            self.limit = if self.waves == 0 { most } else { self.limit };
         }
     }
 
@@ -74,27 +155,45 @@ impl Ceiling {
         Level {
             under_way,
             wave: self.waves,
+            refusals: self.refusals,
         }
     }
 
-    /// Takes note of a refusal: too many at once.
-    pub(super) fn refused(&mut self, level: Level, now: Nanos) {
+    /// Takes note of a refusal: too many at once. False when as many as that are taken: it was something
+    /// else.
+    pub(super) fn refused(&mut self, level: Level, now: Nanos) -> bool {
+        self.refusals = self.refusals.wrapping_add(1);
+        if level.under_way <= self.taken.highest(now) {
+            return false;
+        }
+        self.strikes += 1;
+        if self.strikes < STRIKES {
+            return true;
+        }
         let below = level.under_way.saturating_sub(1).max(1);
         self.goal = self.goal.min(below);
         self.limit = self.limit.min(self.goal);
         // Calls that were under way together are refused together: one wave halves it once.
-        if level.wave != self.waves {
-            return;
+        if level.wave == self.waves {
+            self.waves = self.waves.wrapping_add(1);
+            self.is_new = false;
+            self.limit = (level.under_way / 2).clamp(1, self.limit);
+            self.replies = 0;
+            self.probe_at = now.saturating_add(self.probe_after);
+            self.probe_after = self.probe_after.saturating_mul(2).min(PROBE_LAST);
         }
-        self.waves += 1;
-        self.limit = (level.under_way / 2).clamp(1, self.limit);
-        self.replies = 0;
-        self.probe_at = now.saturating_add(self.probe_after);
-        self.probe_after = self.probe_after.saturating_mul(2).min(PROBE_LAST);
+        true
     }
 
     /// Takes note of a call that was carried out.
     pub(super) fn answered(&mut self, level: Level, now: Nanos) {
+        // Of calls that were refused meanwhile our side had counted some that the account did not.
+        if level.refusals == self.refusals {
+            if level.under_way > self.taken.highest(now) {
+                self.strikes = 0;
+            }
+            self.taken.note(level.under_way, now);
+        }
         if level.wave != self.waves {
             return;
         }
@@ -102,25 +201,24 @@ impl Ceiling {
             self.probe(level, now);
             return;
         }
-        // A step for every few replies: as many calls as may be under way are through two or three times
-        // before it has doubled.
+        // Nothing was refused yet: twice as many once all that may be under way were through. Then a step
+        // for every few replies.
         self.replies += 1;
-        if self.replies > self.limit / 4 {
+        if self.is_new || self.replies > self.limit / 4 {
             self.replies = 0;
             self.limit += 1;
         }
     }
 
+    /// Tries one more when as many as may be are under way.
     fn probe(&mut self, level: Level, now: Nanos) {
-        let is_used = level.under_way >= self.limit;
-        if self.goal < self.most && is_used && now >= self.probe_at {
-            self.goal += 1;
-            self.limit = self.goal;
-            self.probe_at = now.saturating_add(PROBE_AGAIN);
-        } else if is_used && self.waves > 0 && now.saturating_add(PROBE_AGAIN) > self.probe_at {
-            // The last try was taken: the next refusal is no habit.
-            self.probe_after = PROBE_FIRST;
+        if self.goal >= self.most || level.under_way < self.limit || now < self.probe_at {
+            return;
         }
+        self.goal += 1;
+        self.limit = self.goal;
+        self.strikes = 0;
+        self.probe_at = now.saturating_add(PROBE_AGAIN);
     }
 }
 
@@ -166,7 +264,7 @@ mod tests {
                         self.ceiling.answered(level, self.now);
                         self.done.push(self.now);
                     } else {
-                        self.ceiling.refused(level, self.now);
+                        let _ = self.ceiling.refused(level, self.now);
                         self.refused.push(self.now);
                     }
                 }
@@ -204,6 +302,29 @@ mod tests {
     }
 
     #[test]
+    fn refusals_that_have_nothing_to_do_with_it_do_not_lower_it() {
+        let mut ceiling = Ceiling::new(64);
+        let (mut random, mut now) = (7_u64, 0);
+        let mut lowest = 64;
+        for call in 0..40_000_u64 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            now += MS;
+            let most = u64::from(ceiling.limit());
+            let level = ceiling.level(u32::try_from(call % most + 1).expect("small"));
+            // One in twenty is refused, whatever is under way.
+            if (random >> 40) % 20 == 0 {
+                let _ = ceiling.refused(level, now);
+            } else {
+                ceiling.answered(level, now);
+            }
+            lowest = lowest.min(ceiling.limit());
+        }
+        assert!(ceiling.limit() >= 60, "{lowest}, {}", ceiling.limit());
+    }
+
+    #[test]
     fn an_account_that_takes_more_again_is_found_out() {
         let mut play = Play::new(64);
         play.run(20_000 * MS, 20);
@@ -213,9 +334,10 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_refuses_is_not_touched() {
+    fn what_nobody_refuses_is_soon_all_that_is_allowed() {
         let mut play = Play::new(64);
-        play.run(2_000 * MS, 64);
+        assert_eq!(play.ceiling.limit(), 8);
+        play.run(300 * MS, 64);
         assert_eq!(play.ceiling.limit(), 64);
         play.ceiling.allow(16);
         assert_eq!(play.ceiling.limit(), 16);

@@ -18,6 +18,7 @@ mod calendar;
 mod ceiling;
 mod cooldown;
 mod driver;
+mod held;
 mod lane;
 mod limiter;
 pub mod limits;
@@ -214,6 +215,16 @@ impl Pacer {
                 schedule.asking.insert(id);
             }
         });
+    }
+
+    /// Twilio answered a call, known by its permit's [`Permit::mark`]: that the account has too many under
+    /// way at once, or anything else. After the first fewer are let go, until more are taken again. False
+    /// when as many were taken just now: then it was another limit that refused.
+    pub fn replied(&self, mark: u64, is_too_many: bool) -> bool {
+        self.shared.with(|schedule, now| {
+            let account = schedule.table.id(&Lane::Account, now);
+            mark != 0 && schedule.replied(account, mark, is_too_many, now)
+        })
     }
 
     /// Twilio answered anything else on this lane: a refusal after it is the first in its row.

@@ -67,7 +67,10 @@ impl Table {
         let mut track = Track::new(lane.clone(), self.serials, now);
         track.limiter = self.quota_of(lane).map(|quota| self.limiter(quota));
         track.share = self.settings.shared.then(Share::default);
-        track.places = self.places_of(lane).map(Places::new);
+        track.places = self.places_of(lane).map(|most| match lane {
+            Lane::Account => Places::felt_out(most),
+            _ => Places::new(most),
+        });
         let id = self.tracks.insert(track);
         self.by_lane.insert(lane.clone(), id);
         id

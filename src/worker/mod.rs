@@ -18,8 +18,8 @@ mod store;
 mod turn;
 mod undos;
 
-pub use sharing::Sharer;
 pub use finish::{FinishedBy, Unfinished, finish};
+pub use sharing::Sharer;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -115,7 +115,10 @@ impl Inner {
             return None;
         }
         self.forget_gone();
-        let waiting = self.campaigns.iter().filter(|(_, part)| !part.waiting.is_empty());
+        let waiting = self
+            .campaigns
+            .iter()
+            .filter(|(_, part)| !part.waiting.is_empty());
         let (campaign, _) = waiting.min_by(|(_, a), (_, b)| {
             // (a.held + 1) / a.weight against (b.held + 1) / b.weight; who waited longer for equal ones
             let parts = ((a.held + 1) * b.weight).cmp(&((b.held + 1) * a.weight));
@@ -193,7 +196,9 @@ mod tests {
         assert!(futures::poll!(futures::StreamExt::next(&mut line)).is_pending());
         drop(held);
         while order.len() < rounds {
-            let (who, place) = futures::StreamExt::next(&mut line).await.expect("one of them");
+            let (who, place) = futures::StreamExt::next(&mut line)
+                .await
+                .expect("one of them");
             order.push(who);
             drop(place);
         }
@@ -205,7 +210,10 @@ mod tests {
     #[tokio::test]
     async fn a_single_place_goes_round() {
         let places = Places::new(1);
-        assert_eq!(share(&places, &[("a", 1), ("b", 1), ("c", 1)], 30).await, [10, 10, 10]);
+        assert_eq!(
+            share(&places, &[("a", 1), ("b", 1), ("c", 1)], 30).await,
+            [10, 10, 10]
+        );
     }
 
     #[tokio::test]

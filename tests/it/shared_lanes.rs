@@ -22,7 +22,9 @@ async fn changes_of_several_at_once_are_made_one_after_the_other() {
     let database = Database::new().await;
     let mut changes = JoinSet::new();
     for who in 0..4 {
-        let store = PostgresLedger::connect(&database.url).await.expect("a ledger");
+        let store = PostgresLedger::connect(&database.url)
+            .await
+            .expect("a ledger");
         let lanes = store.lanes();
         changes.spawn(async move {
             let mut last = 0;
@@ -44,15 +46,23 @@ async fn changes_of_several_at_once_are_made_one_after_the_other() {
         });
     }
     changes.join_all().await;
-    let lanes = PostgresLedger::connect(&database.url).await.expect("a ledger").lanes();
-    let counts = read(&lanes, &["a", "b", "c", "d"]).await.map(|row| row.free_at);
+    let lanes = PostgresLedger::connect(&database.url)
+        .await
+        .expect("a ledger")
+        .lanes();
+    let counts = read(&lanes, &["a", "b", "c", "d"])
+        .await
+        .map(|row| row.free_at);
     assert_eq!(counts, [100, 100, 100, 0]);
 }
 
 #[tokio::test]
 async fn what_is_written_is_read_and_a_failure_changes_nothing() {
     let database = Database::new().await;
-    let lanes = PostgresLedger::connect(&database.url).await.expect("a ledger").lanes();
+    let lanes = PostgresLedger::connect(&database.url)
+        .await
+        .expect("a ledger")
+        .lanes();
     let row = LaneTime {
         free_at: 1_800_000_000_000_000_001,
         period: 102_000_000,
@@ -64,9 +74,14 @@ async fn what_is_written_is_read_and_a_failure_changes_nothing() {
         rows.insert(names_of(rows), kept);
     });
     writing.await.expect("written");
-    assert_eq!(read(&lanes, &["agent\u{1f}spring\u{1f}zo\u{eb}"]).await, [row]);
+    assert_eq!(
+        read(&lanes, &["agent\u{1f}spring\u{1f}zo\u{eb}"]).await,
+        [row]
+    );
     database.read_only(true).await;
-    let failing = lanes.change(&names, |rows, _| rows.values_mut().for_each(|row| row.free_at = 1));
+    let failing = lanes.change(&names, |rows, _| {
+        rows.values_mut().for_each(|row| row.free_at = 1)
+    });
     let error = failing.await.expect_err("the server takes nothing");
     assert!(error.is_stores(), "{error}");
     database.read_only(false).await;
@@ -82,13 +97,18 @@ fn names_of(rows: &std::collections::BTreeMap<String, LaneTime>) -> String {
 
 async fn read<const N: usize>(lanes: &SharedLanes, names: &[&str; N]) -> [LaneTime; N] {
     let asked: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let rows = lanes.change(&asked, |rows, _| rows.clone()).await.expect("read");
+    let rows = lanes
+        .change(&asked, |rows, _| rows.clone())
+        .await
+        .expect("read");
     names.map(|name| rows[name].clone())
 }
 
 /// A consumer that shares, for as long as it is kept.
 async fn consumer(database: &Database, name: &str, quota: &str) -> (Pacer, AbortOnDropHandle<()>) {
-    let store = PostgresLedger::connect(&database.url).await.expect("a ledger");
+    let store = PostgresLedger::connect(&database.url)
+        .await
+        .expect("a ledger");
     let settings = PacingSettings {
         limits: Limits::lifted(),
         shared: true,
@@ -96,7 +116,10 @@ async fn consumer(database: &Database, name: &str, quota: &str) -> (Pacer, Abort
         ..PacingSettings::default()
     };
     let pacer = Pacer::new(settings, Clock::system());
-    pacer.set_quota(&Lane::campaign("spring"), Some(quota.parse().expect("a quota")));
+    pacer.set_quota(
+        &Lane::campaign("spring"),
+        Some(quota.parse().expect("a quota")),
+    );
     let sharer = Sharer {
         pacer: pacer.clone(),
         lanes: store.lanes(),
@@ -125,14 +148,20 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
             });
         }
     }
-    let lanes = PostgresLedger::connect(&database.url).await.expect("a ledger").lanes();
+    let lanes = PostgresLedger::connect(&database.url)
+        .await
+        .expect("a ledger")
+        .lanes();
     let begun = clock(&lanes).await;
     waiters.join_all().await;
     assert_eq!(count.load(Ordering::Relaxed), 200, "all are let go");
     let [row] = read(&lanes, &["campaign\u{1f}spring"]).await;
     assert!(row.lent.is_none());
     // One slot after the other, and each has been handed out: the lane's time went on by as much.
-    assert!(row.free_at >= begun + 199 * row.period, "{row:?} since {begun}");
+    assert!(
+        row.free_at >= begun + 199 * row.period,
+        "{row:?} since {begun}"
+    );
 }
 
 async fn clock(lanes: &SharedLanes) -> u64 {
