@@ -96,7 +96,7 @@ impl Gate for PacedGate {
 
     fn observe(&self, operation: Operation, observed: Observed) {
         let lanes = self.lanes(operation);
-        lanes.observe(&self.pacer, &self.metrics, operation, observed);
+        lanes.observe(&self.pacer, &self.metrics, observed);
     }
 }
 
@@ -248,7 +248,7 @@ impl Gate for MessageGate {
 
     fn observe(&self, operation: Operation, observed: Observed) {
         let lanes = self.lanes(operation);
-        lanes.observe(&self.pacer, &self.metrics, operation, observed);
+        lanes.observe(&self.pacer, &self.metrics, observed);
     }
 }
 

@@ -33,6 +33,7 @@ impl Services {
 /// The lanes of one call.
 #[derive(Clone, Debug)]
 pub(super) struct CallLanes {
+    operation: Operation,
     endpoint: Lane,
     sending: Option<Sending>,
 }
@@ -41,6 +42,7 @@ impl CallLanes {
     /// `sending`: the text of the message that the call belongs to.
     pub(super) fn of(operation: Operation, services: &Services, sending: Option<&Sending>) -> Self {
         Self {
+            operation,
             endpoint: endpoint(operation, services),
             sending: sending.filter(|_| operation.sends_text()).cloned(),
         }
@@ -65,33 +67,25 @@ impl CallLanes {
     }
 
     /// Counts an error, cools the lane that caused a 429, and has a sender rest whose queue is full.
-    pub(super) fn observe(
-        &self,
-        pacer: &Pacer,
-        metrics: &Metrics,
-        operation: Operation,
-        observed: Observed,
-    ) {
+    pub(super) fn observe(&self, pacer: &Pacer, metrics: &Metrics, observed: Observed) {
         if let Some(code) = observed.code {
             metrics.twilio_error(code);
         }
-        if let Some(status) = observed.status {
-            let is_too_many = may_be_concurrency(operation, status, observed.code);
-            // The account's, and no endpoint's.
-            if pacer.replied(observed.mark, is_too_many) {
-                return;
-            }
-        }
         let is_full = self.sending.is_some() && observed.code.is_some_and(is_queue_full);
-        match observed.status {
-            Some(429) if !is_full => pacer.throttled(&self.endpoint, observed.retry_after),
-            Some(_) => pacer.answered(&self.endpoint),
-            // No reply says nothing of limits.
-            None => return,
+        // No reply says nothing of limits.
+        let Some(status) = observed.status else {
+            return;
+        };
+        let is_too_many = !is_full && may_be_concurrency(self.operation, status, observed.code);
+        if pacer.replied(observed.mark, is_too_many) {
+            return;
         }
-        let is_taken = observed
-            .status
-            .is_some_and(|status| (200..300).contains(&status));
+        if status == 429 && !is_full {
+            pacer.throttled(&self.endpoint, observed.retry_after);
+        } else {
+            pacer.answered(&self.endpoint);
+        }
+        let is_taken = (200..300).contains(&status);
         let sending = self.sending.iter();
         // Nothing more is begun for it either.
         for lane in sending
