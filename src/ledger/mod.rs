@@ -15,9 +15,10 @@ mod watched;
 
 pub use books::{Books, OnQueue, Report};
 pub use record::{
-    Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,
-    Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Settlement, Standing,
-    Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, WORKED_OFF, Wake,
+    Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, HeldFor, Import,
+    ImportCounts, LATE, Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow,
+    Settlement, Standing, Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow,
+    UpcomingUndo, WORKED_OFF, Wake,
 };
 pub use watched::Watched;
 
@@ -229,6 +230,19 @@ pub trait Ledger: Send + Sync {
     /// When [`Ledger::wake`] has something to do next: the earliest due time, [`LATE`] added for what
     /// the queue itself brings back. (The bare due time would have its caller spin for that minute.)
     async fn next_due(&self) -> Result<Option<Timestamp>>;
+
+    /// Whom messages wait for that are held because their agent could not take them.
+    async fn held(&self) -> Result<Vec<HeldFor>>;
+
+    /// Makes at most `limit` messages of a campaign waiting that are held for this agent, the longest
+    /// held first, and returns how many. Who lists [`Ledger::unqueued`] next publishes them.
+    async fn recall(
+        &self,
+        campaign: &CampaignId,
+        agent: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64>;
 
     /// Records a delivery that is no message. One that the queue delivers twice is recorded twice:
     /// nothing tells it from two alike.

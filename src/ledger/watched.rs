@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
-    Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
+    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
+    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -249,6 +249,20 @@ impl Ledger for Watched {
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         self.noted(self.inner.next_due().await)
+    }
+
+    async fn held(&self) -> Result<Vec<HeldFor>> {
+        self.noted(self.inner.held().await)
+    }
+
+    async fn recall(
+        &self,
+        campaign: &CampaignId,
+        agent: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        self.noted(self.inner.recall(campaign, agent, now, limit).await)
     }
 
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {

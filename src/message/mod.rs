@@ -11,7 +11,7 @@ mod segments;
 
 pub use address::{Address, InvalidAddress, masked};
 pub use ids::{CampaignId, InvalidId, MessageId, Name};
-pub use journal::{Effects, Event, IllegalEvent, Saga, StepName};
+pub use journal::{Assignee, Effects, Event, IllegalEvent, Saga, StepName};
 pub(crate) use names::closed_list;
 pub use names::{Api, Channel, Strategy};
 pub use outcome::{

@@ -41,6 +41,16 @@ impl World {
         Ok(())
     }
 
+    /// The agent is done with the task, whether it was accepted or not.
+    pub(super) fn complete(&mut self, sid: &str, now: Timestamp) -> Result<(), Refusal> {
+        let task = self.tasks.get(sid);
+        if task.is_none_or(|task| task.is_over()) {
+            return Err(Refusal::not_found(&format!("/Tasks/{sid}")));
+        }
+        self.end_task(sid, "completed", now);
+        Ok(())
+    }
+
     pub(super) fn set_reservation(&mut self, task: &str, status: &'static str, now: Timestamp) {
         let last = self
             .tasks

@@ -37,7 +37,12 @@ pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admiss
     if let Some(begin) = mine.message.not_before.filter(|begin| *begin > now) {
         return Admission::Later(DeferReason::Scheduled, begin);
     }
-    let turn = if mine.lease.number > 1 {
+    Admission::Go
+}
+
+/// Whether the message's turn on its own lanes comes soon; it waits for it then.
+pub(super) fn turn_comes(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
+    let turn = if mine.promised {
         Turn::Returned
     } else {
         Turn::First
@@ -56,8 +61,9 @@ pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admiss
 pub(super) fn own_lanes(active: &Active, mine: &Mine) -> Vec<Lane> {
     let campaign = active.campaign.id.as_str();
     let mut lanes = vec![Lane::campaign(campaign)];
-    if let Some(agent) = &mine.message.agent {
-        lanes.push(Lane::agent(campaign, &agent.worker));
+    if let Some(agent) = &mine.assigned.agent {
+        // One agent has one lane, by whichever of their names the messages call them.
+        lanes.push(Lane::agent(campaign, &agent.friendly_name));
     }
     lanes
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Campaign;
-use crate::engine::{AgentDirectory, CampaignSwitch, Position};
+use crate::engine::{CampaignSwitch, Position};
 use crate::ledger::{CampaignRecord, CampaignState, Ledger, LedgerError, WORKED_OFF};
 use crate::message::CampaignId;
 use crate::pacing::Lane;
@@ -93,6 +94,12 @@ impl Campaigns {
             }
         }
         Ok(())
+    }
+
+    /// A campaign that has a consumer.
+    pub(super) fn consumed(&self, id: &CampaignId) -> Option<Arc<Active>> {
+        let consumed = self.consumed.get(id)?;
+        Some(Arc::clone(&consumed.active))
     }
 
     pub(super) fn is_paused(&self, id: &CampaignId) -> bool {
@@ -204,7 +211,7 @@ impl Campaigns {
         }
         let record = self.shared.parts.ledger.campaign(id).await?;
         let record = record.ok_or_else(|| LedgerError::NoCampaign(id.clone()))?;
-        Ok(Arc::new(activate(&record)?))
+        Ok(Arc::new(activate(&self.shared, &record)?))
     }
 
     /// Stops all consumers and waits until what is in flight is settled.
@@ -223,7 +230,7 @@ impl Campaigns {
     }
 
     async fn begin(&mut self, record: CampaignRecord) -> Result<(), WorkError> {
-        let active = Arc::new(activate(&record)?);
+        let active = Arc::new(activate(&self.shared, &record)?);
         let parts = &self.shared.parts;
         parts.queue.open(&record.id).await?;
         let lane = Lane::campaign(record.id.as_str());
@@ -266,13 +273,14 @@ impl Campaigns {
     }
 }
 
-/// A campaign with a switch and a directory of its own.
-fn activate(record: &CampaignRecord) -> Result<Active, WorkError> {
+/// A campaign with a switch of its own.
+fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Active, WorkError> {
     let campaign: Campaign = serde_json::from_value(record.definition.clone())
         .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))?;
     let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
     Ok(Active {
-        agents: AgentDirectory::new(workspace),
+        agents: shared.agents.of(&workspace, &shared.parts),
+        last_next: AtomicUsize::new(usize::MAX),
         switch: Arc::new(CampaignSwitch::default()),
         cancelled: record.state == CampaignState::Cancelled,
         campaign,

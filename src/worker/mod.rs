@@ -5,9 +5,12 @@
 //! back; while the ledger is lost nothing is taken and what is in flight is given back.
 
 mod admission;
+mod assigning;
+mod begin;
 mod campaigns;
 mod consume;
 mod finish;
+mod held;
 mod letting_go;
 mod mine;
 mod prepare;
@@ -20,14 +23,14 @@ pub use finish::{FinishedBy, Unfinished, finish};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
+use crate::engine::{AgentDirectory, AgentRules, CampaignSwitch, Engine};
 use crate::intake::EnqueueError;
 use crate::ledger::{Ledger, LedgerError, Watched};
 use crate::message::{CampaignId, Failure};
@@ -38,7 +41,9 @@ use crate::queue::{Queue, QueueError};
 use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
+use assigning::Agents;
 use campaigns::Campaigns;
+use held::Held;
 use letting_go::LettingGo;
 use undos::Undos;
 
@@ -83,6 +88,8 @@ pub struct Parts {
     pub in_flight: u16,
     /// How long a busy customer is left alone.
     pub busy_wait: Duration,
+    /// For how long what is known of agents holds.
+    pub agents: AgentRules,
     /// This consumer's name in leases.
     pub holder: String,
 }
@@ -96,6 +103,8 @@ pub(crate) struct Shared {
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
     pub(crate) letting_go: LettingGo,
+    /// The agents of each workspace, whichever campaigns they are in.
+    pub(crate) agents: Agents,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
@@ -103,7 +112,9 @@ pub(crate) struct Shared {
 /// A campaign that is being consumed.
 pub(crate) struct Active {
     pub(crate) campaign: Campaign,
-    pub(crate) agents: AgentDirectory,
+    pub(crate) agents: Arc<AgentDirectory>,
+    /// Whose turn it was last of the campaign's list.
+    pub(crate) last_next: AtomicUsize,
     pub(crate) switch: Arc<CampaignSwitch>,
     /// Whether what comes is skipped: the campaign was cancelled.
     pub(crate) cancelled: bool,
@@ -137,6 +148,7 @@ impl Worker {
             places: Semaphore::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
+            agents: Agents::default(),
             halted: std::sync::Mutex::new(None),
             parts,
         };
@@ -158,8 +170,10 @@ impl Worker {
     ) -> Result<RunEnd, WorkError> {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let mut undos = Undos::new(Arc::clone(&self.shared));
+        let mut held = Held::new(Arc::clone(&self.shared));
         let working = async {
-            let end = self.watch(&mut campaigns, &mut undos, until, stop).await;
+            let looking = (&mut campaigns, &mut undos, &mut held);
+            let end = self.watch(looking, until, stop).await;
             campaigns.drain().await;
             undos.drain().await;
             end
@@ -177,8 +191,7 @@ impl Worker {
 
     async fn watch(
         &self,
-        campaigns: &mut Campaigns,
-        undos: &mut Undos,
+        (campaigns, undos, held): (&mut Campaigns, &mut Undos, &mut Held),
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
@@ -187,7 +200,7 @@ impl Worker {
             let Some(()) = stop.run_until_stopped(ledger.back()).await else {
                 return Ok(RunEnd::Stopped);
             };
-            match self.look(campaigns, undos, until).await {
+            match self.look(campaigns, undos, held, until).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => {}
                 Err(WorkError::Campaign(id, detail)) => {
@@ -211,6 +224,7 @@ impl Worker {
         &self,
         campaigns: &mut Campaigns,
         undos: &mut Undos,
+        held: &mut Held,
         until: Until,
     ) -> Result<Option<RunEnd>, WorkError> {
         if let Some(failure) = self.shared.take_halt() {
@@ -218,6 +232,7 @@ impl Worker {
         }
         self.let_go().await?;
         campaigns.follow().await?;
+        held.look(campaigns).await?;
         self.wake().await?;
         undos.look(campaigns).await?;
         campaigns.reopen().await?;

@@ -6,6 +6,7 @@ mod coming_back;
 mod deciding;
 mod finishing;
 mod fixture;
+mod held;
 mod intake;
 mod leases;
 mod postgres;
@@ -82,6 +83,9 @@ on_every_store! {
     coming_back::what_the_queue_brings_back_is_woken_only_when_it_is_late,
     coming_back::a_retry_keeps_its_failure_and_counts_its_attempt,
     coming_back::what_is_released_waits_where_it_was_left,
+    held::what_is_held_for_an_agent_is_recalled_for_that_agent,
+    held::what_is_held_comes_back_by_itself_when_it_is_due,
+    held::a_promise_is_kept_in_mind_until_the_message_is_put_off_for_something_else,
     books::every_term_is_counted,
     books::the_books_of_one_campaign_are_its_own,
     books::the_books_balance_whatever_happens,

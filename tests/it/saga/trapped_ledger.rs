@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flexcast::ledger::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, LedgerError,
-    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
-    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
+    LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
+    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use flexcast::message::{CampaignId, Event, Message};
 use jiff::Timestamp;
@@ -170,6 +170,21 @@ impl Ledger for TrappedLedger {
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         self.risk("next_due", self.inner.next_due()).await
+    }
+
+    async fn held(&self) -> Result<Vec<HeldFor>> {
+        self.risk("held", self.inner.held()).await
+    }
+
+    async fn recall(
+        &self,
+        campaign: &CampaignId,
+        agent: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let recalling = self.inner.recall(campaign, agent, now, limit);
+        self.risk("recall", recalling).await
     }
 
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {

@@ -1,0 +1,237 @@
+//! Who gets a message's task: its agent if they can take it, else as its campaign says.
+//!
+//! In: a message that is ours to begin or to go on with. Out: its agent, or when it is looked at again.
+//! Always: what may stand at Twilio already is gone on with, whether its agent can take it or not.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::campaign::WhenUnavailable;
+use crate::engine::{
+    Agent, AgentDirectory, AgentError, Availability, Choice, Interrupted, Job, Unavailable,
+    WhenNot, choose, tasks_agent_now,
+};
+use crate::message::{Assignee, Event, Failure, Message, Saga};
+
+use super::mine::{Mine, spread};
+use super::{Active, Parts, Shared};
+
+/// The agents of each workspace: campaigns that share agents share what is known of them.
+#[derive(Default)]
+pub(crate) struct Agents(Mutex<BTreeMap<String, Arc<AgentDirectory>>>);
+
+impl Agents {
+    pub(super) fn of(&self, workspace: &str, parts: &Parts) -> Arc<AgentDirectory> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = known.entry(workspace.to_owned());
+        let new = || Arc::new(AgentDirectory::new(workspace, parts.agents, parts.clock));
+        Arc::clone(directory.or_insert_with(new))
+    }
+}
+
+/// What becomes of a message by its agent.
+pub(super) enum Assigning {
+    /// It may be begun, or gone on with.
+    Go,
+    /// It cannot go forward.
+    Unfit(Failure),
+    Skip(Unavailable),
+    Hold(Held),
+    /// The gate let no look at it through: it is given back.
+    GiveBack,
+}
+
+/// For whom a message is held, and until when at the latest.
+pub(super) struct Held {
+    pub(super) agent: String,
+    pub(super) why: Unavailable,
+    pub(super) due: Timestamp,
+}
+
+/// Finds out who gets the message's task, and notes it in `mine`.
+pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) -> Assigning {
+    let Ok(saga) = Saga::replay(&mine.journal) else {
+        // The engine says what is wrong with it.
+        return Assigning::Go;
+    };
+    let Some(name) = decided(saga.assigned.as_ref(), &mine.message) else {
+        return Assigning::Go;
+    };
+    let (own, availability) = match look(shared, active, &mine.message, &name).await {
+        Ok(looked) => looked,
+        Err(error) => return Assigning::Unfit(error.failure()),
+    };
+    mine.assigned.agent = own.clone();
+    let Availability::Not(why) = availability else {
+        return Assigning::Go;
+    };
+    match may_stand(shared, active, mine, own.as_deref()).await {
+        Ok(false) => {}
+        Ok(true) => match own {
+            Some(_) => return Assigning::Go,
+            None => return Assigning::Unfit(AgentError::Unknown(name).failure()),
+        },
+        Err(_) => return Assigning::GiveBack,
+    }
+    mine.assigned.agent = None;
+    let rule = match saga.begun {
+        // Nothing stands of it; but it was decided whose it is.
+        true => WhenUnavailable::Hold,
+        false => active.campaign.agents.when_unavailable,
+    };
+    let list = match rule {
+        WhenUnavailable::Next => match others(shared, active, mine).await {
+            Ok(list) => list,
+            Err(error) => return Assigning::Unfit(error.failure()),
+        },
+        _ => Vec::new(),
+    };
+    let when = WhenNot {
+        rule,
+        now: shared.parts.clock.now(),
+        wait: shared.parts.agents.wait,
+        spread: spread(mine),
+        // What has begun does not expire any more.
+        expires_at: mine.message.expires_at.filter(|_| !saga.begun),
+    };
+    let places: Vec<Availability> = list.iter().map(|(_, availability)| *availability).collect();
+    let after = active.last_next.load(Ordering::Relaxed);
+    let choice = choose(availability, &places, after, &when);
+    tracing::debug!(message.id = %mine.lease.key.id, agent = name, %why, ?choice, "agent unavailable");
+    match choice {
+        Choice::Own => {}
+        Choice::Other(at) => {
+            active.last_next.store(at, Ordering::Relaxed);
+            let other = list.into_iter().nth(at).and_then(|(agent, _)| agent);
+            let record = other.as_ref().map(|agent| agent.sid.clone());
+            mine.assigned.record = record.map(Assignee::Agent);
+            mine.assigned.agent = other;
+        }
+        Choice::Queue => mine.assigned.record = Some(Assignee::Queue),
+        Choice::Skip(why) => return Assigning::Skip(why),
+        Choice::Never => return Assigning::Unfit(AgentError::Unknown(name).failure()),
+        Choice::Hold(why, due) => {
+            let agent = name;
+            return Assigning::Hold(Held { agent, why, due });
+        }
+    }
+    Assigning::Go
+}
+
+/// Takes the message's place with its agent. Who has none any more: another message was faster.
+pub(super) fn take_place(shared: &Shared, active: &Active, mine: &mut Mine) -> Result<(), Held> {
+    let Some(agent) = &mine.assigned.agent else {
+        return Ok(());
+    };
+    let Some(channel) = task_channel(active, &mine.message) else {
+        return Ok(());
+    };
+    mine.assigned.place = active.agents.take(agent, channel);
+    if mine.assigned.place.is_some() {
+        return Ok(());
+    }
+    if mine.lease.number > 1 && mine.assigned.record.is_none() {
+        // It may stand already: `assign` has seen to that.
+        mine.assigned.place = active.agents.take_anyway(agent);
+        return Ok(());
+    }
+    let now = shared.parts.clock.now();
+    let named = mine.message.agent.as_ref();
+    Err(Held {
+        agent: named.map_or_else(|| agent.sid.clone(), |named| named.worker.clone()),
+        why: Unavailable::Full,
+        due: now.checked_add(shared.parts.agents.wait).unwrap_or(now),
+    })
+}
+
+/// The agent of what has begun, as it was decided.
+pub(super) async fn agent_of(
+    shared: &Shared,
+    active: &Active,
+    message: &Message,
+    journal: &[Event],
+) -> Result<Option<Arc<Agent>>, AgentError> {
+    let assigned = journal.iter().rev().find_map(|event| match event {
+        Event::Assigned { to } => Some(to),
+        _ => None,
+    });
+    let Some(name) = decided(assigned, message) else {
+        return Ok(None);
+    };
+    let resolving = active.agents.resolve(&shared.parts.twilio, &name);
+    resolving.await.map(Some)
+}
+
+/// By which name its agent is looked for; none: nobody by name.
+fn decided(assigned: Option<&Assignee>, message: &Message) -> Option<String> {
+    match assigned {
+        Some(Assignee::Agent(sid)) => Some(sid.clone()),
+        Some(Assignee::Queue) => None,
+        None => message.agent.as_ref().map(|agent| agent.worker.clone()),
+    }
+}
+
+/// The task channel in which there has to be a place for the message; none where its task comes later.
+fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
+    let channel = active.campaign.flex.task_channel.as_deref();
+    channel.filter(|_| tasks_agent_now(&active.campaign, message))
+}
+
+pub(super) async fn look(
+    shared: &Shared,
+    active: &Active,
+    message: &Message,
+    name: &str,
+) -> Result<(Option<Arc<Agent>>, Availability), AgentError> {
+    let channel = task_channel(active, message);
+    let twilio = &shared.parts.twilio;
+    active.agents.availability(twilio, name, channel).await
+}
+
+/// The campaign's list, looked at. One whom several answer to is nobody.
+async fn others(
+    shared: &Shared,
+    active: &Active,
+    mine: &Mine,
+) -> Result<Vec<(Option<Arc<Agent>>, Availability)>, AgentError> {
+    let mut list = Vec::new();
+    for name in &active.campaign.agents.list {
+        let looked = match look(shared, active, &mine.message, name).await {
+            Err(error @ AgentError::Several { .. }) => {
+                tracing::warn!(%error, "agents.list: left out");
+                (None, Availability::Not(Unavailable::Gone))
+            }
+            looked => looked?,
+        };
+        list.push(looked);
+    }
+    Ok(list)
+}
+
+/// Whether something of it may stand: then it is gone on with.
+async fn may_stand(
+    shared: &Shared,
+    active: &Active,
+    mine: &Mine,
+    agent: Option<&Agent>,
+) -> Result<bool, Interrupted> {
+    if mine.lease.number == 1 {
+        return Ok(false);
+    }
+    let job = Job {
+        campaign: &active.campaign,
+        message: &mine.message,
+        agent,
+        assigned: None,
+        unfit: None,
+        lease: mine.lease.clone(),
+        recorded: &mine.journal,
+        taken_before: true,
+        overtaken: mine.overtaken,
+        switch: Arc::clone(&active.switch),
+    };
+    shared.parts.engine.may_stand(&job).await
+}
