@@ -15,8 +15,7 @@ mod strategies;
 mod undo;
 
 pub use agents::{
-    Agent, AgentDirectory, AgentError, AgentRules, Availability, Choice, Place, Unavailable,
-    WhenNot, choose,
+    Agent, AgentDirectory, AgentError, AgentRules, Availability, Choice, Place, WhenNot, choose,
 };
 pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
 

@@ -12,7 +12,9 @@ use super::labels::{
     BookState, BooksCheck, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES,
 };
 use super::process::ProcessMetrics;
-use crate::message::{Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy};
+use crate::message::{
+    Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy, Unavailable,
+};
 
 /// From 5 ms to 10 s: Twilio answers within tens of milliseconds, and time-outs are seconds.
 const REQUEST_BUCKETS: &[f64] = &[
@@ -32,6 +34,7 @@ pub(super) struct Families {
     pub(super) skipped: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
     pub(super) deferred: IntCounterVec,
+    pub(super) agents_unavailable: IntCounterVec,
     pub(super) books: IntGaugeVec,
     pub(super) imbalance: IntGaugeVec,
     pub(super) stuck: IntGauge,
@@ -100,6 +103,11 @@ impl Families {
             deferred: counters(
                 "flexcast_deferred_total",
                 "Times that a message was put off to a later time, by reason.",
+                &["reason"],
+            ),
+            agents_unavailable: counters(
+                "flexcast_agents_unavailable_total",
+                "Times that an agent could not take a message, by why.",
                 &["reason"],
             ),
             books: gauges(
@@ -253,6 +261,10 @@ impl Families {
         zeros(
             &self.deferred,
             DeferReason::ALL.iter().map(|it| it.as_str()),
+        );
+        zeros(
+            &self.agents_unavailable,
+            Unavailable::ALL.iter().map(|it| it.as_str()),
         );
         zeros(
             &self.import_rows,

@@ -11,10 +11,10 @@ use jiff::Timestamp;
 
 use crate::campaign::WhenUnavailable;
 use crate::engine::{
-    Agent, AgentDirectory, AgentError, Availability, Choice, Interrupted, Job, Unavailable,
-    WhenNot, choose, tasks_agent_now,
+    Agent, AgentDirectory, AgentError, Availability, Choice, Interrupted, Job, WhenNot, choose,
+    tasks_agent_now,
 };
-use crate::message::{Assignee, Event, Failure, Message, Saga};
+use crate::message::{Assignee, Event, Failure, Message, Saga, Unavailable};
 
 use super::mine::{Mine, spread};
 use super::{Active, Parts, Shared};
@@ -68,6 +68,7 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
     let Availability::Not(why) = availability else {
         return Assigning::Go;
     };
+    shared.parts.metrics.agent_unavailable(why);
     match may_stand(shared, active, mine, own.as_deref()).await {
         Ok(false) => {}
         Ok(true) => match own {

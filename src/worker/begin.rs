@@ -1,7 +1,7 @@
 //! Whether a message is begun now: its agent, then its own lanes, then its place with the agent.
 
-use crate::engine::{Delivered, Unavailable};
-use crate::message::{DeferReason, Ended, Failure, FailureClass, SkipReason};
+use crate::engine::Delivered;
+use crate::message::{DeferReason, Ended, Failure, FailureClass, SkipReason, Unavailable};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{SettleError, Verdict};
 use crate::queue::Delivery;

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::WhenUnavailable;
-use crate::engine::{Availability, Unavailable};
+use crate::engine::Availability;
 use crate::ledger::{HeldFor, Ledger, LedgerError};
+use crate::message::Unavailable;
 
 use super::campaigns::Campaigns;
 use super::{Active, Shared, WorkError};

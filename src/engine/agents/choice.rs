@@ -3,12 +3,12 @@
 //! In: the agent's availability, the others', the campaign's rule, the time. Out: who takes it, or when
 //! it is looked at again, or why nobody does.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::campaign::WhenUnavailable;
+use crate::message::Unavailable;
 
 /// Whether an agent can take a message now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,35 +30,6 @@ impl Availability {
             Self::Free { left, .. } => left,
             Self::Not(_) => 0,
         }
-    }
-}
-
-/// Why an agent cannot take a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unavailable {
-    /// The Worker's activity lets no task come.
-    Offline,
-    /// The Worker's channel has as many tasks as it takes at a time.
-    Full,
-    /// No Worker answers to the name.
-    Gone,
-}
-
-impl Unavailable {
-    /// The word in logs, details and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Offline => "offline",
-            Self::Full => "full",
-            Self::Gone => "gone",
-        }
-    }
-}
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

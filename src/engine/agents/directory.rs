@@ -10,11 +10,12 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::choice::{Availability, Unavailable};
+use super::choice::Availability;
 use super::places::{Place, Places};
 use super::staff::Staff;
 use super::{Agent, AgentError, AgentRules};
 use crate::clock::Clock;
+use crate::message::Unavailable;
 use crate::twilio::{CallError, Twilio, Worker, WorkerChannel, WorkersWhere};
 
 /// How often a reading is tried before it is given up, and the wait between two tries.

@@ -10,7 +10,7 @@ mod directory;
 mod places;
 mod staff;
 
-pub use choice::{Availability, Choice, Unavailable, WhenNot, choose};
+pub use choice::{Availability, Choice, WhenNot, choose};
 pub use directory::AgentDirectory;
 pub use places::Place;
 

@@ -127,7 +127,7 @@ async fn what_was_held_for_one_who_then_goes_ends_as_its_campaign_says_by_then()
         assert_eq!(standing(&stage, 0).await, HELD);
         take_away(&stage, Gone);
         apply(&mut stage, |campaign| {
-            campaign.agents.when_unavailable = rule
+            campaign.agents.when_unavailable = rule;
         })
         .await;
         stage.run().await;

@@ -1,5 +1,6 @@
 //! Whole campaigns with the real program, on the embedded queue, against the simulator.
 
+mod agents;
 mod bad_input;
 mod channels;
 mod crash;
