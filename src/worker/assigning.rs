@@ -4,7 +4,6 @@
 //! Always: what may stand at Twilio already is gone on with, whether its agent can take it or not.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -98,16 +97,29 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
         // What has begun does not expire any more.
         expires_at: mine.message.expires_at.filter(|_| !saga.begun),
     };
-    let places: Vec<Availability> = list.iter().map(|(_, availability)| *availability).collect();
-    let after = active.last_next.load(Ordering::Relaxed);
-    let choice = choose(availability, &places, after, &when);
+    // From the last look to the place nobody comes in between: who chooses next sees this choice.
+    let mut after = active
+        .last_next
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let channel = task_channel(active, &mine.message);
+    let left = |one: &Looked| match (&one.0, channel, one.1) {
+        (Some(agent), Some(channel), Availability::Free { .. }) => {
+            active.agents.room(agent, channel)
+        }
+        _ => one.1,
+    };
+    let places: Vec<Availability> = list.iter().map(left).collect();
+    let choice = choose(availability, &places, *after, &when);
     tracing::debug!(message.id = %mine.lease.key.id, agent = name, %why, ?choice, "agent unavailable");
     match choice {
         Choice::Own => {}
         Choice::Other(at) => {
-            active.last_next.store(at, Ordering::Relaxed);
+            *after = at;
             let other = list.into_iter().nth(at).and_then(|(agent, _)| agent);
             let record = other.as_ref().map(|agent| agent.sid.clone());
+            let taken = other.as_ref().zip(channel);
+            mine.assigned.place = taken.and_then(|(agent, at)| active.agents.take(agent, at));
             mine.assigned.record = record.map(Assignee::Agent);
             mine.assigned.agent = other;
         }
@@ -124,7 +136,12 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
 
 /// Takes the message's place with its agent. Who has none any more: another message was faster.
 pub(super) fn take_place(shared: &Shared, active: &Active, mine: &mut Mine) -> Result<(), Held> {
-    let Some(agent) = &mine.assigned.agent else {
+    let Some(agent) = mine
+        .assigned
+        .agent
+        .as_ref()
+        .filter(|_| mine.assigned.place.is_none())
+    else {
         return Ok(());
     };
     let Some(channel) = task_channel(active, &mine.message) else {
@@ -181,23 +198,22 @@ fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
     channel.filter(|_| tasks_agent_now(&active.campaign, message))
 }
 
-pub(super) async fn look(
+/// An agent, if anybody answers to the name, and whether they can take a message.
+type Looked = (Option<Arc<Agent>>, Availability);
+
+async fn look(
     shared: &Shared,
     active: &Active,
     message: &Message,
     name: &str,
-) -> Result<(Option<Arc<Agent>>, Availability), AgentError> {
+) -> Result<Looked, AgentError> {
     let channel = task_channel(active, message);
     let twilio = &shared.parts.twilio;
     active.agents.availability(twilio, name, channel).await
 }
 
 /// The campaign's list, looked at. One whom several answer to is nobody.
-async fn others(
-    shared: &Shared,
-    active: &Active,
-    mine: &Mine,
-) -> Result<Vec<(Option<Arc<Agent>>, Availability)>, AgentError> {
+async fn others(shared: &Shared, active: &Active, mine: &Mine) -> Result<Vec<Looked>, AgentError> {
     let mut list = Vec::new();
     for name in &active.campaign.agents.list {
         let looked = match look(shared, active, &mine.message, name).await {

@@ -36,7 +36,12 @@ pub(super) async fn begin(
     if mine.journal.is_empty() {
         match turn_comes(shared, active, &mine) {
             Admission::Go => {}
-            not_now => return put_off(shared, active, delivery, &mine, not_now).await,
+            not_now => {
+                if let Some(place) = mine.assigned.place.take() {
+                    place.give_back();
+                }
+                return put_off(shared, active, delivery, &mine, not_now).await;
+            }
         }
     }
     if let Err(held) = take_place(shared, active, &mut mine) {

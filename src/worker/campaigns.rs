@@ -1,8 +1,7 @@
 //! Which campaigns are being consumed: follows their states in the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -280,7 +279,7 @@ fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Active, WorkErro
     let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
     Ok(Active {
         agents: shared.agents.of(&workspace, &shared.parts),
-        last_next: AtomicUsize::new(usize::MAX),
+        last_next: Mutex::new(usize::MAX),
         switch: Arc::new(CampaignSwitch::default()),
         cancelled: record.state == CampaignState::Cancelled,
         campaign,

@@ -23,7 +23,7 @@ pub use finish::{FinishedBy, Unfinished, finish};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -114,7 +114,7 @@ pub(crate) struct Active {
     pub(crate) campaign: Campaign,
     pub(crate) agents: Arc<AgentDirectory>,
     /// Whose turn it was last of the campaign's list.
-    pub(crate) last_next: AtomicUsize,
+    pub(crate) last_next: std::sync::Mutex<usize>,
     pub(crate) switch: Arc<CampaignSwitch>,
     /// Whether what comes is skipped: the campaign was cancelled.
     pub(crate) cancelled: bool,

@@ -112,7 +112,8 @@ impl AgentDirectory {
     }
 
     /// What is left of an agent's channel, by what was read and what we have begun since.
-    fn room(&self, agent: &Agent, task_channel: &str) -> Availability {
+    #[must_use]
+    pub fn room(&self, agent: &Agent, task_channel: &str) -> Availability {
         let readings = lock(&self.readings);
         let Some(reading) = readings.get(&agent.sid) else {
             return Availability::Not(Unavailable::Full);
