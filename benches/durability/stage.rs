@@ -249,6 +249,7 @@ fn worker(
         in_flight,
         busy_wait: Duration::from_secs(60),
         agents: AgentRules::default(),
+        lanes: None,
         holder: "bench".to_owned(),
     })
 }

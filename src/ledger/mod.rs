@@ -14,6 +14,7 @@ pub mod sqlite;
 mod watched;
 
 pub use books::{Books, OnQueue, Report};
+pub use postgres::{ServerTime, SharedLanes};
 pub use record::{
     Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, HeldFor, Import,
     ImportCounts, LATE, Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow,

@@ -11,17 +11,24 @@
 //! `schedule` says who goes next and is pure in time; `limiter` is one lane's arithmetic; `driver` is
 //! where the clock comes in.
 
+mod asking;
 mod booking;
 mod calendar;
+mod ceiling;
 mod cooldown;
 mod driver;
 mod lane;
 mod limiter;
 pub mod limits;
+mod members;
 mod permit;
+mod places;
 mod quota;
 mod schedule;
 mod settings;
+mod share;
+mod shared;
+mod store_clock;
 mod table;
 mod track;
 mod usage;
@@ -33,15 +40,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use asking::{Asked, Given};
 pub use booking::{Booking, Turn};
 pub use cooldown::CoolDown;
 pub use lane::{Lane, LaneKind};
+pub use members::{Member, PlacesShare, share_places};
 pub use limits::{Limits, UnknownOperation};
 pub use permit::Permit;
 pub use quota::{InvalidQuota, Quota, Unit};
 pub use settings::{InvalidMargin, Margin, PacingSettings};
+pub use shared::LaneTime;
+pub use store_clock::{Reading, StoreClock};
 pub use view::LaneView;
 
 use booking::Promise;
@@ -150,7 +162,7 @@ impl Pacer {
     }
 
     /// Sets how many permits of a lane may be held at once, none for no limit.
-    pub fn set_places(&self, lane: &Lane, places: Option<NonZeroU32>) {
+    pub fn set_places(&self, lane: &Lane, places: Option<u32>) {
         self.shared.with(|schedule, now| {
             let id = schedule.table.set_places(lane, places, now);
             schedule.wake(id, now);
@@ -165,14 +177,74 @@ impl Pacer {
 
     /// Twilio answered 429 on this lane: nothing leaves on it for as long as it asked, within bounds.
     pub fn throttled(&self, lane: &Lane, retry_after: Option<Duration>) {
-        self.shared
-            .with(|schedule, now| schedule.table.throttled(lane, retry_after, now));
+        self.shared.with(|schedule, now| {
+            let id = schedule.table.throttled(lane, retry_after, now);
+            if schedule.table.tracks[id].share.is_some() {
+                schedule.asking.insert(id);
+            }
+        });
     }
 
     /// Twilio answered anything else on this lane: a 429 after it is the first in its row.
     pub fn answered(&self, lane: &Lane) {
         self.shared
             .with(|schedule, now| schedule.table.answered(lane, now));
+    }
+
+    /// How many calls of the account may be under way at once, over all consumers.
+    #[must_use]
+    pub fn concurrency(&self) -> NonZeroU32 {
+        self.shared.with(|schedule, _| schedule.table.concurrency())
+    }
+
+    /// How many of our calls are under way.
+    #[must_use]
+    pub fn under_way(&self) -> u32 {
+        self.shared.with(|schedule, now| {
+            let id = schedule.table.id(&Lane::Account, now);
+            let places = schedule.table.tracks[id].places;
+            places.map_or(0, |places| places.taken())
+        })
+    }
+
+    /// Sets our share of the account's places, among so many consumers: a message of a lane that they
+    /// share comes back so much later.
+    pub fn set_share(&self, share: PlacesShare) {
+        self.set_places(&Lane::Account, Some(share.places));
+        self.shared.with(|schedule, _| {
+            schedule.table.consumers = u64::from(share.consumers).max(1);
+        });
+    }
+
+    /// Returns once the store that lanes are shared through is to be asked something
+    /// ([`PacingSettings::shared`]).
+    pub async fn wants_to_ask(&self) {
+        self.shared.asking().await;
+    }
+
+    /// What the store is to be told and asked now, if anything. Whoever takes it answers with
+    /// [`Self::give`] or [`Self::not_given`].
+    #[must_use]
+    pub fn asks(&self) -> Option<Asked> {
+        self.shared.with(Schedule::asks)
+    }
+
+    /// Takes what the store gave ([`Asked::carry_out`]): it is in force at once.
+    pub fn give(&self, asked: &Asked, given: &Given) {
+        self.shared
+            .with(|schedule, now| schedule.answered(asked, Some(&given.0), now));
+    }
+
+    /// The store gave no answer: what was asked and told is asked and told again.
+    pub fn not_given(&self, asked: &Asked) {
+        self.shared
+            .with(|schedule, now| schedule.answered(asked, None, now));
+    }
+
+    /// The pacer's time of a moment, for [`StoreClock::read`].
+    #[must_use]
+    pub fn nanos_at(&self, moment: Instant) -> u64 {
+        self.shared.nanos_at(moment)
     }
 
     /// Every lane in use, in the lanes' order.
@@ -194,5 +266,7 @@ impl fmt::Debug for Pacer {
 
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod sharing_tests;
 #[cfg(test)]
 mod tests;

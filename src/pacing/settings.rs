@@ -31,6 +31,10 @@ pub struct PacingSettings {
     /// would wait for minutes.
     #[serde(skip)]
     pub start_empty: Duration,
+    /// Whether other consumers use the same lanes: what is theirs and what is ours is then a store's to
+    /// say ([`super::Pacer::asks`]).
+    #[serde(skip)]
+    pub shared: bool,
     /// A lane that nobody used for so long is forgotten once nothing is owed on it. At least a
     /// minute, which is what `status` shows.
     #[serde(skip)]
@@ -45,6 +49,7 @@ impl Default for PacingSettings {
             concurrency: CONCURRENCY_DEFAULT,
             cooldown: CoolDown::default(),
             start_empty: Duration::from_secs(1),
+            shared: false,
             idle: Duration::from_secs(120),
         }
     }

@@ -15,13 +15,16 @@ mod letting_go;
 mod mine;
 mod prepare;
 mod report;
+mod sharing;
 mod store;
 mod turn;
 mod undos;
 
 pub use finish::{FinishedBy, Unfinished, finish};
+pub use sharing::Sharer;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,7 +35,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::engine::{AgentDirectory, AgentRules, CampaignSwitch, Engine};
 use crate::intake::EnqueueError;
-use crate::ledger::{Ledger, LedgerError, Watched};
+use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
@@ -90,6 +93,8 @@ pub struct Parts {
     pub busy_wait: Duration,
     /// For how long what is known of agents holds.
     pub agents: AgentRules,
+    /// The lanes that other consumers use too, if there may be others.
+    pub lanes: Option<SharedLanes>,
     /// This consumer's name in leases.
     pub holder: String,
 }
@@ -182,11 +187,28 @@ impl Worker {
             biased;
             end = working => end,
             never = store::keep(&self.shared) => match never {},
+            never = self.share() => match never {},
         };
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }
         end
+    }
+
+    /// Keeps this consumer's part of what it shares with others, if it does.
+    async fn share(&self) -> Infallible {
+        let parts = &self.shared.parts;
+        let Some(lanes) = &parts.lanes else {
+            return std::future::pending().await;
+        };
+        let sharer = Sharer {
+            pacer: parts.pacer.clone(),
+            ledger: Arc::clone(&parts.ledger),
+            lanes: lanes.clone(),
+            holder: parts.holder.clone(),
+            clock: parts.clock,
+        };
+        sharer.keep().await
     }
 
     async fn watch(

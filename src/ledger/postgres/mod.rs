@@ -16,6 +16,7 @@ mod connection;
 mod dead;
 mod errors;
 mod intake;
+mod lanes;
 mod message;
 mod migrate;
 mod presence;
@@ -41,6 +42,7 @@ use super::{
 };
 use crate::message::{CampaignId, Event, Message};
 
+pub use lanes::{ServerTime, SharedLanes};
 pub use store::{LeaseClock, PostgresLedger};
 
 use presence::Presence;

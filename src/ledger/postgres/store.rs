@@ -8,6 +8,7 @@ use crate::ledger::Result;
 use crate::ledger::columns::ms;
 
 use super::connection::Connections;
+use super::lanes::SharedLanes;
 use super::presence::Presence;
 
 /// What leases are given and compared by.
@@ -68,5 +69,13 @@ impl PostgresLedger {
             lister: format!("{:016x}", rand::random::<u64>()),
             presence: Mutex::default(),
         })
+    }
+}
+
+impl PostgresLedger {
+    /// What this ledger's consumers share beside it: lanes and places.
+    #[must_use]
+    pub fn lanes(&self) -> SharedLanes {
+        SharedLanes::new(self.connections.clone())
     }
 }

@@ -273,6 +273,7 @@ impl Stage {
             in_flight,
             busy_wait: Duration::from_secs(60),
             agents: AgentRules::default(),
+            lanes: None,
             holder: holder.to_owned(),
         })
     }

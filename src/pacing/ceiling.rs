@@ -1,0 +1,225 @@
+//! How many calls at once an account takes, found out by what it refuses: Twilio publishes no number
+//! (error 20429).
+//!
+//! In: replies, each with how many calls were under way when its own left. Out: how many may be. Always:
+//! halved by a refusal and raised step by step, up to just below what was refused; above that it feels
+//! its way one by one, ever more rarely while that is refused.
+
+use super::Nanos;
+
+/// How long after a refusal one more than what was taken is tried.
+const PROBE_FIRST: Nanos = 30_000_000_000;
+
+/// The longest time between two such tries that were refused.
+const PROBE_LAST: Nanos = 600_000_000_000;
+
+/// How long after a try that was taken the next one is made.
+const PROBE_AGAIN: Nanos = 2_000_000_000;
+
+/// What a call carries from when it left until its reply is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Level {
+    /// How many calls were under way with it.
+    pub(super) under_way: u32,
+    /// How often the ceiling had been lowered by then.
+    wave: u32,
+}
+
+/// The number of calls that may be under way, within what an operator allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ceiling {
+    most: u32,
+    limit: u32,
+    /// What the limit is raised to.
+    goal: u32,
+    /// Replies since the last step.
+    replies: u32,
+    waves: u32,
+    /// When one more is tried, and how long after the next refusal.
+    probe_at: Nanos,
+    probe_after: Nanos,
+}
+
+impl Ceiling {
+    /// Nothing was refused yet: as many as are allowed.
+    pub(super) fn new(most: u32) -> Self {
+        Self {
+            most,
+            limit: most,
+            goal: most,
+            replies: 0,
+            waves: 0,
+            probe_at: 0,
+            probe_after: PROBE_FIRST,
+        }
+    }
+
+    /// How many calls may be under way.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.min(self.most)
+    }
+
+    /// Allows another number.
+    pub(super) fn allow(&mut self, most: u32) {
+        let was_free = self.goal >= self.most;
+        self.most = most;
+        if was_free {
+            self.goal = most;
+            self.limit = if self.waves == 0 { most } else { self.limit };
+        }
+    }
+
+    /// The level of a call that leaves as the `under_way`th.
+    pub(super) fn level(&self, under_way: u32) -> Level {
+        Level {
+            under_way,
+            wave: self.waves,
+        }
+    }
+
+    /// Takes note of a refusal: too many at once.
+    pub(super) fn refused(&mut self, level: Level, now: Nanos) {
+        let below = level.under_way.saturating_sub(1).max(1);
+        self.goal = self.goal.min(below);
+        self.limit = self.limit.min(self.goal);
+        // Calls that were under way together are refused together: one wave halves it once.
+        if level.wave != self.waves {
+            return;
+        }
+        self.waves += 1;
+        self.limit = (level.under_way / 2).clamp(1, self.limit);
+        self.replies = 0;
+        self.probe_at = now.saturating_add(self.probe_after);
+        self.probe_after = self.probe_after.saturating_mul(2).min(PROBE_LAST);
+    }
+
+    /// Takes note of a call that was carried out.
+    pub(super) fn answered(&mut self, level: Level, now: Nanos) {
+        if level.wave != self.waves {
+            return;
+        }
+        if self.limit >= self.goal {
+            self.probe(level, now);
+            return;
+        }
+        // A step for every few replies: as many calls as may be under way are through two or three times
+        // before it has doubled.
+        self.replies += 1;
+        if self.replies > self.limit / 4 {
+            self.replies = 0;
+            self.limit += 1;
+        }
+    }
+
+    fn probe(&mut self, level: Level, now: Nanos) {
+        let is_used = level.under_way >= self.limit;
+        if self.goal < self.most && is_used && now >= self.probe_at {
+            self.goal += 1;
+            self.limit = self.goal;
+            self.probe_at = now.saturating_add(PROBE_AGAIN);
+        } else if is_used && self.waves > 0 && now.saturating_add(PROBE_AGAIN) > self.probe_at {
+            // The last try was taken: the next refusal is no habit.
+            self.probe_after = PROBE_FIRST;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const MS: Nanos = 1_000_000;
+
+    /// Plays an account that takes `takes` calls at once, each of which lasts 50 ms, while ours may be
+    /// `most`: how many were refused, and how many carried out, from a time to another.
+    struct Play {
+        ceiling: Ceiling,
+        now: Nanos,
+        under_way: BTreeMap<(Nanos, u64), (Level, bool)>,
+        number: u64,
+        refused: Vec<Nanos>,
+        done: Vec<Nanos>,
+    }
+
+    impl Play {
+        fn new(most: u32) -> Self {
+            Self {
+                ceiling: Ceiling::new(most),
+                now: 0,
+                under_way: BTreeMap::new(),
+                number: 0,
+                refused: Vec::new(),
+                done: Vec::new(),
+            }
+        }
+
+        fn run(&mut self, until: Nanos, takes: usize) {
+            while self.now < until {
+                self.now += MS;
+                while let Some(over) = self.under_way.first_entry()
+                    && over.key().0 <= self.now
+                {
+                    let (level, is_taken) = over.remove();
+                    if is_taken {
+                        self.ceiling.answered(level, self.now);
+                        self.done.push(self.now);
+                    } else {
+                        self.ceiling.refused(level, self.now);
+                        self.refused.push(self.now);
+                    }
+                }
+                while self.under_way.len() < self.ceiling.limit() as usize {
+                    let carried = self.under_way.values().filter(|(_, taken)| *taken).count();
+                    let is_taken = carried < takes;
+                    let at = self.under_way.len() as u32 + 1;
+                    let lasts = if is_taken { 45 + self.number % 11 } else { 2 };
+                    self.number += 1;
+                    let level = self.ceiling.level(at);
+                    let key = (self.now + lasts * MS, self.number);
+                    self.under_way.insert(key, (level, is_taken));
+                }
+            }
+        }
+
+        fn count(times: &[Nanos], from: u64, to: u64) -> usize {
+            let seconds = 1_000 * MS;
+            let within = |at: &&Nanos| (from * seconds..to * seconds).contains(*at);
+            times.iter().filter(within).count()
+        }
+    }
+
+    #[test]
+    fn it_settles_within_ten_seconds_just_below_what_is_refused() {
+        for most in [41, 64, 200, 1_000] {
+            let mut play = Play::new(most);
+            play.run(130_000 * MS, 40);
+            let done = Play::count(&play.done, 10, 130);
+            let refused = Play::count(&play.refused, 10, 130);
+            // Forty calls of 50 ms are 800 a second.
+            assert!(done * 100 >= 120 * 800 * 90, "{most}: {done}");
+            assert!(refused * 1_000 <= done, "{most}: {refused} of {done}");
+        }
+    }
+
+    #[test]
+    fn an_account_that_takes_more_again_is_found_out() {
+        let mut play = Play::new(64);
+        play.run(20_000 * MS, 20);
+        assert!(play.ceiling.limit() <= 20);
+        play.run(200_000 * MS, 64);
+        assert_eq!(play.ceiling.limit(), 64);
+    }
+
+    #[test]
+    fn what_nobody_refuses_is_not_touched() {
+        let mut play = Play::new(64);
+        play.run(2_000 * MS, 64);
+        assert_eq!(play.ceiling.limit(), 64);
+        play.ceiling.allow(16);
+        assert_eq!(play.ceiling.limit(), 16);
+        play.ceiling.allow(40);
+        assert_eq!(play.ceiling.limit(), 40);
+    }
+}

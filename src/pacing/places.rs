@@ -1,0 +1,71 @@
+//! A lane's places: how many may be under way at once.
+
+use super::Nanos;
+use super::ceiling::{Ceiling, Level};
+
+/// How many may be under way at once, and how many are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    ceiling: Ceiling,
+    taken: u32,
+    /// When one was last freed while all were taken.
+    freed: Nanos,
+}
+
+impl Places {
+    pub(super) fn new(max: u32) -> Self {
+        Self {
+            ceiling: Ceiling::new(max),
+            taken: 0,
+            freed: 0,
+        }
+    }
+
+    pub(super) fn max(&self) -> u32 {
+        self.ceiling.limit()
+    }
+
+    pub(super) fn taken(&self) -> u32 {
+        self.taken
+    }
+
+    /// How many are free.
+    pub(super) fn free(&self) -> u32 {
+        self.max().saturating_sub(self.taken)
+    }
+
+    /// Since when one is free, as far as that was waited for.
+    pub(super) fn freed(&self) -> Nanos {
+        self.freed
+    }
+
+    /// Allows another number from `now` on; what is under way stays so.
+    pub(super) fn allow(&mut self, max: u32, now: Nanos) {
+        self.ceiling.allow(max);
+        self.freed = now;
+    }
+
+    /// Takes one.
+    pub(super) fn take(&mut self) -> Level {
+        self.taken += 1;
+        self.ceiling.level(self.taken)
+    }
+
+    /// Frees one at `now`.
+    pub(super) fn release(&mut self, now: Nanos) {
+        if self.free() == 0 {
+            self.freed = now;
+        }
+        self.taken = self.taken.saturating_sub(1);
+    }
+
+    /// Twilio refused what left at `level`: too many at once.
+    pub(super) fn refused(&mut self, level: Level, now: Nanos) {
+        self.ceiling.refused(level, now);
+    }
+
+    /// Twilio carried out what left at `level`.
+    pub(super) fn answered(&mut self, level: Level, now: Nanos) {
+        self.ceiling.answered(level, now);
+    }
+}
