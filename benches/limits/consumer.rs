@@ -136,9 +136,7 @@ async fn bring_back(ledger: Arc<Watched>, clock: Clock) {
     loop {
         ledger.lost().await;
         clock.sleep(Duration::from_millis(500)).await;
-        if ledger.is_ready().await {
-            ledger.probe().await;
-        }
+        ledger.probe().await;
     }
 }
 

@@ -131,10 +131,7 @@ async fn four(quota: u32, seconds: u64, report: &mut Report) -> anyhow::Result<(
     let times = upstream.times().await;
     let changes = [killed, started, joined].map(|at| (at, at + CHANGE));
     let rate = times.rate_without(&changes, CHANGE);
-    let used = format!(
-        "{:.1} % of the quota ({rate:.1}/s)",
-        rate / f64::from(quota) * 100.0
-    );
+    let used = format!("{:.1} % of the quota ({rate:.1}/s)", rate / f64::from(quota) * 100.0);
     report.line(quota, "four, one killed, one joins", &times, &used);
     Ok(())
 }
@@ -148,20 +145,17 @@ async fn outage(quota: u32, seconds: u64, report: &mut Report) -> anyhow::Result
         .collect::<anyhow::Result<_>>()?;
     let part = Duration::from_secs(seconds) / 3;
     tokio::time::sleep(part).await;
-    server.kill();
+    server.kill()?;
     let away = upstream.now();
     tokio::time::sleep(Duration::from_secs(20)).await;
-    server.restart();
+    server.restart()?;
     let back = upstream.now();
     tokio::time::sleep(Duration::from_secs(5) + part).await;
     drop(consumers);
     let times = upstream.times().await;
     let meanwhile = times.count(away + 1_000, back);
     let full = times.full_pace_after(back, quota);
-    let full = full.map_or_else(
-        || "never".to_owned(),
-        |ms| format!("{:.1} s", ms as f64 / 1e3),
-    );
+    let full = full.map_or_else(|| "never".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1e3));
     let used = format!("full pace {full} after its return; {meanwhile} while it was away");
     report.line(quota, "four, the store away for 20 s", &times, &used);
     Ok(())

@@ -12,9 +12,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix("flexcast-bench-")
-            .tempdir()?;
+        let dir = tempfile::Builder::new().prefix("flexcast-bench-").tempdir()?;
         script("start", dir.path())?;
         // The script's server does not sync, for tests; a bench's does.
         let settings = dir.path().join("data/postgresql.conf");
@@ -31,12 +29,13 @@ impl Server {
         Ok(Self { dir, url })
     }
 
-    pub(crate) fn kill(&self) {
-        let _ = script("kill", self.dir.path());
+    /// Kills it: connections are cut.
+    pub(crate) fn kill(&self) -> anyhow::Result<()> {
+        script("kill", self.dir.path()).map(drop)
     }
 
-    pub(crate) fn restart(&self) {
-        let _ = script("start", self.dir.path());
+    pub(crate) fn restart(&self) -> anyhow::Result<()> {
+        script("start", self.dir.path()).map(drop)
     }
 }
 
