@@ -20,6 +20,9 @@ pub const LATE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long after a message got stuck its undo is first tried again.
 pub const UNDO_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// How long what a consumer has shown is kept after it died.
+pub(super) const SHOWN_FOR: std::time::Duration = std::time::Duration::from_secs(3_600);
+
 /// One message of one campaign.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MessageKey {

@@ -47,6 +47,10 @@ pub(super) struct Families {
     pub(super) sagas: HistogramVec,
     pub(super) steps: IntCounterVec,
     pub(super) pacing_waits: HistogramVec,
+    pub(super) lanes: IntGaugeVec,
+    pub(super) lanes_waiting: IntGaugeVec,
+    pub(super) lanes_resting: IntGaugeVec,
+    pub(super) lanes_used: IntGaugeVec,
     pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
     pub(super) queue_missing: IntGauge,
@@ -169,6 +173,22 @@ impl Families {
                 &["lane"],
                 PACING_BUCKETS,
             ),
+            lanes: gauges("flexcast_lanes", "Lanes in use, by kind.", &["lane"]),
+            lanes_waiting: gauges(
+                "flexcast_lanes_waiting",
+                "Waits for a permit, by the kind of the lanes they need; one that needs several lanes counts for each.",
+                &["lane"],
+            ),
+            lanes_resting: gauges(
+                "flexcast_lanes_resting",
+                "Lanes that rest after a 429, by kind.",
+                &["lane"],
+            ),
+            lanes_used: gauges(
+                "flexcast_lanes_used_last_minute",
+                "Permits of the last minute, by the kind of their lanes; of senders, segments.",
+                &["lane"],
+            ),
             ledger_usable: gauge(
                 "flexcast_ledger_usable",
                 "Whether the ledger can be read and written: 1 or 0.",
@@ -245,6 +265,14 @@ impl Families {
         }
         for lane in LaneKind::ALL {
             let _ = self.pacing_waits.with_label_values(&[lane.as_str()]);
+            for gauges in [
+                &self.lanes,
+                &self.lanes_waiting,
+                &self.lanes_resting,
+                &self.lanes_used,
+            ] {
+                gauges.with_label_values(&[lane.as_str()]).set(0);
+            }
         }
         for state in BookState::ALL {
             let _ = self.books.with_label_values(&[state.as_str()]);

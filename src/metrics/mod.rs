@@ -42,6 +42,17 @@ impl Default for Metrics {
     }
 }
 
+/// The lanes of one kind together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LanesOfKind {
+    pub lanes: u64,
+    /// Waits for permits that need them, each lane's by itself.
+    pub waiting: u64,
+    /// Lanes that rest after a 429.
+    pub resting: u64,
+    pub used_last_minute: u64,
+}
+
 impl Metrics {
     /// All metrics, at 0, in a registry of their own: two in one process do not meet.
     #[must_use]
@@ -182,6 +193,19 @@ impl Metrics {
     pub fn pacing_wait(&self, lane: LaneKind, waited: Duration) {
         let lane = self.inner.pacing_waits.with_label_values(&[lane.as_str()]);
         lane.observe(waited.as_secs_f64());
+    }
+
+    /// How the lanes of one kind are.
+    pub fn lanes(&self, kind: LaneKind, of_kind: LanesOfKind) {
+        let inner = &self.inner;
+        for (gauges, value) in [
+            (&inner.lanes, of_kind.lanes),
+            (&inner.lanes_waiting, of_kind.waiting),
+            (&inner.lanes_resting, of_kind.resting),
+            (&inner.lanes_used, of_kind.used_last_minute),
+        ] {
+            set(&gauges.with_label_values(&[kind.as_str()]), value);
+        }
     }
 
     /// How many messages are ready on the queues of all campaigns, and how many dead letters lie in

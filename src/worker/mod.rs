@@ -11,6 +11,7 @@ mod campaigns;
 mod consume;
 mod finish;
 mod held;
+mod lanes;
 mod letting_go;
 mod mine;
 mod prepare;
@@ -21,6 +22,7 @@ mod turn;
 mod undos;
 
 pub use finish::{FinishedBy, Unfinished, finish};
+pub use lanes::{SEEN_FOR, ShownLane, ShownLanes};
 pub use sharing::Sharer;
 
 use std::collections::BTreeMap;
@@ -188,7 +190,9 @@ impl Worker {
             end = working => end,
             never = store::keep(&self.shared) => match never {},
             never = self.share() => match never {},
+            never = lanes::keep(&self.shared) => match never {},
         };
+        lanes::hide(&self.shared).await;
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }

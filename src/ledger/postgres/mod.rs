@@ -21,6 +21,7 @@ mod message;
 mod migrate;
 mod presence;
 mod settle;
+mod shown;
 mod store;
 mod take;
 mod tls;
@@ -89,6 +90,18 @@ impl Ledger for PostgresLedger {
 
     async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
         call!(self, |client| campaigns::save(&client, record))
+    }
+
+    async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        call!(self, |client| campaigns::redefine(
+            &client, id, from, to, now
+        ))
     }
 
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -239,6 +252,29 @@ impl Ledger for PostgresLedger {
         call!(self, |client| waking::recall(
             &client, campaign, agent, now, limit
         ))
+    }
+
+    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+        call!(self, |client| waking::repace(&client, campaign, now))
+    }
+
+    async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| shown::show(&client, holder, lanes, chosen))
+    }
+
+    async fn shown_lanes(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| shown::within(&client, chosen, within))
     }
 
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {

@@ -15,6 +15,7 @@ mod message;
 mod reader;
 mod rows;
 mod settle;
+mod shown;
 mod store;
 mod take;
 #[cfg(test)]
@@ -60,6 +61,18 @@ impl Ledger for SqliteLedger {
     async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
         let record = record.clone();
         self.write(move |conn| campaigns::save(conn, &record)).await
+    }
+
+    async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let (id, from, to) = (id.clone(), from.clone(), to.clone());
+        self.write(move |conn| campaigns::redefine(conn, &id, &from, &to, now))
+            .await
     }
 
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -200,6 +213,32 @@ impl Ledger for SqliteLedger {
     ) -> Result<u64> {
         let (campaign, agent) = (campaign.clone(), agent.to_owned());
         self.write(move |conn| waking::recall(conn, &campaign, &agent, now, limit))
+            .await
+    }
+
+    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+        let campaign = campaign.clone();
+        self.write(move |conn| waking::repace(conn, &campaign, now))
+            .await
+    }
+
+    async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (holder, lanes) = (holder.to_owned(), lanes.cloned());
+        self.write(move |conn| shown::show(conn, &holder, lanes.as_ref(), now))
+            .await
+    }
+
+    async fn shown_lanes(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>> {
+        self.read(move |conn| shown::within(conn, now, within))
             .await
     }
 

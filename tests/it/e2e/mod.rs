@@ -10,6 +10,7 @@ mod finishing;
 mod help;
 mod leads;
 mod lost_store;
+mod pace;
 mod processes;
 mod rejects;
 mod send;

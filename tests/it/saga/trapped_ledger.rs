@@ -55,6 +55,17 @@ impl Ledger for TrappedLedger {
             .await
     }
 
+    async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let redefining = self.inner.redefine(id, from, to, now);
+        self.risk("redefine", redefining).await
+    }
+
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
         self.risk("campaign", self.inner.campaign(id)).await
     }
@@ -185,6 +196,29 @@ impl Ledger for TrappedLedger {
     ) -> Result<u64> {
         let recalling = self.inner.recall(campaign, agent, now, limit);
         self.risk("recall", recalling).await
+    }
+
+    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+        self.risk("repace", self.inner.repace(campaign, now)).await
+    }
+
+    async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let showing = self.inner.show_lanes(holder, lanes, now);
+        self.risk("show_lanes", showing).await
+    }
+
+    async fn shown_lanes(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>> {
+        let looking = self.inner.shown_lanes(now, within);
+        self.risk("shown_lanes", looking).await
     }
 
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
