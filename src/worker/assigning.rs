@@ -156,6 +156,7 @@ pub(super) fn take_place(shared: &Shared, active: &Active, mine: &mut Mine) -> R
         mine.assigned.place = active.agents.take_anyway(agent);
         return Ok(());
     }
+    shared.parts.metrics.agent_unavailable(Unavailable::Full);
     let now = shared.parts.clock.now();
     let named = mine.message.agent.as_ref();
     Err(Held {

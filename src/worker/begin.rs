@@ -1,6 +1,9 @@
 //! Whether a message is begun now: its agent, then its own lanes, then its place with the agent.
 
+use std::sync::atomic::Ordering;
+
 use crate::engine::Delivered;
+use crate::ledger::Ledger;
 use crate::message::{DeferReason, Ended, Failure, FailureClass, SkipReason, Unavailable};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{SettleError, Verdict};
@@ -34,13 +37,20 @@ pub(super) async fn begin(
         Assigning::GiveBack => return shared.settler.release(delivery, &mine.lease).await,
     }
     if mine.journal.is_empty() {
+        let changes = active.pace_changes.load(Ordering::SeqCst);
         match turn_comes(shared, active, &mine) {
             Admission::Go => {}
             not_now => {
                 if let Some(place) = mine.assigned.place.take() {
                     place.give_back();
                 }
-                return put_off(shared, active, delivery, &mine, not_now).await;
+                put_off(shared, active, delivery, &mine, not_now).await?;
+                // The pace was changed between the promise and its record: it is void too.
+                if active.pace_changes.load(Ordering::SeqCst) != changes {
+                    let (ledger, now) = (&shared.parts.ledger, shared.parts.clock.now());
+                    ledger.repace(&active.campaign.id, now).await?;
+                }
+                return Ok(());
             }
         }
     }

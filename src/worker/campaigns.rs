@@ -1,6 +1,7 @@
 //! Which campaigns are being consumed: follows their states in the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -116,6 +117,10 @@ impl Campaigns {
         let pace = read(&record)?.pace;
         let parts = &self.shared.parts;
         self.set_pace(&record.id, &pace);
+        if let Some(consumed) = self.consumed.get(&record.id) {
+            // Who has asked for a turn and is not deferred yet sees it.
+            consumed.active.pace_changes.fetch_add(1, Ordering::SeqCst);
+        }
         // Their promises were of the old pace: they ask for their turn anew.
         let returned = parts.ledger.repace(&record.id, parts.clock.now()).await?;
         let text = |quota: Option<Quota>| quota.map_or("none".to_owned(), |one| one.to_string());
@@ -315,6 +320,7 @@ fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Active, WorkErro
     let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
     Ok(Active {
         agents: shared.agents.of(&workspace, &shared.parts),
+        pace_changes: AtomicU64::new(0),
         last_next: Mutex::new(usize::MAX),
         switch: Arc::new(CampaignSwitch::default()),
         cancelled: record.state == CampaignState::Cancelled,

@@ -120,6 +120,8 @@ pub(crate) struct Shared {
 pub(crate) struct Active {
     pub(crate) campaign: Campaign,
     pub(crate) agents: Arc<AgentDirectory>,
+    /// How often its pace was changed while it was consumed.
+    pub(crate) pace_changes: AtomicU64,
     /// Whose turn it was last of the campaign's list.
     pub(crate) last_next: std::sync::Mutex<usize>,
     pub(crate) switch: Arc<CampaignSwitch>,

@@ -81,7 +81,7 @@ const HELP: &[(&[&str], &[&str])] = &[
     (
         &["campaign", "pace"],
         &[
-            "<ID>",
+            "<CAMPAIGN>",
             "--campaign",
             "--agent",
             "2/s",
