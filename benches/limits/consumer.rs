@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use flexcast::clock::Clock;
 use flexcast::engine::PacedGate;
+use flexcast::ledger::Watched;
 use flexcast::ledger::postgres::PostgresLedger;
-use flexcast::ledger::{Ledger, Watched};
 use flexcast::metrics::Metrics;
 use flexcast::pacing::{Limits, Pacer, PacingSettings};
 use flexcast::simulator::{DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN};
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 const VARIABLE: &str = "FLEXCAST_BENCH_LIMITS";
 
 /// How many calls wait or are under way in each consumer.
-const CALLS: usize = 64;
+const CALLS: usize = 100;
 
 /// What a process does.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -29,9 +29,24 @@ pub(crate) struct Role {
     /// The store that the quota is shared through.
     database: Option<String>,
     is_bare: bool,
+    /// How many calls at once, whatever comes back; none: as the pacer finds out.
+    at_once: Option<usize>,
 }
 
 impl Role {
+    /// No quota, and always so many calls under way.
+    pub(crate) fn at_once(url: &str, calls: usize) -> Self {
+        Self {
+            at_once: Some(calls),
+            ..Self::feeling(url)
+        }
+    }
+
+    /// No quota, and as many calls as the account takes.
+    pub(crate) fn feeling(url: &str) -> Self {
+        Self::alone(url, 0)
+    }
+
     pub(crate) fn bare(url: &str, quota: u32) -> Self {
         Self {
             is_bare: true,
@@ -45,6 +60,7 @@ impl Role {
             quota,
             database: None,
             is_bare: false,
+            at_once: None,
         }
     }
 
@@ -68,8 +84,10 @@ impl Role {
             return self.loop_bare().await;
         }
         let mut limits = Limits::lifted();
-        let quota = format!("{}/s", self.quota).parse()?;
-        limits.replace("fetch_configuration", Some(quota))?;
+        if self.quota > 0 {
+            let quota = format!("{}/s", self.quota).parse()?;
+            limits.replace("fetch_configuration", Some(quota))?;
+        }
         let settings = PacingSettings {
             limits,
             concurrency: 1_000.try_into()?,
@@ -81,7 +99,7 @@ impl Role {
         let gate = PacedGate::new(pacer.clone(), Metrics::new());
         let twilio = self.twilio()?.gated(Arc::new(gate));
         let mut calls = JoinSet::new();
-        for _ in 0..CALLS {
+        for _ in 0..self.at_once.unwrap_or(CALLS) {
             let twilio = twilio.clone();
             calls.spawn(async move {
                 loop {

@@ -4,11 +4,14 @@
 //! fast as their pacer lets them, over HTTP, to a simulator in this process; a bare loop, which only
 //! paces and calls, does the same in the same run. With PostgreSQL, four consumers share the quota: one is
 //! killed and started again, one joins, and the server is killed for twenty seconds.
-//! Arguments, all optional: seconds a run (30), the parts to run (`one`, `four`, `outage`).
+//! An account that takes forty calls at once is felt out; twenty campaigns share one account.
+//! Arguments, all optional: seconds a run (30), the parts to run (`one`, `four`, `outage`, `ceiling`, `fair`).
 //!
 //! Ends with an error when a window holds more than its quota.
 
+mod ceiling;
 mod consumer;
+mod fair;
 mod postgres;
 mod upstream;
 mod window;
@@ -55,6 +58,12 @@ fn main() -> anyhow::Result<()> {
             if wanted("outage") {
                 outage(quota, seconds, &mut report).await?;
             }
+        }
+        if wanted("ceiling") {
+            ceiling::measure(seconds).await?;
+        }
+        if wanted("fair") {
+            fair::measure(if seconds < 30 { 10_000 } else { 100_000 }).await?;
         }
         anyhow::ensure!(report.exceeded == 0, "{} windows exceeded", report.exceeded);
         Ok(())
@@ -131,7 +140,10 @@ async fn four(quota: u32, seconds: u64, report: &mut Report) -> anyhow::Result<(
     let times = upstream.times().await;
     let changes = [killed, started, joined].map(|at| (at, at + CHANGE));
     let rate = times.rate_without(&changes, CHANGE);
-    let used = format!("{:.1} % of the quota ({rate:.1}/s)", rate / f64::from(quota) * 100.0);
+    let used = format!(
+        "{:.1} % of the quota ({rate:.1}/s)",
+        rate / f64::from(quota) * 100.0
+    );
     report.line(quota, "four, one killed, one joins", &times, &used);
     Ok(())
 }
@@ -155,7 +167,10 @@ async fn outage(quota: u32, seconds: u64, report: &mut Report) -> anyhow::Result
     let times = upstream.times().await;
     let meanwhile = times.count(away + 1_000, back);
     let full = times.full_pace_after(back, quota);
-    let full = full.map_or_else(|| "never".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1e3));
+    let full = full.map_or_else(
+        || "never".to_owned(),
+        |ms| format!("{:.1} s", ms as f64 / 1e3),
+    );
     let used = format!("full pace {full} after its return; {meanwhile} while it was away");
     report.line(quota, "four, the store away for 20 s", &times, &used);
     Ok(())

@@ -12,7 +12,9 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("flexcast-bench-").tempdir()?;
+        let dir = tempfile::Builder::new()
+            .prefix("flexcast-bench-")
+            .tempdir()?;
         script("start", dir.path())?;
         // The script's server does not sync, for tests; a bench's does.
         let settings = dir.path().join("data/postgresql.conf");

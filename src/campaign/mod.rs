@@ -19,6 +19,7 @@ pub use template::{Template, unfit};
 pub use texts::{OnMissing, Rendered, Texts};
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -231,13 +232,25 @@ pub enum MessageParticipant {
 }
 
 /// How fast a campaign may go. Without a key: as fast as the account's limits let it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pace {
     /// Messages begun, over the whole campaign.
     pub campaign: Option<Quota>,
     /// Messages begun, for each agent.
     pub agent: Option<Quota>,
+    /// Its part of what it shares with other campaigns that run at the same time, beside theirs.
+    pub weight: NonZeroU32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            campaign: None,
+            agent: None,
+            weight: NonZeroU32::MIN,
+        }
+    }
 }
 
 impl Default for TaskSettings {

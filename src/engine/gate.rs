@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, Watched};
 use crate::metrics::Metrics;
 use crate::pacing::{Lane, LaneKind, Pacer};
-use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
+use crate::twilio::{Closed, Gate, Observed, Operation, Pass, may_be_concurrency};
 
 /// How long a lease lasts from each renewal when nobody says otherwise: three times what a call may
 /// take. Where several consumers share a ledger, the messages of one that died wait for so long.
@@ -82,7 +82,11 @@ impl PacedGate {
 impl Gate for PacedGate {
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
         let permit = self.pacer.permit(&lanes(operation), NonZeroU32::MIN).await;
-        Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
+        let mark = permit.mark();
+        Ok(Pass::new(
+            (permit, self.metrics.twilio_request_leaves()),
+            mark,
+        ))
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {
@@ -101,6 +105,14 @@ fn observe(pacer: &Pacer, metrics: &Metrics, operation: Operation, observed: Obs
         metrics.twilio_error(code);
     }
     let lane = Lane::endpoint(operation.as_str());
+    if let Some(status) = observed.status
+        && pacer.replied(
+            observed.mark,
+            may_be_concurrency(operation, status, observed.code),
+        )
+    {
+        return;
+    }
     match observed.status {
         Some(429) => pacer.throttled(&lane, observed.retry_after),
         Some(_) => pacer.answered(&lane),
@@ -201,7 +213,11 @@ impl Gate for MessageGate {
         }
         let lane = permit.held_up_by().unwrap_or(LaneKind::Endpoint);
         self.metrics.pacing_wait(lane, permit.waited());
-        Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
+        let mark = permit.mark();
+        Ok(Pass::new(
+            (permit, self.metrics.twilio_request_leaves()),
+            mark,
+        ))
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {

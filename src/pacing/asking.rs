@@ -293,7 +293,10 @@ impl Lane {
         match self {
             Self::Account => kind.to_string(),
             Self::Endpoint { operation, service } => {
-                format!("{kind}\u{1f}{operation}\u{1f}{}", service.as_deref().unwrap_or_default())
+                format!(
+                    "{kind}\u{1f}{operation}\u{1f}{}",
+                    service.as_deref().unwrap_or_default()
+                )
             }
             Self::Sender(address) => format!("{kind}\u{1f}{address}"),
             Self::Campaign(id) => format!("{kind}\u{1f}{id}"),

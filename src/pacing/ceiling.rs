@@ -16,6 +16,13 @@ const PROBE_LAST: Nanos = 600_000_000_000;
 /// How long after a try that was taken the next one is made.
 const PROBE_AGAIN: Nanos = 2_000_000_000;
 
+/// How many calls in a row have to be refused above all that were taken: one alone may have met another
+/// limit, or a bad moment.
+const STRIKES: u32 = 2;
+
+/// How long it counts at least that a call was taken, and at most twice as long.
+const TAKEN_COUNTS: Nanos = 5_000_000_000;
+
 /// What a call carries from when it left until its reply is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Level {
@@ -23,6 +30,22 @@ pub(super) struct Level {
     pub(super) under_way: u32,
     /// How often the ceiling had been lowered by then.
     wave: u32,
+}
+
+impl Level {
+    /// The level as a number, for whoever only passes it on; never 0.
+    pub(super) fn to_mark(self) -> u64 {
+        u64::from(self.wave) << 32 | u64::from(self.under_way)
+    }
+
+    /// The level that became this number.
+    pub(super) fn of_mark(mark: u64) -> Self {
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+        Self {
+            under_way: half(mark),
+            wave: half(mark >> 32),
+        }
+    }
 }
 
 /// The number of calls that may be under way, within what an operator allows.
@@ -35,9 +58,44 @@ pub(super) struct Ceiling {
     /// Replies since the last step.
     replies: u32,
     waves: u32,
+    strikes: u32,
+    taken: Taken,
     /// When one more is tried, and how long after the next refusal.
     probe_at: Nanos,
     probe_after: Nanos,
+}
+
+/// The highest level at which a call was carried out of late.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    now: u32,
+    before: u32,
+    since: Nanos,
+}
+
+impl Taken {
+    fn note(&mut self, under_way: u32, now: Nanos) {
+        self.turn(now);
+        self.now = self.now.max(under_way);
+    }
+
+    fn highest(&mut self, now: Nanos) -> u32 {
+        self.turn(now);
+        self.now.max(self.before)
+    }
+
+    fn turn(&mut self, now: Nanos) {
+        let passed = now.saturating_sub(self.since);
+        if passed < TAKEN_COUNTS {
+            return;
+        }
+        self.before = if passed < 2 * TAKEN_COUNTS {
+            self.now
+        } else {
+            0
+        };
+        (self.now, self.since) = (0, now);
+    }
 }
 
 impl Ceiling {
@@ -49,6 +107,8 @@ impl Ceiling {
             goal: most,
             replies: 0,
             waves: 0,
+            strikes: 0,
+            taken: Taken::default(),
             probe_at: 0,
             probe_after: PROBE_FIRST,
         }
@@ -65,7 +125,9 @@ impl Ceiling {
         self.most = most;
         if was_free {
             self.goal = most;
-            self.limit = if self.waves == 0 { most } else { self.limit };
+        }
+        if self.waves == 0 {
+            self.limit = most;
         }
     }
 
@@ -77,24 +139,36 @@ impl Ceiling {
         }
     }
 
-    /// Takes note of a refusal: too many at once.
-    pub(super) fn refused(&mut self, level: Level, now: Nanos) {
+    /// Takes note of a refusal: too many at once. False when as many as that are taken: it was something
+    /// else.
+    pub(super) fn refused(&mut self, level: Level, now: Nanos) -> bool {
+        if level.under_way <= self.taken.highest(now) {
+            return false;
+        }
+        self.strikes += 1;
+        if self.strikes < STRIKES {
+            return true;
+        }
         let below = level.under_way.saturating_sub(1).max(1);
         self.goal = self.goal.min(below);
         self.limit = self.limit.min(self.goal);
         // Calls that were under way together are refused together: one wave halves it once.
-        if level.wave != self.waves {
-            return;
+        if level.wave == self.waves {
+            self.waves += 1;
+            self.limit = (level.under_way / 2).clamp(1, self.limit);
+            self.replies = 0;
+            self.probe_at = now.saturating_add(self.probe_after);
+            self.probe_after = self.probe_after.saturating_mul(2).min(PROBE_LAST);
         }
-        self.waves += 1;
-        self.limit = (level.under_way / 2).clamp(1, self.limit);
-        self.replies = 0;
-        self.probe_at = now.saturating_add(self.probe_after);
-        self.probe_after = self.probe_after.saturating_mul(2).min(PROBE_LAST);
+        true
     }
 
     /// Takes note of a call that was carried out.
     pub(super) fn answered(&mut self, level: Level, now: Nanos) {
+        if level.under_way > self.taken.highest(now) {
+            self.strikes = 0;
+        }
+        self.taken.note(level.under_way, now);
         if level.wave != self.waves {
             return;
         }
@@ -111,16 +185,15 @@ impl Ceiling {
         }
     }
 
+    /// Tries one more when as many as may be are under way.
     fn probe(&mut self, level: Level, now: Nanos) {
-        let is_used = level.under_way >= self.limit;
-        if self.goal < self.most && is_used && now >= self.probe_at {
-            self.goal += 1;
-            self.limit = self.goal;
-            self.probe_at = now.saturating_add(PROBE_AGAIN);
-        } else if is_used && self.waves > 0 && now.saturating_add(PROBE_AGAIN) > self.probe_at {
-            // The last try was taken: the next refusal is no habit.
-            self.probe_after = PROBE_FIRST;
+        if self.goal >= self.most || level.under_way < self.limit || now < self.probe_at {
+            return;
         }
+        self.goal += 1;
+        self.limit = self.goal;
+        self.strikes = 0;
+        self.probe_at = now.saturating_add(PROBE_AGAIN);
     }
 }
 
@@ -166,7 +239,7 @@ mod tests {
                         self.ceiling.answered(level, self.now);
                         self.done.push(self.now);
                     } else {
-                        self.ceiling.refused(level, self.now);
+                        let _ = self.ceiling.refused(level, self.now);
                         self.refused.push(self.now);
                     }
                 }
@@ -201,6 +274,33 @@ mod tests {
             assert!(done * 100 >= 120 * 800 * 90, "{most}: {done}");
             assert!(refused * 1_000 <= done, "{most}: {refused} of {done}");
         }
+    }
+
+    #[test]
+    fn refusals_that_have_nothing_to_do_with_it_do_not_lower_it() {
+        let mut ceiling = Ceiling::new(64);
+        let (mut random, mut now) = (7_u64, 0);
+        let mut lowest = 64;
+        for call in 0..40_000_u64 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            now += MS;
+            let most = u64::from(ceiling.limit());
+            let level = ceiling.level(u32::try_from(call % most + 1).expect("small"));
+            // One in twenty is refused, whatever is under way.
+            if (random >> 40) % 20 == 0 {
+                let _ = ceiling.refused(level, now);
+            } else {
+                ceiling.answered(level, now);
+            }
+            lowest = lowest.min(ceiling.limit());
+        }
+        assert!(
+            lowest > 16 && ceiling.limit() >= 60,
+            "{lowest}, {}",
+            ceiling.limit()
+        );
     }
 
     #[test]

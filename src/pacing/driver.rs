@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::held::Held;
 use super::permit::{Permit, Waiting};
-use super::schedule::{Granted, Held, Schedule, Seat};
+use super::schedule::{Granted, Schedule, Seat};
 use super::track::FOREVER;
 use super::{Lane, Nanos, nanos};
 use crate::clock::Clock;

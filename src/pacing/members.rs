@@ -73,7 +73,8 @@ mod tests {
     fn one_alone_has_all_and_who_comes_waits_until_calls_are_over() {
         let mut members = BTreeMap::new();
         assert_eq!(share_places(&mut members, "a", all(40), 0, 1).places, 40);
-        let share_of = |members: &mut _, who, taken, now| share_places(members, who, all(40), taken, now);
+        let share_of =
+            |members: &mut _, who, taken, now| share_places(members, who, all(40), taken, now);
         // a has 35 under way when b comes: there is nothing for b before a has looked again.
         assert_eq!(share_of(&mut members, "b", 0, 2).places, 0);
         assert_eq!(share_of(&mut members, "a", 35, 3).places, 20);
@@ -94,7 +95,10 @@ mod tests {
         let places: Vec<u32> = members.values().map(|member| member.places).collect();
         assert_eq!(places, [14, 13, 13]);
         let later = 6 * SECOND;
-        assert_eq!(share_places(&mut members, "b", all(40), 13, later).places, 40);
+        assert_eq!(
+            share_places(&mut members, "b", all(40), 13, later).places,
+            40
+        );
     }
 
     #[test]
@@ -106,9 +110,13 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             now += (seed >> 40) % (SECOND / 2);
             let who = format!("c{}", (seed >> 33) % 6);
-            let mine = members.get(&who).map_or(0, |member: &Member| {
-                if member.until > now { member.places } else { 0 }
-            });
+            let mine =
+                members.get(&who).map_or(
+                    0,
+                    |member: &Member| {
+                        if member.until > now { member.places } else { 0 }
+                    },
+                );
             let taken = u32::try_from((seed >> 20) % 41).expect("small").min(mine);
             let _ = share_places(&mut members, &who, all(40), taken, now);
             let live = members.values().filter(|member| member.until > now);

@@ -17,6 +17,7 @@ mod calendar;
 mod ceiling;
 mod cooldown;
 mod driver;
+mod held;
 mod lane;
 mod limiter;
 pub mod limits;
@@ -47,8 +48,8 @@ pub use asking::{Asked, Given};
 pub use booking::{Booking, Turn};
 pub use cooldown::CoolDown;
 pub use lane::{Lane, LaneKind};
-pub use members::{Member, PlacesShare, share_places};
 pub use limits::{Limits, UnknownOperation};
+pub use members::{Member, PlacesShare, share_places};
 pub use permit::Permit;
 pub use quota::{InvalidQuota, Quota, Unit};
 pub use settings::{InvalidMargin, Margin, PacingSettings};
@@ -183,6 +184,16 @@ impl Pacer {
                 schedule.asking.insert(id);
             }
         });
+    }
+
+    /// Twilio answered a call, known by its permit's [`Permit::mark`]: that the account has too many under
+    /// way at once, or anything else. After the first fewer are let go, until more are taken again. False
+    /// when as many were taken just now: then it was another limit that refused.
+    pub fn replied(&self, mark: u64, is_too_many: bool) -> bool {
+        self.shared.with(|schedule, now| {
+            let account = schedule.table.id(&Lane::Account, now);
+            mark != 0 && schedule.replied(account, mark, is_too_many, now)
+        })
     }
 
     /// Twilio answered anything else on this lane: a 429 after it is the first in its row.

@@ -59,13 +59,12 @@ impl Places {
         self.taken = self.taken.saturating_sub(1);
     }
 
-    /// Twilio refused what left at `level`: too many at once.
-    pub(super) fn refused(&mut self, level: Level, now: Nanos) {
-        self.ceiling.refused(level, now);
-    }
-
-    /// Twilio carried out what left at `level`.
-    pub(super) fn answered(&mut self, level: Level, now: Nanos) {
-        self.ceiling.answered(level, now);
+    /// Takes note of a reply to what left at `level`: too many at once, or carried out. Whether the first
+    /// is believed.
+    pub(super) fn replied(&mut self, level: Level, is_too_many: bool, now: Nanos) -> bool {
+        if !is_too_many {
+            self.ceiling.answered(level, now);
+        }
+        is_too_many && self.ceiling.refused(level, now)
     }
 }

@@ -14,32 +14,13 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::ceiling::Level;
-use super::limiter::Charge;
+use super::held::Held;
 use super::table::Table;
 use super::track::{Ask, FOREVER, Refused, Ticket, Track};
 use super::{Lane, LaneKind, Nanos};
 
 /// How often a waiter may find one lane open and another shut before it keeps the open one.
 const PATIENCE: u32 = 8;
-
-/// What one permit took from one lane.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    lane: usize,
-    serial: u64,
-    charge: Option<Charge>,
-    amount: u32,
-    /// Of a lane with places: how many were under way.
-    level: Option<Level>,
-}
-
-impl Held {
-    /// Whether the lane waits to be told when this is over.
-    pub(super) fn is_place(&self) -> bool {
-        self.level.is_some()
-    }
-}
 
 /// Somebody who was let go.
 pub(super) struct Granted<W> {
@@ -380,58 +361,6 @@ impl<W> Schedule<W> {
             self.wake(*lane, now);
         }
         true
-    }
-
-    /// A permit is over: its places are free. With `unused`, its slots too.
-    ///
-    /// Time must be advanced after.
-    pub(super) fn release(&mut self, held: &[Held], unused: bool, now: Nanos) {
-        for held in held {
-            let Some(track) = self.table.tracks.get_mut(held.lane) else {
-                continue;
-            };
-            if track.serial != held.serial {
-                continue;
-            }
-            if let (Some(_), Some(places)) = (held.level, &mut track.places) {
-                places.release(now);
-            }
-            if unused {
-                track.usage.take_back(held.amount);
-                if let (Some(limiter), Some(charge)) = (&mut track.limiter, held.charge) {
-                    limiter.give_back(charge);
-                }
-            }
-            if held.is_place() || unused {
-                self.wake(held.lane, now);
-            }
-        }
-    }
-
-    /// What a permit took of which lanes.
-    #[cfg(test)]
-    pub(super) fn used(&self, held: &[Held]) -> Vec<(Lane, u32)> {
-        let lane = |held: &Held| self.table.tracks[held.lane].lane.clone();
-        held.iter().map(|held| (lane(held), held.amount)).collect()
-    }
-
-    /// Takes note of a reply to what a permit was for: too many at once, or carried out.
-    ///
-    /// Time must be advanced after.
-    pub(super) fn replied(&mut self, held: &[Held], is_too_many: bool, now: Nanos) {
-        for held in held {
-            if let (Some(level), Some(track)) = (held.level, self.table.tracks.get_mut(held.lane))
-                && track.serial == held.serial
-                && let Some(places) = &mut track.places
-            {
-                if is_too_many {
-                    places.refused(level, now);
-                } else {
-                    places.answered(level, now);
-                }
-                self.wake(held.lane, now);
-            }
-        }
     }
 
     /// Has a lane's oldest waiter asked again at once.

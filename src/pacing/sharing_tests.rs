@@ -109,7 +109,10 @@ impl Play {
 
     /// The store's part: a request that has arrived is carried out, though its consumer stands still.
     fn store(&mut self, n: usize) {
-        let is_away = self.away.iter().any(|(from, to)| (*from..*to).contains(&self.now));
+        let is_away = self
+            .away
+            .iter()
+            .any(|(from, to)| (*from..*to).contains(&self.now));
         let back = self.now + self.random.random_range(1..6) * MS / 2;
         let consumer = &mut self.consumers[n];
         let Some((arrives, asked)) = consumer.on_its_way.take_if(|(at, _)| *at <= self.now) else {
@@ -122,7 +125,12 @@ impl Play {
                 store: EPOCH + self.now,
                 received: local(back.min(self.now + MS)),
             });
-            asked.carry_out(&mut self.rows, &consumer.name, &consumer.clock, EPOCH + self.now)
+            asked.carry_out(
+                &mut self.rows,
+                &consumer.name,
+                &consumer.clock,
+                EPOCH + self.now,
+            )
         });
         consumer.coming_back = Some((back, asked, given));
     }
@@ -196,7 +204,10 @@ fn four_consumers_use_one_quota_and_no_second_holds_more() {
             let worst = play.worst(&lane, SECOND);
             assert!(worst <= per_second, "{quota}, seed {seed}: {worst}");
             let used = play.used(&lane, 2 * SECOND, 20 * SECOND);
-            assert!(used * 100 >= 18 * per_second * 95, "{quota}, seed {seed}: {used}");
+            assert!(
+                used * 100 >= 18 * per_second * 95,
+                "{quota}, seed {seed}: {used}"
+            );
         }
     }
 }
@@ -218,7 +229,10 @@ fn one_dies_one_comes_and_the_store_is_away_and_no_second_holds_more() {
             play.join();
             play.join();
             play.run(42 * SECOND, 300, &needs);
-            assert!(play.worst(&lane, SECOND) <= per_second, "{quota}, seed {seed}");
+            assert!(
+                play.worst(&lane, SECOND) <= per_second,
+                "{quota}, seed {seed}"
+            );
             let full = |from: u64, to: u64| {
                 let used = play.used(&lane, from * SECOND, to * SECOND);
                 used * 100 >= u32::try_from(to - from).expect("small") * per_second * 95
@@ -235,7 +249,9 @@ fn slow_lanes_that_are_needed_together_are_used_to_the_full() {
     // A campaign at ten a minute, whose agents could take five a minute each.
     for seed in 20..21 {
         let campaign = Lane::campaign("spring");
-        let agents: Vec<Lane> = (0..4).map(|n| Lane::agent("spring", &n.to_string())).collect();
+        let agents: Vec<Lane> = (0..4)
+            .map(|n| Lane::agent("spring", &n.to_string()))
+            .collect();
         let mut quotas: Vec<(Lane, &str)> = agents.iter().map(|it| (it.clone(), "5/min")).collect();
         quotas.push((campaign.clone(), "10/min"));
         let mut play = Play::new(seed, &quotas);
@@ -244,7 +260,10 @@ fn slow_lanes_that_are_needed_together_are_used_to_the_full() {
         }
         play.run(600 * SECOND, 30, &|random| {
             let agent = random.random_range(0..4).to_string();
-            (vec![Lane::campaign("spring"), Lane::agent("spring", &agent)], 1)
+            (
+                vec![Lane::campaign("spring"), Lane::agent("spring", &agent)],
+                1,
+            )
         });
         assert!(play.worst(&campaign, 60 * SECOND) <= 10, "seed {seed}");
         for agent in &agents {
@@ -265,7 +284,10 @@ fn many_agents_beside_a_busy_campaign_are_all_served_at_their_pace() {
     }
     play.run(120 * SECOND, 240, &|random| {
         let agent = random.random_range(0..60).to_string();
-        (vec![Lane::campaign("spring"), Lane::agent("spring", &agent)], 1)
+        (
+            vec![Lane::campaign("spring"), Lane::agent("spring", &agent)],
+            1,
+        )
     });
     for (lane, _) in &quotas[1..] {
         assert!(play.worst(lane, 60 * SECOND) <= 10);

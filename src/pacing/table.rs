@@ -11,8 +11,8 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::limiter::Limiter;
-use super::share::Share;
 use super::places::Places;
+use super::share::Share;
 use super::track::Track;
 use super::{Lane, Nanos, PacingSettings, Quota, nanos};
 

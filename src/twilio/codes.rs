@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::code_table::{CONFIG, Conflict, HALT, REJECTED, THROTTLED, TRANSIENT, known};
-use super::{CallError, Operation};
+use super::{CallError, Operation, Product};
 use crate::message::{Failure, FailureClass};
 
 /// Caps that stand for the rest of a day: asking again at once is of no use.
@@ -18,6 +18,14 @@ const DAILY_CAP_WAIT: Duration = Duration::from_secs(3_600);
 
 /// Codes of a look-up that found nothing.
 const NOT_FOUND: [u32; 5] = [20404, 45204, 50300, 50350, 80308];
+
+/// Whether a reply may say that the account has too many calls under way at once (error 20429). Proxy answers
+/// its own rate limit with the same code.
+#[must_use]
+pub fn may_be_concurrency(operation: Operation, status: u16, code: Option<u32>) -> bool {
+    let is_proxys = operation.endpoint().product == Product::Proxy;
+    status == 429 && code == Some(20429) && !is_proxys
+}
 
 /// What kind of failure a call's error is.
 ///

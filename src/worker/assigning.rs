@@ -64,20 +64,32 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
         Err(error) => return Assigning::Unfit(error.failure()),
     };
     mine.assigned.agent = own.clone();
+    mine.assigned.may_stand = saga.has_acted();
     let Availability::Not(why) = availability else {
         return Assigning::Go;
     };
     shared.parts.metrics.agent_unavailable(why);
     match may_stand(shared, active, mine, own.as_deref()).await {
-        Ok(false) => {}
-        Ok(true) => match own {
-            Some(_) => return Assigning::Go,
-            None => return Assigning::Unfit(AgentError::Unknown(name).failure()),
-        },
-        Err(_) => return Assigning::GiveBack,
+        Ok(false) => elsewhere(shared, active, mine, (name, availability), saga.begun).await,
+        Ok(true) if own.is_none() => Assigning::Unfit(AgentError::Unknown(name).failure()),
+        Ok(true) => {
+            mine.assigned.may_stand = true;
+            Assigning::Go
+        }
+        Err(_) => Assigning::GiveBack,
     }
+}
+
+/// What becomes of a message of which nothing stands and whose agent cannot take it.
+async fn elsewhere(
+    shared: &Shared,
+    active: &Active,
+    mine: &mut Mine,
+    (name, availability): (String, Availability),
+    has_begun: bool,
+) -> Assigning {
     mine.assigned.agent = None;
-    let rule = match saga.begun {
+    let rule = match has_begun {
         // Nothing stands of it; but it was decided whose it is.
         true => WhenUnavailable::Hold,
         false => active.campaign.agents.when_unavailable,
@@ -95,7 +107,7 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
         wait: shared.parts.agents.wait,
         spread: spread(mine),
         // What has begun does not expire any more.
-        expires_at: mine.message.expires_at.filter(|_| !saga.begun),
+        expires_at: mine.message.expires_at.filter(|_| !has_begun),
     };
     // From the last look to the place nobody comes in between: who chooses next sees this choice.
     let mut after = active
@@ -111,7 +123,7 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
     };
     let places: Vec<Availability> = list.iter().map(left).collect();
     let choice = choose(availability, &places, *after, &when);
-    tracing::debug!(message.id = %mine.lease.key.id, agent = name, %why, ?choice, "agent unavailable");
+    tracing::debug!(message.id = %mine.lease.key.id, agent = name, ?choice, "agent unavailable");
     match choice {
         Choice::Own => {}
         Choice::Other(at) => {
@@ -147,13 +159,13 @@ pub(super) fn take_place(shared: &Shared, active: &Active, mine: &mut Mine) -> R
     let Some(channel) = task_channel(active, &mine.message) else {
         return Ok(());
     };
-    mine.assigned.place = active.agents.take(agent, channel);
+    let taken = active.agents.take(agent, channel);
+    mine.assigned.place = match mine.assigned.may_stand {
+        // It has its task already, or is about to: it counts, and is not put off.
+        true => taken.or_else(|| active.agents.take_anyway(agent)),
+        false => taken,
+    };
     if mine.assigned.place.is_some() {
-        return Ok(());
-    }
-    if mine.lease.number > 1 && mine.assigned.record.is_none() {
-        // It may stand already: `assign` has seen to that.
-        mine.assigned.place = active.agents.take_anyway(agent);
         return Ok(());
     }
     shared.parts.metrics.agent_unavailable(Unavailable::Full);

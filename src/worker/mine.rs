@@ -35,6 +35,8 @@ pub(super) struct Assigned {
     pub(super) agent: Option<Arc<Agent>>,
     /// What is to be recorded of it, where it is not simply whom the message names.
     pub(super) record: Option<Assignee>,
+    /// Whether something of the message may stand at Twilio: it is gone on with.
+    pub(super) may_stand: bool,
     /// The place that the message takes with the agent until it is over.
     pub(super) place: Option<Place>,
 }

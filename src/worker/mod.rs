@@ -14,6 +14,7 @@ mod held;
 mod lanes;
 mod letting_go;
 mod mine;
+mod places;
 mod prepare;
 mod report;
 mod sharing;
@@ -30,8 +31,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
@@ -50,6 +49,7 @@ use assigning::Agents;
 use campaigns::Campaigns;
 use held::Held;
 use letting_go::LettingGo;
+use places::Places;
 use undos::Undos;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
@@ -106,7 +106,7 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) settler: Settler,
     /// A place for each message whose saga runs.
-    pub(crate) places: Semaphore,
+    places: Places,
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
     pub(crate) letting_go: LettingGo,
@@ -154,7 +154,7 @@ impl Worker {
         parts.metrics.in_flight_limit(parts.in_flight.into());
         let shared = Shared {
             settler: Settler::new(parts.ledger.clone(), parts.clock),
-            places: Semaphore::new(usize::from(parts.in_flight)),
+            places: Places::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
             agents: Agents::default(),

@@ -265,7 +265,9 @@ pub(super) async fn carry_out(
         parts.metrics.pacing_wait(lane, permit.waited());
     }
     // Only now: who waits for their own pace must not hold a place that others need.
-    let Some(Ok(_place)) = stop.run_until_stopped(shared.places.acquire()).await else {
+    let weight = active.campaign.pace.weight.get();
+    let taking = shared.places.take(&active.campaign.id, weight);
+    let Some(_place) = stop.run_until_stopped(taking).await else {
         return shared.settler.release(delivery, &mine.lease).await;
     };
     let _counted = parts.metrics.message_begins();

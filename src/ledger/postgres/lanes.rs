@@ -161,7 +161,11 @@ async fn write(transaction: &Transaction<'_>, rows: &BTreeMap<String, LaneTime>)
     let lanes: Vec<&str> = rows.keys().map(String::as_str).collect();
     let free_at: Vec<i64> = rows.values().map(|row| column(row.free_at)).collect();
     let period: Vec<i64> = rows.values().map(|row| column(row.period)).collect();
-    let lent = |row: &LaneTime| row.lent.clone().map(|(holder, until)| (holder, column(until)));
+    let lent = |row: &LaneTime| {
+        row.lent
+            .clone()
+            .map(|(holder, until)| (holder, column(until)))
+    };
     let (holder, until): (Vec<_>, Vec<_>) = rows.values().map(|row| lent(row).unzip()).unzip();
     let sql = "UPDATE lanes SET free_at = n.free_at, period = n.period, holder = n.holder,
                    held_until = n.held_until
