@@ -42,6 +42,8 @@ def message(arguments):
         body["customer"]["name"] = arguments.name
     if arguments.agent:
         body["agent"] = {"worker": arguments.agent}
+    if arguments.sender:
+        body["sender"] = arguments.sender
     return json.dumps(body)
 
 
@@ -94,6 +96,7 @@ def main():
     parser.add_argument("--id", help="your id of this customer's turn in the campaign")
     parser.add_argument("--name", help="the customer's name")
     parser.add_argument("--agent", help="the agent who gets the task")
+    parser.add_argument("--sender", help="one of the campaign's senders; left out, it chooses one")
     parser.add_argument("--lines", metavar="FILE", help="publish each line of this file instead")
     arguments = parser.parse_args()
     if bool(arguments.address) == bool(arguments.lines):

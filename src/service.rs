@@ -247,6 +247,7 @@ impl Service {
             .map_err(|error| ConfigError::Invalid(format!("work.margin_percent: {error}")))?;
         Ok(PacingSettings {
             limits,
+            senders: self.config.file.senders(),
             margin,
             concurrency: NonZeroU32::new(work.concurrent_requests.into())
                 .unwrap_or(NonZeroU32::MIN),

@@ -219,6 +219,7 @@ fn worker(
     let ledger = Arc::new(Watched::over(ledger));
     let pacing = PacingSettings {
         limits: pacing::Limits::lifted(),
+        senders: pacing::Senders::lifted(),
         margin: Margin::NONE,
         concurrency: NonZeroU32::new(in_flight.into()).unwrap_or(NonZeroU32::MIN),
         ..PacingSettings::default()

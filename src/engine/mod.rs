@@ -7,8 +7,10 @@ mod agents;
 mod attempt;
 mod gate;
 mod journal;
+mod lanes;
 mod recovery;
 mod saga;
+mod sending;
 mod step;
 mod steps;
 mod strategies;
@@ -18,6 +20,7 @@ pub use agents::{
     Agent, AgentDirectory, AgentError, AgentRules, Availability, Choice, Place, WhenNot, choose,
 };
 pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
+pub use sending::{SENDER_WAIT_MAX, Sending};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,7 @@ use crate::twilio::{Closed, Twilio};
 
 use gate::Spans;
 use journal::Journal;
+use lanes::Services;
 use recovery::Looked;
 use saga::Runner;
 use step::{Found, Step, Turn};
@@ -54,6 +58,7 @@ pub enum Interrupted {
 #[derive(Debug)]
 pub struct Ground<'a> {
     twilio: &'a Twilio,
+    gate: &'a MessageGate,
     campaign: &'a Campaign,
     message: &'a Message,
     agent: Option<&'a Agent>,
@@ -171,7 +176,7 @@ impl Engine {
         if saga.has_acted() {
             return Ok(true);
         }
-        let twilio = self.gated(job);
+        let (twilio, _) = self.gated(job)?;
         let key = &job.lease.key;
         let turn = Turn {
             twilio: &twilio,
@@ -194,7 +199,9 @@ impl Engine {
     }
 
     /// A client whose every call passes the message's gate.
-    fn gated(&self, job: &Job<'_>) -> Twilio {
+    fn gated(&self, job: &Job<'_>) -> Result<(Twilio, Arc<MessageGate>), IllegalEvent> {
+        let saga = Saga::replay(job.recorded)?;
+        let sending = Sending::of(&self.pacer, job.campaign, job.message, &saga.effects);
         let gate = MessageGate::new(
             self.pacer.clone(),
             Arc::clone(&self.ledger),
@@ -206,8 +213,11 @@ impl Engine {
                 lease: self.lease_for,
             },
             self.metrics.clone(),
-        );
-        self.twilio.gated(Arc::new(gate))
+        )
+        .calling(Services::of(&job.campaign.flex), sending);
+        let gate = Arc::new(gate);
+        let twilio = self.twilio.gated(Arc::<MessageGate>::clone(&gate));
+        Ok((twilio, gate))
     }
 
     async fn carry(
@@ -216,9 +226,10 @@ impl Engine {
         for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
         undo_for: Option<&Failure>,
     ) -> Result<Delivered, Interrupted> {
-        let twilio = self.gated(&job);
+        let (twilio, gate) = self.gated(&job)?;
         let ground = Ground {
             twilio: &twilio,
+            gate: &gate,
             campaign: job.campaign,
             message: job.message,
             agent: job.agent,

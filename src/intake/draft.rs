@@ -12,7 +12,6 @@ use crate::message::{AgentRef, Message, RejectReason, WIRE_VERSION};
 pub(super) struct Drafter<'a> {
     campaign: &'a Campaign,
     texts: Texts,
-    sender: String,
 }
 
 impl<'a> Drafter<'a> {
@@ -23,7 +22,6 @@ impl<'a> Drafter<'a> {
         Ok(Self {
             campaign,
             texts: Texts::of(campaign)?,
-            sender: campaign.sender_address(),
         })
     }
 
@@ -51,8 +49,8 @@ impl<'a> Drafter<'a> {
 
     fn of_contact(&self, contact: Contact) -> Result<Message, (RejectReason, String)> {
         let campaign = self.campaign;
-        if contact.customer.address.on(campaign.channel) == self.sender {
-            let text = "the address is the campaign's own sender";
+        if campaign.senders().contains(&contact.customer.address) {
+            let text = "the address is a sender of the campaign's own";
             return Err((RejectReason::AddressInvalid, text.to_owned()));
         }
         let default = campaign.agents.default.clone();
@@ -71,6 +69,7 @@ impl<'a> Drafter<'a> {
             version: WIRE_VERSION,
             campaign: campaign.id.clone(),
             id: contact.id,
+            sender: campaign.sender_for(&contact.customer.address).cloned(),
             customer: contact.customer,
             agent,
             strategy: None,

@@ -8,6 +8,7 @@ mod journal;
 mod names;
 mod outcome;
 mod segments;
+mod sender;
 
 pub use address::{Address, InvalidAddress, masked};
 pub use ids::{CampaignId, InvalidId, MessageId, Name};
@@ -19,6 +20,7 @@ pub use outcome::{
     UnknownReason,
 };
 pub use segments::{Segments, SmsEncoding};
+pub use sender::{SenderKind, check_sender_name, is_short_code, sender_for};
 
 use std::collections::BTreeMap;
 
@@ -48,6 +50,10 @@ pub struct Message {
     /// The Flex worker who gets the task; without one the campaign's default, or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentRef>,
+    /// The sender it is written from: one of the campaign's, fixed when the message is accepted. Without
+    /// one the campaign chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Address>,
     /// Overrides the campaign's strategy for this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,

@@ -298,7 +298,8 @@ impl Lane {
                     service.as_deref().unwrap_or_default()
                 )
             }
-            Self::Sender(address) => format!("{kind}\u{1f}{address}"),
+            Self::Sender(sender) => format!("{kind}\u{1f}{}", sender.key()),
+            Self::Entry(sender) => format!("{kind} begun\u{1f}{}", sender.key()),
             Self::Campaign(id) => format!("{kind}\u{1f}{id}"),
             Self::Agent { campaign, agent } => format!("{kind}\u{1f}{campaign}\u{1f}{agent}"),
         }

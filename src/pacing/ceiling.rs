@@ -7,6 +7,10 @@
 
 use super::Nanos;
 
+/// How many calls at once it begins with: all at once, they would arrive in another order than they left,
+/// and nobody could tell which one was too many.
+const BEGINS_WITH: u32 = 8;
+
 /// How long after a refusal one more than what was taken is tried.
 const PROBE_FIRST: Nanos = 30_000_000_000;
 
@@ -29,21 +33,34 @@ pub(super) struct Level {
     /// How many calls were under way with it.
     pub(super) under_way: u32,
     /// How often the ceiling had been lowered by then.
-    wave: u32,
+    wave: u16,
+    /// How many calls had been refused by then.
+    refusals: u32,
 }
 
 impl Level {
+    /// The level of a call that leaves as the `under_way`th, where nothing was ever refused.
+    pub(super) fn of(under_way: u32) -> Self {
+        Self {
+            under_way,
+            wave: 0,
+            refusals: 0,
+        }
+    }
+
     /// The level as a number, for whoever only passes it on; never 0.
     pub(super) fn to_mark(self) -> u64 {
-        u64::from(self.wave) << 32 | u64::from(self.under_way)
+        let under_way = self.under_way.min(u16::MAX.into());
+        u64::from(self.refusals) << 32 | u64::from(self.wave) << 16 | u64::from(under_way)
     }
 
     /// The level that became this number.
     pub(super) fn of_mark(mark: u64) -> Self {
-        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+        let short = |bits: u64| u16::try_from(bits & 0xffff).unwrap_or(0);
         Self {
-            under_way: half(mark),
-            wave: half(mark >> 32),
+            under_way: short(mark).into(),
+            wave: short(mark >> 16),
+            refusals: u32::try_from(mark >> 32).unwrap_or(0),
         }
     }
 }
@@ -55,9 +72,12 @@ pub(super) struct Ceiling {
     limit: u32,
     /// What the limit is raised to.
     goal: u32,
+    /// Nothing was refused yet.
+    is_new: bool,
     /// Replies since the last step.
     replies: u32,
-    waves: u32,
+    waves: u16,
+    refusals: u32,
     strikes: u32,
     taken: Taken,
     /// When one more is tried, and how long after the next refusal.
@@ -99,14 +119,16 @@ impl Taken {
 }
 
 impl Ceiling {
-    /// Nothing was refused yet: as many as are allowed.
+    /// Nothing was refused yet: soon as many as are allowed.
     pub(super) fn new(most: u32) -> Self {
         Self {
             most,
-            limit: most,
+            limit: most.min(BEGINS_WITH),
             goal: most,
+            is_new: true,
             replies: 0,
             waves: 0,
+            refusals: 0,
             strikes: 0,
             taken: Taken::default(),
             probe_at: 0,
@@ -126,9 +148,6 @@ impl Ceiling {
         if was_free {
             self.goal = most;
         }
-        if self.waves == 0 {
-            self.limit = most;
-        }
     }
 
     /// The level of a call that leaves as the `under_way`th.
@@ -136,12 +155,14 @@ impl Ceiling {
         Level {
             under_way,
             wave: self.waves,
+            refusals: self.refusals,
         }
     }
 
     /// Takes note of a refusal: too many at once. False when as many as that are taken: it was something
     /// else.
     pub(super) fn refused(&mut self, level: Level, now: Nanos) -> bool {
+        self.refusals = self.refusals.wrapping_add(1);
         if level.under_way <= self.taken.highest(now) {
             return false;
         }
@@ -154,7 +175,8 @@ impl Ceiling {
         self.limit = self.limit.min(self.goal);
         // Calls that were under way together are refused together: one wave halves it once.
         if level.wave == self.waves {
-            self.waves += 1;
+            self.waves = self.waves.wrapping_add(1);
+            self.is_new = false;
             self.limit = (level.under_way / 2).clamp(1, self.limit);
             self.replies = 0;
             self.probe_at = now.saturating_add(self.probe_after);
@@ -165,10 +187,13 @@ impl Ceiling {
 
     /// Takes note of a call that was carried out.
     pub(super) fn answered(&mut self, level: Level, now: Nanos) {
-        if level.under_way > self.taken.highest(now) {
-            self.strikes = 0;
+        // Of calls that were refused meanwhile our side had counted some that the account did not.
+        if level.refusals == self.refusals {
+            if level.under_way > self.taken.highest(now) {
+                self.strikes = 0;
+            }
+            self.taken.note(level.under_way, now);
         }
-        self.taken.note(level.under_way, now);
         if level.wave != self.waves {
             return;
         }
@@ -176,10 +201,10 @@ impl Ceiling {
             self.probe(level, now);
             return;
         }
-        // A step for every few replies: as many calls as may be under way are through two or three times
-        // before it has doubled.
+        // Nothing was refused yet: twice as many once all that may be under way were through. Then a step
+        // for every few replies.
         self.replies += 1;
-        if self.replies > self.limit / 4 {
+        if self.is_new || self.replies > self.limit / 4 {
             self.replies = 0;
             self.limit += 1;
         }
@@ -296,11 +321,7 @@ mod tests {
             }
             lowest = lowest.min(ceiling.limit());
         }
-        assert!(
-            lowest > 16 && ceiling.limit() >= 60,
-            "{lowest}, {}",
-            ceiling.limit()
-        );
+        assert!(ceiling.limit() >= 60, "{lowest}, {}", ceiling.limit());
     }
 
     #[test]
@@ -313,9 +334,10 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_refuses_is_not_touched() {
+    fn what_nobody_refuses_is_soon_all_that_is_allowed() {
         let mut play = Play::new(64);
-        play.run(2_000 * MS, 64);
+        assert_eq!(play.ceiling.limit(), 8);
+        play.run(300 * MS, 64);
         assert_eq!(play.ceiling.limit(), 64);
         play.ceiling.allow(16);
         assert_eq!(play.ceiling.limit(), 16);

@@ -4,9 +4,10 @@
 //! moment. Always: `governor` decides and we do the waiting, in order, on the one clock; nobody holds
 //! a lane while waiting for another; who waits for one lane delays nobody who does not need it.
 //!
-//! A call asks [`Pacer::permit`] for the account's lane and its endpoint's, just before its bytes
-//! leave. A message asks [`Pacer::book`] for its campaign's and its agent's lane before it begins,
-//! then [`Pacer::permit`] for the same, or comes back when its turn comes.
+//! A call asks [`Pacer::permit`] for the account's lane and its endpoint's, and one that sends a text
+//! for its sender's, just before its bytes leave. A message asks [`Pacer::book`] for its campaign's,
+//! its agent's and its sender's entry lane before it begins, then [`Pacer::permit`] for the same, or
+//! comes back when its turn comes.
 //!
 //! `schedule` says who goes next and is pure in time; `limiter` is one lane's arithmetic; `driver` is
 //! where the clock comes in.
@@ -26,6 +27,7 @@ mod permit;
 mod places;
 mod quota;
 mod schedule;
+pub mod senders;
 mod settings;
 mod share;
 mod shared;
@@ -47,17 +49,18 @@ use tokio_util::task::AbortOnDropHandle;
 pub use asking::{Asked, Given};
 pub use booking::{Booking, Turn};
 pub use cooldown::CoolDown;
-pub use lane::{Lane, LaneKind};
-pub use limits::{Limits, UnknownOperation};
+pub use lane::{Lane, LaneKind, Sender};
+pub use limits::{CountedBy, Limits, UnknownOperation};
 pub use members::{Member, PlacesShare, share_places};
 pub use permit::Permit;
 pub use quota::{InvalidQuota, Quota, Unit};
+pub use senders::Senders;
 pub use settings::{InvalidMargin, Margin, PacingSettings};
 pub use shared::LaneTime;
 pub use store_clock::{Reading, StoreClock};
 pub use view::LaneView;
 
-use booking::Promise;
+use booking::{Needs, Promise};
 use driver::Shared;
 use schedule::Schedule;
 use table::Table;
@@ -75,6 +78,7 @@ fn nanos(duration: Duration) -> Nanos {
 #[derive(Clone)]
 pub struct Pacer {
     shared: Arc<Shared>,
+    senders: Arc<Senders>,
     _driver: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -86,18 +90,20 @@ impl Pacer {
     /// Outside a Tokio runtime: one task of it waits for all who wait.
     #[must_use]
     pub fn new(settings: PacingSettings, clock: Clock) -> Self {
+        let senders = Arc::new(settings.senders.clone());
         let schedule = Schedule::new(Table::new(settings));
         let shared = Arc::new(Shared::new(schedule, clock));
         let driver = tokio::spawn(driver::drive(shared.clone()));
         Self {
             shared,
+            senders,
             _driver: Arc::new(AbortOnDropHandle::new(driver)),
         }
     }
 
     /// Waits until all lanes let go at the same moment, and takes its turn on each of them.
     ///
-    /// `cost` is counted on a [`Lane::Sender`], in segments; every other lane counts one. Lanes
+    /// `cost` is counted on the lanes of senders, in segments; every other lane counts one. Lanes
     /// without a limit let go at once. Dropped before it is ready, it takes nothing. The first poll
     /// is the place in the line.
     pub async fn permit(&self, lanes: &[Lane], cost: NonZeroU32) -> Permit {
@@ -107,16 +113,23 @@ impl Pacer {
         }
     }
 
-    /// Asks when a message's turn comes on `lanes`, and promises it.
+    /// Asks when a message's turn comes on `lanes`, and promises it. `cost` as for [`Self::permit`].
     ///
     /// Up to `hold_max` it is [`Booking::Soon`]: the caller goes on to [`Self::permit`]. Beyond it the
     /// message is to be deferred to [`Booking::Later`]'s time, after all that were promised before
     /// it, and to ask again as [`Turn::Returned`]. It comes back half of `hold_max` before its turn.
     #[must_use = "a message that is not soon must be deferred"]
-    pub fn book(&self, lanes: &[Lane], hold_max: Duration, turn: Turn) -> Booking {
+    pub fn book(
+        &self,
+        lanes: &[Lane],
+        cost: NonZeroU32,
+        hold_max: Duration,
+        turn: Turn,
+    ) -> Booking {
         let promise = self.shared.with(|schedule, now| {
             schedule.table.sweep(now);
-            booking::book(&mut schedule.table, lanes, hold_max, turn, now)
+            let needs = Needs { lanes, cost };
+            booking::book(&mut schedule.table, needs, hold_max, turn, now)
         });
         match promise {
             Promise::Soon => Booking::Soon,
@@ -125,12 +138,29 @@ impl Pacer {
     }
 
     /// Tells of a promise made before we started: the due time of a message deferred for its pace.
-    pub fn promised(&self, lanes: &[Lane], due: Timestamp) {
+    pub fn promised(&self, lanes: &[Lane], cost: NonZeroU32, due: Timestamp) {
         let wait = nanos(self.shared.clock.until(due));
         self.shared.with(|schedule, now| {
             let ids = schedule.table.ids(lanes, now);
-            booking::promise(&mut schedule.table, &ids, now.saturating_add(wait), now);
+            let due = now.saturating_add(wait);
+            booking::promise(&mut schedule.table, &ids, cost, due, now);
         });
+    }
+
+    /// How long somebody who asked now would wait on `lanes`, behind all who wait there already.
+    #[must_use]
+    pub fn expected(&self, lanes: &[Lane]) -> Duration {
+        let wait = self
+            .shared
+            .with(|schedule, now| booking::expected(&mut schedule.table, lanes, now) - now);
+        Duration::from_nanos(wait)
+    }
+
+    /// The name of a sender's lanes: at `rate`, one of [`senders::PUBLISHED`], unless the operator gave
+    /// it one quota for all it sends.
+    #[must_use]
+    pub fn sender(&self, address: &str, rate: &str) -> Sender {
+        self.senders.named(address, rate)
     }
 
     fn later(&self, wait: Nanos) -> Timestamp {
@@ -176,7 +206,8 @@ impl Pacer {
             .with(|schedule, _| schedule.table.forget_campaign(campaign));
     }
 
-    /// Twilio answered 429 on this lane: nothing leaves on it for as long as it asked, within bounds.
+    /// Twilio answered 429 on this lane, or a sender's queue is full: nothing leaves on it for as long as
+    /// it asked, within bounds.
     pub fn throttled(&self, lane: &Lane, retry_after: Option<Duration>) {
         self.shared.with(|schedule, now| {
             let id = schedule.table.throttled(lane, retry_after, now);
@@ -196,7 +227,7 @@ impl Pacer {
         })
     }
 
-    /// Twilio answered anything else on this lane: a 429 after it is the first in its row.
+    /// Twilio answered anything else on this lane: a refusal after it is the first in its row.
     pub fn answered(&self, lane: &Lane) {
         self.shared
             .with(|schedule, now| schedule.table.answered(lane, now));

@@ -12,7 +12,7 @@ use super::schedule::{Granted, Schedule};
 use super::shared::LaneTime;
 use super::store_clock::{Reading, StoreClock};
 use super::table::Table;
-use super::{Lane, Margin, Nanos, PacingSettings};
+use super::{Lane, Margin, Nanos, PacingSettings, Sender};
 
 const MS: Nanos = 1_000_000;
 const SECOND: Nanos = 1_000 * MS;
@@ -300,13 +300,16 @@ fn many_agents_beside_a_busy_campaign_are_all_served_at_their_pace() {
 #[test]
 fn segments_count_and_a_message_of_several_is_not_torn() {
     for quota in ["1/s", "10/s", "100/s"] {
-        let lane = Lane::sender("+12025550100");
+        let lane = Lane::Sender(Sender::new("+12025550100", None));
         let mut play = Play::new(40, &[(lane.clone(), quota), (Lane::endpoint("x"), "30/s")]);
         for _ in 0..3 {
             play.join();
         }
         play.run(60 * SECOND, 40, &|random| {
-            let lanes = vec![Lane::sender("+12025550100"), Lane::endpoint("x")];
+            let lanes = vec![
+                Lane::Sender(Sender::new("+12025550100", None)),
+                Lane::endpoint("x"),
+            ];
             (lanes, random.random_range(1..4))
         });
         // Evenly: what starts in a window of ten seconds ends at most two segments behind it.

@@ -14,7 +14,7 @@ use super::limiter::Limiter;
 use super::places::Places;
 use super::share::Share;
 use super::track::Track;
-use super::{Lane, Nanos, PacingSettings, Quota, nanos};
+use super::{CoolDown, Lane, LaneKind, Nanos, PacingSettings, Quota, nanos};
 
 /// How many lanes one call looks at: more than a call makes, so that the table cannot outgrow its use.
 const SWEPT_PER_CALL: usize = 4;
@@ -67,7 +67,10 @@ impl Table {
         let mut track = Track::new(lane.clone(), self.serials, now);
         track.limiter = self.quota_of(lane).map(|quota| self.limiter(quota));
         track.share = self.settings.shared.then(Share::default);
-        track.places = self.places_of(lane).map(Places::new);
+        track.places = self.places_of(lane).map(|most| match lane {
+            Lane::Account => Places::felt_out(most),
+            _ => Places::new(most),
+        });
         let id = self.tracks.insert(track);
         self.by_lane.insert(lane.clone(), id);
         id
@@ -88,7 +91,8 @@ impl Table {
         match lane {
             Lane::Endpoint { operation, .. } => self.settings.limits.of(operation),
             Lane::Agent { campaign, .. } => self.agents.get(campaign).copied().flatten(),
-            Lane::Account | Lane::Sender(_) | Lane::Campaign(_) => None,
+            Lane::Sender(sender) | Lane::Entry(sender) => self.settings.senders.of(sender),
+            Lane::Account | Lane::Campaign(_) => None,
         }
     }
 
@@ -150,14 +154,14 @@ impl Table {
         id
     }
 
-    /// Has a lane rest after a 429.
+    /// Has a lane rest: after a 429, or after a sender's queue was full.
     pub(super) fn throttled(
         &mut self,
         lane: &Lane,
         retry_after: Option<Duration>,
         now: Nanos,
     ) -> usize {
-        let rules = self.settings.cooldown;
+        let rules = self.rests(lane);
         let id = self.id(lane, now);
         let track = &mut self.tracks[id];
         track.rest.refused(rules, retry_after, now);
@@ -172,6 +176,14 @@ impl Table {
         id
     }
 
+    /// How a lane rests.
+    fn rests(&self, lane: &Lane) -> CoolDown {
+        match lane.kind() {
+            LaneKind::Sender => self.settings.overflow,
+            _ => self.settings.cooldown,
+        }
+    }
+
     /// Takes note of a reply that was no 429.
     pub(super) fn answered(&mut self, lane: &Lane, now: Nanos) {
         if let Some(id) = self.by_lane.get(lane) {
@@ -184,7 +196,7 @@ impl Table {
         self.agents.remove(campaign);
         self.quotas.retain(|lane, _| match lane {
             Lane::Campaign(id) | Lane::Agent { campaign: id, .. } => &**id != campaign,
-            Lane::Account | Lane::Endpoint { .. } | Lane::Sender(_) => true,
+            Lane::Account | Lane::Endpoint { .. } | Lane::Sender(_) | Lane::Entry(_) => true,
         });
     }
 
@@ -240,7 +252,11 @@ impl Table {
             };
             track.calendar.prune(now);
             let idle = now.saturating_sub(track.last_used) >= nanos(self.settings.idle);
-            let rested = track.rest.is_over(self.settings.cooldown, now);
+            let rules = match track.lane.kind() {
+                LaneKind::Sender => self.settings.overflow,
+                _ => self.settings.cooldown,
+            };
+            let rested = track.rest.is_over(rules, now);
             if idle && rested && track.is_forgettable(now) {
                 let track = self.tracks.remove(id);
                 self.by_lane.remove(&track.lane);

@@ -217,7 +217,10 @@ async fn an_account_carries_so_many_calls_at_once() {
 #[tokio::test(start_paused = true)]
 async fn segments_count_for_the_sender_and_calls_for_the_endpoint() {
     let pacer = pacer();
-    let (sender, call) = (Lane::sender("+12025550100"), endpoint(&pacer, "x", "10/s"));
+    let (sender, call) = (
+        Lane::Sender(Sender::new("+12025550100", None)),
+        endpoint(&pacer, "x", "10/s"),
+    );
     pacer.set_quota(&sender, quota("1/s"));
     let start = tokio::time::Instant::now();
     let three = NonZeroU32::new(3).expect("not zero");

@@ -256,6 +256,13 @@ impl Track {
         queued.max(self.rest.until).max(now)
     }
 
+    /// How long the lane is taken by something of `cost`; none without a limit.
+    pub(super) fn slot(&self, cost: NonZeroU32) -> Option<Nanos> {
+        let cost = u64::from(self.lane.charge(cost).get());
+        let limiter = self.limiter.as_ref()?;
+        Some(limiter.period().saturating_mul(cost))
+    }
+
     /// Counts a waiter in or out.
     pub(super) fn count(&mut self, cost: NonZeroU32, comes: bool) {
         let cost = u64::from(self.lane.charge(cost).get());

@@ -26,7 +26,7 @@ pub(super) fn views(table: &Table, now: Nanos) -> Vec<LaneView> {
     let view = |(_, track): (usize, &super::track::Track)| LaneView {
         lane: track.lane.clone(),
         quota: track.limiter.as_ref().map(Limiter::quota),
-        places: track.places.map(|places| (places.max(), places.taken())),
+        places: track.places.map(|places| (places.most(), places.taken())),
         used_last_minute: track.usage.last_minute(now),
         waiting: track.waiting,
         resting: (track.rest.until > now).then(|| Duration::from_nanos(track.rest.until - now)),

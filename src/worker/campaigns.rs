@@ -333,17 +333,18 @@ fn read(record: &CampaignRecord) -> Result<Campaign, WorkError> {
         .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))
 }
 
-/// The key of a definition that changes while its campaign goes on.
-const PACE: &str = "pace";
+/// The keys of a definition's `pace` that change while its campaign goes on.
+const QUOTAS: [&str; 2] = ["campaign", "agent"];
 
 fn has_pace_of(record: &CampaignRecord, consumed: &Consumed) -> bool {
-    consumed.definition.get(PACE) == record.definition.get(PACE)
+    let (ours, theirs) = (&consumed.definition["pace"], &record.definition["pace"]);
+    QUOTAS.iter().all(|key| ours.get(key) == theirs.get(key))
 }
 
 fn without_pace(definition: &serde_json::Value) -> serde_json::Value {
     let mut rest = definition.clone();
-    if let Some(keys) = rest.as_object_mut() {
-        keys.remove(PACE);
+    if let Some(pace) = rest.get_mut("pace").and_then(|pace| pace.as_object_mut()) {
+        pace.retain(|key, _| !QUOTAS.contains(&key.as_str()));
     }
     rest
 }

@@ -68,7 +68,7 @@ impl From<&LaneView> for ShownLane {
     fn from(view: &LaneView) -> Self {
         let campaign = match &view.lane {
             Lane::Campaign(campaign) | Lane::Agent { campaign, .. } => Some(campaign.to_string()),
-            Lane::Account | Lane::Endpoint { .. } | Lane::Sender(_) => None,
+            Lane::Account | Lane::Endpoint { .. } | Lane::Sender(_) | Lane::Entry(_) => None,
         };
         let millis = |rest: Duration| u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
         Self {
@@ -192,6 +192,7 @@ fn count(shared: &Shared, views: &[LaneView]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pacing::Sender;
 
     fn view(lane: Lane, waiting: u32, used: u32) -> LaneView {
         LaneView {
@@ -209,7 +210,7 @@ mod tests {
         let mut views: Vec<_> = (0..400)
             .map(|n| view(Lane::agent("spring", &format!("agent {n:03}")), 0, n))
             .collect();
-        views.push(view(Lane::sender("+12025550100"), 7, 0));
+        views.push(view(Lane::Sender(Sender::new("+12025550100", None)), 7, 0));
         let shown = ShownLanes::of(&views);
         assert_eq!((shown.lanes.len(), shown.left_out), (300, 101));
         assert_eq!(shown.lanes[0].lane, "sender ...0100");

@@ -1,6 +1,7 @@
 //! A delivery becomes a message that can be carried out: read, checked, its text rendered.
 
 use crate::campaign::{Campaign, InitiatedBy, Texts, unfit};
+use crate::ledger::{Ledger, LedgerError, MessageKey, Watched};
 use crate::message::{AgentRef, Api, DeadReason, Failure, FailureClass, Message, Strategy};
 use crate::twilio::hide_numbers;
 
@@ -19,6 +20,10 @@ pub(super) fn read(campaign: &Campaign, body: &[u8]) -> Result<Message, String> 
         ));
     }
     message.id = Some(message.id());
+    if message.sender.is_none() {
+        let chosen = campaign.sender_for(&message.customer.address);
+        message.sender = chosen.cloned();
+    }
     if message.agent.is_none() {
         let default = campaign.agents.default.clone();
         message.agent = default.map(|worker| AgentRef { worker });
@@ -49,6 +54,35 @@ pub(super) fn render(campaign: &Campaign, message: &mut Message) -> Result<(), F
         message.content_variables = rendered.content_variables;
     }
     Ok(())
+}
+
+/// Why a message cannot be accepted: the sender it names is none of the campaign's. One that was accepted
+/// before keeps its sender, whatever the campaign says by now.
+///
+/// # Errors
+///
+/// Those of the ledger.
+pub(super) async fn foreign_sender(
+    ledger: &Watched,
+    campaign: &Campaign,
+    message: &Message,
+) -> Result<Option<String>, LedgerError> {
+    let Some(detail) = foreign(campaign, message) else {
+        return Ok(None);
+    };
+    match ledger.find(&MessageKey::of(message)).await {
+        // It has met it, and says what is damaged when it is taken.
+        Err(LedgerError::Damaged(_)) => Ok(None),
+        found => Ok(found?.is_none().then_some(detail)),
+    }
+}
+
+fn foreign(campaign: &Campaign, message: &Message) -> Option<String> {
+    let sender = message.sender.as_ref()?;
+    let is_ours = campaign.senders().contains(sender);
+    (!is_ours).then(|| {
+        format!("it names the sender {sender}, which is none of the campaign's; leave it out, or name one")
+    })
 }
 
 /// Checks what only a publisher's message can have wrong.
@@ -122,6 +156,34 @@ mod tests {
         campaign.content_variables.insert("1".to_owned(), other);
         render(&campaign, &mut message).expect("nothing to do");
         assert_eq!(message, kept);
+    }
+
+    #[test]
+    fn a_message_has_a_sender_of_its_campaign_and_may_name_it() {
+        let text = "id = 'spring'\nstrategy = 'task_now'\nchannel = 'sms'\n\
+                    senders = ['+12025550100', '+12025550101']\n";
+        let campaign: Campaign = toml::from_str(text).expect("a campaign");
+        let read = |sender: serde_json::Value| {
+            let body = serde_json::json!({
+                "campaign": "spring", "customer": {"address": "+12025550173"}, "sender": sender
+            });
+            read(&campaign, body.to_string().as_bytes()).expect("a message")
+        };
+        let chosen = read(serde_json::Value::Null);
+        assert_eq!(foreign(&campaign, &chosen), None);
+        let again = read(serde_json::Value::Null);
+        assert!(chosen.sender.is_some() && again.sender == chosen.sender);
+        for sender in ["+12025550100", "+12025550101"] {
+            let named = read(sender.into());
+            assert_eq!(
+                named.sender.as_ref().map(crate::message::Address::as_str),
+                Some(sender)
+            );
+            assert_eq!(foreign(&campaign, &named), None);
+        }
+        let detail = foreign(&campaign, &read("+12025550102".into())).expect("foreign");
+        assert!(detail.contains("none of the campaign's"), "{detail}");
+        assert!(!detail.contains("2025550102"), "{detail}");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! Every way out settles the delivery, or leaves it to come again after the ledger or the queue
 //! failed: then what it finds in the ledger decides.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::pacing::LaneKind;
 use crate::queue::{DeadLetter, Delivery};
 use crate::shutdown::Stopper;
 
-use super::admission::{Admission, admission, own_lanes};
+use super::admission::{Admission, admission, own_permit};
 use super::assigning::agent_of;
 use super::begin::{begin, is_clean, put_off};
 use super::mine::{Assigned, Mine, circumstances, kind};
@@ -82,6 +81,10 @@ async fn run(
         Ok(message) => message,
         Err(detail) => return malformed(shared, active, delivery, detail).await,
     };
+    let foreign = prepare::foreign_sender(&shared.parts.ledger, &active.campaign, &message);
+    if let Some(detail) = foreign.await? {
+        return malformed(shared, active, delivery, detail).await;
+    }
     // What cannot be rendered is accepted as it is, and ends as a dead letter of its own.
     let rendered = prepare::render(&active.campaign, &mut message);
     let Some((mine, delivery)) = take(shared, active, delivery, &message).await? else {
@@ -255,10 +258,9 @@ pub(super) async fn carry_out(
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
     if mine.journal.is_empty() && unfit.is_none() {
-        let lanes = own_lanes(active, &mine);
-        let waiting = parts.pacer.permit(&lanes, NonZeroU32::MIN);
+        let waiting = own_permit(shared, active, &mine);
         // A drain does not wait for anybody's pace.
-        let Some(permit) = stop.run_until_stopped(waiting).await else {
+        let Some(Some(permit)) = stop.run_until_stopped(waiting).await else {
             return shared.settler.release(delivery, &mine.lease).await;
         };
         let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);

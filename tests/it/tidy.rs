@@ -83,7 +83,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "config",
-        &["campaign", "engine", "pacing", "twilio"],
+        &["campaign", "engine", "message", "pacing", "twilio"],
         "it composes each module's own settings",
     ),
 ];

@@ -69,7 +69,8 @@ fn a_pace_is_changed_while_the_consumer_goes_on_and_status_shows_its_lanes() {
     let before = begun(&twilio).len();
     let changing = ["campaign", "pace", "spring", "--campaign", "5/s", "--json"];
     let paced = place.run(&changing).ends_with(0).json();
-    assert_eq!(paced["pace"], json!({"campaign": "5/s", "agent": null}));
+    assert_eq!(paced["pace"]["campaign"], "5/s");
+    assert_eq!(paced["pace"]["agent"], Value::Null);
     let books = place.status_until("spring", |books| books["done"] == 30);
     let at = &begun(&twilio)[before..];
     // No second of it has more than it may, one for the window's edge.
@@ -101,7 +102,8 @@ fn the_file_sets_the_pace_again_and_what_is_wrong_is_said() {
     let mut work = place.work(&[]);
     let pace = |place: &Place| {
         let shown = place.run(&["campaign", "show", "spring", "--json"]);
-        shown.ends_with(0).json()["definition"]["pace"].clone()
+        let pace = shown.ends_with(0).json()["definition"]["pace"].clone();
+        json!({"campaign": pace["campaign"], "agent": pace["agent"]})
     };
     place.status_until("spring", |books| books["done"] == 1);
     let lifted = ["campaign", "pace", "spring", "--campaign", "none"];
