@@ -95,6 +95,13 @@ pub struct Work {
     /// How long a customer who is busy is left alone before the next look.
     #[serde(with = "duration_text")]
     pub busy_wait: Duration,
+    /// For how long what was read of agents holds: whether they are there, and how many tasks they have.
+    /// Each age costs one list of Workers and, for each agent with messages, one look at their channels.
+    #[serde(with = "duration_text")]
+    pub agents_for: Duration,
+    /// When a message that is held for its agent is looked at again at the latest.
+    #[serde(with = "duration_text")]
+    pub agent_wait: Duration,
     /// How long what is in flight may take to end once a stop was asked for.
     #[serde(with = "duration_text")]
     pub drain: Duration,
@@ -116,6 +123,8 @@ impl Default for Work {
                 .to_vec(),
             retry_age_max: 24 * 60 * minute,
             busy_wait: 30 * minute,
+            agents_for: crate::engine::AgentRules::default().read_for,
+            agent_wait: crate::engine::AgentRules::default().wait,
             // Kubernetes ends a pod 30 s after SIGTERM.
             drain: Duration::from_secs(25),
             margin_percent: 2,
@@ -201,6 +210,8 @@ fn read_file(named: Option<&Path>) -> Result<File, ConfigError> {
     parse_file(&path.display().to_string(), &text)
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
     let invalid = |detail: String| ConfigError::Invalid(format!("{name}: {}", detail.trim_end()));
     let file: File = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
@@ -226,6 +237,11 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
             "work.lease: at least twice work.call_timeout, for a call starts only when its lease \
              outlives it"
                 .to_owned(),
+        ));
+    }
+    if file.work.agents_for < SECOND || file.work.agent_wait < SECOND {
+        return Err(invalid(
+            "work.agents_for and work.agent_wait: at least \"1s\"".to_owned(),
         ));
     }
     if file.work.margin_percent > 50 {
@@ -311,6 +327,7 @@ mod tests {
             ("[senders]\n\"12025550100\" = \"30/s\"", "\"12025550100\""),
             ("[work]\nretry = [\"soon\"]", "soon"),
             ("[work]\nlease = \"30s\"", "work.lease"),
+            ("[work]\nagents_for = \"0s\"", "work.agents_for"),
         ];
         for (text, named) in table {
             let error = parse_file("flexcast.toml", text)

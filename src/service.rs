@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, TwilioAccess};
-use crate::engine::{Engine, PacedGate};
+use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
 use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
@@ -225,6 +225,11 @@ impl Service {
             },
             in_flight: work.in_flight,
             busy_wait: work.busy_wait,
+            agents: AgentRules {
+                read_for: work.agents_for,
+                wait: work.agent_wait,
+                shows_after: work.settle_time,
+            },
             lanes: self.lanes.clone(),
             holder,
         }))

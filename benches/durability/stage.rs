@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use flexcast::campaign::{self, Campaign, Flex};
 use flexcast::clock::Clock;
-use flexcast::engine::Engine;
+use flexcast::engine::{AgentRules, Engine};
 use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{CampaignRecord, CampaignState, Ledger, Publication, Watched};
@@ -249,6 +249,7 @@ fn worker(
         },
         in_flight,
         busy_wait: Duration::from_secs(60),
+        agents: AgentRules::default(),
         lanes: None,
         holder: "bench".to_owned(),
     })

@@ -120,6 +120,9 @@ pub struct TaskSettings {
 pub struct Agents {
     /// For rows without an agent.
     pub default: Option<String>,
+    /// Who takes what another agent cannot, with [`WhenUnavailable::Next`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub list: Vec<String>,
     pub when_unavailable: WhenUnavailable,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In: a campaign as written. Out: what is refused and what is worth a warning. Always: pure.
 
-use super::{Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyTo};
+use super::{Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyTo, WhenUnavailable};
 use crate::message::{Api, Channel, Strategy, is_short_code};
 
 /// Something to tell the operator about a campaign.
@@ -24,6 +24,7 @@ pub fn check(campaign: &Campaign) -> Vec<Notice> {
         Api::Conversations => check_conversations(campaign, &mut notices),
         Api::Proxy => check_proxy(campaign, &mut notices),
     }
+    check_agents(campaign, &mut notices);
     check_times(campaign, &mut notices);
     notices
 }
@@ -155,6 +156,46 @@ fn check_proxy(campaign: &Campaign, notices: &mut Vec<Notice>) {
     }
 }
 
+fn check_agents(campaign: &Campaign, notices: &mut Vec<Notice>) {
+    let agents = &campaign.agents;
+    let is_next = agents.when_unavailable == WhenUnavailable::Next;
+    if is_next && agents.list.is_empty() {
+        let text = "agents.list: when_unavailable = \"next\" takes the next agent of it; name them";
+        refuse(notices, text.to_owned());
+    }
+    if !is_next && !agents.list.is_empty() {
+        let text = "agents.list: nothing looks at it without when_unavailable = \"next\"";
+        warn(notices, text.to_owned());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for name in &agents.list {
+        if name.trim().is_empty() {
+            refuse(notices, "agents.list: a name in it is empty".to_owned());
+        } else if !seen.insert(name.to_lowercase()) {
+            refuse(notices, format!("agents.list: {name:?} stands in it twice"));
+        }
+    }
+    let by_agent = campaign.api == Api::Conversations
+        && campaign.conversations.initiated_by == InitiatedBy::Agent;
+    if agents.when_unavailable == WhenUnavailable::Queue && by_agent {
+        let text = "agents.when_unavailable: \"queue\" leaves out the agent, by whom \
+                    conversations.initiated_by = \"agent\" has every Interaction initiated; use \
+                    \"auto\"";
+        refuse(notices, text.to_owned());
+    }
+    let may_change = is_next || agents.when_unavailable == WhenUnavailable::Queue;
+    if may_change && texts(campaign).any(|text| text.contains("agent.")) {
+        let text = "agents.when_unavailable: the text names the agent, and the message may go to \
+                    another one";
+        warn(notices, text.to_owned());
+    }
+}
+
+fn texts(campaign: &Campaign) -> impl Iterator<Item = &String> {
+    let body = campaign.body.iter();
+    body.chain(campaign.content_variables.values())
+}
+
 /// Conversations closes an open conversation after ten minutes at the earliest (`Timers.Closed`).
 fn check_times(campaign: &Campaign, notices: &mut Vec<Notice>) {
     const SHORTEST_SECS: u64 = 600;
@@ -215,6 +256,19 @@ mod tests {
             ),
             ("strategy='task_now'\ntime_to_live='1m'\n", "time_to_live"),
             ("strategy='task_now'\non_missing=' '\n", "on_missing"),
+            (
+                "strategy='task_now'\n[agents]\nwhen_unavailable='next'\n",
+                "agents.list",
+            ),
+            (
+                "strategy='task_now'\n[agents]\nwhen_unavailable='next'\nlist=['a','A']\n",
+                "agents.list",
+            ),
+            (
+                "strategy='task_now'\n[agents]\nwhen_unavailable='queue'\n[conversations]\n\
+                 initiated_by='agent'\n",
+                "agents.when_unavailable",
+            ),
             (
                 "strategy='task_now'\n[conversations]\nreply_to='webhook'\n",
                 "conversations.reply_to",

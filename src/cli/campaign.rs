@@ -1,4 +1,5 @@
-//! `flexcast campaign`: apply a campaign file; list, show, finish and export campaigns.
+//! `flexcast campaign`: apply a campaign file; list, show, finish and export campaigns. Its pace is in
+//! `pace`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +12,11 @@ use crate::service::Service;
 use crate::twilio::Twilio;
 use crate::worker::{self, FinishedBy};
 
+use super::pace::Pace;
 use super::status::report;
 use super::{ExitCode, Global, Problem, export, output};
 
-/// Apply, list, show, finish and export campaigns.
+/// Apply, list, show, pace, finish and export campaigns.
 #[derive(Debug, Subcommand)]
 pub(super) enum CampaignCommand {
     /// Check a campaign file against the account, fill in what it leaves out, and record it
@@ -23,6 +25,11 @@ pub(super) enum CampaignCommand {
     List(List),
     /// One campaign as it was recorded, with everything discovered
     Show(Show),
+    /// Change how fast a campaign goes, while it goes: consumers follow within a second
+    ///
+    /// It stays until the campaign is applied again: then its file says. A pace that is not named here
+    /// stays as it is.
+    Pace(Pace),
     /// Declare a campaign finished: nothing more comes from its publishers, and nothing is open
     Finish(Finish),
     /// Write one line for each message and each rejected row to standard output, as CSV
@@ -72,6 +79,7 @@ impl CampaignCommand {
             Self::Apply(apply) => apply.run(global).await,
             Self::List(list) => list.run(global).await,
             Self::Show(show) => show.run(global).await,
+            Self::Pace(pace) => pace.run(global).await,
             Self::Finish(finish) => finish.run(global).await,
             Self::Export(export) => export.run(global).await,
         }

@@ -18,6 +18,7 @@ mod import;
 mod init;
 mod mapping;
 mod output;
+mod pace;
 mod preview;
 mod send;
 mod signals;

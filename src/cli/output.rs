@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::intake::{Contacts, ImportSummary};
 use crate::ledger::{Books, RejectedRow, Report};
+use crate::worker::ShownLane;
 
 use super::{ExitCode, Problem};
 
@@ -69,6 +70,49 @@ pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(header.to_vec());
     table
+}
+
+/// Prints the lanes of the consumers that work now, if there are any.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    let header = [
+        "lane",
+        "quota",
+        "last minute",
+        "waiting",
+        "at once",
+        "resting",
+    ];
+    let mut table = table(&header);
+    for lane in lanes {
+        let places = lane.places.map(|(max, taken)| format!("{taken} of {max}"));
+        let resting = lane
+            .resting_ms
+            .map(|ms| format!("{} s", ms.div_ceil(1_000)));
+        let numbers = [lane.used_last_minute, lane.waiting];
+        let [used, waiting] =
+            numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
+        table.add_row(vec![
+            Cell::new(&lane.lane),
+            Cell::new(lane.quota.as_deref().unwrap_or("none")),
+            used,
+            waiting,
+            Cell::new(places.unwrap_or_default()),
+            Cell::new(resting.unwrap_or_default()),
+        ]);
+    }
+    say!("Lanes")?;
+    say!("{table}")?;
+    if left_out > 0 {
+        say!("  and {left_out} more that are less busy")?;
+    }
+    Ok(())
 }
 
 /// Prints the books of one campaign.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::campaign::Campaign;
+use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{AgentDirectory, AgentError};
+use crate::engine::{AgentDirectory, AgentError, AgentRules};
 use crate::intake::{Preview, SegmentCount};
 use crate::message::Address;
 use crate::pacing::{Quota, Senders};
@@ -61,7 +62,9 @@ impl Agents {
             return Ok(());
         }
         let twilio = looking_twilio(config)?;
-        let directory = AgentDirectory::new(workspace(config, campaign, &twilio).await?);
+        let workspace = workspace(config, campaign, &twilio).await?;
+        let rules = AgentRules::default();
+        let directory = AgentDirectory::new(workspace, rules, Clock::system());
         for name in preview.agents.keys().take(AGENTS_MAX) {
             match directory.resolve(&twilio, name).await {
                 Ok(_) => self.found.push(name.clone()),

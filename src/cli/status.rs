@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::ledger::{Books, CampaignRecord, Ledger, Report};
 use crate::message::CampaignId;
 use crate::queue::{Queue, QueueError};
 use crate::service::Service;
+use crate::worker::{SEEN_FOR, ShownLane, ShownLanes};
 
 use super::{ExitCode, Global, Problem, campaign, output};
 
@@ -20,7 +22,7 @@ const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Status {
     /// The campaign's id; without one, all campaigns
     campaign: Option<CampaignId>,
-    /// Print JSON: one report, or a list of reports
+    /// Print JSON: one report, or a list of reports, each with the lanes its messages pass
     #[arg(long)]
     json: bool,
 }
@@ -42,13 +44,62 @@ impl Status {
             .zip(books.iter().zip(unseen))
             .map(|(record, (books, unseen))| report(record, books, unseen))
             .collect();
-        match (self.json, self.campaign.is_some()) {
-            (true, true) => output::json(&reports[0])?,
-            (true, false) => output::json(&reports)?,
-            (false, _) => reports.iter().try_for_each(output::report)?,
+        let shown = lanes(&service).await?;
+        if !self.json {
+            reports.iter().try_for_each(output::report)?;
+            let of = self.campaign.as_ref();
+            let wanted = |lane: &&ShownLane| of.is_none_or(|id| is_passed(lane, id.as_str()));
+            let left_out = shown.left_out;
+            let lanes: Vec<_> = shown.lanes.iter().filter(wanted).collect();
+            output::lanes(&lanes, left_out)?;
+            return Ok(ExitCode::Success);
+        }
+        let with_lanes = |report| WithLanes::of(report, &shown);
+        let reports: Vec<_> = reports.into_iter().map(with_lanes).collect();
+        match self.campaign.is_some() {
+            true => output::json(&reports[0])?,
+            false => output::json(&reports)?,
         }
         Ok(ExitCode::Success)
     }
+}
+
+/// A report, and the lanes of consumers that work now.
+#[derive(Serialize)]
+struct WithLanes<'a> {
+    #[serde(flatten)]
+    report: Report<'a>,
+    /// Left out where nobody works.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lanes: Vec<&'a ShownLane>,
+}
+
+impl<'a> WithLanes<'a> {
+    fn of(report: Report<'a>, shown: &'a ShownLanes) -> Self {
+        let all = shown.lanes.iter();
+        Self {
+            lanes: all
+                .filter(|lane| is_passed(lane, report.campaign))
+                .collect(),
+            report,
+        }
+    }
+}
+
+/// Whether a campaign's messages may pass a lane: its own, its agents', and those that all share.
+fn is_passed(lane: &ShownLane, campaign: &str) -> bool {
+    lane.campaign.as_deref().is_none_or(|of| of == campaign)
+}
+
+/// The lanes of all consumers that work now.
+async fn lanes(service: &Service) -> Result<ShownLanes, Problem> {
+    let now = service.clock.now();
+    let shown = service.ledger.shown_lanes(now, SEEN_FOR).await?;
+    // What another version has shown is not understood here, and no reason to fail.
+    let understood = shown
+        .into_iter()
+        .filter_map(|one| serde_json::from_value(one).ok());
+    Ok(ShownLanes::together(understood))
 }
 
 /// What `status` and `send` print of a campaign.

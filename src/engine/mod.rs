@@ -16,17 +16,21 @@ mod steps;
 mod strategies;
 mod undo;
 
-pub use agents::{Agent, AgentDirectory, AgentError};
+pub use agents::{
+    Agent, AgentDirectory, AgentError, AgentRules, Availability, Choice, Place, WhenNot, choose,
+};
 pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
 pub use sending::{SENDER_WAIT_MAX, Sending};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, InitiatedBy};
 use crate::clock::Clock;
 use crate::ledger::{Lease, LedgerError, Watched};
-use crate::message::{Ended, Event, Failure, IllegalEvent, Message, Saga};
+use crate::message::{
+    Api, Assignee, Ended, Event, Failure, IllegalEvent, Message, Name, Saga, Strategy,
+};
 use crate::metrics::Metrics;
 use crate::pacing::Pacer;
 use crate::twilio::{Closed, Twilio};
@@ -34,7 +38,9 @@ use crate::twilio::{Closed, Twilio};
 use gate::Spans;
 use journal::Journal;
 use lanes::Services;
+use recovery::Looked;
 use saga::Runner;
+use step::{Found, Step, Turn};
 
 /// Why a run ended without an outcome: what was not recorded is found again by the next taker.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +70,8 @@ pub struct Job<'a> {
     pub campaign: &'a Campaign,
     pub message: &'a Message,
     pub agent: Option<&'a Agent>,
+    /// Who is to have the task, where that was decided just now: durable before anything is done.
+    pub assigned: Option<Assignee>,
     /// Why it cannot go forward, if it cannot: what a run before made is undone when that is for
     /// good.
     pub unfit: Option<Failure>,
@@ -157,12 +165,41 @@ impl Engine {
         self.carry(job, &|_| true, Some(why)).await
     }
 
-    async fn carry(
-        &self,
-        job: Job<'_>,
-        for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
-        undo_for: Option<&Failure>,
-    ) -> Result<Delivered, Interrupted> {
+    /// Whether what is made first of a message may stand at Twilio: made by somebody who died before
+    /// writing it down. It takes one look-up, and what cannot be looked up may stand.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::deliver`].
+    pub async fn may_stand(&self, job: &Job<'_>) -> Result<bool, Interrupted> {
+        let saga = Saga::replay(job.recorded)?;
+        if saga.has_acted() {
+            return Ok(true);
+        }
+        let (twilio, _) = self.gated(job)?;
+        let key = &job.lease.key;
+        let turn = Turn {
+            twilio: &twilio,
+            campaign: job.campaign,
+            message: job.message,
+            agent: job.agent,
+            name: &Name::of(&key.campaign, &key.id, saga.generation),
+            effects: &saga.effects,
+        };
+        let mut steps = steps(job.campaign, job.message).iter();
+        let Some(first) = steps.find(|step| step.applies(&turn)) else {
+            return Ok(false);
+        };
+        match recovery::once(*first, &turn).await {
+            Looked::Found(found) => Ok(matches!(found, Found::Ours(_))),
+            Looked::Busy(_) => Ok(false),
+            Looked::Failed(_) => Ok(true),
+            Looked::Closed(closed) => Err(closed.into()),
+        }
+    }
+
+    /// A client whose every call passes the message's gate.
+    fn gated(&self, job: &Job<'_>) -> Result<(Twilio, Arc<MessageGate>), IllegalEvent> {
         let saga = Saga::replay(job.recorded)?;
         let sending = Sending::of(&self.pacer, job.campaign, job.message, &saga.effects);
         let gate = MessageGate::new(
@@ -180,6 +217,16 @@ impl Engine {
         .calling(Services::of(&job.campaign.flex), sending);
         let gate = Arc::new(gate);
         let twilio = self.twilio.gated(Arc::<MessageGate>::clone(&gate));
+        Ok((twilio, gate))
+    }
+
+    async fn carry(
+        &self,
+        job: Job<'_>,
+        for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
+        undo_for: Option<&Failure>,
+    ) -> Result<Delivered, Interrupted> {
+        let (twilio, gate) = self.gated(&job)?;
         let ground = Ground {
             twilio: &twilio,
             gate: &gate,
@@ -194,13 +241,17 @@ impl Engine {
             job.recorded,
             job.taken_before,
         )?;
-        let strategy = job.message.strategy.unwrap_or(job.campaign.strategy);
+        if let Some(to) = job.assigned {
+            // Whoever takes over must not decide again: another agent is another list of steps.
+            journal.note(Event::Assigned { to })?;
+            journal.write().await?;
+        }
         let mut runner = Runner {
             ground: &ground,
             inherited: journal.saga().intended,
             overtaken: job.overtaken,
             journal: &mut journal,
-            steps: strategies::steps(job.campaign.api, strategy),
+            steps: steps(job.campaign, job.message),
             settle_time: self.settle_time,
             metrics: &self.metrics,
             for_good,
@@ -227,4 +278,19 @@ impl Engine {
             ended,
         })
     }
+}
+
+/// The steps of this message's strategy, in order.
+fn steps(campaign: &Campaign, message: &Message) -> &'static [&'static dyn Step] {
+    let strategy = message.strategy.unwrap_or(campaign.strategy);
+    strategies::steps(campaign.api, strategy)
+}
+
+/// Whether this message's task comes to its agent at once, so that there has to be a place for it.
+#[must_use]
+pub fn tasks_agent_now(campaign: &Campaign, message: &Message) -> bool {
+    let strategy = message.strategy.unwrap_or(campaign.strategy);
+    let names_agent =
+        campaign.api == Api::Proxy || campaign.conversations.initiated_by != InitiatedBy::Api;
+    strategy == Strategy::TaskNow && names_agent
 }

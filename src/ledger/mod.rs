@@ -15,10 +15,12 @@ mod watched;
 
 pub use books::{Books, OnQueue, Report};
 pub use postgres::{ServerTime, SharedLanes};
+use record::SHOWN_FOR;
 pub use record::{
-    Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, Import, ImportCounts, LATE,
-    Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow, Settlement, Standing,
-    Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, WORKED_OFF, Wake,
+    Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, HeldFor, Import,
+    ImportCounts, LATE, Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow,
+    Settlement, Standing, Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow,
+    UpcomingUndo, WORKED_OFF, Wake,
 };
 pub use watched::Watched;
 
@@ -100,6 +102,16 @@ pub trait Ledger: Send + Sync {
     /// Stores a campaign's definition and settings; its state, that state's reason and the time it
     /// was first applied are kept when it exists.
     async fn save_campaign(&self, record: &CampaignRecord) -> Result<()>;
+
+    /// Replaces a campaign's definition if it is still `from`, so that what somebody else wrote meanwhile
+    /// is not lost. `false` when it is another one.
+    async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool>;
 
     /// A campaign by its id.
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>>;
@@ -231,6 +243,23 @@ pub trait Ledger: Send + Sync {
     /// the queue itself brings back. (The bare due time would have its caller spin for that minute.)
     async fn next_due(&self) -> Result<Option<Timestamp>>;
 
+    /// Whom messages wait for that are held because their agent could not take them.
+    async fn held(&self) -> Result<Vec<HeldFor>>;
+
+    /// Makes at most `limit` messages of a campaign waiting that are held for this agent, the longest
+    /// held first, and returns how many. Who lists [`Ledger::unqueued`] next publishes them.
+    async fn recall(
+        &self,
+        campaign: &CampaignId,
+        agent: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64>;
+
+    /// Makes all messages of a campaign due that are deferred for their pace, and returns how many: it was
+    /// changed, and what they were promised is void.
+    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64>;
+
     /// Records a delivery that is no message. One that the queue delivers twice is recorded twice:
     /// nothing tells it from two alike.
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()>;
@@ -313,6 +342,19 @@ pub trait Ledger: Send + Sync {
 
     /// Dead letters, oldest first: of one campaign without the strays, or of all with them.
     async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>>;
+
+    /// Shows a consumer's lanes to whoever looks, in place of what it has shown before; none: nothing any
+    /// more.
+    async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// What consumers have shown of their lanes within so long before `now`, one entry each.
+    async fn shown_lanes(&self, now: Timestamp, within: Duration)
+    -> Result<Vec<serde_json::Value>>;
 
     /// Whether the store takes writes now: what `/readyz` asks.
     async fn is_ready(&self) -> bool;

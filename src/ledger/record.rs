@@ -20,6 +20,9 @@ pub const LATE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long after a message got stuck its undo is first tried again.
 pub const UNDO_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// How long what a consumer has shown is kept after it died.
+pub(super) const SHOWN_FOR: std::time::Duration = std::time::Duration::from_secs(3_600);
+
 /// One message of one campaign.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MessageKey {
@@ -164,6 +167,8 @@ pub enum Taken {
         accepted_at: Timestamp,
         /// Whether the ledger met it only now: a publisher's.
         fresh: bool,
+        /// Whether it was deferred with a promise of its lanes' pace that still holds.
+        promised: bool,
         /// Whether a lease on it ran out under which something was recorded, and whose holder lives and
         /// has not let go: stopped or slow, it may still send what it was about to send.
         overtaken: bool,
@@ -224,11 +229,27 @@ pub enum Settlement {
         failure: Option<Box<Failure>>,
         uses_attempt: bool,
     },
+    /// Deferred until its agent can take it: [`super::Ledger::recall`] brings it back, `due` at the
+    /// latest.
+    Held {
+        /// The agent, by the name that the message has.
+        agent: String,
+        due: Timestamp,
+    },
     /// Given back as it was: the consumer is stopping, or the campaign was halted.
     Released {
         /// Whether the delivery stays on the queue; otherwise the ledger publishes it anew.
         queued: bool,
     },
+}
+
+/// The messages of a campaign that wait for one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldFor {
+    pub campaign: CampaignId,
+    /// The agent, by the name that the messages have.
+    pub agent: String,
+    pub messages: u64,
 }
 
 /// Where a message is.

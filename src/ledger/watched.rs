@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, LedgerError,
-    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
-    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
+    LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
+    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -115,6 +115,16 @@ impl Ledger for Watched {
 
     async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
         self.noted(self.inner.save_campaign(record).await)
+    }
+
+    async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.noted(self.inner.redefine(id, from, to, now).await)
     }
 
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -256,6 +266,41 @@ impl Ledger for Watched {
         self.noted(self.inner.next_due().await)
     }
 
+    async fn held(&self) -> Result<Vec<HeldFor>> {
+        self.noted(self.inner.held().await)
+    }
+
+    async fn recall(
+        &self,
+        campaign: &CampaignId,
+        agent: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        self.noted(self.inner.recall(campaign, agent, now, limit).await)
+    }
+
+    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+        self.noted(self.inner.repace(campaign, now).await)
+    }
+
+    async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.noted(self.inner.show_lanes(holder, lanes, now).await)
+    }
+
+    async fn shown_lanes(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>> {
+        self.noted(self.inner.shown_lanes(now, within).await)
+    }
+
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
         self.noted(self.inner.record_stray(stray, now).await)
     }
@@ -308,43 +353,5 @@ impl Ledger for Watched {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::LedgerError;
-    use crate::ledger::sqlite::SqliteLedger;
-
-    #[tokio::test]
-    async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (here, away) = (folder.path().join("here"), folder.path().join("away"));
-        std::fs::create_dir(&here).expect("made");
-        let file = SqliteLedger::open(&here.join("ledger.db")).expect("a new ledger");
-        let ledger = Watched::over(Arc::new(file));
-        let campaign = CampaignId::parse("spring").expect("an id");
-        let unknown = ledger.begin_import(&campaign, "a.csv", Timestamp::UNIX_EPOCH);
-        let unknown = unknown.await.expect_err("it was never applied");
-        assert!(matches!(unknown, LedgerError::NoCampaign(_)), "{unknown:?}");
-        ledger.back().await;
-        assert!(!ledger.is_lost() && ledger.is_ready().await);
-
-        std::fs::rename(&here, &away).expect("moved");
-        let (mut lost, mut again) = (Box::pin(ledger.lost()), Box::pin(ledger.lost()));
-        assert!(futures::poll!(&mut lost).is_pending());
-        let refused = ledger.campaigns().await.expect_err("nothing to look into");
-        assert!(refused.is_stores(), "{refused:?}");
-        lost.await;
-        assert_eq!(ledger.why_lost().as_deref(), Some(&*refused.to_string()));
-        assert!(!ledger.is_ready().await);
-        assert!(!ledger.probe().await, "it is written and cannot be read");
-
-        std::fs::rename(&away, &here).expect("moved back");
-        assert!(ledger.is_lost(), "nobody has asked yet");
-        let mut back = Box::pin(ledger.back());
-        assert!(futures::poll!(&mut back).is_pending());
-        assert!(ledger.probe().await);
-        back.await;
-        assert_eq!(ledger.why_lost(), None);
-        // Who waited for a loss and was not looked at misses one that is over.
-        assert!(futures::poll!(&mut again).is_pending());
-    }
-}
+#[path = "watched_tests.rs"]
+mod tests;

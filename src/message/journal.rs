@@ -104,12 +104,25 @@ effects! {
     message_sid,
 }
 
+/// Who is to have the task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assignee {
+    /// The Worker of this SID.
+    Agent(String),
+    /// Nobody by name: whom the workflow finds.
+    Queue,
+}
+
 /// One thing that happened to a saga.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// The saga began, or began anew after an undo with the next generation.
     Begun { generation: u32 },
+    /// It was decided who is to have the task, and is not decided again. Without it: whom the message
+    /// names.
+    Assigned { to: Assignee },
     /// A call is about to be made whose repeat would not collide. Durable before the call.
     Intended { step: StepName },
     /// The call of an intended step was refused: it certainly did not happen.
@@ -136,6 +149,8 @@ pub struct Saga {
     pub generation: u32,
     /// Whether the saga has begun at all.
     pub begun: bool,
+    /// Who is to have the task, where that was decided: in every generation the same.
+    pub assigned: Option<Assignee>,
     /// The steps whose effect stands, in order.
     pub standing: Vec<StepName>,
     /// A call that was about to be made and whose outcome is not known.
@@ -185,8 +200,12 @@ impl Saga {
                 *self = Self {
                     generation: *generation,
                     begun: true,
+                    assigned: self.assigned.take(),
                     ..Self::default()
                 };
+            }
+            Event::Assigned { to } if forward && !self.has_acted() => {
+                self.assigned = Some(to.clone());
             }
             Event::Intended { step } if forward && !self.stands(*step) => {
                 self.intended = Some(*step);
@@ -228,6 +247,12 @@ impl Saga {
             }
         }
         Ok(())
+    }
+
+    /// Whether anything of it stands or may stand, by what is written here.
+    #[must_use]
+    pub fn has_acted(&self) -> bool {
+        !self.standing.is_empty() || self.intended.is_some()
     }
 
     /// Whether the step's effect stands.
@@ -296,6 +321,28 @@ mod tests {
         events.push(again);
         let saga = Saga::replay(&events).expect("a legal journal");
         assert_eq!((saga.generation, saga.failure), (1, None));
+    }
+
+    #[test]
+    fn who_has_the_task_is_decided_before_anything_is_done_and_stays() {
+        let to = Assignee::Agent("WK1".to_owned());
+        let assigned = Event::Assigned { to: to.clone() };
+        let mut events = vec![
+            Event::Begun { generation: 0 },
+            assigned.clone(),
+            happened(StepName::FlexChannel),
+        ];
+        let mut saga = Saga::replay(&events).expect("a legal journal");
+        assert_eq!(saga.assigned.as_ref(), Some(&to));
+        assert!(saga.apply(&assigned).is_err(), "somebody has it");
+        let step = StepName::FlexChannel;
+        events.extend([
+            failed(),
+            Event::Undone { step },
+            Event::Begun { generation: 1 },
+        ]);
+        let saga = Saga::replay(&events).expect("a legal journal");
+        assert_eq!((saga.generation, saga.assigned), (1, Some(to)));
     }
 
     #[test]

@@ -12,11 +12,12 @@ mod sender;
 
 pub use address::{Address, InvalidAddress, masked};
 pub use ids::{CampaignId, InvalidId, MessageId, Name};
-pub use journal::{Effects, Event, IllegalEvent, Saga, StepName};
+pub use journal::{Assignee, Effects, Event, IllegalEvent, Saga, StepName};
 pub(crate) use names::closed_list;
 pub use names::{Api, Channel, Strategy};
 pub use outcome::{
-    DeadReason, DeferReason, Ended, Failure, FailureClass, RejectReason, SkipReason, UnknownReason,
+    DeadReason, DeferReason, Ended, Failure, FailureClass, RejectReason, SkipReason, Unavailable,
+    UnknownReason,
 };
 pub use segments::{Segments, SmsEncoding};
 pub use sender::{SenderKind, check_sender_name, is_short_code, sender_for};

@@ -42,6 +42,18 @@ pub enum DeferReason {
     Paused,
 }
 
+/// Why an agent cannot take a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unavailable {
+    /// The Worker's activity lets no task come.
+    Offline,
+    /// The Worker's channel has as many tasks as it takes at a time.
+    Full,
+    /// No Worker answers to the name.
+    Gone,
+}
+
 /// Why a message failed for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -119,6 +131,7 @@ closed_list!(DeferReason {
     AgentUnavailable => "agent_unavailable",
     Paused => "paused",
 });
+closed_list!(Unavailable { Offline => "offline", Full => "full", Gone => "gone" });
 closed_list!(DeadReason {
     Malformed => "malformed",
     InvalidAddress => "invalid_address",

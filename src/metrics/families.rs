@@ -12,7 +12,9 @@ use super::labels::{
     BookState, BooksCheck, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES,
 };
 use super::process::ProcessMetrics;
-use crate::message::{Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy};
+use crate::message::{
+    Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy, Unavailable,
+};
 
 /// From 5 ms to 10 s: Twilio answers within tens of milliseconds, and time-outs are seconds.
 const REQUEST_BUCKETS: &[f64] = &[
@@ -32,6 +34,7 @@ pub(super) struct Families {
     pub(super) skipped: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
     pub(super) deferred: IntCounterVec,
+    pub(super) agents_unavailable: IntCounterVec,
     pub(super) books: IntGaugeVec,
     pub(super) imbalance: IntGaugeVec,
     pub(super) stuck: IntGauge,
@@ -44,6 +47,10 @@ pub(super) struct Families {
     pub(super) sagas: HistogramVec,
     pub(super) steps: IntCounterVec,
     pub(super) pacing_waits: HistogramVec,
+    pub(super) lanes: IntGaugeVec,
+    pub(super) lanes_waiting: IntGaugeVec,
+    pub(super) lanes_resting: IntGaugeVec,
+    pub(super) lanes_used: IntGaugeVec,
     pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
     pub(super) queue_missing: IntGauge,
@@ -100,6 +107,11 @@ impl Families {
             deferred: counters(
                 "flexcast_deferred_total",
                 "Times that a message was put off to a later time, by reason.",
+                &["reason"],
+            ),
+            agents_unavailable: counters(
+                "flexcast_agents_unavailable_total",
+                "Times that an agent could not take a message, by why.",
                 &["reason"],
             ),
             books: gauges(
@@ -160,6 +172,22 @@ impl Families {
                 "How long messages and their calls waited for leave, by the lane that let go last.",
                 &["lane"],
                 PACING_BUCKETS,
+            ),
+            lanes: gauges("flexcast_lanes", "Lanes in use, by kind.", &["lane"]),
+            lanes_waiting: gauges(
+                "flexcast_lanes_waiting",
+                "Waits for a permit, by the kind of the lanes they need; one that needs several lanes counts for each.",
+                &["lane"],
+            ),
+            lanes_resting: gauges(
+                "flexcast_lanes_resting",
+                "Lanes that rest after a 429, by kind.",
+                &["lane"],
+            ),
+            lanes_used: gauges(
+                "flexcast_lanes_used_last_minute",
+                "Permits of the last minute, by the kind of their lanes; of senders, segments.",
+                &["lane"],
             ),
             ledger_usable: gauge(
                 "flexcast_ledger_usable",
@@ -237,6 +265,14 @@ impl Families {
         }
         for lane in LaneKind::ALL {
             let _ = self.pacing_waits.with_label_values(&[lane.as_str()]);
+            for gauges in [
+                &self.lanes,
+                &self.lanes_waiting,
+                &self.lanes_resting,
+                &self.lanes_used,
+            ] {
+                gauges.with_label_values(&[lane.as_str()]).set(0);
+            }
         }
         for state in BookState::ALL {
             let _ = self.books.with_label_values(&[state.as_str()]);
@@ -253,6 +289,10 @@ impl Families {
         zeros(
             &self.deferred,
             DeferReason::ALL.iter().map(|it| it.as_str()),
+        );
+        zeros(
+            &self.agents_unavailable,
+            Unavailable::ALL.iter().map(|it| it.as_str()),
         );
         zeros(
             &self.import_rows,

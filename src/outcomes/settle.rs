@@ -100,6 +100,25 @@ impl Settler {
         Ok(())
     }
 
+    /// Records that a message waits for its agent, and lets go of its delivery.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settler::settle`].
+    pub async fn hold(
+        &self,
+        delivery: Box<dyn Delivery>,
+        lease: &Lease,
+        agent: String,
+        due: jiff::Timestamp,
+    ) -> Result<(), SettleError> {
+        let settlement = Settlement::Held { agent, due };
+        let now = self.clock.now();
+        self.ledger.settle(lease, &[], &settlement, now).await?;
+        delivery.ack().await?;
+        Ok(())
+    }
+
     /// Gives a message back as it was: the consumer is stopping or the ledger let nothing be done.
     ///
     /// # Errors

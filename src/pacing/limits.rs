@@ -117,6 +117,7 @@ pub const PUBLISHED: &[Published] = &[
     row("list_task_channels", Some("20/s"), OURS),
     row("list_workers", Some("20/s"), OURS),
     row("fetch_worker", Some("20/s"), OURS),
+    row("list_worker_channels", Some("20/s"), OURS),
     row("list_tasks", Some("20/s"), OURS),
     row("fetch_task", Some("20/s"), OURS),
     row("update_task", Some("20/s"), OURS),

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::conversation_messages::NewMessage;
 use super::participants::NewParticipant;
 use super::reply::Refusal;
+use super::tasks::Task;
 use super::world::World;
 
 impl World {
@@ -38,6 +39,16 @@ impl World {
             // 50433: the agent is in it already, from an earlier task.
             drop(self.join_conversation(&conversation, agent, now));
         }
+        Ok(())
+    }
+
+    /// The agent is done with the task, whether it was accepted or not.
+    pub(super) fn complete(&mut self, sid: &str, now: Timestamp) -> Result<(), Refusal> {
+        let task = self.tasks.get(sid);
+        if task.is_none_or(Task::is_over) {
+            return Err(Refusal::not_found(&format!("/Tasks/{sid}")));
+        }
+        self.end_task(sid, "completed", now);
         Ok(())
     }
 

@@ -126,6 +126,7 @@ impl World {
         };
         let kind = EffectKind::Task;
         self.effects.made(kind, &sid, "pending", parties, now);
+        self.count_open(task.worker.clone().as_deref(), true);
         self.tasks.insert(&sid, task);
         if let Ok(ends) = ends {
             self.at(ends, Due::Task(sid.clone()));
@@ -196,8 +197,9 @@ impl World {
                 one.updated = now;
             }
         }
-        let chat = task.chat.clone();
+        let (chat, worker) = (task.chat.clone(), task.worker.clone());
         self.set_task_status(sid, status, now);
+        self.count_open(worker.as_deref(), false);
         self.release(sid, now);
         if let Some(chat) = chat {
             self.janitor(&chat);

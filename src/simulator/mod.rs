@@ -8,6 +8,7 @@
 
 mod agents;
 mod assignment;
+mod capacity;
 mod chat;
 mod chat_messages;
 mod conversation_messages;
@@ -36,6 +37,7 @@ mod sessions;
 mod settings;
 mod setup;
 mod sids;
+mod staff;
 mod table;
 mod taskrouter;
 mod tasks;
@@ -66,6 +68,7 @@ pub use queues::Sending;
 pub use settings::{
     Assumptions, ChannelKey, DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, ProxyPool, Settings,
 };
+pub use staff::{AgentChange, AgentState, NoSuchAgent};
 pub use world::DebuggerEvent;
 
 /// One request, stamped when it was read.

@@ -12,6 +12,7 @@ use super::Simulator;
 use super::exchange::response;
 use super::faults::Faults;
 use super::reply::{Answer, Refusal, Reply};
+use super::staff::AgentChange;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +66,17 @@ impl Simulator {
             ("POST", ["agents"]) => {
                 let agent: Agent = read(body)?;
                 Reply::created(json!({"sid": self.add_agent(&agent.name)}))
+            }
+            ("GET", ["agents"]) => Reply::ok(json!(self.agents())),
+            ("POST", ["agents", name]) => {
+                let change: AgentChange = read(body)?;
+                let changed = self.change_agent(name, &change);
+                let changed = changed.map_err(|e| Refusal::new(404, 20404, e.to_string()))?;
+                Reply::ok(json!(changed))
+            }
+            ("POST", ["tasks", task, "complete"]) => {
+                self.settled().world.complete(task, now)?;
+                Reply::empty(204)
             }
             ("POST", ["tasks", task, "accept"]) => {
                 self.settled().world.accept(task, now)?;

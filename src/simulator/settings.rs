@@ -101,6 +101,9 @@ pub struct Assumptions {
     pub interactions_can_be_fetched: bool,
     /// Whether Flex Channels and Programmable Chat still answer after 2026-06-01; else 410/20410.
     pub legacy_apis_answer: bool,
+    /// Whether lists of Workers show their attributes (the OpenAPI says null there, its example and SDK
+    /// fixtures have them).
+    pub worker_lists_show_attributes: bool,
     /// The status of 21611 (a sender's queue is full), whose page names the code alone.
     pub queue_full_status: u16,
     /// `Retry-After` on 429, in seconds: not promised on these APIs.
@@ -131,6 +134,7 @@ impl Default for Assumptions {
             chat_message_reaches_customer: true,
             interactions_can_be_fetched: true,
             legacy_apis_answer: true,
+            worker_lists_show_attributes: true,
             queue_full_status: 400,
             retry_after_secs: None,
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::capacity;
 use super::reply::{Answer, Refusal, Reply, stamp};
 use super::router::{Call, Route};
 use super::tasks::{self, Reservation, Task};
@@ -25,7 +26,8 @@ pub(super) const ROUTES: &[Route] = &[
     Route { operation: "create_worker", method: "POST", path: "/v1/Workspaces/{WorkspaceSid}/Workers", answer: workers::create },
     Route { operation: "fetch_worker", method: "GET", path: "/v1/Workspaces/{WorkspaceSid}/Workers/{Sid}", answer: workers::fetch },
     Route { operation: "update_worker", method: "POST", path: "/v1/Workspaces/{WorkspaceSid}/Workers/{Sid}", answer: workers::update },
-    Route { operation: "list_worker_channels", method: "GET", path: "/v1/Workspaces/{WorkspaceSid}/Workers/{WorkerSid}/Channels", answer: workers::channels },
+    Route { operation: "delete_worker", method: "DELETE", path: "/v1/Workspaces/{WorkspaceSid}/Workers/{Sid}", answer: workers::delete },
+    Route { operation: "list_worker_channels", method: "GET", path: "/v1/Workspaces/{WorkspaceSid}/Workers/{WorkerSid}/Channels", answer: capacity::channels },
     Route { operation: "list_tasks", method: "GET", path: "/v1/Workspaces/{WorkspaceSid}/Tasks", answer: tasks::list },
     Route { operation: "create_task", method: "POST", path: "/v1/Workspaces/{WorkspaceSid}/Tasks", answer: tasks::create },
     Route { operation: "fetch_task", method: "GET", path: "/v1/Workspaces/{WorkspaceSid}/Tasks/{Sid}", answer: tasks::fetch },

@@ -1,15 +1,15 @@
-//! The people: workers, what they do now, and how much they take.
+//! The people: workers, and what they do now. How much they take is in `capacity`.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::capacity::WorkerChannel;
 use super::expression::Expression;
 use super::reply::{Answer, Refusal, Reply, stamp};
 use super::router::Call;
 use super::sids::{Sids, is_sid};
-use super::tasks::Reservation;
 use super::world::World;
 
 #[derive(Clone, Debug)]
@@ -19,21 +19,15 @@ pub(super) struct Worker {
     attributes: String,
     pub(super) facts: Value,
     /// Its place in the account's activities.
-    activity: usize,
-    channels: Vec<WorkerChannel>,
+    pub(super) activity: usize,
+    pub(super) channels: Vec<WorkerChannel>,
     /// Tasks that wait for a free place, by task channel.
-    waiting: BTreeMap<String, VecDeque<String>>,
-    created: Timestamp,
-    updated: Timestamp,
-}
-
-#[derive(Clone, Debug)]
-struct WorkerChannel {
-    sid: String,
-    name: &'static str,
-    task_channel: String,
-    capacity: u32,
-    load: u32,
+    pub(super) waiting: BTreeMap<String, VecDeque<String>>,
+    /// Tasks for the worker that are not over, and the most there ever were at once.
+    pub(super) open: usize,
+    pub(super) open_most: usize,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -155,7 +149,14 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     });
     let path = format!("/v1/Workspaces/{}/Workers", world.account.workspace);
     let page = call.page(&path, "workers", 1000);
-    page.of(shown, |one| one.json(world, call.base))
+    let shows_attributes = world.settings.assumptions.worker_lists_show_attributes;
+    page.of(shown, |one| {
+        let mut row = one.json(world, call.base);
+        if !shows_attributes {
+            row["attributes"] = Value::Null;
+        }
+        row
+    })
 }
 
 pub(super) fn create(call: &mut Call<'_>) -> Answer {
@@ -205,41 +206,15 @@ fn set_activity(call: &mut Call<'_>, sid: &str) -> Result<(), Refusal> {
         .iter()
         .position(|one| one.sid == wanted);
     let place = place.ok_or_else(|| Refusal::invalid("ActivitySid is no Activity"))?;
-    if let Some(worker) = call.world.workers.get_mut(sid) {
-        worker.activity = place;
-        worker.updated = call.now;
-    }
+    call.world.set_activity(sid, place, call.now);
     Ok(())
 }
 
-pub(super) fn channels(call: &mut Call<'_>) -> Answer {
+pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     let sid = call.param(1);
-    let world = &*call.world;
-    let Some(worker) = world.workers.get(sid) else {
-        return Err(Refusal::not_found(&format!("/Workers/{sid}")));
-    };
-    let workspace = &world.account.workspace;
-    let path = format!("/v1/Workspaces/{workspace}/Workers/{sid}/Channels");
-    let url = format!("{}{path}", call.base);
-    let page = call.page(&path, "channels", 1000);
-    page.of(worker.channels.iter(), |one| {
-        let free = one.capacity.saturating_sub(one.load);
-        json!({
-            "account_sid": world.account.sid,
-            "assigned_tasks": one.load,
-            "available": free > 0,
-            "available_capacity_percentage": 100 * free / one.capacity.max(1),
-            "configured_capacity": one.capacity,
-            "date_created": stamp(worker.created),
-            "date_updated": stamp(worker.created),
-            "sid": one.sid,
-            "task_channel_sid": one.task_channel,
-            "task_channel_unique_name": one.name,
-            "worker_sid": worker.sid,
-            "workspace_sid": workspace,
-            "url": format!("{url}/{}", one.sid),
-        })
-    })
+    reply(call, sid, 200)?;
+    call.world.dismiss(sid);
+    Reply::empty(204)
 }
 
 impl World {
@@ -254,13 +229,8 @@ impl World {
         let facts = json!({"contact_uri": uri, "full_name": friendly_name, "roles": ["agent"]});
         let mut channels = Vec::new();
         for one in &self.task_channels {
-            channels.push(WorkerChannel {
-                sid: self.sids.sid("WC"),
-                name: one.unique_name,
-                task_channel: one.sid.clone(),
-                capacity: self.settings.agent_capacity,
-                load: 0,
-            });
+            let capacity = self.settings.agent_capacity;
+            channels.push(WorkerChannel::new(self.sids.sid("WC"), one, capacity));
         }
         let worker = Worker {
             sid: sid.clone(),
@@ -270,6 +240,8 @@ impl World {
             activity: AVAILABLE,
             channels,
             waiting: BTreeMap::new(),
+            open: 0,
+            open_most: 0,
             created: now,
             updated: now,
         };
@@ -307,6 +279,14 @@ impl World {
         hires.then(|| self.hire(name.strip_prefix("client:").unwrap_or(name), now))
     }
 
+    /// A Worker is deleted: whoever names them from now on names nobody. Their open tasks are
+    /// nobody's, as those of a queue without a target.
+    pub(super) fn dismiss(&mut self, sid: &str) {
+        if self.workers.remove(sid).is_some() {
+            self.worker_names.retain(|_, named| named != sid);
+        }
+    }
+
     /// The friendly name of the worker behind a chat identity.
     pub(super) fn agent_of_identity(&self, identity: &str) -> Option<String> {
         let sid = self.worker_names.get(&format!("client:{identity}"))?;
@@ -316,70 +296,5 @@ impl World {
     pub(super) fn task_channel(&self, name: &str) -> Option<&TaskChannel> {
         let mut all = self.task_channels.iter();
         all.find(|one| one.unique_name == name || one.sid == name)
-    }
-
-    /// Reserves a task for its worker, or lets it wait for a free place.
-    pub(super) fn offer(&mut self, task: &str, now: Timestamp) {
-        let Some(row) = self.tasks.get(task).filter(|row| row.status == "pending") else {
-            return;
-        };
-        let channel = row.channel.clone();
-        let Some(worker) = row
-            .worker
-            .as_ref()
-            .and_then(|sid| self.workers.get_mut(sid))
-        else {
-            // Nobody's task: the queue's workers are not played, it stays pending.
-            return;
-        };
-        let Some(place) = worker.channels.iter_mut().find(|one| one.name == channel) else {
-            return;
-        };
-        if place.load >= place.capacity {
-            let line = worker.waiting.entry(channel).or_default();
-            line.push_back(task.to_owned());
-            return;
-        }
-        place.load += 1;
-        let reservation = Reservation {
-            sid: self.sids.sid("WR"),
-            worker: worker.sid.clone(),
-            worker_name: worker.friendly_name.clone(),
-            status: "pending",
-            created: now,
-            updated: now,
-        };
-        if let Some(row) = self.tasks.get_mut(task) {
-            row.reservations.push(reservation);
-        }
-        self.set_task_status(task, "reserved", now);
-    }
-
-    /// A task has ended: its place goes to the next one in line.
-    pub(super) fn release(&mut self, task: &str, now: Timestamp) {
-        let Some(row) = self.tasks.get(task) else {
-            return;
-        };
-        let (channel, had_place) = (row.channel.clone(), !row.reservations.is_empty());
-        let Some(worker) = row
-            .worker
-            .as_ref()
-            .and_then(|sid| self.workers.get_mut(sid))
-        else {
-            return;
-        };
-        let line = worker.waiting.entry(channel.clone()).or_default();
-        line.retain(|waiting| waiting != task);
-        if !had_place {
-            return;
-        }
-        let next = line.pop_front();
-        let place = worker.channels.iter_mut().find(|one| one.name == channel);
-        if let Some(place) = place {
-            place.load = place.load.saturating_sub(1);
-        }
-        if let Some(next) = next {
-            self.offer(&next, now);
-        }
     }
 }

@@ -16,6 +16,14 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, 
     Ok(object(Option::<Value>::deserialize(from)?).unwrap_or_default())
 }
 
+/// The same where null means that they are not shown.
+pub(super) fn shown<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Map<String, Value>>, D::Error> {
+    let value = Option::<Value>::deserialize(from)?;
+    Ok(value.map(|value| object(Some(value)).unwrap_or_default()))
+}
+
 /// Reads a time that is only looked at: what is not one is none.
 pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(from)?;

@@ -51,6 +51,6 @@ pub use proxy::{
     MessageInteraction, NewProxyParticipant, NewSession, ProxyParticipant, ProxyService, Session,
 };
 pub use taskrouter::{
-    Task, TaskChannel, TaskQueue, Worker, WorkersWhere, Workflow, Workspace, quoted,
+    Task, TaskChannel, TaskQueue, Worker, WorkerChannel, WorkersWhere, Workflow, Workspace, quoted,
 };
 pub use transport::{Dropped, InProcess, Transport, TransportError, http_transport};

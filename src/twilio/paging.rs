@@ -15,7 +15,11 @@ use super::{CallError, Form, Operation, Twilio};
 /// Conversations at most 100 records a page).
 const PAGE_SIZE: usize = 100;
 
-/// The most pages of one list: 10 000 items. Lists longer than this are not ours to read in a step.
+/// The same for Workers, of whom a workspace has up to 15,000 (Twilio's page on the Worker resource).
+const WORKERS_PAGE_SIZE: usize = 1_000;
+
+/// The most pages of one list: 10 000 items, or all Workers. Lists longer than this are not ours to
+/// read in a step.
 const PAGES_MAX: usize = 100;
 
 /// A page as Twilio's v1 and v2 APIs send it.
@@ -41,7 +45,7 @@ impl Twilio {
         form: Form,
         key: &'static str,
     ) -> Result<Vec<T>, CallError> {
-        self.list_up_to(operation, params, form, key, PAGE_SIZE * PAGES_MAX + 1)
+        self.list_up_to(operation, params, form, key, usize::MAX)
             .await
     }
 
@@ -58,6 +62,7 @@ impl Twilio {
         let most = match operation {
             Operation::ListParticipantConversations => 50,
             Operation::ListConversationWebhooks => 5,
+            Operation::ListWorkers => WORKERS_PAGE_SIZE,
             _ => PAGE_SIZE,
         };
         let form = form.with("PageSize", limit.clamp(1, most));

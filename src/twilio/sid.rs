@@ -71,6 +71,7 @@ kinds! {
     task_channel => "TC",
     task_queue => "WQ",
     worker => "WK",
+    worker_channel => "WC",
     /// Proxy service.
     proxy_service => "KS",
     /// Proxy session.

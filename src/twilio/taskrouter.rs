@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{CallError, Form, Operation, Twilio, json, sid};
+use super::{CallError, Form, Operation, Twilio, is_missing, json, sid};
 
 /// A workspace.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,8 +51,9 @@ pub struct Worker {
     pub sid: String,
     #[serde(default, deserialize_with = "json::or_default")]
     pub friendly_name: String,
-    #[serde(default, deserialize_with = "json::lenient")]
-    pub attributes: Map<String, Value>,
+    /// None where they are not shown: lists may hold them back (Twilio's OpenAPI, TaskRouter).
+    #[serde(default, deserialize_with = "json::shown")]
+    pub attributes: Option<Map<String, Value>>,
     /// Whether the Worker's activity lets tasks come.
     #[serde(default, deserialize_with = "json::or_default")]
     pub available: bool,
@@ -65,12 +66,60 @@ impl Worker {
     /// friendly name.
     #[must_use]
     pub fn identity(&self) -> &str {
-        self.attributes
-            .get("contact_uri")
+        let attributes = self.attributes.as_ref();
+        attributes
+            .and_then(|attributes| attributes.get("contact_uri"))
             .and_then(Value::as_str)
             .map(|uri| uri.strip_prefix("client:").unwrap_or(uri))
             .filter(|identity| !identity.is_empty())
             .unwrap_or(&self.friendly_name)
+    }
+}
+
+/// A Worker's part in one task channel: how many of its tasks they take at a time.
+#[derive(Clone, Debug, Deserialize)]
+pub struct WorkerChannel {
+    #[serde(deserialize_with = "sid::worker_channel::required")]
+    pub sid: String,
+    #[serde(default)]
+    pub task_channel_sid: Option<String>,
+    #[serde(default)]
+    pub task_channel_unique_name: Option<String>,
+    /// Whether tasks of this channel come at all.
+    #[serde(default)]
+    pub available: Option<bool>,
+    /// The most tasks at a time.
+    #[serde(default, deserialize_with = "json::or_default")]
+    pub configured_capacity: u32,
+    #[serde(default, deserialize_with = "json::or_default")]
+    pub assigned_tasks: u32,
+    /// From 0 to 100.
+    #[serde(default)]
+    pub available_capacity_percentage: Option<u32>,
+}
+
+impl WorkerChannel {
+    /// Whether it belongs to the task channel of this SID or unique name.
+    #[must_use]
+    pub fn is_of(&self, task_channel: &str) -> bool {
+        let names = [&self.task_channel_sid, &self.task_channel_unique_name];
+        let mut names = names.into_iter().flatten();
+        names.any(|name| name == task_channel)
+    }
+
+    /// How many tasks more it takes: by its assigned tasks or by its percentage, whichever are fewer,
+    /// for no page of Twilio's says which of the two knows of a task that is only offered yet.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        if self.available == Some(false) {
+            return 0;
+        }
+        let capacity = self.configured_capacity;
+        let unassigned = capacity.saturating_sub(self.assigned_tasks);
+        let percent = self.available_capacity_percentage.unwrap_or(100).min(100);
+        // To the nearest: 2 of 3 are 66 %, or 67.
+        let left = (u64::from(capacity) * u64::from(percent) + 50) / 100;
+        unassigned.min(u32::try_from(left).unwrap_or(u32::MAX))
     }
 }
 
@@ -194,6 +243,26 @@ impl Twilio {
             .await
     }
 
+    /// A Worker's channels: what they take of each kind of task, and have. None when there is no such
+    /// Worker.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`], but for "not found".
+    pub async fn list_worker_channels(
+        &self,
+        workspace_sid: &str,
+        worker_sid: &str,
+    ) -> Result<Option<Vec<WorkerChannel>>, CallError> {
+        let operation = Operation::ListWorkerChannels;
+        let path = [workspace_sid, worker_sid];
+        match self.list(operation, &path, Form::new(), "channels").await {
+            Ok(channels) => Ok(Some(channels)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The tasks for whose attributes the expression holds; text in it goes through [`quoted`].
     ///
     /// # Errors
@@ -263,6 +332,35 @@ mod tests {
         assert_eq!(worker(r#"{"contact_uri":"bob"}"#).identity(), "bob");
         assert_eq!(worker("{}").identity(), "Alice A");
         assert!(!worker("not JSON").available);
+    }
+
+    #[test]
+    fn what_a_channel_takes_more_is_the_fewer_of_what_it_says() {
+        let table = [
+            (
+                r#"{"configured_capacity":3,"assigned_tasks":1,"available_capacity_percentage":66}"#,
+                2,
+            ),
+            (
+                r#"{"configured_capacity":3,"assigned_tasks":1,"available_capacity_percentage":33}"#,
+                1,
+            ),
+            (
+                r#"{"configured_capacity":3,"assigned_tasks":3,"available_capacity_percentage":100}"#,
+                0,
+            ),
+            (r#"{"configured_capacity":1,"assigned_tasks":4}"#, 0),
+            (r#"{"configured_capacity":9,"available":false}"#, 0),
+            (r#"{"configured_capacity":2,"assigned_tasks":null}"#, 2),
+        ];
+        for (rest, free) in table {
+            let sid =
+                r#"{"sid":"WC00000000000000000000000000000001","task_channel_unique_name":"sms","#;
+            let text = rest.replacen('{', sid, 1);
+            let channel: WorkerChannel = serde_json::from_str(&text).expect("a channel");
+            assert_eq!(channel.free(), free, "{rest}");
+            assert!(channel.is_of("sms") && !channel.is_of("chat"));
+        }
     }
 
     #[test]

@@ -26,15 +26,10 @@ pub(super) enum Admission {
 pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
     let now = shared.parts.clock.now();
     let begun = !mine.journal.is_empty();
-    let turn = if mine.lease.number > 1 {
-        Turn::Returned
-    } else {
-        Turn::First
-    };
     // What has begun is carried to its end: half a saga helps nobody. It waits for a sender that rests.
     if begun {
         return match still_sends(shared, active, mine) {
-            Some(own) => own.admission(shared, SENDER_WAIT_MAX, turn),
+            Some(own) => own.admission(shared, SENDER_WAIT_MAX, turn(mine)),
             None => Admission::Go,
         };
     }
@@ -47,7 +42,20 @@ pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admiss
     if let Some(begin) = mine.message.not_before.filter(|begin| *begin > now) {
         return Admission::Later(DeferReason::Scheduled, begin);
     }
-    Own::of(shared, active, mine).admission(shared, HOLD_MAX, turn)
+    Admission::Go
+}
+
+/// Whether the message's turn on its own lanes comes soon; it waits for it then.
+pub(super) fn turn_comes(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
+    Own::of(shared, active, mine).admission(shared, HOLD_MAX, turn(mine))
+}
+
+fn turn(mine: &Mine) -> Turn {
+    if mine.promised {
+        Turn::Returned
+    } else {
+        Turn::First
+    }
 }
 
 /// The lanes of a message's own, and what it costs its sender's.
@@ -62,8 +70,9 @@ impl Own {
     fn of(shared: &Shared, active: &Active, mine: &Mine) -> Self {
         let campaign = active.campaign.id.as_str();
         let mut lanes = vec![Lane::campaign(campaign)];
-        if let Some(agent) = &mine.message.agent {
-            lanes.push(Lane::agent(campaign, &agent.worker));
+        if let Some(agent) = &mine.assigned.agent {
+            // One agent has one lane, by whichever of their names the messages call them.
+            lanes.push(Lane::agent(campaign, &agent.friendly_name));
         }
         let effects = Saga::default().effects;
         let pacer = &shared.parts.pacer;

@@ -1,17 +1,18 @@
 //! Which campaigns are being consumed: follows their states in the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::campaign::Campaign;
-use crate::engine::{AgentDirectory, CampaignSwitch, Position};
+use crate::campaign::{Campaign, Pace};
+use crate::engine::{CampaignSwitch, Position};
 use crate::ledger::{CampaignRecord, CampaignState, Ledger, LedgerError, WORKED_OFF};
 use crate::message::CampaignId;
-use crate::pacing::Lane;
+use crate::pacing::{Lane, Quota};
 use crate::shutdown::Stopper;
 
 use super::finish::{FinishedBy, Unfinished, finish, on_queue};
@@ -80,6 +81,17 @@ impl Campaigns {
             if is_current {
                 continue;
             }
+            let is_paced_anew = current.is_some_and(|consumed| !has_pace_of(&record, consumed));
+            let differs_only_so = is_paced_anew
+                && current.is_some_and(|consumed| {
+                    consumed.state == record.state
+                        && without_pace(&consumed.definition) == without_pace(&record.definition)
+                        && !consumed.task.is_finished()
+                });
+            if differs_only_so {
+                self.repace(record).await?;
+                continue;
+            }
             let was_consumed = self.stop(&record.id).await;
             if was_consumed && record.state == CampaignState::Finished {
                 self.doubt_end(&record).await?;
@@ -89,10 +101,49 @@ impl Campaigns {
                 record.state,
                 CampaignState::Running | CampaignState::Cancelled
             ) {
+                let id = record.id.clone();
                 self.begin(record).await?;
+                if is_paced_anew {
+                    let parts = &self.shared.parts;
+                    parts.ledger.repace(&id, parts.clock.now()).await?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// A change of pace alone: what runs goes on, at the new one.
+    async fn repace(&mut self, record: CampaignRecord) -> Result<(), WorkError> {
+        let pace = read(&record)?.pace;
+        let parts = &self.shared.parts;
+        self.set_pace(&record.id, &pace);
+        if let Some(consumed) = self.consumed.get(&record.id) {
+            // Who has asked for a turn and is not deferred yet sees it.
+            consumed.active.pace_changes.fetch_add(1, Ordering::SeqCst);
+        }
+        // Their promises were of the old pace: they ask for their turn anew.
+        let returned = parts.ledger.repace(&record.id, parts.clock.now()).await?;
+        let text = |quota: Option<Quota>| quota.map_or("none".to_owned(), |one| one.to_string());
+        tracing::info!(
+            campaign.id = %record.id, campaign = text(pace.campaign), agent = text(pace.agent),
+            messages = returned, "pace changed"
+        );
+        if let Some(consumed) = self.consumed.get_mut(&record.id) {
+            consumed.definition = record.definition;
+        }
+        Ok(())
+    }
+
+    fn set_pace(&self, id: &CampaignId, pace: &Pace) {
+        let pacer = &self.shared.parts.pacer;
+        pacer.set_quota(&Lane::campaign(id.as_str()), pace.campaign);
+        pacer.set_agent_quota(id.as_str(), pace.agent);
+    }
+
+    /// A campaign that has a consumer.
+    pub(super) fn consumed(&self, id: &CampaignId) -> Option<Arc<Active>> {
+        let consumed = self.consumed.get(id)?;
+        Some(Arc::clone(&consumed.active))
     }
 
     pub(super) fn is_paused(&self, id: &CampaignId) -> bool {
@@ -204,7 +255,7 @@ impl Campaigns {
         }
         let record = self.shared.parts.ledger.campaign(id).await?;
         let record = record.ok_or_else(|| LedgerError::NoCampaign(id.clone()))?;
-        Ok(Arc::new(activate(&record)?))
+        Ok(Arc::new(activate(&self.shared, &record)?))
     }
 
     /// Stops all consumers and waits until what is in flight is settled.
@@ -223,13 +274,10 @@ impl Campaigns {
     }
 
     async fn begin(&mut self, record: CampaignRecord) -> Result<(), WorkError> {
-        let active = Arc::new(activate(&record)?);
+        let active = Arc::new(activate(&self.shared, &record)?);
         let parts = &self.shared.parts;
         parts.queue.open(&record.id).await?;
-        let lane = Lane::campaign(record.id.as_str());
-        parts.pacer.set_quota(&lane, active.campaign.pace.campaign);
-        let agents = active.campaign.pace.agent;
-        parts.pacer.set_agent_quota(record.id.as_str(), agents);
+        self.set_pace(&record.id, &active.campaign.pace);
         let stop = Stopper::new();
         tracing::info!(campaign.id = %record.id, state = %record.state, "consuming");
         let task = tokio::spawn(consume::consume(
@@ -266,15 +314,37 @@ impl Campaigns {
     }
 }
 
-/// A campaign with a switch and a directory of its own.
-fn activate(record: &CampaignRecord) -> Result<Active, WorkError> {
-    let campaign: Campaign = serde_json::from_value(record.definition.clone())
-        .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))?;
+/// A campaign with a switch of its own.
+fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Active, WorkError> {
+    let campaign = read(record)?;
     let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
     Ok(Active {
-        agents: AgentDirectory::new(workspace),
+        agents: shared.agents.of(&workspace, &shared.parts),
+        pace_changes: AtomicU64::new(0),
+        last_next: Mutex::new(usize::MAX),
         switch: Arc::new(CampaignSwitch::default()),
         cancelled: record.state == CampaignState::Cancelled,
         campaign,
     })
+}
+
+fn read(record: &CampaignRecord) -> Result<Campaign, WorkError> {
+    serde_json::from_value(record.definition.clone())
+        .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))
+}
+
+/// The keys of a definition's `pace` that change while its campaign goes on.
+const QUOTAS: [&str; 2] = ["campaign", "agent"];
+
+fn has_pace_of(record: &CampaignRecord, consumed: &Consumed) -> bool {
+    let (ours, theirs) = (&consumed.definition["pace"], &record.definition["pace"]);
+    QUOTAS.iter().all(|key| ours.get(key) == theirs.get(key))
+}
+
+fn without_pace(definition: &serde_json::Value) -> serde_json::Value {
+    let mut rest = definition.clone();
+    if let Some(pace) = rest.get_mut("pace").and_then(|pace| pace.as_object_mut()) {
+        pace.retain(|key, _| !QUOTAS.contains(&key.as_str()));
+    }
+    rest
 }

@@ -1,12 +1,14 @@
 //! A message that is ours to work on, and what the judge needs to know of it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::engine::{Agent, Place};
 use crate::ledger::Lease;
-use crate::message::{Api, Event, Message, Strategy};
+use crate::message::{Api, Assignee, Event, Message, Strategy};
 use crate::outcomes::Circumstances;
 
 use super::{Active, Shared};
@@ -20,6 +22,23 @@ pub(super) struct Mine {
     pub(super) accepted_at: Timestamp,
     /// Whether somebody whose lease ran out lives and has not let go.
     pub(super) overtaken: bool,
+    /// Whether it was deferred with a promise of its lanes' pace that still holds.
+    pub(super) promised: bool,
+    /// Who is to have the task.
+    pub(super) assigned: Assigned,
+}
+
+/// Who is to have a message's task.
+#[derive(Default)]
+pub(super) struct Assigned {
+    /// None: nobody by name, or not known yet.
+    pub(super) agent: Option<Arc<Agent>>,
+    /// What is to be recorded of it, where it is not simply whom the message names.
+    pub(super) record: Option<Assignee>,
+    /// Whether something of the message may stand at Twilio: it is gone on with.
+    pub(super) may_stand: bool,
+    /// The place that the message takes with the agent until it is over.
+    pub(super) place: Option<Place>,
 }
 
 pub(super) fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Circumstances {
@@ -38,7 +57,7 @@ fn age(shared: &Shared, mine: &Mine) -> Duration {
 }
 
 /// Between 0 and 1, from the message and its attempt: the same run spreads the same way.
-fn spread(mine: &Mine) -> f64 {
+pub(super) fn spread(mine: &Mine) -> f64 {
     let mut hasher = DefaultHasher::new();
     mine.lease.key.hash(&mut hasher);
     mine.attempts.hash(&mut hasher);

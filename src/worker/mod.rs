@@ -5,9 +5,13 @@
 //! back; while the ledger is lost nothing is taken and what is in flight is given back.
 
 mod admission;
+mod assigning;
+mod begin;
 mod campaigns;
 mod consume;
 mod finish;
+mod held;
+mod lanes;
 mod letting_go;
 mod mine;
 mod places;
@@ -19,6 +23,7 @@ mod turn;
 mod undos;
 
 pub use finish::{FinishedBy, Unfinished, finish};
+pub use lanes::{SEEN_FOR, ShownLane, ShownLanes};
 pub use sharing::Sharer;
 
 use std::collections::BTreeMap;
@@ -29,7 +34,7 @@ use std::time::Duration;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
+use crate::engine::{AgentDirectory, AgentRules, CampaignSwitch, Engine};
 use crate::intake::EnqueueError;
 use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
 use crate::message::{CampaignId, Failure};
@@ -40,7 +45,9 @@ use crate::queue::{Queue, QueueError};
 use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
+use assigning::Agents;
 use campaigns::Campaigns;
+use held::Held;
 use letting_go::LettingGo;
 use places::Places;
 use undos::Undos;
@@ -86,6 +93,8 @@ pub struct Parts {
     pub in_flight: u16,
     /// How long a busy customer is left alone.
     pub busy_wait: Duration,
+    /// For how long what is known of agents holds.
+    pub agents: AgentRules,
     /// The lanes that other consumers use too, if there may be others.
     pub lanes: Option<SharedLanes>,
     /// This consumer's name in leases.
@@ -101,6 +110,8 @@ pub(crate) struct Shared {
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
     pub(crate) letting_go: LettingGo,
+    /// The agents of each workspace, whichever campaigns they are in.
+    pub(crate) agents: Agents,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
@@ -108,7 +119,11 @@ pub(crate) struct Shared {
 /// A campaign that is being consumed.
 pub(crate) struct Active {
     pub(crate) campaign: Campaign,
-    pub(crate) agents: AgentDirectory,
+    pub(crate) agents: Arc<AgentDirectory>,
+    /// How often its pace was changed while it was consumed.
+    pub(crate) pace_changes: AtomicU64,
+    /// Whose turn it was last of the campaign's list.
+    pub(crate) last_next: std::sync::Mutex<usize>,
     pub(crate) switch: Arc<CampaignSwitch>,
     /// Whether what comes is skipped: the campaign was cancelled.
     pub(crate) cancelled: bool,
@@ -142,6 +157,7 @@ impl Worker {
             places: Places::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
+            agents: Agents::default(),
             halted: std::sync::Mutex::new(None),
             parts,
         };
@@ -163,8 +179,10 @@ impl Worker {
     ) -> Result<RunEnd, WorkError> {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let mut undos = Undos::new(Arc::clone(&self.shared));
+        let mut held = Held::new(Arc::clone(&self.shared));
         let working = async {
-            let end = self.watch(&mut campaigns, &mut undos, until, stop).await;
+            let looking = (&mut campaigns, &mut undos, &mut held);
+            let end = self.watch(looking, until, stop).await;
             campaigns.drain().await;
             undos.drain().await;
             end
@@ -174,7 +192,9 @@ impl Worker {
             end = working => end,
             never = store::keep(&self.shared) => match never {},
             never = self.share() => match never {},
+            never = lanes::keep(&self.shared) => match never {},
         };
+        lanes::hide(&self.shared).await;
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }
@@ -199,8 +219,7 @@ impl Worker {
 
     async fn watch(
         &self,
-        campaigns: &mut Campaigns,
-        undos: &mut Undos,
+        (campaigns, undos, held): (&mut Campaigns, &mut Undos, &mut Held),
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
@@ -209,7 +228,7 @@ impl Worker {
             let Some(()) = stop.run_until_stopped(ledger.back()).await else {
                 return Ok(RunEnd::Stopped);
             };
-            match self.look(campaigns, undos, until).await {
+            match self.look(campaigns, undos, held, until).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => {}
                 Err(WorkError::Campaign(id, detail)) => {
@@ -233,6 +252,7 @@ impl Worker {
         &self,
         campaigns: &mut Campaigns,
         undos: &mut Undos,
+        held: &mut Held,
         until: Until,
     ) -> Result<Option<RunEnd>, WorkError> {
         if let Some(failure) = self.shared.take_halt() {
@@ -240,6 +260,7 @@ impl Worker {
         }
         self.let_go().await?;
         campaigns.follow().await?;
+        held.look(campaigns).await?;
         self.wake().await?;
         undos.look(campaigns).await?;
         campaigns.reopen().await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::{Agent, AgentError, Delivered, Interrupted, Job, Position};
+use crate::engine::{Delivered, Interrupted, Job, Position};
 use crate::ledger::{Ledger, LedgerError, Stray, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
@@ -17,7 +17,9 @@ use crate::queue::{DeadLetter, Delivery};
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, admission, own_permit};
-use super::mine::{Mine, circumstances, kind};
+use super::assigning::agent_of;
+use super::begin::{begin, is_clean, put_off};
+use super::mine::{Assigned, Mine, circumstances, kind};
 use super::report::note;
 use super::{Active, Shared, prepare};
 
@@ -106,7 +108,7 @@ async fn work_on(
     active: &Active,
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
-    mine: Mine,
+    mut mine: Mine,
     unfit: Option<Failure>,
 ) -> Result<(), SettleError> {
     if let Some(failure) = unfit {
@@ -115,24 +117,13 @@ async fn work_on(
             return settle(shared, active, delivery, mine, ended).await;
         }
         // Its campaign was applied anew since somebody took it: what stands of it is undone.
+        let agent = agent_of(shared, active, &mine.message, &mine.journal);
+        mine.assigned.agent = agent.await.ok().flatten();
         return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
     }
     match admission(shared, active, &mine) {
-        Admission::Go => carry_out(shared, active, stop, delivery, mine, None).await,
-        Admission::Skip(reason) => {
-            let verdict = Verdict::Skip {
-                reason,
-                detail: None,
-            };
-            carry_verdict(shared, active, delivery, &mine, &verdict).await
-        }
-        Admission::Later(reason, due) => {
-            let (strategy, api) = kind(active, &mine.message);
-            let event = MessageEvent::Deferred(reason);
-            shared.parts.metrics.message(event, strategy, api);
-            let settler = &shared.settler;
-            settler.defer(delivery, &mine.lease, reason, due).await
-        }
+        Admission::Go => begin(shared, active, stop, delivery, mine).await,
+        not_now => put_off(shared, active, delivery, &mine, not_now).await,
     }
 }
 
@@ -216,6 +207,7 @@ async fn take(
             attempts,
             accepted_at,
             overtaken,
+            promised,
             ..
         } => {
             let mine = Mine {
@@ -225,6 +217,8 @@ async fn take(
                 attempts,
                 accepted_at,
                 overtaken,
+                promised,
+                assigned: Assigned::default(),
             };
             return Ok(Some((mine, delivery)));
         }
@@ -254,12 +248,12 @@ async fn take(
 }
 
 /// Runs the saga, paced, and settles what it came to.
-async fn carry_out(
+pub(super) async fn carry_out(
     shared: &Shared,
     active: &Active,
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
-    mine: Mine,
+    mut mine: Mine,
     unfit: Option<Failure>,
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
@@ -280,10 +274,6 @@ async fn carry_out(
     };
     let _counted = parts.metrics.message_begins();
     let began = parts.clock.instant();
-    let (agent, unfit) = match agent(shared, active, &mine).await {
-        Ok(agent) => (agent, unfit),
-        Err(error) => (None, unfit.or_else(|| Some(error.failure()))),
-    };
     // Read once: what was undone as failed for good must be judged so.
     let circumstances = circumstances(shared, active, &mine);
     let policy = &parts.policy;
@@ -291,7 +281,8 @@ async fn carry_out(
     let job = Job {
         campaign: &active.campaign,
         message: &mine.message,
-        agent: agent.as_deref(),
+        agent: mine.assigned.agent.as_deref(),
+        assigned: mine.assigned.record.clone(),
         unfit,
         lease: mine.lease.clone(),
         recorded: &mine.journal,
@@ -320,6 +311,9 @@ async fn carry_out(
             return Ok(());
         }
     };
+    if let Some(place) = mine.assigned.place.take().filter(|_| is_clean(&delivered)) {
+        place.give_back();
+    }
     let (strategy, api) = kind(active, &mine.message);
     parts.metrics.saga(strategy, api, began.elapsed());
     let mine = Mine {
@@ -329,19 +323,6 @@ async fn carry_out(
     finish(shared, active, delivery, mine, delivered, circumstances).await?;
     watch.settled();
     Ok(())
-}
-
-/// The agent whom the message names.
-async fn agent(
-    shared: &Shared,
-    active: &Active,
-    mine: &Mine,
-) -> Result<Option<Arc<Agent>>, AgentError> {
-    let Some(agent) = &mine.message.agent else {
-        return Ok(None);
-    };
-    let resolving = active.agents.resolve(&shared.parts.twilio, &agent.worker);
-    resolving.await.map(Some)
 }
 
 /// Settles a message whose saga did not run.
@@ -379,7 +360,7 @@ async fn finish(
         .await
 }
 
-async fn carry_verdict(
+pub(super) async fn carry_verdict(
     shared: &Shared,
     active: &Active,
     delivery: Box<dyn Delivery>,

@@ -14,6 +14,7 @@ use crate::ledger::{Lease, Ledger, LedgerError, MessageKey, Stuck, UndoSettlemen
 use crate::message::{DeadReason, Ended, Event, Failure, FailureClass};
 use crate::outcomes::{undo_wait, undone};
 
+use super::assigning::agent_of;
 use super::campaigns::Campaigns;
 use super::{Active, Shared, WorkError};
 
@@ -114,18 +115,13 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
     let why = why(&stuck);
     // Whom it was for matters to some look-ups alone: an agent who is gone keeps nothing from being
     // taken away.
-    let agent = match &stuck.message.agent {
-        Some(agent) => active
-            .agents
-            .resolve(&parts.twilio, &agent.worker)
-            .await
-            .ok(),
-        None => None,
-    };
+    let resolving = agent_of(shared, active, &stuck.message, &stuck.journal);
+    let agent = resolving.await.ok().flatten();
     let job = Job {
         campaign: &active.campaign,
         message: &stuck.message,
         agent: agent.as_deref(),
+        assigned: None,
         unfit: None,
         lease: stuck.lease.clone(),
         recorded: &stuck.journal,

@@ -1,5 +1,6 @@
 //! One integration binary: everything that is seen from outside the library.
 
+mod agents;
 mod contacts;
 mod dashboards;
 mod documents;

@@ -279,6 +279,8 @@ async fn taskrouter_is_called_as_twilio_documents_it() {
         client.list_workers("WS1", which).await.expect("a list");
     }
     assert_broken(client.fetch_worker("WS1", "WK1").await);
+    let channels = client.list_worker_channels("WS1", "WK1").await;
+    assert!(channels.expect("a list").is_some());
     client
         .list_tasks("WS1", "x == \"fc-1\"")
         .await
@@ -295,11 +297,12 @@ async fn taskrouter_is_called_as_twilio_documents_it() {
             "GET /taskrouter/v1/Workspaces/WS1/Workflows?PageSize=100",
             "GET /taskrouter/v1/Workspaces/WS1/TaskQueues?PageSize=100",
             "GET /taskrouter/v1/Workspaces/WS1/TaskChannels?PageSize=100",
-            "GET /taskrouter/v1/Workspaces/WS1/Workers?PageSize=100",
-            "GET /taskrouter/v1/Workspaces/WS1/Workers?FriendlyName=a+b&PageSize=100",
+            "GET /taskrouter/v1/Workspaces/WS1/Workers?PageSize=1000",
+            "GET /taskrouter/v1/Workspaces/WS1/Workers?FriendlyName=a+b&PageSize=1000",
             "GET /taskrouter/v1/Workspaces/WS1/Workers?TargetWorkersExpression=a+%3D%3D+1\
-             &PageSize=100",
+             &PageSize=1000",
             "GET /taskrouter/v1/Workspaces/WS1/Workers/WK1",
+            "GET /taskrouter/v1/Workspaces/WS1/Workers/WK1/Channels?PageSize=100",
             "GET /taskrouter/v1/Workspaces/WS1/Tasks\
              ?EvaluateTaskAttributes=x+%3D%3D+%22fc-1%22&PageSize=100",
             "GET /taskrouter/v1/Workspaces/WS1/Tasks/WT1",

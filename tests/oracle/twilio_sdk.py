@@ -92,6 +92,39 @@ class Account:
         same(uri, "client:alice", "the worker's contact_uri")
         by_uri = self.workspace.workers.list(target_workers_expression=f"contact_uri == '{uri}'")
         same([w.sid for w in by_uri], [self.alice], "workers by contact_uri")
+        same(workers[0].available, True, "alice's activity")
+        self.comes_and_goes()
+
+    def comes_and_goes(self):
+        """What a consumer reads of an agent before it gives them a task."""
+        alice = self.workspace.workers(self.alice)
+        activities = {a.friendly_name: a for a in self.workspace.activities.list()}
+        same(activities["Break"].available, False, "a break")
+        alice.update(activity_sid=activities["Break"].sid)
+        listed = [w.available for w in self.workspace.workers.list() if w.sid == self.alice]
+        same(listed, [False], "alice in the list of workers")
+        same([w.sid for w in self.workspace.workers.list(available="true") if w.sid == self.alice], [], "available")
+        alice.update(activity_sid=activities["Available"].sid)
+        before = self.sms_channel()
+        same(before.available, True, "the worker channel")
+        task = self.workspace.tasks.create(
+            workflow_sid=self.workflow_sid,
+            task_channel="sms",
+            attributes=json.dumps({"targetWorker": "client:alice"}),
+        )
+        after = self.sms_channel()
+        same(after.assigned_tasks, before.assigned_tasks + 1, "assigned tasks")
+        same(after.configured_capacity, before.configured_capacity, "the capacity")
+        free = 100 * (after.configured_capacity - after.assigned_tasks) // after.configured_capacity
+        same(after.available_capacity_percentage, free, "the percentage")
+        self.workspace.tasks(task.sid).update(assignment_status="canceled")
+        same(self.sms_channel().assigned_tasks, before.assigned_tasks, "after its end")
+
+    def sms_channel(self):
+        channels = self.workspace.workers(self.alice).worker_channels.list()
+        sms = [c for c in channels if c.task_channel_unique_name == "sms"]
+        same(len(sms), 1, "worker channels for sms")
+        return sms[0]
 
     def flow(self, on_message):
         name = f"sdk python {on_message}"

@@ -85,6 +85,23 @@ pub(super) async fn save(client: &Client, record: &CampaignRecord) -> Result<()>
     Ok(())
 }
 
+pub(super) async fn redefine(
+    client: &Client,
+    id: &CampaignId,
+    from: &serde_json::Value,
+    to: &serde_json::Value,
+    now: Timestamp,
+) -> Result<bool> {
+    let sql = "UPDATE campaigns SET definition = $3, changed_at = $4
+               WHERE id = $1 AND definition = $2";
+    let statement = client.prepare_cached(sql).await?;
+    let (from, to) = (to_json(from)?, to_json(to)?);
+    let changed = client
+        .execute(&statement, &[&id.as_str(), &from, &to, &ms(now)])
+        .await?;
+    Ok(changed == 1)
+}
+
 const SELECT: &str = "SELECT id, state, reason, definition, applied_at, changed_at FROM campaigns";
 
 pub(super) async fn one(client: &Client, id: &CampaignId) -> Result<Option<CampaignRecord>> {

@@ -21,6 +21,8 @@ mod message;
 mod migrate;
 mod presence;
 mod settle;
+mod shown;
+mod store;
 mod take;
 mod tls;
 mod undos;
@@ -28,93 +30,24 @@ mod unknown;
 mod waking;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::columns::ms;
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
-    Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
+    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
+    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
-use connection::Connections;
 pub use lanes::{ServerTime, SharedLanes};
+pub use store::{LeaseClock, PostgresLedger};
+
 use presence::Presence;
 use take::Taker;
-
-/// What leases are given and compared by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LeaseClock {
-    /// The server's clock.
-    #[default]
-    Server,
-    /// The caller's `now`, for tests that choose the time.
-    Caller,
-}
-
-impl LeaseClock {
-    /// What the store's clock is told to show; NULL is its own time.
-    fn chosen(self, now: Timestamp) -> Option<i64> {
-        match self {
-            Self::Server => None,
-            Self::Caller => Some(ms(now)),
-        }
-    }
-}
-
-/// A ledger on PostgreSQL.
-pub struct PostgresLedger {
-    connections: Connections,
-    clock: LeaseClock,
-    /// This process's name where it lists what it is going to publish.
-    lister: String,
-    /// What shows others that this consumer lives.
-    presence: Mutex<Option<Presence>>,
-}
-
-impl PostgresLedger {
-    /// Connects to the database of this URL (`postgres://user:password@host:5432/database`, options
-    /// and `sslmode` as libpq reads them) and brings the schema `flexcast` in it up to date. Several
-    /// processes may do so at once. Behind a pooler it needs one that pools sessions.
-    ///
-    /// # Errors
-    ///
-    /// [`super::LedgerError::Misconfigured`] when it is no such URL,
-    /// [`super::LedgerError::LoginRefused`] when the server does not take the login,
-    /// [`super::LedgerError::Unavailable`] when it does not answer,
-    /// [`super::LedgerError::Damaged`] when there is no such database or a newer program wrote it.
-    /// None shows the password.
-    pub async fn connect(url: &str) -> Result<Self> {
-        Self::connect_with(url, LeaseClock::Server).await
-    }
-
-    /// As [`PostgresLedger::connect`], with another clock for leases.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub async fn connect_with(url: &str, clock: LeaseClock) -> Result<Self> {
-        Ok(Self {
-            connections: Connections::open(url).await?,
-            clock,
-            lister: format!("{:016x}", rand::random::<u64>()),
-            presence: Mutex::default(),
-        })
-    }
-}
-
-impl PostgresLedger {
-    /// What this ledger's consumers share beside it: lanes and places.
-    #[must_use]
-    pub fn lanes(&self) -> SharedLanes {
-        SharedLanes::new(self.connections.clone())
-    }
-}
 
 /// Makes a call on a connection of its own, within the time that a call may take.
 macro_rules! call {
@@ -157,6 +90,18 @@ impl Ledger for PostgresLedger {
 
     async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
         call!(self, |client| campaigns::save(&client, record))
+    }
+
+    async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        call!(self, |client| campaigns::redefine(
+            &client, id, from, to, now
+        ))
     }
 
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -291,6 +236,45 @@ impl Ledger for PostgresLedger {
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         call!(self, |client| waking::next_due(&client))
+    }
+
+    async fn held(&self) -> Result<Vec<HeldFor>> {
+        call!(self, |client| waking::held(&client))
+    }
+
+    async fn recall(
+        &self,
+        campaign: &CampaignId,
+        agent: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        call!(self, |client| waking::recall(
+            &client, campaign, agent, now, limit
+        ))
+    }
+
+    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+        call!(self, |client| waking::repace(&client, campaign, now))
+    }
+
+    async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| shown::show(&client, holder, lanes, chosen))
+    }
+
+    async fn shown_lanes(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| shown::within(&client, chosen, within))
     }
 
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {

@@ -3,6 +3,7 @@
 //! Always: fenced, and one statement each, which is a transaction of its own: the row of the turn is
 //! changed only while the lease is the message's, and everything else is written only if it was.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use deadpool_postgres::Client;
@@ -13,6 +14,7 @@ use crate::ledger::columns::{later, ms, outcome, to_json};
 use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, UNDO_AFTER, Wake};
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
+use super::errors::keepable;
 use super::take::millis;
 use super::{LeaseClock, undos};
 
@@ -137,7 +139,11 @@ pub(super) async fn settle(
         } => {
             let until = (*due, *wake);
             let failed = (failure.as_deref(), i64::from(*uses_attempt));
-            defer(client, &entry, *reason, until, failed).await
+            defer(client, &entry, (*reason, None), until, failed).await
+        }
+        Settlement::Held { agent, due } => {
+            let why = (DeferReason::AgentUnavailable, Some(keepable(agent)));
+            defer(client, &entry, why, (*due, Wake::Ledger), (None, 0)).await
         }
         Settlement::Released { queued } => release(client, &entry, *queued).await,
     }
@@ -173,7 +179,7 @@ async fn end(client: &Client, entry: &Entry<'_>, ending: &Ending, effects: &Effe
 async fn defer(
     client: &Client,
     entry: &Entry<'_>,
-    reason: DeferReason,
+    (reason, held_for): (DeferReason, Option<Cow<'_, str>>),
     (due, wake): (Timestamp, Wake),
     (failure, attempts): (Option<&Failure>, i64),
 ) -> Result<()> {
@@ -181,7 +187,8 @@ async fn defer(
         "turns",
         FENCE,
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = $9,
-         last_failure = coalesce($10, last_failure), attempts = attempts + $11,
+         last_failure = coalesce($10, last_failure), attempts = attempts + $11, held_for = $12,
+         promised = $13,
          holder = NULL, lease_until = NULL",
     );
     let (wake_at, queued) = match wake {
@@ -200,6 +207,8 @@ async fn defer(
                 &queued,
                 &failure,
                 &attempts,
+                &held_for,
+                &(reason == DeferReason::Pace),
             ],
         )
         .await

@@ -70,7 +70,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
             "WITH taken AS (
                 UPDATE turns t
                 SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
-                    queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
+                    held_for = NULL, queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                     holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT,
                     events_taken = t.events
                 FROM messages m,
@@ -82,7 +82,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
                     OR (prior.state = 'deferred' AND prior.due_at <= $4)
                     OR (prior.state = 'in_flight' AND prior.lease_until <= lease_clock($6)))
                   AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
-                RETURNING t.lease, t.attempts, t.events, m.payload, m.accepted_at,
+                RETURNING t.lease, t.attempts, t.events, t.promised, m.payload, m.accepted_at,
                     prior.lease AS old_lease, prior.holder AS old_holder,
                     prior.state = 'in_flight' AND prior.events > prior.events_taken AS announced),
              living AS (
@@ -92,7 +92,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
                 RETURNING holder)
              SELECT lease, attempts, events, payload, accepted_at,
                 EXISTS (SELECT FROM living) OR EXISTS (SELECT FROM overtaken o
-                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder))
+                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), promised
              FROM taken",
         )
         .await?;
@@ -129,6 +129,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
         attempts: attempts(row.try_get(1)?),
         accepted_at: time(row.try_get(4)?)?,
         fresh: false,
+        promised: row.try_get(6)?,
         overtaken: row.try_get(5)?,
     }))
 }
@@ -257,6 +258,7 @@ async fn meet(
         attempts: 0,
         accepted_at: taker.now,
         fresh: true,
+        promised: false,
         overtaken: false,
     }))
 }

@@ -3,8 +3,9 @@
 use deadpool_postgres::Client;
 use jiff::Timestamp;
 
-use crate::ledger::Result;
-use crate::ledger::columns::{column, ms, time};
+use crate::ledger::columns::{campaign_id, column, count, ms, time};
+use crate::ledger::{HeldFor, Result};
+use crate::message::CampaignId;
 
 pub(super) async fn release_leases(client: &Client) -> Result<u64> {
     client.execute("DELETE FROM overtaken", &[]).await?;
@@ -26,12 +27,61 @@ pub(super) async fn wake(client: &Client, now: Timestamp, limit: usize) -> Resul
                 WHERE state = 'deferred' AND wake_at <= $1
                 ORDER BY wake_at, campaign, id LIMIT $2 FOR UPDATE SKIP LOCKED)
              UPDATE turns t SET state = 'waiting', reason = NULL, due_at = NULL, wake_at = NULL,
-                queued = FALSE, queue_after = $1
+                held_for = NULL, queued = FALSE, queue_after = $1
              FROM due WHERE t.campaign = due.campaign AND t.id = due.id",
         )
         .await?;
     let limit = column(limit as u64);
     Ok(client.execute(&statement, &[&ms(now), &limit]).await?)
+}
+
+pub(super) async fn held(client: &Client) -> Result<Vec<HeldFor>> {
+    let sql = "SELECT campaign, held_for, count(*) FROM turns WHERE held_for IS NOT NULL
+               GROUP BY campaign, held_for ORDER BY campaign, held_for";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[]).await?;
+    let held = rows.iter().map(|row| {
+        Ok(HeldFor {
+            campaign: campaign_id(row.try_get(0)?)?,
+            agent: row.try_get(1)?,
+            messages: count(row.try_get(2)?),
+        })
+    });
+    held.collect()
+}
+
+pub(super) async fn recall(
+    client: &Client,
+    campaign: &CampaignId,
+    agent: &str,
+    now: Timestamp,
+    limit: usize,
+) -> Result<u64> {
+    let statement = client
+        .prepare_cached(
+            "WITH freed AS (
+                SELECT campaign, id FROM turns
+                WHERE campaign = $1 AND held_for = $2 AND state = 'deferred'
+                ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)
+             UPDATE turns t SET state = 'waiting', reason = NULL, due_at = NULL, wake_at = NULL,
+                held_for = NULL, queued = FALSE, queue_after = $3
+             FROM freed WHERE t.campaign = freed.campaign AND t.id = freed.id",
+        )
+        .await?;
+    let limit = column(limit as u64);
+    let campaign = campaign.as_str();
+    Ok(client
+        .execute(&statement, &[&campaign, &agent, &ms(now), &limit])
+        .await?)
+}
+
+pub(super) async fn repace(client: &Client, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+    let sql = "UPDATE turns SET due_at = $2, wake_at = $2, promised = FALSE
+               WHERE campaign = $1 AND state = 'deferred' AND reason = 'pace'";
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client
+        .execute(&statement, &[&campaign.as_str(), &ms(now)])
+        .await?)
 }
 
 pub(super) async fn next_due(client: &Client) -> Result<Option<Timestamp>> {

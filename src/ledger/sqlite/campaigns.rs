@@ -54,6 +54,22 @@ pub(super) fn save(conn: &Connection, record: &CampaignRecord) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn redefine(
+    conn: &Connection,
+    id: &CampaignId,
+    from: &serde_json::Value,
+    to: &serde_json::Value,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE campaigns SET definition = ?3, changed_at = ?4
+             WHERE id = ?1 AND definition = ?2",
+        )?
+        .execute(params![id.as_str(), to_json(from)?, to_json(to)?, ms(now)])?;
+    Ok(changed == 1)
+}
+
 const SELECT: &str = "SELECT id, state, reason, definition, applied_at, changed_at FROM campaigns";
 
 pub(super) fn one(conn: &Connection, id: &CampaignId) -> Result<Option<CampaignRecord>> {

@@ -16,6 +16,8 @@ pub(super) struct Turn {
     pub(super) lease: i64,
     /// How many events its journal had when it was last taken.
     pub(super) events_taken: u64,
+    /// Whether it was deferred with a promise that still holds.
+    pub(super) promised: bool,
     last_failure: Option<Failure>,
 }
 
@@ -41,7 +43,7 @@ impl Turn {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
             "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease, last_failure,
-                events_taken
+                events_taken, promised
              FROM turns WHERE campaign = ?1 AND id = ?2",
         )?
         .query_row([key.campaign.as_str(), key.id.as_str()], |row| Ok(Self::read(row)))
@@ -71,6 +73,7 @@ impl Turn {
             attempts: row.get(6)?,
             lease: row.get(7)?,
             events_taken: row.get::<_, i64>(9)?.unsigned_abs(),
+            promised: row.get(10)?,
             last_failure: last_failure.as_deref().map(from_json).transpose()?,
         })
     }

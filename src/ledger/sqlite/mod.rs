@@ -15,6 +15,8 @@ mod message;
 mod reader;
 mod rows;
 mod settle;
+mod shown;
+mod store;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -24,96 +26,20 @@ mod waking;
 mod writer;
 
 pub use hold::{Hold, hold};
+pub use store::SqliteLedger;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
-    Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
+    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
+    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
-
-use reader::Reader;
-use writer::Writer;
-
-/// A ledger on SQLite.
-pub struct SqliteLedger {
-    store: Store,
-}
-
-enum Store {
-    File { writer: Writer, reader: Reader },
-    Memory(Mutex<Connection>),
-}
-
-impl SqliteLedger {
-    /// Opens the ledger in this file, and makes it when it is not there; its folder must be.
-    /// Several processes may have it open; who consumes also needs the [`hold`].
-    ///
-    /// # Errors
-    ///
-    /// [`super::LedgerError::Unavailable`] when the file cannot be made or written,
-    /// [`super::LedgerError::Damaged`] when it is no ledger or a newer program's.
-    pub fn open(path: &Path) -> Result<Self> {
-        let writer = Writer::start(connection::open_writer(path)?)?;
-        let reader = Reader::new(path.to_owned());
-        Ok(Self {
-            store: Store::File { writer, reader },
-        })
-    }
-
-    /// A ledger in memory, gone when it is dropped: for the paused clock.
-    ///
-    /// # Errors
-    ///
-    /// [`super::LedgerError::Unavailable`] when there is no memory for it.
-    pub fn in_memory() -> Result<Self> {
-        let conn = connection::open_in_memory()?;
-        Ok(Self {
-            store: Store::Memory(Mutex::new(conn)),
-        })
-    }
-
-    async fn write<T, F>(&self, job: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
-    {
-        match &self.store {
-            Store::File { writer, .. } => writer.write(job).await,
-            Store::Memory(conn) => inline(conn, job),
-        }
-    }
-
-    async fn read<T, F>(&self, job: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
-    {
-        match &self.store {
-            Store::File { reader, .. } => reader.read(job).await,
-            Store::Memory(conn) => inline(conn, job),
-        }
-    }
-}
-
-/// Runs `job` here and now, in a transaction of its own.
-fn inline<T>(conn: &Mutex<Connection>, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    // Whoever panicked while holding it left a transaction that was rolled back on the way out.
-    let mut conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
-    let transaction = conn.transaction()?;
-    let result = job(&transaction)?;
-    transaction.commit()?;
-    Ok(result)
-}
 
 #[async_trait]
 impl Ledger for SqliteLedger {
@@ -135,6 +61,18 @@ impl Ledger for SqliteLedger {
     async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
         let record = record.clone();
         self.write(move |conn| campaigns::save(conn, &record)).await
+    }
+
+    async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let (id, from, to) = (id.clone(), from.clone(), to.clone());
+        self.write(move |conn| campaigns::redefine(conn, &id, &from, &to, now))
+            .await
     }
 
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -260,6 +198,48 @@ impl Ledger for SqliteLedger {
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         self.read(waking::next_due).await
+    }
+
+    async fn held(&self) -> Result<Vec<HeldFor>> {
+        self.read(waking::held).await
+    }
+
+    async fn recall(
+        &self,
+        campaign: &CampaignId,
+        agent: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let (campaign, agent) = (campaign.clone(), agent.to_owned());
+        self.write(move |conn| waking::recall(conn, &campaign, &agent, now, limit))
+            .await
+    }
+
+    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+        let campaign = campaign.clone();
+        self.write(move |conn| waking::repace(conn, &campaign, now))
+            .await
+    }
+
+    async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (holder, lanes) = (holder.to_owned(), lanes.cloned());
+        self.write(move |conn| shown::show(conn, &holder, lanes.as_ref(), now))
+            .await
+    }
+
+    async fn shown_lanes(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>> {
+        self.read(move |conn| shown::within(conn, now, within))
+            .await
     }
 
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {

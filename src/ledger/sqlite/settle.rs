@@ -120,6 +120,20 @@ pub(super) fn settle(
             let until = (*due, *wake);
             defer(conn, lease, *reason, until, failure.as_deref(), attempts)
         }
+        Settlement::Held { agent, due } => {
+            let until = (*due, Wake::Ledger);
+            defer(
+                conn,
+                lease,
+                DeferReason::AgentUnavailable,
+                until,
+                None,
+                attempts,
+            )?;
+            conn.prepare_cached("UPDATE turns SET held_for = ?3 WHERE campaign = ?1 AND id = ?2")?
+                .execute([campaign(lease), id(lease), agent.as_str()])?;
+            Ok(())
+        }
         Settlement::Released { queued } => release(conn, lease, *queued, now),
     }
 }
@@ -178,7 +192,7 @@ fn defer(
     };
     conn.prepare_cached(
         "UPDATE turns SET state = 'deferred', reason = ?3, due_at = ?4, wake_at = ?5, queued = ?6,
-            attempts = ?7, last_failure = coalesce(?8, last_failure),
+            attempts = ?7, last_failure = coalesce(?8, last_failure), promised = ?9,
             holder = NULL, lease_until = NULL
          WHERE campaign = ?1 AND id = ?2",
     )?
@@ -190,7 +204,8 @@ fn defer(
         ms(wake_at),
         queued,
         attempts,
-        failure.map(to_json).transpose()?
+        failure.map(to_json).transpose()?,
+        reason == DeferReason::Pace
     ])?;
     Ok(())
 }

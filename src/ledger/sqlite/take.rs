@@ -45,6 +45,7 @@ pub(super) fn take(
         attempts: turn.attempts,
         accepted_at,
         fresh: false,
+        promised: turn.promised,
         overtaken: is_overtaken(conn, &key, &turn, events)?,
         lease: lease(conn, key, turn.lease + 1, holder, until, events)?,
     })
@@ -102,6 +103,7 @@ fn meet(
         attempts: 0,
         accepted_at: now,
         fresh: true,
+        promised: false,
         overtaken: false,
         lease: lease(conn, key, 1, holder, until, 0)?,
     })
@@ -119,7 +121,7 @@ fn lease(
 ) -> Result<Lease> {
     conn.prepare_cached(
         "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
-            queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
+            held_for = NULL, queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
             events_taken = ?6
          WHERE campaign = ?1 AND id = ?2",
     )?

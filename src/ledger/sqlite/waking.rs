@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use crate::ledger::Result;
-
-use crate::ledger::columns::{column, ms, time};
+use crate::ledger::columns::{campaign_id, column, count, ms, time};
+use crate::ledger::{HeldFor, Result};
+use crate::message::CampaignId;
 
 pub(super) fn release_leases(conn: &Connection) -> Result<u64> {
     conn.execute("DELETE FROM overtaken", [])?;
@@ -26,7 +26,7 @@ pub(super) fn wake(conn: &Connection, now: Timestamp, limit: usize) -> Result<u6
     let woken = conn
         .prepare_cached(
             "UPDATE turns SET state = 'waiting', reason = NULL, due_at = NULL, wake_at = NULL,
-                queued = 0, queue_after = ?1
+                held_for = NULL, queued = 0, queue_after = ?1
              WHERE (campaign, id) IN (
                 SELECT campaign, id FROM turns
                 WHERE state = 'deferred' AND wake_at <= ?1
@@ -34,6 +34,57 @@ pub(super) fn wake(conn: &Connection, now: Timestamp, limit: usize) -> Result<u6
         )?
         .execute(params![ms(now), column(limit as u64)])?;
     Ok(woken as u64)
+}
+
+pub(super) fn held(conn: &Connection) -> Result<Vec<HeldFor>> {
+    conn.prepare_cached(
+        "SELECT campaign, held_for, count(*) FROM turns WHERE held_for IS NOT NULL
+         GROUP BY campaign, held_for",
+    )?
+    .query_and_then([], |row| {
+        Ok(HeldFor {
+            campaign: campaign_id(&row.get::<_, String>(0)?)?,
+            agent: row.get(1)?,
+            messages: count(row.get(2)?),
+        })
+    })?
+    .collect()
+}
+
+pub(super) fn recall(
+    conn: &Connection,
+    campaign: &CampaignId,
+    agent: &str,
+    now: Timestamp,
+    limit: usize,
+) -> Result<u64> {
+    let recalled = conn
+        .prepare_cached(
+            "UPDATE turns SET state = 'waiting', reason = NULL, due_at = NULL, wake_at = NULL,
+                held_for = NULL, queued = 0, queue_after = ?3
+             WHERE (campaign, id) IN (
+                SELECT campaign, id FROM turns
+                WHERE campaign = ?1 AND held_for = ?2 AND held_for IS NOT NULL
+                ORDER BY due_at, id LIMIT ?4)",
+        )?
+        .execute(params![
+            campaign.as_str(),
+            agent,
+            ms(now),
+            column(limit as u64)
+        ])?;
+    Ok(recalled as u64)
+}
+
+/// By campaign, state and reason: the index of states finds them.
+pub(super) fn repace(conn: &Connection, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+    let due = conn
+        .prepare_cached(
+            "UPDATE turns SET due_at = ?2, wake_at = ?2, promised = 0
+             WHERE campaign = ?1 AND state = 'deferred' AND reason = 'pace'",
+        )?
+        .execute(params![campaign.as_str(), ms(now)])?;
+    Ok(due as u64)
 }
 
 pub(super) fn next_due(conn: &Connection) -> Result<Option<Timestamp>> {

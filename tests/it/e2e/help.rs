@@ -76,7 +76,19 @@ const HELP: &[(&[&str], &[&str])] = &[
     ),
     (
         &["campaign"],
-        &["apply", "list", "show", "finish", "export"],
+        &["apply", "list", "show", "pace", "finish", "export"],
+    ),
+    (
+        &["campaign", "pace"],
+        &[
+            "<CAMPAIGN>",
+            "--campaign",
+            "--agent",
+            "2/s",
+            "none",
+            "--json",
+            "applied again",
+        ],
     ),
     (&["campaign", "apply"], &["<FILE>", "--json"]),
     (&["campaign", "list"], &["--json"]),

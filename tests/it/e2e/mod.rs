@@ -1,5 +1,6 @@
 //! Whole campaigns with the real program, on the embedded queue, against the simulator.
 
+mod agents;
 mod bad_input;
 mod channels;
 mod crash;
@@ -9,6 +10,7 @@ mod finishing;
 mod help;
 mod leads;
 mod lost_store;
+mod pace;
 mod processes;
 mod rejects;
 mod send;

@@ -41,6 +41,37 @@ async fn three_consumers_of_one_ledger_write_to_each_customer_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pace_that_is_changed_holds_for_all_consumers_and_restarts_none() {
+    let (vhost, database) = (Vhost::new().await, Database::new().await);
+    let twilio = FakeTwilio::start();
+    let place = on_postgresql(&database.url, Some(&vhost.url), &twilio);
+    let slow = ["campaign", "pace", CAMPAIGN, "--campaign", "1/min"];
+    place.run(&slow).ends_with(0);
+    let customers = customers(40);
+    let mut consumers: Vec<_> = (0..2).map(|_| place.work(&[])).collect();
+    import(&place, &customers);
+    // One of both is shown, with what both have used.
+    place.status_until(CAMPAIGN, |books| {
+        let lanes = books["lanes"].as_array().map_or(&[][..], Vec::as_slice);
+        let mut lanes = lanes.iter().filter(|one| one["lane"] == "campaign spring");
+        let shown = lanes.next().is_some_and(|lane| lane["quota"] == "1/min");
+        shown && lanes.next().is_none() && books["deferred"]["pace"].as_u64() >= Some(30)
+    });
+    let fast = ["campaign", "pace", CAMPAIGN, "--campaign", "none"];
+    place.run(&fast).ends_with(0);
+    let books = place.status_until(CAMPAIGN, |books| books["done"] == 40);
+    balanced(&books);
+    each_once(&twilio.effects(), "message", &numbers(&customers));
+    for consumer in &mut consumers {
+        let said = |what: &str| consumer.err().matches(what).count();
+        let (begun, changed) = (said("\"consuming\""), said("\"pace changed\""));
+        assert_eq!((begun, changed), (1, 1), "{}", consumer.err());
+        consumer.terminate();
+        consumer.ended().ends_with(0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_a_second_consumer_of_one_state_is_refused() {
     let database = Database::new().await;
     let twilio = FakeTwilio::start();

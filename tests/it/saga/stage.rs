@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flexcast::campaign::{self, Campaign, Flex};
 use flexcast::clock::Clock;
-use flexcast::engine::Engine;
+use flexcast::engine::{AgentRules, Engine};
 use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
@@ -307,6 +307,7 @@ impl Stage {
             },
             in_flight,
             busy_wait: Duration::from_secs(60),
+            agents: AgentRules::default(),
             lanes: None,
             holder: holder.to_owned(),
         })

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flexcast::ledger::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, LedgerError,
-    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
-    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
+    LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
+    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use flexcast::message::{CampaignId, Event, Message};
 use jiff::Timestamp;
@@ -53,6 +53,17 @@ impl Ledger for TrappedLedger {
     async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
         self.risk("save_campaign", self.inner.save_campaign(record))
             .await
+    }
+
+    async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let redefining = self.inner.redefine(id, from, to, now);
+        self.risk("redefine", redefining).await
     }
 
     async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -170,6 +181,44 @@ impl Ledger for TrappedLedger {
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         self.risk("next_due", self.inner.next_due()).await
+    }
+
+    async fn held(&self) -> Result<Vec<HeldFor>> {
+        self.risk("held", self.inner.held()).await
+    }
+
+    async fn recall(
+        &self,
+        campaign: &CampaignId,
+        agent: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let recalling = self.inner.recall(campaign, agent, now, limit);
+        self.risk("recall", recalling).await
+    }
+
+    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
+        self.risk("repace", self.inner.repace(campaign, now)).await
+    }
+
+    async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let showing = self.inner.show_lanes(holder, lanes, now);
+        self.risk("show_lanes", showing).await
+    }
+
+    async fn shown_lanes(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>> {
+        let looking = self.inner.shown_lanes(now, within);
+        self.risk("shown_lanes", looking).await
     }
 
     async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {

@@ -397,6 +397,26 @@ impl FakeTwilio {
         self.requests().iter().filter(is_change).count()
     }
 
+    /// Changes one of its agents.
+    pub(crate) fn change_agent(&self, name: &str, change: &Value) {
+        let path = format!("/_simulator/agents/{name}");
+        let (status, body) = http(&self.url, "POST", &path, &change.to_string());
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// Its agents: name, activity, open tasks.
+    pub(crate) fn agents(&self) -> Vec<Value> {
+        let agents = http_get(&self.url, "/_simulator/agents");
+        serde_json::from_str(&agents).expect("a list")
+    }
+
+    /// An agent ends one of their tasks.
+    pub(crate) fn complete_task(&self, sid: &str) {
+        let path = format!("/_simulator/tasks/{sid}/complete");
+        let (status, body) = http(&self.url, "POST", &path, "");
+        assert_eq!(status, 204, "{body}");
+    }
+
     /// Has it follow these faults from now on.
     pub(crate) fn set_faults(&self, faults: &Value) {
         let (status, body) = http(&self.url, "PUT", "/_simulator/faults", &faults.to_string());

@@ -1,0 +1,290 @@
+//! The agents of one workspace, shared by all campaigns in it.
+//!
+//! Always: all Workers are read with one list, and a name that it does not show is asked for by itself,
+//! once a reading; who waits for a reading waits for the one that is under way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::choice::Availability;
+use super::places::{Place, Places};
+use super::staff::Staff;
+use super::{Agent, AgentError, AgentRules};
+use crate::clock::Clock;
+use crate::message::Unavailable;
+use crate::twilio::{CallError, Twilio, Worker, WorkerChannel, WorkersWhere};
+
+/// How often a reading is tried before it is given up, and the wait between two tries.
+const TRIES: u32 = 3;
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// How many times older than fresh a reading may be while a newer one cannot be had.
+const STALE_MAX: u32 = 6;
+
+/// An agent's channels as they were read.
+#[derive(Debug)]
+struct Reading {
+    /// When it was asked for.
+    at: Instant,
+    channels: Vec<WorkerChannel>,
+}
+
+/// Resolves agents, remembers them, and knows what they can take.
+#[derive(Debug)]
+pub struct AgentDirectory {
+    workspace_sid: String,
+    rules: AgentRules,
+    clock: Clock,
+    staff: Mutex<Staff>,
+    /// One at a time for each agent.
+    readers: Lock<BTreeMap<String, Arc<Mutex<()>>>>,
+    readings: Lock<BTreeMap<String, Reading>>,
+    places: Places,
+}
+
+fn may_pass(error: &CallError) -> bool {
+    !matches!(error, CallError::Rejected { .. } | CallError::Closed(_))
+}
+
+fn lock<T>(lock: &Lock<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl AgentDirectory {
+    /// The directory of one workspace.
+    #[must_use]
+    pub fn new(workspace_sid: impl Into<String>, rules: AgentRules, clock: Clock) -> Self {
+        Self {
+            workspace_sid: workspace_sid.into(),
+            rules,
+            clock,
+            staff: Mutex::default(),
+            readers: Lock::default(),
+            readings: Lock::default(),
+            places: Places::new(clock),
+        }
+    }
+
+    /// The agent of this SID, friendly name or identity.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`] when there is none, or several.
+    pub async fn resolve(&self, twilio: &Twilio, name: &str) -> Result<Arc<Agent>, AgentError> {
+        Ok(self.look(twilio, name).await?.0)
+    }
+
+    /// Whether this agent can take a message now, and who it is. With a task channel: one whose task
+    /// comes at once, so that there has to be a place for it.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`] when several answer to the name, or Twilio does not say. That nobody does is an
+    /// answer.
+    pub async fn availability(
+        &self,
+        twilio: &Twilio,
+        name: &str,
+        task_channel: Option<&str>,
+    ) -> Result<(Option<Arc<Agent>>, Availability), AgentError> {
+        let gone = (None, Availability::Not(Unavailable::Gone));
+        let (agent, is_available) = match self.look(twilio, name).await {
+            Ok(found) => found,
+            Err(AgentError::Unknown(_)) => return Ok(gone),
+            Err(error) => return Err(error),
+        };
+        let Some(channel) = task_channel else {
+            return Ok((Some(agent), Availability::UNCOUNTED));
+        };
+        if !is_available {
+            let offline = Availability::Not(Unavailable::Offline);
+            return Ok((Some(agent), offline));
+        }
+        if !self.read_channels(twilio, &agent).await? {
+            return Ok(gone);
+        }
+        let room = self.room(&agent, channel);
+        Ok((Some(agent), room))
+    }
+
+    /// What is left of an agent's channel, by what was read and what we have begun since.
+    #[must_use]
+    pub fn room(&self, agent: &Agent, task_channel: &str) -> Availability {
+        let readings = lock(&self.readings);
+        let Some(reading) = readings.get(&agent.sid) else {
+            return Availability::Not(Unavailable::Full);
+        };
+        let channel = reading.channels.iter().find(|one| one.is_of(task_channel));
+        let Some(channel) = channel else {
+            return Availability::Not(Unavailable::Full);
+        };
+        let shows_after = self.rules.shows_after;
+        let unread = self.places.unread(&agent.sid, reading.at, shows_after);
+        match channel.free().saturating_sub(unread) {
+            0 => Availability::Not(Unavailable::Full),
+            left => Availability::Free {
+                left,
+                of: channel.configured_capacity,
+            },
+        }
+    }
+
+    /// Takes a place in an agent's channel, if it still has one. What was read of it is what the last
+    /// [`AgentDirectory::availability`] read.
+    #[must_use]
+    pub fn take(&self, agent: &Agent, task_channel: &str) -> Option<Place> {
+        let readings = lock(&self.readings);
+        let reading = readings.get(&agent.sid)?;
+        let mut channels = reading.channels.iter();
+        let channel = channels.find(|one| one.is_of(task_channel))?;
+        // Forgets those that the reading shows.
+        let shows_after = self.rules.shows_after;
+        self.places.unread(&agent.sid, reading.at, shows_after);
+        self.places.take(&agent.sid, channel.free())
+    }
+
+    /// Counts a message that has begun, whether there is a place for it or not.
+    #[must_use]
+    pub fn take_anyway(&self, agent: &Agent) -> Option<Place> {
+        self.places.take(&agent.sid, u32::MAX)
+    }
+
+    /// Who answers to a name, and whether their activity lets tasks come.
+    async fn look(&self, twilio: &Twilio, name: &str) -> Result<(Arc<Agent>, bool), AgentError> {
+        let mut staff = self.staff.lock().await;
+        self.read_workers(&mut staff, twilio).await?;
+        if staff.find(name)?.is_none() {
+            if staff.unknown.contains(name) {
+                return Err(AgentError::Unknown(name.to_owned()));
+            }
+            match self.look_up(twilio, name).await? {
+                Some(worker) => staff.add_as(name, worker),
+                None => {
+                    staff.unknown.insert(name.to_owned());
+                    return Err(AgentError::Unknown(name.to_owned()));
+                }
+            }
+        }
+        let Some(worker) = staff.find(name)?.cloned() else {
+            return Err(AgentError::Unknown(name.to_owned()));
+        };
+        let is_available = worker.available;
+        if let Some(agent) = staff.agents.get(&worker.sid) {
+            return Ok((Arc::clone(agent), is_available));
+        }
+        let shown = match &worker.attributes {
+            Some(_) => Some(worker),
+            // A list may hold them back; the Worker itself shows them.
+            None => {
+                let workspace = &self.workspace_sid;
+                twilio.fetch_worker(workspace, &worker.sid).await?
+            }
+        };
+        let Some(shown) = shown else {
+            return Err(AgentError::Unknown(name.to_owned()));
+        };
+        let agent = Arc::new(Agent::from(&shown));
+        staff.agents.insert(agent.sid.clone(), Arc::clone(&agent));
+        Ok((agent, is_available))
+    }
+
+    /// Reads all Workers unless that was done a while ago.
+    async fn read_workers(&self, staff: &mut Staff, twilio: &Twilio) -> Result<(), AgentError> {
+        let now = self.clock.instant();
+        if staff
+            .read_at
+            .is_some_and(|at| at + self.rules.read_for > now)
+        {
+            return Ok(());
+        }
+        let workspace = &self.workspace_sid;
+        let looking = || twilio.list_workers(workspace, WorkersWhere::All);
+        match self.insist(looking).await {
+            Ok(workers) => staff.read(workers, now),
+            Err(error) if self.may_be_stale(staff.read_at, now) => {
+                tracing::debug!(%error, "the Workers are as they were read before");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Reads an agent's channels unless that was done a while ago. False: the Worker is gone.
+    async fn read_channels(&self, twilio: &Twilio, agent: &Agent) -> Result<bool, AgentError> {
+        let reader = {
+            let mut readers = lock(&self.readers);
+            Arc::clone(readers.entry(agent.sid.clone()).or_default())
+        };
+        let _one_at_a_time = reader.lock().await;
+        let now = self.clock.instant();
+        let read_at = lock(&self.readings).get(&agent.sid).map(|one| one.at);
+        if read_at.is_some_and(|at| at + self.rules.read_for > now) {
+            return Ok(true);
+        }
+        let workspace = &self.workspace_sid;
+        let looking = || twilio.list_worker_channels(workspace, &agent.sid);
+        match self.insist(looking).await {
+            Ok(Some(channels)) => {
+                let reading = Reading { at: now, channels };
+                lock(&self.readings).insert(agent.sid.clone(), reading);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(_) if self.may_be_stale(read_at, now) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn may_be_stale(&self, read_at: Option<Instant>, now: Instant) -> bool {
+        read_at.is_some_and(|at| at + self.rules.read_for * STALE_MAX > now)
+    }
+
+    /// Tries a look a few times: many messages wait for it, and none is to lose an attempt by one reply.
+    async fn insist<T, L>(&self, look: impl Fn() -> L) -> Result<T, CallError>
+    where
+        L: Future<Output = Result<T, CallError>>,
+    {
+        for _ in 1..TRIES {
+            match look().await {
+                Err(error) if may_pass(&error) => {
+                    tracing::debug!(%error, "agents are looked at again");
+                    self.clock.sleep(TRY_AGAIN).await;
+                }
+                looked => return looked,
+            }
+        }
+        look().await
+    }
+
+    async fn look_up(&self, twilio: &Twilio, name: &str) -> Result<Option<Worker>, AgentError> {
+        let workspace = &self.workspace_sid;
+        if name.starts_with("WK")
+            && name.len() == 34
+            && let Some(worker) = twilio.fetch_worker(workspace, name).await?
+        {
+            return Ok(Some(worker));
+        }
+        let mut found = twilio
+            .list_workers(workspace, WorkersWhere::FriendlyName(name))
+            .await?;
+        if found.is_empty() && !name.contains(['\'', '"', '\\']) {
+            let identity = name.strip_prefix("client:").unwrap_or(name);
+            let expression = format!("contact_uri == 'client:{identity}'");
+            found = twilio
+                .list_workers(workspace, WorkersWhere::Expression(&expression))
+                .await?;
+        }
+        match found.len() {
+            0 => Ok(None),
+            1 => Ok(Some(found.remove(0))),
+            _ => Err(AgentError::Several {
+                name: name.to_owned(),
+                found: found.into_iter().map(|worker| worker.sid).collect(),
+            }),
+        }
+    }
+}

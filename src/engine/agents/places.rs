@@ -1,0 +1,122 @@
+//! What we have begun for each agent ourselves, for as long as a reading may not know of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+
+/// What is under way for each Worker, and what was made not long ago and when: on whichever task
+/// channel, so that no two names of one channel are counted apart.
+#[derive(Debug, Default)]
+struct Begun {
+    by_agent: BTreeMap<String, BTreeMap<u64, Option<Instant>>>,
+    next: u64,
+}
+
+/// The places that our own messages take.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    begun: Arc<Mutex<Begun>>,
+    clock: Clock,
+}
+
+impl Places {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            begun: Arc::default(),
+            clock,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Begun> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many messages of ours what was read at `read_at` may not show: all under way, and those
+    /// whose task was made later than `shows_after` before it.
+    pub(super) fn unread(&self, whose: &str, read_at: Instant, shows_after: Duration) -> u32 {
+        let mut begun = self.lock();
+        let Some(ours) = begun.by_agent.get_mut(whose) else {
+            return 0;
+        };
+        ours.retain(|_, made| made.is_none_or(|made| made + shows_after >= read_at));
+        let count = ours.len();
+        if ours.is_empty() {
+            begun.by_agent.remove(whose);
+        }
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Takes a place if fewer than `max` are taken.
+    pub(super) fn take(&self, whose: &str, max: u32) -> Option<Place> {
+        let mut begun = self.lock();
+        let number = begun.next;
+        let ours = begun.by_agent.entry(whose.to_owned()).or_default();
+        if ours.len() >= usize::try_from(max).unwrap_or(usize::MAX) {
+            return None;
+        }
+        ours.insert(number, None);
+        begun.next += 1;
+        Some(Place {
+            of: self.clone(),
+            whose: whose.to_owned(),
+            number,
+        })
+    }
+}
+
+/// One message's place with its agent: taken until its saga is over, and then for as long as its task
+/// may not show in what is read.
+#[derive(Debug)]
+pub struct Place {
+    of: Places,
+    whose: String,
+    number: u64,
+}
+
+impl Place {
+    /// Nothing of the message stands: it never took a task.
+    pub fn give_back(self) {
+        let mut begun = self.of.lock();
+        if let Some(ours) = begun.by_agent.get_mut(self.whose.as_str()) {
+            ours.remove(&self.number);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let now = self.of.clock.instant();
+        let mut begun = self.of.lock();
+        let ours = begun.by_agent.get_mut(self.whose.as_str());
+        if let Some(made) = ours.and_then(|ours| ours.get_mut(&self.number)) {
+            *made = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_counts_until_a_reading_is_sure_to_show_it() {
+        let second = Duration::from_secs(1);
+        let places = Places::new(Clock::system());
+        let alice = "WK1";
+        let start = Instant::now();
+        let first = places.take(alice, 2).expect("two are free");
+        let second_one = places.take(alice, 2).expect("one is free");
+        assert!(places.take(alice, 2).is_none());
+        second_one.give_back();
+        assert_eq!(places.unread(alice, start, 5 * second), 1);
+        tokio::time::sleep(second).await;
+        drop(first);
+        let read_at = |secs| start + Duration::from_secs(secs);
+        assert_eq!(places.unread(alice, read_at(6), 5 * second), 1);
+        assert_eq!(places.unread(alice, read_at(7), 5 * second), 0);
+    }
+}

@@ -1,0 +1,126 @@
+//! The Workers of a workspace as they were read: who answers to a name, and who is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Agent, AgentError};
+use crate::twilio::Worker;
+
+/// One reading of all Workers, and what was asked for by name since.
+#[derive(Debug, Default)]
+pub(super) struct Staff {
+    /// When it was asked for; none: not yet.
+    pub(super) read_at: Option<Instant>,
+    workers: BTreeMap<String, Worker>,
+    by_name: BTreeMap<String, BTreeSet<String>>,
+    by_identity: BTreeMap<String, BTreeSet<String>>,
+    /// Names that led to a Worker when asked for one by one: lists need not show identities.
+    asked: BTreeMap<String, String>,
+    /// Names that nobody answered to, when asked for one by one.
+    pub(super) unknown: BTreeSet<String>,
+    /// Agents as they are handed out: these outlive a reading.
+    pub(super) agents: BTreeMap<String, Arc<Agent>>,
+}
+
+impl Staff {
+    /// Replaces what was read before.
+    pub(super) fn read(&mut self, workers: Vec<Worker>, at: Instant) {
+        self.workers.clear();
+        self.by_name.clear();
+        self.by_identity.clear();
+        self.unknown.clear();
+        self.read_at = Some(at);
+        for worker in workers {
+            self.add(worker);
+        }
+    }
+
+    /// Takes note of a Worker whom the list did not show under this name.
+    pub(super) fn add_as(&mut self, name: &str, worker: Worker) {
+        self.asked.insert(name.to_owned(), worker.sid.clone());
+        self.add(worker);
+    }
+
+    fn add(&mut self, worker: Worker) {
+        let sid = worker.sid.clone();
+        // "Friendly names are case insensitive" (Twilio's OpenAPI, TaskRouter).
+        let name = worker.friendly_name.to_lowercase();
+        self.by_name.entry(name).or_default().insert(sid.clone());
+        if worker.attributes.is_some() {
+            let identity = worker.identity().to_owned();
+            let of_identity = self.by_identity.entry(identity).or_default();
+            of_identity.insert(sid.clone());
+        }
+        self.workers.insert(sid, worker);
+    }
+
+    /// The Worker of this SID, friendly name or identity; none when nobody here answers to it.
+    pub(super) fn find(&self, name: &str) -> Result<Option<&Worker>, AgentError> {
+        if let Some(worker) = self.workers.get(name) {
+            return Ok(Some(worker));
+        }
+        let identity = name.strip_prefix("client:").unwrap_or(name);
+        let named = self.by_name.get(&name.to_lowercase());
+        let Some(found) = named.or_else(|| self.by_identity.get(identity)) else {
+            let asked = self.asked.get(name);
+            return Ok(asked.and_then(|sid| self.workers.get(sid)));
+        };
+        if found.len() > 1 {
+            return Err(AgentError::Several {
+                name: name.to_owned(),
+                found: found.iter().cloned().collect(),
+            });
+        }
+        Ok(found.first().and_then(|sid| self.workers.get(sid)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(n: u8, name: &str, uri: Option<&str>) -> Worker {
+        let sid = format!("WK{n:032x}");
+        let attributes = uri.map(|uri| format!(r#"{{"contact_uri":"client:{uri}"}}"#));
+        let row = serde_json::json!({
+            "sid": sid, "friendly_name": name, "attributes": attributes, "available": true,
+        });
+        serde_json::from_value(row).expect("a worker")
+    }
+
+    #[test]
+    fn a_worker_is_found_by_sid_by_name_and_by_identity_and_never_by_guessing() {
+        let mut staff = Staff::default();
+        let workers = vec![
+            worker(1, "Alice A", Some("alice")),
+            worker(2, "bob", Some("shared")),
+            worker(3, "carol", Some("shared")),
+            worker(4, "dave", None),
+        ];
+        staff.read(workers, Instant::now());
+        let sid = |name: &str| {
+            let found = staff.find(name).ok().flatten();
+            found.map(|worker| worker.sid[33..].to_owned())
+        };
+        let table = [
+            ("WK00000000000000000000000000000001", Some("1")),
+            ("alice a", Some("1")),
+            ("alice", Some("1")),
+            ("client:alice", Some("1")),
+            ("bob", Some("2")),
+            ("dave", Some("4")),
+            ("Alice", None),
+            ("erin", None),
+        ];
+        for (name, expected) in table {
+            assert_eq!(sid(name).as_deref(), expected, "{name}");
+        }
+        staff.add_as("Dave's own", worker(4, "dave", None));
+        let dave = staff.find("Dave's own").ok().flatten();
+        assert_eq!(dave.map(|worker| &*worker.friendly_name), Some("dave"));
+        let several = staff.find("shared").expect_err("two of them");
+        assert!(several.to_string().contains("use a SID"), "{several}");
+    }
+}

@@ -1,0 +1,83 @@
+//! What a ledger on SQLite is made of: a file with its writer and readers, or memory.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::ledger::Result;
+
+use super::connection;
+use super::reader::Reader;
+use super::writer::Writer;
+
+/// A ledger on SQLite.
+pub struct SqliteLedger {
+    store: Store,
+}
+
+enum Store {
+    File { writer: Writer, reader: Reader },
+    Memory(Mutex<Connection>),
+}
+
+impl SqliteLedger {
+    /// Opens the ledger in this file, and makes it when it is not there; its folder must be.
+    /// Several processes may have it open; who consumes also needs the [`super::hold`].
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ledger::LedgerError::Unavailable`] when the file cannot be made or written,
+    /// [`crate::ledger::LedgerError::Damaged`] when it is no ledger or a newer program's.
+    pub fn open(path: &Path) -> Result<Self> {
+        let writer = Writer::start(connection::open_writer(path)?)?;
+        let reader = Reader::new(path.to_owned());
+        Ok(Self {
+            store: Store::File { writer, reader },
+        })
+    }
+
+    /// A ledger in memory, gone when it is dropped: for the paused clock.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ledger::LedgerError::Unavailable`] when there is no memory for it.
+    pub fn in_memory() -> Result<Self> {
+        let conn = connection::open_in_memory()?;
+        Ok(Self {
+            store: Store::Memory(Mutex::new(conn)),
+        })
+    }
+
+    pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        match &self.store {
+            Store::File { writer, .. } => writer.write(job).await,
+            Store::Memory(conn) => inline(conn, job),
+        }
+    }
+
+    pub(super) async fn read<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        match &self.store {
+            Store::File { reader, .. } => reader.read(job).await,
+            Store::Memory(conn) => inline(conn, job),
+        }
+    }
+}
+
+/// Runs `job` here and now, in a transaction of its own.
+fn inline<T>(conn: &Mutex<Connection>, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    // Whoever panicked while holding it left a transaction that was rolled back on the way out.
+    let mut conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
+    let transaction = conn.transaction()?;
+    let result = job(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}

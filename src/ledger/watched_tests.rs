@@ -1,0 +1,40 @@
+//! When a store counts as lost, and when as back.
+
+use super::*;
+use crate::ledger::LedgerError;
+use crate::ledger::sqlite::SqliteLedger;
+
+#[tokio::test]
+async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (here, away) = (folder.path().join("here"), folder.path().join("away"));
+    std::fs::create_dir(&here).expect("made");
+    let file = SqliteLedger::open(&here.join("ledger.db")).expect("a new ledger");
+    let ledger = Watched::over(Arc::new(file));
+    let campaign = CampaignId::parse("spring").expect("an id");
+    let unknown = ledger.begin_import(&campaign, "a.csv", Timestamp::UNIX_EPOCH);
+    let unknown = unknown.await.expect_err("it was never applied");
+    assert!(matches!(unknown, LedgerError::NoCampaign(_)), "{unknown:?}");
+    ledger.back().await;
+    assert!(!ledger.is_lost() && ledger.is_ready().await);
+
+    std::fs::rename(&here, &away).expect("moved");
+    let (mut lost, mut again) = (Box::pin(ledger.lost()), Box::pin(ledger.lost()));
+    assert!(futures::poll!(&mut lost).is_pending());
+    let refused = ledger.campaigns().await.expect_err("nothing to look into");
+    assert!(refused.is_stores(), "{refused:?}");
+    lost.await;
+    assert_eq!(ledger.why_lost().as_deref(), Some(&*refused.to_string()));
+    assert!(!ledger.is_ready().await);
+    assert!(!ledger.probe().await, "it is written and cannot be read");
+
+    std::fs::rename(&away, &here).expect("moved back");
+    assert!(ledger.is_lost(), "nobody has asked yet");
+    let mut back = Box::pin(ledger.back());
+    assert!(futures::poll!(&mut back).is_pending());
+    assert!(ledger.probe().await);
+    back.await;
+    assert_eq!(ledger.why_lost(), None);
+    // Who waited for a loss and was not looked at misses one that is over.
+    assert!(futures::poll!(&mut again).is_pending());
+}

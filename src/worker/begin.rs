@@ -1,0 +1,129 @@
+//! Whether a message is begun now: its agent, then its own lanes, then its place with the agent.
+
+use std::sync::atomic::Ordering;
+
+use crate::engine::Delivered;
+use crate::ledger::Ledger;
+use crate::message::{DeferReason, Ended, Failure, FailureClass, SkipReason, Unavailable};
+use crate::metrics::MessageEvent;
+use crate::outcomes::{SettleError, Verdict};
+use crate::queue::Delivery;
+use crate::shutdown::Stopper;
+
+use super::admission::{Admission, turn_comes};
+use super::assigning::{Assigning, Held, assign, take_place};
+use super::mine::{Mine, kind};
+use super::turn::{carry_out, carry_verdict};
+use super::{Active, Shared};
+
+/// What becomes of a message that may be begun, or gone on with, by its agent and its lanes.
+pub(super) async fn begin(
+    shared: &Shared,
+    active: &Active,
+    stop: &Stopper,
+    delivery: Box<dyn Delivery>,
+    mut mine: Mine,
+) -> Result<(), SettleError> {
+    match assign(shared, active, &mut mine).await {
+        Assigning::Go => {}
+        Assigning::Unfit(failure) => {
+            return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
+        }
+        Assigning::Skip(why) => {
+            let verdict = agent_skip(&mine, why);
+            return carry_verdict(shared, active, delivery, &mine, &verdict).await;
+        }
+        Assigning::Hold(held) => return hold(shared, active, delivery, &mine, held).await,
+        Assigning::GiveBack => return shared.settler.release(delivery, &mine.lease).await,
+    }
+    if mine.journal.is_empty() {
+        let changes = active.pace_changes.load(Ordering::SeqCst);
+        match turn_comes(shared, active, &mine) {
+            Admission::Go => {}
+            not_now => {
+                if let Some(place) = mine.assigned.place.take() {
+                    place.give_back();
+                }
+                put_off(shared, active, delivery, &mine, not_now).await?;
+                // The pace was changed between the promise and its record: it is void too.
+                if active.pace_changes.load(Ordering::SeqCst) != changes {
+                    let (ledger, now) = (&shared.parts.ledger, shared.parts.clock.now());
+                    ledger.repace(&active.campaign.id, now).await?;
+                }
+                return Ok(());
+            }
+        }
+    }
+    if let Err(held) = take_place(shared, active, &mut mine) {
+        return hold(shared, active, delivery, &mine, held).await;
+    }
+    carry_out(shared, active, stop, delivery, mine, None).await
+}
+
+/// A message that is not begun now.
+pub(super) async fn put_off(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    mine: &Mine,
+    admission: Admission,
+) -> Result<(), SettleError> {
+    match admission {
+        Admission::Go => Ok(()),
+        Admission::Skip(reason) => {
+            let verdict = Verdict::Skip {
+                reason,
+                detail: None,
+            };
+            carry_verdict(shared, active, delivery, mine, &verdict).await
+        }
+        Admission::Later(reason, due) => {
+            let (strategy, api) = kind(active, &mine.message);
+            let event = MessageEvent::Deferred(reason);
+            shared.parts.metrics.message(event, strategy, api);
+            let settler = &shared.settler;
+            settler.defer(delivery, &mine.lease, reason, due).await
+        }
+    }
+}
+
+/// A message that waits for its agent.
+async fn hold(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    mine: &Mine,
+    held: Held,
+) -> Result<(), SettleError> {
+    let (strategy, api) = kind(active, &mine.message);
+    let event = MessageEvent::Deferred(DeferReason::AgentUnavailable);
+    shared.parts.metrics.message(event, strategy, api);
+    tracing::debug!(
+        message.id = %mine.lease.key.id, agent = held.agent, why = %held.why,
+        "message held for its agent"
+    );
+    let settler = &shared.settler;
+    settler
+        .hold(delivery, &mine.lease, held.agent, held.due)
+        .await
+}
+
+fn agent_skip(mine: &Mine, why: Unavailable) -> Verdict {
+    let named = mine.message.agent.as_ref();
+    let agent = named.map_or("the agent", |agent| agent.worker.as_str());
+    Verdict::Skip {
+        reason: SkipReason::AgentUnavailable,
+        detail: Some(format!("{agent} is {why}")),
+    }
+}
+
+/// Whether a run certainly left nothing with the agent. A call that may have been lost may have.
+pub(super) fn is_clean(delivered: &Delivered) -> bool {
+    let may_pass = |failure: &Failure| failure.class == FailureClass::Transient;
+    let is_doubtful = match &delivered.ended {
+        Ended::Done | Ended::Unknown { .. } => true,
+        Ended::Failed(failure) => may_pass(failure),
+        Ended::Busy(_) => false,
+    };
+    !is_doubtful && !delivered.saga.has_acted()
+}

@@ -1,0 +1,106 @@
+//! A pace that is changed while messages wait for it, and what consumers show of their lanes.
+
+use std::time::Duration;
+
+use flexcast::ledger::{Ledger, Taken, Wake};
+use flexcast::message::{CampaignId, DeferReason};
+use serde_json::{Value, json};
+
+use super::fixture::{
+    accept_queued, apply_spring, at, campaign, deferred, lease, message, retry, settle, spring,
+    take,
+};
+
+pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_changed_it(
+    ledger: &dyn Ledger,
+) {
+    let mut record = campaign("spring", at(0));
+    record.definition = json!({"id": "spring", "pace": {"campaign": "5/s"}, "body": "Grüße"});
+    ledger.save_campaign(&record).await.expect("it is saved");
+    let id = spring();
+    let slower = json!({"id": "spring", "pace": {"campaign": "2/s"}, "body": "Grüße"});
+    let stored = async || {
+        let record = ledger.campaign(&id).await.expect("it answers");
+        record.expect("it is there")
+    };
+    // As it comes out of the ledger it goes back in.
+    let from = stored().await.definition;
+    let replaced = ledger.redefine(&id, &from, &slower, at(5)).await;
+    assert!(replaced.expect("it answers"));
+    let now = stored().await;
+    assert_eq!((&now.definition, now.changed_at), (&slower, at(5)));
+    assert_eq!(
+        (now.state, now.applied_at),
+        (record.state, record.applied_at)
+    );
+    let replaced = ledger.redefine(&id, &from, &json!({}), at(6)).await;
+    assert!(!replaced.expect("it answers"));
+    assert_eq!(stored().await.definition, slower);
+    let nobody = CampaignId::parse("autumn").expect("an id");
+    let replaced = ledger.redefine(&nobody, &from, &slower, at(7)).await;
+    assert!(!replaced.expect("it answers"));
+}
+
+pub(super) async fn what_was_deferred_for_its_pace_comes_back_when_that_is_changed(
+    ledger: &dyn Ledger,
+) {
+    apply_spring(ledger).await;
+    let messages: Vec<_> = (1..=4).map(message).collect();
+    accept_queued(ledger, &messages).await;
+    let pace = deferred(DeferReason::Pace, at(900), Wake::Ledger);
+    let scheduled = deferred(DeferReason::Scheduled, at(900), Wake::Ledger);
+    for (n, settlement) in [
+        (1, &pace),
+        (2, &pace),
+        (3, &scheduled),
+        (4, &retry(at(900))),
+    ] {
+        let lease = lease(ledger, &message(n), at(1)).await;
+        settle(ledger, &lease, settlement, at(1)).await;
+    }
+    let nobody = CampaignId::parse("autumn").expect("an id");
+    assert_eq!(ledger.repace(&nobody, at(10)).await.expect("it answers"), 0);
+    assert_eq!(
+        ledger.repace(&spring(), at(10)).await.expect("it answers"),
+        2
+    );
+    assert_eq!(ledger.next_due().await.expect("it answers"), Some(at(10)));
+    assert_eq!(ledger.wake(at(10), 9).await.expect("it answers"), 2);
+    let listed = ledger.unqueued(at(10), 9).await.expect("it answers");
+    assert_eq!(listed.len(), 2);
+    for n in [1, 2] {
+        let taken = take(ledger, &message(n), at(11)).await;
+        let Taken::Leased { promised, .. } = taken else {
+            panic!("it is due: {taken:?}");
+        };
+        assert!(!promised, "its promise is void");
+    }
+    let books = ledger.books(None).await.expect("it answers");
+    assert_eq!((books.in_flight, books.deferred_total()), (2, 2));
+}
+
+pub(super) async fn what_a_consumer_shows_is_seen_until_it_is_old_or_taken_away(
+    ledger: &dyn Ledger,
+) {
+    let within = Duration::from_secs(10);
+    let seen = async |now| {
+        let looking = ledger.shown_lanes(at(now), within);
+        looking.await.expect("it answers")
+    };
+    let show = async |holder: &str, lanes: Option<Value>, now| {
+        let showing = ledger.show_lanes(holder, lanes.as_ref(), at(now));
+        showing.await.expect("it answers");
+    };
+    assert_eq!(seen(0).await, Vec::<Value>::new());
+    show("a", Some(json!([1])), 0).await;
+    show("b", Some(json!([2])), 5).await;
+    assert_eq!(seen(5).await, [json!([1]), json!([2])]);
+    // In place of what it had shown.
+    show("a", Some(json!([3])), 6).await;
+    assert_eq!(seen(6).await, [json!([3]), json!([2])]);
+    assert_eq!(seen(16).await, [json!([3])]);
+    show("a", None, 16).await;
+    assert_eq!(seen(16).await, Vec::<Value>::new());
+    show("c", Some(json!([4])), 9_000).await;
+    assert_eq!(seen(9_000).await, [json!([4])]);
+}
