@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::campaign::{self as definitions, Campaign};
 use crate::config::Config;
-use crate::intake::{Contacts, ImportSummary, Importer, Preview, Rejects};
+use crate::intake::{ImportSummary, Importer, Input, Preview, Rejects};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::queue::Queue;
 use crate::service::Service;
@@ -21,7 +21,7 @@ use super::{ExitCode, Global, Problem, campaign, output};
 pub(super) struct Import {
     /// The campaign: the id of one that was applied, or a campaign file, which is applied first
     campaign: String,
-    /// The contacts: CSV with a header, in any encoding, or an .xlsx workbook
+    /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
     mapping: Mapping,
@@ -130,12 +130,12 @@ impl Confirming {
         &self,
         config: &Config,
         campaign: &Campaign,
-        contacts: &Contacts,
+        input: &Input,
     ) -> Result<bool, Problem> {
         if !self.asks && !self.strictness.needs_preview() {
             return Ok(true);
         }
-        let found = Preview::of(campaign, contacts.again()?)?;
+        let found = Preview::of(campaign, input.again()?)?;
         self.strictness.check(&found)?;
         if !self.asks {
             return Ok(true);
@@ -146,7 +146,7 @@ impl Confirming {
     }
 }
 
-/// Where contacts go.
+/// Where a file goes.
 pub(super) struct Into<'a> {
     pub(super) service: &'a Service,
     pub(super) queue: &'a dyn Queue,
@@ -163,10 +163,10 @@ pub(super) fn exit_code(summary: &ImportSummary) -> ExitCode {
     }
 }
 
-/// Imports contacts into a campaign; one that was finished runs again.
+/// Imports a file into a campaign; one that was finished runs again.
 pub(super) async fn import(
     into: &Into<'_>,
-    contacts: Contacts,
+    input: Input,
     rejects: Option<Rejects>,
     progress: &(dyn Fn(&ImportSummary) + Send + Sync),
 ) -> Result<ImportSummary, Problem> {
@@ -183,6 +183,6 @@ pub(super) async fn import(
         queue: into.queue,
         clock: into.service.clock,
     };
-    let file = contacts.path().display().to_string();
-    Ok(importer.import(&file, contacts, rejects, progress).await?)
+    let file = input.path().display().to_string();
+    Ok(importer.import(&file, input, rejects, progress).await?)
 }

@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use serde::Serialize;
 
-use crate::intake::{Contacts, ImportSummary};
+use crate::intake::{ImportSummary, Input};
 use crate::ledger::{Books, RejectedRow, Report};
 
 use super::{ExitCode, Problem};
@@ -124,10 +124,10 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
 }
 
 /// Says on standard error what a file was taken for.
-pub(super) fn opened(contacts: &Contacts) {
-    let path = contacts.path().display();
-    tell!("{path}: {}; {}", contacts.shape(), contacts.columns());
-    for note in contacts.notes() {
+pub(super) fn opened(input: &Input) {
+    let path = input.path().display();
+    tell!("{path}: {}; {}", input.shape(), input.mapping());
+    for note in input.notes() {
         tell!("  note: {note}");
     }
 }

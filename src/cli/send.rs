@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
-use crate::intake::Contacts;
+use crate::intake::Input;
 use crate::ledger::{Books, CampaignRecord, Ledger};
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
@@ -32,7 +32,7 @@ use super::{ExitCode, Global, Problem, output, signals};
 pub(super) struct Send {
     /// The campaign file
     campaign: PathBuf,
-    /// The contacts: CSV with a header, in any encoding, or an .xlsx workbook
+    /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
     mapping: Mapping,
@@ -174,7 +174,7 @@ impl Send {
         })
     }
 
-    async fn import(&self, into: &Into<'_>, contacts: Contacts) -> Result<(), Problem> {
+    async fn import(&self, into: &Into<'_>, contacts: Input) -> Result<(), Problem> {
         output::opened(&contacts);
         let file = self.contacts.display().to_string();
         let bar = spinner();

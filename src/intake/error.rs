@@ -17,6 +17,9 @@ pub enum IntakeError {
     /// A header, and no row below it.
     #[error("{} has a header and no rows", path.display())]
     NoRows { path: PathBuf },
+    /// A file of messages without a line.
+    #[error("{} is empty: it needs a message in each line", path.display())]
+    NoMessages { path: PathBuf },
     /// Its bytes are no text, or not in the encoding that the rest of it is in. Found before any row
     /// is handed out.
     #[error("{}: line {line}: {why}", path.display())]
@@ -73,6 +76,7 @@ impl IntakeError {
         match self {
             Self::Empty { .. }
             | Self::NoRows { .. }
+            | Self::NoMessages { .. }
             | Self::NotText { .. }
             | Self::NotUsable { .. }
             | Self::RowTooLong { .. }

@@ -16,7 +16,7 @@ use crate::queue::Queue;
 use super::draft::Drafter;
 use super::enqueue::{EnqueueError, enqueue};
 use super::rejects::Rejects;
-use super::{Contacts, IntakeError, Row, Warning};
+use super::{Input, IntakeError, Item, Warning};
 
 /// Rows that go through the ledger and onto the queue together: the window of publisher confirms.
 const BATCH: usize = 500;
@@ -88,17 +88,17 @@ struct Batch {
 
 impl Batch {
     /// A row becomes a message of the batch, or a rejected row of it.
-    fn take(&mut self, row: &Row, drafter: &Drafter<'_>, summary: &mut ImportSummary) {
+    fn take(&mut self, item: &Item, drafter: &Drafter<'_>, summary: &mut ImportSummary) {
         self.import.rows += 1;
         summary.rows += 1;
-        note_warnings(row.line, &row.warnings, summary);
-        let rejected = match drafter.message(row) {
+        note_warnings(item.line(), item.warnings(), summary);
+        let rejected = match drafter.message(item) {
             Ok(message) => return self.messages.push(message),
             Err(rejected) => rejected,
         };
         summary.rejected += 1;
         if let Some(Ok(rejects)) = &mut self.rejects
-            && let Err(error) = rejects.add(&row.cells, &rejected)
+            && let Err(error) = rejects.add(item, &rejected)
         {
             self.rejects = Some(Err(error.to_string()));
         }
@@ -128,7 +128,7 @@ impl Importer<'_> {
     pub async fn import(
         &self,
         file: &str,
-        mut contacts: Contacts,
+        mut input: Input,
         rejects: Option<Rejects>,
         progress: &(dyn Fn(&ImportSummary) + Send + Sync),
     ) -> Result<ImportSummary, ImportError> {
@@ -143,8 +143,8 @@ impl Importer<'_> {
             rejects: rejects.map(Ok),
             ..Batch::default()
         };
-        for row in &mut contacts {
-            batch.take(&row?, &drafter, &mut summary);
+        for item in &mut input {
+            batch.take(&item?, &drafter, &mut summary);
             if batch.import.rows as usize >= BATCH {
                 self.accept(number, &mut batch, &mut summary).await?;
                 progress(&summary);
@@ -152,7 +152,7 @@ impl Importer<'_> {
         }
         self.accept(number, &mut batch, &mut summary).await?;
         self.ledger.end_import(number, self.clock.now()).await?;
-        summary.footers = contacts.footers();
+        summary.footers = input.footers();
         summary.rejects = batch.finish();
         progress(&summary);
         Ok(summary)

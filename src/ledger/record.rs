@@ -314,6 +314,7 @@ pub struct UpcomingUndo {
 pub struct Stray {
     /// The campaign whose queue it lay on.
     pub campaign: CampaignId,
+    pub reason: DeadReason,
     /// What is wrong with it.
     pub detail: String,
     /// The body, cut to a kilobyte.

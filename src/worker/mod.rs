@@ -10,7 +10,8 @@ mod consume;
 mod finish;
 mod letting_go;
 mod mine;
-mod prepare;
+mod orphans;
+mod refusal;
 mod report;
 mod store;
 mod turn;
@@ -40,6 +41,7 @@ use crate::twilio::Twilio;
 
 use campaigns::Campaigns;
 use letting_go::LettingGo;
+use orphans::Orphans;
 use undos::Undos;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
@@ -158,8 +160,13 @@ impl Worker {
     ) -> Result<RunEnd, WorkError> {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let mut undos = Undos::new(Arc::clone(&self.shared));
+        // Who works on chosen campaigns leaves the others' to others.
+        let orphans = only.is_empty().then(|| Orphans::begin(&self.shared));
         let working = async {
             let end = self.watch(&mut campaigns, &mut undos, until, stop).await;
+            if let Some(orphans) = orphans {
+                orphans.end().await;
+            }
             campaigns.drain().await;
             undos.drain().await;
             end

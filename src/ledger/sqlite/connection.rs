@@ -123,6 +123,7 @@ fn migrate(conn: &mut Connection) -> Result<()> {
         M::up(include_str!("../migrations/sqlite/0001_ledger.sql")),
         M::up(include_str!("../migrations/sqlite/0002_undos.sql")),
         M::up(include_str!("../migrations/sqlite/0003_overtaken.sql")),
+        M::up(include_str!("../migrations/sqlite/0004_manifest.sql")),
     ]);
     migrations.to_latest(conn).map_err(|error| match error {
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {

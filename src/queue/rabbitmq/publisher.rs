@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::Mutex;
@@ -39,6 +40,8 @@ pub(super) const PERSISTENT: u8 = 2;
 pub(super) struct Route {
     pub(super) exchange: &'static str,
     pub(super) key: String,
+    /// Whether it is a failure that nothing is there to take it.
+    pub(super) mandatory: bool,
 }
 
 impl Route {
@@ -73,6 +76,16 @@ impl Publisher {
             clock,
             channels: Mutex::default(),
         }
+    }
+
+    /// What its waits go by.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// How often the connection was made again.
@@ -153,7 +166,7 @@ impl Publisher {
         while let Some(&next) = open.get(sent) {
             let parcel = &parcels[next];
             let options = BasicPublishOptions {
-                mandatory: true,
+                mandatory: route.mandatory,
                 ..Default::default()
             };
             let (exchange, key) = (route.exchange.into(), route.key.as_str().into());

@@ -9,6 +9,7 @@ mod finishing;
 mod help;
 mod leads;
 mod lost_store;
+mod messages;
 mod processes;
 mod rejects;
 mod send;

@@ -9,6 +9,7 @@ mod gauges;
 mod ledgers;
 mod lost_store;
 mod processes;
+mod publishers;
 mod redeliveries;
 mod restarts;
 mod stopped;
