@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::campaign::{self as definitions, Campaign};
 use crate::config::Config;
-use crate::intake::{ImportSummary, Importer, Input, Preview, Rejects};
+use crate::intake::{Before, ImportSummary, Importer, Input, Preview, Rejects};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::queue::Queue;
 use crate::service::Service;
@@ -30,6 +31,9 @@ pub(super) struct Import {
     /// Show what would happen, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Read the file row by row though it was imported before; nobody is accepted twice
+    #[arg(long)]
+    again: bool,
     /// Do not ask before anything is taken
     #[arg(long, short)]
     yes: bool,
@@ -46,6 +50,12 @@ struct Imported<'a> {
     rejected: u64,
     duplicate: u64,
     suppressed: u64,
+    /// When the same file was imported before, if it was: nothing was read and nothing changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    already_imported_at: Option<Timestamp>,
+    /// Rows that an import which died accounts for; they are among the counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continued_after_row: Option<u64>,
 }
 
 impl Import {
@@ -78,6 +88,7 @@ impl Import {
             queue: &*queue,
             record: &record,
             definition: &definition,
+            again: self.again,
         };
         let summary = import(&into, contacts, rejects, &|_| {}).await?;
         queue.close().await;
@@ -90,6 +101,14 @@ impl Import {
                 rejected: summary.rejected,
                 duplicate: summary.duplicate,
                 suppressed: summary.suppressed,
+                already_imported_at: match summary.before {
+                    Some(Before::Whole { ended_at }) => Some(ended_at),
+                    _ => None,
+                },
+                continued_after_row: match summary.before {
+                    Some(Before::Part { rows }) => Some(rows),
+                    _ => None,
+                },
             })?;
         }
         Ok(exit_code(&summary))
@@ -152,6 +171,8 @@ pub(super) struct Into<'a> {
     pub(super) queue: &'a dyn Queue,
     pub(super) record: &'a CampaignRecord,
     pub(super) definition: &'a Campaign,
+    /// Read a file whatever was imported of it before.
+    pub(super) again: bool,
 }
 
 /// Nothing to do for anybody is a problem with the input; rejected rows alone are not.
@@ -182,7 +203,7 @@ pub(super) async fn import(
         ledger: &*into.service.ledger,
         queue: into.queue,
         clock: into.service.clock,
+        again: into.again,
     };
-    let file = input.path().display().to_string();
-    Ok(importer.import(&file, input, rejects, progress).await?)
+    Ok(importer.import(input, rejects, progress).await?)
 }

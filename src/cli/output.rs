@@ -6,10 +6,11 @@ use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::intake::{ImportSummary, Input};
-use crate::ledger::{Books, RejectedRow, Report};
+use crate::intake::{Before, ImportSummary, Input};
+use crate::ledger::{Books, ImportReport, RejectedRow, Report};
 
 use super::{ExitCode, Problem};
 
@@ -111,6 +112,7 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
         line("unseen", unseen, "on the queue, not met yet".to_owned());
     }
     say!("{table}")?;
+    imports(&report.imports)?;
     if !books.balance() {
         let lost = books.imbalance() + i64::try_from(books.twice).unwrap_or(i64::MAX);
         say!(
@@ -121,6 +123,33 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// How many imports people are shown; `--json` has all.
+const IMPORTS_SHOWN: usize = 5;
+
+/// Prints the latest imports of a campaign.
+fn imports(imports: &[ImportReport]) -> io::Result<()> {
+    if imports.is_empty() {
+        return Ok(());
+    }
+    let mut shown = table(&["import", "state", "rows", "rejected", "begun", "last seen"]);
+    let time = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    for import in &imports[imports.len().saturating_sub(IMPORTS_SHOWN)..] {
+        let rows = match import.after_row {
+            0 => import.counts.rows.to_string(),
+            after => format!("{} after {after}", import.counts.rows),
+        };
+        shown.add_row(vec![
+            import.file.clone(),
+            import.state.to_string(),
+            rows,
+            import.counts.rejected.to_string(),
+            time(import.begun_at),
+            time(import.seen_at),
+        ]);
+    }
+    say!("{shown}")
 }
 
 /// Says on standard error what a file was taken for.
@@ -149,6 +178,27 @@ pub(super) fn rejected(row: &RejectedRow) {
 
 /// Says on standard error what an import did.
 pub(super) fn import(file: &str, summary: &ImportSummary) {
+    match summary.before {
+        Some(Before::Whole { ended_at }) => {
+            tell!(
+                "{file}: already imported, as it is, on {}: {} rows; nothing changed",
+                ended_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                summary.rows
+            );
+            if summary.rejected > 0 {
+                tell!(
+                    "  {} of them were rejected then: campaign export lists them; --again reads \
+                     the file once more",
+                    summary.rejected
+                );
+            }
+            return;
+        }
+        Some(Before::Part { rows }) => {
+            tell!("{file}: continued an import that stopped after row {rows}");
+        }
+        None => {}
+    }
     tell!(
         "{file}: {} rows, {} accepted, {} rejected, {} duplicate",
         summary.rows,

@@ -99,6 +99,7 @@ impl Send {
             queue: &*queue,
             record: &record,
             definition: &campaign,
+            again: false,
         };
         self.import(&into, contacts).await?;
 
@@ -214,7 +215,8 @@ impl Send {
         let books = service.ledger.books(Some(&record.id)).await?;
         // As the worker left it: finished, if it is over.
         let record = find(service, &record.id).await?;
-        let report = report(&record, &books, unseen);
+        let imports = service.ledger.imports(Some(&record.id)).await?;
+        let report = report(&record, &books, unseen, &imports, service.clock.now());
         if self.json {
             output::json(&report)?;
         } else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::ledger::{Books, CampaignRecord, Ledger, Report};
+use crate::ledger::{Books, CampaignRecord, ImportRecord, Ledger, Report};
 use crate::message::CampaignId;
 use crate::queue::{Queue, QueueError};
 use crate::service::Service;
@@ -37,10 +37,12 @@ impl Status {
             books.push(service.ledger.books(Some(&record.id)).await?);
         }
         let unseen = asked(&service, &records).await;
+        let imports = service.ledger.imports(self.campaign.as_ref()).await?;
+        let now = service.clock.now();
         let reports: Vec<Report<'_>> = records
             .iter()
             .zip(books.iter().zip(unseen))
-            .map(|(record, (books, unseen))| report(record, books, unseen))
+            .map(|(record, (books, unseen))| report(record, books, unseen, &imports, now))
             .collect();
         match (self.json, self.campaign.is_some()) {
             (true, true) => output::json(&reports[0])?,
@@ -56,8 +58,12 @@ pub(super) fn report<'a>(
     record: &'a CampaignRecord,
     books: &'a Books,
     unseen: Option<u64>,
+    imports: &[ImportRecord],
+    now: Timestamp,
 ) -> Report<'a> {
+    let its = imports.iter().filter(|it| it.campaign == record.id);
     Report {
+        imports: its.map(|import| import.report(now)).collect(),
         campaign: record.id.as_str(),
         state: record.state,
         books,

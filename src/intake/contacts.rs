@@ -190,6 +190,15 @@ impl Contacts {
         }
     }
 
+    /// What decides how its rows are read: for comparison alone.
+    pub(super) fn reading(&self) -> String {
+        format!("{}\n{:?}", self.source, self.rows)
+    }
+
+    pub(super) fn kept(&self) -> &Kept {
+        &self.source.kept
+    }
+
     /// How a file of the same kind is written.
     pub(super) fn dialect(&self) -> (u8, bool) {
         let is_sheet = self.source.sheet.is_some();

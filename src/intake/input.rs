@@ -3,10 +3,12 @@
 //! In: a path. Out: an iterator of [`Item`]s, each a row or a line. Always: which of the two a file is
 //! is found out before anything of it is handed out.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::kept::Kept;
+use super::kept::{Kept, Stamp};
 use super::messages::{Line, Messages};
 use super::{Contacts, ContactsOptions, IntakeError, Row, Warning};
 
@@ -90,6 +92,35 @@ impl Input {
         match self {
             Self::Contacts(contacts) => contacts.notes(),
             Self::Messages(_) => Vec::new(),
+        }
+    }
+
+    /// What decides how its rows are read, beside the campaign: for comparison alone.
+    pub(super) fn reading(&self) -> String {
+        match self {
+            Self::Contacts(contacts) => contacts.reading(),
+            Self::Messages(_) => self.shape(),
+        }
+    }
+
+    /// The bytes of the file.
+    pub(super) fn open_bytes(&self) -> io::Result<File> {
+        self.kept().open()
+    }
+
+    /// What changes when the file does.
+    pub(super) fn stamp(&self) -> Result<Stamp, IntakeError> {
+        let stamp = self.kept().stamp();
+        stamp.map_err(|source| IntakeError::Unreadable {
+            path: self.path().into(),
+            source,
+        })
+    }
+
+    fn kept(&self) -> &Kept {
+        match self {
+            Self::Contacts(contacts) => contacts.kept(),
+            Self::Messages(messages) => messages.kept(),
         }
     }
 

@@ -3,13 +3,18 @@
 //! In: a path. Out: its bytes from the beginning, as often as wanted. Always: what can be read only
 //! once (a pipe) is kept in a temporary file.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 
 use super::IntakeError;
+
+/// A file's length and when it was last written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(u64, Option<SystemTime>);
 
 /// A file that can be read again.
 #[derive(Debug)]
@@ -41,6 +46,12 @@ impl Kept {
     /// Where the bytes are.
     pub(super) fn path(&self) -> &Path {
         self.copy.as_ref().map_or(&*self.named, NamedTempFile::path)
+    }
+
+    /// What changes when the file does.
+    pub(super) fn stamp(&self) -> io::Result<Stamp> {
+        let metadata = fs::metadata(self.path())?;
+        Ok(Stamp(metadata.len(), metadata.modified().ok()))
     }
 
     pub(super) fn open(&self) -> io::Result<File> {

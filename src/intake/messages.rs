@@ -82,6 +82,10 @@ impl Messages {
         self.kept.named()
     }
 
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
     fn read(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut text = Vec::new();

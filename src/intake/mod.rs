@@ -17,13 +17,16 @@ mod import;
 mod input;
 mod kept;
 mod lines;
+mod manifest;
 mod messages;
 mod number;
 mod phone;
 mod preview;
+mod reading;
 mod rejects;
 mod sheet;
 mod source;
+mod summary;
 
 use contact::Plus;
 
@@ -33,8 +36,9 @@ pub use contacts::{Contacts, ContactsOptions, Row};
 pub use enqueue::{EnqueueError, enqueue};
 pub use error::IntakeError;
 pub use field::{Field, parse_mapping};
-pub use import::{ImportError, ImportSummary, Importer};
+pub use import::{ImportError, Importer};
 pub use input::{Input, Item};
 pub use messages::{Line, Messages};
 pub use preview::{Preview, Sample, SegmentCount};
 pub use rejects::Rejects;
+pub use summary::{Before, ImportSummary};

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::Serialize;
 
 use super::draft::Drafter;
-use super::import::SHOWN_MAX;
+use super::summary::SHOWN_MAX;
 use super::{ImportError, Input, Warning};
 use crate::campaign::Campaign;
 use crate::ledger::RejectedRow;

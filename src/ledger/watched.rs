@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
-    Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, ImportRecord, Lease, Ledger,
+    Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
+    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -180,8 +180,17 @@ impl Ledger for Watched {
         self.noted(self.inner.on_queue(now).await)
     }
 
-    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
-        self.noted(self.inner.begin_import(campaign, file, now).await)
+    async fn begin_import(
+        &self,
+        campaign: &CampaignId,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<i64> {
+        self.noted(self.inner.begin_import(campaign, manifest, now).await)
+    }
+
+    async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+        self.noted(self.inner.imports(campaign).await)
     }
 
     async fn accept(
@@ -316,7 +325,8 @@ mod tests {
         let file = SqliteLedger::open(&here.join("ledger.db")).expect("a new ledger");
         let ledger = Watched::over(Arc::new(file));
         let campaign = CampaignId::parse("spring").expect("an id");
-        let unknown = ledger.begin_import(&campaign, "a.csv", Timestamp::UNIX_EPOCH);
+        let manifest = Manifest::of_file("a.csv");
+        let unknown = ledger.begin_import(&campaign, &manifest, Timestamp::UNIX_EPOCH);
         let unknown = unknown.await.expect_err("it was never applied");
         assert!(matches!(unknown, LedgerError::NoCampaign(_)), "{unknown:?}");
         ledger.back().await;

@@ -129,7 +129,7 @@ mod tests {
             ("Spring Renewals", "spring_renewals"),
             ("", "_"),
             ("..", "_"),
-            ("+12025550173", "__1______0173"),
+            ("+12025550173", "_1______0173"),
         ];
         for (key, filed) in table {
             assert_eq!(near(key).as_str(), filed, "{key}");

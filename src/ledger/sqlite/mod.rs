@@ -10,6 +10,7 @@ mod connection;
 mod dead;
 mod export;
 mod hold;
+mod imports;
 mod intake;
 mod message;
 mod reader;
@@ -35,12 +36,13 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, Lease, Ledger, MessageKey,
-    MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement, Stray, Stuck,
-    Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, ImportRecord, Lease, Ledger,
+    Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
+    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
+use intake::Offered;
 use reader::Reader;
 use writer::Writer;
 
@@ -170,13 +172,24 @@ impl Ledger for SqliteLedger {
     }
 
     async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
-        self.write(move |conn| intake::end_import(conn, number, now))
+        self.write(move |conn| imports::end(conn, number, now))
             .await
     }
 
-    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
-        let (campaign, file) = (campaign.clone(), file.to_owned());
-        self.write(move |conn| intake::begin_import(conn, &campaign, &file, now))
+    async fn begin_import(
+        &self,
+        campaign: &CampaignId,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<i64> {
+        let (campaign, manifest) = (campaign.clone(), manifest.clone());
+        self.write(move |conn| imports::begin(conn, &campaign, &manifest, now))
+            .await
+    }
+
+    async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+        let campaign = campaign.cloned();
+        self.read(move |conn| imports::list(conn, campaign.as_ref()))
             .await
     }
 
@@ -188,7 +201,8 @@ impl Ledger for SqliteLedger {
         now: Timestamp,
         queue_after: Timestamp,
     ) -> Result<Vec<Acceptance>> {
-        let (campaign, messages) = (campaign.clone(), messages.to_vec());
+        let offered = messages.iter().map(Offered::of);
+        let (campaign, messages) = (campaign.clone(), offered.collect::<Result<Vec<_>>>()?);
         let import = import.cloned();
         self.write(move |conn| {
             let import = import.as_ref();

@@ -9,6 +9,7 @@ mod finishing;
 mod help;
 mod leads;
 mod lost_store;
+mod manifest;
 mod messages;
 mod processes;
 mod rejects;

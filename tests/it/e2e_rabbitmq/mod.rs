@@ -6,6 +6,7 @@ mod bulk;
 mod by_hand;
 mod consumers;
 mod gauges;
+mod killed_imports;
 mod ledgers;
 mod lost_store;
 mod processes;

@@ -6,6 +6,7 @@ mod coming_back;
 mod deciding;
 mod finishing;
 mod fixture;
+mod imports;
 mod intake;
 mod leases;
 mod postgres;
@@ -56,6 +57,8 @@ macro_rules! on_every_store {
 }
 
 on_every_store! {
+    imports::a_manifest_is_kept_with_what_was_counted,
+    imports::an_import_lives_as_long_as_it_shows_itself,
     campaigns::a_campaign_applied_again_keeps_its_state,
     campaigns::campaigns_are_listed_in_the_order_they_were_first_applied,
     campaigns::a_campaign_that_was_never_applied_takes_nothing,
