@@ -17,7 +17,7 @@ pub(crate) fn write(path: &Path, rows: u64) {
     let mut line = |text: std::fmt::Arguments<'_>| writeln!(file, "{text}").expect("written");
     line(format_args!("id,phone,name,agent,plan,city,notes"));
     let notes = "renewed twice and asked for the yearly invoice by mail; prefers to be written to in the \
-                 afternoon, and has said that the last conversation was helpful and quick. Follow up \
+                 afternoon and has said that the last conversation was helpful and quick. Follow up \
                  about the second line and the old device";
     for n in 0..rows {
         let number = 2_000_000 + n * STEP % NUMBERS;

@@ -112,7 +112,6 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
         line("unseen", unseen, "on the queue, not met yet".to_owned());
     }
     say!("{table}")?;
-    imports(&report.imports)?;
     if !books.balance() {
         let lost = books.imbalance() + i64::try_from(books.twice).unwrap_or(i64::MAX);
         say!(
@@ -129,7 +128,11 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
 const IMPORTS_SHOWN: usize = 5;
 
 /// Prints the latest imports of a campaign.
-fn imports(imports: &[ImportReport]) -> io::Result<()> {
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn imports(imports: &[ImportReport]) -> io::Result<()> {
     if imports.is_empty() {
         return Ok(());
     }

@@ -47,7 +47,10 @@ impl Status {
         match (self.json, self.campaign.is_some()) {
             (true, true) => output::json(&reports[0])?,
             (true, false) => output::json(&reports)?,
-            (false, _) => reports.iter().try_for_each(output::report)?,
+            (false, _) => reports.iter().try_for_each(|report| {
+                output::report(report)?;
+                output::imports(&report.imports)
+            })?,
         }
         Ok(ExitCode::Success)
     }
