@@ -97,7 +97,7 @@ async fn decisions(count: usize) {
     let start = Instant::now();
     for n in 0..DECISIONS as usize {
         let needs = [Lane::campaign("spring"), lanes[n * 7_919 % count].clone()];
-        black_box(pacer.book(&needs, Duration::from_secs(30), Turn::First));
+        black_box(pacer.book(&needs, ONE, Duration::from_secs(30), Turn::First));
     }
     let book_ns = nanos_each(start);
 

@@ -44,6 +44,8 @@ def message(arguments):
         body["customer"]["name"] = arguments.name
     if arguments.agent:
         body["agent"] = {"worker": arguments.agent}
+    if arguments.sender:
+        body["sender"] = arguments.sender
     return json.dumps(body)
 
 
@@ -115,6 +117,7 @@ def main():
     parser.add_argument("--id", help="your id of this customer's turn in the campaign")
     parser.add_argument("--name", help="the customer's name")
     parser.add_argument("--agent", help="the agent who gets the task")
+    parser.add_argument("--sender", help="one of the campaign's senders; left out, it chooses one")
     parser.add_argument("--lines", metavar="FILE", help="publish each line of this file instead")
     parser.add_argument("--watch", metavar="SECONDS", type=float, help="print what is refused, until it is quiet")
     arguments = parser.parse_args()

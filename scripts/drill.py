@@ -56,6 +56,8 @@ call_timeout = "2s"
 lease = "{LEASE_S}s"
 settle_time = "500ms"
 retry = ["200ms", "500ms", "1s", "1s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s"]
+[senders]
+"+12025550100" = "none"
 [limits]
 """
 UNLIMITED = """create_flex_channel fetch_flex_channel create_interaction fetch_interaction

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::campaign::Flex;
-use crate::pacing::Quota;
+use crate::pacing::{Quota, Senders};
 
 /// The file read when nobody names another.
 pub const DEFAULT_FILE: &str = "flexcast.toml";
@@ -34,7 +34,21 @@ pub struct File {
     pub flex: Flex,
     /// Quotas by operation, over the published ones; `"none"` takes a limit away.
     pub limits: BTreeMap<String, LimitText>,
+    /// Quotas by sender, in SMS segments, over the published rates; `"none"` takes a limit away.
+    pub senders: BTreeMap<String, LimitText>,
     pub work: Work,
+}
+
+impl File {
+    /// The rates of senders in force.
+    #[must_use]
+    pub fn senders(&self) -> Senders {
+        let mut senders = Senders::default();
+        for (sender, limit) in &self.senders {
+            senders.replace(sender, limit.0);
+        }
+        senders
+    }
 }
 
 /// A quota, or none.
@@ -197,6 +211,11 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
             return Err(invalid(text));
         }
     }
+    for sender in file.senders.keys() {
+        if let Err(why) = crate::message::check_sender_name(sender) {
+            return Err(invalid(format!("senders.{sender:?}: {why}")));
+        }
+    }
     if file.work.in_flight == 0 || file.work.concurrent_requests == 0 {
         return Err(invalid(
             "work.in_flight and work.concurrent_requests: at least 1".to_owned(),
@@ -288,6 +307,8 @@ mod tests {
                 "create_flex_chanel",
             ),
             ("[limits]\ncreate_flex_channel = \"quick\"", "quick"),
+            ("[senders]\n\"+12025550100\" = \"quick\"", "quick"),
+            ("[senders]\n\"12025550100\" = \"30/s\"", "\"12025550100\""),
             ("[work]\nretry = [\"soon\"]", "soon"),
             ("[work]\nlease = \"30s\"", "work.lease"),
         ];
@@ -299,6 +320,8 @@ mod tests {
         }
         let file = parse_file("f", "[limits]\ncreate_flex_channel = \"none\"").expect("a file");
         assert!(file.limits["create_flex_channel"].0.is_none());
+        let file = parse_file("f", "[senders]\n\"+12025550100\" = \"30/s\"").expect("a file");
+        assert!(file.senders["+12025550100"].0.is_some());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError, TwilioAccess};
 use crate::engine::{Engine, PacedGate};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
-use crate::ledger::{Ledger, LedgerError, Watched};
+use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
 use crate::metrics::Metrics;
 use crate::outcomes::RetryPolicy;
 use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
@@ -61,6 +61,8 @@ pub struct Service {
     pub clock: Clock,
     pub metrics: Metrics,
     pub ledger: Arc<Watched>,
+    /// What consumers of a ledger on PostgreSQL share beside it.
+    lanes: Option<SharedLanes>,
 }
 
 impl Service {
@@ -71,8 +73,11 @@ impl Service {
     ///
     /// [`ServiceError`] names the directory, the file or the server.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
+        let mut lanes = None;
         let ledger: Arc<dyn Ledger> = if let Some(url) = &config.database_url {
-            Arc::new(PostgresLedger::connect(url.expose_secret()).await?)
+            let ledger = PostgresLedger::connect(url.expose_secret()).await?;
+            lanes = Some(ledger.lanes());
+            Arc::new(ledger)
         } else {
             make_folder(&config.state)?;
             Arc::new(SqliteLedger::open(&config.state.join(LEDGER_FILE))?)
@@ -82,6 +87,7 @@ impl Service {
             clock,
             metrics: Metrics::new(),
             ledger: Arc::new(Watched::over(ledger)),
+            lanes,
         })
     }
 
@@ -219,6 +225,7 @@ impl Service {
             },
             in_flight: work.in_flight,
             busy_wait: work.busy_wait,
+            lanes: self.lanes.clone(),
             holder,
         }))
     }
@@ -235,9 +242,11 @@ impl Service {
             .map_err(|error| ConfigError::Invalid(format!("work.margin_percent: {error}")))?;
         Ok(PacingSettings {
             limits,
+            senders: self.config.file.senders(),
             margin,
             concurrency: NonZeroU32::new(work.concurrent_requests.into())
                 .unwrap_or(NonZeroU32::MIN),
+            shared: self.lanes.is_some(),
             ..PacingSettings::default()
         })
     }

@@ -219,6 +219,7 @@ fn worker(
     let ledger = Arc::new(Watched::over(ledger));
     let pacing = PacingSettings {
         limits: pacing::Limits::lifted(),
+        senders: pacing::Senders::lifted(),
         margin: Margin::NONE,
         concurrency: NonZeroU32::new(in_flight.into()).unwrap_or(NonZeroU32::MIN),
         ..PacingSettings::default()
@@ -248,6 +249,7 @@ fn worker(
         },
         in_flight,
         busy_wait: Duration::from_secs(60),
+        lanes: None,
         holder: "bench".to_owned(),
     })
 }

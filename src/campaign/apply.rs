@@ -86,6 +86,11 @@ fn merged(own: Flex, defaults: &Flex) -> Flex {
         chat_service_sid: or(own.chat_service_sid, &defaults.chat_service_sid),
         proxy_service_sid: or(own.proxy_service_sid, &defaults.proxy_service_sid),
         flex_flow_sid: or(own.flex_flow_sid, &defaults.flex_flow_sid),
+        flex_flow_sids: if own.flex_flow_sids.is_empty() {
+            defaults.flex_flow_sids.clone()
+        } else {
+            own.flex_flow_sids
+        },
         studio_flow_sid: or(own.studio_flow_sid, &defaults.studio_flow_sid),
     }
 }

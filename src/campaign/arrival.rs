@@ -70,11 +70,29 @@ impl<'a> Arrivals<'a> {
             });
         }
         message.id = Some(message.id());
+        if message.sender.is_none() {
+            let chosen = campaign.sender_for(&message.customer.address);
+            message.sender = chosen.cloned();
+        }
         if message.agent.is_none() {
             let default = campaign.agents.default.clone();
             message.agent = default.map(|worker| AgentRef { worker });
         }
         Ok(message)
+    }
+
+    /// Why a message that nobody has accepted yet is refused: the sender it names is none of the
+    /// campaign's.
+    #[must_use]
+    pub fn foreign(&self, message: &Message) -> Option<Refused> {
+        let sender = message.sender.as_ref()?;
+        let is_ours = self.campaign.senders().contains(sender);
+        (!is_ours).then(|| Refused {
+            reason: DeadReason::Malformed,
+            detail: format!(
+                "it names the sender {sender}, which is none of the campaign's; leave it out, or name one"
+            ),
+        })
     }
 
     /// Renders the campaign's texts for a message that brings none.
@@ -117,8 +135,8 @@ impl<'a> Arrivals<'a> {
         address
             .check(campaign.channel)
             .map_err(|error| permanent(DeadReason::InvalidAddress, error.to_string()))?;
-        if address.on(campaign.channel) == campaign.sender_address() {
-            let text = "the address is the campaign's own sender";
+        if campaign.senders().contains(address) {
+            let text = "the address is a sender of the campaign's own";
             return Err(permanent(DeadReason::InvalidAddress, text.to_owned()));
         }
         let mut texts = message
@@ -225,5 +243,36 @@ mod tests {
             assert_eq!(refused, is_refused.then_some(DeadReason::Oversized));
             assert!(arrivals.read(body.as_bytes(), false).is_ok());
         }
+    }
+
+    #[test]
+    fn a_message_has_a_sender_of_its_campaign_and_may_name_it() {
+        let text = "id = 'spring'\nstrategy = 'task_now'\nchannel = 'sms'\n\
+                    senders = ['+12025550100', '+12025550101']\n";
+        let campaign: Campaign = toml::from_str(text).expect("a campaign");
+        let arrivals = Arrivals::of(&campaign);
+        let read = |sender: serde_json::Value| {
+            let body = serde_json::json!({
+                "campaign": "spring", "customer": {"address": "+12025550173"}, "sender": sender
+            });
+            let read = arrivals.read(body.to_string().as_bytes(), true);
+            read.expect("a message")
+        };
+        let chosen = read(serde_json::Value::Null);
+        assert_eq!(arrivals.foreign(&chosen), None);
+        let again = read(serde_json::Value::Null);
+        assert!(chosen.sender.is_some() && again.sender == chosen.sender);
+        for sender in ["+12025550100", "+12025550101"] {
+            let named = read(sender.into());
+            assert_eq!(
+                named.sender.as_ref().map(crate::message::Address::as_str),
+                Some(sender)
+            );
+            assert_eq!(arrivals.foreign(&named), None);
+        }
+        let refused = arrivals.foreign(&read("+12025550102".into()));
+        let detail = refused.expect("foreign").detail;
+        assert!(detail.contains("none of the campaign's"), "{detail}");
+        assert!(!detail.contains("2025550102"), "{detail}");
     }
 }

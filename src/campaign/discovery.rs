@@ -4,7 +4,7 @@
 //! asked for; none or several found is refused with the list and the key to set.
 
 use super::{Campaign, Flex};
-use crate::message::{Api, Channel, Strategy};
+use crate::message::{Address, Api, Channel, Strategy};
 use crate::twilio::{CallError, Configuration, FlexFlow, NewFlexFlow, Twilio};
 
 /// Why the account does not give what a campaign needs.
@@ -24,7 +24,7 @@ pub enum DiscoveryError {
 pub(super) async fn fill(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
     discover(twilio, campaign).await?;
     if campaign.api == Api::Proxy {
-        fill_flex_flow(twilio, campaign).await?;
+        fill_flex_flows(twilio, campaign).await?;
     }
     Ok(())
 }
@@ -146,34 +146,59 @@ async fn fill_proxy_service(twilio: &Twilio, flex: &mut Flex) -> Result<(), Disc
     Ok(())
 }
 
-/// The Flex Flow: found by channel type, contact identity, integration type and by when it makes
-/// the task; created once when there is none.
-async fn fill_flex_flow(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
-    if campaign.flex.flex_flow_sid.is_some() {
+/// The Flex Flow of each sender: found by channel type, contact identity, integration type and by
+/// when it makes the task; created once when there is none.
+async fn fill_flex_flows(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
+    let senders = campaign.senders().to_vec();
+    let missing = |sender: &&Address| campaign.flex_flow_of(sender).is_none();
+    let missing: Vec<&Address> = senders.iter().filter(missing).collect();
+    if missing.is_empty() {
         return Ok(());
     }
-    let on_message = campaign.strategy == Strategy::TaskOnReply;
     let all = twilio.list_flex_flows().await?;
-    let mut matching: Vec<FlexFlow> = all
-        .into_iter()
-        .filter(|flow| matches(flow, campaign, on_message))
-        .collect();
-    let flow = match matching.len() {
-        0 => create_flex_flow(twilio, campaign, on_message).await?,
-        1 => matching.remove(0).sid,
-        _ => {
-            let found = matching.into_iter().map(|one| (one.sid, one.friendly_name));
-            the_one("flex.flex_flow_sid", found)?
+    let is_only = senders.len() == 1;
+    for sender in missing {
+        let flow = flex_flow(twilio, campaign, &sender.on(campaign.channel), &all).await?;
+        if is_only {
+            campaign.flex.flex_flow_sid = Some(flow);
+        } else {
+            let flows = &mut campaign.flex.flex_flow_sids;
+            flows.insert(sender.clone(), flow);
         }
-    };
-    campaign.flex.flex_flow_sid = Some(flow);
+    }
     Ok(())
 }
 
-fn matches(flow: &FlexFlow, campaign: &Campaign, on_message: bool) -> bool {
-    let sender = campaign.sender_address();
+async fn flex_flow(
+    twilio: &Twilio,
+    campaign: &Campaign,
+    sender: &str,
+    all: &[FlexFlow],
+) -> Result<String, DiscoveryError> {
+    let on_message = campaign.strategy == Strategy::TaskOnReply;
+    let matching: Vec<&FlexFlow> = all
+        .iter()
+        .filter(|flow| matches(flow, campaign, sender, on_message))
+        .collect();
+    match matching.as_slice() {
+        [] => create_flex_flow(twilio, campaign, sender, on_message).await,
+        [flow] => Ok(flow.sid.clone()),
+        several => {
+            let found = several
+                .iter()
+                .map(|one| (one.sid.clone(), one.friendly_name.clone()));
+            let key = match campaign.senders().len() {
+                1 => "flex.flex_flow_sid",
+                _ => "flex.flex_flow_sids",
+            };
+            the_one(key, found)
+        }
+    }
+}
+
+fn matches(flow: &FlexFlow, campaign: &Campaign, sender: &str, on_message: bool) -> bool {
     flow.channel_type.as_deref() == Some(campaign.channel.as_str())
-        && flow.contact_identity.as_deref() == Some(&sender)
+        && flow.contact_identity.as_deref() == Some(sender)
         && flow.integration_type.as_deref() == Some("task")
         && flow.integration.creation_on_message.unwrap_or_default() == on_message
 }
@@ -181,6 +206,7 @@ fn matches(flow: &FlexFlow, campaign: &Campaign, on_message: bool) -> bool {
 async fn create_flex_flow(
     twilio: &Twilio,
     campaign: &Campaign,
+    sender: &str,
     creation_on_message: bool,
 ) -> Result<String, DiscoveryError> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -192,7 +218,7 @@ async fn create_flex_flow(
         ),
         chat_service_sid: &text(&flex.chat_service_sid),
         channel_type: campaign.channel.as_str(),
-        contact_identity: &campaign.sender_address(),
+        contact_identity: sender,
         workspace_sid: &text(&flex.workspace_sid),
         workflow_sid: &text(&flex.workflow_sid),
         task_channel: &text(&flex.task_channel),

@@ -10,6 +10,7 @@ mod file;
 mod particulars;
 mod rules;
 mod schema;
+mod senders;
 mod template;
 mod texts;
 
@@ -22,12 +23,13 @@ pub use template::{Template, unfit};
 pub use texts::{OnMissing, Rendered, Texts};
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Api, CampaignId, Channel, Strategy};
+use crate::message::{Address, Api, CampaignId, Channel, Strategy};
 use crate::pacing::Quota;
 
 /// One bulk send: a strategy, a sender, limits. Also the JSON that the ledger keeps.
@@ -39,8 +41,13 @@ pub struct Campaign {
     #[serde(default)]
     pub api: Api,
     pub channel: Channel,
-    /// Our number (E.164), `messenger:<page id>` or the name of our side of a custom channel.
-    pub sender: String,
+    /// Our number (E.164) or short code, `messenger:<page id>` or the name of our side of a custom
+    /// channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Address>,
+    /// Several of them instead: each customer is written to from one, always the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<Address>,
     /// The template of the text; rendered once a message, at import or on arrival.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
@@ -93,8 +100,11 @@ pub struct Flex {
     pub chat_service_sid: Option<String>,
     /// `KS...`
     pub proxy_service_sid: Option<String>,
-    /// `FO...`
+    /// `FO...`: of a campaign's only sender.
     pub flex_flow_sid: Option<String>,
+    /// `FO...` by sender, where there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub flex_flow_sids: BTreeMap<Address, String>,
     /// `FW...`: the Studio flow that takes the customer's reply. Never guessed.
     pub studio_flow_sid: Option<String>,
 }
@@ -234,13 +244,25 @@ pub enum MessageParticipant {
 }
 
 /// How fast a campaign may go. Without a key: as fast as the account's limits let it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pace {
     /// Messages begun, over the whole campaign.
     pub campaign: Option<Quota>,
     /// Messages begun, for each agent.
     pub agent: Option<Quota>,
+    /// Its part of what it shares with other campaigns that run at the same time, beside theirs.
+    pub weight: NonZeroU32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            campaign: None,
+            agent: None,
+            weight: NonZeroU32::MIN,
+        }
+    }
 }
 
 impl Default for TaskSettings {
@@ -266,18 +288,6 @@ impl Default for ProxySettings {
 }
 
 impl Campaign {
-    /// The sender as Twilio wants it on the campaign's channel.
-    #[must_use]
-    pub fn sender_address(&self) -> String {
-        match self.channel {
-            Channel::Whatsapp => {
-                let bare = self.sender.trim_start_matches("whatsapp:");
-                format!("whatsapp:{bare}")
-            }
-            _ => self.sender.clone(),
-        }
-    }
-
     /// Whether a message of the campaign's own strategy must name its agent.
     #[must_use]
     pub fn needs_agent(&self) -> bool {

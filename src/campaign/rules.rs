@@ -3,7 +3,7 @@
 //! In: a campaign as written. Out: what is refused and what is worth a warning. Always: pure.
 
 use super::{Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyTo};
-use crate::message::{Address, Api, Channel, Strategy};
+use crate::message::{Api, Channel, Strategy, is_short_code};
 
 /// Something to tell the operator about a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Notice {
 #[must_use]
 pub fn check(campaign: &Campaign) -> Vec<Notice> {
     let mut notices = Vec::new();
-    check_sender(campaign, &mut notices);
+    check_senders(campaign, &mut notices);
     check_content(campaign, &mut notices);
     match campaign.api {
         Api::Conversations => check_conversations(campaign, &mut notices),
@@ -45,11 +45,28 @@ pub fn matrix(channel: Channel, strategy: Strategy, api: Api) -> &'static str {
     }
 }
 
-fn check_sender(campaign: &Campaign, notices: &mut Vec<Notice>) {
-    let checked =
-        Address::parse(&campaign.sender).and_then(|sender| sender.check(campaign.channel));
-    if let Err(error) = checked {
-        refuse(notices, format!("sender: {error}"));
+fn check_senders(campaign: &Campaign, notices: &mut Vec<Notice>) {
+    if campaign.sender.is_some() && !campaign.senders.is_empty() {
+        let text = "sender and senders: give one of them; senders takes one or more";
+        refuse(notices, text.to_owned());
+    }
+    if campaign.senders().is_empty() {
+        let text = "sender: give the number or identity the customer sees, or several in senders";
+        refuse(notices, text.to_owned());
+    }
+    let key = |at: usize| match campaign.sender {
+        Some(_) => "sender".to_owned(),
+        None => format!("senders[{at}]"),
+    };
+    for (at, sender) in campaign.senders().iter().enumerate() {
+        if let Err(error) = sender.check(campaign.channel)
+            && !(campaign.channel == Channel::Sms && is_short_code(sender))
+        {
+            refuse(notices, format!("{}: {error}", key(at)));
+        }
+        if campaign.senders()[..at].contains(sender) {
+            refuse(notices, format!("{}: it stands there twice", key(at)));
+        }
     }
 }
 
@@ -127,6 +144,11 @@ fn check_proxy(campaign: &Campaign, notices: &mut Vec<Notice>) {
         let text = "proxy.message_participant: a custom channel has no Proxy session; the message \
                     is written to the chat channel";
         warn(notices, text.to_owned());
+    }
+    if campaign.senders().len() > 1 && campaign.flex.flex_flow_sid.is_some() {
+        let text = "flex.flex_flow_sid: each of several senders has a Flex Flow of its own; leave it \
+                    out, here and in flexcast.toml, or give flex.flex_flow_sids by sender";
+        refuse(notices, text.to_owned());
     }
     if campaign.proxy.target_attribute.is_empty() {
         refuse(notices, "proxy.target_attribute: it is empty".to_owned());

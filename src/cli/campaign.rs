@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::campaign::{self, Applied, Campaign};
+use crate::campaign::{self, Campaign};
 use crate::ledger::{CampaignRecord, CampaignState, Ledger};
 use crate::message::CampaignId;
 use crate::service::Service;
@@ -104,8 +104,13 @@ pub(super) async fn apply(
 ) -> Result<CampaignRecord, Problem> {
     let defaults = &service.config.file.flex;
     // First the account: a ledger of another one must not be written to.
-    let Applied { campaign, warnings } = campaign::apply(twilio, campaign, defaults).await?;
+    let applied = campaign::apply(twilio, campaign, defaults).await?;
+    let (mut campaign, warnings) = (applied.campaign, applied.warnings);
     service.bind(twilio).await?;
+    let before = service.ledger.campaign(&campaign.id).await?;
+    if let Some(before) = before.as_ref().and_then(|record| definition(record).ok()) {
+        campaign.keep_flows_of(&before);
+    }
     for warning in warnings {
         tell!("warning: {warning}");
     }

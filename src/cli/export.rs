@@ -23,6 +23,8 @@ struct Line {
     address: String,
     name: String,
     agent: String,
+    /// Our number or identity that writes to the customer.
+    sender: String,
     /// The place in the books, or `rejected`.
     state: &'static str,
     reason: String,
@@ -89,6 +91,10 @@ fn of_message(row: PageRow) -> Line {
         address: message.customer.address.as_str().to_owned(),
         name: message.customer.name.unwrap_or_default(),
         agent: message.agent.map(|agent| agent.worker).unwrap_or_default(),
+        sender: message
+            .sender
+            .map(|sender| sender.as_str().to_owned())
+            .unwrap_or_default(),
         attempts: Some(row.attempts),
         accepted_at: row.accepted_at.to_string(),
         ..Line::default()

@@ -124,8 +124,10 @@ impl Import {
         };
         let contacts = self.mapping.open(&definition, &self.contacts)?;
         let found = Preview::of(&definition, contacts)?;
-        let agents = Agents::look_up(&global.load()?, &definition, &found).await;
-        preview::report(&found, &definition, &agents, self.json)?;
+        let config = global.load()?;
+        let agents = Agents::look_up(&config, &definition, &found).await;
+        let senders = config.file.senders();
+        preview::report(&found, &definition, &senders, &agents, self.json)?;
         self.strictness.check(&found)?;
         Ok(if found.acceptable + found.duplicate == 0 {
             ExitCode::Data
@@ -160,7 +162,7 @@ impl Confirming {
             return Ok(true);
         }
         let agents = Agents::look_up(config, campaign, &found).await;
-        preview::show(&found, campaign, Some(&agents));
+        preview::show(&found, campaign, &config.file.senders(), &agents);
         preview::ask(self.question)
     }
 }

@@ -14,9 +14,9 @@ use super::{ExitCode, Global, Problem};
 /// Write a campaign file from what the account has.
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Our number or identity: what the customer sees
-    #[arg(long, value_name = "SENDER")]
-    sender: String,
+    /// Our number or identity: what the customer sees; several times for several
+    #[arg(long = "sender", value_name = "SENDER", required = true)]
+    senders: Vec<String>,
     /// sms, whatsapp, facebook or custom
     #[arg(long, value_name = "CHANNEL", value_parser = parse::<Channel>)]
     channel: Channel,
@@ -87,31 +87,41 @@ impl Init {
 
     /// The campaign as far as it is known without the account.
     fn start(&self) -> Result<Campaign, Problem> {
-        let start = serde_json::json!({
+        let mut start = serde_json::json!({
             "id": self.id, "strategy": self.strategy, "api": self.api, "channel": self.channel,
-            "sender": self.sender,
             "flex": {"studio_flow_sid": self.studio_flow_sid},
         });
+        match self.senders.as_slice() {
+            [sender] => start["sender"] = sender.as_str().into(),
+            several => start["senders"] = several.into(),
+        }
         let campaign: Campaign = serde_json::from_value(start)
             .map_err(|error| Problem::new(ExitCode::Usage, error.to_string()))?;
         let wrong = campaign::check(&campaign)
             .into_iter()
             .find(|notice| notice.refused && notice.text.starts_with("sender"));
         match wrong {
-            Some(notice) => Err(Problem::new(ExitCode::Usage, format!("--{}", notice.text))),
+            Some(notice) => {
+                let why = notice.text.split_once(": ").map_or("", |(_, why)| why);
+                Err(Problem::new(ExitCode::Usage, format!("--sender: {why}")))
+            }
             None => Ok(campaign),
         }
     }
 
     fn written(&self, campaign: &Campaign, gap: Option<&(&'static str, String)>) -> String {
         let mut text = format!(
-            "id = {}\nstrategy = \"{}\"\napi = \"{}\"\nchannel = \"{}\"\nsender = {}\n",
+            "id = {}\nstrategy = \"{}\"\napi = \"{}\"\nchannel = \"{}\"\n",
             quoted(self.id.as_str()),
             self.strategy,
             self.api,
             self.channel,
-            quoted(&self.sender)
         );
+        let senders: Vec<String> = self.senders.iter().map(|one| quoted(one)).collect();
+        let _ = match senders.as_slice() {
+            [sender] => writeln!(text, "sender = {sender}"),
+            several => writeln!(text, "senders = [{}]", several.join(", ")),
+        };
         let body = "body = 'Hello {{ customer.name | default(\"there\") }}, ...'";
         let is_sent = (self.strategy, self.api) != (Strategy::TaskNow, Api::Proxy);
         let lines = [

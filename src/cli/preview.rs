@@ -9,6 +9,8 @@ use crate::campaign::Campaign;
 use crate::config::Config;
 use crate::engine::{AgentDirectory, AgentError};
 use crate::intake::{Preview, SegmentCount};
+use crate::message::Address;
+use crate::pacing::{Quota, Senders};
 use crate::service::looking_twilio;
 use crate::twilio::Twilio;
 
@@ -108,7 +110,7 @@ async fn workspace(
 }
 
 /// Says on standard error what would happen.
-pub(super) fn show(preview: &Preview, campaign: &Campaign, agents: Option<&Agents>) {
+pub(super) fn show(preview: &Preview, campaign: &Campaign, senders: &Senders, agents: &Agents) {
     tell!("{}: {}", preview.file, preview.shape);
     tell!("  {}", preview.mapping);
     for note in &preview.notes {
@@ -149,18 +151,42 @@ pub(super) fn show(preview: &Preview, campaign: &Campaign, agents: Option<&Agent
         preview.agents.len(),
         preview.without_agent
     );
-    if let Some(agents) = agents {
-        agents.tell();
-    }
+    agents.tell();
     if let Some(segments) = &preview.segments {
         show_segments(segments);
     }
     if let Some(quota) = campaign.pace.campaign {
-        let messages = u32::try_from(preview.acceptable).unwrap_or(u32::MAX);
-        let took = quota.period().mul_f64(f64::from(messages));
-        let whole = Duration::from_secs(took.as_secs());
-        tell!("At {quota} it takes at least {whole:?}.");
+        let took = needed(quota, preview.acceptable);
+        tell!("At {quota} it takes at least {took:?}.");
     }
+    if let Some((sender, quota, took)) = slowest(preview, campaign, senders) {
+        let sender = sender.as_str();
+        let of = match preview.senders.len() {
+            1 => String::new(),
+            several => format!(", the longest of {several} senders"),
+        };
+        tell!("From {sender} at {quota} it takes at least {took:?}{of}.");
+    }
+}
+
+/// The sender that takes longest for what it has to send, its quota, and how long that takes.
+fn slowest<'a>(
+    preview: &'a Preview,
+    campaign: &Campaign,
+    senders: &Senders,
+) -> Option<(&'a Address, Quota, Duration)> {
+    let loads = preview.loads.iter().filter_map(|((sender, kind), load)| {
+        let quota = senders.quota(&sender.on(campaign.channel), kind.as_str())?;
+        Some((sender, quota, needed(quota, *load)))
+    });
+    loads.max_by_key(|(_, _, took)| *took)
+}
+
+/// How long so many take, in whole seconds.
+fn needed(quota: Quota, count: u64) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let took = quota.period().mul_f64(f64::from(count));
+    Duration::from_secs(took.as_secs())
 }
 
 fn show_segments(segments: &SegmentCount) {
@@ -192,6 +218,7 @@ fn show_segments(segments: &SegmentCount) {
 pub(super) fn report(
     preview: &Preview,
     campaign: &Campaign,
+    senders: &Senders,
     agents: &Agents,
     json: bool,
 ) -> Result<(), Problem> {
@@ -201,7 +228,7 @@ pub(super) fn report(
             agents_at_twilio: agents,
         })
     } else {
-        show(preview, campaign, Some(agents));
+        show(preview, campaign, senders, agents);
         tell!("Nothing was taken: this was a dry run.");
         Ok(())
     }

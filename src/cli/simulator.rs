@@ -36,9 +36,20 @@ pub(super) struct SimulatorCommand {
     /// Answer no 429: Twilio's published limits are lifted
     #[arg(long)]
     no_limits: bool,
+    /// How many segments a second a sender sends: it queues ten hours' worth, then answers 21611
+    #[arg(long = "sender-rate", value_name = "SENDER=N", value_parser = parse_rate)]
+    sender_rates: Vec<(String, u32)>,
     /// Write every exchange to this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+}
+
+fn parse_rate(text: &str) -> Result<(String, u32), String> {
+    let rate = text.split_once('=').and_then(|(sender, rate)| {
+        let rate = rate.parse().ok().filter(|rate| *rate > 0)?;
+        Some((sender.to_owned(), rate))
+    });
+    rate.ok_or_else(|| format!("{text:?} is no rate; it takes SENDER=SEGMENTS_A_SECOND"))
 }
 
 impl SimulatorCommand {
@@ -51,6 +62,7 @@ impl SimulatorCommand {
             record: self.record,
             ..Settings::default()
         };
+        settings.sending.rates = self.sender_rates.into_iter().collect();
         if self.no_limits {
             settings.limits = Limits::unlimited();
         }

@@ -69,7 +69,8 @@ impl Try {
         let mut campaign = campaign::load(&self.campaign)?;
         let message = self.message(&campaign)?;
         let to = &message.customer.address;
-        tell!("To {to} from {}:", campaign.sender);
+        let sender = message.sender.as_ref();
+        tell!("To {to} from {}:", sender.map_or("", Address::as_str));
         tell!(
             "  {}",
             message.body.as_deref().unwrap_or("(no text of ours)")
@@ -170,6 +171,7 @@ impl Try {
             version: WIRE_VERSION,
             campaign: campaign.id.clone(),
             id: None,
+            sender: campaign.sender_for(&customer.address).cloned(),
             customer,
             agent: agent.map(|worker| AgentRef { worker }),
             strategy: None,

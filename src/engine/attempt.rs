@@ -98,6 +98,9 @@ impl Runner<'_> {
     }
 
     async fn act(&mut self, step: &'static dyn Step) -> Result<Tried, Interrupted> {
+        if let Some(number) = &self.journal.saga().effects.customer_proxy_identifier {
+            self.ground.gate.sends_from(number);
+        }
         let mut throttled = 0;
         let mut repeated = 0;
         loop {

@@ -15,8 +15,11 @@ use async_trait::async_trait;
 use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, Watched};
 use crate::metrics::Metrics;
-use crate::pacing::{Lane, LaneKind, Pacer};
+use crate::pacing::{LaneKind, Pacer, Permit};
 use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
+
+use super::lanes::{CallLanes, Services};
+use super::sending::{SENDER_WAIT_MAX, Sending};
 
 /// How long a lease lasts from each renewal when nobody says otherwise: three times what a call may
 /// take. Where several consumers share a ledger, the messages of one that died wait for so long.
@@ -76,37 +79,31 @@ impl PacedGate {
     pub fn new(pacer: Pacer, metrics: Metrics) -> Self {
         Self { pacer, metrics }
     }
+
+    /// Nothing of these calls is a campaign's: neither a service nor a text.
+    fn lanes(&self, operation: Operation) -> CallLanes {
+        CallLanes::of(operation, &Services::default(), None)
+    }
 }
 
 #[async_trait]
 impl Gate for PacedGate {
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
-        let permit = self.pacer.permit(&lanes(operation), NonZeroU32::MIN).await;
-        Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
+        let lanes = self.lanes(operation).all();
+        let permit = self.pacer.permit(&lanes, NonZeroU32::MIN).await;
+        Ok(pass(permit, &self.metrics))
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {
-        observe(&self.pacer, &self.metrics, operation, observed);
+        let lanes = self.lanes(operation);
+        lanes.observe(&self.pacer, &self.metrics, operation, observed);
     }
 }
 
-/// The lanes every call is under: the account's, and its endpoint's.
-fn lanes(operation: Operation) -> [Lane; 2] {
-    [Lane::Account, Lane::endpoint(operation.as_str())]
-}
-
-/// Counts an error, and cools the lane that caused a 429.
-fn observe(pacer: &Pacer, metrics: &Metrics, operation: Operation, observed: Observed) {
-    if let Some(code) = observed.code {
-        metrics.twilio_error(code);
-    }
-    let lane = Lane::endpoint(operation.as_str());
-    match observed.status {
-        Some(429) => pacer.throttled(&lane, observed.retry_after),
-        Some(_) => pacer.answered(&lane),
-        // No reply says nothing of limits.
-        None => {}
-    }
+/// A call's pass: its permit, and its place among those that are counted.
+fn pass(permit: Permit, metrics: &Metrics) -> Pass {
+    let mark = permit.mark();
+    Pass::new((permit, metrics.twilio_request_leaves()), mark)
 }
 
 /// The gate of one message's turn.
@@ -118,6 +115,8 @@ pub struct MessageGate {
     switch: Arc<CampaignSwitch>,
     spans: Spans,
     metrics: Metrics,
+    services: Services,
+    sending: Mutex<Option<Sending>>,
 }
 
 impl MessageGate {
@@ -138,6 +137,49 @@ impl MessageGate {
             switch,
             spans,
             metrics,
+            services: Services::default(),
+            sending: Mutex::default(),
+        }
+    }
+
+    /// The same gate for calls to these services, of which one sends this text.
+    pub(super) fn calling(self, services: Services, sending: Option<Sending>) -> Self {
+        Self {
+            services,
+            sending: Mutex::new(sending),
+            ..self
+        }
+    }
+
+    /// Takes note of the number that Proxy shows to the customer: the text is charged on its lane.
+    pub(super) fn sends_from(&self, number: &str) {
+        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sending) = &mut *sending {
+            sending.is_from(&self.pacer, number);
+        }
+    }
+
+    fn lanes(&self, operation: Operation) -> CallLanes {
+        let sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        CallLanes::of(operation, &self.services, sending.as_ref())
+    }
+
+    /// Waits for all lanes of a call. A sender that rests, or has too much before it, is not waited for
+    /// with a place in hand that others need.
+    async fn leave(&self, lanes: &CallLanes) -> Result<Permit, Closed> {
+        let all = lanes.all();
+        let permit = self.pacer.permit(&all, lanes.cost());
+        let Some(sender) = lanes.sender() else {
+            return Ok(permit.await);
+        };
+        const BUSY: Closed = Closed("the sender is at its limit");
+        if self.pacer.expected(&[sender]) > SENDER_WAIT_MAX {
+            return Err(BUSY);
+        }
+        tokio::select! {
+            biased;
+            permit = permit => Ok(permit),
+            () = self.clock.sleep(SENDER_WAIT_MAX) => Err(BUSY),
         }
     }
 
@@ -189,7 +231,7 @@ impl MessageGate {
 impl Gate for MessageGate {
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
         self.check_switch(operation)?;
-        let permit = self.pacer.permit(&lanes(operation), NonZeroU32::MIN).await;
+        let permit = self.leave(&self.lanes(operation)).await?;
         // The wait may have been long: the switch and the lease are looked at again.
         let mut checked = self.check_lease().await;
         if checked.is_ok() {
@@ -201,11 +243,12 @@ impl Gate for MessageGate {
         }
         let lane = permit.held_up_by().unwrap_or(LaneKind::Endpoint);
         self.metrics.pacing_wait(lane, permit.waited());
-        Ok(Box::new((permit, self.metrics.twilio_request_leaves())))
+        Ok(pass(permit, &self.metrics))
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {
-        observe(&self.pacer, &self.metrics, operation, observed);
+        let lanes = self.lanes(operation);
+        lanes.observe(&self.pacer, &self.metrics, operation, observed);
     }
 }
 
@@ -214,6 +257,7 @@ impl fmt::Debug for MessageGate {
         f.debug_struct("MessageGate")
             .field("lease", &self.lease())
             .field("switch", &self.switch)
+            .field("services", &self.services)
             .finish_non_exhaustive()
     }
 }

@@ -7,8 +7,10 @@ mod agents;
 mod attempt;
 mod gate;
 mod journal;
+mod lanes;
 mod recovery;
 mod saga;
+mod sending;
 mod step;
 mod steps;
 mod strategies;
@@ -16,6 +18,7 @@ mod undo;
 
 pub use agents::{Agent, AgentDirectory, AgentError};
 pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
+pub use sending::{SENDER_WAIT_MAX, Sending};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +33,7 @@ use crate::twilio::{Closed, Twilio};
 
 use gate::Spans;
 use journal::Journal;
+use lanes::Services;
 use saga::Runner;
 
 /// Why a run ended without an outcome: what was not recorded is found again by the next taker.
@@ -48,6 +52,7 @@ pub enum Interrupted {
 #[derive(Debug)]
 pub struct Ground<'a> {
     twilio: &'a Twilio,
+    gate: &'a MessageGate,
     campaign: &'a Campaign,
     message: &'a Message,
     agent: Option<&'a Agent>,
@@ -158,6 +163,8 @@ impl Engine {
         for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
         undo_for: Option<&Failure>,
     ) -> Result<Delivered, Interrupted> {
+        let saga = Saga::replay(job.recorded)?;
+        let sending = Sending::of(&self.pacer, job.campaign, job.message, &saga.effects);
         let gate = MessageGate::new(
             self.pacer.clone(),
             Arc::clone(&self.ledger),
@@ -169,10 +176,13 @@ impl Engine {
                 lease: self.lease_for,
             },
             self.metrics.clone(),
-        );
-        let twilio = self.twilio.gated(Arc::new(gate));
+        )
+        .calling(Services::of(&job.campaign.flex), sending);
+        let gate = Arc::new(gate);
+        let twilio = self.twilio.gated(Arc::<MessageGate>::clone(&gate));
         let ground = Ground {
             twilio: &twilio,
+            gate: &gate,
             campaign: job.campaign,
             message: job.message,
             agent: job.agent,

@@ -74,6 +74,13 @@ impl Turn<'_> {
         self.message.customer.address.on(self.campaign.channel)
     }
 
+    /// The message's sender as Twilio wants it on the campaign's channel.
+    #[must_use]
+    pub(crate) fn sender(&self) -> String {
+        let sender = self.campaign.sender_of(self.message);
+        sender.map_or_else(String::new, |sender| sender.on(self.campaign.channel))
+    }
+
     /// How this message is carried out: as it says, or as its campaign says.
     #[must_use]
     pub(crate) fn strategy(&self) -> Strategy {

@@ -17,7 +17,6 @@ pub(super) struct Drafter<'a> {
     campaign: &'a Campaign,
     arrivals: Arrivals<'a>,
     texts: Texts,
-    sender: String,
 }
 
 impl<'a> Drafter<'a> {
@@ -29,7 +28,6 @@ impl<'a> Drafter<'a> {
             campaign,
             arrivals: Arrivals::of(campaign),
             texts: Texts::of(campaign)?,
-            sender: campaign.sender_address(),
         })
     }
 
@@ -56,6 +54,9 @@ impl<'a> Drafter<'a> {
         };
         let read = self.arrivals.read(text, true);
         let mut message = read.map_err(|refused| (rejected(refused.reason), refused.detail))?;
+        if let Some(refused) = self.arrivals.foreign(&message) {
+            return Err((rejected(refused.reason), refused.detail));
+        }
         let unfit = |failure: Failure| match failure.class {
             FailureClass::Permanent(reason) => (rejected(reason), failure.detail),
             _ => (RejectReason::MessageMalformed, failure.detail),
@@ -88,8 +89,8 @@ impl<'a> Drafter<'a> {
 
     fn of_contact(&self, contact: Contact) -> Result<Message, (RejectReason, String)> {
         let campaign = self.campaign;
-        if contact.customer.address.on(campaign.channel) == self.sender {
-            let text = "the address is the campaign's own sender";
+        if campaign.senders().contains(&contact.customer.address) {
+            let text = "the address is a sender of the campaign's own";
             return Err((RejectReason::AddressInvalid, text.to_owned()));
         }
         let default = campaign.agents.default.clone();
@@ -108,6 +109,7 @@ impl<'a> Drafter<'a> {
             version: WIRE_VERSION,
             campaign: campaign.id.clone(),
             id: contact.id,
+            sender: campaign.sender_for(&contact.customer.address).cloned(),
             customer: contact.customer,
             agent,
             strategy: None,

@@ -31,7 +31,7 @@ const READ_AHEAD: usize = 2;
 
 /// Batches that are published at once: while the last confirms of one are waited for, the broker is
 /// sent the next.
-const PUBLISHED_AT_ONCE: usize = 3;
+const PUBLISHED_AT_ONCE: usize = 2;
 
 /// How often an import shows that it lives, whatever it waits for.
 const BEAT: Duration = Duration::from_secs(15);

@@ -14,7 +14,7 @@ use super::summary::SHOWN_MAX;
 use super::{ImportError, Input, Warning};
 use crate::campaign::Campaign;
 use crate::ledger::RejectedRow;
-use crate::message::{Channel, Message, RejectReason, Segments, SmsEncoding};
+use crate::message::{Address, Channel, Message, RejectReason, Segments, SenderKind, SmsEncoding};
 
 /// How many messages are shown.
 const SAMPLES: usize = 3;
@@ -46,6 +46,11 @@ pub struct Preview {
     pub agents: BTreeMap<String, u64>,
     /// Messages without an agent.
     pub without_agent: u64,
+    /// Messages by sender: our own numbers, whole.
+    pub senders: BTreeMap<String, u64>,
+    /// SMS segments, or messages elsewhere, by sender and what it is to its customers.
+    #[serde(skip)]
+    pub loads: BTreeMap<(Address, SenderKind), u64>,
     /// None where no text message is sent.
     pub segments: Option<SegmentCount>,
 }
@@ -96,7 +101,7 @@ impl Preview {
             }
             match drafter.message(&item) {
                 Ok(message) if is_new(&message, &mut seen) => {
-                    preview.add(item.line(), &message, campaign.channel);
+                    preview.add(item.line(), &message, campaign);
                 }
                 Ok(_) => preview.duplicate += 1,
                 Err(rejected) => preview.reject(rejected),
@@ -123,14 +128,23 @@ impl Preview {
         }
     }
 
-    fn add(&mut self, line: u64, message: &Message, channel: Channel) {
+    fn add(&mut self, line: u64, message: &Message, campaign: &Campaign) {
         self.acceptable += 1;
+        if let Some(sender) = &message.sender {
+            *self.senders.entry(sender.as_str().to_owned()).or_default() += 1;
+            if let Some(cost) = campaign.cost_of(message) {
+                let customer = &message.customer.address;
+                let kind = SenderKind::of(campaign.channel, sender, customer);
+                let load = self.loads.entry((sender.clone(), kind)).or_default();
+                *load += u64::from(cost.get());
+            }
+        }
         let agent = message.agent.as_ref().map(|agent| agent.worker.clone());
         match &agent {
             Some(agent) => *self.agents.entry(agent.clone()).or_default() += 1,
             None => self.without_agent += 1,
         }
-        if let (Some(body), Channel::Sms) = (&message.body, channel) {
+        if let (Some(body), Channel::Sms) = (&message.body, campaign.channel) {
             let counted = Segments::of(body);
             self.segments.get_or_insert_default().add(&counted);
         }

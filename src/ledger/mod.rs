@@ -19,6 +19,7 @@ pub use imports::{
     IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
     RejectedRow,
 };
+pub use postgres::{ServerTime, SharedLanes};
 pub use record::{
     Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, LATE, Lease, MessageKey,
     MessageRecord, PageRow, Publication, Settlement, Standing, Stray, Stuck, Taken, UNDO_AFTER,

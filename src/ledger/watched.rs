@@ -15,8 +15,8 @@ use tokio::sync::watch;
 
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, ImportRecord, Lease, Ledger,
-    Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
-    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow,
+    Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -78,10 +78,9 @@ impl Watched {
         is_there
     }
 
-    fn noted<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result
-            && error.is_stores()
-        {
+    /// Takes note of a failure of what the consumers share beside the ledger, in the same store.
+    pub fn heard(&self, error: &LedgerError) {
+        if error.is_stores() {
             self.lost.send_if_modified(|why| {
                 let is_news = why.is_none();
                 if is_news {
@@ -89,6 +88,12 @@ impl Watched {
                 }
                 is_news
             });
+        }
+    }
+
+    fn noted<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.heard(error);
         }
         result
     }

@@ -10,7 +10,7 @@ use super::Channel;
 /// Participant).
 const ADDRESS_CHARS_MAX: usize = 191;
 
-/// A customer's address, normalised: an E.164 number, `messenger:<id>` or a free identity.
+/// A customer's or a sender's address, normalised: an E.164 number, `messenger:<id>` or a free identity.
 ///
 /// `Display` and `Debug` mask it; [`Address::as_str`] is the whole of it, for Twilio and the ledger.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

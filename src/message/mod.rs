@@ -10,6 +10,7 @@ mod outcome;
 mod refusal;
 mod schema;
 mod segments;
+mod sender;
 mod wire;
 
 pub use address::{Address, InvalidAddress, masked};
@@ -23,6 +24,7 @@ pub use outcome::{
 pub use refusal::Refusal;
 pub use schema::schema_of;
 pub use segments::{Segments, SmsEncoding};
+pub use sender::{SenderKind, check_sender_name, is_short_code, sender_for};
 pub use wire::{MESSAGE_BYTES_MAX, Unreadable, WIRE_VERSION};
 
 use std::collections::BTreeMap;
@@ -54,6 +56,10 @@ pub struct Message {
     /// The Flex worker who gets the task; without one the campaign's default, or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentRef>,
+    /// The sender it is written from: one of the campaign's, fixed when the message is accepted. Without
+    /// one the campaign chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Address>,
     /// Overrides the campaign's strategy for this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,

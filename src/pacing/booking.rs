@@ -4,6 +4,7 @@
 //! lane's promises are a period apart, so that ten thousand messages of one agent come back at the
 //! agent's pace; a message that came back is not sent away again while its lanes keep that pace.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -41,22 +42,36 @@ pub(super) enum Promise {
     In(Nanos),
 }
 
+/// What a message needs before it begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs<'a> {
+    pub(super) lanes: &'a [Lane],
+    /// As a permit's.
+    pub(super) cost: NonZeroU32,
+}
+
+/// The moment at which somebody who comes now is let go by `lanes`, after all who wait there.
+pub(super) fn expected(table: &mut Table, lanes: &[Lane], now: Nanos) -> Nanos {
+    let ids = table.ids(lanes, now);
+    let queued = ids.iter().map(|id| table.tracks[*id].expected(now));
+    queued.max().unwrap_or(now)
+}
+
 pub(super) fn book(
     table: &mut Table,
-    lanes: &[Lane],
+    Needs { lanes, cost }: Needs<'_>,
     hold_max: Duration,
     turn: Turn,
     now: Nanos,
 ) -> Promise {
     let hold_max = nanos(hold_max);
     let ids = table.ids(lanes, now);
-    let queued = ids.iter().map(|id| table.tracks[*id].expected(now));
-    let earliest = queued.max().unwrap_or(now);
+    let earliest = expected(table, lanes, now);
     let near = now.saturating_add(hold_max);
     if turn == Turn::Returned && earliest <= near {
         return Promise::Soon;
     }
-    let at = promise(table, &ids, earliest, now);
+    let at = promise(table, &ids, cost, earliest, now);
     if at <= near {
         return Promise::Soon;
     }
@@ -65,14 +80,19 @@ pub(super) fn book(
 }
 
 /// Promises the first moment from `earliest` on that is free on all lanes.
-pub(super) fn promise(table: &mut Table, ids: &[usize], earliest: Nanos, now: Nanos) -> Nanos {
+pub(super) fn promise(
+    table: &mut Table,
+    ids: &[usize],
+    cost: NonZeroU32,
+    earliest: Nanos,
+    now: Nanos,
+) -> Nanos {
     let mut at = earliest;
     for _ in 0..ROUNDS_MAX {
         let free = |id: &usize| {
             let track = &table.tracks[*id];
-            track.limiter.as_ref().map_or(at, |limiter| {
-                track.calendar.first_free(at, limiter.period())
-            })
+            let slot = track.slot(cost);
+            slot.map_or(at, |slot| track.calendar.first_free(at, slot))
         };
         let next = ids.iter().map(free).max().unwrap_or(at);
         if next == at {
@@ -83,9 +103,9 @@ pub(super) fn promise(table: &mut Table, ids: &[usize], earliest: Nanos, now: Na
     for id in ids {
         let track = &mut table.tracks[*id];
         track.last_used = now;
-        if let Some(limiter) = &track.limiter {
+        if let Some(slot) = track.slot(cost) {
             track.calendar.prune(now);
-            track.calendar.promise(at, limiter.period());
+            track.calendar.promise(at, slot);
         }
     }
     at
@@ -95,6 +115,7 @@ pub(super) fn promise(table: &mut Table, ids: &[usize], earliest: Nanos, now: Na
 mod tests {
     use tokio::task::JoinSet;
 
+    use super::super::Sender;
     use super::super::tests::{ONE, millis, pacer, quota};
     use super::*;
 
@@ -109,7 +130,7 @@ mod tests {
         let mut later = Vec::new();
         let mut soon = 0;
         for _ in 0..10_000 {
-            match pacer.book(&lanes, hold, Turn::First) {
+            match pacer.book(&lanes, ONE, hold, Turn::First) {
                 Booking::Soon => soon += 1,
                 Booking::Later(due) => later.push(due),
             }
@@ -124,9 +145,12 @@ mod tests {
         assert!(later[0] > now);
         // Another agent of the campaign is not held up by it.
         let other = [Lane::campaign("spring"), Lane::agent("spring", "bob")];
-        assert_eq!(pacer.book(&other, hold, Turn::First), Booking::Soon);
+        assert_eq!(pacer.book(&other, ONE, hold, Turn::First), Booking::Soon);
         // Nor a message of no agent.
-        assert_eq!(pacer.book(&other[..1], hold, Turn::First), Booking::Soon);
+        assert_eq!(
+            pacer.book(&other[..1], ONE, hold, Turn::First),
+            Booking::Soon
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -146,7 +170,7 @@ mod tests {
                 let lanes = [Lane::campaign("spring"), agent];
                 let mut turn = Turn::First;
                 let mut away = 0;
-                while let Booking::Later(due) = pacer.book(&lanes, hold, turn) {
+                while let Booking::Later(due) = pacer.book(&lanes, ONE, hold, turn) {
                     away += 1;
                     turn = Turn::Returned;
                     pacer.shared.clock.sleep_until(due).await;
@@ -177,11 +201,28 @@ mod tests {
             let due = now
                 .checked_add(Duration::from_secs(61) * minutes)
                 .expect("in range");
-            pacer.promised(&lanes, due);
+            pacer.promised(&lanes, ONE, due);
         }
-        let Booking::Later(due) = pacer.book(&lanes, Duration::from_secs(10), Turn::First) else {
+        let Booking::Later(due) = pacer.book(&lanes, ONE, Duration::from_secs(10), Turn::First)
+        else {
             panic!("ten are before it");
         };
         assert!(due.duration_since(now).as_secs() >= 600);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_text_is_promised_as_many_slots_as_it_has_segments() {
+        let pacer = pacer();
+        let lane = Lane::Entry(Sender::new("+12025550100", Some("long_code")));
+        let lanes = [Lane::campaign("spring"), lane];
+        let (hold, three) = (Duration::ZERO, NonZeroU32::new(3).expect("not zero"));
+        let due = |cost| match pacer.book(&lanes, cost, hold, Turn::First) {
+            Booking::Later(due) => due,
+            Booking::Soon => panic!("the lane starts empty"),
+        };
+        let (long, next, last) = (due(three), due(ONE), due(ONE));
+        // One segment a second, of which 2 % are kept back.
+        assert_eq!(next.duration_since(long).as_millis(), 3_060);
+        assert_eq!(last.duration_since(next).as_millis(), 1_020);
     }
 }

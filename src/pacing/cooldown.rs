@@ -1,4 +1,4 @@
-//! What a 429 does to the lane that caused it.
+//! What a 429 does to the lane that caused it, and a full queue to its sender.
 //!
 //! In: `Retry-After` if there was one, and how often in a row the lane was refused. Out: how long
 //! nothing leaves. Always: within a floor and a ceiling; refusals of one wave count once.
@@ -28,6 +28,14 @@ impl Default for CoolDown {
 }
 
 impl CoolDown {
+    /// After Twilio's queue of a sender was full (error 21611). It holds what the sender sends in ten
+    /// hours and goes on sending meanwhile: within a minute it makes room for some messages, and even the
+    /// longest rest, a fortieth of it, leaves the sender busy. Asking sooner finds it as full.
+    pub const OVERFLOW: Self = Self {
+        floor: Duration::from_secs(60),
+        ceiling: Duration::from_secs(15 * 60),
+    };
+
     /// How long a lane rests that was refused `strikes` times in a row, counted from 1.
     ///
     /// Twilio's word holds within the bounds; without one the rest doubles from the floor.
@@ -50,7 +58,7 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Takes note of a 429 that came in at `now`.
+    /// Takes note of a refusal that came in at `now`.
     pub(super) fn refused(&mut self, rules: CoolDown, retry_after: Option<Duration>, now: Nanos) {
         // Calls that were under way together are refused together: one wave, one strike.
         if self.until <= now {
@@ -100,6 +108,12 @@ mod tests {
         ];
         assert_eq!(rests, doubled);
         assert_eq!(rules.rest(None, u32::MAX), secs(60));
+    }
+
+    #[test]
+    fn a_full_queue_is_left_alone_for_a_minute_and_then_for_longer() {
+        let minutes = |n| CoolDown::OVERFLOW.rest(None, n).as_secs() / 60;
+        assert_eq!([1, 2, 3, 4, 5, 6].map(minutes), [1, 2, 4, 8, 15, 15]);
     }
 
     /// Rules whose first rest is a second.

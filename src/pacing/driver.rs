@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::held::Held;
 use super::permit::{Permit, Waiting};
-use super::schedule::{Granted, Held, Schedule, Seat};
+use super::schedule::{Granted, Schedule, Seat};
 use super::track::FOREVER;
 use super::{Lane, Nanos, nanos};
 use crate::clock::Clock;
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     inner: Mutex<Inner>,
     /// An alarm was set before the moment the task sleeps until.
     earlier: Notify,
+    /// The store of shared lanes is to be asked something.
+    asking: Notify,
 }
 
 impl Shared {
@@ -44,20 +47,24 @@ impl Shared {
                 sleeps_until: FOREVER,
             }),
             earlier: Notify::new(),
+            asking: Notify::new(),
         }
     }
 
     /// Does something to the schedule at the present moment, and lets go whom that lets go.
     pub(super) fn with<T>(self: &Arc<Self>, act: impl FnOnce(&mut Waiters, Nanos) -> T) -> T {
         let mut granted = Grants::new();
-        let (outcome, earlier) = {
+        let (outcome, earlier, is_asking) = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let (outcome, _) = self.act(&mut inner.schedule, &mut granted, act);
             let next = inner.schedule.next_alarm().unwrap_or(FOREVER);
             let earlier = next < inner.sleeps_until;
             inner.sleeps_until = inner.sleeps_until.min(next);
-            (outcome, earlier)
+            (outcome, earlier, !inner.schedule.asking.is_empty())
         };
+        if is_asking {
+            self.asking.notify_one();
+        }
         if earlier {
             self.earlier.notify_one();
         }
@@ -127,15 +134,29 @@ impl Shared {
     /// Lets go whoever is due; how long there is nothing to do, none: until somebody comes.
     fn turn(self: &Arc<Self>) -> Option<Duration> {
         let mut granted = Grants::new();
-        let idle = {
+        let (idle, is_asking) = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let ((), now) = self.act(&mut inner.schedule, &mut granted, |_, _| ());
             let next = inner.schedule.next_alarm();
             inner.sleeps_until = next.unwrap_or(FOREVER);
-            next.map(|due| Duration::from_nanos(due.saturating_sub(now)))
+            let idle = next.map(|due| Duration::from_nanos(due.saturating_sub(now)));
+            (idle, !inner.schedule.asking.is_empty())
         };
+        if is_asking {
+            self.asking.notify_one();
+        }
         self.tell(granted);
         idle
+    }
+
+    /// Returns once the store of shared lanes is to be asked something.
+    pub(super) async fn asking(&self) {
+        self.asking.notified().await;
+    }
+
+    /// Our time of a moment.
+    pub(super) fn nanos_at(&self, moment: Instant) -> Nanos {
+        nanos(moment.saturating_duration_since(self.start))
     }
 }
 

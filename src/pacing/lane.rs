@@ -19,12 +19,53 @@ pub enum Lane {
         /// The service's SID where Twilio counts per service; none: all services together.
         service: Option<Arc<str>>,
     },
-    /// A number or address we send from. The only lane a cost counts on: SMS segments.
-    Sender(Arc<str>),
+    /// What a sender sends. A cost counts here: SMS segments.
+    Sender(Sender),
+    /// The messages that are begun for a sender: as many as it can send, so that those that would only
+    /// wait for it take no place that others need. Its quota is the sender's; a cost counts here too.
+    Entry(Sender),
     /// A campaign, by its id.
     Campaign(Arc<str>),
     /// A Flex worker within a campaign.
     Agent { campaign: Arc<str>, agent: Arc<str> },
+}
+
+/// A number or address we send from, at one of its rates.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sender {
+    pub(super) address: Arc<str>,
+    /// The name of its published rate; none when it has one quota for all it sends.
+    pub(super) rate: Option<Arc<str>>,
+}
+
+impl Sender {
+    /// A sender at the published rate of this name, or at one of its own.
+    #[must_use]
+    pub fn new(address: &str, rate: Option<&str>) -> Self {
+        Self {
+            address: address.into(),
+            rate: rate.map(Into::into),
+        }
+    }
+
+    /// Its name in a store, like no other sender's.
+    pub(super) fn key(&self) -> String {
+        let rate = self.rate.as_deref().unwrap_or_default();
+        format!("{}\u{1f}{rate}", self.address)
+    }
+}
+
+/// The last four characters: it may be a phone number.
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = &self.address;
+        let from = address.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+        write!(f, "...{}", &address[from..])?;
+        match &self.rate {
+            Some(rate) => write!(f, " ({rate})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The kinds of lanes: a label in metrics.
@@ -85,12 +126,6 @@ impl Lane {
         }
     }
 
-    /// The lane of a sender.
-    #[must_use]
-    pub fn sender(address: &str) -> Self {
-        Self::Sender(address.into())
-    }
-
     /// The lane of a campaign.
     #[must_use]
     pub fn campaign(id: &str) -> Self {
@@ -112,7 +147,7 @@ impl Lane {
         match self {
             Self::Account => LaneKind::Account,
             Self::Endpoint { .. } => LaneKind::Endpoint,
-            Self::Sender(_) => LaneKind::Sender,
+            Self::Sender(_) | Self::Entry(_) => LaneKind::Sender,
             Self::Campaign(_) => LaneKind::Campaign,
             Self::Agent { .. } => LaneKind::Agent,
         }
@@ -122,13 +157,13 @@ impl Lane {
     /// sender, and one for everybody else.
     pub(super) fn charge(&self, cost: NonZeroU32) -> NonZeroU32 {
         match self {
-            Self::Sender(_) => cost,
+            Self::Sender(_) | Self::Entry(_) => cost,
             _ => NonZeroU32::MIN,
         }
     }
 }
 
-/// The kind and the name. A sender shows only its last four characters: it may be a phone number.
+/// The kind and the name.
 impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.kind();
@@ -144,10 +179,8 @@ impl fmt::Display for Lane {
             } => {
                 write!(f, "{kind} {operation} of {service}")
             }
-            Self::Sender(address) => {
-                let from = address.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
-                write!(f, "{kind} ...{}", &address[from..])
-            }
+            Self::Sender(sender) => write!(f, "{kind} {sender}"),
+            Self::Entry(sender) => write!(f, "{kind} {sender}, begun"),
             Self::Campaign(id) => write!(f, "{kind} {id}"),
             Self::Agent { campaign, agent } => write!(f, "{kind} {agent} in {campaign}"),
         }
@@ -158,6 +191,10 @@ impl fmt::Display for Lane {
 mod tests {
     use super::*;
 
+    fn sender(address: &str, rate: Option<&str>) -> Lane {
+        Lane::Sender(Sender::new(address, rate))
+    }
+
     #[test]
     fn a_lane_is_printed_by_kind_and_name_and_a_sender_is_masked() {
         for (lane, text) in [
@@ -167,8 +204,12 @@ mod tests {
                 Lane::endpoint_of("create_session", "KS1"),
                 "endpoint create_session of KS1",
             ),
-            (Lane::sender("+12025550100"), "sender ...0100"),
-            (Lane::sender("12"), "sender ...12"),
+            (sender("+12025550100", None), "sender ...0100"),
+            (
+                sender("+12025550100", Some("long_code")),
+                "sender ...0100 (long_code)",
+            ),
+            (Lane::Entry(Sender::new("12", None)), "sender ...12, begun"),
             (Lane::campaign("spring"), "campaign spring"),
             (Lane::agent("spring", "alice"), "agent alice in spring"),
         ] {
@@ -179,7 +220,8 @@ mod tests {
     #[test]
     fn only_a_sender_is_charged_by_segments() {
         let three = NonZeroU32::new(3).expect("not zero");
-        assert_eq!(Lane::sender("+1").charge(three), three);
+        assert_eq!(sender("+1", None).charge(three), three);
+        assert_eq!(Lane::Entry(Sender::new("+1", None)).charge(three), three);
         assert_eq!(Lane::campaign("spring").charge(three), NonZeroU32::MIN);
     }
 }

@@ -20,6 +20,9 @@ use super::{Nanos, Quota, nanos};
 /// and a busy machine adds a few.
 const LATENESS_MAX: Nanos = 5_000_000;
 
+/// The same for a lane that several consumers share.
+const SHARED_LATENESS_MAX: Nanos = 1_000_000_000;
+
 /// The clock as `governor` sees it: the moment a decision is about, the same for all its lanes.
 #[derive(Clone, Debug, Default)]
 struct Moment(Cell<Nanos>);
@@ -59,10 +62,19 @@ pub(super) struct Charge {
     after: Nanos,
 }
 
+impl Charge {
+    /// When the lane is free for the next one.
+    pub(super) fn end(self) -> Nanos {
+        self.after
+    }
+}
+
 /// One lane's limiter.
 #[derive(Clone, Debug)]
 pub(super) struct Limiter {
     quota: Quota,
+    /// How many may go at once.
+    burst: NonZeroU32,
     /// From one to the next, the margin included.
     period: Nanos,
     /// How late a waiter may be let go without the next one paying for it.
@@ -80,6 +92,7 @@ impl Limiter {
         let lateness = (unit / 4_000_000 * u64::from(margin.ppm())).min(LATENESS_MAX);
         Self {
             quota,
+            burst: quota.burst(),
             period: nanos(quota.period_stretched(margin.ppm())),
             lateness,
             tat: None,
@@ -88,10 +101,26 @@ impl Limiter {
 
     /// The same at the process's start, moment zero: empty, or with one permit and no more.
     pub(super) fn starting(mut self, empty: bool) -> Self {
-        let burst = u64::from(self.quota.burst().get());
+        let burst = u64::from(self.burst.get());
         let owed = if empty { burst } else { burst - 1 };
         self.tat = Some(owed * self.period);
         self
+    }
+
+    /// The same for a lane that others use too: one at a time, and half of the margin for late timers,
+    /// since what is later than that is lost.
+    pub(super) fn shared(quota: Quota, margin: Margin) -> Self {
+        let unit = nanos(quota.unit().duration());
+        Self {
+            burst: NonZeroU32::MIN,
+            lateness: (unit / 2_000_000 * u64::from(margin.ppm())).min(SHARED_LATENESS_MAX),
+            ..Self::new(quota, margin)
+        }
+    }
+
+    /// The earliest moment that one who is let go at `now` is charged from.
+    pub(super) fn credited(&self, now: Nanos) -> Nanos {
+        now.saturating_sub(self.lateness)
     }
 
     pub(super) fn quota(&self) -> Quota {
@@ -114,8 +143,8 @@ impl Limiter {
     ///
     /// The moment to ask again; always later than `now`.
     pub(super) fn ask(&self, cost: NonZeroU32, as_of: Nanos, now: Nanos) -> Result<Charge, Nanos> {
-        let at_once = cost.min(self.quota.burst());
-        let moment = as_of.max(now.saturating_sub(self.lateness)).min(now);
+        let at_once = cost.min(self.burst);
+        let moment = as_of.max(self.credited(now)).min(now);
         let governor = self.governor(moment);
         let decision = governor
             .check_n(at_once)
@@ -139,7 +168,7 @@ impl Limiter {
     ) -> RateLimiter<NotKeyed, Probe, Moment, NoOpMiddleware<GovernorNanos>> {
         let quota = GovernorQuota::with_period(Duration::from_nanos(self.period))
             .expect("a period is above zero: a quota's count is bounded")
-            .allow_burst(self.quota.burst());
+            .allow_burst(self.burst);
         let probe = Probe {
             tat: self.tat,
             proposed: Cell::new(0),
@@ -152,8 +181,8 @@ impl Limiter {
 
     /// When `cost` may go if nobody goes before; 0 when nothing was ever charged.
     pub(super) fn due(&self, cost: NonZeroU32) -> Nanos {
-        let at_once = cost.min(self.quota.burst()).get();
-        let spare = u64::from(self.quota.burst().get() - at_once) * self.period;
+        let at_once = cost.min(self.burst).get();
+        let spare = u64::from(self.burst.get() - at_once) * self.period;
         self.tat.unwrap_or(0).saturating_sub(spare)
     }
 
@@ -174,19 +203,23 @@ impl Limiter {
 
     /// Lets nothing go before `until`, and then one at a time.
     pub(super) fn push(&mut self, until: Nanos) {
-        let saved = u64::from(self.quota.burst().get() - 1) * self.period;
+        let saved = u64::from(self.burst.get() - 1) * self.period;
         self.tat = Some(self.tat.unwrap_or(0).max(until.saturating_add(saved)));
     }
 
     /// Goes on with another quota: what is owed is owed in the new periods.
-    pub(super) fn requota(&mut self, quota: Quota, margin: Margin, now: Nanos) {
-        let mut next = Self::new(quota, margin);
+    pub(super) fn requota(&mut self, mut next: Self, now: Nanos) {
         next.tat = self.tat.map(|tat| {
             let owed = u128::from(tat.saturating_sub(now)) * u128::from(next.period);
             let owed = owed.div_ceil(u128::from(self.period));
             now.saturating_add(u64::try_from(owed).unwrap_or(u64::MAX / 2))
         });
         *self = next;
+    }
+
+    /// From when on the lane is free again; 0 when nothing was ever charged.
+    pub(super) fn free_at(&self) -> Nanos {
+        self.tat.unwrap_or(0)
     }
 
     /// Whether the lane has forgotten: nothing is owed, the whole burst is there.
@@ -320,17 +353,9 @@ mod tests {
         let mut lane = limiter("1/hr", 0.0);
         let first = lane.ask(ONE, 0, 0).expect("free");
         lane.charge(first);
-        lane.requota(
-            "10/s".parse().expect("a quota"),
-            Margin::NONE,
-            1_800_000 * MS,
-        );
+        lane.requota(limiter("10/s", 0.0), 1_800_000 * MS);
         assert_eq!(lane.due(ONE), 1_800_050 * MS);
-        lane.requota(
-            "1/min".parse().expect("a quota"),
-            Margin::NONE,
-            1_800_000 * MS,
-        );
+        lane.requota(limiter("1/min", 0.0), 1_800_000 * MS);
         assert_eq!(lane.due(ONE), 1_830_000 * MS);
     }
 

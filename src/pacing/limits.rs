@@ -9,11 +9,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Quota;
 
+/// What an operation's limit counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedBy {
+    /// All calls of the account together.
+    Account,
+    /// The calls to each service alone.
+    Service,
+}
+
 /// One operation's default.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
     /// The operation's name.
     pub operation: &'static str,
+    /// What the quota counts by, whoever set it.
+    pub by: CountedBy,
     /// The quota, burst 1; none: nothing that a campaign could reach.
     pub quota: Option<&'static str>,
     /// Where it comes from, or why it is what it is.
@@ -47,8 +58,21 @@ const fn row(
 ) -> Published {
     Published {
         operation,
+        by: CountedBy::Account,
         quota,
         source,
+    }
+}
+
+/// A row that counts by service.
+const fn of_service(
+    operation: &'static str,
+    quota: Option<&'static str>,
+    source: &'static str,
+) -> Published {
+    Published {
+        by: CountedBy::Service,
+        ..row(operation, quota, source)
     }
 }
 
@@ -64,20 +88,20 @@ pub const PUBLISHED: &[Published] = &[
     row("list_interaction_channels", Some("20/s"), INTERACTIONS),
     row("update_interaction_channel", Some("20/s"), INTERACTIONS),
     row("list_proxy_services", Some("30/s"), PROXY),
-    row("create_session", Some("30/s"), PROXY),
-    row("fetch_session", Some("30/s"), PROXY),
-    row("list_sessions", Some("30/s"), PROXY),
-    row("delete_session", Some("30/s"), PROXY),
-    row("create_proxy_participant", Some("30/s"), PROXY),
-    row("list_proxy_participants", Some("30/s"), PROXY),
-    row("create_message_interaction", Some("30/s"), PROXY),
-    row("list_message_interactions", Some("30/s"), PROXY),
-    row("list_proxy_interactions", Some("30/s"), PROXY),
+    of_service("create_session", Some("30/s"), PROXY),
+    of_service("fetch_session", Some("30/s"), PROXY),
+    of_service("list_sessions", Some("30/s"), PROXY),
+    of_service("delete_session", Some("30/s"), PROXY),
+    of_service("create_proxy_participant", Some("30/s"), PROXY),
+    of_service("list_proxy_participants", Some("30/s"), PROXY),
+    of_service("create_message_interaction", Some("30/s"), PROXY),
+    of_service("list_message_interactions", Some("30/s"), PROXY),
+    of_service("list_proxy_interactions", Some("30/s"), PROXY),
     row("fetch_chat_channel", None, READ),
     row("update_chat_channel", None, ONE_CONVERSATION),
     row("create_chat_message", None, ONE_CONVERSATION),
     row("list_chat_messages", None, READ),
-    row("create_conversation", Some("30/s"), CONVERSATIONS),
+    of_service("create_conversation", Some("30/s"), CONVERSATIONS),
     row("fetch_conversation", None, READ),
     row("update_conversation", None, ONE_CONVERSATION),
     row("create_conversation_participant", None, ONE_CONVERSATION),
@@ -97,6 +121,13 @@ pub const PUBLISHED: &[Published] = &[
     row("fetch_task", Some("20/s"), OURS),
     row("update_task", Some("20/s"), OURS),
 ];
+
+/// What an operation's limit counts by; an operation that is not in the table, by the account.
+#[must_use]
+pub fn counted_by(operation: &str) -> CountedBy {
+    let row = PUBLISHED.iter().find(|row| row.operation == operation);
+    row.map_or(CountedBy::Account, |row| row.by)
+}
 
 /// The limits in force: the published ones, some of them replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,24 +4,34 @@
 //! moment. Always: `governor` decides and we do the waiting, in order, on the one clock; nobody holds
 //! a lane while waiting for another; who waits for one lane delays nobody who does not need it.
 //!
-//! A call asks [`Pacer::permit`] for the account's lane and its endpoint's, just before its bytes
-//! leave. A message asks [`Pacer::book`] for its campaign's and its agent's lane before it begins,
-//! then [`Pacer::permit`] for the same, or comes back when its turn comes.
+//! A call asks [`Pacer::permit`] for the account's lane and its endpoint's, and one that sends a text
+//! for its sender's, just before its bytes leave. A message asks [`Pacer::book`] for its campaign's,
+//! its agent's and its sender's entry lane before it begins, then [`Pacer::permit`] for the same, or
+//! comes back when its turn comes.
 //!
 //! `schedule` says who goes next and is pure in time; `limiter` is one lane's arithmetic; `driver` is
 //! where the clock comes in.
 
+mod asking;
 mod booking;
 mod calendar;
+mod ceiling;
 mod cooldown;
 mod driver;
+mod held;
 mod lane;
 mod limiter;
 pub mod limits;
+mod members;
 mod permit;
+mod places;
 mod quota;
 mod schedule;
+pub mod senders;
 mod settings;
+mod share;
+mod shared;
+mod store_clock;
 mod table;
 mod track;
 mod usage;
@@ -33,18 +43,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use asking::{Asked, Given};
 pub use booking::{Booking, Turn};
 pub use cooldown::CoolDown;
-pub use lane::{Lane, LaneKind};
-pub use limits::{Limits, UnknownOperation};
+pub use lane::{Lane, LaneKind, Sender};
+pub use limits::{CountedBy, Limits, UnknownOperation};
+pub use members::{Member, PlacesShare, share_places};
 pub use permit::Permit;
 pub use quota::{InvalidQuota, Quota, Unit};
+pub use senders::Senders;
 pub use settings::{InvalidMargin, Margin, PacingSettings};
+pub use shared::LaneTime;
+pub use store_clock::{Reading, StoreClock};
 pub use view::LaneView;
 
-use booking::Promise;
+use booking::{Needs, Promise};
 use driver::Shared;
 use schedule::Schedule;
 use table::Table;
@@ -62,6 +78,7 @@ fn nanos(duration: Duration) -> Nanos {
 #[derive(Clone)]
 pub struct Pacer {
     shared: Arc<Shared>,
+    senders: Arc<Senders>,
     _driver: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -73,18 +90,20 @@ impl Pacer {
     /// Outside a Tokio runtime: one task of it waits for all who wait.
     #[must_use]
     pub fn new(settings: PacingSettings, clock: Clock) -> Self {
+        let senders = Arc::new(settings.senders.clone());
         let schedule = Schedule::new(Table::new(settings));
         let shared = Arc::new(Shared::new(schedule, clock));
         let driver = tokio::spawn(driver::drive(shared.clone()));
         Self {
             shared,
+            senders,
             _driver: Arc::new(AbortOnDropHandle::new(driver)),
         }
     }
 
     /// Waits until all lanes let go at the same moment, and takes its turn on each of them.
     ///
-    /// `cost` is counted on a [`Lane::Sender`], in segments; every other lane counts one. Lanes
+    /// `cost` is counted on the lanes of senders, in segments; every other lane counts one. Lanes
     /// without a limit let go at once. Dropped before it is ready, it takes nothing. The first poll
     /// is the place in the line.
     pub async fn permit(&self, lanes: &[Lane], cost: NonZeroU32) -> Permit {
@@ -94,16 +113,23 @@ impl Pacer {
         }
     }
 
-    /// Asks when a message's turn comes on `lanes`, and promises it.
+    /// Asks when a message's turn comes on `lanes`, and promises it. `cost` as for [`Self::permit`].
     ///
     /// Up to `hold_max` it is [`Booking::Soon`]: the caller goes on to [`Self::permit`]. Beyond it the
     /// message is to be deferred to [`Booking::Later`]'s time, after all that were promised before
     /// it, and to ask again as [`Turn::Returned`]. It comes back half of `hold_max` before its turn.
     #[must_use = "a message that is not soon must be deferred"]
-    pub fn book(&self, lanes: &[Lane], hold_max: Duration, turn: Turn) -> Booking {
+    pub fn book(
+        &self,
+        lanes: &[Lane],
+        cost: NonZeroU32,
+        hold_max: Duration,
+        turn: Turn,
+    ) -> Booking {
         let promise = self.shared.with(|schedule, now| {
             schedule.table.sweep(now);
-            booking::book(&mut schedule.table, lanes, hold_max, turn, now)
+            let needs = Needs { lanes, cost };
+            booking::book(&mut schedule.table, needs, hold_max, turn, now)
         });
         match promise {
             Promise::Soon => Booking::Soon,
@@ -112,12 +138,29 @@ impl Pacer {
     }
 
     /// Tells of a promise made before we started: the due time of a message deferred for its pace.
-    pub fn promised(&self, lanes: &[Lane], due: Timestamp) {
+    pub fn promised(&self, lanes: &[Lane], cost: NonZeroU32, due: Timestamp) {
         let wait = nanos(self.shared.clock.until(due));
         self.shared.with(|schedule, now| {
             let ids = schedule.table.ids(lanes, now);
-            booking::promise(&mut schedule.table, &ids, now.saturating_add(wait), now);
+            let due = now.saturating_add(wait);
+            booking::promise(&mut schedule.table, &ids, cost, due, now);
         });
+    }
+
+    /// How long somebody who asked now would wait on `lanes`, behind all who wait there already.
+    #[must_use]
+    pub fn expected(&self, lanes: &[Lane]) -> Duration {
+        let wait = self
+            .shared
+            .with(|schedule, now| booking::expected(&mut schedule.table, lanes, now) - now);
+        Duration::from_nanos(wait)
+    }
+
+    /// The name of a sender's lanes: at `rate`, one of [`senders::PUBLISHED`], unless the operator gave
+    /// it one quota for all it sends.
+    #[must_use]
+    pub fn sender(&self, address: &str, rate: &str) -> Sender {
+        self.senders.named(address, rate)
     }
 
     fn later(&self, wait: Nanos) -> Timestamp {
@@ -150,7 +193,7 @@ impl Pacer {
     }
 
     /// Sets how many permits of a lane may be held at once, none for no limit.
-    pub fn set_places(&self, lane: &Lane, places: Option<NonZeroU32>) {
+    pub fn set_places(&self, lane: &Lane, places: Option<u32>) {
         self.shared.with(|schedule, now| {
             let id = schedule.table.set_places(lane, places, now);
             schedule.wake(id, now);
@@ -163,16 +206,87 @@ impl Pacer {
             .with(|schedule, _| schedule.table.forget_campaign(campaign));
     }
 
-    /// Twilio answered 429 on this lane: nothing leaves on it for as long as it asked, within bounds.
+    /// Twilio answered 429 on this lane, or a sender's queue is full: nothing leaves on it for as long as
+    /// it asked, within bounds.
     pub fn throttled(&self, lane: &Lane, retry_after: Option<Duration>) {
-        self.shared
-            .with(|schedule, now| schedule.table.throttled(lane, retry_after, now));
+        self.shared.with(|schedule, now| {
+            let id = schedule.table.throttled(lane, retry_after, now);
+            if schedule.table.tracks[id].share.is_some() {
+                schedule.asking.insert(id);
+            }
+        });
     }
 
-    /// Twilio answered anything else on this lane: a 429 after it is the first in its row.
+    /// Twilio answered a call, known by its permit's [`Permit::mark`]: that the account has too many under
+    /// way at once, or anything else. After the first fewer are let go, until more are taken again. False
+    /// when as many were taken just now: then it was another limit that refused.
+    pub fn replied(&self, mark: u64, is_too_many: bool) -> bool {
+        self.shared.with(|schedule, now| {
+            let account = schedule.table.id(&Lane::Account, now);
+            mark != 0 && schedule.replied(account, mark, is_too_many, now)
+        })
+    }
+
+    /// Twilio answered anything else on this lane: a refusal after it is the first in its row.
     pub fn answered(&self, lane: &Lane) {
         self.shared
             .with(|schedule, now| schedule.table.answered(lane, now));
+    }
+
+    /// How many calls of the account may be under way at once, over all consumers.
+    #[must_use]
+    pub fn concurrency(&self) -> NonZeroU32 {
+        self.shared.with(|schedule, _| schedule.table.concurrency())
+    }
+
+    /// How many of our calls are under way.
+    #[must_use]
+    pub fn under_way(&self) -> u32 {
+        self.shared.with(|schedule, now| {
+            let id = schedule.table.id(&Lane::Account, now);
+            let places = schedule.table.tracks[id].places;
+            places.map_or(0, |places| places.taken())
+        })
+    }
+
+    /// Sets our share of the account's places, among so many consumers: a message of a lane that they
+    /// share comes back so much later.
+    pub fn set_share(&self, share: PlacesShare) {
+        self.set_places(&Lane::Account, Some(share.places));
+        self.shared.with(|schedule, _| {
+            schedule.table.consumers = u64::from(share.consumers).max(1);
+        });
+    }
+
+    /// Returns once the store that lanes are shared through is to be asked something
+    /// ([`PacingSettings::shared`]).
+    pub async fn wants_to_ask(&self) {
+        self.shared.asking().await;
+    }
+
+    /// What the store is to be told and asked now, if anything. Whoever takes it answers with
+    /// [`Self::give`] or [`Self::not_given`].
+    #[must_use]
+    pub fn asks(&self) -> Option<Asked> {
+        self.shared.with(Schedule::asks)
+    }
+
+    /// Takes what the store gave ([`Asked::carry_out`]): it is in force at once.
+    pub fn give(&self, asked: &Asked, given: &Given) {
+        self.shared
+            .with(|schedule, now| schedule.answered(asked, Some(&given.0), now));
+    }
+
+    /// The store gave no answer: what was asked and told is asked and told again.
+    pub fn not_given(&self, asked: &Asked) {
+        self.shared
+            .with(|schedule, now| schedule.answered(asked, None, now));
+    }
+
+    /// The pacer's time of a moment, for [`StoreClock::read`].
+    #[must_use]
+    pub fn nanos_at(&self, moment: Instant) -> u64 {
+        self.shared.nanos_at(moment)
     }
 
     /// Every lane in use, in the lanes' order.
@@ -194,5 +308,7 @@ impl fmt::Debug for Pacer {
 
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod sharing_tests;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::schedule::{Granted, Held, Schedule, Seat};
+use super::held::Held;
+use super::schedule::{Granted, Schedule, Seat};
 use super::table::Table;
 use super::{Lane, Margin, Nanos, PacingSettings, Quota};
 
@@ -256,9 +257,7 @@ fn a_crowd_for_one_agent_is_asked_about_once_a_slot() {
 #[test]
 fn places_are_freed_in_order_and_never_exceeded() {
     let mut schedule = schedule(&["1000/s"]);
-    let id = schedule
-        .table
-        .set_places(&Lane::Account, NonZeroU32::new(3), 0);
+    let id = schedule.table.set_places(&Lane::Account, Some(3), 0);
     let mut held = Vec::new();
     for who in 0..50 {
         if let Ok(permit) = schedule.enter(&[Lane::Account, lane(0)], ONE, MS * 2, || who) {
@@ -273,7 +272,7 @@ fn places_are_freed_in_order_and_never_exceeded() {
         schedule.advance(now, &mut granted);
         order.extend(granted.iter().map(|g| g.wake));
         held.extend(granted.into_iter().map(|g| g.held));
-        let taken = schedule.table.tracks[id].places.expect("places").taken;
+        let taken = schedule.table.tracks[id].places.expect("places").taken();
         assert_eq!(usize::try_from(taken).expect("small"), held.len());
         assert!(taken <= 3);
         if !held.is_empty() {

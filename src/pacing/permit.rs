@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::driver::Shared;
-use super::schedule::{Held, Seat};
+use super::held::Held;
+use super::schedule::Seat;
 use super::{LaneKind, Nanos};
 
 /// Leave to act once. Dropping it frees its places: hold it until the reply is in.
@@ -45,6 +46,12 @@ impl Permit {
     #[must_use]
     pub fn held_up_by(&self) -> Option<LaneKind> {
         self.waited.map(|(_, lane)| lane)
+    }
+
+    /// What [`super::Pacer::replied`] knows the call by: how many were under way with it.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.held.iter().find_map(Held::mark).unwrap_or(0)
     }
 
     /// Gives an unused permit back: nothing was done, and its slots are free unless somebody was let

@@ -14,30 +14,13 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::limiter::Charge;
+use super::held::Held;
 use super::table::Table;
-use super::track::{Ask, FOREVER, Ticket, Track};
+use super::track::{Ask, FOREVER, Refused, Ticket, Track};
 use super::{Lane, LaneKind, Nanos};
 
 /// How often a waiter may find one lane open and another shut before it keeps the open one.
 const PATIENCE: u32 = 8;
-
-/// What one permit took from one lane.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    lane: usize,
-    serial: u64,
-    charge: Option<Charge>,
-    amount: u32,
-    place: bool,
-}
-
-impl Held {
-    /// Whether the lane waits to be told when this is over.
-    pub(super) fn is_place(&self) -> bool {
-        self.place
-    }
-}
 
 /// Somebody who was let go.
 pub(super) struct Granted<W> {
@@ -55,16 +38,16 @@ pub(super) struct Seat {
     ticket: Ticket,
 }
 
-struct Waiter<W> {
-    cost: NonZeroU32,
+pub(super) struct Waiter<W> {
+    pub(super) cost: NonZeroU32,
     since: Nanos,
     passed_over: u32,
     wake: W,
 }
 
-struct Class<W> {
-    lanes: Arc<[usize]>,
-    waiters: BTreeMap<Ticket, Waiter<W>>,
+pub(super) struct Class<W> {
+    pub(super) lanes: Arc<[usize]>,
+    pub(super) waiters: BTreeMap<Ticket, Waiter<W>>,
     parked: usize,
 }
 
@@ -72,18 +55,25 @@ struct Class<W> {
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     lane: usize,
-    due: Nanos,
+    refused: Refused,
 }
 
 /// Who waits for what.
 pub(super) struct Schedule<W> {
     pub(super) table: Table,
-    classes: Slab<Class<W>>,
+    pub(super) classes: Slab<Class<W>>,
     by_lanes: HashMap<Arc<[usize]>, usize>,
     alarms: BTreeSet<(Nanos, usize)>,
     tickets: Ticket,
     pub(super) patience: u32,
+    /// Shared lanes about which the store is to be asked or told something.
+    pub(super) asking: BTreeSet<usize>,
+    /// How long the store takes to answer, generously.
+    pub(super) lead: Nanos,
 }
+
+/// How long the store takes to answer when it was not asked yet.
+const LEAD: Nanos = 30_000_000;
 
 impl<W> Schedule<W> {
     pub(super) fn new(table: Table) -> Self {
@@ -94,6 +84,8 @@ impl<W> Schedule<W> {
             alarms: BTreeSet::new(),
             tickets: 0,
             patience: PATIENCE,
+            asking: BTreeSet::new(),
+            lead: LEAD,
         }
     }
 
@@ -203,7 +195,7 @@ impl<W> Schedule<W> {
                 });
             }
             Err(refusal) if refusal.lane == lane => {
-                self.set_alarm(lane, refusal.due);
+                self.await_lane(refusal);
                 return None;
             }
             Err(refusal) => {
@@ -217,7 +209,7 @@ impl<W> Schedule<W> {
         self.head(lane).map(|(ticket, _)| ticket)
     }
 
-    fn ask_of(&self, class: usize, now: Nanos) -> Ask {
+    pub(super) fn ask_of(&self, class: usize, now: Nanos) -> Ask {
         let (ticket, waiter) = self.classes[class]
             .waiters
             .first_key_value()
@@ -241,25 +233,46 @@ impl<W> Schedule<W> {
 
     fn ask_all(&self, lanes: &[usize], ask: &Ask) -> Result<(), Refusal> {
         let refusals = lanes.iter().filter_map(|lane| {
-            let due = self.table.tracks[*lane].ask(ask).err()?;
-            Some(Refusal { lane: *lane, due })
+            let refused = self.table.tracks[*lane].ask(ask).err()?;
+            Some(Refusal {
+                lane: *lane,
+                refused,
+            })
         });
-        refusals
-            .max_by_key(|refusal| refusal.due)
-            .map_or(Ok(()), Err)
+        let answers = ask.now.saturating_add(self.lead);
+        let mut last: Option<Refusal> = None;
+        let mut is_store_needed = false;
+        for refusal in refusals {
+            is_store_needed |= matches!(refusal.refused, Refused::Ask(_));
+            let rank = |it: Refusal| it.refused.rank(answers);
+            if last.is_none_or(|last| rank(last) <= rank(refusal)) {
+                last = Some(refusal);
+            }
+        }
+        let Some(mut last) = last else { return Ok(()) };
+        // The store is asked for the other lane in time.
+        if let (true, Refused::Until(due)) = (is_store_needed, last.refused)
+            && due != FOREVER
+        {
+            last.refused = Refused::Until(due.saturating_sub(self.lead).max(ask.now + 1));
+        }
+        Err(last)
     }
 
     fn take_all(&mut self, lanes: &[usize], ask: &Ask) -> Vec<Held> {
         let take = |id: &usize| {
             let track: &mut Track = &mut self.table.tracks[*id];
             let charge = track.ask(ask).ok().flatten();
-            track.take(ask, charge);
+            let level = track.take(ask, charge);
+            if track.is_to_ask(ask.now) {
+                self.asking.insert(*id);
+            }
             Held {
                 lane: *id,
                 serial: track.serial,
                 charge,
                 amount: track.lane.charge(ask.cost).get(),
-                place: track.places.is_some(),
+                level,
             }
         };
         lanes.iter().map(take).collect()
@@ -276,7 +289,7 @@ impl<W> Schedule<W> {
         for lane in lanes {
             let track = &mut self.table.tracks[*lane];
             if track.ask(ask).is_ok() {
-                track.claim(ask, refusal.due);
+                track.claim(ask, refusal.refused.due());
             }
         }
     }
@@ -286,7 +299,15 @@ impl<W> Schedule<W> {
         self.table.tracks[refusal.lane]
             .parked
             .insert((ticket, class));
-        self.set_alarm(refusal.lane, refusal.due);
+        self.await_lane(refusal);
+    }
+
+    /// Has a lane's oldest waiter asked again when the lane may let go, or the store asked for some of it.
+    fn await_lane(&mut self, refusal: Refusal) {
+        if let Refused::Ask(_) = refusal.refused {
+            self.asking.insert(refusal.lane);
+        }
+        self.set_alarm(refusal.lane, refusal.refused.due());
     }
 
     fn unpark(&mut self, class: usize, ticket: Ticket) {
@@ -332,39 +353,14 @@ impl<W> Schedule<W> {
         let lanes = class.lanes.clone();
         self.unseat(seat.class, seat.ticket);
         for lane in lanes.iter() {
-            self.table.tracks[*lane].unclaim(seat.ticket);
+            let track = &mut self.table.tracks[*lane];
+            track.unclaim(seat.ticket);
+            if track.is_to_ask(now) {
+                self.asking.insert(*lane);
+            }
             self.wake(*lane, now);
         }
         true
-    }
-
-    /// A permit is over: its places are free. With `unused`, its slots too.
-    ///
-    /// Time must be advanced after.
-    pub(super) fn release(&mut self, held: &[Held], unused: bool, now: Nanos) {
-        for held in held {
-            let Some(track) = self.table.tracks.get_mut(held.lane) else {
-                continue;
-            };
-            if track.serial != held.serial {
-                continue;
-            }
-            if let (true, Some(places)) = (held.place, &mut track.places) {
-                if places.taken >= places.max.get() {
-                    places.freed = now;
-                }
-                places.taken = places.taken.saturating_sub(1);
-            }
-            if unused {
-                track.usage.take_back(held.amount);
-                if let (Some(limiter), Some(charge)) = (&mut track.limiter, held.charge) {
-                    limiter.give_back(charge);
-                }
-            }
-            if held.place || unused {
-                self.wake(held.lane, now);
-            }
-        }
     }
 
     /// Has a lane's oldest waiter asked again at once.

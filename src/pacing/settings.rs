@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{CoolDown, Limits};
+use super::{CoolDown, Limits, Senders};
 
 /// How many calls are under way at once for one account: Twilio's cap is unpublished (error 20429);
 /// with calls of 200 ms these carry 200 a second, more than all published limits of a saga together.
@@ -18,6 +18,9 @@ pub struct PacingSettings {
     /// Limits per operation: the table `[limits]`.
     #[serde(skip)]
     pub limits: Limits,
+    /// The rates of senders: the table `[senders]`.
+    #[serde(skip)]
+    pub senders: Senders,
     /// What is kept back of every lane, in percent.
     #[serde(rename = "margin_percent")]
     pub margin: Margin,
@@ -26,11 +29,18 @@ pub struct PacingSettings {
     /// What a 429 does.
     #[serde(skip)]
     pub cooldown: CoolDown,
+    /// What a full queue does to its sender.
+    #[serde(skip)]
+    pub overflow: CoolDown,
     /// Lanes with a period up to this start empty: a process that ran before us may have used them a
     /// moment ago. Slower lanes start with one permit, else an agent's first message of a trial run
     /// would wait for minutes.
     #[serde(skip)]
     pub start_empty: Duration,
+    /// Whether other consumers use the same lanes: what is theirs and what is ours is then a store's to
+    /// say ([`super::Pacer::asks`]).
+    #[serde(skip)]
+    pub shared: bool,
     /// A lane that nobody used for so long is forgotten once nothing is owed on it. At least a
     /// minute, which is what `status` shows.
     #[serde(skip)]
@@ -41,10 +51,13 @@ impl Default for PacingSettings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            senders: Senders::default(),
             margin: Margin::default(),
             concurrency: CONCURRENCY_DEFAULT,
             cooldown: CoolDown::default(),
+            overflow: CoolDown::OVERFLOW,
             start_empty: Duration::from_secs(1),
+            shared: false,
             idle: Duration::from_secs(120),
         }
     }

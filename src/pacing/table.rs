@@ -11,8 +11,10 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::limiter::Limiter;
-use super::track::{Places, Track};
-use super::{Lane, Nanos, PacingSettings, Quota, nanos};
+use super::places::Places;
+use super::share::Share;
+use super::track::Track;
+use super::{CoolDown, Lane, LaneKind, Nanos, PacingSettings, Quota, nanos};
 
 /// How many lanes one call looks at: more than a call makes, so that the table cannot outgrow its use.
 const SWEPT_PER_CALL: usize = 4;
@@ -27,9 +29,11 @@ pub(super) struct Table {
     /// The quota of each agent of a campaign.
     agents: HashMap<Arc<str>, Option<Quota>>,
     /// Numbers of places set for one lane.
-    places: HashMap<Lane, Option<NonZeroU32>>,
+    places: HashMap<Lane, Option<u32>>,
     serials: u64,
     hand: usize,
+    /// How many consumers use the lanes that are shared.
+    pub(super) consumers: u64,
 }
 
 impl Table {
@@ -43,6 +47,7 @@ impl Table {
             places: HashMap::new(),
             serials: 0,
             hand: 0,
+            consumers: 1,
         }
     }
 
@@ -61,10 +66,10 @@ impl Table {
         self.serials += 1;
         let mut track = Track::new(lane.clone(), self.serials, now);
         track.limiter = self.quota_of(lane).map(|quota| self.limiter(quota));
-        track.places = self.places_of(lane).map(|max| Places {
-            max,
-            taken: 0,
-            freed: 0,
+        track.share = self.settings.shared.then(Share::default);
+        track.places = self.places_of(lane).map(|most| match lane {
+            Lane::Account => Places::felt_out(most),
+            _ => Places::new(most),
         });
         let id = self.tracks.insert(track);
         self.by_lane.insert(lane.clone(), id);
@@ -72,6 +77,9 @@ impl Table {
     }
 
     fn limiter(&self, quota: Quota) -> Limiter {
+        if self.settings.shared {
+            return Limiter::shared(quota, self.settings.margin);
+        }
         let empty = quota.period() <= self.settings.start_empty;
         Limiter::new(quota, self.settings.margin).starting(empty)
     }
@@ -83,16 +91,22 @@ impl Table {
         match lane {
             Lane::Endpoint { operation, .. } => self.settings.limits.of(operation),
             Lane::Agent { campaign, .. } => self.agents.get(campaign).copied().flatten(),
-            Lane::Account | Lane::Sender(_) | Lane::Campaign(_) => None,
+            Lane::Sender(sender) | Lane::Entry(sender) => self.settings.senders.of(sender),
+            Lane::Account | Lane::Campaign(_) => None,
         }
     }
 
-    fn places_of(&self, lane: &Lane) -> Option<NonZeroU32> {
+    fn places_of(&self, lane: &Lane) -> Option<u32> {
         match self.places.get(lane) {
             Some(places) => *places,
-            None if *lane == Lane::Account => Some(self.settings.concurrency),
+            None if *lane == Lane::Account => Some(self.settings.concurrency.get()),
             None => None,
         }
+    }
+
+    /// How many calls of the account may be under way at once.
+    pub(super) fn concurrency(&self) -> NonZeroU32 {
+        self.settings.concurrency
     }
 
     /// Sets one lane's quota from now on.
@@ -129,29 +143,44 @@ impl Table {
     }
 
     /// Sets how many may be under way at once on a lane.
-    pub(super) fn set_places(&mut self, lane: &Lane, max: Option<NonZeroU32>, now: Nanos) -> usize {
+    pub(super) fn set_places(&mut self, lane: &Lane, max: Option<u32>, now: Nanos) -> usize {
         self.places.insert(lane.clone(), max);
         let id = self.id(lane, now);
         let track = &mut self.tracks[id];
-        let taken = track.places.map_or(0, |places| places.taken);
-        track.places = max.map(|max| Places {
-            max,
-            taken,
-            freed: now,
-        });
+        match (&mut track.places, max) {
+            (Some(places), Some(max)) => places.allow(max, now),
+            (places, max) => *places = max.map(Places::new),
+        }
         id
     }
 
-    /// Has a lane rest after a 429.
-    pub(super) fn throttled(&mut self, lane: &Lane, retry_after: Option<Duration>, now: Nanos) {
-        let rules = self.settings.cooldown;
+    /// Has a lane rest: after a 429, or after a sender's queue was full.
+    pub(super) fn throttled(
+        &mut self,
+        lane: &Lane,
+        retry_after: Option<Duration>,
+        now: Nanos,
+    ) -> usize {
+        let rules = self.rests(lane);
         let id = self.id(lane, now);
         let track = &mut self.tracks[id];
         track.rest.refused(rules, retry_after, now);
         track.last_used = now;
+        if let Some(share) = &mut track.share {
+            share.rest = Some(track.rest.until);
+        }
         // The burst as well: it must not go off when the rest is over.
         if let Some(limiter) = &mut track.limiter {
             limiter.push(track.rest.until);
+        }
+        id
+    }
+
+    /// How a lane rests.
+    fn rests(&self, lane: &Lane) -> CoolDown {
+        match lane.kind() {
+            LaneKind::Sender => self.settings.overflow,
+            _ => self.settings.cooldown,
         }
     }
 
@@ -167,7 +196,7 @@ impl Table {
         self.agents.remove(campaign);
         self.quotas.retain(|lane, _| match lane {
             Lane::Campaign(id) | Lane::Agent { campaign: id, .. } => &**id != campaign,
-            Lane::Account | Lane::Endpoint { .. } | Lane::Sender(_) => true,
+            Lane::Account | Lane::Endpoint { .. } | Lane::Sender(_) | Lane::Entry(_) => true,
         });
     }
 
@@ -181,7 +210,7 @@ impl Table {
         }
         let next = quota.map(|quota| match old {
             Some(mut limiter) => {
-                limiter.requota(quota, self.settings.margin, now);
+                limiter.requota(self.limiter(quota), now);
                 limiter
             }
             // What went through while there was no limit counts as one: the next waits a period.
@@ -196,6 +225,9 @@ impl Table {
         });
         let track = &mut self.tracks[id];
         track.limiter = next;
+        if let Some(share) = &mut track.share {
+            share.forget();
+        }
         // Promised at the old pace: whoever changed it wakes those who hold the promises.
         track.calendar.clear();
         if let Some(limiter) = &mut track.limiter
@@ -220,7 +252,11 @@ impl Table {
             };
             track.calendar.prune(now);
             let idle = now.saturating_sub(track.last_used) >= nanos(self.settings.idle);
-            let rested = track.rest.is_over(self.settings.cooldown, now);
+            let rules = match track.lane.kind() {
+                LaneKind::Sender => self.settings.overflow,
+                _ => self.settings.cooldown,
+            };
+            let rested = track.rest.is_over(rules, now);
             if idle && rested && track.is_forgettable(now) {
                 let track = self.tracks.remove(id);
                 self.by_lane.remove(&track.lane);

@@ -174,7 +174,7 @@ async fn a_waiter_that_is_dropped_takes_nothing() {
 async fn a_permit_that_was_granted_but_never_taken_frees_its_slot_and_place() {
     let pacer = pacer();
     let lane = endpoint(&pacer, "x", "1/s");
-    pacer.set_places(&Lane::Account, Some(ONE));
+    pacer.set_places(&Lane::Account, Some(1));
     let start = tokio::time::Instant::now();
     let lanes = [Lane::Account, lane];
     let mut waiting = Box::pin(pacer.permit(&lanes, ONE));
@@ -192,7 +192,7 @@ async fn a_permit_that_was_granted_but_never_taken_frees_its_slot_and_place() {
 #[tokio::test(start_paused = true)]
 async fn an_account_carries_so_many_calls_at_once() {
     let pacer = pacer();
-    pacer.set_places(&Lane::Account, NonZeroU32::new(4));
+    pacer.set_places(&Lane::Account, Some(4));
     let under_way = Arc::new(Mutex::new((0, 0)));
     let mut calls = JoinSet::new();
     for _ in 0..40 {
@@ -217,7 +217,10 @@ async fn an_account_carries_so_many_calls_at_once() {
 #[tokio::test(start_paused = true)]
 async fn segments_count_for_the_sender_and_calls_for_the_endpoint() {
     let pacer = pacer();
-    let (sender, call) = (Lane::sender("+12025550100"), endpoint(&pacer, "x", "10/s"));
+    let (sender, call) = (
+        Lane::Sender(Sender::new("+12025550100", None)),
+        endpoint(&pacer, "x", "10/s"),
+    );
     pacer.set_quota(&sender, quota("1/s"));
     let start = tokio::time::Instant::now();
     let three = NonZeroU32::new(3).expect("not zero");

@@ -6,8 +6,12 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use super::calendar::Calendar;
+use super::ceiling::Level;
 use super::cooldown::Rest;
 use super::limiter::{Charge, Limiter};
+use super::places::Places;
+use super::share::Share;
+use super::shared;
 use super::usage::Usage;
 use super::{Lane, Nanos};
 
@@ -31,13 +35,36 @@ pub(super) struct Ask {
     pub(super) now: Nanos,
 }
 
-/// How many may be under way at once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
-    pub(super) max: NonZeroU32,
-    pub(super) taken: u32,
-    /// When one was last freed while all were taken.
-    pub(super) freed: Nanos,
+/// Why a lane does not let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It lets go then; [`FOREVER`]: when something happens.
+    Until(Nanos),
+    /// The store that it is shared through said that there is nothing before, which is no promise.
+    AskAgain(Nanos),
+    /// That store has to be asked for some of it. Its period.
+    Ask(Nanos),
+}
+
+impl Refused {
+    /// When to ask again.
+    pub(super) fn due(self) -> Nanos {
+        match self {
+            Self::Until(due) | Self::AskAgain(due) => due,
+            Self::Ask(_) => FOREVER,
+        }
+    }
+
+    /// Of the refusals of several lanes the greatest is the one to wait for: a lane that the store has to be
+    /// asked for only when the others let go by the time it answers, at `answers`; of such lanes the
+    /// slowest.
+    pub(super) fn rank(self, answers: Nanos) -> (u8, Nanos) {
+        match self {
+            Self::Until(due) if due <= answers => (0, due),
+            Self::Ask(period) => (1, period),
+            Self::Until(due) | Self::AskAgain(due) => (2, due),
+        }
+    }
 }
 
 /// A lane kept for one waiter, who was passed over too often.
@@ -53,6 +80,8 @@ pub(super) struct Track {
     /// Tells a lane from the one that had its place before.
     pub(super) serial: u64,
     pub(super) limiter: Option<Limiter>,
+    /// What is ours of it, when other consumers use it too.
+    pub(super) share: Option<Share>,
     pub(super) places: Option<Places>,
     pub(super) rest: Rest,
     claim: Option<Claim>,
@@ -74,6 +103,7 @@ impl Track {
             lane,
             serial,
             limiter: None,
+            share: None,
             places: None,
             rest: Rest::default(),
             claim: None,
@@ -91,10 +121,10 @@ impl Track {
     ///
     /// # Errors
     ///
-    /// When to ask again; [`FOREVER`] when something has to happen first.
-    pub(super) fn ask(&self, ask: &Ask) -> Result<Option<Charge>, Nanos> {
+    /// When to ask again, or what has to happen first.
+    pub(super) fn ask(&self, ask: &Ask) -> Result<Option<Charge>, Refused> {
         if self.rest.until > ask.now {
-            return Err(self.rest.until);
+            return Err(Refused::Until(self.rest.until));
         }
         // First come, first served: even when a smaller one behind an older one could go.
         if self
@@ -102,51 +132,91 @@ impl Track {
             .first()
             .is_some_and(|(head, _)| *head < ask.ticket)
         {
-            return Err(self.alarm.unwrap_or(FOREVER));
+            return Err(Refused::Until(self.alarm.unwrap_or(FOREVER)));
         }
         let claim = self
             .claim
             .filter(|claim| claim.until > ask.now && claim.ticket < ask.ticket);
         if let Some(places) = &self.places {
             let kept = u32::from(claim.is_some() && self.limiter.is_none());
-            if places.taken >= places.max.get() {
-                return Err(FOREVER);
+            if places.free() == 0 {
+                return Err(Refused::Until(FOREVER));
             }
-            if places.taken + kept >= places.max.get() {
-                return Err(claim.map_or(FOREVER, |claim| claim.until));
+            if places.free() <= kept {
+                let until = claim.map_or(FOREVER, |claim| claim.until);
+                return Err(Refused::Until(until));
             }
         }
         let Some(limiter) = &self.limiter else {
             return Ok(None);
         };
         if let Some(claim) = claim {
-            return Err(claim.until);
+            return Err(Refused::Until(claim.until));
         }
         let cost = self.lane.charge(ask.cost);
-        limiter.ask(cost, ask.as_of, ask.now).map(Some)
+        let charge = match &self.share {
+            Some(share) => share.ask(limiter, cost, ask),
+            None => limiter
+                .ask(cost, ask.as_of, ask.now)
+                .map_err(Refused::Until),
+        };
+        charge.map(Some)
     }
 
     /// When this lane let go, or will, as far as it knows.
     pub(super) fn due(&self, ask: &Ask) -> Nanos {
         let cost = self.lane.charge(ask.cost);
-        let paced = self.limiter.as_ref().map_or(0, |limiter| limiter.due(cost));
-        let freed = self.places.map_or(0, |places| places.freed);
+        let paced = self
+            .limiter
+            .as_ref()
+            .map_or(0, |limiter| match &self.share {
+                Some(share) => share.due(limiter, cost, ask.now),
+                None => limiter.due(cost),
+            });
+        let freed = self.places.map_or(0, |places| places.freed());
         paced.max(freed).max(self.rest.until)
     }
 
     /// Takes what [`Self::ask`] offered.
-    pub(super) fn take(&mut self, ask: &Ask, charge: Option<Charge>) {
+    pub(super) fn take(&mut self, ask: &Ask, charge: Option<Charge>) -> Option<Level> {
         if let (Some(limiter), Some(charge)) = (&mut self.limiter, charge) {
             limiter.charge(charge);
+            if let Some(share) = &mut self.share
+                && shared::is_slow(limiter.period())
+            {
+                // Lent for one use: others wait for it.
+                share.forget();
+            }
         }
-        if let Some(places) = &mut self.places {
-            places.taken += 1;
-        }
+        let level = self.places.as_mut().map(Places::take);
         if self.claim.is_some_and(|claim| claim.ticket == ask.ticket) {
             self.claim = None;
         }
         self.usage.add(ask.now, self.lane.charge(ask.cost).get());
         self.last_used = ask.now;
+        level
+    }
+
+    /// Whether the store that the lane is shared through is to hear of it: a slow lane was used or is
+    /// waited for by nobody, a fast one is used up soon.
+    pub(super) fn is_to_ask(&self, now: Nanos) -> bool {
+        let (Some(share), Some(limiter)) = (&self.share, &self.limiter) else {
+            return false;
+        };
+        if shared::is_slow(limiter.period()) {
+            return share.is_to_return() || (share.is_borrowed && self.waiting == 0);
+        }
+        self.waiting > 0 && share.may_ask(now) && share.is_low(now)
+    }
+
+    /// When what we have of a fast lane that is shared ends; of any other lane, now.
+    pub(super) fn stretch_end(&self, now: Nanos) -> Nanos {
+        match (&self.share, &self.limiter) {
+            (Some(share), Some(limiter)) if !shared::is_slow(limiter.period()) => {
+                share.free_at().max(now)
+            }
+            _ => now,
+        }
     }
 
     /// Keeps this lane for a waiter until another lane lets go at `due`, if that costs the lane one
@@ -179,10 +249,18 @@ impl Track {
     /// When somebody who comes now would be let go, after everybody who waits.
     pub(super) fn expected(&self, now: Nanos) -> Nanos {
         let queued = self.limiter.as_ref().map_or(0, |limiter| {
-            let free = limiter.due(NonZeroU32::MIN).max(now);
+            let told = self.share.as_ref().map_or(0, Share::free_at);
+            let free = limiter.due(NonZeroU32::MIN).max(told).max(now);
             free.saturating_add(self.waiting_cost.saturating_mul(limiter.period()))
         });
         queued.max(self.rest.until).max(now)
+    }
+
+    /// How long the lane is taken by something of `cost`; none without a limit.
+    pub(super) fn slot(&self, cost: NonZeroU32) -> Option<Nanos> {
+        let cost = u64::from(self.lane.charge(cost).get());
+        let limiter = self.limiter.as_ref()?;
+        Some(limiter.period().saturating_mul(cost))
     }
 
     /// Counts a waiter in or out.
@@ -201,11 +279,12 @@ impl Track {
     pub(super) fn is_forgettable(&self, now: Nanos) -> bool {
         self.waiting == 0
             && self.parked.is_empty()
-            && self.places.is_none_or(|places| places.taken == 0)
+            && self.places.is_none_or(|places| places.taken() == 0)
             && self
                 .limiter
                 .as_ref()
                 .is_none_or(|limiter| limiter.is_fresh(now))
             && self.calendar.is_empty()
+            && self.share.as_ref().is_none_or(Share::is_forgettable)
     }
 }

@@ -1,6 +1,5 @@
 //! What `status` and the metrics show of a lane.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::limiter::Limiter;
@@ -14,7 +13,7 @@ pub struct LaneView {
     /// None: no limit.
     pub quota: Option<Quota>,
     /// How many permits may be held at once, and how many are.
-    pub places: Option<(NonZeroU32, u32)>,
+    pub places: Option<(u32, u32)>,
     /// Permits of the last minute (55 to 60 s of it), in segments for a sender.
     pub used_last_minute: u32,
     /// How many wait for a permit that needs this lane.
@@ -27,7 +26,7 @@ pub(super) fn views(table: &Table, now: Nanos) -> Vec<LaneView> {
     let view = |(_, track): (usize, &super::track::Track)| LaneView {
         lane: track.lane.clone(),
         quota: track.limiter.as_ref().map(Limiter::quota),
-        places: track.places.map(|places| (places.max, places.taken)),
+        places: track.places.map(|places| (places.most(), places.taken())),
         used_last_minute: track.usage.last_minute(now),
         waiting: track.waiting,
         resting: (track.rest.until > now).then(|| Duration::from_nanos(track.rest.until - now)),

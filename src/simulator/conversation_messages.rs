@@ -110,6 +110,11 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
         content: content.map(str::to_owned),
         shown,
     };
+    let row = call.world.conversations.get(&sid);
+    let senders = row.map_or(Vec::new(), Conversation::senders);
+    for sender in senders {
+        call.world.check_queue(&sender, call.now)?;
+    }
     let at = call.world.say(&sid, message, call.now);
     let row = call.world.conversations.get(&sid);
     let json = row.map(|row| message_json(row, at, call.world, call.base));
@@ -228,6 +233,16 @@ pub(super) fn delete_webhook(call: &mut Call<'_>) -> Answer {
     match at {
         Some(_) => Reply::empty(204),
         None => Err(Refusal::not_found(&format!("/Webhooks/{wanted}"))),
+    }
+}
+
+impl Conversation {
+    /// The addresses that what is said goes out from.
+    fn senders(&self) -> Vec<String> {
+        let participants = self.participants.iter();
+        participants
+            .filter_map(|one| one.proxy_address.clone())
+            .collect()
     }
 }
 

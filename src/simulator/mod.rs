@@ -27,6 +27,7 @@ mod participants;
 mod proxy;
 mod proxy_messages;
 mod proxy_participants;
+mod queues;
 mod record;
 mod reply;
 mod router;
@@ -61,6 +62,7 @@ pub use customers::{Reached, Unreached};
 pub use effects::{Effect, EffectKind};
 pub use faults::{Customers, Faults, InvalidFaults, Kind, Rule, Share, When};
 pub use limits::{Limits, Quota};
+pub use queues::Sending;
 pub use settings::{
     Assumptions, ChannelKey, DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, ProxyPool, Settings,
 };

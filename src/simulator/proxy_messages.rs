@@ -85,6 +85,9 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     if !session.is_open() {
         return Err(Refusal::new(400, 80607, "Session is closed"));
     }
+    let customer = session.customer();
+    let sender = customer.and_then(|one| one.proxy_identifier.clone());
+    world.check_queue(&sender.unwrap_or_default(), call.now)?;
     let assumed = &world.settings.assumptions;
     let reaches = if one.is_channel() {
         assumed.agent_interaction_reaches_customer
@@ -204,7 +207,24 @@ impl World {
             self.debug(21610, message, "the customer has opted out", now);
             return;
         }
+        // Where nobody was told before: a text in a chat channel, which is relayed later.
+        if let Err(refusal) = self.check_queue(&pair.1, now) {
+            self.debug(refusal.code, message, "the sender's queue is full", now);
+            return;
+        }
+        let sending = &self.settings.sending;
+        self.queues.fill(sending, &pair.1, body, now);
         self.effects.message(message, body, parties, now);
+    }
+
+    /// Refuses a text whose sender's queue is full.
+    pub(super) fn check_queue(&self, sender: &str, now: Timestamp) -> Result<(), Refusal> {
+        if self.queues.has_room(&self.settings.sending, sender, now) {
+            return Ok(());
+        }
+        let status = self.settings.assumptions.queue_full_status;
+        let text = "This From number has exceeded the maximum number of queued messages";
+        Err(Refusal::new(status, 21611, text))
     }
 
     /// A message in a chat channel goes on to the customer: through Proxy if the channel's attributes

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::faults::Faults;
 use super::limits::Limits;
+use super::queues::Sending;
 
 /// The account SID of [`Settings::default`].
 pub const DEFAULT_ACCOUNT_SID: &str = "ACf1e8ca57f1e8ca57f1e8ca57f1e8ca57";
@@ -40,6 +41,8 @@ pub struct Settings {
     pub proxy_pool: ProxyPool,
     /// The published limits, unless changed.
     pub limits: Limits,
+    /// How fast senders send, and how much they queue. None has a rate unless it is given one.
+    pub sending: Sending,
     /// How long each request takes; the effect falls at its end.
     pub latency: Duration,
     /// How long after its creation a thing appears in lists and look-ups by filter or name:
@@ -98,6 +101,8 @@ pub struct Assumptions {
     pub interactions_can_be_fetched: bool,
     /// Whether Flex Channels and Programmable Chat still answer after 2026-06-01; else 410/20410.
     pub legacy_apis_answer: bool,
+    /// The status of 21611 (a sender's queue is full), whose page names the code alone.
+    pub queue_full_status: u16,
     /// `Retry-After` on 429, in seconds: not promised on these APIs.
     pub retry_after_secs: Option<u32>,
 }
@@ -126,6 +131,7 @@ impl Default for Assumptions {
             chat_message_reaches_customer: true,
             interactions_can_be_fetched: true,
             legacy_apis_answer: true,
+            queue_full_status: 400,
             retry_after_secs: None,
         }
     }
@@ -145,6 +151,7 @@ impl Default for Settings {
             // Numbers of the 555-01xx block, which is reserved for fiction (NANPA).
             proxy_pool: ProxyPool::Open(vec!["+12025550190".to_owned(), "+12025550191".to_owned()]),
             limits: Limits::published(),
+            sending: Sending::default(),
             latency: Duration::ZERO,
             listing_delay: Duration::ZERO,
             interaction_setup: Duration::from_millis(200),

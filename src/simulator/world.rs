@@ -16,6 +16,7 @@ use super::effects::Effects;
 use super::flex::{FlexChannel, FlexFlow};
 use super::interactions::Interaction;
 use super::proxy::ProxyService;
+use super::queues::Queues;
 use super::sessions::Session;
 use super::settings::Settings;
 use super::sids::Sids;
@@ -89,6 +90,7 @@ pub(super) struct World {
     pub(super) task_channels: Vec<TaskChannel>,
     /// Customers who said stop to a sender.
     pub(super) opted_out: BTreeSet<(String, String)>,
+    pub(super) queues: Queues,
     pub(super) listing_delay: Duration,
     due: BTreeSet<(Timestamp, Due)>,
 }
@@ -137,6 +139,7 @@ impl World {
             activities,
             task_channels,
             opted_out: BTreeSet::new(),
+            queues: Queues::default(),
             listing_delay: settings.listing_delay,
             due: BTreeSet::new(),
         };

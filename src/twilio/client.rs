@@ -206,7 +206,7 @@ impl Twilio {
             Ok(reply) => Err(CallError::of_reply(&reply)),
             Err(none) => Err(none.into()),
         };
-        self.note(operation, answer, &result, started.elapsed());
+        self.note(operation, pass.mark(), answer, &result, started.elapsed());
         // Only now, so that what the gate learned of this call is in force when its place is free.
         drop(pass);
         result
@@ -215,6 +215,7 @@ impl Twilio {
     fn note(
         &self,
         operation: Operation,
+        mark: u64,
         answer: Answer,
         result: &Result<http::Response<Bytes>, CallError>,
         took: Duration,
@@ -224,11 +225,13 @@ impl Twilio {
                 status: Some(reply.status().as_u16()),
                 code: None,
                 retry_after: None,
+                mark,
             },
             Err(error) => Observed {
                 status: error.status(),
                 code: error.code(),
                 retry_after: error.retry_after(),
+                mark,
             },
         };
         self.gate.observe(operation, observed);

@@ -176,7 +176,7 @@ static CODES: &[Code] = &[
     is(21654, CONTENT), is(21655, CONTENT), is(21656, CONTENT), is(21657, CONTENT),
     is(21658, CONTENT), is(21659, CONTENT), // templates and their variables
     is(21703, CONFIG),    // the messaging service has no sender
-    is(30001, TRANSIENT), // the queue ran over
+    is(30001, THROTTLED), // the sender's queue ran over: nothing was queued
     is(30003, TRANSIENT), // cannot be reached now
     is(30004, REJECTED),  // blocked
     is(30005, ADDRESS),   // nobody there

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::code_table::{CONFIG, Conflict, HALT, REJECTED, THROTTLED, TRANSIENT, known};
-use super::{CallError, Operation};
+use super::{CallError, Operation, Product};
 use crate::message::{Failure, FailureClass};
 
 /// Caps that stand for the rest of a day: asking again at once is of no use.
@@ -16,8 +16,20 @@ const DAILY_CAPS: [u32; 4] = [30023, 30027, 63018, 63038];
 /// How long to wait after a daily cap: it lifts within 24 hours, and nobody says when.
 const DAILY_CAP_WAIT: Duration = Duration::from_secs(3_600);
 
+/// Codes of a sender's queue that is full: of a number's, and of a Messaging Service's, which Twilio's page
+/// on 21611 says shows later as 30001.
+const QUEUE_FULL: [u32; 2] = [21611, 30001];
+
 /// Codes of a look-up that found nothing.
 const NOT_FOUND: [u32; 5] = [20404, 45204, 50300, 50350, 80308];
+
+/// Whether a reply may say that the account has too many calls under way at once (error 20429). Proxy answers
+/// its own rate limit with the same code.
+#[must_use]
+pub fn may_be_concurrency(operation: Operation, status: u16, code: Option<u32>) -> bool {
+    let is_proxys = operation.endpoint().product == Product::Proxy;
+    status == 429 && code == Some(20429) && !is_proxys
+}
 
 /// What kind of failure a call's error is.
 ///
@@ -79,6 +91,13 @@ pub fn is_missing(error: &CallError) -> bool {
         CallError::Rejected { code, .. } => code.is_some_and(|code| NOT_FOUND.contains(&code)),
         _ => false,
     }
+}
+
+/// Whether Twilio refused a text since its sender's queue is full: more was sent than the sender can send
+/// in ten hours. Nothing was queued.
+#[must_use]
+pub fn is_queue_full(code: u32) -> bool {
+    QUEUE_FULL.contains(&code)
 }
 
 /// The error as the failure that policy decides on.

@@ -11,7 +11,25 @@ use async_trait::async_trait;
 use super::Operation;
 
 /// Held from just before the bytes leave until the reply is in; dropping it frees its place.
-pub type Pass = Box<dyn Send>;
+pub struct Pass {
+    mark: u64,
+    _held: Box<dyn Send>,
+}
+
+impl Pass {
+    /// A pass that holds this. The gate finds its `mark` again in what is observed of the call.
+    #[must_use]
+    pub fn new(held: impl Send + 'static, mark: u64) -> Self {
+        Self {
+            mark,
+            _held: Box::new(held),
+        }
+    }
+
+    pub(super) fn mark(&self) -> u64 {
+        self.mark
+    }
+}
 
 /// The gate lets no call through any more: the call was not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +45,8 @@ pub struct Observed {
     pub code: Option<u32>,
     /// `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// What the gate wrote on the call's pass.
+    pub mark: u64,
 }
 
 /// Decides when, and whether, a call may leave.
@@ -50,6 +70,6 @@ pub struct Open;
 #[async_trait]
 impl Gate for Open {
     async fn pass(&self, _operation: Operation) -> Result<Pass, Closed> {
-        Ok(Box::new(()))
+        Ok(Pass::new((), 0))
     }
 }

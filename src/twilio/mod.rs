@@ -31,7 +31,7 @@ pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
 pub use client::{ClientSettings, DEFAULT_TIMEOUT, Twilio};
 pub use code_table::Conflict;
-pub use codes::{classify, conflict, failure, is_missing};
+pub use codes::{classify, conflict, failure, is_missing, is_queue_full, may_be_concurrency};
 pub use conversation_messages::{ConversationMessage, Delivery, NewConversationMessage};
 pub use conversations::{
     Conversation, ConversationParticipant, ConversationWebhook, ConversationsOf, MessagingBinding,

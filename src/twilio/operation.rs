@@ -136,6 +136,17 @@ closed_list!(Operation {
 });
 
 impl Operation {
+    /// Whether it is a text of ours on its way to a customer.
+    #[must_use]
+    pub fn sends_text(self) -> bool {
+        matches!(
+            self,
+            Self::CreateMessageInteraction
+                | Self::CreateChatMessage
+                | Self::CreateConversationMessage
+        )
+    }
+
     /// Where the operation is found (Twilio's OpenAPI, 2026-04).
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a table, one line an operation")]

@@ -1,11 +1,13 @@
 //! Whether a message that was taken may be begun now.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::message::{DeferReason, SkipReason};
-use crate::pacing::{Booking, Lane, Turn};
+use crate::engine::{SENDER_WAIT_MAX, Sending};
+use crate::message::{DeferReason, Saga, SkipReason};
+use crate::pacing::{Booking, Lane, Permit, Turn};
 
 use super::mine::Mine;
 use super::{Active, Shared};
@@ -24,9 +26,17 @@ pub(super) enum Admission {
 pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
     let now = shared.parts.clock.now();
     let begun = !mine.journal.is_empty();
-    // What has begun is carried to its end: half a saga helps nobody.
+    let turn = if mine.lease.number > 1 {
+        Turn::Returned
+    } else {
+        Turn::First
+    };
+    // What has begun is carried to its end: half a saga helps nobody. It waits for a sender that rests.
     if begun {
-        return Admission::Go;
+        return match still_sends(shared, active, mine) {
+            Some(own) => own.admission(shared, SENDER_WAIT_MAX, turn),
+            None => Admission::Go,
+        };
     }
     if active.cancelled {
         return Admission::Skip(SkipReason::Cancelled);
@@ -37,27 +47,67 @@ pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admiss
     if let Some(begin) = mine.message.not_before.filter(|begin| *begin > now) {
         return Admission::Later(DeferReason::Scheduled, begin);
     }
-    let turn = if mine.lease.number > 1 {
-        Turn::Returned
-    } else {
-        Turn::First
-    };
-    match shared
-        .parts
-        .pacer
-        .book(&own_lanes(active, mine), HOLD_MAX, turn)
-    {
-        Booking::Soon => Admission::Go,
-        Booking::Later(due) => Admission::Later(DeferReason::Pace, due),
+    Own::of(shared, active, mine).admission(shared, HOLD_MAX, turn)
+}
+
+/// The lanes of a message's own, and what it costs its sender's.
+struct Own {
+    lanes: Vec<Lane>,
+    cost: NonZeroU32,
+}
+
+impl Own {
+    /// What a message waits for before it begins: its campaign's lane, its agent's, and where it sends a
+    /// text itself its sender's entry.
+    fn of(shared: &Shared, active: &Active, mine: &Mine) -> Self {
+        let campaign = active.campaign.id.as_str();
+        let mut lanes = vec![Lane::campaign(campaign)];
+        if let Some(agent) = &mine.message.agent {
+            lanes.push(Lane::agent(campaign, &agent.worker));
+        }
+        let effects = Saga::default().effects;
+        let pacer = &shared.parts.pacer;
+        let sending = Sending::of(pacer, &active.campaign, &mine.message, &effects);
+        let mut cost = NonZeroU32::MIN;
+        if let Some(sending) = sending {
+            cost = sending.segments();
+            lanes.extend(sending.entry());
+        }
+        Self { lanes, cost }
+    }
+
+    fn admission(&self, shared: &Shared, hold_max: Duration, turn: Turn) -> Admission {
+        let pacer = &shared.parts.pacer;
+        match pacer.book(&self.lanes, self.cost, hold_max, turn) {
+            Booking::Soon => Admission::Go,
+            Booking::Later(due) => Admission::Later(DeferReason::Pace, due),
+        }
     }
 }
 
-/// The lanes a message waits for before it begins: its campaign's and its agent's.
-pub(super) fn own_lanes(active: &Active, mine: &Mine) -> Vec<Lane> {
-    let campaign = active.campaign.id.as_str();
-    let mut lanes = vec![Lane::campaign(campaign)];
-    if let Some(agent) = &mine.message.agent {
-        lanes.push(Lane::agent(campaign, &agent.worker));
+/// The sender's lane of a message that has begun and whose text is still to be sent.
+fn still_sends(shared: &Shared, active: &Active, mine: &Mine) -> Option<Own> {
+    let saga = Saga::replay(&mine.journal).ok()?;
+    if saga.failure.is_some() || saga.effects.message_sid.is_some() {
+        return None;
     }
-    lanes
+    let pacer = &shared.parts.pacer;
+    let sending = Sending::of(pacer, &active.campaign, &mine.message, &saga.effects)?;
+    Some(Own {
+        lanes: vec![sending.lane()?],
+        cost: sending.segments(),
+    })
+}
+
+/// Waits for the lanes of a message that is to begin. None when they rest for longer than anybody is held:
+/// given back, the message is deferred.
+pub(super) async fn own_permit(shared: &Shared, active: &Active, mine: &Mine) -> Option<Permit> {
+    let own = Own::of(shared, active, mine);
+    let waiting = shared.parts.pacer.permit(&own.lanes, own.cost);
+    tokio::select! {
+        biased;
+        permit = waiting => Some(permit),
+        // Promised within the hold, it may come somewhat later: others are older.
+        () = shared.parts.clock.sleep(2 * HOLD_MAX) => None,
+    }
 }

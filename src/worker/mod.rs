@@ -11,26 +11,28 @@ mod finish;
 mod letting_go;
 mod mine;
 mod orphans;
+mod places;
 mod refusal;
 mod report;
+mod sharing;
 mod store;
 mod turn;
 mod undos;
 
 pub use finish::{FinishedBy, Unfinished, finish};
+pub use sharing::Sharer;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::engine::{AgentDirectory, CampaignSwitch, Engine};
 use crate::intake::EnqueueError;
-use crate::ledger::{Ledger, LedgerError, Watched};
+use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
@@ -42,6 +44,7 @@ use crate::twilio::Twilio;
 use campaigns::Campaigns;
 use letting_go::LettingGo;
 use orphans::Orphans;
+use places::Places;
 use undos::Undos;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
@@ -85,6 +88,8 @@ pub struct Parts {
     pub in_flight: u16,
     /// How long a busy customer is left alone.
     pub busy_wait: Duration,
+    /// The lanes that other consumers use too, if there may be others.
+    pub lanes: Option<SharedLanes>,
     /// This consumer's name in leases.
     pub holder: String,
 }
@@ -94,7 +99,7 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) settler: Settler,
     /// A place for each message whose saga runs.
-    pub(crate) places: Semaphore,
+    places: Places,
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
     pub(crate) letting_go: LettingGo,
@@ -136,7 +141,7 @@ impl Worker {
         parts.metrics.in_flight_limit(parts.in_flight.into());
         let shared = Shared {
             settler: Settler::new(parts.ledger.clone(), parts.clock),
-            places: Semaphore::new(usize::from(parts.in_flight)),
+            places: Places::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
             halted: std::sync::Mutex::new(None),
@@ -175,11 +180,28 @@ impl Worker {
             biased;
             end = working => end,
             never = store::keep(&self.shared) => match never {},
+            never = self.share() => match never {},
         };
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }
         end
+    }
+
+    /// Keeps this consumer's part of what it shares with others, if it does.
+    async fn share(&self) -> Infallible {
+        let parts = &self.shared.parts;
+        let Some(lanes) = &parts.lanes else {
+            return std::future::pending().await;
+        };
+        let sharer = Sharer {
+            pacer: parts.pacer.clone(),
+            ledger: Arc::clone(&parts.ledger),
+            lanes: lanes.clone(),
+            holder: parts.holder.clone(),
+            clock: parts.clock,
+        };
+        sharer.keep().await
     }
 
     async fn watch(

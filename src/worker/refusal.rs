@@ -1,7 +1,7 @@
 //! A delivery that is no message is refused: recorded, dead-lettered, its publisher told.
 
-use crate::campaign::Refused;
-use crate::ledger::{Ledger, Stray};
+use crate::campaign::{Arrivals, Campaign, Refused};
+use crate::ledger::{Ledger, LedgerError, MessageKey, Stray, Watched};
 use crate::message::{CampaignId, Message};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Delivery};
@@ -41,4 +41,25 @@ pub(super) async fn refuse(
     };
     delivery.refuse(letter, id).await?;
     Ok(())
+}
+
+/// Why a message cannot be accepted: the sender it names is none of the campaign's. One that was accepted
+/// before keeps its sender, whatever the campaign says by now.
+///
+/// # Errors
+///
+/// Those of the ledger.
+pub(super) async fn foreign(
+    ledger: &Watched,
+    campaign: &Campaign,
+    message: &Message,
+) -> Result<Option<Refused>, LedgerError> {
+    let Some(refused) = Arrivals::of(campaign).foreign(message) else {
+        return Ok(None);
+    };
+    match ledger.find(&MessageKey::of(message)).await {
+        // It has met it, and says what is damaged when it is taken.
+        Err(LedgerError::Damaged(_)) => Ok(None),
+        found => Ok(found?.is_none().then_some(refused)),
+    }
 }

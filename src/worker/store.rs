@@ -10,7 +10,7 @@ use super::Shared;
 
 /// The first wait before a lost store is asked again, and the longest; each is twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-const WAIT_MAX: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Watches for as long as it is polled.
 pub(super) async fn keep(shared: &Shared) -> Infallible {

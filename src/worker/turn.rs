@@ -3,7 +3,6 @@
 //! Every way out settles the delivery, or leaves it to come again after the ledger or the queue
 //! failed: then what it finds in the ledger decides.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,9 +17,9 @@ use crate::pacing::LaneKind;
 use crate::queue::{DeadLetter, Delivery};
 use crate::shutdown::Stopper;
 
-use super::admission::{Admission, admission, own_lanes};
+use super::admission::{Admission, admission, own_permit};
 use super::mine::{Mine, circumstances, kind};
-use super::refusal::refuse;
+use super::refusal::{foreign, refuse};
 use super::report::note;
 use super::{Active, Shared};
 
@@ -82,6 +81,9 @@ async fn run(
             return refuse(shared, id, delivery, refused).await;
         }
     };
+    if let Some(refused) = foreign(&shared.parts.ledger, &active.campaign, &message).await? {
+        return refuse(shared, &active.campaign.id, delivery, refused).await;
+    }
     let Some((mine, delivery)) = take(shared, active, delivery, &message).await? else {
         return Ok(());
     };
@@ -244,17 +246,18 @@ async fn carry_out(
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
     if mine.journal.is_empty() && unfit.is_none() {
-        let lanes = own_lanes(active, &mine);
-        let waiting = parts.pacer.permit(&lanes, NonZeroU32::MIN);
+        let waiting = own_permit(shared, active, &mine);
         // A drain does not wait for anybody's pace.
-        let Some(permit) = stop.run_until_stopped(waiting).await else {
+        let Some(Some(permit)) = stop.run_until_stopped(waiting).await else {
             return shared.settler.release(delivery, &mine.lease).await;
         };
         let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
         parts.metrics.pacing_wait(lane, permit.waited());
     }
     // Only now: who waits for their own pace must not hold a place that others need.
-    let Some(Ok(_place)) = stop.run_until_stopped(shared.places.acquire()).await else {
+    let weight = active.campaign.pace.weight.get();
+    let taking = shared.places.take(&active.campaign.id, weight);
+    let Some(_place) = stop.run_until_stopped(taking).await else {
         return shared.settler.release(delivery, &mine.lease).await;
     };
     let _counted = parts.metrics.message_begins();

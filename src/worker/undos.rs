@@ -101,7 +101,7 @@ fn lock(tried: &Tried) -> MutexGuard<'_, BTreeMap<MessageKey, Option<Arc<Active>
 /// Tries one undo again.
 async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(), LedgerError> {
     // Customers come first: without a free place it is tried at another look.
-    let Ok(_place) = shared.places.try_acquire() else {
+    let Some(_place) = shared.places.try_take(&active.campaign.id) else {
         return Ok(());
     };
     let parts = &shared.parts;

@@ -8,7 +8,8 @@ use flexcast::campaign::{self, Template};
 use flexcast::intake::Warning;
 use flexcast::message::{Address, Api, CampaignId, Channel, Customer, RejectReason, Strategy};
 use flexcast::metrics::{BookState, Metrics};
-use flexcast::pacing::limits::PUBLISHED;
+use flexcast::pacing::limits::{CountedBy, PUBLISHED};
+use flexcast::pacing::senders;
 use flexcast::twilio::{Answer, Operation};
 
 use super::support::program::{flexcast, repository, succeed};
@@ -42,11 +43,26 @@ fn the_readme_has_the_table_of_all_sixteen_combinations() {
 
 #[test]
 fn the_limits_are_the_ones_in_force() {
-    let mut table = String::from("| operation | limit | where it comes from |\n|---|---|---|\n");
+    let head = "| operation | limit | counted by | where it comes from |\n|---|---|---|---|\n";
+    let mut table = String::from(head);
     for row in PUBLISHED {
         let quota = row.quota.unwrap_or("none");
-        let source = row.source;
-        writeln!(table, "| `{}` | {quota} | {source} |", row.operation)
+        let by = match row.by {
+            CountedBy::Account => "account",
+            CountedBy::Service => "service",
+        };
+        writeln!(
+            table,
+            "| `{}` | {quota} | {by} | {} |",
+            row.operation, row.source
+        )
+        .expect("a String takes everything");
+    }
+    has_table("docs/limits.md", &table);
+    let mut table = String::from("| sender | rate | where it comes from |\n|---|---|---|\n");
+    for row in senders::PUBLISHED {
+        let quota = row.quota.unwrap_or("none");
+        writeln!(table, "| `{}` | {quota} | {} |", row.rate, row.source)
             .expect("a String takes everything");
     }
     has_table("docs/limits.md", &table);

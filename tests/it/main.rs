@@ -18,6 +18,8 @@ mod queue_contract;
 mod queue_embedded;
 mod queue_rabbitmq;
 mod saga;
+mod senders;
+mod shared_lanes;
 mod simulator;
 mod support;
 mod tidy;

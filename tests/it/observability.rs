@@ -30,7 +30,7 @@ const CAMPAIGN: &str = "id = 'watched'\nstrategy = 'task_on_reply'\nchannel = 's
                         [flex]\nstudio_flow_sid = 'FW00000000000000000000000000000001'\n\
                         [pace]\ncampaign = '20/s'\nagent = '10/s'\n";
 
-const SETTINGS: &str = "[work]\nretry = ['200ms', '400ms', '800ms', '1s', '1s', '1s']\n";
+const SETTINGS: &str = "[senders]\n'+12025550100' = 'none'\n[work]\nretry = ['200ms', '400ms', '800ms', '1s', '1s', '1s']\n";
 
 /// A consumer with its pages, on a state of its own, and the fake Twilio it works on.
 struct Consumer {

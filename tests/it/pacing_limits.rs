@@ -1,6 +1,8 @@
-//! The table of published limits knows every call we make, and nothing else.
+//! The tables of published limits know every call we make and every kind of sender, and nothing else.
 
+use flexcast::message::SenderKind;
 use flexcast::pacing::limits::PUBLISHED;
+use flexcast::pacing::senders;
 use flexcast::twilio::Operation;
 
 #[test]
@@ -10,4 +12,12 @@ fn every_operation_has_its_line_in_the_limits_and_every_line_its_operation() {
     limited.sort_unstable();
     called.sort_unstable();
     assert_eq!(limited, called);
+}
+
+#[test]
+fn every_kind_of_sender_has_its_rate_and_every_rate_its_kind() {
+    let rates: Vec<&str> = senders::PUBLISHED.iter().map(|row| row.rate).collect();
+    let mut kinds: Vec<&str> = SenderKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    kinds.sort_by_key(|kind| rates.iter().position(|rate| rate == kind));
+    assert_eq!(rates, kinds);
 }

@@ -38,8 +38,8 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "ledger",
-        &["message"],
-        "it records what it is told and decides nothing",
+        &["message", "pacing"],
+        "it records what it is told and decides nothing: of pacing it knows the rows alone",
     ),
     (
         "queue",
@@ -83,7 +83,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "config",
-        &["campaign", "engine", "pacing", "twilio"],
+        &["campaign", "engine", "message", "pacing", "twilio"],
         "it composes each module's own settings",
     ),
 ];

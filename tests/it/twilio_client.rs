@@ -430,7 +430,7 @@ impl Gate for Counting {
     async fn pass(&self, _operation: Operation) -> Result<Pass, Closed> {
         self.passed.fetch_add(1, Ordering::SeqCst);
         self.out.fetch_add(1, Ordering::SeqCst);
-        Ok(Box::new(Counted(Arc::clone(&self.out))))
+        Ok(Pass::new(Counted(Arc::clone(&self.out)), 0))
     }
 
     fn observe(&self, _operation: Operation, observed: Observed) {

@@ -30,7 +30,7 @@ impl Step for ConversationParticipant {
     /// the customer is busy.
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let (customer, sender) = (turn.customer(), turn.campaign.sender_address());
+        let (customer, sender) = (turn.customer(), turn.sender());
         let new = match turn.campaign.channel {
             Channel::Custom => NewConversationParticipant::Identity {
                 identity: &customer,

@@ -35,7 +35,9 @@ impl Step for FlexChannel {
     }
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
-        let flex = &turn.campaign.flex;
+        let campaign = turn.campaign;
+        let sender = campaign.sender_of(turn.message);
+        let flow = sender.and_then(|sender| campaign.flex_flow_of(sender));
         let customer = turn.customer();
         let task_attributes = match self.with_task {
             true => Some(task_attributes(turn)?),
@@ -48,7 +50,7 @@ impl Step for FlexChannel {
             turn.message.customer.address.as_str()
         );
         let new = NewFlexChannel {
-            flex_flow_sid: setting(flex.flex_flow_sid.as_ref(), "flex.flex_flow_sid")?,
+            flex_flow_sid: setting(flow, "flex.flex_flow_sid")?,
             identity: &identity,
             chat_user_friendly_name: turn.customer_name(),
             chat_friendly_name: &format!("Outbound chat with {}", turn.customer_name()),
@@ -124,7 +126,7 @@ fn task_attributes(turn: &Turn<'_>) -> Result<Map<String, Value>, StepError> {
         "to": turn.customer(),
         "direction": "outbound",
         "name": turn.customer_name(),
-        "from": campaign.sender_address(),
+        "from": turn.sender(),
         "channelType": campaign.channel.as_str(),
         MARKER: turn.name.as_str(),
     });

@@ -122,7 +122,7 @@ fn channel(turn: &Turn<'_>) -> Result<Value, StepError> {
         Channel::Custom => json!({ "identity": turn.customer() }),
         _ => json!({
             "address": turn.customer(),
-            "proxy_address": turn.campaign.sender_address(),
+            "proxy_address": turn.sender(),
         }),
     };
     Ok(json!({ "type": kind, "initiated_by": "agent", "participants": [participant] }))

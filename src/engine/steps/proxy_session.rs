@@ -133,7 +133,7 @@ impl Participant {
         let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
         Ok(Self {
             identifier: channel.to_owned(),
-            proxy_identifier: Some(turn.campaign.sender_address()),
+            proxy_identifier: Some(turn.sender()),
             friendly_name: turn.customer(),
         })
     }
@@ -141,7 +141,7 @@ impl Participant {
     /// The customer: with the sender's number, or with one that Proxy chooses.
     pub(super) fn customer(turn: &Turn<'_>) -> Self {
         let proxy_identifier = match turn.campaign.proxy.customer_proxy {
-            CustomerProxy::Sender => Some(turn.campaign.sender_address()),
+            CustomerProxy::Sender => Some(turn.sender()),
             CustomerProxy::Pool => None,
         };
         Self {

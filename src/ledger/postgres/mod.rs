@@ -17,6 +17,7 @@ mod dead;
 mod errors;
 mod imports;
 mod intake;
+mod lanes;
 mod message;
 mod migrate;
 mod presence;
@@ -43,6 +44,7 @@ use super::{
 use crate::message::{CampaignId, Event, Message};
 
 use connection::Connections;
+pub use lanes::{ServerTime, SharedLanes};
 use presence::Presence;
 use take::Taker;
 
@@ -104,6 +106,14 @@ impl PostgresLedger {
             lister: format!("{:016x}", rand::random::<u64>()),
             presence: Mutex::default(),
         })
+    }
+}
+
+impl PostgresLedger {
+    /// What this ledger's consumers share beside it: lanes and places.
+    #[must_use]
+    pub fn lanes(&self) -> SharedLanes {
+        SharedLanes::new(self.connections.clone())
     }
 }
 

@@ -17,8 +17,9 @@ const BUSY_TRIES_MAX: i32 = 5_000;
 /// Prepared statements kept per connection: there are about fifty in all.
 const STATEMENTS_MAX: usize = 64;
 
-/// The writer's page cache in KiB: the upper levels of every index of a million messages.
-const WRITER_CACHE_KIB: i64 = 64 * 1024;
+/// The writer's page cache in KiB: the upper levels of every index of a million messages, and no more. An
+/// import's whole process is to stay under 96 MiB, and what is not here is in the system's own cache.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
 
 /// A reader's page cache in KiB.
 const READER_CACHE_KIB: i64 = 16 * 1024;

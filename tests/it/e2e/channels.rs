@@ -83,6 +83,7 @@ fn what_a_channel_cannot_carry_is_refused_before_anybody_is_written_to() {
     let place = Place::impatient();
     place.write("contacts.csv", "phone\n+12025550173\n");
     let on_sms = |api: &str| campaign_on("sms", "+12025550100", "task_on_reply", api);
+    let from = |line: &str| on_sms("conversations").replace("sender = \"+12025550100\"", line);
     let table = [
         // A template needs a channel that can carry it.
         (
@@ -100,6 +101,16 @@ fn what_a_channel_cannot_carry_is_refused_before_anybody_is_written_to() {
             "messenger:",
         ),
         (campaign_on("sms", "kiosk", "task_now", "proxy"), "sender"),
+        (
+            from("senders = ['+12025550101']\nsender = '+12025550100'"),
+            "sender and senders",
+        ),
+        (from("senders = []"), "sender: give"),
+        (from("senders = ['+12025550100', 'kiosk']"), "senders[1]"),
+        (
+            from("senders = ['12345', '+12025550100', '12345']"),
+            "senders[2]: it stands there twice",
+        ),
     ];
     for (campaign, named) in table {
         place.write("spring.toml", &campaign);

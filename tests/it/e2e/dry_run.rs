@@ -61,6 +61,7 @@ fn a_dry_run_shows_what_would_happen_and_does_nothing() {
             "ucs2_because": {"\u{eb}": 1, "\u{201c}": 1},
         })
     );
+    assert_eq!(seen["senders"], json!({"+12025550100": 4}));
     assert!(!place.path(".flexcast").exists(), "a ledger was made");
     assert!(
         !place.path("contacts.rejects.csv").exists(),
@@ -95,6 +96,11 @@ fn a_dry_run_needs_no_account_and_refuses_as_an_import_would() {
     let said = place.run(&DRY_RUN).ends_with(0).err;
     assert!(
         said.contains("3 not looked up: TWILIO_ACCOUNT_SID"),
+        "{said}"
+    );
+    // Four segments, one a second.
+    assert!(
+        said.contains("From +12025550100 at 1/s it takes at least 4s."),
         "{said}"
     );
     let mut strict = DRY_RUN.to_vec();
@@ -202,6 +208,26 @@ fn init_writes_a_campaign_file_that_can_be_tried_and_sent() {
     assert!(ran.err.contains("flex.studio_flow_sid"), "{}", ran.err);
     let ran = place.run(&["init", "--sender", "kiosk", "--channel", "sms"]);
     assert!(ran.ends_with(2).err.contains("--sender"));
+}
+
+#[test]
+fn init_takes_several_senders() {
+    let twilio = FakeTwilio::start();
+    let place = facing(&twilio);
+    let init = [
+        "init",
+        "--channel",
+        "sms",
+        "--id",
+        "several",
+        "--sender",
+        "+12025550100",
+    ];
+    let several = |other| [&init[..], &["--sender", other]].concat();
+    place.run(&several("+12025550101")).ends_with(0);
+    let text = std::fs::read_to_string(place.path("several.toml")).expect("a file");
+    let line = "senders = [\"+12025550100\", \"+12025550101\"]";
+    assert!(text.contains(line), "{text}");
 }
 
 #[test]

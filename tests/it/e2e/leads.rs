@@ -30,6 +30,8 @@ fn owners() -> BTreeMap<String, String> {
 
 fn send_leads(strategy: &str, api: &str) {
     let place = Place::new();
+    // As a registered number may.
+    place.write("flexcast.toml", "[senders]\n\"+12025550100\" = \"30/s\"\n");
     place.write("spring.toml", campaign(strategy, api));
     let leads = in_repository("tests/fixtures/leads-100.csv");
     place.write("leads.csv", std::fs::read(leads).expect("leads"));

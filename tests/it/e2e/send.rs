@@ -32,6 +32,8 @@ fn trial_folder(err: &str) -> &str {
 
 fn try_example(example: &str, kind: &str) {
     let place = Place::new();
+    // As a registered number may.
+    place.write("flexcast.toml", "[senders]\n\"+12025550100\" = \"30/s\"\n");
     let campaign = in_repository(&format!("examples/{example}.toml"));
     let contacts = in_repository("examples/spring-renewals.csv");
     let command = [

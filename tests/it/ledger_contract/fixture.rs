@@ -59,6 +59,7 @@ pub(super) fn message_to(id: &str, n: u32) -> Message {
             attributes: std::collections::BTreeMap::default(),
         },
         agent: None,
+        sender: None,
         strategy: None,
         body: None,
         content_variables: Default::default(),

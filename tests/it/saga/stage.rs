@@ -18,7 +18,7 @@ use flexcast::message::{
 };
 use flexcast::metrics::Metrics;
 use flexcast::outcomes::RetryPolicy;
-use flexcast::pacing::{Margin, Pacer, PacingSettings};
+use flexcast::pacing::{Margin, Pacer, PacingSettings, Senders};
 use flexcast::queue::Queue;
 use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::shutdown::Stopper;
@@ -116,6 +116,8 @@ pub(crate) struct Stage {
     /// Straight to the simulator: what a stranger does.
     pub(crate) twilio: Twilio,
     pub(crate) campaign: Campaign,
+    /// The rates that its consumers keep.
+    pub(crate) senders: Senders,
 }
 
 /// A simulator with an agent, without limits.
@@ -138,6 +140,18 @@ fn client(way: Arc<dyn InProcess>) -> Twilio {
     )
 }
 
+/// A campaign as the account fills it in. `more`: lines of its file.
+async fn applied(twilio: &Twilio, id: &str, pair: Pair, more: &str) -> Campaign {
+    let text = format!(
+        "id = '{id}'\nchannel = 'sms'\n{more}\n{}\n[flex]\n\
+         studio_flow_sid = 'FW00000000000000000000000000000001'\n",
+        pair.campaign
+    );
+    let campaign = campaign::parse("spring.toml", &text).expect("a campaign");
+    let applied = campaign::apply(twilio, campaign, &Flex::default()).await;
+    applied.expect("it can be carried out").campaign
+}
+
 impl Stage {
     pub(crate) async fn new(pair: Pair) -> Self {
         Self::with(pair, settings(), "").await
@@ -148,28 +162,12 @@ impl Stage {
         let clock = Clock::starting_at("2026-11-22T12:00:00Z".parse().expect("a time"));
         let simulator = Simulator::new(settings, clock);
         let twilio = client(Arc::new(simulator.clone()));
-        let text = format!(
-            "id = 'spring'\nchannel = 'sms'\nsender = '{SENDER}'\n{more}\n{}\n[flex]\n\
-             studio_flow_sid = 'FW00000000000000000000000000000001'\n",
-            pair.campaign
-        );
-        let campaign = campaign::parse("spring.toml", &text).expect("a campaign");
-        let applied = campaign::apply(&twilio, campaign, &Flex::default()).await;
-        let campaign = applied.expect("it can be carried out").campaign;
+        let more = format!("sender = '{SENDER}'\n{more}");
+        let campaign = applied(&twilio, "spring", pair, &more).await;
         let ledger = Arc::new(SqliteLedger::in_memory().expect("a ledger"));
         let queue = Arc::new(EmbeddedQueue::in_memory(clock).expect("a queue"));
-        let record = CampaignRecord {
-            id: campaign.id.clone(),
-            state: CampaignState::Running,
-            reason: None,
-            definition: serde_json::to_value(&campaign).expect("JSON"),
-            applied_at: clock.now(),
-            changed_at: clock.now(),
-        };
-        ledger.save_campaign(&record).await.expect("it is saved");
-        queue.open(&campaign.id).await.expect("a queue of its own");
         let trap = Trap::new(simulator.clone());
-        Self {
+        let mut stage = Self {
             pair,
             clock,
             simulator,
@@ -177,18 +175,49 @@ impl Stage {
             queue,
             trap,
             twilio,
-            campaign,
+            campaign: campaign.clone(),
+            senders: Senders::default(),
+        };
+        stage.play(campaign).await;
+        stage
+    }
+
+    /// Another campaign beside those there are, or one of them applied anew: from here on the messages
+    /// are its. `more`: lines of its file, of which one names its sender or senders.
+    pub(crate) async fn apply(&mut self, id: &str, more: &str) {
+        let mut campaign = applied(&self.twilio, id, self.pair, more).await;
+        if campaign.id == self.campaign.id {
+            campaign.keep_flows_of(&self.campaign);
         }
+        self.play(campaign).await;
+    }
+
+    async fn play(&mut self, campaign: Campaign) {
+        let record = CampaignRecord {
+            id: campaign.id.clone(),
+            state: CampaignState::Running,
+            reason: None,
+            definition: serde_json::to_value(&campaign).expect("JSON"),
+            applied_at: self.clock.now(),
+            changed_at: self.clock.now(),
+        };
+        let saving = self.ledger.save_campaign(&record);
+        saving.await.expect("it is saved");
+        let opening = self.queue.open(&campaign.id);
+        opening.await.expect("a queue of its own");
+        self.campaign = campaign;
     }
 
     /// Customer number `n`'s message, with the text that an import renders.
     pub(crate) fn message(&self, n: u32) -> Message {
+        let address = Address::parse(&customer(n)).expect("an address");
         Message {
             version: WIRE_VERSION,
             campaign: self.campaign.id.clone(),
             id: Some(MessageId::parse(&format!("crm-{n}")).expect("an id")),
+            sender: self.campaign.sender_for(&address).cloned(),
             customer: Customer {
-                address: Address::parse(&customer(n)).expect("an address"),
+                address,
                 name: None,
                 time_zone: None,
                 attributes: std::collections::BTreeMap::default(),
@@ -207,6 +236,11 @@ impl Stage {
     /// Accepts messages 0 to `count` and puts them on the queue.
     pub(crate) async fn accept(&self, count: u32) {
         let messages: Vec<_> = (0..count).map(|n| self.message(n)).collect();
+        self.accept_all(messages).await;
+    }
+
+    /// Accepts these messages and puts them on the queue.
+    pub(crate) async fn accept_all(&self, messages: Vec<Message>) {
         let (id, now) = (&self.campaign.id, self.clock.now());
         let accepting = self.ledger.accept(id, &messages, None, now, now);
         accepting.await.expect("they are accepted");
@@ -242,6 +276,7 @@ impl Stage {
         let pacing = PacingSettings {
             margin: Margin::NONE,
             concurrency: NonZeroU32::new(64).expect("not zero"),
+            senders: self.senders.clone(),
             ..PacingSettings::default()
         };
         let twilio = client(Arc::<Trap>::clone(trap));
@@ -272,6 +307,7 @@ impl Stage {
             },
             in_flight,
             busy_wait: Duration::from_secs(60),
+            lanes: None,
             holder: holder.to_owned(),
         })
     }

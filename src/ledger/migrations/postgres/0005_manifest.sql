@@ -1,4 +1,4 @@
--- The ledger, fourth edition: an import says which file it read and how, and goes on where one that died
+-- The ledger, fifth edition: an import says which file it read and how, and goes on where one that died
 -- stopped; a delivery that was no message says why.
 
 ALTER TABLE imports ADD COLUMN sha256 TEXT;       -- of the file's bytes, in hex; none before this edition

@@ -1,0 +1,108 @@
+//! A simulator over TCP, without limits, whose log tells when requests were read.
+
+use std::time::Duration;
+
+use flexcast::clock::Clock;
+use flexcast::shutdown::Stopper;
+use flexcast::simulator::{EffectKind, Limits, Settings, Simulator};
+
+use crate::window::Times;
+
+pub(crate) struct Upstream {
+    pub(crate) url: String,
+    simulator: Simulator,
+    clock: Clock,
+    stop: Stopper,
+}
+
+impl Upstream {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::with(Limits::unlimited(), Duration::from_millis(20)).await
+    }
+
+    /// One that takes so many calls at once, each of which takes 100 ms.
+    pub(crate) async fn taking(at_once: usize) -> anyhow::Result<Self> {
+        let limits = Limits {
+            concurrency: Some(at_once),
+            ..Limits::unlimited()
+        };
+        Self::with(limits, Duration::from_millis(100)).await
+    }
+
+    async fn with(limits: Limits, latency: Duration) -> anyhow::Result<Self> {
+        let settings = Settings {
+            limits,
+            latency,
+            ..Settings::default()
+        };
+        let clock = Clock::system();
+        let simulator = Simulator::new(settings, clock);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let (serving, stop) = (simulator.clone(), Stopper::new());
+        let stopped = stop.clone();
+        tokio::spawn(async move { serving.serve(listener, stopped).await });
+        Ok(Self {
+            url,
+            simulator,
+            clock,
+            stop,
+        })
+    }
+
+    /// The simulator's time, in milliseconds.
+    pub(crate) fn now(&self) -> u64 {
+        ms(self.clock.now())
+    }
+
+    /// How many requests a second were carried out and refused, from `head` ms after the first to the last.
+    pub(crate) async fn answers(self, head: u64) -> (f64, f64) {
+        let requests = self.simulator.requests();
+        self.stop.stop();
+        let time = |n: usize| requests.get(n).map_or(0, |request| ms(request.time));
+        let (from, to) = (time(0) + head, time(requests.len().saturating_sub(1)));
+        let rate = |status: u16| {
+            let counted = requests
+                .iter()
+                .filter(|it| ms(it.time) >= from && it.status == Some(status));
+            counted.count() as f64 * 1e3 / to.saturating_sub(from).max(1) as f64
+        };
+        (rate(200), rate(429))
+    }
+
+    /// How many effects of a kind these customers had.
+    pub(crate) fn effects(&self, kind: EffectKind, whose: fn(&str) -> bool) -> usize {
+        let effects = self.simulator.effects();
+        let theirs = effects
+            .iter()
+            .filter(|it| it.kind == kind && it.customer.as_deref().is_some_and(whose));
+        theirs.count()
+    }
+
+    /// From the first request of all to the last message of these customers.
+    pub(crate) fn span(&self, whose: fn(&str) -> bool) -> (u64, u64) {
+        let creates = self.simulator.requests();
+        let first = creates
+            .iter()
+            .find(|request| request.operation == "create_conversation");
+        let effects = self.simulator.effects();
+        let theirs = effects.iter().filter(|it| {
+            it.kind == EffectKind::Message && it.customer.as_deref().is_some_and(whose)
+        });
+        let last = theirs.map(|it| ms(it.time)).max();
+        (first.map_or(0, |it| ms(it.time)), last.unwrap_or(0))
+    }
+
+    /// When requests were read.
+    pub(crate) async fn times(self) -> Times {
+        let requests = self.simulator.requests();
+        self.stop.stop();
+        let mut times: Vec<u64> = requests.iter().map(|request| ms(request.time)).collect();
+        times.sort_unstable();
+        Times(times)
+    }
+}
+
+fn ms(time: jiff::Timestamp) -> u64 {
+    u64::try_from(time.as_millisecond()).unwrap_or(0)
+}

@@ -1,0 +1,158 @@
+//! The lanes of a call: the account's, its endpoint's, and its sender's where it sends a text.
+//!
+//! In: an operation, a campaign's services, the text on its way. Out: lanes and a cost. Always: what a
+//! reply says of a limit goes to the lanes the call had passed.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::sending::Sending;
+use crate::campaign::Flex;
+use crate::metrics::Metrics;
+use crate::pacing::limits::{CountedBy, counted_by};
+use crate::pacing::{Lane, Pacer};
+use crate::twilio::{Observed, Operation, Product, is_queue_full, may_be_concurrency};
+
+/// The services that calls go to, where Twilio counts by service.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Services {
+    proxy: Option<Arc<str>>,
+    chat: Option<Arc<str>>,
+}
+
+impl Services {
+    pub(super) fn of(flex: &Flex) -> Self {
+        let sid = |sid: &Option<String>| sid.as_deref().map(Arc::from);
+        Self {
+            proxy: sid(&flex.proxy_service_sid),
+            chat: sid(&flex.chat_service_sid),
+        }
+    }
+}
+
+/// The lanes of one call.
+#[derive(Clone, Debug)]
+pub(super) struct CallLanes {
+    endpoint: Lane,
+    sending: Option<Sending>,
+}
+
+impl CallLanes {
+    /// `sending`: the text of the message that the call belongs to.
+    pub(super) fn of(operation: Operation, services: &Services, sending: Option<&Sending>) -> Self {
+        Self {
+            endpoint: endpoint(operation, services),
+            sending: sending.filter(|_| operation.sends_text()).cloned(),
+        }
+    }
+
+    /// All of them, for a permit.
+    pub(super) fn all(&self) -> Vec<Lane> {
+        let always = [Lane::Account, self.endpoint.clone()];
+        always.into_iter().chain(self.sender()).collect()
+    }
+
+    /// The lane of the sender, where the call sends a text.
+    pub(super) fn sender(&self) -> Option<Lane> {
+        self.sending.as_ref().and_then(Sending::lane)
+    }
+
+    /// What the call costs its sender.
+    pub(super) fn cost(&self) -> NonZeroU32 {
+        self.sending
+            .as_ref()
+            .map_or(NonZeroU32::MIN, Sending::segments)
+    }
+
+    /// Counts an error, cools the lane that caused a 429, and has a sender rest whose queue is full.
+    pub(super) fn observe(
+        &self,
+        pacer: &Pacer,
+        metrics: &Metrics,
+        operation: Operation,
+        observed: Observed,
+    ) {
+        if let Some(code) = observed.code {
+            metrics.twilio_error(code);
+        }
+        if let Some(status) = observed.status {
+            let is_too_many = may_be_concurrency(operation, status, observed.code);
+            // The account's, and no endpoint's.
+            if pacer.replied(observed.mark, is_too_many) {
+                return;
+            }
+        }
+        let is_full = self.sending.is_some() && observed.code.is_some_and(is_queue_full);
+        match observed.status {
+            Some(429) if !is_full => pacer.throttled(&self.endpoint, observed.retry_after),
+            Some(_) => pacer.answered(&self.endpoint),
+            // No reply says nothing of limits.
+            None => return,
+        }
+        let is_taken = observed
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        let sending = self.sending.iter();
+        // Nothing more is begun for it either.
+        for lane in sending
+            .flat_map(|sending| [sending.lane(), sending.entry()])
+            .flatten()
+        {
+            if is_full {
+                pacer.throttled(&lane, observed.retry_after);
+            } else if is_taken {
+                pacer.answered(&lane);
+            }
+        }
+    }
+}
+
+/// The lane of an operation. Of Conversations' services we call the default one alone.
+fn endpoint(operation: Operation, services: &Services) -> Lane {
+    let service = match (counted_by(operation.as_str()), operation.endpoint().product) {
+        (CountedBy::Service, Product::Proxy) => services.proxy.as_deref(),
+        (CountedBy::Service, Product::Chat) => services.chat.as_deref(),
+        _ => None,
+    };
+    match service {
+        Some(service) => Lane::endpoint_of(operation.as_str(), service),
+        None => Lane::endpoint(operation.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_counted_by_its_service_where_twilio_counts_so() {
+        let flex = Flex {
+            proxy_service_sid: Some("KS1".to_owned()),
+            chat_service_sid: Some("IS1".to_owned()),
+            ..Flex::default()
+        };
+        let of = |operation| endpoint(operation, &Services::of(&flex));
+        for (operation, lane) in [
+            (
+                Operation::CreateSession,
+                Lane::endpoint_of("create_session", "KS1"),
+            ),
+            (
+                Operation::ListProxyServices,
+                Lane::endpoint("list_proxy_services"),
+            ),
+            (
+                Operation::CreateConversation,
+                Lane::endpoint("create_conversation"),
+            ),
+            (
+                Operation::CreateFlexChannel,
+                Lane::endpoint("create_flex_channel"),
+            ),
+        ] {
+            assert_eq!(of(operation), lane);
+        }
+        let nowhere = endpoint(Operation::CreateSession, &Services::default());
+        assert_eq!(nowhere, Lane::endpoint("create_session"));
+    }
+}

@@ -1,0 +1,307 @@
+//! What we want of the lanes that we share, and what comes of it.
+//!
+//! In: who waits for which shared lane. Out: a request to the store; its answers become stretches of
+//! the lanes. Always: a lane is asked for only when the others that its waiter needs let go by then, and
+//! by one request at a time; a request that failed is as if it had not been made.
+
+use std::collections::BTreeMap;
+
+use super::schedule::Schedule;
+use super::shared::{self, Answer, LaneTime, Request, Want};
+use super::store_clock::StoreClock;
+use super::track::{Refused, Track};
+use super::{Lane, Nanos};
+
+/// The most waiters whose lanes are asked for at once; the others are next.
+const GROUPS_MAX: usize = 512;
+
+/// A request that is under way.
+#[derive(Debug)]
+pub struct Asked {
+    /// On our clock: nanoseconds since the pacer began.
+    pub(super) request: Request,
+    /// The lanes of its wants, and of what it returns.
+    wanted: Vec<Place>,
+    returned: Vec<Place>,
+    rested: Vec<Place>,
+}
+
+/// A lane's place in the table, as long as it is that lane's.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    id: usize,
+    serial: u64,
+}
+
+/// A request in the making.
+#[derive(Default)]
+struct Draft {
+    request: Request,
+    wanted: Vec<Place>,
+    by_lane: BTreeMap<usize, usize>,
+}
+
+impl<W> Schedule<W> {
+    /// Gathers what the store is to be told and asked; nothing when there is nothing.
+    pub(super) fn asks(&mut self, now: Nanos) -> Option<Asked> {
+        let mut draft = Draft::default();
+        let mut asked = Asked {
+            request: Request::default(),
+            wanted: Vec::new(),
+            returned: Vec::new(),
+            rested: Vec::new(),
+        };
+        for id in std::mem::take(&mut self.asking) {
+            if draft.request.groups.len() >= GROUPS_MAX {
+                self.asking.insert(id);
+                continue;
+            }
+            self.tell(id, now, &mut draft.request, &mut asked);
+            self.want(id, now, &mut draft);
+        }
+        asked.request = draft.request;
+        asked.wanted = draft.wanted;
+        (!asked.request.is_empty()).then_some(asked)
+    }
+
+    /// What the store is to know of a lane: a loan's end, a rest.
+    fn tell(&mut self, id: usize, now: Nanos, request: &mut Request, asked: &mut Asked) {
+        let Some(track) = self.table.tracks.get_mut(id) else {
+            return;
+        };
+        let place = Place {
+            id,
+            serial: track.serial,
+        };
+        let (Some(share), Some(limiter)) = (&mut track.share, &track.limiter) else {
+            return;
+        };
+        share.prune(now);
+        if let Some(until) = share.rest.take() {
+            request.rests.push((track.lane.key(), until));
+            asked.rested.push(place);
+        }
+        if share.is_to_return() || (share.is_borrowed && track.waiting == 0) {
+            share.give_back();
+            request.returns.push((track.lane.key(), limiter.free_at()));
+            asked.returned.push(place);
+        }
+    }
+
+    /// What the oldest waiter of a lane needs of the store, unless it needs something else first.
+    fn want(&mut self, id: usize, now: Nanos, draft: &mut Draft) {
+        let track = self.table.tracks.get(id);
+        let Some(&(_, class)) = track.and_then(|track| track.parked.first()) else {
+            return;
+        };
+        let ask = self.ask_of(class, now);
+        let lanes = self.classes[class].lanes.clone();
+        let mut members = Vec::new();
+        let mut until = now;
+        for lane in lanes.iter() {
+            let track = &self.table.tracks[*lane];
+            match track.ask(&ask) {
+                Err(Refused::Ask(_)) => members.push(*lane),
+                // Ours, and used up soon.
+                Ok(_) | Err(Refused::Until(_)) if track.is_to_ask(now) => members.push(*lane),
+                // The others are to last as long.
+                Ok(_) => until = until.max(track.stretch_end(now)),
+                Err(Refused::Until(due)) if due <= now.saturating_add(self.lead) => {
+                    until = until.max(due).max(track.stretch_end(now));
+                }
+                Err(_) => {
+                    // It waits for that first, and is seated there.
+                    self.wake(id, now);
+                    return;
+                }
+            }
+        }
+        if members.is_empty() {
+            return;
+        }
+        let cost = ask.cost;
+        let mut group = Vec::new();
+        for lane in members {
+            let cost = u64::from(self.table.tracks[lane].lane.charge(cost).get());
+            let waiting = self.waiting_at(lane).max(cost);
+            let track = &mut self.table.tracks[lane];
+            if let Some(n) = draft.want(lane, track, cost, waiting, until, now) {
+                group.push(n);
+            }
+        }
+        draft.request.groups.push(group);
+    }
+
+    /// What those who wait at this lane cost there, as far as a stretch goes and their other lanes let
+    /// them through meanwhile.
+    fn waiting_at(&self, lane: usize) -> u64 {
+        let track = &self.table.tracks[lane];
+        let period = |id: &usize| {
+            let limiter = self.table.tracks[*id].limiter.as_ref();
+            limiter.map_or(0, super::limiter::Limiter::period)
+        };
+        let most = shared::slots_max(period(&lane));
+        let mut sum = 0;
+        for (_, class) in &track.parked {
+            let class = &self.classes[*class];
+            let slowest = class.lanes.iter().map(period).max().unwrap_or(0);
+            let pass = usize::try_from(shared::slots_max(slowest)).unwrap_or(usize::MAX);
+            for waiter in class.waiters.values().take(pass) {
+                sum += u64::from(track.lane.charge(waiter.cost).get());
+                // Whole messages: of half of one nobody has any use.
+                if sum >= most {
+                    return sum;
+                }
+            }
+        }
+        sum
+    }
+
+    /// Takes the store's answers, or that it gave none.
+    pub(super) fn answered(&mut self, asked: &Asked, answers: Option<&[Answer]>, now: Nanos) {
+        if answers.is_none() {
+            self.untell(asked);
+        }
+        for (n, place) in asked.wanted.iter().enumerate() {
+            let Some(track) = self.table.tracks.get_mut(place.id) else {
+                continue;
+            };
+            let (Some(share), true) = (&mut track.share, track.serial == place.serial) else {
+                continue;
+            };
+            share.is_asked = false;
+            match answers.and_then(|answers| answers.get(n)) {
+                Some(Answer::Stretch { from, to }) => {
+                    let want = &asked.request.wants[n];
+                    let lasts = want.slots.saturating_mul(want.period);
+                    let last = shared::is_slow(want.period).then(|| to.saturating_sub(lasts));
+                    share.give(*from, *to, last);
+                }
+                Some(Answer::Later(at)) => share.refuse(*at),
+                Some(Answer::Open) | None => {}
+            }
+            self.wake(place.id, now);
+        }
+    }
+
+    /// Takes back what the store did not hear.
+    fn untell(&mut self, asked: &Asked) {
+        let told = asked.returned.iter().map(|place| (place, None));
+        let rests = asked.rested.iter().zip(&asked.request.rests);
+        let told = told.chain(rests.map(|(place, (_, until))| (place, Some(*until))));
+        for (place, rest) in told.collect::<Vec<_>>() {
+            if let Some(track) = self.table.tracks.get_mut(place.id)
+                && track.serial == place.serial
+                && let Some(share) = &mut track.share
+            {
+                match rest {
+                    Some(until) => share.rest = Some(share.rest.unwrap_or(0).max(until)),
+                    None => share.is_borrowed = true,
+                }
+                self.asking.insert(place.id);
+            }
+        }
+    }
+}
+
+impl Draft {
+    /// A want of this lane; the one that there is already takes the waiter in.
+    fn want(
+        &mut self,
+        id: usize,
+        track: &mut Track,
+        cost: u64,
+        waiting: u64,
+        until: Nanos,
+        now: Nanos,
+    ) -> Option<usize> {
+        let (Some(share), Some(limiter)) = (&mut track.share, &track.limiter) else {
+            return None;
+        };
+        let period = limiter.period();
+        if let Some(n) = self.by_lane.get(&id) {
+            let want = &mut self.request.wants[*n];
+            if !shared::is_slow(period) {
+                let most = shared::slots_max(period).max(cost);
+                want.slots = want.slots.saturating_add(cost).min(most);
+            }
+            want.until = want.until.max(until);
+            return Some(*n);
+        }
+        let slots = if shared::is_slow(period) {
+            cost
+        } else {
+            waiting.saturating_sub(share.slots(limiter, now)).max(cost)
+        };
+        share.is_asked = true;
+        let n = self.request.wants.len();
+        self.request.wants.push(Want {
+            lane: track.lane.key(),
+            period,
+            slots,
+            until,
+        });
+        self.wanted.push(Place {
+            id,
+            serial: track.serial,
+        });
+        self.by_lane.insert(id, n);
+        Some(n)
+    }
+}
+
+/// What a request was given, on our clock.
+#[derive(Debug)]
+pub struct Given(pub(super) Vec<Answer>);
+
+impl Asked {
+    /// Carries the request out on the store's rows: hands out to `holder` what it may have, and changes
+    /// the rows to say so. The rows must be durable before [`super::Pacer::give`] hears of it.
+    ///
+    /// `now` is the store's time, by which `clock` was just set.
+    #[must_use]
+    pub fn carry_out(
+        &self,
+        rows: &mut BTreeMap<String, LaneTime>,
+        holder: &str,
+        clock: &StoreClock,
+        now: Nanos,
+    ) -> Given {
+        let theirs = self.request.clone().shifted(|at| clock.theirs(at));
+        let answers = shared::hand_out(&theirs, rows, holder, now);
+        let ours = answers
+            .into_iter()
+            .map(|answer| answer.shifted(|at| clock.ours(at)));
+        Given(ours.collect())
+    }
+
+    /// Every lane it is about.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<String> {
+        self.request
+            .lanes()
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Lane {
+    /// The lane's name in a store: like nobody else's, whatever is in its parts.
+    fn key(&self) -> String {
+        let kind = self.kind();
+        match self {
+            Self::Account => kind.to_string(),
+            Self::Endpoint { operation, service } => {
+                format!(
+                    "{kind}\u{1f}{operation}\u{1f}{}",
+                    service.as_deref().unwrap_or_default()
+                )
+            }
+            Self::Sender(sender) => format!("{kind}\u{1f}{}", sender.key()),
+            Self::Entry(sender) => format!("{kind} begun\u{1f}{}", sender.key()),
+            Self::Campaign(id) => format!("{kind}\u{1f}{id}"),
+            Self::Agent { campaign, agent } => format!("{kind}\u{1f}{campaign}\u{1f}{agent}"),
+        }
+    }
+}

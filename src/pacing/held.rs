@@ -1,0 +1,86 @@
+//! What a permit holds of each lane, and what becomes of that when it is over.
+//!
+//! In: a reply, a permit's end. Out: places and slots that are free again. Always: a lane that was forgotten
+//! since, and whose place in the table is another's, is left alone.
+
+use super::Nanos;
+use super::ceiling::Level;
+use super::limiter::Charge;
+use super::schedule::Schedule;
+
+/// What one permit took from one lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) lane: usize,
+    pub(super) serial: u64,
+    pub(super) charge: Option<Charge>,
+    pub(super) amount: u32,
+    /// Of a lane with places: how many were under way.
+    pub(super) level: Option<Level>,
+}
+
+impl Held {
+    /// The level of what was let go, for whoever only passes it on.
+    pub(super) fn mark(&self) -> Option<u64> {
+        self.level.map(Level::to_mark)
+    }
+
+    /// Whether the lane waits to be told when this is over.
+    pub(super) fn is_place(&self) -> bool {
+        self.level.is_some()
+    }
+}
+
+impl<W> Schedule<W> {
+    /// A permit is over: its places are free. With `unused`, its slots too.
+    ///
+    /// Time must be advanced after.
+    pub(super) fn release(&mut self, held: &[Held], unused: bool, now: Nanos) {
+        for held in held {
+            let Some(track) = self.table.tracks.get_mut(held.lane) else {
+                continue;
+            };
+            if track.serial != held.serial {
+                continue;
+            }
+            if let (Some(_), Some(places)) = (held.level, &mut track.places) {
+                places.release(now);
+            }
+            if unused {
+                track.usage.take_back(held.amount);
+                if let (Some(limiter), Some(charge)) = (&mut track.limiter, held.charge) {
+                    limiter.give_back(charge);
+                }
+            }
+            if held.is_place() || unused {
+                self.wake(held.lane, now);
+            }
+        }
+    }
+
+    /// What a permit took of which lanes.
+    #[cfg(test)]
+    pub(super) fn used(&self, held: &[Held]) -> Vec<(super::Lane, u32)> {
+        let lane = |held: &Held| self.table.tracks[held.lane].lane.clone();
+        held.iter().map(|held| (lane(held), held.amount)).collect()
+    }
+
+    /// Takes note of a reply to what left at this level on a lane: too many at once, or carried out.
+    /// Whether the first is believed.
+    ///
+    /// Time must be advanced after.
+    pub(super) fn replied(
+        &mut self,
+        lane: usize,
+        mark: u64,
+        is_too_many: bool,
+        now: Nanos,
+    ) -> bool {
+        let Some(places) = &mut self.table.tracks[lane].places else {
+            return false;
+        };
+        let is_believed = places.replied(Level::of_mark(mark), is_too_many, now);
+        self.wake(lane, now);
+        is_believed
+    }
+}

@@ -1,0 +1,96 @@
+//! A lane's places: how many may be under way at once.
+
+use super::Nanos;
+use super::ceiling::{Ceiling, Level};
+
+/// How many may be under way at once, and how many are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    most: u32,
+    /// What Twilio takes of them, where that is found out.
+    ceiling: Option<Ceiling>,
+    taken: u32,
+    /// When one was last freed while all were taken.
+    freed: Nanos,
+}
+
+impl Places {
+    pub(super) fn new(most: u32) -> Self {
+        Self {
+            most,
+            ceiling: None,
+            taken: 0,
+            freed: 0,
+        }
+    }
+
+    /// Places of which Twilio may take fewer than are allowed.
+    pub(super) fn felt_out(most: u32) -> Self {
+        Self {
+            ceiling: Some(Ceiling::new(most)),
+            ..Self::new(most)
+        }
+    }
+
+    /// How many there are at the moment.
+    pub(super) fn max(&self) -> u32 {
+        self.ceiling.map_or(self.most, |ceiling| ceiling.limit())
+    }
+
+    /// How many are allowed.
+    pub(super) fn most(&self) -> u32 {
+        self.most
+    }
+
+    pub(super) fn taken(&self) -> u32 {
+        self.taken
+    }
+
+    /// How many are free.
+    pub(super) fn free(&self) -> u32 {
+        self.max().saturating_sub(self.taken)
+    }
+
+    /// Since when one is free, as far as that was waited for.
+    pub(super) fn freed(&self) -> Nanos {
+        self.freed
+    }
+
+    /// Allows another number from `now` on; what is under way stays so.
+    pub(super) fn allow(&mut self, most: u32, now: Nanos) {
+        self.most = most;
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.allow(most);
+        }
+        self.freed = now;
+    }
+
+    /// Takes one.
+    pub(super) fn take(&mut self) -> Level {
+        self.taken += 1;
+        match &self.ceiling {
+            Some(ceiling) => ceiling.level(self.taken),
+            None => Level::of(self.taken),
+        }
+    }
+
+    /// Frees one at `now`.
+    pub(super) fn release(&mut self, now: Nanos) {
+        if self.free() == 0 {
+            self.freed = now;
+        }
+        self.taken = self.taken.saturating_sub(1);
+    }
+
+    /// Takes note of a reply to what left at `level`: too many at once, or carried out. Whether the first
+    /// is believed.
+    pub(super) fn replied(&mut self, level: Level, is_too_many: bool, now: Nanos) -> bool {
+        let Some(ceiling) = &mut self.ceiling else {
+            return false;
+        };
+        if !is_too_many {
+            ceiling.answered(level, now);
+        }
+        is_too_many && ceiling.refused(level, now)
+    }
+}

@@ -1,0 +1,150 @@
+//! What is ours of a lane that several consumers share: stretches of its time.
+//!
+//! In: stretches from the store, the passing of time. Out: whether something may go in them. Always: a
+//! permit starts and is paid for within one stretch; what was not used in its time is gone.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+
+use super::Nanos;
+use super::limiter::{Charge, Limiter};
+use super::shared::LOW;
+use super::track::{Ask, FOREVER, Refused};
+
+/// A stretch of a lane's time, the end not included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    from: Nanos,
+    to: Nanos,
+    /// From when on it is of no use: a loan that ran out.
+    gone_at: Nanos,
+}
+
+/// Our part of one lane.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Share {
+    /// In order, none overlapping another.
+    stretches: VecDeque<Stretch>,
+    /// The store has been asked and has not answered.
+    pub(super) is_asked: bool,
+    /// The store said that there is nothing before.
+    not_before: Nanos,
+    /// A slow lane is lent to us.
+    pub(super) is_borrowed: bool,
+    /// A 429 that the store is to know of.
+    pub(super) rest: Option<Nanos>,
+}
+
+impl Share {
+    /// Asks whether `cost` may go now.
+    ///
+    /// # Errors
+    ///
+    /// When to ask again, or that the store has to be asked.
+    pub(super) fn ask(
+        &self,
+        limiter: &Limiter,
+        cost: NonZeroU32,
+        ask: &Ask,
+    ) -> Result<Charge, Refused> {
+        let needs = limiter.period().saturating_mul(cost.get().into());
+        for stretch in &self.stretches {
+            let due = limiter.due(cost).max(stretch.from);
+            if due > ask.now {
+                if due.saturating_add(needs) <= stretch.to {
+                    return Err(Refused::Until(due));
+                }
+                continue;
+            }
+            let as_of = ask.as_of.max(due);
+            if let Ok(charge) = limiter.ask(cost, as_of, ask.now)
+                && charge.end() <= stretch.to
+            {
+                return Ok(charge);
+            }
+        }
+        if self.is_asked {
+            return Err(Refused::Until(FOREVER));
+        }
+        if self.not_before > ask.now {
+            return Err(Refused::AskAgain(self.not_before));
+        }
+        Err(Refused::Ask(limiter.period()))
+    }
+
+    /// When the lane let go, or will, as far as we have it.
+    pub(super) fn due(&self, limiter: &Limiter, cost: NonZeroU32, now: Nanos) -> Nanos {
+        let due = limiter.due(cost);
+        let needs = limiter.period().saturating_mul(cost.get().into());
+        let late = limiter.credited(now);
+        let fits = |it: &&Stretch| due.max(it.from).max(late).saturating_add(needs) <= it.to;
+        let from = self.stretches.iter().find(fits).map_or(0, |it| it.from);
+        due.max(from)
+    }
+
+    /// How many slots of a fast lane are in hand.
+    pub(super) fn slots(&self, limiter: &Limiter, now: Nanos) -> u64 {
+        let begun = limiter.due(NonZeroU32::MIN).max(now);
+        let left = |it: &Stretch| it.to.saturating_sub(it.from.max(begun)) / limiter.period();
+        self.stretches.iter().map(left).sum()
+    }
+
+    /// Whether what is in hand is used up soon.
+    pub(super) fn is_low(&self, now: Nanos) -> bool {
+        let end = self.stretches.back().map_or(0, |last| last.to);
+        end < now.saturating_add(LOW)
+    }
+
+    /// Takes a stretch that the store gave. Of a slow lane the last start in it is `last`.
+    pub(super) fn give(&mut self, from: Nanos, to: Nanos, last: Option<Nanos>) {
+        self.is_borrowed = last.is_some();
+        self.not_before = 0;
+        let gone_at = last.unwrap_or(to);
+        self.stretches.push_back(Stretch { from, to, gone_at });
+    }
+
+    /// Takes the store's word that there is nothing before `at`.
+    pub(super) fn refuse(&mut self, at: Nanos) {
+        self.not_before = at;
+    }
+
+    /// Forgets stretches that are over.
+    pub(super) fn prune(&mut self, now: Nanos) {
+        while self.stretches.front().is_some_and(|it| it.gone_at <= now) {
+            self.stretches.pop_front();
+        }
+    }
+
+    /// Gives a lane back that was lent.
+    pub(super) fn give_back(&mut self) {
+        self.is_borrowed = false;
+        self.stretches.clear();
+    }
+
+    /// Whether the store has not said that there is nothing yet.
+    pub(super) fn may_ask(&self, now: Nanos) -> bool {
+        !self.is_asked && self.not_before <= now
+    }
+
+    /// Lets go of what is in hand, and of what the store said of it: its quota is another one.
+    pub(super) fn forget(&mut self) {
+        self.stretches.clear();
+        self.not_before = 0;
+    }
+
+    /// Whether a lane that is lent to us is of no more use here.
+    pub(super) fn is_to_return(&self) -> bool {
+        self.is_borrowed && self.stretches.is_empty()
+    }
+
+    /// Whether the store knows all there is to know.
+    pub(super) fn is_forgettable(&self) -> bool {
+        !self.is_asked && !self.is_borrowed && self.rest.is_none()
+    }
+
+    /// When the lane is free for whoever comes now, as far as the store told.
+    pub(super) fn free_at(&self) -> Nanos {
+        let end = self.stretches.back().map_or(0, |last| last.to);
+        end.max(self.not_before)
+    }
+}

@@ -1,0 +1,267 @@
+//! The places for messages in flight, shared out between campaigns.
+//!
+//! In: who wants one, for which campaign. Out: a place, held until it is dropped. Always: a free place
+//! goes to the campaign that has the fewest for its weight, so that one that waits for a slow sender
+//! never has more than its part while others want theirs; within a campaign the oldest comes first.
+//!
+//! What the campaigns in flight then share (an account's limits, first come first served) they share
+//! in the same proportion.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::message::CampaignId;
+
+/// The places of one consumer. Clones share them.
+#[derive(Clone)]
+pub(super) struct Places {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    free: usize,
+    campaigns: BTreeMap<CampaignId, Part>,
+    /// How many places were given so far.
+    given: u64,
+}
+
+/// A campaign's part.
+#[derive(Default)]
+struct Part {
+    weight: u64,
+    held: u64,
+    /// When it was last given one: counted by what was given.
+    last: u64,
+    waiting: VecDeque<oneshot::Sender<Place>>,
+}
+
+/// A place, free again when this is dropped.
+pub(super) struct Place {
+    places: Places,
+    campaign: CampaignId,
+}
+
+impl Places {
+    pub(super) fn new(count: usize) -> Self {
+        let inner = Inner {
+            free: count,
+            campaigns: BTreeMap::new(),
+            given: 0,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
+    }
+
+    /// Waits for a place for a campaign of this weight; dropped, it takes none.
+    pub(super) async fn take(&self, campaign: &CampaignId, weight: u32) -> Place {
+        let given = self.enter(campaign, weight);
+        self.share_out();
+        // What is asked for is given before it is forgotten: a sender goes only with its place.
+        match given.await {
+            Ok(place) => place,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// A place for a campaign, if one is free that nobody waits for.
+    pub(super) fn try_take(&self, campaign: &CampaignId) -> Option<Place> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.forget_gone();
+        let is_wanted = |part: &Part| !part.waiting.is_empty();
+        if inner.free == 0 || inner.campaigns.values().any(is_wanted) {
+            return None;
+        }
+        inner.give(campaign);
+        Some(self.place(campaign))
+    }
+
+    fn enter(&self, campaign: &CampaignId, weight: u32) -> oneshot::Receiver<Place> {
+        let (give, given) = oneshot::channel();
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = inner.campaigns.entry(campaign.clone()).or_default();
+        part.weight = u64::from(weight.max(1));
+        part.waiting.push_back(give);
+        given
+    }
+
+    /// Gives free places to those who wait.
+    fn share_out(&self) {
+        loop {
+            let next = {
+                let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+                inner.next()
+            };
+            let Some((campaign, give)) = next else { return };
+            // One that left in this moment drops the place, which is then free again.
+            let _ = give.send(self.place(&campaign));
+        }
+    }
+
+    fn place(&self, campaign: &CampaignId) -> Place {
+        Place {
+            places: self.clone(),
+            campaign: campaign.clone(),
+        }
+    }
+}
+
+impl Inner {
+    /// Who gets a place next, if one is free.
+    fn next(&mut self) -> Option<(CampaignId, oneshot::Sender<Place>)> {
+        if self.free == 0 {
+            return None;
+        }
+        self.forget_gone();
+        let waiting = self
+            .campaigns
+            .iter()
+            .filter(|(_, part)| !part.waiting.is_empty());
+        let (campaign, _) = waiting.min_by(|(_, a), (_, b)| {
+            // (a.held + 1) / a.weight against (b.held + 1) / b.weight; who waited longer for equal ones
+            let parts = ((a.held + 1) * b.weight).cmp(&((b.held + 1) * a.weight));
+            parts.then(a.last.cmp(&b.last))
+        })?;
+        let campaign = campaign.clone();
+        let give = self.campaigns.get_mut(&campaign)?.waiting.pop_front()?;
+        self.give(&campaign);
+        Some((campaign, give))
+    }
+
+    /// Forgets who does not wait any more.
+    fn forget_gone(&mut self) {
+        for part in self.campaigns.values_mut() {
+            while part.waiting.front().is_some_and(oneshot::Sender::is_closed) {
+                part.waiting.pop_front();
+            }
+        }
+        self.campaigns
+            .retain(|_, part| part.held > 0 || !part.waiting.is_empty());
+    }
+
+    fn give(&mut self, campaign: &CampaignId) {
+        self.free -= 1;
+        self.given += 1;
+        let part = self.campaigns.entry(campaign.clone()).or_default();
+        part.held += 1;
+        part.last = self.given;
+    }
+
+    fn release(&mut self, campaign: &CampaignId) {
+        self.free += 1;
+        if let Some(part) = self.campaigns.get_mut(campaign) {
+            part.held -= 1;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        {
+            let inner = self.places.inner.lock();
+            let mut inner = inner.unwrap_or_else(PoisonError::into_inner);
+            inner.release(&self.campaign);
+        }
+        self.places.share_out();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    fn id(text: &str) -> CampaignId {
+        CampaignId::parse(text).expect("an id")
+    }
+
+    /// Gives `rounds` places one after the other, each free again at once, to campaigns that always want
+    /// more; how many each got.
+    async fn share(places: &Places, wants: &[(&str, u32)], rounds: usize) -> Vec<usize> {
+        let held = places.take(&id("holder"), 1).await;
+        let mut waiting: Vec<_> = Vec::new();
+        for (who, (name, weight)) in wants.iter().enumerate() {
+            for _ in 0..rounds {
+                let (places, campaign, weight) = (places.clone(), id(name), *weight);
+                let take = async move { (who, places.take(&campaign, weight).await) };
+                waiting.push(Box::pin(take));
+            }
+        }
+        let mut order = Vec::new();
+        let mut line: futures::stream::FuturesUnordered<_> = waiting.into_iter().collect();
+        // All stand in line before the first place is free.
+        assert!(futures::poll!(futures::StreamExt::next(&mut line)).is_pending());
+        drop(held);
+        while order.len() < rounds {
+            let (who, place) = futures::StreamExt::next(&mut line)
+                .await
+                .expect("one of them");
+            order.push(who);
+            drop(place);
+        }
+        (0..wants.len())
+            .map(|who| order.iter().filter(|it| **it == who).count())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_single_place_goes_round() {
+        let places = Places::new(1);
+        assert_eq!(
+            share(&places, &[("a", 1), ("b", 1), ("c", 1)], 30).await,
+            [10, 10, 10]
+        );
+    }
+
+    #[tokio::test]
+    async fn places_in_hand_are_counted_and_the_fewest_for_its_weight_is_next() {
+        let places = Places::new(8);
+        let (slow_id, fast_id) = (id("slow"), id("fast"));
+        let mut slow = Vec::new();
+        for _ in 0..8 {
+            slow.push(places.take(&slow_id, 1).await);
+        }
+        let mut fast = Vec::new();
+        let mut more = pin!(places.take(&slow_id, 1));
+        assert!(futures::poll!(&mut more).is_pending());
+        for _ in 0..3 {
+            let mut mine = pin!(places.take(&fast_id, 3));
+            assert!(futures::poll!(&mut mine).is_pending());
+            drop(slow.pop());
+            // The slow one waited before, and has more than its part.
+            fast.push(mine.await);
+        }
+        assert!(futures::poll!(&mut more).is_pending());
+        // Three to one: of eight places six are the fast one's.
+        for _ in 0..3 {
+            let mut mine = pin!(places.take(&fast_id, 3));
+            assert!(futures::poll!(&mut mine).is_pending());
+            drop(slow.pop());
+            fast.push(mine.await);
+        }
+        let mut mine = pin!(places.take(&fast_id, 3));
+        assert!(futures::poll!(&mut mine).is_pending());
+        drop(slow.pop());
+        drop(more.await);
+        drop(mine.await);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_wait_any_more_takes_nothing() {
+        let places = Places::new(1);
+        let held = places.take(&id("a"), 1).await;
+        let other = id("b");
+        {
+            let mut gone = pin!(places.take(&other, 1));
+            assert!(futures::poll!(&mut gone).is_pending());
+        }
+        assert!(places.try_take(&id("c")).is_none());
+        drop(held);
+        let place = places.take(&id("c"), 1).await;
+        drop(place);
+        assert!(places.try_take(&id("c")).is_some());
+    }
+}
