@@ -109,9 +109,11 @@ impl Rejects {
 
     fn begun(&self) -> io::Result<Begun> {
         let folder = self.path.parent().filter(|path| *path != Path::new(""));
-        let file = Builder::new()
-            .prefix(".rejects-")
-            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        let folder = folder.unwrap_or(Path::new("."));
+        let name = self.path.file_name().unwrap_or_default();
+        let prefix = format!(".{}-", name.to_string_lossy());
+        sweep(folder, &prefix);
+        let file = Builder::new().prefix(&prefix).tempfile_in(folder)?;
         match &self.form {
             Form::Table(table) => table.begin(file).map(Box::new).map(Begun::Table),
             Form::Lines => Ok(Begun::Lines(BufWriter::new(file))),
@@ -202,6 +204,18 @@ fn add_line(file: &mut impl Write, text: &LineText, row: &RejectedRow) -> io::Re
     };
     serde_json::to_writer(&mut *file, &rejected)?;
     file.write_all(b"\n")
+}
+
+/// Removes what imports that were killed had begun: customers' numbers are in it, and nobody finishes it.
+fn sweep(folder: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn are_alike(one: &Path, other: &Path) -> io::Result<bool> {

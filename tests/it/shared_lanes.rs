@@ -80,7 +80,7 @@ async fn what_is_written_is_read_and_a_failure_changes_nothing() {
     );
     database.read_only(true).await;
     let failing = lanes.change(&names, |rows, _| {
-        rows.values_mut().for_each(|row| row.free_at = 1)
+        rows.values_mut().for_each(|row| row.free_at = 1);
     });
     let error = failing.await.expect_err("the server takes nothing");
     assert!(error.is_stores(), "{error}");

@@ -18,6 +18,7 @@ mod errors;
 mod imports;
 mod intake;
 mod lanes;
+mod lease_clock;
 mod message;
 mod migrate;
 mod presence;
@@ -35,7 +36,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::columns::ms;
 use super::{
     Acceptance, Books, CampaignRecord, CampaignState, DeadRow, Import, ImportRecord, Lease, Ledger,
     Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
@@ -45,28 +45,10 @@ use crate::message::{CampaignId, Event, Message};
 
 use connection::Connections;
 pub use lanes::{ServerTime, SharedLanes};
+pub use lease_clock::LeaseClock;
+
 use presence::Presence;
 use take::Taker;
-
-/// What leases are given and compared by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LeaseClock {
-    /// The server's clock.
-    #[default]
-    Server,
-    /// The caller's `now`, for tests that choose the time.
-    Caller,
-}
-
-impl LeaseClock {
-    /// What the store's clock is told to show; NULL is its own time.
-    fn chosen(self, now: Timestamp) -> Option<i64> {
-        match self {
-            Self::Server => None,
-            Self::Caller => Some(ms(now)),
-        }
-    }
-}
 
 /// A ledger on PostgreSQL.
 pub struct PostgresLedger {

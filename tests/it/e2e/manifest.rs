@@ -97,6 +97,14 @@ fn an_import_that_is_killed_goes_on_and_accepts_each_row_once() {
     // The rejects of all of it, though others had met most of them.
     let rejects = std::fs::read_to_string(place.path("contacts.rejects.csv"));
     assert_eq!(rejects.expect("rejected rows").lines().count(), 301);
+    // And nothing of what the killed ones had begun.
+    let files = std::fs::read_dir(place.path(".")).expect("a folder");
+    let names = files.map(|file| file.expect("an entry").file_name());
+    let names: Vec<_> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let is_begun = |name: &&String| name.starts_with(".contacts.rejects.csv-");
+    assert_eq!(names.iter().find(is_begun), None, "{names:?}");
     let (again, _) = import(&place, &[]);
     assert!(again["already_imported_at"].is_string(), "{again}");
 }
