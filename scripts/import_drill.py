@@ -130,7 +130,7 @@ class Run:
         while kills < self.options.kills:
             left = self.options.rows - done_rows
             target = left / (self.options.kills - kills + 1)
-            life = self.random.uniform(0.7 * first_s, first_s + 1.5 * target / rate)
+            life = self.random.uniform(0.7 * first_s, first_s + target / rate)
             process = subprocess.Popen([self.options.binary, "import", "drill", "contacts.csv"], cwd=self.dir,
                                        env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
@@ -144,7 +144,7 @@ class Run:
             if done_rows > before:
                 kills += 1
                 first_s *= 0.9
-                rate = max(rate, (done_rows - before) / life)
+                rate = max(rate, (done_rows - before) / max(life - first_s, 0.05))
             else:
                 early += 1
                 first_s *= 1.2
