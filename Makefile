@@ -1,8 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: bench build clean contract drill fmt help lint mutants run test
+.PHONY: bench build clean contract drill fmt help import-drill lint mutants run test
 
-bench: ## Measures what durability costs, the ledger, pacing: on a quiet machine
+bench: ## Measures what durability costs, imports, the ledger, pacing: on a quiet machine; about an hour
 	cargo bench --bench durability --bench ledger --bench pacing
+	scripts/install-test-deps.sh
+	scripts/with-services.sh cargo bench --bench intake
 
 build: ## Builds the program, for release
 	cargo build --release
@@ -19,11 +21,16 @@ drill: ## Kills consumers and the broker under real load, and counts; about 40 m
 	scripts/drill.py --ledger sqlite --consumers 1
 	scripts/drill.py --ledger postgres --consumers 3
 
+import-drill: ## Kills a 200,000-row import 50 times on each queue, and counts; about 20 minutes
+	scripts/install-test-deps.sh
+	cargo build --release
+	scripts/import_drill.py
+
 fmt: ## Formats the code
 	cargo fmt
 
 help: ## Tells what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 lint: ## Checks formatting and lints, as .ci/run does
 	cargo fmt --check

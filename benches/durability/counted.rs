@@ -113,6 +113,10 @@ impl Delivery for Counted<dyn Delivery> {
         self.inner.body()
     }
 
+    fn key(&self) -> &str {
+        self.inner.key()
+    }
+
     fn redelivered(&self) -> bool {
         self.inner.redelivered()
     }

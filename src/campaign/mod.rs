@@ -4,15 +4,18 @@
 //! Always: unknown keys are refused; nothing is guessed where Twilio offers none or several.
 
 mod apply;
+mod arrival;
 mod discovery;
 mod file;
 mod particulars;
 mod rules;
+mod schema;
 mod senders;
 mod template;
 mod texts;
 
 pub use apply::{Applied, ApplyError, apply};
+pub use arrival::{Arrivals, Refused};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
@@ -23,13 +26,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Address, Api, CampaignId, Channel, Strategy};
 use crate::pacing::Quota;
 
 /// One bulk send: a strategy, a sender, limits. Also the JSON that the ledger keeps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Campaign {
     pub id: CampaignId,
@@ -61,6 +65,7 @@ pub struct Campaign {
     pub default_region: Option<String>,
     /// When open sessions and conversations close: Proxy's `Ttl`, Conversations' `Timers.Closed`.
     #[serde(default = "default_time_to_live", with = "duration_text")]
+    #[schemars(with = "String")]
     pub time_to_live: Duration,
     /// What to do with a customer who is in a conversation or session that is not ours.
     #[serde(default)]
@@ -80,7 +85,7 @@ pub struct Campaign {
 }
 
 /// The account's own things a campaign stands on. What is missing is discovered on apply.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Flex {
     /// `WS...`
@@ -105,17 +110,18 @@ pub struct Flex {
 }
 
 /// What the agent's task carries.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskSettings {
     /// How long a task may wait before TaskRouter drops it.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub timeout: Duration,
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
 
 /// Who gets the tasks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Agents {
     /// For rows without an agent.
@@ -127,7 +133,7 @@ pub struct Agents {
 }
 
 /// What to do with a message whose agent cannot take it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenUnavailable {
     /// Wait for this agent.
@@ -141,7 +147,7 @@ pub enum WhenUnavailable {
 }
 
 /// What to do with a customer who is in somebody else's conversation or session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenOpen {
     #[default]
@@ -151,7 +157,7 @@ pub enum WhenOpen {
 }
 
 /// Settings of `api = "conversations"`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConversationsSettings {
     pub initiated_by: InitiatedBy,
@@ -161,7 +167,7 @@ pub struct ConversationsSettings {
 }
 
 /// Who an Interaction is initiated by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitiatedBy {
     /// The agent when the message names one, else the API.
@@ -172,7 +178,7 @@ pub enum InitiatedBy {
 }
 
 /// What takes the customer's reply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplyTo {
     #[default]
@@ -182,7 +188,7 @@ pub enum ReplyTo {
 }
 
 /// How the reply finds its agent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplyRouting {
     #[default]
@@ -192,7 +198,7 @@ pub enum ReplyRouting {
 
 /// What tells that an Interaction's set-up is over. Twilio's pages disagree on whether the
 /// Interaction's channels can be read ("GET actions are not accessible" against the OpenAPI).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Follow {
     /// The Interaction channel's status.
@@ -203,7 +209,7 @@ pub enum Follow {
 }
 
 /// Settings of `api = "proxy"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxySettings {
     pub customer_proxy: CustomerProxy,
@@ -217,7 +223,7 @@ pub struct ProxySettings {
 }
 
 /// Who chooses the number the customer sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CustomerProxy {
     /// The campaign's sender.
@@ -228,7 +234,7 @@ pub enum CustomerProxy {
 }
 
 /// Where the message of `task_on_reply` is posted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageParticipant {
     /// The agent's Proxy participant: as on Twilio's page.
@@ -241,7 +247,7 @@ pub enum MessageParticipant {
 }
 
 /// How fast a campaign may go. Without a key: as fast as the account's limits let it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pace {
     /// Messages begun, over the whole campaign.

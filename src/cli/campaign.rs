@@ -262,7 +262,7 @@ impl Show {
             .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
         say!("{file}")?;
         let books = service.ledger.books(Some(&record.id)).await?;
-        output::report(&report(&record, &books, None))?;
+        output::report(&report(&record, &books, None, &[], service.clock.now()))?;
         Ok(ExitCode::Success)
     }
 }

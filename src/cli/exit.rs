@@ -161,6 +161,7 @@ impl From<ImportError> for Problem {
         match error {
             ImportError::Intake(error) => error.into(),
             ImportError::Enqueue(error) => error.into(),
+            error @ ImportError::Broken(_) => Self::new(ExitCode::Failed, error.to_string()),
             ImportError::Template(text) => Self::new(ExitCode::Config, format!("body: {text}")),
         }
     }

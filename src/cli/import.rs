@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::campaign::{self as definitions, Campaign};
 use crate::config::Config;
-use crate::intake::{Contacts, ImportSummary, Importer, Preview, Rejects};
+use crate::intake::{Before, ImportSummary, Importer, Input, Preview, Rejects};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::queue::Queue;
 use crate::service::Service;
@@ -21,7 +22,7 @@ use super::{ExitCode, Global, Problem, campaign, output};
 pub(super) struct Import {
     /// The campaign: the id of one that was applied, or a campaign file, which is applied first
     campaign: String,
-    /// The contacts: CSV with a header, in any encoding, or an .xlsx workbook
+    /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
     mapping: Mapping,
@@ -30,6 +31,9 @@ pub(super) struct Import {
     /// Show what would happen, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Read the file row by row though it was imported before; nobody is accepted twice
+    #[arg(long)]
+    again: bool,
     /// Do not ask before anything is taken
     #[arg(long, short)]
     yes: bool,
@@ -46,6 +50,12 @@ struct Imported<'a> {
     rejected: u64,
     duplicate: u64,
     suppressed: u64,
+    /// When the same file was imported before, if it was: nothing was read and nothing changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    already_imported_at: Option<Timestamp>,
+    /// Rows that an import which died accounts for; they are among the counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continued_after_row: Option<u64>,
 }
 
 impl Import {
@@ -78,6 +88,7 @@ impl Import {
             queue: &*queue,
             record: &record,
             definition: &definition,
+            again: self.again,
         };
         let summary = import(&into, contacts, rejects, &|_| {}).await?;
         queue.close().await;
@@ -90,6 +101,14 @@ impl Import {
                 rejected: summary.rejected,
                 duplicate: summary.duplicate,
                 suppressed: summary.suppressed,
+                already_imported_at: match summary.before {
+                    Some(Before::Whole { ended_at }) => Some(ended_at),
+                    _ => None,
+                },
+                continued_after_row: match summary.before {
+                    Some(Before::Part { rows }) => Some(rows),
+                    _ => None,
+                },
             })?;
         }
         Ok(exit_code(&summary))
@@ -132,12 +151,12 @@ impl Confirming {
         &self,
         config: &Config,
         campaign: &Campaign,
-        contacts: &Contacts,
+        input: &Input,
     ) -> Result<bool, Problem> {
         if !self.asks && !self.strictness.needs_preview() {
             return Ok(true);
         }
-        let found = Preview::of(campaign, contacts.again()?)?;
+        let found = Preview::of(campaign, input.again()?)?;
         self.strictness.check(&found)?;
         if !self.asks {
             return Ok(true);
@@ -148,12 +167,14 @@ impl Confirming {
     }
 }
 
-/// Where contacts go.
+/// Where a file goes.
 pub(super) struct Into<'a> {
     pub(super) service: &'a Service,
     pub(super) queue: &'a dyn Queue,
     pub(super) record: &'a CampaignRecord,
     pub(super) definition: &'a Campaign,
+    /// Read a file whatever was imported of it before.
+    pub(super) again: bool,
 }
 
 /// Nothing to do for anybody is a problem with the input; rejected rows alone are not.
@@ -165,10 +186,10 @@ pub(super) fn exit_code(summary: &ImportSummary) -> ExitCode {
     }
 }
 
-/// Imports contacts into a campaign; one that was finished runs again.
+/// Imports a file into a campaign; one that was finished runs again.
 pub(super) async fn import(
     into: &Into<'_>,
-    contacts: Contacts,
+    input: Input,
     rejects: Option<Rejects>,
     progress: &(dyn Fn(&ImportSummary) + Send + Sync),
 ) -> Result<ImportSummary, Problem> {
@@ -184,7 +205,7 @@ pub(super) async fn import(
         ledger: &*into.service.ledger,
         queue: into.queue,
         clock: into.service.clock,
+        again: into.again,
     };
-    let file = contacts.path().display().to_string();
-    Ok(importer.import(&file, contacts, rejects, progress).await?)
+    Ok(importer.import(input, rejects, progress).await?)
 }

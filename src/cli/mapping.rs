@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::campaign::Campaign;
-use crate::intake::{Contacts, ContactsOptions, Field, Preview, Rejects, parse_mapping};
+use crate::intake::{ContactsOptions, Field, Input, Preview, Rejects, parse_mapping};
 
 use super::{ExitCode, Problem};
 
@@ -33,7 +33,7 @@ pub(super) struct Mapping {
     /// The workbook's sheet [default: the first]
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
-    /// Where rejected rows are written [default: FILE.rejects.csv beside the file]
+    /// Where rejected rows are written [default: FILE.rejects.csv or .jsonl beside the file]
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
 }
@@ -76,12 +76,12 @@ fn parse_max(text: &str) -> Result<MaxRejects, String> {
 }
 
 impl Mapping {
-    /// Opens a campaign's contacts.
+    /// Opens a campaign's file.
     ///
     /// # Errors
     ///
     /// When the file is not usable at all.
-    pub(super) fn open(&self, campaign: &Campaign, path: &Path) -> Result<Contacts, Problem> {
+    pub(super) fn open(&self, campaign: &Campaign, path: &Path) -> Result<Input, Problem> {
         let region = self.default_region.clone();
         let options = ContactsOptions {
             channel: campaign.channel,
@@ -92,14 +92,14 @@ impl Mapping {
             delimiter: self.delimiter,
             sheet: self.sheet.clone(),
         };
-        Ok(Contacts::open(path, &options)?)
+        Ok(Input::open(path, &options)?)
     }
 
-    /// Where the rejected rows of these contacts go.
-    pub(super) fn rejects(&self, contacts: &Contacts) -> Option<Rejects> {
+    /// Where the rejected rows of this file go.
+    pub(super) fn rejects(&self, input: &Input) -> Option<Rejects> {
         let told = self.rejects.clone();
-        let path = told.or_else(|| Rejects::usual_path(contacts))?;
-        Some(Rejects::to(path, contacts))
+        let path = told.or_else(|| Rejects::usual_path(input))?;
+        Some(Rejects::to(path, input))
     }
 }
 

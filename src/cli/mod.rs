@@ -20,6 +20,7 @@ mod mapping;
 mod output;
 mod pace;
 mod preview;
+mod schema;
 mod send;
 mod signals;
 mod simulator;
@@ -88,6 +89,8 @@ enum Command {
     /// Unknowns: what nobody can say went out; list them, and say what you found out
     #[command(subcommand)]
     Unknown(unknown::Unknown),
+    /// The JSON Schema of a message, a refusal or a campaign file
+    Schema(schema::Schema),
     /// Serve a fake Twilio: its behaviour, limits and faults
     Simulator(simulator::SimulatorCommand),
 }
@@ -133,6 +136,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Status(status) => status.run(global).await,
         Command::Dead(dead) => dead.run(global).await,
         Command::Unknown(unknown) => unknown.run(global).await,
+        Command::Schema(schema) => schema.run(),
         Command::Simulator(simulator) => simulator.run().await,
     }
 }

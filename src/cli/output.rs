@@ -6,10 +6,11 @@ use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::intake::{Contacts, ImportSummary};
-use crate::ledger::{Books, RejectedRow, Report};
+use crate::intake::{Before, ImportSummary, Input};
+use crate::ledger::{Books, ImportReport, RejectedRow, Report};
 use crate::worker::ShownLane;
 
 use super::{ExitCode, Problem};
@@ -167,11 +168,42 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// How many imports people are shown; `--json` has all.
+const IMPORTS_SHOWN: usize = 5;
+
+/// Prints the latest imports of a campaign.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn imports(imports: &[ImportReport]) -> io::Result<()> {
+    if imports.is_empty() {
+        return Ok(());
+    }
+    let mut shown = table(&["import", "state", "rows", "rejected", "begun", "last seen"]);
+    let time = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    for import in &imports[imports.len().saturating_sub(IMPORTS_SHOWN)..] {
+        let rows = match import.after_row {
+            0 => import.counts.rows.to_string(),
+            after => format!("{} after {after}", import.counts.rows),
+        };
+        shown.add_row(vec![
+            import.file.clone(),
+            import.state.to_string(),
+            rows,
+            import.counts.rejected.to_string(),
+            time(import.begun_at),
+            time(import.seen_at),
+        ]);
+    }
+    say!("{shown}")
+}
+
 /// Says on standard error what a file was taken for.
-pub(super) fn opened(contacts: &Contacts) {
-    let path = contacts.path().display();
-    tell!("{path}: {}; {}", contacts.shape(), contacts.columns());
-    for note in contacts.notes() {
+pub(super) fn opened(input: &Input) {
+    let path = input.path().display();
+    tell!("{path}: {}; {}", input.shape(), input.mapping());
+    for note in input.notes() {
         tell!("  note: {note}");
     }
 }
@@ -193,6 +225,27 @@ pub(super) fn rejected(row: &RejectedRow) {
 
 /// Says on standard error what an import did.
 pub(super) fn import(file: &str, summary: &ImportSummary) {
+    match summary.before {
+        Some(Before::Whole { ended_at }) => {
+            tell!(
+                "{file}: already imported, as it is, on {}: {} rows; nothing changed",
+                ended_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                summary.rows
+            );
+            if summary.rejected > 0 {
+                tell!(
+                    "  {} of them were rejected then: campaign export lists them; --again reads \
+                     the file once more",
+                    summary.rejected
+                );
+            }
+            return;
+        }
+        Some(Before::Part { rows }) => {
+            tell!("{file}: continued an import that stopped after row {rows}");
+        }
+        None => {}
+    }
     tell!(
         "{file}: {} rows, {} accepted, {} rejected, {} duplicate",
         summary.rows,

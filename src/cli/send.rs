@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
-use crate::intake::Contacts;
+use crate::intake::Input;
 use crate::ledger::{Books, CampaignRecord, Ledger};
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
@@ -32,7 +32,7 @@ use super::{ExitCode, Global, Problem, output, signals};
 pub(super) struct Send {
     /// The campaign file
     campaign: PathBuf,
-    /// The contacts: CSV with a header, in any encoding, or an .xlsx workbook
+    /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
     mapping: Mapping,
@@ -99,6 +99,7 @@ impl Send {
             queue: &*queue,
             record: &record,
             definition: &campaign,
+            again: false,
         };
         self.import(&into, contacts).await?;
 
@@ -174,7 +175,7 @@ impl Send {
         })
     }
 
-    async fn import(&self, into: &Into<'_>, contacts: Contacts) -> Result<(), Problem> {
+    async fn import(&self, into: &Into<'_>, contacts: Input) -> Result<(), Problem> {
         output::opened(&contacts);
         let file = self.contacts.display().to_string();
         let bar = spinner();
@@ -214,7 +215,8 @@ impl Send {
         let books = service.ledger.books(Some(&record.id)).await?;
         // As the worker left it: finished, if it is over.
         let record = find(service, &record.id).await?;
-        let report = report(&record, &books, unseen);
+        let imports = service.ledger.imports(Some(&record.id)).await?;
+        let report = report(&record, &books, unseen, &imports, service.clock.now());
         if self.json {
             output::json(&report)?;
         } else {

@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ledger::{Books, CampaignRecord, Ledger, Report};
+use crate::ledger::{Books, CampaignRecord, ImportRecord, Ledger, Report};
 use crate::message::CampaignId;
 use crate::queue::{Queue, QueueError};
 use crate::service::Service;
@@ -39,14 +39,19 @@ impl Status {
             books.push(service.ledger.books(Some(&record.id)).await?);
         }
         let unseen = asked(&service, &records).await;
+        let imports = service.ledger.imports(self.campaign.as_ref()).await?;
+        let now = service.clock.now();
         let reports: Vec<Report<'_>> = records
             .iter()
             .zip(books.iter().zip(unseen))
-            .map(|(record, (books, unseen))| report(record, books, unseen))
+            .map(|(record, (books, unseen))| report(record, books, unseen, &imports, now))
             .collect();
         let shown = lanes(&service).await?;
         if !self.json {
-            reports.iter().try_for_each(output::report)?;
+            reports.iter().try_for_each(|report| {
+                output::report(report)?;
+                output::imports(&report.imports)
+            })?;
             let of = self.campaign.as_ref();
             let wanted = |lane: &&ShownLane| of.is_none_or(|id| is_passed(lane, id.as_str()));
             let left_out = shown.left_out;
@@ -107,8 +112,12 @@ pub(super) fn report<'a>(
     record: &'a CampaignRecord,
     books: &'a Books,
     unseen: Option<u64>,
+    imports: &[ImportRecord],
+    now: Timestamp,
 ) -> Report<'a> {
+    let its = imports.iter().filter(|it| it.campaign == record.id);
     Report {
+        imports: its.map(|import| import.report(now)).collect(),
         campaign: record.id.as_str(),
         state: record.state,
         books,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use csv::{ReaderBuilder, StringRecord};
 
 use super::contact::{Plus, RowReader};
+use super::kept::Kept;
 use super::lines::{LineReader, ROW_BYTES_MAX};
 use super::source::Source;
 use super::{Columns, Contact, Field, IntakeError, Rejection, Warning, phone};
@@ -96,13 +97,18 @@ impl Contacts {
     ///
     /// [`IntakeError`] when the file has nothing to offer or its columns cannot be told.
     pub fn open(path: &Path, options: &ContactsOptions) -> Result<Self, IntakeError> {
+        Self::of(&Arc::new(Kept::of(path)?), options)
+    }
+
+    pub(super) fn of(kept: &Arc<Kept>, options: &ContactsOptions) -> Result<Self, IntakeError> {
         let default_region = default_region(options)?;
         let find =
             |headers: &[String]| Columns::find(headers.to_vec(), options.channel, &options.map);
-        let source = Source::open(path, options, |headers| find(headers).is_ok())?;
+        let path = kept.named().to_path_buf();
+        let source = Source::open(kept, options, |headers| find(headers).is_ok())?;
         let mut csv = reader(&source)?;
         let Some(record) = header(&source, &mut csv)? else {
-            return Err(IntakeError::Empty { path: path.into() });
+            return Err(IntakeError::Empty { path });
         };
         let headers: Vec<String> = record.iter().map(str::to_owned).collect();
         let mut rows = RowReader {
@@ -116,7 +122,7 @@ impl Contacts {
         let mut contacts = Self::over(Arc::new(source), Arc::new(rows), csv);
         contacts.fill()?;
         if contacts.ready.is_empty() {
-            return Err(IntakeError::NoRows { path: path.into() });
+            return Err(IntakeError::NoRows { path });
         }
         Ok(contacts)
     }
@@ -182,6 +188,15 @@ impl Contacts {
         } else {
             0
         }
+    }
+
+    /// What decides how its rows are read: for comparison alone.
+    pub(super) fn reading(&self) -> String {
+        format!("{}\n{:?}", self.source, self.rows)
+    }
+
+    pub(super) fn kept(&self) -> &Kept {
+        &self.source.kept
     }
 
     /// How a file of the same kind is written.

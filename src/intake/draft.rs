@@ -1,16 +1,21 @@
-//! A contact becomes a message of its campaign, with its texts rendered.
+//! A contact becomes a message of its campaign, with its texts rendered; a line is one already.
 //!
-//! In: a row. Out: the message, or why there is none. Always: an import and the preview before it
-//! come to the same.
+//! In: a row or a line. Out: the message, or why there is none. Always: an import and the preview before it
+//! come to the same, and a line of a file to what it would come to on the queue.
 
+use super::input::Item;
+use super::messages::{Line, LineText};
 use super::{Contact, Row};
-use crate::campaign::{Campaign, Texts};
+use crate::campaign::{Arrivals, Campaign, Texts};
 use crate::ledger::RejectedRow;
-use crate::message::{AgentRef, Message, RejectReason, WIRE_VERSION};
+use crate::message::{
+    AgentRef, DeadReason, Failure, FailureClass, Message, RejectReason, Unreadable, WIRE_VERSION,
+};
 
 /// Makes a campaign's messages.
 pub(super) struct Drafter<'a> {
     campaign: &'a Campaign,
+    arrivals: Arrivals<'a>,
     texts: Texts,
 }
 
@@ -21,12 +26,47 @@ impl<'a> Drafter<'a> {
     pub(super) fn of(campaign: &'a Campaign) -> Result<Self, String> {
         Ok(Self {
             campaign,
+            arrivals: Arrivals::of(campaign),
             texts: Texts::of(campaign)?,
         })
     }
 
-    /// The message of a row, or what is wrong with it.
-    pub(super) fn message(&self, row: &Row) -> Result<Message, RejectedRow> {
+    /// The message of a row or a line, or what is wrong with it.
+    pub(super) fn message(&self, item: &Item) -> Result<Message, RejectedRow> {
+        match item {
+            Item::Row(row) => self.of_row(row),
+            Item::Line(line) => self.of_line(line).map_err(|(reason, detail)| RejectedRow {
+                line: line.number,
+                column: None,
+                reason,
+                detail,
+            }),
+        }
+    }
+
+    fn of_line(&self, line: &Line) -> Result<Message, (RejectReason, String)> {
+        let text = match &line.text {
+            LineText::Whole(text) => text,
+            LineText::TooLong(bytes) => {
+                let text = Unreadable::Oversized { bytes: *bytes }.to_string();
+                return Err((RejectReason::MessageOversized, text));
+            }
+        };
+        let read = self.arrivals.read(text, true);
+        let mut message = read.map_err(|refused| (rejected(refused.reason), refused.detail))?;
+        if let Some(refused) = self.arrivals.foreign(&message) {
+            return Err((rejected(refused.reason), refused.detail));
+        }
+        let unfit = |failure: Failure| match failure.class {
+            FailureClass::Permanent(reason) => (rejected(reason), failure.detail),
+            _ => (RejectReason::MessageMalformed, failure.detail),
+        };
+        self.arrivals.render(&mut message).map_err(unfit)?;
+        self.arrivals.check(&message).map_err(unfit)?;
+        Ok(message)
+    }
+
+    fn of_row(&self, row: &Row) -> Result<Message, RejectedRow> {
         let contact = match &row.outcome {
             Ok(contact) => contact.clone(),
             Err(rejection) => {
@@ -80,5 +120,17 @@ impl<'a> Drafter<'a> {
         };
         message.id = Some(message.id());
         Ok(message)
+    }
+}
+
+/// The word of a file for what a consumer would dead-letter.
+fn rejected(reason: DeadReason) -> RejectReason {
+    match reason {
+        DeadReason::Oversized => RejectReason::MessageOversized,
+        DeadReason::WrongVersion => RejectReason::MessageWrongVersion,
+        DeadReason::InvalidAddress => RejectReason::AddressInvalid,
+        DeadReason::InvalidContent => RejectReason::TemplateFailed,
+        DeadReason::UnknownAgent => RejectReason::AgentMissing,
+        _ => RejectReason::MessageMalformed,
     }
 }

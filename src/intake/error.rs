@@ -17,6 +17,12 @@ pub enum IntakeError {
     /// A header, and no row below it.
     #[error("{} has a header and no rows", path.display())]
     NoRows { path: PathBuf },
+    /// A file of messages without a line.
+    #[error("{} is empty: it needs a message in each line", path.display())]
+    NoMessages { path: PathBuf },
+    /// Somebody wrote to it while it was imported.
+    #[error("{} was changed while it was read: import it again", path.display())]
+    Changed { path: PathBuf },
     /// Its bytes are no text, or not in the encoding that the rest of it is in. Found before any row
     /// is handed out.
     #[error("{}: line {line}: {why}", path.display())]
@@ -73,11 +79,13 @@ impl IntakeError {
         match self {
             Self::Empty { .. }
             | Self::NoRows { .. }
+            | Self::NoMessages { .. }
             | Self::NotText { .. }
             | Self::NotUsable { .. }
             | Self::RowTooLong { .. }
             | Self::NoAddressColumn { .. } => true,
             Self::Unreadable { .. }
+            | Self::Changed { .. }
             | Self::NoSuchColumn { .. }
             | Self::NoSuchRegion { .. }
             | Self::NoSuchEncoding { .. } => false,

@@ -1,50 +1,43 @@
-//! An import: rows of a file, accepted by the ledger and put on the queue, batch by batch.
+//! An import: rows of a file, accepted by the ledger and put on the queue.
 //!
-//! In: contacts and a campaign. Out: counts by what became of each row. Always: a row is in the
-//! ledger before it is on the queue, and its batch's counts move in the same transaction; an import
-//! that died and is run again accepts the rest, and nothing twice.
+//! In: a file and a campaign. Out: counts by what became of each row. Always: a row is in the ledger
+//! before it is on the queue, and its batch's counts move in the same transaction, in the file's order;
+//! an import that died and is run again goes on after the rows that are accounted for, and accepts
+//! nothing twice. Reading, accepting and publishing go on at the same time.
 
-use std::path::PathBuf;
 use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::mpsc;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::ledger::{Acceptance, CampaignState, Import, Ledger, Publication, RejectedRow};
-use crate::message::{CampaignId, Message};
+use crate::ledger::{
+    Acceptance, CampaignState, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger,
+    Manifest, Publication,
+};
+use crate::message::Message;
 use crate::queue::Queue;
 
-use super::draft::Drafter;
 use super::enqueue::{EnqueueError, enqueue};
+use super::manifest::{Earlier, earlier, manifest};
+use super::reading::{Batch, Read, Reader};
 use super::rejects::Rejects;
-use super::{Contacts, IntakeError, Row, Warning};
+use super::summary::{Before, ImportSummary};
+use super::{Input, IntakeError};
 
-/// Rows that go through the ledger and onto the queue together: the window of publisher confirms.
-const BATCH: usize = 500;
+/// Batches that are read ahead of the ledger.
+const READ_AHEAD: usize = 2;
 
-/// Until then nobody but the import publishes what it accepted; then it counts as dead.
-const OURS_FOR: Duration = Duration::from_secs(60);
+/// Batches that are published at once: while the last confirms of one are waited for, the broker is
+/// sent the next.
+const PUBLISHED_AT_ONCE: usize = 2;
 
-/// What an import counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImportSummary {
-    pub rows: u64,
-    pub accepted: u64,
-    pub duplicate: u64,
-    pub suppressed: u64,
-    pub rejected: u64,
-    /// The first rejected rows, for the operator's screen; the ledger has all.
-    pub first_rejected: Vec<RejectedRow>,
-    /// The first warnings, and how many there were.
-    pub first_warnings: Vec<(u64, Warning)>,
-    pub warnings: u64,
-    /// Lines below the table, which are no rows.
-    pub footers: u64,
-    /// Where the rejected rows were written, or why they were not.
-    pub rejects: Option<Result<PathBuf, String>>,
-}
+/// How often an import shows that it lives, whatever it waits for.
+const BEAT: Duration = Duration::from_secs(15);
 
-/// How many rejected rows and warnings a summary shows.
-pub(super) const SHOWN_MAX: usize = 10;
+/// The most messages that an import which died can have left off the queue.
+const LEFT_MAX: usize = 10_000;
 
 /// Why an import stopped. What it had accepted stays accepted.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +48,9 @@ pub enum ImportError {
     Enqueue(#[from] EnqueueError),
     #[error("{0}")]
     Template(String),
+    /// The thread that reads panicked; what it said is on standard error.
+    #[error("the file was not read to its end: {0}")]
+    Broken(#[from] tokio::task::JoinError),
 }
 
 impl From<crate::ledger::LedgerError> for ImportError {
@@ -75,87 +71,196 @@ pub struct Importer<'a> {
     pub ledger: &'a dyn Ledger,
     pub queue: &'a dyn Queue,
     pub clock: Clock,
+    /// Read the file whatever was imported of it before.
+    pub again: bool,
 }
 
-/// Rows read and not yet accepted.
-#[derive(Default)]
-struct Batch {
-    messages: Vec<Message>,
-    import: Import,
-    /// Where rejected rows go, or why that stopped.
-    rejects: Option<Result<Rejects, String>>,
-}
-
-impl Batch {
-    /// A row becomes a message of the batch, or a rejected row of it.
-    fn take(&mut self, row: &Row, drafter: &Drafter<'_>, summary: &mut ImportSummary) {
-        self.import.rows += 1;
-        summary.rows += 1;
-        note_warnings(row.line, &row.warnings, summary);
-        let rejected = match drafter.message(row) {
-            Ok(message) => return self.messages.push(message),
-            Err(rejected) => rejected,
-        };
-        summary.rejected += 1;
-        if let Some(Ok(rejects)) = &mut self.rejects
-            && let Err(error) = rejects.add(&row.cells, &rejected)
-        {
-            self.rejects = Some(Err(error.to_string()));
-        }
-        if summary.first_rejected.len() < SHOWN_MAX {
-            summary.first_rejected.push(rejected.clone());
-        }
-        self.import.rejected.push(rejected);
-    }
-
-    fn finish(self) -> Option<Result<PathBuf, String>> {
-        let finished = match self.rejects? {
-            Ok(rejects) => rejects.finish().map_err(|error| error.to_string()),
-            Err(why) => Err(why),
-        };
-        finished.transpose()
-    }
-}
+/// Messages that go onto the queue together.
+type Publishable = Vec<(Publication, Message)>;
 
 impl Importer<'_> {
     /// Imports a whole file, and lets a campaign that is finished run again; `progress` hears of every
     /// batch. What is rejected is also written to `rejects`: a failure there is told in the summary and
     /// stops nothing, for the ledger has the reasons and the file has the rows.
     ///
+    /// A file that was imported before, read the same way, is not read again.
+    ///
     /// # Errors
     ///
     /// [`ImportError`]. Run again, the import goes on where it stopped.
     pub async fn import(
         &self,
-        file: &str,
-        mut contacts: Contacts,
+        input: Input,
         rejects: Option<Rejects>,
         progress: &(dyn Fn(&ImportSummary) + Send + Sync),
     ) -> Result<ImportSummary, ImportError> {
+        let campaign = self.campaign.clone();
+        let looking = tokio::task::spawn_blocking(move || {
+            let manifest = manifest(&input, &campaign);
+            manifest.map(|manifest| (input, manifest))
+        });
+        let (input, mut manifest) = looking.await??;
+        let imports = self.ledger.imports(Some(&self.campaign.id)).await?;
+        let mut summary = ImportSummary::default();
+        match earlier(&imports, &manifest) {
+            Earlier::Whole(before, counts) if !self.again => return Ok(answered(&before, counts)),
+            Earlier::Part(before, counts) if !self.again => {
+                manifest.continues = Some(before.number);
+                manifest.skipped = before.accounted();
+                summary.accepted = counts.accepted;
+                summary.duplicate = counts.duplicate;
+                summary.suppressed = counts.suppressed;
+                summary.before = Some(Before::Part {
+                    rows: before.accounted(),
+                });
+            }
+            _ => {}
+        }
+        self.read_on(input, rejects, &manifest, summary, progress)
+            .await
+    }
+
+    /// Imports what is not accounted for yet.
+    async fn read_on(
+        &self,
+        input: Input,
+        rejects: Option<Rejects>,
+        manifest: &Manifest,
+        mut summary: ImportSummary,
+        progress: &(dyn Fn(&ImportSummary) + Send + Sync),
+    ) -> Result<ImportSummary, ImportError> {
         let id = &self.campaign.id;
-        let drafter = Drafter::of(self.campaign).map_err(ImportError::Template)?;
         self.queue.open(id).await?;
-        let number = self.ledger.begin_import(id, file, self.clock.now()).await?;
+        let begun = self.ledger.begin_import(id, manifest, self.clock.now());
+        let number = begun.await?;
         // Only now: an import that has begun keeps its campaign from being finished.
         self.run_again().await?;
-        let mut summary = ImportSummary::default();
-        let mut batch = Batch {
-            rejects: rejects.map(Ok),
-            ..Batch::default()
+        let left = self.left_by_the_dead(manifest).await?;
+        let (batches, received) = mpsc::channel(READ_AHEAD);
+        let reader = Reader {
+            input,
+            campaign: self.campaign.clone(),
+            rejects,
+            skip: manifest.skipped,
+            batches,
         };
-        for row in &mut contacts {
-            batch.take(&row?, &drafter, &mut summary);
-            if batch.import.rows as usize >= BATCH {
-                self.accept(number, &mut batch, &mut summary).await?;
-                progress(&summary);
-            }
+        let reading = tokio::task::spawn_blocking(move || reader.run());
+        let working = self.accept_and_publish(number, left, received, &mut summary, progress);
+        tokio::select! {
+            biased;
+            worked = working => worked?,
+            never = self.show_alive(number) => match never {},
         }
-        self.accept(number, &mut batch, &mut summary).await?;
+        // Before the end is recorded: the file may not have been read to its own.
+        let Read { footers, rejects } = reading.await??;
         self.ledger.end_import(number, self.clock.now()).await?;
-        summary.footers = contacts.footers();
-        summary.rejects = batch.finish();
+        summary.footers = footers;
+        summary.rejects = rejects;
         progress(&summary);
         Ok(summary)
+    }
+
+    /// Takes batches until there are none: while one is accepted, others are published.
+    async fn accept_and_publish(
+        &self,
+        number: i64,
+        left: Publishable,
+        mut batches: mpsc::Receiver<Batch>,
+        summary: &mut ImportSummary,
+        progress: &(dyn Fn(&ImportSummary) + Send + Sync),
+    ) -> Result<(), ImportError> {
+        let (publishable, mut accepted) = mpsc::channel(1);
+        let accepting = async move {
+            // Dropped with an error, the receiver says why.
+            let _ = publishable.send(left).await;
+            while let Some(batch) = batches.recv().await {
+                let list = self.accept(number, batch, summary).await?;
+                progress(summary);
+                if publishable.send(list).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let id = &self.campaign.id;
+        let publishing = stream::poll_fn(move |context| accepted.poll_recv(context))
+            .map(|list: Publishable| async move {
+                enqueue(self.queue, self.ledger, id, &list).await?;
+                Ok(())
+            })
+            .buffer_unordered(PUBLISHED_AT_ONCE)
+            .try_collect::<()>();
+        futures::try_join!(accepting, publishing).map(drop)
+    }
+
+    /// Has the ledger accept a batch, and gives what is to go onto the queue.
+    async fn accept(
+        &self,
+        number: i64,
+        batch: Batch,
+        summary: &mut ImportSummary,
+    ) -> Result<Publishable, ImportError> {
+        let Batch {
+            messages,
+            mut import,
+            seen,
+        } = batch;
+        let mut publishable = Vec::with_capacity(messages.len());
+        if import.rows > 0 {
+            import.number = number;
+            let now = self.clock.now();
+            let queue_after = now.checked_add(IMPORT_SEEN_FOR).unwrap_or(now);
+            let id = &self.campaign.id;
+            let accepting = self
+                .ledger
+                .accept(id, &messages, Some(&import), now, queue_after);
+            let acceptances = accepting.await?;
+            for (message, acceptance) in messages.into_iter().zip(acceptances) {
+                match acceptance {
+                    Acceptance::Accepted => summary.accepted += 1,
+                    _ => summary.duplicate += 1,
+                }
+                // What is known and not queued was accepted by an import that died before it got here.
+                if matches!(
+                    acceptance,
+                    Acceptance::Accepted | Acceptance::Known { queued: false }
+                ) {
+                    publishable.push((Publication::first(&message), message));
+                }
+            }
+        }
+        summary.add(seen);
+        Ok(publishable)
+    }
+
+    /// What an import that died had accepted and not put on the queue. Consumers would find it after a
+    /// minute.
+    async fn left_by_the_dead(&self, manifest: &Manifest) -> Result<Publishable, ImportError> {
+        if manifest.continues.is_none() {
+            return Ok(Vec::new());
+        }
+        let now = self.clock.now();
+        let as_if = now.checked_add(IMPORT_SEEN_FOR).unwrap_or(now);
+        let mut left = self.ledger.unqueued(as_if, LEFT_MAX).await?;
+        left.retain(|(_, message)| message.campaign == self.campaign.id);
+        Ok(left)
+    }
+
+    /// Shows that the import lives, for as long as it is polled.
+    async fn show_alive(&self, number: i64) -> std::convert::Infallible {
+        let import = Import {
+            number,
+            ..Import::default()
+        };
+        loop {
+            self.clock.sleep(BEAT).await;
+            let (id, now) = (&self.campaign.id, self.clock.now());
+            let beating = self.ledger.accept(id, &[], Some(&import), now, now);
+            if let Err(error) = beating.await {
+                // Its batches meet the same, and say so.
+                tracing::debug!(%error, "the import could not show that it lives");
+            }
+        }
     }
 
     /// Lets the campaign run again if it is finished.
@@ -168,51 +273,16 @@ impl Importer<'_> {
         }
         Ok(())
     }
-
-    /// Has the ledger accept a batch and puts on the queue what is to go there.
-    async fn accept(
-        &self,
-        number: i64,
-        batch: &mut Batch,
-        summary: &mut ImportSummary,
-    ) -> Result<(), ImportError> {
-        let mut import = std::mem::take(&mut batch.import);
-        let messages = std::mem::take(&mut batch.messages);
-        if import.rows == 0 {
-            return Ok(());
-        }
-        import.number = number;
-        let id: &CampaignId = &self.campaign.id;
-        let now = self.clock.now();
-        let queue_after = now.checked_add(OURS_FOR).unwrap_or(now);
-        let accepting = self
-            .ledger
-            .accept(id, &messages, Some(&import), now, queue_after);
-        let acceptances = accepting.await?;
-        let mut publishable = Vec::new();
-        for (message, acceptance) in messages.into_iter().zip(acceptances) {
-            let is_new = acceptance == Acceptance::Accepted;
-            // Accepted by an import that died before it got here.
-            let is_left = acceptance == Acceptance::Known { queued: false };
-            if is_new || is_left {
-                publishable.push((Publication::first(&message), message));
-            }
-            if is_new {
-                summary.accepted += 1;
-            } else {
-                summary.duplicate += 1;
-            }
-        }
-        enqueue(self.queue, self.ledger, id, &publishable).await?;
-        Ok(())
-    }
 }
 
-fn note_warnings(line: u64, warnings: &[Warning], summary: &mut ImportSummary) {
-    for warning in warnings {
-        summary.warnings += 1;
-        if summary.first_warnings.len() < SHOWN_MAX {
-            summary.first_warnings.push((line, *warning));
-        }
+/// The summary of a file that was imported before: every row that was taken then is a duplicate now.
+fn answered(before: &ImportRecord, counts: ImportCounts) -> ImportSummary {
+    ImportSummary {
+        rows: counts.rows,
+        rejected: counts.rejected,
+        suppressed: counts.suppressed,
+        duplicate: counts.accepted + counts.duplicate,
+        before: before.ended_at.map(|ended_at| Before::Whole { ended_at }),
+        ..ImportSummary::default()
     }
 }

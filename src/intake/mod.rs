@@ -1,7 +1,7 @@
 //! A file becomes messages on a queue.
 //!
-//! In: a file with a header (CSV in any encoding, `.xlsx`), and how the campaign reads it. Out: one
-//! [`Row`] for each row, a [`Contact`] or a [`Rejection`] that names line, column and reason. Always:
+//! In: a file with a header (CSV in any encoding, `.xlsx`), or of messages line by line, and how the
+//! campaign reads it. Out: a message for each row, or why not: line, column and reason. Always:
 //! one row is in memory at a time, nothing is dropped silently, and no full number stands in an error.
 
 mod columns;
@@ -14,13 +14,19 @@ mod enqueue;
 mod error;
 mod field;
 mod import;
+mod input;
+mod kept;
 mod lines;
+mod manifest;
+mod messages;
 mod number;
 mod phone;
 mod preview;
+mod reading;
 mod rejects;
 mod sheet;
 mod source;
+mod summary;
 
 use contact::Plus;
 
@@ -30,6 +36,9 @@ pub use contacts::{Contacts, ContactsOptions, Row};
 pub use enqueue::{EnqueueError, enqueue};
 pub use error::IntakeError;
 pub use field::{Field, parse_mapping};
-pub use import::{ImportError, ImportSummary, Importer};
+pub use import::{ImportError, Importer};
+pub use input::{Input, Item};
+pub use messages::{Line, Messages};
 pub use preview::{Preview, Sample, SegmentCount};
 pub use rejects::Rejects;
+pub use summary::{Before, ImportSummary};

@@ -10,8 +10,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::Serialize;
 
 use super::draft::Drafter;
-use super::import::SHOWN_MAX;
-use super::{Contacts, ImportError, Warning};
+use super::summary::SHOWN_MAX;
+use super::{ImportError, Input, Warning};
 use crate::campaign::Campaign;
 use crate::ledger::RejectedRow;
 use crate::message::{Address, Channel, Message, RejectReason, Segments, SenderKind, SmsEncoding};
@@ -82,32 +82,32 @@ impl Preview {
     /// # Errors
     ///
     /// [`ImportError`] when the file or the campaign's templates cannot be read.
-    pub fn of(campaign: &Campaign, mut contacts: Contacts) -> Result<Self, ImportError> {
+    pub fn of(campaign: &Campaign, mut input: Input) -> Result<Self, ImportError> {
         let drafter = Drafter::of(campaign).map_err(ImportError::Template)?;
         let mut preview = Self {
             campaign: campaign.id.to_string(),
-            file: contacts.path().display().to_string(),
-            shape: contacts.shape(),
-            mapping: contacts.columns().to_string(),
-            notes: contacts.notes(),
+            file: input.path().display().to_string(),
+            shape: input.shape(),
+            mapping: input.mapping(),
+            notes: input.notes(),
             ..Self::default()
         };
         let mut seen = HashSet::new();
-        for row in &mut contacts {
-            let row = row?;
+        for item in &mut input {
+            let item = item?;
             preview.rows += 1;
-            for warning in &row.warnings {
+            for warning in item.warnings() {
                 preview.warn(*warning);
             }
-            match drafter.message(&row) {
+            match drafter.message(&item) {
                 Ok(message) if is_new(&message, &mut seen) => {
-                    preview.add(row.line, &message, campaign);
+                    preview.add(item.line(), &message, campaign);
                 }
                 Ok(_) => preview.duplicate += 1,
                 Err(rejected) => preview.reject(rejected),
             }
         }
-        preview.footers = contacts.footers();
+        preview.footers = input.footers();
         Ok(preview)
     }
 

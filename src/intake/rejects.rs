@@ -1,18 +1,21 @@
 //! The rows that were not taken, in a file to be mended and imported again.
 //!
-//! In: rejected rows with their cells. Out: `FILE.rejects.csv`: the original columns unchanged, then
-//! `_line`, `_reason`, `_detail`. Always: it is there whole or not at all; a mended one is not
+//! In: rejected rows with their cells, rejected lines. Out: `FILE.rejects.csv`: the original columns
+//! unchanged, then `_line`, `_reason`, `_detail`; for lines `FILE.rejects.jsonl`: the same as an object a
+//! line, with the original in `message`. Always: it is there whole or not at all; a mended one is not
 //! overwritten but kept beside it; a row whose cells may stand in the wrong columns stays refused
 //! until somebody has looked at it.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use csv::{StringRecord, Writer, WriterBuilder};
+use serde::Serialize;
 use tempfile::{Builder, NamedTempFile};
 
-use super::Contacts;
+use super::messages::LineText;
+use super::{Contacts, Input, Item};
 use crate::ledger::RejectedRow;
 use crate::message::RejectReason;
 
@@ -25,28 +28,53 @@ const MEND: &str = "mend this row, then clear this cell";
 /// Where rejected rows go while a file is imported.
 pub struct Rejects {
     path: PathBuf,
+    form: Form,
+    file: Option<Begun>,
+}
+
+/// How rejected rows are written.
+enum Form {
+    Table(Table),
+    Lines,
+}
+
+/// A table in the original's manner.
+struct Table {
     delimiter: u8,
     has_bom: bool,
     headers: Vec<String>,
     /// The original columns among a row's cells.
     kept: Vec<usize>,
-    file: Option<Writer<NamedTempFile>>,
+}
+
+/// A file that something was written into.
+enum Begun {
+    Table(Box<Writer<NamedTempFile>>),
+    Lines(BufWriter<NamedTempFile>),
+}
+
+/// A rejected line.
+#[derive(Serialize)]
+struct RejectedLine<'a> {
+    line: u64,
+    reason: RejectReason,
+    detail: &'a str,
+    /// None when it is too long.
+    message: Option<&'a str>,
 }
 
 impl Rejects {
-    /// Rejected rows of `contacts` go to `path`, in the original's manner: its separator, and UTF-8
-    /// with a byte order mark where a spreadsheet program needs one.
+    /// Rejected rows of a file go to `path`: those of a table in the original's manner, with its
+    /// separator, and UTF-8 with a byte order mark where a spreadsheet program needs one.
     #[must_use]
-    pub fn to(path: PathBuf, contacts: &Contacts) -> Self {
-        let (delimiter, has_bom) = contacts.dialect();
-        let headers = contacts.columns().headers().to_vec();
-        let is_original = |at: &usize| !OURS.contains(&headers[*at].as_str());
+    pub fn to(path: PathBuf, input: &Input) -> Self {
+        let form = match input {
+            Input::Contacts(contacts) => Form::Table(Table::like(contacts)),
+            Input::Messages(_) => Form::Lines,
+        };
         Self {
             path,
-            delimiter,
-            has_bom,
-            kept: (0..headers.len()).filter(is_original).collect(),
-            headers,
+            form,
             file: None,
         }
     }
@@ -54,21 +82,96 @@ impl Rejects {
     /// The usual place: `customers.rejects.csv` beside `customers.csv`. None for what is no file, such
     /// as a pipe.
     #[must_use]
-    pub fn usual_path(contacts: &Contacts) -> Option<PathBuf> {
-        let path = contacts.path();
+    pub fn usual_path(input: &Input) -> Option<PathBuf> {
+        let path = input.path();
         let name = path.file_stem().filter(|_| path.is_file())?;
         let mut name = name.to_owned();
-        name.push(".rejects.csv");
+        name.push(match input {
+            Input::Contacts(_) => ".rejects.csv",
+            Input::Messages(_) => ".rejects.jsonl",
+        });
         Some(path.with_file_name(name))
     }
 
-    pub(super) fn add(&mut self, cells: &StringRecord, row: &RejectedRow) -> io::Result<()> {
+    pub(super) fn add(&mut self, item: &Item, rejected: &RejectedRow) -> io::Result<()> {
         if self.file.is_none() {
             self.file = Some(self.begun()?);
         }
-        let Some(file) = &mut self.file else {
-            return Ok(());
+        match (&mut self.file, &self.form, item) {
+            (Some(Begun::Table(file)), Form::Table(table), Item::Row(row)) => {
+                table.add(file, &row.cells, rejected)
+            }
+            (Some(Begun::Lines(file)), _, Item::Line(line)) => add_line(file, &line.text, rejected),
+            // A file is all rows or all lines.
+            _ => Ok(()),
+        }
+    }
+
+    fn begun(&self) -> io::Result<Begun> {
+        let folder = self.path.parent().filter(|path| *path != Path::new(""));
+        let folder = folder.unwrap_or(Path::new("."));
+        let name = self.path.file_name().unwrap_or_default();
+        let prefix = format!(".{}-", name.to_string_lossy());
+        sweep(folder, &prefix);
+        let file = Builder::new().prefix(&prefix).tempfile_in(folder)?;
+        match &self.form {
+            Form::Table(table) => table.begin(file).map(Box::new).map(Begun::Table),
+            Form::Lines => Ok(Begun::Lines(BufWriter::new(file))),
+        }
+    }
+
+    /// Puts the file in its place; none when nothing was rejected. Another one that was there is kept
+    /// as `...csv~`: somebody may have mended it.
+    pub(super) fn finish(self) -> io::Result<Option<PathBuf>> {
+        let file = match self.file {
+            None => return Ok(None),
+            Some(Begun::Table(csv)) => csv.into_inner().map_err(csv::IntoInnerError::into_error)?,
+            Some(Begun::Lines(lines)) => {
+                lines.into_inner().map_err(io::IntoInnerError::into_error)?
+            }
         };
+        if self.path.exists() && !are_alike(file.path(), &self.path)? {
+            let mut kept = self.path.clone().into_os_string();
+            kept.push("~");
+            fs::rename(&self.path, kept)?;
+        }
+        file.persist(&self.path)?;
+        Ok(Some(self.path))
+    }
+}
+
+impl Table {
+    fn like(contacts: &Contacts) -> Self {
+        let (delimiter, has_bom) = contacts.dialect();
+        let headers = contacts.columns().headers().to_vec();
+        let is_original = |at: &usize| !OURS.contains(&headers[*at].as_str());
+        Self {
+            delimiter,
+            has_bom,
+            kept: (0..headers.len()).filter(is_original).collect(),
+            headers,
+        }
+    }
+
+    fn begin(&self, mut file: NamedTempFile) -> io::Result<Writer<NamedTempFile>> {
+        if self.has_bom {
+            file.write_all("\u{feff}".as_bytes())?;
+        }
+        let mut csv = WriterBuilder::new()
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .from_writer(file);
+        let original = self.kept.iter().map(|at| self.headers[*at].as_str());
+        csv.write_record(original.chain(OURS))?;
+        Ok(csv)
+    }
+
+    fn add(
+        &self,
+        file: &mut Writer<NamedTempFile>,
+        cells: &StringRecord,
+        row: &RejectedRow,
+    ) -> io::Result<()> {
         for at in &self.kept {
             file.write_field(cells.get(*at).unwrap_or_default())?;
         }
@@ -86,38 +189,32 @@ impl Rejects {
         }
         Ok(file.write_record(None::<&[u8]>)?)
     }
+}
 
-    fn begun(&self) -> io::Result<Writer<NamedTempFile>> {
-        let folder = self.path.parent().filter(|path| *path != Path::new(""));
-        let mut file = Builder::new()
-            .prefix(".rejects-")
-            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-        if self.has_bom {
-            file.write_all("\u{feff}".as_bytes())?;
-        }
-        let mut csv = WriterBuilder::new()
-            .flexible(true)
-            .delimiter(self.delimiter)
-            .from_writer(file);
-        let original = self.kept.iter().map(|at| self.headers[*at].as_str());
-        csv.write_record(original.chain(OURS))?;
-        Ok(csv)
-    }
+fn add_line(file: &mut impl Write, text: &LineText, row: &RejectedRow) -> io::Result<()> {
+    let message = match text {
+        LineText::Whole(text) => Some(String::from_utf8_lossy(text)),
+        LineText::TooLong(_) => None,
+    };
+    let rejected = RejectedLine {
+        line: row.line,
+        reason: row.reason,
+        detail: &row.detail,
+        message: message.as_deref(),
+    };
+    serde_json::to_writer(&mut *file, &rejected)?;
+    file.write_all(b"\n")
+}
 
-    /// Puts the file in its place; none when nothing was rejected. Another one that was there is kept
-    /// as `...csv~`: somebody may have mended it.
-    pub(super) fn finish(self) -> io::Result<Option<PathBuf>> {
-        let Some(csv) = self.file else {
-            return Ok(None);
-        };
-        let file = csv.into_inner().map_err(csv::IntoInnerError::into_error)?;
-        if self.path.exists() && !are_alike(file.path(), &self.path)? {
-            let mut kept = self.path.clone().into_os_string();
-            kept.push("~");
-            fs::rename(&self.path, kept)?;
+/// Removes what imports that were killed had begun: customers' numbers are in it, and nobody finishes it.
+fn sweep(folder: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            let _ = fs::remove_file(entry.path());
         }
-        file.persist(&self.path)?;
-        Ok(Some(self.path))
     }
 }
 

@@ -1,18 +1,21 @@
 //! A file of contacts as text that can be read again and again.
 //!
 //! In: a path: CSV in any encoding, or an `.xlsx` workbook. Out: its text as UTF-8, with what
-//! separates its columns. Always: what cannot be read twice (a pipe) is kept in a temporary file.
+//! separates its columns. Always: the same text however often it
+//! is read.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use encoding_rs::Encoding;
 use tempfile::NamedTempFile;
 
 use super::delimiter::Delimiter;
 use super::encoding::{FileEncoding, NotText};
+use super::kept::Kept;
 use super::sheet::{self, Kind};
 use super::{ContactsOptions, IntakeError};
 
@@ -24,8 +27,8 @@ const START_BYTES: u64 = 64 * 1024;
 pub(super) struct Source {
     /// As the operator named it.
     pub(super) path: PathBuf,
-    /// What a pipe brought, or a sheet's text.
-    kept: Option<NamedTempFile>,
+    pub(super) kept: Arc<Kept>,
+    sheet_text: Option<NamedTempFile>,
     pub(super) encoding: FileEncoding,
     pub(super) delimiter: Delimiter,
     /// The sheet it is, and the workbook's others.
@@ -35,45 +38,41 @@ pub(super) struct Source {
 impl Source {
     /// Finds out what a file is. `names_an_address` as in [`Delimiter::find`].
     pub(super) fn open(
-        path: &Path,
+        kept: &Arc<Kept>,
         options: &ContactsOptions,
         names_an_address: impl Fn(&[String]) -> bool,
     ) -> Result<Self, IntakeError> {
+        let path = kept.named();
         let unreadable = |source| IntakeError::Unreadable {
             path: path.into(),
             source,
         };
-        let mut kept = keep(path).map_err(unreadable)?;
-        let mut found_sheet = None;
-        let file = |kept: &Option<NamedTempFile>| {
-            let kept = kept.as_ref();
-            kept.map_or(path.to_path_buf(), |kept| kept.path().to_path_buf())
-        };
-        match Kind::of(&file(&kept)).map_err(unreadable)? {
+        let (mut found_sheet, mut sheet_text) = (None, None);
+        match Kind::of(kept.path()).map_err(unreadable)? {
             Kind::Text => {}
             Kind::Workbook => {
-                let written = sheet::write_out(&file(&kept), options.sheet.as_deref());
+                let written = sheet::write_out(kept.path(), options.sheet.as_deref());
                 let sheet = written
                     .map_err(unreadable)?
                     .map_err(|why| not_usable(path, why))?;
                 found_sheet = Some((sheet.name, sheet.others));
-                kept = Some(sheet.text);
+                sheet_text = Some(sheet.text);
             }
             Kind::OldWorkbook => {
                 let why = "it is a workbook of Excel before 2007; save it as .xlsx".to_owned();
                 return Err(not_usable(path, why));
             }
         }
-        let text = file(&kept);
         let encoding = match &found_sheet {
             Some(_) => FileEncoding::own(),
-            None => FileEncoding::find(|| open(&text), told(options)?)
+            None => FileEncoding::find(|| open(kept.path()), told(options)?)
                 .map_err(unreadable)?
                 .map_err(|not_text| refused(path, not_text))?,
         };
         let mut source = Self {
             path: path.into(),
-            kept,
+            kept: Arc::clone(kept),
+            sheet_text,
             encoding,
             delimiter: Delimiter {
                 byte: b',',
@@ -90,8 +89,9 @@ impl Source {
 
     /// The text from its beginning.
     pub(super) fn text(&self) -> io::Result<Box<dyn Read + Send>> {
-        let path = self.kept.as_ref().map_or(&*self.path, NamedTempFile::path);
-        self.encoding.decode(open(path)?)
+        let sheet = self.sheet_text.as_ref().map(NamedTempFile::path);
+        self.encoding
+            .decode(open(sheet.unwrap_or_else(|| self.kept.path()))?)
     }
 
     fn start(&self) -> io::Result<String> {
@@ -131,21 +131,6 @@ fn told(options: &ContactsOptions) -> Result<Option<&'static Encoding>, IntakeEr
         .ok_or_else(|| IntakeError::NoSuchEncoding {
             encoding: label.clone(),
         })
-}
-
-/// Keeps what can be read only once.
-fn keep(path: &Path) -> io::Result<Option<NamedTempFile>> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if metadata.is_file() {
-        return Ok(None);
-    }
-    let mut kept = NamedTempFile::new()?;
-    io::copy(&mut file, &mut kept)?;
-    Ok(Some(kept))
 }
 
 fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {

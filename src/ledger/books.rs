@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
 
 use super::columns::word;
-use super::{CampaignState, LedgerError, Result};
+use super::{CampaignState, ImportReport, LedgerError, Result};
 
 /// Counts of one campaign, or of all, from one snapshot of the ledger. As JSON it is the report
 /// that `send --json` and `status --json` print.
@@ -180,4 +180,6 @@ pub struct Report<'a> {
     /// not answer.
     pub unseen: Option<u64>,
     pub state: CampaignState,
+    /// What was imported into it, oldest first.
+    pub imports: Vec<ImportReport>,
 }

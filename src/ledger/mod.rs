@@ -8,19 +8,23 @@
 
 mod books;
 mod columns;
+mod imports;
 pub mod postgres;
 mod record;
 pub mod sqlite;
 mod watched;
 
 pub use books::{Books, OnQueue, Report};
+pub use imports::{
+    IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
+    RejectedRow,
+};
 pub use postgres::{ServerTime, SharedLanes};
 use record::SHOWN_FOR;
 pub use record::{
-    Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, HeldFor, Import,
-    ImportCounts, LATE, Lease, MessageKey, MessageRecord, PageRow, Publication, RejectedRow,
-    Settlement, Standing, Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow,
-    UpcomingUndo, WORKED_OFF, Wake,
+    Acceptance, CampaignRecord, CampaignState, DeadRow, EARLY, Ending, HeldFor, LATE, Lease,
+    MessageKey, MessageRecord, PageRow, Publication, Settlement, Standing, Stray, Stuck, Taken,
+    UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, WORKED_OFF, Wake,
 };
 pub use watched::Watched;
 
@@ -135,7 +139,7 @@ pub trait Ledger: Send + Sync {
     /// Moves a campaign to finished, unless a message of it is open: in one step, so that no message
     /// is accepted in between. With `by_itself` only one that runs, that has imports, and none of
     /// whose imports is under way or died: one that died is made good by a later one of the same file
-    /// that came to its end; the reason is then [`WORKED_OFF`]. Whether the books balance is the caller's to look at.
+    /// (by its name or its bytes) that came to its end; the reason is then [`WORKED_OFF`]. Whether the books balance is the caller's to look at.
     ///
     /// `false` when it is not to be finished.
     async fn finish_campaign(
@@ -148,14 +152,22 @@ pub trait Ledger: Send + Sync {
     // Intake.
 
     /// Records the beginning of an import and gives it a number.
-    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64>;
+    async fn begin_import(
+        &self,
+        campaign: &CampaignId,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<i64>;
+
+    /// The imports of one campaign, or of all, oldest first.
+    async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>>;
 
     /// Records that an import has accounted for its last row.
     async fn end_import(&self, number: i64, now: Timestamp) -> Result<()>;
 
     /// Accepts messages: each is recorded as waiting, not queued yet, unless its id or address is
     /// already taken within the campaign (also by an earlier one of the same batch). One
-    /// transaction; with `import`, its counts move in it too. Whether a campaign that is finished or
+    /// transaction; with `import`, its counts move in it too, and it shows that it lives. Whether a campaign that is finished or
     /// cancelled takes messages is the caller's to decide.
     ///
     /// Returns one [`Acceptance`] a message, in order. Until `queue_after` nobody but the caller

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{
-    CampaignId, DeadReason, DeferReason, Effects, Event, Failure, Message, MessageId, RejectReason,
-    SkipReason, UnknownReason, closed_list,
+    CampaignId, DeadReason, DeferReason, Effects, Event, Failure, Message, MessageId, SkipReason,
+    UnknownReason, closed_list,
 };
 
 /// The early side of a deferral: a delivery that the queue brings back this much before its due
@@ -111,37 +111,6 @@ impl Publication {
             lease: 0,
         }
     }
-}
-
-/// What an import adds beside the messages it offers, in the same transaction.
-#[derive(Clone, Debug, Default)]
-pub struct Import {
-    /// The number [`super::Ledger::begin_import`] gave.
-    pub number: i64,
-    /// Rows of the file that this batch accounts for: the offered messages and those below.
-    pub rows: u64,
-    pub rejected: Vec<RejectedRow>,
-    pub suppressed: u64,
-}
-
-/// A row that was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RejectedRow {
-    /// The physical line of the file, counted from 1.
-    pub line: u64,
-    pub column: Option<String>,
-    pub reason: RejectReason,
-    pub detail: String,
-}
-
-/// What one import has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ImportCounts {
-    pub rows: u64,
-    pub accepted: u64,
-    pub rejected: u64,
-    pub duplicate: u64,
-    pub suppressed: u64,
 }
 
 /// The right to work on a message, until a time.
@@ -335,6 +304,7 @@ pub struct UpcomingUndo {
 pub struct Stray {
     /// The campaign whose queue it lay on.
     pub campaign: CampaignId,
+    pub reason: DeadReason,
     /// What is wrong with it.
     pub detail: String,
     /// The body, cut to a kilobyte.

@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
-    LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
-    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, ImportRecord,
+    Lease, Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication,
+    RejectedRow, Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -195,8 +195,17 @@ impl Ledger for Watched {
         self.noted(self.inner.on_queue(now).await)
     }
 
-    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
-        self.noted(self.inner.begin_import(campaign, file, now).await)
+    async fn begin_import(
+        &self,
+        campaign: &CampaignId,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<i64> {
+        self.noted(self.inner.begin_import(campaign, manifest, now).await)
+    }
+
+    async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+        self.noted(self.inner.imports(campaign).await)
     }
 
     async fn accept(

@@ -12,7 +12,8 @@ async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
     let file = SqliteLedger::open(&here.join("ledger.db")).expect("a new ledger");
     let ledger = Watched::over(Arc::new(file));
     let campaign = CampaignId::parse("spring").expect("an id");
-    let unknown = ledger.begin_import(&campaign, "a.csv", Timestamp::UNIX_EPOCH);
+    let manifest = Manifest::of_file("a.csv");
+    let unknown = ledger.begin_import(&campaign, &manifest, Timestamp::UNIX_EPOCH);
     let unknown = unknown.await.expect_err("it was never applied");
     assert!(matches!(unknown, LedgerError::NoCampaign(_)), "{unknown:?}");
     ledger.back().await;

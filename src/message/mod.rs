@@ -7,8 +7,11 @@ mod ids;
 mod journal;
 mod names;
 mod outcome;
+mod refusal;
+mod schema;
 mod segments;
 mod sender;
+mod wire;
 
 pub use address::{Address, InvalidAddress, masked};
 pub use ids::{CampaignId, InvalidId, MessageId, Name};
@@ -19,26 +22,30 @@ pub use outcome::{
     DeadReason, DeferReason, Ended, Failure, FailureClass, RejectReason, SkipReason, Unavailable,
     UnknownReason,
 };
+pub use refusal::Refusal;
+pub use schema::schema_of;
 pub use segments::{Segments, SmsEncoding};
 pub use sender::{SenderKind, check_sender_name, is_short_code, sender_for};
+pub use wire::{MESSAGE_BYTES_MAX, Unreadable, WIRE_VERSION};
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The version of the wire format this program writes and the only one it reads.
-pub const WIRE_VERSION: u32 = 1;
+use wire::wire_version;
 
 /// One customer's turn in a campaign.
 ///
 /// This is the JSON on the wire too: `campaign` and `customer.address` are required, everything
 /// else has a default, and unknown fields are refused so that a publisher's typing error is seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
     /// The wire format's version; absent means 1.
     #[serde(default = "wire_version")]
+    #[schemars(schema_with = "schema::known_version")]
     pub version: u32,
     /// The campaign it belongs to; also the routing key.
     pub campaign: CampaignId,
@@ -72,7 +79,7 @@ pub struct Message {
 }
 
 /// Whom a message is for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Customer {
     /// The number or identity the campaign's channel reaches.
@@ -89,7 +96,7 @@ pub struct Customer {
 }
 
 /// Names an agent: a Worker's SID, friendly name or identity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentRef {
     /// The SID (`WK...`), friendly name or identity of the Worker.
@@ -97,83 +104,11 @@ pub struct AgentRef {
 }
 
 impl Message {
-    /// Reads a message from the wire.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that names the field or place that is wrong, without the address.
-    pub fn from_json(body: &[u8]) -> Result<Self, String> {
-        let message: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        if message.version != WIRE_VERSION {
-            return Err(format!(
-                "version {} is not known here; this program reads version {WIRE_VERSION}",
-                message.version
-            ));
-        }
-        Ok(message)
-    }
-
-    /// Writes the message for the wire.
-    ///
-    /// # Panics
-    ///
-    /// Never: every map in a message has text keys, which is all JSON asks for.
-    #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a message has text keys only")
-    }
-
     /// The message's id: the publisher's, or the hash of the address.
     #[must_use]
     pub fn id(&self) -> MessageId {
         self.id
             .clone()
             .unwrap_or_else(|| MessageId::of_address(&self.customer.address))
-    }
-}
-
-fn wire_version() -> u32 {
-    WIRE_VERSION
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shortest_message_has_a_campaign_and_an_address() {
-        let text = br#"{"campaign":"spring","customer":{"address":"+12025550173"}}"#;
-        let message = Message::from_json(text).expect("a message");
-        assert_eq!(message.version, 1);
-        assert_eq!(
-            message.id(),
-            MessageId::of_address(&message.customer.address)
-        );
-        let again = Message::from_json(&message.to_json()).expect("its own JSON");
-        assert_eq!(again, message);
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        let table: [(&[u8], &str); 5] = [
-            (b"{", "EOF"),
-            (br#"{"campaign":"spring"}"#, "customer"),
-            (
-                br#"{"campaign":"Spring!","customer":{"address":"+1"}}"#,
-                "only a-z",
-            ),
-            (
-                br#"{"campaign":"spring","customer":{"address":"+1","phone":"2"}}"#,
-                "phone",
-            ),
-            (
-                br#"{"version":2,"campaign":"spring","customer":{"address":"+1"}}"#,
-                "version 2",
-            ),
-        ];
-        for (body, named) in table {
-            let error = Message::from_json(body).expect_err("it is malformed");
-            assert!(error.contains(named), "{error} should name {named}");
-        }
     }
 }

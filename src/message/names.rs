@@ -1,9 +1,12 @@
 //! The closed lists a campaign chooses from.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a message is carried out, named after when the agent's task is created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// The agent gets the task at once and writes to the customer (strategy 1 of Twilio's page).
@@ -14,7 +17,18 @@ pub enum Strategy {
 
 /// Which of Twilio's two generations of Flex messaging a campaign uses.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Api {
@@ -26,7 +40,9 @@ pub enum Api {
 }
 
 /// The way to the customer. Twilio's page: sms, whatsapp, facebook or custom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     Sms,

@@ -58,8 +58,14 @@ pub enum Unavailable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadReason {
-    /// It is no message: bad JSON, a missing or unknown field, another version.
+    /// It is no message: bad JSON, a missing or unknown field, another campaign's.
     Malformed,
+    /// It is longer than a message may be.
+    Oversized,
+    /// It is of a version that this program does not read.
+    WrongVersion,
+    /// Its routing key is no campaign's.
+    NoCampaign,
     /// The channel cannot reach this address, or Twilio says nobody can.
     InvalidAddress,
     /// No Worker answers to the agent's name, or several do.
@@ -114,6 +120,12 @@ pub enum RejectReason {
     TemplateFailed,
     /// The row names no agent, the campaign has no default, and its strategy needs one.
     AgentMissing,
+    /// The line is no message: bad JSON, a missing or unknown field, another campaign's.
+    MessageMalformed,
+    /// The line is longer than a message may be.
+    MessageOversized,
+    /// The line is a message of a version that this program does not read.
+    MessageWrongVersion,
 }
 
 closed_list!(SkipReason {
@@ -134,6 +146,9 @@ closed_list!(DeferReason {
 closed_list!(Unavailable { Offline => "offline", Full => "full", Gone => "gone" });
 closed_list!(DeadReason {
     Malformed => "malformed",
+    Oversized => "oversized",
+    WrongVersion => "wrong_version",
+    NoCampaign => "no_campaign",
     InvalidAddress => "invalid_address",
     UnknownAgent => "unknown_agent",
     InvalidContent => "invalid_content",
@@ -156,6 +171,9 @@ closed_list!(RejectReason {
     CountryInvalid => "country_invalid",
     TemplateFailed => "template_failed",
     AgentMissing => "agent_missing",
+    MessageMalformed => "message_malformed",
+    MessageOversized => "message_oversized",
+    MessageWrongVersion => "message_wrong_version",
 });
 
 /// What kind of failure it is: what policy decides on.

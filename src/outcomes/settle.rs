@@ -67,7 +67,13 @@ impl Settler {
                     attempt,
                     detail: failure.to_string(),
                 };
-                delivery.dead_letter(letter).await?
+                // No step: it was unfit, and its publisher can do something about it.
+                if failure.step.is_none() {
+                    let id = lease.key.id.to_string();
+                    delivery.refuse(letter, Some(id)).await?
+                } else {
+                    delivery.dead_letter(letter).await?
+                }
             }
             Verdict::Halt(_) => delivery.release().await?,
             _ => delivery.ack().await?,

@@ -94,6 +94,14 @@ pub trait Delivery: Send {
     /// Whether the queue has delivered it before.
     fn redelivered(&self) -> bool;
 
+    /// Whether another program has put it on the queue.
+    fn is_publishers(&self) -> bool {
+        false
+    }
+
+    /// The key it was published under.
+    fn key(&self) -> &str;
+
     /// Lets the queue forget it.
     async fn ack(self: Box<Self>) -> Result<Settled>;
 
@@ -103,6 +111,16 @@ pub trait Delivery: Send {
 
     /// Moves it to the dead-letter queue, body and headers kept, the reason added.
     async fn dead_letter(self: Box<Self>, letter: DeadLetter) -> Result<Settled>;
+
+    /// As [`Delivery::dead_letter`], before anything was done for the message: its publisher, if it has
+    /// one, is told the reason and the id, or the property `message_id` in its place.
+    ///
+    /// The dead letter is durable before the publisher is told, and waits for nobody who listens. A crash
+    /// between the two tells it once more; a broker that does not take it in time loses it.
+    async fn refuse(self: Box<Self>, letter: DeadLetter, id: Option<String>) -> Result<Settled> {
+        drop(id);
+        self.dead_letter(letter).await
+    }
 
     /// Gives it back untouched, for the next consumer: what a drain does with what it had not begun.
     async fn release(self: Box<Self>) -> Result<Settled>;
@@ -143,6 +161,14 @@ pub trait Queue: Send + Sync {
 
     /// Consumes a campaign's queue with at most `prefetch` deliveries unsettled.
     async fn consume(&self, campaign: &CampaignId, prefetch: u16) -> Result<Box<dyn Consumer>>;
+
+    /// Consumes what was published under a key that is no campaign's: with [`Delivery::retry_later`] it
+    /// goes to the campaign of its key, if there is one by then. `None` for a queue that nobody else
+    /// publishes to.
+    async fn consume_orphans(&self, prefetch: u16) -> Result<Option<Box<dyn Consumer>>> {
+        let _ = prefetch;
+        Ok(None)
+    }
 
     /// How much a campaign's queue holds now.
     async fn depth(&self, campaign: &CampaignId) -> Result<Depth>;

@@ -14,8 +14,9 @@ mod held;
 mod lanes;
 mod letting_go;
 mod mine;
+mod orphans;
 mod places;
-mod prepare;
+mod refusal;
 mod report;
 mod sharing;
 mod store;
@@ -49,6 +50,7 @@ use assigning::Agents;
 use campaigns::Campaigns;
 use held::Held;
 use letting_go::LettingGo;
+use orphans::Orphans;
 use places::Places;
 use undos::Undos;
 
@@ -180,9 +182,14 @@ impl Worker {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let mut undos = Undos::new(Arc::clone(&self.shared));
         let mut held = Held::new(Arc::clone(&self.shared));
+        // Who works on chosen campaigns leaves the others' to others.
+        let orphans = only.is_empty().then(|| Orphans::begin(&self.shared));
         let working = async {
             let looking = (&mut campaigns, &mut undos, &mut held);
             let end = self.watch(looking, until, stop).await;
+            if let Some(orphans) = orphans {
+                orphans.end().await;
+            }
             campaigns.drain().await;
             undos.drain().await;
             end

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::campaign::{Arrivals, Refused};
 use crate::engine::{Delivered, Interrupted, Job, Position};
-use crate::ledger::{Ledger, LedgerError, Stray, Taken};
+use crate::ledger::{Ledger, LedgerError, Taken};
 use crate::message::{DeadReason, Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
@@ -20,17 +21,15 @@ use super::admission::{Admission, admission, own_permit};
 use super::assigning::agent_of;
 use super::begin::{begin, is_clean, put_off};
 use super::mine::{Assigned, Mine, circumstances, kind};
+use super::refusal::{foreign, refuse};
 use super::report::note;
-use super::{Active, Shared, prepare};
+use super::{Active, Shared};
 
 /// When a delivery whose message somebody works on is looked at again.
 const HELD_AGAIN: Duration = Duration::from_secs(5);
 
 /// The pause after a turn that the ledger or the queue broke off.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-
-/// How much of a body that is no message the ledger keeps.
-const STRAY_BYTES_MAX: usize = 1_024;
 
 /// Gives one delivery its turn.
 pub(super) async fn turn(
@@ -77,16 +76,16 @@ async fn run(
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
 ) -> Result<(), SettleError> {
-    let mut message = match prepare::read(&active.campaign, delivery.body()) {
-        Ok(message) => message,
-        Err(detail) => return malformed(shared, active, delivery, detail).await,
+    let (message, rendered) = match arrived(active, &*delivery) {
+        Ok(arrived) => arrived,
+        Err(refused) => {
+            let id = &active.campaign.id;
+            return refuse(shared, id, delivery, refused).await;
+        }
     };
-    let foreign = prepare::foreign_sender(&shared.parts.ledger, &active.campaign, &message);
-    if let Some(detail) = foreign.await? {
-        return malformed(shared, active, delivery, detail).await;
+    if let Some(refused) = foreign(&shared.parts.ledger, &active.campaign, &message).await? {
+        return refuse(shared, &active.campaign.id, delivery, refused).await;
     }
-    // What cannot be rendered is accepted as it is, and ends as a dead letter of its own.
-    let rendered = prepare::render(&active.campaign, &mut message);
     let Some((mine, delivery)) = take(shared, active, delivery, &message).await? else {
         return Ok(());
     };
@@ -95,11 +94,23 @@ async fn run(
         Some(_) => Ok(()),
         None => Err(failure),
     });
-    let unfit = rendered.and_then(|()| prepare::check(&active.campaign, &mine.message));
+    let unfit = rendered.and_then(|()| Arrivals::of(&active.campaign).check(&mine.message));
     let watch = shared.letting_go.unless_settled(&mine.lease);
     work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
     watch.settled();
     Ok(())
+}
+
+/// A delivery's message, and whether its texts could be rendered: what could not is accepted as it is,
+/// and ends as a dead letter of its own.
+fn arrived(
+    active: &Active,
+    delivery: &dyn Delivery,
+) -> Result<(Message, Result<(), Failure>), Refused> {
+    let arrivals = Arrivals::of(&active.campaign);
+    let mut message = arrivals.read(delivery.body(), delivery.is_publishers())?;
+    let rendered = arrivals.render(&mut message);
+    Ok((message, rendered))
 }
 
 /// What becomes of a message that is ours; `unfit`: why it cannot be carried out.
@@ -125,35 +136,6 @@ async fn work_on(
         Admission::Go => begin(shared, active, stop, delivery, mine).await,
         not_now => put_off(shared, active, delivery, &mine, not_now).await,
     }
-}
-
-/// A delivery that is no message of this campaign.
-async fn malformed(
-    shared: &Shared,
-    active: &Active,
-    delivery: Box<dyn Delivery>,
-    detail: String,
-) -> Result<(), SettleError> {
-    let body = delivery.body();
-    let kept = &body[..body.len().min(STRAY_BYTES_MAX)];
-    let stray = Stray {
-        campaign: active.campaign.id.clone(),
-        detail: detail.clone(),
-        body: String::from_utf8_lossy(kept).into_owned(),
-    };
-    let parts = &shared.parts;
-    parts.ledger.record_stray(&stray, parts.clock.now()).await?;
-    parts.metrics.dead_letter(DeadReason::Malformed);
-    tracing::warn!(campaign.id = %active.campaign.id, detail, "dead-lettered: no message");
-    let letter = DeadLetter {
-        reason: DeadReason::Malformed,
-        step: None,
-        code: None,
-        attempt: 0,
-        detail,
-    };
-    delivery.dead_letter(letter).await?;
-    Ok(())
 }
 
 /// A message whose records contradict each other: only an operator can say what it is.

@@ -250,6 +250,7 @@ fn what_the_documents_point_to_is_there() {
         "ARCHITECTURE.md",
         "CHANGELOG.md",
         "docs/contacts.md",
+        "docs/publishers.md",
         "docs/limits.md",
         "docs/metrics.md",
     ] {

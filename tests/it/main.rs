@@ -14,6 +14,7 @@ mod mutations;
 mod observability;
 mod oracles;
 mod pacing_limits;
+mod publisher_contract;
 mod queue_contract;
 mod queue_embedded;
 mod queue_rabbitmq;

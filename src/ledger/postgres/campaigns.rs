@@ -160,7 +160,8 @@ pub(super) async fn finish(
                 WHERE i.campaign = $1 AND i.ended_at IS NULL AND NOT EXISTS (
                     SELECT FROM imports later
                     WHERE later.campaign = $1 AND later.number > i.number
-                      AND later.file = i.file AND later.ended_at IS NOT NULL))))";
+                      AND (later.file = i.file OR later.sha256 = i.sha256)
+                          AND later.ended_at IS NOT NULL))))";
     let reason = by_itself.then_some(WORKED_OFF);
     let finished = transaction
         .execute(sql, &[&id.as_str(), &ms(now), &by_itself, &reason])

@@ -4,7 +4,7 @@ use deadpool_postgres::Client;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time};
+use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time, word};
 use crate::ledger::{DeadRow, Ending, LedgerError, Result, Stray};
 use crate::message::{CampaignId, DeadReason, Failure, FailureClass, masked};
 
@@ -13,13 +13,19 @@ use super::take::attempts;
 use super::undos::upcoming;
 
 pub(super) async fn record_stray(client: &Client, stray: &Stray, now: Timestamp) -> Result<()> {
-    let sql = "INSERT INTO strays (campaign, detail, body, at) VALUES ($1, $2, $3, $4)";
+    let sql = "INSERT INTO strays (campaign, reason, detail, body, at) VALUES ($1, $2, $3, $4, $5)";
     let statement = client.prepare_cached(sql).await?;
     let (detail, body) = (keepable(&stray.detail), keepable(&stray.body));
     client
         .execute(
             &statement,
-            &[&stray.campaign.as_str(), &detail, &body, &ms(now)],
+            &[
+                &stray.campaign.as_str(),
+                &stray.reason.as_str(),
+                &detail,
+                &body,
+                &ms(now),
+            ],
         )
         .await?;
     Ok(())
@@ -33,12 +39,12 @@ pub(super) async fn dead(
     let statement = client
         .prepare_cached(
             "SELECT o.campaign, o.at, o.detail, o.id, m.address, o.attempts, o.number,
-                u.tries, u.due_at
+                u.tries, u.due_at, NULL
              FROM outcomes o JOIN messages m USING (campaign, id)
              LEFT JOIN undos u USING (campaign, id)
              WHERE o.outcome = 'dead' AND ($2::TEXT IS NULL OR o.campaign = $2)
              UNION ALL
-             SELECT campaign, at, detail, NULL, NULL, 0, number, NULL, NULL
+             SELECT campaign, at, detail, NULL, NULL, 0, number, NULL, NULL, reason
              FROM strays WHERE $2 IS NULL
              ORDER BY 2, 7 LIMIT $1",
         )
@@ -54,7 +60,8 @@ fn letter(row: &Row) -> Result<DeadRow> {
     let campaign = campaign_id(row.try_get(0)?)?;
     let at = time(row.try_get(1)?)?;
     let Some(id) = row.try_get(3)? else {
-        let class = FailureClass::Permanent(DeadReason::Malformed);
+        let reason: DeadReason = word(row.try_get(9)?)?;
+        let class = FailureClass::Permanent(reason);
         return Ok(DeadRow {
             campaign,
             id: None,
@@ -62,7 +69,7 @@ fn letter(row: &Row) -> Result<DeadRow> {
             attempts: 0,
             at,
             failure: Failure::new(class, row.try_get::<_, String>(2)?),
-            reason: DeadReason::Malformed,
+            reason,
             undo: None,
         });
     };

@@ -6,34 +6,12 @@ use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::ledger::columns::{column, count, from_json, message_id, ms, to_json, word};
-use crate::ledger::{Acceptance, Import, LedgerError, Publication, RejectedRow, Result};
+use crate::ledger::columns::{column, from_json, message_id, ms, to_json};
+use crate::ledger::{Acceptance, Import, LedgerError, Publication, Result};
 use crate::message::{CampaignId, Message};
 
-use super::errors::{in_campaign, keepable};
-use super::take;
-
-pub(super) async fn begin_import(
-    client: &Client,
-    campaign: &CampaignId,
-    file: &str,
-    now: Timestamp,
-) -> Result<i64> {
-    let sql = "INSERT INTO imports (campaign, file, begun_at) VALUES ($1, $2, $3) RETURNING number";
-    let statement = client.prepare_cached(sql).await?;
-    let row = client
-        .query_one(&statement, &[&campaign.as_str(), &keepable(file), &ms(now)])
-        .await
-        .map_err(in_campaign(campaign))?;
-    Ok(row.try_get(0)?)
-}
-
-pub(super) async fn end_import(client: &Client, number: i64, now: Timestamp) -> Result<()> {
-    let sql = "UPDATE imports SET ended_at = $2 WHERE number = $1";
-    let statement = client.prepare_cached(sql).await?;
-    client.execute(&statement, &[&number, &ms(now)]).await?;
-    Ok(())
-}
+use super::errors::in_campaign;
+use super::{imports, take};
 
 /// A batch as columns.
 struct Batch {
@@ -85,7 +63,7 @@ pub(super) async fn accept(
         judge(&transaction, campaign, &batch, &inserted).await?
     };
     if let Some(import) = import {
-        count_import(&transaction, campaign, import, &acceptances).await?;
+        imports::count(&transaction, campaign, import, &acceptances, now).await?;
     }
     transaction.commit().await?;
     Ok(acceptances)
@@ -189,117 +167,6 @@ async fn judge(
         });
     }
     Ok(acceptances)
-}
-
-async fn count_import(
-    transaction: &Transaction<'_>,
-    campaign: &CampaignId,
-    import: &Import,
-    acceptances: &[Acceptance],
-) -> Result<()> {
-    let accepted = acceptances
-        .iter()
-        .filter(|acceptance| matches!(acceptance, Acceptance::Accepted))
-        .count() as u64;
-    let duplicate = acceptances.len() as u64 - accepted;
-    let statement = transaction
-        .prepare_cached(
-            "UPDATE imports SET rows = rows + $3, accepted = accepted + $4,
-                duplicate = duplicate + $5, suppressed = suppressed + $6
-             WHERE number = $1 AND campaign = $2",
-        )
-        .await?;
-    let counted = transaction
-        .execute(
-            &statement,
-            &[
-                &import.number,
-                &campaign.as_str(),
-                &column(import.rows),
-                &column(accepted),
-                &column(duplicate),
-                &column(import.suppressed),
-            ],
-        )
-        .await?;
-    if counted == 0 {
-        return Err(LedgerError::Damaged(format!(
-            "campaign {campaign} has no import {}",
-            import.number
-        )));
-    }
-    reject(transaction, campaign, import).await
-}
-
-async fn reject(
-    transaction: &Transaction<'_>,
-    campaign: &CampaignId,
-    import: &Import,
-) -> Result<()> {
-    if import.rejected.is_empty() {
-        return Ok(());
-    }
-    let statement = transaction
-        .prepare_cached(
-            "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
-             SELECT $1, $2, line, \"column\", reason, detail
-             FROM unnest($3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
-                AS row (line, \"column\", reason, detail)",
-        )
-        .await?;
-    let rows = &import.rejected;
-    let lines: Vec<_> = rows.iter().map(|row| column(row.line)).collect();
-    let columns: Vec<_> = rows
-        .iter()
-        .map(|row| row.column.as_deref().map(keepable))
-        .collect();
-    let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_str()).collect();
-    let details: Vec<_> = rows.iter().map(|row| keepable(&row.detail)).collect();
-    transaction
-        .execute(
-            &statement,
-            &[
-                &import.number,
-                &campaign.as_str(),
-                &lines,
-                &columns,
-                &reasons,
-                &details,
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-/// A campaign's rejected rows with their file, in order.
-pub(super) async fn rejected_rows(
-    client: &Client,
-    campaign: &CampaignId,
-    after: i64,
-    limit: usize,
-) -> Result<Vec<(i64, String, RejectedRow)>> {
-    let statement = client
-        .prepare_cached(
-            "SELECT r.number, i.file, r.line, r.\"column\", r.reason, r.detail
-             FROM rejects r JOIN imports i ON i.number = r.import
-             WHERE r.campaign = $1 AND r.number > $2 ORDER BY r.number LIMIT $3",
-        )
-        .await?;
-    let limit = column(limit as u64);
-    let rows = client
-        .query(&statement, &[&campaign.as_str(), &after, &limit])
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let rejected = RejectedRow {
-                line: count(row.try_get(2)?),
-                column: row.try_get(3)?,
-                reason: word(row.try_get(4)?)?,
-                detail: row.try_get(5)?,
-            };
-            Ok((row.try_get(0)?, row.try_get(1)?, rejected))
-        })
-        .collect()
 }
 
 pub(super) async fn mark_queued(client: &Client, published: &[Publication]) -> Result<()> {

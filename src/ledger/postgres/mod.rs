@@ -15,6 +15,7 @@ mod campaigns;
 mod connection;
 mod dead;
 mod errors;
+mod imports;
 mod intake;
 mod lanes;
 mod message;
@@ -37,9 +38,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
-    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
-    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, ImportRecord,
+    Lease, Ledger, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow,
+    Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -139,13 +140,22 @@ impl Ledger for PostgresLedger {
     }
 
     async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
-        call!(self, |client| intake::end_import(&client, number, now))
+        call!(self, |client| imports::end(&client, number, now))
     }
 
-    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
-        call!(self, |client| intake::begin_import(
-            &client, campaign, file, now
+    async fn begin_import(
+        &self,
+        campaign: &CampaignId,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<i64> {
+        call!(self, |client| imports::begin(
+            &client, campaign, manifest, now
         ))
+    }
+
+    async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+        call!(self, |client| imports::list(&client, campaign))
     }
 
     async fn accept(
@@ -348,7 +358,7 @@ impl Ledger for PostgresLedger {
         after: i64,
         limit: usize,
     ) -> Result<Vec<(i64, String, RejectedRow)>> {
-        call!(self, |client| intake::rejected_rows(
+        call!(self, |client| imports::rejected_rows(
             &client, campaign, after, limit
         ))
     }

@@ -131,7 +131,8 @@ pub(super) fn finish(
                     WHERE i.campaign = ?1 AND i.ended_at IS NULL AND NOT EXISTS (
                         SELECT 1 FROM imports later
                         WHERE later.campaign = ?1 AND later.number > i.number
-                          AND later.file = i.file AND later.ended_at IS NOT NULL))))",
+                          AND (later.file = i.file OR later.sha256 = i.sha256)
+                          AND later.ended_at IS NOT NULL))))",
         )?
         .execute(params![
             id.as_str(),

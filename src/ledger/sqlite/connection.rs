@@ -17,8 +17,9 @@ const BUSY_TRIES_MAX: i32 = 5_000;
 /// Prepared statements kept per connection: there are about fifty in all.
 const STATEMENTS_MAX: usize = 64;
 
-/// The writer's page cache in KiB: the upper levels of every index of a million messages.
-const WRITER_CACHE_KIB: i64 = 64 * 1024;
+/// The writer's page cache in KiB: the upper levels of every index of a million messages, and no more. An
+/// import's whole process is to stay under 96 MiB, and what is not here is in the system's own cache.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
 
 /// A reader's page cache in KiB.
 const READER_CACHE_KIB: i64 = 16 * 1024;
@@ -123,6 +124,7 @@ fn migrate(conn: &mut Connection) -> Result<()> {
         M::up(include_str!("../migrations/sqlite/0001_ledger.sql")),
         M::up(include_str!("../migrations/sqlite/0002_undos.sql")),
         M::up(include_str!("../migrations/sqlite/0003_overtaken.sql")),
+        M::up(include_str!("../migrations/sqlite/0004_manifest.sql")),
         M::up(include_str!("../migrations/sqlite/0005_waiting.sql")),
     ]);
     migrations.to_latest(conn).map_err(|error| match error {

@@ -6,16 +6,17 @@ use rusqlite::{Connection, Row, params};
 use crate::ledger::{DeadRow, Ending, LedgerError, Result, Stray, UpcomingUndo};
 use crate::message::{CampaignId, DeadReason, Failure, FailureClass, masked};
 
-use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time};
+use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, time, word};
 
 pub(super) fn record_stray(conn: &Connection, stray: &Stray, now: Timestamp) -> Result<()> {
-    conn.prepare_cached("INSERT INTO strays (campaign, detail, body, at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![
-            stray.campaign.as_str(),
-            stray.detail,
-            stray.body,
-            ms(now)
-        ])?;
+    let sql = "INSERT INTO strays (campaign, reason, detail, body, at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    conn.prepare_cached(sql)?.execute(params![
+        stray.campaign.as_str(),
+        stray.reason.as_str(),
+        stray.detail,
+        stray.body,
+        ms(now)
+    ])?;
     Ok(())
 }
 
@@ -44,7 +45,7 @@ pub(super) fn dead(
     let mut rows: Vec<DeadRow> = rows?.collect::<Result<_>>()?;
     if campaign.is_none() {
         let mut strays = conn.prepare_cached(
-            "SELECT campaign, detail, at FROM strays ORDER BY at, number LIMIT ?1",
+            "SELECT campaign, detail, at, reason FROM strays ORDER BY at, number LIMIT ?1",
         )?;
         for row in strays.query_and_then([limit_rows], stray)? {
             rows.push(row?);
@@ -86,7 +87,8 @@ fn upcoming(row: &Row<'_>) -> Result<Option<UpcomingUndo>> {
 }
 
 fn stray(row: &Row<'_>) -> Result<DeadRow> {
-    let class = FailureClass::Permanent(DeadReason::Malformed);
+    let reason: DeadReason = word(&row.get::<_, String>(3)?)?;
+    let class = FailureClass::Permanent(reason);
     Ok(DeadRow {
         campaign: campaign_id(&row.get::<_, String>(0)?)?,
         id: None,
@@ -94,7 +96,7 @@ fn stray(row: &Row<'_>) -> Result<DeadRow> {
         attempts: 0,
         at: time(row.get(2)?)?,
         failure: Failure::new(class, row.get::<_, String>(1)?),
-        reason: DeadReason::Malformed,
+        reason,
         undo: None,
     })
 }

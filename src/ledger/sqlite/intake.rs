@@ -3,34 +3,35 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::ledger::{Acceptance, Import, LedgerError, MessageKey, Publication, Result};
+use crate::ledger::{Acceptance, Import, MessageKey, Publication, Result};
 use crate::message::{CampaignId, Message, MessageId};
 
+use super::imports;
 use super::rows::in_campaign;
 use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, to_json};
 
-pub(super) fn begin_import(
-    conn: &Connection,
-    campaign: &CampaignId,
-    file: &str,
-    now: Timestamp,
-) -> Result<i64> {
-    conn.prepare_cached("INSERT INTO imports (campaign, file, begun_at) VALUES (?1, ?2, ?3)")?
-        .execute(params![campaign.as_str(), file, ms(now)])
-        .map_err(in_campaign(campaign))?;
-    Ok(conn.last_insert_rowid())
+/// A message as its columns have it. It is made where the message is offered: the one thread that
+/// writes has enough to do.
+pub(super) struct Offered {
+    id: MessageId,
+    address: String,
+    payload: String,
 }
 
-pub(super) fn end_import(conn: &Connection, number: i64, now: Timestamp) -> Result<()> {
-    conn.prepare_cached("UPDATE imports SET ended_at = ?2 WHERE number = ?1")?
-        .execute(params![number, ms(now)])?;
-    Ok(())
+impl Offered {
+    pub(super) fn of(message: &Message) -> Result<Self> {
+        Ok(Self {
+            id: message.id(),
+            address: message.customer.address.as_str().to_owned(),
+            payload: to_json(message)?,
+        })
+    }
 }
 
 pub(super) fn accept(
     conn: &Connection,
     campaign: &CampaignId,
-    messages: &[Message],
+    messages: &[Offered],
     import: Option<&Import>,
     now: Timestamp,
     queue_after: Timestamp,
@@ -41,23 +42,23 @@ pub(super) fn accept(
     )?;
     let mut acceptances = Vec::with_capacity(messages.len());
     for message in messages {
-        let key = MessageKey {
-            campaign: campaign.clone(),
-            id: message.id(),
-        };
-        let acceptance = if insert(conn, &key, message, now)? {
-            turn.execute(params![campaign.as_str(), key.id.as_str(), ms(queue_after)])?;
+        let acceptance = if insert(conn, campaign, message, now)? {
+            turn.execute(params![
+                campaign.as_str(),
+                message.id.as_str(),
+                ms(queue_after)
+            ])?;
             Acceptance::Accepted
-        } else if let Some(queued) = known(conn, &key)? {
+        } else if let Some(queued) = known(conn, campaign, &message.id)? {
             Acceptance::Known { queued }
         } else {
-            let by = address_taken_by(conn, campaign, message)?;
+            let by = address_taken_by(conn, campaign, &message.address)?;
             Acceptance::AddressTaken { by }
         };
         acceptances.push(acceptance);
     }
     if let Some(import) = import {
-        count_import(conn, campaign, import, &acceptances)?;
+        imports::count(conn, campaign, import, &acceptances, now)?;
     }
     Ok(acceptances)
 }
@@ -65,8 +66,8 @@ pub(super) fn accept(
 /// Records a message; false when its id or its address is taken.
 pub(super) fn insert(
     conn: &Connection,
-    key: &MessageKey,
-    message: &Message,
+    campaign: &CampaignId,
+    message: &Offered,
     now: Timestamp,
 ) -> Result<bool> {
     let inserted = conn
@@ -75,13 +76,13 @@ pub(super) fn insert(
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
-            key.campaign.as_str(),
-            key.id.as_str(),
-            message.customer.address.as_str(),
-            to_json(message)?,
+            campaign.as_str(),
+            message.id.as_str(),
+            message.address,
+            message.payload,
             ms(now),
         ])
-        .map_err(in_campaign(&key.campaign))?;
+        .map_err(in_campaign(campaign))?;
     Ok(inserted == 1)
 }
 
@@ -89,75 +90,24 @@ pub(super) fn insert(
 pub(super) fn address_taken_by(
     conn: &Connection,
     campaign: &CampaignId,
-    message: &Message,
+    address: &str,
 ) -> Result<MessageId> {
     let id: String = conn
         .prepare_cached("SELECT id FROM messages WHERE campaign = ?1 AND address = ?2")?
-        .query_row(
-            [campaign.as_str(), message.customer.address.as_str()],
-            |row| row.get(0),
-        )?;
+        .query_row([campaign.as_str(), address], |row| row.get(0))?;
     message_id(&id)
 }
 
 /// Whether a known message is on the queue or will be brought back; None for one never accepted.
-fn known(conn: &Connection, key: &MessageKey) -> Result<Option<bool>> {
+fn known(conn: &Connection, campaign: &CampaignId, id: &MessageId) -> Result<Option<bool>> {
     Ok(conn
         .prepare_cached(
             "SELECT t.state IS NOT 'waiting' OR t.queued
              FROM messages m LEFT JOIN turns t USING (campaign, id)
              WHERE campaign = ?1 AND id = ?2",
         )?
-        .query_row([key.campaign.as_str(), key.id.as_str()], |row| row.get(0))
+        .query_row([campaign.as_str(), id.as_str()], |row| row.get(0))
         .optional()?)
-}
-
-fn count_import(
-    conn: &Connection,
-    campaign: &CampaignId,
-    import: &Import,
-    acceptances: &[Acceptance],
-) -> Result<()> {
-    let accepted = acceptances
-        .iter()
-        .filter(|acceptance| matches!(acceptance, Acceptance::Accepted))
-        .count() as u64;
-    let duplicate = acceptances.len() as u64 - accepted;
-    let counted = conn
-        .prepare_cached(
-            "UPDATE imports SET rows = rows + ?3, accepted = accepted + ?4,
-                duplicate = duplicate + ?5, suppressed = suppressed + ?6
-             WHERE number = ?1 AND campaign = ?2",
-        )?
-        .execute(params![
-            import.number,
-            campaign.as_str(),
-            column(import.rows),
-            column(accepted),
-            column(duplicate),
-            column(import.suppressed),
-        ])?;
-    if counted == 0 {
-        return Err(LedgerError::Damaged(format!(
-            "campaign {campaign} has no import {}",
-            import.number
-        )));
-    }
-    let mut reject = conn.prepare_cached(
-        "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
-    for row in &import.rejected {
-        reject.execute(params![
-            import.number,
-            campaign.as_str(),
-            column(row.line),
-            row.column,
-            row.reason.as_str(),
-            row.detail,
-        ])?;
-    }
-    Ok(())
 }
 
 pub(super) fn mark_queued(conn: &Connection, published: &[Publication]) -> Result<()> {

@@ -10,6 +10,7 @@ mod connection;
 mod dead;
 mod export;
 mod hold;
+mod imports;
 mod intake;
 mod message;
 mod reader;
@@ -35,11 +36,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
-    MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result, Settlement,
-    Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, ImportRecord,
+    Lease, Ledger, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow,
+    Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use crate::message::{CampaignId, Event, Message};
+
+use intake::Offered;
 
 #[async_trait]
 impl Ledger for SqliteLedger {
@@ -108,13 +111,24 @@ impl Ledger for SqliteLedger {
     }
 
     async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
-        self.write(move |conn| intake::end_import(conn, number, now))
+        self.write(move |conn| imports::end(conn, number, now))
             .await
     }
 
-    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
-        let (campaign, file) = (campaign.clone(), file.to_owned());
-        self.write(move |conn| intake::begin_import(conn, &campaign, &file, now))
+    async fn begin_import(
+        &self,
+        campaign: &CampaignId,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<i64> {
+        let (campaign, manifest) = (campaign.clone(), manifest.clone());
+        self.write(move |conn| imports::begin(conn, &campaign, &manifest, now))
+            .await
+    }
+
+    async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+        let campaign = campaign.cloned();
+        self.read(move |conn| imports::list(conn, campaign.as_ref()))
             .await
     }
 
@@ -126,7 +140,8 @@ impl Ledger for SqliteLedger {
         now: Timestamp,
         queue_after: Timestamp,
     ) -> Result<Vec<Acceptance>> {
-        let (campaign, messages) = (campaign.clone(), messages.to_vec());
+        let offered = messages.iter().map(Offered::of);
+        let (campaign, messages) = (campaign.clone(), offered.collect::<Result<Vec<_>>>()?);
         let import = import.cloned();
         self.write(move |conn| {
             let import = import.as_ref();

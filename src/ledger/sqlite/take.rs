@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, Standing, Taken};
 use crate::message::Message;
 
-use super::intake;
+use super::intake::{self, Offered};
 use super::message::{Outcome, Turn, accepted, journal};
 use crate::ledger::columns::{column, later, ms};
 
@@ -86,11 +86,11 @@ fn meet(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Taken> {
-    if !intake::insert(conn, &key, message, now)? {
+    if !intake::insert(conn, &key.campaign, &Offered::of(message)?, now)? {
         if accepted(conn, &key)?.is_some() {
             return Err(lost(&key));
         }
-        let by = intake::address_taken_by(conn, &key.campaign, message)?;
+        let by = intake::address_taken_by(conn, &key.campaign, message.customer.address.as_str())?;
         return Ok(Taken::AddressTaken { by });
     }
     conn.prepare_cached(

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::SqliteLedger;
 use crate::ledger::{Ledger, LedgerError, Stray};
-use crate::message::CampaignId;
+use crate::message::{CampaignId, DeadReason};
 
 #[tokio::test]
 async fn a_full_disk_is_said_and_gets_better() {
@@ -18,6 +18,7 @@ async fn a_full_disk_is_said_and_gets_better() {
     };
     let stray = Stray {
         campaign: CampaignId::parse("spring").expect("an id"),
+        reason: DeadReason::Malformed,
         detail: "too long".to_owned(),
         body: "x".repeat(1_000_000),
     };

@@ -98,6 +98,7 @@ impl EmbeddedConsumer {
     fn delivery(&self, row: Fetched, permit: OwnedSemaphorePermit) -> EmbeddedDelivery {
         EmbeddedDelivery {
             shared: Arc::clone(&self.shared),
+            campaign: self.campaign.clone(),
             epoch: self.epoch,
             row,
             is_settled: false,
@@ -161,6 +162,7 @@ impl Consumer for EmbeddedConsumer {
 
 struct EmbeddedDelivery {
     shared: Arc<Shared>,
+    campaign: CampaignId,
     epoch: i64,
     row: Fetched,
     is_settled: bool,
@@ -189,6 +191,10 @@ impl Delivery for EmbeddedDelivery {
 
     fn redelivered(&self) -> bool {
         self.row.deliveries > 0
+    }
+
+    fn key(&self) -> &str {
+        self.campaign.as_str()
     }
 
     async fn ack(mut self: Box<Self>) -> Result<Settled> {

@@ -28,9 +28,24 @@ const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
 type Pauses = Box<dyn Iterator<Item = Duration> + Send + Sync>;
 
+/// What is consumed.
+pub(super) enum Source {
+    Campaign(CampaignId),
+    Orphans,
+}
+
+impl Source {
+    fn queue(&self) -> String {
+        match self {
+            Self::Campaign(campaign) => topology::work_queue(campaign),
+            Self::Orphans => topology::ORPHAN.to_owned(),
+        }
+    }
+}
+
 pub(super) struct RabbitConsumer {
     shared: Arc<Shared>,
-    campaign: CampaignId,
+    source: Source,
     prefetch: u16,
     session: Option<Session>,
     /// The broker ended the last session without an error: perhaps the queue is gone.
@@ -46,14 +61,10 @@ struct Session {
 
 impl RabbitConsumer {
     /// Begins to consume.
-    pub(super) async fn start(
-        shared: Arc<Shared>,
-        campaign: CampaignId,
-        prefetch: u16,
-    ) -> Result<Self> {
+    pub(super) async fn start(shared: Arc<Shared>, source: Source, prefetch: u16) -> Result<Self> {
         let mut consumer = Self {
             shared,
-            campaign,
+            source,
             prefetch: prefetch.clamp(1, PREFETCH_MAX),
             session: None,
             was_cancelled: false,
@@ -61,12 +72,7 @@ impl RabbitConsumer {
         };
         let link = &consumer.shared.consuming;
         // Who consumes a campaign that was never opened is told, and makes no queue.
-        topology::ready(
-            link,
-            &link.channel().await?,
-            &topology::work_queue(&consumer.campaign),
-        )
-        .await?;
+        topology::ready(link, &link.channel().await?, &consumer.source.queue()).await?;
         consumer.session = Some(consumer.begin_session().await?);
         Ok(consumer)
     }
@@ -76,7 +82,7 @@ impl RabbitConsumer {
         let channel = link.channel().await?;
         let qos = channel.basic_qos(self.prefetch, BasicQosOptions::default());
         link.ask(qos).await?;
-        let queue = topology::work_queue(&self.campaign).into();
+        let queue = self.source.queue().into();
         let options = BasicConsumeOptions::default();
         let consuming = channel.basic_consume(queue, "".into(), options, FieldTable::default());
         let stream = link.ask(consuming).await?;
@@ -87,12 +93,8 @@ impl RabbitConsumer {
     async fn begin_again(&self) -> Result<Option<Session>> {
         let link = &self.shared.consuming;
         if self.was_cancelled {
-            let found = topology::ready(
-                link,
-                &link.channel().await?,
-                &topology::work_queue(&self.campaign),
-            )
-            .await;
+            let channel = link.channel().await?;
+            let found = topology::ready(link, &channel, &self.source.queue()).await;
             match found {
                 Err(error) if is_not_found(&error) => return Ok(None),
                 found => found.map(drop)?,
@@ -101,7 +103,9 @@ impl RabbitConsumer {
         // A broker that came back may have come back empty.
         let channel = link.channel().await?;
         topology::declare_shared(link, &channel).await?;
-        topology::declare_campaign(link, &channel, &self.campaign).await?;
+        if let Source::Campaign(campaign) = &self.source {
+            topology::declare_campaign(link, &channel, campaign).await?;
+        }
         self.begin_session().await.map(Some)
     }
 
@@ -110,7 +114,7 @@ impl RabbitConsumer {
         while self.session.is_none() {
             match self.begin_again().await {
                 Ok(Some(session)) => {
-                    tracing::info!(campaign.id = %self.campaign, "consuming again");
+                    tracing::info!(queue = self.source.queue(), "consuming again");
                     self.session = Some(session);
                     self.was_cancelled = false;
                     self.pauses = Box::new(pauses());
@@ -118,7 +122,8 @@ impl RabbitConsumer {
                 Ok(None) => return None,
                 Err(error) => {
                     let pause = self.pauses.next().unwrap_or_default();
-                    tracing::warn!(%error, ?pause, campaign.id = %self.campaign, "not consuming");
+                    let queue = self.source.queue();
+                    tracing::warn!(%error, ?pause, queue, "not consuming");
                     self.shared.clock.sleep(pause).await;
                 }
             }
@@ -134,15 +139,19 @@ impl RabbitConsumer {
                 // Buffered when its channel was lost: it cannot be settled and comes again.
                 Some(Ok(delivery)) if !delivery.acker.usable() => {}
                 Some(Ok(delivery)) => {
+                    let key = match &self.source {
+                        Source::Campaign(campaign) => campaign.to_string(),
+                        Source::Orphans => delivery.routing_key.to_string(),
+                    };
                     return Some(Box::new(RabbitDelivery::new(
                         delivery,
-                        self.campaign.clone(),
+                        key,
                         Arc::clone(&self.shared.publisher),
                         session.channel.clone(),
                     )));
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(%error, campaign.id = %self.campaign, "consumer lost");
+                    tracing::warn!(%error, queue = self.source.queue(), "consumer lost");
                     self.session = None;
                 }
                 // Remembered before anything is awaited: the stream says it only once.

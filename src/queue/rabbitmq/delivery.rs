@@ -15,10 +15,11 @@ use lapin::{Acker, BasicProperties, Channel};
 
 use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
 use super::topology::{DEAD, retry_exchange};
-use crate::message::{CampaignId, DeadReason};
+use super::{OURS, refusal};
+use crate::message::{DeadReason, Refusal, WIRE_VERSION};
 use crate::queue::{DeadDelivery, DeadLetter, Delivery, Result, Settled, reason_named, step_named};
 
-const REASON: &str = "flexcast-reason";
+pub(super) const REASON: &str = "flexcast-reason";
 const STEP: &str = "flexcast-step";
 const CODE: &str = "flexcast-code";
 const ATTEMPT: &str = "flexcast-attempt";
@@ -34,7 +35,8 @@ pub(super) struct RabbitDelivery {
     properties: BasicProperties,
     redelivered: bool,
     acker: Acker,
-    campaign: CampaignId,
+    /// The campaign, or whatever an orphan was published under.
+    key: String,
     publisher: Arc<Publisher>,
     is_settled: bool,
     /// Keeps the channel open until the last of its deliveries is settled.
@@ -44,7 +46,7 @@ pub(super) struct RabbitDelivery {
 impl RabbitDelivery {
     pub(super) fn new(
         delivery: lapin::message::Delivery,
-        campaign: CampaignId,
+        key: String,
         publisher: Arc<Publisher>,
         channel: Channel,
     ) -> Self {
@@ -56,7 +58,7 @@ impl RabbitDelivery {
             body: delivery.data.into(),
             properties: delivery.properties,
             acker: delivery.acker,
-            campaign,
+            key,
             publisher,
             is_settled: false,
             channel,
@@ -73,14 +75,21 @@ impl RabbitDelivery {
         }
     }
 
-    /// Publishes a copy with `headers` and settles the original once the copy is confirmed.
-    async fn replace(&mut self, exchange: &'static str, headers: FieldTable) -> Result<Settled> {
+    /// Publishes a copy with `headers` and settles the original once the copy is confirmed, and the
+    /// publisher told if it is to be.
+    async fn replace(
+        &mut self,
+        exchange: &'static str,
+        headers: FieldTable,
+        refusal: Option<Refusal>,
+    ) -> Result<Settled> {
         if !self.acker.usable() {
             return Ok(Settled::Stale);
         }
         let route = Route {
             exchange,
-            key: self.campaign.as_str().to_owned(),
+            key: self.key.clone(),
+            mandatory: true,
         };
         let properties = self.properties.clone();
         let copy = Parcel {
@@ -98,6 +107,9 @@ impl RabbitDelivery {
             return Ok(Settled::Stale);
         }
         published?;
+        if let Some(refusal) = refusal {
+            refusal::tell(&self.publisher, &refusal, &self.properties).await;
+        }
         Ok(self.settle_by_ack().await)
     }
 }
@@ -112,19 +124,53 @@ impl Delivery for RabbitDelivery {
         self.redelivered
     }
 
+    fn is_publishers(&self) -> bool {
+        let app_id = self.properties.app_id().as_ref();
+        app_id.is_none_or(|app_id| app_id.as_str() != OURS)
+    }
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
     async fn ack(mut self: Box<Self>) -> Result<Settled> {
         Ok(self.settle_by_ack().await)
     }
 
     async fn retry_later(mut self: Box<Self>, delay: Duration) -> Result<Settled> {
         let headers = kept_headers(&self.properties);
-        self.replace(retry_exchange(delay), headers).await
+        self.replace(retry_exchange(delay), headers, None).await
     }
 
     async fn dead_letter(mut self: Box<Self>, letter: DeadLetter) -> Result<Settled> {
         let mut headers = kept_headers(&self.properties);
         add_letter(&mut headers, &letter);
-        self.replace(DEAD, headers).await
+        self.replace(DEAD, headers, None).await
+    }
+
+    async fn refuse(
+        mut self: Box<Self>,
+        letter: DeadLetter,
+        id: Option<String>,
+    ) -> Result<Settled> {
+        let mut headers = kept_headers(&self.properties);
+        add_letter(&mut headers, &letter);
+        let told = self.is_publishers() && DeadReason::REFUSALS.contains(&letter.reason);
+        let message_id = || {
+            self.properties
+                .message_id()
+                .as_ref()
+                .map(ToString::to_string)
+        };
+        let refusal = told.then(|| Refusal {
+            version: WIRE_VERSION,
+            campaign: self.key.clone(),
+            id: id.or_else(message_id),
+            reason: letter.reason,
+            detail: letter.detail,
+            at: self.publisher.now(),
+        });
+        self.replace(DEAD, headers, refusal).await
     }
 
     async fn release(mut self: Box<Self>) -> Result<Settled> {

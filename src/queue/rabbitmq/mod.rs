@@ -7,6 +7,7 @@ mod connection;
 mod consumer;
 mod delivery;
 mod publisher;
+mod refusal;
 mod topology;
 
 use std::sync::Arc;
@@ -17,12 +18,15 @@ use lapin::options::{BasicGetOptions, BasicNackOptions};
 use lapin::types::ShortString;
 
 use self::connection::{Broker, Link, is_not_found};
-use self::consumer::RabbitConsumer;
+use self::consumer::{RabbitConsumer, Source};
 use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
 use super::{Consumer, DeadDelivery, Depth, Outgoing, Queue, QueueError, Result};
 use crate::clock::Clock;
 use crate::message::{CampaignId, MessageId};
 use crate::shutdown::Stopper;
+
+/// The AMQP property `app_id` of what this program puts on a queue itself, also of its copies.
+const OURS: &str = "flexcast";
 
 /// How many dead letters are read at least. What is given back goes behind what was given back
 /// before, in its order: as long as all of it is read, the order stays; in a longer queue it shifts.
@@ -101,6 +105,7 @@ impl Queue for RabbitQueue {
         let route = Route {
             exchange: "",
             key: topology::work_queue(campaign),
+            mandatory: true,
         };
         let parcels: Vec<Parcel> = batch
             .iter()
@@ -109,6 +114,7 @@ impl Queue for RabbitQueue {
                 properties: BasicProperties::default()
                     .with_delivery_mode(PERSISTENT)
                     .with_content_type("application/json".into())
+                    .with_app_id(OURS.into())
                     .with_message_id(amqp_id(&message.id)),
             })
             .collect();
@@ -127,11 +133,18 @@ impl Queue for RabbitQueue {
 
     async fn consume(&self, campaign: &CampaignId, prefetch: u16) -> Result<Box<dyn Consumer>> {
         let shared = Arc::clone(&self.shared);
-        match RabbitConsumer::start(shared, campaign.clone(), prefetch).await {
+        let source = Source::Campaign(campaign.clone());
+        match RabbitConsumer::start(shared, source, prefetch).await {
             Ok(consumer) => Ok(Box::new(consumer)),
             Err(error) if is_not_found(&error) => Err(never_opened(campaign)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn consume_orphans(&self, prefetch: u16) -> Result<Option<Box<dyn Consumer>>> {
+        let shared = Arc::clone(&self.shared);
+        let consumer = RabbitConsumer::start(shared, Source::Orphans, prefetch).await?;
+        Ok(Some(Box::new(consumer)))
     }
 
     async fn depth(&self, campaign: &CampaignId) -> Result<Depth> {

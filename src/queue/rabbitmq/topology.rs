@@ -4,6 +4,7 @@
 //! flexcast (direct, key = campaign) --> flexcast.work.<campaign>, or without one flexcast.orphan
 //! flexcast.retry.<level> (fanout) --> queue of the same name, TTL --> flexcast, key kept
 //! flexcast.dead (fanout) --> queue of the same name
+//! flexcast.rejected (topic, key = campaign) --> whoever listens: what publishers are told
 //! flexcast.ledger: an exchange nobody publishes to; its argument is the ledger's id
 //! ```
 //!
@@ -23,6 +24,7 @@ use crate::queue::{QueueError, Result};
 pub(super) const EXCHANGE: &str = "flexcast";
 pub(super) const ORPHAN: &str = "flexcast.orphan";
 pub(super) const DEAD: &str = "flexcast.dead";
+pub(super) const REJECTED: &str = "flexcast.rejected";
 const LEDGER: &str = "flexcast.ledger";
 const LEDGER_PREFIX: &str = "flexcast.ledger:";
 
@@ -67,6 +69,9 @@ pub(super) async fn declare_shared(link: &Link, channel: &Channel) -> Result<()>
     let arguments = table([("alternate-exchange", text(ORPHAN))]);
     exchange(link, channel, EXCHANGE, ExchangeKind::Direct, arguments).await?;
     fanout(link, channel, DEAD, quorum()).await?;
+    // No queue: publishers bind their own, and nobody has to.
+    let kind = ExchangeKind::Topic;
+    exchange(link, channel, REJECTED, kind, FieldTable::default()).await?;
     for (delay, name) in LEVELS {
         let mut arguments = quorum();
         let ttl = AMQPValue::LongInt(i32::try_from(delay.as_millis()).unwrap_or(i32::MAX));

@@ -10,6 +10,8 @@ mod finishing;
 mod help;
 mod leads;
 mod lost_store;
+mod manifest;
+mod messages;
 mod pace;
 mod processes;
 mod rejects;

@@ -180,6 +180,7 @@ pub(super) async fn dead_letters_are_listed_oldest_first_with_the_strays(ledger:
     }
     let stray = Stray {
         campaign: CampaignId::parse("autumn").expect("an id"),
+        reason: DeadReason::Malformed,
         detail: "EOF while parsing".to_owned(),
         body: "{".to_owned(),
     };

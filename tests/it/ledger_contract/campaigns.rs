@@ -1,6 +1,6 @@
 //! Campaigns, and what the ledger is tied to.
 
-use flexcast::ledger::{CampaignState, Ledger, LedgerError};
+use flexcast::ledger::{CampaignState, Ledger, LedgerError, Manifest};
 
 use super::fixture::{LEASE, apply_spring, at, campaign, message, spring};
 
@@ -41,7 +41,9 @@ pub(super) async fn a_campaign_that_was_never_applied_takes_nothing(ledger: &dyn
         matches!(state, Err(LedgerError::NoCampaign(_))),
         "{state:?}"
     );
-    let import = ledger.begin_import(&id, "contacts.csv", at(0)).await;
+    let import = ledger
+        .begin_import(&id, &Manifest::of_file("contacts.csv"), at(0))
+        .await;
     assert!(
         matches!(import, Err(LedgerError::NoCampaign(_))),
         "{import:?}"

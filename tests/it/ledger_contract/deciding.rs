@@ -1,6 +1,8 @@
 //! Unknowns and what an operator says of them, and whole campaigns page by page.
 
-use flexcast::ledger::{Ending, Import, Ledger, RejectedRow, Settlement, Standing, Taken};
+use flexcast::ledger::{
+    Ending, Import, Ledger, Manifest, RejectedRow, Settlement, Standing, Taken,
+};
 use flexcast::message::{Event, RejectReason, Saga, StepName, UnknownReason};
 
 use super::fixture::{
@@ -114,7 +116,9 @@ pub(super) async fn a_campaign_is_read_page_by_page(ledger: &dyn Ledger) {
 
 pub(super) async fn rejected_rows_are_read_page_by_page(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
-    let number = ledger.begin_import(&spring(), "a.csv", at(0)).await;
+    let number = ledger
+        .begin_import(&spring(), &Manifest::of_file("a.csv"), at(0))
+        .await;
     let rejected = |line| RejectedRow {
         line,
         column: Some("phone".to_owned()),

@@ -1,7 +1,8 @@
 //! When a campaign may be finished, and what shows without counting everything.
 
 use flexcast::ledger::{
-    Acceptance, CampaignState, Ending, Import, Ledger, OnQueue, Settlement, WORKED_OFF, Wake,
+    Acceptance, CampaignState, Ending, Import, Ledger, Manifest, OnQueue, Settlement, WORKED_OFF,
+    Wake,
 };
 use flexcast::message::{DeferReason, UnknownReason};
 
@@ -23,7 +24,9 @@ async fn state(ledger: &dyn Ledger) -> (CampaignState, Option<String>) {
 
 /// Imports message `n` from this file; `None` when it dies before its end.
 async fn import(ledger: &dyn Ledger, file: &str, n: u32, ends: bool) {
-    let number = ledger.begin_import(&spring(), file, at(0)).await;
+    let number = ledger
+        .begin_import(&spring(), &Manifest::of_file(file), at(0))
+        .await;
     let import = Import {
         number: number.expect("it has begun"),
         rows: 1,

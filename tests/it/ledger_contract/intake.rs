@@ -1,6 +1,6 @@
 //! Accepting messages, and getting them onto the queue.
 
-use flexcast::ledger::{Acceptance, Import, Ledger, Publication, RejectedRow, Wake};
+use flexcast::ledger::{Acceptance, Import, Ledger, Manifest, Publication, RejectedRow, Wake};
 use flexcast::message::{DeferReason, MessageId, RejectReason};
 
 use super::fixture::{
@@ -95,8 +95,12 @@ pub(super) async fn a_known_message_says_whether_somebody_brings_it(ledger: &dyn
 
 pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
-    let first = ledger.begin_import(&spring(), "a.csv", at(0)).await;
-    let second = ledger.begin_import(&spring(), "b.csv", at(0)).await;
+    let first = ledger
+        .begin_import(&spring(), &Manifest::of_file("a.csv"), at(0))
+        .await;
+    let second = ledger
+        .begin_import(&spring(), &Manifest::of_file("b.csv"), at(0))
+        .await;
     let second = second.expect("it has a number");
     assert_ne!(first.expect("it has a number"), second);
     let rejected = |line| RejectedRow {

@@ -7,6 +7,7 @@ mod deciding;
 mod finishing;
 mod fixture;
 mod held;
+mod imports;
 mod intake;
 mod leases;
 mod pace;
@@ -58,6 +59,8 @@ macro_rules! on_every_store {
 }
 
 on_every_store! {
+    imports::a_manifest_is_kept_with_what_was_counted,
+    imports::an_import_lives_as_long_as_it_shows_itself,
     campaigns::a_campaign_applied_again_keeps_its_state,
     campaigns::campaigns_are_listed_in_the_order_they_were_first_applied,
     campaigns::a_campaign_that_was_never_applied_takes_nothing,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
 use flexcast::ledger::{Acceptance, Ledger, LedgerError, Publication, Standing, Stray, Taken};
-use flexcast::message::CampaignId;
+use flexcast::message::{CampaignId, DeadReason};
 
 use super::fixture::{
     LEASE, accept_queued, apply_spring, at, begun, done, key, lease, message, record_begun, settle,
@@ -223,6 +223,7 @@ async fn a_text_that_postgresql_cannot_keep_is_kept_readable() {
     let ledger = connect(&database.url).await;
     let stray = Stray {
         campaign: CampaignId::parse("spring").expect("an id"),
+        reason: DeadReason::Malformed,
         detail: "a \0 in it".to_owned(),
         body: "\0\0".to_owned(),
     };

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flexcast::ledger::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, Lease, Ledger,
-    LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
-    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, ImportRecord,
+    Lease, Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication,
+    RejectedRow, Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
 use flexcast::message::{CampaignId, Event, Message};
 use jiff::Timestamp;
@@ -106,9 +106,18 @@ impl Ledger for TrappedLedger {
             .await
     }
 
-    async fn begin_import(&self, campaign: &CampaignId, file: &str, now: Timestamp) -> Result<i64> {
-        self.risk("begin_import", self.inner.begin_import(campaign, file, now))
-            .await
+    async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+        self.inner.imports(campaign).await
+    }
+
+    async fn begin_import(
+        &self,
+        campaign: &CampaignId,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<i64> {
+        let beginning = self.inner.begin_import(campaign, manifest, now);
+        self.risk("begin_import", beginning).await
     }
 
     async fn accept(

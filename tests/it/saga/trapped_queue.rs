@@ -102,6 +102,10 @@ impl Delivery for Trapped<dyn Delivery> {
         self.inner.redelivered()
     }
 
+    fn key(&self) -> &str {
+        self.inner.key()
+    }
+
     async fn ack(self: Box<Self>) -> Result<Settled> {
         let Self { trap, inner } = *self;
         risk(&trap, "ack", inner.ack()).await
@@ -115,6 +119,11 @@ impl Delivery for Trapped<dyn Delivery> {
     async fn dead_letter(self: Box<Self>, letter: DeadLetter) -> Result<Settled> {
         let Self { trap, inner } = *self;
         risk(&trap, "dead_letter", inner.dead_letter(letter)).await
+    }
+
+    async fn refuse(self: Box<Self>, letter: DeadLetter, id: Option<String>) -> Result<Settled> {
+        let Self { trap, inner } = *self;
+        risk(&trap, "dead_letter", inner.refuse(letter, id)).await
     }
 
     async fn release(self: Box<Self>) -> Result<Settled> {

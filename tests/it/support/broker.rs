@@ -109,7 +109,7 @@ async fn sweep(url: &str) {
             .queue_delete(queue.into(), QueueDeleteOptions::default())
             .await;
     }
-    names.extend(["flexcast.ledger", "flexcast"].map(String::from));
+    names.extend(["flexcast.ledger", "flexcast.rejected", "flexcast"].map(String::from));
     for name in names {
         let _ = channel
             .exchange_delete(name.into(), ExchangeDeleteOptions::default())

@@ -1,4 +1,4 @@
--- The ledger, fifth edition: what a deferred message waits for, and what consumers show of their lanes.
+-- The ledger, sixth edition: what a deferred message waits for, and what consumers show of their lanes.
 
 -- Deferred because an agent could not take it: the agent, by the name that the message has.
 ALTER TABLE turns ADD COLUMN held_for TEXT COLLATE "C";

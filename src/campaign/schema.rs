@@ -1,0 +1,43 @@
+//! The JSON Schema of a campaign file, for editors: what a key may be, not what Twilio takes.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::{Campaign, OnMissing};
+use crate::message::schema_of;
+use crate::pacing::Quota;
+
+impl Campaign {
+    /// The schema of a campaign file, TOML read as JSON.
+    #[must_use]
+    pub fn schema() -> Schema {
+        schema_of::<Self>()
+    }
+}
+
+impl JsonSchema for OnMissing {
+    fn schema_name() -> Cow<'static, str> {
+        "OnMissing".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`reject`, or the text that stands in for a particular that is missing",
+            "type": "string"
+        })
+    }
+}
+
+impl JsonSchema for Quota {
+    fn schema_name() -> Cow<'static, str> {
+        "Quota".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How many in what time: `5/s`, `10/min`, `80/s, burst 20`",
+            "type": "string"
+        })
+    }
+}

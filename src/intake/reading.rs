@@ -1,0 +1,119 @@
+//! The reading half of an import, on a thread of its own: rows become batches of messages.
+//!
+//! In: a file and its campaign. Out: batches in the file's order. Always: no more than a few batches
+//! are in memory; a batch accounts for each of its rows, as a message or as a rejected row.
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc::Sender;
+
+use super::draft::Drafter;
+use super::import::ImportError;
+use super::rejects::Rejects;
+use super::summary::ImportSummary;
+use super::{Input, IntakeError, Item};
+use crate::campaign::Campaign;
+use crate::ledger::Import;
+use crate::message::Message;
+
+/// Rows that go through the ledger together. Its indexes are written a page for each row or for
+/// several, and the more rows a transaction has the more share one.
+const BATCH: usize = 1_000;
+
+/// Rows read and not yet accepted.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) messages: Vec<Message>,
+    pub(super) import: Import,
+    /// What is to be said of its rows.
+    pub(super) seen: ImportSummary,
+}
+
+/// What is known once all was read.
+pub(super) struct Read {
+    pub(super) footers: u64,
+    pub(super) rejects: Option<Result<PathBuf, String>>,
+}
+
+/// Reads a file.
+pub(super) struct Reader {
+    pub(super) input: Input,
+    pub(super) campaign: Campaign,
+    pub(super) rejects: Option<Rejects>,
+    /// Rows that an import before this one accounts for: only their rejects are wanted again.
+    pub(super) skip: u64,
+    pub(super) batches: Sender<Batch>,
+}
+
+impl Reader {
+    /// Reads to the end, or until nobody takes batches any more.
+    pub(super) fn run(mut self) -> Result<Read, ImportError> {
+        let drafter = Drafter::of(&self.campaign).map_err(ImportError::Template)?;
+        let stamp = self.input.stamp()?;
+        let mut rejects = self.rejects.map(Ok);
+        let mut batch = Batch::default();
+        let mut number = 0;
+        for item in &mut self.input {
+            number += 1;
+            batch.take(&item?, &drafter, number <= self.skip, &mut rejects);
+            let is_full = batch.seen.rows as usize >= BATCH || number == self.skip;
+            if is_full
+                && self
+                    .batches
+                    .blocking_send(std::mem::take(&mut batch))
+                    .is_err()
+            {
+                // Who took them failed, and says why.
+                break;
+            }
+        }
+        let _ = self.batches.blocking_send(batch);
+        if self.input.stamp()? != stamp {
+            let path = self.input.path().to_path_buf();
+            return Err(IntakeError::Changed { path }.into());
+        }
+        Ok(Read {
+            footers: self.input.footers(),
+            rejects: rejects.and_then(finished),
+        })
+    }
+}
+
+impl Batch {
+    /// A row becomes a message of the batch, or a rejected row of it.
+    fn take(
+        &mut self,
+        item: &Item,
+        drafter: &Drafter<'_>,
+        is_accounted_for: bool,
+        rejects: &mut Option<Result<Rejects, String>>,
+    ) {
+        self.seen.rows += 1;
+        self.seen.note_warnings(item.line(), item.warnings());
+        let drafted = drafter.message(item);
+        if let Err(rejected) = &drafted {
+            self.seen.note_rejected(rejected);
+            if let Some(Ok(file)) = rejects
+                && let Err(error) = file.add(item, rejected)
+            {
+                *rejects = Some(Err(error.to_string()));
+            }
+        }
+        if is_accounted_for {
+            return;
+        }
+        self.import.rows += 1;
+        match drafted {
+            Ok(message) => self.messages.push(message),
+            Err(rejected) => self.import.rejected.push(rejected),
+        }
+    }
+}
+
+fn finished(rejects: Result<Rejects, String>) -> Option<Result<PathBuf, String>> {
+    let finished = match rejects {
+        Ok(rejects) => rejects.finish().map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    finished.transpose()
+}

@@ -1,0 +1,75 @@
+//! The JSON Schemas of what crosses the borders: messages and refusals.
+//!
+//! In: the types. Out: schemas in draft-07, which `AsyncAPI` documents carry. Always: what a schema lets
+//! pass, this program reads; what depends on the campaign (a number for SMS, an agent) no schema tells.
+
+use std::borrow::Cow;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::{Address, CampaignId, DeadReason, Message, MessageId, Refusal, WIRE_VERSION};
+
+impl Message {
+    /// The schema of what publishers send.
+    #[must_use]
+    pub fn schema() -> Schema {
+        schema_of::<Self>()
+    }
+}
+
+impl Refusal {
+    /// The schema of what publishers are told.
+    #[must_use]
+    pub fn schema() -> Schema {
+        schema_of::<Self>()
+    }
+}
+
+/// A type's schema as this program publishes it.
+#[must_use]
+pub fn schema_of<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft07()
+        .into_generator()
+        .into_root_schema_for::<T>()
+}
+
+macro_rules! text_schema {
+    ($type:ty, $name:literal, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+text_schema!(CampaignId, "CampaignId", {
+    "type": "string",
+    "pattern": "^[a-z0-9_][a-z0-9._-]{0,119}$"
+});
+text_schema!(MessageId, "MessageId", {
+    "type": "string",
+    "pattern": "^(?!\\s*$)[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$"
+});
+text_schema!(Address, "Address", {
+    "type": "string",
+    "pattern": "^(?!\\s*(whatsapp:)?\\s*$)[^\\u0000-\\u001f\\u007f-\\u009f]{1,191}$"
+});
+
+/// The one version that is read.
+pub(super) fn known_version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "const": WIRE_VERSION })
+}
+
+/// The words that a refusal can have.
+pub(super) fn refusal_reasons(_: &mut SchemaGenerator) -> Schema {
+    let words: Vec<_> = DeadReason::REFUSALS.iter().map(|it| it.as_str()).collect();
+    json_schema!({ "type": "string", "enum": words })
+}

@@ -1,0 +1,173 @@
+//! A message as JSON: what publishers send, and what the queue carries.
+//!
+//! In: a body. Out: a [`Message`], or why it is none. Always: what is wrong is named, and neither an
+//! address nor a number is.
+
+use serde::Deserialize;
+
+use super::{DeadReason, Message};
+
+/// The version of the wire format this program writes and the only one it reads.
+pub const WIRE_VERSION: u32 = 1;
+
+/// The longest body of a publisher, in bytes: far more than a text and what a task carries need
+/// (TaskRouter takes 4 KB of attributes), and little enough for a consumer to hold many at once.
+pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+
+/// Why a body is no message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("{bytes} bytes are more than the {MESSAGE_BYTES_MAX} that a message may have")]
+    Oversized { bytes: usize },
+    #[error("version {0} is not known here; this program reads version {WIRE_VERSION}")]
+    WrongVersion(String),
+    /// What the parser says; the value it stumbled over may stand in it.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl Unreadable {
+    /// The word for it in dead letters and refusals.
+    #[must_use]
+    pub fn reason(&self) -> DeadReason {
+        match self {
+            Self::Oversized { .. } => DeadReason::Oversized,
+            Self::WrongVersion(_) => DeadReason::WrongVersion,
+            Self::Malformed(_) => DeadReason::Malformed,
+        }
+    }
+}
+
+/// The little that is read of a body that is no message.
+#[derive(Deserialize)]
+struct Outline {
+    version: Option<serde_json::Number>,
+    id: Option<serde_json::Value>,
+}
+
+impl Message {
+    /// Reads a message from the wire, whatever its size.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] names the field or place that is wrong.
+    pub fn from_json(body: &[u8]) -> Result<Self, Unreadable> {
+        let read = serde_json::from_slice::<Self>(body);
+        let malformed = match read {
+            Ok(message) if message.version == WIRE_VERSION => return Ok(message),
+            Ok(message) => return Err(Unreadable::WrongVersion(message.version.to_string())),
+            Err(error) => error.to_string(),
+        };
+        // Another version has other fields: that they are unknown is not what its publisher must hear.
+        match serde_json::from_slice::<Outline>(body) {
+            Ok(Outline {
+                version: Some(version),
+                ..
+            }) if version != WIRE_VERSION.into() => {
+                let version: String = version.to_string().chars().take(20).collect();
+                Err(Unreadable::WrongVersion(version))
+            }
+            _ => Err(Unreadable::Malformed(malformed)),
+        }
+    }
+
+    /// The id that a body gives itself, though it is no message.
+    #[must_use]
+    pub fn id_in(body: &[u8]) -> Option<String> {
+        if body.len() > MESSAGE_BYTES_MAX {
+            return None;
+        }
+        match serde_json::from_slice::<Outline>(body).ok()?.id? {
+            serde_json::Value::String(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Writes the message for the wire.
+    ///
+    /// # Panics
+    ///
+    /// Never: every map in a message has text keys, which is all JSON asks for.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a message has text keys only")
+    }
+}
+
+pub(super) fn wire_version() -> u32 {
+    WIRE_VERSION
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::MessageId;
+
+    #[test]
+    fn the_shortest_message_has_a_campaign_and_an_address() {
+        let text = br#"{"campaign":"spring","customer":{"address":"+12025550173"}}"#;
+        let message = Message::from_json(text).expect("a message");
+        assert_eq!(message.version, 1);
+        assert_eq!(
+            message.id(),
+            MessageId::of_address(&message.customer.address)
+        );
+        let again = Message::from_json(&message.to_json()).expect("its own JSON");
+        assert_eq!(again, message);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        use DeadReason::{Malformed, WrongVersion};
+        let table: [(&[u8], DeadReason, &str); 8] = [
+            (b"{", Malformed, "EOF"),
+            (br#"{"campaign":"spring"}"#, Malformed, "customer"),
+            (
+                br#"{"campaign":"Spring!","customer":{"address":"+1"}}"#,
+                Malformed,
+                "only a-z",
+            ),
+            (
+                br#"{"campaign":"spring","customer":{"address":"+1","phone":"2"}}"#,
+                Malformed,
+                "phone",
+            ),
+            (
+                br#"{"version":2,"campaign":"spring","customer":{"address":"+1"}}"#,
+                WrongVersion,
+                "version 2",
+            ),
+            (
+                br#"{"version":2,"campaign":"spring","customers":["+1"]}"#,
+                WrongVersion,
+                "version 2",
+            ),
+            (
+                br#"{"version":1.5,"campaign":"spring","customer":{"address":"+1"}}"#,
+                WrongVersion,
+                "1.5",
+            ),
+            (
+                br#"{"version":"1","campaign":"spring","customer":{"address":"+1"}}"#,
+                Malformed,
+                "invalid type",
+            ),
+        ];
+        for (body, reason, named) in table {
+            let error = Message::from_json(body).expect_err("it is malformed");
+            assert_eq!(error.reason(), reason, "{error}");
+            let error = error.to_string();
+            assert!(error.contains(named), "{error} should name {named}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_read_though_the_rest_is_no_message() {
+        assert_eq!(
+            Message::id_in(br#"{"id":"crm-1","fone":1}"#),
+            Some("crm-1".into())
+        );
+        assert_eq!(Message::id_in(br#"{"id":7}"#), None);
+        assert_eq!(Message::id_in(b"{"), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! What was published under a key that is no campaign's.
+//!
+//! In: orphans. Out: each is given to its campaign when there is one by now (it was published before
+//! that was applied, or its queue was deleted), else refused like anything that is no message. Always:
+//! none is dropped, and none comes round again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::campaign::Refused;
+use crate::ledger::Ledger;
+use crate::message::{CampaignId, DeadReason};
+use crate::outcomes::SettleError;
+use crate::queue::{Consumer, Delivery};
+use crate::shutdown::Stopper;
+use crate::twilio::hide_numbers;
+
+use super::Shared;
+use super::refusal::refuse;
+
+/// How many orphans are on their way here at once: they are handled one by one.
+const PREFETCH: u16 = 20;
+
+/// The pause after the ledger or the queue failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How soon an orphan comes to the campaign that it was given to.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Looks after orphans until it is ended.
+pub(super) struct Orphans {
+    stop: Stopper,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Orphans {
+    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
+        let stop = Stopper::new();
+        let looking = look_after(Arc::clone(shared), stop.clone());
+        Self {
+            stop,
+            task: AbortOnDropHandle::new(tokio::spawn(looking)),
+        }
+    }
+
+    /// Stops, once the one at hand is settled.
+    pub(super) async fn end(self) {
+        self.stop.stop();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the consumer of orphans ended badly");
+        }
+    }
+}
+
+async fn look_after(shared: Arc<Shared>, stop: Stopper) {
+    let parts = &shared.parts;
+    while !stop.is_stopped() {
+        let beginning = async {
+            parts.ledger.back().await;
+            parts.queue.consume_orphans(PREFETCH).await
+        };
+        match stop.run_until_stopped(beginning).await {
+            Some(Ok(Some(consumer))) => consume(&shared, &stop, consumer).await,
+            // A queue that nobody else publishes to, or a stop.
+            Some(Ok(None)) | None => return,
+            Some(Err(error)) => tracing::warn!(%error, "orphans are not looked after yet"),
+        }
+        stop.run_until_stopped(parts.clock.sleep(AFTER_FAILURE))
+            .await;
+    }
+}
+
+/// Consumes until stopped, or until the ledger or the queue failed.
+async fn consume(shared: &Shared, stop: &Stopper, mut consumer: Box<dyn Consumer>) {
+    while let Some(Some(orphan)) = stop.run_until_stopped(consumer.next()).await {
+        if let Err(error) = settle(shared, orphan).await {
+            tracing::warn!(%error, "an orphan was not settled; it comes again");
+            break;
+        }
+    }
+    consumer.stop().await;
+}
+
+async fn settle(shared: &Shared, orphan: Box<dyn Delivery>) -> Result<(), SettleError> {
+    let parts = &shared.parts;
+    let key = hide_numbers(orphan.key());
+    if let Ok(id) = CampaignId::parse(orphan.key())
+        && parts.ledger.campaign(&id).await?.is_some()
+    {
+        tracing::info!(campaign.id = %id, "an orphan goes to its campaign");
+        parts.queue.open(&id).await?;
+        orphan.retry_later(SOON).await?;
+        return Ok(());
+    }
+    let refused = Refused {
+        reason: DeadReason::NoCampaign,
+        detail: format!(
+            "no campaign has the id {key:?}, which is the routing key: apply the campaign, then \
+             publish again"
+        ),
+    };
+    let filed_under = near(orphan.key());
+    refuse(shared, &filed_under, orphan, refused).await
+}
+
+/// The campaign id that looks most like this key: what the ledger files a stray under.
+fn near(key: &str) -> CampaignId {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    let spelled: String = hide_numbers(&key.to_lowercase())
+        .chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .take(100)
+        .collect();
+    let spelled = spelled.trim_start_matches(['.', '-']);
+    let nameless = || CampaignId::parse("_").expect("one allowed character is an id");
+    CampaignId::parse(spelled).unwrap_or_else(|_| nameless())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_key_can_be_filed() {
+        let table = [
+            ("winter", "winter"),
+            ("Spring Renewals", "spring_renewals"),
+            ("", "_"),
+            ("..", "_"),
+            ("+12025550173", "_1______0173"),
+        ];
+        for (key, filed) in table {
+            assert_eq!(near(key).as_str(), filed, "{key}");
+        }
+        assert!(near(&"x".repeat(255)).as_str().len() <= 120);
+    }
+}
