@@ -15,6 +15,11 @@ use super::{Lane, Nanos};
 /// The most waiters whose lanes are asked for at once; the others are next.
 const GROUPS_MAX: usize = 512;
 
+/// The least that the store is given to answer, and the most: beyond it a lane's time would be handed out
+/// for nothing.
+pub(super) const LEAD_MIN: Nanos = 30_000_000;
+const LEAD_MAX: Nanos = 150_000_000;
+
 /// A request that is under way.
 #[derive(Debug)]
 pub struct Asked {
@@ -42,6 +47,13 @@ struct Draft {
 }
 
 impl<W> Schedule<W> {
+    /// Takes note of how long the store took: lanes that are needed together are asked for that much, and as
+    /// much again, before the first of them lets go.
+    pub(super) fn store_took(&mut self, took: Nanos) {
+        let lead = (self.lead / 4 * 3).saturating_add(took / 2);
+        self.lead = lead.clamp(LEAD_MIN, LEAD_MAX);
+    }
+
     /// Gathers what the store is to be told and asked; nothing when there is nothing.
     pub(super) fn asks(&mut self, now: Nanos) -> Option<Asked> {
         let mut draft = Draft::default();

@@ -53,7 +53,10 @@ pub(super) struct Needs<'a> {
 /// The moment at which somebody who comes now is let go by `lanes`, after all who wait there.
 pub(super) fn expected(table: &mut Table, lanes: &[Lane], now: Nanos) -> Nanos {
     let ids = table.ids(lanes, now);
-    let queued = ids.iter().map(|id| table.tracks[*id].expected(now));
+    let consumers = table.consumers;
+    let queued = ids
+        .iter()
+        .map(|id| table.tracks[*id].expected(now, consumers));
     queued.max().unwrap_or(now)
 }
 
@@ -87,11 +90,12 @@ pub(super) fn promise(
     earliest: Nanos,
     now: Nanos,
 ) -> Nanos {
+    let consumers = table.consumers;
     let mut at = earliest;
     for _ in 0..ROUNDS_MAX {
         let free = |id: &usize| {
             let track = &table.tracks[*id];
-            let slot = track.slot(cost);
+            let slot = track.slot(cost, consumers);
             slot.map_or(at, |slot| track.calendar.first_free(at, slot))
         };
         let next = ids.iter().map(free).max().unwrap_or(at);
@@ -103,7 +107,7 @@ pub(super) fn promise(
     for id in ids {
         let track = &mut table.tracks[*id];
         track.last_used = now;
-        if let Some(slot) = track.slot(cost) {
+        if let Some(slot) = track.slot(cost, consumers) {
             track.calendar.prune(now);
             track.calendar.promise(at, slot);
         }
@@ -115,9 +119,10 @@ pub(super) fn promise(
 mod tests {
     use tokio::task::JoinSet;
 
-    use super::super::Sender;
     use super::super::tests::{ONE, millis, pacer, quota};
+    use super::super::{Pacer, PacingSettings, PlacesShare, Sender};
     use super::*;
+    use crate::clock::Clock;
 
     #[tokio::test(start_paused = true)]
     async fn ten_thousand_messages_of_one_agent_come_back_at_the_agents_pace() {
@@ -208,6 +213,33 @@ mod tests {
             panic!("ten are before it");
         };
         assert!(due.duration_since(now).as_secs() >= 600);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_three_consumers_share_a_lane_each_promises_a_third_of_its_time() {
+        let settings = PacingSettings {
+            shared: true,
+            ..PacingSettings::default()
+        };
+        let pacer = Pacer::new(settings, Clock::system());
+        pacer.set_agent_quota("spring", quota("10/min"));
+        let lanes = [Lane::agent("spring", "alice")];
+        let mut due = Vec::new();
+        for consumers in [1, 3] {
+            let places = 8;
+            pacer.set_share(PlacesShare { places, consumers });
+            for _ in 0..2 {
+                match pacer.book(&lanes, ONE, Duration::ZERO, Turn::First) {
+                    Booking::Later(at) => due.push(at),
+                    // The first one's turn is now.
+                    Booking::Soon => due.push(pacer.shared.clock.now()),
+                }
+            }
+        }
+        let apart = |n: usize| due[n].duration_since(due[n - 1]).as_millis();
+        // Six seconds, of which 2 % are added for the margin; three times as long for each of three.
+        assert!((6_119..=6_121).contains(&apart(1)), "{}", apart(1));
+        assert!((18_359..=18_361).contains(&apart(3)), "{}", apart(3));
     }
 
     #[tokio::test(start_paused = true)]

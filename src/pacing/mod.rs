@@ -271,10 +271,12 @@ impl Pacer {
         self.shared.with(Schedule::asks)
     }
 
-    /// Takes what the store gave ([`Asked::carry_out`]): it is in force at once.
-    pub fn give(&self, asked: &Asked, given: &Given) {
-        self.shared
-            .with(|schedule, now| schedule.answered(asked, Some(&given.0), now));
+    /// Takes what the store gave ([`Asked::carry_out`]) and how long it took: it is in force at once.
+    pub fn give(&self, asked: &Asked, given: &Given, took: Duration) {
+        self.shared.with(|schedule, now| {
+            schedule.store_took(nanos(took));
+            schedule.answered(asked, Some(&given.0), now);
+        });
     }
 
     /// The store gave no answer: what was asked and told is asked and told again.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::asking::LEAD_MIN;
 use super::held::Held;
 use super::table::Table;
 use super::track::{Ask, FOREVER, Refused, Ticket, Track};
@@ -72,9 +73,6 @@ pub(super) struct Schedule<W> {
     pub(super) lead: Nanos,
 }
 
-/// How long the store takes to answer when it was not asked yet.
-const LEAD: Nanos = 30_000_000;
-
 impl<W> Schedule<W> {
     pub(super) fn new(table: Table) -> Self {
         Self {
@@ -85,7 +83,7 @@ impl<W> Schedule<W> {
             tickets: 0,
             patience: PATIENCE,
             asking: BTreeSet::new(),
-            lead: LEAD,
+            lead: LEAD_MIN,
         }
     }
 

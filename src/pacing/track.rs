@@ -246,21 +246,29 @@ impl Track {
         }
     }
 
-    /// When somebody who comes now would be let go, after everybody who waits.
-    pub(super) fn expected(&self, now: Nanos) -> Nanos {
+    /// When somebody who comes now would be let go, after everybody who waits here and as many at each of
+    /// the other `consumers`.
+    pub(super) fn expected(&self, now: Nanos, consumers: u64) -> Nanos {
         let queued = self.limiter.as_ref().map_or(0, |limiter| {
             let told = self.share.as_ref().map_or(0, Share::free_at);
             let free = limiter.due(NonZeroU32::MIN).max(told).max(now);
-            free.saturating_add(self.waiting_cost.saturating_mul(limiter.period()))
+            let period = limiter.period().saturating_mul(self.sharing(consumers));
+            free.saturating_add(self.waiting_cost.saturating_mul(period))
         });
         queued.max(self.rest.until).max(now)
     }
 
-    /// How long the lane is taken by something of `cost`; none without a limit.
-    pub(super) fn slot(&self, cost: NonZeroU32) -> Option<Nanos> {
+    /// How long the lane is taken by something of `cost`, the turns of the other `consumers` included; none
+    /// without a limit.
+    pub(super) fn slot(&self, cost: NonZeroU32, consumers: u64) -> Option<Nanos> {
         let cost = u64::from(self.lane.charge(cost).get());
-        let limiter = self.limiter.as_ref()?;
-        Some(limiter.period().saturating_mul(cost))
+        let period = self.limiter.as_ref()?.period();
+        Some(period.saturating_mul(cost * self.sharing(consumers)))
+    }
+
+    /// How many consumers use this lane, of so many.
+    fn sharing(&self, consumers: u64) -> u64 {
+        if self.share.is_some() { consumers } else { 1 }
     }
 
     /// Counts a waiter in or out.

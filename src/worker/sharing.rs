@@ -48,13 +48,14 @@ impl Sharer {
             let Some(asked) = self.pacer.asks() else {
                 continue;
             };
+            let began = self.clock.instant();
             let names = asked.lanes();
             let asking = self.lanes.change(&names, |rows, time| {
                 clock.read(self.reading(time));
                 asked.carry_out(rows, &self.holder, &clock, time.now)
             });
             match asking.await {
-                Ok(given) => self.pacer.give(&asked, &given),
+                Ok(given) => self.pacer.give(&asked, &given, began.elapsed()),
                 Err(error) => {
                     self.pacer.not_given(&asked);
                     self.failed(&error).await;
