@@ -33,6 +33,15 @@ fn texts(stage: &Stage) -> Vec<Effect> {
     effects
 }
 
+/// A stage whose agents can have as many tasks as there are messages: senders bind here, and not they.
+async fn stage(pair: Pair) -> Stage {
+    let settings = Settings {
+        agent_capacity: 10_000,
+        ..settings()
+    };
+    Stage::with(pair, settings, "").await
+}
+
 /// The texts that came from this sender, in order.
 fn from(stage: &Stage, sender: &str) -> Vec<Effect> {
     let mut effects = texts(stage);
@@ -94,7 +103,7 @@ fn assert_paced(texts: &[Effect], count: usize, per_second: u32, context: &str) 
 #[tokio::test(start_paused = true)]
 async fn a_sender_sends_no_more_segments_than_it_can_whatever_carries_them() {
     for pair in [TASK_ON_REPLY, TASK_NOW, PROXY_TASK_ON_REPLY, PROXY_BY_CHAT] {
-        let stage = Stage::new(pair).await;
+        let stage = stage(pair).await;
         // Some take long before they come to their text, and then meet those begun after them.
         let slow = |operation| json!({"operation": operation, "rate": 0.3, "kind": "latency", "ms": 4_000});
         stage.faults(&json!([
@@ -111,7 +120,7 @@ async fn a_sender_sends_no_more_segments_than_it_can_whatever_carries_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_number_that_proxy_chose_is_paced_as_any_other() {
-    let stage = Stage::new(PROXY_BY_CUSTOMER).await;
+    let stage = stage(PROXY_BY_CUSTOMER).await;
     let messages = long_and_short(&stage, 60, customer);
     stage.accept_all(messages).await;
     run(&stage, 16).await;
@@ -132,7 +141,7 @@ async fn a_number_that_proxy_chose_is_paced_as_any_other() {
 #[tokio::test(start_paused = true)]
 async fn the_rate_is_that_of_the_sender_and_of_where_it_writes() {
     let abroad = |n: u32| format!("+4420794{n:05}");
-    let mut stage = Stage::new(TASK_ON_REPLY).await;
+    let mut stage = stage(TASK_ON_REPLY).await;
     let messages = long_and_short(&stage, 90, abroad);
     stage.accept_all(messages).await;
     run(&stage, 64).await;
@@ -169,7 +178,7 @@ async fn the_rate_is_that_of_the_sender_and_of_where_it_writes() {
 
 /// When the last text of a fast sender goes out, with a slow campaign beside it or without.
 async fn fast_beside(slow: u32) -> Duration {
-    let mut stage = Stage::new(TASK_ON_REPLY).await;
+    let mut stage = stage(TASK_ON_REPLY).await;
     stage.accept(slow).await;
     stage.senders.replace(OTHER, "50/s".parse().ok());
     stage.apply("fast", &format!("sender = '{OTHER}'")).await;
@@ -214,7 +223,7 @@ fn chosen(campaign: &Campaign, n: u32) -> String {
 #[tokio::test(start_paused = true)]
 async fn each_customer_is_written_to_from_its_own_sender_and_all_senders_at_once() {
     for pair in [TASK_ON_REPLY, TASK_NOW, PROXY_TASK_ON_REPLY] {
-        let mut stage = Stage::new(pair).await;
+        let mut stage = stage(pair).await;
         let senders = [SENDER, OTHER, THIRD];
         stage.apply("several", &several(&senders)).await;
         stage.accept(90).await;
@@ -241,7 +250,7 @@ async fn each_customer_is_written_to_from_its_own_sender_and_all_senders_at_once
 #[tokio::test(start_paused = true)]
 async fn who_was_accepted_keeps_the_sender_when_the_campaign_is_applied_anew() {
     for pair in [TASK_ON_REPLY, PROXY_TASK_ON_REPLY] {
-        let mut stage = Stage::new(pair).await;
+        let mut stage = stage(pair).await;
         stage.apply("several", &several(&[SENDER, OTHER])).await;
         stage.accept(20).await;
         let before: Vec<String> = (0..20).map(|n| chosen(&stage.campaign, n)).collect();
@@ -273,7 +282,7 @@ async fn publish(stage: &Stage, message: &Message) {
 
 #[tokio::test(start_paused = true)]
 async fn a_publisher_may_name_one_of_the_campaigns_senders_and_no_other() {
-    let mut stage = Stage::new(TASK_ON_REPLY).await;
+    let mut stage = stage(TASK_ON_REPLY).await;
     stage.apply("several", &several(&[SENDER, OTHER])).await;
     let message = |n, sender: Option<&str>| Message {
         sender: sender.map(address),
@@ -318,7 +327,7 @@ fn queue_full(customers: impl Iterator<Item = u32>, first: u64, status: u16, cod
 #[tokio::test(start_paused = true)]
 async fn a_sender_whose_queue_is_full_rests_and_the_others_go_on() {
     for (status, code) in [(400, 21611), (429, 21611), (400, 30001)] {
-        let mut stage = Stage::new(TASK_ON_REPLY).await;
+        let mut stage = stage(TASK_ON_REPLY).await;
         stage.apply("several", &several(&[SENDER, OTHER])).await;
         stage.senders.replace(SENDER, "10/s".parse().ok());
         stage.senders.replace(OTHER, "10/s".parse().ok());

@@ -11,7 +11,7 @@ use flexcast::ledger::{Ending, MessageKey, Publication, Standing};
 use flexcast::message::{AgentRef, Message};
 use flexcast::simulator::{AgentChange, Effect, EffectKind, Settings};
 
-use crate::saga::stage::{Pair, Stage, settings};
+use crate::saga::stage::{Pair, SENDER, Stage, settings};
 
 /// Numbers of messages, each with the agent it is for.
 type For<'a> = (u32, &'a str);
@@ -23,7 +23,10 @@ async fn stage(pair: Pair, agents: &[&str], capacity: u32, campaign: &str) -> St
         agent_capacity: capacity,
         ..settings()
     };
-    Stage::with(pair, settings, campaign).await
+    let mut stage = Stage::with(pair, settings, campaign).await;
+    // Agents bind here, and not what the sender can send.
+    stage.senders.replace(SENDER, None);
+    stage
 }
 
 fn message(stage: &Stage, (n, agent): For<'_>) -> Message {

@@ -51,6 +51,9 @@ async fn what_a_stopped_consumer_had_begun_is_done_by_another_and_not_again_when
     // is taken, or its container closed: it changes nothing.
     assert_eq!(twilio.effects(), effects);
     each_once(&twilio.effects(), "message", &numbers(&customers));
-    assert_eq!(place.status(CAMPAIGN), books);
+    // The lanes were shown by those who have ended since.
+    let mut after = books.clone();
+    after.as_object_mut().expect("an object").remove("lanes");
+    assert_eq!(place.status(CAMPAIGN), after);
     assert_eq!(read_queue(&vhost.url, "flexcast.dead"), Vec::<Value>::new());
 }
