@@ -16,8 +16,9 @@ async fn what_a_killed_import_left_is_contacted_once() {
     place.write("contacts.csv", csv(&customers));
     let killed = kill_imports(&place, CAMPAIGN, "contacts.csv", 3);
     assert!(killed.kills >= 3, "{} kills", killed.kills);
-    let accepted = &killed.last["accepted"];
-    assert_eq!(*accepted, json!(customers.len()), "{}", killed.last);
+    if let Some(last) = &killed.last {
+        assert_eq!(last["accepted"], json!(customers.len()), "{last}");
+    }
     let books = place.status(CAMPAIGN);
     balanced(&books);
     assert_eq!(books["accepted"], json!(customers.len()), "{books}");
