@@ -2,13 +2,11 @@
 //! fair sharing predicts. The whole program, over HTTP, at the simulator's own log.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::ensure;
-use flexcast::simulator::{DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, EffectKind};
+use flexcast::simulator::EffectKind;
 
+use crate::program::Program;
 use crate::upstream::Upstream;
 
 const SMALL: usize = 19;
@@ -19,23 +17,15 @@ const QUOTA: usize = 100;
 
 pub(crate) async fn measure(large: usize) -> anyhow::Result<()> {
     let upstream = Upstream::start().await?;
-    let folder = tempfile::tempdir()?;
-    std::fs::write(
-        folder.path().join("flexcast.toml"),
-        format!("[limits]\ncreate_conversation = \"{QUOTA}/s\"\n"),
-    )?;
+    let limits = format!("[limits]\ncreate_conversation = \"{QUOTA}/s\"\n");
+    let program = Program::new(&upstream.url, &limits)?;
     for number in 0..=SMALL {
         let count = if number == 0 { large } else { MESSAGES };
-        let (campaign, contacts) = write(folder.path(), number, count)?;
-        let args = ["import", &campaign, &contacts, "--yes"];
-        let status = flexcast(folder.path(), &upstream.url, &args).status()?;
-        ensure!(status.success(), "import of campaign {number}: {status}");
+        program.import(&campaign(number), &rows(number, count)?)?;
     }
-    let work = ["work", "--http", "127.0.0.1:0"];
-    let mut work = flexcast(folder.path(), &upstream.url, &work).spawn()?;
-    let ended = all_small_done(&upstream).await;
-    end(&mut work)?;
-    ended?;
+    let work = program.work()?;
+    all_small_done(&upstream).await?;
+    drop(work);
     let (begun, ended) = upstream.span(is_small);
     let took = (ended - begun) as f64 / 1e3;
     // All twenty share evenly until the nineteen are done, at what the margin leaves of the quota.
@@ -48,24 +38,20 @@ pub(crate) async fn measure(large: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A campaign's file and its contacts. The third digit from the left of a number tells whose it is.
-fn write(folder: &Path, number: usize, count: usize) -> anyhow::Result<(String, String)> {
-    let campaign = folder.join(format!("c{number}.toml"));
-    std::fs::write(
-        &campaign,
-        format!(
-            "id = \"c{number}\"\nstrategy = \"task_on_reply\"\nchannel = \"custom\"\nsender = \"bench\"\n\
-             body = \"Hello\"\n[flex]\nstudio_flow_sid = \"FW00000000000000000000000000000001\"\n"
-        ),
-    )?;
+fn campaign(number: usize) -> String {
+    format!(
+        "id = \"c{number}\"\nstrategy = \"task_on_reply\"\nchannel = \"custom\"\nsender = \"bench\"\n\
+         body = \"Hello\"\n[flex]\nstudio_flow_sid = \"FW00000000000000000000000000000001\"\n"
+    )
+}
+
+/// Its contacts. An address's first number tells whose it is.
+fn rows(number: usize, count: usize) -> anyhow::Result<String> {
     let mut rows = String::from("address\n");
     for row in 0..count {
         writeln!(rows, "customer-{number}-{row}")?;
     }
-    let contacts = folder.join(format!("c{number}.csv"));
-    std::fs::write(&contacts, rows)?;
-    let name = |path: &Path| path.display().to_string();
-    Ok((name(&campaign), name(&contacts)))
+    Ok(rows)
 }
 
 fn is_small(customer: &str) -> bool {
@@ -80,26 +66,4 @@ async fn all_small_done(upstream: &Upstream) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     anyhow::bail!("the small campaigns are not done within five minutes")
-}
-
-fn flexcast(folder: &Path, url: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flexcast"));
-    command
-        .args(args)
-        .current_dir(folder)
-        .env("FLEXCAST_TWILIO_URL", url)
-        .env("TWILIO_ACCOUNT_SID", DEFAULT_ACCOUNT_SID)
-        .env("TWILIO_AUTH_TOKEN", DEFAULT_AUTH_TOKEN)
-        .env_remove("AMQP_URL")
-        .env_remove("DATABASE_URL")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
-}
-
-fn end(work: &mut Child) -> anyhow::Result<()> {
-    work.kill()?;
-    work.wait()?;
-    Ok(())
 }

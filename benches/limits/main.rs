@@ -9,10 +9,12 @@
 //!
 //! Ends with an error when a window holds more than its quota.
 
+mod agents;
 mod ceiling;
 mod consumer;
 mod fair;
 mod postgres;
+mod program;
 mod upstream;
 mod window;
 
@@ -64,6 +66,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("fair") {
             fair::measure(if seconds < 30 { 10_000 } else { 100_000 }).await?;
+        }
+        if wanted("agents") {
+            agents::measure(if seconds < 30 { 2 } else { 10 }).await?;
         }
         anyhow::ensure!(report.exceeded == 0, "{} windows exceeded", report.exceeded);
         Ok(())

@@ -1,5 +1,6 @@
 //! A simulator over TCP, without limits, whose log tells when requests were read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
@@ -17,7 +18,23 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) async fn start() -> anyhow::Result<Self> {
-        Self::with(Limits::unlimited(), Duration::from_millis(20)).await
+        Self::with(Settings {
+            limits: Limits::unlimited(),
+            latency: Duration::from_millis(20),
+            ..Settings::default()
+        })
+        .await
+    }
+
+    /// One with these agents.
+    pub(crate) async fn with_agents(agents: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        Self::with(Settings {
+            agents: agents.collect(),
+            limits: Limits::unlimited(),
+            latency: Duration::from_millis(20),
+            ..Settings::default()
+        })
+        .await
     }
 
     /// One that takes so many calls at once, each of which takes 100 ms.
@@ -26,15 +43,15 @@ impl Upstream {
             concurrency: Some(at_once),
             ..Limits::unlimited()
         };
-        Self::with(limits, Duration::from_millis(100)).await
+        Self::with(Settings {
+            limits,
+            latency: Duration::from_millis(100),
+            ..Settings::default()
+        })
+        .await
     }
 
-    async fn with(limits: Limits, latency: Duration) -> anyhow::Result<Self> {
-        let settings = Settings {
-            limits,
-            latency,
-            ..Settings::default()
-        };
+    async fn with(settings: Settings) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let simulator = Simulator::new(settings, clock);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -77,6 +94,19 @@ impl Upstream {
             .iter()
             .filter(|it| it.kind == kind && it.customer.as_deref().is_some_and(whose));
         theirs.count()
+    }
+
+    /// When each agent's tasks were made, in order.
+    pub(crate) fn tasks_by_agent(&self) -> BTreeMap<String, Vec<u64>> {
+        let mut times = BTreeMap::<String, Vec<u64>>::new();
+        for effect in self.simulator.effects() {
+            if effect.kind == EffectKind::Task
+                && let Some(agent) = effect.agent
+            {
+                times.entry(agent).or_default().push(ms(effect.time));
+            }
+        }
+        times
     }
 
     /// From the first request of all to the last message of these customers.

@@ -60,36 +60,63 @@ pub(super) fn expected(table: &mut Table, lanes: &[Lane], now: Nanos) -> Nanos {
     queued.max().unwrap_or(now)
 }
 
+/// Promises a message its turn.
 pub(super) fn book(
     table: &mut Table,
-    Needs { lanes, cost }: Needs<'_>,
+    needs: Needs<'_>,
     hold_max: Duration,
     turn: Turn,
     now: Nanos,
 ) -> Promise {
-    let hold_max = nanos(hold_max);
-    let ids = table.ids(lanes, now);
-    let earliest = expected(table, lanes, now);
-    let near = now.saturating_add(hold_max);
-    if turn == Turn::Returned && earliest <= near {
-        return Promise::Soon;
+    let at = turn_at(table, needs, hold_max, turn, now);
+    let answer = answer(at, hold_max, now);
+    // One that came back keeps what it was promised.
+    if turn == Turn::First || answer != Promise::Soon {
+        promise(table, needs, at, now);
     }
-    let at = promise(table, &ids, cost, earliest, now);
-    if at <= near {
+    answer
+}
+
+/// The same for a message that may not be able to begin when its turn comes: one whose turn is soon is
+/// promised nothing.
+pub(super) fn book_later(
+    table: &mut Table,
+    needs: Needs<'_>,
+    hold_max: Duration,
+    turn: Turn,
+    now: Nanos,
+) -> Promise {
+    let at = turn_at(table, needs, hold_max, turn, now);
+    let answer = answer(at, hold_max, now);
+    if answer != Promise::Soon {
+        promise(table, needs, at, now);
+    }
+    answer
+}
+
+fn answer(at: Nanos, hold_max: Duration, now: Nanos) -> Promise {
+    let hold_max = nanos(hold_max);
+    if at <= now.saturating_add(hold_max) {
         return Promise::Soon;
     }
     // Back half a hold early: a lane whose next message is still on its way would stand idle.
     Promise::In(at - now - hold_max / 2)
 }
 
-/// Promises the first moment from `earliest` on that is free on all lanes.
-pub(super) fn promise(
+/// When a message's turn is: after all that were promised before it.
+fn turn_at(
     table: &mut Table,
-    ids: &[usize],
-    cost: NonZeroU32,
-    earliest: Nanos,
+    Needs { lanes, cost }: Needs<'_>,
+    hold_max: Duration,
+    turn: Turn,
     now: Nanos,
 ) -> Nanos {
+    let earliest = expected(table, lanes, now);
+    let is_near = earliest <= now.saturating_add(nanos(hold_max));
+    if turn == Turn::Returned && is_near {
+        return earliest;
+    }
+    let ids = table.ids(lanes, now);
     let consumers = table.consumers;
     let mut at = earliest;
     for _ in 0..ROUNDS_MAX {
@@ -104,15 +131,19 @@ pub(super) fn promise(
         }
         at = next;
     }
-    for id in ids {
-        let track = &mut table.tracks[*id];
+    at
+}
+
+fn promise(table: &mut Table, Needs { lanes, cost }: Needs<'_>, at: Nanos, now: Nanos) {
+    let consumers = table.consumers;
+    for id in table.ids(lanes, now) {
+        let track = &mut table.tracks[id];
         track.last_used = now;
         if let Some(slot) = track.slot(cost, consumers) {
             track.calendar.prune(now);
             track.calendar.promise(at, slot);
         }
     }
-    at
 }
 
 #[cfg(test)]
@@ -197,22 +228,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn promises_from_before_a_start_are_kept_in_mind() {
+    async fn one_whose_turn_is_soon_is_promised_nothing_before_it_can_begin() {
         let pacer = pacer();
         pacer.set_agent_quota("spring", quota("1/min"));
         let lanes = [Lane::agent("spring", "alice")];
-        let now = pacer.shared.clock.now();
-        for minutes in 0..10 {
-            let due = now
-                .checked_add(Duration::from_secs(61) * minutes)
-                .expect("in range");
-            pacer.promised(&lanes, ONE, due);
+        let hold = Duration::from_secs(30);
+        for _ in 0..3 {
+            let asked = pacer.book_later(&lanes, ONE, hold, Turn::First);
+            assert_eq!(asked, Booking::Soon);
         }
-        let Booking::Later(due) = pacer.book(&lanes, ONE, Duration::from_secs(10), Turn::First)
-        else {
-            panic!("ten are before it");
+        assert_eq!(pacer.book(&lanes, ONE, hold, Turn::First), Booking::Soon);
+        // Those that are not soon are promised turns like any other, a minute and its margin apart, and come
+        // back half a hold before.
+        let wait = || match pacer.book_later(&lanes, ONE, hold, Turn::First) {
+            Booking::Later(due) => due.duration_since(pacer.shared.clock.now()).as_secs(),
+            Booking::Soon => panic!("the first turn is another's"),
         };
-        assert!(due.duration_since(now).as_secs() >= 600);
+        assert_eq!([wait(), wait()], [46, 107]);
     }
 
     #[tokio::test(start_paused = true)]

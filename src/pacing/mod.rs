@@ -126,25 +126,37 @@ impl Pacer {
         hold_max: Duration,
         turn: Turn,
     ) -> Booking {
+        self.booked(|table, now| {
+            let needs = Needs { lanes, cost };
+            booking::book(table, needs, hold_max, turn, now)
+        })
+    }
+
+    /// The same for a message that may not be able to begin when its turn comes, and is not to be asked
+    /// about that before: [`Booking::Soon`] promises nothing.
+    #[must_use = "a message that is not soon must be deferred"]
+    pub fn book_later(
+        &self,
+        lanes: &[Lane],
+        cost: NonZeroU32,
+        hold_max: Duration,
+        turn: Turn,
+    ) -> Booking {
+        self.booked(|table, now| {
+            let needs = Needs { lanes, cost };
+            booking::book_later(table, needs, hold_max, turn, now)
+        })
+    }
+
+    fn booked(&self, book: impl FnOnce(&mut Table, Nanos) -> Promise) -> Booking {
         let promise = self.shared.with(|schedule, now| {
             schedule.table.sweep(now);
-            let needs = Needs { lanes, cost };
-            booking::book(&mut schedule.table, needs, hold_max, turn, now)
+            book(&mut schedule.table, now)
         });
         match promise {
             Promise::Soon => Booking::Soon,
             Promise::In(wait) => Booking::Later(self.later(wait)),
         }
-    }
-
-    /// Tells of a promise made before we started: the due time of a message deferred for its pace.
-    pub fn promised(&self, lanes: &[Lane], cost: NonZeroU32, due: Timestamp) {
-        let wait = nanos(self.shared.clock.until(due));
-        self.shared.with(|schedule, now| {
-            let ids = schedule.table.ids(lanes, now);
-            let due = now.saturating_add(wait);
-            booking::promise(&mut schedule.table, &ids, cost, due, now);
-        });
     }
 
     /// How long somebody who asked now would wait on `lanes`, behind all who wait there already.

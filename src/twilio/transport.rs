@@ -14,8 +14,9 @@ use bytes::{Bytes, BytesMut};
 use super::client::ClientSettings;
 use super::error::hide_numbers;
 
-/// Replies longer than this are not read: the longest page of a list has a tenth of it.
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// Replies longer than this are not read. The longest page is one of 1,000 Workers, of a kilobyte each and
+/// their attributes, whose greatest length Twilio does not tell.
+const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// A connection not open by then will not be: no request was sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -50,6 +50,17 @@ pub(super) fn turn_comes(shared: &Shared, active: &Active, mine: &Mine) -> Admis
     Own::of(shared, active, mine).admission(shared, HOLD_MAX, turn(mine))
 }
 
+/// Puts off a message whose turn does not come soon. What becomes of its agent until then is not asked:
+/// Twilio is not to be asked about ten thousand agents whose turns come later.
+pub(super) fn turn_comes_later(shared: &Shared, active: &Active, mine: &Mine) -> Option<Timestamp> {
+    let own = Own::of(shared, active, mine);
+    let pacer = &shared.parts.pacer;
+    match pacer.book_later(&own.lanes, own.cost, HOLD_MAX, turn(mine)) {
+        Booking::Soon => None,
+        Booking::Later(due) => Some(due),
+    }
+}
+
 fn turn(mine: &Mine) -> Turn {
     if mine.promised {
         Turn::Returned

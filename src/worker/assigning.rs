@@ -15,6 +15,7 @@ use crate::engine::{
 };
 use crate::message::{Assignee, Event, Failure, Message, Saga, Unavailable};
 
+use super::admission::turn_comes_later;
 use super::mine::{Mine, spread};
 use super::{Active, Parts, Shared};
 
@@ -39,6 +40,8 @@ pub(super) enum Assigning {
     Unfit(Failure),
     Skip(Unavailable),
     Hold(Held),
+    /// Its turn comes later, whoever its agent is then.
+    Later(Timestamp),
     /// The gate let no look at it through: it is given back.
     GiveBack,
 }
@@ -59,6 +62,11 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
     let Some(name) = decided(saga.assigned.as_ref(), &mine.message) else {
         return Assigning::Go;
     };
+    if mine.journal.is_empty()
+        && let Some(due) = comes_later(shared, active, mine, &name).await
+    {
+        return Assigning::Later(due);
+    }
     let (own, availability) = match look(shared, active, &mine.message, &name).await {
         Ok(looked) => looked,
         Err(error) => return Assigning::Unfit(error.failure()),
@@ -78,6 +86,21 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
         }
         Err(_) => Assigning::GiveBack,
     }
+}
+
+/// When the turn of a message comes whose agent is there, if that is not soon. Of one whose agent is not,
+/// its campaign's rule is asked first: another may take it at once.
+async fn comes_later(
+    shared: &Shared,
+    active: &Active,
+    mine: &mut Mine,
+    name: &str,
+) -> Option<Timestamp> {
+    let Ok((agent, true)) = active.agents.look(&shared.parts.twilio, name).await else {
+        return None;
+    };
+    mine.assigned.agent = Some(agent);
+    turn_comes_later(shared, active, mine)
 }
 
 /// What becomes of a message of which nothing stands and whose agent cannot take it.

@@ -24,8 +24,13 @@ pub(super) async fn begin(
     delivery: Box<dyn Delivery>,
     mut mine: Mine,
 ) -> Result<(), SettleError> {
+    let changes = active.pace_changes.load(Ordering::SeqCst);
     match assign(shared, active, &mut mine).await {
         Assigning::Go => {}
+        Assigning::Later(due) => {
+            let not_now = Admission::Later(DeferReason::Pace, due);
+            return send_away(shared, active, delivery, &mine, not_now, changes).await;
+        }
         Assigning::Unfit(failure) => {
             return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
         }
@@ -37,20 +42,13 @@ pub(super) async fn begin(
         Assigning::GiveBack => return shared.settler.release(delivery, &mine.lease).await,
     }
     if mine.journal.is_empty() {
-        let changes = active.pace_changes.load(Ordering::SeqCst);
         match turn_comes(shared, active, &mine) {
             Admission::Go => {}
             not_now => {
                 if let Some(place) = mine.assigned.place.take() {
                     place.give_back();
                 }
-                put_off(shared, active, delivery, &mine, not_now).await?;
-                // The pace was changed between the promise and its record: it is void too.
-                if active.pace_changes.load(Ordering::SeqCst) != changes {
-                    let (ledger, now) = (&shared.parts.ledger, shared.parts.clock.now());
-                    ledger.repace(&active.campaign.id, now).await?;
-                }
-                return Ok(());
+                return send_away(shared, active, delivery, &mine, not_now, changes).await;
             }
         }
     }
@@ -58,6 +56,24 @@ pub(super) async fn begin(
         return hold(shared, active, delivery, &mine, held).await;
     }
     carry_out(shared, active, stop, delivery, mine, None).await
+}
+
+/// A message that is promised a later turn; `changes`: how often the pace had been changed before.
+async fn send_away(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    mine: &Mine,
+    not_now: Admission,
+    changes: u64,
+) -> Result<(), SettleError> {
+    put_off(shared, active, delivery, mine, not_now).await?;
+    // The pace was changed between the promise and its record: it is void too.
+    if active.pace_changes.load(Ordering::SeqCst) != changes {
+        let (ledger, now) = (&shared.parts.ledger, shared.parts.clock.now());
+        ledger.repace(&active.campaign.id, now).await?;
+    }
+    Ok(())
 }
 
 /// A message that is not begun now.

@@ -94,6 +94,7 @@ impl Campaigns {
             }
             let was_consumed = self.stop(&record.id).await;
             if was_consumed && record.state == CampaignState::Finished {
+                self.shared.parts.pacer.forget_campaign(record.id.as_str());
                 self.doubt_end(&record).await?;
             }
             // A cancelled campaign is consumed too: what waits is to be skipped.

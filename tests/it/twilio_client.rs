@@ -131,7 +131,7 @@ async fn whoever_changes_a_channel_by_rest_can_have_its_webhooks_told() {
 #[tokio::test]
 async fn a_lost_or_broken_reply_leaves_the_call_in_doubt() {
     let foreign = session().replace("KC", "CH");
-    let long = format!(r#"{{"sid":"{}"}}"#, "x".repeat(1 << 20));
+    let long = format!(r#"{{"sid":"{}"}}"#, "x".repeat(16 << 20));
     let table = [
         ("500", json(500, r#"{"code":20500}"#), Some(500)),
         (

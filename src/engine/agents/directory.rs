@@ -40,7 +40,7 @@ pub struct AgentDirectory {
     rules: AgentRules,
     clock: Clock,
     staff: Mutex<Staff>,
-    /// One at a time for each agent.
+    /// One at a time for each agent, by what they are asked for by.
     readers: Lock<BTreeMap<String, Arc<Mutex<()>>>>,
     readings: Lock<BTreeMap<String, Reading>>,
     places: Places,
@@ -153,43 +153,60 @@ impl AgentDirectory {
         self.places.take(&agent.sid, u32::MAX)
     }
 
-    /// Who answers to a name, and whether their activity lets tasks come.
-    async fn look(&self, twilio: &Twilio, name: &str) -> Result<(Arc<Agent>, bool), AgentError> {
+    /// Who answers to a name, and whether their activity lets tasks come, by the list of all Workers.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`] when there is none, or several.
+    pub async fn look(
+        &self,
+        twilio: &Twilio,
+        name: &str,
+    ) -> Result<(Arc<Agent>, bool), AgentError> {
+        let listed = self.listed(twilio, name).await?;
+        let sid = match listed {
+            Some(sid) => sid,
+            None => self.ask_for(twilio, name).await?,
+        };
+        if let Some(met) = self.staff.lock().await.agent(&sid) {
+            return Ok(met);
+        }
+        // By themselves: those of other agents do not wait for it.
+        let _one_at_a_time = self.reader(&sid).lock_owned().await;
+        if let Some(met) = self.staff.lock().await.agent(&sid) {
+            return Ok(met);
+        }
+        // The list held back who they are; the Worker itself shows it.
+        let worker = twilio.fetch_worker(&self.workspace_sid, &sid).await?;
+        let worker = worker.ok_or_else(|| AgentError::Unknown(name.to_owned()))?;
+        Ok(self.staff.lock().await.meet(&worker))
+    }
+
+    /// The SID of who answers to a name by what was read until now. None: it has to be asked for.
+    async fn listed(&self, twilio: &Twilio, name: &str) -> Result<Option<String>, AgentError> {
         let mut staff = self.staff.lock().await;
         self.read_workers(&mut staff, twilio).await?;
-        if staff.find(name)?.is_none() {
-            if staff.unknown.contains(name) {
-                return Err(AgentError::Unknown(name.to_owned()));
-            }
-            match self.look_up(twilio, name).await? {
-                Some(worker) => staff.add_as(name, worker),
-                None => {
-                    staff.unknown.insert(name.to_owned());
-                    return Err(AgentError::Unknown(name.to_owned()));
-                }
-            }
+        if staff.unknown.contains(name) {
+            return Err(AgentError::Unknown(name.to_owned()));
         }
-        let Some(worker) = staff.find(name)?.cloned() else {
+        Ok(staff.find(name)?.map(|worker| worker.sid.clone()))
+    }
+
+    /// The same for a name that the list does not show.
+    async fn ask_for(&self, twilio: &Twilio, name: &str) -> Result<String, AgentError> {
+        let _one_at_a_time = self.reader(name).lock_owned().await;
+        if let Some(sid) = self.listed(twilio, name).await? {
+            return Ok(sid);
+        }
+        let found = self.look_up(twilio, name).await?;
+        let mut staff = self.staff.lock().await;
+        let Some(worker) = found else {
+            staff.unknown.insert(name.to_owned());
             return Err(AgentError::Unknown(name.to_owned()));
         };
-        let is_available = worker.available;
-        if let Some(agent) = staff.agents.get(&worker.sid) {
-            return Ok((Arc::clone(agent), is_available));
-        }
-        let shown = match &worker.attributes {
-            Some(_) => Some(worker),
-            // A list may hold them back; the Worker itself shows them.
-            None => {
-                let workspace = &self.workspace_sid;
-                twilio.fetch_worker(workspace, &worker.sid).await?
-            }
-        };
-        let Some(shown) = shown else {
-            return Err(AgentError::Unknown(name.to_owned()));
-        };
-        let agent = Arc::new(Agent::from(&shown));
-        staff.agents.insert(agent.sid.clone(), Arc::clone(&agent));
-        Ok((agent, is_available))
+        let sid = worker.sid.clone();
+        staff.add_as(name, worker);
+        Ok(sid)
     }
 
     /// Reads all Workers unless that was done a while ago.
@@ -215,11 +232,7 @@ impl AgentDirectory {
 
     /// Reads an agent's channels unless that was done a while ago. False: the Worker is gone.
     async fn read_channels(&self, twilio: &Twilio, agent: &Agent) -> Result<bool, AgentError> {
-        let reader = {
-            let mut readers = lock(&self.readers);
-            Arc::clone(readers.entry(agent.sid.clone()).or_default())
-        };
-        let _one_at_a_time = reader.lock().await;
+        let _one_at_a_time = self.reader(&agent.sid).lock_owned().await;
         let now = self.clock.instant();
         let read_at = lock(&self.readings).get(&agent.sid).map(|one| one.at);
         if read_at.is_some_and(|at| at + self.rules.read_for > now) {
@@ -237,6 +250,10 @@ impl AgentDirectory {
             Err(_) if self.may_be_stale(read_at, now) => Ok(true),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn reader(&self, name: &str) -> Arc<Mutex<()>> {
+        Arc::clone(lock(&self.readers).entry(name.to_owned()).or_default())
     }
 
     fn may_be_stale(&self, read_at: Option<Instant>, now: Instant) -> bool {

@@ -21,7 +21,7 @@ pub(super) struct Staff {
     /// Names that nobody answered to, when asked for one by one.
     pub(super) unknown: BTreeSet<String>,
     /// Agents as they are handed out: these outlive a reading.
-    pub(super) agents: BTreeMap<String, Arc<Agent>>,
+    agents: BTreeMap<String, Arc<Agent>>,
 }
 
 impl Staff {
@@ -54,6 +54,25 @@ impl Staff {
             of_identity.insert(sid.clone());
         }
         self.workers.insert(sid, worker);
+    }
+
+    /// The agent of this SID, and whether their activity lets tasks come. None: nobody has seen their
+    /// attributes yet.
+    pub(super) fn agent(&mut self, sid: &str) -> Option<(Arc<Agent>, bool)> {
+        let worker = self.workers.get(sid)?;
+        if let Some(agent) = self.agents.get(sid) {
+            return Some((Arc::clone(agent), worker.available));
+        }
+        worker.attributes.as_ref()?;
+        let worker = worker.clone();
+        Some(self.meet(&worker))
+    }
+
+    /// Hands out a Worker, shown with their attributes, as an agent from now on.
+    pub(super) fn meet(&mut self, worker: &Worker) -> (Arc<Agent>, bool) {
+        let agent = Arc::new(Agent::from(worker));
+        self.agents.insert(agent.sid.clone(), Arc::clone(&agent));
+        (agent, worker.available)
     }
 
     /// The Worker of this SID, friendly name or identity; none when nobody here answers to it.

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use flexcast::ledger::Taken;
-use flexcast::simulator::{AgentChange, Assumptions, Settings};
+use flexcast::message::DeferReason;
+use flexcast::simulator::{AgentChange, Assumptions, Faults, Settings};
+use serde_json::json;
 
 use super::{accept, change, message, stage, standing};
-use crate::saga::stage::{PROXY_TASK_NOW, Stage, TASK_NOW, settings};
+use crate::saga::stage::{PROXY_TASK_NOW, SENDER, Stage, TASK_NOW, settings};
 
 fn calls(stage: &Stage, operation: &str) -> usize {
     let requests = stage.simulator.requests();
@@ -49,6 +51,55 @@ async fn where_lists_hold_back_who_they_are_each_is_fetched_once() {
     stage.run_for(Duration::from_secs(60)).await;
     stage.assert_done(3, "attributes are null in lists").await;
     assert_eq!(calls(&stage, "fetch_worker"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_is_fetched_slowly_holds_up_no_message_of_others() {
+    let slow = json!({"rules": [
+        {"operation": "fetch_worker", "kind": "latency", "nth": [1], "ms": 15_000},
+    ]});
+    let faults: Faults = serde_json::from_value(slow).expect("faults");
+    let settings = Settings {
+        assumptions: Assumptions {
+            worker_lists_show_attributes: false,
+            ..Assumptions::default()
+        },
+        agents: vec!["alice".to_owned(), "bob".to_owned()],
+        faults,
+        ..settings()
+    };
+    let mut stage = Stage::with(PROXY_TASK_NOW, settings, "").await;
+    stage.senders.replace(SENDER, None);
+    accept(&stage, &[(0, "alice"), (1, "bob")]).await;
+    stage.run_for(Duration::from_secs(10)).await;
+    assert_eq!(stage.books().await.done, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workspace_of_many_agents_is_read_a_thousand_a_page() {
+    let names: Vec<String> = (0..1_500).map(|n| format!("agent {n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let stage = stage(TASK_NOW, &names, 9, "").await;
+    accept(&stage, &[(0, "agent 0"), (1, "agent 1499")]).await;
+    stage.run_for(Duration::from_secs(9)).await;
+    stage.assert_done(2, "one of each page").await;
+    assert_eq!(calls(&stage, "list_workers"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_whose_turn_comes_later_are_not_looked_at_before_it() {
+    let names: Vec<String> = (0..200).map(|n| format!("agent {n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let stage = stage(TASK_NOW, &names, 9, "pace = { campaign = '1/hr' }").await;
+    let wanted: Vec<_> = (0..).zip(names.iter().copied()).collect();
+    accept(&stage, &wanted).await;
+    stage.run_for(Duration::from_secs(5)).await;
+    let books = stage.books().await;
+    let put_off = books.deferred.get(&DeferReason::Pace).copied();
+    assert_eq!((books.done, put_off), (1, Some(199)));
+    // Those in flight at first ask before one of them is promised the turn.
+    let looks = calls(&stage, "list_worker_channels");
+    assert!(looks <= 16, "{looks}");
 }
 
 #[tokio::test(start_paused = true)]
