@@ -128,6 +128,7 @@ impl World {
         self.effects.made(kind, &sid, "pending", parties, now);
         self.count_open(task.worker.clone().as_deref(), true);
         self.tasks.insert(&sid, task);
+        self.note_marks(&sid);
         if let Ok(ends) = ends {
             self.at(ends, Due::Task(sid.clone()));
         }

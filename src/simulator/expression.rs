@@ -36,18 +36,27 @@ impl Expression {
 
     pub(super) fn holds(&self, attributes: &Value) -> bool {
         match self {
-            Self::Is(name, value) => find(attributes, name) == Some(value),
-            Self::IsNot(name, value) => find(attributes, name) != Some(value),
-            Self::Holds(name, value) => match (find(attributes, name), value) {
+            Self::Is(name, value) => attribute(attributes, name) == Some(value),
+            Self::IsNot(name, value) => attribute(attributes, name) != Some(value),
+            Self::Holds(name, value) => match (attribute(attributes, name), value) {
                 (Some(Value::Array(list)), value) => list.contains(value),
                 (Some(Value::String(text)), Value::String(part)) => text.contains(part.as_str()),
                 _ => false,
             },
             Self::OneOf(name, values) => {
-                find(attributes, name).is_some_and(|value| values.contains(value))
+                attribute(attributes, name).is_some_and(|value| values.contains(value))
             }
             Self::All(parts) => parts.iter().all(|part| part.holds(attributes)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(attributes)),
+        }
+    }
+
+    /// A name, and the text that it must at least be equal to, if there is one.
+    pub(super) fn marker(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Is(name, Value::String(text)) => Some((name, text)),
+            Self::All(parts) => parts.iter().find_map(Self::marker),
+            _ => None,
         }
     }
 
@@ -61,7 +70,7 @@ impl Expression {
 }
 
 /// A dotted name, or a key that has the dots in it.
-fn find<'a>(attributes: &'a Value, name: &str) -> Option<&'a Value> {
+pub(super) fn attribute<'a>(attributes: &'a Value, name: &str) -> Option<&'a Value> {
     attributes.get(name).or_else(|| {
         name.split('.')
             .try_fold(attributes, |value, part| value.get(part))

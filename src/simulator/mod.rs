@@ -23,6 +23,7 @@ mod flows;
 mod form;
 mod interactions;
 mod limits;
+mod marks;
 mod own;
 mod participants;
 mod proxy;

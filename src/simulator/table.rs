@@ -28,6 +28,16 @@ impl<T> Table<T> {
         self.next += 1;
     }
 
+    /// A row's place in the order; rows keep theirs.
+    pub(super) fn place(&self, sid: &str) -> Option<u64> {
+        self.places.get(sid).copied()
+    }
+
+    /// The row in a place.
+    pub(super) fn at(&self, place: u64) -> Option<&T> {
+        self.rows.get(&place)
+    }
+
     pub(super) fn get(&self, sid: &str) -> Option<&T> {
         self.rows.get(self.places.get(sid)?)
     }
@@ -38,6 +48,10 @@ impl<T> Table<T> {
 
     pub(super) fn remove(&mut self, sid: &str) -> Option<T> {
         self.rows.remove(&self.places.remove(sid)?)
+    }
+
+    pub(super) fn places(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.rows.iter().map(|(place, row)| (*place, row))
     }
 
     pub(super) fn values(&self) -> impl DoubleEndedIterator<Item = &T> {

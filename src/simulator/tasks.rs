@@ -157,9 +157,13 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
         })?),
     };
     let same = |name: &str, value: &str| query.get(name).is_none_or(|given| given == value);
+    let marked = wanted.as_ref().and_then(|one| call.world.marked(one));
     let world = &*call.world;
-    let shown = world.tasks.values().filter(|task| {
-        // The attributes first: they decide nearly every look-up.
+    let candidates: Vec<&Task> = match marked {
+        Some(places) => places.iter().filter_map(|at| world.tasks.at(*at)).collect(),
+        None => world.tasks.values().collect(),
+    };
+    let shown = candidates.into_iter().filter(|task| {
         wanted.as_ref().is_none_or(|one| one.holds(&task.facts))
             && (statuses.is_empty() || statuses.contains(&task.status))
             && same("WorkflowSid", &task.workflow)
@@ -180,6 +184,22 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
         page.of(shown.rev(), render)
     } else {
         page.of(shown, render)
+    }
+}
+
+impl World {
+    /// The places of those tasks of which an expression may hold; none: of all of them.
+    fn marked(&mut self, wanted: &Expression) -> Option<Vec<u64>> {
+        let (name, text) = wanted.marker()?;
+        let all = self.tasks.places().map(|(at, task)| (at, &task.facts));
+        self.task_marks.find(name, text, all)
+    }
+
+    /// To be called whenever a task's attributes are set.
+    pub(super) fn note_marks(&mut self, sid: &str) {
+        if let (Some(place), Some(task)) = (self.tasks.place(sid), self.tasks.get(sid)) {
+            self.task_marks.note(place, &task.facts);
+        }
     }
 }
 
@@ -241,6 +261,7 @@ pub(super) fn update(call: &mut Call<'_>) -> Answer {
         task.priority = priority.unwrap_or(task.priority);
         task.updated = call.now;
     }
+    call.world.note_marks(sid);
     reply(call, sid, 200)
 }
 

@@ -15,6 +15,7 @@ use super::conversations::Conversation;
 use super::effects::Effects;
 use super::flex::{FlexChannel, FlexFlow};
 use super::interactions::Interaction;
+use super::marks::Marks;
 use super::proxy::ProxyService;
 use super::queues::Queues;
 use super::sessions::Session;
@@ -84,6 +85,7 @@ pub(super) struct World {
     pub(super) memberships: BTreeMap<String, Vec<String>>,
     pub(super) interactions: Table<Interaction>,
     pub(super) tasks: Table<Task>,
+    pub(super) task_marks: Marks,
     pub(super) workers: Table<Worker>,
     pub(super) worker_names: BTreeMap<String, String>,
     pub(super) activities: Vec<Activity>,
@@ -134,6 +136,7 @@ impl World {
             memberships: BTreeMap::new(),
             interactions: Table::default(),
             tasks: Table::default(),
+            task_marks: Marks::default(),
             workers: Table::default(),
             worker_names: BTreeMap::new(),
             activities,

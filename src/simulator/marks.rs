@@ -1,0 +1,75 @@
+//! Which tasks have an attribute that says something: so that a look-up by a marker does not read through
+//! the hundred thousand tasks of a campaign.
+//!
+//! In: attributes, whenever a task's are set. Out: who may have the text under the name, oldest first.
+//! Always: nobody who has it is missing; who had it once may still be there, and is asked again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
+
+use super::expression::attribute;
+
+/// Names that are kept: those that were asked for first. A client has one or two.
+const NAMES_MAX: usize = 8;
+
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    by_name: BTreeMap<String, HashMap<String, BTreeSet<u64>>>,
+}
+
+impl Marks {
+    /// A row's attributes are these from now on.
+    pub(super) fn note(&mut self, place: u64, facts: &Value) {
+        for (name, by_text) in &mut self.by_name {
+            if let Some(Value::String(text)) = attribute(facts, name) {
+                by_text.entry(text.clone()).or_default().insert(place);
+            }
+        }
+    }
+
+    /// Those that may have this text under the name. `all`: every row there is, read when the name is asked
+    /// for the first time. None: too many names were asked for before.
+    pub(super) fn find<'a>(
+        &mut self,
+        name: &str,
+        text: &str,
+        all: impl Iterator<Item = (u64, &'a Value)>,
+    ) -> Option<Vec<u64>> {
+        if !self.by_name.contains_key(name) {
+            if self.by_name.len() >= NAMES_MAX {
+                return None;
+            }
+            let mut by_text = HashMap::<String, BTreeSet<u64>>::new();
+            for (place, facts) in all {
+                if let Some(Value::String(text)) = attribute(facts, name) {
+                    by_text.entry(text.clone()).or_default().insert(place);
+                }
+            }
+            self.by_name.insert(name.to_owned(), by_text);
+        }
+        let places = self.by_name.get(name)?.get(text);
+        Some(places.into_iter().flatten().copied().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_has_a_text_is_found_whether_they_had_it_before_it_was_asked_for_or_not() {
+        let mut marks = Marks::default();
+        let rows = [json!({"mark": "a"}), json!({"mark": "b"}), json!({})];
+        let all = || (0..).zip(&rows);
+        assert_eq!(marks.find("mark", "a", all()), Some(vec![0]));
+        marks.note(3, &json!({"mark": "a"}));
+        marks.note(4, &json!({"of": {"another": "a"}}));
+        assert_eq!(marks.find("mark", "a", all()), Some(vec![0, 3]));
+        assert_eq!(marks.find("mark", "c", all()), Some(vec![]));
+        let many = (0..NAMES_MAX).map(|n| marks.find(&n.to_string(), "a", all()));
+        assert_eq!(many.flatten().count(), NAMES_MAX - 1);
+    }
+}
