@@ -76,6 +76,12 @@ async fn decisions(count: usize) {
         );
     }
     let memory = resident().saturating_sub(before) / count;
+    // A few lanes are lost in the pages that a process takes at once.
+    let memory = if count < 1_000 {
+        "-".to_owned()
+    } else {
+        memory.to_string()
+    };
 
     let call = [Lane::Account, Lane::endpoint("create_flex_channel")];
     let start = Instant::now();

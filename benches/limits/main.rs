@@ -4,8 +4,10 @@
 //! fast as their pacer lets them, over HTTP, to a simulator in this process; a bare loop, which only
 //! paces and calls, does the same in the same run. With PostgreSQL, four consumers share the quota: one is
 //! killed and started again, one joins, and the server is killed for twenty seconds.
-//! An account that takes forty calls at once is felt out; twenty campaigns share one account.
-//! Arguments, all optional: seconds a run (30), the parts to run (`one`, `four`, `outage`, `ceiling`, `fair`).
+//! An account that takes forty calls at once is felt out; twenty campaigns share one account; ten thousand
+//! agents take one message a minute each.
+//! Arguments, all optional: seconds a run (30), the parts to run (`one`, `four`, `outage`, `ceiling`, `fair`,
+//! `agents`); with a broker at `AMQP_URL`, the agents' messages are there.
 //!
 //! Ends with an error when a window holds more than its quota.
 
