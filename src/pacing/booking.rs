@@ -60,35 +60,20 @@ pub(super) fn expected(table: &mut Table, lanes: &[Lane], now: Nanos) -> Nanos {
     queued.max().unwrap_or(now)
 }
 
-/// Promises a message its turn.
+/// Promises a message its turn. `may_fail`: when it comes the message may not be able to begin, so that one
+/// whose turn is soon is promised nothing yet.
 pub(super) fn book(
     table: &mut Table,
     needs: Needs<'_>,
     hold_max: Duration,
-    turn: Turn,
+    (turn, may_fail): (Turn, bool),
     now: Nanos,
 ) -> Promise {
     let at = turn_at(table, needs, hold_max, turn, now);
     let answer = answer(at, hold_max, now);
     // One that came back keeps what it was promised.
-    if turn == Turn::First || answer != Promise::Soon {
-        promise(table, needs, at, now);
-    }
-    answer
-}
-
-/// The same for a message that may not be able to begin when its turn comes: one whose turn is soon is
-/// promised nothing.
-pub(super) fn book_later(
-    table: &mut Table,
-    needs: Needs<'_>,
-    hold_max: Duration,
-    turn: Turn,
-    now: Nanos,
-) -> Promise {
-    let at = turn_at(table, needs, hold_max, turn, now);
-    let answer = answer(at, hold_max, now);
-    if answer != Promise::Soon {
+    let is_kept = turn == Turn::Returned || may_fail;
+    if answer != Promise::Soon || !is_kept {
         promise(table, needs, at, now);
     }
     answer

@@ -126,10 +126,7 @@ impl Pacer {
         hold_max: Duration,
         turn: Turn,
     ) -> Booking {
-        self.booked(|table, now| {
-            let needs = Needs { lanes, cost };
-            booking::book(table, needs, hold_max, turn, now)
-        })
+        self.booked(lanes, cost, hold_max, (turn, false))
     }
 
     /// The same for a message that may not be able to begin when its turn comes, and is not to be asked
@@ -142,16 +139,20 @@ impl Pacer {
         hold_max: Duration,
         turn: Turn,
     ) -> Booking {
-        self.booked(|table, now| {
-            let needs = Needs { lanes, cost };
-            booking::book_later(table, needs, hold_max, turn, now)
-        })
+        self.booked(lanes, cost, hold_max, (turn, true))
     }
 
-    fn booked(&self, book: impl FnOnce(&mut Table, Nanos) -> Promise) -> Booking {
+    fn booked(
+        &self,
+        lanes: &[Lane],
+        cost: NonZeroU32,
+        hold_max: Duration,
+        turn: (Turn, bool),
+    ) -> Booking {
         let promise = self.shared.with(|schedule, now| {
             schedule.table.sweep(now);
-            book(&mut schedule.table, now)
+            let needs = Needs { lanes, cost };
+            booking::book(&mut schedule.table, needs, hold_max, turn, now)
         });
         match promise {
             Promise::Soon => Booking::Soon,
