@@ -2,9 +2,9 @@
 .PHONY: bench build clean contract drill fmt help import-drill lint mutants run test
 
 bench: ## Measures what durability costs, imports, the ledger, pacing: on a quiet machine; about an hour
-	cargo bench --bench durability --bench ledger --bench limits --bench pacing
+	cargo bench --bench durability --bench ledger --bench pacing
 	scripts/install-test-deps.sh
-	scripts/with-services.sh cargo bench --bench intake
+	scripts/with-services.sh cargo bench --bench limits --bench intake
 
 build: ## Builds the program, for release
 	cargo build --release

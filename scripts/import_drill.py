@@ -29,11 +29,12 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CAMPAIGN = """id = "drill"
+SENDER = "+12025550100"
+CAMPAIGN = f"""id = "drill"
 strategy = "task_on_reply"
 channel = "sms"
-sender = "+12025550100"
-body = "Hello {{ customer.name }}, your plan {{ customer.attributes.plan }} renews soon."
+sender = "{SENDER}"
+body = "Hello {{{{ customer.name }}}}, your plan {{{{ customer.attributes.plan }}}} renews soon."
 [flex]
 studio_flow_sid = "FW00000000000000000000000000000001"
 [agents]
@@ -58,7 +59,8 @@ class Run:
         operations = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
         (self.dir / "flexcast.toml").write_text(
             "[work]\nin_flight = 256\nconcurrent_requests = 256\n[limits]\n"
-            + "".join(f'{name} = "none"\n' for name in operations))
+            + "".join(f'{name} = "none"\n' for name in operations)
+            + f'[senders]\n"{SENDER}" = "none"\n')
         (self.dir / "drill.toml").write_text(CAMPAIGN)
         self.accepted = 0
         with open(self.dir / "contacts.csv", "w") as file:
@@ -73,7 +75,8 @@ class Run:
                 name, _, value = line.removeprefix("export ").partition("=")
                 if name == "AMQP_URL":
                     self.env["AMQP_URL"] = value
-        self.simulator = subprocess.Popen([self.options.binary, "simulator", "--port", "0", "--no-limits"],
+        self.simulator = subprocess.Popen([self.options.binary, "simulator", "--port", "0", "--no-limits",
+                                           "--sender-rate", f"{SENDER}=1000000"],
                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self.env)
         for _ in range(3):
             name, _, value = self.simulator.stdout.readline().strip().partition("=")
