@@ -181,7 +181,8 @@ async fn overtaken(stage: &Stage, count: u32, dice: &mut Dice) -> bool {
         let pause = tokio::time::sleep(Duration::from_secs(40 + dice.below(90)));
         tokio::select! {
             biased;
-            _ = &mut first => return,
+            // It had nothing left to do: who comes next is not to find the world stopped.
+            _ = &mut first => return stage.trap.go_on(),
             () = pause => {}
         }
         // Its queue is the other one's: it takes nothing more, and what it had under way goes on.
