@@ -69,6 +69,7 @@ pub(crate) async fn measure(rounds: usize) -> anyhow::Result<()> {
     let sent: usize = times.values().map(Vec::len).sum();
     // What an agent's minute held, at most.
     let worst = times.values().map(|times| most_in_a_minute(times)).max();
+    let worst = worst.unwrap_or(0);
     let (first, last) = times
         .values()
         .flatten()
@@ -77,16 +78,16 @@ pub(crate) async fn measure(rounds: usize) -> anyhow::Result<()> {
         });
     let took = last.saturating_sub(first) as f64 / 1e3;
     println!(
-        "{AGENTS} agents at 1/min, {messages} messages on {queue}: {sent} sent{}, at most {} to one agent in a minute; \
+        "{AGENTS} agents at 1/min, {messages} messages on {queue}: {sent} sent{}, at most {worst} to one agent in a minute; \
          {:.2} times sent away each, {took:.0} s",
         if done.is_ok() {
             ""
         } else {
             " (not all in time)"
         },
-        worst.unwrap_or(0),
         deferred / messages as f64,
     );
+    anyhow::ensure!(worst <= 1, "{worst} messages to one agent in a minute");
     Ok(())
 }
 

@@ -13,18 +13,19 @@ use super::expression::attribute;
 /// Names that are kept: those that were asked for first. A client has one or two.
 const NAMES_MAX: usize = 8;
 
+/// The places of the rows that have each text under one name.
+type ByText = HashMap<String, BTreeSet<u64>>;
+
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    by_name: BTreeMap<String, HashMap<String, BTreeSet<u64>>>,
+    by_name: BTreeMap<String, ByText>,
 }
 
 impl Marks {
     /// A row's attributes are these from now on.
     pub(super) fn note(&mut self, place: u64, facts: &Value) {
         for (name, by_text) in &mut self.by_name {
-            if let Some(Value::String(text)) = attribute(facts, name) {
-                by_text.entry(text.clone()).or_default().insert(place);
-            }
+            note_as(name, by_text, place, facts);
         }
     }
 
@@ -40,16 +41,20 @@ impl Marks {
             if self.by_name.len() >= NAMES_MAX {
                 return None;
             }
-            let mut by_text = HashMap::<String, BTreeSet<u64>>::new();
+            let mut by_text = ByText::new();
             for (place, facts) in all {
-                if let Some(Value::String(text)) = attribute(facts, name) {
-                    by_text.entry(text.clone()).or_default().insert(place);
-                }
+                note_as(name, &mut by_text, place, facts);
             }
             self.by_name.insert(name.to_owned(), by_text);
         }
         let places = self.by_name.get(name)?.get(text);
         Some(places.into_iter().flatten().copied().collect())
+    }
+}
+
+fn note_as(name: &str, by_text: &mut ByText, place: u64, facts: &Value) {
+    if let Some(Value::String(text)) = attribute(facts, name) {
+        by_text.entry(text.clone()).or_default().insert(place);
     }
 }
 
