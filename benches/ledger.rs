@@ -10,9 +10,7 @@ use std::time::Duration;
 use flexcast::clock::Clock;
 use flexcast::ledger::postgres::PostgresLedger;
 use flexcast::ledger::sqlite::SqliteLedger;
-use flexcast::ledger::{
-    CampaignRecord, CampaignState, Ending, Ledger, Publication, Settlement, Taken,
-};
+use flexcast::ledger::{CampaignRecord, Ending, Ledger, Publication, Settlement, Taken};
 use flexcast::message::{CampaignId, Event, Message};
 
 const BATCH: usize = 500;
@@ -41,15 +39,8 @@ async fn measure<L: Ledger + 'static>(
 ) -> anyhow::Result<()> {
     let clock = Clock::system();
     let campaign = CampaignId::parse("bench")?;
-    let record = CampaignRecord {
-        id: campaign.clone(),
-        state: CampaignState::Running,
-        reason: None,
-        definition: serde_json::Value::Null,
-        applied_at: clock.now(),
-        changed_at: clock.now(),
-    };
-    ledger.save_campaign(&record).await?;
+    let record = CampaignRecord::running(campaign.clone(), serde_json::Value::Null, clock.now());
+    ledger.save_campaign(&record, false).await?;
     let messages: Vec<_> = (0..count).map(message).collect::<Result<_, _>>()?;
 
     let begun = clock.instant();

@@ -6,7 +6,7 @@
 //! of the [`campaign`]'s strategy: steps in order, each one call to [`twilio`], journalled so that
 //! a crash leaves nothing in doubt that cannot be found out. When a step fails for good, the saga
 //! undoes what it did. What the run came to is judged and carried out by [`outcomes`]: done, again
-//! later, skipped, or a dead letter. [`service`] builds and stops all of this; [`cli`] and [`http`]
+//! later, skipped, or a dead letter. What an operator can do is in [`operate`]. [`service`] builds and stops all of this; [`cli`] and [`http`]
 //! are where people and probes come in; [`simulator`] is a Twilio to try it all on.
 
 pub mod message;
@@ -21,6 +21,8 @@ pub mod outcomes;
 pub mod pacing;
 pub mod twilio;
 pub mod worker;
+
+pub mod operate;
 
 pub mod cli;
 pub mod http;

@@ -14,8 +14,9 @@ use crate::config::{Config, ConfigError, TwilioAccess};
 use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
-use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{Actor, Ledger, LedgerError, SharedLanes, Watched};
 use crate::metrics::Metrics;
+use crate::operate::Operations;
 use crate::outcomes::RetryPolicy;
 use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
 use crate::queue::embedded::EmbeddedQueue;
@@ -232,6 +233,7 @@ impl Service {
             },
             lanes: self.lanes.clone(),
             holder,
+            host: host(),
         }))
     }
 
@@ -255,6 +257,31 @@ impl Service {
             ..PacingSettings::default()
         })
     }
+}
+
+impl Service {
+    /// What an operator can do.
+    #[must_use]
+    pub fn operations(&self) -> Operations<'_> {
+        Operations {
+            ledger: &*self.ledger,
+            clock: self.clock,
+        }
+    }
+
+    /// The operator at this command line: the user of the process, on this machine.
+    #[must_use]
+    pub fn operator() -> Actor {
+        Actor::Operator {
+            user: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
+            host: host(),
+        }
+    }
+}
+
+/// This machine's name.
+fn host() -> String {
+    whoami::hostname().unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// A Twilio client for a look at the account, without a ledger and without counting its calls.

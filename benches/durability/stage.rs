@@ -10,7 +10,7 @@ use flexcast::clock::Clock;
 use flexcast::engine::{AgentRules, Engine};
 use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
-use flexcast::ledger::{CampaignRecord, CampaignState, Ledger, Publication, Watched};
+use flexcast::ledger::{CampaignRecord, Ledger, Publication, Watched};
 use flexcast::message::Message;
 use flexcast::metrics::Metrics;
 use flexcast::outcomes::RetryPolicy;
@@ -163,15 +163,12 @@ async fn apply(
     let campaign = campaign::parse("bench.toml", &text)?;
     let campaign = campaign::apply(twilio, campaign, &Flex::default()).await?;
     let campaign = campaign.campaign;
-    let record = CampaignRecord {
-        id: campaign.id.clone(),
-        state: CampaignState::Running,
-        reason: None,
-        definition: serde_json::to_value(&campaign)?,
-        applied_at: clock.now(),
-        changed_at: clock.now(),
-    };
-    ledger.save_campaign(&record).await?;
+    let record = CampaignRecord::running(
+        campaign.id.clone(),
+        serde_json::to_value(&campaign)?,
+        clock.now(),
+    );
+    ledger.save_campaign(&record, false).await?;
     Ok(campaign)
 }
 

@@ -6,7 +6,7 @@ use flexcast::campaign::{self, Campaign};
 use flexcast::clock::Clock;
 use flexcast::intake::{ContactsOptions, Importer, Input};
 use flexcast::ledger::sqlite::SqliteLedger;
-use flexcast::ledger::{CampaignRecord, CampaignState, Ledger};
+use flexcast::ledger::{CampaignRecord, Ledger};
 use flexcast::queue::Queue;
 use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::queue::rabbitmq::RabbitQueue;
@@ -69,13 +69,10 @@ async fn import(file: &Path, queue: &dyn Queue) -> u64 {
 
 async fn apply(ledger: &dyn Ledger, campaign: &Campaign) {
     let now = Clock::system().now();
-    let record = CampaignRecord {
-        id: campaign.id.clone(),
-        state: CampaignState::Running,
-        reason: None,
-        definition: serde_json::to_value(campaign).expect("JSON"),
-        applied_at: now,
-        changed_at: now,
-    };
-    ledger.save_campaign(&record).await.expect("applied");
+    let record = CampaignRecord::running(
+        campaign.id.clone(),
+        serde_json::to_value(campaign).expect("JSON"),
+        now,
+    );
+    ledger.save_campaign(&record, false).await.expect("applied");
 }

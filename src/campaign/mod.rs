@@ -5,6 +5,7 @@
 
 mod apply;
 mod arrival;
+mod changes;
 mod discovery;
 mod file;
 mod particulars;
@@ -16,6 +17,7 @@ mod texts;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use arrival::{Arrivals, Refused};
+pub use changes::{Difference, conversions};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};

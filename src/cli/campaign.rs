@@ -7,16 +7,18 @@ use clap::{Args, Subcommand};
 
 use crate::campaign::{self, Campaign};
 use crate::ledger::{CampaignRecord, CampaignState, Ledger};
-use crate::message::CampaignId;
+use crate::message::{Address, CampaignId};
+use crate::operate::{Applied, Replacing, paused_notice};
 use crate::service::Service;
 use crate::twilio::Twilio;
 use crate::worker::{self, FinishedBy};
 
+use super::lifecycle::{Cancel, Pause, Resume, waiting};
 use super::pace::Pace;
 use super::status::report;
 use super::{ExitCode, Global, Problem, export, output};
 
-/// Apply, list, show, pace, finish and export campaigns.
+/// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns.
 #[derive(Debug, Subcommand)]
 pub(super) enum CampaignCommand {
     /// Check a campaign file against the account, fill in what it leaves out, and record it
@@ -30,6 +32,17 @@ pub(super) enum CampaignCommand {
     /// It stays until the campaign is applied again: then its file says. A pace that is not named here
     /// stays as it is.
     Pace(Pace),
+    /// Stop a campaign for a while: no first contact starts once this returns
+    ///
+    /// It returns when every consumer has confirmed, or when its right to start calls has run out, which takes
+    /// three seconds at most. Messages that are being undone are undone to the end.
+    Pause(Pause),
+    /// Let a paused campaign run again
+    Resume(Resume),
+    /// Stop a campaign for good: what has not begun is skipped, what is half done is undone
+    ///
+    /// Messages whose customers were reached already are carried to their end.
+    Cancel(Cancel),
     /// Declare a campaign finished: nothing more comes from its publishers, and nothing is open
     Finish(Finish),
     /// Write one line for each message and each rejected row to standard output, as CSV
@@ -40,6 +53,10 @@ pub(super) enum CampaignCommand {
 pub(super) struct Apply {
     /// The campaign file
     file: PathBuf,
+    /// Give the messages of senders that the file does not have any more to this one of its senders: those
+    /// that have not begun
+    #[arg(long, value_name = "SENDER")]
+    move_to: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -80,6 +97,9 @@ impl CampaignCommand {
             Self::List(list) => list.run(global).await,
             Self::Show(show) => show.run(global).await,
             Self::Pace(pace) => pace.run(global).await,
+            Self::Pause(pause) => pause.run(global).await,
+            Self::Resume(resume) => resume.run(global).await,
+            Self::Cancel(cancel) => cancel.run(global).await,
             Self::Finish(finish) => finish.run(global).await,
             Self::Export(export) => export.run(global).await,
         }
@@ -91,16 +111,32 @@ impl Apply {
         let campaign = campaign::load(&self.file)?;
         let service = global.service().await?;
         let twilio = service.twilio()?;
-        let record = apply(&service, &twilio, campaign).await?;
+        let applied = applied(&service, &twilio, campaign, self.move_to()?).await?;
+        let record = applied.record;
         // What is imported next finds its queue there.
         service.queue().await?.open(&record.id).await?;
         if self.json {
             output::json(&record)?;
         } else {
             say!("Campaign {} is {}.", record.id, record.state)?;
-            say!("Next: flexcast import {} CONTACTS.csv", record.id)?;
+            if let Some(to) = &self.move_to {
+                say!("{} messages were moved to {to}.", applied.moved)?;
+            }
+            if applied.kept > 0 {
+                let kept = applied.kept;
+                say!("{kept} messages have begun: they keep their senders.")?;
+            }
+            match record.state {
+                CampaignState::Paused => output::notice(&record)?,
+                _ => say!("Next: flexcast import {} CONTACTS.csv", record.id)?,
+            }
         }
         Ok(ExitCode::Success)
+    }
+
+    fn move_to(&self) -> Result<Option<Address>, Problem> {
+        let address = self.move_to.as_deref().map(Address::parse).transpose();
+        address.map_err(|error| Problem::new(ExitCode::Usage, format!("--move-to: {error}")))
     }
 }
 
@@ -110,41 +146,30 @@ pub(super) async fn apply(
     twilio: &Twilio,
     campaign: Campaign,
 ) -> Result<CampaignRecord, Problem> {
+    Ok(applied(service, twilio, campaign, None).await?.record)
+}
+
+async fn applied(
+    service: &Service,
+    twilio: &Twilio,
+    campaign: Campaign,
+    move_to: Option<Address>,
+) -> Result<Applied, Problem> {
     let defaults = &service.config.file.flex;
     // First the account: a ledger of another one must not be written to.
-    let applied = campaign::apply(twilio, campaign, defaults).await?;
-    let (mut campaign, warnings) = (applied.campaign, applied.warnings);
+    let checked = campaign::apply(twilio, campaign, defaults).await?;
     service.bind(twilio).await?;
-    let before = service.ledger.campaign(&campaign.id).await?;
-    if let Some(before) = before.as_ref().and_then(|record| definition(record).ok()) {
-        campaign.keep_flows_of(&before);
-    }
-    for warning in warnings {
+    for warning in checked.warnings {
         tell!("warning: {warning}");
     }
-    let now = service.clock.now();
-    let definition = serde_json::to_value(&campaign)
-        .map_err(|error| Problem::new(ExitCode::Config, error.to_string()))?;
-    let record = CampaignRecord {
-        id: campaign.id.clone(),
-        state: CampaignState::Running,
-        reason: None,
-        definition,
-        applied_at: now,
-        changed_at: now,
+    let replacing = Replacing {
+        by: Service::operator(),
+        move_to,
     };
-    service.ledger.save_campaign(&record).await?;
-    let record = find(service, &record.id).await?;
-    // Who applies it anew has something more to come, if only from publishers.
-    if record.state == CampaignState::Finished {
-        let (state, now) = (CampaignState::Running, service.clock.now());
-        let ledger = &service.ledger;
-        ledger
-            .set_campaign_state(&record.id, state, None, now)
-            .await?;
-        return find(service, &record.id).await;
-    }
-    Ok(record)
+    let operations = service.operations();
+    Ok(operations
+        .apply(checked.campaign, &replacing, &waiting)
+        .await?)
 }
 
 /// Reads a recorded campaign.
@@ -255,7 +280,9 @@ impl Show {
             return Ok(ExitCode::Success);
         }
         say!("# {}, applied {}", record.state, record.applied_at)?;
-        if let Some(reason) = &record.reason {
+        if let Some(notice) = paused_notice(&record) {
+            say!("# {notice}")?;
+        } else if let Some(reason) = &record.reason {
             say!("# {reason}")?;
         }
         let file = toml::to_string(&definition(&record)?)

@@ -4,6 +4,7 @@ use crate::campaign::{ApplyError, CampaignError, DiscoveryError};
 use crate::config::ConfigError;
 use crate::intake::{EnqueueError, ImportError, IntakeError};
 use crate::ledger::LedgerError;
+use crate::operate::OperateError;
 use crate::queue::QueueError;
 use crate::service::ServiceError;
 use crate::twilio::{CallError, Operation, classify};
@@ -174,6 +175,18 @@ impl From<ServiceError> for Problem {
             ServiceError::Ledger(error) => error.into(),
             ServiceError::Queue(error) => error.into(),
             error @ ServiceError::State { .. } => Self::new(ExitCode::Config, error.to_string()),
+        }
+    }
+}
+
+impl From<OperateError> for Problem {
+    fn from(error: OperateError) -> Self {
+        match error {
+            OperateError::Ledger(error) => error.into(),
+            error @ OperateError::NoSuchSender { .. } => {
+                Self::new(ExitCode::Usage, error.to_string())
+            }
+            error => Self::new(ExitCode::Config, error.to_string()),
         }
     }
 }

@@ -16,6 +16,7 @@ mod exit;
 mod export;
 mod import;
 mod init;
+mod lifecycle;
 mod mapping;
 mod output;
 mod pace;

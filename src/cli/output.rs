@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::intake::{Before, ImportSummary, Input};
-use crate::ledger::{Books, ImportReport, RejectedRow, Report};
+use crate::ledger::{Books, CampaignRecord, ImportReport, RejectedRow, Report};
+use crate::operate::paused_notice;
 use crate::worker::ShownLane;
 
 use super::{ExitCode, Problem};
@@ -114,6 +115,18 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
         say!("  and {left_out} more that are less busy")?;
     }
     Ok(())
+}
+
+/// Says who paused a campaign and how it goes on, if it is paused.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn notice(record: &CampaignRecord) -> io::Result<()> {
+    match paused_notice(record) {
+        Some(notice) => say!("{notice}"),
+        None => Ok(()),
+    }
 }
 
 /// Prints the books of one campaign.

@@ -12,6 +12,7 @@ use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
 use crate::intake::Input;
 use crate::ledger::{Books, CampaignRecord, Ledger};
+use crate::operate::paused_notice;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
 use crate::simulator::{Settings, Simulator};
@@ -24,7 +25,7 @@ use super::mapping::{Mapping, Strictness};
 use super::preview;
 use super::simulator::set_faults;
 use super::status::{report, unseen};
-use super::work::drained;
+use super::work::{check_login, code_of_pause, drained, halted};
 use super::{ExitCode, Global, Problem, output, signals};
 
 /// The whole job on one machine: import a file, work until nothing is open, report.
@@ -91,6 +92,7 @@ impl Send {
         let service = &target.service;
         let hold = service.hold()?;
         let record = apply(service, &target.twilio, target.campaign.clone()).await?;
+        check_login(&target.twilio).await?;
         let queue = service.queue().await?;
         let stop = signals::stopper()?;
         let campaign = definition(&record)?;
@@ -223,8 +225,11 @@ impl Send {
             output::report(&report)?;
         }
         if let Some(RunEnd::Halted(failure)) = end {
-            let text = format!("the campaign was paused: {failure}");
-            return Err(Problem::new(ExitCode::Refused, text));
+            return Err(halted(&failure));
+        }
+        if let Some(notice) = paused_notice(&record).filter(|_| books.open() > 0) {
+            tell!("{notice}");
+            return Ok(code_of_pause(&record));
         }
         if stop.is_stopped() && books.open() > 0 {
             tell!(

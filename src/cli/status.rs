@@ -48,10 +48,11 @@ impl Status {
             .collect();
         let shown = lanes(&service).await?;
         if !self.json {
-            reports.iter().try_for_each(|report| {
+            for (record, report) in records.iter().zip(&reports) {
                 output::report(report)?;
-                output::imports(&report.imports)
-            })?;
+                output::notice(record)?;
+                output::imports(&report.imports)?;
+            }
             let of = self.campaign.as_ref();
             let wanted = |lane: &&ShownLane| of.is_none_or(|id| is_passed(lane, id.as_str()));
             let left_out = shown.left_out;
@@ -120,6 +121,10 @@ pub(super) fn report<'a>(
         imports: its.map(|import| import.report(now)).collect(),
         campaign: record.id.as_str(),
         state: record.state,
+        state_since: record.state_since,
+        reason: record.reason.as_deref(),
+        paused_by: record.paused_by.as_ref(),
+        cancelled_by: record.cancelled_by.as_ref(),
         books,
         unseen,
     }

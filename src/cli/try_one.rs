@@ -19,7 +19,7 @@ use crate::service::{Service, trial_folder};
 use crate::worker::{RunEnd, Until};
 
 use super::campaign::{apply, definition};
-use super::work::drained;
+use super::work::{drained, halted};
 use super::{ExitCode, Global, Problem, output, preview, signals};
 
 /// Send one real message before a hundred thousand.
@@ -115,7 +115,7 @@ impl Try {
         let end = drained(service, &worker, &only, Until::Idle, &stop).await?;
         queue.close().await;
         if let Some(RunEnd::Halted(failure)) = end {
-            return Err(Problem::new(ExitCode::Refused, failure.to_string()));
+            return Err(halted(&failure));
         }
         let found = ledger.find(&key).await?;
         let Some(found) = found else {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::http::{self, Pages};
-use crate::ledger::Ledger;
-use crate::message::CampaignId;
+use crate::ledger::{CampaignRecord, Ledger};
+use crate::message::{CampaignId, Failure, PauseCause};
+use crate::operate::paused_notice;
 use crate::queue::Queue;
 use crate::service::Service;
 use crate::shutdown::Stopper;
+use crate::twilio::{Twilio, is_login_refused, pause_cause};
 use crate::worker::{RunEnd, Until, Worker};
 
 use super::{ExitCode, Global, Problem, signals};
@@ -38,6 +40,7 @@ impl Work {
         let queue = service.queue().await?;
         let stop = signals::stopper()?;
         let pages = Serving::start(&service, &queue, self.http, &stop).await?;
+        check_login(&twilio).await?;
         let worker = service.worker(Arc::clone(&queue), twilio, &hold).await?;
         // What ended badly in earlier runs is not this one's to answer for.
         let before = failed(&service).await?;
@@ -50,11 +53,11 @@ impl Work {
         pages.end().await;
         queue.close().await;
         match end {
-            Some(RunEnd::Halted(failure)) => {
-                let text = format!("the campaign was paused: {failure}");
-                Err(Problem::new(ExitCode::Refused, text))
-            }
+            Some(RunEnd::Halted(failure)) => Err(halted(&failure)),
             Some(RunEnd::Idle) => {
+                if let Some(code) = self.paused(&service).await? {
+                    return Ok(code);
+                }
                 if failed(&service).await? > before {
                     return Ok(ExitCode::Failed);
                 }
@@ -63,6 +66,53 @@ impl Work {
             // Drained after SIGTERM, or out of time: whatever is left is found again.
             Some(RunEnd::Stopped) | None => Ok(ExitCode::Success),
         }
+    }
+}
+
+impl Work {
+    /// The exit code when a campaign is paused and has open messages: nothing more comes to its end.
+    async fn paused(&self, service: &Service) -> Result<Option<ExitCode>, Problem> {
+        let mut code = None;
+        for record in service.ledger.campaigns().await? {
+            let is_wanted = self.campaigns.is_empty() || self.campaigns.contains(&record.id);
+            let Some(notice) = paused_notice(&record).filter(|_| is_wanted) else {
+                continue;
+            };
+            if service.ledger.has_open(&record.id, false).await? {
+                tell!("{notice}");
+                code.get_or_insert(code_of_pause(&record));
+            }
+        }
+        Ok(code)
+    }
+}
+
+/// Makes sure that Twilio takes the credentials before anything is begun: a start with wrong ones pauses no
+/// campaign.
+pub(super) async fn check_login(twilio: &Twilio) -> Result<(), Problem> {
+    match twilio.fetch_configuration().await {
+        Err(error) if is_login_refused(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What a campaign that the program has just paused means for its run.
+pub(super) fn halted(failure: &Failure) -> Problem {
+    let text = format!("the campaign was paused: {failure}");
+    Problem::new(code_of_cause(pause_cause(failure)), text)
+}
+
+/// The exit code of a run that ends since its campaign is paused.
+pub(super) fn code_of_pause(record: &CampaignRecord) -> ExitCode {
+    record
+        .program_pause()
+        .map_or(ExitCode::TryAgain, code_of_cause)
+}
+
+fn code_of_cause(cause: PauseCause) -> ExitCode {
+    match cause {
+        PauseCause::CredentialsRefused | PauseCause::AccountSuspended => ExitCode::Refused,
+        _ => ExitCode::Config,
     }
 }
 

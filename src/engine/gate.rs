@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +16,9 @@ use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, Watched};
 use crate::metrics::Metrics;
 use crate::pacing::{LaneKind, Pacer, Permit};
-use crate::twilio::{Closed, Gate, Observed, Operation, Pass};
+use crate::twilio::{Closed, Gate, LastLook, Observed, Operation, Pass};
 
+use super::CallRight;
 use super::lanes::{CallLanes, Services};
 use super::sending::{SENDER_WAIT_MAX, Sending};
 
@@ -39,29 +40,32 @@ pub(super) struct Spans {
 pub enum Position {
     /// Go on.
     Running,
-    /// Change nothing more: paused, or halted by refused credentials.
+    /// Paused or cancelled: only undo what has begun.
     Stopped,
+    /// Twilio refuses everything of it: change nothing more.
+    Halted,
 }
 
 /// A campaign's switch: everything in flight looks at it before each changing call.
 #[derive(Debug, Default)]
 pub struct CampaignSwitch {
-    stopped: AtomicU8,
+    position: AtomicU8,
 }
 
 impl CampaignSwitch {
-    /// Moves the switch; calls that have not left do not leave any more once it is stopped.
-    pub fn set(&self, position: Position) {
-        let value = u8::from(position == Position::Stopped);
-        self.stopped.store(value, Ordering::SeqCst);
+    /// Stops what is in flight: calls that have not left do not leave any more. A switch never goes back: a
+    /// campaign that runs again gets another one.
+    pub fn stop(&self, position: Position) {
+        self.position.fetch_max(position as u8, Ordering::SeqCst);
     }
 
     /// Where it stands.
     #[must_use]
     pub fn position(&self) -> Position {
-        match self.stopped.load(Ordering::SeqCst) {
+        match self.position.load(Ordering::SeqCst) {
             0 => Position::Running,
-            _ => Position::Stopped,
+            1 => Position::Stopped,
+            _ => Position::Halted,
         }
     }
 }
@@ -100,6 +104,15 @@ impl Gate for PacedGate {
     }
 }
 
+/// Whether a campaign's changing calls may leave.
+fn may_change(switch: &CampaignSwitch, undoing: bool) -> bool {
+    match switch.position() {
+        Position::Running => true,
+        Position::Stopped => undoing,
+        Position::Halted => false,
+    }
+}
+
 /// A call's pass: its permit, and its place among those that are counted.
 fn pass(permit: Permit, metrics: &Metrics) -> Pass {
     let mark = permit.mark();
@@ -117,6 +130,10 @@ pub struct MessageGate {
     metrics: Metrics,
     services: Services,
     sending: Mutex<Option<Sending>>,
+    /// The consumer's.
+    right: Arc<CallRight>,
+    /// Whether its calls take effects away.
+    undoing: AtomicBool,
 }
 
 impl MessageGate {
@@ -139,7 +156,20 @@ impl MessageGate {
             metrics,
             services: Services::default(),
             sending: Mutex::default(),
+            right: Arc::default(),
+            undoing: AtomicBool::new(false),
         }
+    }
+
+    /// The same gate, whose changing calls need this right.
+    pub(super) fn with_right(self, right: Arc<CallRight>) -> Self {
+        Self { right, ..self }
+    }
+
+    /// Says whether the calls that come now take effects away. They may leave while the campaign is paused
+    /// or cancelled.
+    pub(super) fn set_undoing(&self, undoing: bool) {
+        self.undoing.store(undoing, Ordering::SeqCst);
     }
 
     /// The same gate for calls to these services, of which one sends this text.
@@ -188,10 +218,35 @@ impl MessageGate {
         if self.ledger.is_lost() {
             return Err(Closed("the ledger is lost"));
         }
-        if operation.is_changing() && self.switch.position() == Position::Stopped {
+        let undoing = self.undoing.load(Ordering::SeqCst);
+        if operation.is_changing() && !may_change(&self.switch, undoing) {
             return Err(Closed("the campaign is not running"));
         }
         Ok(())
+    }
+
+    /// Waits until the consumer has the right to start this call. Without the ledger it never has.
+    async fn await_right(&self, operation: Operation) -> Result<(), Closed> {
+        if !operation.is_changing() || self.right.is_held() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = self.right.held() => Ok(()),
+            () = self.ledger.lost() => Err(Closed("the ledger is lost")),
+        }
+    }
+
+    /// The last look at a changing call, made when its bytes can leave: after the connection was opened.
+    fn last_look(&self, operation: Operation) -> Option<LastLook> {
+        if !operation.is_changing() {
+            return None;
+        }
+        let (right, switch) = (Arc::clone(&self.right), Arc::clone(&self.switch));
+        let undoing = self.undoing.load(Ordering::SeqCst);
+        Some(Arc::new(move || {
+            right.is_held() && may_change(&switch, undoing)
+        }))
     }
 
     /// Makes sure that the lease outlives a call that leaves now.
@@ -230,20 +285,31 @@ impl MessageGate {
 #[async_trait]
 impl Gate for MessageGate {
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed> {
-        self.check_switch(operation)?;
-        let permit = self.leave(&self.lanes(operation)).await?;
-        // The wait may have been long: the switch and the lease are looked at again.
-        let mut checked = self.check_lease().await;
-        if checked.is_ok() {
-            checked = self.check_switch(operation);
+        loop {
+            self.await_right(operation).await?;
+            self.check_switch(operation)?;
+            let permit = self.leave(&self.lanes(operation)).await?;
+            // The wait may have been long: the switch, the lease and the right are looked at again.
+            let mut checked = self.check_lease().await;
+            if checked.is_ok() {
+                checked = self.check_switch(operation);
+            }
+            if let Err(closed) = checked {
+                permit.give_back();
+                return Err(closed);
+            }
+            if operation.is_changing() && !self.right.is_held() {
+                permit.give_back();
+                continue;
+            }
+            let lane = permit.held_up_by().unwrap_or(LaneKind::Endpoint);
+            self.metrics.pacing_wait(lane, permit.waited());
+            let pass = pass(permit, &self.metrics);
+            return Ok(match self.last_look(operation) {
+                Some(look) => pass.leaving_if(look),
+                None => pass,
+            });
         }
-        if let Err(closed) = checked {
-            permit.give_back();
-            return Err(closed);
-        }
-        let lane = permit.held_up_by().unwrap_or(LaneKind::Endpoint);
-        self.metrics.pacing_wait(lane, permit.waited());
-        Ok(pass(permit, &self.metrics))
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {
@@ -299,6 +365,7 @@ mod tests {
             spans,
             Metrics::new(),
         );
+        gate.right.renew(clock.instant() + DEFAULT_LEASE);
         let passes = async || gate.pass(Operation::CreateConversation).await.is_ok();
         assert!(passes().await);
         // A look fails as on a disk that is gone.

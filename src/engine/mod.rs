@@ -5,6 +5,7 @@
 
 mod agents;
 mod attempt;
+mod call_right;
 mod gate;
 mod journal;
 mod lanes;
@@ -19,6 +20,7 @@ mod undo;
 pub use agents::{
     Agent, AgentDirectory, AgentError, AgentRules, Availability, Choice, Place, WhenNot, choose,
 };
+pub use call_right::CallRight;
 pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
 pub use sending::{SENDER_WAIT_MAX, Sending};
 
@@ -103,6 +105,7 @@ pub struct Engine {
     metrics: Metrics,
     settle_time: Duration,
     lease_for: Duration,
+    right: Arc<CallRight>,
 }
 
 impl Engine {
@@ -126,7 +129,14 @@ impl Engine {
             metrics,
             settle_time,
             lease_for: DEFAULT_LEASE,
+            right: Arc::default(),
         }
+    }
+
+    /// The right that every changing call of a message needs. The worker renews it.
+    #[must_use]
+    pub fn right(&self) -> &Arc<CallRight> {
+        &self.right
     }
 
     /// The same engine with leases that last so long, which is to be longer than a call may take.
@@ -214,6 +224,7 @@ impl Engine {
             },
             self.metrics.clone(),
         )
+        .with_right(Arc::clone(&self.right))
         .calling(Services::of(&job.campaign.flex), sending);
         let gate = Arc::new(gate);
         let twilio = self.twilio.gated(Arc::<MessageGate>::clone(&gate));

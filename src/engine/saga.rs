@@ -57,6 +57,8 @@ impl Runner<'_> {
             return Ok(ended);
         }
         let ended = match unfit {
+            // Its customer was reached: there is only forward, whatever speaks against it.
+            Some(_) if self.standing().iter().any(|step| step.is_final()) => self.forward().await?,
             Some(failure) => self.give_up(failure).await?,
             None => self.forward().await?,
         };
@@ -70,7 +72,8 @@ impl Runner<'_> {
             return Ok(unknown(step, failure.to_string()));
         }
         Ok(match self.backward(&failure).await? {
-            Undoing::Clean | Undoing::HandsOff => ended,
+            Undoing::Clean => ended,
+            Undoing::HandsOff => left_as_it_is(ended),
             Undoing::Left(left) => self.left(left, &failure),
         })
     }
@@ -116,6 +119,9 @@ impl Runner<'_> {
 
     /// Goes no step further, but looks whether the one stands that somebody before us meant to do.
     async fn give_up(&mut self, failure: Failure) -> Result<Ended, Interrupted> {
+        if self.next_step().is_none() {
+            return Ok(Ended::Done);
+        }
         let intended = self.journal.saga().intended;
         let mut steps = self.steps.iter().copied();
         let Some(step) = steps.find(|step| intended == Some(step.name())) else {
@@ -320,6 +326,20 @@ fn stuck(left: &Failure, why: &Failure) -> Failure {
         detail,
         cause: Some(Box::new(why.clone())),
         ..left.clone()
+    }
+}
+
+/// A message that is not to be done, and of which something stays.
+fn left_as_it_is(ended: Ended) -> Ended {
+    match ended {
+        Ended::Failed(failure) if matches!(failure.class, FailureClass::Skip(_)) => {
+            let detail = format!(
+                "{}; an agent has accepted the task, or the customer has replied: it was left as it is",
+                failure.detail
+            );
+            Ended::Failed(Failure { detail, ..failure })
+        }
+        ended => ended,
     }
 }
 

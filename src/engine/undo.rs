@@ -124,10 +124,9 @@ impl Runner<'_> {
         let mut wait = FIRST_WAIT;
         let mut tried = 1;
         loop {
-            let turn = self.turn();
             let answer = match ask {
-                Ask::IsTakenUp => step.is_taken_up(&turn).await,
-                Ask::Undo => step.undo(&turn).await.map(|()| true),
+                Ask::IsTakenUp => step.is_taken_up(&self.turn()).await,
+                Ask::Undo => self.take_away(step).await.map(|()| true),
             };
             let failure = match answer {
                 Ok(answer) => return Ok(Ok(answer)),
@@ -142,6 +141,17 @@ impl Runner<'_> {
             pause(&mut wait, &failure).await;
             tried += 1;
         }
+    }
+}
+
+impl Runner<'_> {
+    /// Undoes a step: its calls may leave while the campaign is paused or cancelled.
+    async fn take_away(&self, step: &dyn Step) -> Result<(), StepError> {
+        let gate = self.ground.gate;
+        gate.set_undoing(true);
+        let undone = step.undo(&self.turn()).await;
+        gate.set_undoing(false);
+        undone
     }
 }
 

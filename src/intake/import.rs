@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::ledger::{
-    Acceptance, CampaignState, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger,
-    Manifest, Publication,
+    Acceptance, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger, Manifest, Publication,
+    StateChange,
 };
 use crate::message::Message;
 use crate::queue::Queue;
@@ -266,11 +266,9 @@ impl Importer<'_> {
     /// Lets the campaign run again if it is finished.
     async fn run_again(&self) -> Result<(), ImportError> {
         let id = &self.campaign.id;
-        let record = self.ledger.campaign(id).await?;
-        if record.is_some_and(|record| record.state == CampaignState::Finished) {
-            let (state, now) = (CampaignState::Running, self.clock.now());
-            self.ledger.set_campaign_state(id, state, None, now).await?;
-        }
+        let reopen = StateChange::Reopen { reason: None };
+        let now = self.clock.now();
+        self.ledger.change_state(id, &reopen, now).await?;
         Ok(())
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
 
 use super::columns::word;
-use super::{CampaignState, ImportReport, LedgerError, Result};
+use super::{Actor, CampaignState, ImportReport, LedgerError, Result};
 
 /// Counts of one campaign, or of all, from one snapshot of the ledger. As JSON it is the report
 /// that `send --json` and `status --json` print.
@@ -180,6 +181,17 @@ pub struct Report<'a> {
     /// not answer.
     pub unseen: Option<u64>,
     pub state: CampaignState,
+    /// Since when it is in this state.
+    pub state_since: Timestamp,
+    /// Why, where an operator or the program gave a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// Who paused it, while it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<&'a Actor>,
+    /// Who cancelled it, once it is cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<&'a Actor>,
     /// What was imported into it, oldest first.
     pub imports: Vec<ImportReport>,
 }

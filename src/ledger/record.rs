@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{
-    CampaignId, DeadReason, DeferReason, Effects, Event, Failure, Message, MessageId, SkipReason,
-    UnknownReason, closed_list,
+    Address, CampaignId, DeadReason, DeferReason, Effects, Event, Failure, Message, MessageId,
+    SkipReason, UnknownReason,
 };
 
 /// The early side of a deferral: a delivery that the queue brings back this much before its due
@@ -45,39 +45,6 @@ impl fmt::Display for MessageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.campaign, self.id)
     }
-}
-
-/// Whether a campaign is being worked on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CampaignState {
-    Running,
-    Paused,
-    Finished,
-    Cancelled,
-}
-
-closed_list!(CampaignState {
-    Running => "running",
-    Paused => "paused",
-    Finished => "finished",
-    Cancelled => "cancelled",
-});
-
-/// The reason of a campaign that was finished without anybody saying so: what it had was files.
-pub const WORKED_OFF: &str = "its files are worked off";
-
-/// A campaign as the ledger keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CampaignRecord {
-    pub id: CampaignId,
-    pub state: CampaignState,
-    /// Why it is in this state, where somebody or something said so.
-    pub reason: Option<String>,
-    /// The campaign file with everything discovered filled in, as JSON.
-    pub definition: serde_json::Value,
-    pub applied_at: Timestamp,
-    pub changed_at: Timestamp,
 }
 
 /// What became of a message offered to the ledger.
@@ -219,6 +186,16 @@ pub struct HeldFor {
     /// The agent, by the name that the messages have.
     pub agent: String,
     pub messages: u64,
+}
+
+/// The open messages that one sender of a campaign has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOfSender {
+    pub sender: Address,
+    /// Nothing of them can stand at Twilio, and no consumer has them in flight.
+    pub unbegun: u64,
+    /// All others: in flight, or something of them may stand at Twilio.
+    pub begun: u64,
 }
 
 /// Where a message is.

@@ -19,8 +19,8 @@ pub use journal::{Assignee, Effects, Event, IllegalEvent, Saga, StepName};
 pub(crate) use names::closed_list;
 pub use names::{Api, Channel, Strategy};
 pub use outcome::{
-    DeadReason, DeferReason, Ended, Failure, FailureClass, RejectReason, SkipReason, Unavailable,
-    UnknownReason,
+    DeadReason, DeferReason, Ended, Failure, FailureClass, PauseCause, RejectReason, SkipReason,
+    Unavailable, UnknownReason,
 };
 pub use refusal::Refusal;
 pub use schema::schema_of;

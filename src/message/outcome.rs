@@ -84,6 +84,24 @@ pub enum DeadReason {
     Stuck,
 }
 
+/// Why flexcast itself pauses a campaign: Twilio refuses every message of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseCause {
+    /// HTTP 401 or 403, error 20003: the credentials are wrong, revoked or of another region.
+    CredentialsRefused,
+    /// Errors 20005 and 30002: the account is not active.
+    AccountSuspended,
+    /// Error 21608: a trial account writes to verified numbers only.
+    TrialAccount,
+    /// Error 63015: the sender is the WhatsApp sandbox, which the customers have not joined.
+    WhatsappSandbox,
+    /// Errors such as 63007 and 63051: Twilio or WhatsApp does not accept the sender.
+    SenderRefused,
+    /// The account or the campaign is set up in a way that no message passes.
+    Misconfigured,
+}
+
 /// Why nobody can say whether a step happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -157,6 +175,14 @@ closed_list!(DeadReason {
     SetupFailed => "setup_failed",
     Exhausted => "exhausted",
     Stuck => "stuck",
+});
+closed_list!(PauseCause {
+    CredentialsRefused => "credentials_refused",
+    AccountSuspended => "account_suspended",
+    TrialAccount => "trial_account",
+    WhatsappSandbox => "whatsapp_sandbox",
+    SenderRefused => "sender_refused",
+    Misconfigured => "misconfigured",
 });
 closed_list!(UnknownReason { NotFound => "not_found", NotVisible => "not_visible" });
 closed_list!(RejectReason {

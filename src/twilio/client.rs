@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::codes::is_missing;
-use super::gate::{Gate, Observed, Open};
+use super::gate::{Gate, KEPT_BACK, Observed, Open};
 use super::observer::{Answer, CallObserver};
 use super::transport::{NoReply, Transport};
 use super::{BaseUrl, CallError, Credentials, Form, Method, Operation};
@@ -197,9 +197,13 @@ impl Twilio {
         let request = self.http_request(request)?;
         let pass = self.gate.pass(operation).await?;
         let started = Instant::now();
-        let reply = tokio::time::timeout(self.settings.timeout, self.transport.exchange(request))
+        let exchanging = self.transport.exchange(request, pass.last_look());
+        let reply = tokio::time::timeout(self.settings.timeout, exchanging)
             .await
             .unwrap_or_else(|_| Err(self.too_late()));
+        if matches!(reply, Err(NoReply::KeptBack)) {
+            return Err(KEPT_BACK.into());
+        }
         let answer = answer(&reply);
         let result = match reply {
             Ok(reply) if reply.status().is_success() => Ok(reply),
@@ -287,7 +291,7 @@ impl Twilio {
 fn answer(reply: &Result<http::Response<Bytes>, NoReply>) -> Answer {
     match reply {
         Ok(reply) => Answer::of_status(reply.status().as_u16()),
-        Err(NoReply::NotSent(_)) => Answer::Connect,
+        Err(NoReply::NotSent(_) | NoReply::KeptBack) => Answer::Connect,
         Err(NoReply::Lost {
             timed_out: true, ..
         }) => Answer::Timeout,

@@ -2,7 +2,7 @@
 //!
 //! The reasons are from Twilio's error dictionary, in our own words. Always: a code stands here once.
 
-use crate::message::{DeadReason, FailureClass, SkipReason};
+use crate::message::{DeadReason, FailureClass, PauseCause, SkipReason};
 
 /// What stands in a call's way at Twilio: to be looked at before anything is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Code {
     pub(super) code: u32,
     pub(super) class: FailureClass,
     pub(super) conflict: Option<Conflict>,
+    /// Why no message of the campaign passes, where that is what the code says.
+    pub(super) pauses: Option<PauseCause>,
 }
 
 pub(super) const TRANSIENT: FailureClass = FailureClass::Transient;
@@ -40,6 +42,17 @@ const fn is(code: u32, class: FailureClass) -> Code {
         code,
         class,
         conflict: None,
+        pauses: None,
+    }
+}
+
+/// A code that meets every message of the campaign: it is paused, and no message ends for it.
+const fn pauses(code: u32, cause: PauseCause) -> Code {
+    Code {
+        code,
+        class: HALT,
+        conflict: None,
+        pauses: Some(cause),
     }
 }
 
@@ -53,6 +66,7 @@ const fn meets(code: u32, conflict: Conflict) -> Code {
         code,
         class,
         conflict: Some(conflict),
+        pauses: None,
     }
 }
 
@@ -60,13 +74,13 @@ const fn meets(code: u32, conflict: Conflict) -> Code {
 #[rustfmt::skip]
 static CODES: &[Code] = &[
     // The account and the platform.
-    is(20003, HALT),      // not authenticated, account suspended, or a key of another region
-    is(20005, HALT),      // account not active
-    is(30002, HALT),      // account suspended
+    pauses(20003, PauseCause::CredentialsRefused), // not authenticated, account suspended, or a key of another region
+    pauses(20005, PauseCause::AccountSuspended), // account not active
+    pauses(30002, PauseCause::AccountSuspended), // account suspended
     is(20001, REJECTED),  // a parameter is wrong
     is(20404, REJECTED),  // not found: where one looks it is an answer, elsewhere a wrong SID
     is(20409, TRANSIENT), // in a state in which it cannot be changed just now
-    is(20410, CONFIG),    // this API is discontinued
+    pauses(20410, PauseCause::Misconfigured), // this API is discontinued
     is(20422, THROTTLED), // never processed, safe to repeat
     is(20429, THROTTLED), // too many requests or too many at once
     is(20500, TRANSIENT), // server error
@@ -80,7 +94,7 @@ static CODES: &[Code] = &[
     meets(45202, Conflict::NameTaken), // the resource exists
     is(45203, REJECTED),  // chat user not found
     is(45204, REJECTED),  // Flex channel not found
-    is(45205, CONFIG),    // Flex Flow not found
+    pauses(45205, PauseCause::Misconfigured), // Flex Flow not found
     meets(45206, Conflict::AlreadyThere), // the chat user is a member; repeated requests do nothing
     is(45207, REJECTED),  // the chat user is in too many channels
     meets(45208, Conflict::NameTaken), // an active channel has this unique name
@@ -116,11 +130,11 @@ static CODES: &[Code] = &[
     is(80201, CONFIG),    // no number of ours that can call
     is(80202, CONFIG),    // no number of ours that can write
     is(80203, CONFIG),    // no number of ours in the country
-    is(80205, CONFIG),    // the service has no numbers
+    pauses(80205, PauseCause::Misconfigured), // the service has no numbers
     meets(80206, Conflict::CustomerBusy), // all numbers that match are in use by this customer
     is(80207, CONFIG),    // all numbers are reserved
     meets(80208, Conflict::CustomerBusy), // all numbers are in use by this customer
-    is(80306, CONFIG),    // the chat service is not found
+    pauses(80306, PauseCause::Misconfigured), // the chat service is not found
     is(80308, REJECTED),  // no session of this name: where one looks it is an answer
     is(80401, REJECTED),  // a SID is not valid
     meets(80402, Conflict::CustomerBusy), // the pair of addresses is in another session
@@ -135,11 +149,11 @@ static CODES: &[Code] = &[
     is(80502, TRANSIENT), // downstream error
     is(80504, TRANSIENT), // downstream error
     is(80505, CONFIG),    // the pool of numbers is set up wrongly
-    is(80506, CONFIG),    // Proxy is closed to new customers
+    pauses(80506, PauseCause::Misconfigured), // Proxy is closed to new customers
     meets(80603, Conflict::NameTaken), // a session has this unique name
     meets(80604, Conflict::CustomerBusy), // the pair of addresses is in another open session
-    is(80605, CONFIG),    // our number is not in the service
-    is(80606, CONFIG),    // the number is not ours
+    pauses(80605, PauseCause::SenderRefused), // our number is not in the service
+    pauses(80606, PauseCause::SenderRefused), // the number is not ours
     meets(80607, Conflict::Gone), // the session is closed
     is(80608, REJECTED),  // no such change of a session's status
     meets(80609, Conflict::AlreadyThere), // the session has its two participants
@@ -148,8 +162,8 @@ static CODES: &[Code] = &[
     is(80613, REJECTED),  // the service behind refused
     is(80614, REJECTED),  // a message came in and nobody is there to take it
     is(80616, CONFIG),    // an address of this kind cannot be in a session of this mode
-    is(80617, CONFIG),    // Flex is set up wrongly
-    is(80618, CONFIG),    // the chat integration is set up wrongly
+    pauses(80617, PauseCause::Misconfigured), // Flex is set up wrongly
+    pauses(80618, PauseCause::Misconfigured), // the chat integration is set up wrongly
     is(80619, CONFIG),    // the chat channel lacks attributes
     is(80620, CONFIG),    // the chat integration is set up wrongly
     is(80622, CONFIG),    // the pool of numbers is full
@@ -165,7 +179,8 @@ static CODES: &[Code] = &[
     is(21217, ADDRESS),   // no valid number
     is(21408, CONFIG),    // the account may not write to this country
     is(21602, CONTENT),   // no text
-    is(21603, CONFIG),    // no sender
+    pauses(21603, PauseCause::SenderRefused), // no sender
+    pauses(21608, PauseCause::TrialAccount), // a trial account writes to verified numbers only
     is(21606, CONFIG),    // the sender is not ours or cannot write
     is(21610, OPTED_OUT), // the customer told Twilio to stop
     is(21611, THROTTLED), // the sender's queue is full: nothing was queued
@@ -175,7 +190,7 @@ static CODES: &[Code] = &[
     is(21650, CONTENT), is(21651, CONTENT), is(21652, CONTENT), is(21653, CONTENT),
     is(21654, CONTENT), is(21655, CONTENT), is(21656, CONTENT), is(21657, CONTENT),
     is(21658, CONTENT), is(21659, CONTENT), // templates and their variables
-    is(21703, CONFIG),    // the messaging service has no sender
+    pauses(21703, PauseCause::SenderRefused), // the messaging service has no sender
     is(30001, THROTTLED), // the sender's queue ran over: nothing was queued
     is(30003, TRANSIENT), // cannot be reached now
     is(30004, REJECTED),  // blocked
@@ -194,15 +209,16 @@ static CODES: &[Code] = &[
 
     // WhatsApp.
     is(63003, ADDRESS),   // no valid receiver
-    is(63007, HALT),      // no such sender
+    pauses(63007, PauseCause::SenderRefused), // no such sender
+    pauses(63015, PauseCause::WhatsappSandbox), // the customer has not joined the sandbox
     is(63016, CONTENT),   // outside the 24-hour window only templates go
     is(63017, THROTTLED), // the account's rate over all senders
     is(63018, TRANSIENT), // the sender's daily limit
-    is(63020, HALT),      // the business account has not accepted
+    pauses(63020, PauseCause::SenderRefused), // the business account has not accepted
     is(63024, ADDRESS),   // no valid receiver
     is(63033, REJECTED),  // the receiver is blocked
     is(63038, TRANSIENT), // the account's daily limit
-    is(63051, HALT),      // the business account is locked
+    pauses(63051, PauseCause::SenderRefused), // the business account is locked
 ];
 
 /// What is known of a code.

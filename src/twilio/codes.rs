@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::code_table::{CONFIG, Conflict, HALT, REJECTED, THROTTLED, TRANSIENT, known};
 use super::{CallError, Operation, Product};
-use crate::message::{Failure, FailureClass};
+use crate::message::{Failure, FailureClass, PauseCause};
 
 /// Caps that stand for the rest of a day: asking again at once is of no use.
 const DAILY_CAPS: [u32; 4] = [30023, 30027, 63018, 63038];
@@ -74,6 +74,29 @@ fn by_status(status: u16, code: Option<u32>) -> FailureClass {
         (422, Some(_)) => TRANSIENT,
         (407 | 410, _) => CONFIG,
         _ => REJECTED,
+    }
+}
+
+/// Why no message of a campaign passes any more: the cause of a [`FailureClass::Halt`].
+#[must_use]
+pub fn pause_cause(failure: &Failure) -> PauseCause {
+    let told = failure.code.and_then(known).and_then(|code| code.pauses);
+    told.unwrap_or(PauseCause::CredentialsRefused)
+}
+
+/// Whether Twilio refused the login itself: no call of these credentials passes.
+#[must_use]
+pub fn is_login_refused(error: &CallError) -> bool {
+    let is_accounts = |code| {
+        let cause = known(code).and_then(|code| code.pauses);
+        matches!(
+            cause,
+            Some(PauseCause::CredentialsRefused | PauseCause::AccountSuspended)
+        )
+    };
+    match error {
+        CallError::Rejected { status, code, .. } => *status == 401 || code.is_some_and(is_accounts),
+        _ => false,
     }
 }
 

@@ -9,6 +9,7 @@ use http::header::RETRY_AFTER;
 use serde_json::Value;
 
 use super::gate::Closed;
+use super::gate::KEPT_BACK;
 use super::sid;
 use super::transport::NoReply;
 use crate::message::masked;
@@ -151,6 +152,7 @@ impl From<NoReply> for CallError {
     fn from(none: NoReply) -> Self {
         match none {
             NoReply::NotSent(detail) => Self::NotSent { detail },
+            NoReply::KeptBack => Self::Closed(KEPT_BACK),
             NoReply::Lost { status, detail, .. } => Self::InDoubt {
                 detail,
                 status,

@@ -4,6 +4,7 @@
 //! refuses it since the lease is over or the campaign was stopped, is the gate.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,8 +14,13 @@ use super::Operation;
 /// Held from just before the bytes leave until the reply is in; dropping it frees its place.
 pub struct Pass {
     mark: u64,
+    last_look: Option<LastLook>,
     _held: Box<dyn Send>,
 }
+
+/// Whether a call may still leave. It is asked when the call's bytes can leave: opening a connection takes
+/// time, and the process may stand still meanwhile.
+pub type LastLook = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Pass {
     /// A pass that holds this. The gate finds its `mark` again in what is observed of the call.
@@ -22,8 +28,22 @@ impl Pass {
     pub fn new(held: impl Send + 'static, mark: u64) -> Self {
         Self {
             mark,
+            last_look: None,
             _held: Box::new(held),
         }
+    }
+
+    /// The same pass, which is void if this says so when the bytes can leave.
+    #[must_use]
+    pub fn leaving_if(self, look: LastLook) -> Self {
+        Self {
+            last_look: Some(look),
+            ..self
+        }
+    }
+
+    pub(super) fn last_look(&self) -> Option<LastLook> {
+        self.last_look.clone()
     }
 
     pub(super) fn mark(&self) -> u64 {
@@ -35,6 +55,9 @@ impl Pass {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not called: {0}")]
 pub struct Closed(pub &'static str);
+
+/// A call whose last look said no.
+pub(super) const KEPT_BACK: Closed = Closed("the right to call ended before the call left");
 
 /// What a call's reply tells about the limits it is under.
 #[derive(Clone, Copy, Debug)]

@@ -31,7 +31,10 @@ pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
 pub use client::{ClientSettings, DEFAULT_TIMEOUT, Twilio};
 pub use code_table::Conflict;
-pub use codes::{classify, conflict, failure, is_missing, is_queue_full, may_be_concurrency};
+pub use codes::{
+    classify, conflict, failure, is_login_refused, is_missing, is_queue_full, may_be_concurrency,
+    pause_cause,
+};
 pub use conversation_messages::{ConversationMessage, Delivery, NewConversationMessage};
 pub use conversations::{
     Conversation, ConversationParticipant, ConversationWebhook, ConversationsOf, MessagingBinding,
@@ -43,7 +46,7 @@ pub use flex::{
     Configuration, FlexChannel, FlexFlow, FlexIntegration, NewFlexChannel, NewFlexFlow,
 };
 pub use form::Form;
-pub use gate::{Closed, Gate, Observed, Open, Pass};
+pub use gate::{Closed, Gate, LastLook, Observed, Open, Pass};
 pub use interactions::{Interaction, InteractionChannel, NewInteraction, RoutingProperties};
 pub use observer::{Answer, CallObserver};
 pub use operation::{Endpoint, Method, Operation, Product};

@@ -5,14 +5,19 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
 
 use super::client::ClientSettings;
 use super::error::hide_numbers;
+use super::gate::LastLook;
 
 /// Replies longer than this are not read. The longest page is one of 1,000 Workers, of a kilobyte each and
 /// their attributes, whose greatest length Twilio does not tell.
@@ -38,6 +43,11 @@ pub struct Dropped;
 pub trait InProcess: Send + Sync {
     /// Carries out one request. Its URI is absolute, as [`Transport::Http`] would send it.
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped>;
+
+    /// Waits until a request can leave: what opening a connection is over a network.
+    async fn connected(&self) -> Result<(), Dropped> {
+        Ok(())
+    }
 }
 
 /// The way to Twilio.
@@ -59,6 +69,8 @@ pub struct TransportError(#[source] reqwest::Error);
 pub(super) enum NoReply {
     /// The request was not sent.
     NotSent(String),
+    /// The request was not sent, or not whole: the last look said no.
+    KeptBack,
     /// It was, or may have been. The status is there when the reply had begun.
     Lost {
         status: Option<u16>,
@@ -111,18 +123,21 @@ impl Transport {
     pub(super) async fn exchange(
         &self,
         request: http::Request<Bytes>,
+        last_look: Option<LastLook>,
     ) -> Result<http::Response<Bytes>, NoReply> {
         match self {
-            Self::Http(client) => over_http(client, request).await,
+            Self::Http(client) => over_http(client, request, last_look).await,
             Self::InProcess(server) => {
-                let reply = server
-                    .call(request)
-                    .await
-                    .map_err(|dropped| NoReply::Lost {
-                        status: None,
-                        timed_out: false,
-                        detail: dropped.to_string(),
-                    })?;
+                let lost = |dropped: Dropped| NoReply::Lost {
+                    status: None,
+                    timed_out: false,
+                    detail: dropped.to_string(),
+                };
+                server.connected().await.map_err(lost)?;
+                if last_look.is_some_and(|may_leave| !may_leave()) {
+                    return Err(NoReply::KeptBack);
+                }
+                let reply = server.call(request).await.map_err(lost)?;
                 let status = reply.status().as_u16();
                 if reply.body().len() > BODY_BYTES_MAX {
                     return Err(too_long(status));
@@ -136,11 +151,28 @@ impl Transport {
 async fn over_http(
     client: &reqwest::Client,
     request: http::Request<Bytes>,
+    last_look: Option<LastLook>,
 ) -> Result<http::Response<Bytes>, NoReply> {
+    let was_kept = Arc::new(AtomicBool::new(false));
+    // Without a body there is nothing to keep back once the request has been handed over.
+    let is_over = |may_leave: &LastLook| request.body().is_empty() && !may_leave();
+    if last_look.as_ref().is_some_and(is_over) {
+        return Err(NoReply::KeptBack);
+    }
+    let request = request.map(|body| match last_look {
+        Some(may_leave) if !body.is_empty() => reqwest::Body::wrap(LookedAt {
+            body: Some(body),
+            may_leave,
+            was_kept: Arc::clone(&was_kept),
+        }),
+        _ => body.into(),
+    });
     let request =
         reqwest::Request::try_from(request).map_err(|error| NoReply::NotSent(told(error)))?;
     let mut reply = client.execute(request).await.map_err(|error| {
-        if error.is_connect() || error.is_builder() {
+        if was_kept.load(Ordering::SeqCst) {
+            NoReply::KeptBack
+        } else if error.is_connect() || error.is_builder() {
             NoReply::NotSent(told(error))
         } else {
             lost(None, error)
@@ -164,6 +196,43 @@ async fn over_http(
     Ok(whole)
 }
 
+/// A request's body that is given out only if the last look allows it. The connection is open by then, and
+/// a request without its body is none: Twilio reads as many bytes as its `Content-Length` says.
+struct LookedAt {
+    body: Option<Bytes>,
+    may_leave: LastLook,
+    was_kept: Arc<AtomicBool>,
+}
+
+/// The last look said no.
+#[derive(Debug, thiserror::Error)]
+#[error("the request was kept back")]
+struct KeptBack;
+
+impl http_body::Body for LookedAt {
+    type Data = Bytes;
+    type Error = KeptBack;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, KeptBack>>> {
+        if self.body.is_some() && !(self.may_leave)() {
+            self.was_kept.store(true, Ordering::SeqCst);
+            return Poll::Ready(Some(Err(KeptBack)));
+        }
+        Poll::Ready(self.body.take().map(|body| Ok(Frame::data(body))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.body.as_ref().map_or(0, |body| body.len() as u64))
+    }
+}
+
 fn lost(status: Option<u16>, error: reqwest::Error) -> NoReply {
     NoReply::Lost {
         status,
@@ -176,7 +245,7 @@ fn too_long(status: u16) -> NoReply {
     NoReply::Lost {
         status: Some(status),
         timed_out: false,
-        detail: "the reply is longer than 1 MiB".to_owned(),
+        detail: "the reply is longer than 16 MiB".to_owned(),
     }
 }
 

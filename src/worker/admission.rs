@@ -33,9 +33,6 @@ pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admiss
             None => Admission::Go,
         };
     }
-    if active.cancelled {
-        return Admission::Skip(SkipReason::Cancelled);
-    }
     if mine.message.expires_at.is_some_and(|end| end <= now) {
         return Admission::Skip(SkipReason::Expired);
     }

@@ -1,6 +1,6 @@
 //! Which campaigns are being consumed: follows their states in the ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::{Campaign, Pace};
-use crate::engine::{CampaignSwitch, Position};
-use crate::ledger::{CampaignRecord, CampaignState, Ledger, LedgerError, WORKED_OFF};
+use crate::engine::Position;
+use crate::ledger::{CampaignRecord, CampaignState, Ledger, LedgerError, StateChange, WORKED_OFF};
 use crate::message::CampaignId;
 use crate::pacing::{Lane, Quota};
 use crate::shutdown::Stopper;
@@ -25,14 +25,20 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// The most finished campaigns that are asked for messages of publishers, the latest first.
 const REOPEN_MAX: usize = 50;
 
+/// How long a stopped consumer is waited for before the others are looked at.
+const ENDS_SOON: Duration = Duration::from_millis(100);
+
 /// The campaigns that have a consumer.
 pub(super) struct Campaigns {
     shared: Arc<Shared>,
     only: Vec<CampaignId>,
     consumed: BTreeMap<CampaignId, Consumed>,
+    /// Consumers that were stopped and still carry what they had under way to its end.
+    ending: Vec<(CampaignId, Consumed)>,
     /// How many turns were over at the last look.
     turns: u64,
-    paused: BTreeSet<CampaignId>,
+    /// The campaigns that are paused, of those that this consumer works on.
+    paused: Vec<CampaignRecord>,
     /// When it was last seen of a campaign that it is not to be finished.
     kept: BTreeMap<CampaignId, Instant>,
     /// When finished campaigns were last asked for messages of publishers.
@@ -54,8 +60,9 @@ impl Campaigns {
             shared,
             only: only.to_vec(),
             consumed: BTreeMap::new(),
+            ending: Vec::new(),
             turns: 0,
-            paused: BTreeSet::new(),
+            paused: Vec::new(),
             kept: BTreeMap::new(),
             asked: None,
         }
@@ -64,12 +71,18 @@ impl Campaigns {
     /// Begins consuming what runs, and stops what does not any more.
     pub(super) async fn follow(&mut self) -> Result<(), WorkError> {
         let records = self.shared.parts.ledger.campaigns().await?;
-        let paused = records
-            .iter()
-            .filter(|one| one.state == CampaignState::Paused);
-        self.paused = paused.map(|record| record.id.clone()).collect();
+        let is_paused =
+            |one: &&CampaignRecord| one.state == CampaignState::Paused && self.is_ours(&one.id);
+        let paused: Vec<_> = records.iter().filter(is_paused).cloned().collect();
+        for record in &paused {
+            if !self.paused.contains(record) {
+                tell_paused(record);
+            }
+        }
+        self.paused = paused;
+        self.collect_ended(&records).await?;
         for record in records {
-            if !self.is_ours(&record.id) {
+            if !self.is_ours(&record.id) || self.is_ending(&record.id) {
                 continue;
             }
             let current = self.consumed.get(&record.id);
@@ -92,10 +105,8 @@ impl Campaigns {
                 self.repace(record).await?;
                 continue;
             }
-            let was_consumed = self.stop(&record.id).await;
-            if was_consumed && record.state == CampaignState::Finished {
-                self.shared.parts.pacer.forget_campaign(record.id.as_str());
-                self.doubt_end(&record).await?;
+            if !self.stop(&record).await? {
+                continue;
             }
             // A cancelled campaign is consumed too: what waits is to be skipped.
             if matches!(
@@ -147,8 +158,15 @@ impl Campaigns {
         Some(Arc::clone(&consumed.active))
     }
 
-    pub(super) fn is_paused(&self, id: &CampaignId) -> bool {
-        self.paused.contains(id)
+    /// The campaigns that are paused.
+    pub(super) fn paused(&self) -> impl Iterator<Item = &CampaignRecord> {
+        self.paused.iter()
+    }
+
+    /// Whether the program has paused a campaign, since Twilio refuses everything of it.
+    pub(super) fn is_refused(&self, id: &CampaignId) -> bool {
+        let mut paused = self.paused.iter();
+        paused.any(|one| one.id == *id && one.program_pause().is_some())
     }
 
     /// Whether no turn ended since the last look.
@@ -216,17 +234,20 @@ impl Campaigns {
 
     async fn run_again(&self, id: &CampaignId) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
-        let (state, reason) = (CampaignState::Running, "a publisher sent messages");
+        let reason = "a publisher sent messages";
         tracing::info!(campaign.id = %id, reason, "runs again");
-        let (ledger, now) = (&parts.ledger, parts.clock.now());
-        ledger
-            .set_campaign_state(id, state, Some(reason), now)
+        let reopen = StateChange::Reopen {
+            reason: Some(reason.to_owned()),
+        };
+        parts
+            .ledger
+            .change_state(id, &reopen, parts.clock.now())
             .await?;
         Ok(())
     }
 
     /// Lets campaigns run again that finished by themselves, and that publishers send messages to all
-    /// the same.
+    /// the same; ends the waits of cancelled ones.
     pub(super) async fn reopen(&mut self) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.instant();
@@ -235,6 +256,15 @@ impl Campaigns {
         }
         self.asked = Some(now);
         let records = parts.ledger.campaigns().await?;
+        for record in &records {
+            // What a turn put off while the campaign was being cancelled.
+            if record.state == CampaignState::Cancelled && self.is_ours(&record.id) {
+                parts
+                    .ledger
+                    .end_waits(&record.id, false, parts.clock.now())
+                    .await?;
+            }
+        }
         let finished = records.iter().rev().filter(|record| {
             record.state == CampaignState::Finished
                 && record.reason.as_deref() == Some(WORKED_OFF)
@@ -261,12 +291,13 @@ impl Campaigns {
 
     /// Stops all consumers and waits until what is in flight is settled.
     pub(super) async fn drain(&mut self) {
-        let ids: Vec<CampaignId> = self.consumed.keys().cloned().collect();
         for consumed in self.consumed.values() {
+            // What is in flight is carried to its end: the campaigns' switches stay as they are.
             consumed.stop.stop();
         }
-        for id in ids {
-            self.stop(&id).await;
+        self.ending.extend(std::mem::take(&mut self.consumed));
+        for (id, consumed) in std::mem::take(&mut self.ending) {
+            ended(&id, consumed.task.await);
         }
     }
 
@@ -297,21 +328,65 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Ends a campaign's consumer: no changing call leaves from here on, what runs ends. False when it
-    /// had none.
-    async fn stop(&mut self, id: &CampaignId) -> bool {
-        let Some(consumed) = self.consumed.remove(id) else {
-            return false;
+    /// Stops a campaign's consumer, if it has one: no changing call leaves from here on but to undo, and what
+    /// is under way ends. False while it has not ended: an undo may take its time, and others are not to wait
+    /// for it.
+    async fn stop(&mut self, record: &CampaignRecord) -> Result<bool, WorkError> {
+        let Some(mut consumed) = self.consumed.remove(&record.id) else {
+            return Ok(true);
         };
-        // Stopped already, it drains: what is in flight is carried to its end.
-        if !consumed.stop.is_stopped() {
-            consumed.active.switch.set(Position::Stopped);
-            consumed.stop.stop();
+        consumed.active.switch.stop(Position::Stopped);
+        consumed.stop.stop();
+        let Ok(end) = tokio::time::timeout(ENDS_SOON, &mut consumed.task).await else {
+            self.ending.push((record.id.clone(), consumed));
+            return Ok(false);
+        };
+        ended(&record.id, end);
+        self.after_end(record).await?;
+        Ok(true)
+    }
+
+    fn is_ending(&self, id: &CampaignId) -> bool {
+        self.ending.iter().any(|(ending, _)| ending == id)
+    }
+
+    /// Takes leave of consumers that have ended by now.
+    async fn collect_ended(&mut self, records: &[CampaignRecord]) -> Result<(), WorkError> {
+        let ending = std::mem::take(&mut self.ending);
+        let (over, ending): (Vec<_>, Vec<_>) = ending
+            .into_iter()
+            .partition(|(_, consumed)| consumed.task.is_finished());
+        self.ending = ending;
+        for (id, consumed) in over {
+            ended(&id, consumed.task.await);
+            if let Some(record) = records.iter().find(|record| record.id == id) {
+                self.after_end(record).await?;
+            }
         }
-        if let Err(error) = consumed.task.await {
-            tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended badly");
+        Ok(())
+    }
+
+    async fn after_end(&mut self, record: &CampaignRecord) -> Result<(), WorkError> {
+        if record.state == CampaignState::Finished {
+            self.shared.parts.pacer.forget_campaign(record.id.as_str());
+            self.doubt_end(record).await?;
         }
-        true
+        Ok(())
+    }
+}
+
+/// Says once that a campaign is paused, and how it goes on.
+fn tell_paused(record: &CampaignRecord) {
+    let by = record.paused_by.as_ref().map(ToString::to_string);
+    tracing::warn!(
+        campaign.id = %record.id, by, reason = record.reason, since = %record.state_since,
+        "the campaign is paused; resume it with: flexcast campaign resume {}", record.id
+    );
+}
+
+fn ended(id: &CampaignId, end: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = end {
+        tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended badly");
     }
 }
 
@@ -319,12 +394,17 @@ impl Campaigns {
 fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Active, WorkError> {
     let campaign = read(record)?;
     let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
+    let switch = shared.switches.of(&record.id);
+    let cancelled = record.state == CampaignState::Cancelled;
+    if cancelled {
+        switch.stop(Position::Stopped);
+    }
     Ok(Active {
         agents: shared.agents.of(&workspace, &shared.parts),
         pace_changes: AtomicU64::new(0),
         last_next: Mutex::new(usize::MAX),
-        switch: Arc::new(CampaignSwitch::default()),
-        cancelled: record.state == CampaignState::Cancelled,
+        switch,
+        cancelled,
         campaign,
     })
 }

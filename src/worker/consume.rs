@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::engine::Position;
 use crate::queue::Consumer;
 use crate::shutdown::Stopper;
 
@@ -19,7 +18,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
     let mut turns = JoinSet::new();
     // Who halts the campaign in its turn stops one session, and there must be no other.
-    while !stop.is_stopped() && active.switch.position() == Position::Running {
+    while !stop.is_stopped() && active.is_consumed() {
         let Some(()) = stop.run_until_stopped(shared.parts.ledger.back()).await else {
             break;
         };

@@ -7,8 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger, LedgerError, Settlement};
+use crate::ledger::{Lease, Ledger, LedgerError};
 
 /// Leases that the ledger is still to be told of.
 #[derive(Debug, Default)]
@@ -28,9 +27,9 @@ impl LettingGo {
     /// # Errors
     ///
     /// The ledger's: what it did not take is told again the next time.
-    pub(super) async fn tell(&self, ledger: &dyn Ledger, clock: Clock) -> Result<(), LedgerError> {
+    pub(super) async fn tell(&self, ledger: &dyn Ledger) -> Result<(), LedgerError> {
         while let Some(lease) = self.pop() {
-            match end(&lease, ledger, clock).await {
+            match ledger.let_go(&lease).await {
                 Ok(()) => {}
                 Err(error @ (LedgerError::Unavailable(_) | LedgerError::Hindered(_))) => {
                     self.push(lease);
@@ -51,16 +50,6 @@ impl LettingGo {
 
     fn pop(&self) -> Option<Lease> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-}
-
-/// Gives the message back where the lease still stands: its delivery was, and need not wait until the
-/// lease has run out. A write of this lease that comes late is refused from then on.
-async fn end(lease: &Lease, ledger: &dyn Ledger, clock: Clock) -> Result<(), LedgerError> {
-    let settlement = Settlement::Released { queued: true };
-    match ledger.settle(lease, &[], &settlement, clock.now()).await {
-        Ok(()) | Err(LedgerError::LeaseLost) => ledger.let_go(lease).await,
-        Err(error) => Err(error),
     }
 }
 

@@ -16,8 +16,10 @@ mod letting_go;
 mod mine;
 mod orphans;
 mod places;
+mod probes;
 mod refusal;
 mod report;
+mod rights;
 mod sharing;
 mod store;
 mod turn;
@@ -35,7 +37,7 @@ use std::time::Duration;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::engine::{AgentDirectory, AgentRules, CampaignSwitch, Engine};
+use crate::engine::{AgentDirectory, AgentRules, CampaignSwitch, Engine, Position};
 use crate::intake::EnqueueError;
 use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
 use crate::message::{CampaignId, Failure};
@@ -52,6 +54,8 @@ use held::Held;
 use letting_go::LettingGo;
 use orphans::Orphans;
 use places::Places;
+use probes::Probes;
+use rights::Switches;
 use undos::Undos;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
@@ -101,6 +105,8 @@ pub struct Parts {
     pub lanes: Option<SharedLanes>,
     /// This consumer's name in leases.
     pub holder: String,
+    /// The name of this machine, for operators.
+    pub host: String,
 }
 
 /// What every turn of every campaign shares.
@@ -114,6 +120,8 @@ pub(crate) struct Shared {
     pub(crate) letting_go: LettingGo,
     /// The agents of each workspace, whichever campaigns they are in.
     pub(crate) agents: Agents,
+    /// The switches of the campaigns that are worked on.
+    pub(crate) switches: Switches,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
@@ -127,8 +135,16 @@ pub(crate) struct Active {
     /// Whose turn it was last of the campaign's list.
     pub(crate) last_next: std::sync::Mutex<usize>,
     pub(crate) switch: Arc<CampaignSwitch>,
-    /// Whether what comes is skipped: the campaign was cancelled.
+    /// Whether the campaign was cancelled: its messages are skipped, and undone where they have begun.
     pub(crate) cancelled: bool,
+}
+
+/// What one look of the worker goes through.
+struct Looking<'a> {
+    campaigns: &'a mut Campaigns,
+    undos: &'a mut Undos,
+    held: &'a mut Held,
+    probes: &'a mut Probes,
 }
 
 /// Why the worker could not go on.
@@ -160,6 +176,7 @@ impl Worker {
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
             agents: Agents::default(),
+            switches: Switches::default(),
             halted: std::sync::Mutex::new(None),
             parts,
         };
@@ -182,10 +199,16 @@ impl Worker {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let mut undos = Undos::new(Arc::clone(&self.shared));
         let mut held = Held::new(Arc::clone(&self.shared));
+        let mut probes = Probes::new(Arc::clone(&self.shared));
         // Who works on chosen campaigns leaves the others' to others.
         let orphans = only.is_empty().then(|| Orphans::begin(&self.shared));
         let working = async {
-            let looking = (&mut campaigns, &mut undos, &mut held);
+            let looking = Looking {
+                campaigns: &mut campaigns,
+                undos: &mut undos,
+                held: &mut held,
+                probes: &mut probes,
+            };
             let end = self.watch(looking, until, stop).await;
             if let Some(orphans) = orphans {
                 orphans.end().await;
@@ -199,8 +222,10 @@ impl Worker {
             end = working => end,
             never = store::keep(&self.shared) => match never {},
             never = self.share() => match never {},
+            never = rights::keep(&self.shared) => match never {},
             never = lanes::keep(&self.shared) => match never {},
         };
+        rights::end(&self.shared).await;
         lanes::hide(&self.shared).await;
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
@@ -226,7 +251,7 @@ impl Worker {
 
     async fn watch(
         &self,
-        (campaigns, undos, held): (&mut Campaigns, &mut Undos, &mut Held),
+        mut looking: Looking<'_>,
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
@@ -235,7 +260,7 @@ impl Worker {
             let Some(()) = stop.run_until_stopped(ledger.back()).await else {
                 return Ok(RunEnd::Stopped);
             };
-            match self.look(campaigns, undos, held, until).await {
+            match self.look(&mut looking, until).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => {}
                 Err(WorkError::Campaign(id, detail)) => {
@@ -257,16 +282,24 @@ impl Worker {
     /// One look at the ledger: campaigns are begun and ended, what is due is woken.
     async fn look(
         &self,
-        campaigns: &mut Campaigns,
-        undos: &mut Undos,
-        held: &mut Held,
+        looking: &mut Looking<'_>,
         until: Until,
     ) -> Result<Option<RunEnd>, WorkError> {
-        if let Some(failure) = self.shared.take_halt() {
+        let Looking {
+            campaigns,
+            undos,
+            held,
+            probes,
+        } = looking;
+        // A consumer that is to work until it is stopped waits for the end of the pause.
+        if let Some(failure) = self.shared.take_halt()
+            && until != Until::Stopped
+        {
             return Ok(Some(RunEnd::Halted(failure)));
         }
         self.let_go().await?;
         campaigns.follow().await?;
+        probes.look(campaigns.paused());
         held.look(campaigns).await?;
         self.wake().await?;
         undos.look(campaigns).await?;
@@ -278,6 +311,7 @@ impl Worker {
         }
         let is_end = match until {
             Until::Stopped => false,
+            _ if probes.is_open() => false,
             Until::Idle => campaigns.is_idle(false).await?,
             Until::NothingDue => campaigns.is_idle(true).await?,
         };
@@ -288,7 +322,7 @@ impl Worker {
     /// Ends the leases of turns that broke off.
     async fn let_go(&self) -> Result<(), LedgerError> {
         let parts = &self.shared.parts;
-        let telling = self.shared.letting_go.tell(&*parts.ledger, parts.clock);
+        let telling = self.shared.letting_go.tell(&*parts.ledger);
         telling.await
     }
 
@@ -308,6 +342,17 @@ impl Worker {
             crate::intake::enqueue(&*parts.queue, &*parts.ledger, &campaign, &messages).await?;
         }
         Ok(())
+    }
+}
+
+impl Active {
+    /// Whether its messages are taken: a cancelled campaign's too, so that what has begun is undone.
+    fn is_consumed(&self) -> bool {
+        match self.switch.position() {
+            Position::Running => true,
+            Position::Stopped => self.cancelled,
+            Position::Halted => false,
+        }
     }
 }
 

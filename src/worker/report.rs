@@ -3,10 +3,11 @@
 use std::sync::PoisonError;
 
 use crate::engine::Position;
-use crate::ledger::{CampaignState, Ledger, MessageKey};
+use crate::ledger::{Actor, Ledger, MessageKey, StateChange, Transition};
 use crate::message::{DeferReason, Failure};
 use crate::metrics::MessageEvent;
 use crate::outcomes::Verdict;
+use crate::twilio::pause_cause;
 
 use super::mine::{Mine, kind};
 use super::{Active, Shared};
@@ -62,19 +63,26 @@ pub(super) async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict:
     parts.metrics.message(event, strategy, api);
 }
 
-/// Pauses the campaign: nothing of it will pass until somebody acts.
+/// Pauses the campaign: Twilio refuses every message of it. An operator's pause stays the operator's.
 async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
     let id = &active.campaign.id;
-    tracing::error!(campaign.id = %id, %failure, "campaign paused");
-    active.switch.set(Position::Stopped);
+    let cause = pause_cause(failure);
+    active.switch.stop(Position::Halted);
     let parts = &shared.parts;
-    let reason = failure.to_string();
-    let now = parts.clock.now();
-    let pausing = parts
+    let change = StateChange::Pause {
+        by: Actor::Program { cause },
+        reason: Some(failure.to_string()),
+    };
+    match parts
         .ledger
-        .set_campaign_state(id, CampaignState::Paused, Some(&reason), now);
-    if let Err(error) = pausing.await {
-        tracing::error!(campaign.id = %id, %error, "the pause was not recorded");
+        .change_state(id, &change, parts.clock.now())
+        .await
+    {
+        Ok(Transition::Made(_)) => {
+            tracing::error!(campaign.id = %id, %cause, %failure, "campaign paused");
+        }
+        Ok(Transition::Already(_) | Transition::Refused(_)) => {}
+        Err(error) => tracing::error!(campaign.id = %id, %error, "the pause was not recorded"),
     }
     let mut halted = shared.halted.lock().unwrap_or_else(PoisonError::into_inner);
     halted.get_or_insert_with(|| Box::new(failure.clone()));

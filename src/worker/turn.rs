@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::campaign::{Arrivals, Refused};
-use crate::engine::{Delivered, Interrupted, Job, Position};
+use crate::engine::{Delivered, Interrupted, Job};
 use crate::ledger::{Ledger, LedgerError, Taken};
-use crate::message::{DeadReason, Effects, Ended, Failure, Message};
+use crate::message::{DeadReason, Effects, Ended, Failure, FailureClass, Message, SkipReason};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;
@@ -48,7 +48,7 @@ pub(super) async fn turn(
     let result = run(shared, active, stop, delivery).await;
     shared.turns.fetch_add(1, Ordering::Relaxed);
     // A halted campaign's consumer takes nothing more: what it gives back would come round at once.
-    if active.switch.position() == Position::Stopped {
+    if !active.is_consumed() {
         stop.stop();
     }
     if result.is_err() {
@@ -95,6 +95,11 @@ async fn run(
         None => Err(failure),
     });
     let unfit = rendered.and_then(|()| Arrivals::of(&active.campaign).check(&mine.message));
+    let unfit = if active.cancelled {
+        Err(cancelled())
+    } else {
+        unfit
+    };
     let watch = shared.letting_go.unless_settled(&mine.lease);
     work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
     watch.settled();
@@ -127,7 +132,8 @@ async fn work_on(
             let ended = Ended::Failed(failure);
             return settle(shared, active, delivery, mine, ended).await;
         }
-        // Its campaign was applied anew since somebody took it: what stands of it is undone.
+        // Its campaign was cancelled, or applied again with other rules, since a consumer took it: what
+        // stands of it is undone.
         let agent = agent_of(shared, active, &mine.message, &mine.journal);
         mine.assigned.agent = agent.await.ok().flatten();
         return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
@@ -136,6 +142,12 @@ async fn work_on(
         Admission::Go => begin(shared, active, stop, delivery, mine).await,
         not_now => put_off(shared, active, delivery, &mine, not_now).await,
     }
+}
+
+/// Why nothing of a cancelled campaign goes forward.
+fn cancelled() -> Failure {
+    let class = FailureClass::Skip(SkipReason::Cancelled);
+    Failure::new(class, "the campaign was cancelled")
 }
 
 /// A message whose records contradict each other: only an operator can say what it is.

@@ -1,7 +1,7 @@
 //! What stuck messages have left at Twilio: tried to be taken away again, ever more rarely.
 //!
 //! In: stuck messages whose undo is due. Out: dead for their own reason, or stuck for longer. Always:
-//! the message stays where the books have it; a paused campaign's leftovers stay, too.
+//! the message stays where the books have it; where Twilio refuses the account, the leftovers stay, too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,15 +46,15 @@ impl Undos {
         }
     }
 
-    /// Begins to try what is due; stops what a pause has overtaken.
+    /// Begins to try what is due; stops the undos of campaigns that the program has paused.
     pub(super) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         while self.tasks.try_join_next().is_some() {}
         for (key, active) in &*lock(&self.tried) {
             if let Some(active) = active
                 .as_ref()
-                .filter(|_| campaigns.is_paused(&key.campaign))
+                .filter(|_| campaigns.is_refused(&key.campaign))
             {
-                active.switch.set(Position::Stopped);
+                active.switch.stop(Position::Halted);
             }
         }
         let parts = &self.shared.parts;

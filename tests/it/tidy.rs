@@ -72,6 +72,11 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
         "it works with the contracts that `service` hands it",
     ),
     (
+        "operate",
+        &["campaign", "clock", "ledger", "message"],
+        "it knows no exit code, no terminal and no Twilio: its callers present what it returns",
+    ),
+    (
         "http",
         &["clock", "ledger", "message", "metrics", "queue", "shutdown"],
         "it looks, and starts nothing",

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::ledger::columns::{campaign_id, from_json, ms, time, to_json, word};
-use crate::ledger::{CampaignRecord, CampaignState, LedgerError, Result, WORKED_OFF};
+use crate::ledger::lifecycle::KeptState;
+use crate::ledger::{CampaignRecord, LedgerError, Result, StateChange, Transition, WORKED_OFF};
 use crate::message::CampaignId;
 
 use super::errors::keepable;
@@ -58,30 +59,46 @@ pub(super) async fn probe(client: &Client) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn save(client: &Client, record: &CampaignRecord) -> Result<()> {
-    let statement = client
-        .prepare_cached(
-            "INSERT INTO campaigns (id, state, reason, definition, applied_at, changed_at)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (id) DO UPDATE
-             SET definition = excluded.definition, changed_at = excluded.changed_at",
-        )
-        .await?;
+/// Stores a campaign; with `only_idle` one that exists only while no message of it is open.
+pub(super) async fn save(
+    client: &mut Client,
+    record: &CampaignRecord,
+    only_idle: bool,
+) -> Result<bool> {
+    let transaction = client.transaction().await?;
+    lock(&transaction, &record.id).await?;
+    let sql = "INSERT INTO campaigns (id, state, reason, stopped_by, state_since, definition,
+            applied_at, changed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE
+         SET definition = excluded.definition, changed_at = excluded.changed_at
+         WHERE NOT $9 OR NOT EXISTS (SELECT FROM turns WHERE campaign = $1)";
     let reason = record.reason.as_deref().map(keepable);
-    let definition = to_json(&record.definition)?;
-    client
+    let saved = transaction
         .execute(
-            &statement,
+            sql,
             &[
                 &record.id.as_str(),
                 &record.state.as_str(),
                 &reason,
-                &definition,
+                &record.stopped_by().map(to_json).transpose()?,
+                &ms(record.state_since),
+                &to_json(&record.definition)?,
                 &ms(record.applied_at),
                 &ms(record.changed_at),
+                &only_idle,
             ],
         )
         .await?;
+    transaction.commit().await?;
+    Ok(saved == 1)
+}
+
+/// Locks a campaign's row: a process that accepts messages or begins an import refers to this row and waits
+/// here. What it has written before, the next statement sees.
+async fn lock(transaction: &Transaction<'_>, id: &CampaignId) -> Result<()> {
+    let sql = "SELECT FROM campaigns WHERE id = $1 FOR UPDATE";
+    transaction.execute(sql, &[&id.as_str()]).await?;
     Ok(())
 }
 
@@ -102,7 +119,9 @@ pub(super) async fn redefine(
     Ok(changed == 1)
 }
 
-const SELECT: &str = "SELECT id, state, reason, definition, applied_at, changed_at FROM campaigns";
+const SELECT: &str =
+    "SELECT id, state, reason, stopped_by, state_since, definition, applied_at, changed_at
+    FROM campaigns";
 
 pub(super) async fn one(client: &Client, id: &CampaignId) -> Result<Option<CampaignRecord>> {
     let sql = format!("{SELECT} WHERE id = $1");
@@ -118,26 +137,56 @@ pub(super) async fn all(client: &Client) -> Result<Vec<CampaignRecord>> {
     rows.iter().map(record).collect()
 }
 
-pub(super) async fn set_state(
+/// How often a change is tried when another process changes the same campaign at the same time.
+const TRIES: u32 = 10;
+
+/// Changes a campaign's state where its rules allow it.
+pub(super) async fn change_state(
     client: &Client,
     id: &CampaignId,
-    state: CampaignState,
-    reason: Option<&str>,
+    change: &StateChange,
     now: Timestamp,
-) -> Result<()> {
-    let sql = "UPDATE campaigns SET state = $2, reason = $3, changed_at = $4 WHERE id = $1";
+) -> Result<Transition> {
+    for _ in 0..TRIES {
+        let before = one(client, id).await?;
+        let before = before.ok_or_else(|| LedgerError::NoCampaign(id.clone()))?;
+        let transition = change.on(&before, now);
+        let is_written = match &transition {
+            Transition::Made(after) => write_state(client, &before, after).await?,
+            Transition::Already(_) | Transition::Refused(_) => true,
+        };
+        if is_written {
+            return Ok(transition);
+        }
+    }
+    let text = format!("campaign {id} is being changed by another process");
+    Err(LedgerError::Hindered(text))
+}
+
+/// False when the campaign is not as it was read any more.
+async fn write_state(
+    client: &Client,
+    before: &CampaignRecord,
+    after: &CampaignRecord,
+) -> Result<bool> {
+    let sql = "SELECT change_state($1, $2, $3, $4, $5, $6, $7)";
     let statement = client.prepare_cached(sql).await?;
-    let reason = reason.map(keepable);
-    let changed = client
-        .execute(
+    let stopped_by = |record: &CampaignRecord| record.stopped_by().map(to_json).transpose();
+    let row = client
+        .query_one(
             &statement,
-            &[&id.as_str(), &state.as_str(), &reason, &ms(now)],
+            &[
+                &before.id.as_str(),
+                &before.state.as_str(),
+                &stopped_by(before)?,
+                &after.state.as_str(),
+                &stopped_by(after)?,
+                &after.reason.as_deref().map(keepable),
+                &ms(after.state_since),
+            ],
         )
         .await?;
-    if changed == 0 {
-        return Err(LedgerError::NoCampaign(id.clone()));
-    }
-    Ok(())
+    Ok(row.try_get(0)?)
 }
 
 pub(super) async fn finish(
@@ -147,12 +196,10 @@ pub(super) async fn finish(
     now: Timestamp,
 ) -> Result<bool> {
     let transaction = client.transaction().await?;
-    // Whoever accepts, or begins an import, refers to this row and waits here; what they had written
-    // before, the statement after this one sees.
-    let sql = "SELECT FROM campaigns WHERE id = $1 FOR UPDATE";
-    transaction.execute(sql, &[&id.as_str()]).await?;
-    let sql = "UPDATE campaigns SET state = 'finished', reason = $4, changed_at = $2
-         WHERE id = $1 AND NOT EXISTS (SELECT FROM turns WHERE campaign = $1)
+    lock(&transaction, id).await?;
+    let sql = "UPDATE campaigns SET state = 'finished', reason = $4, stopped_by = NULL,
+             state_since = $2, changed_at = $2
+         WHERE id = $1 AND state <> 'cancelled' AND NOT EXISTS (SELECT FROM turns WHERE campaign = $1)
            AND (NOT $3 OR (state = 'running'
              AND EXISTS (SELECT FROM imports WHERE campaign = $1)
              AND NOT EXISTS (
@@ -171,12 +218,20 @@ pub(super) async fn finish(
 }
 
 fn record(row: &Row) -> Result<CampaignRecord> {
-    Ok(CampaignRecord {
-        id: campaign_id(row.try_get(0)?)?,
+    let stopped_by: Option<&str> = row.try_get(3)?;
+    let kept = KeptState {
         state: word(row.try_get(1)?)?,
         reason: row.try_get(2)?,
-        definition: from_json(row.try_get(3)?)?,
-        applied_at: time(row.try_get(4)?)?,
-        changed_at: time(row.try_get(5)?)?,
-    })
+        stopped_by: stopped_by.map(from_json).transpose()?,
+        since: time(row.try_get(4)?)?,
+    };
+    Ok(kept.of(CampaignRecord {
+        applied_at: time(row.try_get(6)?)?,
+        changed_at: time(row.try_get(7)?)?,
+        ..CampaignRecord::running(
+            campaign_id(row.try_get(0)?)?,
+            from_json(row.try_get(5)?)?,
+            Timestamp::UNIX_EPOCH,
+        )
+    }))
 }

@@ -10,13 +10,14 @@ use crate::ledger::{LedgerError, Result};
 use super::connection::SCHEMA;
 
 /// Every edition's change, oldest first.
-const EDITIONS: [&str; 6] = [
+const EDITIONS: [&str; 7] = [
     include_str!("../migrations/postgres/0001_ledger.sql"),
     include_str!("../migrations/postgres/0002_undos.sql"),
     include_str!("../migrations/postgres/0003_overtaken.sql"),
     include_str!("../migrations/postgres/0004_lanes.sql"),
     include_str!("../migrations/postgres/0005_manifest.sql"),
     include_str!("../migrations/postgres/0006_waiting.sql"),
+    include_str!("../migrations/postgres/0007_steering.sql"),
 ];
 
 /// What processes agree to wait for each other by: "flexcast" in ASCII.

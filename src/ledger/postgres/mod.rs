@@ -13,6 +13,7 @@
 mod books;
 mod campaigns;
 mod connection;
+mod consumers;
 mod dead;
 mod errors;
 mod imports;
@@ -26,6 +27,7 @@ mod shown;
 mod store;
 mod take;
 mod tls;
+mod unbegun;
 mod undos;
 mod unknown;
 mod waking;
@@ -38,11 +40,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, ImportRecord,
-    Lease, Ledger, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow,
-    Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, ConsumerRow, DeadRow, HeldFor, Import, ImportRecord, Lease,
+    Ledger, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow, Publication,
+    RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Stray, Stuck, Taken,
+    Transition, UndoSettlement, UnknownRow,
 };
-use crate::message::{CampaignId, Event, Message};
+use crate::message::{Address, CampaignId, Event, Message};
 
 pub use lanes::{ServerTime, SharedLanes};
 pub use store::{LeaseClock, PostgresLedger};
@@ -89,8 +92,12 @@ impl Ledger for PostgresLedger {
         ))
     }
 
-    async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
-        call!(self, |client| campaigns::save(&client, record))
+    async fn save_campaign(&self, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
+        call!(self, |client| campaigns::save(
+            &mut client,
+            record,
+            only_idle
+        ))
     }
 
     async fn redefine(
@@ -113,15 +120,14 @@ impl Ledger for PostgresLedger {
         call!(self, |client| campaigns::all(&client))
     }
 
-    async fn set_campaign_state(
+    async fn change_state(
         &self,
         id: &CampaignId,
-        state: CampaignState,
-        reason: Option<&str>,
+        change: &StateChange,
         now: Timestamp,
-    ) -> Result<()> {
-        call!(self, |client| campaigns::set_state(
-            &client, id, state, reason, now
+    ) -> Result<Transition> {
+        call!(self, |client| campaigns::change_state(
+            &client, id, change, now
         ))
     }
 
@@ -136,6 +142,56 @@ impl Ledger for PostgresLedger {
             id,
             by_itself,
             now
+        ))
+    }
+
+    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
+        call!(self, |client| consumers::renew(
+            &client, renewal, now, self.clock
+        ))
+    }
+
+    async fn end_right(&self, holder: &str) -> Result<()> {
+        call!(self, |client| consumers::end(&client, holder))
+    }
+
+    async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
+        call!(self, |client| consumers::all(&client, now, self.clock))
+    }
+
+    async fn skip_unbegun(
+        &self,
+        campaign: &CampaignId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        call!(self, |client| unbegun::skip(&client, campaign, now, limit))
+    }
+
+    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
+        call!(self, |client| unbegun::end_waits(
+            &client, campaign, retries, now
+        ))
+    }
+
+    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
+        call!(self, |client| unbegun::open_by_sender(&client, campaign))
+    }
+
+    async fn move_sender(
+        &self,
+        campaign: &CampaignId,
+        from: &Address,
+        to: &Address,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        call!(self, |client| unbegun::move_sender(
+            &mut client,
+            campaign,
+            (from, to),
+            now,
+            limit
         ))
     }
 

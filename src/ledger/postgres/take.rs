@@ -72,7 +72,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
                 SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
                     held_for = NULL, queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                     holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT,
-                    events_taken = t.events
+                    events_taken = t.events, doubtful = t.doubtful OR prior.state = 'in_flight'
                 FROM messages m,
                     -- Locked, so that it is the row as it was right before.
                     (SELECT * FROM turns WHERE campaign = $1 AND id = $2 FOR UPDATE) prior
@@ -144,7 +144,8 @@ pub(super) async fn journal(client: &Client, campaign: &str, id: &str) -> Result
 pub(super) async fn let_go(client: &Client, lease: &Lease) -> Result<()> {
     let sql = "WITH over AS (
             DELETE FROM overtaken WHERE campaign = $1 AND id = $2 AND lease = $3)
-         UPDATE turns SET state = 'waiting', queued = TRUE, holder = NULL, lease_until = NULL
+         UPDATE turns SET state = 'waiting', queued = TRUE, holder = NULL, lease_until = NULL,
+            doubtful = TRUE
          WHERE campaign = $1 AND id = $2 AND lease = $3 AND state = 'in_flight'";
     let statement = client.prepare_cached(sql).await?;
     let (campaign, id) = (lease.key.campaign.as_str(), lease.key.id.as_str());

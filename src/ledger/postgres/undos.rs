@@ -26,7 +26,7 @@ pub(super) async fn due(
         .prepare_cached(
             "SELECT u.campaign, u.id FROM undos u JOIN campaigns c ON c.id = u.campaign
              WHERE u.due_at <= $1 AND (u.lease_until IS NULL OR u.lease_until <= lease_clock($2))
-               AND c.state <> 'paused'
+               AND NOT (c.state = 'paused' AND c.stopped_by::JSON ->> 'kind' = 'program')
              ORDER BY u.due_at, u.campaign, u.id LIMIT $3",
         )
         .await?;

@@ -88,7 +88,8 @@ pub(super) async fn settle(
         transaction
             .execute(sql, &[&campaign, &id, &ms(now)])
             .await?;
-        let sql = "UPDATE campaigns SET state = 'running', reason = NULL, changed_at = $2
+        let sql = "UPDATE campaigns SET state = 'running', reason = NULL, state_since = $2,
+                       changed_at = $2
                    WHERE id = $1 AND state = 'finished'";
         transaction.execute(sql, &[&campaign, &ms(now)]).await?;
     }

@@ -10,7 +10,7 @@ use crate::message::CampaignId;
 pub(super) async fn release_leases(client: &Client) -> Result<u64> {
     client.execute("DELETE FROM overtaken", &[]).await?;
     let sql = "UPDATE turns SET state = 'waiting', queued = TRUE, queue_after = NULL,
-                   holder = NULL, lease_until = NULL
+                   holder = NULL, lease_until = NULL, doubtful = TRUE
                WHERE state = 'in_flight'";
     let released = client.execute(sql, &[]).await?;
     let sql = "UPDATE undos SET holder = NULL, lease_until = NULL";

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::ledger::{CampaignRecord, CampaignState, LedgerError, Result, WORKED_OFF};
+use crate::ledger::lifecycle::KeptState;
+use crate::ledger::{CampaignRecord, LedgerError, Result, StateChange, Transition, WORKED_OFF};
 use crate::message::CampaignId;
 
 use crate::ledger::columns::{campaign_id, from_json, ms, time, to_json, word};
@@ -36,22 +37,29 @@ pub(super) fn probe(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn save(conn: &Connection, record: &CampaignRecord) -> Result<()> {
-    conn.prepare_cached(
-        "INSERT INTO campaigns (id, state, reason, definition, applied_at, changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (id) DO UPDATE
-         SET definition = excluded.definition, changed_at = excluded.changed_at",
-    )?
-    .execute(params![
-        record.id.as_str(),
-        record.state.as_str(),
-        record.reason,
-        to_json(&record.definition)?,
-        ms(record.applied_at),
-        ms(record.changed_at),
-    ])?;
-    Ok(())
+/// Stores a campaign; with `only_idle` one that exists only while no message of it is open.
+pub(super) fn save(conn: &Connection, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
+    let saved = conn
+        .prepare_cached(
+            "INSERT INTO campaigns (id, state, reason, stopped_by, state_since, definition,
+                applied_at, changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (id) DO UPDATE
+             SET definition = excluded.definition, changed_at = excluded.changed_at
+             WHERE NOT ?9 OR NOT EXISTS (SELECT 1 FROM turns WHERE campaign = ?1)",
+        )?
+        .execute(params![
+            record.id.as_str(),
+            record.state.as_str(),
+            record.reason,
+            record.stopped_by().map(to_json).transpose()?,
+            ms(record.state_since),
+            to_json(&record.definition)?,
+            ms(record.applied_at),
+            ms(record.changed_at),
+            only_idle,
+        ])?;
+    Ok(saved == 1)
 }
 
 pub(super) fn redefine(
@@ -70,7 +78,9 @@ pub(super) fn redefine(
     Ok(changed == 1)
 }
 
-const SELECT: &str = "SELECT id, state, reason, definition, applied_at, changed_at FROM campaigns";
+const SELECT: &str =
+    "SELECT id, state, reason, stopped_by, state_since, definition, applied_at, changed_at
+    FROM campaigns";
 
 pub(super) fn one(conn: &Connection, id: &CampaignId) -> Result<Option<CampaignRecord>> {
     conn.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?
@@ -85,28 +95,47 @@ pub(super) fn all(conn: &Connection) -> Result<Vec<CampaignRecord>> {
         .collect()
 }
 
-pub(super) fn set_state(
+/// Changes a campaign's state where its rules allow it. One transaction of the one writer: no renewal of a
+/// consumer's right comes in between.
+pub(super) fn change_state(
     conn: &Connection,
     id: &CampaignId,
-    state: CampaignState,
-    reason: Option<&str>,
+    change: &StateChange,
     now: Timestamp,
-) -> Result<()> {
-    let changed = conn
-        .prepare_cached(
-            "UPDATE campaigns SET state = ?2, reason = ?3, changed_at = ?4 WHERE id = ?1",
-        )?
-        .execute(params![id.as_str(), state.as_str(), reason, ms(now)])?;
-    if changed == 0 {
-        return Err(LedgerError::NoCampaign(id.clone()));
+) -> Result<Transition> {
+    let before = one(conn, id)?.ok_or_else(|| LedgerError::NoCampaign(id.clone()))?;
+    let transition = change.on(&before, now);
+    if let Transition::Made(after) = &transition {
+        write_state(conn, after)?;
     }
+    Ok(transition)
+}
+
+fn write_state(conn: &Connection, record: &CampaignRecord) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE campaigns SET state = ?2, reason = ?3, stopped_by = ?4, state_since = ?5,
+            changed_at = ?6
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        record.id.as_str(),
+        record.state.as_str(),
+        record.reason,
+        record.stopped_by().map(to_json).transpose()?,
+        ms(record.state_since),
+        ms(record.changed_at)
+    ])?;
+    conn.prepare_cached(
+        "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'changes'",
+    )?
+    .execute([])?;
     Ok(())
 }
 
 /// Lets a campaign run again that was finished.
 pub(super) fn run_again(conn: &Connection, id: &CampaignId, now: Timestamp) -> Result<()> {
     conn.prepare_cached(
-        "UPDATE campaigns SET state = 'running', reason = NULL, changed_at = ?2
+        "UPDATE campaigns SET state = 'running', reason = NULL, state_since = ?2, changed_at = ?2
          WHERE id = ?1 AND state = 'finished'",
     )?
     .execute(params![id.as_str(), ms(now)])?;
@@ -122,8 +151,9 @@ pub(super) fn finish(
 ) -> Result<bool> {
     let finished = conn
         .prepare_cached(
-            "UPDATE campaigns SET state = 'finished', reason = ?4, changed_at = ?2
-             WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns WHERE campaign = ?1)
+            "UPDATE campaigns SET state = 'finished', reason = ?4, stopped_by = NULL,
+                state_since = ?2, changed_at = ?2
+             WHERE id = ?1 AND state <> 'cancelled' AND NOT EXISTS (SELECT 1 FROM turns WHERE campaign = ?1)
                AND (NOT ?3 OR (state = 'running'
                  AND EXISTS (SELECT 1 FROM imports WHERE campaign = ?1)
                  AND NOT EXISTS (
@@ -151,12 +181,20 @@ fn meta(conn: &Connection, name: &str) -> Result<Option<String>> {
 }
 
 fn record(row: &Row<'_>) -> Result<CampaignRecord> {
-    Ok(CampaignRecord {
-        id: campaign_id(&row.get::<_, String>(0)?)?,
+    let stopped_by: Option<String> = row.get(3)?;
+    let kept = KeptState {
         state: word(&row.get::<_, String>(1)?)?,
         reason: row.get(2)?,
-        definition: from_json(&row.get::<_, String>(3)?)?,
-        applied_at: time(row.get(4)?)?,
-        changed_at: time(row.get(5)?)?,
-    })
+        stopped_by: stopped_by.as_deref().map(from_json).transpose()?,
+        since: time(row.get(4)?)?,
+    };
+    Ok(kept.of(CampaignRecord {
+        applied_at: time(row.get(6)?)?,
+        changed_at: time(row.get(7)?)?,
+        ..CampaignRecord::running(
+            campaign_id(&row.get::<_, String>(0)?)?,
+            from_json(&row.get::<_, String>(5)?)?,
+            Timestamp::UNIX_EPOCH,
+        )
+    }))
 }

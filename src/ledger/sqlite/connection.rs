@@ -126,6 +126,7 @@ fn migrate(conn: &mut Connection) -> Result<()> {
         M::up(include_str!("../migrations/sqlite/0003_overtaken.sql")),
         M::up(include_str!("../migrations/sqlite/0004_manifest.sql")),
         M::up(include_str!("../migrations/sqlite/0005_waiting.sql")),
+        M::up(include_str!("../migrations/sqlite/0006_steering.sql")),
     ]);
     migrations.to_latest(conn).map_err(|error| match error {
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {

@@ -7,6 +7,7 @@
 mod books;
 mod campaigns;
 mod connection;
+mod consumers;
 mod dead;
 mod export;
 mod hold;
@@ -21,6 +22,7 @@ mod store;
 mod take;
 #[cfg(test)]
 mod tests;
+mod unbegun;
 mod undos;
 mod unknown;
 mod waking;
@@ -36,11 +38,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, ImportRecord,
-    Lease, Ledger, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow,
-    Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, ConsumerRow, DeadRow, HeldFor, Import, ImportRecord, Lease,
+    Ledger, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow, Publication,
+    RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Stray, Stuck, Taken,
+    Transition, UndoSettlement, UnknownRow,
 };
-use crate::message::{CampaignId, Event, Message};
+use crate::message::{Address, CampaignId, Event, Message};
 
 use intake::Offered;
 
@@ -61,9 +64,10 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
+    async fn save_campaign(&self, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
         let record = record.clone();
-        self.write(move |conn| campaigns::save(conn, &record)).await
+        self.write(move |conn| campaigns::save(conn, &record, only_idle))
+            .await
     }
 
     async fn redefine(
@@ -87,15 +91,14 @@ impl Ledger for SqliteLedger {
         self.read(campaigns::all).await
     }
 
-    async fn set_campaign_state(
+    async fn change_state(
         &self,
         id: &CampaignId,
-        state: CampaignState,
-        reason: Option<&str>,
+        change: &StateChange,
         now: Timestamp,
-    ) -> Result<()> {
-        let (id, reason) = (id.clone(), reason.map(str::to_owned));
-        self.write(move |conn| campaigns::set_state(conn, &id, state, reason.as_deref(), now))
+    ) -> Result<Transition> {
+        let (id, change) = (id.clone(), change.clone());
+        self.write(move |conn| campaigns::change_state(conn, &id, &change, now))
             .await
     }
 
@@ -107,6 +110,57 @@ impl Ledger for SqliteLedger {
     ) -> Result<bool> {
         let id = id.clone();
         self.write(move |conn| campaigns::finish(conn, &id, by_itself, now))
+            .await
+    }
+
+    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
+        let renewal = renewal.clone();
+        self.write(move |conn| consumers::renew(conn, &renewal, now))
+            .await
+    }
+
+    async fn end_right(&self, holder: &str) -> Result<()> {
+        let holder = holder.to_owned();
+        self.write(move |conn| consumers::end(conn, &holder)).await
+    }
+
+    async fn consumers(&self, _now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
+        self.read(consumers::all).await
+    }
+
+    async fn skip_unbegun(
+        &self,
+        campaign: &CampaignId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let campaign = campaign.clone();
+        self.write(move |conn| unbegun::skip(conn, &campaign, now, limit))
+            .await
+    }
+
+    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
+        let campaign = campaign.clone();
+        self.write(move |conn| unbegun::end_waits(conn, &campaign, retries, now))
+            .await
+    }
+
+    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
+        let campaign = campaign.clone();
+        self.read(move |conn| unbegun::open_by_sender(conn, &campaign))
+            .await
+    }
+
+    async fn move_sender(
+        &self,
+        campaign: &CampaignId,
+        from: &Address,
+        to: &Address,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let (campaign, from, to) = (campaign.clone(), from.clone(), to.clone());
+        self.write(move |conn| unbegun::move_sender(conn, &campaign, (&from, &to), now, limit))
             .await
     }
 
@@ -204,7 +258,11 @@ impl Ledger for SqliteLedger {
     }
 
     async fn release_leases(&self, _now: Timestamp) -> Result<u64> {
-        self.write(waking::release_leases).await
+        self.write(|conn| {
+            consumers::forget(conn)?;
+            waking::release_leases(conn)
+        })
+        .await
     }
 
     async fn wake(&self, now: Timestamp, limit: usize) -> Result<u64> {

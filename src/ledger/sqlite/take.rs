@@ -70,7 +70,8 @@ pub(super) fn let_go(conn: &Connection, lease: &Lease) -> Result<()> {
     conn.prepare_cached("DELETE FROM overtaken WHERE campaign = ?1 AND id = ?2 AND lease = ?3")?
         .execute(of)?;
     conn.prepare_cached(
-        "UPDATE turns SET state = 'waiting', queued = 1, holder = NULL, lease_until = NULL
+        "UPDATE turns SET state = 'waiting', queued = 1, holder = NULL, lease_until = NULL,
+            doubtful = 1
          WHERE campaign = ?1 AND id = ?2 AND lease = ?3 AND state = 'in_flight'",
     )?
     .execute(of)?;
@@ -122,7 +123,7 @@ fn lease(
     conn.prepare_cached(
         "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
             held_for = NULL, queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
-            events_taken = ?6
+            events_taken = ?6, doubtful = doubtful OR state = 'in_flight'
          WHERE campaign = ?1 AND id = ?2",
     )?
     .execute(params![

@@ -16,7 +16,7 @@ pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> Result<Vec
     conn.prepare_cached(
         "SELECT u.campaign, u.id FROM undos u JOIN campaigns c ON c.id = u.campaign
          WHERE u.due_at <= ?1 AND (u.lease_until IS NULL OR u.lease_until <= ?1)
-           AND c.state <> 'paused'
+           AND NOT (c.state = 'paused' AND json_extract(c.stopped_by, '$.kind') = 'program')
          ORDER BY u.due_at, u.campaign, u.id LIMIT ?2",
     )?
     .query_and_then(params![ms(now), column(limit as u64)], |row| {

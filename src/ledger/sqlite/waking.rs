@@ -13,7 +13,7 @@ pub(super) fn release_leases(conn: &Connection) -> Result<u64> {
     let released = conn
         .prepare_cached(
             "UPDATE turns SET state = 'waiting', queued = 1, queue_after = NULL,
-                holder = NULL, lease_until = NULL
+                holder = NULL, lease_until = NULL, doubtful = 1
              WHERE campaign IN (SELECT id FROM campaigns) AND state = 'in_flight'",
         )?
         .execute([])?;

@@ -93,6 +93,6 @@ async fn apply(stage: &mut Stage, change: impl Fn(&mut Campaign)) {
     let record = stage.ledger.campaign(id).await.expect("the ledger");
     let mut record = record.expect("it was applied");
     record.definition = serde_json::to_value(&stage.campaign).expect("JSON");
-    let saving = stage.ledger.save_campaign(&record);
+    let saving = stage.ledger.save_campaign(&record, false);
     saving.await.expect("it is saved");
 }

@@ -9,6 +9,7 @@
 mod dice;
 mod plan;
 mod play;
+mod steering;
 mod tally;
 mod verdict;
 

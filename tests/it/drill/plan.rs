@@ -8,6 +8,7 @@ use flexcast::simulator::{EffectKind, Settings};
 use serde_json::{Value, json};
 
 use super::dice::Dice;
+use super::steering::Acts;
 use crate::saga::stage::{PAIRS, PROXY_BY_CUSTOMER, Pair, settings};
 use crate::saga::trap::{Mishaps, Place, Side};
 
@@ -27,6 +28,8 @@ pub(super) struct Plan {
     /// Whether their messages wait until the stranger has gone; otherwise they are skipped.
     pub(super) waits_for_strangers: bool,
     pub(super) stores: Stores,
+    /// What an operator does beside the consumers.
+    pub(super) acts: Acts,
 }
 
 /// What befalls the consumer, and at which of its calls.
@@ -37,6 +40,11 @@ pub(super) enum Blow {
     Stopped(u64),
     /// The same, and another consumer has taken over meanwhile.
     Overtaken(&'static [Place], u64),
+    /// Standing still at one of these calls while an operator pauses the campaign, and going on after the
+    /// pause has returned.
+    PausedWhileStopped(&'static [Place], u64),
+    /// Without an answer to its renewals, while all else goes on and an operator pauses the campaign.
+    PausedWhileCut(u64),
 }
 
 /// How the ledger and the queue fail.
@@ -73,6 +81,7 @@ impl Plan {
             strangers: strangers(dice, pair, count),
             waits_for_strangers: dice.one_in(2) == 1,
             stores: Stores::of(dice),
+            acts: Acts::of(dice),
         }
     }
 
@@ -97,13 +106,17 @@ fn faults(dice: &mut Dice) -> Value {
         {"operation": "*", "rate": rate(6), "kind": "too_many_requests"},
         {"operation": "*", "rate": rate(4), "kind": "reset"},
         {"operation": "changing", "rate": rate(2), "kind": "error", "code": 20001},
+        // The program pauses the campaign, and resumes it by itself.
+        {"operation": "changing", "rate": rate(2), "kind": "error", "code": 20003},
     ]);
     json!({"seed": seed, "rules": rules})
 }
 
 fn blow(dice: &mut Dice) -> Blow {
     let side = *dice.pick(&[Side::Before, Side::After]);
-    match dice.below(10) {
+    match dice.below(14) {
+        10 | 11 => Blow::PausedWhileStopped(&[Place::Ledger, Place::Journal], 1 + dice.below(30)),
+        12 | 13 => Blow::PausedWhileCut(1 + dice.below(6)),
         0 => Blow::Stopped(1 + dice.below(30)),
         1 if side == Side::Before => Blow::Overtaken(CALLS, 1 + dice.below(30)),
         // Between an intent and its call: the look at the lease right before it is all there is.
@@ -156,7 +169,7 @@ impl Stores {
         let mut back_at = None;
         Box::new(move |place, _| {
             let place = match place {
-                Place::Journal => Place::Ledger,
+                Place::Journal | Place::Rights => Place::Ledger,
                 place => place,
             };
             if let Some((away, from, span)) = stores.away
@@ -180,7 +193,7 @@ impl Stores {
             let rate = match place {
                 Place::Ledger => stores.ledger,
                 Place::Queue => stores.queue,
-                Place::Twilio | Place::Journal => 0,
+                Place::Twilio | Place::Journal | Place::Rights => 0,
             };
             let side = *dice.pick(&[Side::Before, Side::After]);
             (dice.below(1_000) < rate).then_some(side)

@@ -10,11 +10,12 @@ use flexcast::worker::{Until, Worker};
 
 use super::dice::Dice;
 use super::plan::{Blow, Plan};
+use super::steering::Operator;
 use super::tally::Tally;
 use super::verdict;
 use crate::saga::stage::Stage;
 use crate::saga::strangers::{stranger_goes, stranger_has};
-use crate::saga::trap::{Side, Trap};
+use crate::saga::trap::{Place, Side, Trap};
 
 /// No wait takes so long, of a lease, a retry or a store that is away: what is open when Twilio was
 /// asked for nothing meanwhile was lost.
@@ -22,6 +23,13 @@ const LONG: Duration = Duration::from_secs(5 * 60);
 
 /// So often anything may come to a call in that time; beyond it, it goes round for ever.
 const LONG_MAX: u32 = 12;
+
+/// How often a seed's campaign may be paused by the program at its end.
+const PAUSES_MAX: u32 = 100;
+
+/// How long a consumer is given, and the pause before the next one.
+const A_WHILE: Duration = Duration::from_secs(30);
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Longer than any lease.
 const STOPPED: Duration = Duration::from_secs(130);
@@ -58,10 +66,12 @@ async fn play(seed: u64) -> Result<Played, String> {
     stage.accept(plan.count).await;
     stage.trap.befall(plan.stores.mishaps(stage.clock));
     let mut tally = Tally::default();
+    let operator = Operator::of(&stage);
+    let acting = tokio::spawn(operator.clone().act(plan.acts.clone()));
     for blow in &plan.blows {
         publish_again(&stage, plan.count, &mut dice).await;
         // Not for ever: what was lost keeps a consumer waiting without a call to be struck at.
-        let striking = strike(&stage, *blow, plan.count, &mut dice);
+        let striking = strike(&stage, &operator, *blow, plan.count, &mut dice);
         let is_struck = tokio::time::timeout(LONG, striking).await.unwrap_or(false);
         stage.trap.clear();
         tally.strike(*blow, is_struck);
@@ -75,9 +85,18 @@ async fn play(seed: u64) -> Result<Played, String> {
         stage.simulator.set_faults(faults).expect("valid faults");
     }
     publish_again(&stage, plan.count, &mut dice).await;
+    while !acting.is_finished() {
+        let _ = tokio::time::timeout(A_WHILE, stage.run()).await;
+        tokio::time::sleep(A_MOMENT).await;
+    }
+    acting
+        .await
+        .map_err(|error| format!("the operator: {error}"))?;
     if !ends(&stage).await {
         return Err(format!("it does not end: {:?}", stage.books().await));
     }
+    operator.judge(&stage.simulator)?;
+    tally.stops(operator.stops(), refusals(&stage));
     let theirs: &[Effect] = &theirs;
     verdict::judge(&stage, &plan, theirs).await?;
     tally.count(&stage, plan.count).await;
@@ -85,8 +104,23 @@ async fn play(seed: u64) -> Result<Played, String> {
     Ok(Played { log, tally })
 }
 
-/// Works until nothing is open; `false` when that does not come.
+/// Works until nothing is open; `false` when that does not come. A pause of the program ends the run, and the
+/// next one resumes the campaign.
 async fn ends(stage: &Stage) -> bool {
+    for _ in 0..PAUSES_MAX {
+        if !comes_to_an_end(stage).await {
+            return false;
+        }
+        if stage.books().await.open() == 0 {
+            return true;
+        }
+        tokio::time::sleep(A_MOMENT).await;
+    }
+    false
+}
+
+/// Works until the run ends by itself.
+async fn comes_to_an_end(stage: &Stage) -> bool {
     let mut running = Box::pin(stage.run());
     let mut asked = 0;
     for _ in 0..LONG_MAX {
@@ -101,9 +135,32 @@ async fn ends(stage: &Stage) -> bool {
     false
 }
 
+/// How often Twilio refused the credentials, for which the program pauses.
+fn refusals(stage: &Stage) -> u64 {
+    let requests = stage.simulator.requests();
+    requests
+        .iter()
+        .filter(|one| one.status == Some(401))
+        .count() as u64
+}
+
 /// Whether the blow fell: the call it was meant for may never have come.
-async fn strike(stage: &Stage, blow: Blow, count: u32, dice: &mut Dice) -> bool {
+async fn strike(
+    stage: &Stage,
+    operator: &Operator,
+    blow: Blow,
+    count: u32,
+    dice: &mut Dice,
+) -> bool {
     match blow {
+        Blow::PausedWhileStopped(at, nth) => {
+            stage.trap.set_at(at, nth, Side::Before);
+            paused_while(stage, operator, true, dice).await
+        }
+        Blow::PausedWhileCut(nth) => {
+            stage.trap.set_at(&[Place::Rights], nth, Side::Before);
+            paused_while(stage, operator, false, dice).await
+        }
         Blow::Killed(at, nth, side) => {
             stage.trap.set_at(at, nth, side);
             stage.killed().await
@@ -114,6 +171,41 @@ async fn strike(stage: &Stage, blow: Blow, count: u32, dice: &mut Dice) -> bool 
             overtaken(stage, count, dice).await
         }
     }
+}
+
+/// An operator pauses the campaign while the consumer stands still at the trap's call, or only waits for the
+/// answer to its renewal; then the consumer goes on, and later the campaign is resumed.
+async fn paused_while(
+    stage: &Stage,
+    operator: &Operator,
+    stands_still: bool,
+    dice: &mut Dice,
+) -> bool {
+    let worker = stage.worker(16).await;
+    let stop = Stopper::new();
+    let mut running = Box::pin(worker.run(&[], Until::Stopped, &stop));
+    let is_sprung = tokio::time::timeout(A_WHILE, until_sprung(stage, &mut running)).await;
+    if !is_sprung.unwrap_or(false) {
+        stage.trap.clear();
+        return false;
+    }
+    if stands_still {
+        stage.trap.stop_process();
+    }
+    let pausing = async {
+        let _turn = operator.turn().await;
+        let is_paused = operator.pause().await;
+        tokio::time::sleep(Duration::from_millis(dice.below(3_000))).await;
+        stage.trap.go_on();
+        tokio::time::sleep(Duration::from_millis(dice.below(12_000))).await;
+        if is_paused {
+            operator.resume().await;
+        }
+        tokio::time::sleep(Duration::from_millis(dice.below(2_000))).await;
+        stop.stop();
+    };
+    let _ = tokio::join!(pausing, running);
+    true
 }
 
 /// Puts some messages on the queue once more, as a publisher in doubt does.

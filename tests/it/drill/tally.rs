@@ -11,7 +11,7 @@ use crate::saga::stage::Stage;
 use crate::saga::trap::{Kind, Place, Side};
 
 /// Everything that has to happen in the suite's seeds.
-const MUST_HAPPEN: [&str; 16] = [
+const MUST_HAPPEN: [&str; 21] = [
     "killed before a call",
     "killed in a call, after its effect",
     "killed before an acknowledgement",
@@ -20,6 +20,11 @@ const MUST_HAPPEN: [&str; 16] = [
     "killed after a write",
     "stopped past its leases",
     "overtaken",
+    "paused while a consumer stood still",
+    "paused while a consumer was cut off",
+    "stopped by an operator",
+    "paused by the program",
+    "cancelled",
     "ledger failed",
     "ledger lost a reply",
     "queue failed",
@@ -52,12 +57,25 @@ impl Tally {
         all
     }
 
+    pub(super) fn stops(&mut self, times: u64, by_the_program: u64) {
+        for (what, times) in [
+            ("stopped by an operator", times),
+            ("paused by the program", by_the_program),
+        ] {
+            if times > 0 {
+                *self.0.entry(what).or_default() += times;
+            }
+        }
+    }
+
     pub(super) fn strike(&mut self, blow: Blow, is_struck: bool) {
         match blow {
             _ if !is_struck => {}
             Blow::Killed(..) => self.add("killed"),
             Blow::Stopped(_) => self.add("stopped past its leases"),
             Blow::Overtaken(..) => self.add("overtaken"),
+            Blow::PausedWhileStopped(..) => self.add("paused while a consumer stood still"),
+            Blow::PausedWhileCut(_) => self.add("paused while a consumer was cut off"),
         }
     }
 
@@ -66,6 +84,8 @@ impl Tally {
         for mishap in stage.trap.log() {
             let what = (mishap.kind, mishap.place, mishap.side);
             self.add(match what {
+                (Kind::Stopped, Place::Rights, _) => "renewal without an answer",
+                (Kind::Failed, Place::Rights, _) => "renewal failed",
                 (Kind::Stopped, Place::Twilio, Side::Before) => "killed before a call",
                 (Kind::Stopped, Place::Twilio, Side::After) => "killed in a call, after its effect",
                 (Kind::Stopped, Place::Queue, Side::Before) => "killed before an acknowledgement",
@@ -94,6 +114,10 @@ impl Tally {
                         reason: SkipReason::CustomerBusy,
                         ..
                     } => "customer busy",
+                    Ending::Skipped {
+                        reason: SkipReason::Cancelled,
+                        ..
+                    } => "cancelled",
                     Ending::Skipped { .. } => "skipped",
                     Ending::Dead { .. } => "dead",
                     Ending::Unknown { .. } => "unknown",

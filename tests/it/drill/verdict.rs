@@ -58,7 +58,11 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         let may_be = match ending {
             Ending::Done => !is_busy,
             Ending::Dead { .. } => true,
-            Ending::Skipped { reason, .. } => is_busy && *reason == SkipReason::CustomerBusy,
+            Ending::Skipped { reason, .. } => match reason {
+                SkipReason::CustomerBusy => is_busy,
+                SkipReason::Cancelled => plan.acts.cancels(),
+                _ => false,
+            },
             Ending::Unknown { .. } => false,
         };
         if !may_be {

@@ -64,7 +64,10 @@ pub(super) async fn every_term_is_counted(ledger: &dyn Ledger) {
 pub(super) async fn the_books_of_one_campaign_are_its_own(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
     let autumn = campaign("autumn", at(0));
-    ledger.save_campaign(&autumn).await.expect("it is saved");
+    ledger
+        .save_campaign(&autumn, false)
+        .await
+        .expect("it is saved");
     let mut same_customer = message(1);
     same_customer.campaign = autumn.id.clone();
     for message in [message(1), message(2), same_customer] {

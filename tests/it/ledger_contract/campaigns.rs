@@ -1,23 +1,24 @@
 //! Campaigns, and what the ledger is tied to.
 
-use flexcast::ledger::{CampaignState, Ledger, LedgerError, Manifest};
+use flexcast::ledger::{CampaignState, Ledger, LedgerError, Manifest, StateChange};
 
-use super::fixture::{LEASE, apply_spring, at, campaign, message, spring};
+use super::fixture::{LEASE, apply_spring, at, campaign, message, operator, pause, spring};
 
 pub(super) async fn a_campaign_applied_again_keeps_its_state(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
-    let paused = CampaignState::Paused;
-    ledger
-        .set_campaign_state(&spring(), paused, Some("lunch"), at(5))
-        .await
-        .expect("it is there");
+    pause(ledger, operator(), "lunch", at(5)).await;
     let mut again = campaign("spring", at(9));
     again.definition = serde_json::json!({"id": "spring", "pace": "5/s"});
-    ledger.save_campaign(&again).await.expect("it is saved");
+    ledger
+        .save_campaign(&again, false)
+        .await
+        .expect("it is saved");
 
     let mut expected = again;
-    expected.state = paused;
+    expected.state = CampaignState::Paused;
     expected.reason = Some("lunch".to_owned());
+    expected.paused_by = Some(operator());
+    expected.state_since = at(5);
     expected.applied_at = at(0);
     let kept = ledger.campaign(&spring()).await.expect("it answers");
     assert_eq!(kept, Some(expected));
@@ -26,7 +27,10 @@ pub(super) async fn a_campaign_applied_again_keeps_its_state(ledger: &dyn Ledger
 pub(super) async fn campaigns_are_listed_in_the_order_they_were_first_applied(ledger: &dyn Ledger) {
     for id in ["winter", "autumn", "spring", "winter"] {
         let record = campaign(id, at(0));
-        ledger.save_campaign(&record).await.expect("it is saved");
+        ledger
+            .save_campaign(&record, false)
+            .await
+            .expect("it is saved");
     }
     let campaigns = ledger.campaigns().await.expect("it answers");
     let ids: Vec<_> = campaigns.iter().map(|record| record.id.as_str()).collect();
@@ -35,8 +39,8 @@ pub(super) async fn campaigns_are_listed_in_the_order_they_were_first_applied(le
 
 pub(super) async fn a_campaign_that_was_never_applied_takes_nothing(ledger: &dyn Ledger) {
     let id = spring();
-    let finished = CampaignState::Finished;
-    let state = ledger.set_campaign_state(&id, finished, None, at(0)).await;
+    let reopen = StateChange::Reopen { reason: None };
+    let state = ledger.change_state(&id, &reopen, at(0)).await;
     assert!(
         matches!(state, Err(LedgerError::NoCampaign(_))),
         "{state:?}"

@@ -8,7 +8,7 @@ use flexcast::message::{DeferReason, UnknownReason};
 
 use super::fixture::{
     LEASE, accept_queued, apply_spring, at, begun, campaign, deferred, done, ended, key, lease,
-    message, retry, settle, spring,
+    message, operator, pause, retry, settle, spring,
 };
 
 async fn finish(ledger: &dyn Ledger, by_itself: bool) -> bool {
@@ -74,13 +74,10 @@ pub(super) async fn a_paused_campaign_finishes_only_when_somebody_says_so(ledger
     apply_spring(ledger).await;
     import(ledger, "a.csv", 1, true).await;
     carry_out(ledger, 1).await;
-    let paused = CampaignState::Paused;
-    let pausing = ledger
-        .set_campaign_state(&spring(), paused, None, at(4))
-        .await;
-    pausing.expect("it is there");
+    pause(ledger, operator(), "lunch", at(4)).await;
     assert!(!finish(ledger, true).await);
-    assert_eq!(state(ledger).await, (paused, None));
+    let lunch = Some("lunch".to_owned());
+    assert_eq!(state(ledger).await, (CampaignState::Paused, lunch));
     assert!(finish(ledger, false).await);
     assert_eq!(state(ledger).await, (CampaignState::Finished, None));
 }
@@ -169,7 +166,10 @@ pub(super) async fn what_the_queue_should_hold_is_told(ledger: &dyn Ledger) {
 pub(super) async fn the_books_of_each_campaign_are_counted_by_themselves(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
     let autumn = campaign("autumn", at(0));
-    ledger.save_campaign(&autumn).await.expect("it is saved");
+    ledger
+        .save_campaign(&autumn, false)
+        .await
+        .expect("it is saved");
     import(ledger, "a.csv", 1, true).await;
     carry_out(ledger, 1).await;
     let mut theirs = message(2);

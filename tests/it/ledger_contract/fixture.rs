@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use flexcast::ledger::{
-    CampaignRecord, CampaignState, Ending, Lease, Ledger, MessageKey, Publication, Settlement,
-    Taken, Wake,
+    Actor, CampaignRecord, Ending, Lease, Ledger, MessageKey, Publication, Settlement, StateChange,
+    Taken, Transition, Wake,
 };
 use flexcast::message::{
     Address, CampaignId, Customer, DeadReason, DeferReason, Effects, Event, Failure, FailureClass,
@@ -25,20 +25,35 @@ pub(super) fn spring() -> CampaignId {
 }
 
 pub(super) fn campaign(id: &str, now: Timestamp) -> CampaignRecord {
-    CampaignRecord {
-        id: CampaignId::parse(id).expect("an id"),
-        state: CampaignState::Running,
-        reason: None,
-        definition: serde_json::json!({ "id": id }),
-        applied_at: now,
-        changed_at: now,
+    let definition = serde_json::json!({ "id": id });
+    CampaignRecord::running(CampaignId::parse(id).expect("an id"), definition, now)
+}
+
+/// A person who steers.
+pub(super) fn operator() -> Actor {
+    Actor::Operator {
+        user: "ada".to_owned(),
+        host: "desk".to_owned(),
     }
+}
+
+/// Pauses the campaign, for this reason.
+pub(super) async fn pause(ledger: &dyn Ledger, by: Actor, reason: &str, now: Timestamp) {
+    let change = StateChange::Pause {
+        by,
+        reason: Some(reason.to_owned()),
+    };
+    let pausing = ledger.change_state(&spring(), &change, now).await;
+    assert!(matches!(pausing, Ok(Transition::Made(_))), "{pausing:?}");
 }
 
 /// Applies the campaign that the messages of these tests belong to.
 pub(super) async fn apply_spring(ledger: &dyn Ledger) {
     let record = campaign("spring", at(0));
-    ledger.save_campaign(&record).await.expect("it is saved");
+    ledger
+        .save_campaign(&record, false)
+        .await
+        .expect("it is saved");
 }
 
 /// Message number `n` of the campaign, to an address of its own.

@@ -13,6 +13,7 @@ mod leases;
 mod pace;
 mod postgres;
 mod sqlite;
+mod steering;
 mod undos;
 
 /// Makes a test of each of these functions for each store. Each gets an empty ledger.
@@ -65,6 +66,15 @@ on_every_store! {
     campaigns::campaigns_are_listed_in_the_order_they_were_first_applied,
     campaigns::a_campaign_that_was_never_applied_takes_nothing,
     campaigns::a_ledger_is_bound_to_one_account_and_base,
+    steering::a_pause_says_who_when_and_why_until_the_campaign_runs_again,
+    steering::only_an_operator_ends_an_operators_pause,
+    steering::a_renewal_reports_what_is_stopped_and_is_confirmed_by_the_next,
+    steering::a_consumer_that_ended_its_right_is_waited_for_no_more,
+    steering::a_campaign_with_open_messages_is_not_converted,
+    steering::what_has_not_begun_is_skipped_and_the_rest_is_left,
+    steering::what_a_dead_holder_had_may_stand_and_is_not_skipped,
+    steering::the_waits_of_a_campaign_end,
+    steering::senders_give_away_what_has_not_begun,
     intake::one_id_and_one_address_are_each_accepted_once,
     intake::a_known_message_says_whether_somebody_brings_it,
     intake::an_imports_counts_move_with_its_messages,
@@ -111,5 +121,5 @@ on_every_store! {
     undos::an_undo_that_fails_again_is_due_later_and_counted,
     undos::an_undo_that_succeeds_leaves_the_messages_own_reason,
     undos::an_undos_lease_is_fenced_as_a_turns,
-    undos::what_a_paused_campaign_has_left_stays,
+    undos::what_is_left_stays_while_twilio_refuses_the_account,
 }

@@ -16,7 +16,10 @@ pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_cha
 ) {
     let mut record = campaign("spring", at(0));
     record.definition = json!({"id": "spring", "pace": {"campaign": "5/s"}, "body": "Grüße"});
-    ledger.save_campaign(&record).await.expect("it is saved");
+    ledger
+        .save_campaign(&record, false)
+        .await
+        .expect("it is saved");
     let id = spring();
     let slower = json!({"id": "spring", "pace": {"campaign": "2/s"}, "body": "Grüße"});
     let stored = async || {

@@ -5,12 +5,15 @@ use std::time::Duration;
 use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
-    CampaignState, Ending, Lease, Ledger, LedgerError, Stuck, UNDO_AFTER, UndoSettlement,
+    Actor, Ending, Lease, Ledger, LedgerError, Stuck, UNDO_AFTER, UndoSettlement,
 };
-use flexcast::message::{DeadReason, Effects, Event, Failure, FailureClass, Saga, StepName};
+use flexcast::message::{
+    DeadReason, Effects, Event, Failure, FailureClass, PauseCause, Saga, StepName,
+};
 
 use super::fixture::{
-    LEASE, apply_spring, at, begun, dead, done, ended, failure, key, lease, message, settle, spring,
+    LEASE, apply_spring, at, begun, dead, done, ended, failure, key, lease, message, operator,
+    pause, settle, spring,
 };
 use crate::support::postgres::Database;
 
@@ -182,20 +185,20 @@ pub(super) async fn an_undos_lease_is_fenced_as_a_turns(ledger: &dyn Ledger) {
     assert_eq!(again.journal.last(), events.last());
 }
 
-pub(super) async fn what_a_paused_campaign_has_left_stays(ledger: &dyn Ledger) {
+pub(super) async fn what_is_left_stays_while_twilio_refuses_the_account(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
     stuck(ledger, 1).await;
-    let paused = CampaignState::Paused;
-    let pausing = ledger
-        .set_campaign_state(&spring(), paused, None, at(1))
-        .await;
-    pausing.expect("it is there");
+    let cause = PauseCause::CredentialsRefused;
+    pause(ledger, Actor::Program { cause }, "no", at(1)).await;
     assert_eq!(due(ledger, DUE).await, 0);
-    let finished = CampaignState::Finished;
-    let finishing = ledger
-        .set_campaign_state(&spring(), finished, None, at(2))
-        .await;
-    finishing.expect("it is there");
+    pause(ledger, operator(), "lunch", at(2)).await;
+    assert_eq!(
+        due(ledger, DUE).await,
+        1,
+        "undo goes on while an operator pauses"
+    );
+    let finishing = ledger.finish_campaign(&spring(), false, at(3)).await;
+    assert!(finishing.expect("it answers"));
     assert_eq!(due(ledger, DUE).await, 1, "an end is no pause");
     // Others of it go on as ever.
     let other = lease(ledger, &message(2), at(3)).await;

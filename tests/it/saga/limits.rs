@@ -1,6 +1,6 @@
 //! What Twilio never processed costs no attempt, and refused credentials stop the campaign.
 
-use flexcast::ledger::{CampaignState, Standing};
+use flexcast::ledger::{Actor, CampaignState, Standing, StateChange};
 use flexcast::worker::RunEnd;
 use serde_json::json;
 
@@ -40,8 +40,8 @@ async fn refused_credentials_pause_the_campaign_and_lose_nothing() {
             assert!(matches!(end, RunEnd::Halted(_)), "{context}: {end:?}");
             let id = &stage.campaign.id;
             let campaign = stage.ledger.campaign(id).await.expect("the ledger");
-            let state = campaign.expect("the campaign").state;
-            assert_eq!(state, CampaignState::Paused, "{context}");
+            let campaign = campaign.expect("the campaign");
+            assert_eq!(campaign.state, CampaignState::Paused, "{context}");
             let record = stage.record(0).await;
             assert_eq!(
                 record.standing,
@@ -50,8 +50,11 @@ async fn refused_credentials_pause_the_campaign_and_lose_nothing() {
             );
             assert_eq!(record.attempts, 0, "{context}");
             let now = stage.clock.now();
-            let running = CampaignState::Running;
-            let resuming = stage.ledger.set_campaign_state(id, running, None, now);
+            let cause = campaign.program_pause().expect("the program's pause");
+            let change = StateChange::Resume {
+                by: Actor::Program { cause },
+            };
+            let resuming = stage.ledger.change_state(id, &change, now);
             resuming.await.expect("it is resumed");
             stage.run().await;
             stage.assert_done(1, &context).await;

@@ -10,8 +10,7 @@ use flexcast::engine::{AgentRules, Engine};
 use flexcast::intake::enqueue;
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
-    Books, CampaignRecord, CampaignState, Ledger, MessageKey, MessageRecord, Publication, Standing,
-    Watched,
+    Books, CampaignRecord, Ledger, MessageKey, MessageRecord, Publication, Standing, Watched,
 };
 use flexcast::message::{
     Address, AgentRef, Customer, Effects, Event, Message, MessageId, WIRE_VERSION,
@@ -193,15 +192,9 @@ impl Stage {
     }
 
     async fn play(&mut self, campaign: Campaign) {
-        let record = CampaignRecord {
-            id: campaign.id.clone(),
-            state: CampaignState::Running,
-            reason: None,
-            definition: serde_json::to_value(&campaign).expect("JSON"),
-            applied_at: self.clock.now(),
-            changed_at: self.clock.now(),
-        };
-        let saving = self.ledger.save_campaign(&record);
+        let definition = serde_json::to_value(&campaign).expect("JSON");
+        let record = CampaignRecord::running(campaign.id.clone(), definition, self.clock.now());
+        let saving = self.ledger.save_campaign(&record, false);
         saving.await.expect("it is saved");
         let opening = self.queue.open(&campaign.id);
         opening.await.expect("a queue of its own");
@@ -310,6 +303,7 @@ impl Stage {
             agents: AgentRules::default(),
             lanes: None,
             holder: holder.to_owned(),
+            host: "stage".to_owned(),
         })
     }
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{CampaignState, Ending, Standing};
-use flexcast::message::{DeadReason, Event, Failure};
+use flexcast::ledger::{Actor, Ending, Standing, StateChange};
+use flexcast::message::{DeadReason, Event, Failure, PauseCause};
 use serde_json::{Value, json};
 
 use super::repeats::changing;
@@ -201,11 +201,18 @@ async fn what_a_paused_campaign_has_left_stays_until_it_runs() {
     stage.accept(1).await;
     stage.run().await;
     let requests = stage.simulator.requests().len();
-    for state in [CampaignState::Paused, CampaignState::Running] {
+    let by = || Actor::Program {
+        cause: PauseCause::TrialAccount,
+    };
+    let pause = StateChange::Pause {
+        by: by(),
+        reason: None,
+    };
+    for change in [pause, StateChange::Resume { by: by() }] {
         stage.assert_stuck(&why, "paused").await;
         assert_eq!(stage.simulator.requests().len(), requests);
         let (id, now) = (&stage.campaign.id, stage.clock.now());
-        let moving = stage.ledger.set_campaign_state(id, state, None, now);
+        let moving = stage.ledger.change_state(id, &change, now);
         moving.await.expect("it is there");
         stage.run_for(SHORT).await;
     }

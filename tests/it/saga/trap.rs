@@ -26,6 +26,8 @@ pub(crate) enum Place {
     Ledger,
     /// The ledger, when events are written while a saga runs: an intent before its call.
     Journal,
+    /// The ledger, when a consumer renews its right to start calls.
+    Rights,
 }
 
 /// Around what happens outside, the ledger's writes left out: what a saga's tests go through.
@@ -239,10 +241,15 @@ impl Trap {
 
 #[async_trait]
 impl InProcess for Trap {
-    async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped> {
+    /// A process that stands still makes no last look before it goes on.
+    async fn connected(&self) -> Result<(), Dropped> {
         if self.running().await {
             return Err(Dropped);
         }
+        Ok(())
+    }
+
+    async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped> {
         let what = format!("{} {}", request.method(), request.uri().path());
         let calling = self.simulator.call(request);
         self.around(Place::Twilio, &what, calling).await

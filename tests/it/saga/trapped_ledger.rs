@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flexcast::ledger::{
-    Acceptance, Books, CampaignRecord, CampaignState, DeadRow, HeldFor, Import, ImportRecord,
-    Lease, Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication,
-    RejectedRow, Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, ConsumerRow, DeadRow, HeldFor, Import, ImportRecord, Lease,
+    Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow,
+    Publication, RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Stray, Stuck,
+    Taken, Transition, UndoSettlement, UnknownRow,
 };
-use flexcast::message::{CampaignId, Event, Message};
+use flexcast::message::{Address, CampaignId, Event, Message};
 use jiff::Timestamp;
 
 use super::trap::{Place, Trap};
@@ -50,9 +51,9 @@ impl Ledger for TrappedLedger {
         self.risk("bind", self.inner.bind(account_sid, base)).await
     }
 
-    async fn save_campaign(&self, record: &CampaignRecord) -> Result<()> {
-        self.risk("save_campaign", self.inner.save_campaign(record))
-            .await
+    async fn save_campaign(&self, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
+        let saving = self.inner.save_campaign(record, only_idle);
+        self.risk("save_campaign", saving).await
     }
 
     async fn redefine(
@@ -74,18 +75,59 @@ impl Ledger for TrappedLedger {
         self.risk("campaigns", self.inner.campaigns()).await
     }
 
-    async fn set_campaign_state(
+    async fn change_state(
         &self,
         id: &CampaignId,
-        state: CampaignState,
-        reason: Option<&str>,
+        change: &StateChange,
         now: Timestamp,
-    ) -> Result<()> {
-        self.risk(
-            "set_campaign_state",
-            self.inner.set_campaign_state(id, state, reason, now),
-        )
-        .await
+    ) -> Result<Transition> {
+        self.risk("change_state", self.inner.change_state(id, change, now))
+            .await
+    }
+
+    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
+        let failed = LedgerError::Unavailable;
+        let renewing = self.inner.renew_right(renewal, now);
+        let trap = &self.trap;
+        trap.risk(Place::Rights, "renew_right", failed, renewing)
+            .await
+    }
+
+    async fn end_right(&self, holder: &str) -> Result<()> {
+        self.inner.end_right(holder).await
+    }
+
+    async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
+        self.inner.consumers(now).await
+    }
+
+    async fn skip_unbegun(
+        &self,
+        campaign: &CampaignId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        self.inner.skip_unbegun(campaign, now, limit).await
+    }
+
+    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
+        let ending = self.inner.end_waits(campaign, retries, now);
+        self.risk("end_waits", ending).await
+    }
+
+    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
+        self.inner.open_by_sender(campaign).await
+    }
+
+    async fn move_sender(
+        &self,
+        campaign: &CampaignId,
+        from: &Address,
+        to: &Address,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        self.inner.move_sender(campaign, from, to, now, limit).await
     }
 
     async fn finish_campaign(

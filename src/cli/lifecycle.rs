@@ -1,0 +1,200 @@
+//! `flexcast campaign pause`, `resume` and `cancel`.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::ledger::{Actor, CampaignRecord, ConsumerRow, Ledger};
+use crate::message::CampaignId;
+use crate::operate::{Cancelled, Stopped};
+use crate::service::Service;
+
+use super::campaign::find;
+use super::{ExitCode, Global, Problem, output, preview};
+
+/// What `pause` and `cancel` take.
+#[derive(Debug, Args)]
+pub(super) struct Stop {
+    /// The campaign's id
+    campaign: CampaignId,
+    /// Why: `status` and `campaign show` show it
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `flexcast campaign pause` takes.
+#[derive(Debug, Args)]
+pub(super) struct Pause {
+    #[command(flatten)]
+    stop: Stop,
+}
+
+/// What `flexcast campaign cancel` takes.
+#[derive(Debug, Args)]
+pub(super) struct Cancel {
+    #[command(flatten)]
+    stop: Stop,
+    /// Do not ask before cancelling
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// What `flexcast campaign resume` takes.
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    /// The campaign's id
+    campaign: CampaignId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints: the campaign as it is now, and what the command did.
+#[derive(Serialize)]
+struct Told<'a, T> {
+    campaign: &'a CampaignId,
+    state: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_by: Option<&'a Actor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled_by: Option<&'a Actor>,
+    #[serde(flatten)]
+    done: T,
+}
+
+impl<'a, T> Told<'a, T> {
+    fn of(record: &'a CampaignRecord, done: T) -> Self {
+        Self {
+            campaign: &record.id,
+            state: record.state.as_str(),
+            reason: record.reason.as_deref(),
+            paused_by: record.paused_by.as_ref(),
+            cancelled_by: record.cancelled_by.as_ref(),
+            done,
+        }
+    }
+}
+
+impl Pause {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading().await?;
+        let (id, reason) = (&self.stop.campaign, self.stop.reason);
+        find(&service, id).await?;
+        let stopped = service
+            .operations()
+            .pause(id, Service::operator(), reason, &waiting)
+            .await?;
+        let record = &stopped.record;
+        if self.stop.json {
+            output::json(&Told::of(record, &stopped))?;
+            return Ok(ExitCode::Success);
+        }
+        let by = record.paused_by.as_ref();
+        let by = by.map_or(String::new(), |by| format!(", by {by}"));
+        match stopped.changed {
+            true => say!("Campaign {id} is paused{by}: no first contact starts any more.")?,
+            false => say!("Campaign {id} was paused already{by}: no first contact starts.")?,
+        }
+        confirmations(&stopped)?;
+        let open = service.ledger.books(Some(id)).await?.open();
+        say!("{open} messages are open. Resume the campaign with: flexcast campaign resume {id}")?;
+        Ok(ExitCode::Success)
+    }
+}
+
+impl Resume {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading().await?;
+        let id = &self.campaign;
+        find(&service, id).await?;
+        let operations = service.operations();
+        let (record, changed) = operations.resume(id, Service::operator()).await?;
+        if self.json {
+            #[derive(Serialize)]
+            struct Resumed {
+                changed: bool,
+            }
+            output::json(&Told::of(&record, Resumed { changed }))?;
+            return Ok(ExitCode::Success);
+        }
+        let open = service.ledger.books(Some(id)).await?.open();
+        match changed {
+            true => say!("Campaign {id} runs again: {open} messages are open.")?,
+            false => say!("Campaign {id} was running already: {open} messages are open.")?,
+        }
+        Ok(ExitCode::Success)
+    }
+}
+
+impl Cancel {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let service = global.reading().await?;
+        let (id, reason) = (&self.stop.campaign, self.stop.reason);
+        find(&service, id).await?;
+        let open = service.ledger.books(Some(id)).await?.open();
+        let question =
+            format!("Cancel campaign {id} for good? Its {open} open messages end unsent.");
+        if !self.yes && preview::can_ask() && !preview::ask(&question)? {
+            tell!("Nothing was cancelled. To stop it for a while: flexcast campaign pause {id}");
+            return Ok(ExitCode::TryAgain);
+        }
+        let cancelled = service
+            .operations()
+            .cancel(id, Service::operator(), reason, &waiting)
+            .await?;
+        if self.stop.json {
+            output::json(&Told::of(&cancelled.stopped.record, &cancelled))?;
+            return Ok(ExitCode::Success);
+        }
+        tell_cancelled(id, &cancelled)?;
+        Ok(ExitCode::Success)
+    }
+}
+
+fn tell_cancelled(id: &CampaignId, cancelled: &Cancelled) -> Result<(), Problem> {
+    match cancelled.stopped.changed {
+        true => say!("Campaign {id} is cancelled: no first contact starts any more.")?,
+        false => say!("Campaign {id} was cancelled already: no first contact starts.")?,
+    }
+    confirmations(&cancelled.stopped)?;
+    say!(
+        "{} messages that had not begun are skipped.",
+        cancelled.skipped
+    )?;
+    if cancelled.open > 0 {
+        say!(
+            "{} messages had begun, or may have: a consumer (flexcast work) undoes them, or finishes those whose \
+             customers were reached. See: flexcast status {id}",
+            cancelled.open
+        )?;
+    }
+    Ok(())
+}
+
+/// Who has confirmed a stop, and who has not.
+fn confirmations(stopped: &Stopped) -> Result<(), Problem> {
+    match stopped.confirmed {
+        0 => {}
+        1 => say!("1 consumer confirmed it.")?,
+        some => say!("{some} consumers confirmed it.")?,
+    }
+    for ConsumerRow { pid, host, .. } in &stopped.unconfirmed {
+        say!(
+            "The consumer on {host} (process {pid}) did not confirm: its right to start calls has run out."
+        )?;
+    }
+    Ok(())
+}
+
+/// Says for whom a stop is waited.
+pub(super) fn waiting(consumers: &[ConsumerRow]) {
+    for ConsumerRow { pid, host, .. } in consumers {
+        tell!(
+            "Waiting for the consumer on {host} (process {pid}) to confirm, or for the end of its right to start calls."
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! A consumer's right to start changing calls: it runs out by itself unless the ledger renews it.
+//!
+//! In: renewals, each with the moment until which it lasts. Out: whether a changing call may start now.
+//! Always: measured on the monotonic clock, so that a consumer that stood still, or that lost its ledger, has
+//! no right any more when it goes on.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The right of one consumer.
+#[derive(Default)]
+pub struct CallRight {
+    ends: Mutex<Option<Instant>>,
+    renewed: Notify,
+}
+
+impl CallRight {
+    /// Makes the right last until this moment.
+    pub fn renew(&self, ends: Instant) {
+        *self.lock() = Some(ends);
+        self.renewed.notify_waiters();
+    }
+
+    /// Ends the right: the consumer has stopped.
+    pub fn end(&self) {
+        *self.lock() = None;
+    }
+
+    /// Whether a changing call may start now.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.lock().is_some_and(|ends| Instant::now() < ends)
+    }
+
+    /// Waits until a changing call may start.
+    pub async fn held(&self) {
+        loop {
+            let renewed = self.renewed.notified();
+            if self.is_held() {
+                return;
+            }
+            renewed.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CallRight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallRight")
+            .field("is_held", &self.is_held())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_right_runs_out_unless_it_is_renewed() {
+        let right = CallRight::default();
+        assert!(!right.is_held(), "nothing was asked yet");
+        right.renew(Instant::now() + Duration::from_secs(3));
+        assert!(right.is_held());
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(!right.is_held());
+        let renewing = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            right.renew(Instant::now() + Duration::from_secs(3));
+        };
+        let ((), ()) = tokio::join!(right.held(), renewing);
+        assert!(right.is_held());
+        right.end();
+        assert!(!right.is_held());
+    }
+}

@@ -1,0 +1,221 @@
+//! Apply a campaign file: what may change while messages are open, and what may not.
+
+use std::time::Duration;
+
+use crate::campaign::{Campaign, conversions};
+use crate::ledger::{
+    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Transition,
+};
+use crate::message::{Address, CampaignId};
+
+use super::{OperateError, Operations};
+
+/// How many messages are given to another sender in one transaction.
+const BATCH: usize = 500;
+
+/// How long messages that consumers give back are waited for, and how often they are looked at.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A campaign as it was recorded.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    pub record: CampaignRecord,
+    /// Messages that got another sender.
+    pub moved: u64,
+    /// Open messages that keep a sender which the file does not have any more: they have begun.
+    pub kept: u64,
+}
+
+/// Who applies a campaign, and which sender takes the messages of those that the file does not have any more.
+#[derive(Clone, Debug)]
+pub struct Replacing {
+    pub by: Actor,
+    pub move_to: Option<Address>,
+}
+
+impl Operations<'_> {
+    /// Records a campaign that was checked and filled in from the account. A finished campaign runs again, and
+    /// so does one that the program has paused: an operator has acted. An operator's pause stays.
+    ///
+    /// With `replacing.move_to` the messages of senders that the file does not have any more, and that have not
+    /// begun, get this sender; the campaign is paused meanwhile. `waiting` is told which consumers are waited
+    /// for.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Converts`] and [`OperateError::TakesSenders`] when open messages forbid it,
+    /// [`OperateError::WrongState`] when the campaign is cancelled.
+    pub async fn apply(
+        &self,
+        mut campaign: Campaign,
+        replacing: &Replacing,
+        waiting: &(dyn Fn(&[ConsumerRow]) + Send + Sync),
+    ) -> Result<Applied, OperateError> {
+        let id = campaign.id.clone();
+        let Some(before) = self.ledger.campaign(&id).await? else {
+            self.save(&campaign, false).await?;
+            return self.applied(&id, 0, 0).await;
+        };
+        if before.state == CampaignState::Cancelled {
+            return Err(OperateError::WrongState {
+                id,
+                state: before.state,
+                wanted: "applied again; give the file another id",
+            });
+        }
+        let old: Campaign = serde_json::from_value(before.definition.clone())
+            .map_err(|error| unreadable(&id, &error))?;
+        campaign.keep_flows_of(&old);
+        let differences = conversions(&old, &campaign);
+        let taken = self.taken_away(&old, &campaign).await?;
+        if !taken.is_empty() && replacing.move_to.is_none() {
+            let open = |one: OpenOfSender| (one.sender, one.unbegun + one.begun);
+            let taken = taken.into_iter().map(open).collect();
+            return Err(OperateError::TakesSenders { id, taken });
+        }
+        if let Some(sender) = &replacing.move_to
+            && !campaign.senders().contains(sender)
+        {
+            let has: Vec<_> = campaign.senders().iter().map(Address::as_str).collect();
+            let (sender, has) = (sender.clone(), has.join(", "));
+            return Err(OperateError::NoSuchSender { sender, has });
+        }
+        let (moved, kept) = match &replacing.move_to {
+            Some(to) if !taken.is_empty() => {
+                // Paused, so that no consumer begins a message under the old sender meanwhile.
+                let is_running = before.state == CampaignState::Running;
+                if is_running {
+                    let reason =
+                        Some("apply --move-to gives messages to another sender".to_owned());
+                    self.pause(&id, replacing.by.clone(), reason, waiting)
+                        .await?;
+                }
+                let moved = match self.save_unless_converting(&campaign, differences).await {
+                    Ok(()) => self.move_senders(&id, &taken, to).await,
+                    Err(error) => Err(error),
+                };
+                if is_running {
+                    self.resume(&id, replacing.by.clone()).await?;
+                }
+                moved?
+            }
+            _ => {
+                self.save_unless_converting(&campaign, differences).await?;
+                (0, 0)
+            }
+        };
+        self.go_on(&before).await?;
+        self.applied(&id, moved, kept).await
+    }
+
+    async fn applied(
+        &self,
+        id: &CampaignId,
+        moved: u64,
+        kept: u64,
+    ) -> Result<Applied, OperateError> {
+        Ok(Applied {
+            record: self.find(id).await?,
+            moved,
+            kept,
+        })
+    }
+
+    /// False when it was not recorded, since a message is open.
+    async fn save(&self, campaign: &Campaign, only_idle: bool) -> Result<bool, OperateError> {
+        let definition =
+            serde_json::to_value(campaign).map_err(|error| unreadable(&campaign.id, &error))?;
+        let now = self.clock.now();
+        let record = CampaignRecord::running(campaign.id.clone(), definition, now);
+        Ok(self.ledger.save_campaign(&record, only_idle).await?)
+    }
+
+    async fn save_unless_converting(
+        &self,
+        campaign: &Campaign,
+        differences: Vec<crate::campaign::Difference>,
+    ) -> Result<(), OperateError> {
+        if self.save(campaign, !differences.is_empty()).await? {
+            return Ok(());
+        }
+        let id = campaign.id.clone();
+        let open = self.ledger.books(Some(&id)).await?.open();
+        Err(OperateError::Converts {
+            id,
+            open,
+            differences,
+        })
+    }
+
+    /// The senders that the new file does not have and that open messages have.
+    async fn taken_away(
+        &self,
+        old: &Campaign,
+        new: &Campaign,
+    ) -> Result<Vec<OpenOfSender>, OperateError> {
+        let is_kept = |sender: &Address| new.senders().contains(sender);
+        if old.senders().iter().all(is_kept) {
+            return Ok(Vec::new());
+        }
+        let mut open = self.ledger.open_by_sender(&new.id).await?;
+        open.retain(|one| old.senders().contains(&one.sender) && !is_kept(&one.sender));
+        Ok(open)
+    }
+
+    /// Moves what has not begun, also what consumers give back meanwhile. How many were moved, and how many
+    /// keep their senders.
+    async fn move_senders(
+        &self,
+        id: &CampaignId,
+        taken: &[OpenOfSender],
+        to: &Address,
+    ) -> Result<(u64, u64), OperateError> {
+        let until = self.clock.instant() + GIVEN_BACK_WITHIN;
+        let mut moved = 0;
+        loop {
+            for OpenOfSender { sender, .. } in taken {
+                loop {
+                    let now = self.clock.now();
+                    match self.ledger.move_sender(id, sender, to, now, BATCH).await? {
+                        0 => break,
+                        some => moved += some,
+                    }
+                }
+            }
+            let mut open = self.ledger.open_by_sender(id).await?;
+            open.retain(|one| taken.iter().any(|other| other.sender == one.sender));
+            let in_flight = self.ledger.books(Some(id)).await?.in_flight;
+            let is_over = open.is_empty()
+                || (in_flight == 0 && open.iter().all(|one| one.unbegun == 0))
+                || self.clock.instant() >= until;
+            if is_over {
+                let kept = open.iter().map(|one| one.unbegun + one.begun).sum();
+                return Ok((moved, kept));
+            }
+            self.clock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Lets a campaign run that was finished, or that the program has paused.
+    async fn go_on(&self, before: &CampaignRecord) -> Result<Option<Transition>, OperateError> {
+        let change = match before.program_pause() {
+            Some(cause) => StateChange::Resume {
+                by: Actor::Program { cause },
+            },
+            None if before.state == CampaignState::Finished => StateChange::Reopen { reason: None },
+            None => return Ok(None),
+        };
+        let now = self.clock.now();
+        Ok(Some(
+            self.ledger.change_state(&before.id, &change, now).await?,
+        ))
+    }
+}
+
+fn unreadable(id: &CampaignId, error: &serde_json::Error) -> OperateError {
+    OperateError::Unreadable {
+        id: id.clone(),
+        detail: error.to_string(),
+    }
+}

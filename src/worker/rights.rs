@@ -1,0 +1,117 @@
+//! Renews this consumer's right to start changing calls, and carries out the stops that the ledger reports.
+//!
+//! In: the ledger's answer to each renewal. Out: the right, renewed, and the switches of stopped campaigns.
+//! Always: a stop is carried out before the right that was renewed with it counts, and is confirmed at once. An
+//! operator's command returns when all consumers have confirmed, or when their rights have run out.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use crate::engine::{CampaignSwitch, Position};
+use crate::ledger::{CampaignState, Ledger, RIGHT_FOR, Renewal};
+use crate::message::CampaignId;
+
+use super::Shared;
+
+/// How often the right is renewed: three renewals may fail before it runs out.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+
+/// Renews the right for as long as it is polled.
+pub(super) async fn keep(shared: &Shared) -> Infallible {
+    let parts = &shared.parts;
+    let mut renewal = Renewal {
+        holder: parts.holder.clone(),
+        host: parts.host.clone(),
+        pid: std::process::id(),
+        confirmed: None,
+    };
+    loop {
+        let asked = parts.clock.instant();
+        match parts.ledger.renew_right(&renewal, parts.clock.now()).await {
+            Ok(renewed) => {
+                shared.switches.stop(renewed.stopped);
+                parts.engine.right().renew(asked + RIGHT_FOR);
+                if renewal.confirmed.replace(renewed.change) != Some(renewed.change) {
+                    continue;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the right to start calls was not renewed"),
+        }
+        parts.clock.sleep(RENEW_EVERY).await;
+        parts.ledger.back().await;
+    }
+}
+
+/// Ends the right, and tells the ledger so: no operator waits for this consumer any more.
+pub(super) async fn end(shared: &Shared) {
+    let parts = &shared.parts;
+    parts.engine.right().end();
+    if let Err(error) = parts.ledger.end_right(&parts.holder).await {
+        tracing::debug!(%error, "the right to start calls runs out by itself");
+    }
+}
+
+/// The switches of all campaigns that this consumer works on.
+#[derive(Debug, Default)]
+pub(crate) struct Switches(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The campaigns that were paused or cancelled at the last renewal.
+    stopped: BTreeMap<CampaignId, CampaignState>,
+    live: Vec<(CampaignId, Weak<CampaignSwitch>)>,
+}
+
+impl Switches {
+    /// A new switch for a campaign. It is stopped from the start if the last renewal reported so: the
+    /// campaign's record may have been read before.
+    pub(super) fn of(&self, id: &CampaignId) -> Arc<CampaignSwitch> {
+        let switch = Arc::new(CampaignSwitch::default());
+        let mut known = self.lock();
+        if known.stopped.contains_key(id) {
+            switch.stop(Position::Stopped);
+        }
+        known.live.retain(|(_, switch)| switch.strong_count() > 0);
+        known.live.push((id.clone(), Arc::downgrade(&switch)));
+        switch
+    }
+
+    /// Stops what is in flight of these campaigns, and nothing of the others.
+    fn stop(&self, campaigns: Vec<(CampaignId, CampaignState)>) {
+        let mut known = self.lock();
+        known.stopped = campaigns.into_iter().collect();
+        for (id, switch) in &known.live {
+            if known.stopped.contains_key(id)
+                && let Some(switch) = switch.upgrade()
+            {
+                switch.stop(Position::Stopped);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_that_is_made_after_a_stop_is_stopped() {
+        let id = |text| CampaignId::parse(text).expect("an id");
+        let switches = Switches::default();
+        let (spring, autumn) = (switches.of(&id("spring")), switches.of(&id("autumn")));
+        switches.stop(vec![(id("spring"), CampaignState::Paused)]);
+        assert_eq!(spring.position(), Position::Stopped);
+        assert_eq!(autumn.position(), Position::Running);
+        assert_eq!(switches.of(&id("spring")).position(), Position::Stopped);
+        // It runs again: what was stopped stays so, and who begins now does not.
+        switches.stop(Vec::new());
+        assert_eq!(spring.position(), Position::Stopped);
+        assert_eq!(switches.of(&id("spring")).position(), Position::Running);
+    }
+}

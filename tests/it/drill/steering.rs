@@ -1,0 +1,187 @@
+//! The operator of a drill: pauses, resumes and cancels while consumers work, die and stand still.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use flexcast::clock::Clock;
+use flexcast::ledger::{Actor, Ledger};
+use flexcast::message::CampaignId;
+use flexcast::operate::{OperateError, Operations};
+use flexcast::simulator::Simulator;
+use jiff::Timestamp;
+
+use super::dice::Dice;
+use crate::saga::stage::Stage;
+
+/// What an operator does beside the consumers, and when.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Acts {
+    /// How long after the last one each pause begins, and how long it holds.
+    pauses: Vec<(Duration, Duration)>,
+    /// How long after the last pause the campaign is cancelled.
+    cancels_after: Option<Duration>,
+}
+
+impl Acts {
+    pub(super) fn of(dice: &mut Dice) -> Self {
+        if dice.one_in(2) == 0 {
+            return Self::default();
+        }
+        let mut ms = |below| Duration::from_millis(dice.below(below));
+        let pauses = vec![(ms(8_000), ms(40_000)), (ms(20_000), ms(10_000))];
+        let kept = usize::try_from(dice.below(3)).unwrap_or(0);
+        let cancels_after = Duration::from_millis(dice.below(10_000));
+        Self {
+            pauses: pauses.into_iter().take(kept).collect(),
+            cancels_after: (dice.one_in(3) == 1).then_some(cancels_after),
+        }
+    }
+
+    pub(super) fn cancels(&self) -> bool {
+        self.cancels_after.is_some()
+    }
+}
+
+/// A time in which no first contact may start: after a stop has returned, before the campaign runs again.
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+/// An operator of one world, and what it has done.
+#[derive(Clone)]
+pub(super) struct Operator {
+    ledger: Arc<dyn Ledger>,
+    clock: Clock,
+    campaign: CampaignId,
+    quiet: Arc<Mutex<Vec<Quiet>>>,
+    /// Held from a pause to its end: another operator's resume in between would be no fault.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Operator {
+    pub(super) fn of(stage: &Stage) -> Self {
+        Self {
+            ledger: Arc::clone(&stage.ledger),
+            clock: stage.clock,
+            campaign: stage.campaign.id.clone(),
+            quiet: Arc::default(),
+            turn: Arc::default(),
+        }
+    }
+
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    pub(super) async fn act(self, acts: Acts) {
+        for (after, hold) in acts.pauses {
+            self.clock.sleep(after).await;
+            let _turn = self.turn().await;
+            if self.pause().await {
+                self.clock.sleep(hold).await;
+                self.resume().await;
+            }
+        }
+        if let Some(after) = acts.cancels_after {
+            self.clock.sleep(after).await;
+            let _turn = self.turn().await;
+            self.cancel().await;
+        }
+    }
+
+    /// Whether the campaign is paused: it may be finished by now.
+    pub(super) async fn pause(&self) -> bool {
+        let operations = self.operations();
+        match operations.pause(&self.campaign, by(), None, &|_| {}).await {
+            Ok(stopped) => {
+                assert_eq!(stopped.record.paused_by, Some(by()));
+                self.begin_quiet();
+                true
+            }
+            Err(error) => is_over(&error),
+        }
+    }
+
+    pub(super) async fn resume(&self) {
+        // Before it runs again, whoever paused it: what leaves from here on may. A cancelled campaign stays
+        // quiet.
+        let now = self.clock.now();
+        let operations = self.operations();
+        match operations.resume(&self.campaign, by()).await {
+            Ok(_) => {
+                for quiet in &mut *self.quiet() {
+                    quiet.until.get_or_insert(now);
+                }
+            }
+            Err(error) => {
+                is_over(&error);
+            }
+        }
+    }
+
+    async fn cancel(&self) {
+        let operations = self.operations();
+        match operations.cancel(&self.campaign, by(), None, &|_| {}).await {
+            Ok(_) => self.begin_quiet(),
+            Err(error) => {
+                is_over(&error);
+            }
+        }
+    }
+
+    fn operations(&self) -> Operations<'_> {
+        Operations {
+            ledger: &*self.ledger,
+            clock: self.clock,
+        }
+    }
+
+    fn begin_quiet(&self) {
+        let from = self.clock.now();
+        self.quiet().push(Quiet { from, until: None });
+    }
+
+    fn quiet(&self) -> MutexGuard<'_, Vec<Quiet>> {
+        self.quiet.lock().expect("no panic holds it")
+    }
+
+    /// How often a stop has returned.
+    pub(super) fn stops(&self) -> u64 {
+        self.quiet().len() as u64
+    }
+
+    /// Says which first contact started after a stop had returned, if one did.
+    pub(super) fn judge(&self, simulator: &Simulator) -> Result<(), String> {
+        for request in simulator.requests() {
+            // What creates nothing undoes, or looks.
+            if !request.operation.starts_with("create_") {
+                continue;
+            }
+            for quiet in &*self.quiet() {
+                let is_after = request.time > quiet.from;
+                if is_after && quiet.until.is_none_or(|until| request.time < until) {
+                    return Err(format!("after a stop had returned: {request:?}, {quiet:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn by() -> Actor {
+    Actor::Operator {
+        user: "ada".to_owned(),
+        host: "desk".to_owned(),
+    }
+}
+
+/// A campaign that is finished or cancelled cannot be stopped.
+fn is_over(error: &OperateError) -> bool {
+    assert!(
+        matches!(error, OperateError::WrongState { .. }),
+        "the operator's ledger does not fail: {error}"
+    );
+    false
+}
