@@ -15,6 +15,7 @@ use crate::service::Service;
 
 use super::mapping::{Mapping, Strictness};
 use super::preview::{self, Agents};
+use super::question::{self, Destination};
 use super::{ExitCode, Global, Problem, campaign, output};
 
 /// Check a file's rows, have the ledger accept them, and put them on the queue.
@@ -34,7 +35,7 @@ pub(super) struct Import {
     /// Read the file row by row though it was imported before; nobody is accepted twice
     #[arg(long)]
     again: bool,
-    /// Do not ask before anything is taken
+    /// Do not ask before anything is taken (without a terminal nobody is asked)
     #[arg(long, short)]
     yes: bool,
     /// Print JSON
@@ -69,8 +70,7 @@ impl Import {
         let contacts = self.mapping.open(&definition, &self.contacts)?;
         let is_wanted = Confirming {
             strictness: self.strictness,
-            asks: !self.yes && preview::can_ask(),
-            question: "Import?",
+            asks: (!self.yes && question::can_ask()).then_some(Asking::Import),
         };
         if !is_wanted
             .confirm(&service.config, &definition, &contacts)
@@ -140,8 +140,16 @@ impl Import {
 /// What stands between a file and its import.
 pub(super) struct Confirming {
     pub(super) strictness: Strictness,
-    pub(super) asks: bool,
-    pub(super) question: &'static str,
+    /// None: nobody is asked.
+    pub(super) asks: Option<Asking>,
+}
+
+/// What somebody is asked.
+pub(super) enum Asking {
+    /// Whether to import. That alone sends nothing, but a consumer that runs does.
+    Import,
+    /// Whether to send through this account.
+    Send(Destination),
 }
 
 impl Confirming {
@@ -153,17 +161,27 @@ impl Confirming {
         campaign: &Campaign,
         input: &Input,
     ) -> Result<bool, Problem> {
-        if !self.asks && !self.strictness.needs_preview() {
+        if self.asks.is_none() && !self.strictness.needs_preview() {
             return Ok(true);
         }
         let found = Preview::of(campaign, input.again()?)?;
         self.strictness.check(&found)?;
-        if !self.asks {
+        let Some(asking) = &self.asks else {
             return Ok(true);
-        }
+        };
         let agents = Agents::look_up(config, campaign, &found).await;
-        preview::show(&found, campaign, &config.file.senders(), &agents);
-        preview::ask(self.question)
+        let senders = config.file.senders();
+        preview::show(&found, campaign, &senders, &agents);
+        match asking {
+            Asking::Import => {
+                tell!("A consumer (flexcast work) that runs sends at once what is imported.");
+                question::ask("Import?")
+            }
+            Asking::Send(to) => {
+                question::tell_what_is_sent(to, &found, campaign, &senders);
+                question::ask("Send?")
+            }
+        }
     }
 }
 

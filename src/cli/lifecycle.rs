@@ -9,7 +9,7 @@ use crate::operate::{Cancelled, Stopped};
 use crate::service::Service;
 
 use super::campaign::find;
-use super::{ExitCode, Global, Problem, output, preview};
+use super::{ExitCode, Global, Problem, output, question};
 
 /// What `pause` and `cancel` take.
 #[derive(Debug, Args)]
@@ -138,7 +138,7 @@ impl Cancel {
         let open = service.ledger.books(Some(id)).await?.open();
         let question =
             format!("Cancel campaign {id} for good? Its {open} open messages end unsent.");
-        if !self.yes && preview::can_ask() && !preview::ask(&question)? {
+        if !self.yes && question::can_ask() && !question::ask(&question)? {
             tell!("Nothing was cancelled. To stop it for a while: flexcast campaign pause {id}");
             return Ok(ExitCode::TryAgain);
         }

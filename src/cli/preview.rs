@@ -1,8 +1,5 @@
 //! What an import would do, shown before it does it.
 
-use std::io::IsTerminal;
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::campaign::Campaign;
@@ -10,11 +7,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{AgentDirectory, AgentError, AgentRules};
 use crate::intake::{Preview, SegmentCount};
-use crate::message::Address;
-use crate::pacing::{Quota, Senders};
+use crate::pacing::Senders;
 use crate::service::looking_twilio;
 use crate::twilio::Twilio;
 
+use super::forecast::{Forecast, words};
 use super::{ExitCode, Problem, output};
 
 /// How many agents are looked up before a campaign: TaskRouter answers a few such questions a second.
@@ -158,38 +155,32 @@ pub(super) fn show(preview: &Preview, campaign: &Campaign, senders: &Senders, ag
     if let Some(segments) = &preview.segments {
         show_segments(segments);
     }
-    if let Some(quota) = campaign.pace.campaign {
-        let took = needed(quota, preview.acceptable);
-        tell!("At {quota} it takes at least {took:?}.");
+    let forecast = Forecast::of(preview, campaign, senders);
+    if let Some(bound) = forecast.campaign {
+        tell!(
+            "At {} it takes at least {}.",
+            bound.quota,
+            words(bound.takes)
+        );
     }
-    if let Some((sender, quota, took)) = slowest(preview, campaign, senders) {
-        let sender = sender.as_str();
+    if let Some(bound) = forecast.agent {
+        let (agent, quota) = (bound.of, bound.quota);
+        tell!(
+            "{agent} gets {quota}: it takes at least {}.",
+            words(bound.takes)
+        );
+    }
+    if let Some(bound) = forecast.sender {
+        let (sender, quota) = (bound.of.as_str(), bound.quota);
         let of = match preview.senders.len() {
             1 => String::new(),
             several => format!(", the longest of {several} senders"),
         };
-        tell!("From {sender} at {quota} it takes at least {took:?}{of}.");
+        tell!(
+            "From {sender} at {quota} it takes at least {}{of}.",
+            words(bound.takes)
+        );
     }
-}
-
-/// The sender that takes longest for what it has to send, its quota, and how long that takes.
-fn slowest<'a>(
-    preview: &'a Preview,
-    campaign: &Campaign,
-    senders: &Senders,
-) -> Option<(&'a Address, Quota, Duration)> {
-    let loads = preview.loads.iter().filter_map(|((sender, kind), load)| {
-        let quota = senders.quota(&sender.on(campaign.channel), kind.as_str())?;
-        Some((sender, quota, needed(quota, *load)))
-    });
-    loads.max_by_key(|(_, _, took)| *took)
-}
-
-/// How long so many take, in whole seconds.
-fn needed(quota: Quota, count: u64) -> Duration {
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    let took = quota.period().mul_f64(f64::from(count));
-    Duration::from_secs(took.as_secs())
 }
 
 fn show_segments(segments: &SegmentCount) {
@@ -235,18 +226,4 @@ pub(super) fn report(
         tell!("Nothing was taken: this was a dry run.");
         Ok(())
     }
-}
-
-/// Whether there is somebody to ask.
-pub(super) fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-}
-
-/// Asks on the terminal.
-pub(super) fn ask(question: &str) -> Result<bool, Problem> {
-    dialoguer::Confirm::new()
-        .with_prompt(question)
-        .default(false)
-        .interact()
-        .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
 }

@@ -20,9 +20,9 @@ use crate::twilio::{BaseUrl, ClientSettings, Credentials, Transport, Twilio};
 use crate::worker::{RunEnd, Until};
 
 use super::campaign::{apply, definition, find};
-use super::import::{Confirming, Into, import};
+use super::import::{Asking, Confirming, Into, import};
 use super::mapping::{Mapping, Strictness};
-use super::preview;
+use super::question::{self, Destination};
 use super::simulator::set_faults;
 use super::status::{report, unseen};
 use super::work::{check_login, code_of_pause, drained, halted};
@@ -54,7 +54,7 @@ pub(super) struct Send {
     /// With --simulate: write every exchange with it to this file, as JSON lines
     #[arg(long, value_name = "FILE", requires = "simulate")]
     record: Option<PathBuf>,
-    /// Do not ask before sending
+    /// Do not ask before sending; without a terminal nothing is sent that this does not ask for
     #[arg(long, short)]
     yes: bool,
     /// Do not wait for what is deferred: end with 75 and leave it to the next run
@@ -78,12 +78,14 @@ impl Send {
         let campaign = campaign::load(&self.campaign)?;
         // Before anything is made or asked: a file that cannot be read is the commonest mistake.
         let contacts = self.mapping.open(&campaign, &self.contacts)?;
+        // A trial writes to nobody.
+        let asks = !self.simulate && question::asks_before_sending(self.yes)?;
+        let config = global.load()?;
+        let destination = asks.then(|| Destination::of(&config)).transpose()?;
         let is_wanted = Confirming {
             strictness: self.strictness,
-            asks: !self.simulate && !self.yes && preview::can_ask(),
-            question: "Send?",
+            asks: destination.map(Asking::Send),
         };
-        let config = global.load()?;
         if !is_wanted.confirm(&config, &campaign, &contacts).await? {
             tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);

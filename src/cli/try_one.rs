@@ -19,8 +19,9 @@ use crate::service::{Service, trial_folder};
 use crate::worker::{RunEnd, Until};
 
 use super::campaign::{apply, definition};
+use super::question::{self, Destination};
 use super::work::{drained, halted};
-use super::{ExitCode, Global, Problem, output, preview, signals};
+use super::{ExitCode, Global, Problem, output, signals};
 
 /// Send one real message before a hundred thousand.
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ pub(super) struct Try {
     /// One of the customer's attributes, such as plan=gold
     #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = parse_attribute)]
     set: Vec<(String, String)>,
-    /// Do not ask before sending
+    /// Do not ask before sending; without a terminal nothing is sent that this does not ask for
     #[arg(long, short)]
     yes: bool,
     /// Print JSON
@@ -70,17 +71,22 @@ impl Try {
         let message = self.message(&campaign)?;
         let to = &message.customer.address;
         let sender = message.sender.as_ref();
-        tell!("To {to} from {}:", sender.map_or("", Address::as_str));
+        let asks = question::asks_before_sending(self.yes)?;
+        let mut config = global.load()?;
+        let destination = Destination::of(&config)?;
+        tell!(
+            "To {to} from {}, {destination}:",
+            sender.map_or("", Address::as_str)
+        );
         tell!(
             "  {}",
             message.body.as_deref().unwrap_or("(no text of ours)")
         );
-        if !self.yes && preview::can_ask() && !preview::ask("Send this one message?")? {
+        if asks && !question::ask("Send this one message?")? {
             tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);
         }
         let clock = Clock::system();
-        let mut config = global.load()?;
         config.state = trial_folder(&config.state, "tries", clock)?;
         (config.amqp_url, config.database_url) = (None, None);
         campaign.id = own_id(&campaign.id, &config.state)?;

@@ -25,7 +25,7 @@ fn alone() -> Place {
     place
 }
 
-const SEND: [&str; 4] = ["send", "spring.toml", "contacts.csv", "--json"];
+const SEND: [&str; 5] = ["send", "spring.toml", "contacts.csv", "--yes", "--json"];
 const TRY: [&str; 5] = [
     "send",
     "spring.toml",

@@ -100,7 +100,7 @@ fn a_dry_run_needs_no_account_and_refuses_as_an_import_would() {
     );
     // Four segments, one a second.
     assert!(
-        said.contains("From +12025550100 at 1/s it takes at least 4s."),
+        said.contains("From +12025550100 at 1/s it takes at least 4 s."),
         "{said}"
     );
     let mut strict = DRY_RUN.to_vec();
@@ -138,7 +138,7 @@ fn a_campaign_decides_what_stands_in_for_a_name_that_is_missing() {
     let twilio = FakeTwilio::start();
     place.face(&twilio);
     place
-        .run(&["send", "spring.toml", "contacts.csv"])
+        .run(&["send", "spring.toml", "contacts.csv", "--yes"])
         .ends_with(0);
     let effects = twilio.effects();
     let to_nobody = effects
@@ -251,6 +251,7 @@ fn try_sends_one_real_message_that_the_campaign_knows_nothing_of() {
         to,
         "--name",
         "Me",
+        "--yes",
         "--json",
     ];
     let tried = place.run(&one).ends_with(0).json();

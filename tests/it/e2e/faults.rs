@@ -160,7 +160,7 @@ fn an_agent_nobody_knows_is_a_dead_letter_that_names_the_agent() {
     for (api, id) in [("conversations", "one"), ("proxy", "two")] {
         let text = campaign("task_now", api).replace("\"spring\"", &format!("\"{id}\""));
         place.write("spring.toml", text);
-        let report = place.run(&["send", "spring.toml", "contacts.csv", "--json"]);
+        let report = place.run(&["send", "spring.toml", "contacts.csv", "--yes", "--json"]);
         let report = report.ends_with(1).json();
         balanced(&report);
         assert_eq!(report["dead"], json!({"unknown_agent": 2}), "{report}");
@@ -188,7 +188,7 @@ fn a_customer_in_another_conversation_is_left_alone() {
     let send = |strategy: &str, api: &str, id: &str| {
         let text = campaign(strategy, api).replace("\"spring\"", &format!("\"{id}\""));
         place.write("campaign.toml", text);
-        let ran = place.run(&["send", "campaign.toml", "contacts.csv", "--json"]);
+        let ran = place.run(&["send", "campaign.toml", "contacts.csv", "--yes", "--json"]);
         let report = ran.ends_with(0).json();
         balanced(&report);
         report

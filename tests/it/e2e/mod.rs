@@ -1,6 +1,7 @@
 //! Whole campaigns with the real program, on the embedded queue, against the simulator.
 
 mod agents;
+mod asking;
 mod bad_input;
 mod channels;
 mod crash;

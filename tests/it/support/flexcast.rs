@@ -211,7 +211,8 @@ impl Place {
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program as it is run here.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flexcast"));
         command
             .args(arguments)

@@ -7,3 +7,4 @@ pub(crate) mod killed_imports;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod scripted;
+pub(crate) mod terminal;

@@ -1,0 +1,216 @@
+//! How long a campaign takes at the rates that are known before it starts.
+//!
+//! In: a preview, a campaign, the rates of senders. Out: durations, and words for them. Always: pure. What only
+//! shows once the campaign runs (agents who are full, retries, Twilio's limits by operation) comes on top.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use crate::campaign::Campaign;
+use crate::intake::Preview;
+use crate::message::Address;
+use crate::pacing::{Quota, Senders};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+/// A rate, and how long what it limits takes at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bound<T> {
+    /// Whose rate it is.
+    pub(super) of: T,
+    pub(super) quota: Quota,
+    /// In whole seconds.
+    pub(super) takes: Duration,
+}
+
+/// What limits a campaign's speed; a rate that is not limited is left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Forecast<'a> {
+    /// The campaign's own pace.
+    pub(super) campaign: Option<Bound<()>>,
+    /// The agent who has the most messages.
+    pub(super) agent: Option<Bound<&'a str>>,
+    /// The sender that takes longest for what it has to send.
+    pub(super) sender: Option<Bound<&'a Address>>,
+}
+
+impl<'a> Forecast<'a> {
+    /// Works out what limits a campaign that has these messages to send.
+    pub(super) fn of(preview: &'a Preview, campaign: &Campaign, senders: &Senders) -> Self {
+        let pace = &campaign.pace;
+        let busiest = preview.agents.iter().max_by_key(|(_, count)| **count);
+        let loads = preview.loads.iter().filter_map(|((sender, kind), load)| {
+            let quota = senders.quota(&sender.on(campaign.channel), kind.as_str())?;
+            Some(Bound::of(sender, quota, *load))
+        });
+        Self {
+            campaign: pace
+                .campaign
+                .map(|quota| Bound::of((), quota, preview.acceptable)),
+            agent: pace
+                .agent
+                .zip(busiest)
+                .map(|(quota, (agent, count))| Bound::of(agent.as_str(), quota, *count)),
+            sender: loads.max_by_key(|bound| bound.takes),
+        }
+    }
+
+    /// How long the campaign takes at least: what its slowest rate needs. None when no rate is limited.
+    pub(super) fn duration(&self) -> Option<Duration> {
+        let campaign = self.campaign.map(|bound| bound.takes);
+        let agent = self.agent.map(|bound| bound.takes);
+        let sender = self.sender.map(|bound| bound.takes);
+        [campaign, agent, sender].into_iter().flatten().max()
+    }
+}
+
+impl<T> Bound<T> {
+    fn of(of: T, quota: Quota, count: u64) -> Self {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let takes = quota.period().mul_f64(f64::from(count));
+        Self {
+            of,
+            quota,
+            takes: Duration::from_secs(takes.as_secs()),
+        }
+    }
+}
+
+/// A duration as people say it: `40 s`, `21 min`, `4 h 12 min`, `3 days 4 h`.
+pub(super) fn words(duration: Duration) -> String {
+    let secs = duration.as_secs();
+    let whole = |unit: u64| secs.saturating_add(unit / 2) / unit;
+    match secs {
+        ..MINUTE => format!("{secs} s"),
+        // Half a minute below an hour is one.
+        _ if whole(MINUTE) < 60 => format!("{} min", whole(MINUTE)),
+        _ if whole(MINUTE) < 24 * 60 => {
+            let minutes = whole(MINUTE);
+            format!("{} h {} min", minutes / 60, minutes % 60)
+        }
+        _ => {
+            let hours = whole(HOUR);
+            let (days, hours) = (hours / 24, hours % 24);
+            let unit = if days == 1 { "day" } else { "days" };
+            format!("{days} {unit} {hours} h")
+        }
+    }
+}
+
+/// When something that takes so long ends, on the clock of this place: `00:44`, `Sun 00:44` on another day,
+/// `2026-12-24 00:44` from a week on. None past the end of the calendar.
+pub(super) fn ends_at(now: Timestamp, takes: Duration, zone: TimeZone) -> Option<String> {
+    let end = now.checked_add(takes).ok()?.to_zoned(zone.clone());
+    let now = now.to_zoned(zone);
+    let format = match days_between(&now, &end) {
+        0 => "%H:%M",
+        1..7 => "%a %H:%M",
+        _ => "%Y-%m-%d %H:%M",
+    };
+    Some(end.strftime(format).to_string())
+}
+
+/// How many midnights lie between.
+fn days_between(from: &Zoned, to: &Zoned) -> i32 {
+    from.date()
+        .until(to.date())
+        .map_or(i32::MAX, |span| span.get_days())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::SenderKind;
+
+    const DAY: u64 = 24 * HOUR;
+
+    fn campaign(pace: &str) -> Campaign {
+        let text = format!(
+            "id='c'\nchannel='sms'\nstrategy='task_now'\nsender='+12025550100'\n[pace]\n{pace}"
+        );
+        toml::from_str(&text).expect("TOML of a campaign")
+    }
+
+    fn preview() -> Preview {
+        let sender = |text: &str| Address::parse(text).expect("an address");
+        let mut preview = Preview {
+            acceptable: 1_000,
+            ..Preview::default()
+        };
+        preview.agents = [("alice", 700), ("bob", 300)]
+            .map(|(agent, count)| (agent.to_owned(), count))
+            .into();
+        preview.loads = [
+            ((sender("+12025550100"), SenderKind::LongCode), 238),
+            ((sender("+12025550101"), SenderKind::LongCode), 1_238),
+            ((sender("+18005550100"), SenderKind::TollFree), 2_000),
+        ]
+        .into();
+        preview
+    }
+
+    #[test]
+    fn the_slowest_rate_says_how_long_a_campaign_takes() {
+        let mut own = Senders::default();
+        own.replace("+12025550101", None);
+        let table = [
+            ("", Senders::default(), Some(1_238)),
+            ("campaign='1/min'", Senders::default(), Some(60_000)),
+            ("campaign='10/s'", Senders::lifted(), Some(100)),
+            ("agent='1/min'", Senders::default(), Some(42_000)),
+            ("", own, Some(666)),
+            ("", Senders::lifted(), None),
+        ];
+        let preview = preview();
+        for (pace, senders, expected) in table {
+            let campaign = campaign(pace);
+            let found = Forecast::of(&preview, &campaign, &senders).duration();
+            assert_eq!(found, expected.map(Duration::from_secs), "{pace}");
+        }
+        let (campaign, senders) = (campaign("agent='1/min'"), Senders::default());
+        let forecast = Forecast::of(&preview, &campaign, &senders);
+        assert_eq!(forecast.agent.map(|bound| bound.of), Some("alice"));
+        let sender = forecast.sender.map(|bound| bound.of.as_str());
+        assert_eq!(sender, Some("+12025550101"));
+    }
+
+    #[test]
+    fn a_duration_is_said_in_the_units_that_matter() {
+        let table = [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (1_238, "21 min"),
+            (3_569, "59 min"),
+            (3_570, "1 h 0 min"),
+            (15_120, "4 h 12 min"),
+            (86_399, "1 day 0 h"),
+            (100_000, "1 day 4 h"),
+            (1_000_000, "11 days 14 h"),
+        ];
+        for (secs, expected) in table {
+            assert_eq!(words(Duration::from_secs(secs)), expected, "{secs}");
+        }
+    }
+
+    #[test]
+    fn the_end_is_said_on_the_clock_of_the_place() {
+        let now: Timestamp = "2026-11-28T23:23:00Z".parse().expect("a time");
+        let table = [
+            ("UTC", 60, "23:24"),
+            ("UTC", 40 * 60, "Sun 00:03"),
+            ("America/New_York", 40 * 60, "19:03"),
+            ("UTC", 6 * DAY, "Fri 23:23"),
+            ("UTC", 7 * DAY, "2026-12-05 23:23"),
+        ];
+        for (zone, secs, expected) in table {
+            let zone = TimeZone::get(zone).expect("a time zone");
+            let found = ends_at(now, Duration::from_secs(secs), zone);
+            assert_eq!(found.as_deref(), Some(expected), "{secs}");
+        }
+        assert_eq!(ends_at(now, Duration::MAX, TimeZone::UTC), None);
+    }
+}

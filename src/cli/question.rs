@@ -1,0 +1,294 @@
+//! The question before anything is sent: whether it can be asked, and what it names.
+//!
+//! In: a command line, an account, a preview. Out: the question on a terminal. Always: without a terminal
+//! nothing is sent that `--yes` does not ask for, and what is refused says how to ask for it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::IsTerminal;
+
+use jiff::tz::TimeZone;
+
+use crate::campaign::Campaign;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::intake::Preview;
+use crate::pacing::Senders;
+use crate::service::looking_twilio;
+use crate::twilio::hide_numbers;
+
+use super::forecast::{self, Forecast};
+use super::{ExitCode, Problem};
+
+/// How many senders a question names.
+const SENDERS_SHOWN: usize = 3;
+
+/// Whether there is somebody to ask.
+pub(super) fn can_ask() -> bool {
+    no_terminal().is_none()
+}
+
+/// Whether to ask before something is sent: `--yes` is an answer, and without a terminal the only one.
+///
+/// # Errors
+///
+/// A wrong usage, with the command that does send, when nobody said yes and nobody can be asked.
+pub(super) fn asks_before_sending(is_yes: bool) -> Result<bool, Problem> {
+    match no_terminal() {
+        _ if is_yes => Ok(false),
+        None => Ok(true),
+        Some(stream) => Err(Problem::new(
+            ExitCode::Usage,
+            format!(
+                "nothing was sent: the question before it cannot be asked, because {stream} is no \
+                 terminal; to send without a question add --yes:\n  {}",
+                with_yes(std::env::args_os())
+            ),
+        )),
+    }
+}
+
+/// The stream that is missing for a question.
+fn no_terminal() -> Option<&'static str> {
+    if !std::io::stdin().is_terminal() {
+        Some("standard input")
+    } else if !std::io::stderr().is_terminal() {
+        Some("standard error")
+    } else {
+        None
+    }
+}
+
+/// A command line as it is given to a shell, with `--yes` added. The number that `try` writes to is a
+/// customer's for all we know: it is masked.
+fn with_yes(arguments: impl Iterator<Item = OsString>) -> String {
+    let mut words: Vec<_> = arguments
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    // What stands behind `--` is no flag.
+    let end = words.iter().position(|word| word == "--");
+    let is_try = words.iter().any(|word| word == "try");
+    words.insert(end.unwrap_or(words.len()), "--yes".to_owned());
+    if is_try {
+        mask_numbers(&mut words);
+    }
+    shell_words::join(words)
+}
+
+fn mask_numbers(words: &mut [String]) {
+    let mut is_to = false;
+    for word in words {
+        if is_to || word.starts_with("--to=") {
+            *word = hide_numbers(word);
+        }
+        is_to = word == "--to";
+    }
+}
+
+/// Asks on the terminal.
+pub(super) fn ask(question: &str) -> Result<bool, Problem> {
+    dialoguer::Confirm::new()
+        .with_prompt(question)
+        .default(false)
+        .interact()
+        .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
+}
+
+/// Through which account something is sent, and to which server its calls go.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Destination {
+    account: String,
+    place: String,
+}
+
+impl Destination {
+    /// As the environment says.
+    ///
+    /// # Errors
+    ///
+    /// When credentials or the address are missing or wrong.
+    pub(super) fn of(config: &Config) -> Result<Self, Problem> {
+        let twilio = looking_twilio(config)?;
+        let (base, access) = (twilio.base(), &config.twilio);
+        let place = match (&access.url, &access.region) {
+            (Some(_), _) if base.is_loopback() => format!("the simulator at {base}"),
+            (Some(_), _) => format!("{base} (FLEXCAST_TWILIO_URL)"),
+            (None, Some(region)) => format!("Twilio (region {region})"),
+            (None, None) => "Twilio".to_owned(),
+        };
+        Ok(Self {
+            account: shortened(twilio.account_sid()),
+            place,
+        })
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "account {} at {}", self.account, self.place)
+    }
+}
+
+/// A SID's kind and its last four characters.
+fn shortened(sid: &str) -> String {
+    let end = sid.len().saturating_sub(4).max(2);
+    match (sid.get(..2), sid.get(end..)) {
+        (Some(kind), Some(end)) => format!("{kind}...{end}"),
+        _ => sid.to_owned(),
+    }
+}
+
+/// Says on standard error what is sent, from where, through which account, and when it will be done.
+pub(super) fn tell_what_is_sent(
+    to: &Destination,
+    preview: &Preview,
+    campaign: &Campaign,
+    senders: &Senders,
+) {
+    let count = preview.acceptable;
+    let customers = if count == 1 { "customer" } else { "customers" };
+    let from = from(preview.senders.keys().map(String::as_str), campaign);
+    let takes = Forecast::of(preview, campaign, senders).duration();
+    let done = takes.map(|takes| {
+        let end = forecast::ends_at(Clock::system().now(), takes, TimeZone::system());
+        let end = end.map(|end| format!(" ({end})")).unwrap_or_default();
+        format!(", done in about {}{end}", forecast::words(takes))
+    });
+    tell!(
+        "Send to {} {customers} from {from}, {to}{}.",
+        grouped(count),
+        done.unwrap_or_default()
+    );
+}
+
+/// The senders that a file's messages have; those of the campaign when it has none.
+fn from<'a>(found: impl Iterator<Item = &'a str>, campaign: &'a Campaign) -> String {
+    let mut names: Vec<_> = found.collect();
+    if names.is_empty() {
+        names = campaign.senders().iter().map(|one| one.as_str()).collect();
+    }
+    let shown = names.len().min(SENDERS_SHOWN);
+    let more = match names.len() - shown {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", names[..shown].join(", "))
+}
+
+/// A number with its thousands set apart: `12,380`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_to_repeat_is_the_one_given_with_a_yes() {
+        let table: [(&[&str], &str); 5] = [
+            (
+                &["flexcast", "send", "a.toml", "b.csv"],
+                "flexcast send a.toml b.csv --yes",
+            ),
+            (
+                &[
+                    "./flexcast",
+                    "send",
+                    "a.toml",
+                    "Bob's list.csv",
+                    "--map",
+                    "phone=Phone 1",
+                ],
+                r"./flexcast send a.toml 'Bob'\''s list.csv' --map 'phone=Phone 1' --yes",
+            ),
+            (
+                &["flexcast", "send", "--json", "--", "-a.toml", "$b.csv"],
+                "flexcast send --json --yes -- -a.toml '$b.csv'",
+            ),
+            (
+                &["flexcast", "try", "a.toml", "--to", "+12025550173"],
+                "flexcast try a.toml --to '+1******0173' --yes",
+            ),
+            (
+                &[
+                    "flexcast",
+                    "try",
+                    "2025550100.toml",
+                    "--to=whatsapp:+12025550173",
+                ],
+                "flexcast try 2025550100.toml '--to=whatsapp:+1******0173' --yes",
+            ),
+        ];
+        for (words, expected) in table {
+            let found = with_yes(words.iter().map(OsString::from));
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_destination_is_named_as_the_environment_has_it() {
+        let table = [
+            (None, None, "Twilio"),
+            (None, Some("ie1"), "Twilio (region ie1)"),
+            (
+                Some("http://127.0.0.1:8080"),
+                None,
+                "the simulator at http://127.0.0.1:8080",
+            ),
+            (
+                Some("http://[::1]:8080/"),
+                None,
+                "the simulator at http://[::1]:8080",
+            ),
+            (
+                Some("http://simulator:8080"),
+                None,
+                "http://simulator:8080 (FLEXCAST_TWILIO_URL)",
+            ),
+        ];
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("flexcast.toml");
+        std::fs::write(&file, "").expect("written");
+        for (url, region, place) in table {
+            let environment = |name: &str| {
+                let value = match name {
+                    "TWILIO_ACCOUNT_SID" => Some("AC0123456789abcdef0123456789abcdef"),
+                    "TWILIO_AUTH_TOKEN" => Some("hush"),
+                    "TWILIO_REGION" => region,
+                    "FLEXCAST_TWILIO_URL" => url,
+                    _ => None,
+                };
+                value.map(str::to_owned)
+            };
+            let config = Config::load(Some(&file), None, &environment).expect("a configuration");
+            let found = Destination::of(&config).expect("a destination");
+            assert_eq!(found.to_string(), format!("account AC...cdef at {place}"));
+        }
+    }
+
+    #[test]
+    fn numbers_and_senders_are_named_briefly() {
+        for (number, expected) in [(7, "7"), (1_238, "1,238"), (1_000_000, "1,000,000")] {
+            assert_eq!(grouped(number), expected);
+        }
+        let text = "id='c'\nchannel='sms'\nstrategy='task_now'\nsenders=['+12025550100']\n";
+        let campaign: Campaign = toml::from_str(text).expect("TOML of a campaign");
+        let table: [(&[&str], &str); 3] = [
+            (&[], "+12025550100"),
+            (&["a", "b", "c"], "a, b, c"),
+            (&["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
+        ];
+        for (names, expected) in table {
+            assert_eq!(from(names.iter().copied(), &campaign), expected);
+        }
+    }
+}
