@@ -4,6 +4,7 @@
     make drill                                     all of it: what follows, with everything built
     scripts/drill.py                               every pair, the ledger on SQLite, one consumer
     scripts/drill.py --ledger postgres --consumers 3 [--pairs proxy/task_now] [--messages 5000]
+    scripts/drill.py --cancel-at 0.4 --messages 2000   an operator cancels the campaign in the middle
 
 It runs target/release/flexcast: cargo build --release first.
 
@@ -11,7 +12,8 @@ Runs a simulator with 50 ms latency and faults, a RabbitMQ node of its own and c
 flight; kills consumers with SIGKILL at random moments, 0.2 to 2 seconds apart, stops one with SIGSTOP
 past its lease now and then, restarts the broker twice; then lets one run go to its end and counts at
 the simulator. Ends with 0 when nobody was messaged twice, no task doubled, nothing lost or dead or
-unknown, the books balance, and kills, restarts, adopted and repeated steps are as many as asked.
+unknown, the books balance, and kills, restarts, adopted and repeated steps are as many as asked. After a cancel
+no first contact may start once the command has returned, and what stands at Twilio is what is done.
 """
 
 import argparse
@@ -32,6 +34,13 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAIRS = ["proxy/task_now", "proxy/task_on_reply", "conversations/task_now", "conversations/task_on_reply"]
+# What a message that is done leaves at Twilio.
+LEAVES = {
+    "proxy/task_now": ["channel", "session", "task"],
+    "proxy/task_on_reply": ["channel", "session", "message"],
+    "conversations/task_now": ["interaction", "conversation", "task", "message"],
+    "conversations/task_on_reply": ["conversation", "message"],
+}
 LATENCY_S = 0.05
 LEASE_S = 6
 # Long enough for the broker to give a stopped consumer's deliveries to others (two heartbeats), for the
@@ -78,6 +87,7 @@ class Run:
         self.pair, self.options, self.dir = pair, options, pathlib.Path(folder)
         self.random = random.Random(f"{options.seed}/{pair}")
         self.kills, self.stops, self.restarts = [], 0, 0
+        self.cancelled_at, self.late = None, 0
         self.consumers = []
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("TWILIO_", "FLEXCAST_"))}
         self.env.update(FLEXCAST_STATE=str(self.dir / "state"), RUST_LOG="warn")
@@ -192,6 +202,8 @@ class Run:
             if time.time() - began > self.options.deadline:
                 print(f"the deadline of {self.options.deadline} s passed at {progress:.0%}")
                 break
+            if self.options.cancel_at and not self.cancelled_at and progress >= self.options.cancel_at:
+                self.cancel()
             if restart_at and progress > restart_at[0] and time.time() - declared > 2:
                 restart_at.pop(0)
                 self.broker("kill")
@@ -208,6 +220,13 @@ class Run:
         if last.returncode not in (0, 1):
             print(last.stderr)
         return self.count(time.time() - began)
+
+    def cancel(self):
+        """An operator cancels the campaign while consumers are killed, and its result is looked at."""
+        told = json.loads(self.flexcast("campaign", "cancel", "drill", "--yes", "--reason", "drill", "--json").stdout)
+        self.cancelled_at = time.time()
+        print(f"cancelled: {told['skipped']} skipped, {told['open']} begun, {told['confirmed']} consumer(s) "
+              f"confirmed, {len(told['unconfirmed'])} did not", flush=True)
 
     def hurt(self, at_most_s):
         """Kills one consumer, or now and then stops one past its lease."""
@@ -239,6 +258,9 @@ class Run:
         ended = books["done"] + sum(books["skipped"].values()) + sum(books["dead"].values()) + books["unknown"]
         faults = collections.Counter(str(r["status"]) if r["status"] is None or r["status"] >= 400 else "ok"
                                      for r in requests)
+        if self.cancelled_at:
+            self.late = sum(1 for r in requests
+                            if r["operation"].startswith("create_") and time_of(r["time"]) > self.cancelled_at)
         adopted, repeated = self.adopted(), self.repeated(requests, books["accepted"])
         return {
             "pair": self.pair, "messages": books["accepted"], "seconds": round(took),
@@ -251,7 +273,16 @@ class Run:
             - books["in_flight"],
             "messaged twice": doubled["message"], "tasks doubled": doubled["task"],
             "lost": books["accepted"] - ended, "done, no effect": max(books["done"] - reached, 0),
+            "skipped": sum(books["skipped"].values()), "first contacts after the cancel": self.late,
+            "left of what is not done": self.left(effects, books["done"]),
         }
+
+    def left(self, effects, done):
+        """What stands at Twilio beyond what the done messages leave there, and what they lack."""
+        gone = ("deleted", "closed", "INACTIVE", "canceled", "failed")
+        standing = collections.Counter(e["kind"] for e in effects if e["state"] not in gone)
+        return sum(abs(standing[kind] - done) for kind in LEAVES[self.pair]) + sum(
+            n for kind, n in standing.items() if kind not in LEAVES[self.pair])
 
     def kills_in_a_call(self, requests):
         """Kills at whose moment the simulator was carrying out a changing request of the killed one:
@@ -296,6 +327,7 @@ def main():
     arguments.add_argument("--kills", type=int, default=100, help="kills that are to fall into a changing call")
     arguments.add_argument("--ledger", choices=["sqlite", "postgres"], default="sqlite")
     arguments.add_argument("--consumers", type=int, default=1)
+    arguments.add_argument("--cancel-at", type=float, help="cancel the campaign when so much of it is over, such as 0.4")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--deadline", type=int, default=1200, help="seconds for each pair")
     arguments.add_argument("--keep", action="store_true", help="leave the folders where they are")
@@ -322,10 +354,16 @@ def main():
 
 def shortcomings(result, options):
     """What is not as it must be, as text."""
-    zero = ["messaged twice", "tasks doubled", "lost", "done, no effect", "dead", "unknown", "imbalance"]
+    zero = ["messaged twice", "tasks doubled", "lost", "done, no effect", "dead", "unknown", "imbalance",
+            "first contacts after the cancel", "left of what is not done"]
+    if not options.cancel_at:
+        zero.append("skipped")
     wrong = [f"{name}: {result[name]}" for name in zero if result[name]]
     least = {"messages": options.messages, "kills in a call": options.kills, "broker restarts": 2,
              "steps adopted": 1, "steps repeated": 1}
+    if options.cancel_at:
+        # It is over before the broker was restarted twice.
+        least.update({"broker restarts": 0, "skipped": 1, "kills in a call": 1})
     wrong += [f"only {result[name]} {name}" for name, n in least.items() if result[name] < n]
     return wrong
 

@@ -3,7 +3,8 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use crate::ledger::{Books, CampaignState, Ledger, LedgerError};
+use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, Ledger, LedgerError};
+use crate::metrics::PausedBy;
 
 use super::books::{Counts, off, rows, stuck, term};
 use super::{Pages, State, depth};
@@ -46,6 +47,14 @@ async fn read_ledger(pages: &Pages, counts: &Counts) -> Result<(), LedgerError> 
         (&record.id, |state| term(books, state))
     });
     metrics.campaigns(series);
+    metrics.paused(|by| {
+        let is_by = |record: &&CampaignRecord| match &record.paused_by {
+            Some(Actor::Operator { .. }) => by == PausedBy::Operator,
+            Some(Actor::Program { cause }) => by == PausedBy::Program(*cause),
+            None => false,
+        };
+        records.iter().filter(is_by).count() as u64
+    });
     Ok(())
 }
 

@@ -9,7 +9,8 @@ use prometheus::{
 use crate::pacing::LaneKind;
 
 use super::labels::{
-    BookState, BooksCheck, MessageOutcome, OTHER_CODE, RowResult, StepResult, TWILIO_CODES,
+    BookState, BooksCheck, MessageOutcome, OTHER_CODE, PausedBy, RowResult, StepResult,
+    TWILIO_CODES,
 };
 use super::process::ProcessMetrics;
 use crate::message::{
@@ -39,6 +40,7 @@ pub(super) struct Families {
     pub(super) imbalance: IntGaugeVec,
     pub(super) stuck: IntGauge,
     pub(super) campaigns: IntGaugeVec,
+    pub(super) paused: IntGaugeVec,
     pub(super) in_flight: IntGauge,
     pub(super) in_flight_limit: IntGauge,
     pub(super) twilio_requests: HistogramVec,
@@ -132,6 +134,11 @@ impl Families {
                 "flexcast_campaign_messages",
                 "Messages of a running campaign by state; at most 50 campaigns, gone when they end.",
                 &["campaign", "state"],
+            ),
+            paused: gauges(
+                "flexcast_paused_campaigns",
+                "Campaigns that are paused, by who paused them: an operator, or flexcast for this cause.",
+                &["by"],
             ),
             in_flight: gauge(
                 "flexcast_in_flight_messages",
@@ -279,6 +286,9 @@ impl Families {
         }
         for check in BooksCheck::ALL {
             let _ = self.imbalance.with_label_values(&[check.as_str()]);
+        }
+        for by in PausedBy::ALL {
+            let _ = self.paused.with_label_values(&[by.as_str()]);
         }
         let _ = self.queue.with_label_values(&["ready"]);
         zeros(&self.skipped, SkipReason::ALL.iter().map(|it| it.as_str()));

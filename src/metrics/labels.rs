@@ -1,6 +1,6 @@
 //! The labels' values: closed lists, so that a number, an id or a file name cannot become one.
 
-use crate::message::{DeadReason, DeferReason, SkipReason, closed_list};
+use crate::message::{DeadReason, DeferReason, PauseCause, SkipReason, closed_list};
 
 /// What became of a message's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,35 @@ closed_list!(MessageOutcome {
     Duplicate => "duplicate",
     Redelivered => "redelivered",
 });
+
+/// Who paused a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausedBy {
+    Operator,
+    Program(PauseCause),
+}
+
+impl PausedBy {
+    /// All there are.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Operator,
+        Self::Program(PauseCause::CredentialsRefused),
+        Self::Program(PauseCause::AccountSuspended),
+        Self::Program(PauseCause::TrialAccount),
+        Self::Program(PauseCause::WhatsappSandbox),
+        Self::Program(PauseCause::SenderRefused),
+        Self::Program(PauseCause::Misconfigured),
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Program(cause) => cause.as_str(),
+        }
+    }
+}
 
 impl MessageEvent {
     pub(super) fn outcome(self) -> MessageOutcome {

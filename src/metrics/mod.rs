@@ -19,7 +19,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
 pub use self::labels::{
-    BookState, BooksCheck, MessageEvent, MessageOutcome, RowResult, StepResult,
+    BookState, BooksCheck, MessageEvent, MessageOutcome, PausedBy, RowResult, StepResult,
 };
 use self::labels::{OTHER_CODE, TWILIO_CODES};
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
@@ -122,6 +122,16 @@ impl Metrics {
     /// How many dead messages have left something at Twilio.
     pub fn stuck(&self, messages: u64) {
         set(&self.inner.stuck, messages);
+    }
+
+    /// How many campaigns are paused, by who paused them.
+    pub fn paused(&self, count: impl Fn(PausedBy) -> u64) {
+        for by in PausedBy::ALL {
+            set(
+                &self.inner.paused.with_label_values(&[by.as_str()]),
+                count(by),
+            );
+        }
     }
 
     /// The books of every running campaign. One that is missing has ended: its series go. Of more

@@ -102,6 +102,7 @@ const NAMES: &[&str] = &[
     "flexcast_books_imbalance_messages",
     "flexcast_stuck_messages",
     "flexcast_campaign_messages",
+    "flexcast_paused_campaigns",
     "flexcast_in_flight_messages",
     "flexcast_in_flight_limit",
     "flexcast_twilio_request_duration_seconds",

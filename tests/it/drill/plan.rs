@@ -107,7 +107,7 @@ fn faults(dice: &mut Dice) -> Value {
         {"operation": "*", "rate": rate(4), "kind": "reset"},
         {"operation": "changing", "rate": rate(2), "kind": "error", "code": 20001},
         // The program pauses the campaign, and resumes it by itself.
-        {"operation": "changing", "rate": rate(2), "kind": "error", "code": 20003},
+        {"operation": "changing", "rate": rate(2), "kind": "error", "status": 401, "code": 20003},
     ]);
     json!({"seed": seed, "rules": rules})
 }

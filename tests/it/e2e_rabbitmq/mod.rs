@@ -9,6 +9,7 @@ mod gauges;
 mod killed_imports;
 mod ledgers;
 mod lost_store;
+mod operator_stops;
 mod processes;
 mod publishers;
 mod redeliveries;

@@ -4,6 +4,7 @@ pub(crate) mod broker;
 pub(crate) mod effects;
 pub(crate) mod flexcast;
 pub(crate) mod killed_imports;
+pub(crate) mod link;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod scripted;

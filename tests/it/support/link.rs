@@ -1,0 +1,92 @@
+//! A slow link to a server on this machine: every byte comes late, and the link can be cut.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use flexcast::clock::Clock;
+use tokio::time::Instant;
+
+/// How often a cut link is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A link. It serves until the test's process ends.
+pub(crate) struct Link {
+    address: SocketAddr,
+    cut: Arc<AtomicBool>,
+}
+
+impl Link {
+    /// A link to this address whose round trip takes so much longer.
+    pub(crate) fn to(server: &str, round_trip: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let cut = Arc::new(AtomicBool::new(false));
+        let (server, is_cut) = (server.to_owned(), Arc::clone(&cut));
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(behind) = TcpStream::connect(&server) else {
+                    continue;
+                };
+                carry(&client, &behind, round_trip / 2, &is_cut);
+                carry(&behind, &client, round_trip / 2, &is_cut);
+            }
+        });
+        Self { address, cut }
+    }
+
+    /// A database URL that goes over this link instead of straight to `server`.
+    pub(crate) fn url(&self, url: &str, server: &str) -> String {
+        url.replace(server, &self.address.to_string())
+    }
+
+    /// Cuts the link, or mends it. While it is cut no byte arrives, and nobody is told so.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::SeqCst);
+    }
+}
+
+/// The host and port of a database URL.
+pub(crate) fn server_of(url: &str) -> &str {
+    let (_, rest) = url.rsplit_once('@').expect("a login");
+    rest.split(['/', '?']).next().expect("a host")
+}
+
+/// Carries bytes one way, each so long after it came.
+fn carry(from: &TcpStream, to: &TcpStream, delay: Duration, cut: &Arc<AtomicBool>) {
+    let mut from = from.try_clone().expect("the same connection");
+    let mut to = to.try_clone().expect("the same connection");
+    let _ = to.set_nodelay(true);
+    let cut = Arc::clone(cut);
+    let (late, due) = mpsc::channel::<(Instant, Vec<u8>)>();
+    std::thread::spawn(move || {
+        let clock = Clock::system();
+        let mut bytes = [0; 64 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            let at = clock.instant() + delay;
+            if late.send((at, bytes[..count].to_vec())).is_err() {
+                return;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        deliver(&mut to, &due, &cut);
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+}
+
+fn deliver(to: &mut TcpStream, due: &Receiver<(Instant, Vec<u8>)>, cut: &AtomicBool) {
+    let clock = Clock::system();
+    while let Ok((at, bytes)) = due.recv() {
+        std::thread::sleep(at.saturating_duration_since(clock.instant()));
+        while cut.load(Ordering::SeqCst) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        if to.write_all(&bytes).is_err() {
+            return;
+        }
+    }
+}
