@@ -5,20 +5,24 @@
 
 mod apply;
 mod arrival;
+mod content;
 mod discovery;
 mod file;
 mod particulars;
 mod rules;
 mod schema;
 mod senders;
+mod sizes;
 mod template;
 mod texts;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use arrival::{Arrivals, Refused};
+pub use content::{Misfit, Part, name_misfit};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
+pub use sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened};
 pub use template::{Template, unfit};
 pub use texts::{OnMissing, Rendered, Texts};
 
