@@ -87,15 +87,9 @@ impl Campaign {
     fn variables_misfit(&self, message: &Message) -> Option<Misfit> {
         let variables = &message.content_variables;
         let refused = |detail| Some(Misfit::of(Part::Text, detail));
+        // Without a template they are not sent.
         if self.content_sid.is_none() {
-            // Sent beside a text, they are refused.
-            let is_sent = self.api == Api::Conversations && message.body.is_some();
-            return match is_sent && !variables.is_empty() {
-                true => refused(
-                    "content_variables: the campaign has no content_sid (error 50528)".to_owned(),
-                ),
-                false => None,
-            };
+            return None;
         }
         if variables.len() > VARIABLES_MAX {
             let count = variables.len();
@@ -337,15 +331,8 @@ mod tests {
     }
 
     #[test]
-    fn variables_without_a_template_are_refused_where_a_text_is_sent() {
-        let table = [
-            ("", Some("Hi"), Some((Part::Text, "content_sid"))),
-            ("", None, None),
-            ("api='proxy'\n", Some("Hi"), None),
-        ];
-        for (campaign, body, expected) in table {
-            let message = serde_json::json!({"body": body, "content_variables": {"1": "a\nb"}});
-            refused(misfit(campaign, message), expected, campaign);
-        }
+    fn variables_without_a_template_are_not_sent_and_not_measured() {
+        let message = serde_json::json!({"body": "Hi", "content_variables": {"1": "a\nb"}});
+        refused(misfit("", message), None, "no template");
     }
 }
