@@ -88,9 +88,7 @@ impl Campaign {
         let variables = &message.content_variables;
         let refused = |detail| Some(Misfit::of(Part::Text, detail));
         // Without a template they are not sent.
-        if self.content_sid.is_none() {
-            return None;
-        }
+        self.content_sid.as_ref()?;
         if variables.len() > VARIABLES_MAX {
             let count = variables.len();
             return refused(format!(
@@ -203,8 +201,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(found: Option<(Part, String)>, expected: Option<(Part, &str)>, context: &str) {
-        match (&found, expected) {
+    fn refused(found: &Option<(Part, String)>, expected: Option<(Part, &str)>, context: &str) {
+        match (found, expected) {
             (None, None) => {}
             (Some((part, detail)), Some((wanted, named))) => {
                 assert_eq!(*part, wanted, "{context}: {detail}");
@@ -238,12 +236,12 @@ mod tests {
         for (campaign, body, expected) in table {
             let context = format!("{campaign}{} bytes", body.len());
             let found = misfit(campaign, serde_json::json!({"body": body}));
-            refused(found, expected, &context);
+            refused(&found, expected, &context);
         }
         // The agent writes first.
         let message = serde_json::json!({"body": "a".repeat(1_601), "strategy": "task_now"});
-        refused(misfit(proxy, message.clone()), None, "task_now on proxy");
-        refused(misfit("", message), long, "task_now on conversations");
+        refused(&misfit(proxy, message.clone()), None, "task_now on proxy");
+        refused(&misfit("", message), long, "task_now on conversations");
     }
 
     /// twilio.com/docs/conversations/conversations-limits: "Chat: 32KB".
@@ -261,7 +259,7 @@ mod tests {
         }
     }
 
-    /// Twilio's OpenAPI (Conversation: FriendlyName) and twilio.com/docs/taskrouter/limits.
+    /// Twilio's OpenAPI (Conversation: `FriendlyName`) and twilio.com/docs/taskrouter/limits.
     #[test]
     fn a_name_and_what_a_task_carries_have_a_size() {
         let named = |name: String| {
@@ -282,7 +280,7 @@ mod tests {
         ];
         for (campaign, message, expected) in table {
             let context = format!("{} {message}", campaign.len());
-            refused(misfit(&campaign, message), expected, &context);
+            refused(&misfit(&campaign, message), expected, &context);
         }
     }
 
@@ -312,7 +310,7 @@ mod tests {
         for (key, value, expected) in table {
             let message = serde_json::json!({"content_variables": {key: value}});
             refused(
-                misfit(template, message),
+                &misfit(template, message),
                 expected,
                 &format!("{key}={value:?}"),
             );
@@ -323,7 +321,7 @@ mod tests {
                 .collect();
             let message = serde_json::json!({"content_variables": many});
             refused(
-                misfit(template, message),
+                &misfit(template, message),
                 expected,
                 &format!("{count} variables"),
             );
@@ -333,6 +331,6 @@ mod tests {
     #[test]
     fn variables_without_a_template_are_not_sent_and_not_measured() {
         let message = serde_json::json!({"body": "Hi", "content_variables": {"1": "a\nb"}});
-        refused(misfit("", message), None, "no template");
+        refused(&misfit("", message), None, "no template");
     }
 }

@@ -12,13 +12,16 @@ pub(super) const BODY_MAX: usize = 1_600;
 /// "Chat: 32KB".
 pub(super) const CHAT_BODY_BYTES_MAX: usize = 32 * 1024;
 
-/// The longest name of a customer, in characters: a Conversation's `FriendlyName` (Twilio's OpenAPI, "limited
-/// to 256 characters"), the longest that any resource of ours takes. Shorter ones get as much of it as they take.
+/// The longest name of a customer, in characters.
+///
+/// A Conversation's `FriendlyName` (Twilio's OpenAPI, "limited to 256 characters"): no resource of ours takes
+/// more, and those that take less get as much of it as they take.
 pub const NAME_MAX: usize = 256;
 
-/// The longest name of a Flex Channel's chat channel and of its user, in characters: a chat channel's
-/// `FriendlyName` (Twilio's OpenAPI, "up to 64 characters long" where it is created). That Flex takes no more is
-/// assumed.
+/// The longest name of a Flex Channel's chat channel and of its user, in characters.
+///
+/// A chat channel's `FriendlyName` (Twilio's OpenAPI, "up to 64 characters long" where it is created). That Flex
+/// takes no more is assumed.
 pub const CHAT_NAME_MAX: usize = 64;
 
 /// The longest name of a Proxy participant, in characters: Twilio's OpenAPI, "255 characters or fewer".
