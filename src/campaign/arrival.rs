@@ -124,7 +124,7 @@ impl<'a> Arrivals<'a> {
         Ok(())
     }
 
-    /// Checks what only a publisher's message can have wrong.
+    /// Checks what a message can have wrong that has its texts.
     ///
     /// # Errors
     ///
@@ -145,6 +145,9 @@ impl<'a> Arrivals<'a> {
             .chain(message.content_variables.values());
         if let Some(why) = texts.find_map(|text| unfit(text)) {
             return Err(permanent(DeadReason::InvalidContent, why.to_owned()));
+        }
+        if let Some(misfit) = campaign.misfit(message) {
+            return Err(permanent(DeadReason::InvalidContent, misfit.detail));
         }
         let strategy = message.strategy.unwrap_or(campaign.strategy);
         if strategy == Strategy::TaskNow && is_by_agent(campaign) && message.agent.is_none() {

@@ -6,21 +6,25 @@
 mod apply;
 mod arrival;
 mod changes;
+mod content;
 mod discovery;
 mod file;
 mod particulars;
 mod rules;
 mod schema;
 mod senders;
+mod sizes;
 mod template;
 mod texts;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use arrival::{Arrivals, Refused};
 pub use changes::{Difference, conversions};
+pub use content::{Misfit, Part, name_misfit};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
+pub use sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened};
 pub use template::{Template, unfit};
 pub use texts::{OnMissing, Rendered, Texts};
 

@@ -2,6 +2,8 @@
 //!
 //! In: a campaign as written. Out: what is refused and what is worth a warning. Always: pure.
 
+use super::content::variable_key_misfit;
+use super::sizes::{TASK_ATTRIBUTES_BYTES_MAX, VARIABLES_MAX};
 use super::{Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyTo, WhenUnavailable};
 use crate::message::{Api, Channel, Strategy, is_short_code};
 
@@ -94,6 +96,7 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
             "content_variables: they need a content_sid".to_owned(),
         );
     }
+    check_variables(campaign, notices);
     if matches!(&campaign.on_missing, OnMissing::Text(text) if text.trim().is_empty()) {
         let text = "on_missing: it is empty; give \"reject\" or the text to put in";
         refuse(notices, text.to_owned());
@@ -102,6 +105,18 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
         let text = "content_sid: without a template WhatsApp takes a message only within 24 hours \
                     of the customer's last one (Twilio error 63016)";
         warn(notices, text.to_owned());
+    }
+}
+
+/// What of a content template's variables would be refused with every message.
+fn check_variables(campaign: &Campaign, notices: &mut Vec<Notice>) {
+    let variables = &campaign.content_variables;
+    for text in variables.keys().filter_map(|key| variable_key_misfit(key)) {
+        refuse(notices, text);
+    }
+    if variables.len() > VARIABLES_MAX {
+        let text = format!("content_variables: a template takes {VARIABLES_MAX}");
+        refuse(notices, text);
     }
 }
 
@@ -203,6 +218,14 @@ fn check_times(campaign: &Campaign, notices: &mut Vec<Notice>) {
         let text = "time_to_live: the shortest is \"10m\" (Conversations' Timers.Closed)";
         refuse(notices, text.to_owned());
     }
+    let makes_task = campaign.strategy == Strategy::TaskNow;
+    if makes_task && campaign.task_attributes_bytes() > TASK_ATTRIBUTES_BYTES_MAX {
+        let text = format!(
+            "task.attributes: with what each task has beside them they are over the \
+             {TASK_ATTRIBUTES_BYTES_MAX} bytes that TaskRouter takes"
+        );
+        refuse(notices, text);
+    }
     if campaign.task.timeout.is_zero() {
         refuse(notices, "task.timeout: it is zero".to_owned());
     }
@@ -256,6 +279,11 @@ mod tests {
             ),
             ("strategy='task_now'\ntime_to_live='1m'\n", "time_to_live"),
             ("strategy='task_now'\non_missing=' '\n", "on_missing"),
+            // Error 50540.
+            (
+                "strategy='task_now'\ncontent_sid='HX1'\ncontent_variables={abcdefghijklmnopq='x'}\n",
+                "17 characters",
+            ),
             (
                 "strategy='task_now'\n[agents]\nwhen_unavailable='next'\n",
                 "agents.list",

@@ -13,6 +13,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::intake::Preview;
+use crate::message::Address;
 use crate::pacing::Senders;
 use crate::service::looking_twilio;
 use crate::twilio::hide_numbers;
@@ -165,7 +166,7 @@ pub(super) fn tell_what_is_sent(
 fn from<'a>(found: impl Iterator<Item = &'a str>, campaign: &'a Campaign) -> String {
     let mut names: Vec<_> = found.collect();
     if names.is_empty() {
-        names = campaign.senders().iter().map(|one| one.as_str()).collect();
+        names = campaign.senders().iter().map(Address::as_str).collect();
     }
     let shown = names.len().min(SENDERS_SHOWN);
     let more = match names.len() - shown {

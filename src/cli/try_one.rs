@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use crate::campaign::{self, Campaign, Texts};
+use crate::campaign::{self, Arrivals, Campaign, Texts};
 use crate::clock::Clock;
 use crate::intake::enqueue;
 use crate::ledger::{Ledger, MessageKey, Publication, Standing};
@@ -187,6 +187,10 @@ impl Try {
             expires_at: None,
         };
         message.id = Some(message.id());
+        Arrivals::of(campaign).check(&message).map_err(|failure| {
+            let text = format!("{}: {failure}", self.campaign.display());
+            Problem::new(ExitCode::Usage, text)
+        })?;
         Ok(message)
     }
 }

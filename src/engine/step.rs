@@ -90,7 +90,9 @@ impl Turn<'_> {
     /// The customer's name, or a word for one: Twilio asks for a name of every chat user.
     #[must_use]
     pub(crate) fn customer_name(&self) -> &str {
-        self.message.customer.name.as_deref().unwrap_or("Customer")
+        let name = self.message.customer.name.as_deref();
+        let name = name.filter(|name| !name.trim().is_empty());
+        name.unwrap_or("Customer")
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::tz::{self, TimeZone};
 use super::number::{self, cleaned};
 use super::phone::{self, Region};
 use super::{Columns, Field};
+use crate::campaign::name_misfit;
 use crate::message::{
     Address, AgentRef, Channel, Customer, MessageId, RejectReason, closed_list, masked,
 };
@@ -49,6 +50,8 @@ pub enum Warning {
     PlusRestored,
     /// The row ends early: its last columns, which are all attributes, count as empty.
     ColumnsMissing,
+    /// A content variable is longer than Twilio recommends.
+    VariableLong,
 }
 
 closed_list!(Warning {
@@ -56,6 +59,7 @@ closed_list!(Warning {
     DoubleZero => "double_zero",
     PlusRestored => "plus_restored",
     ColumnsMissing => "columns_missing",
+    VariableLong => "variable_long",
 });
 
 impl Warning {
@@ -67,6 +71,9 @@ impl Warning {
             Self::DoubleZero => "00 in front is read as +",
             Self::PlusRestored => "it is read with a + in front, as the column's other numbers",
             Self::ColumnsMissing => "the row ends early; its last columns count as empty",
+            Self::VariableLong => {
+                "a content variable has more than 250 characters, which Twilio recommends against"
+            }
         }
     }
 }
@@ -114,7 +121,7 @@ impl RowReader {
         let contact = Contact {
             customer: Customer {
                 address: self.address(record, &mut warnings)?,
-                name: self.name(record),
+                name: self.name(record)?,
                 time_zone: self.time_zone(record)?,
                 attributes: self.attributes(record),
             },
@@ -209,13 +216,17 @@ impl RowReader {
         Err((Some(Field::Country), RejectReason::CountryInvalid, detail))
     }
 
-    fn name(&self, record: &StringRecord) -> Option<String> {
-        if let Some(name) = self.cell(record, Field::Name) {
-            return Some(name.to_owned());
-        }
+    fn name(&self, record: &StringRecord) -> Result<Option<String>, Wrong> {
         let parts = self.columns.name_parts().iter();
-        let parts: Vec<&str> = parts.filter_map(|at| filled(record, *at)).collect();
-        (!parts.is_empty()).then(|| parts.join(" "))
+        let parts: Vec<&str> = match self.cell(record, Field::Name) {
+            Some(name) => vec![name],
+            None => parts.filter_map(|at| filled(record, *at)).collect(),
+        };
+        let name = parts.join(" ");
+        match name_misfit(&name) {
+            Some(misfit) => Err((Some(Field::Name), RejectReason::NameInvalid, misfit.detail)),
+            None => Ok((!name.is_empty()).then_some(name)),
+        }
     }
 
     fn id(&self, record: &StringRecord) -> Result<Option<MessageId>, Wrong> {

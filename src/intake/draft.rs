@@ -5,8 +5,8 @@
 
 use super::input::Item;
 use super::messages::{Line, LineText};
-use super::{Contact, Row};
-use crate::campaign::{Arrivals, Campaign, Texts};
+use super::{Contact, Row, Warning};
+use crate::campaign::{Arrivals, Campaign, Part, Texts};
 use crate::ledger::RejectedRow;
 use crate::message::{
     AgentRef, DeadReason, Failure, FailureClass, Message, RejectReason, Unreadable, WIRE_VERSION,
@@ -44,6 +44,14 @@ impl<'a> Drafter<'a> {
         }
     }
 
+    /// What is worth a warning about a message that was made.
+    pub(super) fn warnings(&self, message: &Message) -> &'static [Warning] {
+        match self.campaign.has_long_variable(message) {
+            true => &[Warning::VariableLong],
+            false => &[],
+        }
+    }
+
     fn of_line(&self, line: &Line) -> Result<Message, (RejectReason, String)> {
         let text = match &line.text {
             LineText::Whole(text) => text,
@@ -62,6 +70,7 @@ impl<'a> Drafter<'a> {
             _ => (RejectReason::MessageMalformed, failure.detail),
         };
         self.arrivals.render(&mut message).map_err(unfit)?;
+        self.fits(&message)?;
         self.arrivals.check(&message).map_err(unfit)?;
         Ok(message)
     }
@@ -119,7 +128,21 @@ impl<'a> Drafter<'a> {
             expires_at: contact.expires_at,
         };
         message.id = Some(message.id());
+        self.fits(&message)?;
         Ok(message)
+    }
+
+    /// Refuses what Twilio would refuse once an agent has a task for it.
+    fn fits(&self, message: &Message) -> Result<(), (RejectReason, String)> {
+        let Some(misfit) = self.campaign.misfit(message) else {
+            return Ok(());
+        };
+        let reason = match misfit.part {
+            Part::Text => RejectReason::ContentInvalid,
+            Part::Name => RejectReason::NameInvalid,
+            Part::TaskAttributes => RejectReason::AttributesOversized,
+        };
+        Err((reason, misfit.detail))
     }
 }
 

@@ -101,6 +101,9 @@ impl Preview {
             }
             match drafter.message(&item) {
                 Ok(message) if is_new(&message, &mut seen) => {
+                    for warning in drafter.warnings(&message) {
+                        preview.warn(*warning);
+                    }
                     preview.add(item.line(), &message, campaign);
                 }
                 Ok(_) => preview.duplicate += 1,

@@ -104,7 +104,11 @@ impl Batch {
         }
         self.import.rows += 1;
         match drafted {
-            Ok(message) => self.messages.push(message),
+            Ok(message) => {
+                let warnings = drafter.warnings(&message);
+                self.seen.note_warnings(item.line(), warnings);
+                self.messages.push(message);
+            }
             Err(rejected) => self.import.rejected.push(rejected),
         }
     }

@@ -70,7 +70,7 @@ pub enum DeadReason {
     InvalidAddress,
     /// No Worker answers to the agent's name, or several do.
     UnknownAgent,
-    /// Twilio refused the content.
+    /// Twilio refused the content, or would.
     InvalidContent,
     /// Twilio refused because of how the account or the campaign is set up.
     Misconfigured,
@@ -136,6 +136,12 @@ pub enum RejectReason {
     CountryInvalid,
     /// The template cannot be rendered for this row.
     TemplateFailed,
+    /// The text or a content variable is none that Twilio or Meta takes.
+    ContentInvalid,
+    /// The customer's name is longer than Twilio takes.
+    NameInvalid,
+    /// The task would carry more than TaskRouter takes.
+    AttributesOversized,
     /// The row names no agent, the campaign has no default, and its strategy needs one.
     AgentMissing,
     /// The line is no message: bad JSON, a missing or unknown field, another campaign's.
@@ -196,6 +202,9 @@ closed_list!(RejectReason {
     TimeInvalid => "time_invalid",
     CountryInvalid => "country_invalid",
     TemplateFailed => "template_failed",
+    ContentInvalid => "content_invalid",
+    NameInvalid => "name_invalid",
+    AttributesOversized => "attributes_oversized",
     AgentMissing => "agent_missing",
     MessageMalformed => "message_malformed",
     MessageOversized => "message_oversized",

@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::content;
 use super::effects::{EffectKind, Parties};
 use super::reply::Refusal;
 use super::tasks::{NewTask, Routing, TIMEOUT_SECS, Task};
@@ -56,6 +57,7 @@ impl World {
             Some(Value::Object(attributes)) => attributes.clone(),
             _ => Map::new(),
         };
+        content::check_task_attributes(&Value::Object(attributes.clone()).to_string())?;
         Ok(Routing {
             workflow,
             worker,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::chat_messages as said;
+use super::content;
 use super::flex::legacy;
 use super::reply::{Answer, Refusal, Reply, stamp};
 use super::router::{Call, Route};
@@ -167,13 +168,11 @@ fn create(call: &mut Call<'_>) -> Answer {
     legacy(call)?;
     let form = call.form;
     let kind = form.one_of("Type", &["public", "private"])?;
-    let facts = form
-        .object("Attributes", 50304)?
-        .unwrap_or_else(|| json!({}));
+    let facts = content::attributes(form, 16 * 1024)?.unwrap_or_else(|| json!({}));
     let unique_name = form.text("UniqueName", 64)?;
     unused(call, unique_name)?;
     let sid = call.world.sids.sid("CH");
-    let name = form.text("FriendlyName", 64)?.unwrap_or_default();
+    let name = content::friendly_name(form, "FriendlyName", 64)?.unwrap_or_default();
     let mut chat = Chat::new(&sid, name, unique_name, facts, call.now);
     chat.kind = kind.unwrap_or("public");
     let reply = Reply::created(chat.json(call.world, call.base));
@@ -208,8 +207,8 @@ fn reply(call: &Call<'_>, sid: &str) -> Answer {
 fn update(call: &mut Call<'_>) -> Answer {
     let sid = found(call)?;
     let form = call.form;
-    let facts = form.object("Attributes", 50304)?;
-    let friendly_name = form.text("FriendlyName", 256)?;
+    let facts = content::attributes(form, 16 * 1024)?;
+    let friendly_name = content::friendly_name(form, "FriendlyName", 256)?;
     let unique_name = form.text("UniqueName", 256)?;
     let is_own =
         unique_name.is_some_and(|name| call.world.chat_names.get(name).is_some_and(|s| *s == sid));

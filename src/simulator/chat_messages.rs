@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::chat::{Chat, ChatMessage, Member, found};
+use super::content;
 use super::reply::{Answer, Refusal, Reply, stamp};
 use super::router::Call;
 use super::world::World;
@@ -36,8 +37,9 @@ impl Chat {
 pub(super) fn post(call: &mut Call<'_>) -> Answer {
     let sid = found(call)?;
     let form = call.form;
-    form.object("Attributes", 50304)?;
+    content::attributes(form, 4 * 1024)?;
     let body = form.required("Body")?;
+    content::check_chat_body(body)?;
     let from = form.get("From").unwrap_or("system");
     let attributes = form.get("Attributes").unwrap_or("{}");
     let at = call.world.write(&sid, from, body, attributes, call.now);

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::content;
 use super::conversations::{Conversation, found, found_open};
 use super::effects::Parties;
 use super::reply::{Answer, Refusal, Reply, stamp};
@@ -89,11 +90,11 @@ fn message_json(row: &Conversation, at: usize, world: &World, base: &str) -> Val
 pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let sid = found_open(call)?;
     let form = call.form;
-    form.object("Attributes", 50304)?;
-    // The OpenAPI: "can be up to 1,600 characters long".
-    let body = form.text("Body", 1600)?;
+    content::attributes(form, 4 * 1024)?;
+    let body = form.get("Body");
+    content::check_body(body.unwrap_or_default())?;
     let content = form.sid("ContentSid", "HX")?;
-    let variables = form.object("ContentVariables", 20001)?;
+    let variables = content::variables(form, content.is_some())?;
     if body.is_none() && content.is_none() && form.get("MediaSid").is_none() {
         return Err(Refusal::invalid(
             "One of Body, MediaSid and ContentSid is required",

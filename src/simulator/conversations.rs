@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::content;
 use super::conversation_messages::{self as messages, ConversationMessage};
 use super::effects::EffectKind;
 use super::form::Form;
@@ -154,11 +155,11 @@ impl Conversation {
 
     /// Takes over what the form has.
     fn change(&mut self, form: &Form, now: Timestamp) -> Result<(), Refusal> {
-        let facts = form.object("Attributes", 50304)?;
+        let facts = content::attributes(form, 16 * 1024)?;
         let inactive = form.duration("Timers.Inactive", Duration::from_secs(60))?;
         let closed = form.duration("Timers.Closed", Duration::from_secs(600))?;
         let state = form.one_of("State", &STATES)?;
-        let friendly_name = form.text("FriendlyName", 256)?;
+        let friendly_name = content::friendly_name(form, "FriendlyName", 256)?;
         let service = form.sid("MessagingServiceSid", "MG")?;
         let owned = |text: Option<&str>| text.map(str::to_owned);
         self.friendly_name = owned(friendly_name).or(self.friendly_name.take());

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::chat::Chat;
+use super::content;
 use super::effects::{EffectKind, Parties};
 use super::flows;
 pub(super) use super::flows::FlexFlow;
@@ -151,6 +152,11 @@ fn create(call: &mut Call<'_>) -> Answer {
     let identity = form.required("Identity")?;
     let user_name = form.required("ChatUserFriendlyName")?;
     let chat_name = form.required("ChatFriendlyName")?;
+    for name in ["ChatUserFriendlyName", "ChatFriendlyName"] {
+        content::friendly_name(form, name, 64)?;
+    }
+    form.text("Identity", 256)?;
+    content::check_task_attributes(form.get("TaskAttributes").unwrap_or_default())?;
     let flow_sid = form.sid("FlexFlowSid", "FO")?.unwrap_or_default();
     let unique_name = form.text("ChatUniqueName", 64)?;
     let task_sid = form.sid("TaskSid", "WT")?;

@@ -11,6 +11,7 @@ mod assignment;
 mod capacity;
 mod chat;
 mod chat_messages;
+mod content;
 mod conversation_messages;
 mod conversations;
 mod customers;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::content;
 use super::conversations::{Conversation, found, found_open};
 use super::effects::{EffectKind, Parties};
 use super::form::Form;
@@ -31,7 +32,8 @@ pub(super) struct NewParticipant {
 
 impl NewParticipant {
     fn from_form(form: &Form) -> Result<Self, Refusal> {
-        form.object("Attributes", 50304)?;
+        content::attributes(form, 4 * 1024)?;
+        form.text("Identity", 256)?;
         let text = |name| form.get(name).map(str::to_owned);
         Ok(Self {
             identity: text("Identity"),

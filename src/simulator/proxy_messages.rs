@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::content;
 use super::effects::{EffectKind, Parties};
 use super::reply::{Answer, Refusal, Reply, stamp};
 use super::router::Call;
@@ -75,6 +76,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let sid = found(call)?;
     let on = call.param(2);
     let body = call.form.required("Body")?;
+    content::check_body(body)?;
     let world = &mut *call.world;
     let Some(session) = world.sessions.get(&sid) else {
         return Err(Refusal::not_found(&sid));
@@ -284,6 +286,10 @@ impl World {
             self.debug(80619, chat, detail, now);
             return;
         };
+        if let Err(refusal) = content::check_body(&message.body) {
+            self.debug(refusal.code, &message.sid, "the text is too long", now);
+            return;
+        }
         if self.settings.assumptions.chat_message_reaches_customer {
             let parties = Parties {
                 customer: Some(customer.identifier.clone()),

@@ -109,10 +109,12 @@ static CODES: &[Code] = &[
     is(45780, THROTTLED), // Interactions: rate limit
 
     // Chat and Conversations.
+    is(50003, CONTENT),   // a friendly name is too long
     is(50063, THROTTLED), // rate limit
     is(50074, THROTTLED), // too many changes of one channel
     meets(50214, Conflict::AlreadyThere), // the chat user is a member
     is(50300, REJECTED),  // channel not found
+    is(50303, CONTENT),   // the attributes are too long
     is(50304, REJECTED),  // the attributes are not JSON
     meets(50307, Conflict::NameTaken), // a channel has this unique name
     is(50349, TRANSIENT), // the channel is being changed by somebody else
@@ -124,6 +126,11 @@ static CODES: &[Code] = &[
     meets(50433, Conflict::AlreadyThere), // the participant is there
     meets(50438, Conflict::CustomerBusy), // a group of these participants exists
     is(50449, TRANSIENT), // the Conversation is being changed by somebody else
+    is(50504, CONTENT),   // the text is too long
+    is(50527, CONTENT),   // the variables are not an object
+    is(50528, CONTENT),   // variables without a content template
+    is(50540, CONTENT),   // a variable's key is too long
+    is(50541, CONTENT),   // a variable's value is too long
 
     // Proxy.
     meets(80103, Conflict::AlreadyThere), // the participant is in the session

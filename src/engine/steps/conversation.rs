@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{brought, marked};
+use crate::campaign::{NAME_MAX, shortened};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName, Strategy};
 use crate::twilio::{NewConversation, Operation};
@@ -27,9 +28,9 @@ impl Step for Conversation {
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let new = NewConversation {
             unique_name: turn.name.as_str(),
-            friendly_name: Some(&format!(
-                "Outbound conversation with {}",
-                turn.customer_name()
+            friendly_name: Some(&shortened(
+                &format!("Outbound conversation with {}", turn.customer_name()),
+                NAME_MAX,
             )),
             attributes: Some(&marked(turn)),
             closed_after: Some(turn.campaign.time_to_live),

@@ -45,7 +45,8 @@ impl Step for ConversationMessage {
             body: body.filter(|_| content_sid.is_none()),
             attributes: Some(&marker),
             content_sid,
-            content_variables: variables.as_ref(),
+            // Without a template Twilio refuses them (error 50528).
+            content_variables: variables.as_ref().filter(|_| content_sid.is_some()),
         };
         let sent = turn.twilio.create_message(conversation, &new).await?;
         Ok(sent_as(sent.sid))

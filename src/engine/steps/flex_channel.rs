@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::{MARKER, brought, setting};
+use crate::campaign::{CHAT_NAME_MAX, shortened};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
 use crate::twilio::{CallError, ChatChannel, NewFlexChannel, Operation};
@@ -52,8 +53,11 @@ impl Step for FlexChannel {
         let new = NewFlexChannel {
             flex_flow_sid: setting(flow, "flex.flex_flow_sid")?,
             identity: &identity,
-            chat_user_friendly_name: turn.customer_name(),
-            chat_friendly_name: &format!("Outbound chat with {}", turn.customer_name()),
+            chat_user_friendly_name: &shortened(turn.customer_name(), CHAT_NAME_MAX),
+            chat_friendly_name: &shortened(
+                &format!("Outbound chat with {}", turn.customer_name()),
+                CHAT_NAME_MAX,
+            ),
             target: Some(&customer),
             chat_unique_name: Some(turn.name.as_str()),
             task_attributes: task_attributes.as_ref(),

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 
 use super::{brought, setting};
-use crate::campaign::CustomerProxy;
+use crate::campaign::{CustomerProxy, PARTICIPANT_NAME_MAX, shortened};
 use crate::engine::step::{Found, Step, StepError, Turn};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{NewProxyParticipant, NewSession, Operation, ProxyParticipant, Session};
@@ -147,7 +147,7 @@ impl Participant {
         Self {
             identifier: turn.customer(),
             proxy_identifier,
-            friendly_name: turn.customer_name().to_owned(),
+            friendly_name: shortened(turn.customer_name(), PARTICIPANT_NAME_MAX),
         }
     }
 

@@ -4,6 +4,7 @@ mod agents;
 mod asking;
 mod bad_input;
 mod channels;
+mod content;
 mod crash;
 mod dry_run;
 mod faults;

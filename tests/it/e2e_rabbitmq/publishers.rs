@@ -90,19 +90,29 @@ impl Drop for Publisher {
 }
 
 /// What is refused: the id it has, the reason, and what the detail names.
-const REFUSED: [(Option<&str>, &str, &str); 6] = [
+const REFUSED: [(Option<&str>, &str, &str); 8] = [
     (Some("typo"), "malformed", "fone"),
     (None, "malformed", "EOF"),
     (Some("long"), "oversized", "131072"),
     (Some("newer"), "wrong_version", "version 2"),
     (Some("no-plus"), "invalid_address", "E.164"),
     (Some("blank"), "invalid_content", ""),
+    (Some("over-1600"), "invalid_content", "21617"),
+    (Some("long-name"), "invalid_content", "257 characters"),
 ];
 
 fn lines() -> String {
     let long = "x".repeat(128 * 1024);
     let long = json!({
         "campaign": "spring", "id": "long", "customer": {"address": "+12025550175"}, "body": long
+    });
+    let over = json!({
+        "campaign": "spring", "id": "over-1600", "customer": {"address": "+12025550179"},
+        "body": "x".repeat(1_601)
+    });
+    let named = json!({
+        "campaign": "spring", "id": "long-name",
+        "customer": {"address": "+12025550180", "name": "n".repeat(257)}
     });
     let lines = [
         r#"{"campaign":"spring","id":"good","customer":{"address":"+12025550173"}}"#,
@@ -112,6 +122,8 @@ fn lines() -> String {
         r#"{"version":2,"campaign":"spring","id":"newer","to":["+12025550176"]}"#,
         r#"{"campaign":"spring","id":"no-plus","customer":{"address":"12025550177"}}"#,
         r#"{"campaign":"spring","id":"blank","customer":{"address":"+12025550178"},"body":" "}"#,
+        &over.to_string(),
+        &named.to_string(),
         r#"{"campaign":"spring","id":"good","customer":{"address":"+12025550173"}}"#,
     ];
     lines.join("\n")
@@ -148,7 +160,7 @@ async fn what_is_refused_is_told(language: Language) {
     // Told once each, dead once each, and nothing comes round.
     let books = place.status_until(CAMPAIGN, |books| books["done"] == json!(1));
     assert_eq!(refusals.len(), REFUSED.len(), "{refusals:?}");
-    assert_eq!(books["accepted"], json!(3), "{books}");
+    assert_eq!(books["accepted"], json!(5), "{books}");
     let letters = queue_with(&vhost.url, "flexcast.dead", REFUSED.len());
     let mut reasons: Vec<_> = letters
         .iter()
