@@ -121,8 +121,11 @@ pub(super) fn report<'a>(
         imports: its.map(|import| import.report(now)).collect(),
         campaign: record.id.as_str(),
         state: record.state,
-        state_since: record.state_since,
-        reason: record.reason.as_deref(),
+        state_since: record.stopped_by().map(|_| record.state_since),
+        reason: record
+            .reason
+            .as_deref()
+            .filter(|_| record.stopped_by().is_some()),
         paused_by: record.paused_by.as_ref(),
         cancelled_by: record.cancelled_by.as_ref(),
         books,

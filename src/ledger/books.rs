@@ -181,9 +181,10 @@ pub struct Report<'a> {
     /// not answer.
     pub unseen: Option<u64>,
     pub state: CampaignState,
-    /// Since when it is in this state.
-    pub state_since: Timestamp,
-    /// Why, where an operator or the program gave a reason.
+    /// Since when it is paused or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_since: Option<Timestamp>,
+    /// Why it is paused or cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
     /// Who paused it, while it is paused.

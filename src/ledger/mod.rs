@@ -14,6 +14,7 @@ mod lifecycle;
 pub mod postgres;
 mod record;
 pub mod sqlite;
+mod steering;
 mod watched;
 
 pub use books::{Books, OnQueue, Report};
@@ -30,6 +31,7 @@ pub use record::{
     OpenOfSender, PageRow, Publication, Settlement, Standing, Stray, Stuck, Taken, UNDO_AFTER,
     UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
+pub use steering::Steering;
 pub use watched::Watched;
 
 use std::collections::BTreeMap;
@@ -38,7 +40,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::message::{Address, CampaignId, Event, Message};
+use crate::message::{CampaignId, Event, Message};
 
 /// A ledger's failure, by what its user can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +92,7 @@ pub type Result<T> = std::result::Result<T, LedgerError>;
 
 /// The store of all messages, journals and outcomes. Shared by `import`, `campaign` and `work`.
 #[async_trait]
-pub trait Ledger: Send + Sync {
+pub trait Ledger: Steering {
     /// This ledger's own name, made when it was: what a broker is bound to.
     async fn id(&self) -> Result<String>;
 
@@ -130,19 +132,6 @@ pub trait Ledger: Send + Sync {
     /// All campaigns, in the order they were first applied.
     async fn campaigns(&self) -> Result<Vec<CampaignRecord>>;
 
-    /// Moves a campaign to another state where the rules allow it ([`StateChange::on`]). A renewal of a
-    /// consumer's right that comes after it reports the new state.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::NoCampaign`] when there is none of this id; so for all that follows.
-    async fn change_state(
-        &self,
-        id: &CampaignId,
-        change: &StateChange,
-        now: Timestamp,
-    ) -> Result<Transition>;
-
     /// Moves a campaign to finished, unless a message of it is open: in one step, so that no message
     /// is accepted in between. With `by_itself` only one that runs, that has imports, and none of
     /// whose imports is under way or died: one that died is made good by a later one of the same file
@@ -155,49 +144,6 @@ pub trait Ledger: Send + Sync {
         by_itself: bool,
         now: Timestamp,
     ) -> Result<bool>;
-
-    // Consumers.
-
-    /// Renews a consumer's right to start changing calls, and records which change of a state it has
-    /// carried out. The right lasts for [`RIGHT_FOR`] from the moment before this call.
-    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed>;
-
-    /// Ends a consumer's right: it starts no changing call any more.
-    async fn end_right(&self, holder: &str) -> Result<()>;
-
-    /// The number of the last change of a campaign's state, and the consumers that may live: they renewed
-    /// their rights within [`LIVES_FOR`]; in a file, where one consumer works at a time, all that did not
-    /// end theirs.
-    async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)>;
-
-    // Messages that have not begun.
-
-    /// Ends at most `limit` messages of a cancelled campaign as skipped: those of which nothing can stand
-    /// at Twilio, since no lease on them was ever used. Returns how many it ended.
-    async fn skip_unbegun(
-        &self,
-        campaign: &CampaignId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64>;
-
-    /// Makes the messages of a campaign due that are deferred; with `retries` those too that wait after a
-    /// failure. Returns how many.
-    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64>;
-
-    /// How many open messages of a campaign each of its senders has.
-    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>>;
-
-    /// Gives at most `limit` messages of one sender to another: those that have not begun and are not in
-    /// flight. Their waits for the old sender's pace end. Returns how many it moved.
-    async fn move_sender(
-        &self,
-        campaign: &CampaignId,
-        from: &Address,
-        to: &Address,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64>;
 
     // Intake.
 

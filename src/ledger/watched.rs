@@ -14,16 +14,15 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    Acceptance, Books, CampaignRecord, ConsumerRow, DeadRow, HeldFor, Import, ImportRecord, Lease,
-    Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow,
-    Publication, RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Stray, Stuck,
-    Taken, Transition, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, DeadRow, HeldFor, Import, ImportRecord, Lease, Ledger,
+    LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow,
+    Result, Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
-use crate::message::{Address, CampaignId, Event, Message};
+use crate::message::{CampaignId, Event, Message};
 
 /// A ledger, and whether its store is lost.
 pub struct Watched {
-    inner: Arc<dyn Ledger>,
+    pub(super) inner: Arc<dyn Ledger>,
     /// Why the store is lost, while it is.
     lost: watch::Sender<Option<Arc<str>>>,
 }
@@ -92,7 +91,7 @@ impl Watched {
         }
     }
 
-    fn noted<T>(&self, result: Result<T>) -> Result<T> {
+    pub(super) fn noted<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
             self.heard(error);
         }
@@ -136,15 +135,6 @@ impl Ledger for Watched {
         self.noted(self.inner.campaigns().await)
     }
 
-    async fn change_state(
-        &self,
-        id: &CampaignId,
-        change: &StateChange,
-        now: Timestamp,
-    ) -> Result<Transition> {
-        self.noted(self.inner.change_state(id, change, now).await)
-    }
-
     async fn finish_campaign(
         &self,
         id: &CampaignId,
@@ -152,47 +142,6 @@ impl Ledger for Watched {
         now: Timestamp,
     ) -> Result<bool> {
         self.noted(self.inner.finish_campaign(id, by_itself, now).await)
-    }
-
-    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
-        self.noted(self.inner.renew_right(renewal, now).await)
-    }
-
-    async fn end_right(&self, holder: &str) -> Result<()> {
-        self.noted(self.inner.end_right(holder).await)
-    }
-
-    async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
-        self.noted(self.inner.consumers(now).await)
-    }
-
-    async fn skip_unbegun(
-        &self,
-        campaign: &CampaignId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        self.noted(self.inner.skip_unbegun(campaign, now, limit).await)
-    }
-
-    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
-        self.noted(self.inner.end_waits(campaign, retries, now).await)
-    }
-
-    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
-        self.noted(self.inner.open_by_sender(campaign).await)
-    }
-
-    async fn move_sender(
-        &self,
-        campaign: &CampaignId,
-        from: &Address,
-        to: &Address,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        let moving = self.inner.move_sender(campaign, from, to, now, limit);
-        self.noted(moving.await)
     }
 
     async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {

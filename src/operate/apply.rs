@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::campaign::{Campaign, conversions};
 use crate::ledger::{
-    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Transition,
+    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Steering,
+    Transition,
 };
 use crate::message::{Address, CampaignId};
 

@@ -1,20 +1,23 @@
 //! Which campaigns are being consumed: follows their states in the ledger.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::campaign::{Campaign, Pace};
+use crate::campaign::Pace;
 use crate::engine::Position;
-use crate::ledger::{CampaignRecord, CampaignState, Ledger, LedgerError, StateChange, WORKED_OFF};
+use crate::ledger::{
+    CampaignRecord, CampaignState, Ledger, LedgerError, StateChange, Steering, WORKED_OFF,
+};
 use crate::message::CampaignId;
 use crate::pacing::{Lane, Quota};
 use crate::shutdown::Stopper;
 
+use super::active::{activate, has_same_pace, read, without_pace};
 use super::finish::{FinishedBy, Unfinished, finish, on_queue};
 use super::{Active, Shared, WorkError, consume};
 
@@ -94,7 +97,8 @@ impl Campaigns {
             if is_current {
                 continue;
             }
-            let is_paced_anew = current.is_some_and(|consumed| !has_pace_of(&record, consumed));
+            let is_paced_anew = current
+                .is_some_and(|consumed| !has_same_pace(&record.definition, &consumed.definition));
             let differs_only_so = is_paced_anew
                 && current.is_some_and(|consumed| {
                     consumed.state == record.state
@@ -388,44 +392,4 @@ fn ended(id: &CampaignId, end: Result<(), tokio::task::JoinError>) {
     if let Err(error) = end {
         tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended badly");
     }
-}
-
-/// A campaign with a switch of its own.
-fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Active, WorkError> {
-    let campaign = read(record)?;
-    let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
-    let switch = shared.switches.of(&record.id);
-    let cancelled = record.state == CampaignState::Cancelled;
-    if cancelled {
-        switch.stop(Position::Stopped);
-    }
-    Ok(Active {
-        agents: shared.agents.of(&workspace, &shared.parts),
-        pace_changes: AtomicU64::new(0),
-        last_next: Mutex::new(usize::MAX),
-        switch,
-        cancelled,
-        campaign,
-    })
-}
-
-fn read(record: &CampaignRecord) -> Result<Campaign, WorkError> {
-    serde_json::from_value(record.definition.clone())
-        .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))
-}
-
-/// The keys of a definition's `pace` that change while its campaign goes on.
-const QUOTAS: [&str; 2] = ["campaign", "agent"];
-
-fn has_pace_of(record: &CampaignRecord, consumed: &Consumed) -> bool {
-    let (ours, theirs) = (&consumed.definition["pace"], &record.definition["pace"]);
-    QUOTAS.iter().all(|key| ours.get(key) == theirs.get(key))
-}
-
-fn without_pace(definition: &serde_json::Value) -> serde_json::Value {
-    let mut rest = definition.clone();
-    if let Some(pace) = rest.get_mut("pace").and_then(|pace| pace.as_object_mut()) {
-        pace.retain(|key, _| !QUOTAS.contains(&key.as_str()));
-    }
-    rest
 }

@@ -4,6 +4,7 @@
 //! pace holds no place that another one needs; a stop lets what is in flight end and gives the rest
 //! back; while the ledger is lost nothing is taken and what is in flight is given back.
 
+mod active;
 mod admission;
 mod assigning;
 mod begin;
@@ -35,9 +36,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::engine::{AgentDirectory, AgentRules, CampaignSwitch, Engine, Position};
+use crate::engine::{AgentRules, Engine};
 use crate::intake::EnqueueError;
 use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
 use crate::message::{CampaignId, Failure};
@@ -48,6 +48,7 @@ use crate::queue::{Queue, QueueError};
 use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
+pub(crate) use active::Active;
 use assigning::Agents;
 use campaigns::Campaigns;
 use held::Held;
@@ -124,19 +125,6 @@ pub(crate) struct Shared {
     pub(crate) switches: Switches,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
-}
-
-/// A campaign that is being consumed.
-pub(crate) struct Active {
-    pub(crate) campaign: Campaign,
-    pub(crate) agents: Arc<AgentDirectory>,
-    /// How often its pace was changed while it was consumed.
-    pub(crate) pace_changes: AtomicU64,
-    /// Whose turn it was last of the campaign's list.
-    pub(crate) last_next: std::sync::Mutex<usize>,
-    pub(crate) switch: Arc<CampaignSwitch>,
-    /// Whether the campaign was cancelled: its messages are skipped, and undone where they have begun.
-    pub(crate) cancelled: bool,
 }
 
 /// What one look of the worker goes through.
@@ -342,17 +330,6 @@ impl Worker {
             crate::intake::enqueue(&*parts.queue, &*parts.ledger, &campaign, &messages).await?;
         }
         Ok(())
-    }
-}
-
-impl Active {
-    /// Whether its messages are taken: a cancelled campaign's too, so that what has begun is undone.
-    fn is_consumed(&self) -> bool {
-        match self.switch.position() {
-            Position::Running => true,
-            Position::Stopped => self.cancelled,
-            Position::Halted => false,
-        }
     }
 }
 

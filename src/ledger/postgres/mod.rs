@@ -24,6 +24,7 @@ mod migrate;
 mod presence;
 mod settle;
 mod shown;
+mod steering;
 mod store;
 mod take;
 mod tls;
@@ -40,12 +41,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Acceptance, Books, CampaignRecord, ConsumerRow, DeadRow, HeldFor, Import, ImportRecord, Lease,
-    Ledger, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow, Publication,
-    RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Stray, Stuck, Taken,
-    Transition, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, DeadRow, HeldFor, Import, ImportRecord, Lease, Ledger,
+    Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
+    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
-use crate::message::{Address, CampaignId, Event, Message};
+use crate::message::{CampaignId, Event, Message};
 
 pub use lanes::{ServerTime, SharedLanes};
 pub use store::{LeaseClock, PostgresLedger};
@@ -69,6 +69,8 @@ macro_rules! call {
             .await
     };
 }
+
+use call;
 
 #[async_trait]
 impl Ledger for PostgresLedger {
@@ -120,17 +122,6 @@ impl Ledger for PostgresLedger {
         call!(self, |client| campaigns::all(&client))
     }
 
-    async fn change_state(
-        &self,
-        id: &CampaignId,
-        change: &StateChange,
-        now: Timestamp,
-    ) -> Result<Transition> {
-        call!(self, |client| campaigns::change_state(
-            &client, id, change, now
-        ))
-    }
-
     async fn finish_campaign(
         &self,
         id: &CampaignId,
@@ -142,56 +133,6 @@ impl Ledger for PostgresLedger {
             id,
             by_itself,
             now
-        ))
-    }
-
-    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
-        call!(self, |client| consumers::renew(
-            &client, renewal, now, self.clock
-        ))
-    }
-
-    async fn end_right(&self, holder: &str) -> Result<()> {
-        call!(self, |client| consumers::end(&client, holder))
-    }
-
-    async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
-        call!(self, |client| consumers::all(&client, now, self.clock))
-    }
-
-    async fn skip_unbegun(
-        &self,
-        campaign: &CampaignId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        call!(self, |client| unbegun::skip(&client, campaign, now, limit))
-    }
-
-    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
-        call!(self, |client| unbegun::end_waits(
-            &client, campaign, retries, now
-        ))
-    }
-
-    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
-        call!(self, |client| unbegun::open_by_sender(&client, campaign))
-    }
-
-    async fn move_sender(
-        &self,
-        campaign: &CampaignId,
-        from: &Address,
-        to: &Address,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        call!(self, |client| unbegun::move_sender(
-            &mut client,
-            campaign,
-            (from, to),
-            now,
-            limit
         ))
     }
 

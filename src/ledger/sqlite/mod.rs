@@ -18,6 +18,7 @@ mod reader;
 mod rows;
 mod settle;
 mod shown;
+mod steering;
 mod store;
 mod take;
 #[cfg(test)]
@@ -38,12 +39,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Acceptance, Books, CampaignRecord, ConsumerRow, DeadRow, HeldFor, Import, ImportRecord, Lease,
-    Ledger, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow, Publication,
-    RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Stray, Stuck, Taken,
-    Transition, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, DeadRow, HeldFor, Import, ImportRecord, Lease, Ledger,
+    Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
+    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
 };
-use crate::message::{Address, CampaignId, Event, Message};
+use crate::message::{CampaignId, Event, Message};
 
 use intake::Offered;
 
@@ -91,17 +91,6 @@ impl Ledger for SqliteLedger {
         self.read(campaigns::all).await
     }
 
-    async fn change_state(
-        &self,
-        id: &CampaignId,
-        change: &StateChange,
-        now: Timestamp,
-    ) -> Result<Transition> {
-        let (id, change) = (id.clone(), change.clone());
-        self.write(move |conn| campaigns::change_state(conn, &id, &change, now))
-            .await
-    }
-
     async fn finish_campaign(
         &self,
         id: &CampaignId,
@@ -110,57 +99,6 @@ impl Ledger for SqliteLedger {
     ) -> Result<bool> {
         let id = id.clone();
         self.write(move |conn| campaigns::finish(conn, &id, by_itself, now))
-            .await
-    }
-
-    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
-        let renewal = renewal.clone();
-        self.write(move |conn| consumers::renew(conn, &renewal, now))
-            .await
-    }
-
-    async fn end_right(&self, holder: &str) -> Result<()> {
-        let holder = holder.to_owned();
-        self.write(move |conn| consumers::end(conn, &holder)).await
-    }
-
-    async fn consumers(&self, _now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
-        self.read(consumers::all).await
-    }
-
-    async fn skip_unbegun(
-        &self,
-        campaign: &CampaignId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        let campaign = campaign.clone();
-        self.write(move |conn| unbegun::skip(conn, &campaign, now, limit))
-            .await
-    }
-
-    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
-        let campaign = campaign.clone();
-        self.write(move |conn| unbegun::end_waits(conn, &campaign, retries, now))
-            .await
-    }
-
-    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
-        let campaign = campaign.clone();
-        self.read(move |conn| unbegun::open_by_sender(conn, &campaign))
-            .await
-    }
-
-    async fn move_sender(
-        &self,
-        campaign: &CampaignId,
-        from: &Address,
-        to: &Address,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        let (campaign, from, to) = (campaign.clone(), from.clone(), to.clone());
-        self.write(move |conn| unbegun::move_sender(conn, &campaign, (&from, &to), now, limit))
             .await
     }
 

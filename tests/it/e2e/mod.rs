@@ -18,6 +18,7 @@ mod pace;
 mod processes;
 mod rejects;
 mod send;
+mod steering;
 mod unknown;
 
 use std::fmt::Write as _;

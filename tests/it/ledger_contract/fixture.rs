@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flexcast::ledger::{
     Actor, CampaignRecord, Ending, Lease, Ledger, MessageKey, Publication, Settlement, StateChange,
-    Taken, Transition, Wake,
+    Steering, Taken, Transition, Wake,
 };
 use flexcast::message::{
     Address, CampaignId, Customer, DeadReason, DeferReason, Effects, Event, Failure, FailureClass,

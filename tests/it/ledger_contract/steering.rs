@@ -2,7 +2,7 @@
 
 use flexcast::ledger::{
     Actor, CampaignState, ConsumerRow, Ending, Ledger, OpenOfSender, Renewal, Settlement, Standing,
-    StateChange, Transition, Wake,
+    StateChange, Steering, Transition, Wake,
 };
 use flexcast::message::{Address, DeferReason, PauseCause, SkipReason};
 

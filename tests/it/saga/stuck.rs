@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{Actor, Ending, Standing, StateChange};
+use flexcast::ledger::{Actor, Ending, Standing, StateChange, Steering};
 use flexcast::message::{DeadReason, Event, Failure, PauseCause};
 use serde_json::{Value, json};
 
@@ -200,9 +200,18 @@ async fn what_a_paused_campaign_has_left_stays_until_it_runs() {
     ]));
     stage.accept(1).await;
     stage.run().await;
-    let requests = stage.simulator.requests().len();
+    // The question whether the account is accepted again left out: it is refused.
+    let requests = |stage: &Stage| {
+        let mut requests = stage.simulator.requests();
+        requests.retain(|one| one.operation != "fetch_configuration");
+        requests.len()
+    };
+    let before = requests(&stage);
+    stage.faults(&json!([
+        {"operation": "fetch_configuration", "kind": "error", "status": 401, "code": 20003}
+    ]));
     let by = || Actor::Program {
-        cause: PauseCause::TrialAccount,
+        cause: PauseCause::CredentialsRefused,
     };
     let pause = StateChange::Pause {
         by: by(),
@@ -210,7 +219,7 @@ async fn what_a_paused_campaign_has_left_stays_until_it_runs() {
     };
     for change in [pause, StateChange::Resume { by: by() }] {
         stage.assert_stuck(&why, "paused").await;
-        assert_eq!(stage.simulator.requests().len(), requests);
+        assert_eq!(requests(&stage), before);
         let (id, now) = (&stage.campaign.id, stage.clock.now());
         let moving = stage.ledger.change_state(id, &change, now);
         moving.await.expect("it is there");

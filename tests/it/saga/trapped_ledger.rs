@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use flexcast::ledger::{
     Acceptance, Books, CampaignRecord, ConsumerRow, DeadRow, HeldFor, Import, ImportRecord, Lease,
     Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow,
-    Publication, RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Stray, Stuck,
-    Taken, Transition, UndoSettlement, UnknownRow,
+    Publication, RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Steering, Stray,
+    Stuck, Taken, Transition, UndoSettlement, UnknownRow,
 };
 use flexcast::message::{Address, CampaignId, Event, Message};
 use jiff::Timestamp;
@@ -73,61 +73,6 @@ impl Ledger for TrappedLedger {
 
     async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
         self.risk("campaigns", self.inner.campaigns()).await
-    }
-
-    async fn change_state(
-        &self,
-        id: &CampaignId,
-        change: &StateChange,
-        now: Timestamp,
-    ) -> Result<Transition> {
-        self.risk("change_state", self.inner.change_state(id, change, now))
-            .await
-    }
-
-    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
-        let failed = LedgerError::Unavailable;
-        let renewing = self.inner.renew_right(renewal, now);
-        let trap = &self.trap;
-        trap.risk(Place::Rights, "renew_right", failed, renewing)
-            .await
-    }
-
-    async fn end_right(&self, holder: &str) -> Result<()> {
-        self.inner.end_right(holder).await
-    }
-
-    async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
-        self.inner.consumers(now).await
-    }
-
-    async fn skip_unbegun(
-        &self,
-        campaign: &CampaignId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        self.inner.skip_unbegun(campaign, now, limit).await
-    }
-
-    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
-        let ending = self.inner.end_waits(campaign, retries, now);
-        self.risk("end_waits", ending).await
-    }
-
-    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
-        self.inner.open_by_sender(campaign).await
-    }
-
-    async fn move_sender(
-        &self,
-        campaign: &CampaignId,
-        from: &Address,
-        to: &Address,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        self.inner.move_sender(campaign, from, to, now, limit).await
     }
 
     async fn finish_campaign(
@@ -378,5 +323,63 @@ impl Ledger for TrappedLedger {
     async fn is_ready(&self) -> bool {
         let asking = async { Ok(self.inner.is_ready().await) };
         self.risk("is_ready", asking).await.unwrap_or(false)
+    }
+}
+
+#[async_trait]
+impl Steering for TrappedLedger {
+    async fn change_state(
+        &self,
+        id: &CampaignId,
+        change: &StateChange,
+        now: Timestamp,
+    ) -> Result<Transition> {
+        self.risk("change_state", self.inner.change_state(id, change, now))
+            .await
+    }
+
+    async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
+        let failed = LedgerError::Unavailable;
+        let renewing = self.inner.renew_right(renewal, now);
+        let trap = &self.trap;
+        trap.risk(Place::Rights, "renew_right", failed, renewing)
+            .await
+    }
+
+    async fn end_right(&self, holder: &str) -> Result<()> {
+        self.inner.end_right(holder).await
+    }
+
+    async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
+        self.inner.consumers(now).await
+    }
+
+    async fn skip_unbegun(
+        &self,
+        campaign: &CampaignId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        self.inner.skip_unbegun(campaign, now, limit).await
+    }
+
+    async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
+        let ending = self.inner.end_waits(campaign, retries, now);
+        self.risk("end_waits", ending).await
+    }
+
+    async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
+        self.inner.open_by_sender(campaign).await
+    }
+
+    async fn move_sender(
+        &self,
+        campaign: &CampaignId,
+        from: &Address,
+        to: &Address,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        self.inner.move_sender(campaign, from, to, now, limit).await
     }
 }

@@ -1,0 +1,74 @@
+//! A campaign that is being consumed, as all its turns share it.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use crate::campaign::Campaign;
+use crate::engine::{AgentDirectory, CampaignSwitch, Position};
+use crate::ledger::{CampaignRecord, CampaignState};
+
+use super::{Shared, WorkError};
+
+/// A campaign that is being consumed.
+pub(crate) struct Active {
+    pub(crate) campaign: Campaign,
+    pub(crate) agents: Arc<AgentDirectory>,
+    /// How often its pace was changed while it was consumed.
+    pub(crate) pace_changes: AtomicU64,
+    /// Whose turn it was last of the campaign's list.
+    pub(crate) last_next: Mutex<usize>,
+    pub(crate) switch: Arc<CampaignSwitch>,
+    /// Whether the campaign was cancelled: its messages are skipped, and undone where they have begun.
+    pub(crate) cancelled: bool,
+}
+
+impl Active {
+    /// Whether its messages are taken: a cancelled campaign's too, so that what has begun is undone.
+    pub(super) fn is_consumed(&self) -> bool {
+        match self.switch.position() {
+            Position::Running => true,
+            Position::Stopped => self.cancelled,
+            Position::Halted => false,
+        }
+    }
+}
+
+/// A campaign with a switch of its own.
+pub(super) fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Active, WorkError> {
+    let campaign = read(record)?;
+    let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
+    let switch = shared.switches.of(&record.id);
+    let cancelled = record.state == CampaignState::Cancelled;
+    if cancelled {
+        switch.stop(Position::Stopped);
+    }
+    Ok(Active {
+        agents: shared.agents.of(&workspace, &shared.parts),
+        pace_changes: AtomicU64::new(0),
+        last_next: Mutex::new(usize::MAX),
+        switch,
+        cancelled,
+        campaign,
+    })
+}
+
+pub(super) fn read(record: &CampaignRecord) -> Result<Campaign, WorkError> {
+    serde_json::from_value(record.definition.clone())
+        .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))
+}
+
+/// The keys of a definition's `pace` that change while its campaign goes on.
+const QUOTAS: [&str; 2] = ["campaign", "agent"];
+
+pub(super) fn has_same_pace(one: &serde_json::Value, other: &serde_json::Value) -> bool {
+    let (ours, theirs) = (&one["pace"], &other["pace"]);
+    QUOTAS.iter().all(|key| ours.get(key) == theirs.get(key))
+}
+
+pub(super) fn without_pace(definition: &serde_json::Value) -> serde_json::Value {
+    let mut rest = definition.clone();
+    if let Some(pace) = rest.get_mut("pace").and_then(|pace| pace.as_object_mut()) {
+        pace.retain(|key, _| !QUOTAS.contains(&key.as_str()));
+    }
+    rest
+}
