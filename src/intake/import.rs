@@ -14,7 +14,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::ledger::{
     Acceptance, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger, Manifest, Publication,
-    StateChange, Steering,
+    StateChange,
 };
 use crate::message::Message;
 use crate::queue::Queue;

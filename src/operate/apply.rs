@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::campaign::{Campaign, conversions};
 use crate::ledger::{
-    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Steering,
-    Transition,
+    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Transition,
 };
 use crate::message::{Address, CampaignId};
 

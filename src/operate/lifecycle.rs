@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::ledger::{Actor, CampaignRecord, ConsumerRow, StateChange, Steering, Transition};
+use crate::ledger::{Actor, CampaignRecord, ConsumerRow, StateChange, Transition};
 use crate::message::CampaignId;
 
 use super::{OperateError, Operations};

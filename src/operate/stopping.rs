@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::ledger::{ConsumerRow, RIGHT_FOR, Steering};
+use crate::ledger::{ConsumerRow, RIGHT_FOR};
 
 use super::Operations;
 

@@ -1,6 +1,6 @@
 //! Campaigns, and what the ledger is tied to.
 
-use flexcast::ledger::{CampaignState, Ledger, LedgerError, Manifest, StateChange, Steering};
+use flexcast::ledger::{CampaignState, Ledger, LedgerError, Manifest, StateChange};
 
 use super::fixture::{LEASE, apply_spring, at, campaign, message, operator, pause, spring};
 

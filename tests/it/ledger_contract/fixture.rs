@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flexcast::ledger::{
     Actor, CampaignRecord, Ending, Lease, Ledger, MessageKey, Publication, Settlement, StateChange,
-    Steering, Taken, Transition, Wake,
+    Taken, Transition, Wake,
 };
 use flexcast::message::{
     Address, CampaignId, Customer, DeadReason, DeferReason, Effects, Event, Failure, FailureClass,

@@ -2,7 +2,7 @@
 
 use flexcast::ledger::{
     Actor, CampaignState, ConsumerRow, Ending, Ledger, OpenOfSender, Renewal, Settlement, Standing,
-    StateChange, Steering, Transition, Wake,
+    StateChange, Transition, Wake,
 };
 use flexcast::message::{Address, DeferReason, PauseCause, SkipReason};
 

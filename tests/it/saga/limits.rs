@@ -1,6 +1,6 @@
 //! What Twilio never processed costs no attempt, and refused credentials stop the campaign.
 
-use flexcast::ledger::{Actor, CampaignState, Standing, StateChange, Steering};
+use flexcast::ledger::{Actor, CampaignState, Standing, StateChange};
 use flexcast::worker::RunEnd;
 use serde_json::json;
 

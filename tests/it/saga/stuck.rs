@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{Actor, Ending, Standing, StateChange, Steering};
+use flexcast::ledger::{Actor, Ending, Standing, StateChange};
 use flexcast::message::{DeadReason, Event, Failure, PauseCause};
 use serde_json::{Value, json};
 
