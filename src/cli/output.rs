@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::intake::{Before, ImportSummary, Input};
 use crate::ledger::{Books, ImportReport, RejectedRow, Report};
+use crate::queue::Obstacle;
 use crate::worker::ShownLane;
 
 use super::{ExitCode, Problem};
@@ -112,6 +113,19 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
     say!("{table}")?;
     if left_out > 0 {
         say!("  and {left_out} more that are less busy")?;
+    }
+    Ok(())
+}
+
+/// Prints what lies on a queue and cannot be moved out of the way, with what removes it.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
+    for obstacle in obstacles {
+        say!("In the way on {}: {}", obstacle.queue, obstacle.why)?;
+        say!("  to remove the first message there: {}", obstacle.remove)?;
     }
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use crate::campaign::{Arrivals, Campaign, Refused};
 use crate::ledger::{Ledger, LedgerError, MessageKey, Stray, Watched};
-use crate::message::{CampaignId, Message};
+use crate::message::{CampaignId, DeadReason, Message};
 use crate::outcomes::SettleError;
-use crate::queue::{DeadLetter, Delivery};
+use crate::queue::{DeadLetter, Defect, Delivery};
 
 use super::Shared;
 
@@ -43,18 +43,48 @@ pub(super) async fn refuse(
     Ok(())
 }
 
-/// Why a message cannot be accepted: the sender it names is none of the campaign's. One that was accepted
-/// before keeps its sender, whatever the campaign says by now.
+/// Why a delivery is refused before its body is read.
+pub(super) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
+    match delivery.defect()? {
+        Defect::Oversized { bytes, max } => Some(Refused {
+            reason: DeadReason::Oversized,
+            detail: format!(
+                "{bytes} bytes are more than the {max} that a message may have; the first {} are kept",
+                delivery.body().len()
+            ),
+        }),
+        Defect::UnreadableKey => Some(Refused {
+            reason: DeadReason::Malformed,
+            detail: "its routing key is not UTF-8, and no campaign's id".to_owned(),
+        }),
+        // Only what has not been accepted yet.
+        Defect::Expires => None,
+    }
+}
+
+/// Why a delivery is refused that expires: the next one like it may be gone before it is seen.
+pub(super) fn expiring(defect: Option<Defect>) -> Option<Refused> {
+    (defect == Some(Defect::Expires)).then(|| Refused {
+        reason: DeadReason::Malformed,
+        detail: "it has the AMQP property `expiration`, with which a broker drops messages before they                  are seen: leave it out, and say `expires_at` in the message"
+            .to_owned(),
+    })
+}
+
+/// Why a message cannot be accepted: it expires on the queue, or the sender it names is none of the
+/// campaign's. One that was accepted before keeps its sender, whatever the campaign says by now.
 ///
 /// # Errors
 ///
 /// Those of the ledger.
-pub(super) async fn foreign(
+pub(super) async fn unwelcome(
     ledger: &Watched,
     campaign: &Campaign,
     message: &Message,
+    defect: Option<Defect>,
 ) -> Result<Option<Refused>, LedgerError> {
-    let Some(refused) = Arrivals::of(campaign).foreign(message) else {
+    let foreign = || Arrivals::of(campaign).foreign(message);
+    let Some(refused) = expiring(defect).or_else(foreign) else {
         return Ok(None);
     };
     match ledger.find(&MessageKey::of(message)).await {

@@ -9,6 +9,8 @@ mod gauges;
 mod killed_imports;
 mod ledgers;
 mod lost_store;
+mod poison;
+mod poison_fuzz;
 mod processes;
 mod publishers;
 mod redeliveries;

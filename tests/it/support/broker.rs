@@ -55,6 +55,21 @@ impl Vhost {
     }
 }
 
+impl Vhost {
+    /// The address of another user, with all rights here; `None` on somebody else's broker.
+    pub(crate) fn of_user(&self, name: &str) -> Option<String> {
+        let Kind::Ours(dir, vhost) = &self.kind else {
+            return None;
+        };
+        let name = format!("{name}-{vhost}");
+        ctl(dir, &["add_user", &name, "s3cret"]);
+        let everything = ["set_permissions", "-p", vhost, &name, ".*", ".*", ".*"];
+        ctl(dir, &everything);
+        let (_, server) = self.url.split_once('@').expect("credentials in AMQP_URL");
+        Some(format!("amqp://{name}:s3cret@{server}"))
+    }
+}
+
 impl Drop for Vhost {
     fn drop(&mut self) {
         match &self.kind {

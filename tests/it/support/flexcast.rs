@@ -36,7 +36,11 @@ pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     eventually_within(PATIENCE, what, look)
 }
 
-fn eventually_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
     let began = Clock::system().instant();
     loop {
         if let Some(found) = look() {
@@ -299,6 +303,16 @@ impl Running {
         let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         let value = value.unwrap_or_else(|| panic!("{series} is not in:\n{page}"));
         value.parse().expect("a number")
+    }
+
+    /// The most memory it has had so far, in bytes (Linux's `VmHWM`).
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
+        let mut lines = status.lines();
+        let peak = lines.find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        let kib: u64 = peak.expect("Linux").parse().expect("a number");
+        kib * 1_024
     }
 
     /// Ends it as a crash does (SIGKILL).
