@@ -112,6 +112,8 @@ pub(crate) struct Shared {
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
     pub(crate) letting_go: LettingGo,
+    /// What was refused and could not be moved away yet.
+    refused: refusal::Recorded,
     /// The agents of each workspace, whichever campaigns they are in.
     pub(crate) agents: Agents,
     /// The failure that halted a campaign.
@@ -159,6 +161,7 @@ impl Worker {
             places: Places::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
+            refused: refusal::Recorded::default(),
             agents: Agents::default(),
             halted: std::sync::Mutex::new(None),
             parts,

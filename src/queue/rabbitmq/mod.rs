@@ -13,6 +13,7 @@ mod obstacles;
 mod publisher;
 mod refusal;
 mod topology;
+mod value;
 pub mod wire;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ mod killed_imports;
 mod ledgers;
 mod lost_store;
 mod poison;
+mod poison_apart;
 mod poison_fuzz;
 mod processes;
 mod publishers;

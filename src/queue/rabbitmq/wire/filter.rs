@@ -10,7 +10,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::frame::{self, Changed, Header, Method};
+use super::frame::{self, Header, Method};
+use super::mend::Changed;
 use super::notes::{Mended, Note, Notes};
 
 /// Types of frames (AMQP 0-9-1, section 4.2.3).
@@ -179,6 +180,9 @@ impl Filter {
         let [kind, c1, c2, l1, l2, l3, l4] = head;
         let channel = u16::from_be_bytes([c1, c2]);
         let length = u32::from_be_bytes([l1, l2, l3, l4]);
+        if ![METHOD, HEADER, BODY, HEARTBEAT].contains(&kind) {
+            return Err(Garbled::Type(kind));
+        }
         let (bytes, max) = (u64::from(length) + HEAD as u64 + 1, self.bounds.frame);
         if bytes > max.into() {
             return Err(Garbled::Length { bytes, max });
@@ -186,7 +190,6 @@ impl Filter {
         // Below the bound, which is 32 bits.
         let (length, size) = (length as usize, bytes as usize);
         match kind {
-            METHOD | HEADER | HEARTBEAT => self.place = Place::Whole { size },
             BODY => {
                 let (pass, is_void) = self.pass(channel, length);
                 if !is_void {
@@ -202,7 +205,7 @@ impl Filter {
                     is_void,
                 };
             }
-            other => return Err(Garbled::Type(other)),
+            _ => self.place = Place::Whole { size },
         }
         Ok(())
     }

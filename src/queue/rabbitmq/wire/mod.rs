@@ -9,6 +9,7 @@
 
 mod filter;
 mod frame;
+mod mend;
 mod notes;
 mod stream;
 mod tls;
