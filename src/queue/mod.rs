@@ -23,6 +23,9 @@ pub enum QueueError {
     /// The broker or file cannot be reached or used now.
     #[error("the queue is not reachable: {0}")]
     Unreachable(String),
+    /// The connection was lost because something on it could not be read: it lies on some queue.
+    #[error("the connection to the queue was lost: {0}")]
+    Unreadable(String),
     /// Nobody knows whether the broker took it: publish again, consumers deduplicate.
     #[error("the queue did not confirm: {0}")]
     InDoubt(String),

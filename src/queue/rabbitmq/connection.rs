@@ -246,7 +246,7 @@ pub(super) fn pauses() -> Backoff {
 
 /// Whether an error says that something on the connection could not be read: what it was lies on some queue
 /// and comes again.
-pub(super) fn is_unreadable(error: &lapin::Error) -> bool {
+fn is_unreadable(error: &lapin::Error) -> bool {
     match error.kind() {
         ErrorKind::ParsingError(_) => true,
         // What our filter refuses.
@@ -260,6 +260,7 @@ pub(super) fn is_unreadable(error: &lapin::Error) -> bool {
 /// Our error for lapin's: what the broker will refuse again, and what another try may cure.
 pub(super) fn explain(error: &lapin::Error) -> QueueError {
     match error.kind() {
+        _ if is_unreadable(error) => QueueError::Unreadable(error.to_string()),
         // 403 access refused, 404 not found, 405 locked, 406 other arguments, 530 not allowed
         // (AMQP 0-9-1, reply codes): the same request gets the same answer.
         ErrorKind::ProtocolError(amqp) if [403, 404, 405, 406, 530].contains(&amqp.get_id()) => {

@@ -15,13 +15,13 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
 use super::Shared;
-use super::connection::{Link, is_not_found, is_unreadable, pauses, within};
+use super::connection::{Link, explain, is_not_found, pauses, within};
 use super::delivery::{Origin, REQUEUE, RabbitDelivery};
 use super::obstacles::Kind;
 use super::topology;
 use super::wire::Notes;
 use crate::message::CampaignId;
-use crate::queue::{Backoff, Consumer, Delivery, Result};
+use crate::queue::{Backoff, Consumer, Delivery, QueueError, Result};
 
 /// The most a quorum queue takes as prefetch (RabbitMQ's documentation of quorum queues).
 const PREFETCH_MAX: u16 = 2_000;
@@ -84,11 +84,21 @@ impl RabbitConsumer {
             pauses: pauses(),
         };
         consumer.part();
-        let link = consumer.link();
-        // Who consumes a campaign that was never opened is told, and makes no queue.
-        topology::ready(link, &link.channel().await?, &consumer.source.queue()).await?;
-        consumer.session = Some(consumer.begin_session().await?);
+        match consumer.begin().await {
+            Ok(session) => consumer.session = Some(session),
+            Err(error) => {
+                consumer.learn_from(&error);
+                return Err(error);
+            }
+        }
         Ok(consumer)
+    }
+
+    /// The first session. Who consumes a campaign that was never opened is told, and makes no queue.
+    async fn begin(&self) -> Result<Session> {
+        let link = self.link();
+        topology::ready(link, &link.channel().await?, &self.source.queue()).await?;
+        self.begin_session().await
     }
 
     /// The connection that this consumer uses.
@@ -156,6 +166,7 @@ impl RabbitConsumer {
                 }
                 Ok(None) => return None,
                 Err(error) => {
+                    self.learn_from(&error);
                     tracing::warn!(%error, queue = self.origin.queue, "not consuming");
                 }
             }
@@ -163,20 +174,19 @@ impl RabbitConsumer {
         Some(())
     }
 
-    /// The session is lost with this error.
-    fn lost(&mut self, error: &lapin::Error) {
-        self.session = None;
-        let queue = &self.origin.queue;
-        tracing::warn!(%error, queue, "consumer lost");
-        if !is_unreadable(error) {
+    /// A session was lost, or none could be had: where it was because something cannot be read, the next is
+    /// on a connection of this consumer's own, and what lies on its queue is named if it was one.
+    fn learn_from(&self, error: &QueueError) {
+        let QueueError::Unreadable(why) = error else {
             return;
-        }
+        };
         // On the common connection it may be anybody's: from now on each has its own, and whose it is
         // ends no other.
         self.shared.is_apart.store(true, Ordering::Relaxed);
         if self.own.is_some() {
             self.shared.apart_reconnects.fetch_add(1, Ordering::Relaxed);
-            let why = format!("a message on it cannot be read, and ends the connection: {error}");
+            let queue = &self.origin.queue;
+            let why = format!("a message on it cannot be read, and ends the connection: {why}");
             let remove = self.shared.broker.removal(queue);
             let obstacles = &self.shared.obstacles;
             obstacles.found(queue, Kind::Unreadable, why, remove);
@@ -205,7 +215,12 @@ impl RabbitConsumer {
                         session.channel.clone(),
                     )));
                 }
-                Some(Err(error)) => self.lost(&error),
+                Some(Err(error)) => {
+                    let error = explain(&error);
+                    tracing::warn!(%error, queue = self.origin.queue, "consumer lost");
+                    self.session = None;
+                    self.learn_from(&error);
+                }
                 // Remembered before anything is awaited: the stream says it only once.
                 None => {
                     self.was_cancelled = true;

@@ -14,8 +14,10 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, BasicProperties, Channel};
 
+use super::connection::is_not_found;
 use super::copy::{self, Room};
 use super::obstacles::Kind;
+use super::publisher::is_unrouted;
 use super::publisher::{Parcel, Route};
 use super::topology::{self, DEAD, retry_exchange};
 use super::wire::Note;
@@ -150,11 +152,13 @@ impl RabbitDelivery {
         let shared = &self.origin.shared;
         let whole = copy::of(&self.properties, self.note, headers, self.room());
         match self.publish(exchange, whole).await {
-            Err(QueueError::Refused(why)) if self.acker.usable() => {
-                tracing::warn!(why, exchange, "a copy was refused; it goes with less");
-                // Somebody may have deleted what all campaigns share.
-                let link = &shared.consuming;
-                topology::declare_shared(link, &link.channel().await?).await?;
+            Err(error @ QueueError::Refused(_)) if self.acker.usable() => {
+                tracing::warn!(%error, exchange, "a copy was refused; it goes with less");
+                if is_gone(&error) {
+                    // Somebody has deleted what all campaigns share.
+                    let link = &shared.consuming;
+                    topology::declare_shared(link, &link.channel().await?).await?;
+                }
                 let bare = copy::bare(&self.properties, headers);
                 self.publish(exchange, bare).await
             }
@@ -204,6 +208,11 @@ impl RabbitDelivery {
         headers.insert(DETAIL.into(), text(self.room().clip(&letter.detail)));
         headers
     }
+}
+
+/// Whether an exchange or a queue of ours is not there.
+fn is_gone(error: &QueueError) -> bool {
+    is_not_found(error) || is_unrouted(error)
 }
 
 /// What is wrong with a delivery beside its body.

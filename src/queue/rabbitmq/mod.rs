@@ -147,9 +147,7 @@ impl Queue for RabbitQueue {
             .publish(&route, &parcels, &|| !closing.is_stopped())
             .await
             .map_err(|error| match error {
-                QueueError::Refused(why) if why.starts_with("there is no queue") => {
-                    never_opened(campaign)
-                }
+                error if publisher::is_unrouted(&error) => never_opened(campaign),
                 other => other,
             })
     }

@@ -67,6 +67,14 @@ pub(super) struct Parcel {
     pub(super) properties: BasicProperties,
 }
 
+/// Whether nothing was there to take what was published.
+pub(super) fn is_unrouted(error: &QueueError) -> bool {
+    matches!(error, QueueError::Refused(why) if why.starts_with(UNROUTED))
+}
+
+/// The beginning of what is said of that.
+const UNROUTED: &str = "there is no queue";
+
 /// Publishes on a connection of its own.
 pub(super) struct Publisher {
     link: Link,
@@ -217,7 +225,7 @@ impl Publisher {
             Confirmation::Ack(None) => drop(open.pop_front()),
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {
                 let gone = route.destination();
-                return Err(QueueError::Refused(format!("there is no queue {gone}")));
+                return Err(QueueError::Refused(format!("{UNROUTED} {gone}")));
             }
             Confirmation::Nack(None) => nacked.extend(open.pop_front()),
             Confirmation::NotRequested => {

@@ -94,6 +94,60 @@ async fn remove_it(url: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_the_broker_refuses_holds_up_nobody_and_is_recorded_once() {
+    let vhost = Vhost::new().await;
+    let twilio = FakeTwilio::start();
+    let Some(url) = vhost.of_user("flex") else {
+        return;
+    };
+    let user = url::Url::parse(&url).expect("a URL").username().to_owned();
+    let mut place = Place::facing(&twilio);
+    place.set("AMQP_URL", &url);
+    place.write("spring.toml", CAMPAIGN_FILE);
+    place
+        .run(&["campaign", "apply", "spring.toml"])
+        .ends_with(0);
+    let mut work = place.work(&[]);
+    let mut publisher = RawPublisher::connect(&vhost.url);
+    let none = Properties::default();
+    // The right to write dead letters is taken away under its hands.
+    vhost.let_write(&user, r"^(?!flexcast\.dead$).*");
+    publisher.publish(CAMPAIGN, &none, b"no JSON");
+    for n in 0..GOOD {
+        let address = format!("+12125550{n:03}");
+        let body = json!({"campaign": CAMPAIGN, "customer": {"address": address}});
+        publisher.publish(CAMPAIGN, &none, body.to_string().as_bytes());
+    }
+    publisher.confirm();
+    place.status_until(CAMPAIGN, |books| books["done"] == json!(GOOD));
+    let obstacle = eventually("it to be named", || {
+        let (_, ready) = work.readiness();
+        Some(ready["obstacles"][0].clone()).filter(|named| !named.is_null())
+    });
+    let why = obstacle["why"].as_str().expect("a sentence");
+    assert!(
+        why.contains("flexcast.dead") && why.contains("ACCESS_REFUSED"),
+        "{why}"
+    );
+    // It comes again, and again.
+    eventually("it to be tried a third time", || {
+        let tries = work.err().matches("a copy was refused").count();
+        (tries >= 3).then_some(())
+    });
+    vhost.let_write(&user, ".*");
+    let letters = super::queue_with(&vhost.url, "flexcast.dead", 1);
+    assert_eq!(letters[0]["headers"]["flexcast-reason"], "malformed");
+    eventually("it not to be named any more", || {
+        let (_, ready) = work.readiness();
+        ready["obstacles"].is_null().then_some(())
+    });
+    let listed = place.run(&["dead", "list", "--json"]).ends_with(0).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    work.terminate();
+    work.ended().ends_with(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_read_is_named_and_delays_no_other_campaign() {
     let vhost = Vhost::new().await;
     let twilio = FakeTwilio::start();

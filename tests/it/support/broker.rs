@@ -63,10 +63,17 @@ impl Vhost {
         };
         let name = format!("{name}-{vhost}");
         ctl(dir, &["add_user", &name, "s3cret"]);
-        let everything = ["set_permissions", "-p", vhost, &name, ".*", ".*", ".*"];
-        ctl(dir, &everything);
+        self.let_write(&name, ".*");
         let (_, server) = self.url.split_once('@').expect("credentials in AMQP_URL");
         Some(format!("amqp://{name}:s3cret@{server}"))
+    }
+
+    /// What a user of [`Self::of_user`] may write to from now on, as a regular expression.
+    pub(crate) fn let_write(&self, name: &str, what: &str) {
+        if let Kind::Ours(dir, vhost) = &self.kind {
+            let rights = ["set_permissions", "-p", vhost, name, ".*", what, ".*"];
+            ctl(dir, &rights);
+        }
     }
 }
 
