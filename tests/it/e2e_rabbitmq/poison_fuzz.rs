@@ -21,6 +21,26 @@ const GOOD: usize = 100;
 /// How many are sent before the broker is asked whether it has them.
 const TOGETHER: usize = 200;
 
+/// Waits until a campaign's queue and that of orphans are empty.
+async fn are_empty(url: &str, patience: Duration) {
+    let channel = connect(url).await.create_channel().await;
+    let channel = channel.expect("a channel");
+    let began = tokio::time::Instant::now();
+    // What a consumer has in hand is not counted: they have to be empty for a while.
+    let mut empty = 0;
+    while empty < 5 {
+        assert!(began.elapsed() < patience, "the queues never got empty");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut ready = 0;
+        for queue in ["flexcast.work.spring", "flexcast.orphan"] {
+            let passive = QueueDeclareOptions::durable().passive();
+            let asking = channel.queue_declare(queue.into(), passive, FieldTable::default());
+            ready += asking.await.expect("it is there").message_count();
+        }
+        empty = if ready == 0 { empty + 1 } else { 0 };
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_message_that_a_broker_takes_stops_a_consumer() {
     let count = usize::try_from(number("FUZZ_MESSAGES", 300)).expect("fits");
@@ -60,22 +80,7 @@ async fn no_message_that_a_broker_takes_stops_a_consumer() {
     publisher.confirm();
 
     let patience = Duration::from_secs(120 + count as u64 / 10);
-    let channel = connect(&vhost.url).await.create_channel().await;
-    let channel = channel.expect("a channel");
-    let began = tokio::time::Instant::now();
-    // What a consumer has in hand is not counted: they have to be empty for a while.
-    let mut empty = 0;
-    while empty < 5 {
-        assert!(began.elapsed() < patience, "the queues never got empty");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let mut ready = 0;
-        for queue in ["flexcast.work.spring", "flexcast.orphan"] {
-            let passive = QueueDeclareOptions::durable().passive();
-            let asking = channel.queue_declare(queue.into(), passive, FieldTable::default());
-            ready += asking.await.expect("it is there").message_count();
-        }
-        empty = if ready == 0 { empty + 1 } else { 0 };
-    }
+    are_empty(&vhost.url, patience).await;
     let books = place.status_until(CAMPAIGN, |books| {
         let mut open = ["unseen", "waiting", "in_flight"].iter();
         open.all(|it| books[it] == json!(0))
