@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: bench build clean contract drill fmt help import-drill lint mutants run test
+.PHONY: bench build clean contract drill fmt fuzz help import-drill lint mutants run test
 
 bench: ## Measures what durability costs, imports, the ledger, pacing: on a quiet machine; about an hour
 	cargo bench --bench durability --bench ledger --bench pacing
@@ -28,6 +28,12 @@ import-drill: ## Kills a 200,000-row import 50 times on each queue, and counts; 
 
 fmt: ## Formats the code
 	cargo fmt
+
+fuzz: ## Sends hostile messages: ten million frames through the parser, 50,000 messages over a broker; about an hour
+	scripts/install-test-deps.sh
+	scripts/oracle-env.sh
+	FUZZ_FRAMES=10000000 cargo test --release --test it wire_fuzz:: -- --nocapture
+	FUZZ_MESSAGES=50000 scripts/with-services.sh cargo test --release --test it poison_fuzz:: -- --nocapture
 
 help: ## Tells what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

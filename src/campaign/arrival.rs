@@ -31,10 +31,20 @@ impl From<Unreadable> for Refused {
     fn from(error: Unreadable) -> Self {
         Self {
             reason: error.reason(),
-            // serde shows the value it stumbled over, and that may be a number.
-            detail: hide_numbers(&error.to_string()),
+            // serde shows what it stumbled over: that may be a number, and as long as the body.
+            detail: hide_numbers(&clipped(&error.to_string())),
         }
     }
+}
+
+/// The beginning of a reason: it goes into logs, headers and the ledger.
+fn clipped(text: &str) -> String {
+    const CHARS_MAX: usize = 500;
+    let mut clipped: String = text.chars().take(CHARS_MAX).collect();
+    if clipped.len() < text.len() {
+        clipped.push_str("...");
+    }
+    clipped
 }
 
 impl<'a> Arrivals<'a> {

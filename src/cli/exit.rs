@@ -92,7 +92,9 @@ impl From<LedgerError> for Problem {
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         let code = match &error {
-            QueueError::Unreachable(_) | QueueError::InDoubt(_) => ExitCode::Unavailable,
+            QueueError::Unreachable(_) | QueueError::Unreadable(_) | QueueError::InDoubt(_) => {
+                ExitCode::Unavailable
+            }
             QueueError::LoginRefused(_) => ExitCode::Refused,
             QueueError::BoundElsewhere { .. } | QueueError::Refused(_) => ExitCode::Config,
         };

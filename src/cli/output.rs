@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::intake::{Before, ImportSummary, Input};
 use crate::ledger::{Books, CampaignRecord, ImportReport, RejectedRow, Report};
 use crate::operate::paused_notice;
+use crate::queue::Obstacle;
 use crate::worker::ShownLane;
 
 use super::{ExitCode, Problem};
@@ -127,6 +128,19 @@ pub(super) fn notice(record: &CampaignRecord) -> io::Result<()> {
         Some(notice) => say!("{notice}"),
         None => Ok(()),
     }
+}
+
+/// Prints what lies on a queue and cannot be moved out of the way, with what removes it.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
+    for obstacle in obstacles {
+        say!("In the way on {}: {}", obstacle.queue, obstacle.why)?;
+        say!("  to remove the first message there: {}", obstacle.remove)?;
+    }
+    Ok(())
 }
 
 /// Prints the books of one campaign.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::ledger::{Books, CampaignRecord, ImportRecord, Ledger, Report};
 use crate::message::CampaignId;
-use crate::queue::{Queue, QueueError};
+use crate::queue::{Obstacle, Queue, QueueError};
 use crate::service::Service;
 use crate::worker::{SEEN_FOR, ShownLane, ShownLanes};
 
@@ -58,6 +58,7 @@ impl Status {
             let left_out = shown.left_out;
             let lanes: Vec<_> = shown.lanes.iter().filter(wanted).collect();
             output::lanes(&lanes, left_out)?;
+            output::obstacles(&shown.obstacles)?;
             return Ok(ExitCode::Success);
         }
         let with_lanes = |report| WithLanes::of(report, &shown);
@@ -78,6 +79,9 @@ struct WithLanes<'a> {
     /// Left out where nobody works.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lanes: Vec<&'a ShownLane>,
+    /// What lies on any queue and cannot be moved out of the way; left out where nothing does.
+    #[serde(skip_serializing_if = "<[Obstacle]>::is_empty")]
+    obstacles: &'a [Obstacle],
 }
 
 impl<'a> WithLanes<'a> {
@@ -87,6 +91,7 @@ impl<'a> WithLanes<'a> {
             lanes: all
                 .filter(|lane| is_passed(lane, report.campaign))
                 .collect(),
+            obstacles: &shown.obstacles,
             report,
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Pages;
 use crate::ledger::Ledger;
+use crate::queue::Obstacle;
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,9 @@ pub(super) struct Readiness {
     /// Why the ledger is lost, while it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// What lies on a queue and cannot be moved out of the way: everything else goes on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    obstacles: Vec<Obstacle>,
 }
 
 /// 200 when the ledger and the queue answer and nobody asked for a stop; else 503 with the list. A
@@ -42,6 +46,7 @@ pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readi
         ready: failed.is_empty(),
         failed,
         why: pages.ledger.why_lost().map(|why| why.to_string()),
+        obstacles: pages.queue.obstacles(),
     };
     (status, Json(readiness))
 }

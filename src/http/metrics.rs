@@ -4,7 +4,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, Ledger, LedgerError};
-use crate::metrics::PausedBy;
+use crate::metrics::{MendedPart, PausedBy};
 
 use super::books::{Counts, off, rows, stuck, term};
 use super::{Pages, State, depth};
@@ -62,6 +62,15 @@ async fn read_queue(pages: &Pages) {
     let is_connected = pages.queue.is_ready().await;
     pages.metrics.queue_connected(is_connected);
     pages.metrics.queue_reconnects(pages.queue.reconnects());
+    let mended = pages.queue.mended();
+    pages.metrics.queue_mended(|part| match part {
+        MendedPart::Text => mended.text,
+        MendedPart::Key => mended.key,
+        MendedPart::Nesting => mended.nesting,
+        MendedPart::Body => mended.body,
+    });
+    let obstacles = pages.queue.obstacles().len();
+    pages.metrics.queue_obstacles(obstacles as u64);
     if is_connected
         && !pages.ledger.is_lost()
         && let Err(error) = depth::read(pages).await

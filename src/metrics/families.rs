@@ -9,7 +9,7 @@ use prometheus::{
 use crate::pacing::LaneKind;
 
 use super::labels::{
-    BookState, BooksCheck, MessageOutcome, OTHER_CODE, PausedBy, RowResult, StepResult,
+    BookState, BooksCheck, MendedPart, MessageOutcome, OTHER_CODE, PausedBy, RowResult, StepResult,
     TWILIO_CODES,
 };
 use super::process::ProcessMetrics;
@@ -60,6 +60,8 @@ pub(super) struct Families {
     pub(super) dead_letter_queue: IntGauge,
     pub(super) queue_connected: IntGauge,
     pub(super) queue_reconnects: IntCounter,
+    pub(super) queue_mended: IntCounterVec,
+    pub(super) queue_obstacles: IntGauge,
     pub(super) import_rows: IntCounterVec,
     pub(super) import_rejected: IntCounterVec,
     pub(super) last_done: Gauge,
@@ -228,6 +230,15 @@ impl Families {
                     "Times that the connection to the queue was lost and made again.",
                 ),
             ),
+            queue_mended: counters(
+                "flexcast_queue_mended_total",
+                "Deliveries that could only be read once they were mended, by what was.",
+                &["what"],
+            ),
+            queue_obstacles: gauge(
+                "flexcast_queue_obstacles",
+                "Queues on which something lies that can neither be carried out nor be moved away; 0.",
+            ),
             import_rows: counters(
                 "flexcast_import_rows_total",
                 "Rows of imported files by what became of them, as the ledger has them.",
@@ -311,6 +322,10 @@ impl Families {
         zeros(
             &self.import_rejected,
             RejectReason::ALL.iter().map(|it| it.as_str()),
+        );
+        zeros(
+            &self.queue_mended,
+            MendedPart::ALL.iter().map(|it| it.as_str()),
         );
         zeros(&self.twilio_errors, [OTHER_CODE]);
         for code in TWILIO_CODES {

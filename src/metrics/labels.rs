@@ -128,6 +128,21 @@ pub enum BooksCheck {
 
 closed_list!(BooksCheck { Messages => "messages", Twice => "twice", Rows => "rows" });
 
+/// What of a delivery was mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MendedPart {
+    /// Text in a property or a header's name.
+    Text,
+    /// The routing key.
+    Key,
+    /// The nesting of headers.
+    Nesting,
+    /// The length of the body.
+    Body,
+}
+
+closed_list!(MendedPart { Text => "text", Key => "key", Nesting => "nesting", Body => "body" });
+
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepResult {

@@ -19,7 +19,8 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
 pub use self::labels::{
-    BookState, BooksCheck, MessageEvent, MessageOutcome, PausedBy, RowResult, StepResult,
+    BookState, BooksCheck, MendedPart, MessageEvent, MessageOutcome, PausedBy, RowResult,
+    StepResult,
 };
 use self::labels::{OTHER_CODE, TWILIO_CODES};
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
@@ -244,6 +245,19 @@ impl Metrics {
     /// How often, since it was opened, the connection to the queue was lost and made again.
     pub fn queue_reconnects(&self, so_far: u64) {
         advance(&self.inner.queue_reconnects, so_far);
+    }
+
+    /// How many deliveries were mended since the queue was opened, by what of them.
+    pub fn queue_mended(&self, so_far: impl Fn(MendedPart) -> u64) {
+        for part in MendedPart::ALL {
+            let counter = self.inner.queue_mended.with_label_values(&[part.as_str()]);
+            advance(&counter, so_far(*part));
+        }
+    }
+
+    /// On how many queues something lies in the way.
+    pub fn queue_obstacles(&self, count: u64) {
+        set(&self.inner.queue_obstacles, count);
     }
 
     /// The rows of all imported files so far, and of the rejected ones those of each reason. From

@@ -122,6 +122,8 @@ const NAMES: &[&str] = &[
     "flexcast_ledger_usable",
     "flexcast_queue_connected",
     "flexcast_queue_reconnects_total",
+    "flexcast_queue_mended_total",
+    "flexcast_queue_obstacles",
     "flexcast_import_rows_total",
     "flexcast_import_rejected_total",
     "flexcast_last_done_timestamp_seconds",

@@ -3,6 +3,7 @@
 //! In: bodies of messages under a campaign's key. Out: deliveries, at least once each. Always: what
 //! was published is durable when `publish` returns; a delivery that is not settled comes again.
 
+mod backoff;
 pub mod embedded;
 pub mod rabbitmq;
 
@@ -10,6 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+pub use backoff::Backoff;
 
 use crate::message::{CampaignId, DeadReason, MessageId, StepName};
 
@@ -19,6 +23,9 @@ pub enum QueueError {
     /// The broker or file cannot be reached or used now.
     #[error("the queue is not reachable: {0}")]
     Unreachable(String),
+    /// The connection was lost because something on it could not be read: it lies on some queue.
+    #[error("the connection to the queue was lost: {0}")]
+    Unreadable(String),
     /// Nobody knows whether the broker took it: publish again, consumers deduplicate.
     #[error("the queue did not confirm: {0}")]
     InDoubt(String),
@@ -76,6 +83,41 @@ pub enum Settled {
     Stale,
 }
 
+/// Why a delivery is refused, whatever its body says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// The body has so many bytes where `max` are allowed; only its beginning is there.
+    Oversized { bytes: u64, max: u64 },
+    /// The key it was published under is no text: not UTF-8.
+    UnreadableKey,
+    /// Its publisher has set an `expiration`: the broker drops such messages before they are seen.
+    Expires,
+}
+
+/// How many deliveries could only be read after they were mended, by what was mended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Text in properties or in the names of headers that was not UTF-8.
+    pub text: u64,
+    /// Keys that were not UTF-8.
+    pub key: u64,
+    /// Headers that were nested too deeply.
+    pub nesting: u64,
+    /// Bodies that were cut.
+    pub body: u64,
+}
+
+/// What lies on a queue and can neither be carried out nor be moved out of the way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Obstacle {
+    /// The queue it lies on.
+    pub queue: String,
+    /// What is wrong, in a sentence.
+    pub why: String,
+    /// The command that removes it.
+    pub remove: String,
+}
+
 /// How much a campaign's queue holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
@@ -85,7 +127,8 @@ pub struct Depth {
     pub unsettled: u64,
 }
 
-/// One message handed to us, to be settled exactly once. Dropped unsettled, it comes again.
+/// One message handed to us, to be settled exactly once. Dropped unsettled, it comes again; where a failure
+/// repeats, ever later.
 #[async_trait]
 pub trait Delivery: Send {
     /// The body, whole.
@@ -102,6 +145,11 @@ pub trait Delivery: Send {
     /// The key it was published under.
     fn key(&self) -> &str;
 
+    /// What is wrong with it beside its body.
+    fn defect(&self) -> Option<Defect> {
+        None
+    }
+
     /// Lets the queue forget it.
     async fn ack(self: Box<Self>) -> Result<Settled>;
 
@@ -109,7 +157,8 @@ pub trait Delivery: Send {
     /// The delay may be rounded up to the queue's next level.
     async fn retry_later(self: Box<Self>, delay: Duration) -> Result<Settled>;
 
-    /// Moves it to the dead-letter queue, body and headers kept, the reason added.
+    /// Moves it to the dead-letter queue, body and headers kept as far as they are harmless there, the reason
+    /// added.
     async fn dead_letter(self: Box<Self>, letter: DeadLetter) -> Result<Settled>;
 
     /// As [`Delivery::dead_letter`], before anything was done for the message: its publisher, if it has
@@ -185,6 +234,16 @@ pub trait Queue: Send + Sync {
     /// How often a connection was lost and made again since this queue was opened.
     fn reconnects(&self) -> u64 {
         0
+    }
+
+    /// How many deliveries were mended since this queue was opened.
+    fn mended(&self) -> Mended {
+        Mended::default()
+    }
+
+    /// What lies in the way now.
+    fn obstacles(&self) -> Vec<Obstacle> {
+        Vec::new()
     }
 
     /// Whether the queue answers now: what `/readyz` asks.

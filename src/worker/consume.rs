@@ -5,35 +5,44 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::queue::Consumer;
+use crate::queue::{Backoff, Consumer};
 use crate::shutdown::Stopper;
 
 use super::{Active, Shared, turn};
 
-/// The wait before consuming is tried again after the queue refused.
+/// The first and the longest wait before consuming is tried again after the queue refused.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// Consumes until stopped; then gives back what has not begun and waits for what has. While the
 /// ledger is lost nothing is taken: what was delivered and not begun is the queue's again.
 pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
     let mut turns = JoinSet::new();
+    let mut backoff = Backoff::new(AGAIN_AFTER, AGAIN_AFTER_MAX);
     // Who halts the campaign in its turn stops one session, and there must be no other.
     while !stop.is_stopped() && active.is_consumed() {
         let Some(()) = stop.run_until_stopped(shared.parts.ledger.back()).await else {
             break;
         };
-        let Some(mut consumer) = connect(&shared, &active, &stop).await else {
+        let Some(mut consumer) = connect(&shared, &active, &stop, &mut backoff).await else {
             break;
         };
         let session = stop.child();
-        take(&shared, &active, &session, &mut *consumer, &mut turns).await;
+        if take(&shared, &active, &session, &mut *consumer, &mut turns).await {
+            backoff.reset();
+        }
         session.stop();
         consumer.stop().await;
     }
     while turns.join_next().await.is_some() {}
 }
 
-async fn connect(shared: &Shared, active: &Active, stop: &Stopper) -> Option<Box<dyn Consumer>> {
+async fn connect(
+    shared: &Shared,
+    active: &Active,
+    stop: &Stopper,
+    backoff: &mut Backoff,
+) -> Option<Box<dyn Consumer>> {
     loop {
         let campaign = &active.campaign.id;
         let queue = &shared.parts.queue;
@@ -43,7 +52,7 @@ async fn connect(shared: &Shared, active: &Active, stop: &Stopper) -> Option<Box
             Ok(consumer) => return Some(consumer),
             Err(error) => {
                 tracing::warn!(campaign.id = %campaign, %error, "cannot consume yet");
-                let wait = shared.parts.clock.sleep(AGAIN_AFTER);
+                let wait = shared.parts.clock.sleep(backoff.pause());
                 stop.run_until_stopped(wait).await?;
             }
         }
@@ -51,26 +60,30 @@ async fn connect(shared: &Shared, active: &Active, stop: &Stopper) -> Option<Box
 }
 
 /// Spawns a turn for each delivery, as many at once as the queue's prefetch, until the session is
-/// stopped or the ledger lost.
+/// stopped or the ledger lost; tells whether a delivery was settled.
 async fn take(
     shared: &Arc<Shared>,
     active: &Arc<Active>,
     session: &Stopper,
     consumer: &mut dyn Consumer,
-    turns: &mut JoinSet<()>,
-) {
+    turns: &mut JoinSet<bool>,
+) -> bool {
     let turns_max = usize::from(shared.parts.in_flight);
+    let mut has_settled = false;
     let mut lost = std::pin::pin!(shared.parts.ledger.lost());
     loop {
         let delivery = tokio::select! {
             biased;
-            () = session.stopped() => return,
-            () = &mut lost => return,
-            Some(_) = turns.join_next(), if !turns.is_empty() => continue,
+            () = session.stopped() => return has_settled,
+            () = &mut lost => return has_settled,
+            Some(turn) = turns.join_next(), if !turns.is_empty() => {
+                has_settled |= turn.unwrap_or(false);
+                continue;
+            }
             delivery = consumer.next(), if turns.len() < turns_max => delivery,
         };
         let Some(delivery) = delivery else {
-            return;
+            return has_settled;
         };
         let (shared, active, stop) = (Arc::clone(shared), Arc::clone(active), session.clone());
         turns.spawn(async move { turn::turn(&shared, &active, &stop, delivery).await });

@@ -4,7 +4,7 @@
 //! before it is old. Always: bounded, the busiest first, with how many were left out; no whole number of
 //! a sender's; a ledger that does not take it holds up nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::ledger::Ledger;
 use crate::metrics::LanesOfKind;
 use crate::pacing::{Lane, LaneKind, LaneView};
+use crate::queue::Obstacle;
 
 use super::Shared;
 
@@ -62,6 +63,9 @@ pub struct ShownLanes {
     pub lanes: Vec<ShownLane>,
     /// How many lanes are in use beside these.
     pub left_out: u64,
+    /// What lies on a queue and cannot be moved out of the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obstacles: Vec<Obstacle>,
 }
 
 impl From<&LaneView> for ShownLane {
@@ -95,6 +99,7 @@ impl ShownLanes {
         Self {
             lanes: busiest.into_iter().map(ShownLane::from).collect(),
             left_out: left_out as u64,
+            obstacles: Vec::new(),
         }
     }
 
@@ -103,8 +108,10 @@ impl ShownLanes {
     pub fn together(shown: impl IntoIterator<Item = Self>) -> Self {
         let mut lanes = BTreeMap::<String, ShownLane>::new();
         let mut left_out = 0;
+        let mut obstacles = BTreeSet::new();
         for one in shown {
             left_out = one.left_out.max(left_out);
+            obstacles.extend(one.obstacles);
             for lane in one.lanes {
                 match lanes.get_mut(&lane.lane) {
                     Some(known) => known.add(&lane),
@@ -115,6 +122,7 @@ impl ShownLanes {
         Self {
             lanes: lanes.into_values().collect(),
             left_out,
+            obstacles: obstacles.into_iter().collect(),
         }
     }
 }
@@ -145,7 +153,10 @@ pub(super) async fn keep(shared: &Shared) -> Infallible {
         let views = parts.pacer.lanes();
         let rare = u32::try_from(views.len() / LANES_A_LOOK).unwrap_or(u32::MAX);
         count(shared, &views);
-        let lanes = ShownLanes::of(&views);
+        let lanes = ShownLanes {
+            obstacles: parts.queue.obstacles(),
+            ..ShownLanes::of(&views)
+        };
         let now = parts.clock.instant();
         let is_news = shown
             .as_ref()

@@ -119,6 +119,8 @@ pub(crate) struct Shared {
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
     pub(crate) letting_go: LettingGo,
+    /// What was refused and could not be moved away yet.
+    refused: refusal::Recorded,
     /// The agents of each workspace, whichever campaigns they are in.
     pub(crate) agents: Agents,
     /// The switches of the campaigns that are worked on.
@@ -163,6 +165,7 @@ impl Worker {
             places: Places::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
+            refused: refusal::Recorded::default(),
             agents: Agents::default(),
             switches: Switches::default(),
             halted: std::sync::Mutex::new(None),

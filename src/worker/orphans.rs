@@ -13,18 +13,19 @@ use crate::campaign::Refused;
 use crate::ledger::Ledger;
 use crate::message::{CampaignId, DeadReason};
 use crate::outcomes::SettleError;
-use crate::queue::{Consumer, Delivery};
+use crate::queue::{Backoff, Consumer, Delivery};
 use crate::shutdown::Stopper;
 use crate::twilio::hide_numbers;
 
 use super::Shared;
-use super::refusal::refuse;
+use super::refusal::{defective, expiring, refuse};
 
 /// How many orphans are on their way here at once: they are handled one by one.
 const PREFETCH: u16 = 20;
 
-/// The pause after the ledger or the queue failed.
+/// The first and the longest pause after the ledger or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+const AFTER_FAILURE_MAX: Duration = Duration::from_secs(60);
 
 /// How soon an orphan comes to the campaign that it was given to.
 const SOON: Duration = Duration::from_secs(1);
@@ -56,28 +57,41 @@ impl Orphans {
 
 async fn look_after(shared: Arc<Shared>, stop: Stopper) {
     let parts = &shared.parts;
+    let mut backoff = Backoff::new(AFTER_FAILURE, AFTER_FAILURE_MAX);
     while !stop.is_stopped() {
         let beginning = async {
             parts.ledger.back().await;
             parts.queue.consume_orphans(PREFETCH).await
         };
         match stop.run_until_stopped(beginning).await {
-            Some(Ok(Some(consumer))) => consume(&shared, &stop, consumer).await,
+            Some(Ok(Some(consumer))) => consume(&shared, &stop, consumer, &mut backoff).await,
             // A queue that nobody else publishes to, or a stop.
             Some(Ok(None)) | None => return,
             Some(Err(error)) => tracing::warn!(%error, "orphans are not looked after yet"),
         }
-        stop.run_until_stopped(parts.clock.sleep(AFTER_FAILURE))
+        stop.run_until_stopped(parts.clock.sleep(backoff.pause()))
             .await;
     }
 }
 
-/// Consumes until stopped, or until the ledger or the queue failed.
-async fn consume(shared: &Shared, stop: &Stopper, mut consumer: Box<dyn Consumer>) {
+/// Consumes until stopped, or until the ledger failed. An orphan that cannot be settled keeps back none behind it:
+/// it comes again, ever later.
+async fn consume(
+    shared: &Shared,
+    stop: &Stopper,
+    mut consumer: Box<dyn Consumer>,
+    backoff: &mut Backoff,
+) {
     while let Some(Some(orphan)) = stop.run_until_stopped(consumer.next()).await {
-        if let Err(error) = settle(shared, orphan).await {
-            tracing::warn!(%error, "an orphan was not settled; it comes again");
-            break;
+        match settle(shared, orphan).await {
+            Ok(()) => backoff.reset(),
+            Err(SettleError::Queue(error)) => {
+                tracing::warn!(%error, "an orphan was not settled; it comes again");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an orphan was not settled; it comes again");
+                break;
+            }
         }
     }
     consumer.stop().await;
@@ -86,6 +100,10 @@ async fn consume(shared: &Shared, stop: &Stopper, mut consumer: Box<dyn Consumer
 async fn settle(shared: &Shared, orphan: Box<dyn Delivery>) -> Result<(), SettleError> {
     let parts = &shared.parts;
     let key = hide_numbers(orphan.key());
+    if let Some(refused) = defective(&*orphan).or_else(|| expiring(orphan.defect())) {
+        let filed_under = near(orphan.key());
+        return refuse(shared, &filed_under, orphan, refused).await;
+    }
     if let Ok(id) = CampaignId::parse(orphan.key())
         && parts.ledger.campaign(&id).await?.is_some()
     {

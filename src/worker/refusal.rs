@@ -1,15 +1,40 @@
 //! A delivery that is no message is refused: recorded, dead-lettered, its publisher told.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::campaign::{Arrivals, Campaign, Refused};
 use crate::ledger::{Ledger, LedgerError, MessageKey, Stray, Watched};
-use crate::message::{CampaignId, Message};
+use crate::message::{CampaignId, DeadReason, Message};
 use crate::outcomes::SettleError;
-use crate::queue::{DeadLetter, Delivery};
+use crate::queue::{DeadLetter, Defect, Delivery, Settled};
 
 use super::Shared;
 
 /// How much of a body that is no message the ledger keeps.
 const STRAY_BYTES_MAX: usize = 1_024;
+
+/// How many refused deliveries are remembered: far more than a broker delivers at once.
+const RECORDED_MAX: usize = 10_000;
+
+/// Refused deliveries that the ledger has and the queue could not move away: they come again, and must not be
+/// recorded each time.
+#[derive(Debug, Default)]
+pub(super) struct Recorded(Mutex<HashSet<u64>>);
+
+impl Recorded {
+    /// What a delivery is known by: its campaign and all of its body. Not its id, which may be anybody's.
+    fn name(campaign: &CampaignId, body: &[u8]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (campaign.as_str(), body).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Refuses a delivery that came as one of `campaign`.
 pub(super) async fn refuse(
@@ -29,9 +54,12 @@ pub(super) async fn refuse(
         body: String::from_utf8_lossy(kept).into_owned(),
     };
     let parts = &shared.parts;
-    parts.ledger.record_stray(&stray, parts.clock.now()).await?;
-    parts.metrics.dead_letter(reason);
-    tracing::warn!(campaign.id = %campaign, %reason, detail, "dead-lettered: no message");
+    let name = Recorded::name(campaign, body);
+    if !shared.refused.lock().contains(&name) {
+        parts.ledger.record_stray(&stray, parts.clock.now()).await?;
+        parts.metrics.dead_letter(reason);
+        tracing::warn!(campaign.id = %campaign, %reason, detail, "dead-lettered: no message");
+    }
     let letter = DeadLetter {
         reason,
         step: None,
@@ -39,22 +67,65 @@ pub(super) async fn refuse(
         attempt: 0,
         detail,
     };
-    delivery.refuse(letter, id).await?;
-    Ok(())
+    let moved = delivery.refuse(letter, id).await;
+    let mut recorded = shared.refused.lock();
+    match &moved {
+        Ok(Settled::Yes) => drop(recorded.remove(&name)),
+        Ok(Settled::Stale) | Err(_) => {
+            // What another consumer gets in the end is never removed here.
+            if recorded.len() >= RECORDED_MAX {
+                recorded.clear();
+            }
+            recorded.insert(name);
+        }
+    }
+    drop(recorded);
+    moved.map(drop).map_err(Into::into)
 }
 
-/// Why a message cannot be accepted: the sender it names is none of the campaign's. One that was accepted
-/// before keeps its sender, whatever the campaign says by now.
+/// Why a delivery is refused before its body is read.
+pub(super) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
+    match delivery.defect()? {
+        Defect::Oversized { bytes, max } => Some(Refused {
+            reason: DeadReason::Oversized,
+            detail: format!(
+                "{bytes} bytes are more than the {max} that a message may have; the first {} are kept",
+                delivery.body().len()
+            ),
+        }),
+        Defect::UnreadableKey => Some(Refused {
+            reason: DeadReason::Malformed,
+            detail: "its routing key is not UTF-8, and no campaign's id".to_owned(),
+        }),
+        // Only what has not been accepted yet.
+        Defect::Expires => None,
+    }
+}
+
+/// Why a delivery is refused that expires: the next one like it may be gone before it is seen.
+pub(super) fn expiring(defect: Option<Defect>) -> Option<Refused> {
+    (defect == Some(Defect::Expires)).then(|| Refused {
+        reason: DeadReason::Malformed,
+        detail: "it has the AMQP property `expiration`, with which a broker drops messages before they are \
+                 seen: leave it out, and say `expires_at` in the message"
+            .to_owned(),
+    })
+}
+
+/// Why a message cannot be accepted: it expires on the queue, or the sender it names is none of the
+/// campaign's. One that was accepted before keeps its sender, whatever the campaign says by now.
 ///
 /// # Errors
 ///
 /// Those of the ledger.
-pub(super) async fn foreign(
+pub(super) async fn unwelcome(
     ledger: &Watched,
     campaign: &Campaign,
     message: &Message,
+    defect: Option<Defect>,
 ) -> Result<Option<Refused>, LedgerError> {
-    let Some(refused) = Arrivals::of(campaign).foreign(message) else {
+    let foreign = || Arrivals::of(campaign).foreign(message);
+    let Some(refused) = expiring(defect).or_else(foreign) else {
         return Ok(None);
     };
     match ledger.find(&MessageKey::of(message)).await {

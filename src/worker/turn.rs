@@ -21,7 +21,7 @@ use super::admission::{Admission, admission, own_permit};
 use super::assigning::agent_of;
 use super::begin::{begin, is_clean, put_off};
 use super::mine::{Assigned, Mine, circumstances, kind};
-use super::refusal::{foreign, refuse};
+use super::refusal::{defective, refuse, unwelcome};
 use super::report::note;
 use super::{Active, Shared};
 
@@ -31,19 +31,19 @@ const HELD_AGAIN: Duration = Duration::from_secs(5);
 /// The pause after a turn that the ledger or the queue broke off.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Gives one delivery its turn.
+/// Gives one delivery its turn; tells whether it was settled.
 pub(super) async fn turn(
     shared: &Shared,
     active: &Active,
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
-) {
+) -> bool {
     if stop.is_stopped() || shared.parts.ledger.is_lost() {
         report(
             shared,
             delivery.release().await.map(drop).map_err(Into::into),
         );
-        return;
+        return false;
     }
     let result = run(shared, active, stop, delivery).await;
     shared.turns.fetch_add(1, Ordering::Relaxed);
@@ -51,12 +51,14 @@ pub(super) async fn turn(
     if !active.is_consumed() {
         stop.stop();
     }
-    if result.is_err() {
+    let is_settled = result.is_ok();
+    if !is_settled {
         report(shared, result);
         // The ledger or the queue is away: what was given back must not come round at full speed.
         stop.run_until_stopped(shared.parts.clock.sleep(AFTER_FAILURE))
             .await;
     }
+    is_settled
 }
 
 fn report(shared: &Shared, result: Result<(), SettleError>) {
@@ -83,7 +85,9 @@ async fn run(
             return refuse(shared, id, delivery, refused).await;
         }
     };
-    if let Some(refused) = foreign(&shared.parts.ledger, &active.campaign, &message).await? {
+    let ledger = &shared.parts.ledger;
+    let defect = delivery.defect();
+    if let Some(refused) = unwelcome(ledger, &active.campaign, &message, defect).await? {
         return refuse(shared, &active.campaign.id, delivery, refused).await;
     }
     let Some((mine, delivery)) = take(shared, active, delivery, &message).await? else {
@@ -112,6 +116,9 @@ fn arrived(
     active: &Active,
     delivery: &dyn Delivery,
 ) -> Result<(Message, Result<(), Failure>), Refused> {
+    if let Some(refused) = defective(delivery) {
+        return Err(refused);
+    }
     let arrivals = Arrivals::of(&active.campaign);
     let mut message = arrivals.read(delivery.body(), delivery.is_publishers())?;
     let rendered = arrivals.render(&mut message);

@@ -27,3 +27,5 @@ mod tidy;
 mod twilio_client;
 mod twilio_in_process;
 mod undo;
+mod wire;
+mod wire_fuzz;

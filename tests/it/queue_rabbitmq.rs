@@ -366,6 +366,21 @@ async fn a_broker_that_refuses_or_is_not_there_is_named_without_the_password() {
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_amqps_address_never_gets_a_plain_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let first = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        tokio::io::AsyncReadExt::read_u8(&mut stream).await
+    });
+    let error = refused(&format!("amqps://guest:s3cret@{address}")).await;
+    assert!(matches!(error, QueueError::Unreachable(_)), "{error:?}");
+    // A TLS handshake, and not the A of AMQP (RFC 8446, section 5.1).
+    assert_eq!(first.await.expect("accepted").expect("a byte"), 22);
+}
+
 async fn refused(url: &str) -> QueueError {
     let Err(error) = RabbitQueue::connect(url, Clock::system()).await else {
         panic!("connected");

@@ -6,16 +6,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::Mutex;
 
+use super::wire::{Bounds, FRAME_MAX, Notes, Wire};
+use super::{OURS, OWN_BYTES_MAX};
 use crate::clock::Clock;
-use crate::queue::{QueueError, Result};
+use crate::message::MESSAGE_BYTES_MAX;
+use crate::queue::{Backoff, Mended, QueueError, Result};
 
 /// Seconds between heartbeats when `AMQP_URL` names none: a dead peer is noticed within two of
 /// them. RabbitMQ's own default of 60 would hold deliveries for two minutes.
@@ -27,6 +29,9 @@ const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// For everything from the TCP connection to the open virtual host: the handshake can hang too.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 
+/// What a frame may have before its length was agreed on (RabbitMQ's `initial_frame_max`), in bytes.
+const FRAME_MIN: u32 = 8_192;
+
 /// For one request and its reply on an open channel.
 pub(super) const REPLY_WAIT: Duration = Duration::from_secs(10);
 
@@ -36,6 +41,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Where the broker is, parsed once.
 pub(super) struct Broker {
     uri: AMQPUri,
+    wire: Wire,
     clock: Clock,
 }
 
@@ -61,7 +67,31 @@ impl Broker {
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECS);
         let timeout = &mut uri.query.connection_timeout;
         timeout.get_or_insert(CONNECT_TIMEOUT_MS);
-        Ok(Self { uri, clock })
+        let frame_max = uri.query.frame_max.filter(|most| *most > 0);
+        let frame_max = frame_max.unwrap_or(FRAME_MAX);
+        uri.query.frame_max = Some(frame_max);
+        let bounds = Bounds {
+            frame: frame_max.max(FRAME_MIN),
+            body: MESSAGE_BYTES_MAX as u64,
+            own_body: OWN_BYTES_MAX,
+            ours: OURS,
+        };
+        let wire = Wire::new(bounds)
+            .map_err(|error| QueueError::Refused(format!("TLS cannot be set up: {error}")))?;
+        Ok(Self { uri, wire, clock })
+    }
+
+    /// How many deliveries were mended so far.
+    pub(super) fn mended(&self) -> Mended {
+        self.wire.mended()
+    }
+
+    /// The command that takes the first message from a queue, and prints it.
+    pub(super) fn removal(&self, queue: &str) -> String {
+        let vhost = &self.uri.vhost;
+        format!(
+            "rabbitmqadmin --vhost '{vhost}' get queue='{queue}' ackmode=ack_requeue_false count=1"
+        )
     }
 
     /// `host:port, vhost "name"`: what an error may tell.
@@ -77,10 +107,10 @@ impl Broker {
         )
     }
 
-    async fn connect(&self, role: &str) -> Result<Connection> {
+    async fn connect(&self, role: &str) -> Result<(Connection, Arc<Notes>)> {
         let name = format!("flexcast {role} {}", std::process::id());
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = Connection::connect_uri(self.uri.clone(), properties);
+        let connecting = self.wire.connect(self.uri.clone(), properties);
         let Some(connected) = within(self.clock, HANDSHAKE_WAIT, connecting).await else {
             return Err(QueueError::Unreachable(format!(
                 "no answer from {} within {HANDSHAKE_WAIT:?}",
@@ -104,9 +134,18 @@ impl Broker {
 pub(super) struct Link {
     broker: Arc<Broker>,
     role: &'static str,
-    live: Mutex<Option<Arc<Connection>>>,
+    live: Mutex<Option<Live>>,
     /// How many connections were made.
     made: AtomicU64,
+    /// The longest frame that was agreed on with the broker last, in bytes.
+    frame_max: AtomicU32,
+}
+
+/// A connection, and what is noted of the deliveries on it.
+#[derive(Clone)]
+struct Live {
+    connection: Arc<Connection>,
+    notes: Arc<Notes>,
 }
 
 impl Link {
@@ -116,7 +155,13 @@ impl Link {
             role,
             live: Mutex::new(None),
             made: AtomicU64::new(0),
+            frame_max: AtomicU32::new(FRAME_MAX),
         }
+    }
+
+    /// The longest frame that may be sent, in bytes.
+    pub(super) fn frame_max(&self) -> u32 {
+        self.frame_max.load(Ordering::Relaxed)
     }
 
     /// How many connections were made after the first.
@@ -126,8 +171,14 @@ impl Link {
 
     /// A new channel on the connection, which is made first if there is none.
     pub(super) async fn channel(&self) -> Result<Channel> {
-        let connection = self.connection().await?;
-        self.ask(connection.create_channel()).await
+        self.noted_channel().await.map(|(channel, _)| channel)
+    }
+
+    /// A new channel, and where it is noted what was mended in its deliveries.
+    pub(super) async fn noted_channel(&self) -> Result<(Channel, Arc<Notes>)> {
+        let live = self.live().await?;
+        let channel = self.ask(live.connection.create_channel()).await?;
+        Ok((channel, live.notes))
     }
 
     /// Waits for a reply of the broker, for a limited time.
@@ -144,26 +195,32 @@ impl Link {
         }
     }
 
-    async fn connection(&self) -> Result<Arc<Connection>> {
+    async fn live(&self) -> Result<Live> {
         let mut live = self.live.lock().await;
-        if let Some(connection) = live.as_ref()
-            && connection.status().connected()
+        if let Some(live) = live.as_ref()
+            && live.connection.status().connected()
         {
-            return Ok(Arc::clone(connection));
+            return Ok(live.clone());
         }
-        let connection = Arc::new(self.broker.connect(self.role).await?);
+        let (connection, notes) = self.broker.connect(self.role).await?;
         self.made.fetch_add(1, Ordering::Relaxed);
+        let frame_max = connection.configuration().frame_max();
+        self.frame_max.store(frame_max, Ordering::Relaxed);
         tracing::debug!(broker = self.broker.place(), role = self.role, "connected");
-        *live = Some(Arc::clone(&connection));
-        Ok(connection)
+        let made = Live {
+            connection: Arc::new(connection),
+            notes,
+        };
+        *live = Some(made.clone());
+        Ok(made)
     }
 
     /// Gives the connection up, whatever state it is in: the next use makes another one.
     pub(super) async fn hang_up(&self) {
-        let Some(connection) = self.live.lock().await.take() else {
+        let Some(live) = self.live.lock().await.take() else {
             return;
         };
-        let closing = connection.close(200, "OK".into());
+        let closing = live.connection.close(200, "OK".into());
         // A connection that does not answer is gone as well.
         let _ = within(self.broker.clock, CLOSE_WAIT, closing).await;
     }
@@ -182,20 +239,28 @@ pub(super) async fn within<T>(
     }
 }
 
-/// The pauses between tries to reach the broker: 0.2 s doubled up to 10 s, spread so that the
-/// processes that lost it together do not come back together.
-pub(super) fn pauses() -> impl Iterator<Item = Duration> + Send + Sync {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(10))
-        .with_jitter()
-        .without_max_times()
-        .build()
+/// The pauses between tries to reach the broker.
+pub(super) fn pauses() -> Backoff {
+    Backoff::spread(Duration::from_millis(200), Duration::from_secs(10))
+}
+
+/// Whether an error says that something on the connection could not be read: what it was lies on some queue
+/// and comes again.
+fn is_unreadable(error: &lapin::Error) -> bool {
+    match error.kind() {
+        ErrorKind::ParsingError(_) => true,
+        // What our filter refuses.
+        ErrorKind::IOError(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        // 501 frame error, 502 syntax error, 505 unexpected frame: said by the client of the broker.
+        ErrorKind::ProtocolError(amqp) => [501, 502, 505].contains(&amqp.get_id()),
+        _ => false,
+    }
 }
 
 /// Our error for lapin's: what the broker will refuse again, and what another try may cure.
 pub(super) fn explain(error: &lapin::Error) -> QueueError {
     match error.kind() {
+        _ if is_unreadable(error) => QueueError::Unreadable(error.to_string()),
         // 403 access refused, 404 not found, 405 locked, 406 other arguments, 530 not allowed
         // (AMQP 0-9-1, reply codes): the same request gets the same answer.
         ErrorKind::ProtocolError(amqp) if [403, 404, 405, 406, 530].contains(&amqp.get_id()) => {

@@ -5,6 +5,7 @@
 //! deletion is followed by a new one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,19 +15,19 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
 use super::Shared;
-use super::connection::{is_not_found, pauses, within};
-use super::delivery::{REQUEUE, RabbitDelivery};
+use super::connection::{Link, explain, is_not_found, pauses, within};
+use super::delivery::{Origin, REQUEUE, RabbitDelivery};
+use super::obstacles::Kind;
 use super::topology;
+use super::wire::Notes;
 use crate::message::CampaignId;
-use crate::queue::{Consumer, Delivery, Result};
+use crate::queue::{Backoff, Consumer, Delivery, QueueError, Result};
 
 /// The most a quorum queue takes as prefetch (RabbitMQ's documentation of quorum queues).
 const PREFETCH_MAX: u16 = 2_000;
 
 /// For what is on its way to a consumer that has been cancelled.
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
-
-type Pauses = Box<dyn Iterator<Item = Duration> + Send + Sync>;
 
 /// What is consumed.
 pub(super) enum Source {
@@ -47,51 +48,91 @@ pub(super) struct RabbitConsumer {
     shared: Arc<Shared>,
     source: Source,
     prefetch: u16,
+    origin: Arc<Origin>,
+    /// The connection of this consumer alone, once the common one cannot be trusted.
+    own: Option<Arc<Link>>,
     session: Option<Session>,
     /// The broker ended the last session without an error: perhaps the queue is gone.
     was_cancelled: bool,
-    pauses: Pauses,
+    /// Begins again once a delivery was settled. A connection that is made and lost again is no success.
+    pauses: Backoff,
 }
 
 /// One channel with one consumer on it.
 struct Session {
     channel: Channel,
     stream: lapin::Consumer,
+    notes: Arc<Notes>,
 }
 
 impl RabbitConsumer {
     /// Begins to consume.
     pub(super) async fn start(shared: Arc<Shared>, source: Source, prefetch: u16) -> Result<Self> {
+        let origin = Origin {
+            shared: Arc::clone(&shared),
+            queue: source.queue(),
+            has_settled: AtomicBool::new(false),
+        };
         let mut consumer = Self {
             shared,
             source,
+            origin: Arc::new(origin),
+            own: None,
             prefetch: prefetch.clamp(1, PREFETCH_MAX),
             session: None,
             was_cancelled: false,
-            pauses: Box::new(pauses()),
+            pauses: pauses(),
         };
-        let link = &consumer.shared.consuming;
-        // Who consumes a campaign that was never opened is told, and makes no queue.
-        topology::ready(link, &link.channel().await?, &consumer.source.queue()).await?;
-        consumer.session = Some(consumer.begin_session().await?);
+        consumer.part();
+        match consumer.begin().await {
+            Ok(session) => consumer.session = Some(session),
+            Err(error) => {
+                consumer.learn_from(&error);
+                return Err(error);
+            }
+        }
         Ok(consumer)
     }
 
+    /// The first session. Who consumes a campaign that was never opened is told, and makes no queue.
+    async fn begin(&self) -> Result<Session> {
+        let link = self.link();
+        topology::ready(link, &link.channel().await?, &self.source.queue()).await?;
+        self.begin_session().await
+    }
+
+    /// The connection that this consumer uses.
+    fn link(&self) -> &Link {
+        self.own.as_deref().unwrap_or(&self.shared.consuming)
+    }
+
+    /// Takes a connection of its own, if every consumer is to.
+    fn part(&mut self) {
+        if self.own.is_none() && self.shared.is_apart.load(Ordering::Relaxed) {
+            let link = Link::new(Arc::clone(&self.shared.broker), "consume apart");
+            self.own = Some(Arc::new(link));
+        }
+    }
+
     async fn begin_session(&self) -> Result<Session> {
-        let link = &self.shared.consuming;
-        let channel = link.channel().await?;
+        let link = self.link();
+        let (channel, notes) = link.noted_channel().await?;
         let qos = channel.basic_qos(self.prefetch, BasicQosOptions::default());
         link.ask(qos).await?;
         let queue = self.source.queue().into();
         let options = BasicConsumeOptions::default();
         let consuming = channel.basic_consume(queue, "".into(), options, FieldTable::default());
         let stream = link.ask(consuming).await?;
-        Ok(Session { channel, stream })
+        Ok(Session {
+            channel,
+            stream,
+            notes,
+        })
     }
 
     /// A new session after one that was lost; `None` when the queue was deleted.
     async fn begin_again(&self) -> Result<Option<Session>> {
-        let link = &self.shared.consuming;
+        let link = self.link();
         if self.was_cancelled {
             let channel = link.channel().await?;
             let found = topology::ready(link, &channel, &self.source.queue()).await;
@@ -112,23 +153,44 @@ impl RabbitConsumer {
     /// Waits for a session, for as long as it takes. `None` when there is nothing to consume.
     async fn recover(&mut self) -> Option<()> {
         while self.session.is_none() {
+            if self.origin.has_settled.swap(false, Ordering::Relaxed) {
+                self.pauses.reset();
+            }
+            self.shared.clock.sleep(self.pauses.pause()).await;
+            self.part();
             match self.begin_again().await {
                 Ok(Some(session)) => {
-                    tracing::info!(queue = self.source.queue(), "consuming again");
+                    tracing::info!(queue = self.origin.queue, "consuming again");
                     self.session = Some(session);
                     self.was_cancelled = false;
-                    self.pauses = Box::new(pauses());
                 }
                 Ok(None) => return None,
                 Err(error) => {
-                    let pause = self.pauses.next().unwrap_or_default();
-                    let queue = self.source.queue();
-                    tracing::warn!(%error, ?pause, queue, "not consuming");
-                    self.shared.clock.sleep(pause).await;
+                    self.learn_from(&error);
+                    tracing::warn!(%error, queue = self.origin.queue, "not consuming");
                 }
             }
         }
         Some(())
+    }
+
+    /// A session was lost, or none could be had: where it was because something cannot be read, the next is
+    /// on a connection of this consumer's own, and what lies on its queue is named if it was one.
+    fn learn_from(&self, error: &QueueError) {
+        let QueueError::Unreadable(why) = error else {
+            return;
+        };
+        // On the common connection it may be anybody's: from now on each has its own, and whose it is
+        // ends no other.
+        self.shared.is_apart.store(true, Ordering::Relaxed);
+        if self.own.is_some() {
+            self.shared.apart_reconnects.fetch_add(1, Ordering::Relaxed);
+            let queue = &self.origin.queue;
+            let why = format!("a message on it cannot be read, and ends the connection: {why}");
+            let remove = self.shared.broker.removal(queue);
+            let obstacles = &self.shared.obstacles;
+            obstacles.found(queue, Kind::Unreadable, why, remove);
+        }
     }
 
     async fn next_delivery(&mut self) -> Option<Box<dyn Delivery>> {
@@ -143,16 +205,21 @@ impl RabbitConsumer {
                         Source::Campaign(campaign) => campaign.to_string(),
                         Source::Orphans => delivery.routing_key.to_string(),
                     };
+                    let (channel, tag) = (session.channel.id(), delivery.delivery_tag);
+                    let note = session.notes.take(channel, tag);
                     return Some(Box::new(RabbitDelivery::new(
                         delivery,
                         key,
-                        Arc::clone(&self.shared.publisher),
+                        note.unwrap_or_default(),
+                        Arc::clone(&self.origin),
                         session.channel.clone(),
                     )));
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(%error, queue = self.source.queue(), "consumer lost");
+                    let error = explain(&error);
+                    tracing::warn!(%error, queue = self.origin.queue, "consumer lost");
                     self.session = None;
+                    self.learn_from(&error);
                 }
                 // Remembered before anything is awaited: the stream says it only once.
                 None => {
@@ -175,7 +242,7 @@ impl Consumer for RabbitConsumer {
         let Some(mut session) = self.session.take() else {
             return;
         };
-        let link = &self.shared.consuming;
+        let link = self.link();
         let tag = session.stream.tag();
         let cancelling = session
             .channel

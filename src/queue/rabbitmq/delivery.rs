@@ -5,6 +5,7 @@
 //! belongs to a lost channel settles as stale.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,22 +14,39 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, BasicProperties, Channel};
 
-use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
-use super::topology::{DEAD, retry_exchange};
-use super::{OURS, refusal};
-use crate::message::{DeadReason, Refusal, WIRE_VERSION};
-use crate::queue::{DeadDelivery, DeadLetter, Delivery, Result, Settled, reason_named, step_named};
+use super::connection::is_not_found;
+use super::copy::{self, Room};
+use super::obstacles::Kind;
+use super::publisher::is_unrouted;
+use super::publisher::{Parcel, Route};
+use super::topology::{self, DEAD, retry_exchange};
+use super::wire::Note;
+use super::{OURS, OWN_BYTES_MAX, Shared, refusal};
+use crate::message::{DeadReason, MESSAGE_BYTES_MAX, Refusal, WIRE_VERSION};
+use crate::queue::{
+    Backoff, DeadDelivery, DeadLetter, Defect, Delivery, QueueError, Result, Settled, reason_named,
+    step_named,
+};
 
 pub(super) const REASON: &str = "flexcast-reason";
 const STEP: &str = "flexcast-step";
 const CODE: &str = "flexcast-code";
 const ATTEMPT: &str = "flexcast-attempt";
 const DETAIL: &str = "flexcast-detail";
+/// The true length of a body of which only the beginning is kept, in bytes.
+const SIZE: &str = "flexcast-size";
 
 pub(super) const REQUEUE: BasicNackOptions = BasicNackOptions {
     multiple: false,
     requeue: true,
 };
+
+/// The pauses before what could not be settled comes again, by how often it was delivered before.
+const AGAIN_MIN: Duration = Duration::from_millis(500);
+const AGAIN_MAX: Duration = Duration::from_secs(60);
+
+/// How much of a body is kept that is longer than it may be, in bytes.
+const OVERSIZED_KEPT: usize = 64 * 1024;
 
 pub(super) struct RabbitDelivery {
     body: Bytes,
@@ -37,29 +55,47 @@ pub(super) struct RabbitDelivery {
     acker: Acker,
     /// The campaign, or whatever an orphan was published under.
     key: String,
-    publisher: Arc<Publisher>,
+    origin: Arc<Origin>,
+    note: Note,
+    defect: Option<Defect>,
     is_settled: bool,
     /// Keeps the channel open until the last of its deliveries is settled.
     channel: Channel,
+}
+
+/// Where deliveries come from.
+pub(super) struct Origin {
+    pub(super) shared: Arc<Shared>,
+    pub(super) queue: String,
+    /// Whether one of its deliveries was settled since this was last looked at.
+    pub(super) has_settled: AtomicBool,
 }
 
 impl RabbitDelivery {
     pub(super) fn new(
         delivery: lapin::message::Delivery,
         key: String,
-        publisher: Arc<Publisher>,
+        note: Note,
+        origin: Arc<Origin>,
         channel: Channel,
     ) -> Self {
-        // What comes out of a retry queue is a new message to the broker, but not to us.
-        let headers = delivery.properties.headers().as_ref();
-        let came_back = headers.is_some_and(|headers| headers.contains_key("x-death"));
+        let properties = delivery.properties;
+        let defect = defect(&properties, delivery.data.len(), note);
+        let mut body = delivery.data;
+        if matches!(defect, Some(Defect::Oversized { .. })) {
+            body.truncate(OVERSIZED_KEPT);
+            body.shrink_to_fit();
+        }
         Self {
-            redelivered: delivery.redelivered || came_back,
-            body: delivery.data.into(),
-            properties: delivery.properties,
+            // What comes out of a retry queue is a new message to the broker, but not to us.
+            redelivered: delivery.redelivered || copy::came_back(&properties),
+            body: body.into(),
+            properties,
             acker: delivery.acker,
             key,
-            publisher,
+            origin,
+            note,
+            defect,
             is_settled: false,
             channel,
         }
@@ -70,7 +106,13 @@ impl RabbitDelivery {
         // False: the channel was lost, or the tag is of an earlier one. An error: it was lost just
         // now. The broker delivers again in either case.
         match self.acker.ack(BasicAckOptions::default()).await {
-            Ok(true) => Settled::Yes,
+            Ok(true) => {
+                let origin = &self.origin;
+                origin.has_settled.store(true, Ordering::Relaxed);
+                let obstacles = &origin.shared.obstacles;
+                obstacles.is_gone(&origin.queue, Kind::Unreadable);
+                Settled::Yes
+            }
             Ok(false) | Err(_) => Settled::Stale,
         }
     }
@@ -86,32 +128,114 @@ impl RabbitDelivery {
         if !self.acker.usable() {
             return Ok(Settled::Stale);
         }
+        let published = self.copy(exchange, &headers).await;
+        let (shared, queue) = (&self.origin.shared, &self.origin.queue);
+        match published {
+            Ok(()) => shared.obstacles.is_gone(queue, Kind::NotCopied),
+            Err(_) if !self.acker.usable() => return Ok(Settled::Stale),
+            Err(error) => {
+                let why =
+                    format!("the broker does not take a copy of a message for {exchange}: {error}");
+                let remove = shared.broker.removal(queue);
+                shared.obstacles.found(queue, Kind::NotCopied, why, remove);
+                return Err(error);
+            }
+        }
+        if let Some(refusal) = refusal {
+            refusal::tell(&shared.publisher, &refusal, &self.properties).await;
+        }
+        Ok(self.settle_by_ack().await)
+    }
+
+    /// Publishes a copy; where the broker refuses it, the barest there can be.
+    async fn copy(&self, exchange: &'static str, headers: &FieldTable) -> Result<()> {
+        let shared = &self.origin.shared;
+        let whole = copy::of(&self.properties, self.note, headers, self.room());
+        match self.publish(exchange, whole).await {
+            Err(error @ QueueError::Refused(_)) if self.acker.usable() => {
+                tracing::warn!(%error, exchange, "a copy was refused; it goes with less");
+                if is_gone(&error) {
+                    // Somebody has deleted what all campaigns share.
+                    let link = &shared.consuming;
+                    topology::declare_shared(link, &link.channel().await?).await?;
+                }
+                let bare = copy::bare(&self.properties, headers);
+                self.publish(exchange, bare).await
+            }
+            published => published,
+        }
+    }
+
+    async fn publish(&self, exchange: &'static str, properties: BasicProperties) -> Result<()> {
         let route = Route {
             exchange,
             key: self.key.clone(),
             mandatory: true,
         };
-        let properties = self.properties.clone();
         let copy = Parcel {
             body: self.body.clone(),
-            properties: properties
-                .with_delivery_mode(PERSISTENT)
-                .with_headers(headers),
+            properties,
         };
-        let acker = self.acker.clone();
-        let published = self
-            .publisher
-            .publish(&route, &[copy], &move || acker.usable())
-            .await;
-        if published.is_err() && !self.acker.usable() {
-            return Ok(Settled::Stale);
-        }
-        published?;
-        if let Some(refusal) = refusal {
-            refusal::tell(&self.publisher, &refusal, &self.properties).await;
-        }
-        Ok(self.settle_by_ack().await)
+        let publisher = &self.origin.shared.publisher;
+        let is_wanted = || self.acker.usable();
+        publisher
+            .publish(&route, std::slice::from_ref(&copy), &is_wanted)
+            .await
     }
+
+    fn room(&self) -> Room {
+        Room::of(self.origin.shared.publisher.frame_max())
+    }
+
+    /// The headers that make a copy a dead letter.
+    fn letter(&self, letter: &DeadLetter) -> FieldTable {
+        let mut headers = FieldTable::default();
+        let text = |text: &str| AMQPValue::LongString(text.into());
+        headers.insert(REASON.into(), text(letter.reason.as_str()));
+        if let Some(step) = letter.step {
+            headers.insert(STEP.into(), text(step.as_str()));
+        }
+        if let Some(code) = letter.code {
+            headers.insert(CODE.into(), AMQPValue::LongLongInt(code.into()));
+        }
+        let attempt = AMQPValue::LongLongInt(letter.attempt.into());
+        headers.insert(ATTEMPT.into(), attempt);
+        if let Some(Defect::Oversized { bytes, .. }) = self.defect {
+            let size = i64::try_from(bytes).unwrap_or(i64::MAX);
+            headers.insert(SIZE.into(), AMQPValue::LongLongInt(size));
+        }
+        // A publisher's text may stand in it, as long as a message may be.
+        headers.insert(DETAIL.into(), text(self.room().clip(&letter.detail)));
+        headers
+    }
+}
+
+/// Whether an exchange or a queue of ours is not there.
+fn is_gone(error: &QueueError) -> bool {
+    is_not_found(error) || is_unrouted(error)
+}
+
+/// What is wrong with a delivery beside its body.
+fn defect(properties: &BasicProperties, length: usize, note: Note) -> Option<Defect> {
+    let is_ours = is_ours(properties);
+    let max = match is_ours {
+        true => OWN_BYTES_MAX,
+        false => MESSAGE_BYTES_MAX as u64,
+    };
+    let bytes = note.body_was.unwrap_or(length as u64);
+    if bytes > max {
+        return Some(Defect::Oversized { bytes, max });
+    }
+    if note.is_key_altered {
+        return Some(Defect::UnreadableKey);
+    }
+    let expires = properties.expiration().is_some() && !is_ours;
+    expires.then_some(Defect::Expires)
+}
+
+fn is_ours(properties: &BasicProperties) -> bool {
+    let app_id = properties.app_id().as_ref();
+    app_id.is_some_and(|app_id| app_id.as_str() == OURS)
 }
 
 #[async_trait]
@@ -125,12 +249,15 @@ impl Delivery for RabbitDelivery {
     }
 
     fn is_publishers(&self) -> bool {
-        let app_id = self.properties.app_id().as_ref();
-        app_id.is_none_or(|app_id| app_id.as_str() != OURS)
+        !is_ours(&self.properties)
     }
 
     fn key(&self) -> &str {
         &self.key
+    }
+
+    fn defect(&self) -> Option<Defect> {
+        self.defect
     }
 
     async fn ack(mut self: Box<Self>) -> Result<Settled> {
@@ -138,13 +265,12 @@ impl Delivery for RabbitDelivery {
     }
 
     async fn retry_later(mut self: Box<Self>, delay: Duration) -> Result<Settled> {
-        let headers = kept_headers(&self.properties);
+        let headers = FieldTable::default();
         self.replace(retry_exchange(delay), headers, None).await
     }
 
     async fn dead_letter(mut self: Box<Self>, letter: DeadLetter) -> Result<Settled> {
-        let mut headers = kept_headers(&self.properties);
-        add_letter(&mut headers, &letter);
+        let headers = self.letter(&letter);
         self.replace(DEAD, headers, None).await
     }
 
@@ -153,8 +279,7 @@ impl Delivery for RabbitDelivery {
         letter: DeadLetter,
         id: Option<String>,
     ) -> Result<Settled> {
-        let mut headers = kept_headers(&self.properties);
-        add_letter(&mut headers, &letter);
+        let headers = self.letter(&letter);
         let told = self.is_publishers() && DeadReason::REFUSALS.contains(&letter.reason);
         let message_id = || {
             self.properties
@@ -168,7 +293,7 @@ impl Delivery for RabbitDelivery {
             id: id.or_else(message_id),
             reason: letter.reason,
             detail: letter.detail,
-            at: self.publisher.now(),
+            at: self.origin.shared.publisher.now(),
         });
         self.replace(DEAD, headers, refusal).await
     }
@@ -183,6 +308,8 @@ impl Delivery for RabbitDelivery {
 }
 
 impl Drop for RabbitDelivery {
+    /// What could not be settled comes again, the later the oftener it has: at once it would go round at full
+    /// speed, and from one place of the consumer's to the next. Until then it holds none of them.
     fn drop(&mut self) {
         if self.is_settled || !self.acker.usable() {
             return;
@@ -190,47 +317,19 @@ impl Drop for RabbitDelivery {
         // Without a runtime the process ends, the connection with it, and the broker requeues.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (acker, channel) = (self.acker.clone(), self.channel.clone());
+            let shared = Arc::clone(&self.origin.shared);
+            let mut pauses = Backoff::spread(AGAIN_MIN, AGAIN_MAX);
+            for _ in 0..copy::deliveries(&self.properties).min(10) {
+                pauses.pause();
+            }
             runtime.spawn(async move {
+                let waiting = shared.clock.sleep(pauses.pause());
+                shared.closing.run_until_stopped(waiting).await;
                 let _ = acker.nack(REQUEUE).await;
                 drop(channel);
             });
         }
     }
-}
-
-/// The publisher's headers, without what brokers add on the way: sent back, a broker may take its
-/// own `x-death` for a cycle.
-fn kept_headers(properties: &BasicProperties) -> FieldTable {
-    let mut kept = FieldTable::default();
-    let headers = properties.headers().as_ref();
-    for (name, value) in headers.into_iter().flat_map(FieldTable::inner) {
-        let is_brokers = [
-            "x-death",
-            "x-first-death-",
-            "x-last-death-",
-            "x-delivery-count",
-        ]
-        .iter()
-        .any(|prefix| name.as_str().starts_with(prefix));
-        if !is_brokers {
-            kept.insert(name.clone(), value.clone());
-        }
-    }
-    kept
-}
-
-fn add_letter(headers: &mut FieldTable, letter: &DeadLetter) {
-    let text = |text: &str| AMQPValue::LongString(text.into());
-    headers.insert(REASON.into(), text(letter.reason.as_str()));
-    if let Some(step) = letter.step {
-        headers.insert(STEP.into(), text(step.as_str()));
-    }
-    if let Some(code) = letter.code {
-        headers.insert(CODE.into(), AMQPValue::LongLongInt(code.into()));
-    }
-    let attempt = AMQPValue::LongLongInt(letter.attempt.into());
-    headers.insert(ATTEMPT.into(), attempt);
-    headers.insert(DETAIL.into(), text(&letter.detail));
 }
 
 /// Reads a message of the dead-letter queue. What another hand put there has no reason of ours.

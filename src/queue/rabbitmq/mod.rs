@@ -1,16 +1,23 @@
 //! RabbitMQ as the queue: quorum queues, confirms, retries through TTL queues, dead letters.
 //!
 //! In and out: the contract of [`super::Queue`], with RabbitMQ 3.10 and later. Always: one
-//! connection consumes and another publishes; both are made again when they are lost.
+//! connection consumes and another publishes; both are made again when they are lost. No message breaks
+//! them (`wire`); if one does all the same, every campaign is consumed on a connection of its own from then on,
+//! and the queue it lies on is named (`obstacles`).
 
 mod connection;
 mod consumer;
+mod copy;
 mod delivery;
+mod obstacles;
 mod publisher;
 mod refusal;
 mod topology;
+mod value;
+pub mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use lapin::BasicProperties;
@@ -19,14 +26,20 @@ use lapin::types::ShortString;
 
 use self::connection::{Broker, Link, is_not_found};
 use self::consumer::{RabbitConsumer, Source};
+use self::obstacles::Obstacles;
 use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
-use super::{Consumer, DeadDelivery, Depth, Outgoing, Queue, QueueError, Result};
+use super::{Consumer, DeadDelivery, Depth, Mended, Obstacle, Outgoing, Queue, QueueError, Result};
 use crate::clock::Clock;
 use crate::message::{CampaignId, MessageId};
 use crate::shutdown::Stopper;
 
 /// The AMQP property `app_id` of what this program puts on a queue itself, also of its copies.
 const OURS: &str = "flexcast";
+
+/// The longest body that is taken whole from a message of this program's own, in bytes: eight times what a
+/// publisher's may have, for the texts that were rendered into it. A publisher that takes our name gains no
+/// more than this.
+const OWN_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How many dead letters are read at least. What is given back goes behind what was given back
 /// before, in its order: as long as all of it is read, the order stays; in a longer queue it shifts.
@@ -39,7 +52,13 @@ pub struct RabbitQueue {
 
 /// What the queue, its consumers and their deliveries use together.
 struct Shared {
-    consuming: Link,
+    broker: Arc<Broker>,
+    consuming: Arc<Link>,
+    /// Whether each consumer has a connection of its own: something could not be read on the common one.
+    is_apart: AtomicBool,
+    /// How often a connection of one consumer alone was made again.
+    apart_reconnects: AtomicU64,
+    obstacles: Obstacles,
     publisher: Arc<Publisher>,
     clock: Clock,
     closing: Stopper,
@@ -56,8 +75,12 @@ impl RabbitQueue {
     pub async fn connect(url: &str, clock: Clock) -> Result<Self> {
         let broker = Arc::new(Broker::parse(url, clock)?);
         let shared = Shared {
-            consuming: Link::new(Arc::clone(&broker), "consume"),
-            publisher: Arc::new(Publisher::new(broker, clock)),
+            consuming: Arc::new(Link::new(Arc::clone(&broker), "consume")),
+            is_apart: AtomicBool::new(false),
+            apart_reconnects: AtomicU64::new(0),
+            obstacles: Obstacles::default(),
+            publisher: Arc::new(Publisher::new(Arc::clone(&broker), clock)),
+            broker,
             clock,
             closing: Stopper::new(),
         };
@@ -124,9 +147,7 @@ impl Queue for RabbitQueue {
             .publish(&route, &parcels, &|| !closing.is_stopped())
             .await
             .map_err(|error| match error {
-                QueueError::Refused(why) if why.starts_with("there is no queue") => {
-                    never_opened(campaign)
-                }
+                error if publisher::is_unrouted(&error) => never_opened(campaign),
                 other => other,
             })
     }
@@ -202,7 +223,16 @@ impl Queue for RabbitQueue {
     }
 
     fn reconnects(&self) -> u64 {
-        self.shared.consuming.reconnects() + self.shared.publisher.reconnects()
+        let apart = self.shared.apart_reconnects.load(Ordering::Relaxed);
+        self.shared.consuming.reconnects() + self.shared.publisher.reconnects() + apart
+    }
+
+    fn mended(&self) -> Mended {
+        self.shared.broker.mended()
+    }
+
+    fn obstacles(&self) -> Vec<Obstacle> {
+        self.shared.obstacles.now()
     }
 
     async fn is_ready(&self) -> bool {

@@ -67,6 +67,14 @@ pub(super) struct Parcel {
     pub(super) properties: BasicProperties,
 }
 
+/// Whether nothing was there to take what was published.
+pub(super) fn is_unrouted(error: &QueueError) -> bool {
+    matches!(error, QueueError::Refused(why) if why.starts_with(UNROUTED))
+}
+
+/// The beginning of what is said of that.
+const UNROUTED: &str = "there is no queue";
+
 /// Publishes on a connection of its own.
 pub(super) struct Publisher {
     link: Link,
@@ -93,6 +101,11 @@ impl Publisher {
         self.clock.now()
     }
 
+    /// The longest frame that may be sent, in bytes.
+    pub(super) fn frame_max(&self) -> u32 {
+        self.link.frame_max()
+    }
+
     /// How often the connection was made again.
     pub(super) fn reconnects(&self) -> u64 {
         self.link.reconnects()
@@ -112,7 +125,8 @@ impl Publisher {
         is_wanted: &(dyn Fn() -> bool + Sync),
     ) -> Result<()> {
         let mut open: VecDeque<usize> = (0..parcels.len()).collect();
-        let mut pauses = pauses().take(TRIES - 1);
+        let mut pauses = pauses();
+        let mut tries = 1..TRIES;
         loop {
             let failed = match self.try_once(route, parcels, &mut open).await {
                 Ok(()) if open.is_empty() => return Ok(()),
@@ -125,9 +139,10 @@ impl Publisher {
                 }
                 Err(failed) => failed,
             };
-            let Some(pause) = pauses.next().filter(|_| is_wanted()) else {
+            if tries.next().is_none() || !is_wanted() {
                 return Err(failed);
-            };
+            }
+            let pause = pauses.pause();
             tracing::warn!(error = %failed, left = open.len(), "publishing again");
             self.clock.sleep(pause).await;
         }
@@ -210,7 +225,7 @@ impl Publisher {
             Confirmation::Ack(None) => drop(open.pop_front()),
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {
                 let gone = route.destination();
-                return Err(QueueError::Refused(format!("there is no queue {gone}")));
+                return Err(QueueError::Refused(format!("{UNROUTED} {gone}")));
             }
             Confirmation::Nack(None) => nacked.extend(open.pop_front()),
             Confirmation::NotRequested => {

@@ -55,6 +55,28 @@ impl Vhost {
     }
 }
 
+impl Vhost {
+    /// The address of another user, with all rights here; `None` on somebody else's broker.
+    pub(crate) fn of_user(&self, name: &str) -> Option<String> {
+        let Kind::Ours(dir, vhost) = &self.kind else {
+            return None;
+        };
+        let name = format!("{name}-{vhost}");
+        ctl(dir, &["add_user", &name, "s3cret"]);
+        self.let_write(&name, ".*");
+        let (_, server) = self.url.split_once('@').expect("credentials in AMQP_URL");
+        Some(format!("amqp://{name}:s3cret@{server}"))
+    }
+
+    /// What a user of [`Self::of_user`] may write to from now on, as a regular expression.
+    pub(crate) fn let_write(&self, name: &str, what: &str) {
+        if let Kind::Ours(dir, vhost) = &self.kind {
+            let rights = ["set_permissions", "-p", vhost, name, ".*", what, ".*"];
+            ctl(dir, &rights);
+        }
+    }
+}
+
 impl Drop for Vhost {
     fn drop(&mut self) {
         match &self.kind {

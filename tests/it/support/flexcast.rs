@@ -302,6 +302,16 @@ impl Running {
         value.parse().expect("a number")
     }
 
+    /// The most memory it has had so far, in bytes (Linux's `VmHWM`).
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
+        let mut lines = status.lines();
+        let peak = lines.find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        let kib: u64 = peak.expect("Linux").parse().expect("a number");
+        kib * 1_024
+    }
+
     /// Ends it as a crash does (SIGKILL).
     pub(crate) fn crash(&mut self) {
         self.child.kill().expect("it is killed");

@@ -1,5 +1,7 @@
 //! What the tests share.
 
+pub(crate) mod amqp;
+pub(crate) mod amqp_fuzz;
 pub(crate) mod broker;
 pub(crate) mod effects;
 pub(crate) mod flexcast;

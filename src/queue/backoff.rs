@@ -1,0 +1,77 @@
+//! The pauses between tries of what fails again and again.
+
+use std::fmt;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+/// Pauses that double from one failure to the next, up to a bound. They begin again from the first once
+/// something has succeeded for good: a delivery that was settled, and not a connection that was made.
+pub struct Backoff {
+    builder: ExponentialBuilder,
+    pauses: ExponentialBackoff,
+    max: Duration,
+}
+
+impl Backoff {
+    /// Pauses from `min` up to `max`, the same every time.
+    #[must_use]
+    pub fn new(min: Duration, max: Duration) -> Self {
+        Self::of(exponential(min, max), max)
+    }
+
+    /// As [`Backoff::new`], each pause longer by up to itself: those that failed together do not come back
+    /// together.
+    #[must_use]
+    pub fn spread(min: Duration, max: Duration) -> Self {
+        Self::of(exponential(min, max).with_jitter(), max)
+    }
+
+    fn of(builder: ExponentialBuilder, max: Duration) -> Self {
+        Self {
+            pauses: builder.build(),
+            builder,
+            max,
+        }
+    }
+
+    /// The pause after another failure.
+    pub fn pause(&mut self) -> Duration {
+        self.pauses.next().unwrap_or(self.max)
+    }
+
+    /// Something has succeeded: the next pause is the first again.
+    pub fn reset(&mut self) {
+        self.pauses = self.builder.build();
+    }
+}
+
+impl fmt::Debug for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backoff").finish_non_exhaustive()
+    }
+}
+
+fn exponential(min: Duration, max: Duration) -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(min)
+        .with_max_delay(max)
+        .with_factor(2.0)
+        .without_max_times()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_bound_and_begin_again_after_a_success() {
+        let seconds = Duration::from_secs;
+        let mut backoff = Backoff::new(seconds(1), seconds(30));
+        for expected in [1, 2, 4, 8, 16, 30, 30, 30] {
+            assert_eq!(backoff.pause(), seconds(expected));
+        }
+        backoff.reset();
+        assert_eq!(backoff.pause(), seconds(1));
+    }
+}

@@ -1,0 +1,141 @@
+//! Connections to the broker that no message can break: a stream of ours below the client.
+//!
+//! In: where the broker is. Out: a connection of the client's, and notes of what was mended in its
+//! deliveries. Always: TLS stands below the filter and is ours, so that the client's own is not built in; an
+//! `amqps` address never gets a plain connection.
+//!
+//! The client (lapin) takes its stream's type from its runtime kit's reactor. Ours is Tokio's in all but
+//! that.
+
+mod filter;
+mod frame;
+mod mend;
+mod notes;
+mod stream;
+mod tls;
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_rs::traits::Reactor;
+use async_rs::util::RuntimeParts;
+use async_rs::{Runtime, Tokio};
+use futures::Stream;
+use futures::io::{AsyncRead, AsyncWrite};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+
+pub use filter::{Bounds, Filter, Garbled};
+pub use notes::{Mended, Note, Notes};
+
+use stream::{Filtered, Socket};
+
+/// The longest frame that is asked of a broker, and RabbitMQ's own default, in bytes. The client ends a
+/// connection over a longer content header.
+pub(super) const FRAME_MAX: u32 = 131_072;
+
+/// What all connections to a broker have in common.
+pub(super) struct Wire {
+    tls: Arc<ClientConfig>,
+    bounds: Bounds,
+    mended: Arc<Mended>,
+}
+
+impl Wire {
+    /// # Errors
+    ///
+    /// As [`tls::client_config`].
+    pub(super) fn new(bounds: Bounds) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            tls: Arc::new(tls::client_config()?),
+            bounds,
+            mended: Arc::default(),
+        })
+    }
+
+    /// How many deliveries were mended so far.
+    pub(super) fn mended(&self) -> crate::queue::Mended {
+        self.mended.so_far()
+    }
+
+    /// Connects, and hands out the connection's notes.
+    ///
+    /// # Errors
+    ///
+    /// The client's.
+    pub(super) async fn connect(
+        &self,
+        uri: AMQPUri,
+        properties: ConnectionProperties,
+    ) -> lapin::Result<(Connection, Arc<Notes>)> {
+        let notes = Arc::<Notes>::default();
+        let (tls, bounds) = (Arc::clone(&self.tls), self.bounds.clone());
+        let (ours, mended) = (Arc::clone(&notes), Arc::clone(&self.mended));
+        let tokio = Tokio::current();
+        let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), FilteredTokio(tokio)));
+        let connecting = Connection::connector(
+            uri,
+            runtime,
+            async move |uri, _| {
+                let socket = open(&uri, Arc::clone(&tls)).await?;
+                let filter = Filter::new(bounds.clone(), Arc::clone(&ours), Arc::clone(&mended));
+                Ok(AsyncTcpStream::Plain(Filtered::new(socket, filter)))
+            },
+            properties,
+        );
+        Ok((connecting.await?, notes))
+    }
+}
+
+/// Connects to the address, with TLS where its scheme says so.
+async fn open(uri: &AMQPUri, tls: Arc<ClientConfig>) -> io::Result<Socket> {
+    let authority = &uri.authority;
+    let host = authority.host.as_str();
+    let tcp = TcpStream::connect((host, authority.port)).await?;
+    // Acknowledgements are small and many: they must not wait for one another.
+    tcp.set_nodelay(true)?;
+    match uri.scheme {
+        AMQPScheme::AMQP => Ok(Socket::Plain(tcp)),
+        AMQPScheme::AMQPS => {
+            let stream = tls::begin(tls, host, tcp).await?;
+            Ok(Socket::Tls(Box::new(stream)))
+        }
+    }
+}
+
+/// Tokio's reactor, whose streams are filtered.
+#[derive(Clone, Debug)]
+struct FilteredTokio(Tokio);
+
+impl Reactor for FilteredTokio {
+    type TcpStream = Filtered;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    fn register<H: Read + Write + AsFd + AsRawFd + Send + 'static>(
+        &self,
+        socket: H,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        self.0.register(socket)
+    }
+
+    fn sleep(&self, wait: Duration) -> Self::Sleep {
+        self.0.sleep(wait)
+    }
+
+    fn interval(&self, every: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.0.interval(every)
+    }
+
+    /// Never called: streams come from [`open`].
+    fn tcp_connect_addr(
+        &self,
+        _: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
+        std::future::ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+}

@@ -1,0 +1,83 @@
+//! What the filter has done to deliveries, for the consumers that receive them.
+//!
+//! In: notes, from the filter below the client. Out: each to the consumer of its delivery. Always: a note is
+//! there before its delivery is.
+//!
+//! Why beside the messages and not in them: a header or property that said "altered" could be written by any
+//! publisher; these notes never travel. A channel's number and a delivery's tag name a delivery on a connection
+//! (AMQP 0-9-1, section 1.8.3.13), the broker chooses the tag, and the notes are one connection's own.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What was done to one delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// Text in a property or in a header's name was not UTF-8, or headers were nested too deeply.
+    pub is_altered: bool,
+    /// The routing key was not UTF-8.
+    pub is_key_altered: bool,
+    /// The true length of a body in bytes, where it was cut.
+    pub body_was: Option<u64>,
+}
+
+/// The notes of one connection.
+#[derive(Debug, Default)]
+pub struct Notes {
+    open: Mutex<HashMap<(u16, u64), Note>>,
+}
+
+impl Notes {
+    /// Takes the note of a delivery; one that was not touched has none.
+    #[must_use]
+    pub fn take(&self, channel: u16, tag: u64) -> Option<Note> {
+        self.lock().remove(&(channel, tag))
+    }
+
+    pub(super) fn put(&self, channel: u16, tag: u64, note: Note) {
+        self.lock().insert((channel, tag), note);
+    }
+
+    /// Forgets what was never taken of an earlier channel with this number: its tags begin again.
+    pub(super) fn forget(&self, channel: u16) {
+        self.lock().retain(|(of, _), _| *of != channel);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(u16, u64), Note>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many deliveries were mended so far, over all connections of a queue.
+#[derive(Debug, Default)]
+pub struct Mended {
+    text: AtomicU64,
+    key: AtomicU64,
+    nesting: AtomicU64,
+    body: AtomicU64,
+}
+
+impl Mended {
+    pub(super) fn count(&self, note: Note, text: bool, nesting: bool) {
+        let add = |counter: &AtomicU64, is_so: bool| {
+            counter.fetch_add(u64::from(is_so), Ordering::Relaxed);
+        };
+        add(&self.text, text);
+        add(&self.nesting, nesting);
+        add(&self.key, note.is_key_altered);
+        add(&self.body, note.body_was.is_some());
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn so_far(&self) -> crate::queue::Mended {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        crate::queue::Mended {
+            text: read(&self.text),
+            key: read(&self.key),
+            nesting: read(&self.nesting),
+            body: read(&self.body),
+        }
+    }
+}
