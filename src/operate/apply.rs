@@ -77,7 +77,7 @@ impl Operations<'_> {
         if let Some(sender) = &replacing.move_to
             && !campaign.senders().contains(sender)
         {
-            let has: Vec<_> = campaign.senders().iter().map(Address::as_str).collect();
+            let has: Vec<_> = campaign.senders().iter().map(Address::to_string).collect();
             let (sender, has) = (sender.clone(), has.join(", "));
             return Err(OperateError::NoSuchSender { sender, has });
         }

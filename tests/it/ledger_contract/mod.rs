@@ -14,6 +14,7 @@ mod pace;
 mod postgres;
 mod sqlite;
 mod steering;
+mod taken_over;
 mod undos;
 
 /// Makes a test of each of these functions for each store. Each gets an empty ledger.
