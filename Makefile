@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: bench build clean contract drill fmt fuzz help import-drill lint mutants run test
+.PHONY: bench build clean contract drill fmt fuzz help import-drill lint mutants run stop-drill test
 
 bench: ## Measures what durability costs, imports, the ledger, pacing: on a quiet machine; about an hour
 	cargo bench --bench durability --bench ledger --bench pacing
@@ -20,6 +20,8 @@ drill: ## Kills consumers and the broker under real load, and counts; about 40 m
 	cargo build --release
 	scripts/drill.py --ledger sqlite --consumers 1
 	scripts/drill.py --ledger postgres --consumers 3
+	scripts/drill.py --ledger sqlite --consumers 1 --messages 2000 --cancel-at 0.4
+	scripts/drill.py --ledger postgres --consumers 3 --messages 2000 --cancel-at 0.4
 
 import-drill: ## Kills a 200,000-row import 50 times on each queue, and counts; about 20 minutes
 	scripts/install-test-deps.sh
@@ -47,6 +49,10 @@ mutants: ## Breaks one promise at a time, and demands that the in-process drill 
 
 run: ## Runs the example campaign against the simulator
 	cargo run --release -- send examples/spring-renewals.toml examples/spring-renewals.csv --simulate
+
+stop-drill: ## Pauses and cancels 30 times each while a consumer stands still, is cut off or far away; about half an hour
+	scripts/install-test-deps.sh
+	STOP_ROUNDS=30 scripts/with-services.sh cargo test --release --test it operator_stops:: -- --nocapture
 
 test: ## Runs all tests; installs what they need and starts RabbitMQ and PostgreSQL
 	scripts/install-test-deps.sh

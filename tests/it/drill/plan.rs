@@ -30,6 +30,8 @@ pub(super) struct Plan {
     pub(super) stores: Stores,
     /// What an operator does beside the consumers.
     pub(super) acts: Acts,
+    /// How many deliveries are no messages.
+    pub(super) junk: u32,
 }
 
 /// What befalls the consumer, and at which of its calls.
@@ -56,6 +58,10 @@ pub(super) struct Stores {
     queue: u64,
     /// Away altogether: from which of its calls on, and for how long.
     away: Option<(Place, u64, Duration)>,
+    /// So many copies (dead letters, retries) are refused before one is taken.
+    refused_copies: u64,
+    /// So many acknowledgements fail before one is taken.
+    failed_acks: u64,
 }
 
 impl Plan {
@@ -82,6 +88,7 @@ impl Plan {
             waits_for_strangers: dice.one_in(2) == 1,
             stores: Stores::of(dice),
             acts: Acts::of(dice),
+            junk: u32::try_from(dice.below(3)).unwrap_or(0),
         }
     }
 
@@ -153,11 +160,15 @@ impl Stores {
         let (ledger, queue) = (rate(40), rate(40));
         let place = *dice.pick(&[Place::Ledger, Place::Queue]);
         let away = (place, dice.below(80), Duration::from_secs(dice.below(45)));
+        let mut some = |most| dice.one_in(3) * (2 + dice.below(most));
+        let (refused_copies, failed_acks) = (some(8), some(8));
         Self {
             seed: dice.next(),
             ledger,
             queue,
             away: (dice.one_in(4) == 1).then_some(away),
+            refused_copies,
+            failed_acks,
         }
     }
 
@@ -167,7 +178,17 @@ impl Stores {
         let mut dice = Dice::new(stores.seed);
         let mut calls = 0;
         let mut back_at = None;
-        Box::new(move |place, _| {
+        let (mut copies, mut acks) = (stores.refused_copies, stores.failed_acks);
+        Box::new(move |place, what| {
+            let left = match (place, what) {
+                (Place::Queue, "dead_letter" | "retry_later") => Some(&mut copies),
+                (Place::Queue, "ack") => Some(&mut acks),
+                _ => None,
+            };
+            if let Some(left) = left.filter(|left| **left > 0) {
+                *left -= 1;
+                return Some(Side::Before);
+            }
             let place = match place {
                 Place::Journal | Place::Rights => Place::Ledger,
                 place => place,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use flexcast::message::MessageId;
 use flexcast::queue::Outgoing;
 use flexcast::shutdown::Stopper;
 use flexcast::simulator::{Effect, Faults};
@@ -64,6 +65,7 @@ async fn play(seed: u64) -> Result<Played, String> {
     let faulty = stage.simulator.set_faults(faults.clone());
     faulty.expect("valid faults");
     stage.accept(plan.count).await;
+    publish_junk(&stage, plan.junk).await;
     stage.trap.befall(plan.stores.mishaps(stage.clock));
     let mut tally = Tally::default();
     let operator = Operator::of(&stage);
@@ -111,7 +113,9 @@ async fn ends(stage: &Stage) -> bool {
         if !comes_to_an_end(stage).await {
             return false;
         }
-        if stage.books().await.open() == 0 {
+        let depth = stage.queue.depth(&stage.campaign.id).await;
+        let depth = depth.expect("the queue says what it holds");
+        if stage.books().await.open() == 0 && depth.ready + depth.unsettled == 0 {
             return true;
         }
         tokio::time::sleep(A_MOMENT).await;
@@ -206,6 +210,22 @@ async fn paused_while(
     };
     let _ = tokio::join!(pausing, running);
     true
+}
+
+/// Puts deliveries on the queue that are no messages.
+async fn publish_junk(stage: &Stage, count: u32) {
+    let junk = |n| Outgoing {
+        id: MessageId::parse(&format!("junk-{n}")).expect("an id"),
+        body: Bytes::from(junk(n)),
+    };
+    let junk: Vec<_> = (0..count).map(junk).collect();
+    let publishing = stage.queue.publish(&stage.campaign.id, &junk);
+    publishing.await.expect("it is on the queue");
+}
+
+/// The body of a delivery that is no message.
+pub(super) fn junk(n: u32) -> String {
+    format!("junk {n}")
 }
 
 /// Puts some messages on the queue once more, as a publisher in doubt does.

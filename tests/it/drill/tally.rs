@@ -11,7 +11,7 @@ use crate::saga::stage::Stage;
 use crate::saga::trap::{Kind, Place, Side};
 
 /// Everything that has to happen in the suite's seeds.
-const MUST_HAPPEN: [&str; 21] = [
+const MUST_HAPPEN: [&str; 23] = [
     "killed before a call",
     "killed in a call, after its effect",
     "killed before an acknowledgement",
@@ -28,6 +28,8 @@ const MUST_HAPPEN: [&str; 21] = [
     "ledger failed",
     "ledger lost a reply",
     "queue failed",
+    "copy refused",
+    "delivery not settled",
     "queue lost a reply",
     "customer busy",
     "dead",
@@ -83,6 +85,13 @@ impl Tally {
     pub(super) async fn count(&mut self, stage: &Stage, count: u32) {
         for mishap in stage.trap.log() {
             let what = (mishap.kind, mishap.place, mishap.side);
+            match mishap.what.as_str() {
+                "dead_letter" | "retry_later" if mishap.kind == Kind::Failed => {
+                    self.add("copy refused");
+                }
+                "ack" if mishap.kind == Kind::Failed => self.add("delivery not settled"),
+                _ => {}
+            }
             self.add(match what {
                 (Kind::Stopped, Place::Rights, _) => "renewal without an answer",
                 (Kind::Failed, Place::Rights, _) => "renewal failed",

@@ -8,6 +8,7 @@ use flexcast::simulator::{Effect, EffectKind};
 use serde::Serialize;
 
 use super::plan::Plan;
+use super::play::junk;
 use crate::saga::stage::{Stage, customer};
 
 use EffectKind::{Channel, Conversation, Interaction, Message, Session, Task};
@@ -29,6 +30,7 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
             "{name}: a stranger's is not as it was: {changed:?}"
         ));
     }
+    judge_junk(stage, plan).await?;
     for n in 0..count {
         let record = stage.record(n).await;
         let Standing::Over { ending, .. } = &record.standing else {
@@ -68,6 +70,40 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         if !may_be {
             return Err(format!("{name}: {n} is {ending:?}"));
         }
+    }
+    Ok(())
+}
+
+/// What was no message lies in the dead-letter queue, and is in the books of each consumer that met it once.
+async fn judge_junk(stage: &Stage, plan: &Plan) -> Result<(), String> {
+    let letters = stage.queue.dead_letters(1_000).await;
+    let letters = letters.expect("the queue shows its dead letters");
+    let strays = stage.ledger.dead(None, 1_000).await;
+    let mut strays = strays.expect("the ledger answers");
+    strays.retain(|row| row.id.is_none());
+    for n in 0..plan.junk {
+        let is_there = letters.iter().any(|letter| letter.body == junk(n));
+        if !is_there || strays.len() < plan.junk as usize {
+            return Err(format!(
+                "junk {n} of {} is not where it should be: {strays:?}",
+                plan.junk
+            ));
+        }
+    }
+    // A consumer that died knows no more what it has recorded, and a ledger that lost its reply has recorded it.
+    let lost_replies = stage
+        .trap
+        .log()
+        .iter()
+        .filter(|one| one.what == "record_stray")
+        .count();
+    let most = plan.junk as usize * stage.consumers() + lost_replies;
+    if strays.len() > most {
+        return Err(format!(
+            "{} strays of {} are too many: {most}",
+            strays.len(),
+            plan.junk
+        ));
     }
     Ok(())
 }

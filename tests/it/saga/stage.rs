@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flexcast::campaign::{self, Campaign, Flex};
@@ -117,6 +118,8 @@ pub(crate) struct Stage {
     pub(crate) campaign: Campaign,
     /// The rates that its consumers keep.
     pub(crate) senders: Senders,
+    /// How many consumers were started.
+    consumers: AtomicUsize,
 }
 
 /// A simulator with an agent, without limits.
@@ -176,6 +179,7 @@ impl Stage {
             twilio,
             campaign: campaign.clone(),
             senders: Senders::default(),
+            consumers: AtomicUsize::new(0),
         };
         stage.play(campaign).await;
         stage
@@ -261,6 +265,7 @@ impl Stage {
 
     /// A consumer beside others, behind a trap of its own: what they hold is theirs.
     pub(crate) fn consumer(&self, in_flight: u16, trap: &Arc<Trap>, holder: &str) -> Worker {
+        self.consumers.fetch_add(1, Ordering::Relaxed);
         let trapped = TrappedLedger {
             inner: self.ledger.clone(),
             trap: Arc::clone(trap),
@@ -305,6 +310,11 @@ impl Stage {
             holder: holder.to_owned(),
             host: "stage".to_owned(),
         })
+    }
+
+    /// How many consumers were started.
+    pub(crate) fn consumers(&self) -> usize {
+        self.consumers.load(Ordering::Relaxed)
     }
 
     /// Works until nothing is open.

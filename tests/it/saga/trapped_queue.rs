@@ -28,8 +28,12 @@ async fn risk<T>(
     what: &'static str,
     doing: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    trap.risk(Place::Queue, what, QueueError::InDoubt, doing)
-        .await
+    // A broker refuses copies, and loses the answers to everything else.
+    let failed = match what {
+        "dead_letter" | "retry_later" => QueueError::Refused,
+        _ => QueueError::InDoubt,
+    };
+    trap.risk(Place::Queue, what, failed, doing).await
 }
 
 #[async_trait]
