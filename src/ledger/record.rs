@@ -105,6 +105,9 @@ pub enum Taken {
         fresh: bool,
         /// Whether it was deferred with a promise of its lanes' pace that still holds.
         promised: bool,
+        /// Whether something of it may stand at Twilio that its journal does not know: a lease on it ended
+        /// without a settlement.
+        doubtful: bool,
         /// Whether a lease on it ran out under which something was recorded, and whose holder lives and
         /// has not let go: stopped or slow, it may still send what it was about to send.
         overtaken: bool,

@@ -1,5 +1,7 @@
 //! Pause, resume and cancel a campaign.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::ledger::{Actor, CampaignRecord, ConsumerRow, StateChange, Transition};
@@ -9,6 +11,10 @@ use super::{OperateError, Operations};
 
 /// How many messages of a cancelled campaign are ended in one transaction.
 const BATCH: usize = 2_000;
+
+/// How long a cancel waits for messages that consumers hold, and how often it looks.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A campaign that was stopped: no first contact of it starts any more.
 #[derive(Clone, Debug, Serialize)]
@@ -100,12 +106,24 @@ impl Operations<'_> {
         }
         let now = self.clock.now();
         self.ledger.end_waits(campaign, true, now).await?;
-        let open = self.ledger.books(Some(campaign)).await?.open();
+        let open = self.open_after_cancel(campaign).await?;
         Ok(Cancelled {
             stopped,
             skipped,
             open,
         })
+    }
+
+    /// How many messages are open once the consumers have had a moment for what they held and had not begun.
+    async fn open_after_cancel(&self, campaign: &CampaignId) -> Result<u64, OperateError> {
+        let until = self.clock.instant() + GIVEN_BACK_WITHIN;
+        loop {
+            let open = self.ledger.books(Some(campaign)).await?.open();
+            if open == 0 || self.clock.instant() >= until {
+                return Ok(open);
+            }
+            self.clock.sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn stop(

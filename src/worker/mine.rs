@@ -24,8 +24,17 @@ pub(super) struct Mine {
     pub(super) overtaken: bool,
     /// Whether it was deferred with a promise of its lanes' pace that still holds.
     pub(super) promised: bool,
+    /// Whether something of it may stand at Twilio that its journal does not know.
+    pub(super) doubtful: bool,
     /// Who is to have the task.
     pub(super) assigned: Assigned,
+}
+
+impl Mine {
+    /// Whether nothing of it stands at Twilio, and nothing can: no call was ever made for it.
+    pub(super) fn is_unbegun(&self) -> bool {
+        self.journal.is_empty() && !self.doubtful
+    }
 }
 
 /// Who is to have a message's task.

@@ -135,7 +135,7 @@ async fn work_on(
     unfit: Option<Failure>,
 ) -> Result<(), SettleError> {
     if let Some(failure) = unfit {
-        if mine.lease.number == 1 {
+        if mine.is_unbegun() {
             let ended = Ended::Failed(failure);
             return settle(shared, active, delivery, mine, ended).await;
         }
@@ -209,6 +209,7 @@ async fn take(
             accepted_at,
             overtaken,
             promised,
+            doubtful,
             ..
         } => {
             let mine = Mine {
@@ -219,6 +220,7 @@ async fn take(
                 accepted_at,
                 overtaken,
                 promised,
+                doubtful,
                 assigned: Assigned::default(),
             };
             return Ok(Some((mine, delivery)));

@@ -82,7 +82,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
                     OR (prior.state = 'deferred' AND prior.due_at <= $4)
                     OR (prior.state = 'in_flight' AND prior.lease_until <= lease_clock($6)))
                   AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
-                RETURNING t.lease, t.attempts, t.events, t.promised, m.payload, m.accepted_at,
+                RETURNING t.lease, t.attempts, t.events, t.promised, t.doubtful, m.payload, m.accepted_at,
                     prior.lease AS old_lease, prior.holder AS old_holder,
                     prior.state = 'in_flight' AND prior.events > prior.events_taken AS announced),
              living AS (
@@ -92,7 +92,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
                 RETURNING holder)
              SELECT lease, attempts, events, payload, accepted_at,
                 EXISTS (SELECT FROM living) OR EXISTS (SELECT FROM overtaken o
-                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), promised
+                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), promised, doubtful
              FROM taken",
         )
         .await?;
@@ -130,6 +130,7 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
         accepted_at: time(row.try_get(4)?)?,
         fresh: false,
         promised: row.try_get(6)?,
+        doubtful: row.try_get(7)?,
         overtaken: row.try_get(5)?,
     }))
 }
@@ -260,6 +261,7 @@ async fn meet(
         accepted_at: taker.now,
         fresh: true,
         promised: false,
+        doubtful: false,
         overtaken: false,
     }))
 }

@@ -46,6 +46,7 @@ pub(super) fn take(
         accepted_at,
         fresh: false,
         promised: turn.promised,
+        doubtful: turn.doubtful || matches!(turn.standing, Standing::InFlight { .. }),
         overtaken: is_overtaken(conn, &key, &turn, events)?,
         lease: lease(conn, key, turn.lease + 1, holder, until, events)?,
     })
@@ -105,6 +106,7 @@ fn meet(
         accepted_at: now,
         fresh: true,
         promised: false,
+        doubtful: false,
         overtaken: false,
         lease: lease(conn, key, 1, holder, until, 0)?,
     })

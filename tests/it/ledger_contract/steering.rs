@@ -2,7 +2,7 @@
 
 use flexcast::ledger::{
     Actor, CampaignState, ConsumerRow, Ending, Ledger, OpenOfSender, Renewal, Settlement, Standing,
-    StateChange, Transition, Wake,
+    StateChange, Taken, Transition, Wake,
 };
 use flexcast::message::{Address, DeferReason, PauseCause, SkipReason};
 
@@ -194,7 +194,8 @@ pub(super) async fn what_has_not_begun_is_skipped_and_the_rest_is_left(ledger: &
 
 pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
-    accept_queued(ledger, &[message(1), message(2), message(3)]).await;
+    let messages: Vec<_> = (1..=4).map(message).collect();
+    accept_queued(ledger, &messages).await;
     // 1 broke off, 2's consumer died, 3's lease ran out and was taken over; nothing was written of them.
     let broken = lease(ledger, &message(1), at(0)).await;
     ledger.let_go(&broken).await.expect("it is ended");
@@ -203,6 +204,21 @@ pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: 
     lease(ledger, &message(3), at(2)).await;
     let second = lease(ledger, &message(3), at(100)).await;
     assert_eq!(second.number, 2);
+    let first = lease(ledger, &message(4), at(2)).await;
+    settle(
+        ledger,
+        &first,
+        &Settlement::Released { queued: true },
+        at(3),
+    )
+    .await;
+    for (n, expected) in [(1, true), (2, true), (4, false)] {
+        let taken = ledger.take(&message(n), "one", at(4), LEASE).await;
+        let Ok(Taken::Leased { doubtful, .. }) = taken else {
+            panic!("{taken:?}");
+        };
+        assert_eq!(doubtful, expected, "{n}");
+    }
     settle(
         ledger,
         &second,
