@@ -137,6 +137,11 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
     let count = Arc::new(AtomicU64::new(0));
     let mut waiters = JoinSet::new();
     let mut consumers = Vec::new();
+    let lanes = PostgresLedger::connect(&database.url)
+        .await
+        .expect("a ledger")
+        .lanes();
+    let begun = clock(&lanes).await;
     for name in ["one", "two"] {
         let (pacer, keeping) = consumer(&database, name, "200/s").await;
         consumers.push(keeping);
@@ -148,11 +153,6 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
             });
         }
     }
-    let lanes = PostgresLedger::connect(&database.url)
-        .await
-        .expect("a ledger")
-        .lanes();
-    let begun = clock(&lanes).await;
     waiters.join_all().await;
     assert_eq!(count.load(Ordering::Relaxed), 200, "all are let go");
     let [row] = read(&lanes, &["campaign\u{1f}spring"]).await;

@@ -104,7 +104,7 @@ impl Connections {
     }
 
     /// Says where it happened, once.
-    fn at(&self, error: LedgerError) -> LedgerError {
+    pub(super) fn at(&self, error: LedgerError) -> LedgerError {
         let place = &self.place;
         if error.to_string().contains(place) {
             return error;

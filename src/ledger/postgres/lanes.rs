@@ -113,10 +113,11 @@ impl SharedLanes {
             Ok(outcome)
         };
         let called = tokio::time::timeout(CALL_MAX, call).await;
-        called.unwrap_or_else(|_| {
+        let called = called.unwrap_or_else(|_| {
             let text = format!("no answer within {} s", CALL_MAX.as_secs());
             Err(LedgerError::Unavailable(text))
-        })
+        });
+        called.map_err(|error| self.connections.at(error))
     }
 }
 
