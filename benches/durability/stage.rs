@@ -249,6 +249,7 @@ fn worker(
         agents: AgentRules::default(),
         lanes: None,
         holder: "bench".to_owned(),
+        host: "bench".to_owned(),
     })
 }
 

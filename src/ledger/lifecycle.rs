@@ -139,7 +139,7 @@ pub(super) struct KeptState {
 
 impl KeptState {
     /// The campaign in this state; the times of its definition stay.
-    pub(super) fn of(self, record: CampaignRecord) -> CampaignRecord {
+    pub(super) fn of(self, record: &CampaignRecord) -> CampaignRecord {
         let changed_at = record.changed_at;
         let (by, reason) = (self.stopped_by.as_ref(), self.reason.as_deref());
         CampaignRecord {

@@ -225,7 +225,7 @@ fn record(row: &Row) -> Result<CampaignRecord> {
         stopped_by: stopped_by.map(from_json).transpose()?,
         since: time(row.try_get(4)?)?,
     };
-    Ok(kept.of(CampaignRecord {
+    Ok(kept.of(&CampaignRecord {
         applied_at: time(row.try_get(6)?)?,
         changed_at: time(row.try_get(7)?)?,
         ..CampaignRecord::running(

@@ -188,7 +188,7 @@ fn record(row: &Row<'_>) -> Result<CampaignRecord> {
         stopped_by: stopped_by.as_deref().map(from_json).transpose()?,
         since: time(row.get(4)?)?,
     };
-    Ok(kept.of(CampaignRecord {
+    Ok(kept.of(&CampaignRecord {
         applied_at: time(row.get(6)?)?,
         changed_at: time(row.get(7)?)?,
         ..CampaignRecord::running(

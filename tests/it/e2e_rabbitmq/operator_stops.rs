@@ -203,9 +203,7 @@ async fn cancels(trouble: Trouble) {
         world.begin(&campaign, customers);
         let told = world.stop("cancel", &campaign);
         assert_eq!(told["state"], "cancelled", "{told}");
-        let books = world
-            .operator
-            .status_until(&campaign, |books| is_over(books));
+        let books = world.operator.status_until(&campaign, is_over);
         balanced(&books);
         let (done, skipped) = (&books["done"], &books["skipped"]["cancelled"]);
         let ended = done.as_u64().unwrap_or(0) + skipped.as_u64().unwrap_or(0);
