@@ -102,6 +102,9 @@ pub struct Work {
     /// When a message that is held for its agent is looked at again at the latest.
     #[serde(with = "duration_text")]
     pub agent_wait: Duration,
+    /// How often the queue is compared with the ledger. What is missing in four looks in a row was lost.
+    #[serde(with = "duration_text")]
+    pub queue_look: Duration,
     /// How long what is in flight may take to end once a stop was asked for.
     #[serde(with = "duration_text")]
     pub drain: Duration,
@@ -125,6 +128,7 @@ impl Default for Work {
             busy_wait: 30 * minute,
             agents_for: crate::engine::AgentRules::default().read_for,
             agent_wait: crate::engine::AgentRules::default().wait,
+            queue_look: crate::worker::QUEUE_LOOK,
             // Kubernetes ends a pod 30 s after SIGTERM.
             drain: Duration::from_secs(25),
             margin_percent: 2,

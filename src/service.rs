@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError, TwilioAccess};
 use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
-use crate::ledger::{Actor, Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{Actor, Ledger, LedgerError, SharedLanes, Upkeep, Watched};
 use crate::metrics::Metrics;
 use crate::operate::Operations;
 use crate::outcomes::RetryPolicy;
@@ -137,7 +137,17 @@ impl Service {
                 Arc::new(EmbeddedQueue::open(&path, self.clock)?)
             }
         };
+        let was_bound = queue.is_bound().await?;
         queue.bind(&self.ledger.id().await?).await?;
+        if !was_bound {
+            let again = self.ledger.broker_lost(self.clock.now()).await?;
+            if again > 0 {
+                tracing::warn!(
+                    messages = again,
+                    "the queue is new and the ledger is not: what waited on another queue is published again"
+                );
+            }
+        }
         Ok(queue)
     }
 
@@ -226,6 +236,7 @@ impl Service {
             },
             in_flight: work.in_flight,
             busy_wait: work.busy_wait,
+            queue_look: work.queue_look,
             agents: AgentRules {
                 read_for: work.agents_for,
                 wait: work.agent_wait,

@@ -246,6 +246,7 @@ fn worker(
         },
         in_flight,
         busy_wait: Duration::from_secs(60),
+        queue_look: flexcast::worker::QUEUE_LOOK,
         agents: AgentRules::default(),
         lanes: None,
         holder: "bench".to_owned(),

@@ -79,6 +79,8 @@ impl From<LedgerError> for Problem {
             LedgerError::BoundElsewhere { .. }
             | LedgerError::Misconfigured(_)
             | LedgerError::Damaged(_)
+            | LedgerError::Refused { .. }
+            | LedgerError::Corrupt(_)
             | LedgerError::NoCampaign(_) => ExitCode::Config,
             LedgerError::Unavailable(_)
             | LedgerError::Hindered(_)
@@ -199,6 +201,7 @@ impl From<WorkError> for Problem {
             WorkError::Ledger(error) => error.into(),
             WorkError::Queue(error) => error.into(),
             WorkError::Enqueue(error) => error.into(),
+            WorkError::StandsStill(text) => Self::new(ExitCode::TryAgain, text),
             error @ WorkError::Campaign(..) => Self::new(ExitCode::Config, error.to_string()),
         }
     }

@@ -373,6 +373,6 @@ mod tests {
         let looked = ledger.campaigns().await;
         assert!(looked.is_err() && !passes().await);
         std::fs::rename(&away, &here).expect("moved back");
-        assert!(ledger.probe().await && passes().await);
+        assert!(ledger.try_again().await && passes().await);
     }
 }

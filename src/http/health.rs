@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Pages;
-use crate::ledger::Ledger;
 use crate::queue::Obstacle;
 
 /// The answer of `/readyz`.
@@ -45,7 +44,7 @@ pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readi
     let readiness = Readiness {
         ready: failed.is_empty(),
         failed,
-        why: pages.ledger.why_lost().map(|why| why.to_string()),
+        why: pages.ledger.loss().map(|loss| loss.why.to_string()),
         obstacles: pages.queue.obstacles(),
     };
     (status, Json(readiness))

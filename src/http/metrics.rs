@@ -3,7 +3,7 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, Ledger, LedgerError};
+use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, Ledger, LedgerError, Upkeep};
 use crate::metrics::{MendedPart, PausedBy};
 
 use super::books::{Counts, off, rows, stuck, term};
@@ -11,6 +11,9 @@ use super::{Pages, State, depth};
 
 /// The text exposition format, version 0.0.4.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The most damaged messages that are counted.
+const DAMAGED_MAX: usize = 10_000;
 
 pub(super) async fn metrics(state: axum::extract::State<State>) -> Response {
     let pages = &state.pages;
@@ -33,6 +36,7 @@ async fn read_ledger(pages: &Pages, counts: &Counts) -> Result<(), LedgerError> 
     metrics.books(|state| sum(&|books| term(books, state)));
     metrics.books_imbalance(|check| sum(&|books| off(books, check)));
     metrics.stuck(sum(&stuck));
+    metrics.damaged(pages.ledger.damaged(DAMAGED_MAX).await?.len() as u64);
     metrics.imports(
         |result| sum(&|books| rows(books, result)),
         |reason| sum(&|books| books.rejected.get(&reason).copied().unwrap_or_default()),

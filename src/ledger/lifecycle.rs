@@ -30,6 +30,10 @@ closed_list!(CampaignState {
 /// The reason of a campaign that was finished without anybody saying so: what it had was files.
 pub const WORKED_OFF: &str = "its files are worked off";
 
+/// The reason of a campaign that runs again after its queue was emptied: an operator wants what is missing to be
+/// published again.
+pub const PUBLISH_AGAIN: &str = "what its queue has lost is published again";
+
 /// Who changes a campaign's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -193,7 +197,8 @@ impl StateChange {
     /// What the change makes of this campaign at `now`.
     ///
     /// An operator's pause replaces a pause of the program. Only an operator ends an operator's pause. The
-    /// program ends only the pause that it made for the same cause.
+    /// program ends only the pause that it made for the same cause. Resumed after [`PauseCause::QueueEmptied`],
+    /// a campaign's reason is [`PUBLISH_AGAIN`].
     #[must_use]
     pub fn on(&self, before: &CampaignRecord, now: Timestamp) -> Transition {
         use CampaignState::{Cancelled, Finished, Paused, Running};
@@ -213,7 +218,11 @@ impl StateChange {
                 }
             }
             (Self::Resume { by }, Paused) => match by {
-                Actor::Operator { .. } => moved(Running, None, None),
+                Actor::Operator { .. } => {
+                    let is_emptied = before.program_pause() == Some(PauseCause::QueueEmptied);
+                    let reason = is_emptied.then(|| PUBLISH_AGAIN.to_owned());
+                    moved(Running, None, reason.as_ref())
+                }
                 Actor::Program { cause } if before.program_pause() == Some(*cause) => {
                     moved(Running, None, None)
                 }

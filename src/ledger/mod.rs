@@ -9,21 +9,28 @@
 mod books;
 mod columns;
 mod consumers;
+mod error;
 mod imports;
 mod lifecycle;
 pub mod postgres;
+mod probe;
 mod record;
 pub mod sqlite;
 mod steering;
+mod upkeep;
 mod watched;
+mod watched_calls;
 
 pub use books::{Books, OnQueue, Report};
 pub use consumers::{ConsumerRow, LIVES_FOR, RIGHT_FOR, Renewal, Renewed};
+pub use error::{LedgerError, Result};
 pub use imports::{
     IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
     RejectedRow,
 };
-pub use lifecycle::{Actor, CampaignRecord, CampaignState, StateChange, Transition, WORKED_OFF};
+pub use lifecycle::{
+    Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
+};
 pub use postgres::{ServerTime, SharedLanes};
 use record::SHOWN_FOR;
 pub use record::{
@@ -32,7 +39,8 @@ pub use record::{
     UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
 pub use steering::Steering;
-pub use watched::Watched;
+pub use upkeep::{DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, SetAside, Upkeep};
+pub use watched::{Loss, Watched};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,57 +50,9 @@ use jiff::Timestamp;
 
 use crate::message::{CampaignId, Event, Message};
 
-/// A ledger's failure, by what its user can do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The store cannot be reached or written now: start nothing, try again.
-    ///
-    /// What the failed call was to write may stand all the same (a connection lost during a commit).
-    /// So a lease that met this is not written to again: whoever takes the message next reads what
-    /// stands.
-    #[error("the ledger is not usable: {0}")]
-    Unavailable(String),
-    /// The store is there and did not do this: other calls were in its way. It may pass.
-    #[error("the ledger did not get to it: {0}")]
-    Hindered(String),
-    /// Somebody else has taken the message: stop at once, whatever was not recorded is theirs to find.
-    #[error("the lease on this message is lost")]
-    LeaseLost,
-    /// The ledger belongs to another Twilio account or base address.
-    #[error(
-        "this ledger belongs to {theirs}; you are using {ours}: choose another --state, or that account"
-    )]
-    BoundElsewhere { ours: String, theirs: String },
-    /// The campaign was never applied.
-    #[error("the ledger has no campaign {0}: apply it first")]
-    NoCampaign(CampaignId),
-    /// The database does not know our user or password: other credentials, not another try.
-    #[error("the database refuses the login: {0}")]
-    LoginRefused(String),
-    /// The address of the database, or how to get there, is wrong.
-    #[error("{0}")]
-    Misconfigured(String),
-    /// Another process holds the ledger.
-    #[error("{0}")]
-    Held(String),
-    /// What is stored cannot be read: a newer program wrote it, or it was damaged.
-    #[error("the ledger cannot be read: {0}")]
-    Damaged(String),
-}
-
-impl LedgerError {
-    /// Whether it is the store that cannot be used, for whatever call, and not this call alone.
-    #[must_use]
-    pub fn is_stores(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::LoginRefused(_))
-    }
-}
-
-pub type Result<T> = std::result::Result<T, LedgerError>;
-
 /// The store of all messages, journals and outcomes. Shared by `import`, `campaign` and `work`.
 #[async_trait]
-pub trait Ledger: Steering {
+pub trait Ledger: Steering + Upkeep {
     /// This ledger's own name, made when it was: what a broker is bound to.
     async fn id(&self) -> Result<String>;
 
@@ -185,7 +145,8 @@ pub trait Ledger: Steering {
 
     /// Waiting messages that are not on the queue and whose `queue_after` has come, the longest due
     /// first: what an import that died had accepted, what [`Ledger::wake`] woke, and what was
-    /// released off the queue.
+    /// released off the queue. One that cannot be read is recorded as damaged, and is left out for
+    /// [`DAMAGED_AGAIN`]: it holds up no other.
     async fn unqueued(&self, now: Timestamp, limit: usize) -> Result<Vec<(Publication, Message)>>;
 
     // Work.
@@ -363,7 +324,4 @@ pub trait Ledger: Steering {
     /// What consumers have shown of their lanes within so long before `now`, one entry each.
     async fn shown_lanes(&self, now: Timestamp, within: Duration)
     -> Result<Vec<serde_json::Value>>;
-
-    /// Whether the store takes writes now: what `/readyz` asks.
-    async fn is_ready(&self) -> bool;
 }

@@ -74,18 +74,19 @@ impl Steering for Watched {
         now: Timestamp,
     ) -> Result<Transition> {
         self.noted(self.inner.change_state(id, change, now).await)
+            .await
     }
 
     async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
-        self.noted(self.inner.renew_right(renewal, now).await)
+        self.noted(self.inner.renew_right(renewal, now).await).await
     }
 
     async fn end_right(&self, holder: &str) -> Result<()> {
-        self.noted(self.inner.end_right(holder).await)
+        self.noted(self.inner.end_right(holder).await).await
     }
 
     async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
-        self.noted(self.inner.consumers(now).await)
+        self.noted(self.inner.consumers(now).await).await
     }
 
     async fn skip_unbegun(
@@ -95,14 +96,16 @@ impl Steering for Watched {
         limit: usize,
     ) -> Result<u64> {
         self.noted(self.inner.skip_unbegun(campaign, now, limit).await)
+            .await
     }
 
     async fn end_waits(&self, campaign: &CampaignId, retries: bool, now: Timestamp) -> Result<u64> {
         self.noted(self.inner.end_waits(campaign, retries, now).await)
+            .await
     }
 
     async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
-        self.noted(self.inner.open_by_sender(campaign).await)
+        self.noted(self.inner.open_by_sender(campaign).await).await
     }
 
     async fn move_sender(
@@ -114,6 +117,6 @@ impl Steering for Watched {
         limit: usize,
     ) -> Result<u64> {
         let moving = self.inner.move_sender(campaign, from, to, now, limit);
-        self.noted(moving.await)
+        self.noted(moving.await).await
     }
 }

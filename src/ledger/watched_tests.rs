@@ -1,8 +1,11 @@
 //! When a store counts as lost, and when as back.
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::ledger::LedgerError;
 use crate::ledger::sqlite::SqliteLedger;
+use crate::ledger::{LedgerError, Manifest};
+use crate::message::CampaignId;
 
 #[tokio::test]
 async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
@@ -25,17 +28,23 @@ async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
     let refused = ledger.campaigns().await.expect_err("nothing to look into");
     assert!(refused.is_stores(), "{refused:?}");
     lost.await;
-    assert_eq!(ledger.why_lost().as_deref(), Some(&*refused.to_string()));
+    assert_eq!(
+        ledger.loss().map(|loss| loss.why),
+        Some(refused.to_string().into())
+    );
     assert!(!ledger.is_ready().await);
-    assert!(!ledger.probe().await, "it is written and cannot be read");
+    assert!(
+        !ledger.try_again().await,
+        "it is written and cannot be read"
+    );
 
     std::fs::rename(&away, &here).expect("moved back");
     assert!(ledger.is_lost(), "nobody has asked yet");
     let mut back = Box::pin(ledger.back());
     assert!(futures::poll!(&mut back).is_pending());
-    assert!(ledger.probe().await);
+    assert!(ledger.try_again().await);
     back.await;
-    assert_eq!(ledger.why_lost(), None);
+    assert_eq!(ledger.loss(), None);
     // Who waited for a loss and was not looked at misses one that is over.
     assert!(futures::poll!(&mut again).is_pending());
 }

@@ -82,9 +82,13 @@ pub enum DeadReason {
     Exhausted,
     /// An undo failed: something is left at Twilio, named in the dead letter.
     Stuck,
+    /// The ledger's database refuses what is to be written of this message, and works otherwise.
+    StoreRefused,
+    /// The ledger's records of it contradict each other.
+    Damaged,
 }
 
-/// Why flexcast itself pauses a campaign: Twilio refuses every message of it.
+/// Why flexcast itself pauses a campaign: Twilio refuses every message of it, or its queue was emptied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseCause {
@@ -100,6 +104,8 @@ pub enum PauseCause {
     SenderRefused,
     /// The account or the campaign is set up in a way that no message passes.
     Misconfigured,
+    /// Much of its queue vanished at once, or the queue was deleted. Only an operator ends this pause.
+    QueueEmptied,
 }
 
 /// Why nobody can say whether a step happened.
@@ -181,7 +187,17 @@ closed_list!(DeadReason {
     SetupFailed => "setup_failed",
     Exhausted => "exhausted",
     Stuck => "stuck",
+    StoreRefused => "store_refused",
+    Damaged => "damaged",
 });
+impl PauseCause {
+    /// Whether a question to Twilio may find that the cause is gone.
+    #[must_use]
+    pub fn is_twilios(self) -> bool {
+        self != Self::QueueEmptied
+    }
+}
+
 closed_list!(PauseCause {
     CredentialsRefused => "credentials_refused",
     AccountSuspended => "account_suspended",
@@ -189,6 +205,7 @@ closed_list!(PauseCause {
     WhatsappSandbox => "whatsapp_sandbox",
     SenderRefused => "sender_refused",
     Misconfigured => "misconfigured",
+    QueueEmptied => "queue_emptied",
 });
 closed_list!(UnknownReason { NotFound => "not_found", NotVisible => "not_visible" });
 closed_list!(RejectReason {

@@ -39,6 +39,8 @@ pub(super) struct Families {
     pub(super) books: IntGaugeVec,
     pub(super) imbalance: IntGaugeVec,
     pub(super) stuck: IntGauge,
+    pub(super) damaged: IntGauge,
+    pub(super) published_again: IntCounter,
     pub(super) campaigns: IntGaugeVec,
     pub(super) paused: IntGaugeVec,
     pub(super) in_flight: IntGauge,
@@ -131,6 +133,17 @@ impl Families {
             stuck: gauge(
                 "flexcast_stuck_messages",
                 "Dead messages of which something is left at Twilio; its undo is tried again.",
+            ),
+            damaged: gauge(
+                "flexcast_damaged_messages",
+                "Messages whose records in the ledger contradict each other; 0.",
+            ),
+            published_again: make(
+                r,
+                IntCounter::new(
+                    "flexcast_published_again_total",
+                    "Messages that were published again because the queue had lost them.",
+                ),
             ),
             campaigns: gauges(
                 "flexcast_campaign_messages",

@@ -125,6 +125,16 @@ impl Metrics {
         set(&self.inner.stuck, messages);
     }
 
+    /// Messages that the queue has lost are published again.
+    pub fn published_again(&self, messages: u64) {
+        self.inner.published_again.inc_by(messages);
+    }
+
+    /// How many messages have records that contradict each other.
+    pub fn damaged(&self, messages: u64) {
+        set(&self.inner.damaged, messages);
+    }
+
     /// How many campaigns are paused, by who paused them.
     pub fn paused(&self, count: impl Fn(PausedBy) -> u64) {
         for by in PausedBy::ALL {

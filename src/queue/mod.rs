@@ -197,6 +197,9 @@ pub trait Queue: Send + Sync {
     /// [`QueueError::BoundElsewhere`] when it is tied to another one.
     async fn bind(&self, ledger_id: &str) -> Result<()>;
 
+    /// Whether the queue is tied to a ledger. One that was and is not any more has lost everything.
+    async fn is_bound(&self) -> Result<bool>;
+
     /// Makes what a campaign needs. Idempotent.
     async fn open(&self, campaign: &CampaignId) -> Result<()>;
 

@@ -13,7 +13,7 @@ use crate::engine::Position;
 use crate::ledger::{
     CampaignRecord, CampaignState, Ledger, LedgerError, StateChange, Steering, WORKED_OFF,
 };
-use crate::message::CampaignId;
+use crate::message::{CampaignId, PauseCause};
 use crate::pacing::{Lane, Quota};
 use crate::shutdown::Stopper;
 
@@ -34,7 +34,6 @@ const ENDS_SOON: Duration = Duration::from_millis(100);
 /// The campaigns that have a consumer.
 pub(super) struct Campaigns {
     shared: Arc<Shared>,
-    only: Vec<CampaignId>,
     consumed: BTreeMap<CampaignId, Consumed>,
     /// Consumers that were stopped and still carry what they had under way to its end.
     ending: Vec<(CampaignId, Consumed)>,
@@ -58,10 +57,9 @@ struct Consumed {
 }
 
 impl Campaigns {
-    pub(super) fn new(shared: Arc<Shared>, only: &[CampaignId]) -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            only: only.to_vec(),
             consumed: BTreeMap::new(),
             ending: Vec::new(),
             turns: 0,
@@ -170,7 +168,9 @@ impl Campaigns {
     /// Whether the program has paused a campaign, since Twilio refuses everything of it.
     pub(super) fn is_refused(&self, id: &CampaignId) -> bool {
         let mut paused = self.paused.iter();
-        paused.any(|one| one.id == *id && one.program_pause().is_some())
+        let by_twilio =
+            |one: &CampaignRecord| one.program_pause().is_some_and(PauseCause::is_twilios);
+        paused.any(|one| one.id == *id && by_twilio(one))
     }
 
     /// Whether no turn ended since the last look.
@@ -186,6 +186,9 @@ impl Campaigns {
     /// time when `but_due`), or waits on a queue that is being consumed.
     pub(super) async fn is_idle(&self, but_due: bool) -> Result<bool, WorkError> {
         let parts = &self.shared.parts;
+        if self.shared.store_refusals.are_open(parts.clock.instant()) {
+            return Ok(false);
+        }
         for record in parts.ledger.campaigns().await? {
             // A paused campaign waits for somebody, not for us.
             if !self.is_ours(&record.id) || record.state == CampaignState::Paused {
@@ -306,7 +309,7 @@ impl Campaigns {
     }
 
     pub(super) fn is_ours(&self, id: &CampaignId) -> bool {
-        self.only.is_empty() || self.only.contains(id)
+        self.shared.is_ours(id)
     }
 
     async fn begin(&mut self, record: CampaignRecord) -> Result<(), WorkError> {

@@ -86,6 +86,11 @@ async fn take(
             return has_settled;
         };
         let (shared, active, stop) = (Arc::clone(shared), Arc::clone(active), session.clone());
-        turns.spawn(async move { turn::turn(&shared, &active, &stop, delivery).await });
+        let held = shared.holding.one(&active.campaign.id);
+        turns.spawn(async move {
+            let is_settled = turn::turn(&shared, &active, &stop, delivery).await;
+            drop(held);
+            is_settled
+        });
     }
 }

@@ -12,28 +12,33 @@ mod campaigns;
 mod consume;
 mod finish;
 mod held;
+mod holding;
 mod lanes;
 mod letting_go;
 mod mine;
 mod orphans;
+mod patience;
 mod places;
 mod probes;
 mod refusal;
 mod report;
 mod rights;
+mod set_aside;
 mod sharing;
 mod store;
 mod turn;
 mod undos;
+mod upkeep;
 
 pub use finish::{FinishedBy, Unfinished, finish};
 pub use lanes::{SEEN_FOR, ShownLane, ShownLanes};
 pub use sharing::Sharer;
+pub use upkeep::QUEUE_LOOK;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -52,11 +57,14 @@ pub(crate) use active::Active;
 use assigning::Agents;
 use campaigns::Campaigns;
 use held::Held;
+use holding::Holding;
 use letting_go::LettingGo;
 use orphans::Orphans;
+use patience::Patience;
 use places::Places;
 use probes::Probes;
 use rights::Switches;
+use set_aside::StoreRefusals;
 use undos::Undos;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
@@ -100,6 +108,8 @@ pub struct Parts {
     pub in_flight: u16,
     /// How long a busy customer is left alone.
     pub busy_wait: Duration,
+    /// How often the queue is compared with the ledger.
+    pub queue_look: Duration,
     /// For how long what is known of agents holds.
     pub agents: AgentRules,
     /// The lanes that other consumers use too, if there may be others.
@@ -121,6 +131,12 @@ pub(crate) struct Shared {
     pub(crate) letting_go: LettingGo,
     /// What was refused and could not be moved away yet.
     refused: refusal::Recorded,
+    /// The deliveries that this consumer holds.
+    holding: Holding,
+    /// The campaigns that are worked on; none: all.
+    only: OnceLock<Vec<CampaignId>>,
+    /// Messages whose writing the store has refused.
+    store_refusals: StoreRefusals,
     /// The agents of each workspace, whichever campaigns they are in.
     pub(crate) agents: Agents,
     /// The switches of the campaigns that are worked on.
@@ -146,6 +162,9 @@ pub enum WorkError {
     Queue(#[from] QueueError),
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),
+    /// A run that was to end by itself could not: nothing has moved for long.
+    #[error("{0}")]
+    StandsStill(String),
     #[error("campaign {0} cannot be read from the ledger: {1}; apply it again")]
     Campaign(CampaignId, String),
 }
@@ -166,6 +185,9 @@ impl Worker {
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
             refused: refusal::Recorded::default(),
+            holding: Holding::default(),
+            only: OnceLock::new(),
+            store_refusals: StoreRefusals::default(),
             agents: Agents::default(),
             switches: Switches::default(),
             halted: std::sync::Mutex::new(None),
@@ -187,7 +209,8 @@ impl Worker {
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
-        let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
+        self.shared.only.get_or_init(|| only.to_vec());
+        let mut campaigns = Campaigns::new(Arc::clone(&self.shared));
         let mut undos = Undos::new(Arc::clone(&self.shared));
         let mut held = Held::new(Arc::clone(&self.shared));
         let mut probes = Probes::new(Arc::clone(&self.shared));
@@ -215,6 +238,7 @@ impl Worker {
             never = self.share() => match never {},
             never = rights::keep(&self.shared) => match never {},
             never = lanes::keep(&self.shared) => match never {},
+            never = upkeep::keep(&self.shared) => match never {},
         };
         rights::end(&self.shared).await;
         lanes::hide(&self.shared).await;
@@ -246,14 +270,31 @@ impl Worker {
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
-        let ledger = &self.shared.parts.ledger;
+        let Parts { ledger, clock, .. } = &self.shared.parts;
+        let mut patience = Patience::new(until, clock.instant());
         loop {
-            let Some(()) = stop.run_until_stopped(ledger.back()).await else {
+            let Some(()) = stop
+                .run_until_stopped(patience.until_back(ledger, *clock))
+                .await
+            else {
                 return Ok(RunEnd::Stopped);
             };
+            if let Some(loss) = ledger.loss().filter(|loss| loss.for_good)
+                && until != Until::Stopped
+            {
+                return Err(LedgerError::Corrupt(loss.why.to_string()).into());
+            }
+            if patience.is_spent(clock.instant()) {
+                return Err(patience::stands_still(&self.shared).await);
+            }
             match self.look(&mut looking, until).await {
                 Ok(Some(end)) => return Ok(end),
-                Ok(None) => {}
+                Ok(None) => {
+                    let turns = self.shared.turns.load(Ordering::Relaxed);
+                    let next = ledger.next_due().await;
+                    let waits = next.is_ok_and(|due| due.is_some_and(|due| due > clock.now()));
+                    patience.note(turns, waits, clock.instant());
+                }
                 Err(WorkError::Campaign(id, detail)) => {
                     return Err(WorkError::Campaign(id, detail));
                 }
@@ -337,11 +378,21 @@ impl Worker {
 }
 
 impl Shared {
+    /// Whether this consumer works on a campaign.
+    fn is_ours(&self, id: &CampaignId) -> bool {
+        self.only
+            .get()
+            .is_none_or(|only| only.is_empty() || only.contains(id))
+    }
+
+    /// Has a run that is to end by itself end with this failure.
+    fn halt(&self, failure: &Failure) {
+        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        halted.get_or_insert_with(|| Box::new(failure.clone()));
+    }
+
     fn take_halt(&self) -> Option<Box<Failure>> {
-        let mut halted = self
-            .halted
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
         halted.take()
     }
 }

@@ -82,7 +82,8 @@ impl Probes {
         let (now, today) = (clock.instant(), clock.now());
         self.paused.clear();
         for record in records {
-            let Some(cause) = record.program_pause() else {
+            // No answer of Twilio's ends a pause for an emptied queue.
+            let Some(cause) = record.program_pause().filter(|cause| cause.is_twilios()) else {
                 continue;
             };
             self.paused.push((record.id.clone(), cause));

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
+
 use crate::campaign::{Arrivals, Campaign, Refused};
 use crate::ledger::{Ledger, LedgerError, MessageKey, Stray, Watched};
-use crate::message::{CampaignId, DeadReason, Message};
+use crate::message::{CampaignId, DeadReason, Failure, Message};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Defect, Delivery, Settled};
 
-use super::Shared;
+use super::{Active, Shared};
 
 /// How much of a body that is no message the ledger keeps.
 const STRAY_BYTES_MAX: usize = 1_024;
@@ -56,7 +58,7 @@ pub(super) async fn refuse(
     let parts = &shared.parts;
     let name = Recorded::name(campaign, body);
     if !shared.refused.lock().contains(&name) {
-        parts.ledger.record_stray(&stray, parts.clock.now()).await?;
+        record(&parts.ledger, stray, parts.clock.now()).await?;
         parts.metrics.dead_letter(reason);
         tracing::warn!(campaign.id = %campaign, %reason, detail, "dead-lettered: no message");
     }
@@ -81,6 +83,36 @@ pub(super) async fn refuse(
     }
     drop(recorded);
     moved.map(drop).map_err(Into::into)
+}
+
+/// Records a stray; where the store refuses its own words and works otherwise, without them.
+async fn record(ledger: &Watched, stray: Stray, now: Timestamp) -> Result<(), LedgerError> {
+    match ledger.record_stray(&stray, now).await {
+        Err(LedgerError::Refused { code, .. }) => {
+            let plain = Stray {
+                detail: format!("the database refuses to keep what it says ({code})"),
+                body: String::new(),
+                ..stray
+            };
+            ledger.record_stray(&plain, now).await
+        }
+        recorded => recorded,
+    }
+}
+
+/// A delivery's message, and whether its texts could be rendered: what could not is accepted as it is,
+/// and ends as a dead letter of its own.
+pub(super) fn arrived(
+    active: &Active,
+    delivery: &dyn Delivery,
+) -> Result<(Message, Result<(), Failure>), Refused> {
+    if let Some(refused) = defective(delivery) {
+        return Err(refused);
+    }
+    let arrivals = Arrivals::of(&active.campaign);
+    let mut message = arrivals.read(delivery.body(), delivery.is_publishers())?;
+    let rendered = arrivals.render(&mut message);
+    Ok((message, rendered))
 }
 
 /// Why a delivery is refused before its body is read.

@@ -1,7 +1,5 @@
 //! What a verdict is told to Prometheus and the log, and to the campaign when it halts.
 
-use std::sync::PoisonError;
-
 use crate::engine::Position;
 use crate::ledger::{Actor, MessageKey, StateChange, Steering, Transition};
 use crate::message::{DeferReason, Failure};
@@ -84,6 +82,5 @@ async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
         Ok(Transition::Already(_) | Transition::Refused(_)) => {}
         Err(error) => tracing::error!(campaign.id = %id, %error, "the pause was not recorded"),
     }
-    let mut halted = shared.halted.lock().unwrap_or_else(PoisonError::into_inner);
-    halted.get_or_insert_with(|| Box::new(failure.clone()));
+    shared.halt(failure);
 }

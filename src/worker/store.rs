@@ -12,18 +12,30 @@ use super::Shared;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// What is left to do about a ledger that does not come back by itself.
+pub(super) const WHEN_LOST_FOR_GOOD: &str = "stop flexcast, keep a copy of the ledger as it is, restore the \
+    last backup, and read the runbook \"Restore the ledger\" before you start again";
+
 /// Watches for as long as it is polled.
 pub(super) async fn keep(shared: &Shared) -> Infallible {
     let (ledger, clock) = (&shared.parts.ledger, shared.parts.clock);
     loop {
         ledger.lost().await;
         let since = clock.instant();
-        let why = ledger.why_lost().unwrap_or_default();
-        tracing::error!(%why, "the ledger is lost: nothing is taken or begun until it is back");
+        if let Some(loss) = ledger.loss().filter(|loss| !loss.for_good) {
+            tracing::error!(why = %loss.why, "the ledger is lost: nothing is taken or begun until it is back");
+        }
         let mut wait = FIRST_WAIT;
         loop {
+            if let Some(loss) = ledger.loss().filter(|loss| loss.for_good) {
+                tracing::error!(
+                    why = %loss.why, what_to_do = WHEN_LOST_FOR_GOOD,
+                    "the ledger is lost for good: nothing is taken or begun any more"
+                );
+                return std::future::pending().await;
+            }
             clock.sleep(wait).await;
-            if ledger.probe().await {
+            if ledger.try_again().await {
                 break;
             }
             wait = WAIT_MAX.min(wait * 2);

@@ -7,22 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::campaign::{Arrivals, Refused};
+use crate::campaign::Arrivals;
 use crate::engine::{Delivered, Interrupted, Job};
-use crate::ledger::{Ledger, LedgerError, Taken};
-use crate::message::{DeadReason, Effects, Ended, Failure, FailureClass, Message, SkipReason};
+use crate::ledger::{Ledger, LedgerError, MessageKey, Taken};
+use crate::message::{Effects, Ended, Failure, FailureClass, Message, SkipReason};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;
-use crate::queue::{DeadLetter, Delivery};
+use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, admission, own_permit};
 use super::assigning::agent_of;
 use super::begin::{begin, is_clean, put_off};
 use super::mine::{Assigned, Mine, circumstances, kind};
-use super::refusal::{defective, refuse, unwelcome};
+use super::refusal::{arrived, refuse, unwelcome};
 use super::report::note;
+use super::set_aside::{damaged, set_aside};
 use super::{Active, Shared};
 
 /// When a delivery whose message somebody works on is looked at again.
@@ -85,6 +86,32 @@ async fn run(
             return refuse(shared, id, delivery, refused).await;
         }
     };
+    let key = MessageKey::of(&message);
+    if let Some(refusal) = shared.store_refusals.spent(&key) {
+        return set_aside(shared, delivery, &message, &refusal).await;
+    }
+    let result = settle_message(shared, active, stop, delivery, message, rendered).await;
+    match &result {
+        Ok(()) => shared.store_refusals.forget(&key),
+        // Its delivery comes again, ever later.
+        Err(SettleError::Ledger(error @ LedgerError::Refused { .. })) => {
+            let now = shared.parts.clock.instant();
+            shared.store_refusals.note(&key, error, now);
+        }
+        Err(_) => {}
+    }
+    result
+}
+
+/// Takes a message and carries it out, and settles its delivery.
+async fn settle_message(
+    shared: &Shared,
+    active: &Active,
+    stop: &Stopper,
+    delivery: Box<dyn Delivery>,
+    message: Message,
+    rendered: Result<(), Failure>,
+) -> Result<(), SettleError> {
     let ledger = &shared.parts.ledger;
     let defect = delivery.defect();
     if let Some(refused) = unwelcome(ledger, &active.campaign, &message, defect).await? {
@@ -94,35 +121,20 @@ async fn run(
         return Ok(());
     };
     // Accepted with its text, it keeps that, whatever the campaign says by now.
-    let rendered = rendered.or_else(|failure| match mine.message.body {
-        Some(_) => Ok(()),
-        None => Err(failure),
-    });
-    let unfit = rendered.and_then(|()| Arrivals::of(&active.campaign).check(&mine.message));
+    let fit = match rendered {
+        Err(failure) if mine.message.body.is_none() => Err(failure),
+        _ => Ok(()),
+    };
+    let fit = fit.and_then(|()| Arrivals::of(&active.campaign).check(&mine.message));
     let unfit = if active.cancelled {
         Err(cancelled())
     } else {
-        unfit
+        fit
     };
     let watch = shared.letting_go.unless_settled(&mine.lease);
     work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
     watch.settled();
     Ok(())
-}
-
-/// A delivery's message, and whether its texts could be rendered: what could not is accepted as it is,
-/// and ends as a dead letter of its own.
-fn arrived(
-    active: &Active,
-    delivery: &dyn Delivery,
-) -> Result<(Message, Result<(), Failure>), Refused> {
-    if let Some(refused) = defective(delivery) {
-        return Err(refused);
-    }
-    let arrivals = Arrivals::of(&active.campaign);
-    let mut message = arrivals.read(delivery.body(), delivery.is_publishers())?;
-    let rendered = arrivals.render(&mut message);
-    Ok((message, rendered))
 }
 
 /// What becomes of a message that is ours; `unfit`: why it cannot be carried out.
@@ -157,28 +169,6 @@ fn cancelled() -> Failure {
     Failure::new(class, "the campaign was cancelled")
 }
 
-/// A message whose records contradict each other: only an operator can say what it is.
-async fn broken(
-    shared: &Shared,
-    delivery: Box<dyn Delivery>,
-    detail: String,
-) -> Result<(), SettleError> {
-    tracing::error!(
-        detail,
-        "dead-lettered: the ledger's records of it are damaged"
-    );
-    shared.parts.metrics.dead_letter(DeadReason::Stuck);
-    let letter = DeadLetter {
-        reason: DeadReason::Stuck,
-        step: None,
-        code: None,
-        attempt: 0,
-        detail,
-    };
-    delivery.dead_letter(letter).await?;
-    Ok(())
-}
-
 /// Takes the message in the ledger; `None` when its delivery is settled already.
 async fn take(
     shared: &Shared,
@@ -191,10 +181,15 @@ async fn take(
     let lease_for = parts.engine.lease_for();
     let taking = parts.ledger.take(message, &parts.holder, now, lease_for);
     let taken = match taking.await {
-        // Its records are broken: it would come round for ever. The gauge of the books shows it.
+        // Its records are broken: it would come round for ever. `status` names it.
         Err(LedgerError::Damaged(detail)) => {
-            broken(shared, delivery, detail).await?;
+            damaged(shared, delivery, &MessageKey::of(message), detail).await?;
             return Ok(None);
+        }
+        Err(error @ LedgerError::Refused { .. }) => {
+            let pause = shared.store_refusals.pause(&MessageKey::of(message));
+            delivery.retry_later(pause).await?;
+            return Err(error.into());
         }
         taken => taken?,
     };
@@ -309,9 +304,7 @@ pub(super) async fn carry_out(
                 delivery.release().await?;
                 return Ok(());
             }
-            tracing::warn!(message.id = %mine.lease.key.id, %interrupted, "interrupted");
-            delivery.retry_later(HELD_AGAIN).await?;
-            return Ok(());
+            return interrupt(shared, delivery, &mine.lease.key, interrupted).await;
         }
     };
     if let Some(place) = mine.assigned.place.take().filter(|_| is_clean(&delivered)) {
@@ -325,6 +318,34 @@ pub(super) async fn carry_out(
     };
     finish(shared, active, delivery, mine, delivered, circumstances).await?;
     watch.settled();
+    Ok(())
+}
+
+/// Puts off a message whose saga broke off, unless another try would break off too.
+async fn interrupt(
+    shared: &Shared,
+    delivery: Box<dyn Delivery>,
+    key: &MessageKey,
+    interrupted: Interrupted,
+) -> Result<(), SettleError> {
+    match interrupted {
+        Interrupted::Ledger(error @ LedgerError::Refused { .. }) => {
+            delivery
+                .retry_later(shared.store_refusals.pause(key))
+                .await?;
+            return Err(error.into());
+        }
+        Interrupted::Ledger(LedgerError::Damaged(detail)) => {
+            damaged(shared, delivery, key, detail).await?;
+        }
+        Interrupted::Journal(illegal) => {
+            damaged(shared, delivery, key, format!("its journal: {illegal}")).await?;
+        }
+        interrupted => {
+            tracing::warn!(message.id = %key.id, %interrupted, "interrupted");
+            delivery.retry_later(HELD_AGAIN).await?;
+        }
+    }
     Ok(())
 }
 

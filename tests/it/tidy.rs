@@ -88,7 +88,9 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "config",
-        &["campaign", "engine", "message", "pacing", "twilio"],
+        &[
+            "campaign", "engine", "message", "pacing", "twilio", "worker",
+        ],
         "it composes each module's own settings",
     ),
 ];

@@ -1,6 +1,6 @@
 //! What the ledger is tied to, and its campaigns.
 
-use deadpool_postgres::{Client, Transaction};
+use deadpool_postgres::{Client, GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -16,7 +16,9 @@ pub(super) async fn id(client: &Client) -> Result<String> {
     let statement = client.prepare_cached(sql).await?;
     match client.query_opt(&statement, &[]).await? {
         Some(row) => Ok(row.try_get(0)?),
-        None => Err(LedgerError::Damaged("it has lost its name".to_owned())),
+        None => Err(LedgerError::Unavailable(
+            "its table of names holds no id".to_owned(),
+        )),
     }
 }
 
@@ -49,14 +51,6 @@ async fn meta(transaction: &Transaction<'_>, name: &str) -> Result<Option<String
     let sql = "SELECT value FROM meta WHERE name = $1";
     let row = transaction.query_opt(sql, &[&name]).await?;
     row.map(|row| Ok(row.try_get(0)?)).transpose()
-}
-
-/// Writes something, for the sake of writing.
-pub(super) async fn probe(client: &Client) -> Result<()> {
-    let sql = "UPDATE meta SET value = (1 - value::INTEGER)::TEXT WHERE name = 'probe'";
-    let statement = client.prepare_cached(sql).await?;
-    client.execute(&statement, &[]).await?;
-    Ok(())
 }
 
 /// Stores a campaign; with `only_idle` one that exists only while no message of it is open.
@@ -130,7 +124,7 @@ pub(super) async fn one(client: &Client, id: &CampaignId) -> Result<Option<Campa
     row.as_ref().map(record).transpose()
 }
 
-pub(super) async fn all(client: &Client) -> Result<Vec<CampaignRecord>> {
+pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<CampaignRecord>> {
     let sql = format!("{SELECT} ORDER BY number");
     let statement = client.prepare_cached(&sql).await?;
     let rows = client.query(&statement, &[]).await?;

@@ -16,6 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::ledger::{LedgerError, Result};
 
+use super::errors::is_of_a_value;
 use super::migrate::migrate;
 use super::tls;
 
@@ -95,9 +96,16 @@ impl Connections {
             Err(LedgerError::Unavailable(text))
         });
         let result = result.map_err(|error| self.at(error));
-        if matches!(result, Err(LedgerError::Unavailable(_))) {
+        let is_suspect = match &result {
             // It may be the connection's own: a session that began read-only, or on a server that is
-            // not the first one any more, stays so. The next call has a new one.
+            // not the first one any more, stays so.
+            Err(LedgerError::Unavailable(_)) => true,
+            // Statements that were prepared before the schema was made again fail until they are forgotten.
+            Err(LedgerError::Refused { code, .. }) => !is_of_a_value(code),
+            _ => false,
+        };
+        if is_suspect {
+            // The next call has a new one.
             self.pool.retain(|_, _| false);
         }
         result
@@ -115,7 +123,7 @@ impl Connections {
             LedgerError::LoginRefused(text) => LedgerError::LoginRefused(format!(
                 "{text} ({place}): check the user and the password in DATABASE_URL"
             )),
-            LedgerError::Damaged(text) => LedgerError::Damaged(format!("{text} ({place})")),
+            LedgerError::Corrupt(text) => LedgerError::Corrupt(format!("{text} ({place})")),
             other => other,
         }
     }

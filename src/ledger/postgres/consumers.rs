@@ -1,6 +1,6 @@
 //! The consumers that may live, and their rights to start changing calls.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -13,7 +13,7 @@ use super::take::millis;
 
 /// One statement, so that a renewal takes one round trip and a consumer that stands still holds no lock.
 pub(super) async fn renew(
-    client: &Client,
+    client: &impl GenericClient,
     renewal: &Renewal,
     now: Timestamp,
     clock: LeaseClock,
@@ -43,7 +43,7 @@ pub(super) async fn renew(
     })
 }
 
-pub(super) async fn end(client: &Client, holder: &str) -> Result<()> {
+pub(super) async fn end(client: &impl GenericClient, holder: &str) -> Result<()> {
     let sql = "DELETE FROM consumers WHERE holder = $1";
     let statement = client.prepare_cached(sql).await?;
     client.execute(&statement, &[&holder]).await?;
@@ -51,7 +51,7 @@ pub(super) async fn end(client: &Client, holder: &str) -> Result<()> {
 }
 
 pub(super) async fn all(
-    client: &Client,
+    client: &impl GenericClient,
     now: Timestamp,
     clock: LeaseClock,
 ) -> Result<(i64, Vec<ConsumerRow>)> {
@@ -66,7 +66,11 @@ pub(super) async fn all(
         .await?;
     let change = match rows.first() {
         Some(row) => row.try_get(0)?,
-        None => return Err(LedgerError::Damaged("it has lost its changes".to_owned())),
+        None => {
+            return Err(LedgerError::Unavailable(
+                "its table of names holds no changes".to_owned(),
+            ));
+        }
     };
     let mut consumers = Vec::new();
     for row in &rows {

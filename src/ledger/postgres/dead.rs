@@ -1,6 +1,6 @@
 //! Dead letters: messages that failed for good, and deliveries that were no message.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -12,7 +12,11 @@ use super::errors::keepable;
 use super::take::attempts;
 use super::undos::upcoming;
 
-pub(super) async fn record_stray(client: &Client, stray: &Stray, now: Timestamp) -> Result<()> {
+pub(super) async fn record_stray(
+    client: &impl GenericClient,
+    stray: &Stray,
+    now: Timestamp,
+) -> Result<()> {
     let sql = "INSERT INTO strays (campaign, reason, detail, body, at) VALUES ($1, $2, $3, $4, $5)";
     let statement = client.prepare_cached(sql).await?;
     let (detail, body) = (keepable(&stray.detail), keepable(&stray.body));
@@ -32,7 +36,7 @@ pub(super) async fn record_stray(client: &Client, stray: &Stray, now: Timestamp)
 }
 
 pub(super) async fn dead(
-    client: &Client,
+    client: &impl GenericClient,
     campaign: Option<&CampaignId>,
     limit: usize,
 ) -> Result<Vec<DeadRow>> {

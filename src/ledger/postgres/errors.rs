@@ -10,9 +10,8 @@ use crate::ledger::LedgerError;
 use crate::message::CampaignId;
 
 impl From<Error> for LedgerError {
-    /// By SQLSTATE (PostgreSQL's manual, appendix A): a refused login, a call that others were in the
-    /// way of, a server that takes nothing now, and the rest, which can only be damage or a wrong
-    /// database.
+    /// By SQLSTATE (PostgreSQL's manual, appendix A): a refused login, a call that others were in the way of, a
+    /// server that takes nothing now, a corrupt one. Of the rest a probe has to tell whose fault it is.
     fn from(error: Error) -> Self {
         let Some(refusal) = error.as_db_error() else {
             return without_state(&error);
@@ -26,12 +25,27 @@ impl From<Error> for LedgerError {
             // a long look must not look like a lost store.
             _ if ["55P03", "57014"].contains(&code) => Self::Hindered(text),
             Some("40") => Self::Hindered(text),
-            // 25006 is a server that takes no writes now: a standby. 53100 is a full disk, 57P01 a
-            // shutdown.
-            Some("25" | "08" | "53" | "55" | "57" | "58") => Self::Unavailable(text),
-            _ => Self::Damaged(text),
+            // data_corrupted and index_corrupted.
+            _ if ["XX001", "XX002"].contains(&code) => Self::Corrupt(text),
+            // A server that takes no writes now (a standby), and no such database: one that is made again may
+            // come back.
+            _ if ["25006", "3D000"].contains(&code) => Self::Unavailable(text),
+            // 53100 is a full disk, 57P01 a shutdown.
+            Some("08" | "53" | "57" | "58") => Self::Unavailable(text),
+            _ => Self::Refused {
+                code: code.to_owned(),
+                text: refusal.message().to_owned(),
+            },
         }
     }
+}
+
+/// Whether an error comes from a value that was to be written (a data exception, a constraint, a limit), so that
+/// the connection that met it is as good as before.
+pub(super) fn is_of_a_value(code: &str) -> bool {
+    ["22", "23", "54"]
+        .iter()
+        .any(|class| code.starts_with(class))
 }
 
 /// An error that no server sent: the connection's, the client's own, or a value that cannot be read.
@@ -46,8 +60,17 @@ fn without_state(error: &Error) -> LedgerError {
         source = cause.source();
     }
     // The library tells its kinds apart by their words alone.
-    if text.starts_with("error deserializing") || text.starts_with("invalid column") {
-        LedgerError::Damaged(text)
+    if [
+        "error deserializing",
+        "error serializing",
+        "invalid column",
+        "query returned",
+    ]
+    .iter()
+    .any(|words| text.starts_with(words))
+    {
+        let code = "client".to_owned();
+        LedgerError::Refused { code, text }
     } else if text.starts_with("authentication error") || text.contains("password missing") {
         LedgerError::LoginRefused(text)
     } else {

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use deadpool_postgres::{Client, Transaction};
+use deadpool_postgres::{Client, GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::ledger::columns::{column, from_json, message_id, ms, to_json};
-use crate::ledger::{Acceptance, Import, LedgerError, Publication, Result};
+use crate::ledger::{Acceptance, DAMAGED_AGAIN, Import, LedgerError, Publication, Result};
 use crate::message::{CampaignId, Message};
 
 use super::errors::in_campaign;
-use super::{imports, take};
+use super::{imports, take, upkeep};
 
 /// A batch as columns.
 struct Batch {
@@ -203,7 +203,7 @@ const LISTED_FOR_MS: i64 = 15_000;
 
 /// Lists for `lister`, and keeps from others for a while.
 pub(super) async fn unqueued(
-    client: &Client,
+    client: &impl GenericClient,
     lister: &str,
     chosen: Option<i64>,
     now: Timestamp,
@@ -215,6 +215,8 @@ pub(super) async fn unqueued(
                 SELECT campaign, id FROM turns
                 WHERE state = 'waiting' AND NOT queued AND queue_after <= $1
                   AND (lister IS NULL OR lister = $3 OR listed_until <= lease_clock($4))
+                  AND NOT EXISTS (SELECT FROM damaged d WHERE d.campaign = turns.campaign
+                    AND d.id = turns.id AND d.at > $1 - $6::BIGINT)
                 ORDER BY queue_after, campaign, id LIMIT $2 FOR UPDATE SKIP LOCKED),
              listed AS (
                 UPDATE turns t SET lister = $3, listed_until = lease_clock($4) + $5::BIGINT
@@ -229,16 +231,33 @@ pub(super) async fn unqueued(
     let rows = client
         .query(
             &statement,
-            &[&ms(now), &limit, &lister, &chosen, &LISTED_FOR_MS],
+            &[
+                &ms(now),
+                &limit,
+                &lister,
+                &chosen,
+                &LISTED_FOR_MS,
+                &take::millis(DAMAGED_AGAIN),
+            ],
         )
         .await?;
-    rows.iter().map(listed).collect()
+    let mut listed = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let publication = publication(row)?;
+        match from_json(row.try_get(3)?) {
+            Ok(message) => listed.push((publication, message)),
+            Err(LedgerError::Damaged(detail)) => {
+                upkeep::record_damaged(client, &publication.key, &detail, now).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(listed)
 }
 
-fn listed(row: &Row) -> Result<(Publication, Message)> {
-    let publication = Publication {
+fn publication(row: &Row) -> Result<Publication> {
+    Ok(Publication {
         key: take::key(row.try_get(0)?, row.try_get(1)?)?,
         lease: row.try_get(2)?,
-    };
-    Ok((publication, from_json(row.try_get(3)?)?))
+    })
 }

@@ -10,7 +10,7 @@ use crate::ledger::{LedgerError, Result};
 use super::connection::SCHEMA;
 
 /// Every edition's change, oldest first.
-const EDITIONS: [&str; 7] = [
+const EDITIONS: [&str; 8] = [
     include_str!("../migrations/postgres/0001_ledger.sql"),
     include_str!("../migrations/postgres/0002_undos.sql"),
     include_str!("../migrations/postgres/0003_overtaken.sql"),
@@ -18,6 +18,7 @@ const EDITIONS: [&str; 7] = [
     include_str!("../migrations/postgres/0005_manifest.sql"),
     include_str!("../migrations/postgres/0006_waiting.sql"),
     include_str!("../migrations/postgres/0007_steering.sql"),
+    include_str!("../migrations/postgres/0008_upkeep.sql"),
 ];
 
 /// What processes agree to wait for each other by: "flexcast" in ASCII.
@@ -87,8 +88,9 @@ fn known(edition: i64) -> Result<usize> {
         .ok()
         .filter(|edition| *edition <= EDITIONS.len())
         .ok_or_else(|| {
-            LedgerError::Damaged(
-                "a newer flexcast wrote it: use that version, or another database".to_owned(),
+            LedgerError::Misconfigured(
+                "the ledger was written by a newer flexcast: use that version, or another database"
+                    .to_owned(),
             )
         })
 }

@@ -31,6 +31,7 @@ mod tls;
 mod unbegun;
 mod undos;
 mod unknown;
+mod upkeep;
 mod waking;
 
 use std::collections::BTreeMap;
@@ -383,9 +384,5 @@ impl Ledger for PostgresLedger {
 
     async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
         call!(self, |client| dead::dead(&client, campaign, limit))
-    }
-
-    async fn is_ready(&self) -> bool {
-        call!(self, |client| campaigns::probe(&client)).is_ok()
     }
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use deadpool_postgres::Client;
+use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
@@ -52,7 +52,7 @@ impl<'a> Entry<'a> {
 
     pub(super) async fn run(
         &self,
-        client: &Client,
+        client: &impl GenericClient,
         sql: &str,
         further: &[&(dyn ToSql + Sync)],
     ) -> Result<()> {
@@ -79,7 +79,7 @@ pub(super) fn fenced(table: &str, fence: &str, change: &str) -> String {
 }
 
 pub(super) async fn record(
-    client: &Client,
+    client: &impl GenericClient,
     lease: &Lease,
     events: &[Event],
     now: Timestamp,
@@ -92,7 +92,7 @@ pub(super) async fn record(
 }
 
 pub(super) async fn renew(
-    client: &Client,
+    client: &impl GenericClient,
     lease: &Lease,
     now: Timestamp,
     lease_for: Duration,
@@ -121,7 +121,7 @@ pub(super) async fn renew(
 }
 
 pub(super) async fn settle(
-    client: &Client,
+    client: &impl GenericClient,
     lease: &Lease,
     events: &[Event],
     settlement: &Settlement,
@@ -149,7 +149,12 @@ pub(super) async fn settle(
     }
 }
 
-async fn end(client: &Client, entry: &Entry<'_>, ending: &Ending, effects: &Effects) -> Result<()> {
+async fn end(
+    client: &impl GenericClient,
+    entry: &Entry<'_>,
+    ending: &Ending,
+    effects: &Effects,
+) -> Result<()> {
     let sql = format!(
         "WITH held AS (
             DELETE FROM turns WHERE {FENCE} RETURNING events AS first, attempts, lease),
@@ -177,7 +182,7 @@ async fn end(client: &Client, entry: &Entry<'_>, ending: &Ending, effects: &Effe
 }
 
 async fn defer(
-    client: &Client,
+    client: &impl GenericClient,
     entry: &Entry<'_>,
     (reason, held_for): (DeferReason, Option<Cow<'_, str>>),
     (due, wake): (Timestamp, Wake),
@@ -214,7 +219,7 @@ async fn defer(
         .await
 }
 
-async fn release(client: &Client, entry: &Entry<'_>, queued: bool) -> Result<()> {
+async fn release(client: &impl GenericClient, entry: &Entry<'_>, queued: bool) -> Result<()> {
     let sql = fenced(
         "turns",
         FENCE,

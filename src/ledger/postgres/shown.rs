@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, GenericClient};
 use serde_json::Value;
 
 use crate::ledger::columns::{from_json, to_json};
@@ -11,7 +11,7 @@ use crate::ledger::{Result, SHOWN_FOR};
 use super::take::millis;
 
 pub(super) async fn show(
-    client: &Client,
+    client: &impl GenericClient,
     holder: &str,
     lanes: Option<&Value>,
     chosen: Option<i64>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Client;
+use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
@@ -43,7 +43,11 @@ impl Taker<'_> {
     }
 }
 
-pub(super) async fn take(client: &Client, delivered: &Message, taker: &Taker<'_>) -> Result<Taken> {
+pub(super) async fn take(
+    client: &impl GenericClient,
+    delivered: &Message,
+    taker: &Taker<'_>,
+) -> Result<Taken> {
     let key = MessageKey::of(delivered);
     for _ in 0..LOOKS_MAX {
         if let Some(taken) = lease(client, &key, taker).await? {
@@ -64,7 +68,11 @@ pub(super) async fn take(client: &Client, delivered: &Message, taker: &Taker<'_>
 
 /// Leases a message that is there to be taken. It was delivered, so the queue has it and brings it
 /// back until it is acknowledged. One that is over as well is not begun again.
-async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<Option<Taken>> {
+async fn lease(
+    client: &impl GenericClient,
+    key: &MessageKey,
+    taker: &Taker<'_>,
+) -> Result<Option<Taken>> {
     let statement = client
         .prepare_cached(
             "WITH taken AS (
@@ -85,6 +93,8 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
                 RETURNING t.lease, t.attempts, t.events, t.promised, t.doubtful, m.payload, m.accepted_at,
                     prior.lease AS old_lease, prior.holder AS old_holder,
                     prior.state = 'in_flight' AND prior.events > prior.events_taken AS announced),
+             mended AS (
+                DELETE FROM damaged d USING taken WHERE d.campaign = $1 AND d.id = $2),
              living AS (
                 INSERT INTO overtaken (campaign, id, lease, holder)
                 SELECT $1, $2, old_lease, old_holder FROM taken
@@ -135,14 +145,18 @@ async fn lease(client: &Client, key: &MessageKey, taker: &Taker<'_>) -> Result<O
     }))
 }
 
-pub(super) async fn journal(client: &Client, campaign: &str, id: &str) -> Result<Vec<Event>> {
+pub(super) async fn journal(
+    client: &impl GenericClient,
+    campaign: &str,
+    id: &str,
+) -> Result<Vec<Event>> {
     let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
     let statement = client.prepare_cached(sql).await?;
     let rows = client.query(&statement, &[&campaign, &id]).await?;
     rows.iter().map(|row| from_json(row.try_get(0)?)).collect()
 }
 
-pub(super) async fn let_go(client: &Client, lease: &Lease) -> Result<()> {
+pub(super) async fn let_go(client: &impl GenericClient, lease: &Lease) -> Result<()> {
     let sql = "WITH over AS (
             DELETE FROM overtaken WHERE campaign = $1 AND id = $2 AND lease = $3)
          UPDATE turns SET state = 'waiting', queued = TRUE, holder = NULL, lease_until = NULL,
@@ -167,7 +181,7 @@ enum Seen {
 
 /// Looks once, in one snapshot.
 async fn look(
-    client: &Client,
+    client: &impl GenericClient,
     key: &MessageKey,
     delivered: &Message,
     taker: &Taker<'_>,
@@ -223,7 +237,7 @@ async fn look(
 /// Accepts a publisher's message at its first delivery, and leases it. None when another message of
 /// its id or address has just been accepted.
 async fn meet(
-    client: &Client,
+    client: &impl GenericClient,
     key: &MessageKey,
     message: &Message,
     taker: &Taker<'_>,

@@ -1,6 +1,6 @@
 //! Undos that are tried again: of messages that are dead, and stuck.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 
 use crate::ledger::columns::{column, from_json, later, ms, outcome, time, to_json};
@@ -17,7 +17,7 @@ pub(super) const HELD: &str =
     "campaign = $1 AND id = $2 AND lease = $3 AND lease_until IS NOT NULL";
 
 pub(super) async fn due(
-    client: &Client,
+    client: &impl GenericClient,
     chosen: Option<i64>,
     now: Timestamp,
     limit: usize,
@@ -40,7 +40,7 @@ pub(super) async fn due(
 }
 
 pub(super) async fn take(
-    client: &Client,
+    client: &impl GenericClient,
     key: &MessageKey,
     taker: &Taker<'_>,
 ) -> Result<Option<Stuck>> {
@@ -89,12 +89,12 @@ pub(super) async fn take(
 }
 
 /// Appends events under the lease of an undo.
-pub(super) async fn record(client: &Client, entry: &Entry<'_>) -> Result<()> {
+pub(super) async fn record(client: &impl GenericClient, entry: &Entry<'_>) -> Result<()> {
     entry.run(client, &fenced("undos", HELD, ""), &[]).await
 }
 
 pub(super) async fn settle(
-    client: &Client,
+    client: &impl GenericClient,
     lease: &Lease,
     events: &[Event],
     settlement: &UndoSettlement,
@@ -133,7 +133,7 @@ pub(super) async fn settle(
 /// Ends the lease, appends the events and writes anew how the message's turn was over, if the lease
 /// is the undo's. When its turn was over stays.
 async fn write(
-    client: &Client,
+    client: &impl GenericClient,
     entry: &Entry<'_>,
     held: &str,
     (ending, effects): (&Ending, &Effects),

@@ -1,6 +1,6 @@
 //! Bringing messages back: deferred ones when they are due, leased ones when their holder is dead.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, GenericClient};
 use jiff::Timestamp;
 
 use crate::ledger::columns::{campaign_id, column, count, ms, time};
@@ -18,7 +18,7 @@ pub(super) async fn release_leases(client: &Client) -> Result<u64> {
     Ok(released)
 }
 
-pub(super) async fn wake(client: &Client, now: Timestamp, limit: usize) -> Result<u64> {
+pub(super) async fn wake(client: &impl GenericClient, now: Timestamp, limit: usize) -> Result<u64> {
     // What another process is waking at this moment is left to it.
     let statement = client
         .prepare_cached(
@@ -84,7 +84,7 @@ pub(super) async fn repace(client: &Client, campaign: &CampaignId, now: Timestam
         .await?)
 }
 
-pub(super) async fn next_due(client: &Client) -> Result<Option<Timestamp>> {
+pub(super) async fn next_due(client: &impl GenericClient) -> Result<Option<Timestamp>> {
     let sql = "SELECT min(wake_at) FROM turns WHERE state = 'deferred'";
     let statement = client.prepare_cached(sql).await?;
     let row = client.query_one(&statement, &[]).await?;

@@ -10,7 +10,8 @@ use crate::message::CampaignId;
 use crate::ledger::columns::{campaign_id, from_json, ms, time, to_json, word};
 
 pub(super) fn id(conn: &Connection) -> Result<String> {
-    meta(conn, "id")?.ok_or_else(|| LedgerError::Damaged("it has lost its name".to_owned()))
+    meta(conn, "id")?
+        .ok_or_else(|| LedgerError::Unavailable("its table of names holds no id".to_owned()))
 }
 
 pub(super) fn bind(conn: &Connection, account_sid: &str, base: &str) -> Result<()> {
@@ -28,13 +29,6 @@ pub(super) fn bind(conn: &Connection, account_sid: &str, base: &str) -> Result<(
             Ok(())
         }
     }
-}
-
-/// Writes something, for the sake of writing.
-pub(super) fn probe(conn: &Connection) -> Result<()> {
-    conn.prepare_cached("UPDATE meta SET value = 1 - value WHERE name = 'probe'")?
-        .execute([])?;
-    Ok(())
 }
 
 /// Stores a campaign; with `only_idle` one that exists only while no message of it is open.

@@ -127,11 +127,13 @@ fn migrate(conn: &mut Connection) -> Result<()> {
         M::up(include_str!("../migrations/sqlite/0004_manifest.sql")),
         M::up(include_str!("../migrations/sqlite/0005_waiting.sql")),
         M::up(include_str!("../migrations/sqlite/0006_steering.sql")),
+        M::up(include_str!("../migrations/sqlite/0007_upkeep.sql")),
     ]);
     migrations.to_latest(conn).map_err(|error| match error {
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
-            LedgerError::Damaged(
-                "a newer flexcast wrote it: use that version, or another --state".to_owned(),
+            LedgerError::Misconfigured(
+                "the ledger was written by a newer flexcast: use that version, or another --state"
+                    .to_owned(),
             )
         }
         // Not SQL of ours gone wrong but another process that has just run it: see open_writer.
@@ -139,7 +141,7 @@ fn migrate(conn: &mut Connection) -> Result<()> {
             LedgerError::Unavailable(format!("its schema could not be made: {err}"))
         }
         MigrationError::RusqliteError { err, .. } => err.into(),
-        other => LedgerError::Damaged(other.to_string()),
+        other => LedgerError::Misconfigured(other.to_string()),
     })
 }
 

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::ledger::{Acceptance, Import, MessageKey, Publication, Result};
+use crate::ledger::{
+    Acceptance, DAMAGED_AGAIN, Import, LedgerError, MessageKey, Publication, Result,
+};
 use crate::message::{CampaignId, Message, MessageId};
 
 use super::imports;
@@ -122,27 +124,46 @@ pub(super) fn mark_queued(conn: &Connection, published: &[Publication]) -> Resul
     Ok(())
 }
 
-pub(super) fn unqueued(
-    conn: &Connection,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<(Publication, Message)>> {
-    conn.prepare_cached(
+/// What a look at messages to be published shows.
+pub(super) struct Unqueued {
+    pub(super) ready: Vec<(Publication, Message)>,
+    /// Those that cannot be read, and why.
+    pub(super) damaged: Vec<(MessageKey, String)>,
+}
+
+pub(super) fn unqueued(conn: &Connection, now: Timestamp, limit: usize) -> Result<Unqueued> {
+    let mut statement = conn.prepare_cached(
         "SELECT campaign, id, t.lease, m.payload
          FROM turns t JOIN messages m USING (campaign, id)
          WHERE t.state = 'waiting' AND t.queued = 0 AND t.queue_after <= ?1
+           AND NOT EXISTS (SELECT 1 FROM damaged d
+            WHERE d.campaign = t.campaign AND d.id = t.id AND d.at > ?3)
          ORDER BY t.queue_after, campaign, id LIMIT ?2",
-    )?
-    .query_and_then(params![ms(now), column(limit as u64)], listed)?
-    .collect()
+    )?;
+    let again = ms(now) - column(DAMAGED_AGAIN.as_secs()) * 1_000;
+    let mut rows = statement.query(params![ms(now), column(limit as u64), again])?;
+    let mut unqueued = Unqueued {
+        ready: Vec::new(),
+        damaged: Vec::new(),
+    };
+    while let Some(row) = rows.next()? {
+        let publication = publication(row)?;
+        match from_json(&row.get::<_, String>(3)?) {
+            Ok(message) => unqueued.ready.push((publication, message)),
+            Err(LedgerError::Damaged(detail)) => unqueued.damaged.push((publication.key, detail)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(unqueued)
 }
 
-fn listed(row: &Row<'_>) -> Result<(Publication, Message)> {
+fn publication(row: &Row<'_>) -> Result<Publication> {
     let key = MessageKey {
         campaign: campaign_id(&row.get::<_, String>(0)?)?,
         id: message_id(&row.get::<_, String>(1)?)?,
     };
-    let lease = row.get(2)?;
-    let message = from_json(&row.get::<_, String>(3)?)?;
-    Ok((Publication { key, lease }, message))
+    Ok(Publication {
+        key,
+        lease: row.get(2)?,
+    })
 }

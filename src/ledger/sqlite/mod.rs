@@ -26,6 +26,7 @@ mod tests;
 mod unbegun;
 mod undos;
 mod unknown;
+mod upkeep;
 mod waking;
 mod writer;
 
@@ -41,7 +42,7 @@ use jiff::Timestamp;
 use super::{
     Acceptance, Books, CampaignRecord, DeadRow, HeldFor, Import, ImportRecord, Lease, Ledger,
     Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
-    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow,
+    Settlement, Stray, Stuck, Taken, UndoSettlement, UnknownRow, Upkeep,
 };
 use crate::message::{CampaignId, Event, Message};
 
@@ -149,8 +150,12 @@ impl Ledger for SqliteLedger {
     }
 
     async fn unqueued(&self, now: Timestamp, limit: usize) -> Result<Vec<(Publication, Message)>> {
-        self.read(move |conn| intake::unqueued(conn, now, limit))
-            .await
+        let looking = self.read(move |conn| intake::unqueued(conn, now, limit));
+        let intake::Unqueued { ready, damaged } = looking.await?;
+        for (key, detail) in damaged {
+            self.record_damaged(&key, &detail, now).await?;
+        }
+        Ok(ready)
     }
 
     async fn take(
@@ -355,9 +360,5 @@ impl Ledger for SqliteLedger {
         let campaign = campaign.cloned();
         self.read(move |conn| dead::dead(conn, campaign.as_ref(), limit))
             .await
-    }
-
-    async fn is_ready(&self) -> bool {
-        self.write(campaigns::probe).await.is_ok()
     }
 }

@@ -28,7 +28,8 @@ impl SqliteLedger {
     /// # Errors
     ///
     /// [`crate::ledger::LedgerError::Unavailable`] when the file cannot be made or written,
-    /// [`crate::ledger::LedgerError::Damaged`] when it is no ledger or a newer program's.
+    /// [`crate::ledger::LedgerError::Corrupt`] when it is no database,
+    /// [`crate::ledger::LedgerError::Misconfigured`] when a newer program wrote it.
     pub fn open(path: &Path) -> Result<Self> {
         let writer = Writer::start(connection::open_writer(path)?)?;
         let reader = Reader::new(path.to_owned());
@@ -52,7 +53,7 @@ impl SqliteLedger {
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        F: Fn(&Connection) -> Result<T> + Send + 'static,
     {
         match &self.store {
             Store::File { writer, .. } => writer.write(job).await,

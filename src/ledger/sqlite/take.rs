@@ -122,6 +122,8 @@ fn lease(
     until: Timestamp,
     events: u64,
 ) -> Result<Lease> {
+    conn.prepare_cached("DELETE FROM damaged WHERE campaign = ?1 AND id = ?2")?
+        .execute([key.campaign.as_str(), key.id.as_str()])?;
     conn.prepare_cached(
         "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
             held_for = NULL, queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,

@@ -1,7 +1,8 @@
 //! Group commit: one thread that writes, many messages' events in one transaction.
 //!
 //! In: writes, from any task. Out: their results. Always: a result that says "written" is durable; a
-//! write that fails undoes itself and no other; writes happen in the order they were handed in.
+//! write that fails undoes itself and no other, wherever in the transaction its error shows; writes happen in
+//! the order they were handed in.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -40,12 +41,12 @@ impl Writer {
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        F: Fn(&Connection) -> Result<T> + Send + 'static,
     {
         let gone = || LedgerError::Unavailable("the writing thread has ended".to_owned());
         let (reply, result) = oneshot::channel();
         let write = Box::new(Job {
-            job: Some(job),
+            job,
             result: None,
             reply,
         });
@@ -75,7 +76,7 @@ trait Write: Send {
 }
 
 struct Job<T, F> {
-    job: Option<F>,
+    job: F,
     result: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
@@ -83,10 +84,10 @@ struct Job<T, F> {
 impl<T, F> Write for Job<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T> + Send,
+    F: Fn(&Connection) -> Result<T> + Send,
 {
     fn run(&mut self, conn: &Connection) -> bool {
-        self.result = self.job.take().map(|job| job(conn));
+        self.result = Some((self.job)(conn));
         matches!(self.result, Some(Ok(_)))
     }
 
@@ -94,7 +95,11 @@ where
         // A failed transaction overrules even a write that had failed by itself: it may have read
         // what another one wrote, and that is gone.
         let result = match (failed, self.result) {
-            (Some(LedgerError::Damaged(text)), _) => Err(LedgerError::Damaged(text.clone())),
+            (Some(LedgerError::Corrupt(text)), _) => Err(LedgerError::Corrupt(text.clone())),
+            (Some(LedgerError::Refused { code, text }), _) => Err(LedgerError::Refused {
+                code: code.clone(),
+                text: text.clone(),
+            }),
             (Some(LedgerError::Unavailable(text)), _) => {
                 Err(LedgerError::Unavailable(text.clone()))
             }
@@ -111,10 +116,23 @@ fn run(mut conn: Connection, writes: &Receiver<Box<dyn Write>>) {
     while let Ok(first) = writes.recv() {
         let mut batch = vec![first];
         batch.extend(writes.try_iter().take(BATCH_MAX - 1));
-        let failed = commit(&mut conn, &mut batch).err();
-        for write in batch {
-            write.reply(failed.as_ref());
+        match commit(&mut conn, &mut batch) {
+            // Refused as a whole, nothing of it stands; one of them may be what is refused.
+            Err(LedgerError::Refused { .. }) if batch.len() > 1 => {
+                for write in batch {
+                    let mut alone = vec![write];
+                    let failed = commit(&mut conn, &mut alone).err();
+                    reply(alone, failed.as_ref());
+                }
+            }
+            committed => reply(batch, committed.err().as_ref()),
         }
+    }
+}
+
+fn reply(batch: Vec<Box<dyn Write>>, failed: Option<&LedgerError>) {
+    for write in batch {
+        write.reply(failed);
     }
 }
 

@@ -103,6 +103,10 @@ impl Queue for EmbeddedQueue {
         })
     }
 
+    async fn is_bound(&self) -> Result<bool> {
+        self.shared.store.run(schema::is_bound).await
+    }
+
     async fn open(&self, campaign: &CampaignId) -> Result<()> {
         let id = campaign.clone();
         let store = &self.shared.store;

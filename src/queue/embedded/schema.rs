@@ -136,6 +136,12 @@ pub(super) fn bind(db: &Connection, ours: &str) -> SqlResult<String> {
     db.query_row("SELECT ledger_id FROM binding", [], |row| row.get(0))
 }
 
+pub(super) fn is_bound(db: &Connection) -> SqlResult<bool> {
+    db.query_row("SELECT EXISTS (SELECT 1 FROM binding)", [], |row| {
+        row.get(0)
+    })
+}
+
 pub(super) fn add_campaign(db: &Connection, id: &CampaignId) -> SqlResult<()> {
     db.execute(
         "INSERT INTO campaign (id) VALUES (?1) ON CONFLICT DO NOTHING",

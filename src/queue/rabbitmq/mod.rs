@@ -117,6 +117,15 @@ impl Queue for RabbitQueue {
         topology::declare_ledger(link, &link.channel().await?, ledger_id).await
     }
 
+    async fn is_bound(&self) -> Result<bool> {
+        let link = &self.shared.consuming;
+        match topology::look_at_ledger(link, &link.channel().await?).await {
+            Ok(()) => Ok(true),
+            Err(error) if is_not_found(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn open(&self, campaign: &CampaignId) -> Result<()> {
         let link = &self.shared.consuming;
         topology::declare_campaign(link, &link.channel().await?, campaign).await

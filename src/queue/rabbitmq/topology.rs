@@ -139,12 +139,20 @@ pub(super) async fn ready(link: &Link, channel: &Channel, name: &str) -> Result<
 
 /// Asks whether the broker answers and our exchange is there.
 pub(super) async fn look(link: &Link, channel: &Channel) -> Result<()> {
+    look_at(link, channel, EXCHANGE, ExchangeKind::Direct).await
+}
+
+/// Asks whether the virtual host is tied to a ledger.
+pub(super) async fn look_at_ledger(link: &Link, channel: &Channel) -> Result<()> {
+    look_at(link, channel, LEDGER, ExchangeKind::Fanout).await
+}
+
+async fn look_at(link: &Link, channel: &Channel, name: &str, kind: ExchangeKind) -> Result<()> {
     let options = ExchangeDeclareOptions {
         passive: true,
         ..Default::default()
     };
-    let kind = ExchangeKind::Direct;
-    link.ask(channel.exchange_declare(EXCHANGE.into(), kind, options, FieldTable::default()))
+    link.ask(channel.exchange_declare(name.into(), kind, options, FieldTable::default()))
         .await
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::dice::Dice;
 use super::steering::Acts;
 use crate::saga::stage::{PAIRS, PROXY_BY_CUSTOMER, Pair, settings};
-use crate::saga::trap::{Mishaps, Place, Side};
+use crate::saga::trap::{Failing, Mishaps, Place, Side};
+use crate::saga::trapped_ledger::PoisonAt;
 
 /// What happens outside, the ledger left out.
 const CALLS: &[Place] = &[Place::Twilio, Place::Queue];
@@ -32,6 +33,10 @@ pub(super) struct Plan {
     pub(super) acts: Acts,
     /// How many deliveries are no messages.
     pub(super) junk: u32,
+    /// How many batches the queue confirms and loses.
+    pub(super) lost: u32,
+    /// Messages whose content the store refuses, and at which call.
+    pub(super) poison: BTreeMap<u32, PoisonAt>,
 }
 
 /// What befalls the consumer, and at which of its calls.
@@ -62,7 +67,42 @@ pub(super) struct Stores {
     refused_copies: u64,
     /// So many acknowledgements fail before one is taken.
     failed_acks: u64,
+    /// Of a thousand calls to the ledger, so many are refused while the store works.
+    refused: u64,
+    /// The ledger's schema is away: from which of its calls on, and for how long.
+    no_schema: Option<(u64, Duration)>,
 }
+
+/// SQLSTATEs and result codes of every class that alone do not tell whose fault they are.
+const CODES: [&str; 27] = [
+    "02000",
+    "03000",
+    "09000",
+    "0A000",
+    "0F000",
+    "20000",
+    "21000",
+    "22003",
+    "22P05",
+    "23503",
+    "23505",
+    "24000",
+    "25P02",
+    "26000",
+    "2F000",
+    "34000",
+    "39000",
+    "3F000",
+    "42501",
+    "44000",
+    "54000",
+    "55000",
+    "F0000",
+    "P0001",
+    "XX000",
+    "SQLite 787",
+    "client",
+];
 
 impl Plan {
     pub(super) fn of(dice: &mut Dice) -> Self {
@@ -89,6 +129,8 @@ impl Plan {
             stores: Stores::of(dice),
             acts: Acts::of(dice),
             junk: u32::try_from(dice.below(3)).unwrap_or(0),
+            lost: u32::try_from(dice.one_in(3) * dice.below(4)).unwrap_or(0),
+            poison: poison(dice, count),
         }
     }
 
@@ -135,6 +177,18 @@ fn blow(dice: &mut Dice) -> Blow {
     }
 }
 
+fn poison(dice: &mut Dice, count: u32) -> BTreeMap<u32, PoisonAt> {
+    let kinds = [PoisonAt::Taking, PoisonAt::Recording, PoisonAt::Settling];
+    let is_there = dice.one_in(4) == 1;
+    let mut poison = BTreeMap::new();
+    for n in 0..count {
+        if dice.one_in(4) == 1 && is_there {
+            poison.insert(n, *dice.pick(&kinds));
+        }
+    }
+    poison
+}
+
 fn strangers(dice: &mut Dice, pair: Pair, count: u32) -> BTreeMap<u32, EffectKind> {
     let kinds: &[EffectKind] = if pair.leaves.contains(&EffectKind::Conversation) {
         &[EffectKind::Conversation]
@@ -162,6 +216,8 @@ impl Stores {
         let away = (place, dice.below(80), Duration::from_secs(dice.below(45)));
         let mut some = |most| dice.one_in(3) * (2 + dice.below(most));
         let (refused_copies, failed_acks) = (some(8), some(8));
+        let refused = dice.one_in(3) * dice.below(40);
+        let no_schema = (dice.below(80), Duration::from_secs(dice.below(45)));
         Self {
             seed: dice.next(),
             ledger,
@@ -169,6 +225,8 @@ impl Stores {
             away: (dice.one_in(4) == 1).then_some(away),
             refused_copies,
             failed_acks,
+            refused,
+            no_schema: (dice.one_in(5) == 1).then_some(no_schema),
         }
     }
 
@@ -176,8 +234,7 @@ impl Stores {
     pub(super) fn mishaps(&self, clock: Clock) -> Mishaps {
         let stores = self.clone();
         let mut dice = Dice::new(stores.seed);
-        let mut calls = 0;
-        let mut back_at = None;
+        let (mut away, mut no_schema) = (Outage::default(), Outage::default());
         let (mut copies, mut acks) = (stores.refused_copies, stores.failed_acks);
         Box::new(move |place, what| {
             let left = match (place, what) {
@@ -187,29 +244,25 @@ impl Stores {
             };
             if let Some(left) = left.filter(|left| **left > 0) {
                 *left -= 1;
-                return Some(Side::Before);
+                return Some(Failing::Away(Side::Before));
             }
             let place = match place {
                 Place::Journal | Place::Rights => Place::Ledger,
                 place => place,
             };
-            if let Some((away, from, span)) = stores.away
-                && away == place
+            if let Some((of, from, span)) = stores.away
+                && of == place
+                && let Some(is_first) = away.strikes(from, span, clock)
             {
-                calls += 1;
-                if calls > from {
-                    let now = clock.instant();
-                    let back_at = *back_at.get_or_insert(now + span);
-                    // What was under way when it went may have been done.
-                    let last = if calls == from + 1 {
-                        Side::After
-                    } else {
-                        Side::Before
-                    };
-                    if now < back_at {
-                        return Some(last);
-                    }
-                }
+                // What was under way when it went may have been done.
+                let side = if is_first { Side::After } else { Side::Before };
+                return Some(Failing::Away(side));
+            }
+            if let Some((from, span)) = stores.no_schema
+                && place == Place::Ledger
+                && no_schema.strikes(from, span, clock).is_some()
+            {
+                return Some(Failing::Refuses("42P01"));
             }
             let rate = match place {
                 Place::Ledger => stores.ledger,
@@ -217,7 +270,33 @@ impl Stores {
                 Place::Twilio | Place::Journal | Place::Rights => 0,
             };
             let side = *dice.pick(&[Side::Before, Side::After]);
-            (dice.below(1_000) < rate).then_some(side)
+            if dice.below(1_000) < rate {
+                return Some(Failing::Away(side));
+            }
+            // The store works: its probe passes.
+            let may_refuse = place == Place::Ledger && what != "probe";
+            (may_refuse && dice.below(1_000) < stores.refused)
+                .then(|| Failing::Refuses(*dice.pick(&CODES)))
         })
+    }
+}
+
+/// A time during which every call fails, from one of its calls on.
+#[derive(Default)]
+struct Outage {
+    calls: u64,
+    back_at: Option<tokio::time::Instant>,
+}
+
+impl Outage {
+    /// Whether a call falls into it, and is its first.
+    fn strikes(&mut self, from: u64, span: Duration, clock: Clock) -> Option<bool> {
+        self.calls += 1;
+        if self.calls <= from {
+            return None;
+        }
+        let now = clock.instant();
+        let back_at = *self.back_at.get_or_insert(now + span);
+        (now < back_at).then_some(self.calls == from + 1)
     }
 }

@@ -66,7 +66,14 @@ async fn play(seed: u64) -> Result<Played, String> {
     faulty.expect("valid faults");
     stage.accept(plan.count).await;
     publish_junk(&stage, plan.junk).await;
+    let poison = plan.poison.iter();
+    stage.poison_from_now(
+        poison
+            .map(|(n, at)| (stage.message(*n).id(), *at))
+            .collect(),
+    );
     stage.trap.befall(plan.stores.mishaps(stage.clock));
+    stage.trap.lose(plan.lost);
     let mut tally = Tally::default();
     let operator = Operator::of(&stage);
     let acting = tokio::spawn(operator.clone().act(plan.acts.clone()));
@@ -94,9 +101,11 @@ async fn play(seed: u64) -> Result<Played, String> {
     acting
         .await
         .map_err(|error| format!("the operator: {error}"))?;
-    if !ends(&stage).await {
+    let mut emptied = 0;
+    if !ends(&stage, &operator, &mut emptied).await {
         return Err(format!("it does not end: {:?}", stage.books().await));
     }
+    tally.emptied(emptied);
     operator.judge(&stage.simulator)?;
     tally.stops(operator.stops(), refusals(&stage));
     let theirs: &[Effect] = &theirs;
@@ -107,12 +116,13 @@ async fn play(seed: u64) -> Result<Played, String> {
 }
 
 /// Works until nothing is open; `false` when that does not come. A pause of the program ends the run, and the
-/// next one resumes the campaign.
-async fn ends(stage: &Stage) -> bool {
+/// next one resumes the campaign, or the operator does where its queue was emptied.
+async fn ends(stage: &Stage, operator: &Operator, emptied: &mut u64) -> bool {
     for _ in 0..PAUSES_MAX {
         if !comes_to_an_end(stage).await {
             return false;
         }
+        *emptied += u64::from(operator.resume_what_was_emptied().await);
         let depth = stage.queue.depth(&stage.campaign.id).await;
         let depth = depth.expect("the queue says what it holds");
         if stage.books().await.open() == 0 && depth.ready + depth.unsettled == 0 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flexcast::clock::Clock;
 use flexcast::ledger::{Actor, Ledger};
-use flexcast::message::CampaignId;
+use flexcast::message::{CampaignId, PauseCause};
 use flexcast::operate::{OperateError, Operations};
 use flexcast::simulator::Simulator;
 use jiff::Timestamp;
@@ -119,6 +119,18 @@ impl Operator {
                 is_over(&error);
             }
         }
+    }
+
+    /// Resumes the campaign if the program has paused it because its queue was emptied.
+    pub(super) async fn resume_what_was_emptied(&self) -> bool {
+        let record = self.ledger.campaign(&self.campaign).await;
+        let record = record.expect("the operator's ledger does not fail");
+        let cause = record.expect("it was applied").program_pause();
+        let is_emptied = cause == Some(PauseCause::QueueEmptied);
+        if is_emptied {
+            self.resume().await;
+        }
+        is_emptied
     }
 
     async fn cancel(&self) {

@@ -11,7 +11,7 @@ use crate::saga::stage::Stage;
 use crate::saga::trap::{Kind, Place, Side};
 
 /// Everything that has to happen in the suite's seeds.
-const MUST_HAPPEN: [&str; 23] = [
+const MUST_HAPPEN: [&str; 28] = [
     "killed before a call",
     "killed in a call, after its effect",
     "killed before an acknowledgement",
@@ -28,6 +28,11 @@ const MUST_HAPPEN: [&str; 23] = [
     "ledger failed",
     "ledger lost a reply",
     "queue failed",
+    "call refused by a store that works",
+    "call refused by a store without its schema",
+    "message refused by its content",
+    "batch lost by the queue",
+    "paused for an emptied queue",
     "copy refused",
     "delivery not settled",
     "queue lost a reply",
@@ -70,6 +75,12 @@ impl Tally {
         }
     }
 
+    pub(super) fn emptied(&mut self, times: u64) {
+        if times > 0 {
+            *self.0.entry("paused for an emptied queue").or_default() += times;
+        }
+    }
+
     pub(super) fn strike(&mut self, blow: Blow, is_struck: bool) {
         match blow {
             _ if !is_struck => {}
@@ -93,6 +104,12 @@ impl Tally {
                 _ => {}
             }
             self.add(match what {
+                (Kind::Lost, ..) => "batch lost by the queue",
+                (Kind::Refused, ..) => match mishap.what.rsplit(' ').next() {
+                    _ if mishap.what.starts_with("poison") => "message refused by its content",
+                    Some("42P01") => "call refused by a store without its schema",
+                    _ => "call refused by a store that works",
+                },
                 (Kind::Stopped, Place::Rights, _) => "renewal without an answer",
                 (Kind::Failed, Place::Rights, _) => "renewal failed",
                 (Kind::Stopped, Place::Twilio, Side::Before) => "killed before a call",

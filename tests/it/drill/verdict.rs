@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::plan::Plan;
 use super::play::junk;
 use crate::saga::stage::{Stage, customer};
+use crate::saga::trapped_ledger::PoisonAt;
 
 use EffectKind::{Channel, Conversation, Interaction, Message, Session, Task};
 
@@ -46,7 +47,10 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
             let expected = usize::from(plan.pair.leaves.contains(&kind));
             let is_right = match ending {
                 Ending::Done => made == expected,
-                Ending::Dead { reason, .. } if *reason == DeadReason::Stuck => made <= expected,
+                Ending::Dead {
+                    reason: DeadReason::Stuck | DeadReason::StoreRefused,
+                    ..
+                } => made <= expected,
                 Ending::Dead { .. } | Ending::Skipped { .. } => made == 0,
                 Ending::Unknown { .. } => made <= expected,
             };
@@ -57,8 +61,22 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
             }
         }
         let is_busy = plan.strangers.contains_key(&n) && !plan.waits_for_strangers;
+        let is_poisoned = plan.poison.contains_key(&n);
         let may_be = match ending {
-            Ending::Done => !is_busy,
+            // Some pairs of strategy and API have nothing to record before their outcome.
+            Ending::Done => {
+                !is_busy
+                    && plan
+                        .poison
+                        .get(&n)
+                        .is_none_or(|at| *at == PoisonAt::Recording)
+            }
+            // Only a message that the store refuses by its own content: never another, whatever the store
+            // answered to its calls meanwhile.
+            Ending::Dead {
+                reason: DeadReason::StoreRefused,
+                ..
+            } => is_poisoned,
             Ending::Dead { .. } => true,
             Ending::Skipped { reason, .. } => match reason {
                 SkipReason::CustomerBusy => is_busy,

@@ -8,6 +8,7 @@ mod consumers;
 mod gauges;
 mod killed_imports;
 mod ledgers;
+mod losses;
 mod lost_store;
 mod operator_stops;
 mod poison;

@@ -82,5 +82,5 @@ pub(super) async fn a_ledger_is_bound_to_one_account_and_base(ledger: &dyn Ledge
         assert!(said.contains("AC1 at https://api.twilio.com"), "{said}");
     }
     assert!(!ledger.id().await.expect("it has one").is_empty());
-    assert!(ledger.is_ready().await);
+    assert!(ledger.probe().await.is_ok());
 }

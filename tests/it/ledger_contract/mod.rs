@@ -16,6 +16,7 @@ mod sqlite;
 mod steering;
 mod taken_over;
 mod undos;
+mod upkeep;
 
 /// Makes a test of each of these functions for each store. Each gets an empty ledger.
 macro_rules! on_every_store {
@@ -61,6 +62,13 @@ macro_rules! on_every_store {
 }
 
 on_every_store! {
+    upkeep::a_probe_leaves_nothing_behind,
+    upkeep::what_is_set_aside_is_over_whether_it_was_known_or_not,
+    upkeep::a_damaged_message_is_named_until_it_is_taken,
+    upkeep::leases_that_ran_out_end_when_their_holders_are_dead,
+    upkeep::what_the_queue_lost_is_published_again_once_in_a_while,
+    upkeep::what_a_broker_lost_is_published_again_at_once,
+    upkeep::what_consumers_hold_adds_up_until_it_is_old,
     imports::a_manifest_is_kept_with_what_was_counted,
     imports::an_import_lives_as_long_as_it_shows_itself,
     campaigns::a_campaign_applied_again_keeps_its_state,

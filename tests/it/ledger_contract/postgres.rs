@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
-use flexcast::ledger::{Acceptance, Ledger, LedgerError, Publication, Standing, Stray, Taken};
+use flexcast::ledger::{
+    Acceptance, Ledger, LedgerError, Publication, Standing, Stray, Taken, Upkeep,
+};
 use flexcast::message::{CampaignId, DeadReason};
 
 use super::fixture::{
@@ -277,7 +279,7 @@ async fn a_server_that_goes_away_is_said_and_comes_back() {
     let ledger = connect(&server.url).await;
     apply_spring(&ledger).await;
     let held = lease(&ledger, &message(1), at(0)).await;
-    assert!(ledger.is_ready().await);
+    assert!(ledger.probe().await.is_ok());
 
     server.kill();
     let unavailable = |error: LedgerError| {
@@ -295,10 +297,10 @@ async fn a_server_that_goes_away_is_said_and_comes_back() {
     }
     unavailable(ledger.books(None).await.expect_err("there is no server"));
     unavailable(refusal(&server.url).await);
-    assert!(!ledger.is_ready().await);
+    assert!(ledger.probe().await.is_err());
 
     server.restart();
-    assert!(ledger.is_ready().await);
+    assert!(ledger.probe().await.is_ok());
     let recorded = ledger.record(&held, &[begun()], at(2)).await;
     recorded.expect("what was committed is there");
     settle(&ledger, &held, &done(), at(3)).await;
@@ -319,7 +321,7 @@ async fn the_servers_certificate_is_checked_as_far_as_the_url_asks() {
         format!("sslmode=verify-full&sslrootcert={certificate}"),
     ] {
         let ledger = connect(&with(trusted.clone())).await;
-        assert!(ledger.is_ready().await, "{trusted}");
+        assert!(ledger.probe().await.is_ok(), "{trusted}");
     }
     let unknown = refusal(&with("sslmode=verify-full".to_owned())).await;
     assert!(unknown.to_string().contains("certificate"), "{unknown}");
@@ -328,7 +330,7 @@ async fn the_servers_certificate_is_checked_as_far_as_the_url_asks() {
     let name = refusal(&elsewhere).await;
     assert!(name.to_string().contains("certificate"), "{name}");
     let chain_alone = elsewhere.replace("verify-full", "verify-ca");
-    assert!(connect(&chain_alone).await.is_ready().await);
+    assert!(connect(&chain_alone).await.probe().await.is_ok());
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ pub(crate) mod strangers;
 mod stuck;
 mod succeeds;
 pub(crate) mod trap;
-mod trapped_ledger;
+pub(crate) mod trapped_ledger;
 mod trapped_queue;
 mod unfit;
 mod unwinds;

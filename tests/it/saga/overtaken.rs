@@ -8,7 +8,7 @@ use flexcast::simulator::EffectKind;
 use flexcast::worker::Until;
 
 use super::stage::{PAIRS, Pair, Stage};
-use super::trap::{Side, Trap};
+use super::trap::{Failing, Side, Trap};
 
 /// Longer than any lease, and than the other one takes.
 const STOPPED: Duration = Duration::from_secs(300);
@@ -71,7 +71,8 @@ fn lost_replies(stage: &Stage, lost: Vec<(&'static str, u64)>) {
     stage.trap.befall(Box::new(move |_, what| {
         let count = counts.entry(what).or_default();
         *count += 1;
-        lost.contains(&(what, *count)).then_some(Side::After)
+        lost.contains(&(what, *count))
+            .then_some(Failing::Away(Side::After))
     }));
 }
 

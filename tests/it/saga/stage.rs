@@ -1,8 +1,9 @@
 //! The whole consumer on a paused clock: ledger and queue in memory, the simulator in process.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flexcast::campaign::{self, Campaign, Flex};
@@ -31,7 +32,7 @@ use flexcast::worker::{Parts, RunEnd, Until, Worker};
 use serde_json::{Value, json};
 
 use super::trap::{Side, Trap};
-use super::trapped_ledger::TrappedLedger;
+use super::trapped_ledger::{Poison, PoisonAt, TrappedLedger};
 use super::trapped_queue::TrappedQueue;
 
 pub(crate) const SENDER: &str = "+12025550100";
@@ -120,6 +121,7 @@ pub(crate) struct Stage {
     pub(crate) senders: Senders,
     /// How many consumers were started.
     consumers: AtomicUsize,
+    poison: Mutex<Poison>,
 }
 
 /// A simulator with an agent, without limits.
@@ -168,6 +170,7 @@ impl Stage {
         let campaign = applied(&twilio, "spring", pair, &more).await;
         let ledger = Arc::new(SqliteLedger::in_memory().expect("a ledger"));
         let queue = Arc::new(EmbeddedQueue::in_memory(clock).expect("a queue"));
+        queue.bind("in-memory").await.expect("it is nobody's yet");
         let trap = Trap::new(simulator.clone());
         let mut stage = Self {
             pair,
@@ -180,6 +183,7 @@ impl Stage {
             campaign: campaign.clone(),
             senders: Senders::default(),
             consumers: AtomicUsize::new(0),
+            poison: Mutex::default(),
         };
         stage.play(campaign).await;
         stage
@@ -268,6 +272,7 @@ impl Stage {
         self.consumers.fetch_add(1, Ordering::Relaxed);
         let trapped = TrappedLedger {
             inner: self.ledger.clone(),
+            poison: self.poison(),
             trap: Arc::clone(trap),
         };
         let ledger = Arc::new(Watched::over(Arc::new(trapped)));
@@ -305,6 +310,7 @@ impl Stage {
             },
             in_flight,
             busy_wait: Duration::from_secs(60),
+            queue_look: flexcast::worker::QUEUE_LOOK,
             agents: AgentRules::default(),
             lanes: None,
             holder: holder.to_owned(),
@@ -315,6 +321,15 @@ impl Stage {
     /// How many consumers were started.
     pub(crate) fn consumers(&self) -> usize {
         self.consumers.load(Ordering::Relaxed)
+    }
+
+    /// From the next consumer on, the store refuses what is to be written of these messages.
+    pub(crate) fn poison_from_now(&self, poison: BTreeMap<MessageId, PoisonAt>) {
+        *self.poison.lock().expect("no panic holds it") = Arc::new(poison);
+    }
+
+    fn poison(&self) -> Poison {
+        Arc::clone(&self.poison.lock().expect("no panic holds it"))
     }
 
     /// Works until nothing is open.

@@ -51,6 +51,10 @@ pub(crate) enum Kind {
     Stopped,
     /// The ledger or the queue said no.
     Failed,
+    /// The ledger refused, without a word whose fault it is.
+    Refused,
+    /// The queue confirmed, and lost what it was given.
+    Lost,
 }
 
 /// Something that befell the consumer.
@@ -74,8 +78,17 @@ impl Mishap {
     }
 }
 
-/// Decides whether a call to the ledger or the queue fails, and on which side.
-pub(crate) type Mishaps = Box<dyn FnMut(Place, &'static str) -> Option<Side> + Send>;
+/// How a call to the ledger or the queue fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failing {
+    /// It is away: before the call had an effect, or after it.
+    Away(Side),
+    /// It answers with an error that does not tell whose fault it is.
+    Refuses(&'static str),
+}
+
+/// Decides whether a call to the ledger or the queue fails, and how.
+pub(crate) type Mishaps = Box<dyn FnMut(Place, &'static str) -> Option<Failing> + Send>;
 
 /// Counts calls, and never answers the one it is set to.
 pub(crate) struct Trap {
@@ -89,6 +102,8 @@ pub(crate) struct Trap {
 struct State {
     set: Option<Set>,
     mishaps: Option<Mishaps>,
+    /// How many batches the queue still loses.
+    loses: Option<u32>,
     pulse: Pulse,
     /// What befell the consumer, in order.
     log: Vec<Mishap>,
@@ -190,26 +205,62 @@ impl Trap {
         &self,
         place: Place,
         what: &'static str,
-        failed: impl FnOnce(String) -> E,
+        failed: impl FnOnce(Failing, String) -> E,
         doing: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         self.running().await;
         let mishap = {
             let mut state = self.state();
             let mishap = state.mishaps.as_mut().and_then(|roll| roll(place, what));
-            if let Some(side) = mishap {
-                state.log.push(Mishap::of(Kind::Failed, place, what, side));
+            match mishap {
+                Some(Failing::Away(side)) => {
+                    state.log.push(Mishap::of(Kind::Failed, place, what, side));
+                }
+                Some(Failing::Refuses(code)) => {
+                    let what = format!("{what} {code}");
+                    let refused = Mishap::of(Kind::Refused, place, &what, Side::Before);
+                    state.log.push(refused);
+                }
+                None => {}
             }
             mishap
         };
         match mishap {
-            Some(Side::Before) => Err(failed("away".to_owned())),
-            Some(Side::After) => {
+            Some(Failing::Away(Side::After)) => {
                 self.around(place, what, doing).await?;
-                Err(failed("its reply was lost".to_owned()))
+                let failing = Failing::Away(Side::After);
+                Err(failed(failing, "its reply was lost".to_owned()))
             }
+            Some(failing) => Err(failed(failing, "away".to_owned())),
             None => self.around(place, what, doing).await,
         }
+    }
+
+    /// Whether the queue confirms this call and loses what it was given.
+    pub(super) fn loses(&self, what: &'static str) -> bool {
+        let mut state = self.state();
+        let roll = state.loses.as_mut();
+        let is_lost = roll.is_some_and(|left| {
+            let is_next = *left > 0;
+            *left -= u32::from(is_next);
+            is_next
+        });
+        if is_lost {
+            let lost = Mishap::of(Kind::Lost, Place::Queue, what, Side::After);
+            state.log.push(lost);
+        }
+        is_lost
+    }
+
+    /// The queue confirms so many batches from now on, and loses them.
+    pub(crate) fn lose(&self, batches: u32) {
+        self.state().loses = Some(batches);
+    }
+
+    /// Takes note of a refusal that was one message's own.
+    pub(super) fn refused(&self, what: &str) {
+        let refused = Mishap::of(Kind::Refused, Place::Ledger, what, Side::Before);
+        self.state().log.push(refused);
     }
 
     /// Whether the world stops at this call.

@@ -7,18 +7,31 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flexcast::ledger::{
-    Acceptance, Books, CampaignRecord, ConsumerRow, DeadRow, HeldFor, Import, ImportRecord, Lease,
-    Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow,
-    Publication, RejectedRow, Renewal, Renewed, Result, Settlement, StateChange, Steering, Stray,
-    Stuck, Taken, Transition, UndoSettlement, UnknownRow,
+    Acceptance, Books, CampaignRecord, ConsumerRow, DamagedRow, DeadRow, Ending, HeldFor, Import,
+    ImportRecord, Lease, Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue,
+    OpenOfSender, PageRow, Publication, RejectedRow, Renewal, Renewed, Result, SetAside,
+    Settlement, StateChange, Steering, Stray, Stuck, Taken, Transition, UndoSettlement, UnknownRow,
+    Upkeep,
 };
-use flexcast::message::{Address, CampaignId, Event, Message};
+use flexcast::message::{Address, CampaignId, Effects, Event, Message, MessageId};
 use jiff::Timestamp;
 
-use super::trap::{Place, Trap};
+use super::trap::{Failing, Place, Trap};
+
+/// At which call the store refuses a message's own content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PoisonAt {
+    Taking,
+    Recording,
+    Settling,
+}
+
+/// The messages whose content the store refuses.
+pub(crate) type Poison = Arc<BTreeMap<MessageId, PoisonAt>>;
 
 pub(crate) struct TrappedLedger {
     pub(crate) inner: Arc<dyn Ledger>,
+    pub(crate) poison: Poison,
     pub(crate) trap: Arc<Trap>,
 }
 
@@ -28,8 +41,29 @@ impl TrappedLedger {
         what: &'static str,
         doing: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let failed = LedgerError::Unavailable;
         self.trap.risk(Place::Ledger, what, failed, doing).await
+    }
+
+    /// Whether the store refuses what is to be written of this message at this call.
+    fn poison(&self, id: &MessageId, at: PoisonAt) -> Result<()> {
+        if self.poison.get(id) != Some(&at) {
+            return Ok(());
+        }
+        self.trap.refused("poison 22P05");
+        Err(LedgerError::Refused {
+            code: "22P05".to_owned(),
+            text: "unsupported Unicode escape sequence".to_owned(),
+        })
+    }
+}
+
+fn failed(failing: Failing, text: String) -> LedgerError {
+    match failing {
+        Failing::Away(_) => LedgerError::Unavailable(text),
+        Failing::Refuses(code) => LedgerError::Refused {
+            code: code.to_owned(),
+            text: "refused".to_owned(),
+        },
     }
 }
 
@@ -139,13 +173,14 @@ impl Ledger for TrappedLedger {
         now: Timestamp,
         lease_for: Duration,
     ) -> Result<Taken> {
+        self.poison(&message.id(), PoisonAt::Taking)?;
         self.risk("take", self.inner.take(message, holder, now, lease_for))
             .await
     }
 
     async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
+        self.poison(&lease.key.id, PoisonAt::Recording)?;
         let recording = self.inner.record(lease, events, now);
-        let failed = LedgerError::Unavailable;
         let risk = self.trap.risk(Place::Journal, "record", failed, recording);
         risk.await
     }
@@ -162,6 +197,9 @@ impl Ledger for TrappedLedger {
         settlement: &Settlement,
         now: Timestamp,
     ) -> Result<()> {
+        if matches!(settlement, Settlement::Ended { .. }) {
+            self.poison(&lease.key.id, PoisonAt::Settling)?;
+        }
         self.risk("settle", self.inner.settle(lease, events, settlement, now))
             .await
     }
@@ -319,11 +357,6 @@ impl Ledger for TrappedLedger {
     async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
         self.risk("dead", self.inner.dead(campaign, limit)).await
     }
-
-    async fn is_ready(&self) -> bool {
-        let asking = async { Ok(self.inner.is_ready().await) };
-        self.risk("is_ready", asking).await.unwrap_or(false)
-    }
 }
 
 #[async_trait]
@@ -339,7 +372,6 @@ impl Steering for TrappedLedger {
     }
 
     async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
-        let failed = LedgerError::Unavailable;
         let renewing = self.inner.renew_right(renewal, now);
         let trap = &self.trap;
         trap.risk(Place::Rights, "renew_right", failed, renewing)
@@ -381,5 +413,75 @@ impl Steering for TrappedLedger {
         limit: usize,
     ) -> Result<u64> {
         self.inner.move_sender(campaign, from, to, now, limit).await
+    }
+}
+
+#[async_trait]
+impl Upkeep for TrappedLedger {
+    async fn touch(&self) -> Result<()> {
+        self.risk("touch", self.inner.touch()).await
+    }
+
+    async fn probe(&self) -> Result<()> {
+        self.risk("probe", self.inner.probe()).await
+    }
+
+    async fn set_aside(
+        &self,
+        message: &Message,
+        ending: &Ending,
+        effects: &Effects,
+        now: Timestamp,
+    ) -> Result<SetAside> {
+        let setting = self.inner.set_aside(message, ending, effects, now);
+        self.risk("set_aside", setting).await
+    }
+
+    async fn record_damaged(&self, key: &MessageKey, detail: &str, now: Timestamp) -> Result<()> {
+        let recording = self.inner.record_damaged(key, detail, now);
+        self.risk("record_damaged", recording).await
+    }
+
+    async fn damaged(&self, limit: usize) -> Result<Vec<DamagedRow>> {
+        self.risk("damaged", self.inner.damaged(limit)).await
+    }
+
+    async fn sweep_leases(&self, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
+        let sweeping = self.inner.sweep_leases(holder, now, limit);
+        self.risk("sweep_leases", sweeping).await
+    }
+
+    async fn show_holding(
+        &self,
+        holder: &str,
+        holding: &BTreeMap<CampaignId, u64>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let showing = self.inner.show_holding(holder, holding, now);
+        self.risk("show_holding", showing).await
+    }
+
+    async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
+        self.risk("holding", self.inner.holding(now)).await
+    }
+
+    async fn queue_again(
+        &self,
+        campaign: &CampaignId,
+        not_since: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let marking = self.inner.queue_again(campaign, not_since, now, limit);
+        self.risk("queue_again", marking).await
+    }
+
+    async fn broker_lost(&self, now: Timestamp) -> Result<u64> {
+        self.risk("broker_lost", self.inner.broker_lost(now)).await
+    }
+
+    async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
+        self.risk("broker_lost_at", self.inner.broker_lost_at())
+            .await
     }
 }

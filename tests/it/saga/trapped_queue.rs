@@ -33,7 +33,8 @@ async fn risk<T>(
         "dead_letter" | "retry_later" => QueueError::Refused,
         _ => QueueError::InDoubt,
     };
-    trap.risk(Place::Queue, what, failed, doing).await
+    trap.risk(Place::Queue, what, |_, text| failed(text), doing)
+        .await
 }
 
 #[async_trait]
@@ -42,11 +43,18 @@ impl Queue for TrappedQueue {
         self.inner.bind(ledger_id).await
     }
 
+    async fn is_bound(&self) -> Result<bool> {
+        self.inner.is_bound().await
+    }
+
     async fn open(&self, campaign: &CampaignId) -> Result<()> {
         self.inner.open(campaign).await
     }
 
     async fn publish(&self, campaign: &CampaignId, batch: &[Outgoing]) -> Result<()> {
+        if self.trap.loses("publish") {
+            return Ok(());
+        }
         risk(&self.trap, "publish", self.inner.publish(campaign, batch)).await
     }
 

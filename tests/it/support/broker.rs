@@ -188,6 +188,13 @@ impl Node {
         self.kill();
     }
 
+    /// Kills it, and starts it again without anything that it had kept.
+    pub(crate) fn lose_disk(&self) {
+        self.kill();
+        std::fs::remove_dir_all(self.dir.path().join("mnesia")).expect("its data is there");
+        self.restart();
+    }
+
     /// Starts it again after [`Node::kill`] or [`Node::shut_down`], with what its disk holds.
     pub(crate) fn restart(&self) {
         run(self.dir.path(), &["start"], &[]);

@@ -1,0 +1,68 @@
+//! What can go wrong between the program and its ledger, by what the caller can do about it.
+
+use crate::message::CampaignId;
+
+/// A ledger's failure, by what its user can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The store cannot be reached or written now: start nothing, try again.
+    ///
+    /// What the failed call was to write may stand all the same (a connection lost during a commit).
+    /// So a lease that met this is not written to again: whoever takes the message next reads what
+    /// stands.
+    #[error("the ledger is not usable: {0}")]
+    Unavailable(String),
+    /// The store is there and did not do this: other calls were in its way. It may pass.
+    #[error("the ledger did not get to it: {0}")]
+    Hindered(String),
+    /// Somebody else has taken the message: stop at once, whatever was not recorded is theirs to find.
+    #[error("the lease on this message is lost")]
+    LeaseLost,
+    /// The ledger belongs to another Twilio account or base address.
+    #[error(
+        "this ledger belongs to {theirs}; you are using {ours}: choose another --state, or that account"
+    )]
+    BoundElsewhere { ours: String, theirs: String },
+    /// The campaign was never applied.
+    #[error("the ledger has no campaign {0}: apply it first")]
+    NoCampaign(CampaignId),
+    /// The database does not know our user or password: other credentials, not another try.
+    #[error("the database refuses the login: {0}")]
+    LoginRefused(String),
+    /// What the operator named is not usable by this program: a wrong address, a newer program's ledger.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// Another process holds the ledger.
+    #[error("{0}")]
+    Held(String),
+    /// The stored fields of one row contradict each other, or cannot be read.
+    #[error("the ledger's records contradict each other: {0}")]
+    Damaged(String),
+    /// The database answered with an error that alone does not tell whose fault it is: the store's, or that of
+    /// what this call was to write. From a store, nobody has asked yet. From [`super::Watched`], the store was
+    /// probed and works: the fault is this call's alone.
+    #[error("the database refuses this: {text} ({code})")]
+    Refused {
+        /// The SQLSTATE, the name of SQLite's result code, or `client` for an error that no database sent.
+        code: String,
+        /// The database's own words.
+        text: String,
+    },
+    /// The store is corrupt, is no database, is another ledger's, or its disk did not keep what it was given:
+    /// nothing that it says may be built on, and it does not come back by itself.
+    #[error("the ledger's store must not be used any more: {0}")]
+    Corrupt(String),
+}
+
+impl LedgerError {
+    /// Whether it is the store that cannot be used, for any call, and not this call alone.
+    #[must_use]
+    pub fn is_stores(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::LoginRefused(_) | Self::Corrupt(_)
+        )
+    }
+}
+
+pub type Result<T> = std::result::Result<T, LedgerError>;

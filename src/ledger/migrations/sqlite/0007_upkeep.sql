@@ -1,0 +1,19 @@
+-- The ledger, seventh edition: what the queue lost is published again, and damaged rows are named.
+
+-- When the message was last published again because the queue had lost it, ms, and how often it was.
+ALTER TABLE turns ADD COLUMN again_at INTEGER;
+ALTER TABLE turns ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
+
+-- JSON: how many deliveries of each campaign the consumer holds, and when it said so, ms.
+ALTER TABLE consumers ADD COLUMN holding TEXT;
+ALTER TABLE consumers ADD COLUMN holding_at INTEGER;
+
+-- Messages whose stored fields contradict each other, as a consumer met them. A row goes when its message is
+-- taken again.
+CREATE TABLE damaged (
+    campaign TEXT    NOT NULL,
+    id       TEXT    NOT NULL,
+    detail   TEXT    NOT NULL,  -- what contradicts what
+    at       INTEGER NOT NULL,  -- ms: when it was last met
+    PRIMARY KEY (campaign, id)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,361 @@
+//! The upkeep of a ledger on PostgreSQL.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use deadpool_postgres::{Client, GenericClient};
+use jiff::Timestamp;
+
+use super::errors::keepable;
+use super::take::{Taker, millis};
+use super::{
+    LeaseClock, PostgresLedger, call, campaigns, consumers, dead, intake, settle, shown, take,
+    undos, waking,
+};
+use crate::ledger::columns::{
+    campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
+};
+use crate::ledger::{
+    DamagedRow, Ending, HOLDING_FOR, Lease, LedgerError, MessageKey, Result, SetAside, Taken,
+    UndoSettlement, Upkeep, probe,
+};
+use crate::message::{CampaignId, Effects, Event, Message};
+
+#[async_trait]
+impl Upkeep for PostgresLedger {
+    async fn touch(&self) -> Result<()> {
+        call!(self, |client| touch(&client))
+    }
+
+    async fn probe(&self) -> Result<()> {
+        let name = &self.lister;
+        call!(self, |client| try_life(&mut client, name))?;
+        call!(self, |client| campaigns::id(&client)).map(drop)
+    }
+
+    async fn set_aside(
+        &self,
+        message: &Message,
+        ending: &Ending,
+        effects: &Effects,
+        now: Timestamp,
+    ) -> Result<SetAside> {
+        let clock = self.clock;
+        call!(self, |client| set_aside(
+            &mut client,
+            message,
+            ending,
+            effects,
+            (now, clock)
+        ))
+    }
+
+    async fn record_damaged(&self, key: &MessageKey, detail: &str, now: Timestamp) -> Result<()> {
+        call!(self, |client| record_damaged(&client, key, detail, now))
+    }
+
+    async fn damaged(&self, limit: usize) -> Result<Vec<DamagedRow>> {
+        call!(self, |client| damaged(&client, limit))
+    }
+
+    async fn sweep_leases(&self, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| sweep(&client, holder, chosen, limit))
+    }
+
+    async fn show_holding(
+        &self,
+        holder: &str,
+        holding: &BTreeMap<CampaignId, u64>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| show_holding(
+            &client, holder, holding, chosen
+        ))
+    }
+
+    async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
+        let chosen = self.clock.chosen(now);
+        call!(self, |client| holding(&client, chosen))
+    }
+
+    async fn queue_again(
+        &self,
+        campaign: &CampaignId,
+        not_since: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        call!(self, |client| queue_again(
+            &client, campaign, not_since, now, limit
+        ))
+    }
+
+    async fn broker_lost(&self, now: Timestamp) -> Result<u64> {
+        call!(self, |client| broker_lost(&client, now))
+    }
+
+    async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
+        call!(self, |client| broker_lost_at(&client))
+    }
+}
+
+async fn touch(client: &impl GenericClient) -> Result<()> {
+    let sql = "UPDATE meta SET value = (1 - value::INTEGER)::TEXT WHERE name = 'probe'";
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, &[]).await?;
+    Ok(())
+}
+
+/// The life of a message that does not exist, taken back; then a write that stays. A transaction each: what is
+/// broken off is taken back too.
+async fn try_life(client: &mut Client, name: &str) -> Result<()> {
+    let transaction = client.transaction().await?;
+    walk(&transaction, name).await?;
+    transaction.rollback().await?;
+    touch(client).await
+}
+
+async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
+    let message = probe::message(name);
+    let key = MessageKey::of(&message);
+    let now = probe::AT;
+    let taker = Taker {
+        holder: probe::HOLDER,
+        now,
+        lease_for: probe::LEASE_FOR,
+        clock: LeaseClock::Server,
+    };
+    let sql = "INSERT INTO campaigns (id, state, definition, applied_at, changed_at)
+               VALUES ($1, 'finished', '{}', 0, 0) ON CONFLICT DO NOTHING";
+    let statement = client.prepare_cached(sql).await?;
+    let campaign = key.campaign.as_str();
+    client.execute(&statement, &[&campaign]).await?;
+    let lease = leased(take::take(client, &message, &taker).await?)?;
+    let begun = [Event::Begun { generation: 0 }];
+    settle::record(client, &lease, &begun, now).await?;
+    settle::renew(client, &lease, now, probe::LEASE_FOR, taker.clock).await?;
+    settle::settle(client, &lease, &[], &probe::deferred(), now).await?;
+    let lease = leased(take::take(client, &message, &taker).await?)?;
+    take::let_go(client, &lease).await?;
+    let lease = leased(take::take(client, &message, &taker).await?)?;
+    settle::settle(client, &lease, &[], &probe::stuck(), now).await?;
+    let due = probe::undo_due();
+    let later = Taker { now: due, ..taker };
+    if let Some(undo) = undos::take(client, &key, &later).await? {
+        let released = UndoSettlement::Released { due };
+        undos::settle(client, &undo.lease, &[], &released, due).await?;
+    }
+    waking::wake(client, now, 1).await?;
+    waking::next_due(client).await?;
+    undos::due(client, None, now, 1).await?;
+    intake::unqueued(client, name, None, now, 1).await?;
+    campaigns::all(client).await?;
+    dead::record_stray(client, &probe::stray(&key), now).await?;
+    shown::show(client, probe::HOLDER, None, None).await?;
+    consumers::renew(client, &probe::renewal(name), now, taker.clock).await?;
+    record_damaged(client, &key, "probe", now).await
+}
+
+fn leased(taken: Taken) -> Result<Lease> {
+    match taken {
+        Taken::Leased { lease, .. } => Ok(lease),
+        taken => Err(LedgerError::Damaged(format!(
+            "the probe's message is {taken:?}"
+        ))),
+    }
+}
+
+async fn set_aside(
+    client: &mut Client,
+    message: &Message,
+    ending: &Ending,
+    effects: &Effects,
+    (now, clock): (Timestamp, LeaseClock),
+) -> Result<SetAside> {
+    let key = MessageKey::of(message);
+    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+    let transaction = client.transaction().await?;
+    // The message's row first: another consumer that sets it aside waits here.
+    let known = transaction
+        .query_opt(
+            "SELECT FROM messages WHERE campaign = $1 AND id = $2 FOR UPDATE",
+            &[&campaign, &id],
+        )
+        .await?;
+    if known.is_none() {
+        let sql = "INSERT INTO messages (campaign, id, address, payload, accepted_at)
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        let address = message.customer.address.as_str();
+        let payload = to_json(message)?;
+        let inserted = transaction
+            .execute(sql, &[&campaign, &id, &address, &payload, &ms(now)])
+            .await?;
+        if inserted == 0 {
+            // Another message has its address, or another consumer has just met it.
+            return Ok(SetAside::Over { accepted: false });
+        }
+    }
+    let row = transaction
+        .query_one(
+            "SELECT EXISTS (SELECT FROM outcomes WHERE campaign = $1 AND id = $2),
+                EXISTS (SELECT FROM turns WHERE campaign = $1 AND id = $2 AND state = 'in_flight'
+                    AND lease_until > lease_clock($3))",
+            &[&campaign, &id, &clock.chosen(now)],
+        )
+        .await?;
+    let (is_over, is_held): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    let accepted = known.is_some();
+    if is_over {
+        return Ok(SetAside::Over { accepted });
+    }
+    if is_held {
+        return Ok(SetAside::Held);
+    }
+    let (word, reason) = outcome(ending);
+    transaction
+        .execute(
+            "WITH gone AS (
+                DELETE FROM turns WHERE campaign = $1 AND id = $2 RETURNING attempts)
+             INSERT INTO outcomes (campaign, id, outcome, reason, detail, effects, attempts, at)
+             SELECT $1, $2, $3, $4, $5, $6, coalesce((SELECT attempts FROM gone), 0) + 1, $7",
+            &[
+                &campaign,
+                &id,
+                &word,
+                &reason,
+                &to_json(ending)?,
+                &to_json(effects)?,
+                &ms(now),
+            ],
+        )
+        .await?;
+    transaction.commit().await?;
+    Ok(SetAside::Over { accepted })
+}
+
+pub(super) async fn record_damaged(
+    client: &impl GenericClient,
+    key: &MessageKey,
+    detail: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO damaged (campaign, id, detail, at) VALUES ($1, $2, $3, $4)
+               ON CONFLICT (campaign, id) DO UPDATE SET detail = excluded.detail, at = excluded.at";
+    let statement = client.prepare_cached(sql).await?;
+    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+    client
+        .execute(&statement, &[&campaign, &id, &keepable(detail), &ms(now)])
+        .await?;
+    Ok(())
+}
+
+async fn damaged(client: &Client, limit: usize) -> Result<Vec<DamagedRow>> {
+    let sql = "SELECT campaign, id, detail, at FROM damaged ORDER BY at, campaign, id LIMIT $1";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[&column(limit as u64)]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(DamagedRow {
+                campaign: campaign_id(row.try_get(0)?)?,
+                id: message_id(row.try_get(1)?)?,
+                detail: row.try_get(2)?,
+                at: time(row.try_get(3)?)?,
+            })
+        })
+        .collect()
+}
+
+/// Only of holders that show no sign of life: one that lives may still send what it was about to send.
+async fn sweep(client: &Client, holder: &str, chosen: Option<i64>, limit: usize) -> Result<u64> {
+    let statement = client
+        .prepare_cached(
+            "UPDATE turns t SET state = 'waiting', queued = TRUE, queue_after = NULL,
+                holder = NULL, lease_until = NULL, doubtful = TRUE
+             FROM (
+                SELECT campaign, id, lease FROM turns
+                WHERE state = 'in_flight' AND lease_until <= lease_clock($2)
+                  AND holder <> $1 AND NOT lives(holder)
+                ORDER BY campaign, id LIMIT $3 FOR UPDATE SKIP LOCKED) dead
+             WHERE t.campaign = dead.campaign AND t.id = dead.id AND t.lease = dead.lease",
+        )
+        .await?;
+    Ok(client
+        .execute(&statement, &[&holder, &chosen, &column(limit as u64)])
+        .await?)
+}
+
+async fn show_holding(
+    client: &Client,
+    holder: &str,
+    holding: &BTreeMap<CampaignId, u64>,
+    chosen: Option<i64>,
+) -> Result<()> {
+    let sql = "UPDATE consumers SET holding = $2, holding_at = lease_clock($3) WHERE holder = $1";
+    let statement = client.prepare_cached(sql).await?;
+    client
+        .execute(&statement, &[&holder, &to_json(holding)?, &chosen])
+        .await?;
+    Ok(())
+}
+
+async fn holding(client: &Client, chosen: Option<i64>) -> Result<BTreeMap<CampaignId, u64>> {
+    let sql = "SELECT holding FROM consumers WHERE holding_at > lease_clock($1) - $2::BIGINT";
+    let statement = client.prepare_cached(sql).await?;
+    let mut all = BTreeMap::new();
+    for row in client
+        .query(&statement, &[&chosen, &millis(HOLDING_FOR)])
+        .await?
+    {
+        for (campaign, deliveries) in from_json::<BTreeMap<CampaignId, u64>>(row.try_get(0)?)? {
+            *all.entry(campaign).or_default() += deliveries;
+        }
+    }
+    Ok(all)
+}
+
+async fn queue_again(
+    client: &Client,
+    campaign: &CampaignId,
+    not_since: Timestamp,
+    now: Timestamp,
+    limit: usize,
+) -> Result<u64> {
+    let statement = client
+        .prepare_cached(
+            "UPDATE turns t SET queued = FALSE, queue_after = $3, lister = NULL, listed_until = NULL,
+                again_at = $3, again = again + 1
+             FROM (
+                SELECT campaign, id FROM turns
+                WHERE campaign = $1 AND state = 'waiting' AND queued
+                  AND coalesce(again_at, $2) <= $2
+                  AND NOT EXISTS (SELECT FROM damaged d
+                    WHERE d.campaign = turns.campaign AND d.id = turns.id)
+                ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED) lost
+             WHERE t.campaign = lost.campaign AND t.id = lost.id",
+        )
+        .await?;
+    let (campaign, limit) = (campaign.as_str(), column(limit as u64));
+    Ok(client
+        .execute(&statement, &[&campaign, &ms(not_since), &ms(now), &limit])
+        .await?)
+}
+
+async fn broker_lost(client: &Client, now: Timestamp) -> Result<u64> {
+    let sql = "WITH noted AS (
+            INSERT INTO meta (name, value) VALUES ('broker_lost_at', $1::BIGINT::TEXT)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value)
+        UPDATE turns SET queued = FALSE, queue_after = $1, lister = NULL, listed_until = NULL,
+            again_at = $1, again = again + 1
+        WHERE state = 'waiting' AND queued";
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.execute(&statement, &[&ms(now)]).await?)
+}
+
+async fn broker_lost_at(client: &Client) -> Result<Option<Timestamp>> {
+    let sql = "SELECT value::BIGINT FROM meta WHERE name = 'broker_lost_at'";
+    let statement = client.prepare_cached(sql).await?;
+    let row = client.query_opt(&statement, &[]).await?;
+    row.map(|row| time(row.try_get(0)?)).transpose()
+}

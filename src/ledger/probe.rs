@@ -1,0 +1,75 @@
+//! What a probe of a store writes and takes back: the life of a message that does not exist.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Ending, MessageKey, Renewal, Settlement, Stray, UNDO_AFTER, Wake};
+use crate::message::{DeadReason, DeferReason, Failure, FailureClass, Message};
+
+/// Who takes the message.
+pub(super) const HOLDER: &str = "probe";
+
+/// When all of it happens: long ago, so that nothing real is due or old by it.
+pub(super) const AT: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// How long its leases last.
+pub(super) const LEASE_FOR: Duration = Duration::from_secs(60);
+
+/// When the undo is due that [`stuck`] leaves.
+pub(super) fn undo_due() -> Timestamp {
+    super::columns::later(AT, 2 * UNDO_AFTER)
+}
+
+/// The message. `name` tells those of several processes apart: their probes do not wait for each other.
+pub(super) fn message(name: &str) -> Message {
+    let message = serde_json::json!({
+        "campaign": format!("flexcast.probe.{name}"),
+        "id": "probe",
+        "customer": {"address": "+15005550006"},
+    });
+    serde_json::from_value(message).expect("a message of today's version")
+}
+
+/// It waits for another attempt.
+pub(super) fn deferred() -> Settlement {
+    Settlement::Deferred {
+        reason: DeferReason::Retry,
+        due: AT,
+        wake: Wake::Ledger,
+        failure: None,
+        uses_attempt: false,
+    }
+}
+
+/// It is over, and something of it is to be undone.
+pub(super) fn stuck() -> Settlement {
+    let class = FailureClass::Permanent(DeadReason::Stuck);
+    Settlement::Ended {
+        ending: Ending::Dead {
+            reason: DeadReason::Stuck,
+            failure: Box::new(Failure::new(class, "probe")),
+        },
+        effects: Box::default(),
+    }
+}
+
+/// A delivery that is no message.
+pub(super) fn stray(key: &MessageKey) -> Stray {
+    Stray {
+        campaign: key.campaign.clone(),
+        reason: DeadReason::Malformed,
+        detail: "probe".to_owned(),
+        body: String::new(),
+    }
+}
+
+/// A consumer's renewal.
+pub(super) fn renewal(name: &str) -> Renewal {
+    Renewal {
+        holder: format!("{HOLDER}-{name}"),
+        host: String::new(),
+        pid: 0,
+        confirmed: None,
+    }
+}

@@ -1,0 +1,311 @@
+//! The upkeep of a ledger on SQLite.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{SqliteLedger, campaigns, consumers, dead, intake, settle, shown, take, undos, waking};
+use crate::ledger::columns::{
+    campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
+};
+use crate::ledger::{
+    DamagedRow, Ending, HOLDING_FOR, LedgerError, MessageKey, Result, SetAside, Taken,
+    UndoSettlement, Upkeep, probe,
+};
+use crate::message::{CampaignId, Effects, Event, Message};
+
+#[async_trait]
+impl Upkeep for SqliteLedger {
+    async fn touch(&self) -> Result<()> {
+        self.write(touch).await
+    }
+
+    async fn probe(&self) -> Result<()> {
+        self.write(try_life).await?;
+        self.read(campaigns::id).await.map(drop)
+    }
+
+    async fn set_aside(
+        &self,
+        message: &Message,
+        ending: &Ending,
+        effects: &Effects,
+        now: Timestamp,
+    ) -> Result<SetAside> {
+        let (message, ending, effects) = (message.clone(), ending.clone(), effects.clone());
+        self.write(move |conn| set_aside(conn, &message, &ending, &effects, now))
+            .await
+    }
+
+    async fn record_damaged(&self, key: &MessageKey, detail: &str, now: Timestamp) -> Result<()> {
+        let (key, detail) = (key.clone(), detail.to_owned());
+        self.write(move |conn| record_damaged(conn, &key, &detail, now))
+            .await
+    }
+
+    async fn damaged(&self, limit: usize) -> Result<Vec<DamagedRow>> {
+        self.read(move |conn| damaged(conn, limit)).await
+    }
+
+    async fn sweep_leases(&self, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
+        let holder = holder.to_owned();
+        self.write(move |conn| sweep(conn, &holder, now, limit))
+            .await
+    }
+
+    async fn show_holding(
+        &self,
+        holder: &str,
+        holding: &BTreeMap<CampaignId, u64>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (holder, holding) = (holder.to_owned(), to_json(holding)?);
+        self.write(move |conn| {
+            let sql = "UPDATE consumers SET holding = ?2, holding_at = ?3 WHERE holder = ?1";
+            conn.prepare_cached(sql)?
+                .execute(params![holder, holding, ms(now)])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
+        self.read(move |conn| holding(conn, now)).await
+    }
+
+    async fn queue_again(
+        &self,
+        campaign: &CampaignId,
+        not_since: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let campaign = campaign.clone();
+        self.write(move |conn| queue_again(conn, &campaign, not_since, now, limit))
+            .await
+    }
+
+    async fn broker_lost(&self, now: Timestamp) -> Result<u64> {
+        self.write(move |conn| broker_lost(conn, now)).await
+    }
+
+    async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
+        self.read(broker_lost_at).await
+    }
+}
+
+fn touch(conn: &Connection) -> Result<()> {
+    conn.prepare_cached("UPDATE meta SET value = 1 - value WHERE name = 'probe'")?
+        .execute([])?;
+    Ok(())
+}
+
+fn try_life(conn: &Connection) -> Result<()> {
+    conn.prepare_cached("SAVEPOINT probe")?.execute([])?;
+    let walked = walk(conn);
+    // The error is what matters; a transaction that SQLite has ended has nothing to take back.
+    if !conn.is_autocommit() {
+        conn.prepare_cached("ROLLBACK TO probe")?.execute([])?;
+        conn.prepare_cached("RELEASE probe")?.execute([])?;
+    }
+    walked?;
+    touch(conn)
+}
+
+/// The life of a message that does not exist.
+fn walk(conn: &Connection) -> Result<()> {
+    let message = probe::message("file");
+    let key = MessageKey::of(&message);
+    let now = probe::AT;
+    conn.prepare_cached(
+        "INSERT OR IGNORE INTO campaigns (id, state, definition, applied_at, changed_at)
+         VALUES (?1, 'finished', '{}', 0, 0)",
+    )?
+    .execute([key.campaign.as_str()])?;
+    let take = || match take::take(conn, &message, probe::HOLDER, now, probe::LEASE_FOR)? {
+        Taken::Leased { lease, .. } => Ok(lease),
+        taken => Err(LedgerError::Damaged(format!(
+            "the probe's message is {taken:?}"
+        ))),
+    };
+    let lease = take()?;
+    settle::record(conn, &lease, &[Event::Begun { generation: 0 }], now)?;
+    settle::renew(conn, &lease, now, probe::LEASE_FOR)?;
+    settle::settle(conn, &lease, &[], &probe::deferred(), now)?;
+    take::let_go(conn, &take()?)?;
+    settle::settle(conn, &take()?, &[], &probe::stuck(), now)?;
+    let due = probe::undo_due();
+    if let Some(undo) = undos::take(conn, &key, probe::HOLDER, due, probe::LEASE_FOR)? {
+        let released = UndoSettlement::Released { due };
+        undos::settle(conn, &undo.lease, &[], &released, due)?;
+    }
+    waking::wake(conn, now, 1)?;
+    waking::next_due(conn)?;
+    undos::due(conn, now, 1)?;
+    intake::unqueued(conn, now, 1)?;
+    campaigns::all(conn)?;
+    dead::record_stray(conn, &probe::stray(&key), now)?;
+    shown::show(conn, probe::HOLDER, None, now)?;
+    consumers::renew(conn, &probe::renewal("file"), now)?;
+    record_damaged(conn, &key, "probe", now)
+}
+
+fn set_aside(
+    conn: &Connection,
+    message: &Message,
+    ending: &Ending,
+    effects: &Effects,
+    now: Timestamp,
+) -> Result<SetAside> {
+    let key = MessageKey::of(message);
+    let of = [key.campaign.as_str(), key.id.as_str()];
+    let is_there = |sql: &str| -> Result<bool> {
+        Ok(conn.prepare_cached(sql)?.query_row(of, |row| row.get(0))?)
+    };
+    let is_over = "SELECT EXISTS (SELECT 1 FROM outcomes WHERE campaign = ?1 AND id = ?2)";
+    if is_there(is_over)? {
+        return Ok(SetAside::Over { accepted: true });
+    }
+    let until: Option<i64> = conn
+        .prepare_cached(
+            "SELECT lease_until FROM turns WHERE campaign = ?1 AND id = ?2 AND state = 'in_flight'",
+        )?
+        .query_row(of, |row| row.get(0))
+        .optional()?;
+    if until.is_some_and(|until| until > ms(now)) {
+        return Ok(SetAside::Held);
+    }
+    let is_known = "SELECT EXISTS (SELECT 1 FROM messages WHERE campaign = ?1 AND id = ?2)";
+    let accepted = is_there(is_known)?
+        || !intake::insert(conn, &key.campaign, &intake::Offered::of(message)?, now)?;
+    if accepted && !is_there(is_known)? {
+        // Another message has its address: it was never to be accepted.
+        return Ok(SetAside::Over { accepted: false });
+    }
+    let (word, reason) = outcome(ending);
+    let attempts: Option<i64> = conn
+        .prepare_cached("DELETE FROM turns WHERE campaign = ?1 AND id = ?2 RETURNING attempts")?
+        .query_row(of, |row| row.get(0))
+        .optional()?;
+    conn.prepare_cached(
+        "INSERT INTO outcomes (campaign, id, outcome, reason, detail, effects, attempts, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        of[0],
+        of[1],
+        word,
+        reason,
+        to_json(ending)?,
+        to_json(effects)?,
+        attempts.unwrap_or(0) + 1,
+        ms(now)
+    ])?;
+    Ok(SetAside::Over { accepted })
+}
+
+fn record_damaged(conn: &Connection, key: &MessageKey, detail: &str, now: Timestamp) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO damaged (campaign, id, detail, at) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![
+        key.campaign.as_str(),
+        key.id.as_str(),
+        detail,
+        ms(now)
+    ])?;
+    Ok(())
+}
+
+fn damaged(conn: &Connection, limit: usize) -> Result<Vec<DamagedRow>> {
+    let sql = "SELECT campaign, id, detail, at FROM damaged ORDER BY at, campaign, id LIMIT ?1";
+    conn.prepare_cached(sql)?
+        .query_and_then([column(limit as u64)], |row| {
+            Ok(DamagedRow {
+                campaign: campaign_id(&row.get::<_, String>(0)?)?,
+                id: message_id(&row.get::<_, String>(1)?)?,
+                detail: row.get(2)?,
+                at: time(row.get(3)?)?,
+            })
+        })?
+        .collect()
+}
+
+/// A process has the file for itself: all other holders are dead.
+fn sweep(conn: &Connection, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
+    let swept = conn
+        .prepare_cached(
+            "UPDATE turns SET state = 'waiting', queued = 1, queue_after = NULL,
+                holder = NULL, lease_until = NULL, doubtful = 1
+             WHERE (campaign, id) IN (
+                SELECT campaign, id FROM turns
+                WHERE campaign IN (SELECT id FROM campaigns) AND state = 'in_flight'
+                  AND lease_until <= ?2 AND holder IS NOT ?1
+                LIMIT ?3)",
+        )?
+        .execute(params![holder, ms(now), column(limit as u64)])?;
+    Ok(swept as u64)
+}
+
+fn holding(conn: &Connection, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
+    let since = ms(now) - column(HOLDING_FOR.as_millis() as u64);
+    let mut all = BTreeMap::new();
+    let mut statement =
+        conn.prepare_cached("SELECT holding FROM consumers WHERE holding_at > ?1")?;
+    for held in statement.query_map([since], |row| row.get::<_, String>(0))? {
+        for (campaign, deliveries) in from_json::<BTreeMap<CampaignId, u64>>(&held?)? {
+            *all.entry(campaign).or_default() += deliveries;
+        }
+    }
+    Ok(all)
+}
+
+fn queue_again(
+    conn: &Connection,
+    campaign: &CampaignId,
+    not_since: Timestamp,
+    now: Timestamp,
+    limit: usize,
+) -> Result<u64> {
+    let marked = conn
+        .prepare_cached(
+            "UPDATE turns SET queued = 0, queue_after = ?3, again_at = ?3, again = again + 1
+             WHERE (campaign, id) IN (
+                SELECT campaign, id FROM turns
+                WHERE campaign = ?1 AND state = 'waiting' AND queued = 1
+                  AND coalesce(again_at, ?2) <= ?2
+                  AND NOT EXISTS (SELECT 1 FROM damaged d
+                    WHERE d.campaign = turns.campaign AND d.id = turns.id)
+                ORDER BY id LIMIT ?4)",
+        )?
+        .execute(params![
+            campaign.as_str(),
+            ms(not_since),
+            ms(now),
+            column(limit as u64)
+        ])?;
+    Ok(marked as u64)
+}
+
+fn broker_lost(conn: &Connection, now: Timestamp) -> Result<u64> {
+    let marked = conn
+        .prepare_cached(
+            "UPDATE turns SET queued = 0, queue_after = ?1, again_at = ?1, again = again + 1
+             WHERE campaign IN (SELECT id FROM campaigns) AND state = 'waiting' AND queued = 1",
+        )?
+        .execute([ms(now)])?;
+    conn.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('broker_lost_at', ?1)")?
+        .execute([ms(now).to_string()])?;
+    Ok(marked as u64)
+}
+
+fn broker_lost_at(conn: &Connection) -> Result<Option<Timestamp>> {
+    let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'broker_lost_at'";
+    let at: Option<i64> = conn
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    at.map(time).transpose()
+}

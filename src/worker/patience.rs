@@ -1,0 +1,123 @@
+//! How long a run that is to end by itself waits while nothing moves.
+//!
+//! In: what has moved since the last look. Out: a sentence, once nothing has for long. Always: a run that works
+//! until it is stopped is never ended by it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::ledger::{Ledger, Steering, Watched};
+
+use super::{Shared, Until, WorkError};
+
+/// How long nothing may move: longer than any lease, any retry that the queue carries, and a restart of the
+/// broker or the database.
+pub(super) const STANDS_STILL_MAX: Duration = Duration::from_secs(600);
+
+/// Since when nothing has moved.
+pub(super) struct Patience {
+    until: Until,
+    turns: u64,
+    moved: Instant,
+}
+
+impl Patience {
+    pub(super) fn new(until: Until, now: Instant) -> Self {
+        Self {
+            until,
+            turns: 0,
+            moved: now,
+        }
+    }
+
+    /// Takes note of how many turns were over, and that messages wait for a time to come.
+    pub(super) fn note(&mut self, turns: u64, waits_for_a_time: bool, now: Instant) {
+        if turns != self.turns || waits_for_a_time {
+            self.turns = turns;
+            self.moved = now;
+        }
+    }
+
+    /// When the run is to end if nothing moves; none where it works until it is stopped.
+    fn ends_at(&self) -> Option<Instant> {
+        (self.until != Until::Stopped).then(|| self.moved + STANDS_STILL_MAX)
+    }
+
+    /// Waits until the ledger is there, or is lost for good, or the patience is over.
+    pub(super) async fn until_back(&self, ledger: &Watched, clock: Clock) {
+        let Some(end) = self.ends_at() else {
+            return ledger.back().await;
+        };
+        tokio::select! {
+            biased;
+            () = ledger.back() => {}
+            () = ledger.lost_for_good() => {}
+            () = clock.sleep(end.saturating_duration_since(clock.instant())) => {}
+        }
+    }
+
+    pub(super) fn is_spent(&self, now: Instant) -> bool {
+        self.ends_at().is_some_and(|end| now >= end)
+    }
+}
+
+/// Why the run ends although messages are open, in a sentence.
+pub(super) async fn stands_still(shared: &Shared) -> WorkError {
+    let minutes = STANDS_STILL_MAX.as_secs() / 60;
+    let reason = match shared.parts.ledger.loss() {
+        Some(loss) => loss.why.to_string(),
+        None => what_waits(shared).await,
+    };
+    WorkError::StandsStill(format!(
+        "nothing has moved for {minutes} minutes, so this run ends: {reason}"
+    ))
+}
+
+async fn what_waits(shared: &Shared) -> String {
+    let parts = &shared.parts;
+    let (books, consumers) = (
+        parts.ledger.books_of_each().await,
+        parts.ledger.consumers(parts.clock.now()).await,
+    );
+    let Ok(books) = books else {
+        return "the ledger does not answer".to_owned();
+    };
+    let open: Vec<_> = books
+        .iter()
+        .filter(|(_, books)| books.open() > 0)
+        .map(|(id, books)| {
+            format!(
+                "campaign {id} has {} waiting, {} deferred, {} in flight",
+                books.waiting,
+                books.deferred_total(),
+                books.in_flight
+            )
+        })
+        .collect();
+    let others = consumers.map_or(0, |(_, consumers)| consumers.len().saturating_sub(1));
+    format!(
+        "{}; other consumers that work: {others}; `flexcast status` says more",
+        open.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_is_to_end_by_itself_ends_when_nothing_moves() {
+        let began = Instant::now();
+        let mut patience = Patience::new(Until::Idle, began);
+        patience.note(3, false, began + STANDS_STILL_MAX / 2);
+        assert!(!patience.is_spent(began + STANDS_STILL_MAX));
+        patience.note(3, false, began + STANDS_STILL_MAX);
+        assert!(patience.is_spent(began + 2 * STANDS_STILL_MAX));
+        patience.note(3, true, began + 2 * STANDS_STILL_MAX);
+        assert!(!patience.is_spent(began + 2 * STANDS_STILL_MAX));
+        let endless = Patience::new(Until::Stopped, began);
+        assert!(!endless.is_spent(began + 9 * STANDS_STILL_MAX));
+    }
+}

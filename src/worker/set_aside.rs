@@ -1,0 +1,249 @@
+//! Messages that cannot be worked on: the store refuses what is to be written of them while it works otherwise,
+//! or their records contradict each other.
+//!
+//! In: refusals for which a probe blames the message. Out: another try, three times, ever later; then the
+//! message is set aside as dead, with as little of it as the store takes. Always: its delivery is settled only
+//! once it stands in a book: among the dead messages, or, where its own row cannot be written, the strays.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::ledger::{Ending, Ledger, LedgerError, MessageKey, SetAside, Stray, Upkeep};
+use crate::message::{DeadReason, Effects, Failure, FailureClass, Message, Saga};
+use crate::outcomes::SettleError;
+use crate::queue::{DeadLetter, Delivery};
+
+use super::Shared;
+
+/// The waits before a message is tried again whose writing the store has refused.
+const PAUSES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+];
+
+/// In this time a message comes again that was refused: the longest pause, and some for the queue.
+const COMES_AGAIN_WITHIN: Duration = Duration::from_secs(60);
+
+/// How many messages are remembered at once. A store that refuses more works for nobody.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// When a message is looked at again that another consumer works on.
+const HELD_AGAIN: Duration = Duration::from_secs(5);
+
+/// The messages that were refused, how often, and why.
+#[derive(Debug, Default)]
+pub(super) struct StoreRefusals(Mutex<HashMap<MessageKey, StoreRefusal>>);
+
+/// How often the store refused a message's writes, and what it said the last time.
+#[derive(Clone, Debug)]
+pub(super) struct StoreRefusal {
+    times: usize,
+    why: String,
+    last: Instant,
+}
+
+impl StoreRefusals {
+    /// How long to wait before a message is tried again that was refused just now.
+    pub(super) fn pause(&self, key: &MessageKey) -> Duration {
+        let times = self.lock().get(key).map_or(0, |refusal| refusal.times);
+        PAUSES[times.min(PAUSES.len() - 1)]
+    }
+
+    /// Takes note of a refusal.
+    pub(super) fn note(&self, key: &MessageKey, error: &LedgerError, now: Instant) {
+        let mut known = self.lock();
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
+        }
+        let refusal = known.entry(key.clone()).or_insert_with(|| StoreRefusal {
+            times: 0,
+            why: String::new(),
+            last: now,
+        });
+        refusal.times += 1;
+        refusal.why = error.to_string();
+        refusal.last = now;
+        tracing::warn!(
+            message.id = %key.id, campaign.id = %key.campaign, %error, times = refusal.times,
+            "the database works and refuses this message"
+        );
+    }
+
+    /// The refusals of a message that was tried again as often as it may be.
+    pub(super) fn spent(&self, key: &MessageKey) -> Option<StoreRefusal> {
+        let known = self.lock();
+        let refusal = known.get(key)?;
+        (refusal.times > PAUSES.len()).then(|| refusal.clone())
+    }
+
+    /// The message was written, or is set aside.
+    pub(super) fn forget(&self, key: &MessageKey) {
+        let mut known = self.lock();
+        // Asked after every message; there is nothing to forget but when one was refused before.
+        if !known.is_empty() {
+            known.remove(key);
+        }
+    }
+
+    /// Whether a message is to be tried again that the queue may hold in a delay meanwhile. One that was refused
+    /// long ago has come to another consumer.
+    pub(super) fn are_open(&self, now: Instant) -> bool {
+        let known = self.lock();
+        known
+            .values()
+            .any(|one| now < one.last + COMES_AGAIN_WITHIN)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<MessageKey, StoreRefusal>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets a message aside, and its delivery.
+pub(super) async fn set_aside(
+    shared: &Shared,
+    delivery: Box<dyn Delivery>,
+    message: &Message,
+    refusal: &StoreRefusal,
+) -> Result<(), SettleError> {
+    let parts = &shared.parts;
+    let key = MessageKey::of(message);
+    let effects = standing(shared, &key).await;
+    let detail = detail(refusal, &effects);
+    let reason = DeadReason::StoreRefused;
+    let failure = Failure::new(FailureClass::Permanent(reason), detail.clone());
+    let ending = Ending::Dead {
+        reason,
+        failure: Box::new(failure),
+    };
+    let now = parts.clock.now();
+    let accepted = match parts
+        .ledger
+        .set_aside(message, &ending, &effects, now)
+        .await
+    {
+        Ok(SetAside::Over { accepted }) => accepted,
+        Ok(SetAside::Held) => {
+            delivery.retry_later(HELD_AGAIN).await?;
+            return Ok(());
+        }
+        Err(LedgerError::Refused { .. }) => {
+            let stray = Stray {
+                campaign: key.campaign.clone(),
+                reason,
+                detail: format!("message {}: {detail}", key.id),
+                body: String::new(),
+            };
+            parts.ledger.record_stray(&stray, now).await?;
+            let is_known = parts.ledger.find(&key).await?.is_some();
+            if is_known {
+                // It stays open, since its outcome cannot be written: `status` names it.
+                parts.ledger.record_damaged(&key, &detail, now).await?;
+            }
+            is_known
+        }
+        Err(error) => return Err(error.into()),
+    };
+    tracing::error!(
+        message.id = %key.id, campaign.id = %key.campaign, detail,
+        "dead-lettered: the database refuses this message again and again"
+    );
+    parts.metrics.dead_letter(reason);
+    let letter = DeadLetter {
+        reason,
+        step: None,
+        code: None,
+        attempt: 0,
+        detail,
+    };
+    if accepted {
+        delivery.dead_letter(letter).await?;
+    } else {
+        // Nothing was done for it: its publisher may mend and send it again.
+        delivery.refuse(letter, Some(key.id.to_string())).await?;
+    }
+    shared.store_refusals.forget(&key);
+    Ok(())
+}
+
+/// Names a message whose records contradict each other, and moves its delivery to the dead letters: only an
+/// operator can say what it is.
+pub(super) async fn damaged(
+    shared: &Shared,
+    delivery: Box<dyn Delivery>,
+    key: &MessageKey,
+    detail: String,
+) -> Result<(), SettleError> {
+    let parts = &shared.parts;
+    tracing::error!(
+        message.id = %key.id, campaign.id = %key.campaign, detail,
+        "dead-lettered: the ledger's records of it contradict each other"
+    );
+    let now = parts.clock.now();
+    parts.ledger.record_damaged(key, &detail, now).await?;
+    parts.metrics.dead_letter(DeadReason::Damaged);
+    let letter = DeadLetter {
+        reason: DeadReason::Damaged,
+        step: None,
+        code: None,
+        attempt: 0,
+        detail,
+    };
+    delivery.dead_letter(letter).await?;
+    Ok(())
+}
+
+/// What stands of it at Twilio, as far as the ledger can say.
+async fn standing(shared: &Shared, key: &MessageKey) -> Effects {
+    let found = shared.parts.ledger.find(key).await.ok().flatten();
+    let journal = found.map(|record| record.journal).unwrap_or_default();
+    let events: Vec<_> = journal.into_iter().map(|(_, event)| event).collect();
+    Saga::replay(&events).map_or_else(|_| Effects::default(), |saga| saga.effects)
+}
+
+fn detail(refusal: &StoreRefusal, effects: &Effects) -> String {
+    let StoreRefusal { times, why, .. } = refusal;
+    let left = if *effects == Effects::default() {
+        ""
+    } else {
+        "; what it has made at Twilio stands: see its journal"
+    };
+    format!("refused {times} times, while the database works otherwise: {why}{left}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{CampaignId, MessageId};
+
+    #[test]
+    fn a_message_is_tried_again_three_times_ever_later() {
+        let (refusals, now) = (StoreRefusals::default(), Instant::now());
+        let key = MessageKey {
+            campaign: CampaignId::parse("spring").expect("an id"),
+            id: MessageId::parse("1").expect("an id"),
+        };
+        let error = LedgerError::Refused {
+            code: "54000".to_owned(),
+            text: "index row too large".to_owned(),
+        };
+        for seconds in [1, 5, 15] {
+            assert!(refusals.spent(&key).is_none());
+            assert_eq!(refusals.pause(&key), Duration::from_secs(seconds));
+            refusals.note(&key, &error, now);
+        }
+        assert!(
+            refusals.spent(&key).is_none(),
+            "the third try is still to come"
+        );
+        refusals.note(&key, &error, now);
+        let spent = refusals.spent(&key).expect("tried three times again");
+        assert!(spent.why.contains("54000"), "{}", spent.why);
+        refusals.forget(&key);
+        assert!(!refusals.are_open(now));
+    }
+}

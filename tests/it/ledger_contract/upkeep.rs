@@ -1,0 +1,213 @@
+//! What keeps a ledger sound: its probe, what is set aside, and what a queue or a consumer has lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flexcast::ledger::{Ledger, MessageKey, Renewal, SetAside, Standing, Taken};
+use flexcast::message::{CampaignId, DeadReason, Effects};
+
+use super::fixture::{
+    LEASE, accept_queued, apply_spring, at, dead, done, key, lease, message, message_to,
+    record_begun, settle, spring, take,
+};
+
+pub(super) async fn a_probe_leaves_nothing_behind(ledger: &dyn Ledger) {
+    for _ in 0..3 {
+        ledger.probe().await.expect("the store works");
+        ledger.touch().await.expect("it takes writes");
+    }
+    let campaigns = ledger.campaigns().await.expect("it answers");
+    assert_eq!(campaigns, []);
+    let books = ledger.books(None).await.expect("it answers");
+    assert_eq!((books.accepted, books.dead_total()), (0, 0));
+    assert!(ledger.dead(None, 10).await.expect("it answers").is_empty());
+    assert!(ledger.damaged(10).await.expect("it answers").is_empty());
+    let consumers = ledger.consumers(at(0)).await.expect("it answers").1;
+    assert_eq!(consumers, []);
+}
+
+async fn set_aside(ledger: &dyn Ledger, n: u32) -> SetAside {
+    let ending = dead(DeadReason::StoreRefused);
+    let (message, effects) = (message(n), Effects::default());
+    let setting = ledger.set_aside(&message, &ending, &effects, at(9));
+    setting.await.expect("so little is written")
+}
+
+pub(super) async fn what_is_set_aside_is_over_whether_it_was_known_or_not(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    accept_queued(ledger, &[message(1), message(2), message(3)]).await;
+    assert_eq!(
+        set_aside(ledger, 1).await,
+        SetAside::Over { accepted: true }
+    );
+    assert_eq!(
+        set_aside(ledger, 9).await,
+        SetAside::Over { accepted: false }
+    );
+    // Somebody has it, and later has done it.
+    let held = lease(ledger, &message(2), at(8)).await;
+    assert_eq!(set_aside(ledger, 2).await, SetAside::Held);
+    settle(ledger, &held, &done(), at(9)).await;
+    assert_eq!(
+        set_aside(ledger, 2).await,
+        SetAside::Over { accepted: true }
+    );
+    let record = ledger.find(&key(2)).await.expect("it answers");
+    let standing = record.expect("it is known").standing;
+    assert!(matches!(
+        standing,
+        Standing::Over {
+            ending: flexcast::ledger::Ending::Done,
+            ..
+        }
+    ));
+    // Another one has its address: it was never to be accepted.
+    let twin = message_to("twin", 3);
+    let ending = dead(DeadReason::StoreRefused);
+    let effects = Effects::default();
+    let setting = ledger.set_aside(&twin, &ending, &effects, at(9));
+    assert_eq!(
+        setting.await.expect("it answers"),
+        SetAside::Over { accepted: false }
+    );
+    let found = ledger.find(&MessageKey::of(&twin)).await;
+    assert!(found.expect("it answers").is_none());
+
+    assert!(matches!(
+        take(ledger, &message(9), at(9)).await,
+        Taken::Over(_)
+    ));
+    let books = ledger.books(Some(&spring())).await.expect("it answers");
+    assert_eq!(books.dead, BTreeMap::from([(DeadReason::StoreRefused, 2)]));
+    assert_eq!((books.accepted, books.imbalance()), (4, 0));
+}
+
+pub(super) async fn a_damaged_message_is_named_until_it_is_taken(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    accept_queued(ledger, &[message(1), message(2)]).await;
+    for (n, second) in [(1, 3), (2, 4), (1, 5)] {
+        let key = key(n);
+        let recording = ledger.record_damaged(&key, "contradicts", at(second));
+        recording.await.expect("it is recorded");
+    }
+    let named = ledger.damaged(10).await.expect("it answers");
+    let named: Vec<_> = named.iter().map(|row| (row.id.clone(), row.at)).collect();
+    assert_eq!(named, [(key(2).id, at(4)), (key(1).id, at(5))]);
+    assert_eq!(ledger.damaged(1).await.expect("it answers").len(), 1);
+    lease(ledger, &message(2), at(6)).await;
+    let left = ledger.damaged(10).await.expect("it answers");
+    assert_eq!((left.len(), &left[0].id), (1, &key(1).id));
+}
+
+pub(super) async fn leases_that_ran_out_end_when_their_holders_are_dead(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    accept_queued(ledger, &[message(1), message(2), message(3)]).await;
+    let first = lease(ledger, &message(1), at(1)).await;
+    record_begun(ledger, &first, at(1)).await;
+    lease(ledger, &message(2), at(20)).await;
+    let after = at(2) + LEASE;
+    // The second one's is good, and the third was never taken.
+    let swept = ledger.sweep_leases("living", after, 10).await;
+    assert_eq!(swept.expect("it answers"), 1);
+    let record = ledger.find(&key(1)).await.expect("it answers");
+    let standing = record.expect("it is known").standing;
+    assert_eq!(standing, Standing::Waiting { queued: true });
+    let Taken::Leased {
+        doubtful, journal, ..
+    } = take(ledger, &message(1), after).await
+    else {
+        panic!("nobody has it");
+    };
+    assert!(doubtful, "its holder may have done something");
+    assert_eq!(journal.len(), 1, "what it had recorded stands");
+    assert_eq!(
+        ledger
+            .sweep_leases("living", after, 10)
+            .await
+            .expect("it answers"),
+        0
+    );
+}
+
+pub(super) async fn what_the_queue_lost_is_published_again_once_in_a_while(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    accept_queued(ledger, &[message(1), message(2), message(3), message(4)]).await;
+    lease(ledger, &message(4), at(1)).await;
+    ledger
+        .record_damaged(&key(3), "contradicts", at(1))
+        .await
+        .expect("it is recorded");
+    // One at most; then those that were not, neither in flight nor damaged; then none for a while.
+    assert_eq!(again(ledger, 10, 1).await, 1);
+    assert_eq!(again(ledger, 11, 10).await, 1);
+    let due = ledger.unqueued(at(11), 10).await.expect("it answers");
+    assert_eq!(due.len(), 2);
+    let published: Vec<_> = due.into_iter().map(|(listed, _)| listed).collect();
+    ledger.mark_queued(&published).await.expect("it is marked");
+    assert_eq!(again(ledger, 500, 10).await, 0);
+    assert_eq!(again(ledger, 700, 10).await, 2);
+}
+
+pub(super) async fn what_a_broker_lost_is_published_again_at_once(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    accept_queued(ledger, &[message(1), message(2), message(3)]).await;
+    lease(ledger, &message(3), at(1)).await;
+    assert_eq!(ledger.broker_lost_at().await.expect("it answers"), None);
+    assert_eq!(ledger.broker_lost(at(5)).await.expect("it answers"), 2);
+    assert_eq!(
+        ledger.broker_lost_at().await.expect("it answers"),
+        Some(at(5))
+    );
+    assert_eq!(
+        ledger.unqueued(at(5), 10).await.expect("it answers").len(),
+        2
+    );
+    ledger.broker_lost(at(7)).await.expect("it answers");
+    assert_eq!(
+        ledger.broker_lost_at().await.expect("it answers"),
+        Some(at(7))
+    );
+}
+
+pub(super) async fn what_consumers_hold_adds_up_until_it_is_old(ledger: &dyn Ledger) {
+    let holding = |n| {
+        BTreeMap::from([
+            (spring(), n),
+            (CampaignId::parse("autumn").expect("an id"), 1),
+        ])
+    };
+    for (holder, n) in [("one", 3), ("two", 4)] {
+        let renewal = Renewal {
+            holder: holder.to_owned(),
+            host: "desk".to_owned(),
+            pid: 7,
+            confirmed: None,
+        };
+        ledger
+            .renew_right(&renewal, at(0))
+            .await
+            .expect("it answers");
+        let held = holding(n);
+        let showing = ledger.show_holding(holder, &held, at(n.cast_signed()));
+        showing.await.expect("it is shown");
+    }
+    let now = ledger.holding(at(5)).await.expect("it answers");
+    assert_eq!(now.get(&spring()), Some(&7));
+    let later = at(3) + Duration::from_secs(60);
+    let later = ledger.holding(later).await.expect("it answers");
+    assert_eq!(later, holding(4));
+    assert!(
+        ledger
+            .holding(at(100))
+            .await
+            .expect("it answers")
+            .is_empty()
+    );
+}
+
+/// Marks lost messages, with the pause between two marks that the consumer keeps.
+async fn again(ledger: &dyn Ledger, second: i64, limit: usize) -> u64 {
+    let spring = spring();
+    let marking = ledger.queue_again(&spring, at(second - 600), at(second), limit);
+    marking.await.expect("it answers")
+}
