@@ -6,6 +6,7 @@
 //! (accepted: `messages`; waiting, deferred, in flight: `turns`; the rest: `outcomes`), in one
 //! snapshot.
 
+mod backup;
 mod books;
 mod columns;
 mod consumers;
@@ -17,6 +18,7 @@ pub mod sqlite;
 mod steering;
 mod watched;
 
+pub use backup::BackupSource;
 pub use books::{Books, OnQueue, Report};
 pub use consumers::{ConsumerRow, LIVES_FOR, RIGHT_FOR, Renewal, Renewed};
 pub use imports::{

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::ledger::{LedgerError, Result};
+use crate::sqlite_file::SqliteFile;
 
 /// The most writes in one transaction: beyond some hundreds a commit costs each of them next to
 /// nothing, and the first of them waits for the last.
@@ -23,11 +24,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection) -> Result<Self> {
+    pub(super) fn start(conn: Connection, file: SqliteFile) -> Result<Self> {
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
-            .spawn(move || run(conn, &receiver))
+            .spawn(move || run(conn, file, &receiver))
             .map_err(|error| LedgerError::Unavailable(format!("no writing thread: {error}")))?;
         Ok(Self {
             writes: Some(sender),
@@ -107,15 +108,20 @@ where
     }
 }
 
-fn run(mut conn: Connection, writes: &Receiver<Box<dyn Write>>) {
+fn run(mut conn: Connection, mut file: SqliteFile, writes: &Receiver<Box<dyn Write>>) {
     while let Ok(first) = writes.recv() {
         let mut batch = vec![first];
         batch.extend(writes.try_iter().take(BATCH_MAX - 1));
-        let failed = commit(&mut conn, &mut batch).err();
+        let failed = match file.before_write(&conn) {
+            Ok(()) => commit(&mut conn, &mut batch).err(),
+            Err(error) => Some(error.into()),
+        };
         for write in batch {
             write.reply(failed.as_ref());
         }
+        file.after_write(&conn);
     }
+    file.close(conn);
 }
 
 /// Runs the batch in one transaction, each write in a savepoint of its own.
