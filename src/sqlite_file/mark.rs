@@ -55,6 +55,10 @@ pub(super) fn fold_in_use(path: &Path, conn: &Connection, attempts: u32) -> rusq
             return Ok(true);
         }
     }
+    // Said already, at an earlier time. Otherwise the mark stays for whoever folds it in next.
+    if in_file(path)? == IN_USE {
+        set(conn, WHOLE)?;
+    }
     Ok(false)
 }
 
@@ -89,7 +93,8 @@ pub(super) fn open_alone(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-fn set(conn: &Connection, mark: i32) -> rusqlite::Result<()> {
+/// Sets the mark: in the log, where the file has one.
+pub(super) fn set(conn: &Connection, mark: i32) -> rusqlite::Result<()> {
     if of(conn)? == mark {
         return Ok(());
     }

@@ -14,6 +14,8 @@
 mod create;
 mod look;
 mod mark;
+#[cfg(test)]
+mod tests;
 mod users;
 
 pub(crate) use mark::set_whole;

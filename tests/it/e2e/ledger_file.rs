@@ -202,7 +202,7 @@ fn a_file_that_is_empty_cut_off_or_something_else_is_refused_and_left_alone() {
     let cases: [(&[u8], &str); 4] = [
         (b"", "has 0 bytes"),
         (&bytes[..8_192], "was cut off"),
-        (&bytes[..100], "is not a database"),
+        (&bytes[..100], "was cut off"),
         (text.as_bytes(), "is not a database"),
     ];
     for (content, said) in cases {
