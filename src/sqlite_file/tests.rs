@@ -266,3 +266,29 @@ fn a_reader_of_an_old_state_only_puts_the_folding_off() {
     user.close();
     assert!(!crash(&path, 100));
 }
+
+#[test]
+fn two_users_that_fold_the_log_in_at_the_same_time_leave_the_file_in_use() {
+    let (_folder, path) = place();
+    for round in 0..5 {
+        let users = std::thread::scope(|scope| {
+            let writing = [0, 1].map(|which| {
+                let path = &path;
+                scope.spawn(move || {
+                    let mut user = open(path).expect("it opens");
+                    for n in 0..100 {
+                        user.write(round * 200 + which * 100 + n);
+                        user.file.after_write(&user.conn);
+                    }
+                    user
+                })
+            });
+            writing.map(|one| one.join().expect("no panic"))
+        });
+        let wanted = (round + 1) * 200;
+        assert!(crash(&path, wanted), "the file says that it is in use");
+        crash_and_look(&path, wanted);
+        users.map(User::close);
+        assert!(!crash(&path, wanted) && !beside(&path, "-wal").exists());
+    }
+}
