@@ -25,8 +25,9 @@ pub struct BackedUp {
     pub messages: u64,
 }
 
-/// Copies the ledger to `file` while it is in use. The copy is made under the name of `file` with `.part` added,
-/// for its owner alone, and gets its name when it is durable. A file of that name is replaced with `replace`
+/// Copies the ledger to `file` while it is in use.
+///
+/// The copy is made under the name of `file` with `.part` added, for its owner alone, and gets its name when it is durable. A file of that name is replaced with `replace`
 /// alone. What a killed backup left is removed by the next one to the same file.
 ///
 /// # Errors
