@@ -288,7 +288,7 @@ fn two_users_that_fold_the_log_in_at_the_same_time_leave_the_file_in_use() {
         let wanted = (round + 1) * 200;
         assert!(crash(&path, wanted), "the file says that it is in use");
         crash_and_look(&path, wanted);
-        users.map(User::close);
+        users.into_iter().for_each(User::close);
         assert!(!crash(&path, wanted) && !beside(&path, "-wal").exists());
     }
 }

@@ -34,13 +34,13 @@ impl Users {
     /// Makes this process one of them. It must not be alone when it asks.
     pub(super) fn join(&self) -> Result<(), FileError> {
         self.leave()?;
-        self.ask(|lock| lock.try_lock_shared())
+        self.ask(File::try_lock_shared)
     }
 
     /// Waits until there is no other, and keeps others out.
     pub(super) fn be_alone(&self) -> Result<(), FileError> {
         self.leave()?;
-        self.ask(|lock| lock.try_lock())
+        self.ask(File::try_lock)
     }
 
     /// Whether there is no other. If so, others are kept out from now on; in any case this process is no user any
