@@ -33,4 +33,5 @@ pub mod clock;
 pub mod config;
 pub mod metrics;
 pub mod shutdown;
+mod sqlite_file;
 pub mod telemetry;

@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, TwilioAccess};
 use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::ledger::postgres::PostgresLedger;
-use crate::ledger::sqlite::{Hold, SqliteLedger, hold};
-use crate::ledger::{Actor, Ledger, LedgerError, SharedLanes, Upkeep, Watched};
+use crate::ledger::sqlite::{Hold, SqliteLedger, SqliteSource, Waiting, has_ledger, hold};
+use crate::ledger::{Actor, BackupSource, Ledger, LedgerError, SharedLanes, Upkeep, Watched};
 use crate::metrics::Metrics;
 use crate::operate::Operations;
 use crate::outcomes::RetryPolicy;
@@ -95,7 +95,26 @@ impl Service {
     /// Whether there is a ledger to look at. One on PostgreSQL is made by whoever looks first.
     #[must_use]
     pub fn has_ledger(config: &Config) -> bool {
-        config.database_url.is_some() || config.state.join(LEDGER_FILE).exists()
+        config.database_url.is_some() || has_ledger(&config.state.join(LEDGER_FILE))
+    }
+
+    /// The ledger of this configuration, to be copied. It is not opened yet.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Misconfigured`] for one on PostgreSQL, whose own program copies it.
+    pub fn backup_source(config: &Config) -> Result<Box<dyn BackupSource>, ServiceError> {
+        if config.database_url.is_some() {
+            let text = "the ledger is on PostgreSQL, whose own program backs it up: pg_dump --schema=flexcast \
+                        --format=custom --file=FILE \"$DATABASE_URL\"";
+            return Err(LedgerError::Misconfigured(text.to_owned()).into());
+        }
+        let [ledger, queue] = [LEDGER_FILE, QUEUE_FILE].map(|name| config.state.join(name));
+        let waiting = match config.amqp_url {
+            Some(_) => Waiting::OnBroker,
+            None => Waiting::PublishedAgain,
+        };
+        Ok(Box::new(SqliteSource::new(ledger, queue, waiting)))
     }
 
     /// Takes the right to consume: of the ledger in the state directory alone, of one on PostgreSQL

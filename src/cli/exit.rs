@@ -187,8 +187,11 @@ impl From<OperateError> for Problem {
     fn from(error: OperateError) -> Self {
         match error {
             OperateError::Ledger(error) => error.into(),
-            error @ OperateError::NoSuchSender { .. } => {
+            error @ (OperateError::NoSuchSender { .. } | OperateError::BackupRefused { .. }) => {
                 Self::new(ExitCode::Usage, error.to_string())
+            }
+            error @ OperateError::BackupFailed { .. } => {
+                Self::new(ExitCode::TryAgain, error.to_string())
             }
             error => Self::new(ExitCode::Config, error.to_string()),
         }

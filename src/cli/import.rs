@@ -16,7 +16,7 @@ use crate::service::Service;
 use super::mapping::{Mapping, Strictness};
 use super::preview::{self, Agents};
 use super::question::{self, Destination};
-use super::{ExitCode, Global, Problem, campaign, output};
+use super::{ExitCode, Global, Problem, campaign, output, signals};
 
 /// Check a file's rows, have the ledger accept them, and put them on the queue.
 #[derive(Debug, Args)]
@@ -81,6 +81,8 @@ impl Import {
         }
         let queue = service.queue().await?;
         let file = self.contacts.display().to_string();
+        // Not before the question: until it is answered, Ctrl-C ends the process.
+        let stop = signals::stopper()?;
         output::opened(&contacts);
         let rejects = self.mapping.rejects(&contacts);
         let into = Into {
@@ -90,8 +92,18 @@ impl Import {
             definition: &definition,
             again: self.again,
         };
-        let summary = import(&into, contacts, rejects, &|_| {}).await?;
+        let imported = tokio::select! {
+            biased;
+            imported = import(&into, contacts, rejects, &|_| {}) => Some(imported),
+            // As far as it got it is accounted for, as after a crash.
+            () = stop.stopped() => None,
+        };
         queue.close().await;
+        let Some(summary) = imported.transpose()? else {
+            let text =
+                format!("stopped before the end of {file}: the same command goes on from there");
+            return Err(Problem::new(ExitCode::TryAgain, text));
+        };
         output::import(&file, &summary);
         if self.json {
             output::json(&Imported {

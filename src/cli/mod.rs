@@ -17,6 +17,7 @@ mod export;
 mod forecast;
 mod import;
 mod init;
+mod ledger;
 mod lifecycle;
 mod mapping;
 mod output;
@@ -92,6 +93,9 @@ enum Command {
     /// Unknowns: what nobody can say went out; list them, and say what you found out
     #[command(subcommand)]
     Unknown(unknown::Unknown),
+    /// The ledger as a whole: back it up
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// The JSON Schema of a message, a refusal or a campaign file
     Schema(schema::Schema),
     /// Serve a fake Twilio: its behaviour, limits and faults
@@ -139,6 +143,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Status(status) => status.run(global).await,
         Command::Dead(dead) => dead.run(global).await,
         Command::Unknown(unknown) => unknown.run(global).await,
+        Command::Ledger(ledger) => ledger.run(global).await,
         Command::Schema(schema) => schema.run(),
         Command::Simulator(simulator) => simulator.run().await,
     }
@@ -158,6 +163,11 @@ impl Global {
 
     /// The service of a command that only looks: a ledger must be there.
     async fn reading(&self) -> Result<Service, Problem> {
+        Ok(Service::open(self.with_ledger()?, Clock::system()).await?)
+    }
+
+    /// The configuration of a command that needs a ledger which is there.
+    fn with_ledger(&self) -> Result<Config, Problem> {
         let config = self.load()?;
         if !Service::has_ledger(&config) {
             let text = format!(
@@ -166,6 +176,6 @@ impl Global {
             );
             return Err(Problem::new(ExitCode::Config, text));
         }
-        Ok(Service::open(config, Clock::system()).await?)
+        Ok(config)
     }
 }

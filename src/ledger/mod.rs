@@ -6,6 +6,7 @@
 //! (accepted: `messages`; waiting, deferred, in flight: `turns`; the rest: `outcomes`), in one
 //! snapshot.
 
+mod backup;
 mod books;
 mod columns;
 mod consumers;
@@ -21,6 +22,7 @@ mod upkeep;
 mod watched;
 mod watched_calls;
 
+pub use backup::BackupSource;
 pub use books::{Books, OnQueue, Report};
 pub use consumers::{ConsumerRow, LIVES_FOR, RIGHT_FOR, Renewal, Renewed};
 pub use error::{LedgerError, Result};

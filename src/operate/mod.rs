@@ -4,11 +4,15 @@
 //! Twilio; every change goes through the ledger, which records who made it.
 
 mod apply;
+mod backup;
 mod lifecycle;
 mod stopping;
 
 pub use apply::{Applied, Replacing};
+pub use backup::{BackedUp, back_up};
 pub use lifecycle::{Cancelled, Stopped, paused_notice};
+
+use std::path::PathBuf;
 
 use crate::campaign::Difference;
 use crate::clock::Clock;
@@ -53,6 +57,12 @@ pub enum OperateError {
     /// The sender that messages are to be moved to is not one of the campaign's.
     #[error("--move-to {sender}: the campaign file has no such sender; it has {has}")]
     NoSuchSender { sender: Address, has: String },
+    /// No backup can be written to this file.
+    #[error("no backup to {}: {why}", file.display())]
+    BackupRefused { file: PathBuf, why: String },
+    /// The backup was not made. Nothing has the file's name, or what had it before.
+    #[error("the backup to {} was not made: {detail}", file.display())]
+    BackupFailed { file: PathBuf, detail: String },
     /// The ledger's record of the campaign is not one of this program's.
     #[error("campaign {id} cannot be read: {detail}; apply it again under another id")]
     Unreadable { id: CampaignId, detail: String },

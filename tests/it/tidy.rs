@@ -15,6 +15,11 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ("message", &[], "it is plain data: no I/O, no clock"),
     ("clock", &[], "a leaf"),
     ("shutdown", &[], "a leaf"),
+    (
+        "sqlite_file",
+        &[],
+        "it looks after files and does not know what is in them",
+    ),
     ("telemetry", &[], "a leaf"),
     (
         "metrics",
@@ -38,12 +43,12 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "ledger",
-        &["message", "pacing"],
+        &["message", "pacing", "sqlite_file"],
         "it records what it is told and decides nothing: of pacing it knows the rows alone",
     ),
     (
         "queue",
-        &["clock", "message", "shutdown"],
+        &["clock", "message", "shutdown", "sqlite_file"],
         "it carries bodies and does not read them",
     ),
     (
@@ -111,7 +116,10 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("prometheus", &["metrics/"]),
     ("reqwest", &["twilio/transport.rs"]),
     ("rlibphonenumber", &["intake/"]),
-    ("rusqlite", &["ledger/sqlite/", "queue/embedded/"]),
+    (
+        "rusqlite",
+        &["ledger/sqlite/", "queue/embedded/", "sqlite_file/"],
+    ),
     ("tokio_postgres", &["ledger/postgres/"]),
 ];
 

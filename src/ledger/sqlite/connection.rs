@@ -8,6 +8,16 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
 
 use crate::ledger::{LedgerError, Result};
+use crate::sqlite_file::{FileError, Kind, SqliteFile, keep_log, look_after};
+
+/// What the sentences that refuse a ledger's file call it, and what they advise.
+pub(super) const KIND: Kind = Kind {
+    noun: "a ledger",
+    remedy: "Copy it with its log, or make the copy with: flexcast ledger backup FILE",
+};
+
+/// What is said of a ledger with migrations that this version does not have.
+pub(super) const NEWER: &str = "the ledger was written by a newer flexcast: use that version, or another --state";
 
 /// How often a statement asks for the write lock while another process has it, a millisecond apart:
 /// five seconds, well under any lease. An import's batch takes milliseconds, so that a wait this long
@@ -26,7 +36,7 @@ const READER_CACHE_KIB: i64 = 16 * 1024;
 
 /// Pages (of 4 KiB) in the write-ahead log before it is checkpointed. SQLite's own 1,000 are two
 /// batches of an import: the same index pages would be written back again and again.
-const CHECKPOINT_PAGES: i64 = 8_000;
+const CHECKPOINT_PAGES: u32 = 8_000;
 
 /// The write-ahead log is cut back to this many bytes after a checkpoint.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
@@ -35,49 +45,53 @@ const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 const OPEN_ATTEMPTS: u32 = 10;
 
 /// Opens the file for writing, makes it when it is not there, and brings its schema up to date.
-pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, SqliteFile)> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(unusable(folder, &"there is no such folder"));
     }
+    let mut file = SqliteFile::open(path, &KIND, CHECKPOINT_PAGES, set_up)?;
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match try_open_writer(path) {
-            // Two processes that make the same file at once trip over each other in ways that
-            // waiting for a lock does not cover: the change to WAL, and the first migration.
+        match try_open_writer(path, &mut file) {
+            Ok(conn) => return Ok((conn, file)),
+            // Two processes that bring the same file up to date at once trip over each other in ways
+            // that waiting for a lock does not cover: the change to WAL, and the migrations.
             Err(LedgerError::Unavailable(_)) if attempt < OPEN_ATTEMPTS => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            opened => return opened,
+            Err(error) => return Err(error),
         }
     }
 }
 
-fn try_open_writer(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let is_new = !path.exists();
+fn try_open_writer(path: &Path, file: &mut SqliteFile) -> Result<Connection> {
+    // Without SQLITE_OPEN_CREATE: a file that was removed meanwhile is missed, and not begun again.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn =
         Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
     conn.busy_handler(Some(wait_for_lock))?;
-    if is_new {
-        make_private(&conn, path)?;
-    }
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // NORMAL loses the last commits when the power goes: https://www.sqlite.org/pragma.html
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
-    set_up(&mut conn)?;
+    look_after(&conn)?;
+    prepare(&mut conn)?;
+    if migrations()
+        .pending_migrations(&conn)
+        .is_ok_and(|pending| pending > 0)
+    {
+        file.before_write(&conn)?;
+    }
+    migrate(&mut conn)?;
     Ok(conn)
 }
 
 /// SQLite's own waiting soon asks only every 100 ms: beside a consumer that commits without a pause,
 /// and leaves gaps far shorter than that, an import could miss many of them.
-fn wait_for_lock(tries: i32) -> bool {
+pub(super) fn wait_for_lock(tries: i32) -> bool {
     std::thread::sleep(Duration::from_millis(1));
     tries < BUSY_TRIES_MAX
 }
@@ -87,6 +101,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
     conn.busy_handler(Some(wait_for_lock))?;
+    keep_log(&conn)?;
     conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     plan_once(&conn)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -102,13 +117,18 @@ pub(super) fn open_in_memory() -> Result<Connection> {
 }
 
 fn set_up(conn: &mut Connection) -> Result<()> {
+    prepare(conn)?;
+    migrate(conn)
+}
+
+fn prepare(conn: &mut Connection) -> Result<()> {
     conn.pragma_update(None, "foreign_keys", true)?;
     plan_once(conn)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // A transaction that begins by reading and writes later fails at once when another process
     // wrote between: every one of ours takes the write lock first.
     conn.set_transaction_behavior(TransactionBehavior::Immediate);
-    migrate(conn)
+    Ok(())
 }
 
 /// Keeps a statement's plan when its parameters change: this SQLite is built to look at their values,
@@ -119,8 +139,8 @@ fn plan_once(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn migrate(conn: &mut Connection) -> Result<()> {
-    let migrations = Migrations::new(vec![
+pub(super) fn migrations() -> Migrations<'static> {
+    Migrations::new(vec![
         M::up(include_str!("../migrations/sqlite/0001_ledger.sql")),
         M::up(include_str!("../migrations/sqlite/0002_undos.sql")),
         M::up(include_str!("../migrations/sqlite/0003_overtaken.sql")),
@@ -128,13 +148,13 @@ fn migrate(conn: &mut Connection) -> Result<()> {
         M::up(include_str!("../migrations/sqlite/0005_waiting.sql")),
         M::up(include_str!("../migrations/sqlite/0006_steering.sql")),
         M::up(include_str!("../migrations/sqlite/0007_upkeep.sql")),
-    ]);
-    migrations.to_latest(conn).map_err(|error| match error {
+    ])
+}
+
+fn migrate(conn: &mut Connection) -> Result<()> {
+    migrations().to_latest(conn).map_err(|error| match error {
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
-            LedgerError::Misconfigured(
-                "the ledger was written by a newer flexcast: use that version, or another --state"
-                    .to_owned(),
-            )
+            LedgerError::Misconfigured(NEWER.to_owned())
         }
         // Not SQL of ours gone wrong but another process that has just run it: see open_writer.
         MigrationError::RusqliteError { err, query } if !query.is_empty() => {
@@ -145,17 +165,13 @@ fn migrate(conn: &mut Connection) -> Result<()> {
     })
 }
 
-/// Lets only the owner read a new file, before the log beside it is made with the same rights: it
-/// holds customers' numbers. By its path, for to open and close it here would drop SQLite's locks.
-fn make_private(conn: &Connection, path: &Path) -> Result<()> {
-    // SQLite makes the file when it is first looked into.
-    conn.query_row("PRAGMA user_version", [], |_| Ok(()))?;
-    #[cfg(unix)]
-    {
-        let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(path, owner_alone).map_err(|error| unusable(path, &error))?;
+impl From<FileError> for LedgerError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Refused(text) => Self::Misconfigured(text),
+            FileError::Unusable(text) => Self::Unavailable(text),
+        }
     }
-    Ok(())
 }
 
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> LedgerError {

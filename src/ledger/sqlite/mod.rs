@@ -4,6 +4,7 @@
 //! thread and looks have connections of their own; in memory, every statement runs on the caller's
 //! thread and nothing waits, so that a paused clock stands still meanwhile.
 
+mod backup;
 mod books;
 mod campaigns;
 mod connection;
@@ -30,6 +31,7 @@ mod upkeep;
 mod waking;
 mod writer;
 
+pub use backup::{SqliteSource, Waiting, has_ledger};
 pub use hold::{Hold, hold};
 pub use store::SqliteLedger;
 

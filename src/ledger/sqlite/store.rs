@@ -17,7 +17,11 @@ pub struct SqliteLedger {
 }
 
 enum Store {
-    File { writer: Writer, reader: Reader },
+    /// In the order in which they are dropped: the writer's end finds no reader of this process in its way.
+    File {
+        reader: Reader,
+        writer: Writer,
+    },
     Memory(Mutex<Connection>),
 }
 
@@ -28,13 +32,14 @@ impl SqliteLedger {
     /// # Errors
     ///
     /// [`crate::ledger::LedgerError::Unavailable`] when the file cannot be made or written,
-    /// [`crate::ledger::LedgerError::Corrupt`] when it is no database,
-    /// [`crate::ledger::LedgerError::Misconfigured`] when a newer program wrote it.
+    /// [`crate::ledger::LedgerError::Misconfigured`] when a newer program wrote it, it is no ledger, was copied
+    /// without its log, or was cut off: then nothing is changed.
     pub fn open(path: &Path) -> Result<Self> {
-        let writer = Writer::start(connection::open_writer(path)?)?;
+        let (conn, file) = connection::open_writer(path)?;
+        let writer = Writer::start(conn, file)?;
         let reader = Reader::new(path.to_owned());
         Ok(Self {
-            store: Store::File { writer, reader },
+            store: Store::File { reader, writer },
         })
     }
 

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::ledger::{LedgerError, Result};
+use crate::sqlite_file::SqliteFile;
 
 /// The most writes in one transaction: beyond some hundreds a commit costs each of them next to
 /// nothing, and the first of them waits for the last.
@@ -24,11 +25,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection) -> Result<Self> {
+    pub(super) fn start(conn: Connection, file: SqliteFile) -> Result<Self> {
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
-            .spawn(move || run(conn, &receiver))
+            .spawn(move || run(conn, file, &receiver))
             .map_err(|error| LedgerError::Unavailable(format!("no writing thread: {error}")))?;
         Ok(Self {
             writes: Some(sender),
@@ -112,11 +113,15 @@ where
     }
 }
 
-fn run(mut conn: Connection, writes: &Receiver<Box<dyn Write>>) {
+fn run(mut conn: Connection, mut file: SqliteFile, writes: &Receiver<Box<dyn Write>>) {
     while let Ok(first) = writes.recv() {
         let mut batch = vec![first];
         batch.extend(writes.try_iter().take(BATCH_MAX - 1));
-        match commit(&mut conn, &mut batch) {
+        let committed = match file.before_write(&conn) {
+            Ok(()) => commit(&mut conn, &mut batch),
+            Err(error) => Err(error.into()),
+        };
+        match committed {
             // Refused as a whole, nothing of it stands; one of them may be what is refused.
             Err(LedgerError::Refused { .. }) if batch.len() > 1 => {
                 for write in batch {
@@ -127,7 +132,9 @@ fn run(mut conn: Connection, writes: &Receiver<Box<dyn Write>>) {
             }
             committed => reply(batch, committed.err().as_ref()),
         }
+        file.after_write(&conn);
     }
+    file.close(conn);
 }
 
 fn reply(batch: Vec<Box<dyn Write>>, failed: Option<&LedgerError>) {

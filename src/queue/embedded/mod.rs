@@ -49,12 +49,10 @@ impl EmbeddedQueue {
     /// # Errors
     ///
     /// [`QueueError::Unreachable`] with the path when it cannot be opened, read or brought to this
-    /// version's tables.
+    /// version's tables; [`QueueError::Refused`] when it was copied without its log, or is no queue.
     pub fn open(path: &Path, clock: Clock) -> Result<Self> {
-        let connection = schema::open(path).map_err(|error| {
-            QueueError::Unreachable(format!("queue file {}: {error}", path.display()))
-        })?;
-        let store = Store::on_a_thread(connection)?;
+        let (connection, file) = schema::open(path)?;
+        let store = Store::on_a_thread(connection, file)?;
         Ok(Self::with(store, clock, true))
     }
 

@@ -10,11 +10,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 use rusqlite_migration::{M, Migrations};
 
 use crate::message::{CampaignId, DeadReason, StepName};
-use crate::queue::{DeadDelivery, DeadLetter, Depth, Outgoing, reason_named, step_named};
+use crate::queue::{
+    DeadDelivery, DeadLetter, Depth, Outgoing, QueueError, reason_named, step_named,
+};
+use crate::sqlite_file::{FileError, Kind, SqliteFile, look_after};
+
+/// What the sentences that refuse a queue's file call it, and what they advise.
+const KIND: Kind = Kind {
+    noun: "a queue",
+    remedy: "Copy it with its log, or move it away and have the ledger publish again what waits \
+             (docs/runbooks.md, FlexcastQueueLacksMessages)",
+};
+
+/// Pages (of 4 KiB) in the write-ahead log before it is folded in: SQLite's own number.
+const CHECKPOINT_PAGES: u32 = 1_000;
 
 type SqlResult<T> = rusqlite::Result<T>;
 
@@ -71,39 +84,48 @@ pub(super) enum Look {
 }
 
 /// Opens the file, makes it when it is not there, and brings its tables up to date.
-pub(super) fn open(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
+///
+/// # Errors
+///
+/// [`QueueError::Refused`] when it is no queue, or was copied without its log; [`QueueError::Unreachable`] when
+/// it cannot be used. Both have the path.
+pub(super) fn open(path: &Path) -> crate::queue::Result<(Connection, SqliteFile)> {
+    let unusable = |error: String| QueueError::Unreachable(format!("queue file {error}"));
+    let mut file =
+        SqliteFile::open(path, &KIND, CHECKPOINT_PAGES, migrate).map_err(|error| match error {
+            FileError::Refused(text) => QueueError::Refused(text),
+            FileError::Unusable(text) => unusable(text),
+        })?;
     let mut attempt = 1;
     loop {
-        match try_open(path) {
-            // Processes that make the same file at once trip over each other in ways that waiting
-            // for a lock does not cover: the change to WAL, and the first migration.
+        match try_open(path, &mut file) {
+            Ok(connection) => return Ok((connection, file)),
+            // Processes that bring the same file up to date at once trip over each other in ways that
+            // waiting for a lock does not cover: the change to WAL, and the migrations.
             Err(_) if attempt < OPEN_ATTEMPTS && path.exists() => {
                 attempt += 1;
                 std::thread::sleep(Duration::from_millis(20));
             }
-            opened => return opened,
+            Err(error) => return Err(unusable(format!("{}: {error}", path.display()))),
         }
     }
 }
 
-fn try_open(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
-    make_private(path);
-    let connection = Connection::open(path)?;
+fn try_open(path: &Path, file: &mut SqliteFile) -> Result<Connection, rusqlite_migration::Error> {
+    // Without SQLITE_OPEN_CREATE: a file that was removed meanwhile is missed, and not begun again.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_handler(Some(wait_for_lock))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: what was confirmed outlives a power failure; NORMAL would lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    migrated(connection)
-}
-
-/// Makes the file its owner's alone before SQLite does: it holds people's numbers. Its log takes
-/// the same rights from it. What cannot be made here, SQLite reports.
-fn make_private(path: &Path) {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    drop(options.open(path));
+    look_after(&connection)?;
+    prepare(&mut connection)?;
+    if migrations().pending_migrations(&connection)? > 0 {
+        file.before_write(&connection)?;
+    }
+    migrate(&mut connection)?;
+    Ok(connection)
 }
 
 /// SQLite's own waiting soon asks only every 100 ms, and misses the gaps between the commits of a
@@ -114,17 +136,27 @@ fn wait_for_lock(tries: i32) -> bool {
 }
 
 pub(super) fn in_memory() -> Result<Connection, rusqlite_migration::Error> {
-    migrated(Connection::open_in_memory()?)
+    let mut connection = Connection::open_in_memory()?;
+    prepare(&mut connection)?;
+    migrate(&mut connection)?;
+    Ok(connection)
 }
 
-fn migrated(mut connection: Connection) -> Result<Connection, rusqlite_migration::Error> {
+fn prepare(connection: &mut Connection) -> SqlResult<()> {
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // A plan is kept when its parameters change: this SQLite looks at the values of a LIMIT and of what a
     // partial index tests, and plans anew at each (https://www.sqlite.org/qpsg.html).
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Migrations::new(vec![M::up(TABLES)]).to_latest(&mut connection)?;
-    Ok(connection)
+    Ok(())
+}
+
+fn migrations() -> Migrations<'static> {
+    Migrations::new(vec![M::up(TABLES)])
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), rusqlite_migration::Error> {
+    migrations().to_latest(connection)
 }
 
 /// Ties the file to `ours` if it is free; gives the ledger it is tied to.

@@ -5,11 +5,13 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use crate::queue::{QueueError, Result};
+use crate::sqlite_file::SqliteFile;
 
 /// The most jobs in one transaction, so that the first of them is not kept waiting for the last.
 const GROUP_MAX: usize = 512;
@@ -24,21 +26,50 @@ pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
 /// A SQLite connection that takes jobs.
 pub(super) enum Store {
     /// `None` once closed.
-    Thread(Mutex<Option<Sender<Job>>>),
+    Thread(Mutex<Option<Serving>>),
     /// `None` once closed.
     Inline(Mutex<Option<Connection>>),
+}
+
+/// The thread with the connection, and the way to it.
+pub(super) struct Serving {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Returns once the thread has done what it was given and has closed the file.
+    fn end(self) {
+        let Self { jobs, thread } = self;
+        drop(jobs);
+        // The last to use the queue may be a job on the thread itself.
+        if thread.thread().id() != std::thread::current().id() {
+            // A panic there has been printed there.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Self::Thread(thread) = self
+            && let Some(serving) = locked(thread).take()
+        {
+            serving.end();
+        }
+    }
 }
 
 impl Store {
     /// Moves the connection to a thread of its own, so that no disk write holds up a Tokio worker:
     /// heartbeats and timers run there.
-    pub(super) fn on_a_thread(connection: Connection) -> Result<Self> {
-        let (sender, receiver) = channel();
-        std::thread::Builder::new()
+    pub(super) fn on_a_thread(connection: Connection, file: SqliteFile) -> Result<Self> {
+        let (jobs, receiver) = channel();
+        let thread = std::thread::Builder::new()
             .name("flexcast-queue".to_owned())
-            .spawn(move || serve(connection, &receiver))
+            .spawn(move || serve(connection, file, &receiver))
             .map_err(|error| QueueError::Unreachable(format!("no thread for it: {error}")))?;
-        Ok(Self::Thread(Mutex::new(Some(sender))))
+        Ok(Self::Thread(Mutex::new(Some(Serving { jobs, thread }))))
     }
 
     /// Runs every job where it is called, each in a transaction of its own.
@@ -74,8 +105,8 @@ impl Store {
         match self {
             // A dropped job drops its sender, which `run` takes for closed.
             Self::Thread(thread) => {
-                if let Some(thread) = locked(thread).as_ref() {
-                    let _ = thread.send(job);
+                if let Some(serving) = locked(thread).as_ref() {
+                    let _ = serving.jobs.send(job);
                 }
             }
             Self::Inline(connection) => {
@@ -95,25 +126,34 @@ impl Store {
         }
     }
 
-    /// Ends the thread after what it has been given; later jobs are refused.
+    /// Ends the thread after what it has been given, and returns once the file is closed; later jobs are
+    /// refused.
     pub(super) async fn close(&self) {
         match self {
             Self::Thread(thread) => {
-                // An empty job: once it is answered, all before it are done.
-                let _ = self.run(|_| Ok(())).await;
-                locked(thread).take();
+                let serving = locked(thread).take();
+                if let Some(serving) = serving {
+                    // A panic there has been printed there.
+                    let _ = tokio::task::spawn_blocking(|| serving.end()).await;
+                }
             }
             Self::Inline(connection) => drop(locked(connection).take()),
         }
     }
 }
 
-fn serve(mut connection: Connection, jobs: &Receiver<Job>) {
+fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP_MAX - 1));
-        commit(&mut connection, group);
+        match file.before_write(&connection) {
+            Ok(()) => commit(&mut connection, group),
+            // The jobs are dropped, and with them their senders, as where a transaction does not begin.
+            Err(error) => tracing::warn!(%error, "queue file not written"),
+        }
+        file.after_write(&connection);
     }
+    file.close(connection);
 }
 
 fn commit(connection: &mut Connection, group: Vec<Job>) {

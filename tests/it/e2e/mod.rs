@@ -2,6 +2,7 @@
 
 mod agents;
 mod asking;
+mod backup;
 mod bad_input;
 mod channels;
 mod content;
@@ -11,6 +12,7 @@ mod faults;
 mod finishing;
 mod help;
 mod leads;
+mod ledger_file;
 mod lost_store;
 mod manifest;
 mod messages;

@@ -54,7 +54,7 @@ pub(crate) fn kill_imports(place: &Place, campaign: &str, file: &str, seed: u64)
 }
 
 /// A number that follows from another: `SplitMix64` (Steele, Lea and Flood, 2014).
-fn draw(seed: u64) -> u64 {
+pub(crate) fn draw(seed: u64) -> u64 {
     let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,0 +1,51 @@
+//! `flexcast ledger`: the ledger as a whole.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::operate::back_up;
+use crate::service::Service;
+
+use super::{ExitCode, Global, Problem, output};
+
+/// The ledger as a whole: back it up.
+#[derive(Debug, Subcommand)]
+pub(super) enum LedgerCommand {
+    /// Copy the ledger to a file while it is in use
+    Backup(Backup),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// The copy's file; its folder must be there
+    file: PathBuf,
+    /// Replace the file when it is there
+    #[arg(long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl LedgerCommand {
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        match self {
+            Self::Backup(backup) => backup.run(global).await,
+        }
+    }
+}
+
+impl Backup {
+    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+        let source = Service::backup_source(&global.with_ledger()?)?;
+        let made = back_up(&*source, &self.file, self.force).await?;
+        if self.json {
+            output::json(&made)?;
+            return Ok(ExitCode::Success);
+        }
+        let (file, bytes, messages) = (made.file.display(), made.bytes, made.messages);
+        say!("{file}: {bytes} bytes, {messages} messages")?;
+        Ok(ExitCode::Success)
+    }
+}

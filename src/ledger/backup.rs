@@ -1,0 +1,24 @@
+//! Copies of a ledger, made while it is in use.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::Result;
+
+/// A ledger whose store is a file.
+#[async_trait]
+pub trait BackupSource: Send + Sync {
+    /// The files of the ledger and of the queue beside it, which a backup must not replace.
+    fn own_files(&self) -> Vec<PathBuf>;
+
+    /// Writes one state of the ledger into an empty file, which is then a whole ledger, and counts its
+    /// messages. Nobody waits for it who reads or writes the ledger. What is in the file after an error is no
+    /// ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`super::LedgerError::Unavailable`] when the ledger cannot be read or the copy cannot be written,
+    /// [`super::LedgerError::Misconfigured`] when it is no ledger, or a newer program's.
+    async fn copy_to(&self, file: &Path) -> Result<u64>;
+}

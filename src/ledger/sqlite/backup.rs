@@ -1,0 +1,138 @@
+//! A copy of the ledger's file, made by SQLite in one read transaction.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::ledger::{BackupSource, LedgerError, Result};
+use crate::sqlite_file::{SqliteFile, is_there, look_after, neighbours, set_whole};
+
+use super::connection::{KIND, NEWER, migrations, wait_for_lock};
+
+/// Who has the messages that wait, where a copy is used as a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// A broker, which has them still: the copy says so, as the ledger does.
+    OnBroker,
+    /// A queue in a file, which may be missing there: the copy's user publishes them again. What is on the
+    /// queue all the same is then there twice, and carried out once.
+    PublishedAgain,
+}
+
+/// The file of a ledger, to be copied.
+#[derive(Debug)]
+pub struct SqliteSource {
+    ledger: PathBuf,
+    queue: PathBuf,
+    waiting: Waiting,
+}
+
+impl SqliteSource {
+    /// The ledger in the file `ledger`, beside which the file `queue` may be.
+    #[must_use]
+    pub fn new(ledger: PathBuf, queue: PathBuf, waiting: Waiting) -> Self {
+        Self {
+            ledger,
+            queue,
+            waiting,
+        }
+    }
+}
+
+/// Whether there is a ledger at this path, or what is left of one.
+#[must_use]
+pub fn has_ledger(path: &Path) -> bool {
+    is_there(path)
+}
+
+#[async_trait]
+impl BackupSource for SqliteSource {
+    fn own_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for file in [&self.ledger, &self.queue] {
+            files.push(file.clone());
+            files.extend(neighbours(file));
+        }
+        files
+    }
+
+    async fn copy_to(&self, file: &Path) -> Result<u64> {
+        let (ledger, file, waiting) = (self.ledger.clone(), file.to_owned(), self.waiting);
+        tokio::task::spawn_blocking(move || copy(&ledger, &file, waiting))
+            .await
+            .map_err(|error| LedgerError::Unavailable(format!("the copy was cut off: {error}")))?
+    }
+}
+
+/// It changes nothing in the ledger, not even its schema: a backup may be wanted before that.
+fn copy(ledger: &Path, file: &Path, waiting: Waiting) -> Result<u64> {
+    let source = SqliteFile::open_existing(ledger, &KIND)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(ledger, flags)?;
+    look_after(&conn)?;
+    let copied = conn
+        .busy_handler(Some(wait_for_lock))
+        .map_err(LedgerError::from)
+        .and_then(|()| copy_from(&conn, file));
+    source.close(conn);
+    copied?;
+    finish(file, waiting)
+}
+
+fn copy_from(conn: &Connection, file: &Path) -> Result<()> {
+    if migrations()
+        .pending_migrations(conn)
+        .is_ok_and(|pending| pending < 0)
+    {
+        return Err(LedgerError::Misconfigured(NEWER.to_owned()));
+    }
+    let Some(name) = file.to_str() else {
+        let text = format!("{}: its name is not UTF-8", file.display());
+        return Err(LedgerError::Misconfigured(text));
+    };
+    // One read transaction of one statement: https://www.sqlite.org/lang_vacuum.html, section 4.
+    conn.execute("VACUUM INTO ?1", [name])
+        .map_err(|error| match error.into() {
+            LedgerError::Unavailable(text) => {
+                LedgerError::Unavailable(format!("{}: {text}", file.display()))
+            }
+            error => error,
+        })?;
+    Ok(())
+}
+
+/// Makes the copy one that is used nowhere, and counts its messages.
+fn finish(file: &Path, waiting: Waiting) -> Result<u64> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut copy = Connection::open_with_flags(file, flags)?;
+    // Of no use to anybody until it is finished, and then made durable as a whole.
+    copy.pragma_update(None, "journal_mode", "MEMORY")?;
+    copy.pragma_update(None, "synchronous", "OFF")?;
+    let transaction = copy.transaction()?;
+    if waiting == Waiting::PublishedAgain {
+        publish_again(&transaction)?;
+    }
+    set_whole(&transaction)?;
+    transaction.commit()?;
+    let count = copy.query_row("SELECT count(*) FROM messages", [], |row| {
+        row.get::<_, i64>(0)
+    })?;
+    copy.close().map_err(|(_, error)| error)?;
+    Ok(count.unsigned_abs())
+}
+
+/// Has the messages that wait, and those that a consumer was at, published by the copy's user: as those are
+/// that an import had accepted before it died.
+fn publish_again(conn: &Connection) -> Result<()> {
+    // A ledger that an earlier version wrote has not all columns yet.
+    let has_doubts = "SELECT count(*) FROM pragma_table_info('turns') WHERE name = 'doubtful'";
+    let has_doubts: bool = conn.query_row(has_doubts, [], |row| row.get(0))?;
+    let doubtful = if has_doubts { ", doubtful = 1" } else { "" };
+    conn.execute_batch(&format!(
+        "UPDATE turns SET queued = 0, queue_after = 0 WHERE state = 'waiting';
+         UPDATE turns SET state = 'waiting', queued = 0, queue_after = 0, holder = NULL, lease_until = NULL{doubtful}
+         WHERE state = 'in_flight';"
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Making a file: under another name until it is whole.
+
+use std::fmt::Display;
+use std::fs::{self, File, OpenOptions};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{FileError, beside, mark, unusable};
+
+/// Makes the file at `path`, filled by `make`. The caller keeps other processes out. A crash leaves no file of
+/// this name, and the next call removes what it left under the other.
+pub(super) fn create<E: Display>(
+    path: &Path,
+    make: impl Fn(&mut Connection) -> Result<(), E>,
+) -> Result<(), FileError> {
+    let new = beside(path, ".new");
+    remove(&new);
+    let made = fill(&new, make).and_then(|()| {
+        fs::rename(&new, path).map_err(|error| unusable(path, &error))?;
+        sync_folder(path).map_err(|error| unusable(path, &error))
+    });
+    if made.is_err() {
+        remove(&new);
+    }
+    made
+}
+
+fn fill<E: Display>(
+    new: &Path,
+    make: impl Fn(&mut Connection) -> Result<(), E>,
+) -> Result<(), FileError> {
+    // For its owner alone before SQLite writes to it: it holds people's numbers. Its log takes the same rights.
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(new).map_err(|error| unusable(new, &error))?;
+    let mut conn = Connection::open(new).map_err(|error| unusable(new, &error))?;
+    let prepare = |conn: &Connection| {
+        conn.pragma_update(None, "journal_mode", "WAL")?;
+        conn.pragma_update(None, "synchronous", "FULL")
+    };
+    prepare(&conn).map_err(|error| unusable(new, &error))?;
+    make(&mut conn).map_err(|error| unusable(new, &error))?;
+    let finish = |conn: &Connection| {
+        mark::set_whole(conn)?;
+        mark::fold(conn, mark::Fold::AndEmpty)
+    };
+    if !finish(&conn).map_err(|error| unusable(new, &error))? {
+        return Err(unusable(new, &"another program reads it"));
+    }
+    conn.close().map_err(|(_, error)| unusable(new, &error))?;
+    file.sync_all().map_err(|error| unusable(new, &error))
+}
+
+/// What cannot be removed is in the way of the next step, which says so.
+fn remove(new: &Path) {
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let _ = fs::remove_file(beside(new, end));
+    }
+}
+
+/// Makes a change of names in a file's folder outlive a power failure.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}

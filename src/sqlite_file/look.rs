@@ -1,0 +1,156 @@
+//! What a file is before it is opened, and the sentences that refuse one.
+
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+use rusqlite::config::DbConfig;
+
+use super::{FileError, Kind, beside, mark, polled, unusable};
+
+/// How often a file that seems to lack its log is looked at, a millisecond apart: the last process that used
+/// it may mark it as whole and remove the log between two looks.
+const LOOKS: u32 = 20;
+
+/// A file that is not refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Look {
+    Missing,
+    There {
+        /// The file itself says that it is in use.
+        is_in_use: bool,
+    },
+}
+
+/// Looks at a file and changes nothing.
+pub(super) fn look(path: &Path, kind: &Kind) -> Result<Look, FileError> {
+    let mut seen = Err(unusable(path, &"it was not looked at"));
+    // Only what is refused may be about to change.
+    polled(LOOKS, || {
+        seen = look_once(path, kind);
+        (!matches!(seen, Err(FileError::Refused(_)))).then_some(())
+    });
+    seen
+}
+
+fn look_once(path: &Path, kind: &Kind) -> Result<Look, FileError> {
+    let bytes = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        Ok(_) => return Err(unusable(path, &"it is no file")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // SQLite would remove the log of a file that is not there.
+            return match log_bytes(path) {
+                None | Some(0) => Ok(Look::Missing),
+                Some(_) => Err(lost(path, kind)),
+            };
+        }
+        Err(error) => return Err(unusable(path, &error)),
+    };
+    if bytes == 0 {
+        return Err(empty(path, kind));
+    }
+    let Seen {
+        mark,
+        edition,
+        is_cut_off,
+    } = match read(path) {
+        Ok(read) => read,
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            return Err(no_database(path, kind));
+        }
+        Err(error) => return Err(unusable(path, &error)),
+    };
+    let log = log_bytes(path);
+    let is_in_use = mark == mark::IN_USE;
+    match log {
+        None if is_in_use => return Err(without_log(path, kind)),
+        None if edition == 0 => return Err(without_tables(path, kind)),
+        _ => {}
+    }
+    // A crash during a checkpoint may leave the file shorter than it says; the rest is in its log.
+    if log.unwrap_or_default() == 0 && is_cut_off {
+        return Err(cut_off(path, kind, bytes));
+    }
+    Ok(Look::There { is_in_use })
+}
+
+/// What a file says of itself.
+struct Seen {
+    mark: i32,
+    /// The number of its last migration; 0 without tables.
+    edition: i64,
+    /// It has more pages than it is long.
+    is_cut_off: bool,
+}
+
+fn read(path: &Path) -> rusqlite::Result<Seen> {
+    let conn = mark::open_alone(path)?;
+    let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let mark = mark::of(&conn)?;
+    let edition = number("PRAGMA user_version")?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false)?;
+    let is_cut_off = match number("PRAGMA page_count") {
+        Ok(_) => false,
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => true,
+        Err(error) => return Err(error),
+    };
+    Ok(Seen {
+        mark,
+        edition,
+        is_cut_off,
+    })
+}
+
+/// The length of a file's log; none without one.
+pub(super) fn log_bytes(path: &Path) -> Option<u64> {
+    let metadata = std::fs::metadata(beside(path, "-wal"));
+    metadata.ok().map(|metadata| metadata.len())
+}
+
+fn without_log(path: &Path, kind: &Kind) -> FileError {
+    let (file, Kind { remedy, .. }) = (path.display(), kind);
+    FileError::Refused(format!(
+        "{file} was copied without its log: {file}-wal is not beside it, and has what was written last. {remedy}. \
+         Nothing was changed"
+    ))
+}
+
+fn without_tables(path: &Path, kind: &Kind) -> FileError {
+    let (file, Kind { noun, remedy }) = (path.display(), kind);
+    FileError::Refused(format!(
+        "{file} is a database without tables: {noun} that was copied without its log {file}-wal, or none at all. \
+         {remedy}; to begin {noun} that is new, move the file away. Nothing was changed"
+    ))
+}
+
+fn lost(path: &Path, kind: &Kind) -> FileError {
+    let (file, Kind { noun, .. }) = (path.display(), kind);
+    FileError::Refused(format!(
+        "{file} is missing, but its log {file}-wal is there: put the file back beside it; to begin {noun} that is \
+         new, move the log away. Nothing was changed"
+    ))
+}
+
+fn empty(path: &Path, kind: &Kind) -> FileError {
+    let (file, Kind { noun, .. }) = (path.display(), kind);
+    FileError::Refused(format!(
+        "{file} has 0 bytes, which {noun} never has: a copy was cut off, or the file was emptied. Put the whole \
+         file in its place; to begin {noun} that is new, move the empty file and {file}-wal away. Nothing was \
+         changed"
+    ))
+}
+
+fn cut_off(path: &Path, kind: &Kind, bytes: u64) -> FileError {
+    let (file, Kind { noun, .. }) = (path.display(), kind);
+    FileError::Refused(format!(
+        "{file} is {noun} that was cut off: it has {bytes} bytes, and more pages by its own word. Put the whole file in its place. \
+         Nothing was changed"
+    ))
+}
+
+fn no_database(path: &Path, kind: &Kind) -> FileError {
+    let (file, Kind { noun, .. }) = (path.display(), kind);
+    FileError::Refused(format!(
+        "{file} is not a database, so it is not {noun}: put {noun} in its place, or choose another --state. \
+         Nothing was changed"
+    ))
+}
