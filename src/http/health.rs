@@ -1,5 +1,7 @@
 //! Whether the process can do its work: which part is missing.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,7 +9,7 @@ use serde::Serialize;
 
 use super::Pages;
 use crate::ledger::Ledger;
-use crate::queue::Obstacle;
+use crate::queue::{Inspection, Obstacle};
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -21,6 +23,10 @@ pub(super) struct Readiness {
     /// What lies on a queue and cannot be moved out of the way: everything else goes on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     obstacles: Vec<Obstacle>,
+    /// What the last inspection of the broker found: alarms too, which every consumer would meet alike. None
+    /// where there is no broker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<Inspection>,
 }
 
 /// 200 when the ledger and the queue answer and nobody asked for a stop; else 503 with the list. A
@@ -47,6 +53,7 @@ pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readi
         failed,
         why: pages.ledger.why_lost().map(|why| why.to_string()),
         obstacles: pages.queue.obstacles(),
+        broker: pages.queue.inspection().map(Arc::unwrap_or_clone),
     };
     (status, Json(readiness))
 }

@@ -107,7 +107,10 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         &["campaign/particulars.rs", "campaign/template.rs"],
     ),
     ("prometheus", &["metrics/"]),
-    ("reqwest", &["twilio/transport.rs"]),
+    (
+        "reqwest",
+        &["twilio/transport.rs", "queue/rabbitmq/management/"],
+    ),
     ("rlibphonenumber", &["intake/"]),
     ("rusqlite", &["ledger/sqlite/", "queue/embedded/"]),
     ("tokio_postgres", &["ledger/postgres/"]),

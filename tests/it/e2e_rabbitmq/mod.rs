@@ -9,6 +9,7 @@ mod gauges;
 mod killed_imports;
 mod ledgers;
 mod lost_store;
+mod management;
 mod operator_stops;
 mod poison;
 mod poison_apart;
