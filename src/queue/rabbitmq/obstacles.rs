@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::queue::Obstacle;
 
@@ -32,13 +32,20 @@ pub(super) struct Removal {
 const READ: u32 = 2_000;
 const SHOWN_BYTES: u32 = 200;
 
+/// What is encoded in a part of a path: all but the unreserved characters of RFC 3986.
+const PART: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 impl Removal {
     /// Over the management API at `base`. `curl` asks for the password of the user.
     pub(super) fn over(base: &str, vhost: &str, queue: &str) -> Self {
-        let [vhost, queue] =
-            [vhost, queue].map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC).to_string());
+        let [vhost, queue] = [vhost, queue].map(|name| utf8_percent_encode(name, PART).to_string());
         let get = |options: &str| {
             let url = format!("{base}/api/queues/{vhost}/{queue}/get");
+            let url = shell_words::quote(&url);
             format!(r#"curl -u USER {url} -d '{{{options},"encoding":"auto"}}'"#)
         };
         let look =

@@ -19,7 +19,9 @@ use crate::queue::{Finding, FindingKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Work,
-    /// Returns messages after this delay, by its own arguments, which win over a policy's.
+    /// Returns messages to the exchange `flexcast` after this delay, by arguments of its own. RabbitMQ 3.10.8
+    /// lets a policy's `overflow` win over the argument, of two times the shorter, and the arguments
+    /// `dead-letter-exchange` and `dead-letter-strategy` over a policy (measured).
     Retry(Duration),
     Dead,
     Orphan,
@@ -44,6 +46,9 @@ impl Role {
         }
     }
 }
+
+/// What RabbitMQ does above a queue's length unless it is told otherwise.
+const DROP_HEAD: &str = "drop-head";
 
 /// A key of a policy that endangers the messages of a queue.
 #[derive(Debug, PartialEq, Eq)]
@@ -171,10 +176,12 @@ fn lengths(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<Danger
         let Some(most) = number(definition, key) else {
             continue;
         };
-        // A retry queue's own argument is reject-publish; it wins over the policy's overflow.
-        let refuses = matches!(role, Role::Retry(_))
-            || text(definition, "overflow") == Some("reject-publish");
-        let effect = if refuses {
+        let overflow = match (role, text(definition, "overflow")) {
+            // The argument of a retry queue.
+            (Role::Retry(_), None) => "reject-publish",
+            (_, policys) => policys.unwrap_or(DROP_HEAD),
+        };
+        let effect = if overflow == "reject-publish" {
             let who = match role {
                 Role::Work => "imports and publishers fail until consumers have caught up",
                 Role::Retry(_) | Role::Dead => {
@@ -183,6 +190,8 @@ fn lengths(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<Danger
                 Role::Orphan => "publishers that name no campaign of ours fail",
             };
             format!("the broker refuses messages above {most} {unit} (reject-publish): {who}")
+        } else if matches!(role, Role::Retry(_)) {
+            format!("the oldest messages above {most} {unit} (drop-head) are tried again at once")
         } else {
             let what = format!("the oldest messages above {most} {unit} (drop-head)");
             removes(role, definition, &what)
@@ -208,6 +217,13 @@ fn redirections(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<D
         let what = format!("messages that were delivered more than {limit} times ({counted})");
         let effect = removes(role, definition, &what);
         add(FindingKind::DeliveryLimit, "delivery-limit", effect);
+    }
+    if text(definition, "overflow").is_some_and(|it| it != "reject-publish") && is_retry {
+        let effect =
+            "it replaces the queue's own reject-publish, without which the broker returns \
+                      messages at most once: those on their way are lost when a node dies"
+                .to_owned();
+        add(FindingKind::DeadLettering, "overflow", effect);
     }
     if text(definition, "dead-letter-exchange").is_some() && !is_retry {
         let effect =

@@ -100,6 +100,12 @@ fn each_key_is_found_where_it_does_harm_and_its_effect_is_said() {
             "block their own queue",
         ),
         (
+            RETRY,
+            json!({"overflow": "drop-head"}),
+            Kind::DeadLettering,
+            "lost when a node dies",
+        ),
+        (
             DEAD,
             reject("max-length"),
             Kind::MaxLength,
@@ -160,7 +166,7 @@ fn what_does_no_harm_is_not_found() {
         (RETRY, json!({"message-ttl": 5_000})),
         (
             RETRY,
-            json!({"dead-letter-exchange": "x", "delivery-limit": 5}),
+            json!({"dead-letter-exchange": "x", "delivery-limit": 5, "overflow": "reject-publish"}),
         ),
         ("flexcast.retry.7s", json!({"message-ttl": 1})),
         ("other.flexcast.work", json!({"message-ttl": 1})),
