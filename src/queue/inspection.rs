@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use crate::message::{CampaignId, closed_list};
 
-/// By how much the counts of an inspection may be older than its time. RabbitMQ 3.10 in its default settings
-/// showed a change after 9 seconds (measured): its queues report every 5 s and its management plugin collects
-/// every 5 s.
+/// By how much the counts of an inspection may be older than its time.
+///
+/// RabbitMQ 3.10 in its default settings showed a change after 9 seconds (measured): its queues report every 5 s and
+/// its management plugin collects every 5 s.
 pub const COUNTS_LAG: Duration = Duration::from_secs(15);
 
 /// How many queues of a finding a text names; JSON has them all.
@@ -114,8 +115,8 @@ pub struct Inspection {
     pub not_read: Vec<String>,
     /// Sorted by kind.
     pub findings: Vec<Finding>,
-    /// Every campaign's queue that existed at `at`: one that is missing here did not exist. The counts may be
-    /// older than `at`, by [`COUNTS_LAG`] at most.
+    /// Every campaign's queue that existed at `at`: one that is missing here did not exist, or was made within
+    /// [`COUNTS_LAG`]. The counts may be older than `at` by so much.
     #[serde(skip)]
     pub campaigns: BTreeMap<CampaignId, QueueCounts>,
 }

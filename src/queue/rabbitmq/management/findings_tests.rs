@@ -34,120 +34,37 @@ fn found(name: &str, definition: &Value) -> Vec<(Kind, String)> {
     findings.into_iter().map(|it| (it.kind, it.why)).collect()
 }
 
+/// A queue, the definition of its policy, and what is found of it.
+#[rustfmt::skip]
+const HARMFUL: &[(&str, &str, Kind, &str)] = &[
+    (WORK, r#"{"message-ttl": 60000}"#, Kind::MessageTtl, "drops messages"),
+    (DEAD, r#"{"message-ttl": 60000}"#, Kind::MessageTtl, "why these messages failed"),
+    (ORPHAN, r#"{"message-ttl": 60000}"#, Kind::MessageTtl, "publishers are not told"),
+    (RETRY, r#"{"message-ttl": 4999}"#, Kind::MessageTtl, "after 4999 ms, sooner than"),
+    (WORK, r#"{"expires": 60000}"#, Kind::Expires, "paused"),
+    (RETRY, r#"{"expires": 60000}"#, Kind::Expires, "nothing ever consumes"),
+    (WORK, r#"{"max-length": 10}"#, Kind::MaxLength, "drops the oldest"),
+    (WORK, r#"{"max-length-bytes": 10}"#, Kind::MaxLength, "above 10 bytes"),
+    (WORK, r#"{"max-length": 10, "overflow": "reject-publish"}"#, Kind::MaxLength, "publishers fail"),
+    (WORK, r#"{"max-length-bytes": 10, "overflow": "reject-publish"}"#, Kind::MaxLength, "refuses messages"),
+    (RETRY, r#"{"max-length": 10}"#, Kind::MaxLength, "block their own queue"),
+    (RETRY, r#"{"overflow": "drop-head"}"#, Kind::DeadLettering, "when a node dies"),
+    (DEAD, r#"{"max-length": 10, "overflow": "reject-publish"}"#, Kind::MaxLength, "block their own"),
+    (ORPHAN, r#"{"max-length": 10, "overflow": "reject-publish"}"#, Kind::MaxLength, "no campaign"),
+    (WORK, r#"{"delivery-limit": 5}"#, Kind::DeliveryLimit, "more than 5 times"),
+    (DEAD, r#"{"delivery-limit": 5}"#, Kind::DeliveryLimit, "flexcast dead list"),
+    (WORK, r#"{"dead-letter-exchange": "x"}"#, Kind::DeadLettering, "takes off the queue there"),
+    (RETRY, r#"{"dead-letter-routing-key": "x"}"#, Kind::DeadLettering, "its campaign"),
+];
+
 #[test]
 fn each_key_is_found_where_it_does_harm_and_its_effect_is_said() {
-    let reject = |key: &str| json!({key: 10, "overflow": "reject-publish"});
-    let table = [
-        (
-            WORK,
-            json!({"message-ttl": 60_000}),
-            Kind::MessageTtl,
-            "drops messages",
-        ),
-        (
-            DEAD,
-            json!({"message-ttl": 60_000}),
-            Kind::MessageTtl,
-            "why these messages failed",
-        ),
-        (
-            ORPHAN,
-            json!({"message-ttl": 60_000}),
-            Kind::MessageTtl,
-            "publishers are not told",
-        ),
-        (
-            RETRY,
-            json!({"message-ttl": 4_999}),
-            Kind::MessageTtl,
-            "after 4999 ms, sooner than",
-        ),
-        (WORK, json!({"expires": 1_800_000}), Kind::Expires, "paused"),
-        (
-            RETRY,
-            json!({"expires": 1_800_000}),
-            Kind::Expires,
-            "nothing ever consumes",
-        ),
-        (
-            WORK,
-            json!({"max-length": 10}),
-            Kind::MaxLength,
-            "drops the oldest",
-        ),
-        (
-            WORK,
-            json!({"max-length-bytes": 10}),
-            Kind::MaxLength,
-            "above 10 bytes",
-        ),
-        (
-            WORK,
-            reject("max-length"),
-            Kind::MaxLength,
-            "imports and publishers fail",
-        ),
-        (
-            WORK,
-            reject("max-length-bytes"),
-            Kind::MaxLength,
-            "refuses messages above 10 bytes",
-        ),
-        (
-            RETRY,
-            json!({"max-length": 10}),
-            Kind::MaxLength,
-            "block their own queue",
-        ),
-        (
-            RETRY,
-            json!({"overflow": "drop-head"}),
-            Kind::DeadLettering,
-            "lost when a node dies",
-        ),
-        (
-            DEAD,
-            reject("max-length"),
-            Kind::MaxLength,
-            "block their own queue",
-        ),
-        (
-            ORPHAN,
-            reject("max-length"),
-            Kind::MaxLength,
-            "name no campaign",
-        ),
-        (
-            WORK,
-            json!({"delivery-limit": 5}),
-            Kind::DeliveryLimit,
-            "more than 5 times",
-        ),
-        (
-            DEAD,
-            json!({"delivery-limit": 5}),
-            Kind::DeliveryLimit,
-            "flexcast dead list",
-        ),
-        (
-            WORK,
-            json!({"dead-letter-exchange": "x"}),
-            Kind::DeadLettering,
-            "\"x\"",
-        ),
-        (
-            RETRY,
-            json!({"dead-letter-routing-key": "x"}),
-            Kind::DeadLettering,
-            "its campaign",
-        ),
-    ];
-    for (name, definition, kind, said) in table {
-        let found = found(name, &definition);
+    for (name, definition, kind, said) in HARMFUL {
+        let found = found(name, &serde_json::from_str(definition).expect("JSON"));
         let [(found_kind, why)] = &found[..] else {
             panic!("{name} {definition}: {found:?}");
         };
-        assert_eq!(*found_kind, kind, "{name} {definition}");
+        assert_eq!(found_kind, kind, "{name} {definition}");
         assert!(why.contains(said), "{name} {definition}: {why}");
         assert!(why.starts_with("policy \"limits\" sets "), "{why}");
     }
