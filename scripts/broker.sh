@@ -6,7 +6,8 @@
 #   scripts/broker.sh kill DIR     kills it as a power failure would; DIR stays, to start it again
 #   scripts/broker.sh stop DIR     ends it and its epmd; DIR stays
 #
-# DIR/env is read with `.`: it exports AMQP_URL, FLEXCAST_BROKER_DIR and the node's own variables.
+# DIR/env is read with `.`: it exports AMQP_URL, AMQP_MANAGEMENT_URL, FLEXCAST_BROKER_DIR and the node's own
+# variables.
 set -euo pipefail
 
 bin=/usr/lib/rabbitmq/bin # not /usr/sbin: Debian's wrapper wants root or the rabbitmq user
@@ -33,17 +34,24 @@ free_port() {
 }
 
 write_env() {
-  local dir=$1 port dist epmd
-  port=$(free_port) dist=$(free_port) epmd=$(free_port)
+  local dir=$1 port dist epmd management
+  port=$(free_port) dist=$(free_port) epmd=$(free_port) management=$(free_port)
   mkdir -p "$dir/home" "$dir/log" "$dir/mnesia"
-  : >"$dir/plugins"
+  echo '[rabbitmq_management].' >"$dir/plugins"
   cat >"$dir/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$port
 # The machine's disk is not the test's business.
 disk_free_limit.absolute = 50MB
+management.tcp.ip = 127.0.0.1
+management.tcp.port = $management
+# A fifth of what is usual: tests wait for what the management plugin tells.
+collect_statistics_interval = 1000
 CONF
+  # The same for what a quorum queue tells; rabbitmq.conf has no name for it.
+  echo '[{rabbit, [{quorum_tick_interval, 1000}]}].' >"$dir/advanced.config"
   cat >"$dir/env.new" <<ENV
 export AMQP_URL=amqp://guest:guest@127.0.0.1:$port/%2f
+export AMQP_MANAGEMENT_URL=http://guest:guest@127.0.0.1:$management
 export FLEXCAST_BROKER_DIR=$dir
 export RABBITMQ_NODENAME=flexcast-$port@localhost
 export RABBITMQ_NODE_PORT=$port
@@ -54,6 +62,7 @@ export RABBITMQ_MNESIA_BASE=$dir/mnesia
 export RABBITMQ_LOG_BASE=$dir/log
 export RABBITMQ_ENABLED_PLUGINS_FILE=$dir/plugins
 export RABBITMQ_CONFIG_FILE=$dir/rabbitmq
+export RABBITMQ_ADVANCED_CONFIG_FILE=$dir/advanced.config
 export RABBITMQ_CONF_ENV_FILE=$dir/none
 export RABBITMQ_PID_FILE=$dir/pid
 ENV
@@ -71,7 +80,7 @@ wait_until_it_answers() {
   local pid=$1 try
   for try in $(seq 300); do
     kill -0 "$pid" 2>/dev/null || fail "the broker ended: see $RABBITMQ_LOG_BASE and $FLEXCAST_BROKER_DIR/output"
-    # The listener opens last, when queues and exchanges are recovered.
+    # The listener opens last, when queues and exchanges are recovered and the management plugin answers.
     if ! is_free "$RABBITMQ_NODE_PORT"; then
       return
     fi

@@ -102,6 +102,8 @@ class Run:
             name, _, value = line.removeprefix("export ").partition("=")
             if name == "AMQP_URL":
                 self.env["AMQP_URL"] = f"{value}?heartbeat={HEARTBEAT_S}"
+            elif name == "AMQP_MANAGEMENT_URL":
+                self.env[name] = value
         if self.options.ledger == "postgres":
             self.start_postgres()
         else:

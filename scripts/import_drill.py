@@ -73,8 +73,8 @@ class Run:
             self.broker("start")
             for line in (self.dir / "broker/env").read_text().splitlines():
                 name, _, value = line.removeprefix("export ").partition("=")
-                if name == "AMQP_URL":
-                    self.env["AMQP_URL"] = value
+                if name in ("AMQP_URL", "AMQP_MANAGEMENT_URL"):
+                    self.env[name] = value
         self.simulator = subprocess.Popen([self.options.binary, "simulator", "--port", "0", "--no-limits",
                                            "--sender-rate", f"{SENDER}=1000000"],
                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self.env)

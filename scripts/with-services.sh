@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs a command with a broker at AMQP_URL and a PostgreSQL server at DATABASE_URL: those that answer
-# there, or new ones in a directory of their own, which are stopped and removed whatever the command
-# does.
+# Runs a command with a broker at AMQP_URL (its management API at AMQP_MANAGEMENT_URL) and a PostgreSQL server at
+# DATABASE_URL: those that answer there, or new ones in a directory of their own, which are stopped and removed
+# whatever the command does.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

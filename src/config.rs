@@ -144,6 +144,8 @@ pub struct Config {
     pub twilio: TwilioAccess,
     /// `AMQP_URL`: without one the queue is embedded. Holds a password.
     pub amqp_url: Option<Secret>,
+    /// `AMQP_MANAGEMENT_URL`: without one the broker's policies are not checked. Holds a password.
+    pub amqp_management_url: Option<Secret>,
     /// `DATABASE_URL`: without one the ledger is a file in `state`. Holds a password.
     pub database_url: Option<Secret>,
 }
@@ -194,6 +196,7 @@ impl Config {
                 url: plain("FLEXCAST_TWILIO_URL"),
             },
             amqp_url: secret("AMQP_URL")?,
+            amqp_management_url: secret("AMQP_MANAGEMENT_URL")?,
             database_url: secret("DATABASE_URL")?.map(postgres_url).transpose()?,
         })
     }

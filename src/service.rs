@@ -21,7 +21,7 @@ use crate::outcomes::RetryPolicy;
 use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::RabbitQueue;
-use crate::queue::{Queue, QueueError};
+use crate::queue::{Inspection, Queue, QueueError};
 use crate::twilio::{
     Answer, BaseUrl, CallObserver, ClientSettings, Credentials, Operation, Transport, Twilio,
     http_transport,
@@ -149,7 +149,10 @@ impl Service {
     /// [`QueueError`] when it is not reachable or belongs to another ledger.
     pub async fn queue(&self) -> Result<Arc<dyn Queue>, ServiceError> {
         let queue: Arc<dyn Queue> = match &self.config.amqp_url {
-            Some(url) => Arc::new(RabbitQueue::connect(url.expose_secret(), self.clock).await?),
+            Some(url) => {
+                let (url, management) = (url.expose_secret(), self.management());
+                Arc::new(RabbitQueue::connect_inspected(url, management, self.clock).await?)
+            }
             None => {
                 make_folder(&self.config.state)?;
                 let path = self.config.state.join(QUEUE_FILE);
@@ -168,6 +171,19 @@ impl Service {
             }
         }
         Ok(queue)
+    }
+
+    fn management(&self) -> Option<&str> {
+        let url = self.config.amqp_management_url.as_ref();
+        url.map(ExposeSecret::expose_secret)
+    }
+
+    /// What the broker's management API tells now, without a connection to the broker. `None` for the embedded
+    /// queue. What fails is said in the inspection.
+    pub async fn inspect_broker(&self) -> Option<Arc<Inspection>> {
+        let url = self.config.amqp_url.as_ref()?.expose_secret();
+        let looked = RabbitQueue::inspect_broker(url, self.management(), self.clock).await;
+        Some(looked.unwrap_or_else(|error| Arc::new(Inspection::missing(error.to_string()))))
     }
 
     /// The Twilio client, over HTTP.

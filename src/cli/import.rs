@@ -16,7 +16,7 @@ use crate::service::Service;
 use super::mapping::{Mapping, Strictness};
 use super::preview::{self, Agents};
 use super::question::{self, Destination};
-use super::{ExitCode, Global, Problem, campaign, output, signals};
+use super::{ExitCode, Global, Problem, broker, campaign, output, signals};
 
 /// Check a file's rows, have the ledger accept them, and put them on the queue.
 #[derive(Debug, Args)]
@@ -80,6 +80,9 @@ impl Import {
             return Ok(ExitCode::TryAgain);
         }
         let queue = service.queue().await?;
+        if service.config.amqp_management_url.is_some() {
+            broker::warn(&*queue).await;
+        }
         let file = self.contacts.display().to_string();
         // Not before the question: until it is answered, Ctrl-C ends the process.
         let stop = signals::stopper()?;

@@ -10,6 +10,7 @@ macro_rules! tell {
     ($($text:tt)*) => { $crate::cli::output::tell(format_args!($($text)*)) };
 }
 
+mod broker;
 mod campaign;
 mod dead;
 mod exit;

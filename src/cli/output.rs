@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::intake::{Before, ImportSummary, Input};
 use crate::ledger::{Books, CampaignRecord, ImportReport, RejectedRow, Report};
 use crate::operate::paused_notice;
-use crate::queue::Obstacle;
+use crate::queue::{Inspection, Obstacle};
 use crate::worker::ShownLane;
 
 use super::{ExitCode, Problem};
@@ -138,9 +138,36 @@ pub(super) fn notice(record: &CampaignRecord) -> io::Result<()> {
 pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
     for obstacle in obstacles {
         say!("In the way on {}: {}", obstacle.queue, obstacle.why)?;
-        say!("  to remove the first message there: {}", obstacle.remove)?;
+        say!("  to remove it, stop the consumers first: what they hold is not on the queue")?;
+        say!("  to see its first messages, which stay: {}", obstacle.look)?;
+        say!(
+            "  to take the first one away, if it is that: {}",
+            obstacle.remove
+        )?;
     }
     Ok(())
+}
+
+/// Prints what an inspection of the broker found, or that there was none.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn broker(inspection: &Inspection) -> io::Result<()> {
+    for finding in &inspection.findings {
+        say!("Broker: danger on {}: {}", finding.place(), finding.why)?;
+        say!("  to end it: {}", finding.remedy)?;
+    }
+    for what in &inspection.not_read {
+        say!("Broker: not checked: {what}")?;
+    }
+    match &inspection.not_checked {
+        Some(why) => say!("Broker: policies not checked: {why}"),
+        None if inspection.is_whole() && inspection.findings.is_empty() => {
+            say!("Broker: policies and alarms checked, nothing found")
+        }
+        None => Ok(()),
+    }
 }
 
 /// Prints the books of one campaign.

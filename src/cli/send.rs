@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ use super::question::{self, Destination};
 use super::simulator::set_faults;
 use super::status::{report, unseen};
 use super::work::{check_login, code_of_pause, drained, halted};
-use super::{ExitCode, Global, Problem, output, signals};
+use super::{ExitCode, Global, Problem, broker, output, signals};
 
 /// The whole job on one machine: import a file, work until nothing is open, report.
 #[derive(Debug, Args)]
@@ -96,6 +97,7 @@ impl Send {
         let record = apply(service, &target.twilio, target.campaign.clone()).await?;
         check_login(&target.twilio).await?;
         let queue = service.queue().await?;
+        let said = broker::warn(&*queue).await;
         let stop = signals::stopper()?;
         let campaign = definition(&record)?;
         let into = Into {
@@ -116,9 +118,12 @@ impl Send {
             Until::Idle
         };
         let progress = tokio::spawn(show_progress(service.ledger.clone(), record.clone()));
+        let following = broker::follow(Arc::clone(&queue), said, service.clock);
+        let following = AbortOnDropHandle::new(tokio::spawn(following));
         let only = [record.id.clone()];
         let end = drained(service, &worker, &only, until, &stop).await;
         progress.abort();
+        drop(following);
         self.save_effects(&target)?;
         let now = service.clock.now();
         let unseen = unseen(&*service.ledger, &*queue, &record.id, now)

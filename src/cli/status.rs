@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::ledger::{Books, CampaignRecord, ImportRecord, Ledger, Report};
 use crate::message::CampaignId;
-use crate::queue::{Obstacle, Queue, QueueError};
+use crate::queue::{Inspection, Obstacle, Queue, QueueError};
 use crate::service::Service;
 use crate::worker::{SEEN_FOR, ShownLane, ShownLanes};
 
@@ -38,7 +38,7 @@ impl Status {
         for record in &records {
             books.push(service.ledger.books(Some(&record.id)).await?);
         }
-        let unseen = asked(&service, &records).await;
+        let (unseen, broker) = tokio::join!(asked(&service, &records), service.inspect_broker());
         let imports = service.ledger.imports(self.campaign.as_ref()).await?;
         let now = service.clock.now();
         let reports: Vec<Report<'_>> = records
@@ -59,9 +59,12 @@ impl Status {
             let lanes: Vec<_> = shown.lanes.iter().filter(wanted).collect();
             output::lanes(&lanes, left_out)?;
             output::obstacles(&shown.obstacles)?;
+            if let Some(inspection) = &broker {
+                output::broker(inspection)?;
+            }
             return Ok(ExitCode::Success);
         }
-        let with_lanes = |report| WithLanes::of(report, &shown);
+        let with_lanes = |report| WithLanes::of(report, &shown, broker.as_deref());
         let reports: Vec<_> = reports.into_iter().map(with_lanes).collect();
         match self.campaign.is_some() {
             true => output::json(&reports[0])?,
@@ -82,16 +85,20 @@ struct WithLanes<'a> {
     /// What lies on any queue and cannot be moved out of the way; left out where nothing does.
     #[serde(skip_serializing_if = "<[Obstacle]>::is_empty")]
     obstacles: &'a [Obstacle],
+    /// What the broker's management API tells now; left out for the embedded queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<&'a Inspection>,
 }
 
 impl<'a> WithLanes<'a> {
-    fn of(report: Report<'a>, shown: &'a ShownLanes) -> Self {
+    fn of(report: Report<'a>, shown: &'a ShownLanes, broker: Option<&'a Inspection>) -> Self {
         let all = shown.lanes.iter();
         Self {
             lanes: all
                 .filter(|lane| is_passed(lane, report.campaign))
                 .collect(),
             obstacles: &shown.obstacles,
+            broker,
             report,
         }
     }

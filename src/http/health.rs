@@ -1,12 +1,14 @@
 //! Whether the process can do its work: which part is missing.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Pages;
-use crate::queue::Obstacle;
+use crate::queue::{Inspection, Obstacle};
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -20,6 +22,10 @@ pub(super) struct Readiness {
     /// What lies on a queue and cannot be moved out of the way: everything else goes on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     obstacles: Vec<Obstacle>,
+    /// What the last inspection of the broker found: alarms too, which every consumer would meet alike. None
+    /// where there is no broker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<Inspection>,
 }
 
 /// 200 when the ledger and the queue answer and nobody asked for a stop; else 503 with the list. A
@@ -46,6 +52,7 @@ pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readi
         failed,
         why: pages.ledger.loss().map(|loss| loss.why.to_string()),
         obstacles: pages.queue.obstacles(),
+        broker: pages.queue.inspection().map(Arc::unwrap_or_clone),
     };
     (status, Json(readiness))
 }

@@ -9,8 +9,8 @@ use prometheus::{
 use crate::pacing::LaneKind;
 
 use super::labels::{
-    BookState, BooksCheck, MendedPart, MessageOutcome, OTHER_CODE, PausedBy, RowResult, StepResult,
-    TWILIO_CODES,
+    BookState, BooksCheck, BrokerFinding, MendedPart, MessageOutcome, OTHER_CODE, PausedBy,
+    RowResult, StepResult, TWILIO_CODES,
 };
 use super::process::ProcessMetrics;
 use crate::message::{
@@ -64,6 +64,8 @@ pub(super) struct Families {
     pub(super) queue_reconnects: IntCounter,
     pub(super) queue_mended: IntCounterVec,
     pub(super) queue_obstacles: IntGauge,
+    pub(super) broker_findings: IntGaugeVec,
+    pub(super) broker_checked: IntGauge,
     pub(super) import_rows: IntCounterVec,
     pub(super) import_rejected: IntCounterVec,
     pub(super) last_done: Gauge,
@@ -252,6 +254,15 @@ impl Families {
                 "flexcast_queue_obstacles",
                 "Queues on which something lies that can neither be carried out nor be moved away; 0.",
             ),
+            broker_findings: gauges(
+                "flexcast_broker_findings",
+                "Dangers to messages that the last inspection of the broker found, by kind; 0.",
+                &["kind"],
+            ),
+            broker_checked: gauge(
+                "flexcast_broker_checked",
+                "Whether the last inspection of the broker has read everything: 1 or 0; 0 without AMQP_MANAGEMENT_URL.",
+            ),
             import_rows: counters(
                 "flexcast_import_rows_total",
                 "Rows of imported files by what became of them, as the ledger has them.",
@@ -313,6 +324,9 @@ impl Families {
         }
         for by in PausedBy::ALL {
             let _ = self.paused.with_label_values(&[by.as_str()]);
+        }
+        for kind in BrokerFinding::ALL {
+            let _ = self.broker_findings.with_label_values(&[kind.as_str()]);
         }
         let _ = self.queue.with_label_values(&["ready"]);
         zeros(&self.skipped, SkipReason::ALL.iter().map(|it| it.as_str()));

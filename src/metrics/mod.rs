@@ -19,8 +19,8 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
 pub use self::labels::{
-    BookState, BooksCheck, MendedPart, MessageEvent, MessageOutcome, PausedBy, RowResult,
-    StepResult,
+    BookState, BooksCheck, BrokerFinding, MendedPart, MessageEvent, MessageOutcome, PausedBy,
+    RowResult, StepResult,
 };
 use self::labels::{OTHER_CODE, TWILIO_CODES};
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
@@ -268,6 +268,15 @@ impl Metrics {
     /// On how many queues something lies in the way.
     pub fn queue_obstacles(&self, count: u64) {
         set(&self.inner.queue_obstacles, count);
+    }
+
+    /// How many dangers the last inspection of the broker found, by kind, and whether it has read everything.
+    pub fn broker(&self, is_whole: bool, count: impl Fn(BrokerFinding) -> u64) {
+        for kind in BrokerFinding::ALL {
+            let gauges = &self.inner.broker_findings;
+            set(&gauges.with_label_values(&[kind.as_str()]), count(*kind));
+        }
+        self.inner.broker_checked.set(i64::from(is_whole));
     }
 
     /// The rows of all imported files so far, and of the rejected ones those of each reason. From

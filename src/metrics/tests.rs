@@ -92,6 +92,8 @@ fn a_request_is_in_flight_until_its_guard_is_dropped() {
 }
 
 const NAMES: &[&str] = &[
+    "flexcast_broker_checked",
+    "flexcast_broker_findings",
     "flexcast_build_info",
     "flexcast_messages_total",
     "flexcast_skipped_total",

@@ -5,8 +5,10 @@
 
 mod backoff;
 pub mod embedded;
+mod inspection;
 pub mod rabbitmq;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +16,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use backoff::Backoff;
+pub use inspection::{COUNTS_LAG, Finding, FindingKind, Inspection, QueueCounts, Said};
 
 use crate::message::{CampaignId, DeadReason, MessageId, StepName};
 
@@ -114,7 +117,10 @@ pub struct Obstacle {
     pub queue: String,
     /// What is wrong, in a sentence.
     pub why: String,
-    /// The command that removes it.
+    /// The command that shows the queue's first messages and leaves them there.
+    #[serde(default)]
+    pub look: String,
+    /// The command that takes the first message away, and shows it.
     pub remove: String,
 }
 
@@ -247,6 +253,18 @@ pub trait Queue: Send + Sync {
     /// What lies in the way now.
     fn obstacles(&self) -> Vec<Obstacle> {
         Vec::new()
+    }
+
+    /// Looks at how the broker is set up and what its queues hold, and keeps what it found. Returns within
+    /// seconds. Does nothing for a queue without a broker.
+    async fn inspect(&self) {}
+
+    /// What [`Queue::inspect`] has found. `None` for a queue without a broker.
+    ///
+    /// Its counts lag (see [`COUNTS_LAG`]), which is why [`Queue::depth`] does not use them: a message that was
+    /// settled a moment ago would count as unsettled still, and hide one that is missing.
+    fn inspection(&self) -> Option<Arc<Inspection>> {
+        None
     }
 
     /// Whether the queue answers now: what `/readyz` asks.

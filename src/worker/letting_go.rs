@@ -28,19 +28,24 @@ impl LettingGo {
     ///
     /// The ledger's: what it did not take is told again the next time.
     pub(super) async fn tell(&self, ledger: &dyn Ledger) -> Result<(), LedgerError> {
+        let mut later = Vec::new();
+        let mut told = Ok(());
         while let Some(lease) = self.pop() {
             match ledger.let_go(&lease).await {
                 Ok(()) => {}
-                Err(error @ (LedgerError::Unavailable(_) | LedgerError::Hindered(_))) => {
-                    self.push(lease);
-                    return Err(error);
-                }
+                // One that the store refuses for its own sake holds up no other.
+                Err(LedgerError::Refused { .. }) => later.push(lease),
                 Err(error) => {
-                    tracing::warn!(message.id = %lease.key.id, %error, "the lease has to run out");
+                    later.push(lease);
+                    told = Err(error);
+                    break;
                 }
             }
         }
-        Ok(())
+        for lease in later {
+            self.push(lease);
+        }
+        told
     }
 
     fn push(&self, lease: Lease) {

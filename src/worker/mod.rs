@@ -8,6 +8,7 @@ mod active;
 mod admission;
 mod assigning;
 mod begin;
+mod broker;
 mod campaigns;
 mod consume;
 mod finish;
@@ -239,6 +240,7 @@ impl Worker {
             never = rights::keep(&self.shared) => match never {},
             never = lanes::keep(&self.shared) => match never {},
             never = upkeep::keep(&self.shared) => match never {},
+            never = broker::keep(&self.shared) => match never {},
         };
         rights::end(&self.shared).await;
         lanes::hide(&self.shared).await;

@@ -84,8 +84,6 @@ pub(super) async fn keep(shared: &Shared) -> Infallible {
         if looked.is_none_or(|at| now >= at + look_every) {
             looked = Some(now);
             if let Err(error) = look(shared, &mut found).await {
-                // A look that saw only half proves nothing.
-                found.clear();
                 tracing::debug!(%error, "the queue is not compared with the ledger");
             }
         }

@@ -17,6 +17,7 @@ mod pacing_limits;
 mod publisher_contract;
 mod queue_contract;
 mod queue_embedded;
+mod queue_inspection;
 mod queue_rabbitmq;
 mod saga;
 mod senders;

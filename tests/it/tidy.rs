@@ -114,7 +114,10 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         &["campaign/particulars.rs", "campaign/template.rs"],
     ),
     ("prometheus", &["metrics/"]),
-    ("reqwest", &["twilio/transport.rs"]),
+    (
+        "reqwest",
+        &["twilio/transport.rs", "queue/rabbitmq/management/"],
+    ),
     ("rlibphonenumber", &["intake/"]),
     (
         "rusqlite",

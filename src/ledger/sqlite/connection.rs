@@ -17,7 +17,8 @@ pub(super) const KIND: Kind = Kind {
 };
 
 /// What is said of a ledger with migrations that this version does not have.
-pub(super) const NEWER: &str = "the ledger was written by a newer flexcast: use that version, or another --state";
+pub(super) const NEWER: &str =
+    "the ledger was written by a newer flexcast: use that version, or another --state";
 
 /// How often a statement asks for the write lock while another process has it, a millisecond apart:
 /// five seconds, well under any lease. An import's batch takes milliseconds, so that a wait this long

@@ -13,6 +13,7 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::Mutex;
 
+use super::management::Login;
 use super::wire::{Bounds, FRAME_MAX, Notes, Wire};
 use super::{OURS, OWN_BYTES_MAX};
 use crate::clock::Clock;
@@ -86,12 +87,23 @@ impl Broker {
         self.wire.mended()
     }
 
-    /// The command that takes the first message from a queue, and prints it.
-    pub(super) fn removal(&self, queue: &str) -> String {
-        let vhost = &self.uri.vhost;
-        format!(
-            "rabbitmqadmin --vhost '{vhost}' get queue='{queue}' ackmode=ack_requeue_false count=1"
-        )
+    /// The virtual host's name.
+    pub(super) fn vhost(&self) -> &str {
+        &self.uri.vhost
+    }
+
+    /// The host, as `AMQP_URL` names it.
+    pub(super) fn host(&self) -> &str {
+        &self.uri.authority.host
+    }
+
+    /// The user and the password.
+    pub(super) fn credentials(&self) -> Login {
+        let userinfo = &self.uri.authority.userinfo;
+        Login {
+            user: userinfo.username.clone(),
+            password: userinfo.password.clone().into(),
+        }
     }
 
     /// `host:port, vhost "name"`: what an error may tell.

@@ -187,9 +187,9 @@ impl RabbitConsumer {
             self.shared.apart_reconnects.fetch_add(1, Ordering::Relaxed);
             let queue = &self.origin.queue;
             let why = format!("a message on it cannot be read, and ends the connection: {why}");
-            let remove = self.shared.broker.removal(queue);
+            let removal = self.shared.removal(queue);
             let obstacles = &self.shared.obstacles;
-            obstacles.found(queue, Kind::Unreadable, why, remove);
+            obstacles.found(queue, Kind::Unreadable, why, removal);
         }
     }
 

@@ -136,8 +136,8 @@ impl RabbitDelivery {
             Err(error) => {
                 let why =
                     format!("the broker does not take a copy of a message for {exchange}: {error}");
-                let remove = shared.broker.removal(queue);
-                shared.obstacles.found(queue, Kind::NotCopied, why, remove);
+                let removal = shared.removal(queue);
+                shared.obstacles.found(queue, Kind::NotCopied, why, removal);
                 return Err(error);
             }
         }

@@ -9,6 +9,7 @@ mod connection;
 mod consumer;
 mod copy;
 mod delivery;
+mod management;
 mod obstacles;
 mod publisher;
 mod refusal;
@@ -26,9 +27,13 @@ use lapin::types::ShortString;
 
 use self::connection::{Broker, Link, is_not_found};
 use self::consumer::{RabbitConsumer, Source};
-use self::obstacles::Obstacles;
+use self::management::Inspector;
+use self::obstacles::{Obstacles, Removal};
 use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
-use super::{Consumer, DeadDelivery, Depth, Mended, Obstacle, Outgoing, Queue, QueueError, Result};
+use super::{
+    Consumer, DeadDelivery, Depth, Inspection, Mended, Obstacle, Outgoing, Queue, QueueError,
+    Result,
+};
 use crate::clock::Clock;
 use crate::message::{CampaignId, MessageId};
 use crate::shutdown::Stopper;
@@ -53,6 +58,7 @@ pub struct RabbitQueue {
 /// What the queue, its consumers and their deliveries use together.
 struct Shared {
     broker: Arc<Broker>,
+    inspector: Inspector,
     consuming: Arc<Link>,
     /// Whether each consumer has a connection of its own: something could not be read on the common one.
     is_apart: AtomicBool,
@@ -64,6 +70,16 @@ struct Shared {
     closing: Stopper,
 }
 
+impl Shared {
+    /// How an operator gets at the first messages of a queue: with the management API, which is the same in all
+    /// versions, where the two versions of `rabbitmqadmin` are not.
+    fn removal(&self, queue: &str) -> Removal {
+        let base = self.inspector.base();
+        let base = base.unwrap_or_else(|| format!("http://{}:15672", self.broker.host()));
+        Removal::over(&base, self.broker.vhost(), queue)
+    }
+}
+
 impl RabbitQueue {
     /// Connects to the broker at `url` (`AMQP_URL`) and makes the exchanges and queues that all
     /// campaigns share.
@@ -73,8 +89,23 @@ impl RabbitQueue {
     /// [`QueueError::Unreachable`], [`QueueError::LoginRefused`] or [`QueueError::Refused`] with host,
     /// port and virtual host, without the password.
     pub async fn connect(url: &str, clock: Clock) -> Result<Self> {
+        Self::connect_inspected(url, None, clock).await
+    }
+
+    /// As [`RabbitQueue::connect`], with the broker's management API at `management`
+    /// (`AMQP_MANAGEMENT_URL`), which is asked when [`Queue::inspect`] is called and not before.
+    ///
+    /// # Errors
+    ///
+    /// As [`RabbitQueue::connect`]; [`QueueError::Refused`] for a management URL that is none.
+    pub async fn connect_inspected(
+        url: &str,
+        management: Option<&str>,
+        clock: Clock,
+    ) -> Result<Self> {
         let broker = Arc::new(Broker::parse(url, clock)?);
         let shared = Shared {
+            inspector: Inspector::new(&broker, management, clock)?,
             consuming: Arc::new(Link::new(Arc::clone(&broker), "consume")),
             is_apart: AtomicBool::new(false),
             apart_reconnects: AtomicU64::new(0),
@@ -89,6 +120,23 @@ impl RabbitQueue {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Inspects the broker without a connection to it: over its management API alone.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Refused`] for an `AMQP_URL` or a management URL that is none. A management API that does
+    /// not answer is no error: the inspection says so.
+    pub async fn inspect_broker(
+        url: &str,
+        management: Option<&str>,
+        clock: Clock,
+    ) -> Result<Arc<Inspection>> {
+        let broker = Broker::parse(url, clock)?;
+        let inspector = Inspector::new(&broker, management, clock)?;
+        inspector.look().await;
+        Ok(inspector.last())
     }
 
     async fn look(&self) -> Result<()> {
@@ -242,6 +290,14 @@ impl Queue for RabbitQueue {
 
     fn obstacles(&self) -> Vec<Obstacle> {
         self.shared.obstacles.now()
+    }
+
+    async fn inspect(&self) {
+        self.shared.inspector.look().await;
+    }
+
+    fn inspection(&self) -> Option<Arc<Inspection>> {
+        Some(self.shared.inspector.last())
     }
 
     async fn is_ready(&self) -> bool {

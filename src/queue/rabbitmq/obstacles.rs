@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::queue::Obstacle;
 
 /// What kind of obstacle it is.
@@ -17,6 +19,44 @@ pub(super) enum Kind {
     NotCopied,
 }
 
+/// The commands that show and remove the first messages of a queue.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Removal {
+    pub(super) look: String,
+    pub(super) remove: String,
+}
+
+/// How many messages the first command reads, and how much it shows of each, in bytes. What is read and left
+/// goes behind all that was given back before: only when all of that is read at once does the first message stay
+/// the first. More than a consumer can have held (the most that a quorum queue takes as prefetch).
+const READ: u32 = 2_000;
+const SHOWN_BYTES: u32 = 200;
+
+/// What is encoded in a part of a path: all but the unreserved characters of RFC 3986.
+const PART: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+impl Removal {
+    /// Over the management API at `base`. `curl` asks for the password of the user.
+    pub(super) fn over(base: &str, vhost: &str, queue: &str) -> Self {
+        let [vhost, queue] = [vhost, queue].map(|name| utf8_percent_encode(name, PART).to_string());
+        let get = |options: &str| {
+            let url = format!("{base}/api/queues/{vhost}/{queue}/get");
+            let url = shell_words::quote(&url);
+            format!(r#"curl -u USER {url} -d '{{{options},"encoding":"auto"}}'"#)
+        };
+        let look =
+            format!(r#""count":{READ},"ackmode":"ack_requeue_true","truncate":{SHOWN_BYTES}"#);
+        Self {
+            look: get(&look),
+            remove: get(r#""count":1,"ackmode":"ack_requeue_false""#),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Obstacles {
     now: Mutex<BTreeMap<(String, Kind), Obstacle>>,
@@ -24,17 +64,24 @@ pub(super) struct Obstacles {
 
 impl Obstacles {
     /// Something lies in the way on a queue.
-    pub(super) fn found(&self, queue: &str, kind: Kind, why: String, remove: String) {
+    pub(super) fn found(&self, queue: &str, kind: Kind, why: String, removal: Removal) {
         let obstacle = Obstacle {
             queue: queue.to_owned(),
             why,
-            remove,
+            look: removal.look,
+            remove: removal.remove,
         };
         let key = (queue.to_owned(), kind);
         let known = self.lock().insert(key, obstacle.clone());
         if known.is_none() {
-            let Obstacle { queue, why, remove } = obstacle;
-            tracing::error!(queue, why, remove, "something on a queue lies in the way");
+            let Obstacle {
+                queue,
+                why,
+                look,
+                remove,
+            } = obstacle;
+            let what = "something on a queue lies in the way";
+            tracing::error!(queue, why, look, remove, "{what}");
         }
     }
 
@@ -66,7 +113,11 @@ mod tests {
         let obstacles = Obstacles::default();
         let found = |kind| {
             let text = |text: &str| text.to_owned();
-            obstacles.found("flexcast.work.spring", kind, text("why"), text("do"));
+            let removal = Removal {
+                look: text("look"),
+                remove: text("do"),
+            };
+            obstacles.found("flexcast.work.spring", kind, text("why"), removal);
         };
         found(Kind::Unreadable);
         found(Kind::Unreadable);

@@ -25,6 +25,7 @@ pub(super) const EXCHANGE: &str = "flexcast";
 pub(super) const ORPHAN: &str = "flexcast.orphan";
 pub(super) const DEAD: &str = "flexcast.dead";
 pub(super) const REJECTED: &str = "flexcast.rejected";
+pub(super) const WORK_PREFIX: &str = "flexcast.work.";
 const LEDGER: &str = "flexcast.ledger";
 const LEDGER_PREFIX: &str = "flexcast.ledger:";
 
@@ -46,7 +47,12 @@ const LEVELS: [(Duration, &str); 4] = [
 
 /// The queue of a campaign.
 pub(super) fn work_queue(campaign: &CampaignId) -> String {
-    format!("flexcast.work.{campaign}")
+    format!("{WORK_PREFIX}{campaign}")
+}
+
+/// The campaign of a queue's name; `None` for other queues.
+pub(super) fn campaign_of(queue: &str) -> Option<CampaignId> {
+    CampaignId::parse(queue.strip_prefix(WORK_PREFIX)?).ok()
 }
 
 /// The exchange of the shortest delay that is not shorter than `delay`, or of the longest there is.
@@ -59,6 +65,12 @@ pub(super) fn retry_exchange(delay: Duration) -> &'static str {
 /// The queues that delay.
 pub(super) fn retry_queues() -> impl Iterator<Item = &'static str> {
     LEVELS.iter().map(|(_, name)| *name)
+}
+
+/// How long a queue that delays holds a message; `None` for other queues.
+pub(super) fn retry_delay(queue: &str) -> Option<Duration> {
+    let level = LEVELS.iter().find(|(_, name)| *name == queue);
+    level.map(|(delay, _)| *delay)
 }
 
 /// Makes what all campaigns share. `link` gives the channel its time limits.

@@ -277,6 +277,11 @@ fn an_environment_that_is_wrong_is_refused_with_the_variable() {
         ),
         ("FLEXCAST_TWILIO_URL", "somewhere", "FLEXCAST_TWILIO_URL"),
         ("AMQP_URL_FILE", "nowhere", "AMQP_URL_FILE"),
+        (
+            "AMQP_MANAGEMENT_URL_FILE",
+            "nowhere",
+            "AMQP_MANAGEMENT_URL_FILE",
+        ),
     ];
     for (name, value, named) in table {
         let mut place = alone();

@@ -35,7 +35,8 @@ fn at_work(twilio: &FakeTwilio, database: &str, amqp: Option<&str>) -> (Place, R
 /// Waits until all is done, each customer once, and the consumer has said both things once.
 fn all_done(twilio: &FakeTwilio, place: &Place, work: &mut Running) {
     eventually("the consumer to be ready again", || {
-        (work.readiness() == (200, json!({"ready": true, "failed": []}))).then_some(())
+        let (status, body) = work.readiness();
+        (status == 200 && body["ready"] == true && body["failed"] == json!([])).then_some(())
     });
     let books = place.status_until(CAMPAIGN, |books| books["done"] == json!(MESSAGES));
     balanced(&books);

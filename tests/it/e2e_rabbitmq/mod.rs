@@ -10,6 +10,7 @@ mod killed_imports;
 mod ledgers;
 mod losses;
 mod lost_store;
+mod management;
 mod operator_stops;
 mod poison;
 mod poison_apart;

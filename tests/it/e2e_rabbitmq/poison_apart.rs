@@ -178,7 +178,7 @@ async fn what_cannot_be_read_is_named_and_delays_no_other_campaign() {
     });
     assert_eq!(obstacle["queue"], "flexcast.work.spring");
     let remove = obstacle["remove"].as_str().expect("a command");
-    assert!(remove.contains("rabbitmqadmin"), "{remove}");
+    assert!(remove.contains("ack_requeue_false"), "{remove}");
     assert_eq!(work.metric("flexcast_queue_obstacles"), 1.0);
     let books = place.status_until(CAMPAIGN, |books| !books["obstacles"].is_null());
     assert_eq!(books["obstacles"][0], obstacle);

@@ -56,6 +56,30 @@ impl Vhost {
 }
 
 impl Vhost {
+    /// Where the management API answers; `None` on somebody else's broker.
+    pub(crate) fn management(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Ours(..) => std::env::var("AMQP_MANAGEMENT_URL").ok(),
+            Kind::Given(_) => None,
+        }
+    }
+
+    /// Its name, on our broker.
+    pub(crate) fn name(&self) -> &str {
+        match &self.kind {
+            Kind::Ours(_, name) => name,
+            Kind::Given(_) => panic!("somebody else's broker"),
+        }
+    }
+
+    /// Runs `rabbitmqctl` on our broker.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
+        match &self.kind {
+            Kind::Ours(dir, _) => ctl(dir, arguments),
+            Kind::Given(_) => panic!("somebody else's broker"),
+        }
+    }
+
     /// The address of another user, with all rights here; `None` on somebody else's broker.
     pub(crate) fn of_user(&self, name: &str) -> Option<String> {
         let Kind::Ours(dir, vhost) = &self.kind else {
@@ -150,6 +174,8 @@ pub(crate) async fn connect(url: &str) -> Connection {
 pub(crate) struct Node {
     dir: tempfile::TempDir,
     pub(crate) url: String,
+    /// Where its management API answers.
+    pub(crate) management: String,
 }
 
 impl Node {
@@ -163,12 +189,17 @@ impl Node {
             .expect("a directory");
         run(dir.path(), &["start"], &[]);
         let env = std::fs::read_to_string(dir.path().join("env")).expect("the node's env");
-        let url = env
-            .lines()
-            .find_map(|line| line.strip_prefix("export AMQP_URL="))
-            .expect("AMQP_URL in the node's env")
-            .to_owned();
-        Self { dir, url }
+        let [url, management] = ["AMQP_URL", "AMQP_MANAGEMENT_URL"].map(|name| {
+            let start = format!("export {name}=");
+            let mut lines = env.lines();
+            let found = lines.find_map(|line| line.strip_prefix(&start));
+            found.expect("the variable in the node's env").to_owned()
+        });
+        Self {
+            dir,
+            url,
+            management,
+        }
     }
 
     /// Runs `rabbitmqctl` on it.

@@ -13,7 +13,7 @@ pub(crate) fn flexcast(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flexcast"));
     command.current_dir(folder);
     let ours = |name: &str| {
-        ["TWILIO_", "FLEXCAST_", "AMQP_URL", "DATABASE_URL"]
+        ["TWILIO_", "FLEXCAST_", "AMQP_", "DATABASE_URL"]
             .iter()
             .any(|ours| name.starts_with(ours))
     };

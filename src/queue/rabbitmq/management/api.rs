@@ -1,0 +1,283 @@
+//! Requests to the management API.
+//!
+//! In: a path and a query. Out: what the reply's JSON says, or why there is none, in a sentence. Always: one GET,
+//! sent once, to the host of `AMQP_MANAGEMENT_URL` alone; the error names that host and no secret.
+
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::{Host, Url};
+
+use crate::queue::{QueueError, Result};
+
+/// A connection that is not open by then will not be.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// For one request and its whole reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Replies longer than this are not read, in bytes. A page of 500 queues has some 300 KB.
+const BODY_BYTES_MAX: usize = 8 << 20;
+
+/// How much of the API's own words an error repeats, in characters.
+const REASON_MAX: usize = 100;
+
+/// A user and a password.
+#[derive(Clone)]
+pub(in crate::queue::rabbitmq) struct Login {
+    pub(in crate::queue::rabbitmq) user: String,
+    pub(in crate::queue::rabbitmq) password: SecretString,
+}
+
+/// The management API of one broker.
+pub(super) struct Api {
+    client: reqwest::Client,
+    /// Without credentials.
+    base: Url,
+    login: Login,
+}
+
+/// How the API says why it refuses.
+#[derive(Deserialize)]
+struct Refusal {
+    reason: String,
+}
+
+impl Api {
+    /// Reads `AMQP_MANAGEMENT_URL`; `login` is for one without credentials.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Refused`], without the text: it may hold a password.
+    pub(super) fn new(url: &str, login: Login) -> Result<Self> {
+        let refused = |what: &str| {
+            QueueError::Refused(format!(
+                "AMQP_MANAGEMENT_URL {what}: it looks like http://user:password@host:15672"
+            ))
+        };
+        let parsed = Url::parse(url.trim()).ok();
+        let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let mut base = parsed
+            .filter(is_http)
+            .ok_or_else(|| refused("is no address of a management API"))?;
+        let login = if base.username().is_empty() {
+            login
+        } else {
+            let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            Login {
+                user: plain(base.username()),
+                password: plain(base.password().unwrap_or_default()).into(),
+            }
+        };
+        // None of these fails for an address with a host.
+        let _ = base.set_username("");
+        let _ = base.set_password(None);
+        base.set_query(None);
+        base.set_fragment(None);
+        let client =
+            client(&base).map_err(|error| refused(&format!("cannot be used ({})", told(error))))?;
+        Ok(Self {
+            client,
+            base,
+            login,
+        })
+    }
+
+    /// The base of all addresses: without credentials, without a slash at its end.
+    pub(super) fn base(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Asks for `path` below `/api`.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer, in a sentence with the host and without a secret.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> std::result::Result<T, String> {
+        let place = self.base();
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            // Each part is encoded: the virtual host / becomes %2F.
+            segments.pop_if_empty().push("api").extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let password = self.login.password.expose_secret();
+        let request = self
+            .client
+            .get(url)
+            .basic_auth(&self.login.user, Some(password));
+        let unreachable = |error| format!("{place} does not answer: {}", told(error));
+        let mut reply = request.send().await.map_err(unreachable)?;
+        let status = reply.status().as_u16();
+        let mut body = BytesMut::new();
+        while let Some(chunk) = reply.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > BODY_BYTES_MAX {
+                return Err(format!("{place} answers with more than 8 MiB"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        match status {
+            200 => serde_json::from_slice(&body).map_err(|_| no_management(&place, status)),
+            401 | 403 => Err(refused(&place, status, &body)),
+            _ => Err(no_management(&place, status)),
+        }
+    }
+}
+
+/// Why a request was refused, in the API's words where they are short and plain.
+fn refused(place: &str, status: u16, body: &[u8]) -> String {
+    let reason = serde_json::from_slice::<Refusal>(body).map(|refusal| refusal.reason);
+    let is_plain = |reason: &String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || " ,.'_-".contains(c);
+        reason.len() <= REASON_MAX && reason.chars().all(plain)
+    };
+    match reason.ok().filter(is_plain) {
+        Some(reason) => format!(
+            "{place} refuses the user of AMQP_MANAGEMENT_URL, or of AMQP_URL where that has none \
+             ({status}: {reason}): it needs the tag \"monitoring\", set with rabbitmqctl \
+             set_user_tags, and rights in the virtual host"
+        ),
+        None => no_management(place, status),
+    }
+}
+
+fn no_management(place: &str, status: u16) -> String {
+    format!(
+        "what answers at {place} ({status}) is not RabbitMQ's management API: check \
+         AMQP_MANAGEMENT_URL, and whether the plugin rabbitmq_management is enabled"
+    )
+}
+
+/// A client as the one for Twilio is: nothing is repeated, credentials follow no redirect, proxies of the
+/// environment are used unless the address is this machine.
+fn client(base: &Url) -> std::result::Result<reqwest::Client, reqwest::Error> {
+    // An error means that a provider is installed already: then that one is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    builder(base).build().or_else(|_| {
+        // A machine without a store of root certificates, such as a slim container: Mozilla's.
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .filter_map(|root| reqwest::Certificate::from_der(root).ok());
+        builder(base).tls_certs_only(roots).build()
+    })
+}
+
+fn builder(base: &Url) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .http1_only()
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REPLY_TIMEOUT)
+        // A look a minute keeps no connection open meanwhile.
+        .pool_max_idle_per_host(1)
+        .pool_idle_timeout(Duration::from_secs(5))
+        .https_only(base.scheme() == "https");
+    if is_loopback(base) {
+        builder.no_proxy()
+    } else {
+        builder
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+/// The error and its causes, without the address.
+fn told(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(url: &str) -> Result<Api> {
+        let login = Login {
+            user: "amqp".to_owned(),
+            password: "hidden".to_owned().into(),
+        };
+        Api::new(url, login)
+    }
+
+    #[test]
+    fn credentials_are_decoded_and_those_of_amqp_stand_in() {
+        let table = [
+            ("http://mq:15672", "http://mq:15672", "amqp", "hidden"),
+            (
+                "http://me:s3cret@mq:15672/",
+                "http://mq:15672",
+                "me",
+                "s3cret",
+            ),
+            (
+                "https://m%40e:p%2Fq%25@mq/rabbit/",
+                "https://mq/rabbit",
+                "m@e",
+                "p/q%",
+            ),
+            (" http://me@mq:1\n", "http://mq:1", "me", ""),
+        ];
+        for (url, base, user, password) in table {
+            let api = api(url).expect("a management URL");
+            assert_eq!(api.base(), base, "{url}");
+            assert_eq!(api.login.user, user, "{url}");
+            assert_eq!(api.login.password.expose_secret(), password, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_being_told() {
+        for url in [
+            "",
+            "s3cret",
+            "me:s3cret@mq",
+            "amqp://me:s3cret@mq",
+            "http://",
+            "file:///s3cret",
+        ] {
+            let Err(error) = api(url) else {
+                panic!("{url} was taken");
+            };
+            let told = error.to_string();
+            assert!(told.contains("AMQP_MANAGEMENT_URL"), "{told}");
+            assert!(!told.contains("s3cret"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_repeats_only_plain_words() {
+        let plain = br#"{"error":"not_authorised","reason":"Not monitor user"}"#;
+        assert!(refused("http://mq", 401, plain).contains("401: Not monitor user"));
+        for other in [&b"<html>"[..], br#"{"reason":"<script>"}"#] {
+            let told = refused("http://mq", 401, other);
+            assert!(told.contains("not RabbitMQ's management API"), "{told}");
+        }
+    }
+}

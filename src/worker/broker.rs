@@ -1,0 +1,38 @@
+//! Inspects the broker while this consumer works, and says what is new.
+//!
+//! In: the queue's inspection. Out: a line in the log for each danger, once until it is over. Always: nothing waits
+//! for it; a management API that does not answer is said once.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use crate::queue::Said;
+
+use super::Shared;
+
+/// How often the broker is inspected, and how often while something could not be read: a queue that was just
+/// made has no statistics for some ten seconds.
+const INSPECT_EVERY: Duration = Duration::from_secs(60);
+const INSPECT_AGAIN: Duration = Duration::from_secs(10);
+
+/// Inspects for as long as it is polled.
+pub(super) async fn keep(shared: &Shared) -> Infallible {
+    let (queue, clock) = (&shared.parts.queue, shared.parts.clock);
+    let mut said = Said::default();
+    loop {
+        queue.inspect().await;
+        let Some(inspection) = queue.inspection() else {
+            return std::future::pending().await;
+        };
+        for line in said.news(&inspection) {
+            tracing::warn!("broker: {line}");
+        }
+        clock
+            .sleep(if inspection.not_read.is_empty() {
+                INSPECT_EVERY
+            } else {
+                INSPECT_AGAIN
+            })
+            .await;
+    }
+}
