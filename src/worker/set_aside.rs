@@ -53,8 +53,11 @@ impl StoreRefusals {
         PAUSES[times.min(PAUSES.len() - 1)]
     }
 
-    /// Takes note of a refusal.
+    /// Takes note of a refusal; of another error nothing.
     pub(super) fn note(&self, key: &MessageKey, error: &LedgerError, now: Instant) {
+        if !matches!(error, LedgerError::Refused { .. }) {
+            return;
+        }
         let mut known = self.lock();
         if known.len() >= REMEMBERED_MAX {
             known.clear();

@@ -91,14 +91,12 @@ async fn run(
         return set_aside(shared, delivery, &message, &refusal).await;
     }
     let result = settle_message(shared, active, stop, delivery, message, rendered).await;
+    let (refusals, now) = (&shared.store_refusals, shared.parts.clock.instant());
     match &result {
-        Ok(()) => shared.store_refusals.forget(&key),
+        Ok(()) => refusals.forget(&key),
         // Its delivery comes again, ever later.
-        Err(SettleError::Ledger(error @ LedgerError::Refused { .. })) => {
-            let now = shared.parts.clock.instant();
-            shared.store_refusals.note(&key, error, now);
-        }
-        Err(_) => {}
+        Err(SettleError::Ledger(error)) => refusals.note(&key, error, now),
+        Err(SettleError::Queue(_)) => {}
     }
     result
 }

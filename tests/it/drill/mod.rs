@@ -44,7 +44,7 @@ fn play_some(seeds: Range<u64>, step: usize) -> (Tally, Vec<(u64, String)>) {
 #[test]
 fn no_seed_doubles_or_loses_a_message() {
     if let Some(seed) = asked("DRILL_SEED") {
-        flexcast::telemetry::init();
+        flexcast::telemetry::start("debug", None);
         match play_alone(seed) {
             Ok(played) => return println!("{}", played.log),
             Err(wrong) => panic!("seed {seed}: {wrong}"),
