@@ -55,6 +55,10 @@ impl Queue for CountedQueue {
         self.inner.bind(ledger_id).await
     }
 
+    async fn is_bound(&self) -> Result<bool> {
+        self.inner.is_bound().await
+    }
+
     async fn open(&self, campaign: &CampaignId) -> Result<()> {
         self.inner.open(campaign).await
     }

@@ -154,7 +154,7 @@ async fn bring_back(ledger: Arc<Watched>, clock: Clock) {
     loop {
         ledger.lost().await;
         clock.sleep(Duration::from_millis(500)).await;
-        ledger.probe().await;
+        ledger.try_again().await;
     }
 }
 

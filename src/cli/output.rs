@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::intake::{Before, ImportSummary, Input};
-use crate::ledger::{Books, CampaignRecord, ImportReport, RejectedRow, Report};
+use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportReport, RejectedRow, Report};
 use crate::operate::paused_notice;
 use crate::queue::{Inspection, Obstacle};
 use crate::worker::ShownLane;
@@ -144,6 +144,24 @@ pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
             "  to take the first one away, if it is that: {}",
             obstacle.remove
         )?;
+    }
+    Ok(())
+}
+
+/// Names messages whose records in the ledger contradict each other.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn damaged<'a>(rows: impl Iterator<Item = &'a DamagedRow>) -> io::Result<()> {
+    for row in rows {
+        let DamagedRow {
+            campaign,
+            id,
+            detail,
+            at,
+        } = row;
+        say!("Damaged: message {id} of {campaign}, met at {at}: {detail}")?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ledger::{Books, CampaignRecord, ImportRecord, Ledger, Report};
+use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportRecord, Ledger, Report, Upkeep};
 use crate::message::CampaignId;
 use crate::queue::{Inspection, Obstacle, Queue, QueueError};
 use crate::service::Service;
@@ -16,6 +16,9 @@ use super::{ExitCode, Global, Problem, campaign, output};
 
 /// How long the queue may take to say how much it holds: the books are worth reading without it.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most messages that are named whose records contradict each other.
+const DAMAGED_SHOWN: usize = 100;
 
 /// Where the messages of a campaign are, or of all campaigns.
 #[derive(Debug, Args)]
@@ -47,6 +50,7 @@ impl Status {
             .map(|(record, (books, unseen))| report(record, books, unseen, &imports, now))
             .collect();
         let shown = lanes(&service).await?;
+        let damaged = service.ledger.damaged(DAMAGED_SHOWN).await?;
         if !self.json {
             for (record, report) in records.iter().zip(&reports) {
                 output::report(report)?;
@@ -59,12 +63,14 @@ impl Status {
             let lanes: Vec<_> = shown.lanes.iter().filter(wanted).collect();
             output::lanes(&lanes, left_out)?;
             output::obstacles(&shown.obstacles)?;
+            let is_wanted = |row: &&DamagedRow| of.is_none_or(|id| row.campaign == *id);
+            output::damaged(damaged.iter().filter(is_wanted))?;
             if let Some(inspection) = &broker {
                 output::broker(inspection)?;
             }
             return Ok(ExitCode::Success);
         }
-        let with_lanes = |report| WithLanes::of(report, &shown, broker.as_deref());
+        let with_lanes = |report| WithLanes::of(report, &shown, broker.as_deref(), &damaged);
         let reports: Vec<_> = reports.into_iter().map(with_lanes).collect();
         match self.campaign.is_some() {
             true => output::json(&reports[0])?,
@@ -82,6 +88,9 @@ struct WithLanes<'a> {
     /// Left out where nobody works.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lanes: Vec<&'a ShownLane>,
+    /// Its messages whose records contradict each other; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damaged: Vec<&'a DamagedRow>,
     /// What lies on any queue and cannot be moved out of the way; left out where nothing does.
     #[serde(skip_serializing_if = "<[Obstacle]>::is_empty")]
     obstacles: &'a [Obstacle],
@@ -91,9 +100,16 @@ struct WithLanes<'a> {
 }
 
 impl<'a> WithLanes<'a> {
-    fn of(report: Report<'a>, shown: &'a ShownLanes, broker: Option<&'a Inspection>) -> Self {
+    fn of(
+        report: Report<'a>,
+        shown: &'a ShownLanes,
+        broker: Option<&'a Inspection>,
+        damaged: &'a [DamagedRow],
+    ) -> Self {
         let all = shown.lanes.iter();
+        let is_its = |row: &&DamagedRow| row.campaign.as_str() == report.campaign;
         Self {
+            damaged: damaged.iter().filter(is_its).collect(),
             lanes: all
                 .filter(|lane| is_passed(lane, report.campaign))
                 .collect(),

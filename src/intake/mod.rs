@@ -4,6 +4,7 @@
 //! campaign reads it. Out: a message for each row, or why not: line, column and reason. Always:
 //! one row is in memory at a time, nothing is dropped silently, and no full number stands in an error.
 
+mod binding;
 mod columns;
 mod contact;
 mod contacts;
@@ -30,6 +31,7 @@ mod summary;
 
 use contact::Plus;
 
+pub use binding::bind_queue;
 pub use columns::Columns;
 pub use contact::{Contact, Rejection, Warning};
 pub use contacts::{Contacts, ContactsOptions, Row};

@@ -132,6 +132,8 @@ pub(crate) struct Shared {
     pub(crate) letting_go: LettingGo,
     /// What was refused and could not be moved away yet.
     refused: refusal::Recorded,
+    /// How many messages were published again that the queue had lost.
+    published_again: AtomicU64,
     /// The deliveries that this consumer holds.
     holding: Holding,
     /// The campaigns that are worked on; none: all.
@@ -186,6 +188,7 @@ impl Worker {
             turns: AtomicU64::new(0),
             letting_go: LettingGo::default(),
             refused: refusal::Recorded::default(),
+            published_again: AtomicU64::new(0),
             holding: Holding::default(),
             only: OnceLock::new(),
             store_refusals: StoreRefusals::default(),
@@ -291,18 +294,12 @@ impl Worker {
             }
             match self.look(&mut looking, until).await {
                 Ok(Some(end)) => return Ok(end),
-                Ok(None) => {
-                    let turns = self.shared.turns.load(Ordering::Relaxed);
-                    let next = ledger.next_due().await;
-                    let waits = next.is_ok_and(|due| due.is_some_and(|due| due > clock.now()));
-                    patience.note(turns, waits, clock.instant());
-                }
+                Ok(None) => patience.look(&self.shared).await,
                 Err(WorkError::Campaign(id, detail)) => {
                     return Err(WorkError::Campaign(id, detail));
                 }
                 // Said once, and waited for.
                 Err(_) if ledger.is_lost() => continue,
-                // The broker is away: what is in flight settles when it can.
                 Err(error) => tracing::warn!(%error, "waiting for the ledger and the queue"),
             }
             tokio::select! {

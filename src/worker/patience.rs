@@ -3,6 +3,7 @@
 //! In: what has moved since the last look. Out: a sentence, once nothing has for long. Always: a run that works
 //! until it is stopped is never ended by it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,14 +13,14 @@ use crate::ledger::{Ledger, Steering, Watched};
 
 use super::{Shared, Until, WorkError};
 
-/// How long nothing may move: longer than any lease, any retry that the queue carries, and a restart of the
-/// broker or the database.
-pub(super) const STANDS_STILL_MAX: Duration = Duration::from_secs(600);
+/// How long nothing may move: longer than any lease, a restart of the broker or the database, and the pause
+/// after which lost messages are published again once more.
+const STANDS_STILL_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// Since when nothing has moved.
 pub(super) struct Patience {
     until: Until,
-    turns: u64,
+    moves: u64,
     moved: Instant,
 }
 
@@ -27,15 +28,26 @@ impl Patience {
     pub(super) fn new(until: Until, now: Instant) -> Self {
         Self {
             until,
-            turns: 0,
+            moves: 0,
             moved: now,
         }
     }
 
-    /// Takes note of how many turns were over, and that messages wait for a time to come.
-    pub(super) fn note(&mut self, turns: u64, waits_for_a_time: bool, now: Instant) {
-        if turns != self.turns || waits_for_a_time {
-            self.turns = turns;
+    /// Looks at what has moved.
+    pub(super) async fn look(&mut self, shared: &Shared) {
+        let parts = &shared.parts;
+        let again = shared.published_again.load(Ordering::Relaxed);
+        let moves = shared.turns.load(Ordering::Relaxed) + again;
+        let next = parts.ledger.next_due().await;
+        let waits = next.is_ok_and(|due| due.is_some_and(|due| due > parts.clock.now()));
+        self.note(moves, waits, parts.clock.instant());
+    }
+
+    /// Takes note of how much has moved so far (turns, messages that were published again), and whether
+    /// messages wait for a time to come.
+    fn note(&mut self, moves: u64, waits_for_a_time: bool, now: Instant) {
+        if moves != self.moves || waits_for_a_time {
+            self.moves = moves;
             self.moved = now;
         }
     }

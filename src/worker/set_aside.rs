@@ -28,6 +28,9 @@ const PAUSES: [Duration; 3] = [
 /// In this time a message comes again that was refused: the longest pause, and some for the queue.
 const COMES_AGAIN_WITHIN: Duration = Duration::from_secs(60);
 
+/// Refusals that are further apart have nothing to do with each other.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
 /// How many messages are remembered at once. A store that refuses more works for nobody.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -67,6 +70,9 @@ impl StoreRefusals {
             why: String::new(),
             last: now,
         });
+        if now > refusal.last + FORGOTTEN_AFTER {
+            refusal.times = 0;
+        }
         refusal.times += 1;
         refusal.why = error.to_string();
         refusal.last = now;
@@ -83,7 +89,7 @@ impl StoreRefusals {
         (refusal.times > PAUSES.len()).then(|| refusal.clone())
     }
 
-    /// The message was written, or is set aside.
+    /// The message is over.
     pub(super) fn forget(&self, key: &MessageKey) {
         let mut known = self.lock();
         // Asked after every message; there is nothing to forget but when one was refused before.
@@ -134,7 +140,8 @@ pub(super) async fn set_aside(
             delivery.retry_later(HELD_AGAIN).await?;
             return Ok(());
         }
-        Err(LedgerError::Refused { .. }) => {
+        // Not for one more refusal: another try may write it.
+        Err(LedgerError::Refused { .. }) if refusal.times > 2 * PAUSES.len() => {
             let stray = Stray {
                 campaign: key.campaign.clone(),
                 reason,

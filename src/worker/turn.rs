@@ -87,16 +87,14 @@ async fn run(
         }
     };
     let key = MessageKey::of(&message);
-    if let Some(refusal) = shared.store_refusals.spent(&key) {
-        return set_aside(shared, delivery, &message, &refusal).await;
-    }
-    let result = settle_message(shared, active, stop, delivery, message, rendered).await;
-    let (refusals, now) = (&shared.store_refusals, shared.parts.clock.instant());
-    match &result {
-        Ok(()) => refusals.forget(&key),
+    let result = match shared.store_refusals.spent(&key) {
+        Some(refusal) => set_aside(shared, delivery, &message, &refusal).await,
+        None => settle_message(shared, active, stop, delivery, message, rendered).await,
+    };
+    if let Err(SettleError::Ledger(error)) = &result {
         // Its delivery comes again, ever later.
-        Err(SettleError::Ledger(error)) => refusals.note(&key, error, now),
-        Err(SettleError::Queue(_)) => {}
+        let now = shared.parts.clock.instant();
+        shared.store_refusals.note(&key, error, now);
     }
     result
 }
@@ -219,6 +217,7 @@ async fn take(
             return Ok(Some((mine, delivery)));
         }
         Taken::Over(_) => {
+            shared.store_refusals.forget(&MessageKey::of(message));
             note(MessageEvent::Redelivered);
             delivery.ack().await?;
         }

@@ -8,10 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::{
     Actor, CampaignRecord, CampaignState, Ledger, LedgerError, OnQueue, PUBLISH_AGAIN, StateChange,
     Steering, Transition, Upkeep,
@@ -110,16 +112,10 @@ async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
         .await
 }
 
-/// What can go wrong while a queue is compared with the ledger.
-#[derive(Debug, thiserror::Error)]
-enum LookError {
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-}
-
-async fn look(shared: &Shared, found: &mut BTreeMap<CampaignId, Found>) -> Result<(), LookError> {
+async fn look(
+    shared: &Shared,
+    found: &mut BTreeMap<CampaignId, Found>,
+) -> Result<(), EnqueueError> {
     let parts = &shared.parts;
     let records = parts.ledger.campaigns().await?;
     if find_lost_broker(shared).await? {
@@ -194,7 +190,7 @@ async fn act(
     record: &CampaignRecord,
     lost: &Lost,
     found: &mut Found,
-) -> Result<bool, LookError> {
+) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
     let id = &record.id;
     let is_news = found.told != lost.messages;
@@ -224,6 +220,7 @@ async fn act(
     let again = parts.ledger.queue_again(id, not_since, now, limit).await?;
     if again > 0 {
         parts.metrics.published_again(again);
+        shared.published_again.fetch_add(again, Ordering::Relaxed);
         tracing::warn!(
             campaign.id = %id, messages = again,
             "the queue has lost messages: they are published again"
@@ -275,22 +272,15 @@ async fn pause(shared: &Shared, record: &CampaignRecord, lost: &Lost) -> Result<
 
 /// Whether the broker has come back without anything of ours: then all that was on it is published again by
 /// itself, since nobody asked for it to vanish.
-async fn find_lost_broker(shared: &Shared) -> Result<bool, LookError> {
+async fn find_lost_broker(shared: &Shared) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
-    if parts.queue.is_bound().await? {
-        return Ok(false);
+    let binding = bind_queue(&*parts.ledger, &*parts.queue, parts.clock.now());
+    let again = binding.await?;
+    if let Some(again) = again {
+        parts.metrics.published_again(again);
+        shared.published_again.fetch_add(again, Ordering::Relaxed);
     }
-    let id = parts.ledger.id().await?;
-    parts.queue.bind(&id).await?;
-    let now = parts.clock.now();
-    let again = parts.ledger.broker_lost(now).await?;
-    parts.metrics.published_again(again);
-    tracing::error!(
-        messages = again,
-        "the broker has lost its disk: all that waited on it is published again; messages of publishers that no \
-         consumer had read are lost"
-    );
-    Ok(true)
+    Ok(again.is_some())
 }
 
 #[cfg(test)]

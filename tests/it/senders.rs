@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flexcast::campaign::Campaign;
 use flexcast::ledger::Standing;
 use flexcast::message::{Address, Message};
-use flexcast::queue::Outgoing;
+use flexcast::queue::{Outgoing, Queue};
 use flexcast::shutdown::Stopper;
 use flexcast::simulator::{Effect, EffectKind, Sending, Settings};
 use flexcast::worker::Until;

@@ -78,6 +78,18 @@ impl EmbeddedQueue {
             }),
         }
     }
+
+    /// Drops what is ready of a campaign, as a purge of a broker's queue does, and tells how much that was: for
+    /// drills. Flexcast itself purges nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unreachable`] when the file cannot be written.
+    pub async fn purge(&self, campaign: &CampaignId) -> Result<u64> {
+        let (id, now) = (campaign.clone(), self.shared.clock.now());
+        let store = &self.shared.store;
+        store.run(move |db| schema::purge(db, &id, now)).await
+    }
 }
 
 fn never_opened(campaign: &CampaignId) -> QueueError {

@@ -327,6 +327,13 @@ pub(super) fn bury(
     ack(db, seq, holder)
 }
 
+/// Drops what is ready.
+pub(super) fn purge(db: &Connection, id: &CampaignId, now: Timestamp) -> SqlResult<u64> {
+    let sql = "DELETE FROM queued WHERE campaign = ?1 AND consumer IS NULL AND due_ms <= ?2";
+    let gone = db.execute(sql, params![id.as_str(), now.as_millisecond()])?;
+    Ok(gone as u64)
+}
+
 /// What is ready now, and what is delivered and unsettled. What waits for its time is neither: a
 /// broker keeps it in another queue too.
 pub(super) fn depth(db: &Connection, id: &CampaignId, now: Timestamp) -> SqlResult<Option<Depth>> {

@@ -50,6 +50,8 @@ pub(super) enum Blow {
     /// Standing still at one of these calls while an operator pauses the campaign, and going on after the
     /// pause has returned.
     PausedWhileStopped(&'static [Place], u64),
+    /// The queue is purged after so many of the consumer's calls to Twilio.
+    Purged(u64),
     /// Without an answer to its renewals, while all else goes on and an operator pauses the campaign.
     PausedWhileCut(u64),
 }
@@ -129,7 +131,7 @@ impl Plan {
             stores: Stores::of(dice),
             acts: Acts::of(dice),
             junk: u32::try_from(dice.below(3)).unwrap_or(0),
-            lost: u32::try_from(dice.one_in(3) * dice.below(4)).unwrap_or(0),
+            lost: u32::try_from(dice.one_in(2) * dice.below(4)).unwrap_or(0),
             poison: poison(dice, count),
         }
     }
@@ -163,7 +165,8 @@ fn faults(dice: &mut Dice) -> Value {
 
 fn blow(dice: &mut Dice) -> Blow {
     let side = *dice.pick(&[Side::Before, Side::After]);
-    match dice.below(14) {
+    match dice.below(16) {
+        14 | 15 => Blow::Purged(1 + dice.below(12)),
         10 | 11 => Blow::PausedWhileStopped(&[Place::Ledger, Place::Journal], 1 + dice.below(30)),
         12 | 13 => Blow::PausedWhileCut(1 + dice.below(6)),
         0 => Blow::Stopped(1 + dice.below(30)),
@@ -276,7 +279,7 @@ impl Stores {
             // The store works: its probe passes.
             let may_refuse = place == Place::Ledger && what != "probe";
             (may_refuse && dice.below(1_000) < stores.refused)
-                .then(|| Failing::Refuses(*dice.pick(&CODES)))
+                .then(|| Failing::Refuses(dice.pick::<&str>(&CODES)))
         })
     }
 }

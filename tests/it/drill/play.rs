@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use flexcast::ledger::CampaignState;
 use flexcast::message::MessageId;
-use flexcast::queue::Outgoing;
+use flexcast::queue::{Outgoing, Queue};
 use flexcast::shutdown::Stopper;
-use flexcast::simulator::{Effect, Faults};
+use flexcast::simulator::{Effect, Faults, RequestRecord};
 use flexcast::worker::{Until, Worker};
 
 use super::dice::Dice;
@@ -18,9 +19,9 @@ use crate::saga::stage::Stage;
 use crate::saga::strangers::{stranger_goes, stranger_has};
 use crate::saga::trap::{Place, Side, Trap};
 
-/// No wait takes so long, of a lease, a retry or a store that is away: what is open when Twilio was
-/// asked for nothing meanwhile was lost.
-const LONG: Duration = Duration::from_secs(5 * 60);
+/// No wait takes so long, of a lease, a retry, a store that is away or a message that is published again once
+/// more: what is open when Twilio was asked for nothing meanwhile was lost.
+const LONG: Duration = Duration::from_secs(45 * 60);
 
 /// So often anything may come to a call in that time; beyond it, it goes round for ever.
 const LONG_MAX: u32 = 12;
@@ -179,12 +180,46 @@ async fn strike(
             stage.trap.set_at(at, nth, side);
             stage.killed().await
         }
+        Blow::Purged(nth) => {
+            stage.trap.set_at(&[Place::Twilio], nth, Side::Before);
+            let is_killed = stage.killed().await;
+            is_killed && purged(stage).await
+        }
         Blow::Stopped(nth) => stopped_at(stage, nth, count, dice).await,
         Blow::Overtaken(at, nth) => {
             stage.trap.set_at(at, nth, Side::After);
             overtaken(stage, count, dice).await
         }
     }
+}
+
+/// The queue is purged while no consumer works. Where that took all there was, nothing is sent before somebody
+/// resumes the campaign.
+async fn purged(stage: &Stage) -> bool {
+    let id = &stage.campaign.id;
+    let gone = stage.queue.purge(id).await.expect("the queue answers");
+    let releasing = stage.ledger.release_leases(stage.clock.now()).await;
+    releasing.expect("the next consumer does the same");
+    let depth = stage.queue.depth(id).await.expect("the queue answers");
+    let delayed = stage.queue.delayed().await.expect("the queue answers");
+    let record = stage.ledger.campaign(id).await.expect("it answers");
+    let record = record.expect("it was applied");
+    let waiting = stage.ledger.on_queue(stage.clock.now()).await;
+    let waiting = waiting.expect("it answers").remove(id).unwrap_or_default();
+    let books = stage.books().await;
+    let is_all = depth.ready + depth.unsettled + delayed == 0 && waiting.ready == books.open();
+    if is_all && record.state == CampaignState::Running && record.reason.is_none() {
+        let before = creations(stage);
+        let _ = tokio::time::timeout(A_WHILE * 4, stage.run()).await;
+        assert_eq!(creations(stage), before, "a purge stops a campaign");
+    }
+    gone > 0
+}
+
+fn creations(stage: &Stage) -> usize {
+    let requests = stage.simulator.requests();
+    let creates = |one: &&RequestRecord| one.operation.starts_with("create_");
+    requests.iter().filter(creates).count()
 }
 
 /// An operator pauses the campaign while the consumer stands still at the trap's call, or only waits for the

@@ -11,7 +11,7 @@ use crate::saga::stage::Stage;
 use crate::saga::trap::{Kind, Place, Side};
 
 /// Everything that has to happen in the suite's seeds.
-const MUST_HAPPEN: [&str; 28] = [
+const MUST_HAPPEN: [&str; 29] = [
     "killed before a call",
     "killed in a call, after its effect",
     "killed before an acknowledgement",
@@ -32,6 +32,7 @@ const MUST_HAPPEN: [&str; 28] = [
     "call refused by a store without its schema",
     "message refused by its content",
     "batch lost by the queue",
+    "queue purged",
     "paused for an emptied queue",
     "copy refused",
     "delivery not settled",
@@ -85,6 +86,7 @@ impl Tally {
         match blow {
             _ if !is_struck => {}
             Blow::Killed(..) => self.add("killed"),
+            Blow::Purged(_) => self.add("queue purged"),
             Blow::Stopped(_) => self.add("stopped past its leases"),
             Blow::Overtaken(..) => self.add("overtaken"),
             Blow::PausedWhileStopped(..) => self.add("paused while a consumer stood still"),

@@ -212,7 +212,10 @@ fn what_is_no_ledger_of_ours_is_refused_with_a_sentence() {
         let refused = SqliteLedger::open(&path)
             .map(drop)
             .expect_err("it is refused");
-        assert!(matches!(&refused, LedgerError::Damaged(_)), "{refused:?}");
+        assert!(
+            matches!(&refused, LedgerError::Misconfigured(_)),
+            "{refused:?}"
+        );
         assert!(refused.to_string().contains(said), "{refused}");
     }
     let nowhere = folder.path().join("no such folder/ledger.db");

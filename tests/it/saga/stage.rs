@@ -112,7 +112,7 @@ pub(crate) struct Stage {
     pub(crate) clock: Clock,
     pub(crate) simulator: Simulator,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) queue: Arc<EmbeddedQueue>,
     pub(crate) trap: Arc<Trap>,
     /// Straight to the simulator: what a stranger does.
     pub(crate) twilio: Twilio,

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use flexcast::queue::Queue;
+
 use super::repeats::changing;
 use super::stage::{PAIRS, Stage};
 

@@ -3,6 +3,8 @@
 //! In: the configuration. Out: a ledger, a queue and a Twilio that belong together. Always: started
 //! in order, stopped in reverse.
 
+mod twilio;
+
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +12,12 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, TwilioAccess};
+use crate::config::{Config, ConfigError};
 use crate::engine::{AgentRules, Engine, PacedGate};
+use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, SqliteSource, Waiting, has_ledger, hold};
-use crate::ledger::{Actor, BackupSource, Ledger, LedgerError, SharedLanes, Upkeep, Watched};
+use crate::ledger::{Actor, BackupSource, Ledger, LedgerError, SharedLanes, Watched};
 use crate::metrics::Metrics;
 use crate::operate::Operations;
 use crate::outcomes::RetryPolicy;
@@ -22,11 +25,11 @@ use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::queue::{Inspection, Queue, QueueError};
-use crate::twilio::{
-    Answer, BaseUrl, CallObserver, ClientSettings, Credentials, Operation, Transport, Twilio,
-    http_transport,
-};
+use crate::twilio::{ClientSettings, Transport, Twilio, http_transport};
 use crate::worker::{Parts, Worker};
+
+pub use twilio::looking_twilio;
+use twilio::{CallMetrics, client_settings};
 
 /// The ledger's file in the state directory.
 const LEDGER_FILE: &str = "ledger.db";
@@ -45,6 +48,15 @@ pub enum ServiceError {
     Queue(#[from] QueueError),
     #[error("{path}: {error}")]
     State { path: String, error: std::io::Error },
+}
+
+impl From<EnqueueError> for ServiceError {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::Ledger(error) => error.into(),
+            EnqueueError::Queue(error) => error.into(),
+        }
+    }
 }
 
 /// The right to consume, for as long as it is kept.
@@ -159,17 +171,7 @@ impl Service {
                 Arc::new(EmbeddedQueue::open(&path, self.clock)?)
             }
         };
-        let was_bound = queue.is_bound().await?;
-        queue.bind(&self.ledger.id().await?).await?;
-        if !was_bound {
-            let again = self.ledger.broker_lost(self.clock.now()).await?;
-            if again > 0 {
-                tracing::warn!(
-                    messages = again,
-                    "the queue is new and the ledger is not: what waited on another queue is published again"
-                );
-            }
-        }
+        bind_queue(&*self.ledger, &*queue, self.clock.now()).await?;
         Ok(queue)
     }
 
@@ -330,51 +332,6 @@ fn host() -> String {
     whoami::hostname().unwrap_or_else(|_| "unknown".to_owned())
 }
 
-/// A Twilio client for a look at the account, without a ledger and without counting its calls.
-///
-/// # Errors
-///
-/// As [`Service::twilio`].
-pub fn looking_twilio(config: &Config) -> Result<Twilio, ServiceError> {
-    let settings = client_settings(config)?;
-    let transport = http_transport(&settings)
-        .map_err(|error| ConfigError::Invalid(format!("Twilio: {error}")))?;
-    Ok(Twilio::new(settings, transport))
-}
-
-fn client_settings(config: &Config) -> Result<ClientSettings, ServiceError> {
-    let access = &config.twilio;
-    let mut settings = ClientSettings::new(credentials(access)?, base(access)?);
-    settings.timeout = config.file.work.call_timeout;
-    Ok(settings)
-}
-
-fn credentials(access: &TwilioAccess) -> Result<Credentials, ConfigError> {
-    let sid = access.account_sid.as_deref().ok_or_else(|| {
-        let text = "TWILIO_ACCOUNT_SID is not set; set it with TWILIO_AUTH_TOKEN, or with \
-                    TWILIO_API_KEY and TWILIO_API_SECRET (or try --simulate)";
-        ConfigError::Invalid(text.to_owned())
-    })?;
-    Credentials::new(
-        sid,
-        access.auth_token.clone(),
-        access.api_key.as_deref(),
-        access.api_secret.clone(),
-    )
-    .map_err(|error| ConfigError::Invalid(error.to_string()))
-}
-
-fn base(access: &TwilioAccess) -> Result<BaseUrl, ConfigError> {
-    let (variable, base) = match &access.url {
-        Some(url) => ("FLEXCAST_TWILIO_URL", BaseUrl::at(url)),
-        None => {
-            let base = BaseUrl::twilio(access.edge.as_deref(), access.region.as_deref());
-            ("TWILIO_EDGE, TWILIO_REGION", base)
-        }
-    };
-    base.map_err(|error| ConfigError::Invalid(format!("{variable}: {error}")))
-}
-
 fn make_folder(path: &Path) -> Result<(), ServiceError> {
     std::fs::create_dir_all(path).map_err(|error| ServiceError::State {
         path: path.display().to_string(),
@@ -406,14 +363,4 @@ pub fn trial_folder(state: &Path, kind: &str, clock: Clock) -> Result<PathBuf, S
         }
     }
     unreachable!("numbers do not run out")
-}
-
-/// Counts calls for Prometheus.
-#[derive(Debug)]
-struct CallMetrics(Metrics);
-
-impl CallObserver for CallMetrics {
-    fn called(&self, operation: Operation, answer: Answer, took: std::time::Duration) {
-        self.0.twilio_request(operation, answer, took);
-    }
 }
