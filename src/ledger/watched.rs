@@ -98,12 +98,27 @@ impl Watched {
                 self.lost.send_if_modified(|loss| loss.take().is_some());
                 true
             }
-            Err(error @ LedgerError::Corrupt(_)) => {
-                self.lose(&error);
+            Err(error) => {
+                self.still_lost(&error);
                 false
             }
-            Err(_) => false,
         }
+    }
+
+    /// Takes note of why a lost store does not work yet: what is told is what holds now.
+    fn still_lost(&self, error: &LedgerError) {
+        if matches!(error, LedgerError::Corrupt(_)) {
+            return self.lose(error);
+        }
+        let now: Arc<str> = error.to_string().into();
+        self.lost.send_if_modified(|loss| {
+            let Some(loss) = loss.as_mut().filter(|loss| loss.why != now) else {
+                return false;
+            };
+            tracing::warn!(why = %now, "the ledger is still lost");
+            loss.why = now;
+            true
+        });
     }
 
     /// The probe, and whether it is still the same ledger.

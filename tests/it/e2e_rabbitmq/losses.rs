@@ -14,7 +14,7 @@ use crate::support::postgres::Database;
 const MESSAGES: usize = 500;
 const CONSUMERS: usize = 3;
 
-/// Three consumers at work on one campaign, slow enough to be interrupted.
+/// Consumers at work on one campaign, slow enough to be interrupted.
 struct Scene {
     twilio: FakeTwilio,
     node: Node,
@@ -24,7 +24,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn begin() -> Self {
+    async fn begin(consumers: usize) -> Self {
         let (twilio, node) = (FakeTwilio::start(), Node::start());
         let database = Database::new().await;
         let mut place = Place::facing(&twilio);
@@ -39,7 +39,7 @@ impl Scene {
             .run(&["campaign", "apply", "spring.toml"])
             .ends_with(0);
         import(&place, &customers(MESSAGES));
-        let workers = (0..CONSUMERS).map(|_| place.work(&[])).collect();
+        let workers = (0..consumers).map(|_| place.work(&[])).collect();
         let scene = Self {
             twilio,
             node,
@@ -105,7 +105,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schema_that_is_away_for_a_while_kills_no_message() {
-    let mut scene = Scene::begin().await;
+    let mut scene = Scene::begin(CONSUMERS).await;
     let raw = |sql: &'static str| scene.database.raw(sql);
     raw("ALTER SCHEMA flexcast RENAME TO away").await;
     for worker in &scene.workers {
@@ -124,10 +124,10 @@ async fn a_schema_that_is_away_for_a_while_kills_no_message() {
 }
 
 /// The database works for everything but one table, which is no message's fault; then for everything but one
-/// message, which is.
+/// message, which is. One consumer: each counts for itself how often a message was refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_refuses_everything_is_the_stores_fault_and_one_row_is_a_messages() {
-    let mut scene = Scene::begin().await;
+    let mut scene = Scene::begin(1).await;
     let raw = |sql: &'static str| scene.database.raw(sql);
     raw(
         "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -156,7 +156,7 @@ async fn a_table_that_refuses_everything_is_the_stores_fault_and_one_row_is_a_me
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purge_stops_the_campaign_and_a_resume_publishes_again() {
-    let mut scene = Scene::begin().await;
+    let mut scene = Scene::begin(CONSUMERS).await;
     scene.node.ctl(&["purge_queue", "flexcast.work.spring"]);
     scene.paused_and_resumed("queue emptied");
     scene.all_over(0);
@@ -166,7 +166,7 @@ async fn a_purge_stops_the_campaign_and_a_resume_publishes_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_queue_stops_the_campaign_and_a_resume_publishes_again() {
-    let mut scene = Scene::begin().await;
+    let mut scene = Scene::begin(CONSUMERS).await;
     scene.node.ctl(&["delete_queue", "flexcast.work.spring"]);
     scene.paused_and_resumed("queue ");
     scene.all_over(0);
@@ -175,7 +175,7 @@ async fn a_deleted_queue_stops_the_campaign_and_a_resume_publishes_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_drops_messages_stops_the_campaign_too() {
-    let mut scene = Scene::begin().await;
+    let mut scene = Scene::begin(CONSUMERS).await;
     let policy = [
         "^flexcast\\.work",
         r#"{"max-length":3}"#,
@@ -203,7 +203,7 @@ async fn a_policy_that_drops_messages_stops_the_campaign_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_broker_lost_with_its_disk_is_published_again_by_itself() {
-    let mut scene = Scene::begin().await;
+    let mut scene = Scene::begin(CONSUMERS).await;
     scene.node.lose_disk();
     scene.all_over(0);
     scene.said();
