@@ -193,6 +193,10 @@ async fn a_policy_that_drops_messages_stops_the_campaign_too() {
         "{paused}"
     );
     scene.node.ctl(&["clear_policy", "too-short"]);
+    eventually("the policy to be gone from the queue", || {
+        let queues = scene.node.ctl(&["list_queues", "name", "policy"]);
+        (!queues.contains("too-short")).then_some(())
+    });
     scene
         .place
         .run(&["campaign", "resume", CAMPAIGN])
