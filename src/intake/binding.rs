@@ -6,9 +6,11 @@ use super::EnqueueError;
 use crate::ledger::Ledger;
 use crate::queue::Queue;
 
-/// Ties a queue to the ledger, or finds it tied already. A queue that was tied to none although the ledger has
-/// messages on a queue has lost everything, or is another one: those messages are published again. Returns how
-/// many there were; none where the queue was tied, or nothing was on it.
+/// Ties a queue to the ledger, or finds it tied already.
+///
+/// A queue that was tied to none although the ledger has messages on a queue has lost everything, or is another
+/// one: those messages are published again. Returns how many there were; none where the queue was tied, or nothing
+/// was on it.
 ///
 /// # Errors
 ///
