@@ -41,5 +41,6 @@ impl DeadReason {
         Self::InvalidAddress,
         Self::InvalidContent,
         Self::UnknownAgent,
+        Self::StoreRefused,
     ];
 }
