@@ -32,6 +32,9 @@ const LOOKS: usize = 4;
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_BATCH: usize = 1_000;
 
+/// How old the broker's statistics may be and still count: a consumer reads them once a minute.
+const STATISTICS_FOR: Duration = Duration::from_secs(120);
+
 /// A message is published again at most once in this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
 
@@ -134,6 +137,7 @@ async fn look(
     for record in records.iter().filter(is_worked_on) {
         let expected = on_queue.get(&record.id).copied().unwrap_or_default();
         let held = held.get(&record.id).copied().unwrap_or_default();
+        let held = held.max(unacknowledged(shared, &record.id));
         let depth = parts.queue.depth(&record.id).await;
         let (ready, is_deleted) = match depth {
             Ok(depth) => (depth.ready + depth.unsettled.max(held), false),
@@ -159,6 +163,27 @@ async fn look(
         }
     }
     Ok(())
+}
+
+/// What the broker's own statistics say that consumers hold, other programs' among them; 0 where nobody has asked
+/// the broker of late.
+fn unacknowledged(shared: &Shared, id: &CampaignId) -> u64 {
+    let parts = &shared.parts;
+    let Some(inspection) = parts.queue.inspection() else {
+        return 0;
+    };
+    let Some(at) = inspection.at else {
+        return 0;
+    };
+    let age = parts.clock.now().duration_since(at);
+    let age: Duration = age.try_into().unwrap_or_default();
+    let of_campaign = inspection
+        .campaigns
+        .get(id)
+        .filter(|_| age < STATISTICS_FOR);
+    of_campaign
+        .and_then(|counts| counts.unacknowledged)
+        .unwrap_or(0)
 }
 
 fn total(expected: OnQueue) -> u64 {
