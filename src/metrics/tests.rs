@@ -103,6 +103,8 @@ const NAMES: &[&str] = &[
     "flexcast_books_messages",
     "flexcast_books_imbalance_messages",
     "flexcast_stuck_messages",
+    "flexcast_damaged_messages",
+    "flexcast_published_again_total",
     "flexcast_campaign_messages",
     "flexcast_paused_campaigns",
     "flexcast_in_flight_messages",

@@ -76,7 +76,7 @@ impl Connections {
         let place = place(&config);
         let pool = pool(config, MakeRustlsConnect::new(tls.client()?))?;
         let connections = Self { pool, place };
-        let mut first = connections.get().await?;
+        let mut first = connections.get().await.map_err(at_the_start)?;
         let migrated = migrate(&mut first).await;
         drop(first);
         migrated.map_err(|error| connections.at(error))?;
@@ -126,6 +126,16 @@ impl Connections {
             LedgerError::Corrupt(text) => LedgerError::Corrupt(format!("{text} ({place})")),
             other => other,
         }
+    }
+}
+
+/// A database that is not there at the start is a wrong name (3D000); later it may be one that is being restored.
+fn at_the_start(error: LedgerError) -> LedgerError {
+    match error {
+        LedgerError::Unavailable(text) if text.contains("(3D000)") => {
+            LedgerError::Misconfigured(format!("{text}: check the name in DATABASE_URL"))
+        }
+        error => error,
     }
 }
 

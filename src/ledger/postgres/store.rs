@@ -50,8 +50,8 @@ impl PostgresLedger {
     ///
     /// [`crate::ledger::LedgerError::Misconfigured`] when it is no such URL,
     /// [`crate::ledger::LedgerError::LoginRefused`] when the server does not take the login,
-    /// [`crate::ledger::LedgerError::Unavailable`] when it does not answer or there is no such database,
-    /// [`crate::ledger::LedgerError::Misconfigured`] when a newer program wrote it.
+    /// [`crate::ledger::LedgerError::Unavailable`] when it does not answer,
+    /// [`crate::ledger::LedgerError::Misconfigured`] when there is no such database or a newer program wrote it.
     /// None shows the password.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_with(url, LeaseClock::Server).await

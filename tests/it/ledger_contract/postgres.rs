@@ -347,7 +347,10 @@ async fn a_url_that_does_not_work_is_refused_without_its_password() {
     assert!(matches!(wrong, LedgerError::LoginRefused(_)), "{wrong:?}");
     let (server, _) = host.rsplit_once('/').expect("a database");
     let absent = refusal(&database.url.replace(host, &format!("{server}/no_such_db"))).await;
-    assert!(matches!(absent, LedgerError::Unavailable(_)), "{absent:?}");
+    assert!(
+        matches!(absent, LedgerError::Misconfigured(_)),
+        "{absent:?}"
+    );
     assert!(absent.to_string().contains("no_such_db"), "{absent}");
     let nobody = refusal(&url("swordfish", "127.0.0.1:1/db")).await;
     assert!(matches!(nobody, LedgerError::Unavailable(_)), "{nobody:?}");
