@@ -11,7 +11,7 @@ use crate::support::flexcast::{
 use crate::support::postgres::Database;
 
 /// Far more than the consumers hold at once.
-const MESSAGES: usize = 800;
+const MESSAGES: usize = 600;
 const CONSUMERS: usize = 3;
 
 /// Consumers at work on one campaign, slow enough to be interrupted.
@@ -28,7 +28,7 @@ impl Scene {
         let (twilio, node) = (FakeTwilio::start(), Node::start());
         let database = Database::new().await;
         let mut place = Place::facing(&twilio);
-        let slow = "create_conversation_message = \"50/s\"\n";
+        let slow = "create_conversation_message = \"30/s\"\n";
         let config = fast_config().replace("create_conversation_message = \"none\"\n", slow);
         let config = config.replace("[work]\n", "[work]\nqueue_look = \"1s\"\n");
         place.write("flexcast.toml", config);
@@ -143,7 +143,7 @@ async fn a_table_that_refuses_everything_is_the_stores_fault_and_one_row_is_a_me
     }
     raw("DROP TRIGGER refuse ON flexcast.outcomes;
          CREATE TRIGGER refuse BEFORE INSERT ON flexcast.journal
-         FOR EACH ROW WHEN (NEW.id = 'm-799') EXECUTE FUNCTION public.refuse();")
+         FOR EACH ROW WHEN (NEW.id = 'm-599') EXECUTE FUNCTION public.refuse();")
     .await;
     scene.all_over(1);
     let status = scene.place.status(CAMPAIGN);

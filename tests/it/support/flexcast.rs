@@ -18,7 +18,7 @@ use serde_json::Value;
 pub(crate) use super::effects::{balanced, each_once, total};
 
 /// The longest anything here may take. Tests wait for events; this ends one that does not come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
