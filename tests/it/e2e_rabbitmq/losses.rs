@@ -174,7 +174,6 @@ async fn a_deleted_queue_stops_the_campaign_and_a_resume_publishes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "what was published again into the policy waits ten minutes: it may take so long"]
 async fn a_policy_that_drops_messages_stops_the_campaign_too() {
     let mut scene = Scene::begin(CONSUMERS).await;
     let policy = [
