@@ -4,8 +4,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, Ledger, LedgerError, Upkeep};
-use crate::metrics::{BrokerFinding, MendedPart, PausedBy};
-use crate::queue::FindingKind;
+use crate::metrics::{MendedPart, PausedBy};
 
 use super::books::{Counts, off, rows, stuck, term};
 use super::{Pages, State, depth};
@@ -79,7 +78,7 @@ async fn read_queue(pages: &Pages) {
     if let Some(inspection) = pages.queue.inspection() {
         let findings = inspection.findings.iter();
         pages.metrics.broker(inspection.is_whole(), |kind| {
-            let of_kind = findings.clone().filter(|it| label(it.kind) == kind);
+            let of_kind = findings.clone().filter(|it| it.kind == kind);
             of_kind.count() as u64
         });
     }
@@ -88,20 +87,5 @@ async fn read_queue(pages: &Pages) {
         && let Err(error) = depth::read(pages).await
     {
         tracing::warn!(%error, "the queue's depth is not read");
-    }
-}
-
-fn label(kind: FindingKind) -> BrokerFinding {
-    match kind {
-        FindingKind::MessageTtl => BrokerFinding::MessageTtl,
-        FindingKind::Expires => BrokerFinding::Expires,
-        FindingKind::MaxLength => BrokerFinding::MaxLength,
-        FindingKind::DeliveryLimit => BrokerFinding::DeliveryLimit,
-        FindingKind::DeadLettering => BrokerFinding::DeadLettering,
-        FindingKind::QueueType => BrokerFinding::QueueType,
-        FindingKind::Members => BrokerFinding::Members,
-        FindingKind::MemoryAlarm => BrokerFinding::MemoryAlarm,
-        FindingKind::DiskAlarm => BrokerFinding::DiskAlarm,
-        FindingKind::Partition => BrokerFinding::Partition,
     }
 }

@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 
 use super::EnqueueError;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerError};
 use crate::queue::Queue;
+
+/// How many messages one call to the ledger marks.
+const BATCH: usize = 10_000;
 
 /// Ties a queue to the ledger, or finds it tied already.
 ///
@@ -20,23 +23,36 @@ pub async fn bind_queue(
     queue: &dyn Queue,
     now: Timestamp,
 ) -> Result<Option<u64>, EnqueueError> {
-    let was_bound = queue.is_bound().await?;
-    queue.bind(&ledger.id().await?).await?;
-    if was_bound {
-        return Ok(None);
+    let is_new = !queue.is_bound().await?;
+    let id = ledger.id().await?;
+    let mut again = None;
+    if is_new {
+        let on_queue = ledger.on_queue(now).await?;
+        let mut counts = on_queue.values();
+        if counts.any(|one| one.ready + one.held + one.delayed > 0) {
+            // Before the queue is tied: what breaks off between the two is done again.
+            again = Some(mark_all(ledger, now).await?);
+        }
     }
-    let on_queue = ledger.on_queue(now).await?;
-    if on_queue
-        .values()
-        .all(|one| one.ready + one.held + one.delayed == 0)
-    {
-        return Ok(None);
+    queue.bind(&id).await?;
+    if let Some(messages) = again {
+        tracing::error!(
+            messages,
+            "the queue holds nothing of this ledger any more: the broker has lost its disk, or it is another one; \
+             all that waited on it is published again; messages of publishers that no consumer had read are lost"
+        );
     }
-    let again = ledger.broker_lost(now).await?;
-    tracing::error!(
-        messages = again,
-        "the queue holds nothing of this ledger any more: the broker has lost its disk, or it is another one; all \
-         that waited on it is published again; messages of publishers that no consumer had read are lost"
-    );
-    Ok(Some(again))
+    Ok(again)
+}
+
+/// Marks all that waited on the queue, a batch at a time: a ledger may hold millions.
+async fn mark_all(ledger: &dyn Ledger, now: Timestamp) -> Result<u64, LedgerError> {
+    let mut all = 0;
+    loop {
+        let marked = ledger.broker_lost(now, BATCH).await?;
+        all += marked;
+        if marked < BATCH as u64 {
+            return Ok(all);
+        }
+    }
 }

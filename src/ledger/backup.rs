@@ -13,8 +13,7 @@ pub trait BackupSource: Send + Sync {
     fn own_files(&self) -> Vec<PathBuf>;
 
     /// Writes one state of the ledger into an empty file, which is then a whole ledger, and counts its
-    /// messages. Nobody waits for it who reads or writes the ledger. What is in the file after an error is no
-    /// ledger.
+    /// messages. Reads and writes of the ledger go on meanwhile. After an error the file holds no usable ledger.
     ///
     /// # Errors
     ///

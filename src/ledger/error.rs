@@ -7,15 +7,15 @@ use crate::message::CampaignId;
 pub enum LedgerError {
     /// The store cannot be reached or written now: start nothing, try again.
     ///
-    /// What the failed call was to write may stand all the same (a connection lost during a commit).
-    /// So a lease that met this is not written to again: whoever takes the message next reads what
-    /// stands.
+    /// The failed call may have written all the same (a connection lost during a commit). So the consumer
+    /// writes nothing more under a lease that met this error: the next consumer of the message reads what the
+    /// ledger holds.
     #[error("the ledger is not usable: {0}")]
     Unavailable(String),
     /// The store is there and did not do this: other calls were in its way. It may pass.
     #[error("the ledger did not get to it: {0}")]
     Hindered(String),
-    /// Somebody else has taken the message: stop at once, whatever was not recorded is theirs to find.
+    /// Another consumer has taken the message: stop at once. That consumer looks up what was not recorded.
     #[error("the lease on this message is lost")]
     LeaseLost,
     /// The ledger belongs to another Twilio account or base address.
@@ -38,9 +38,9 @@ pub enum LedgerError {
     /// The stored fields of one row contradict each other, or cannot be read.
     #[error("the ledger's records contradict each other: {0}")]
     Damaged(String),
-    /// The database answered with an error that alone does not tell whose fault it is: the store's, or that of
-    /// what this call was to write. From a store, nobody has asked yet. From [`super::Watched`], the store was
-    /// probed and works: the fault is this call's alone.
+    /// The database answered with an error whose cause its code does not tell: the store, or the data of this
+    /// call. A store returns it without a check. [`super::Watched`] returns it only after a probe of the store has
+    /// passed: then the data of this call is the cause.
     #[error("the database refuses this: {text} ({code})")]
     Refused {
         /// The SQLSTATE, the name of SQLite's result code, or `client` for an error that no database sent.
@@ -48,8 +48,8 @@ pub enum LedgerError {
         /// The database's own words.
         text: String,
     },
-    /// The store is corrupt, is no database, is another ledger's, or its disk did not keep what it was given:
-    /// nothing that it says may be built on, and it does not come back by itself.
+    /// The store is corrupt, is no database, holds another ledger, or its disk did not keep a write. No answer of
+    /// it can be trusted, and it does not come back by itself.
     #[error("the ledger's store must not be used any more: {0}")]
     Corrupt(String),
 }

@@ -27,6 +27,14 @@ closed_list!(CampaignState {
     Cancelled => "cancelled",
 });
 
+impl CampaignState {
+    /// Whether consumers take its messages: to carry them out, or to end them because it was cancelled.
+    #[must_use]
+    pub fn is_consumed(self) -> bool {
+        matches!(self, Self::Running | Self::Cancelled)
+    }
+}
+
 /// The reason of a campaign that was finished without anybody saying so: what it had was files.
 pub const WORKED_OFF: &str = "its files are worked off";
 
@@ -78,6 +86,9 @@ pub struct CampaignRecord {
     pub applied_at: Timestamp,
     /// When its definition or its state was last written.
     pub changed_at: Timestamp,
+    /// When messages of it were last published again because its queue had lost them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_again_at: Option<Timestamp>,
 }
 
 impl CampaignRecord {
@@ -94,6 +105,7 @@ impl CampaignRecord {
             definition,
             applied_at: now,
             changed_at: now,
+            published_again_at: None,
         }
     }
 

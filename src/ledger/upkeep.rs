@@ -22,11 +22,27 @@ pub struct DamagedRow {
     pub at: Timestamp,
 }
 
-/// What became of a message that was to be set aside.
+/// Which messages of a campaign are published again because the queue has lost some.
+#[derive(Clone, Copy, Debug)]
+pub struct PublishAgain {
+    /// The campaign's [`published_again_at`](super::CampaignRecord::published_again_at) when the looks were made
+    /// that found messages missing: they say nothing of what is missing after another publication.
+    pub after: Option<Timestamp>,
+    /// A message that was published again after this is not published once more.
+    pub not_since: Timestamp,
+    /// When this is. Calls with the same time are parts of one publication.
+    pub now: Timestamp,
+    /// At most so many messages.
+    pub limit: usize,
+}
+
+/// What setting a message aside came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetAside {
-    /// It is over now; `accepted`: the ledger knew it before.
-    Over { accepted: bool },
+    /// It ended, as it was to; `accepted`: the ledger knew it before.
+    Ended { accepted: bool },
+    /// There was nothing to end: it was over, or the campaign has another message to its address.
+    Needless,
     /// A lease on it is good: its holder goes on with it.
     Held,
 }
@@ -89,20 +105,14 @@ pub trait Upkeep: Send + Sync {
     /// How many deliveries of each campaign all consumers hold, as they showed it within [`HOLDING_FOR`].
     async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>>;
 
-    /// Takes note that the queue has lost messages of a campaign: at most `limit` that wait on it, in the order
-    /// of their ids, and none that this was done to after `not_since`. They are published again. Returns how
-    /// many there were.
-    async fn queue_again(
-        &self,
-        campaign: &CampaignId,
-        not_since: Timestamp,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64>;
+    /// Takes note that the queue has lost messages of a campaign: they are published again, in the order of their
+    /// ids. Returns how many there were; none where messages of the campaign were published again after the
+    /// caller's looks. The operator's word ([`super::PUBLISH_AGAIN`]) is spent by that.
+    async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64>;
 
-    /// Takes note that the queue has lost everything: whatever waits on it is published again. Returns how many
-    /// messages there were.
-    async fn broker_lost(&self, now: Timestamp) -> Result<u64>;
+    /// Takes note that the queue has lost everything: whatever waits on it is published again. Marks at most
+    /// `limit` messages, and none twice for the same `now`; returns how many.
+    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64>;
 
     /// When the queue last lost everything.
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>>;
@@ -157,19 +167,13 @@ impl Upkeep for Watched {
         self.noted(self.inner.holding(now).await).await
     }
 
-    async fn queue_again(
-        &self,
-        campaign: &CampaignId,
-        not_since: Timestamp,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        let marking = self.inner.queue_again(campaign, not_since, now, limit);
+    async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
+        let marking = self.inner.queue_again(campaign, again);
         self.noted(marking.await).await
     }
 
-    async fn broker_lost(&self, now: Timestamp) -> Result<u64> {
-        self.noted(self.inner.broker_lost(now).await).await
+    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64> {
+        self.noted(self.inner.broker_lost(now, limit).await).await
     }
 
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {

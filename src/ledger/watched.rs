@@ -17,7 +17,7 @@ pub struct Watched {
     pub(super) inner: Arc<dyn Ledger>,
     /// Why the store is lost, while it is.
     lost: watch::Sender<Option<Loss>>,
-    /// The ledger's id, once it was read: another one in its place is another ledger.
+    /// The ledger's id as it was first read: another id at the same place is another ledger.
     id: OnceLock<String>,
     /// One probe at a time: those who wait for it learn what it found.
     probing: tokio::sync::Mutex<()>,
@@ -121,6 +121,11 @@ impl Watched {
         });
     }
 
+    /// Takes note of the ledger's id when it is first read.
+    pub(super) fn begins_with(&self, id: &str) {
+        self.id.get_or_init(|| id.to_owned());
+    }
+
     /// The probe, and whether it is still the same ledger.
     async fn look(&self) -> Result<()> {
         self.inner.probe().await?;
@@ -184,14 +189,14 @@ impl Watched {
         }
         match self.look().await {
             Ok(()) => refused,
-            // Others were in the probe's way: it says nothing, and nobody is to blame yet.
+            // Other calls were in the probe's way: it says nothing of the store and nothing of the call.
             Err(LedgerError::Hindered(text)) => LedgerError::Hindered(text),
             Err(error @ LedgerError::Corrupt(_)) => {
                 self.lose(&error);
                 error
             }
             Err(error) => {
-                let lost = LedgerError::Unavailable(format!("{error}; first seen as: {refused}"));
+                let lost = LedgerError::Unavailable(error.to_string());
                 self.lose(&lost);
                 lost
             }

@@ -16,7 +16,9 @@ use crate::message::{CampaignId, Event, Message};
 #[async_trait]
 impl Ledger for Watched {
     async fn id(&self) -> Result<String> {
-        self.noted(self.inner.id().await).await
+        let id = self.noted(self.inner.id().await).await?;
+        self.begins_with(&id);
+        Ok(id)
     }
 
     async fn show_alive(&self, holder: &str) -> Result<()> {

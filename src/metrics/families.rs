@@ -7,10 +7,11 @@ use prometheus::{
 };
 
 use crate::pacing::LaneKind;
+use crate::queue::FindingKind;
 
 use super::labels::{
-    BookState, BooksCheck, BrokerFinding, MendedPart, MessageOutcome, OTHER_CODE, PausedBy,
-    RowResult, StepResult, TWILIO_CODES,
+    BookState, BooksCheck, MendedPart, MessageOutcome, OTHER_CODE, PausedBy, RowResult, StepResult,
+    TWILIO_CODES,
 };
 use super::process::ProcessMetrics;
 use crate::message::{
@@ -325,7 +326,7 @@ impl Families {
         for by in PausedBy::ALL {
             let _ = self.paused.with_label_values(&[by.as_str()]);
         }
-        for kind in BrokerFinding::ALL {
+        for kind in FindingKind::ALL {
             let _ = self.broker_findings.with_label_values(&[kind.as_str()]);
         }
         let _ = self.queue.with_label_values(&["ready"]);

@@ -143,34 +143,6 @@ pub enum MendedPart {
 
 closed_list!(MendedPart { Text => "text", Key => "key", Nesting => "nesting", Body => "body" });
 
-/// What kind of danger an inspection of the broker has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrokerFinding {
-    MessageTtl,
-    Expires,
-    MaxLength,
-    DeliveryLimit,
-    DeadLettering,
-    QueueType,
-    Members,
-    MemoryAlarm,
-    DiskAlarm,
-    Partition,
-}
-
-closed_list!(BrokerFinding {
-    MessageTtl => "message_ttl",
-    Expires => "expires",
-    MaxLength => "max_length",
-    DeliveryLimit => "delivery_limit",
-    DeadLettering => "dead_lettering",
-    QueueType => "queue_type",
-    Members => "members",
-    MemoryAlarm => "memory_alarm",
-    DiskAlarm => "disk_alarm",
-    Partition => "partition",
-});
-
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepResult {

@@ -19,12 +19,13 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
 pub use self::labels::{
-    BookState, BooksCheck, BrokerFinding, MendedPart, MessageEvent, MessageOutcome, PausedBy,
-    RowResult, StepResult,
+    BookState, BooksCheck, MendedPart, MessageEvent, MessageOutcome, PausedBy, RowResult,
+    StepResult,
 };
 use self::labels::{OTHER_CODE, TWILIO_CODES};
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
 use crate::pacing::LaneKind;
+use crate::queue::FindingKind;
 use crate::twilio::{Answer, Operation};
 
 /// Running campaigns that have series of their own; more would only crowd Prometheus.
@@ -271,8 +272,8 @@ impl Metrics {
     }
 
     /// How many dangers the last inspection of the broker found, by kind, and whether it has read everything.
-    pub fn broker(&self, is_whole: bool, count: impl Fn(BrokerFinding) -> u64) {
-        for kind in BrokerFinding::ALL {
+    pub fn broker(&self, is_whole: bool, count: impl Fn(FindingKind) -> u64) {
+        for kind in FindingKind::ALL {
             let gauges = &self.inner.broker_findings;
             set(&gauges.with_label_values(&[kind.as_str()]), count(*kind));
         }

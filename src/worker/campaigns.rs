@@ -19,7 +19,7 @@ use crate::shutdown::Stopper;
 
 use super::active::{activate, has_same_pace, read, without_pace};
 use super::finish::{FinishedBy, Unfinished, finish, on_queue};
-use super::{Active, Shared, WorkError, consume};
+use super::{Active, Shared, WorkError, consume, is_among};
 
 /// How often a campaign is looked at that was not to be finished, and whether one that is finished has
 /// to run again: both ask more than the ledger's small tables.
@@ -34,6 +34,7 @@ const ENDS_SOON: Duration = Duration::from_millis(100);
 /// The campaigns that have a consumer.
 pub(super) struct Campaigns {
     shared: Arc<Shared>,
+    only: Vec<CampaignId>,
     consumed: BTreeMap<CampaignId, Consumed>,
     /// Consumers that were stopped and still carry what they had under way to its end.
     ending: Vec<(CampaignId, Consumed)>,
@@ -57,9 +58,10 @@ struct Consumed {
 }
 
 impl Campaigns {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, only: &[CampaignId]) -> Self {
         Self {
             shared,
+            only: only.to_vec(),
             consumed: BTreeMap::new(),
             ending: Vec::new(),
             turns: 0,
@@ -111,10 +113,7 @@ impl Campaigns {
                 continue;
             }
             // A cancelled campaign is consumed too: what waits is to be skipped.
-            if matches!(
-                record.state,
-                CampaignState::Running | CampaignState::Cancelled
-            ) {
+            if record.state.is_consumed() {
                 let id = record.id.clone();
                 self.begin(record).await?;
                 if is_paced_anew {
@@ -309,7 +308,7 @@ impl Campaigns {
     }
 
     pub(super) fn is_ours(&self, id: &CampaignId) -> bool {
-        self.shared.is_ours(id)
+        is_among(&self.only, id)
     }
 
     async fn begin(&mut self, record: CampaignRecord) -> Result<(), WorkError> {

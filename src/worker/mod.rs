@@ -16,6 +16,7 @@ mod held;
 mod holding;
 mod lanes;
 mod letting_go;
+mod lost;
 mod mine;
 mod orphans;
 mod patience;
@@ -39,7 +40,7 @@ pub use upkeep::QUEUE_LOOK;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -136,8 +137,6 @@ pub(crate) struct Shared {
     published_again: AtomicU64,
     /// The deliveries that this consumer holds.
     holding: Holding,
-    /// The campaigns that are worked on; none: all.
-    only: OnceLock<Vec<CampaignId>>,
     /// Messages whose writing the store has refused.
     store_refusals: StoreRefusals,
     /// The agents of each workspace, whichever campaigns they are in.
@@ -190,7 +189,6 @@ impl Worker {
             refused: refusal::Recorded::default(),
             published_again: AtomicU64::new(0),
             holding: Holding::default(),
-            only: OnceLock::new(),
             store_refusals: StoreRefusals::default(),
             agents: Agents::default(),
             switches: Switches::default(),
@@ -213,8 +211,7 @@ impl Worker {
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
-        self.shared.only.get_or_init(|| only.to_vec());
-        let mut campaigns = Campaigns::new(Arc::clone(&self.shared));
+        let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let mut undos = Undos::new(Arc::clone(&self.shared));
         let mut held = Held::new(Arc::clone(&self.shared));
         let mut probes = Probes::new(Arc::clone(&self.shared));
@@ -242,7 +239,7 @@ impl Worker {
             never = self.share() => match never {},
             never = rights::keep(&self.shared) => match never {},
             never = lanes::keep(&self.shared) => match never {},
-            never = upkeep::keep(&self.shared) => match never {},
+            never = upkeep::keep(&self.shared, only) => match never {},
             never = broker::keep(&self.shared) => match never {},
         };
         rights::end(&self.shared).await;
@@ -376,14 +373,12 @@ impl Worker {
     }
 }
 
-impl Shared {
-    /// Whether this consumer works on a campaign.
-    fn is_ours(&self, id: &CampaignId) -> bool {
-        self.only
-            .get()
-            .is_none_or(|only| only.is_empty() || only.contains(id))
-    }
+/// Whether a campaign is one of those that are worked on; none named: all are.
+fn is_among(only: &[CampaignId], id: &CampaignId) -> bool {
+    only.is_empty() || only.contains(id)
+}
 
+impl Shared {
     /// Has a run that is to end by itself end with this failure.
     fn halt(&self, failure: &Failure) {
         let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);

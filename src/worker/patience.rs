@@ -33,8 +33,11 @@ impl Patience {
         }
     }
 
-    /// Looks at what has moved.
+    /// Looks at what has moved, where that matters.
     pub(super) async fn look(&mut self, shared: &Shared) {
+        if self.until == Until::Stopped {
+            return;
+        }
         let parts = &shared.parts;
         let again = shared.published_again.load(Ordering::Relaxed);
         let moves = shared.turns.load(Ordering::Relaxed) + again;

@@ -31,7 +31,7 @@ const COMES_AGAIN_WITHIN: Duration = Duration::from_secs(60);
 /// Refusals that are further apart have nothing to do with each other.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
-/// How many messages are remembered at once. A store that refuses more works for nobody.
+/// How many messages are remembered at once: far more than a store refuses whose probe passes.
 const REMEMBERED_MAX: usize = 10_000;
 
 /// When a message is looked at again that another consumer works on.
@@ -135,7 +135,12 @@ pub(super) async fn set_aside(
         .set_aside(message, &ending, &effects, now)
         .await
     {
-        Ok(SetAside::Over { accepted }) => accepted,
+        Ok(SetAside::Ended { accepted }) => accepted,
+        Ok(SetAside::Needless) => {
+            shared.store_refusals.forget(&key);
+            delivery.ack().await?;
+            return Ok(());
+        }
         Ok(SetAside::Held) => {
             delivery.retry_later(HELD_AGAIN).await?;
             return Ok(());

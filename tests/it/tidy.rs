@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ("telemetry", &[], "a leaf"),
     (
         "metrics",
-        &["message", "pacing", "twilio"],
+        &["message", "pacing", "queue", "twilio"],
         "it knows the words of labels, and nobody's state",
     ),
     (

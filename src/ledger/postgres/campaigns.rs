@@ -114,7 +114,7 @@ pub(super) async fn redefine(
 }
 
 const SELECT: &str =
-    "SELECT id, state, reason, stopped_by, state_since, definition, applied_at, changed_at
+    "SELECT id, state, reason, stopped_by, state_since, definition, applied_at, changed_at, again_at
     FROM campaigns";
 
 pub(super) async fn one(client: &Client, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -213,6 +213,7 @@ pub(super) async fn finish(
 
 fn record(row: &Row) -> Result<CampaignRecord> {
     let stopped_by: Option<&str> = row.try_get(3)?;
+    let again_at: Option<i64> = row.try_get(8)?;
     let kept = KeptState {
         state: word(row.try_get(1)?)?,
         reason: row.try_get(2)?,
@@ -222,6 +223,7 @@ fn record(row: &Row) -> Result<CampaignRecord> {
     Ok(kept.of(&CampaignRecord {
         applied_at: time(row.try_get(6)?)?,
         changed_at: time(row.try_get(7)?)?,
+        published_again_at: again_at.map(time).transpose()?,
         ..CampaignRecord::running(
             campaign_id(row.try_get(0)?)?,
             from_json(row.try_get(5)?)?,

@@ -8,10 +8,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::ledger::{LedgerError, Result};
@@ -76,7 +77,7 @@ impl Connections {
         let place = place(&config);
         let pool = pool(config, MakeRustlsConnect::new(tls.client()?))?;
         let connections = Self { pool, place };
-        let mut first = connections.get().await.map_err(at_the_start)?;
+        let mut first = connections.first().await?;
         let migrated = migrate(&mut first).await;
         drop(first);
         migrated.map_err(|error| connections.at(error))?;
@@ -86,6 +87,21 @@ impl Connections {
     /// A connection for one call.
     pub(super) async fn get(&self) -> Result<Object> {
         self.pool.get().await.map_err(|error| self.at(error.into()))
+    }
+
+    /// The first connection. A database that is not there is a wrong name; later it may be one that is being
+    /// restored.
+    async fn first(&self) -> Result<Object> {
+        self.pool.get().await.map_err(|error| {
+            let is_unknown = matches!(&error, PoolError::Backend(error)
+                if error.code() == Some(&SqlState::INVALID_CATALOG_NAME));
+            match self.at(error.into()) {
+                LedgerError::Unavailable(text) if is_unknown => {
+                    LedgerError::Misconfigured(format!("{text}: check the name in DATABASE_URL"))
+                }
+                error => error,
+            }
+        })
     }
 
     /// Bounds a call. What it was to write may stand all the same when its time is up.
@@ -126,16 +142,6 @@ impl Connections {
             LedgerError::Corrupt(text) => LedgerError::Corrupt(format!("{text} ({place})")),
             other => other,
         }
-    }
-}
-
-/// A database that is not there at the start is a wrong name (3D000); later it may be one that is being restored.
-fn at_the_start(error: LedgerError) -> LedgerError {
-    match error {
-        LedgerError::Unavailable(text) if text.contains("(3D000)") => {
-            LedgerError::Misconfigured(format!("{text}: check the name in DATABASE_URL"))
-        }
-        error => error,
     }
 }
 

@@ -48,10 +48,10 @@ impl PostgresLedger {
     ///
     /// # Errors
     ///
-    /// [`crate::ledger::LedgerError::Misconfigured`] when it is no such URL,
     /// [`crate::ledger::LedgerError::LoginRefused`] when the server does not take the login,
     /// [`crate::ledger::LedgerError::Unavailable`] when it does not answer,
-    /// [`crate::ledger::LedgerError::Misconfigured`] when there is no such database or a newer program wrote it.
+    /// [`crate::ledger::LedgerError::Misconfigured`] when it is no such URL, there is no such database, or a newer
+    /// program wrote it.
     /// None shows the password.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_with(url, LeaseClock::Server).await

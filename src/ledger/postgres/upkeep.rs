@@ -16,8 +16,8 @@ use crate::ledger::columns::{
     campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
 };
 use crate::ledger::{
-    DamagedRow, Ending, HOLDING_FOR, Lease, LedgerError, MessageKey, Result, SetAside, Taken,
-    UndoSettlement, Upkeep, probe,
+    DamagedRow, Ending, HOLDING_FOR, Lease, LedgerError, MessageKey, PUBLISH_AGAIN, PublishAgain,
+    Result, SetAside, Taken, UndoSettlement, Upkeep, probe,
 };
 use crate::message::{CampaignId, Effects, Event, Message};
 
@@ -80,20 +80,12 @@ impl Upkeep for PostgresLedger {
         call!(self, |client| holding(&client, chosen))
     }
 
-    async fn queue_again(
-        &self,
-        campaign: &CampaignId,
-        not_since: Timestamp,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        call!(self, |client| queue_again(
-            &client, campaign, not_since, now, limit
-        ))
+    async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
+        call!(self, |client| queue_again(&client, campaign, again))
     }
 
-    async fn broker_lost(&self, now: Timestamp) -> Result<u64> {
-        call!(self, |client| broker_lost(&client, now))
+    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64> {
+        call!(self, |client| broker_lost(&client, now, limit))
     }
 
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
@@ -194,7 +186,7 @@ async fn set_aside(
             .await?;
         if inserted == 0 {
             // Another message has its address, or another consumer has just met it.
-            return Ok(SetAside::Over { accepted: false });
+            return Ok(SetAside::Needless);
         }
     }
     let row = transaction
@@ -208,7 +200,7 @@ async fn set_aside(
     let (is_over, is_held): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     let accepted = known.is_some();
     if is_over {
-        return Ok(SetAside::Over { accepted });
+        return Ok(SetAside::Needless);
     }
     if is_held {
         return Ok(SetAside::Held);
@@ -232,7 +224,7 @@ async fn set_aside(
         )
         .await?;
     transaction.commit().await?;
-    Ok(SetAside::Over { accepted })
+    Ok(SetAside::Ended { accepted })
 }
 
 pub(super) async fn record_damaged(
@@ -315,20 +307,17 @@ async fn holding(client: &Client, chosen: Option<i64>) -> Result<BTreeMap<Campai
     Ok(all)
 }
 
-async fn queue_again(
-    client: &Client,
-    campaign: &CampaignId,
-    not_since: Timestamp,
-    now: Timestamp,
-    limit: usize,
-) -> Result<u64> {
+async fn queue_again(client: &Client, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
     let statement = client
         .prepare_cached(
-            "UPDATE turns t SET queued = FALSE, queue_after = $3, lister = NULL, listed_until = NULL,
-                again_at = $3, again = again + 1
+            "WITH publication AS (
+                UPDATE campaigns SET again_at = $3, reason = nullif(reason, $6)
+                WHERE id = $1 AND (again_at IS NOT DISTINCT FROM $5 OR again_at = $3) RETURNING id)
+             UPDATE turns t SET queued = FALSE, queue_after = $3, lister = NULL, listed_until = NULL,
+                again_at = $3
              FROM (
                 SELECT campaign, id FROM turns
-                WHERE campaign = $1 AND state = 'waiting' AND queued
+                WHERE campaign = (SELECT id FROM publication) AND state = 'waiting' AND queued
                   AND coalesce(again_at, $2) <= $2
                   AND NOT EXISTS (SELECT FROM damaged d
                     WHERE d.campaign = turns.campaign AND d.id = turns.id)
@@ -336,21 +325,36 @@ async fn queue_again(
              WHERE t.campaign = lost.campaign AND t.id = lost.id",
         )
         .await?;
-    let (campaign, limit) = (campaign.as_str(), column(limit as u64));
-    Ok(client
-        .execute(&statement, &[&campaign, &ms(not_since), &ms(now), &limit])
-        .await?)
+    let marked = client
+        .execute(
+            &statement,
+            &[
+                &campaign.as_str(),
+                &ms(again.not_since),
+                &ms(again.now),
+                &column(again.limit as u64),
+                &again.after.map(ms),
+                &PUBLISH_AGAIN,
+            ],
+        )
+        .await?;
+    Ok(marked)
 }
 
-async fn broker_lost(client: &Client, now: Timestamp) -> Result<u64> {
+async fn broker_lost(client: &Client, now: Timestamp, limit: usize) -> Result<u64> {
     let sql = "WITH noted AS (
             INSERT INTO meta (name, value) VALUES ('broker_lost_at', $1::BIGINT::TEXT)
             ON CONFLICT (name) DO UPDATE SET value = excluded.value)
-        UPDATE turns SET queued = FALSE, queue_after = $1, lister = NULL, listed_until = NULL,
-            again_at = $1, again = again + 1
-        WHERE state = 'waiting' AND queued";
+        UPDATE turns t SET queued = FALSE, queue_after = $1, lister = NULL, listed_until = NULL,
+            again_at = $1
+        FROM (
+            SELECT campaign, id FROM turns
+            WHERE state = 'waiting' AND queued AND again_at IS DISTINCT FROM $1
+            LIMIT $2 FOR UPDATE) lost
+        WHERE t.campaign = lost.campaign AND t.id = lost.id";
     let statement = client.prepare_cached(sql).await?;
-    Ok(client.execute(&statement, &[&ms(now)]).await?)
+    let limit = column(limit as u64);
+    Ok(client.execute(&statement, &[&ms(now), &limit]).await?)
 }
 
 async fn broker_lost_at(client: &Client) -> Result<Option<Timestamp>> {

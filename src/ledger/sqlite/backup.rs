@@ -10,7 +10,7 @@ use crate::sqlite_file::{SqliteFile, is_there, look_after, neighbours, set_whole
 
 use super::connection::{KIND, NEWER, migrations, wait_for_lock};
 
-/// Who has the messages that wait, where a copy is used as a ledger.
+/// Where the waiting messages of a copy are when the copy is used as a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
     /// A broker, which has them still: the copy says so, as the ledger does.
@@ -40,7 +40,7 @@ impl SqliteSource {
     }
 }
 
-/// Whether there is a ledger at this path, or what is left of one.
+/// Whether a file of a ledger is at this path: the database, or its log alone.
 #[must_use]
 pub fn has_ledger(path: &Path) -> bool {
     is_there(path)

@@ -47,8 +47,8 @@ impl From<rusqlite::Error> for LedgerError {
     }
 }
 
-/// A write reached the file, and nobody knows whether it will be there after the power goes: to try it again
-/// proves nothing, since the system has forgotten what it could not write.
+/// The disk did not confirm a write. Another attempt proves nothing: the operating system drops the pages that it
+/// could not write, and reports the next flush as successful (PostgreSQL's "fsyncgate", 2018).
 const NOT_KEPT: [i32; 4] = [
     ffi::SQLITE_IOERR_FSYNC,
     ffi::SQLITE_IOERR_DIR_FSYNC,

@@ -11,8 +11,8 @@ use crate::ledger::columns::{
     campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
 };
 use crate::ledger::{
-    DamagedRow, Ending, HOLDING_FOR, LedgerError, MessageKey, Result, SetAside, Taken,
-    UndoSettlement, Upkeep, probe,
+    DamagedRow, Ending, HOLDING_FOR, LedgerError, MessageKey, PUBLISH_AGAIN, PublishAgain, Result,
+    SetAside, Taken, UndoSettlement, Upkeep, probe,
 };
 use crate::message::{CampaignId, Effects, Event, Message};
 
@@ -75,20 +75,14 @@ impl Upkeep for SqliteLedger {
         self.read(move |conn| holding(conn, now)).await
     }
 
-    async fn queue_again(
-        &self,
-        campaign: &CampaignId,
-        not_since: Timestamp,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        let campaign = campaign.clone();
-        self.write(move |conn| queue_again(conn, &campaign, not_since, now, limit))
+    async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
+        let (campaign, again) = (campaign.clone(), *again);
+        self.write(move |conn| queue_again(conn, &campaign, &again))
             .await
     }
 
-    async fn broker_lost(&self, now: Timestamp) -> Result<u64> {
-        self.write(move |conn| broker_lost(conn, now)).await
+    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64> {
+        self.write(move |conn| broker_lost(conn, now, limit)).await
     }
 
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
@@ -166,7 +160,7 @@ fn set_aside(
     };
     let is_over = "SELECT EXISTS (SELECT 1 FROM outcomes WHERE campaign = ?1 AND id = ?2)";
     if is_there(is_over)? {
-        return Ok(SetAside::Over { accepted: true });
+        return Ok(SetAside::Needless);
     }
     let until: Option<i64> = conn
         .prepare_cached(
@@ -182,7 +176,7 @@ fn set_aside(
         || !intake::insert(conn, &key.campaign, &intake::Offered::of(message)?, now)?;
     if accepted && !is_there(is_known)? {
         // Another message has its address: it was never to be accepted.
-        return Ok(SetAside::Over { accepted: false });
+        return Ok(SetAside::Needless);
     }
     let (word, reason) = outcome(ending);
     let attempts: Option<i64> = conn
@@ -203,7 +197,7 @@ fn set_aside(
         attempts.unwrap_or(0) + 1,
         ms(now)
     ])?;
-    Ok(SetAside::Over { accepted })
+    Ok(SetAside::Ended { accepted })
 }
 
 fn record_damaged(conn: &Connection, key: &MessageKey, detail: &str, now: Timestamp) -> Result<()> {
@@ -262,16 +256,20 @@ fn holding(conn: &Connection, now: Timestamp) -> Result<BTreeMap<CampaignId, u64
     Ok(all)
 }
 
-fn queue_again(
-    conn: &Connection,
-    campaign: &CampaignId,
-    not_since: Timestamp,
-    now: Timestamp,
-    limit: usize,
-) -> Result<u64> {
+fn queue_again(conn: &Connection, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
+    let (campaign, now) = (campaign.as_str(), ms(again.now));
+    let begun = conn
+        .prepare_cached(
+            "UPDATE campaigns SET again_at = ?2, reason = nullif(reason, ?4)
+             WHERE id = ?1 AND (again_at IS ?3 OR again_at = ?2)",
+        )?
+        .execute(params![campaign, now, again.after.map(ms), PUBLISH_AGAIN])?;
+    if begun == 0 {
+        return Ok(0);
+    }
     let marked = conn
         .prepare_cached(
-            "UPDATE turns SET queued = 0, queue_after = ?3, again_at = ?3, again = again + 1
+            "UPDATE turns SET queued = 0, queue_after = ?3, again_at = ?3
              WHERE (campaign, id) IN (
                 SELECT campaign, id FROM turns
                 WHERE campaign = ?1 AND state = 'waiting' AND queued = 1
@@ -281,21 +279,25 @@ fn queue_again(
                 ORDER BY id LIMIT ?4)",
         )?
         .execute(params![
-            campaign.as_str(),
-            ms(not_since),
-            ms(now),
-            column(limit as u64)
+            campaign,
+            ms(again.not_since),
+            now,
+            column(again.limit as u64)
         ])?;
     Ok(marked as u64)
 }
 
-fn broker_lost(conn: &Connection, now: Timestamp) -> Result<u64> {
+fn broker_lost(conn: &Connection, now: Timestamp, limit: usize) -> Result<u64> {
     let marked = conn
         .prepare_cached(
-            "UPDATE turns SET queued = 0, queue_after = ?1, again_at = ?1, again = again + 1
-             WHERE campaign IN (SELECT id FROM campaigns) AND state = 'waiting' AND queued = 1",
+            "UPDATE turns SET queued = 0, queue_after = ?1, again_at = ?1
+             WHERE (campaign, id) IN (
+                SELECT campaign, id FROM turns
+                WHERE campaign IN (SELECT id FROM campaigns) AND state = 'waiting' AND queued = 1
+                  AND again_at IS NOT ?1
+                LIMIT ?2)",
         )?
-        .execute([ms(now)])?;
+        .execute([ms(now), column(limit as u64)])?;
     conn.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('broker_lost_at', ?1)")?
         .execute([ms(now).to_string()])?;
     Ok(marked as u64)

@@ -23,6 +23,18 @@ struct Scene {
     workers: Vec<Running>,
 }
 
+impl Drop for Scene {
+    /// What the consumers said is what a failure is explained with.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.place.status(CAMPAIGN));
+            for worker in &self.workers {
+                eprintln!("{}", worker.err());
+            }
+        }
+    }
+}
+
 impl Scene {
     async fn begin(consumers: usize) -> Self {
         let (twilio, node) = (FakeTwilio::start(), Node::start());
@@ -97,6 +109,18 @@ impl Scene {
             before,
             "a purge stops a campaign"
         );
+        self.resume();
+    }
+
+    /// Waits until the program has paused the campaign because its queue was emptied.
+    fn emptied(&self) {
+        let is_paused = |books: &Value| books["state"] == json!("paused");
+        let paused = self.place.status_until(CAMPAIGN, is_paused);
+        let reason = paused["reason"].to_string();
+        assert!(reason.contains("queue emptied"), "{reason}");
+    }
+
+    fn resume(&self) {
         self.place
             .run(&["campaign", "resume", CAMPAIGN])
             .ends_with(0);
@@ -185,22 +209,16 @@ async fn a_policy_that_drops_messages_stops_the_campaign_too() {
     let mut set = vec!["set_policy", "too-short"];
     set.extend(policy);
     scene.node.ctl(&set);
-    let paused = scene
-        .place
-        .status_until(CAMPAIGN, |books| books["state"] == json!("paused"));
-    assert!(
-        paused["reason"].to_string().contains("queue emptied"),
-        "{paused}"
-    );
+    scene.emptied();
+    // A hurried operator resumes before the cause is mended: what is published is lost again.
+    scene.resume();
+    scene.emptied();
     scene.node.ctl(&["clear_policy", "too-short"]);
     eventually("the policy to be gone from the queue", || {
         let queues = scene.node.ctl(&["list_queues", "name", "policy"]);
         (!queues.contains("too-short")).then_some(())
     });
-    scene
-        .place
-        .run(&["campaign", "resume", CAMPAIGN])
-        .ends_with(0);
+    scene.resume();
     scene.all_over(0);
     scene.said();
 }

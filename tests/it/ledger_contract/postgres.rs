@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
 use flexcast::ledger::{
-    Acceptance, Ledger, LedgerError, Publication, Standing, Stray, Taken, Upkeep,
+    Acceptance, Ledger, LedgerError, Publication, Standing, Stray, Taken, Upkeep, Watched,
 };
 use flexcast::message::{CampaignId, DeadReason};
 
@@ -368,4 +368,22 @@ async fn a_url_that_does_not_work_is_refused_without_its_password() {
         assert!(!said.contains("swordfish"), "{said}");
         assert!(!said.contains("flexcast-test"), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_ledger_in_place_of_the_lost_one_is_not_taken_for_it() {
+    let database = Database::new().await;
+    let watched = Watched::over(Arc::new(connect(&database.url).await));
+    let ours = watched.id().await.expect("it answers");
+    database.raw("ALTER SCHEMA flexcast RENAME TO away").await;
+    let away = watched.campaigns().await.expect_err("there is no schema");
+    assert!(away.is_stores(), "{away:?}");
+    let theirs = connect(&database.url).await.id().await;
+    assert_ne!(theirs.expect("a new ledger"), ours);
+    assert!(
+        !watched.try_again().await,
+        "it is not the one that was lost"
+    );
+    let loss = watched.loss().expect("it stays lost");
+    assert!(loss.for_good && loss.why.contains(&ours), "{loss:?}");
 }

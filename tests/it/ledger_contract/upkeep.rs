@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flexcast::ledger::{Ledger, MessageKey, Renewal, SetAside, Standing, Taken};
-use flexcast::message::{CampaignId, DeadReason, Effects};
+use flexcast::ledger::{
+    Actor, Ledger, MessageKey, PUBLISH_AGAIN, PublishAgain, Renewal, SetAside, Standing,
+    StateChange, Taken, Transition,
+};
+use flexcast::message::{CampaignId, DeadReason, Effects, PauseCause};
 
 use super::fixture::{
     LEASE, accept_queued, apply_spring, at, dead, done, key, lease, message, message_to,
@@ -38,20 +41,18 @@ pub(super) async fn what_is_set_aside_is_over_whether_it_was_known_or_not(ledger
     accept_queued(ledger, &[message(1), message(2), message(3)]).await;
     assert_eq!(
         set_aside(ledger, 1).await,
-        SetAside::Over { accepted: true }
+        SetAside::Ended { accepted: true }
     );
+    assert_eq!(set_aside(ledger, 1).await, SetAside::Needless);
     assert_eq!(
         set_aside(ledger, 9).await,
-        SetAside::Over { accepted: false }
+        SetAside::Ended { accepted: false }
     );
     // Somebody has it, and later has done it.
     let held = lease(ledger, &message(2), at(8)).await;
     assert_eq!(set_aside(ledger, 2).await, SetAside::Held);
     settle(ledger, &held, &done(), at(9)).await;
-    assert_eq!(
-        set_aside(ledger, 2).await,
-        SetAside::Over { accepted: true }
-    );
+    assert_eq!(set_aside(ledger, 2).await, SetAside::Needless);
     let record = ledger.find(&key(2)).await.expect("it answers");
     let standing = record.expect("it is known").standing;
     assert!(matches!(
@@ -66,10 +67,7 @@ pub(super) async fn what_is_set_aside_is_over_whether_it_was_known_or_not(ledger
     let ending = dead(DeadReason::StoreRefused);
     let effects = Effects::default();
     let setting = ledger.set_aside(&twin, &ending, &effects, at(9));
-    assert_eq!(
-        setting.await.expect("it answers"),
-        SetAside::Over { accepted: false }
-    );
+    assert_eq!(setting.await.expect("it answers"), SetAside::Needless);
     let found = ledger.find(&MessageKey::of(&twin)).await;
     assert!(found.expect("it answers").is_none());
 
@@ -137,15 +135,43 @@ pub(super) async fn what_the_queue_lost_is_published_again_once_in_a_while(ledge
         .record_damaged(&key(3), "contradicts", at(1))
         .await
         .expect("it is recorded");
-    // One at most; then those that were not, neither in flight nor damaged; then none for a while.
-    assert_eq!(again(ledger, 10, 1).await, 1);
-    assert_eq!(again(ledger, 11, 10).await, 1);
+    // One at most; then another part of the same publication, neither in flight nor damaged.
+    assert_eq!(again(ledger, None, 10, 1).await, 1);
+    assert_eq!(again(ledger, None, 10, 10).await, 1);
     let due = ledger.unqueued(at(11), 10).await.expect("it answers");
     assert_eq!(due.len(), 2);
     let published: Vec<_> = due.into_iter().map(|(listed, _)| listed).collect();
     ledger.mark_queued(&published).await.expect("it is marked");
-    assert_eq!(again(ledger, 500, 10).await, 0);
-    assert_eq!(again(ledger, 700, 10).await, 2);
+    // None for a while, and none for looks from before another publication.
+    assert_eq!(again(ledger, Some(10), 500, 10).await, 0);
+    assert_eq!(again(ledger, Some(10), 700, 10).await, 0);
+    assert_eq!(again(ledger, Some(500), 700, 10).await, 2);
+}
+
+pub(super) async fn an_operators_word_is_spent_when_what_was_lost_is_published(
+    ledger: &dyn Ledger,
+) {
+    apply_spring(ledger).await;
+    accept_queued(ledger, &[message(1)]).await;
+    let cause = PauseCause::QueueEmptied;
+    let by = Actor::Program { cause };
+    let pause = StateChange::Pause { by, reason: None };
+    let by = Actor::Operator {
+        user: "ada".to_owned(),
+        host: "desk".to_owned(),
+    };
+    for change in [pause, StateChange::Resume { by }] {
+        let changing = ledger.change_state(&spring(), &change, at(5)).await;
+        assert!(matches!(changing, Ok(Transition::Made(_))));
+    }
+    assert_eq!(reason(ledger).await.as_deref(), Some(PUBLISH_AGAIN));
+    assert_eq!(again(ledger, None, 10, 10).await, 1);
+    assert_eq!(reason(ledger).await, None);
+}
+
+async fn reason(ledger: &dyn Ledger) -> Option<String> {
+    let record = ledger.campaign(&spring()).await.expect("it answers");
+    record.expect("it was applied").reason
 }
 
 pub(super) async fn what_a_broker_lost_is_published_again_at_once(ledger: &dyn Ledger) {
@@ -153,7 +179,10 @@ pub(super) async fn what_a_broker_lost_is_published_again_at_once(ledger: &dyn L
     accept_queued(ledger, &[message(1), message(2), message(3)]).await;
     lease(ledger, &message(3), at(1)).await;
     assert_eq!(ledger.broker_lost_at().await.expect("it answers"), None);
-    assert_eq!(ledger.broker_lost(at(5)).await.expect("it answers"), 2);
+    for marked in [1, 1, 0] {
+        let marking = ledger.broker_lost(at(5), 1).await;
+        assert_eq!(marking.expect("it answers"), marked);
+    }
     assert_eq!(
         ledger.broker_lost_at().await.expect("it answers"),
         Some(at(5))
@@ -162,7 +191,7 @@ pub(super) async fn what_a_broker_lost_is_published_again_at_once(ledger: &dyn L
         ledger.unqueued(at(5), 10).await.expect("it answers").len(),
         2
     );
-    ledger.broker_lost(at(7)).await.expect("it answers");
+    ledger.broker_lost(at(7), 10).await.expect("it answers");
     assert_eq!(
         ledger.broker_lost_at().await.expect("it answers"),
         Some(at(7))
@@ -205,9 +234,15 @@ pub(super) async fn what_consumers_hold_adds_up_until_it_is_old(ledger: &dyn Led
     );
 }
 
-/// Marks lost messages, with the pause between two marks that the consumer keeps.
-async fn again(ledger: &dyn Ledger, second: i64, limit: usize) -> u64 {
-    let spring = spring();
-    let marking = ledger.queue_again(&spring, at(second - 600), at(second), limit);
-    marking.await.expect("it answers")
+/// Marks lost messages after looks that saw a publication at `after`, with the pause between two marks that the consumer
+/// keeps.
+async fn again(ledger: &dyn Ledger, after: Option<i64>, second: i64, limit: usize) -> u64 {
+    let again = PublishAgain {
+        after: after.map(at),
+        not_since: at(second - 600),
+        now: at(second),
+        limit,
+    };
+    let marking = ledger.queue_again(&spring(), &again).await;
+    marking.expect("it answers")
 }

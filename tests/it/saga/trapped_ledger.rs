@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use flexcast::ledger::{
     Acceptance, Books, CampaignRecord, ConsumerRow, DamagedRow, DeadRow, Ending, HeldFor, Import,
     ImportRecord, Lease, Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue,
-    OpenOfSender, PageRow, Publication, RejectedRow, Renewal, Renewed, Result, SetAside,
-    Settlement, StateChange, Steering, Stray, Stuck, Taken, Transition, UndoSettlement, UnknownRow,
-    Upkeep,
+    OpenOfSender, PageRow, Publication, PublishAgain, RejectedRow, Renewal, Renewed, Result,
+    SetAside, Settlement, StateChange, Steering, Stray, Stuck, Taken, Transition, UndoSettlement,
+    UnknownRow, Upkeep,
 };
 use flexcast::message::{Address, CampaignId, Effects, Event, Message, MessageId};
 use jiff::Timestamp;
@@ -465,19 +465,14 @@ impl Upkeep for TrappedLedger {
         self.risk("holding", self.inner.holding(now)).await
     }
 
-    async fn queue_again(
-        &self,
-        campaign: &CampaignId,
-        not_since: Timestamp,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<u64> {
-        let marking = self.inner.queue_again(campaign, not_since, now, limit);
+    async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
+        let marking = self.inner.queue_again(campaign, again);
         self.risk("queue_again", marking).await
     }
 
-    async fn broker_lost(&self, now: Timestamp) -> Result<u64> {
-        self.risk("broker_lost", self.inner.broker_lost(now)).await
+    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64> {
+        self.risk("broker_lost", self.inner.broker_lost(now, limit))
+            .await
     }
 
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// How often the program is asked for something, which costs a process each time.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+
 /// The repository.
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -183,7 +186,12 @@ impl Place {
     /// Waits until the books of a campaign are as `until` wants them, and gives them.
     pub(crate) fn status_until(&self, campaign: &str, until: impl Fn(&Value) -> bool) -> Value {
         eventually("the campaign's books", || {
-            Some(self.status(campaign)).filter(|books| until(books))
+            let books = self.status(campaign);
+            if until(&books) {
+                return Some(books);
+            }
+            std::thread::sleep(ASK_EVERY);
+            None
         })
     }
 

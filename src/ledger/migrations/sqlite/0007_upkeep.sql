@@ -1,8 +1,9 @@
 -- The ledger, seventh edition: what the queue lost is published again, and damaged rows are named.
 
--- When the message was last published again because the queue had lost it, ms, and how often it was.
+-- When the message was last published again because the queue had lost it, ms.
 ALTER TABLE turns ADD COLUMN again_at INTEGER;
-ALTER TABLE turns ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
+-- When messages of the campaign were last published again because its queue had lost them, ms.
+ALTER TABLE campaigns ADD COLUMN again_at INTEGER;
 
 -- JSON: how many deliveries of each campaign the consumer holds, and when it said so, ms.
 ALTER TABLE consumers ADD COLUMN holding TEXT;

@@ -1,0 +1,245 @@
+//! What is done about messages that a campaign's queue has lost.
+//!
+//! In: how many messages are missing. Out: the messages published again, or the campaign paused. Always: nothing
+//! is published again while the queue has messages of that campaign, so that none that is there gets a copy;
+//! people purge queues to stop a campaign, so that much at once is never brought back without an operator's word.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::intake::EnqueueError;
+use crate::ledger::{
+    Actor, CampaignRecord, CampaignState, Ledger, LedgerError, PUBLISH_AGAIN, PublishAgain,
+    StateChange, Steering, Transition, Upkeep,
+};
+use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
+
+use super::Shared;
+use super::upkeep::Found;
+
+/// A message is published again at most once in this time, unless an operator has asked for it since.
+const AGAIN_AFTER: Duration = Duration::from_secs(600);
+
+/// How many messages one call to the ledger marks to be published again.
+const AGAIN_BATCH: usize = 10_000;
+
+/// For how long after a broker lost its disk missing messages are published again without a pause.
+const BROKER_LOST_FOR: Duration = Duration::from_secs(3_600);
+
+/// A queue counts as emptied from so many messages on, where they are fewer than a fifth of the campaign's.
+const EMPTIED_MIN: u64 = 10;
+
+/// Messages of a campaign that its queue does not have any more.
+#[derive(Clone, Copy)]
+pub(super) struct Lost {
+    pub(super) messages: u64,
+    /// How many the ledger expects on the queue, with its consumers, or in a delay.
+    pub(super) expected: u64,
+    /// Whether the queue has nothing ready: what waits in the ledger is missing, or with a consumer.
+    pub(super) is_drained: bool,
+    pub(super) is_deleted: bool,
+}
+
+impl Lost {
+    /// Whether so much vanished that an operator has to say what is to become of it. `agreed` is how much of it
+    /// an operator has spoken about.
+    fn is_emptied(&self, accepted: u64, agreed: u64) -> bool {
+        let news = self.messages.saturating_sub(agreed);
+        let most_of_it = news * 5 > accepted;
+        let all_of_it = self.is_drained && news == self.expected && news >= EMPTIED_MIN;
+        let is_deleted = self.is_deleted && news > 0;
+        is_deleted || most_of_it || all_of_it
+    }
+}
+
+/// Does what is to be done about lost messages; whether the looks that found them are spent.
+pub(super) async fn act(
+    shared: &Shared,
+    id: &CampaignId,
+    lost: &Lost,
+    found: &mut Found,
+) -> Result<bool, EnqueueError> {
+    let parts = &shared.parts;
+    // Read after the counts: another consumer may have published again or paused meanwhile.
+    let Some(record) = parts.ledger.campaign(id).await? else {
+        return Ok(true);
+    };
+    if record.published_again_at != found.published_again_at || !record.state.is_consumed() {
+        return Ok(true);
+    }
+    let is_news = found.told != lost.messages;
+    found.told = lost.messages;
+    let resumed_at = resumed_at(&record);
+    let agreed = match resumed_at {
+        Some(_) => *found.agreed.get_or_insert(lost.messages),
+        None => 0,
+    };
+    if record.state == CampaignState::Running && !is_broker_lost(shared).await? {
+        let accepted = parts.ledger.books(Some(id)).await?.accepted;
+        if lost.is_emptied(accepted, agreed) {
+            pause(shared, id, lost).await?;
+            return Ok(true);
+        }
+    }
+    if !lost.is_drained {
+        if is_news {
+            tracing::warn!(
+                campaign.id = %id, messages = lost.messages,
+                "the queue has lost messages: they are published again once it has nothing else ready"
+            );
+        }
+        return Ok(false);
+    }
+    if lost.is_deleted {
+        parts.queue.open(id).await?;
+    }
+    let again = publish_again(shared, &record, lost).await?;
+    if again > 0 {
+        parts.metrics.published_again(again);
+        shared.published_again.fetch_add(again, Ordering::Relaxed);
+        tracing::warn!(
+            campaign.id = %id, messages = again,
+            "the queue has lost messages: they are published again"
+        );
+    }
+    Ok(true)
+}
+
+/// Marks what is lost to be published again; how many messages that was.
+async fn publish_again(
+    shared: &Shared,
+    record: &CampaignRecord,
+    lost: &Lost,
+) -> Result<u64, LedgerError> {
+    let parts = &shared.parts;
+    let now = parts.clock.now();
+    let all = usize::try_from(lost.messages).unwrap_or(usize::MAX);
+    let mut again = PublishAgain {
+        after: record.published_again_at,
+        not_since: not_since(resumed_at(record), now),
+        now,
+        limit: 0,
+    };
+    let mut marked = 0;
+    while marked < all {
+        again.limit = AGAIN_BATCH.min(all - marked);
+        let batch = parts.ledger.queue_again(&record.id, &again).await?;
+        let batch = usize::try_from(batch).unwrap_or(usize::MAX);
+        marked = marked.saturating_add(batch);
+        if batch < again.limit {
+            break;
+        }
+    }
+    Ok(marked as u64)
+}
+
+/// What was published again after this is not published once more: an operator's word ends the wait.
+fn not_since(resumed_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let not_since = now.checked_sub(AGAIN_AFTER).unwrap_or(now);
+    resumed_at.map_or(not_since, |at| not_since.max(at.min(now)))
+}
+
+/// When an operator said to publish again what a campaign's queue has lost, while that is still to be done.
+fn resumed_at(record: &CampaignRecord) -> Option<Timestamp> {
+    let is_word = record.reason.as_deref() == Some(PUBLISH_AGAIN);
+    is_word.then_some(record.state_since)
+}
+
+/// Whether the broker lost its disk of late: what is missing then needs no operator's word.
+async fn is_broker_lost(shared: &Shared) -> Result<bool, LedgerError> {
+    let parts = &shared.parts;
+    let lost_at = parts.ledger.broker_lost_at().await?;
+    Ok(lost_at.is_some_and(|at| {
+        let age = parts.clock.now().duration_since(at);
+        let age: Duration = age.try_into().unwrap_or_default();
+        age < BROKER_LOST_FOR
+    }))
+}
+
+async fn pause(shared: &Shared, id: &CampaignId, lost: &Lost) -> Result<(), LedgerError> {
+    let parts = &shared.parts;
+    let what = if lost.is_deleted {
+        "queue deleted"
+    } else {
+        "queue emptied"
+    };
+    let reason = format!(
+        "{what}: `campaign resume` publishes {} again, `campaign cancel` does not",
+        lost.messages
+    );
+    let cause = PauseCause::QueueEmptied;
+    let change = StateChange::Pause {
+        by: Actor::Program { cause },
+        reason: Some(reason.clone()),
+    };
+    let now = parts.clock.now();
+    if let Transition::Made(_) = parts.ledger.change_state(id, &change, now).await? {
+        tracing::error!(campaign.id = %id, %cause, reason, "campaign paused");
+        let failure = Failure::new(FailureClass::Halt, reason);
+        shared.halt(&failure);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn lost(messages: u64, expected: u64) -> Lost {
+        Lost {
+            messages,
+            expected,
+            is_drained: true,
+            is_deleted: false,
+        }
+    }
+
+    #[test]
+    fn much_at_once_needs_an_operators_word() {
+        // (missing, expected on the queue, accepted, agreed, emptied)
+        let table = [
+            (150, 150, 200, 0, true),
+            (5, 5, 5, 0, true),
+            // The end of a long campaign: nothing is left of what waited.
+            (500, 500, 100_000, 0, true),
+            // A message or two got lost on the way.
+            (2, 2, 100_000, 0, false),
+            (50, 2_000, 100_000, 0, false),
+            (41, 2_000, 200, 0, true),
+            // What an operator has spoken about, and what vanished since.
+            (150, 150, 200, 150, false),
+            (150, 150, 200, 100, true),
+            (60_000, 110_000, 110_000, 60_000, false),
+            (110_000, 110_000, 110_000, 60_000, true),
+        ];
+        for (missing, expected, accepted, agreed, is_emptied) in table {
+            let lost = lost(missing, expected);
+            assert_eq!(
+                lost.is_emptied(accepted, agreed),
+                is_emptied,
+                "{missing} of {expected}, {agreed} agreed"
+            );
+        }
+        let deleted = Lost {
+            is_deleted: true,
+            ..lost(1, 10)
+        };
+        assert!(deleted.is_emptied(100_000, 0));
+        assert!(!deleted.is_emptied(100_000, 1), "the resume was about it");
+    }
+
+    #[test]
+    fn an_operators_word_ends_the_wait_between_two_publications() {
+        assert_eq!(not_since(None, at(1_000)), at(400));
+        assert_eq!(not_since(Some(at(900)), at(1_000)), at(900));
+        assert_eq!(not_since(Some(at(100)), at(1_000)), at(400));
+        // The clock of the operator's machine is ahead.
+        assert_eq!(not_since(Some(at(1_100)), at(1_000)), at(1_000));
+    }
+}
