@@ -11,20 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use flexcast::clock::Clock;
 use flexcast::twilio::Operation;
 use serde_json::Value;
 
 pub(crate) use super::effects::{balanced, each_once, total};
-
-/// The longest anything here may take. Tests wait for events; this ends one that does not come.
-const PATIENCE: Duration = Duration::from_secs(150);
-
-/// How often a condition is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// How often the program is asked for something, which costs a process each time.
-const ASK_EVERY: Duration = Duration::from_millis(200);
+pub(crate) use super::waiting::eventually;
+use super::waiting::{ASK_EVERY, PATIENCE, eventually_within};
 
 /// The repository.
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -32,22 +24,6 @@ pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// A file of the repository, by its path in it.
 pub(crate) fn in_repository(path: &str) -> String {
     format!("{ROOT}/{path}")
-}
-
-/// Looks again and again until there is an answer; panics with `what` was waited for.
-pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    eventually_within(PATIENCE, what, look)
-}
-
-fn eventually_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Clock::system().instant();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < patience, "waited in vain for {what}");
-        std::thread::sleep(LOOK_EVERY);
-    }
 }
 
 /// A directory to run the program in, and what its environment holds there.

@@ -11,3 +11,4 @@ pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod scripted;
 pub(crate) mod terminal;
+pub(crate) mod waiting;
