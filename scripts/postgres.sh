@@ -4,6 +4,11 @@
 #   scripts/postgres.sh start DIR  starts it (again) and waits until it answers; writes DIR/env
 #   scripts/postgres.sh kill DIR   kills it as a crash would; DIR stays, to start it again
 #   scripts/postgres.sh stop DIR   ends it; DIR stays
+#   scripts/postgres.sh standby DIR PRIMARY
+#                                  starts a standby of the server in PRIMARY, which from then on commits nothing
+#                                  that the standby has not written
+#   scripts/postgres.sh promote DIR
+#                                  makes a standby the primary
 #
 # DIR/env is read with `.`: it exports DATABASE_URL and FLEXCAST_POSTGRES_DIR.
 # PostgreSQL refuses to run as root: for root it runs as `postgres`, or as `nobody`.
@@ -108,13 +113,38 @@ start() {
     fail "the server does not start: see $dir/data/log"
 }
 
+# The files come from the primary, and with them its settings; the later of two `port` lines counts.
+standby() {
+  local dir=$1 primary=$2 port url
+  port=$(free_port)
+  url=$(sed -n 's/^export DATABASE_URL=//p' "$primary/env")
+  [ "$(id -u)" -ne 0 ] || { chmod 711 "$dir" && install -d -o "$(owner)" "$dir/base"; }
+  unprivileged "$bin/pg_basebackup" -d "$url" -D "$dir/base/data" -R -X stream -c fast --no-sync \
+    >"$dir/output" 2>&1 || fail "pg_basebackup failed: see $dir/output"
+  mv "$dir/base/data" "$dir/data"
+  echo "port = $port" >>"$dir/data/postgresql.conf"
+  cat >"$dir/env" <<ENV
+export DATABASE_URL=postgres://flexcast:flexcast-test@127.0.0.1:$port/postgres
+export FLEXCAST_POSTGRES_DIR=$dir
+ENV
+  start "$dir"
+  "$bin/psql" -q "$url" -c "ALTER SYSTEM SET synchronous_standby_names = '*'" -c "SELECT pg_reload_conf()" \
+    >>"$dir/output" 2>&1 || fail "the primary does not wait for its standby: see $dir/output"
+}
+
+promote() {
+  (cd "$1/data" && unprivileged "$bin/pg_ctl" -D "$1/data" -w promote) >>"$1/output" 2>&1 ||
+    fail "the standby is not promoted: see $1/output"
+}
+
 # Immediately: connections are cut, what was committed is found again in the log.
 end() {
   [ -f "$1/data/postmaster.pid" ] || return 0
   (cd "$1/data" && unprivileged "$bin/pg_ctl" -D "$1/data" -w -m "$2" stop) >>"$1/output" 2>&1 || true
 }
 
-[ $# -eq 2 ] || fail "usage: postgres.sh start|kill|stop DIR"
+usage="usage: postgres.sh start|kill|stop|promote DIR, or standby DIR PRIMARY"
+[ $# -eq 2 ] || [ "$1:$#" = standby:3 ] || fail "$usage"
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
 bin=$(find_bin)
@@ -122,5 +152,7 @@ case $1 in
   start) start "$dir" ;;
   kill) end "$dir" immediate ;;
   stop) end "$dir" fast ;;
-  *) fail "unknown command $1" ;;
+  standby) standby "$dir" "$(cd "$3" && pwd)" ;;
+  promote) promote "$dir" ;;
+  *) fail "unknown command $1: $usage" ;;
 esac

@@ -24,6 +24,12 @@ pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stop
         let Some(()) = stop.run_until_stopped(shared.parts.ledger.back()).await else {
             break;
         };
+        let turns_max = usize::from(shared.parts.in_flight);
+        while turns.len() >= turns_max {
+            if stop.run_until_stopped(turns.join_next()).await.is_none() {
+                break;
+            }
+        }
         let Some(mut consumer) = connect(&shared, &active, &stop, &mut backoff).await else {
             break;
         };
@@ -59,8 +65,9 @@ async fn connect(
     }
 }
 
-/// Spawns a turn for each delivery, as many at once as the queue's prefetch, until the session is
-/// stopped or the ledger lost; tells whether a delivery was settled.
+/// Spawns a turn for each delivery until the session is stopped or the ledger lost; tells whether a delivery was
+/// settled. The queue's prefetch bounds them. None waits unseen in the client: what this consumer holds is counted,
+/// and what earlier sessions brought may still be in work, up to as much again.
 async fn take(
     shared: &Arc<Shared>,
     active: &Arc<Active>,
@@ -68,7 +75,6 @@ async fn take(
     consumer: &mut dyn Consumer,
     turns: &mut JoinSet<bool>,
 ) -> bool {
-    let turns_max = usize::from(shared.parts.in_flight);
     let mut has_settled = false;
     let mut lost = std::pin::pin!(shared.parts.ledger.lost());
     loop {
@@ -80,7 +86,7 @@ async fn take(
                 has_settled |= turn.unwrap_or(false);
                 continue;
             }
-            delivery = consumer.next(), if turns.len() < turns_max => delivery,
+            delivery = consumer.next() => delivery,
         };
         let Some(delivery) = delivery else {
             return has_settled;

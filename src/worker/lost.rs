@@ -44,13 +44,14 @@ pub(super) struct Lost {
 
 impl Lost {
     /// Whether so much vanished that an operator has to say what is to become of it. `agreed` is how much of it
-    /// an operator has spoken about.
-    fn is_emptied(&self, accepted: u64, agreed: u64) -> bool {
+    /// an operator has spoken about; `is_rest` whether some were published again of late, for what else was lost
+    /// with those comes to light one by one.
+    fn is_emptied(&self, accepted: u64, agreed: u64, is_rest: bool) -> bool {
         let news = self.messages.saturating_sub(agreed);
         let most_of_it = news * 5 > accepted;
         let all_of_it = self.is_drained && news == self.expected && news >= EMPTIED_MIN;
         let is_deleted = self.is_deleted && news > 0;
-        is_deleted || most_of_it || all_of_it
+        is_deleted || most_of_it || (all_of_it && !is_rest)
     }
 }
 
@@ -78,7 +79,9 @@ pub(super) async fn act(
     };
     if record.state == CampaignState::Running && !is_broker_lost(shared).await? {
         let accepted = parts.ledger.books(Some(id)).await?.accepted;
-        if lost.is_emptied(accepted, agreed) {
+        let again_at = record.published_again_at;
+        let is_rest = again_at.is_some_and(|at| is_recent(shared, at, AGAIN_AFTER));
+        if lost.is_emptied(accepted, agreed, is_rest) {
             pause(shared, id, lost).await?;
             return Ok(true);
         }
@@ -95,7 +98,8 @@ pub(super) async fn act(
     if lost.is_deleted {
         parts.queue.open(id).await?;
     }
-    let again = publish_again(shared, &record, lost).await?;
+    let messages = lost.messages.max(agreed);
+    let again = publish_again(shared, &record, messages).await?;
     if again > 0 {
         parts.metrics.published_again(again);
         shared.published_again.fetch_add(again, Ordering::Relaxed);
@@ -107,15 +111,15 @@ pub(super) async fn act(
     Ok(true)
 }
 
-/// Marks what is lost to be published again; how many messages that was.
+/// Marks so many messages to be published again; how many that was.
 async fn publish_again(
     shared: &Shared,
     record: &CampaignRecord,
-    lost: &Lost,
+    messages: u64,
 ) -> Result<u64, LedgerError> {
     let parts = &shared.parts;
     let now = parts.clock.now();
-    let all = usize::try_from(lost.messages).unwrap_or(usize::MAX);
+    let all = usize::try_from(messages).unwrap_or(usize::MAX);
     let mut again = PublishAgain {
         after: record.published_again_at,
         not_since: not_since(resumed_at(record), now),
@@ -149,13 +153,14 @@ fn resumed_at(record: &CampaignRecord) -> Option<Timestamp> {
 
 /// Whether the broker lost its disk of late: what is missing then needs no operator's word.
 async fn is_broker_lost(shared: &Shared) -> Result<bool, LedgerError> {
-    let parts = &shared.parts;
-    let lost_at = parts.ledger.broker_lost_at().await?;
-    Ok(lost_at.is_some_and(|at| {
-        let age = parts.clock.now().duration_since(at);
-        let age: Duration = age.try_into().unwrap_or_default();
-        age < BROKER_LOST_FOR
-    }))
+    let lost_at = shared.parts.ledger.broker_lost_at().await?;
+    Ok(lost_at.is_some_and(|at| is_recent(shared, at, BROKER_LOST_FOR)))
+}
+
+fn is_recent(shared: &Shared, at: Timestamp, within: Duration) -> bool {
+    let age = shared.parts.clock.now().duration_since(at);
+    let age: Duration = age.try_into().unwrap_or_default();
+    age < within
 }
 
 async fn pause(shared: &Shared, id: &CampaignId, lost: &Lost) -> Result<(), LedgerError> {
@@ -221,7 +226,7 @@ mod tests {
         for (missing, expected, accepted, agreed, is_emptied) in table {
             let lost = lost(missing, expected);
             assert_eq!(
-                lost.is_emptied(accepted, agreed),
+                lost.is_emptied(accepted, agreed, false),
                 is_emptied,
                 "{missing} of {expected}, {agreed} agreed"
             );
@@ -230,8 +235,13 @@ mod tests {
             is_deleted: true,
             ..lost(1, 10)
         };
-        assert!(deleted.is_emptied(100_000, 0));
-        assert!(!deleted.is_emptied(100_000, 1), "the resume was about it");
+        assert!(deleted.is_emptied(100_000, 0, false));
+        assert!(
+            !deleted.is_emptied(100_000, 1, false),
+            "the resume was about it"
+        );
+        assert!(!lost(20, 20).is_emptied(600, 0, true), "the rest of a loss");
+        assert!(lost(200, 200).is_emptied(600, 0, true), "another loss");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::{CampaignRecord, Ledger, LedgerError, OnQueue, Upkeep};
-use crate::message::CampaignId;
+use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 
 use super::lost::{Lost, act};
@@ -41,7 +41,8 @@ pub(super) struct Found {
     pub(super) told: u64,
     /// When messages were last published again, as it was at the looks.
     pub(super) published_again_at: Option<Timestamp>,
-    /// How many were missing when an operator's word to publish them again was first met.
+    /// How many an operator's `resume` publishes again: those that were missing while the campaign was paused for it
+    /// and no consumer held any, or else when the `resume` was first met.
     pub(super) agreed: Option<u64>,
 }
 
@@ -53,12 +54,10 @@ impl Found {
         self.missing.push(missing);
     }
 
-    /// What was missing all the while.
-    fn lasting(&self) -> u64 {
-        if self.missing.len() < LOOKS {
-            return 0;
-        }
-        self.missing.iter().copied().min().unwrap_or(0)
+    /// What was missing all the while, once there were enough looks.
+    fn lasting(&self) -> Option<u64> {
+        let missing = self.missing.iter().copied().min();
+        missing.filter(|_| self.missing.len() == LOOKS)
     }
 
     /// Starts anew if messages were published again since: looks from before say nothing of what is missing after.
@@ -124,8 +123,9 @@ async fn look(
         return Ok(());
     }
     let mut records = parts.ledger.campaigns().await?;
-    records.retain(|record| record.state.is_consumed() && is_among(only, &record.id));
-    // The looks before a pause say nothing of what is missing after it.
+    records.retain(|record| {
+        (record.state.is_consumed() || is_emptied(record)) && is_among(only, &record.id)
+    });
     found.retain(|id, _| records.iter().any(|record| record.id == *id));
     let now = parts.clock.now();
     let delayed = parts.queue.delayed().await?;
@@ -140,11 +140,26 @@ async fn look(
             Err(QueueError::Refused(_)) => (Depth::default(), true),
             Err(error) => return Err(error.into()),
         };
+        tracing::debug!(
+            campaign.id = %record.id, expected, depth.ready, depth.unsettled, held, delayed,
+            "the queue is compared with the ledger"
+        );
         let there = depth.ready + depth.unsettled.max(held) + delayed;
         let found = found.entry(record.id.clone()).or_default();
         found.follow(record);
-        found.note(expected.saturating_sub(there));
-        let lasting = found.lasting();
+        let missing = expected.saturating_sub(there);
+        if is_emptied(record) {
+            // The looks before a pause say nothing of what is missing after it.
+            found.missing.clear();
+            if held == 0 {
+                found.agreed = Some(missing);
+            }
+            continue;
+        }
+        found.note(missing);
+        let Some(lasting) = found.lasting() else {
+            continue;
+        };
         if lasting == 0 {
             found.told = 0;
             found.agreed = None;
@@ -161,6 +176,11 @@ async fn look(
         }
     }
     Ok(())
+}
+
+/// Whether the program has paused the campaign because its queue was emptied.
+fn is_emptied(record: &CampaignRecord) -> bool {
+    record.program_pause() == Some(PauseCause::QueueEmptied)
 }
 
 /// What the broker's own statistics say that consumers hold, other programs' among them; 0 where nobody has asked
@@ -213,11 +233,11 @@ mod tests {
         let mut found = Found::default();
         for missing in [9, 7, 8] {
             found.note(missing);
-            assert_eq!(found.lasting(), 0, "too early to say");
+            assert_eq!(found.lasting(), None, "too early to say");
         }
         found.note(12);
-        assert_eq!(found.lasting(), 7);
+        assert_eq!(found.lasting(), Some(7));
         found.note(0);
-        assert_eq!(found.lasting(), 0);
+        assert_eq!(found.lasting(), Some(0));
     }
 }

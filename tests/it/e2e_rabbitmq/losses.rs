@@ -1,5 +1,7 @@
 //! What the broker and the database lose under consumers at work: nothing stands at the end, no customer is
 //! written to twice, and what people did to stop a campaign stops it.
+//!
+//! `LOSSES_MESSAGES` is how many messages each test has; the consumers hold half of them.
 
 use serde_json::{Value, json};
 
@@ -8,19 +10,33 @@ use crate::support::broker::Node;
 use crate::support::flexcast::{
     FakeTwilio, Place, Running, balanced, each_once, eventually, fast_config,
 };
-use crate::support::postgres::Database;
+use crate::support::postgres::{Database, Server};
 
 /// Far more than the consumers hold at once.
 const MESSAGES: usize = 600;
 const CONSUMERS: usize = 3;
 
-/// Consumers at work on one campaign, slow enough to be interrupted.
+/// How many messages a test has.
+fn messages() -> usize {
+    let asked = std::env::var("LOSSES_MESSAGES").ok();
+    asked.map_or(MESSAGES, |text| text.parse().expect("a number of messages"))
+}
+
+/// Consumers at work on one campaign, slow enough to be interrupted, while Twilio fails now and then.
 struct Scene {
     twilio: FakeTwilio,
     node: Node,
-    database: Database,
     place: Place,
     workers: Vec<Running>,
+    messages: usize,
+}
+
+/// A policy on the queues of campaigns.
+fn set_policy(node: &Node, definition: &str) {
+    let queues = ["^flexcast\\.work", definition, "--apply-to", "queues"];
+    let mut set = vec!["set_policy", "harmful"];
+    set.extend(queues);
+    node.ctl(&set);
 }
 
 impl Drop for Scene {
@@ -35,29 +51,51 @@ impl Drop for Scene {
     }
 }
 
+/// Short looks and leases, half of the messages in the hands of the consumers, and work for so many seconds.
+fn config(messages: usize, seconds: usize) -> String {
+    let rate = messages / seconds;
+    let slow = format!("create_conversation_message = \"{rate}/s\"\n");
+    let work = format!(
+        "[work]\nqueue_look = \"1s\"\ncall_timeout = \"2s\"\nlease = \"5s\"\nin_flight = {}\n",
+        messages / 2 / CONSUMERS
+    );
+    fast_config()
+        .replace("create_conversation_message = \"none\"\n", &slow)
+        .replace("[work]\n", &work)
+}
+
 impl Scene {
-    async fn begin(consumers: usize) -> Self {
-        let (twilio, node) = (FakeTwilio::start(), Node::start());
-        let database = Database::new().await;
+    fn begin(consumers: usize, database: &str) -> Self {
+        Self::begin_with(consumers, database, 20, |_| ())
+    }
+
+    /// Work for so many seconds, after something was done to the broker.
+    fn begin_with(
+        consumers: usize,
+        database: &str,
+        seconds: usize,
+        prepare: impl Fn(&Node),
+    ) -> Self {
+        let (twilio, node, messages) = (FakeTwilio::start(), Node::start(), messages());
         let mut place = Place::facing(&twilio);
-        let slow = "create_conversation_message = \"30/s\"\n";
-        let config = fast_config().replace("create_conversation_message = \"none\"\n", slow);
-        let config = config.replace("[work]\n", "[work]\nqueue_look = \"1s\"\n");
-        place.write("flexcast.toml", config);
-        place.set("DATABASE_URL", &database.url);
+        place.write("flexcast.toml", config(messages, seconds));
+        place.set("DATABASE_URL", database);
         place.set("AMQP_URL", &node.url);
         place.write("spring.toml", CAMPAIGN_FILE);
         place
             .run(&["campaign", "apply", "spring.toml"])
             .ends_with(0);
-        import(&place, &customers(MESSAGES));
+        twilio.set_faults(&json!({"seed": 7, "rules": [
+            {"operation": "create_conversation_participant", "kind": "server_error", "rate": 0.1}]}));
+        prepare(&node);
+        import(&place, &customers(messages));
         let workers = (0..consumers).map(|_| place.work(&[])).collect();
         let scene = Self {
             twilio,
             node,
-            database,
             place,
             workers,
+            messages,
         };
         scene
             .place
@@ -68,14 +106,52 @@ impl Scene {
     /// Waits until every message is done or dead, and each customer was written to once.
     fn all_over(&self, dead: usize) {
         let over = |books: &Value| {
-            books["done"] == json!(MESSAGES - dead)
+            books["done"] == json!(self.messages - dead)
                 && books["waiting"] == json!(0)
                 && books["in_flight"] == json!(0)
         };
         balanced(&self.place.status_until(CAMPAIGN, over));
         if dead == 0 {
-            let all = customers(MESSAGES);
+            let all = customers(self.messages);
             each_once(&self.twilio.effects(), "message", &numbers(&all));
+        }
+    }
+
+    /// How many messages the work queue has ready, and how many are with consumers.
+    fn queue(&self) -> [u64; 2] {
+        let listed = self.node.ctl(&[
+            "list_queues",
+            "--no-table-headers",
+            "name",
+            "messages_ready",
+            "messages_unacknowledged",
+        ]);
+        let mut rows = listed.lines().map(|line| line.split_whitespace());
+        let row = rows.find_map(|mut row| {
+            (row.next() == Some("flexcast.work.spring")).then(|| {
+                let mut count = || row.next().and_then(|count| count.parse().ok());
+                [count().unwrap_or(0), count().unwrap_or(0)]
+            })
+        });
+        row.expect("the work queue is there")
+    }
+
+    /// Checks that of what vanished, `lost` messages at most, no more was published again than that and a
+    /// hundredth of it, and that a consumer has said so.
+    fn published_again(&mut self, lost: u64) {
+        let mut again = 0.0;
+        for worker in &mut self.workers {
+            again += worker.metric("flexcast_published_again_total");
+        }
+        eprintln!("{again} published again, {lost} lost at most");
+        assert!(again <= lost as f64 * 1.01, "{again} copies for {lost}");
+        if lost > 0 {
+            assert!(again > 0.0, "nothing was published again");
+            let mut said = self.workers.iter().map(Running::err);
+            assert!(
+                said.any(|err| err.contains("published again")),
+                "it is said"
+            );
         }
     }
 
@@ -88,8 +164,8 @@ impl Scene {
         ended.map(|ran| ran.err).collect()
     }
 
-    /// Waits for the program's pause, checks that nothing leaves meanwhile, and resumes the campaign.
-    fn paused_and_resumed(&self, what: &str) {
+    /// Waits for the program's pause, and checks that nothing leaves meanwhile.
+    fn stopped(&self, what: &str) {
         let paused = self
             .place
             .status_until(CAMPAIGN, |books| books["state"] == json!("paused"));
@@ -101,23 +177,11 @@ impl Scene {
         let before = self.twilio.effects().len();
         let waiting = self.place.status(CAMPAIGN)["waiting"].as_u64();
         assert!(
-            waiting >= Some(50),
+            waiting >= Some(20),
             "there is something to stop: {waiting:?}"
         );
-        assert_eq!(
-            self.twilio.effects().len(),
-            before,
-            "a purge stops a campaign"
-        );
-        self.resume();
-    }
-
-    /// Waits until the program has paused the campaign because its queue was emptied.
-    fn emptied(&self) {
-        let is_paused = |books: &Value| books["state"] == json!("paused");
-        let paused = self.place.status_until(CAMPAIGN, is_paused);
-        let reason = paused["reason"].to_string();
-        assert!(reason.contains("queue emptied"), "{reason}");
+        let after = self.twilio.effects().len();
+        assert_eq!(after, before, "a purge stops a campaign");
     }
 
     fn resume(&self) {
@@ -125,12 +189,29 @@ impl Scene {
             .run(&["campaign", "resume", CAMPAIGN])
             .ends_with(0);
     }
+
+    fn clear_policy(&self) {
+        self.node.ctl(&["clear_policy", "harmful"]);
+        eventually("the policy to be gone from the queue", || {
+            let queues = self.node.ctl(&["list_queues", "name", "policy"]);
+            (!queues.contains("harmful")).then_some(())
+        });
+    }
+
+    /// Kills every consumer, and starts others.
+    fn replace_workers(&mut self) {
+        for worker in &mut self.workers {
+            worker.crash();
+        }
+        self.workers = (0..CONSUMERS).map(|_| self.place.work(&[])).collect();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schema_that_is_away_for_a_while_kills_no_message() {
-    let mut scene = Scene::begin(CONSUMERS).await;
-    let raw = |sql: &'static str| scene.database.raw(sql);
+    let database = Database::new().await;
+    let mut scene = Scene::begin(CONSUMERS, &database.url);
+    let raw = |sql: &'static str| database.raw(sql);
     raw("ALTER SCHEMA flexcast RENAME TO away").await;
     for worker in &scene.workers {
         eventually("the consumer to say that its ledger is lost", || {
@@ -143,6 +224,7 @@ async fn a_schema_that_is_away_for_a_while_kills_no_message() {
         read_queue(&scene.node.url, "flexcast.dead"),
         Vec::<Value>::new()
     );
+    scene.published_again(0);
     let said = scene.said();
     assert!(!said.contains("dead-lettered"), "{said}");
 }
@@ -151,8 +233,9 @@ async fn a_schema_that_is_away_for_a_while_kills_no_message() {
 /// message, which is. One consumer: each counts for itself how often a message was refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_refuses_everything_is_the_stores_fault_and_one_row_is_a_messages() {
-    let mut scene = Scene::begin(1).await;
-    let raw = |sql: &'static str| scene.database.raw(sql);
+    let database = Database::new().await;
+    let mut scene = Scene::begin(1, &database.url);
+    let raw = |sql: &'static str| database.raw(sql);
     raw(
         "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
          $$ BEGIN RAISE 'no such luck' USING ERRCODE = '22003'; END $$;
@@ -167,7 +250,7 @@ async fn a_table_that_refuses_everything_is_the_stores_fault_and_one_row_is_a_me
     }
     raw("DROP TRIGGER refuse ON flexcast.outcomes;
          CREATE TRIGGER refuse BEFORE INSERT ON flexcast.journal
-         FOR EACH ROW WHEN (NEW.id = 'm-599') EXECUTE FUNCTION public.refuse();")
+         FOR EACH ROW WHEN (NEW.id = 'm-590') EXECUTE FUNCTION public.refuse();")
     .await;
     scene.all_over(1);
     let status = scene.place.status(CAMPAIGN);
@@ -178,56 +261,118 @@ async fn a_table_that_refuses_everything_is_the_stores_fault_and_one_row_is_a_me
     assert!(said.contains("22003"), "its SQLSTATE: {said}");
 }
 
+/// Two servers in one URL; what the first has committed, the second has written.
+#[test]
+fn a_failover_to_a_standby_kills_no_message() {
+    let primary = Server::start();
+    let standby = primary.standby();
+    let (url, place) = (&primary.url, |url: &str| {
+        let (_, rest) = url.rsplit_once('@').expect("a login");
+        let (place, _) = rest.split_once('/').expect("a database");
+        place.to_owned()
+    });
+    let both = format!("{},{}", place(url), place(&standby.url));
+    let both = url.replace(&place(url), &both) + "?target_session_attrs=read-write";
+    let mut scene = Scene::begin(CONSUMERS, &both);
+    primary.kill();
+    for worker in &scene.workers {
+        eventually("the consumer to say that its ledger is lost", || {
+            worker.err().contains("the ledger is lost").then_some(())
+        });
+    }
+    standby.promote();
+    scene.all_over(0);
+    scene.published_again(0);
+    scene.said();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purge_stops_the_campaign_and_a_resume_publishes_again() {
-    let mut scene = Scene::begin(CONSUMERS).await;
+    let database = Database::new().await;
+    let mut scene = Scene::begin(CONSUMERS, &database.url);
+    let [ready, _] = scene.queue();
     scene.node.ctl(&["purge_queue", "flexcast.work.spring"]);
-    scene.paused_and_resumed("queue emptied");
+    scene.stopped("queue emptied");
+    scene.resume();
     scene.all_over(0);
-    let said = scene.said();
-    assert!(said.contains("they are published again"), "{said}");
+    scene.published_again(ready);
+    scene.said();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_queue_stops_the_campaign_and_a_resume_publishes_again() {
-    let mut scene = Scene::begin(CONSUMERS).await;
+    let database = Database::new().await;
+    let mut scene = Scene::begin(CONSUMERS, &database.url);
+    let [ready, unacknowledged] = scene.queue();
     scene.node.ctl(&["delete_queue", "flexcast.work.spring"]);
-    scene.paused_and_resumed("queue ");
+    scene.stopped("queue ");
+    scene.resume();
     scene.all_over(0);
+    scene.published_again(ready + unacknowledged);
     scene.said();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_drops_messages_stops_the_campaign_too() {
-    let mut scene = Scene::begin(CONSUMERS).await;
-    let policy = [
-        "^flexcast\\.work",
-        r#"{"max-length":3}"#,
-        "--apply-to",
-        "queues",
-    ];
-    let mut set = vec!["set_policy", "too-short"];
-    set.extend(policy);
-    scene.node.ctl(&set);
-    scene.emptied();
+    let database = Database::new().await;
+    let mut scene = Scene::begin_with(CONSUMERS, &database.url, 40, |_| ());
+    let [ready, unacknowledged] = scene.queue();
+    set_policy(&scene.node, r#"{"max-length":3}"#);
+    scene.stopped("queue emptied");
     // A hurried operator resumes before the cause is mended: what is published is lost again.
     scene.resume();
-    scene.emptied();
-    scene.node.ctl(&["clear_policy", "too-short"]);
-    eventually("the policy to be gone from the queue", || {
-        let queues = scene.node.ctl(&["list_queues", "name", "policy"]);
-        (!queues.contains("too-short")).then_some(())
-    });
+    scene.stopped("queue emptied");
+    scene.clear_policy();
     scene.resume();
     scene.all_over(0);
+    scene.published_again(2 * (ready + unacknowledged));
+    scene.said();
+}
+
+/// A message ages from when it is published.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_ages_messages_out_stops_the_campaign_too() {
+    let database = Database::new().await;
+    let ages = |node: &Node| set_policy(node, r#"{"message-ttl":3000}"#);
+    let mut scene = Scene::begin_with(CONSUMERS, &database.url, 20, ages);
+    scene.stopped("queue emptied");
+    scene.clear_policy();
+    scene.resume();
+    scene.all_over(0);
+    scene.published_again(scene.messages as u64);
+    scene.said();
+}
+
+/// What a consumer held when it was killed counts as delivered: the second death is one too many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_limit_that_drops_messages_stops_the_campaign_too() {
+    let database = Database::new().await;
+    let mut scene = Scene::begin(CONSUMERS, &database.url);
+    set_policy(&scene.node, r#"{"delivery-limit":1}"#);
+    let [ready, unacknowledged] = scene.queue();
+    for _ in 0..2 {
+        scene.replace_workers();
+        let done = scene.place.status(CAMPAIGN)["done"].as_u64();
+        scene
+            .place
+            .status_until(CAMPAIGN, |books| books["done"].as_u64() > done);
+    }
+    scene.stopped("queue emptied");
+    scene.clear_policy();
+    scene.resume();
+    scene.all_over(0);
+    scene.published_again(ready + unacknowledged);
     scene.said();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_broker_lost_with_its_disk_is_published_again_by_itself() {
-    let mut scene = Scene::begin(CONSUMERS).await;
+    let database = Database::new().await;
+    let mut scene = Scene::begin(CONSUMERS, &database.url);
+    let [ready, unacknowledged] = scene.queue();
     scene.node.lose_disk();
     scene.all_over(0);
+    scene.published_again(ready + unacknowledged);
     scene.said();
     assert_eq!(scene.place.status(CAMPAIGN)["paused_by"], Value::Null);
 }

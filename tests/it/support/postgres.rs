@@ -91,13 +91,17 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it answers.
     pub(crate) fn start() -> Self {
+        Self::made(|dir| script_of("start", dir, &[]))
+    }
+
+    fn made(make: impl Fn(&Path)) -> Self {
         // Under the directory of `make test`, if there is one: it stops what a killed test leaves.
         let home = std::env::var_os("FLEXCAST_TEST_DIR").unwrap_or_else(|| "/tmp".into());
         let dir = tempfile::Builder::new()
             .prefix("flexcast-postgres-")
             .tempdir_in(home)
             .expect("a directory");
-        script("start", dir.path());
+        make(dir.path());
         let env = std::fs::read_to_string(dir.path().join("env")).expect("the server's env");
         let url = env
             .lines()
@@ -105,6 +109,16 @@ impl Server {
             .expect("DATABASE_URL in the server's env")
             .to_owned();
         Self { dir, url }
+    }
+
+    /// A standby of it, which has written all that it commits from now on.
+    pub(crate) fn standby(&self) -> Self {
+        Self::made(|dir| script_of("standby", dir, &[self.dir.path()]))
+    }
+
+    /// Makes this standby the primary.
+    pub(crate) fn promote(&self) {
+        script("promote", self.dir.path());
     }
 
     /// Kills it: connections are cut, what was committed stays.
@@ -125,20 +139,25 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        run_script("stop", self.dir.path());
+        run_script("stop", self.dir.path(), &[]);
     }
 }
 
 fn script(command: &str, dir: &Path) {
-    let output = run_script(command, dir);
+    script_of(command, dir, &[]);
+}
+
+fn script_of(command: &str, dir: &Path, more: &[&Path]) {
+    let output = run_script(command, dir, more);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "postgres.sh {command}: {told}");
 }
 
-fn run_script(command: &str, dir: &Path) -> Output {
+fn run_script(command: &str, dir: &Path, more: &[&Path]) -> Output {
     Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres.sh"))
         .arg(command)
         .arg(dir)
+        .args(more)
         .output()
         .expect("scripts/postgres.sh runs")
 }
