@@ -1,10 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: bench build clean contract drill fmt fuzz help import-drill lint mutants run stop-drill test
+.PHONY: bench build clean contract drill fmt fuzz help import-drill lint loss-drill mutants run stop-drill test
 
 bench: ## Measures what durability costs, imports, the ledger, pacing: on a quiet machine; about an hour
 	cargo bench --bench durability --bench ledger --bench pacing
 	scripts/install-test-deps.sh
 	scripts/with-services.sh cargo bench --bench limits --bench intake
+
+loss-drill: ## Takes messages and the database away under three consumers that hold 2,000 messages; about 15 minutes
+	scripts/install-test-deps.sh
+	LOSSES_MESSAGES=4000 scripts/with-services.sh cargo test --release --test it losses:: -- --nocapture --test-threads=1
 
 build: ## Builds the program, for release
 	cargo build --release
