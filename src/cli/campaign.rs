@@ -216,7 +216,7 @@ impl Finish {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
-        let queue = service.queue().await?;
+        let queue = service.queue_to_read().await?;
         let (ledger, by) = (&*service.ledger, FinishedBy::Operator);
         let finishing = worker::finish(ledger, &*queue, &record.id, by, service.clock.now());
         let finished = finishing.await?;

@@ -165,7 +165,7 @@ pub(super) fn report<'a>(
 /// ledger is not.
 async fn asked(service: &Service, records: &[CampaignRecord]) -> Vec<Option<u64>> {
     let asking = async {
-        let queue = service.queue().await?;
+        let queue = service.queue_to_read().await?;
         let mut all = Vec::new();
         for record in records {
             let (ledger, now) = (&*service.ledger, service.clock.now());

@@ -154,12 +154,32 @@ impl Service {
         Ok(Held::Beside(Some(held)))
     }
 
-    /// Opens the queue, tied to the ledger: RabbitMQ with `AMQP_URL`, else embedded.
+    /// Opens the queue, tied to the ledger: RabbitMQ with `AMQP_URL`, else embedded. A queue that has lost
+    /// everything gets all that waited on it again.
     ///
     /// # Errors
     ///
     /// [`QueueError`] when it is not reachable or belongs to another ledger.
     pub async fn queue(&self) -> Result<Arc<dyn Queue>, ServiceError> {
+        let queue = self.connected().await?;
+        bind_queue(&*self.ledger, &*queue, self.clock.now()).await?;
+        Ok(queue)
+    }
+
+    /// Opens the queue to look at it: a queue that is tied to no ledger stays so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::queue`].
+    pub async fn queue_to_read(&self) -> Result<Arc<dyn Queue>, ServiceError> {
+        let queue = self.connected().await?;
+        if queue.is_bound().await? {
+            queue.bind(&self.ledger.id().await?).await?;
+        }
+        Ok(queue)
+    }
+
+    async fn connected(&self) -> Result<Arc<dyn Queue>, ServiceError> {
         let queue: Arc<dyn Queue> = match &self.config.amqp_url {
             Some(url) => {
                 let (url, management) = (url.expose_secret(), self.management());
@@ -171,7 +191,6 @@ impl Service {
                 Arc::new(EmbeddedQueue::open(&path, self.clock)?)
             }
         };
-        bind_queue(&*self.ledger, &*queue, self.clock.now()).await?;
         Ok(queue)
     }
 
