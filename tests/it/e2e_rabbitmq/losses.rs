@@ -51,12 +51,12 @@ impl Drop for Scene {
     }
 }
 
-/// Short looks and leases, half of the messages in the hands of the consumers, and work for so many seconds.
-fn config(messages: usize, seconds: usize) -> String {
-    let rate = messages / seconds;
+/// Short looks and leases, half of the messages in the hands of the consumers, and work for twenty seconds.
+fn config(messages: usize) -> String {
+    let rate = messages / 20;
     let slow = format!("create_conversation_message = \"{rate}/s\"\n");
     let work = format!(
-        "[work]\nqueue_look = \"1s\"\ncall_timeout = \"2s\"\nlease = \"5s\"\nin_flight = {}\n",
+        "[work]\nqueue_look = \"1s\"\ncall_timeout = \"10s\"\nlease = \"20s\"\nin_flight = {}\n",
         messages / 2 / CONSUMERS
     );
     fast_config()
@@ -66,19 +66,14 @@ fn config(messages: usize, seconds: usize) -> String {
 
 impl Scene {
     fn begin(consumers: usize, database: &str) -> Self {
-        Self::begin_with(consumers, database, 20, |_| ())
+        Self::begin_with(consumers, database, messages())
     }
 
-    /// Work for so many seconds, after something was done to the broker.
-    fn begin_with(
-        consumers: usize,
-        database: &str,
-        seconds: usize,
-        prepare: impl Fn(&Node),
-    ) -> Self {
+    /// As [`Self::begin`], with the first messages alone.
+    fn begin_with(consumers: usize, database: &str, first: usize) -> Self {
         let (twilio, node, messages) = (FakeTwilio::start(), Node::start(), messages());
         let mut place = Place::facing(&twilio);
-        place.write("flexcast.toml", config(messages, seconds));
+        place.write("flexcast.toml", config(messages));
         place.set("DATABASE_URL", database);
         place.set("AMQP_URL", &node.url);
         place.write("spring.toml", CAMPAIGN_FILE);
@@ -87,8 +82,7 @@ impl Scene {
             .ends_with(0);
         twilio.set_faults(&json!({"seed": 7, "rules": [
             {"operation": "create_conversation_participant", "kind": "server_error", "rate": 0.1}]}));
-        prepare(&node);
-        import(&place, &customers(messages));
+        import(&place, &customers(messages)[..first]);
         let workers = (0..consumers).map(|_| place.work(&[])).collect();
         let scene = Self {
             twilio,
@@ -134,6 +128,20 @@ impl Scene {
             })
         });
         row.expect("the work queue is there")
+    }
+
+    /// Does something to the broker while no consumer makes progress, however slow the machine is; tells how many
+    /// messages the work queue had ready before, and how many were with consumers.
+    fn strike(&self, blow: impl FnOnce(&Node)) -> [u64; 2] {
+        for worker in &self.workers {
+            worker.signal("STOP");
+        }
+        let before = self.queue();
+        blow(&self.node);
+        for worker in &self.workers {
+            worker.signal("CONT");
+        }
+        before
     }
 
     /// Checks that of what vanished, `lost` messages at most, no more was published again than that and a
@@ -290,8 +298,9 @@ fn a_failover_to_a_standby_kills_no_message() {
 async fn a_purge_stops_the_campaign_and_a_resume_publishes_again() {
     let database = Database::new().await;
     let mut scene = Scene::begin(CONSUMERS, &database.url);
-    let [ready, _] = scene.queue();
-    scene.node.ctl(&["purge_queue", "flexcast.work.spring"]);
+    let [ready, _] = scene.strike(|node| {
+        node.ctl(&["purge_queue", "flexcast.work.spring"]);
+    });
     scene.stopped("queue emptied");
     scene.resume();
     scene.all_over(0);
@@ -303,8 +312,9 @@ async fn a_purge_stops_the_campaign_and_a_resume_publishes_again() {
 async fn a_deleted_queue_stops_the_campaign_and_a_resume_publishes_again() {
     let database = Database::new().await;
     let mut scene = Scene::begin(CONSUMERS, &database.url);
-    let [ready, unacknowledged] = scene.queue();
-    scene.node.ctl(&["delete_queue", "flexcast.work.spring"]);
+    let [ready, unacknowledged] = scene.strike(|node| {
+        node.ctl(&["delete_queue", "flexcast.work.spring"]);
+    });
     scene.stopped("queue ");
     scene.resume();
     scene.all_over(0);
@@ -315,31 +325,31 @@ async fn a_deleted_queue_stops_the_campaign_and_a_resume_publishes_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_drops_messages_stops_the_campaign_too() {
     let database = Database::new().await;
-    let mut scene = Scene::begin_with(CONSUMERS, &database.url, 40, |_| ());
-    let [ready, unacknowledged] = scene.queue();
-    set_policy(&scene.node, r#"{"max-length":3}"#);
-    scene.stopped("queue emptied");
-    // A hurried operator resumes before the cause is mended: what is published is lost again.
-    scene.resume();
+    let mut scene = Scene::begin(CONSUMERS, &database.url);
+    let [ready, unacknowledged] = scene.strike(|node| set_policy(node, r#"{"max-length":3}"#));
     scene.stopped("queue emptied");
     scene.clear_policy();
     scene.resume();
     scene.all_over(0);
-    scene.published_again(2 * (ready + unacknowledged));
+    scene.published_again(ready + unacknowledged);
     scene.said();
 }
 
-/// A message ages from when it is published.
+/// A message gets its age limit when it is published.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_ages_messages_out_stops_the_campaign_too() {
     let database = Database::new().await;
-    let ages = |node: &Node| set_policy(node, r#"{"message-ttl":3000}"#);
-    let mut scene = Scene::begin_with(CONSUMERS, &database.url, 20, ages);
+    let first = messages() / 2;
+    let mut scene = Scene::begin_with(CONSUMERS, &database.url, first);
+    scene.strike(|node| {
+        set_policy(node, r#"{"message-ttl":1}"#);
+        import(&scene.place, &customers(scene.messages)[first..]);
+    });
     scene.stopped("queue emptied");
     scene.clear_policy();
     scene.resume();
     scene.all_over(0);
-    scene.published_again(scene.messages as u64);
+    scene.published_again((scene.messages - first) as u64);
     scene.said();
 }
 
@@ -348,8 +358,7 @@ async fn a_policy_that_ages_messages_out_stops_the_campaign_too() {
 async fn a_delivery_limit_that_drops_messages_stops_the_campaign_too() {
     let database = Database::new().await;
     let mut scene = Scene::begin(CONSUMERS, &database.url);
-    set_policy(&scene.node, r#"{"delivery-limit":1}"#);
-    let [ready, unacknowledged] = scene.queue();
+    let [ready, unacknowledged] = scene.strike(|node| set_policy(node, r#"{"delivery-limit":1}"#));
     for _ in 0..2 {
         scene.replace_workers();
         let done = scene.place.status(CAMPAIGN)["done"].as_u64();
@@ -369,8 +378,7 @@ async fn a_delivery_limit_that_drops_messages_stops_the_campaign_too() {
 async fn what_a_broker_lost_with_its_disk_is_published_again_by_itself() {
     let database = Database::new().await;
     let mut scene = Scene::begin(CONSUMERS, &database.url);
-    let [ready, unacknowledged] = scene.queue();
-    scene.node.lose_disk();
+    let [ready, unacknowledged] = scene.strike(Node::lose_disk);
     scene.all_over(0);
     scene.published_again(ready + unacknowledged);
     scene.said();
