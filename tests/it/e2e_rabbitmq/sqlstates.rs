@@ -48,7 +48,9 @@ impl Scene {
         let mut place = Place::facing(&twilio);
         let slow = format!("create_conversation_message = \"{pace}/s\"\n");
         let config = fast_config().replace("create_conversation_message = \"none\"\n", &slow);
-        place.write("flexcast.toml", config);
+        // A lease that nothing could end runs out soon.
+        let lease = "[work]\ncall_timeout = \"4s\"\nlease = \"8s\"\n";
+        place.write("flexcast.toml", config.replace("[work]\n", lease));
         place.set("AMQP_URL", &node.url);
         place.set("DATABASE_URL", &database.url);
         place.write("spring.toml", CAMPAIGN_FILE);
@@ -129,17 +131,23 @@ impl Scene {
     }
 }
 
+/// A number from the environment.
+fn number_from(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect(variable))
+}
+
 /// One call in so many is refused while consumers work.
 const ONE_CALL_IN: u64 = 25;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_are_refused_here_and_there_kill_no_message() {
-    let seed = std::env::var("SQLSTATE_SEED").map_or(7, |seed| seed.parse().expect("a number"));
-    let mut scene = Scene::new(200, 10).await;
+    let seed = number_from("SQLSTATE_SEED", 7);
+    let mut scene = Scene::new(150, 10).await;
     scene.start(2);
     let mut dice = Dice::new(seed);
-    // Two of each class: `ledger_contract::sqlstates` goes through all.
-    let codes = drawn(&mut dice, 2);
+    // One of each class: `ledger_contract::sqlstates` goes through all.
+    let of_class = number_from("SQLSTATES_OF_CLASS", 1);
+    let codes = drawn(&mut dice, usize::try_from(of_class).expect("a few"));
     let all: BTreeSet<String> = codes.iter().map(|code| (*code).to_owned()).collect();
     let mut codes = codes.into_iter();
     // After most refusals nothing is refused until a message's own call shows that work goes on: the probe passes,
@@ -164,7 +172,7 @@ async fn calls_that_are_refused_here_and_there_kill_no_message() {
         refused.by_step
     );
     assert!(all.iter().eq(refused.by_code.keys()), "{refused:?}");
-    assert!(refused.total() >= 60, "{refused:?}");
+    assert!(refused.total() >= 40, "{refused:?}");
     for step in [Step::Parse, Step::Execute, Step::Query] {
         assert!(refused.by_step.contains_key(&step), "{refused:?}");
     }
@@ -240,11 +248,12 @@ async fn a_message_whose_calls_are_all_refused_is_dead_and_no_other_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_refuses_everything_for_a_while_is_blamed_and_comes_back() {
-    const CODES: [&str; 12] = [
-        "42501", "42P01", "3F000", "25006", "53100", "57P03", "28000", "57P01", "0A000", "XX000",
-        "22023", "58030",
+    const CODES: [&str; 9] = [
+        "42501", "42P01", "3F000", "25006", "53100", "57P03", "28000", "57P01", "58030",
     ];
-    let mut scene = Scene::new(120, 10).await;
+    // In the way of everything: nothing is to blame, and nothing gets done.
+    const IN_THE_WAY: &str = "57014";
+    let mut scene = Scene::new(80, 10).await;
     scene.start(2);
     for code in CODES {
         scene.refusing.refuse(move |_| Some(code.to_owned()));
@@ -252,6 +261,9 @@ async fn a_store_that_refuses_everything_for_a_while_is_blamed_and_comes_back() 
         scene.refusing.relent();
         scene.readiness(200, "");
     }
+    scene.refusing.refuse(move |_| Some(IN_THE_WAY.to_owned()));
+    scene.readiness(503, IN_THE_WAY);
+    scene.refusing.relent();
     scene.all_done();
     let refused = scene.refusing.refused();
     eprintln!("{} refused, {:?}", refused.total(), refused.by_step);
@@ -270,7 +282,7 @@ async fn a_store_that_refuses_everything_for_a_while_is_blamed_and_comes_back() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_corrupt_stops_a_consumer_for_good_and_says_what_to_do() {
-    let mut scene = Scene::new(60, 10).await;
+    let mut scene = Scene::new(40, 10).await;
     scene.start(STOP_FOR_GOOD.len());
     // Now one of them, now the other, until both consumers have met one.
     let mut codes = STOP_FOR_GOOD.into_iter().cycle();
@@ -294,7 +306,7 @@ async fn a_store_that_is_corrupt_stops_a_consumer_for_good_and_says_what_to_do()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_with_a_consumers_rights_works_and_waits_while_they_are_revoked() {
-    let mut scene = Scene::new(100, 10).await;
+    let mut scene = Scene::new(60, 10).await;
     let role = scene.database.consumers_role().await;
     scene.start_at(2, &role.url);
     let name = &role.name;

@@ -155,3 +155,30 @@ async fn a_probe_misses_each_right_that_a_consumer_needs() {
     assert_eq!(unnoticed, NOT_PROBED);
     ledger.probe().await.expect("it has all rights again");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_not_make_the_schema_or_read_it_is_told_which_rights_it_needs() {
+    let database = Database::new().await;
+    let owner = PostgresLedger::connect(&database.url).await;
+    drop(owner.expect("a new ledger"));
+    let role = database.consumers_role().await;
+    let name = &role.name;
+    for what in [
+        format!("REVOKE ALL ON ALL TABLES IN SCHEMA flexcast FROM {name}"),
+        format!("REVOKE USAGE ON SCHEMA flexcast FROM {name}"),
+        "DROP SCHEMA flexcast CASCADE".to_owned(),
+    ] {
+        database.raw(&what).await;
+        let connected = PostgresLedger::connect(&role.url).await;
+        let error = connected.map(drop).expect_err(&what);
+        assert!(
+            matches!(error, LedgerError::Misconfigured(_)),
+            "{what}: {error:?}"
+        );
+        let told = error.to_string();
+        for part in ["(42501)", "docs/postgresql.md", "DATABASE_URL"] {
+            assert!(told.contains(part), "{what}: {told}");
+        }
+        assert!(!told.contains("flexcast-test-role"), "the password: {told}");
+    }
+}
