@@ -223,7 +223,10 @@ async fn a_message_whose_calls_are_all_refused_is_dead_and_no_other_is() {
         (dead.len() > REFUSED.len()).then_some(dead)
     });
     scene.refusing.relent();
-    let books = scene.place.status(CAMPAIGN);
+    let others = scene.messages - REFUSED.len() - 1;
+    let is_over = |books: &Value| books["done"] == json!(others);
+    let books = scene.place.status_until(CAMPAIGN, is_over);
+    balanced(&books);
     assert_eq!(
         books["dead"],
         json!({"store_refused": REFUSED.len()}),
@@ -231,12 +234,22 @@ async fn a_message_whose_calls_are_all_refused_is_dead_and_no_other_is() {
     );
     let mut of_all = REFUSED.map(|(id, code, _)| (id, code)).to_vec();
     of_all.push(UNWRITABLE);
-    for (id, code) in of_all {
+    for (id, code) in &of_all {
         let is_its = |letter: &&Value| letter.to_string().contains(&format!("{id}\""));
         let letter = dead.iter().find(is_its).expect(id).to_string();
         assert!(letter.contains("store_refused"), "{letter}");
         assert!(letter.contains(&format!("({code})")), "{letter}");
     }
+    let (theirs, good) = customers(scene.messages)
+        .into_iter()
+        .partition::<Vec<_>, _>(|(id, _)| of_all.iter().any(|(refused, _)| refused == id));
+    let mut effects = scene.twilio.effects();
+    effects.retain(|effect| {
+        !theirs
+            .iter()
+            .any(|(_, number)| effect["customer"] == *number)
+    });
+    each_once(&effects, "message", &numbers(&good));
     let refused = scene.refusing.refused();
     for (_, code, _) in REFUSED {
         assert!(refused.by_code[code] >= 4, "{refused:?}");
