@@ -33,7 +33,8 @@ pub(super) struct Readiness {
 /// A paused campaign is no failure.
 pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readiness>) {
     let mut failed = Vec::new();
-    if !pages.ledger.is_ready().await {
+    let why = pages.ledger.why_not_ready().await;
+    if why.is_some() {
         failed.push("ledger");
     }
     if !pages.queue.is_ready().await {
@@ -50,7 +51,7 @@ pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readi
     let readiness = Readiness {
         ready: failed.is_empty(),
         failed,
-        why: pages.ledger.loss().map(|loss| loss.why.to_string()),
+        why,
         obstacles: pages.queue.obstacles(),
         broker: pages.queue.inspection().map(Arc::unwrap_or_clone),
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ending, MessageKey, Renewal, Settlement, Stray, UNDO_AFTER, Wake};
+use super::{Ending, MessageKey, Renewal, Settlement, Stray, UNDO_AFTER, UndoSettlement, Wake};
 use crate::message::{DeadReason, DeferReason, Failure, FailureClass, Message};
 
 /// Who takes the message.
@@ -49,6 +49,19 @@ pub(super) fn stuck() -> Settlement {
         ending: Ending::Dead {
             reason: DeadReason::Stuck,
             failure: Box::new(Failure::new(class, "probe")),
+        },
+        effects: Box::default(),
+    }
+}
+
+/// What was left of it is undone.
+pub(super) fn undone() -> UndoSettlement {
+    let reason = DeadReason::Stuck;
+    let failure = Failure::new(FailureClass::Permanent(reason), "probe");
+    UndoSettlement::Over {
+        ending: Ending::Dead {
+            reason,
+            failure: Box::new(failure),
         },
         effects: Box::default(),
     }

@@ -81,9 +81,13 @@ impl Watched {
         }
     }
 
-    /// Whether the store takes writes now: what `/readyz` asks. A lost store is not asked.
-    pub async fn is_ready(&self) -> bool {
-        !self.is_lost() && self.touch().await.is_ok()
+    /// Why the store takes no writes now, in a sentence without a secret; none if it does: what `/readyz` asks. A
+    /// lost store is not asked.
+    pub async fn why_not_ready(&self) -> Option<String> {
+        if let Some(loss) = self.loss() {
+            return Some(loss.why.to_string());
+        }
+        self.touch().await.err().map(|error| error.to_string())
     }
 
     /// Tries whether a lost store works again, and says so: what brings it back. One that is lost for good is
@@ -140,8 +144,14 @@ impl Watched {
         )))
     }
 
-    /// Takes note of a failure of what the consumers share beside the ledger, in the same store.
-    pub fn heard(&self, error: &LedgerError) {
+    /// Takes note of a failure of what the consumers share beside the ledger, in the same store: of one that does
+    /// not tell whose fault it is, a probe tells.
+    pub async fn hear(&self, error: LedgerError) {
+        // The caller tries again whoever is to blame.
+        let _ = self.noted::<()>(Err(error)).await;
+    }
+
+    fn heard(&self, error: &LedgerError) {
         if error.is_stores() {
             self.lose(error);
         }

@@ -20,7 +20,7 @@ async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
     let unknown = unknown.await.expect_err("it was never applied");
     assert!(matches!(unknown, LedgerError::NoCampaign(_)), "{unknown:?}");
     ledger.back().await;
-    assert!(!ledger.is_lost() && ledger.is_ready().await);
+    assert!(!ledger.is_lost() && ledger.why_not_ready().await.is_none());
 
     std::fs::rename(&here, &away).expect("moved");
     let (mut lost, mut again) = (Box::pin(ledger.lost()), Box::pin(ledger.lost()));
@@ -32,7 +32,7 @@ async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
         ledger.loss().map(|loss| loss.why),
         Some(refused.to_string().into())
     );
-    assert!(!ledger.is_ready().await);
+    assert!(ledger.why_not_ready().await.is_some());
     assert!(
         !ledger.try_again().await,
         "it is written and cannot be read"

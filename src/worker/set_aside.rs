@@ -25,6 +25,10 @@ const PAUSES: [Duration; 3] = [
     Duration::from_secs(15),
 ];
 
+/// How often a message is refused in different ways until that is its fault too. Its content is refused in the same
+/// way again and again; a store that fails here and there meets the same message with one error and another.
+const MIXED_MAX: usize = 10;
+
 /// In this time a message comes again that was refused: the longest pause, and some for the queue.
 const COMES_AGAIN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -45,6 +49,9 @@ pub(super) struct StoreRefusals(Mutex<HashMap<MessageKey, StoreRefusal>>);
 #[derive(Clone, Debug)]
 pub(super) struct StoreRefusal {
     times: usize,
+    /// What the last one was (SQLSTATE, or SQLite's name), and how many in a row were that.
+    code: String,
+    in_a_row: usize,
     why: String,
     last: Instant,
 }
@@ -58,21 +65,28 @@ impl StoreRefusals {
 
     /// Takes note of a refusal; of another error nothing.
     pub(super) fn note(&self, key: &MessageKey, error: &LedgerError, now: Instant) {
-        if !matches!(error, LedgerError::Refused { .. }) {
+        let LedgerError::Refused { code, .. } = error else {
             return;
-        }
+        };
         let mut known = self.lock();
         if known.len() >= REMEMBERED_MAX {
             known.clear();
         }
         let refusal = known.entry(key.clone()).or_insert_with(|| StoreRefusal {
             times: 0,
+            code: code.clone(),
+            in_a_row: 0,
             why: String::new(),
             last: now,
         });
         if now > refusal.last + FORGOTTEN_AFTER {
             refusal.times = 0;
         }
+        if refusal.times == 0 || refusal.code != *code {
+            refusal.in_a_row = 0;
+            refusal.code.clone_from(code);
+        }
+        refusal.in_a_row += 1;
         refusal.times += 1;
         refusal.why = error.to_string();
         refusal.last = now;
@@ -86,7 +100,8 @@ impl StoreRefusals {
     pub(super) fn spent(&self, key: &MessageKey) -> Option<StoreRefusal> {
         let known = self.lock();
         let refusal = known.get(key)?;
-        (refusal.times > PAUSES.len()).then(|| refusal.clone())
+        let is_spent = refusal.in_a_row > PAUSES.len() || refusal.times >= MIXED_MAX;
+        is_spent.then(|| refusal.clone())
     }
 
     /// The message is over.
@@ -147,6 +162,7 @@ pub(super) async fn set_aside(
         }
         // Not for one more refusal: another try may write it.
         Err(LedgerError::Refused { .. }) if refusal.times > 2 * PAUSES.len() => {
+            let is_known = is_known(shared, &key, &detail).await?;
             let stray = Stray {
                 campaign: key.campaign.clone(),
                 reason,
@@ -154,11 +170,6 @@ pub(super) async fn set_aside(
                 body: String::new(),
             };
             parts.ledger.record_stray(&stray, now).await?;
-            let is_known = parts.ledger.find(&key).await?.is_some();
-            if is_known {
-                // It stays open, since its outcome cannot be written: `status` names it.
-                parts.ledger.record_damaged(&key, &detail, now).await?;
-            }
             is_known
         }
         Err(error) => return Err(error.into()),
@@ -183,6 +194,29 @@ pub(super) async fn set_aside(
     }
     shared.store_refusals.forget(&key);
     Ok(())
+}
+
+/// Whether the ledger knows a message that it refuses to end. Such a message stays open: `status` names it, where
+/// that can be written.
+async fn is_known(shared: &Shared, key: &MessageKey, detail: &str) -> Result<bool, LedgerError> {
+    let parts = &shared.parts;
+    match parts.ledger.find(key).await {
+        Ok(None) => return Ok(false),
+        // Its publisher must not be told that nothing was done for it.
+        Ok(Some(_)) | Err(LedgerError::Refused { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let now = parts.clock.now();
+    match parts.ledger.record_damaged(key, detail, now).await {
+        Err(error @ LedgerError::Refused { .. }) => {
+            tracing::error!(
+                message.id = %key.id, campaign.id = %key.campaign, %error,
+                "the database takes nothing of this message: it stays open in the books"
+            );
+        }
+        recorded => recorded?,
+    }
+    Ok(true)
 }
 
 /// Names a message whose records contradict each other, and moves its delivery to the dead letters: only an
@@ -260,5 +294,23 @@ mod tests {
         assert!(spent.why.contains("54000"), "{}", spent.why);
         refusals.forget(&key);
         assert!(!refusals.are_open(now));
+    }
+
+    #[test]
+    fn a_message_that_a_store_refuses_in_one_way_and_another_is_tried_again_more_often() {
+        let (refusals, now) = (StoreRefusals::default(), Instant::now());
+        let key = MessageKey {
+            campaign: CampaignId::parse("spring").expect("an id"),
+            id: MessageId::parse("1").expect("an id"),
+        };
+        for n in 0..MIXED_MAX {
+            assert!(refusals.spent(&key).is_none(), "after {n}");
+            let error = LedgerError::Refused {
+                code: ["22003", "0A000", "XX000"][n % 3].to_owned(),
+                text: "refused".to_owned(),
+            };
+            refusals.note(&key, &error, now);
+        }
+        assert!(refusals.spent(&key).is_some(), "it does not come for ever");
     }
 }

@@ -58,7 +58,7 @@ impl Sharer {
                 Ok(given) => self.pacer.give(&asked, &given, began.elapsed()),
                 Err(error) => {
                     self.pacer.not_given(&asked);
-                    self.failed(&error).await;
+                    self.failed(error).await;
                 }
             }
         }
@@ -75,7 +75,7 @@ impl Sharer {
             });
             match sharing.await {
                 Ok(share) => self.pacer.set_share(share),
-                Err(error) => self.failed(&error).await,
+                Err(error) => self.failed(error).await,
             }
             self.clock.sleep(LOOK_EVERY).await;
         }
@@ -89,9 +89,9 @@ impl Sharer {
         }
     }
 
-    async fn failed(&self, error: &LedgerError) {
+    async fn failed(&self, error: LedgerError) {
         tracing::debug!(%error, "no part of the shared lanes");
-        self.ledger.heard(error);
+        self.ledger.hear(error).await;
         self.clock.sleep(AFTER_FAILURE).await;
     }
 }

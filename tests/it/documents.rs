@@ -253,6 +253,7 @@ fn what_the_documents_point_to_is_there() {
         "docs/publishers.md",
         "docs/limits.md",
         "docs/metrics.md",
+        "docs/postgresql.md",
     ] {
         let text = read(document);
         let folder = repository(document);

@@ -90,7 +90,7 @@ pub(super) async fn save(
 
 /// Locks a campaign's row: a process that accepts messages or begins an import refers to this row and waits
 /// here. What it has written before, the next statement sees.
-async fn lock(transaction: &Transaction<'_>, id: &CampaignId) -> Result<()> {
+async fn lock(transaction: &impl GenericClient, id: &CampaignId) -> Result<()> {
     let sql = "SELECT FROM campaigns WHERE id = $1 FOR UPDATE";
     transaction.execute(sql, &[&id.as_str()]).await?;
     Ok(())
@@ -190,7 +190,19 @@ pub(super) async fn finish(
     now: Timestamp,
 ) -> Result<bool> {
     let transaction = client.transaction().await?;
-    lock(&transaction, id).await?;
+    let finished = finish_within(&transaction, id, by_itself, now).await?;
+    transaction.commit().await?;
+    Ok(finished)
+}
+
+/// As [`finish`], in a transaction of the caller's.
+pub(super) async fn finish_within(
+    transaction: &impl GenericClient,
+    id: &CampaignId,
+    by_itself: bool,
+    now: Timestamp,
+) -> Result<bool> {
+    lock(transaction, id).await?;
     let sql = "UPDATE campaigns SET state = 'finished', reason = $4, stopped_by = NULL,
              state_since = $2, changed_at = $2
          WHERE id = $1 AND state <> 'cancelled' AND NOT EXISTS (SELECT FROM turns WHERE campaign = $1)
@@ -207,7 +219,6 @@ pub(super) async fn finish(
     let finished = transaction
         .execute(sql, &[&id.as_str(), &ms(now), &by_itself, &reason])
         .await?;
-    transaction.commit().await?;
     Ok(finished == 1)
 }
 

@@ -80,7 +80,7 @@ impl Connections {
         let mut first = connections.first().await?;
         let migrated = migrate(&mut first).await;
         drop(first);
-        migrated.map_err(|error| connections.at(error))?;
+        migrated.map_err(|error| connections.at(without_rights(error)))?;
         Ok(connections)
     }
 
@@ -164,6 +164,19 @@ fn pool(config: Config, tls: MakeRustlsConnect) -> Result<Pool> {
         .post_create(settle)
         .build()
         .map_err(|error| LedgerError::Unavailable(error.to_string()))
+}
+
+/// Says what to do about a role that may not use the schema, or not make it.
+fn without_rights(error: LedgerError) -> LedgerError {
+    match error {
+        LedgerError::Refused { code, text } if code == SqlState::INSUFFICIENT_PRIVILEGE.code() => {
+            LedgerError::Misconfigured(format!(
+                "{text} ({code}): the role in DATABASE_URL lacks a right in the schema {SCHEMA}, or the schema is not \
+                 made or not up to date yet and the role may not do that: docs/postgresql.md lists the rights"
+            ))
+        }
+        error => error,
+    }
 }
 
 /// Where a configuration leads to.

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Object, Transaction};
+use deadpool_postgres::{ClientWrapper, GenericClient, Object, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 
 use crate::ledger::columns::{column, count};
 use crate::ledger::{LedgerError, Result};
@@ -123,7 +124,7 @@ impl SharedLanes {
 
 /// The rows of `lanes`, locked: what others change now is seen.
 async fn locked(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     lanes: &[String],
 ) -> Result<BTreeMap<String, LaneTime>> {
     let sql = "SELECT lane, free_at, period, holder, held_until FROM lanes
@@ -155,7 +156,7 @@ fn lane(row: &Row) -> Result<(String, LaneTime)> {
     Ok((row.try_get(0)?, time))
 }
 
-async fn write(transaction: &Transaction<'_>, rows: &BTreeMap<String, LaneTime>) -> Result<()> {
+async fn write(transaction: &impl GenericClient, rows: &BTreeMap<String, LaneTime>) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -187,7 +188,7 @@ fn member(row: &Row) -> Result<(String, Member)> {
 }
 
 async fn write_places(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     before: &BTreeMap<String, Member>,
     after: &BTreeMap<String, Member>,
 ) -> Result<()> {
@@ -208,6 +209,32 @@ async fn write_places(
             .await?;
     }
     Ok(())
+}
+
+/// What a probe does with these tables: a lane and a place of its own, in a transaction that it takes back and does
+/// nothing more in.
+pub(super) async fn probe(transaction: &impl GenericClient, name: &str) -> Result<()> {
+    let rows = locked(transaction, &[name.to_owned()]).await?;
+    write(transaction, &rows).await?;
+    // Consumers lock the whole table to change it. Where one does so now it is usable, and a probe neither waits
+    // for that consumer nor fails because of it.
+    let sql = "LOCK TABLE account_places IN ROW EXCLUSIVE MODE NOWAIT";
+    match transaction.batch_execute(sql).await {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => return Ok(()),
+        locked => locked?,
+    }
+    let sql = "SELECT holder, places, until FROM account_places WHERE holder = $1";
+    transaction.query(sql, &[&name]).await?;
+    let nothing = Member {
+        places: 0,
+        until: 0,
+    };
+    let (none, own) = (
+        BTreeMap::new(),
+        BTreeMap::from([(name.to_owned(), nothing)]),
+    );
+    write_places(transaction, &none, &own).await?;
+    write_places(transaction, &own, &none).await
 }
 
 /// The server's clock, after whatever was waited for.

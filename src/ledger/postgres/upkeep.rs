@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::errors::keepable;
 use super::take::{Taker, millis};
 use super::{
-    LeaseClock, PostgresLedger, call, campaigns, consumers, dead, intake, settle, shown, take,
-    undos, waking,
+    LeaseClock, PostgresLedger, call, campaigns, consumers, dead, intake, lanes, settle, shown,
+    take, undos, waking,
 };
 use crate::ledger::columns::{
     campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
@@ -139,15 +139,28 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
         let released = UndoSettlement::Released { due };
         undos::settle(client, &undo.lease, &[], &released, due).await?;
     }
+    if let Some(undo) = undos::take(client, &key, &later).await? {
+        undos::settle(client, &undo.lease, &[], &probe::undone(), due).await?;
+    }
     waking::wake(client, now, 1).await?;
     waking::next_due(client).await?;
     undos::due(client, None, now, 1).await?;
     intake::unqueued(client, name, None, now, 1).await?;
     campaigns::all(client).await?;
     dead::record_stray(client, &probe::stray(&key), now).await?;
+    shown::show(client, probe::HOLDER, Some(&serde_json::Value::Null), None).await?;
     shown::show(client, probe::HOLDER, None, None).await?;
-    consumers::renew(client, &probe::renewal(name), now, taker.clock).await?;
-    record_damaged(client, &key, "probe", now).await
+    let renewal = probe::renewal(name);
+    consumers::renew(client, &renewal, now, taker.clock).await?;
+    consumers::end(client, &renewal.holder).await?;
+    record_damaged(client, &key, "probe", now).await?;
+    lock_message(client, &key).await?;
+    campaigns::finish_within(client, &key.campaign, true, now).await?;
+    let sql = "INSERT INTO meta (name, value) VALUES ($1, '') ON CONFLICT (name) DO NOTHING";
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, &[&campaign]).await?;
+    // Last: nothing may follow it.
+    lanes::probe(client, campaign).await
 }
 
 fn leased(taken: Taken) -> Result<Lease> {
@@ -157,6 +170,13 @@ fn leased(taken: Taken) -> Result<Lease> {
             "the probe's message is {taken:?}"
         ))),
     }
+}
+
+/// Locks a message's row; whether there is one.
+async fn lock_message(client: &impl GenericClient, key: &MessageKey) -> Result<bool> {
+    let sql = "SELECT FROM messages WHERE campaign = $1 AND id = $2 FOR UPDATE";
+    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+    Ok(client.query_opt(sql, &[&campaign, &id]).await?.is_some())
 }
 
 async fn set_aside(
@@ -170,13 +190,8 @@ async fn set_aside(
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
     let transaction = client.transaction().await?;
     // The message's row first: another consumer that sets it aside waits here.
-    let known = transaction
-        .query_opt(
-            "SELECT FROM messages WHERE campaign = $1 AND id = $2 FOR UPDATE",
-            &[&campaign, &id],
-        )
-        .await?;
-    if known.is_none() {
+    let accepted = lock_message(&transaction, &key).await?;
+    if !accepted {
         let sql = "INSERT INTO messages (campaign, id, address, payload, accepted_at)
                    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         let address = message.customer.address.as_str();
@@ -198,7 +213,6 @@ async fn set_aside(
         )
         .await?;
     let (is_over, is_held): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-    let accepted = known.is_some();
     if is_over {
         return Ok(SetAside::Needless);
     }

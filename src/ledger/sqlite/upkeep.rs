@@ -135,14 +135,20 @@ fn walk(conn: &Connection) -> Result<()> {
         let released = UndoSettlement::Released { due };
         undos::settle(conn, &undo.lease, &[], &released, due)?;
     }
+    if let Some(undo) = undos::take(conn, &key, probe::HOLDER, due, probe::LEASE_FOR)? {
+        undos::settle(conn, &undo.lease, &[], &probe::undone(), due)?;
+    }
     waking::wake(conn, now, 1)?;
     waking::next_due(conn)?;
     undos::due(conn, now, 1)?;
     intake::unqueued(conn, now, 1)?;
     campaigns::all(conn)?;
     dead::record_stray(conn, &probe::stray(&key), now)?;
+    shown::show(conn, probe::HOLDER, Some(&serde_json::Value::Null), now)?;
     shown::show(conn, probe::HOLDER, None, now)?;
-    consumers::renew(conn, &probe::renewal("file"), now)?;
+    let renewal = probe::renewal("file");
+    consumers::renew(conn, &renewal, now)?;
+    consumers::end(conn, &renewal.holder)?;
     record_damaged(conn, &key, "probe", now)
 }
 

@@ -7,7 +7,8 @@ use flexcast::clock::Clock;
 use flexcast::simulator::{EffectKind, Settings};
 use serde_json::{Value, json};
 
-use super::dice::Dice;
+use crate::support::dice::Dice;
+
 use super::steering::Acts;
 use crate::saga::stage::{PAIRS, PROXY_BY_CUSTOMER, Pair, settings};
 use crate::saga::trap::{Failing, Mishaps, Place, Side};

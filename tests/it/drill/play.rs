@@ -10,7 +10,8 @@ use flexcast::shutdown::Stopper;
 use flexcast::simulator::{Effect, Faults, RequestRecord};
 use flexcast::worker::{Until, Worker};
 
-use super::dice::Dice;
+use crate::support::dice::Dice;
+
 use super::plan::{Blow, Plan};
 use super::steering::Operator;
 use super::tally::Tally;

@@ -1,5 +1,6 @@
 //! The operator of a drill: pauses, resumes and cancels while consumers work, die and stand still.
 
+use crate::support::dice::Dice;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use flexcast::operate::{OperateError, Operations};
 use flexcast::simulator::Simulator;
 use jiff::Timestamp;
 
-use super::dice::Dice;
 use crate::saga::stage::Stage;
 
 /// What an operator does beside the consumers, and when.

@@ -19,6 +19,7 @@ mod processes;
 mod publishers;
 mod redeliveries;
 mod restarts;
+mod sqlstates;
 mod stopped;
 
 use std::fmt::Write as _;

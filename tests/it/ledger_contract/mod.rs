@@ -13,6 +13,7 @@ mod leases;
 mod pace;
 mod postgres;
 mod sqlite;
+mod sqlstates;
 mod steering;
 mod taken_over;
 mod undos;

@@ -3,12 +3,15 @@
 pub(crate) mod amqp;
 pub(crate) mod amqp_fuzz;
 pub(crate) mod broker;
+pub(crate) mod dice;
 pub(crate) mod effects;
 pub(crate) mod flexcast;
 pub(crate) mod killed_imports;
 pub(crate) mod link;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod refusing;
 pub(crate) mod scripted;
+pub(crate) mod sqlstates;
 pub(crate) mod terminal;
 pub(crate) mod waiting;

@@ -53,23 +53,84 @@ impl Database {
         }
     }
 
+    /// A role that may log in and has the rights of a consumer, no more.
+    pub(crate) async fn consumers_role(&self) -> Role {
+        let count = DATABASES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("flexcast_role_{}_{count}", std::process::id());
+        let login = format!("CREATE ROLE {name} LOGIN PASSWORD 'flexcast-test-role'");
+        self.raw(&format!("{login}; {}", consumers_grants(&name)))
+            .await;
+        let (_, place) = self.url.rsplit_once('@').expect("a login");
+        Role {
+            url: format!("postgres://{name}:flexcast-test-role@{place}"),
+            database: self.url.clone(),
+            name,
+        }
+    }
+
     /// The database as a vandal sees it.
     pub(crate) async fn raw(&self, sql: &str) {
         run(&self.url, sql).await;
     }
 }
 
+/// A role. It is gone when this is dropped, which has to be before its database is.
+pub(crate) struct Role {
+    pub(crate) url: String,
+    pub(crate) name: String,
+    database: String,
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let name = &self.name;
+        let sql = format!("DROP OWNED BY {name}; DROP ROLE {name}");
+        drop_soon(&self.database, sql);
+    }
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        let server = self.server.clone();
-        // A runtime of its own: drop cannot wait on the test's.
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-            runtime.block_on(run(&server, &sql));
-        });
-        dropped.join().expect("what the test made is dropped");
+        drop_soon(&self.server, sql);
     }
+}
+
+/// What `docs/postgresql.md` has a consumer's role granted, for this role.
+pub(crate) fn consumers_grants(role: &str) -> String {
+    let document = include_str!("../../../docs/postgresql.md");
+    let blocks = document.split("```sql\n").skip(1);
+    let mut blocks = blocks.filter_map(|rest| Some(rest.split_once("```")?.0));
+    let grants = blocks.find(|block| block.contains("ON migrations"));
+    let grants = grants.expect("the rights of a consumer").to_owned();
+    grants.replace("flexcast_consumer", role)
+}
+
+/// The same, right by right and table by table.
+pub(crate) fn consumers_rights() -> Vec<(String, String)> {
+    let mut rights = Vec::new();
+    for grant in consumers_grants("role").split(';') {
+        let grant = grant.trim().strip_prefix("GRANT ").unwrap_or_default();
+        let grant = grant.strip_suffix(" TO role").unwrap_or_default();
+        let Some((of, on)) = grant.split_once(" ON ").filter(|(of, _)| *of != "USAGE") else {
+            continue;
+        };
+        for right in of.split(", ") {
+            let on = on.split(',').map(str::trim);
+            rights.extend(on.map(|table| (right.to_owned(), table.to_owned())));
+        }
+    }
+    rights
+}
+
+/// Drops what a test made: on a runtime of its own, since a drop cannot wait on the test's.
+fn drop_soon(server: &str, sql: String) {
+    let server = server.to_owned();
+    let dropped = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(run(&server, &sql));
+    });
+    dropped.join().expect("what the test made is dropped");
 }
 
 async fn run(url: &str, sql: &str) {
