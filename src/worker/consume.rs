@@ -66,8 +66,9 @@ async fn connect(
 }
 
 /// Spawns a turn for each delivery until the session is stopped or the ledger lost; tells whether a delivery was
-/// settled. The queue's prefetch bounds them. None waits unseen in the client: what this consumer holds is counted,
-/// and what earlier sessions brought may still be in work, up to as much again.
+/// settled. The queue's prefetch bounds the deliveries. None of them waits unseen in the client, since what this
+/// consumer holds is counted: there is room for as many turns again, of earlier sessions, and of those that pause after
+/// a failure.
 async fn take(
     shared: &Arc<Shared>,
     active: &Arc<Active>,
@@ -75,6 +76,7 @@ async fn take(
     consumer: &mut dyn Consumer,
     turns: &mut JoinSet<bool>,
 ) -> bool {
+    let turns_max = 2 * usize::from(shared.parts.in_flight);
     let mut has_settled = false;
     let mut lost = std::pin::pin!(shared.parts.ledger.lost());
     loop {
@@ -86,7 +88,7 @@ async fn take(
                 has_settled |= turn.unwrap_or(false);
                 continue;
             }
-            delivery = consumer.next() => delivery,
+            delivery = consumer.next(), if turns.len() < turns_max => delivery,
         };
         let Some(delivery) = delivery else {
             return has_settled;
