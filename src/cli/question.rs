@@ -239,7 +239,7 @@ mod tests {
     fn a_destination_is_named_as_the_environment_has_it() {
         let table = [
             (None, None, "Twilio"),
-            (None, Some("ie1"), "Twilio (region ie1)"),
+            (None, Some("us1"), "Twilio (region us1)"),
             (
                 Some("http://127.0.0.1:8080"),
                 None,

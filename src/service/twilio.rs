@@ -45,11 +45,23 @@ fn base(access: &TwilioAccess) -> Result<BaseUrl, ConfigError> {
     let (variable, base) = match &access.url {
         Some(url) => ("FLEXCAST_TWILIO_URL", BaseUrl::at(url)),
         None => {
+            refuse_other_regions(access.region.as_deref())?;
             let base = BaseUrl::twilio(access.edge.as_deref(), access.region.as_deref());
             ("TWILIO_EDGE, TWILIO_REGION", base)
         }
     };
     base.map_err(|error| ConfigError::Invalid(format!("{variable}: {error}")))
+}
+
+/// Flex is in one region.
+fn refuse_other_regions(region: Option<&str>) -> Result<(), ConfigError> {
+    match region.map(str::trim) {
+        None | Some("" | "us1") => Ok(()),
+        Some(region) => Err(ConfigError::Invalid(format!(
+            "TWILIO_REGION is {region}, and Flex works in us1 alone: the Conversations of other regions have no SMS and \
+             no WhatsApp, and Studio has no Send to Flex there; unset TWILIO_REGION (TWILIO_EDGE may stay)"
+        ))),
+    }
 }
 
 /// Counts calls for Prometheus.
@@ -59,5 +71,21 @@ pub(super) struct CallMetrics(pub(super) Metrics);
 impl CallObserver for CallMetrics {
     fn called(&self, operation: Operation, answer: Answer, took: std::time::Duration) {
         self.0.twilio_request(operation, answer, took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_region_than_flexs_is_refused_with_the_reason() {
+        for region in [None, Some(""), Some("us1"), Some(" us1 ")] {
+            assert!(refuse_other_regions(region).is_ok(), "{region:?}");
+        }
+        let refused = refuse_other_regions(Some("ie1")).expect_err("no SMS there");
+        let text = refused.to_string();
+        assert!(text.contains("TWILIO_REGION is ie1"), "{text}");
+        assert!(text.contains("us1 alone"), "{text}");
     }
 }

@@ -223,9 +223,14 @@ static CODES: &[Code] = &[
     is(63018, TRANSIENT), // the sender's daily limit
     pauses(63020, PauseCause::SenderRefused), // the business account has not accepted
     is(63024, ADDRESS),   // no valid receiver
+    is(63028, CONTENT),   // another number of variables than the template has
+    is(63032, REJECTED),  // Meta does not let this customer be written to now
     is(63033, REJECTED),  // the receiver is blocked
     is(63038, TRANSIENT), // the account's daily limit
+    is(63049, REJECTED),  // Meta does not deliver one more marketing text to this customer
     pauses(63051, PauseCause::SenderRefused), // the business account is locked
+    pauses(63062, PauseCause::SenderRefused), // the business account has not accepted the terms for marketing texts
+    is(63119, THROTTLED), // Meta's rate
 ];
 
 /// What is known of a code.

@@ -60,21 +60,29 @@ impl Step for Interaction {
         super::is_task_taken_up(turn).await
     }
 
-    /// Closing the Interaction's channel closes its Conversation and ends its task; a task that is
-    /// still waiting is cancelled first, so that no agent is offered it meanwhile.
+    /// Closing the Interaction's channel closes its Conversation and ends its task. The task itself is left alone:
+    /// Twilio does not support that the task of an Interaction is cancelled through TaskRouter (best practices for
+    /// Flex Conversations, "Do not use Task API directly to cancel or delete a task").
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
-        super::cancel_task(turn).await?;
-        let effects = turn.effects;
-        let interaction = effects.interaction_sid.as_ref();
-        if let (Some(interaction), Some(channel)) =
-            (interaction, effects.interaction_channel_sid.as_ref())
-        {
+        let mut made = channel_of(turn.effects);
+        if made.is_none() && turn.effects.task_sid.is_some() {
+            // The reply named the task alone.
+            let task = super::fetch_task(turn).await?;
+            made = task.and_then(|task| channel_of(&effects_of(&task)));
+        }
+        if let Some((interaction, channel)) = made {
             turn.twilio
-                .close_interaction_channel(interaction, channel)
+                .close_interaction_channel(&interaction, &channel)
                 .await?;
         }
         Ok(())
     }
+}
+
+/// The Interaction and its channel, where both are known.
+fn channel_of(effects: &Effects) -> Option<(String, String)> {
+    let interaction = effects.interaction_sid.clone()?;
+    Some((interaction, effects.interaction_channel_sid.clone()?))
 }
 
 /// What a task says of the Interaction it belongs to.

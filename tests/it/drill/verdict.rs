@@ -33,6 +33,7 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         ));
     }
     judge_junk(stage, plan).await?;
+    judge_calls(stage, plan)?;
     for n in 0..count {
         let record = stage.record(n).await;
         let Standing::Over { ending, .. } = &record.standing else {
@@ -83,6 +84,19 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         if !may_be {
             return Err(format!("{name}: {n} is {ending:?}"));
         }
+    }
+    Ok(())
+}
+
+/// The task of an Interaction ends with its channel: Twilio does not support that it is cancelled through TaskRouter.
+fn judge_calls(stage: &Stage, plan: &Plan) -> Result<(), String> {
+    let requests = stage.simulator.requests();
+    let is_interaction = plan.pair.leaves.contains(&EffectKind::Conversation);
+    if is_interaction && requests.iter().any(|one| one.operation == "update_task") {
+        return Err(format!(
+            "{}: an Interaction's task is cancelled",
+            plan.pair.name
+        ));
     }
     Ok(())
 }
