@@ -109,3 +109,27 @@ async fn a_consumer_whose_ledger_is_lost_still_stops_when_it_is_asked_to() {
     let starting = place.run(&["work", "--http", "127.0.0.1:0"]).ends_with(75);
     assert!(starting.err.contains("read-only"), "{}", starting.err);
 }
+
+/// A consumer that stands still in the middle of a transaction keeps the campaign's row until the server ends its
+/// session, which is later than one call waits for a lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_stands_still_does_not_keep_an_operator_from_a_pause() {
+    let (twilio, database) = (FakeTwilio::start(), Database::new().await);
+    let mut place = Place::facing(&twilio);
+    place.set("DATABASE_URL", &database.url);
+    place.write("spring.toml", CAMPAIGN_FILE);
+    place
+        .run(&["campaign", "apply", "spring.toml"])
+        .ends_with(0);
+    let (client, connection) = tokio_postgres::connect(&database.url, tokio_postgres::NoTls)
+        .await
+        .expect("a session");
+    let session = tokio::spawn(connection);
+    let stand_still = "SET idle_in_transaction_session_timeout = '10s'; BEGIN;
+        SELECT FROM flexcast.campaigns WHERE id = 'spring' FOR UPDATE";
+    client.batch_execute(stand_still).await.expect("it is held");
+    place.run(&["campaign", "pause", CAMPAIGN]).ends_with(0);
+    assert_eq!(place.status(CAMPAIGN)["state"], json!("paused"));
+    drop(client);
+    let _ = session.await;
+}
