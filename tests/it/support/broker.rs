@@ -183,11 +183,22 @@ impl Node {
     pub(crate) fn start() -> Self {
         // Under the directory of `make test`, if there is one: it stops what a killed test leaves.
         let home = std::env::var_os("FLEXCAST_TEST_DIR").unwrap_or_else(|| "/tmp".into());
-        let dir = tempfile::Builder::new()
-            .prefix("flexcast-node-")
-            .tempdir_in(home)
-            .expect("a directory");
-        run(dir.path(), &["start"], &[]);
+        let in_new_directory = || {
+            let mut named = tempfile::Builder::new();
+            let dir = named.prefix("flexcast-node-").tempdir_in(&home);
+            let dir = dir.expect("a directory");
+            let started = script(dir.path(), &["start"], &[]);
+            (dir, started)
+        };
+        // A port that was free may be another node's by the time this one listens: then it takes others.
+        let (mut dir, mut started) = in_new_directory();
+        for _ in 0..2 {
+            if !started.status.success() {
+                (dir, started) = in_new_directory();
+            }
+        }
+        let told = String::from_utf8_lossy(&started.stderr);
+        assert!(started.status.success(), "the node does not start: {told}");
         let env = std::fs::read_to_string(dir.path().join("env")).expect("the node's env");
         let [url, management] = ["AMQP_URL", "AMQP_MANAGEMENT_URL"].map(|name| {
             let start = format!("export {name}=");
