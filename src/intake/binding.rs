@@ -3,11 +3,8 @@
 use jiff::Timestamp;
 
 use super::EnqueueError;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, MARKED_AT_ONCE};
 use crate::queue::Queue;
-
-/// How many messages one call to the ledger marks.
-const BATCH: usize = 10_000;
 
 /// Ties a queue to the ledger, or finds it tied already.
 ///
@@ -49,9 +46,9 @@ pub async fn bind_queue(
 async fn mark_all(ledger: &dyn Ledger, now: Timestamp) -> Result<u64, LedgerError> {
     let mut all = 0;
     loop {
-        let marked = ledger.broker_lost(now, BATCH).await?;
+        let marked = ledger.broker_lost(now, MARKED_AT_ONCE).await?;
         all += marked;
-        if marked < BATCH as u64 {
+        if marked < MARKED_AT_ONCE as u64 {
             return Ok(all);
         }
     }

@@ -41,7 +41,9 @@ pub use record::{
     UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
 pub use steering::Steering;
-pub use upkeep::{DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, PublishAgain, SetAside, Upkeep};
+pub use upkeep::{
+    DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside, Upkeep,
+};
 pub use watched::{Loss, Watched};
 
 use std::collections::BTreeMap;

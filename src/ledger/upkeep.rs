@@ -22,6 +22,10 @@ pub struct DamagedRow {
     pub at: Timestamp,
 }
 
+/// How many messages one call marks to be published again: so many rows take a small part of the time that a store
+/// allows a statement, whatever the ledger holds.
+pub const MARKED_AT_ONCE: usize = 10_000;
+
 /// Which messages of a campaign are published again because the queue has lost some.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishAgain {
@@ -107,7 +111,7 @@ pub trait Upkeep: Send + Sync {
 
     /// Takes note that the queue has lost messages of a campaign: they are published again, in the order of their
     /// ids. Returns how many there were; none where messages of the campaign were published again after the
-    /// caller's looks. The operator's word ([`super::PUBLISH_AGAIN`]) is spent by that.
+    /// caller's looks. The operator's `resume` ([`super::PUBLISH_AGAIN`]) is used up by that.
     async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64>;
 
     /// Takes note that the queue has lost everything: whatever waits on it is published again. Marks at most

@@ -147,7 +147,7 @@ impl Watched {
     /// Takes note of a failure of what the consumers share beside the ledger, in the same store: of one that does
     /// not tell whose fault it is, a probe tells.
     pub async fn hear(&self, error: LedgerError) {
-        // The caller tries again whoever is to blame.
+        // The result is not needed: the caller tries the call again in every case.
         let _ = self.noted::<()>(Err(error)).await;
     }
 

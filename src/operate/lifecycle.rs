@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ledger::{Actor, CampaignRecord, ConsumerRow, LedgerError, StateChange, Transition};
+use crate::ledger::{Actor, CampaignRecord, ConsumerRow, StateChange, Transition};
 use crate::message::CampaignId;
 
 use super::{OperateError, Operations};
@@ -41,9 +41,6 @@ pub struct Cancelled {
     pub open: u64,
 }
 
-/// How often a change of a state is tried that other calls were in the way of.
-const CHANGE_TRIES: u32 = 3;
-
 impl Operations<'_> {
     /// Pauses a campaign, and returns when no first contact of it can start any more: when every consumer has
     /// confirmed, or its right to start changing calls has run out ([`crate::ledger::RIGHT_FOR`] at most). Undo
@@ -75,7 +72,8 @@ impl Operations<'_> {
         by: Actor,
     ) -> Result<(CampaignRecord, bool), OperateError> {
         let change = StateChange::Resume { by };
-        match self.changed(campaign, &change).await? {
+        let now = self.clock.now();
+        match self.ledger.change_state(campaign, &change, now).await? {
             Transition::Made(record) => Ok((record, true)),
             Transition::Already(record) => Ok((record, false)),
             Transition::Refused(record) => Err(refused(record, "resumed")),
@@ -128,23 +126,6 @@ impl Operations<'_> {
         }
     }
 
-    /// Changes a campaign's state. A consumer that was stopped in the middle of a transaction holds the campaign's row
-    /// until the server ends that transaction, which is later than one call waits for a lock: so it is tried again.
-    async fn changed(
-        &self,
-        campaign: &CampaignId,
-        change: &StateChange,
-    ) -> Result<Transition, LedgerError> {
-        let mut tries = 1;
-        loop {
-            let now = self.clock.now();
-            match self.ledger.change_state(campaign, change, now).await {
-                Err(LedgerError::Hindered(_)) if tries < CHANGE_TRIES => tries += 1,
-                changed => return changed,
-            }
-        }
-    }
-
     async fn stop(
         &self,
         campaign: &CampaignId,
@@ -152,7 +133,8 @@ impl Operations<'_> {
         wanted: &'static str,
         waiting: &(dyn Fn(&[ConsumerRow]) + Send + Sync),
     ) -> Result<Stopped, OperateError> {
-        let (record, changed) = match self.changed(campaign, change).await? {
+        let now = self.clock.now();
+        let (record, changed) = match self.ledger.change_state(campaign, change, now).await? {
             Transition::Made(record) => (record, true),
             // It is waited for all the same: the one who stopped it may not have.
             Transition::Already(record) => (record, false),

@@ -24,8 +24,9 @@ pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stop
         let Some(()) = stop.run_until_stopped(shared.parts.ledger.back()).await else {
             break;
         };
-        let turns_max = usize::from(shared.parts.in_flight);
-        while turns.len() >= turns_max {
+        // A session brings as many deliveries as may be in flight; the last one's may still be in work.
+        let in_flight = usize::from(shared.parts.in_flight);
+        while turns.len() >= in_flight {
             if stop.run_until_stopped(turns.join_next()).await.is_none() {
                 break;
             }
@@ -66,9 +67,9 @@ async fn connect(
 }
 
 /// Spawns a turn for each delivery until the session is stopped or the ledger lost; tells whether a delivery was
-/// settled. The queue's prefetch bounds the deliveries. None of them waits unseen in the client, since what this
-/// consumer holds is counted: there is room for as many turns again, of earlier sessions, and of those that pause after
-/// a failure.
+/// settled. The queue's prefetch bounds the deliveries of a session. Each gets its turn at once, because only turns are
+/// counted as held: so there is room for a second prefetch, for the turns of the session before and for those that
+/// pause after a failure.
 async fn take(
     shared: &Arc<Shared>,
     active: &Arc<Active>,

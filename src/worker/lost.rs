@@ -2,34 +2,86 @@
 //!
 //! In: how many messages are missing. Out: the messages published again, or the campaign paused. Always: nothing
 //! is published again while the queue has messages of that campaign, so that none that is there gets a copy;
-//! people purge queues to stop a campaign, so that much at once is never brought back without an operator's word.
+//! people purge queues to stop a campaign, so that many messages at once need an operator's `resume`.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::intake::EnqueueError;
 use crate::ledger::{
-    Actor, CampaignRecord, CampaignState, Ledger, LedgerError, PUBLISH_AGAIN, PublishAgain,
-    StateChange, Steering, Transition, Upkeep,
+    Actor, CampaignRecord, CampaignState, Ledger, LedgerError, MARKED_AT_ONCE, PUBLISH_AGAIN,
+    PublishAgain, StateChange, Steering, Transition, Upkeep,
 };
 use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
 
 use super::Shared;
-use super::upkeep::Found;
 
 /// A message is published again at most once in this time, unless an operator has asked for it since.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
-
-/// How many messages one call to the ledger marks to be published again.
-const AGAIN_BATCH: usize = 10_000;
 
 /// For how long after a broker lost its disk missing messages are published again without a pause.
 const BROKER_LOST_FOR: Duration = Duration::from_secs(3_600);
 
 /// A queue counts as emptied from so many messages on, where they are fewer than a fifth of the campaign's.
 const EMPTIED_MIN: u64 = 10;
+
+/// How many looks in a row must find messages missing: with [`super::QUEUE_LOOK`], a minute.
+const LOOKS: usize = 4;
+
+/// What the last looks found of one campaign.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    /// How many messages were missing at each of the last looks, the latest last.
+    missing: Vec<u64>,
+    /// How many were said to be missing.
+    told: u64,
+    /// When messages were last published again, as it was at the looks.
+    published_again_at: Option<Timestamp>,
+    /// How many an operator's `resume` publishes again: those that were missing while the campaign was paused for it
+    /// and no consumer held any, or else when the `resume` was first met.
+    agreed: Option<u64>,
+}
+
+impl Found {
+    pub(super) fn note(&mut self, missing: u64) {
+        if self.missing.len() == LOOKS {
+            self.missing.remove(0);
+        }
+        self.missing.push(missing);
+    }
+
+    /// What was missing all the while, once there were enough looks.
+    pub(super) fn lasting(&self) -> Option<u64> {
+        let missing = self.missing.iter().copied().min();
+        missing.filter(|_| self.missing.len() == LOOKS)
+    }
+
+    /// Forgets the looks made before the last publication: they do not show what is missing after it.
+    pub(super) fn follow(&mut self, record: &CampaignRecord) {
+        if self.published_again_at != record.published_again_at {
+            *self = Self {
+                published_again_at: record.published_again_at,
+                ..Self::default()
+            };
+        }
+    }
+
+    /// Takes note of a look while the campaign is paused because its queue was emptied. The looks before the pause do
+    /// not show what is missing after it. Where no consumer holds a message, the count is exact.
+    pub(super) fn pause(&mut self, missing: u64, held: u64) {
+        self.missing.clear();
+        if held == 0 {
+            self.agreed = Some(missing);
+        }
+    }
+
+    /// Takes note that nothing is missing.
+    pub(super) fn clear(&mut self) {
+        self.told = 0;
+        self.agreed = None;
+    }
+}
 
 /// Messages of a campaign that its queue does not have any more.
 #[derive(Clone, Copy)]
@@ -43,9 +95,9 @@ pub(super) struct Lost {
 }
 
 impl Lost {
-    /// Whether so much vanished that an operator has to say what is to become of it. `agreed` is how much of it
-    /// an operator has spoken about; `is_rest` whether some were published again of late, for what else was lost
-    /// with those comes to light one by one.
+    /// Whether so many messages vanished that only an operator's `resume` publishes them again. `agreed`: how many
+    /// of them a `resume` covers. `is_rest`: others were published again a short time ago, and the rest of the same
+    /// loss is found a few messages at a time.
     fn is_emptied(&self, accepted: u64, agreed: u64, is_rest: bool) -> bool {
         let news = self.messages.saturating_sub(agreed);
         let most_of_it = news * 5 > accepted;
@@ -101,8 +153,7 @@ pub(super) async fn act(
     let messages = lost.messages.max(agreed);
     let again = publish_again(shared, &record, messages).await?;
     if again > 0 {
-        parts.metrics.published_again(again);
-        shared.published_again.fetch_add(again, Ordering::Relaxed);
+        shared.count_published_again(again);
         tracing::warn!(
             campaign.id = %id, messages = again,
             "the queue has lost messages: they are published again"
@@ -128,7 +179,7 @@ async fn publish_again(
     };
     let mut marked = 0;
     while marked < all {
-        again.limit = AGAIN_BATCH.min(all - marked);
+        again.limit = MARKED_AT_ONCE.min(all - marked);
         let batch = parts.ledger.queue_again(&record.id, &again).await?;
         let batch = usize::try_from(batch).unwrap_or(usize::MAX);
         marked = marked.saturating_add(batch);
@@ -139,25 +190,26 @@ async fn publish_again(
     Ok(marked as u64)
 }
 
-/// What was published again after this is not published once more: an operator's word ends the wait.
+/// A message that was published again after this time is not published once more. A `resume` ends that wait.
 fn not_since(resumed_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let not_since = now.checked_sub(AGAIN_AFTER).unwrap_or(now);
     resumed_at.map_or(not_since, |at| not_since.max(at.min(now)))
 }
 
-/// When an operator said to publish again what a campaign's queue has lost, while that is still to be done.
+/// When an operator resumed a campaign whose queue was emptied, until the publication that this `resume` asks for.
 fn resumed_at(record: &CampaignRecord) -> Option<Timestamp> {
-    let is_word = record.reason.as_deref() == Some(PUBLISH_AGAIN);
-    is_word.then_some(record.state_since)
+    let is_open = record.reason.as_deref() == Some(PUBLISH_AGAIN);
+    is_open.then_some(record.state_since)
 }
 
-/// Whether the broker lost its disk of late: what is missing then needs no operator's word.
+/// Whether the broker lost its disk a short time ago: messages missing since then need no operator's `resume`.
 async fn is_broker_lost(shared: &Shared) -> Result<bool, LedgerError> {
     let lost_at = shared.parts.ledger.broker_lost_at().await?;
     Ok(lost_at.is_some_and(|at| is_recent(shared, at, BROKER_LOST_FOR)))
 }
 
-fn is_recent(shared: &Shared, at: Timestamp, within: Duration) -> bool {
+/// Whether `at` is less than this time ago.
+pub(super) fn is_recent(shared: &Shared, at: Timestamp, within: Duration) -> bool {
     let age = shared.parts.clock.now().duration_since(at);
     let age: Duration = age.try_into().unwrap_or_default();
     age < within
@@ -206,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn much_at_once_needs_an_operators_word() {
+    fn many_at_once_need_an_operators_resume() {
         // (missing, expected on the queue, accepted, agreed, emptied)
         let table = [
             (150, 150, 200, 0, true),
@@ -217,7 +269,7 @@ mod tests {
             (2, 2, 100_000, 0, false),
             (50, 2_000, 100_000, 0, false),
             (41, 2_000, 200, 0, true),
-            // What an operator has spoken about, and what vanished since.
+            // What a `resume` covers, and what vanished since.
             (150, 150, 200, 150, false),
             (150, 150, 200, 100, true),
             (60_000, 110_000, 110_000, 60_000, false),
@@ -245,11 +297,24 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_word_ends_the_wait_between_two_publications() {
+    fn a_resume_ends_the_wait_between_two_publications() {
         assert_eq!(not_since(None, at(1_000)), at(400));
         assert_eq!(not_since(Some(at(900)), at(1_000)), at(900));
         assert_eq!(not_since(Some(at(100)), at(1_000)), at(400));
         // The clock of the operator's machine is ahead.
         assert_eq!(not_since(Some(at(1_100)), at(1_000)), at(1_000));
+    }
+
+    #[test]
+    fn only_what_is_missing_all_the_while_counts() {
+        let mut found = Found::default();
+        for missing in [9, 7, 8] {
+            found.note(missing);
+            assert_eq!(found.lasting(), None, "too early to say");
+        }
+        found.note(12);
+        assert_eq!(found.lasting(), Some(7));
+        found.note(0);
+        assert_eq!(found.lasting(), Some(0));
     }
 }

@@ -379,6 +379,12 @@ fn is_among(only: &[CampaignId], id: &CampaignId) -> bool {
 }
 
 impl Shared {
+    /// Counts messages that are published again because the queue has lost them.
+    fn count_published_again(&self, messages: u64) {
+        self.parts.metrics.published_again(messages);
+        self.published_again.fetch_add(messages, Ordering::Relaxed);
+    }
+
     /// Has a run that is to end by itself end with this failure.
     fn halt(&self, failure: &Failure) {
         let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -269,17 +269,24 @@ mod tests {
     use super::*;
     use crate::message::{CampaignId, MessageId};
 
+    fn key() -> MessageKey {
+        MessageKey {
+            campaign: CampaignId::parse("spring").expect("an id"),
+            id: MessageId::parse("1").expect("an id"),
+        }
+    }
+
+    fn refused(code: &str) -> LedgerError {
+        LedgerError::Refused {
+            code: code.to_owned(),
+            text: "index row too large".to_owned(),
+        }
+    }
+
     #[test]
     fn a_message_is_tried_again_three_times_ever_later() {
         let (refusals, now) = (StoreRefusals::default(), Instant::now());
-        let key = MessageKey {
-            campaign: CampaignId::parse("spring").expect("an id"),
-            id: MessageId::parse("1").expect("an id"),
-        };
-        let error = LedgerError::Refused {
-            code: "54000".to_owned(),
-            text: "index row too large".to_owned(),
-        };
+        let (key, error) = (key(), refused("54000"));
         for seconds in [1, 5, 15] {
             assert!(refusals.spent(&key).is_none());
             assert_eq!(refusals.pause(&key), Duration::from_secs(seconds));
@@ -298,18 +305,11 @@ mod tests {
 
     #[test]
     fn a_message_that_a_store_refuses_in_one_way_and_another_is_tried_again_more_often() {
-        let (refusals, now) = (StoreRefusals::default(), Instant::now());
-        let key = MessageKey {
-            campaign: CampaignId::parse("spring").expect("an id"),
-            id: MessageId::parse("1").expect("an id"),
-        };
+        let (refusals, now, key) = (StoreRefusals::default(), Instant::now(), key());
         for n in 0..MIXED_MAX {
             assert!(refusals.spent(&key).is_none(), "after {n}");
-            let error = LedgerError::Refused {
-                code: ["22003", "0A000", "XX000"][n % 3].to_owned(),
-                text: "refused".to_owned(),
-            };
-            refusals.note(&key, &error, now);
+            let code = ["22003", "0A000", "XX000"][n % 3];
+            refusals.note(&key, &refused(code), now);
         }
         assert!(refusals.spent(&key).is_some(), "it does not come for ever");
     }

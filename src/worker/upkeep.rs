@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::intake::{EnqueueError, bind_queue};
@@ -17,13 +15,11 @@ use crate::ledger::{CampaignRecord, Ledger, LedgerError, OnQueue, Upkeep};
 use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 
-use super::lost::{Lost, act};
+use super::lost::{Found, Lost, act, is_recent};
 use super::{Shared, is_among};
 
-/// How often the queue is looked at unless the configuration says otherwise, and how many looks in a row must find
-/// messages missing: a minute.
+/// How often the queue is looked at unless the configuration says otherwise.
 pub const QUEUE_LOOK: Duration = Duration::from_secs(20);
-const LOOKS: usize = 4;
 
 /// How often leases of dead consumers are ended, and how many at once.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -31,45 +27,6 @@ const SWEEP_BATCH: usize = 1_000;
 
 /// How old the broker's statistics may be and still count: a consumer reads them once a minute.
 const STATISTICS_FOR: Duration = Duration::from_secs(120);
-
-/// What the last looks found of one campaign.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Found {
-    /// How many messages were missing at each of the last looks, the latest last.
-    missing: Vec<u64>,
-    /// How many were said to be missing.
-    pub(super) told: u64,
-    /// When messages were last published again, as it was at the looks.
-    pub(super) published_again_at: Option<Timestamp>,
-    /// How many an operator's `resume` publishes again: those that were missing while the campaign was paused for it
-    /// and no consumer held any, or else when the `resume` was first met.
-    pub(super) agreed: Option<u64>,
-}
-
-impl Found {
-    fn note(&mut self, missing: u64) {
-        if self.missing.len() == LOOKS {
-            self.missing.remove(0);
-        }
-        self.missing.push(missing);
-    }
-
-    /// What was missing all the while, once there were enough looks.
-    fn lasting(&self) -> Option<u64> {
-        let missing = self.missing.iter().copied().min();
-        missing.filter(|_| self.missing.len() == LOOKS)
-    }
-
-    /// Starts anew if messages were published again since: looks from before say nothing of what is missing after.
-    fn follow(&mut self, record: &CampaignRecord) {
-        if self.published_again_at != record.published_again_at {
-            *self = Self {
-                published_again_at: record.published_again_at,
-                ..Self::default()
-            };
-        }
-    }
-}
 
 /// Ends leases and looks for lost messages of `only` these campaigns, or of all, for as long as it is polled.
 pub(super) async fn keep(shared: &Shared, only: &[CampaignId]) -> Infallible {
@@ -149,11 +106,7 @@ async fn look(
         found.follow(record);
         let missing = expected.saturating_sub(there);
         if is_emptied(record) {
-            // The looks before a pause say nothing of what is missing after it.
-            found.missing.clear();
-            if held == 0 {
-                found.agreed = Some(missing);
-            }
+            found.pause(missing, held);
             continue;
         }
         found.note(missing);
@@ -161,8 +114,7 @@ async fn look(
             continue;
         };
         if lasting == 0 {
-            found.told = 0;
-            found.agreed = None;
+            found.clear();
             continue;
         }
         let lost = Lost {
@@ -190,15 +142,10 @@ fn unacknowledged(shared: &Shared, id: &CampaignId) -> u64 {
     let Some(inspection) = parts.queue.inspection() else {
         return 0;
     };
-    let Some(at) = inspection.at else {
-        return 0;
-    };
-    let age = parts.clock.now().duration_since(at);
-    let age: Duration = age.try_into().unwrap_or_default();
-    let of_campaign = inspection
-        .campaigns
-        .get(id)
-        .filter(|_| age < STATISTICS_FOR);
+    let is_fresh = inspection
+        .at
+        .is_some_and(|at| is_recent(shared, at, STATISTICS_FOR));
+    let of_campaign = inspection.campaigns.get(id).filter(|_| is_fresh);
     of_campaign
         .and_then(|counts| counts.unacknowledged)
         .unwrap_or(0)
@@ -218,26 +165,7 @@ async fn find_lost_broker(shared: &Shared) -> Result<bool, EnqueueError> {
     let binding = bind_queue(&*parts.ledger, &*parts.queue, parts.clock.now());
     let again = binding.await?;
     if let Some(again) = again {
-        parts.metrics.published_again(again);
-        shared.published_again.fetch_add(again, Ordering::Relaxed);
+        shared.count_published_again(again);
     }
     Ok(again.is_some())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_missing_all_the_while_counts() {
-        let mut found = Found::default();
-        for missing in [9, 7, 8] {
-            found.note(missing);
-            assert_eq!(found.lasting(), None, "too early to say");
-        }
-        found.note(12);
-        assert_eq!(found.lasting(), Some(7));
-        found.note(0);
-        assert_eq!(found.lasting(), Some(0));
-    }
 }

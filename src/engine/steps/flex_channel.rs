@@ -107,7 +107,7 @@ impl Step for FlexChannel {
     }
 
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
-        super::cancel_task(turn).await?;
+        cancel_task(turn).await?;
         let sid = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
         let service = chat_service(turn)?;
         let Some(channel) = turn.twilio.fetch_chat_channel(service, sid).await? else {
@@ -120,6 +120,25 @@ impl Step for FlexChannel {
             .await?;
         Ok(())
     }
+}
+
+/// Cancels the message's task while nobody has accepted it.
+async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
+    let Some(task) = super::fetch_task(turn).await? else {
+        return Ok(());
+    };
+    if matches!(
+        task.assignment_status.as_deref(),
+        Some("pending" | "reserved")
+    ) {
+        let workspace = turn.campaign.flex.workspace_sid.as_ref();
+        let workspace = setting(workspace, "flex.workspace_sid")?;
+        let reason = "flexcast: the outbound message could not be set up";
+        turn.twilio
+            .cancel_task(workspace, &task.sid, reason)
+            .await?;
+    }
+    Ok(())
 }
 
 /// The task's attributes as on Twilio's page, the campaign's own, and our marker.

@@ -65,8 +65,8 @@ impl Step for Interaction {
     /// Flex Conversations, "Do not use Task API directly to cancel or delete a task").
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
         let mut made = channel_of(turn.effects);
-        if made.is_none() && turn.effects.task_sid.is_some() {
-            // The reply named the task alone.
+        if made.is_none() {
+            // A reply need not name both. The task does.
             let task = super::fetch_task(turn).await?;
             made = task.and_then(|task| channel_of(&effects_of(&task)));
         }

@@ -142,25 +142,6 @@ async fn is_task_taken_up(turn: &Turn<'_>) -> Result<bool, StepError> {
     ))
 }
 
-/// Cancels the message's task while nobody has accepted it.
-async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
-    let Some(task) = fetch_task(turn).await? else {
-        return Ok(());
-    };
-    if matches!(
-        task.assignment_status.as_deref(),
-        Some("pending" | "reserved")
-    ) {
-        let workspace = turn.campaign.flex.workspace_sid.as_ref();
-        let workspace = setting(workspace, "flex.workspace_sid")?;
-        let reason = "flexcast: the outbound message could not be set up";
-        turn.twilio
-            .cancel_task(workspace, &task.sid, reason)
-            .await?;
-    }
-    Ok(())
-}
-
 async fn fetch_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
     // A reply need not name the task, and neither does a look at its channel.
     let Some(sid) = turn.effects.task_sid.as_ref() else {

@@ -41,13 +41,14 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// - `read committed`: each statement sees what was committed before it, and waits for a row's lock
 ///   instead of failing. The statements are written for it, whatever the server's default is.
 /// - `synchronous_commit`: `off` would report as durable what is not yet; the stronger settings stay.
-/// - The time-outs let go of the locks of a consumer that was stopped or cut off.
+/// - The time-outs release the locks of a consumer that was stopped or cut off, and in this order: a transaction
+///   that stands still ends before other calls give up waiting for its locks.
 const SETTINGS: &str = "
     SET search_path = flexcast;
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET lock_timeout = '8s';
     SET statement_timeout = '12s';
-    SET idle_in_transaction_session_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '5s';
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off';
 ";
@@ -207,4 +208,26 @@ fn unusable(error: &tokio_postgres::Error) -> LedgerError {
 
 pub(super) fn invalid(why: &str) -> LedgerError {
     LedgerError::Misconfigured(format!("DATABASE_URL is not usable: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_stands_still_ends_before_other_calls_give_up() {
+        let seconds = |setting: &str| {
+            let (_, rest) = SETTINGS.split_once(setting).expect("a setting");
+            let (_, value) = rest.split_once('\'').expect("its value");
+            let (number, _) = value.split_once('s').expect("seconds");
+            number.parse::<u64>().expect("a number")
+        };
+        let order = [
+            seconds("idle_in_transaction_session_timeout"),
+            seconds("lock_timeout"),
+            seconds("statement_timeout"),
+            CALL_MAX.as_secs(),
+        ];
+        assert!(order.is_sorted_by(|one, next| one < next), "{order:?}");
+    }
 }

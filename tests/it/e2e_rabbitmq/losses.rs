@@ -5,11 +5,14 @@
 
 use serde_json::{Value, json};
 
+use super::lost_store::queue_of;
 use super::{CAMPAIGN, CAMPAIGN_FILE, customers, import, numbers, read_queue};
 use crate::support::broker::Node;
 use crate::support::flexcast::{
     FakeTwilio, Place, Running, balanced, each_once, eventually, fast_config,
 };
+use crate::support::link::server_of;
+use crate::support::number_from;
 use crate::support::postgres::{Database, Server};
 
 /// Far more than the consumers hold at once.
@@ -18,8 +21,7 @@ const CONSUMERS: usize = 3;
 
 /// How many messages a test has.
 fn messages() -> usize {
-    let asked = std::env::var("LOSSES_MESSAGES").ok();
-    asked.map_or(MESSAGES, |text| text.parse().expect("a number of messages"))
+    number_from("LOSSES_MESSAGES", MESSAGES)
 }
 
 /// Consumers at work on one campaign, slow enough to be interrupted, while Twilio fails now and then.
@@ -111,42 +113,23 @@ impl Scene {
         }
     }
 
-    /// How many messages the work queue has ready, and how many are with consumers.
-    fn queue(&self) -> [u64; 2] {
-        let listed = self.node.ctl(&[
-            "list_queues",
-            "--no-table-headers",
-            "name",
-            "messages_ready",
-            "messages_unacknowledged",
-        ]);
-        let mut rows = listed.lines().map(|line| line.split_whitespace());
-        let row = rows.find_map(|mut row| {
-            (row.next() == Some("flexcast.work.spring")).then(|| {
-                let mut count = || row.next().and_then(|count| count.parse().ok());
-                [count().unwrap_or(0), count().unwrap_or(0)]
-            })
-        });
-        row.expect("the work queue is there")
-    }
-
     /// Does something to the broker while no consumer makes progress, however slow the machine is; tells how many
     /// messages the work queue had ready before, and how many were with consumers.
-    fn strike(&self, blow: impl FnOnce(&Node)) -> [u64; 2] {
+    fn strike(&self, blow: impl FnOnce(&Node)) -> [usize; 2] {
         for worker in &self.workers {
             worker.signal("STOP");
         }
-        let before = self.queue();
+        let [ready, unacknowledged, _] = queue_of(&self.node);
         blow(&self.node);
         for worker in &self.workers {
             worker.signal("CONT");
         }
-        before
+        [ready, unacknowledged]
     }
 
     /// Checks that of what vanished, `lost` messages at most, no more was published again than that and a
     /// hundredth of it, and that a consumer has said so.
-    fn published_again(&mut self, lost: u64) {
+    fn published_again(&mut self, lost: usize) {
         let mut again = 0.0;
         for worker in &mut self.workers {
             again += worker.metric("flexcast_published_again_total");
@@ -192,10 +175,14 @@ impl Scene {
         assert_eq!(after, before, "a purge stops a campaign");
     }
 
-    fn resume(&self) {
+    /// Resumes the campaign, and checks that all are done and no more than `lost` were published again.
+    fn resumed(&mut self, lost: usize) {
         self.place
             .run(&["campaign", "resume", CAMPAIGN])
             .ends_with(0);
+        self.all_over(0);
+        self.published_again(lost);
+        self.said();
     }
 
     fn clear_policy(&self) {
@@ -274,13 +261,9 @@ async fn a_table_that_refuses_everything_is_the_stores_fault_and_one_row_is_a_me
 fn a_failover_to_a_standby_kills_no_message() {
     let primary = Server::start();
     let standby = primary.standby();
-    let (url, place) = (&primary.url, |url: &str| {
-        let (_, rest) = url.rsplit_once('@').expect("a login");
-        let (place, _) = rest.split_once('/').expect("a database");
-        place.to_owned()
-    });
-    let both = format!("{},{}", place(url), place(&standby.url));
-    let both = url.replace(&place(url), &both) + "?target_session_attrs=read-write";
+    let (url, server) = (&primary.url, server_of(&primary.url));
+    let both = format!("{server},{}", server_of(&standby.url));
+    let both = url.replace(server, &both) + "?target_session_attrs=read-write";
     let mut scene = Scene::begin(CONSUMERS, &both);
     primary.kill();
     for worker in &scene.workers {
@@ -302,10 +285,7 @@ async fn a_purge_stops_the_campaign_and_a_resume_publishes_again() {
         node.ctl(&["purge_queue", "flexcast.work.spring"]);
     });
     scene.stopped("queue emptied");
-    scene.resume();
-    scene.all_over(0);
-    scene.published_again(ready);
-    scene.said();
+    scene.resumed(ready);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -316,10 +296,7 @@ async fn a_deleted_queue_stops_the_campaign_and_a_resume_publishes_again() {
         node.ctl(&["delete_queue", "flexcast.work.spring"]);
     });
     scene.stopped("queue ");
-    scene.resume();
-    scene.all_over(0);
-    scene.published_again(ready + unacknowledged);
-    scene.said();
+    scene.resumed(ready + unacknowledged);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -329,10 +306,7 @@ async fn a_policy_that_drops_messages_stops_the_campaign_too() {
     let [ready, unacknowledged] = scene.strike(|node| set_policy(node, r#"{"max-length":3}"#));
     scene.stopped("queue emptied");
     scene.clear_policy();
-    scene.resume();
-    scene.all_over(0);
-    scene.published_again(ready + unacknowledged);
-    scene.said();
+    scene.resumed(ready + unacknowledged);
 }
 
 /// A message gets its age limit when it is published.
@@ -347,10 +321,7 @@ async fn a_policy_that_ages_messages_out_stops_the_campaign_too() {
     });
     scene.stopped("queue emptied");
     scene.clear_policy();
-    scene.resume();
-    scene.all_over(0);
-    scene.published_again((scene.messages - first) as u64);
-    scene.said();
+    scene.resumed(scene.messages - first);
 }
 
 /// What a consumer held when it was killed counts as delivered: the second death is one too many.
@@ -368,10 +339,7 @@ async fn a_delivery_limit_that_drops_messages_stops_the_campaign_too() {
     }
     scene.stopped("queue emptied");
     scene.clear_policy();
-    scene.resume();
-    scene.all_over(0);
-    scene.published_again(ready + unacknowledged);
-    scene.said();
+    scene.resumed(ready + unacknowledged);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

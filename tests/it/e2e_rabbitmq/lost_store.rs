@@ -51,7 +51,7 @@ fn all_done(twilio: &FakeTwilio, place: &Place, work: &mut Running) {
 }
 
 /// What the broker says of the campaign's queue: ready, unsettled, consumers.
-fn queue_of(node: &Node) -> [usize; 3] {
+pub(super) fn queue_of(node: &Node) -> [usize; 3] {
     let columns = "name messages_ready messages_unacknowledged consumers".split(' ');
     let mut list = vec!["list_queues", "--no-table-headers"];
     list.extend(columns);
@@ -110,8 +110,8 @@ async fn a_consumer_whose_ledger_is_lost_still_stops_when_it_is_asked_to() {
     assert!(starting.err.contains("read-only"), "{}", starting.err);
 }
 
-/// A consumer that stands still in the middle of a transaction keeps the campaign's row until the server ends its
-/// session, which is later than one call waits for a lock.
+/// A consumer that stands still in the middle of a transaction keeps the campaign's row locked until the server ends its
+/// session, which has the time-out of flexcast's own sessions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_stands_still_does_not_keep_an_operator_from_a_pause() {
     let (twilio, database) = (FakeTwilio::start(), Database::new().await);
@@ -125,7 +125,7 @@ async fn a_transaction_that_stands_still_does_not_keep_an_operator_from_a_pause(
         .await
         .expect("a session");
     let session = tokio::spawn(connection);
-    let stand_still = "SET idle_in_transaction_session_timeout = '10s'; BEGIN;
+    let stand_still = "SET idle_in_transaction_session_timeout = '5s'; BEGIN;
         SELECT FROM flexcast.campaigns WHERE id = 'spring' FOR UPDATE";
     client.batch_execute(stand_still).await.expect("it is held");
     place.run(&["campaign", "pause", CAMPAIGN]).ends_with(0);

@@ -13,6 +13,7 @@ use super::{CAMPAIGN_FILE, customers};
 use crate::support::broker::Vhost;
 use crate::support::flexcast::{FakeTwilio, Place, Running, balanced, eventually, fast_config};
 use crate::support::link::{Link, server_of};
+use crate::support::number_from;
 use crate::support::postgres::Database;
 
 /// The round trip to the database of the consumers and of the operator.
@@ -172,8 +173,7 @@ impl World {
 }
 
 fn rounds() -> usize {
-    let asked = std::env::var("STOP_ROUNDS").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(2)
+    number_from("STOP_ROUNDS", 2)
 }
 
 async fn pauses(trouble: Trouble) {

@@ -11,6 +11,7 @@ use crate::support::dice::Dice;
 use crate::support::flexcast::{
     FakeTwilio, Place, Running, balanced, each_once, eventually, fast_config,
 };
+use crate::support::number_from;
 use crate::support::postgres::{Database, consumers_grants};
 use crate::support::refusing::{Call, Refusing, Step};
 use crate::support::sqlstates::{STOP_FOR_GOOD, drawn};
@@ -131,23 +132,18 @@ impl Scene {
     }
 }
 
-/// A number from the environment.
-fn number_from(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).map_or(otherwise, |text| text.parse().expect(variable))
-}
-
 /// One call in so many is refused while consumers work.
 const ONE_CALL_IN: u64 = 25;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_are_refused_here_and_there_kill_no_message() {
-    let seed = number_from("SQLSTATE_SEED", 7);
+    let seed = number_from("SQLSTATE_SEED", 7) as u64;
     let mut scene = Scene::new(150, 10).await;
     scene.start(2);
     let mut dice = Dice::new(seed);
     // One of each class: `ledger_contract::sqlstates` goes through all.
     let of_class = number_from("SQLSTATES_OF_CLASS", 1);
-    let codes = drawn(&mut dice, usize::try_from(of_class).expect("a few"));
+    let codes = drawn(&mut dice, of_class);
     let all: BTreeSet<String> = codes.iter().map(|code| (*code).to_owned()).collect();
     let mut codes = codes.into_iter();
     // After most refusals nothing is refused until a message's own call shows that work goes on: the probe passes,

@@ -148,9 +148,7 @@ pub(super) async fn what_the_queue_lost_is_published_again_once_in_a_while(ledge
     assert_eq!(again(ledger, Some(500), 700, 10).await, 2);
 }
 
-pub(super) async fn an_operators_word_is_spent_when_what_was_lost_is_published(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn a_resume_is_used_up_when_lost_messages_are_published(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1)]).await;
     let cause = PauseCause::QueueEmptied;

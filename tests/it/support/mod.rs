@@ -15,3 +15,8 @@ pub(crate) mod scripted;
 pub(crate) mod sqlstates;
 pub(crate) mod terminal;
 pub(crate) mod waiting;
+
+/// A number that a variable of the environment gives, or else this one.
+pub(crate) fn number_from(variable: &str, otherwise: usize) -> usize {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect(variable))
+}

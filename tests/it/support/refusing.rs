@@ -380,7 +380,7 @@ impl Session {
         }
     }
 
-    /// Ends the session with an error, as a server does that shuts down or lets nobody in.
+    /// Sends a FATAL error and closes the session, as a server does when it shuts down or refuses a login.
     async fn end_with(&mut self, code: &str) -> Result<()> {
         let text = format!("SFATAL\0VFATAL\0C{code}\0Mrefused for a test\0\0");
         let error = Message::new(b'E', text.as_bytes());
