@@ -105,8 +105,12 @@ impl SqliteFile {
             if let Look::There { is_in_use } = look(path, kind)? {
                 return Ok(Self::joined(path, users, is_in_use, fold_pages));
             }
-            users.be_alone()?;
-            if let Look::Missing = look(path, kind)? {
+            // Another process that makes the file keeps it afterwards, maybe for days: it is not waited for.
+            let is_made = || matches!(look(path, kind), Ok(Look::There { .. }));
+            let is_alone = users.be_alone_unless(is_made)?;
+            if let Look::Missing = look(path, kind)?
+                && is_alone
+            {
                 create::create(path, &make)?;
             }
         }

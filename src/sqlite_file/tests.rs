@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::users::Users;
 use super::{FileError, Kind, LOG_PAGES, SqliteFile, beside, look_after, mark};
 
 const KIND: Kind = Kind {
@@ -265,6 +266,18 @@ fn a_reader_of_an_old_state_only_puts_the_folding_off() {
     assert!(crash(&path, 100));
     user.close();
     assert!(!crash(&path, 100));
+}
+
+/// Of two processes that find no file, one makes it and keeps it: the other does not wait until that one has ended.
+#[test]
+fn a_process_that_was_second_to_make_the_file_does_not_wait_for_the_first_to_end() {
+    let (_folder, path) = place();
+    let first = open(&path).expect("it opens");
+    let second = Users::of(&path).expect("its lock");
+    let is_alone = |is_made: bool| second.be_alone_unless(|| is_made).expect("an answer");
+    assert!(!is_alone(true), "the first one has it");
+    first.close();
+    assert!(is_alone(false));
 }
 
 #[test]

@@ -37,10 +37,22 @@ impl Users {
         self.ask(File::try_lock_shared)
     }
 
-    /// Waits until there is no other, and keeps others out.
-    pub(super) fn be_alone(&self) -> Result<(), FileError> {
+    /// Waits until there is no other user, and keeps others out; or until that is needless. Tells whether this process
+    /// is alone.
+    pub(super) fn be_alone_unless(
+        &self,
+        is_needless: impl Fn() -> bool,
+    ) -> Result<bool, FileError> {
         self.leave()?;
-        self.ask(File::try_lock)
+        let is_alone = std::cell::Cell::new(true);
+        self.ask(|lock| match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if is_needless() => {
+                is_alone.set(false);
+                Ok(())
+            }
+            tried => tried,
+        })?;
+        Ok(is_alone.get())
     }
 
     /// Whether there is no other. If so, others are kept out from now on; in any case this process is no user any
