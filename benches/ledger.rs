@@ -110,7 +110,9 @@ async fn turns_of(ledger: &dyn Ledger, clock: Clock, messages: &[Message]) -> an
         };
         ledger.record(&lease, &begun, clock.now()).await?;
         let settlement = Settlement::Ended {
-            ending: Ending::Done,
+            ending: Ending::Done {
+                already_sent: false,
+            },
             effects: Box::default(),
         };
         ledger.settle(&lease, &[], &settlement, clock.now()).await?;

@@ -9,6 +9,7 @@
 //! later, skipped, or a dead letter. What an operator can do is in [`operate`]. [`service`] builds and stops all of this; [`cli`] and [`http`]
 //! are where people and probes come in; [`simulator`] is a Twilio to try it all on.
 
+pub mod marks;
 pub mod message;
 
 pub mod campaign;

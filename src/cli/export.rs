@@ -123,7 +123,10 @@ fn of_message(row: PageRow) -> Line {
 
 fn of_ending(ending: Ending) -> (&'static str, String, String) {
     match ending {
-        Ending::Done => ("done", String::new(), String::new()),
+        Ending::Done { already_sent } => {
+            let reason = if already_sent { "already_sent" } else { "" };
+            ("done", reason.to_owned(), String::new())
+        }
         Ending::Skipped { reason, detail } => {
             ("skipped", reason.to_string(), detail.unwrap_or_default())
         }

@@ -220,7 +220,11 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
         reasons(&books.deferred),
     );
     line("  in flight", books.in_flight, String::new());
-    line("  done", books.done, String::new());
+    let sent_before = match books.already_sent {
+        0 => String::new(),
+        messages => format!("of them {messages} already sent by another ledger"),
+    };
+    line("  done", books.done, sent_before);
     line("  skipped", books.skipped_total(), reasons(&books.skipped));
     line("  dead", books.dead_total(), reasons(&books.dead));
     line("  unknown", books.unknown, String::new());

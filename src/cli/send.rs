@@ -13,6 +13,7 @@ use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
 use crate::intake::Input;
 use crate::ledger::{Books, CampaignRecord, Ledger};
+use crate::marks::ProcessMarks;
 use crate::operate::paused_notice;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
@@ -26,7 +27,7 @@ use super::mapping::{Mapping, Strictness};
 use super::question::{self, Destination};
 use super::simulator::set_faults;
 use super::status::{report, unseen};
-use super::work::{check_login, code_of_pause, drained, halted};
+use super::work::{check_login, code_of_pause, drained, halted, is_not_ours};
 use super::{ExitCode, Global, Problem, broker, output, signals};
 
 /// The whole job on one machine: import a file, work until nothing is open, report.
@@ -58,6 +59,9 @@ pub(super) struct Send {
     /// Do not ask before sending; without a terminal nothing is sent that this does not ask for
     #[arg(long, short)]
     yes: bool,
+    /// Take the place of another ledger, or of a newer state of this one: every message is looked for first
+    #[arg(long, conflicts_with = "simulate")]
+    take_over: bool,
     /// Do not wait for what is deferred: end with 75 and leave it to the next run
     #[arg(long)]
     no_wait: bool,
@@ -96,6 +100,13 @@ impl Send {
         let hold = service.hold()?;
         let record = apply(service, &target.twilio, target.campaign.clone()).await?;
         check_login(&target.twilio).await?;
+        let marks = if self.simulate {
+            None
+        } else {
+            let marks = service.marks(&target.twilio, self.take_over);
+            own(&marks, &record).await?;
+            Some(marks)
+        };
         let queue = service.queue().await?;
         let said = broker::warn(&*queue).await;
         let stop = signals::stopper()?;
@@ -110,7 +121,7 @@ impl Send {
         self.import(&into, contacts).await?;
 
         let worker = service
-            .worker(Arc::clone(&queue), target.twilio.clone(), &hold)
+            .worker(Arc::clone(&queue), target.twilio.clone(), &hold, marks)
             .await?;
         let until = if self.no_wait {
             Until::NothingDue
@@ -246,6 +257,12 @@ impl Send {
         }
         Ok(exit_code(&books))
     }
+}
+
+/// Makes sure that the campaign is this ledger's, before a row is accepted.
+async fn own(marks: &ProcessMarks, record: &CampaignRecord) -> Result<(), Problem> {
+    marks.beat().await.map_err(is_not_ours)?;
+    marks.claim(&record.id).await.map_err(is_not_ours)
 }
 
 /// A file without a usable row is a problem with the input.

@@ -116,7 +116,9 @@ impl Try {
         enqueue(&*queue, ledger, &record.id, &[(publication, message)]).await?;
 
         let stop = signals::stopper()?;
-        let worker = service.worker(Arc::clone(&queue), twilio, &hold).await?;
+        let worker = service
+            .worker(Arc::clone(&queue), twilio, &hold, None)
+            .await?;
         let only = [record.id.clone()];
         let end = drained(service, &worker, &only, Until::Idle, &stop).await?;
         queue.close().await;

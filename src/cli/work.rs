@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::http::{self, Pages};
 use crate::ledger::{CampaignRecord, Ledger};
+use crate::marks::MarkError;
 use crate::message::{CampaignId, Failure, PauseCause};
 use crate::operate::paused_notice;
 use crate::queue::Queue;
@@ -29,6 +30,9 @@ pub(super) struct Work {
     /// End once nothing is open
     #[arg(long)]
     until_idle: bool,
+    /// Take the place of another ledger, or of a newer state of this one: every message is looked for first
+    #[arg(long)]
+    take_over: bool,
 }
 
 impl Work {
@@ -41,7 +45,15 @@ impl Work {
         let stop = signals::stopper()?;
         let pages = Serving::start(&service, &queue, self.http, &stop).await?;
         check_login(&twilio).await?;
-        let worker = service.worker(Arc::clone(&queue), twilio, &hold).await?;
+        let marks = service.marks(&twilio, self.take_over);
+        match marks.beat().await {
+            Err(error @ MarkError::NotOurs(_)) => return Err(is_not_ours(error)),
+            Err(error) => tracing::warn!(%error, "tried again"),
+            Ok(_) => {}
+        }
+        let worker = service
+            .worker(Arc::clone(&queue), twilio, &hold, Some(marks))
+            .await?;
         // What ended badly in earlier runs is not this one's to answer for.
         let before = failed(&service).await?;
         let until = if self.until_idle {
@@ -52,6 +64,10 @@ impl Work {
         let end = drained(&service, &worker, &self.campaigns, until, &stop).await?;
         pages.end().await;
         queue.close().await;
+        let disowned = worker.disowned();
+        if !disowned.is_empty() {
+            return Err(Problem::new(ExitCode::Config, disowned.join("\n")));
+        }
         match end {
             Some(RunEnd::Halted(failure)) => Err(halted(&failure)),
             Some(RunEnd::Idle) => {
@@ -93,6 +109,15 @@ pub(super) async fn check_login(twilio: &Twilio) -> Result<(), Problem> {
     match twilio.fetch_configuration().await {
         Err(error) if is_login_refused(&error) => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// What a look at the marks that did not succeed means for a command.
+pub(super) fn is_not_ours(error: MarkError) -> Problem {
+    match error {
+        MarkError::NotOurs(not_ours) => Problem::new(ExitCode::Config, not_ours.to_string()),
+        MarkError::Twilio(error) => error.into(),
+        MarkError::Ledger(error) => error.into(),
     }
 }
 

@@ -22,11 +22,22 @@ const REPEATS_MAX: u32 = 2;
 /// Twilio's code for a resource whose state does not allow the change: it may be closed.
 const WRONG_STATE: u32 = 20409;
 
+/// How a step's effect came to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// This run made it.
+    Made,
+    /// It was found: a call of this journal had made it.
+    Adopted,
+    /// It was found before the journal's first call of it: another ledger may have made it.
+    Foreign,
+}
+
 /// What one try of a step came to.
 pub(super) enum Tried {
     Stands {
         effects: Box<Effects>,
-        adopted: bool,
+        origin: Origin,
     },
     /// It certainly did not happen, and may be tried again at once.
     Again,
@@ -37,6 +48,8 @@ pub(super) enum Tried {
     Gone(String),
     /// Somebody before us meant to call; it has not shown, and may come late.
     Late,
+    /// Something of ours stands there that this journal did not make.
+    Met(String),
     Unknown(String),
 }
 
@@ -47,12 +60,13 @@ impl Runner<'_> {
         step: &'static dyn Step,
         suspect: &mut bool,
     ) -> Result<Tried, Interrupted> {
-        let intended = self.journal.saga().intended == Some(step.name());
+        let saga = self.journal.saga();
+        let intended = saga.intended == Some(step.name());
         let look_first = match step.repeat() {
             Repeat::Collides | Repeat::Lists => *suspect,
             Repeat::Doubles => intended,
         };
-        if look_first {
+        if look_first || saga.distrusted {
             let tried = self.look_back(step).await?;
             // What comes after a step that did not happen did not happen either.
             *suspect &= !matches!(tried, Tried::Again | Tried::Late);
@@ -69,7 +83,14 @@ impl Runner<'_> {
         step: &'static dyn Step,
     ) -> Result<Tried, Interrupted> {
         self.metrics.step(step.name(), StepResult::InDoubt);
-        let tried = self.look(step, Patience::Usual).await?;
+        let is_first = !self.is_own(step);
+        let tried = match self.look(step, Patience::Usual).await? {
+            Tried::Stands { effects, .. } if is_first => Tried::Stands {
+                effects,
+                origin: Origin::Foreign,
+            },
+            tried => tried,
+        };
         if !matches!(tried, Tried::Again) {
             return Ok(tried);
         }
@@ -79,6 +100,13 @@ impl Runner<'_> {
         }
         self.journal.refuse(step.name())?;
         Ok(Tried::Again)
+    }
+
+    /// Whether what is found of a step comes from a call of this journal: of a distrusted message only where it
+    /// intended the call.
+    fn is_own(&self, step: &dyn Step) -> bool {
+        let saga = self.journal.saga();
+        !saga.distrusted || saga.intended == Some(step.name())
     }
 
     /// What comes before the repeat of a call that somebody before us was about to make, and that has
@@ -112,7 +140,7 @@ impl Runner<'_> {
                 Ok(effects) => {
                     return Ok(Tried::Stands {
                         effects: Box::new(effects),
-                        adopted: false,
+                        origin: Origin::Made,
                     });
                 }
                 Err(StepError::Call(call)) => call,
@@ -120,6 +148,10 @@ impl Runner<'_> {
                     self.journal.refuse(step.name())?;
                     return Ok(match error {
                         StepError::Busy(detail) => Tried::Busy(detail),
+                        StepError::Met(_) if self.may_be_ours(throttled + repeated > 0) => {
+                            self.look(step, Patience::Taken).await?
+                        }
+                        StepError::Met(detail) => Tried::Met(detail),
                         StepError::Failed(failure) => Tried::Failed(*failure),
                         StepError::Call(call) => Tried::Failed(failure(&call, step.operation())),
                     });
@@ -136,7 +168,9 @@ impl Runner<'_> {
                 continue;
             }
             if !call.is_in_doubt() {
-                return self.refused(step, &call, repeated > 0).await;
+                // One of an action's calls may be throttled after another one of them was carried out.
+                let is_repeated = throttled + repeated > 0;
+                return self.refused(step, &call, is_repeated).await;
             }
             self.doubted = true;
             self.metrics.step(step.name(), StepResult::InDoubt);
@@ -160,8 +194,18 @@ impl Runner<'_> {
         call: &CallError,
         repeated: bool,
     ) -> Result<Tried, Interrupted> {
-        let may_be_ours = repeated || self.journal.resumed();
-        let patience = match call.code().and_then(conflict) {
+        let may_be_ours = self.may_be_ours(repeated);
+        let conflict_met = call.code().and_then(conflict);
+        let is_met = match conflict_met {
+            Some(Conflict::NameTaken) => true,
+            Some(Conflict::AlreadyThere) => step.is_container(),
+            _ => false,
+        };
+        if is_met && !may_be_ours {
+            self.journal.refuse(step.name())?;
+            return Ok(Tried::Met(call.to_string()));
+        }
+        let patience = match conflict_met {
             Some(Conflict::NameTaken | Conflict::AlreadyThere) => Patience::Taken,
             // Ours may hide from lists that lag behind: then it is not somebody else's.
             Some(Conflict::CustomerBusy) if may_be_ours => Patience::Taken,
@@ -184,7 +228,7 @@ impl Runner<'_> {
             return Ok(tried);
         }
         self.journal.refuse(step.name())?;
-        if call.code().and_then(conflict) == Some(Conflict::CustomerBusy) {
+        if conflict_met == Some(Conflict::CustomerBusy) {
             return Ok(Tried::Busy(call.to_string()));
         }
         // Refused as taken and not to be seen: it may show later.
@@ -193,6 +237,12 @@ impl Runner<'_> {
             class,
             ..failure(call, step.operation())
         }))
+    }
+
+    /// Whether what Twilio says is there may come from a call of this journal; of a distrusted message it was
+    /// looked for right before.
+    fn may_be_ours(&self, repeated: bool) -> bool {
+        repeated || self.journal.resumed() || self.journal.saga().distrusted
     }
 
     /// Which of the containers made so far is closed or gone.
@@ -219,9 +269,18 @@ impl Runner<'_> {
         Ok(match looked {
             Looked::Found(Found::Ours(effects)) => Tried::Stands {
                 effects,
-                adopted: true,
+                origin: Origin::Adopted,
             },
-            Looked::Found(Found::Absent) => Tried::Again,
+            Looked::Found(Found::Absent) => match step.trace_lasts() {
+                Some(lasts) if self.journal.intended_before(step.name(), lasts) => {
+                    Tried::Unknown(format!(
+                        "nothing is to be seen of it, and its call was made more than {} minutes ago: by now its \
+                         only trace may be gone",
+                        lasts.as_secs() / 60
+                    ))
+                }
+                _ => Tried::Again,
+            },
             Looked::Found(Found::Gone(detail)) => Tried::Gone(detail),
             Looked::Found(Found::Invisible(detail)) => match step.repeat() {
                 Repeat::Doubles => Tried::Unknown(detail),
@@ -229,6 +288,7 @@ impl Runner<'_> {
             },
             Looked::Closed(closed) => return Err(closed.into()),
             Looked::Busy(detail) => Tried::Busy(detail),
+            Looked::Met(detail) => Tried::Met(detail),
             Looked::Failed(failure) => Tried::Failed(failure),
         })
     }

@@ -67,6 +67,12 @@ impl Journal {
         &self.name
     }
 
+    /// What everything of another generation is called.
+    #[must_use]
+    pub(super) fn name_of(&self, generation: u32) -> Name {
+        name(&self.lease, generation)
+    }
+
     /// Takes note of an event; it is written with the next intent or the settlement.
     ///
     /// # Errors
@@ -84,8 +90,17 @@ impl Journal {
     ///
     /// [`Interrupted::Ledger`] when it is not durable: the call must not be made.
     pub(super) async fn intend(&mut self, step: StepName) -> Result<(), Interrupted> {
-        self.note(Event::Intended { step })?;
+        let at = Some(self.clock.now());
+        self.note(Event::Intended { step, at })?;
         self.write().await
+    }
+
+    /// Whether a call of this step was about to be made longer ago than this, or nobody knows when.
+    #[must_use]
+    pub(super) fn intended_before(&self, step: StepName, span: std::time::Duration) -> bool {
+        let now = self.clock.now();
+        let is_old = |at: jiff::Timestamp| at + span < now;
+        self.saga.intended == Some(step) && self.saga.intended_at.is_none_or(is_old)
     }
 
     /// Makes everything noted so far durable.
@@ -114,7 +129,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins the next generation.
+    /// Begins a later generation.
     ///
     /// # Errors
     ///

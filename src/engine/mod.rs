@@ -15,6 +15,7 @@ mod sending;
 mod step;
 mod steps;
 mod strategies;
+mod survey;
 mod undo;
 
 pub use agents::{
@@ -83,6 +84,8 @@ pub struct Job<'a> {
     pub taken_before: bool,
     /// Whether somebody whose lease ran out lives and has not let go.
     pub overtaken: bool,
+    /// Whether another ledger may have carried out messages of its campaign.
+    pub distrusted: bool,
     pub switch: Arc<CampaignSwitch>,
 }
 
@@ -195,6 +198,7 @@ impl Engine {
             agent: job.agent,
             name: &Name::of(&key.campaign, &key.id, saga.generation),
             effects: &saga.effects,
+            undoing: false,
         };
         let mut steps = steps(job.campaign, job.message).iter();
         let Some(first) = steps.find(|step| step.applies(&turn)) else {
@@ -202,7 +206,7 @@ impl Engine {
         };
         match recovery::once(*first, &turn).await {
             Looked::Found(found) => Ok(matches!(found, Found::Ours(_))),
-            Looked::Busy(_) => Ok(false),
+            Looked::Busy(_) | Looked::Met(_) => Ok(false),
             Looked::Failed(_) => Ok(true),
             Looked::Closed(closed) => Err(closed.into()),
         }
@@ -252,6 +256,9 @@ impl Engine {
             job.recorded,
             job.taken_before,
         )?;
+        if job.distrusted && !journal.saga().distrusted {
+            journal.note(Event::Distrusted { met: false })?;
+        }
         if let Some(to) = job.assigned {
             // Whoever takes over must not decide again: another agent is another list of steps.
             journal.note(Event::Assigned { to })?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::message::{Failure, FailureClass};
 use crate::twilio::{CallError, Closed, failure, is_missing};
 
-use super::step::{Found, Repeat, Step, StepError, Turn};
+use super::step::{Found, Past, Repeat, Step, StepError, Turn};
 
 /// How often one look-up is tried, and the wait between two tries.
 const ASKED_MAX: u32 = 3;
@@ -20,6 +20,8 @@ pub(super) enum Looked {
     Found(Found),
     /// Somebody else's stands in its place.
     Busy(String),
+    /// Another one of ours has its name.
+    Met(String),
     /// The gate let no look-up through.
     Closed(Closed),
     /// The look-up itself failed: as uncertain as before.
@@ -51,6 +53,26 @@ pub(super) async fn look(
     in_one_way(step, turn, patience).await
 }
 
+/// Reads what is at Twilio of the turn's generation.
+pub(super) async fn past(step: &dyn Step, turn: &Turn<'_>) -> Result<Past, Looked> {
+    let mut tried = 1;
+    loop {
+        let looked = match step.past(turn).await {
+            Ok(past) => return Ok(past),
+            Err(error) => match unanswered(step, error) {
+                // What would tell is gone.
+                Looked::Found(Found::Invisible(detail)) => return Ok(Past::Untold(detail)),
+                looked => looked,
+            },
+        };
+        if tried == ASKED_MAX || !may_pass(&looked) {
+            return Err(looked);
+        }
+        tried += 1;
+        tokio::time::sleep(ASKED_AGAIN).await;
+    }
+}
+
 /// Looks once.
 pub(super) async fn once(step: &dyn Step, turn: &Turn<'_>) -> Looked {
     in_one_way(step, turn, Patience::Usual).await
@@ -60,9 +82,8 @@ pub(super) async fn once(step: &dyn Step, turn: &Turn<'_>) -> Looked {
 async fn in_one_way(step: &dyn Step, turn: &Turn<'_>, patience: Patience) -> Looked {
     let mut looked = ask(step, turn, patience).await;
     for _ in 1..ASKED_MAX {
-        match &looked {
-            Looked::Failed(failure) if failure.class == FailureClass::Transient => {}
-            _ => break,
+        if !may_pass(&looked) {
+            break;
         }
         tokio::time::sleep(ASKED_AGAIN).await;
         looked = ask(step, turn, patience).await;
@@ -77,13 +98,25 @@ async fn ask(step: &dyn Step, turn: &Turn<'_>, patience: Patience) -> Looked {
     };
     match found {
         Ok(found) => Looked::Found(found),
-        Err(StepError::Call(CallError::Closed(closed))) => Looked::Closed(closed),
+        Err(error) => unanswered(step, error),
+    }
+}
+
+/// A look-up that brought no answer, or a stranger's.
+fn unanswered(step: &dyn Step, error: StepError) -> Looked {
+    match error {
+        StepError::Call(CallError::Closed(closed)) => Looked::Closed(closed),
         // The container of what is looked for is gone, and with it whatever it would tell.
-        Err(StepError::Call(call)) if is_missing(&call) => {
+        StepError::Call(call) if is_missing(&call) => {
             Looked::Found(Found::Invisible(call.to_string()))
         }
-        Err(StepError::Call(call)) => Looked::Failed(failure(&call, step.operation())),
-        Err(StepError::Busy(detail)) => Looked::Busy(detail),
-        Err(StepError::Failed(failure)) => Looked::Failed(*failure),
+        StepError::Call(call) => Looked::Failed(failure(&call, step.operation())),
+        StepError::Busy(detail) => Looked::Busy(detail),
+        StepError::Met(detail) => Looked::Met(detail),
+        StepError::Failed(failure) => Looked::Failed(*failure),
     }
+}
+
+fn may_pass(looked: &Looked) -> bool {
+    matches!(looked, Looked::Failed(failure) if failure.class == FailureClass::Transient)
 }

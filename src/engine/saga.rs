@@ -11,7 +11,7 @@ use crate::message::{
 };
 use crate::metrics::{Metrics, StepResult};
 
-use super::attempt::Tried;
+use super::attempt::{Origin, Tried};
 use super::journal::Journal;
 use super::recovery::{self, Looked};
 use super::step::{Found, Step, Turn};
@@ -54,6 +54,11 @@ impl Runner<'_> {
     /// is found again by the next taker.
     pub(super) async fn run(&mut self, unfit: Option<Failure>) -> Result<Ended, Interrupted> {
         if let Some(ended) = self.resume().await? {
+            return Ok(ended);
+        }
+        if self.journal.saga().distrusted
+            && let Some(ended) = self.survey().await?
+        {
             return Ok(ended);
         }
         let ended = match unfit {
@@ -120,7 +125,7 @@ impl Runner<'_> {
     /// Goes no step further, but looks whether the one stands that somebody before us meant to do.
     async fn give_up(&mut self, failure: Failure) -> Result<Ended, Interrupted> {
         if self.next_step().is_none() {
-            return Ok(Ended::Done);
+            return Ok(DONE);
         }
         let intended = self.journal.saga().intended;
         let mut steps = self.steps.iter().copied();
@@ -128,7 +133,7 @@ impl Runner<'_> {
             return Ok(Ended::Failed(failure));
         };
         match self.look_back(step).await? {
-            Tried::Stands { effects, adopted } => self.stands(step, effects, adopted)?,
+            Tried::Stands { effects, origin } => self.stands(step, effects, origin)?,
             Tried::Late => {
                 if let Some(ended) = self.overtake(step).await? {
                     return Ok(ended);
@@ -141,7 +146,7 @@ impl Runner<'_> {
             _ => {}
         }
         Ok(match self.next_step() {
-            None => Ended::Done,
+            None => DONE,
             Some(_) => Ended::Failed(failure),
         })
     }
@@ -151,11 +156,22 @@ impl Runner<'_> {
         let mut renewed = 0;
         loop {
             let Some(step) = self.next_step() else {
-                return Ok(Ended::Done);
+                return Ok(DONE);
             };
-            let ended = match self.advance(step, &mut suspect).await? {
-                Tried::Stands { effects, adopted } => {
-                    self.stands(step, effects, adopted)?;
+            let tried = self.advance(step, &mut suspect).await?;
+            if matches!(tried, Tried::Gone(_)) && self.journal.saga().distrusted {
+                // By what the closed container says, never by itself.
+                let before = self.journal.saga().generation;
+                if let Some(ended) = self.survey().await? {
+                    return Ok(ended);
+                }
+                if self.journal.saga().generation != before {
+                    continue;
+                }
+            }
+            let ended = match tried {
+                Tried::Stands { effects, origin } => {
+                    self.stands(step, effects, origin)?;
                     None
                 }
                 Tried::Again => None,
@@ -166,6 +182,7 @@ impl Runner<'_> {
                 Tried::Busy(detail) => Some(Ended::Busy(detail)),
                 Tried::Unknown(evidence) => Some(unknown(step.name(), evidence)),
                 Tried::Late => self.overtake(step).await?,
+                Tried::Met(detail) => self.meet(step, detail).await?,
                 Tried::Gone(detail) if renewed == RENEWED_MAX => {
                     let class = FailureClass::Permanent(DeadReason::Rejected);
                     Some(Ended::Failed(Failure::new(class, detail).at(step.name())))
@@ -188,7 +205,7 @@ impl Runner<'_> {
         step: &dyn Step,
         detail: String,
     ) -> Result<Option<Ended>, Interrupted> {
-        let failure = anew(step, detail);
+        let failure = anew(step.name(), detail);
         Ok(match self.backward(&failure).await? {
             Undoing::Clean => {
                 self.next_generation()?;
@@ -207,7 +224,7 @@ impl Runner<'_> {
     async fn overtake(&mut self, step: &'static dyn Step) -> Result<Option<Ended>, Interrupted> {
         let before = self.journal.saga().effects.clone();
         let failure = anew(
-            step,
+            step.name(),
             "begun anew, so that a late call comes to nothing".to_owned(),
         );
         match self.backward(&failure).await? {
@@ -239,7 +256,7 @@ impl Runner<'_> {
         let mut effects = before;
         effects.merge(found);
         // In the journal, so that it is found again should its undo fail.
-        self.stands(step, Box::new(effects), true)?;
+        self.stands(step, Box::new(effects), Origin::Adopted)?;
         if let Some(left) = self.undo(step).await? {
             return Ok(Some(self.left(left, &failure)));
         }
@@ -247,14 +264,14 @@ impl Runner<'_> {
         Ok(None)
     }
 
-    fn next_generation(&mut self) -> Result<(), Interrupted> {
+    pub(super) fn next_generation(&mut self) -> Result<(), Interrupted> {
         self.acted = false;
         let generation = self.journal.saga().generation;
         self.journal.begin(generation + 1)
     }
 
     /// What a saga comes to whose undo is not over: it is tried again, until that is given up.
-    fn left(&self, failure: Failure, why: &Failure) -> Ended {
+    pub(super) fn left(&self, failure: Failure, why: &Failure) -> Ended {
         let may_pass = match failure.class {
             FailureClass::Halt => true,
             FailureClass::Transient | FailureClass::Throttled => !(self.for_good)(&failure),
@@ -271,19 +288,19 @@ impl Runner<'_> {
         &mut self,
         step: &dyn Step,
         effects: Box<Effects>,
-        adopted: bool,
+        origin: Origin,
     ) -> Result<(), Interrupted> {
         let name = step.name();
-        let result = if adopted {
-            StepResult::Adopted
-        } else {
-            StepResult::Made
+        let result = match origin {
+            Origin::Made => StepResult::Made,
+            Origin::Adopted | Origin::Foreign => StepResult::Adopted,
         };
         self.metrics.step(name, result);
         self.journal.note(Event::Happened {
             step: name,
             effects,
-            adopted,
+            adopted: origin != Origin::Made,
+            foreign: origin == Origin::Foreign,
         })
     }
 
@@ -313,9 +330,15 @@ impl Runner<'_> {
             agent: self.ground.agent,
             name: self.journal.name(),
             effects,
+            undoing: self.journal.saga().failure.is_some(),
         }
     }
 }
+
+/// Every step stands, by this journal.
+const DONE: Ended = Ended::Done {
+    already_sent: false,
+};
 
 /// An undo that is given up for now, and what was to be undone for.
 fn stuck(left: &Failure, why: &Failure) -> Failure {
@@ -330,11 +353,12 @@ fn stuck(left: &Failure, why: &Failure) -> Failure {
 }
 
 /// A message that is not to be done, and of which something stays.
-fn left_as_it_is(ended: Ended) -> Ended {
+pub(super) fn left_as_it_is(ended: Ended) -> Ended {
     match ended {
         Ended::Failed(failure) if matches!(failure.class, FailureClass::Skip(_)) => {
             let detail = format!(
-                "{}; an agent has accepted the task, or the customer has replied: it was left as it is",
+                "{}; an agent has accepted the task, the customer has replied, or another ledger has made it: it was \
+                 left as it is",
                 failure.detail
             );
             Ended::Failed(Failure { detail, ..failure })
@@ -349,11 +373,11 @@ fn busy(detail: &str) -> Failure {
 }
 
 /// Why a generation is undone that did not fail: whoever takes over begins the next one.
-fn anew(step: &dyn Step, detail: String) -> Failure {
-    Failure::new(FailureClass::Transient, detail).at(step.name())
+pub(super) fn anew(step: StepName, detail: String) -> Failure {
+    Failure::new(FailureClass::Transient, detail).at(step)
 }
 
-fn unknown(step: StepName, evidence: String) -> Ended {
+pub(super) fn unknown(step: StepName, evidence: String) -> Ended {
     Ended::Unknown {
         step,
         reason: UnknownReason::NotVisible,

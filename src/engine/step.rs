@@ -1,5 +1,7 @@
 //! A step: one Twilio action, how to find out whether it happened, and how to undo it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::campaign::Campaign;
@@ -32,6 +34,22 @@ pub(crate) enum Found {
     Invisible(String),
 }
 
+/// What is at Twilio of one generation of a message, its closed container included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// No container carries the generation's name.
+    Absent,
+    /// Its container is open: the message may be carried on in it.
+    Open,
+    /// Its container is closed, and nothing of it reached the customer or an agent: it was undone, or never came
+    /// so far.
+    Empty,
+    /// The message was carried out.
+    Done(Box<Effects>),
+    /// Its container is closed, and does not tell how far the message came.
+    Untold(String),
+}
+
 /// Why a step did not bring its effect.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
@@ -44,6 +62,9 @@ pub(crate) enum StepError {
     /// Something of somebody else stands where the effect would.
     #[error("the customer is busy: {0}")]
     Busy(String),
+    /// Something of ours stands where the effect would, and it has been in use.
+    #[error("there already: {0}")]
+    Met(String),
 }
 
 impl From<Failure> for StepError {
@@ -53,7 +74,7 @@ impl From<Failure> for StepError {
 }
 
 /// What a step may see: one message's turn.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn<'a> {
     /// Gated: every call passes its lanes, the lease and the campaign's state.
     pub(crate) twilio: &'a Twilio,
@@ -65,6 +86,19 @@ pub(crate) struct Turn<'a> {
     pub(crate) name: &'a Name,
     /// What earlier steps brought.
     pub(crate) effects: &'a Effects,
+    /// Whether the saga is being undone.
+    pub(crate) undoing: bool,
+}
+
+impl<'a> Turn<'a> {
+    /// The same turn, with other effects in view.
+    #[must_use]
+    pub(crate) fn seeing<'e>(&'e self, effects: &'e Effects) -> Turn<'e>
+    where
+        'a: 'e,
+    {
+        Turn { effects, ..*self }
+    }
 }
 
 impl Turn<'_> {
@@ -124,6 +158,23 @@ pub(crate) trait Step: Send + Sync {
     /// Finds it when Twilio said that it is there: in more ways, where [`Step::find`] may miss it.
     async fn find_taken(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
         self.find(turn).await
+    }
+
+    /// How long after its call the effect can certainly be found, where its only trace ends by itself. Without a
+    /// trace after that, nobody knows whether it happened. None: its trace stays.
+    fn trace_lasts(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether its effect carries the generation's unique name, closed or not: the first such step of a message is
+    /// where [`Step::past`] is asked.
+    fn is_named(&self) -> bool {
+        false
+    }
+
+    /// What is at Twilio of the turn's generation. Only what [`Step::is_named`] can tell.
+    async fn past(&self, _turn: &Turn<'_>) -> Result<Past, StepError> {
+        Ok(Past::Absent)
     }
 
     /// Whether other steps' effects are in what it makes, and end with it: its undo makes a late

@@ -1,8 +1,8 @@
 //! Backward: what stands is taken away again, last first.
 //!
 //! In: why. Out: whether anything is left. Always: only what this message made or adopted is
-//! touched; nothing is, once the customer was reached or an agent accepted; that it is being undone
-//! is durable before the first undo.
+//! touched; nothing is, once the customer was reached or an agent accepted, or where another ledger may have made
+//! some of it; that it is being undone is durable before the first undo.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::metrics::StepResult;
 use crate::twilio::{CallError, failure};
 
 use super::Interrupted;
+use super::attempt::Origin;
 use super::recovery::{self, Looked, Patience};
 use super::saga::Runner;
 use super::step::{Found, Repeat, Step, StepError};
@@ -24,7 +25,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 pub(super) enum Undoing {
     /// Nothing of the saga stands any more.
     Clean,
-    /// The customer was reached or an agent accepted: everything stays.
+    /// The customer was reached, an agent accepted, or another ledger may have made some of it: everything stays.
     HandsOff,
     /// Something is left at Twilio, for this reason.
     Left(Failure),
@@ -43,7 +44,8 @@ impl Runner<'_> {
             return Ok(Undoing::Left(left));
         }
         let standing = self.standing();
-        if standing.iter().any(|step| step.is_final()) {
+        let is_foreign = !self.journal.saga().foreign.is_empty();
+        if is_foreign || standing.iter().any(|step| step.is_final()) {
             return Ok(Undoing::HandsOff);
         }
         for step in &standing {
@@ -99,8 +101,13 @@ impl Runner<'_> {
                 break;
             }
             let settle_time = self.settle_time;
+            let origin = if self.journal.saga().distrusted && !self.acted {
+                Origin::Foreign
+            } else {
+                Origin::Adopted
+            };
             match recovery::look(step, &self.turn(), settle_time, patience).await {
-                Looked::Found(Found::Ours(effects)) => self.stands(step, effects, true)?,
+                Looked::Found(Found::Ours(effects)) => self.stands(step, effects, origin)?,
                 Looked::Closed(closed) => return Err(closed.into()),
                 Looked::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
                     return Ok(Some(failure.at(step.name())));
@@ -109,7 +116,7 @@ impl Runner<'_> {
                     pause(&mut wait, &failure).await;
                     tried += 1;
                 }
-                Looked::Found(_) | Looked::Busy(_) => break,
+                Looked::Found(_) | Looked::Busy(_) | Looked::Met(_) => break,
             }
         }
         Ok(None)
@@ -133,7 +140,9 @@ impl Runner<'_> {
                 Err(StepError::Call(CallError::Closed(closed))) => return Err(closed.into()),
                 Err(StepError::Call(call)) => failure(&call, step.operation()),
                 Err(StepError::Failed(failure)) => *failure,
-                Err(StepError::Busy(detail)) => Failure::new(FailureClass::Transient, detail),
+                Err(StepError::Busy(detail) | StepError::Met(detail)) => {
+                    Failure::new(FailureClass::Transient, detail)
+                }
             };
             if tried == TRIES || !may_pass(&failure) {
                 return Ok(Err(failure.at(step.name())));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
 
-use super::columns::word;
+use super::columns::{ALREADY_SENT, word};
 use super::{Actor, CampaignState, ImportReport, LedgerError, Result};
 
 /// Counts of one campaign, or of all, from one snapshot of the ledger. As JSON it is the report
@@ -33,6 +33,8 @@ pub struct Books {
     pub deferred: BTreeMap<DeferReason, u64>,
     pub in_flight: u64,
     pub done: u64,
+    /// Of those that are done: another ledger had carried them out.
+    pub already_sent: u64,
     pub skipped: BTreeMap<SkipReason, u64>,
     pub dead: BTreeMap<DeadReason, u64>,
     pub unknown: u64,
@@ -53,7 +55,12 @@ impl Books {
             "waiting" => self.waiting += n,
             "deferred" => return add(&mut self.deferred, reason, n),
             "in_flight" => self.in_flight += n,
-            "done" => self.done += n,
+            "done" => {
+                self.done += n;
+                if reason == Some(ALREADY_SENT) {
+                    self.already_sent += n;
+                }
+            }
             "skipped" => return add(&mut self.skipped, reason, n),
             "dead" => return add(&mut self.dead, reason, n),
             "unknown" => self.unknown += n,

@@ -67,10 +67,16 @@ fn damaged(what: &str, error: &dyn std::fmt::Display) -> LedgerError {
     LedgerError::Damaged(format!("{what}: {error}"))
 }
 
+/// The reason of a done message that another ledger had carried out.
+pub(super) const ALREADY_SENT: &str = "already_sent";
+
 /// The word and the reason that `outcomes` has of an ending.
 pub(super) fn outcome(ending: &Ending) -> (&'static str, Option<&'static str>) {
     match ending {
-        Ending::Done => ("done", None),
+        Ending::Done {
+            already_sent: false,
+        } => ("done", None),
+        Ending::Done { already_sent: true } => ("done", Some(ALREADY_SENT)),
         Ending::Skipped { reason, .. } => ("skipped", Some(reason.as_str())),
         Ending::Dead { reason, .. } => ("dead", Some(reason.as_str())),
         Ending::Unknown { reason, .. } => ("unknown", Some(reason.as_str())),

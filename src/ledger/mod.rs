@@ -13,6 +13,7 @@ mod consumers;
 mod error;
 mod imports;
 mod lifecycle;
+mod ownership;
 pub mod postgres;
 mod probe;
 mod record;
@@ -33,6 +34,7 @@ pub use imports::{
 pub use lifecycle::{
     Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
 };
+pub use ownership::{Incarnation, Ownership};
 pub use postgres::{ServerTime, SharedLanes};
 use record::SHOWN_FOR;
 pub use record::{
@@ -56,7 +58,7 @@ use crate::message::{CampaignId, Event, Message};
 
 /// The store of all messages, journals and outcomes. Shared by `import`, `campaign` and `work`.
 #[async_trait]
-pub trait Ledger: Steering + Upkeep {
+pub trait Ledger: Ownership + Steering + Upkeep {
     /// This ledger's own name, made when it was: what a broker is bound to.
     async fn id(&self) -> Result<String>;
 

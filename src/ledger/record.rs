@@ -126,7 +126,11 @@ pub enum Taken {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Ending {
-    Done,
+    Done {
+        /// Another ledger had carried it out: this one has made nothing of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        already_sent: bool,
+    },
     Skipped {
         reason: SkipReason,
         detail: Option<String>,

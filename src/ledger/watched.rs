@@ -125,6 +125,11 @@ impl Watched {
         });
     }
 
+    /// Takes note that this process has no right to the ledger any more: for good.
+    pub fn disown(&self, why: &str) {
+        self.lose(&LedgerError::Corrupt(why.to_owned()));
+    }
+
     /// Takes note of the ledger's id when it is first read.
     pub(super) fn begins_with(&self, id: &str) {
         self.id.get_or_init(|| id.to_owned());

@@ -3,6 +3,7 @@
 //! In: events, in order. Out: what a resumed saga needs to know. Always: pure; the same function
 //! takes a new event and replays an old one, so that a journal that was written can be read.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
@@ -36,6 +37,8 @@ pub enum StepName {
     Interaction,
     /// The Interaction's set-up, which Twilio carries out after it answered.
     InteractionSetup,
+    /// Our unique name on the Conversation that an agent's Interaction has brought.
+    ConversationName,
     /// A message in the Conversation.
     ConversationMessage,
 }
@@ -53,6 +56,7 @@ closed_list!(StepName {
     ConversationParticipant => "conversation_participant",
     Interaction => "interaction",
     InteractionSetup => "interaction_setup",
+    ConversationName => "conversation_name",
     ConversationMessage => "conversation_message",
 });
 
@@ -124,7 +128,12 @@ pub enum Event {
     /// names.
     Assigned { to: Assignee },
     /// A call is about to be made whose repeat would not collide. Durable before the call.
-    Intended { step: StepName },
+    Intended {
+        step: StepName,
+        /// When; none in a journal of a version before 0.2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+    },
     /// The call of an intended step was refused: it certainly did not happen.
     Refused { step: StepName },
     /// The step's effect stands at Twilio: we made it, or found ours and adopted it.
@@ -133,6 +142,16 @@ pub enum Event {
         effects: Box<Effects>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         adopted: bool,
+        /// Whether it stood before this journal's first call of it: another ledger may have made it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        foreign: bool,
+    },
+    /// Another ledger may have carried the message out, or has begun to: from here on every step is looked for
+    /// before its call, and what is found is not undone.
+    Distrusted {
+        /// Whether something was met that this journal did not make: what stands is not certainly its own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        met: bool,
     },
     /// A step failed for good: from here on only undoing.
     Failed { failure: Box<Failure> },
@@ -155,6 +174,12 @@ pub struct Saga {
     pub standing: Vec<StepName>,
     /// A call that was about to be made and whose outcome is not known.
     pub intended: Option<StepName>,
+    /// When that call was about to be made; none without one, and in a journal that does not tell.
+    pub intended_at: Option<Timestamp>,
+    /// Whether another ledger may have carried the message out.
+    pub distrusted: bool,
+    /// The steps whose effect stands and that another ledger may have made: no undo touches them.
+    pub foreign: Vec<StepName>,
     /// What the steps changed.
     pub effects: Effects,
     /// Why the saga is being undone, once it is.
@@ -193,29 +218,43 @@ impl Saga {
         match event {
             Event::Begun { generation } if !self.begun && *generation == 0 => self.begun = true,
             Event::Begun { generation }
-                if self.failure.is_some()
-                    && self.standing.is_empty()
-                    && *generation == self.generation + 1 =>
+                if *generation > self.generation && self.may_begin(*generation) =>
             {
                 *self = Self {
                     generation: *generation,
                     begun: true,
                     assigned: self.assigned.take(),
+                    distrusted: self.distrusted,
                     ..Self::default()
                 };
             }
             Event::Assigned { to } if forward && !self.has_acted() => {
                 self.assigned = Some(to.clone());
             }
-            Event::Intended { step } if forward && !self.stands(*step) => {
+            Event::Intended { step, at } if forward && !self.stands(*step) => {
                 self.intended = Some(*step);
+                self.intended_at = *at;
             }
             Event::Refused { step } if forward && self.intended == Some(*step) => {
-                self.intended = None;
+                self.intend_nothing();
             }
-            Event::Happened { step, effects, .. } if forward && !self.stands(*step) => {
+            Event::Distrusted { met } if self.begun => {
+                self.distrusted = true;
+                if *met {
+                    self.foreign.clone_from(&self.standing);
+                }
+            }
+            Event::Happened {
+                step,
+                effects,
+                foreign,
+                ..
+            } if forward && !self.stands(*step) => {
                 self.standing.push(*step);
-                self.intended = None;
+                if *foreign {
+                    self.foreign.push(*step);
+                }
+                self.intend_nothing();
                 self.effects.merge((**effects).clone());
             }
             // Its call came late: it shows only while everything is being undone, and is to be undone too.
@@ -223,17 +262,19 @@ impl Saga {
                 step,
                 effects,
                 adopted: true,
+                ..
             } if self.failure.is_some() && !self.stands(*step) => {
                 self.standing.push(*step);
                 self.effects.merge((**effects).clone());
             }
             Event::Failed { failure } if forward => {
-                self.intended = None;
+                self.intend_nothing();
                 self.failure = Some((**failure).clone());
             }
             Event::Settled { .. } if self.intended.is_some() => {}
             Event::Undone { step } if self.failure.is_some() && self.stands(*step) => {
                 self.standing.retain(|standing| standing != step);
+                self.foreign.retain(|foreign| foreign != step);
                 // What is undone is not to be read as standing.
                 if self.standing.is_empty() {
                     self.effects = Effects::default();
@@ -247,6 +288,19 @@ impl Saga {
             }
         }
         Ok(())
+    }
+
+    /// Whether a generation may begin now: the next one after an undo; any later one of a distrusted saga, which
+    /// goes on with what it finds.
+    fn may_begin(&self, generation: u32) -> bool {
+        let is_next = generation == self.generation + 1;
+        let is_undone = self.failure.is_some() && self.standing.is_empty();
+        is_undone && is_next || self.distrusted && !self.has_acted()
+    }
+
+    fn intend_nothing(&mut self) {
+        self.intended = None;
+        self.intended_at = None;
     }
 
     /// Whether anything of it stands or may stand, by what is written here.
@@ -263,102 +317,5 @@ impl Saga {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{DeadReason, FailureClass};
-    use super::*;
-
-    fn happened(step: StepName) -> Event {
-        Event::Happened {
-            step,
-            effects: Box::default(),
-            adopted: false,
-        }
-    }
-
-    fn failed() -> Event {
-        let class = FailureClass::Permanent(DeadReason::Rejected);
-        Event::Failed {
-            failure: Box::new(Failure::new(class, "refused")),
-        }
-    }
-
-    #[test]
-    fn a_journal_tells_where_the_saga_is() {
-        let with_sid = Effects {
-            conversation_sid: Some("CH1".to_owned()),
-            ..Effects::default()
-        };
-        let saga = Saga::replay(&[
-            Event::Begun { generation: 0 },
-            Event::Happened {
-                step: StepName::Conversation,
-                effects: Box::new(with_sid),
-                adopted: false,
-            },
-            Event::Intended {
-                step: StepName::ConversationMessage,
-            },
-        ])
-        .expect("a legal journal");
-        assert_eq!(saga.standing, [StepName::Conversation]);
-        assert_eq!(saga.intended, Some(StepName::ConversationMessage));
-        assert_eq!(saga.effects.conversation_sid.as_deref(), Some("CH1"));
-    }
-
-    #[test]
-    fn a_new_generation_begins_only_after_everything_is_undone() {
-        let mut events = vec![
-            Event::Begun { generation: 0 },
-            happened(StepName::FlexChannel),
-            failed(),
-        ];
-        let again = Event::Begun { generation: 1 };
-        let mut saga = Saga::replay(&events).expect("a legal journal");
-        assert!(saga.apply(&again).is_err(), "the channel still stands");
-        events.push(Event::Undone {
-            step: StepName::FlexChannel,
-        });
-        events.push(again);
-        let saga = Saga::replay(&events).expect("a legal journal");
-        assert_eq!((saga.generation, saga.failure), (1, None));
-    }
-
-    #[test]
-    fn who_has_the_task_is_decided_before_anything_is_done_and_stays() {
-        let to = Assignee::Agent("WK1".to_owned());
-        let assigned = Event::Assigned { to: to.clone() };
-        let mut events = vec![
-            Event::Begun { generation: 0 },
-            assigned.clone(),
-            happened(StepName::FlexChannel),
-        ];
-        let mut saga = Saga::replay(&events).expect("a legal journal");
-        assert_eq!(saga.assigned.as_ref(), Some(&to));
-        assert!(saga.apply(&assigned).is_err(), "somebody has it");
-        let step = StepName::FlexChannel;
-        events.extend([
-            failed(),
-            Event::Undone { step },
-            Event::Begun { generation: 1 },
-        ]);
-        let saga = Saga::replay(&events).expect("a legal journal");
-        assert_eq!((saga.generation, saga.assigned), (1, Some(to)));
-    }
-
-    #[test]
-    fn what_cannot_follow_is_refused() {
-        let begun = Event::Begun { generation: 0 };
-        let step = StepName::FlexChannel;
-        let table: [&[Event]; 6] = [
-            &[happened(step)],
-            &[begun.clone(), begun.clone()],
-            &[begun.clone(), happened(step), happened(step)],
-            &[begun.clone(), Event::Undone { step }],
-            &[begun.clone(), failed(), happened(step)],
-            &[begun.clone(), Event::Refused { step }],
-        ];
-        for events in table {
-            assert!(Saga::replay(events).is_err(), "{events:?}");
-        }
-    }
-}
+#[path = "journal_tests.rs"]
+mod tests;

@@ -313,7 +313,10 @@ impl fmt::Display for Failure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Every step stands.
-    Done,
+    Done {
+        /// Another ledger had carried it out: this one has made nothing of it.
+        already_sent: bool,
+    },
     /// A step failed; whether for good is policy's to say.
     Failed(Failure),
     /// The customer is in a conversation or session that is not ours.

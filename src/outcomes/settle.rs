@@ -148,7 +148,7 @@ impl Settler {
             effects: Box::new(effects),
         };
         match verdict.clone() {
-            Verdict::Done => ended(Ending::Done),
+            Verdict::Done { already_sent } => ended(Ending::Done { already_sent }),
             Verdict::Skip { reason, detail } => ended(Ending::Skipped { reason, detail }),
             Verdict::Dead { reason, failure } => ended(Ending::Dead { reason, failure }),
             Verdict::Unknown {

@@ -13,7 +13,9 @@ use super::{Decision, RetryPolicy};
 /// What becomes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    Done,
+    Done {
+        already_sent: bool,
+    },
     Skip {
         reason: SkipReason,
         detail: Option<String>,
@@ -56,7 +58,7 @@ pub struct Circumstances {
 #[must_use]
 pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
     let failure = match ended {
-        Ended::Done => return Verdict::Done,
+        Ended::Done { already_sent } => return Verdict::Done { already_sent },
         Ended::Unknown {
             step,
             reason,

@@ -18,6 +18,7 @@ use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, SqliteSource, Waiting, has_ledger, hold};
 use crate::ledger::{Actor, BackupSource, Ledger, LedgerError, SharedLanes, Watched};
+use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
 use crate::operate::Operations;
 use crate::outcomes::RetryPolicy;
@@ -245,6 +246,14 @@ impl Service {
         Ok(self.ledger.bind(twilio.account_sid(), &base).await?)
     }
 
+    /// This process's marks at the account of this client.
+    #[must_use]
+    pub fn marks(&self, twilio: &Twilio, take_over: bool) -> Arc<ProcessMarks> {
+        let ledger = Arc::clone(&self.ledger);
+        let marks = ProcessMarks::new(twilio.clone(), ledger, self.clock, host(), take_over);
+        Arc::new(marks)
+    }
+
     /// A worker over this ledger. Who holds it alone ends the leases of consumers that died; beside
     /// others nobody can tell who did, and their leases run out.
     ///
@@ -256,6 +265,7 @@ impl Service {
         queue: Arc<dyn Queue>,
         twilio: Twilio,
         held: &Held,
+        marks: Option<Arc<ProcessMarks>>,
     ) -> Result<Worker, ServiceError> {
         if let Held::Alone(_) = held {
             let released = self.ledger.release_leases(self.clock.now()).await?;
@@ -299,6 +309,7 @@ impl Service {
                 shows_after: work.settle_time,
             },
             lanes: self.lanes.clone(),
+            marks,
             holder,
             host: host(),
         }))

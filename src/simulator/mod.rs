@@ -44,6 +44,7 @@ mod table;
 mod taskrouter;
 mod tasks;
 mod timers;
+mod users;
 mod workers;
 mod world;
 

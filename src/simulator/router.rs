@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::form::Form;
 use super::reply::{Answer, Page};
 use super::world::World;
-use super::{chat, conversations, flex, interactions, proxy, taskrouter};
+use super::{chat, conversations, flex, interactions, proxy, taskrouter, users};
 
 /// One endpoint.
 pub(super) struct Route {
@@ -54,7 +54,7 @@ const PRODUCTS: [(&str, &[&[Route]]); 5] = [
     ("flex-api", &[flex::ROUTES, interactions::ROUTES]),
     ("proxy", &[proxy::ROUTES]),
     ("chat", &[chat::ROUTES]),
-    ("conversations", &[conversations::ROUTES]),
+    ("conversations", &[conversations::ROUTES, users::ROUTES]),
     ("taskrouter", &[taskrouter::ROUTES]),
 ];
 

@@ -23,6 +23,7 @@ use super::settings::Settings;
 use super::sids::Sids;
 use super::table::Table;
 use super::tasks::Task;
+use super::users::User;
 use super::workers::{Activity, TaskChannel, Worker};
 
 /// Something Twilio's debugger would show: why a text went nowhere.
@@ -72,6 +73,8 @@ pub(super) struct World {
     pub(super) chats: Table<Chat>,
     pub(super) chat_names: BTreeMap<String, String>,
     pub(super) users: BTreeMap<String, String>,
+    /// The chat service's Users that were made as such.
+    pub(super) service_users: Table<User>,
     pub(super) proxy_services: Table<ProxyService>,
     pub(super) sessions: Table<Session>,
     pub(super) session_names: BTreeMap<(String, String), String>,
@@ -126,6 +129,7 @@ impl World {
             chats: Table::default(),
             chat_names: BTreeMap::new(),
             users: BTreeMap::new(),
+            service_users: Table::default(),
             proxy_services: Table::default(),
             sessions: Table::default(),
             session_names: BTreeMap::new(),

@@ -18,6 +18,9 @@ pub struct ChatChannel {
     /// What Flex and Proxy keep there: `status`, `from`, `proxySession` and others.
     #[serde(default, deserialize_with = "json::strict")]
     pub attributes: Map<String, Value>,
+    /// How many messages have been written to it.
+    #[serde(default)]
+    pub messages_count: u64,
 }
 
 /// A message in a chat channel.

@@ -112,6 +112,7 @@ static CODES: &[Code] = &[
     is(50003, CONTENT),   // a friendly name is too long
     is(50063, THROTTLED), // rate limit
     is(50074, THROTTLED), // too many changes of one channel
+    meets(50201, Conflict::NameTaken), // a User has this identity
     meets(50214, Conflict::AlreadyThere), // the chat user is a member
     is(50300, REJECTED),  // channel not found
     is(50303, CONTENT),   // the attributes are too long

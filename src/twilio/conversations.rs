@@ -163,13 +163,47 @@ impl Twilio {
             .await
     }
 
-    /// Closes a Conversation; one that is gone is closed.
+    /// Closes a Conversation, and leaves these attributes in it; one that is gone is closed.
     ///
     /// # Errors
     ///
     /// [`CallError`], but for "not found".
-    pub async fn close_conversation(&self, sid: &str) -> Result<(), CallError> {
-        let form = Form::new().with("State", "closed");
+    pub async fn close_conversation(
+        &self,
+        sid: &str,
+        attributes: &Map<String, Value>,
+    ) -> Result<(), CallError> {
+        let form = Form::new()
+            .with("State", "closed")
+            .json("Attributes", attributes);
+        self.end(Operation::UpdateConversation, &[sid], form).await
+    }
+
+    /// Gives a Conversation a unique name. One in use is error 50353.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
+    pub async fn name_conversation(
+        &self,
+        sid: &str,
+        unique_name: &str,
+    ) -> Result<Conversation, CallError> {
+        let form = Form::new().with("UniqueName", unique_name);
+        self.call(Operation::UpdateConversation, &[sid], form).await
+    }
+
+    /// Replaces a Conversation's attributes; one that is gone needs none.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`], but for "not found".
+    pub async fn update_conversation_attributes(
+        &self,
+        sid: &str,
+        attributes: &Map<String, Value>,
+    ) -> Result<(), CallError> {
+        let form = Form::new().json("Attributes", attributes);
         self.end(Operation::UpdateConversation, &[sid], form).await
     }
 

@@ -26,6 +26,7 @@ mod proxy;
 pub mod sid;
 mod taskrouter;
 mod transport;
+mod users;
 
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};

@@ -79,6 +79,9 @@ pub enum Operation {
     CreateConversationMessage,
     ListConversationMessages,
     ListParticipantConversations,
+    CreateUser,
+    FetchUser,
+    UpdateUser,
     ListWorkspaces,
     ListWorkflows,
     ListTaskQueues,
@@ -125,6 +128,9 @@ closed_list!(Operation {
     CreateConversationMessage => "create_conversation_message",
     ListConversationMessages => "list_conversation_messages",
     ListParticipantConversations => "list_participant_conversations",
+    CreateUser => "create_user",
+    FetchUser => "fetch_user",
+    UpdateUser => "update_user",
     ListWorkspaces => "list_workspaces",
     ListWorkflows => "list_workflows",
     ListTaskQueues => "list_task_queues",
@@ -249,6 +255,17 @@ impl Operation {
             Self::ListParticipantConversations => {
                 (Conversations, Get, "/v1/ParticipantConversations")
             }
+            Self::CreateUser => (Conversations, Post, "/v1/Services/{ChatServiceSid}/Users"),
+            Self::FetchUser => (
+                Conversations,
+                Get,
+                "/v1/Services/{ChatServiceSid}/Users/{Sid}",
+            ),
+            Self::UpdateUser => (
+                Conversations,
+                Post,
+                "/v1/Services/{ChatServiceSid}/Users/{Sid}",
+            ),
             Self::ListWorkspaces => (Taskrouter, Get, "/v1/Workspaces"),
             Self::ListWorkflows => (Taskrouter, Get, "/v1/Workspaces/{WorkspaceSid}/Workflows"),
             Self::ListTaskQueues => (Taskrouter, Get, "/v1/Workspaces/{WorkspaceSid}/TaskQueues"),

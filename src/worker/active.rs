@@ -1,6 +1,6 @@
 //! A campaign that is being consumed, as all its turns share it.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::campaign::Campaign;
@@ -20,6 +20,8 @@ pub(crate) struct Active {
     pub(crate) switch: Arc<CampaignSwitch>,
     /// Whether the campaign was cancelled: its messages are skipped, and undone where they have begun.
     pub(crate) cancelled: bool,
+    /// Whether another ledger may have carried out messages of it.
+    distrusted: AtomicBool,
 }
 
 impl Active {
@@ -30,6 +32,17 @@ impl Active {
             Position::Stopped => self.cancelled,
             Position::Halted => false,
         }
+    }
+
+    /// Whether another ledger may have carried out messages of it.
+    pub(super) fn is_distrusted(&self) -> bool {
+        self.distrusted.load(Ordering::SeqCst)
+    }
+
+    /// Takes note of what its record says of that by now: who is trusted no more stays so.
+    pub(super) fn note_distrust(&self, record: &CampaignRecord) {
+        let is_distrusted = record.distrusted_at.is_some();
+        self.distrusted.fetch_or(is_distrusted, Ordering::SeqCst);
     }
 }
 
@@ -42,12 +55,16 @@ pub(super) fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Activ
     if cancelled {
         switch.stop(Position::Stopped);
     }
+    if shared.disowned.has(&record.id) {
+        switch.stop(Position::Halted);
+    }
     Ok(Active {
         agents: shared.agents.of(&workspace, &shared.parts),
         pace_changes: AtomicU64::new(0),
         last_next: Mutex::new(usize::MAX),
         switch,
         cancelled,
+        distrusted: AtomicBool::new(record.distrusted_at.is_some()),
         campaign,
     })
 }

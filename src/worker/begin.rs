@@ -137,7 +137,7 @@ fn agent_skip(mine: &Mine, why: Unavailable) -> Verdict {
 pub(super) fn is_clean(delivered: &Delivered) -> bool {
     let may_pass = |failure: &Failure| failure.class == FailureClass::Transient;
     let is_doubtful = match &delivered.ended {
-        Ended::Done | Ended::Unknown { .. } => true,
+        Ended::Done { .. } | Ended::Unknown { .. } => true,
         Ended::Failed(failure) => may_pass(failure),
         Ended::Busy(_) => false,
     };

@@ -89,6 +89,9 @@ impl Campaigns {
                 continue;
             }
             let current = self.consumed.get(&record.id);
+            if let Some(consumed) = current {
+                consumed.active.note_distrust(&record);
+            }
             let is_current = current.is_some_and(|consumed| {
                 consumed.state == record.state
                     && consumed.definition == record.definition
@@ -308,7 +311,7 @@ impl Campaigns {
     }
 
     pub(super) fn is_ours(&self, id: &CampaignId) -> bool {
-        is_among(&self.only, id)
+        is_among(&self.only, id) && !self.shared.disowned.has(id)
     }
 
     async fn begin(&mut self, record: CampaignRecord) -> Result<(), WorkError> {

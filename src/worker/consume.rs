@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::queue::{Backoff, Consumer};
 use crate::shutdown::Stopper;
 
-use super::{Active, Shared, turn};
+use super::{Active, Shared, ownership, turn};
 
 /// The first and the longest wait before consuming is tried again after the queue refused.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -17,6 +17,9 @@ const AGAIN_AFTER_MAX: Duration = Duration::from_secs(30);
 /// Consumes until stopped; then gives back what has not begun and waits for what has. While the
 /// ledger is lost nothing is taken: what was delivered and not begun is the queue's again.
 pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
+    if !ownership::claim(&shared, &active, &stop).await {
+        return;
+    }
     let mut turns = JoinSet::new();
     let mut backoff = Backoff::new(AGAIN_AFTER, AGAIN_AFTER_MAX);
     // Who halts the campaign in its turn stops one session, and there must be no other.

@@ -19,6 +19,7 @@ mod letting_go;
 mod lost;
 mod mine;
 mod orphans;
+mod ownership;
 mod patience;
 mod places;
 mod probes;
@@ -47,6 +48,7 @@ use crate::clock::Clock;
 use crate::engine::{AgentRules, Engine};
 use crate::intake::EnqueueError;
 use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
+use crate::marks::ProcessMarks;
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
@@ -116,6 +118,8 @@ pub struct Parts {
     pub agents: AgentRules,
     /// The lanes that other consumers use too, if there may be others.
     pub lanes: Option<SharedLanes>,
+    /// Its marks at the Twilio account; none where no other ledger can be at work: a trial.
+    pub marks: Option<Arc<ProcessMarks>>,
     /// This consumer's name in leases.
     pub holder: String,
     /// The name of this machine, for operators.
@@ -143,6 +147,8 @@ pub(crate) struct Shared {
     pub(crate) agents: Agents,
     /// The switches of the campaigns that are worked on.
     pub(crate) switches: Switches,
+    /// The campaigns that another ledger runs.
+    disowned: ownership::Disowned,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
@@ -192,6 +198,7 @@ impl Worker {
             store_refusals: StoreRefusals::default(),
             agents: Agents::default(),
             switches: Switches::default(),
+            disowned: ownership::Disowned::default(),
             halted: std::sync::Mutex::new(None),
             parts,
         };
@@ -237,17 +244,25 @@ impl Worker {
             end = working => end,
             never = store::keep(&self.shared) => match never {},
             never = self.share() => match never {},
+            never = ownership::keep(&self.shared) => match never {},
             never = rights::keep(&self.shared) => match never {},
             never = lanes::keep(&self.shared) => match never {},
             never = upkeep::keep(&self.shared, only) => match never {},
             never = broker::keep(&self.shared) => match never {},
         };
         rights::end(&self.shared).await;
+        ownership::end(&self.shared).await;
         lanes::hide(&self.shared).await;
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }
         end
+    }
+
+    /// Why campaigns were left alone that another ledger runs.
+    #[must_use]
+    pub fn disowned(&self) -> Vec<String> {
+        self.shared.disowned.reasons()
     }
 
     /// Keeps this consumer's part of what it shares with others, if it does.

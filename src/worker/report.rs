@@ -16,7 +16,7 @@ pub(super) async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict:
     let (strategy, api) = kind(active, &mine.message);
     let MessageKey { campaign, id } = &mine.lease.key;
     let event = match verdict {
-        Verdict::Done => {
+        Verdict::Done { .. } => {
             parts.metrics.last_done(parts.clock.now());
             tracing::debug!(campaign.id = %campaign, message.id = %id, "message done");
             MessageEvent::Done

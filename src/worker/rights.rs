@@ -32,7 +32,14 @@ pub(super) async fn keep(shared: &Shared) -> Infallible {
         match parts.ledger.renew_right(&renewal, parts.clock.now()).await {
             Ok(renewed) => {
                 shared.switches.stop(renewed.stopped);
-                parts.engine.right().renew(asked + RIGHT_FOR);
+                // Never longer than the marks at the account are known to be ours.
+                let mut ends = Some(asked + RIGHT_FOR);
+                if let Some(marks) = &parts.marks {
+                    ends = marks.good_until().map(|good| good.min(asked + RIGHT_FOR));
+                }
+                if let Some(ends) = ends {
+                    parts.engine.right().renew(ends);
+                }
                 if renewal.confirmed.replace(renewed.change) != Some(renewed.change) {
                     continue;
                 }
@@ -87,6 +94,17 @@ impl Switches {
                 && let Some(switch) = switch.upgrade()
             {
                 switch.stop(Position::Stopped);
+            }
+        }
+    }
+
+    /// Lets no changing call of this campaign leave any more, not even to undo.
+    pub(super) fn halt(&self, campaign: &CampaignId) {
+        for (id, switch) in &self.lock().live {
+            if id == campaign
+                && let Some(switch) = switch.upgrade()
+            {
+                switch.stop(Position::Halted);
             }
         }
     }

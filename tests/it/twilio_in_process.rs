@@ -216,7 +216,10 @@ async fn conversations_are_called_as_twilio_documents_them() {
     };
     assert_broken(client.create_conversation(&new).await);
     assert_broken(client.fetch_conversation("fc-1").await);
-    client.close_conversation("CH1").await.expect("closed");
+    client
+        .close_conversation("CH1", &serde_json::Map::new())
+        .await
+        .expect("closed");
     let participant = NewConversationParticipant::Binding {
         address: "c",
         proxy_address: "s",
@@ -247,7 +250,7 @@ async fn conversations_are_called_as_twilio_documents_them() {
         &[
             "POST /conversations/v1/Conversations UniqueName=fc-1&Timers.Closed=PT259200S",
             "GET /conversations/v1/Conversations/fc-1",
-            "POST /conversations/v1/Conversations/CH1 State=closed",
+            "POST /conversations/v1/Conversations/CH1 State=closed&Attributes=%7B%7D",
             "POST /conversations/v1/Conversations/CH1/Participants MessagingBinding.Address=c\
              &MessagingBinding.ProxyAddress=s",
             "GET /conversations/v1/Conversations/CH1/Participants?PageSize=100",

@@ -11,7 +11,7 @@ use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
 /// The attribute's name on Twilio's page.
-const PROXY_SESSION: &str = "proxySession";
+pub(super) const PROXY_SESSION: &str = "proxySession";
 
 pub(crate) struct ChannelAttributes;
 

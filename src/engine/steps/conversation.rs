@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{brought, marked};
+use super::conversation_message::ConversationMessage;
+use super::{UNDONE, brought, is_undone, marked, sent_by};
 use crate::campaign::{NAME_MAX, shortened};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Past, Step, StepError, Turn};
 use crate::message::{Effects, StepName, Strategy};
 use crate::twilio::{NewConversation, Operation};
 
@@ -54,8 +55,36 @@ impl Step for Conversation {
 
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
         let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        turn.twilio.close_conversation(sid).await?;
+        let mut attributes = marked(turn);
+        attributes.insert(UNDONE.to_owned(), true.into());
+        turn.twilio.close_conversation(sid, &attributes).await?;
         Ok(())
+    }
+
+    fn is_named(&self) -> bool {
+        true
+    }
+
+    /// A closed one without our message: nothing reached the customer. Where its task is made without waiting for a
+    /// reply, an agent may have had it.
+    async fn past(&self, turn: &Turn<'_>) -> Result<Past, StepError> {
+        let Some(there) = turn.twilio.fetch_conversation(turn.name.as_str()).await? else {
+            return Ok(Past::Absent);
+        };
+        let effects = made_as(there.sid.clone());
+        if let Some(done) = sent_by(&ConversationMessage, &turn.seeing(&effects)).await? {
+            return Ok(Past::Done(Box::new(done)));
+        }
+        Ok(if !there.is_closed() {
+            Past::Open
+        } else if is_undone(&there.attributes) || turn.strategy() == Strategy::TaskOnReply {
+            Past::Empty
+        } else {
+            Past::Untold(format!(
+                "{} is closed without our message, and an agent may have had its task",
+                there.sid
+            ))
+        })
     }
 }
 

@@ -6,9 +6,13 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{MARKER, brought, setting};
+use super::channel_attributes::PROXY_SESSION;
+use super::chat_message::ChatMessage;
+use super::proxy_message::ProxyMessage;
+use super::proxy_session::{has_session, is_closed, session_of};
+use super::{MARKER, UNDONE, brought, is_undone, sent_by, setting};
 use crate::campaign::{CHAT_NAME_MAX, shortened};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Past, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
 use crate::twilio::{CallError, ChatChannel, NewFlexChannel, Operation};
 
@@ -67,6 +71,10 @@ impl Step for FlexChannel {
         let service = chat_service(turn)?;
         let channel = turn.twilio.fetch_chat_channel(service, &made.sid).await;
         match channel.map_err(|error| unread(&made.sid, error))? {
+            // What came back has been in use: it was there.
+            Some(channel) if is_ours(&channel, turn) && is_used(&channel) => {
+                Err(StepError::Met(format!("{} has been in use", made.sid)))
+            }
             Some(channel) if is_ours(&channel, turn) => Ok(Effects {
                 channel_sid: Some(made.sid),
                 task_sid: made.task_sid,
@@ -87,7 +95,7 @@ impl Step for FlexChannel {
         let Some(channel) = turn.twilio.fetch_chat_channel(service, name).await? else {
             return Ok(Found::Absent);
         };
-        if channel.attributes.get(STATUS).and_then(Value::as_str) == Some(INACTIVE) {
+        if is_inactive(&channel) {
             return Ok(Found::Gone(format!("{} is inactive", channel.sid)));
         }
         let made = turn.twilio.fetch_flex_channel(&channel.sid).await?;
@@ -115,11 +123,96 @@ impl Step for FlexChannel {
         };
         let mut attributes = channel.attributes;
         attributes.insert(STATUS.to_owned(), INACTIVE.into());
+        attributes.insert(UNDONE.to_owned(), true.into());
         turn.twilio
             .update_chat_channel_attributes(service, sid, &attributes, true)
             .await?;
         Ok(())
     }
+
+    fn is_named(&self) -> bool {
+        true
+    }
+
+    async fn past(&self, turn: &Turn<'_>) -> Result<Past, StepError> {
+        let (service, name) = (chat_service(turn)?, turn.name.as_str());
+        let Some(channel) = turn.twilio.fetch_chat_channel(service, name).await? else {
+            return Ok(Past::Absent);
+        };
+        if is_undone(&channel.attributes) {
+            return Ok(Past::Empty);
+        }
+        let effects = Effects {
+            channel_sid: Some(channel.sid.clone()),
+            ..Effects::default()
+        };
+        let turn = turn.seeing(&effects);
+        if self.with_task {
+            return Ok(past_with_task(&channel, effects.clone()));
+        }
+        past_without_task(&turn, &channel).await
+    }
+}
+
+/// A channel with a task: an agent has had it, and nothing is left to do once Flex knows the Proxy session.
+fn past_with_task(channel: &ChatChannel, effects: Effects) -> Past {
+    if !is_inactive(channel) {
+        return Past::Open;
+    }
+    if channel.attributes.contains_key(PROXY_SESSION) {
+        return Past::Done(Box::new(effects));
+    }
+    Past::Untold(format!(
+        "{} is inactive, and an agent may have had its task",
+        channel.sid
+    ))
+}
+
+/// A channel without a task: the message is what counts.
+async fn past_without_task(turn: &Turn<'_>, channel: &ChatChannel) -> Result<Past, StepError> {
+    if let Some(done) = sent_by(&ChatMessage, turn).await? {
+        return Ok(Past::Done(Box::new(done)));
+    }
+    let ended = if is_inactive(channel) {
+        Past::Empty
+    } else {
+        Past::Open
+    };
+    if !has_session(turn) {
+        return Ok(ended);
+    }
+    match session_of(turn).await? {
+        // Nothing goes out without a session; one that is gone once Flex knew of it tells nothing any more.
+        None if channel.attributes.contains_key(PROXY_SESSION) => Ok(Past::Untold(format!(
+            "the Proxy session of {} is gone",
+            channel.sid
+        ))),
+        None => Ok(ended),
+        Some(session) => {
+            let mut effects = turn.effects.clone();
+            effects.session_sid = Some(session.sid.clone());
+            if let Some(done) = sent_by(&ProxyMessage, &turn.seeing(&effects)).await? {
+                return Ok(Past::Done(Box::new(done)));
+            }
+            Ok(if is_closed(&session) {
+                Past::Empty
+            } else {
+                ended
+            })
+        }
+    }
+}
+
+/// Whether Flex or an undo has retired the channel.
+fn is_inactive(channel: &ChatChannel) -> bool {
+    channel.attributes.get(STATUS).and_then(Value::as_str) == Some(INACTIVE)
+}
+
+/// Whether more than the making of it has happened to the channel.
+fn is_used(channel: &ChatChannel) -> bool {
+    is_inactive(channel)
+        || channel.messages_count > 0
+        || channel.attributes.contains_key(PROXY_SESSION)
 }
 
 /// Cancels the message's task while nobody has accepted it.

@@ -1,15 +1,23 @@
 //! A Flex Interaction: it makes the agent's task and, when an agent initiates it, the Conversation.
 //!
-//! There is no list of Interactions: ours is found again by the marker in its task's attributes.
+//! There is no list of Interactions: ours is found again by the marker in its task's attributes, and once the task
+//! is deleted by the name of its Conversation.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
+use super::conversation_name::{made_as, named};
 use super::{MARKER, brought, setting};
 use crate::campaign::InitiatedBy;
 use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{NewInteraction, Operation, Task};
+
+/// TaskRouter deletes a task five minutes after it ended (Twilio's page on the lifecycle of a task); a minute less,
+/// for lists that lag behind.
+const TASK_LASTS: Duration = Duration::from_secs(4 * 60);
 
 pub(crate) struct Interaction;
 
@@ -42,10 +50,21 @@ impl Step for Interaction {
     }
 
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        Ok(match super::find_task(turn).await? {
-            Some(task) => Found::Ours(Box::new(effects_of(&task))),
+        if let Some(task) = super::find_task(turn).await? {
+            return Ok(Found::Ours(Box::new(effects_of(&task))));
+        }
+        // A Conversation that stands already got the name when it was made.
+        if !is_by_agent(turn) || turn.effects.conversation_sid.is_some() {
+            return Ok(Found::Absent);
+        }
+        Ok(match named(turn).await? {
+            Some(there) => Found::Ours(Box::new(made_as(there.sid))),
             None => Found::Absent,
         })
+    }
+
+    fn trace_lasts(&self) -> Option<Duration> {
+        Some(TASK_LASTS)
     }
 
     fn is_container(&self) -> bool {

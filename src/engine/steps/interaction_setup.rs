@@ -48,6 +48,10 @@ impl Step for InteractionSetup {
 
     /// Whether it is over: `Absent` means not yet.
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        // Found by the name of its Conversation, which it gets after its set-up: its task has ended.
+        if turn.effects.interaction_sid.is_none() && turn.effects.conversation_sid.is_some() {
+            return Ok(Found::Ours(Box::default()));
+        }
         if turn.campaign.conversations.follow == Follow::Channel {
             match state(turn).await? {
                 State::Active => {}

@@ -5,6 +5,7 @@ mod channel_attributes;
 mod chat_message;
 mod conversation;
 mod conversation_message;
+mod conversation_name;
 mod conversation_participant;
 mod customer_participant;
 mod flex_channel;
@@ -19,6 +20,7 @@ pub(super) use channel_attributes::ChannelAttributes;
 pub(super) use chat_message::ChatMessage;
 pub(super) use conversation::Conversation;
 pub(super) use conversation_message::ConversationMessage;
+pub(super) use conversation_name::ConversationName;
 pub(super) use conversation_participant::ConversationParticipant;
 pub(super) use customer_participant::CustomerParticipant;
 pub(super) use flex_channel::FlexChannel;
@@ -30,13 +32,16 @@ pub(super) use reply_webhook::ReplyWebhook;
 
 use serde_json::{Map, Value};
 
-use super::step::{Found, StepError, Turn};
+use super::step::{Found, Step, StepError, Turn};
 use crate::campaign::Template;
 use crate::message::{DeadReason, Effects, Failure, FailureClass};
 use crate::twilio::{ProxyParticipant, Task};
 
 /// The attribute that marks what is ours: its value is the message's name.
 pub(super) const MARKER: &str = "flexcast";
+
+/// The attribute of a container that an undo has closed: what it holds has reached neither the customer nor an agent.
+const UNDONE: &str = "flexcast_undone";
 
 /// How many of a container's newest messages a look-up reads: ours is among the first.
 const LOOKED_AT: usize = 50;
@@ -49,6 +54,26 @@ fn marked(turn: &Turn<'_>) -> Map<String, Value> {
 /// Whether attributes carry this message's marker.
 fn is_marked(attributes: &Map<String, Value>, turn: &Turn<'_>) -> bool {
     attributes.get(MARKER).and_then(Value::as_str) == Some(turn.name.as_str())
+}
+
+/// Whether an undo of ours has closed the container that has these attributes.
+fn is_undone(attributes: &Map<String, Value>) -> bool {
+    attributes.get(UNDONE) == Some(&Value::Bool(true))
+}
+
+/// The effects in view with those of a message that this step has sent; none when it has not, or sends none.
+async fn sent_by(step: &dyn Step, turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
+    if !step.applies(turn) {
+        return Ok(None);
+    }
+    Ok(match step.find(turn).await? {
+        Found::Ours(sent) => {
+            let mut effects = turn.effects.clone();
+            effects.merge(*sent);
+            Some(effects)
+        }
+        _ => None,
+    })
 }
 
 /// What an earlier step must have brought.
@@ -130,10 +155,15 @@ async fn find_tasks(turn: &Turn<'_>) -> Result<Vec<Task>, StepError> {
     Ok(tasks)
 }
 
-/// Whether an agent has accepted the message's task, or has done with it.
+/// Whether an agent has accepted the message's task, or has done with it. TaskRouter deletes a task five minutes after
+/// it ended: one that stood and is gone was an agent's, unless an undo has begun.
 async fn is_task_taken_up(turn: &Turn<'_>) -> Result<bool, StepError> {
     let Some(task) = fetch_task(turn).await? else {
-        return Ok(false);
+        let effects = turn.effects;
+        let is_known_by_name =
+            effects.interaction_sid.is_none() && effects.conversation_sid.is_some();
+        let has_stood = effects.task_sid.is_some() || is_known_by_name;
+        return Ok(has_stood && !turn.undoing);
     };
     let status = task.assignment_status.as_deref();
     Ok(matches!(

@@ -68,18 +68,8 @@ impl Step for ProxySession {
         Ok(session.map_or(Found::Absent, found))
     }
 
-    /// That a session is fetched by its unique name is not documented: it is in the list.
     async fn find_taken(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let by_name = self.find(turn).await?;
-        if by_name != Found::Absent {
-            return Ok(by_name);
-        }
-        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-        let listed = turn.twilio.list_sessions(proxy_service(turn)?).await?;
-        let ours = listed
-            .into_iter()
-            .find(|one| one.unique_name.as_deref() == Some(channel));
-        Ok(ours.map_or(Found::Absent, found))
+        Ok(session_of(turn).await?.map_or(Found::Absent, found))
     }
 
     fn is_container(&self) -> bool {
@@ -95,8 +85,25 @@ impl Step for ProxySession {
     }
 }
 
+/// The chat channel's session, closed or not. That a session is fetched by its unique name is not documented: it is
+/// in the list.
+pub(super) async fn session_of(turn: &Turn<'_>) -> Result<Option<Session>, StepError> {
+    let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
+    let service = proxy_service(turn)?;
+    if let Some(session) = turn.twilio.fetch_session(service, channel).await? {
+        return Ok(Some(session));
+    }
+    let listed = turn.twilio.list_sessions(service).await?;
+    let mut listed = listed.into_iter();
+    Ok(listed.find(|one| one.unique_name.as_deref() == Some(channel)))
+}
+
+pub(super) fn is_closed(session: &Session) -> bool {
+    session.status.as_deref() == Some(CLOSED)
+}
+
 fn found(session: Session) -> Found {
-    if session.status.as_deref() == Some(CLOSED) {
+    if is_closed(&session) {
         return Found::Gone(format!("{} is closed", session.sid));
     }
     Found::Ours(Box::new(made_as(session.sid)))

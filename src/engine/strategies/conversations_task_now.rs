@@ -2,12 +2,13 @@
 //!
 //! With an agent, the Interaction is initiated by that agent and brings its own Conversation.
 //! Without one it is initiated by the API on a Conversation of ours, so that its name is known
-//! before the call. Twilio sets the Interaction up after it answered: only when that is over does
-//! the opening message go out, if the campaign has one.
+//! before the call. Twilio sets the Interaction up after it answered: only when that is over does an agent's
+//! Conversation get its name, and does the opening message go out, if the campaign has one.
 
 use crate::engine::step::Step;
 use crate::engine::steps::{
-    Conversation, ConversationMessage, ConversationParticipant, Interaction, InteractionSetup,
+    Conversation, ConversationMessage, ConversationName, ConversationParticipant, Interaction,
+    InteractionSetup,
 };
 
 pub(super) const STEPS: &[&dyn Step] = &[
@@ -15,5 +16,6 @@ pub(super) const STEPS: &[&dyn Step] = &[
     &ConversationParticipant,
     &Interaction,
     &InteractionSetup,
+    &ConversationName,
     &ConversationMessage,
 ];

@@ -21,6 +21,7 @@ mod intake;
 mod lanes;
 mod message;
 mod migrate;
+mod ownership;
 mod presence;
 mod settle;
 mod shown;

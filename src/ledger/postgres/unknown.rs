@@ -73,7 +73,9 @@ pub(super) async fn settle(
     if was_sent {
         let sql = "UPDATE outcomes SET outcome = 'done', reason = NULL, detail = $3, at = $4
                    WHERE campaign = $1 AND id = $2";
-        let done = to_json(&Ending::Done)?;
+        let done = to_json(&Ending::Done {
+            already_sent: false,
+        })?;
         transaction
             .execute(sql, &[&campaign, &id, &done, &ms(now)])
             .await?;
@@ -102,7 +104,7 @@ async fn intended(transaction: &Transaction<'_>, key: &MessageKey) -> Result<Opt
     let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq DESC";
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
     for row in transaction.query(sql, &[&campaign, &id]).await? {
-        if let Event::Intended { step } = from_json(row.try_get(0)?)? {
+        if let Event::Intended { step, .. } = from_json(row.try_get(0)?)? {
             return Ok(Some(step));
         }
     }

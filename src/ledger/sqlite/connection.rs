@@ -110,10 +110,10 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
 }
 
 /// A database in memory. Its name is always the same, since a run from a seed is too.
-pub(super) fn open_in_memory() -> Result<Connection> {
+pub(super) fn open_in_memory(id: &str) -> Result<Connection> {
     let mut conn = Connection::open_in_memory()?;
     set_up(&mut conn)?;
-    conn.execute("UPDATE meta SET value = 'in-memory' WHERE name = 'id'", [])?;
+    conn.execute("UPDATE meta SET value = ?1 WHERE name = 'id'", [id])?;
     Ok(conn)
 }
 
@@ -149,6 +149,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(include_str!("../migrations/sqlite/0005_waiting.sql")),
         M::up(include_str!("../migrations/sqlite/0006_steering.sql")),
         M::up(include_str!("../migrations/sqlite/0007_upkeep.sql")),
+        M::up(include_str!("../migrations/sqlite/0008_incarnations.sql")),
     ])
 }
 

@@ -15,6 +15,7 @@ mod hold;
 mod imports;
 mod intake;
 mod message;
+mod ownership;
 mod reader;
 mod rows;
 mod settle;

@@ -60,13 +60,15 @@ pub(super) fn settle(
         .into_iter()
         .rev()
         .find_map(|(_, event)| match event {
-            Event::Intended { step } => Some(step),
+            Event::Intended { step, .. } => Some(step),
             _ => None,
         });
     let mut events = vec![Event::Settled { was_sent }];
     let of = [key.campaign.as_str(), key.id.as_str()];
     if was_sent {
-        let done = to_json(&Ending::Done)?;
+        let done = to_json(&Ending::Done {
+            already_sent: false,
+        })?;
         conn.prepare_cached(
             "UPDATE outcomes SET outcome = 'done', reason = NULL, detail = ?3, at = ?4
              WHERE campaign = ?1 AND id = ?2",

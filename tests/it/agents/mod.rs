@@ -68,7 +68,7 @@ async fn standing(stage: &Stage, n: u32) -> String {
     match found.expect("it was accepted").standing {
         Standing::Deferred { reason, .. } => format!("deferred {reason}"),
         Standing::Over { ending, .. } => match ending {
-            Ending::Done => "done".to_owned(),
+            Ending::Done { .. } => "done".to_owned(),
             Ending::Skipped { reason, detail } => {
                 format!("skipped {reason}: {}", detail.unwrap_or_default())
             }

@@ -137,7 +137,7 @@ impl Tally {
             self.add("messages");
             match &record.standing {
                 Standing::Over { ending, .. } => self.add(match ending {
-                    Ending::Done => "done",
+                    Ending::Done { .. } => "done",
                     Ending::Skipped {
                         reason: SkipReason::CustomerBusy,
                         ..

@@ -48,7 +48,7 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
             let made = made.count();
             let expected = usize::from(plan.pair.leaves.contains(&kind));
             let is_right = match ending {
-                Ending::Done => made == expected,
+                Ending::Done { .. } => made == expected,
                 Ending::Dead {
                     reason: DeadReason::Stuck | DeadReason::StoreRefused,
                     ..
@@ -66,7 +66,7 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         let poison = plan.poison.get(&n);
         let may_be = match ending {
             // Some pairs of strategy and API have nothing to record before their outcome.
-            Ending::Done => !is_busy && poison.is_none_or(|at| *at == PoisonAt::Recording),
+            Ending::Done { .. } => !is_busy && poison.is_none_or(|at| *at == PoisonAt::Recording),
             // Only a message that the store refuses by its own content: never another, whatever the store
             // answered to its calls meanwhile.
             Ending::Dead {

@@ -21,7 +21,13 @@ fn unknown() -> Settlement {
 /// Message `n`, whose last call nobody can say of whether it was made.
 async fn in_question(ledger: &dyn Ledger, n: u32) -> i64 {
     let lease = lease(ledger, &message(n), at(0)).await;
-    let events = [begun(), Event::Intended { step: STEP }];
+    let events = [
+        begun(),
+        Event::Intended {
+            step: STEP,
+            at: None,
+        },
+    ];
     ledger
         .record(&lease, &events, at(1))
         .await
@@ -82,7 +88,14 @@ pub(super) async fn an_unknown_that_was_not_sent_goes_on_at_its_step(ledger: &dy
     );
     let saga = Saga::replay(&journal).expect("a legal journal");
     assert_eq!(saga.intended, None, "the call in question was not made");
-    let written = ledger.record(&lease, &[Event::Intended { step: STEP }], at(5));
+    let written = ledger.record(
+        &lease,
+        &[Event::Intended {
+            step: STEP,
+            at: None,
+        }],
+        at(5),
+    );
     written.await.expect("the journal goes on");
     settle(ledger, &lease, &done(), at(6)).await;
     replayed(ledger, 1).await;

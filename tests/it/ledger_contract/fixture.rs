@@ -128,7 +128,9 @@ pub(super) async fn settle(
 }
 
 pub(super) fn done() -> Settlement {
-    ended(Ending::Done)
+    ended(Ending::Done {
+        already_sent: false,
+    })
 }
 
 pub(super) fn ended(ending: Ending) -> Settlement {
@@ -185,6 +187,7 @@ pub(super) fn begun() -> Event {
 pub(super) fn intended() -> Event {
     Event::Intended {
         step: StepName::ConversationMessage,
+        at: None,
     }
 }
 
@@ -197,6 +200,7 @@ pub(super) fn happened() -> Event {
         step: StepName::ConversationMessage,
         effects: Box::new(effects),
         adopted: false,
+        foreign: false,
     }
 }
 

@@ -331,7 +331,15 @@ pub(super) async fn the_leases_of_dead_holders_end(ledger: &dyn Ledger) {
     for n in 1..=3 {
         leases.push(lease(ledger, &message(n), at(0)).await);
     }
-    settle(ledger, &leases[2], &ended(Ending::Done), at(0)).await;
+    settle(
+        ledger,
+        &leases[2],
+        &ended(Ending::Done {
+            already_sent: false,
+        }),
+        at(0),
+    )
+    .await;
     assert_eq!(ledger.release_leases(at(1)).await.expect("it answers"), 2);
     assert_eq!(ledger.release_leases(at(1)).await.expect("it answers"), 0);
 

@@ -37,6 +37,7 @@ async fn stuck(ledger: &dyn Ledger, n: u32) -> Lease {
         step: STEP,
         effects: Box::default(),
         adopted: false,
+        foreign: false,
     };
     let failed = Event::Failed {
         failure: Box::new(failure()),

@@ -58,7 +58,9 @@ pub(super) async fn what_is_set_aside_is_over_whether_it_was_known_or_not(ledger
     assert!(matches!(
         standing,
         Standing::Over {
-            ending: flexcast::ledger::Ending::Done,
+            ending: flexcast::ledger::Ending::Done {
+                already_sent: false
+            },
             ..
         }
     ));

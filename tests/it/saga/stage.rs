@@ -14,6 +14,7 @@ use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
     Books, CampaignRecord, Ledger, MessageKey, MessageRecord, Publication, Standing, Watched,
 };
+use flexcast::marks::ProcessMarks;
 use flexcast::message::{
     Address, AgentRef, Customer, Effects, Event, Message, MessageId, WIRE_VERSION,
 };
@@ -106,12 +107,20 @@ pub(crate) const PAIRS: [Pair; 7] = [
     TASK_ON_REPLY,
 ];
 
+/// Whether a consumer takes the place of another ledger.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TakeOver(pub(crate) bool);
+
 /// One world: everything a consumer works with, and what it leaves.
 pub(crate) struct Stage {
     pub(crate) pair: Pair,
     pub(crate) clock: Clock,
     pub(crate) simulator: Simulator,
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// The same ledger, as what it is.
+    pub(super) sqlite: Arc<SqliteLedger>,
+    /// Whether its consumers keep marks at the account, and take over what others have.
+    pub(crate) marks: Option<TakeOver>,
     pub(crate) queue: Arc<EmbeddedQueue>,
     pub(crate) trap: Arc<Trap>,
     /// Straight to the simulator: what a stranger does.
@@ -176,7 +185,9 @@ impl Stage {
             pair,
             clock,
             simulator,
-            ledger,
+            ledger: ledger.clone(),
+            sqlite: ledger,
+            marks: None,
             queue,
             trap,
             twilio,
@@ -283,6 +294,11 @@ impl Stage {
             ..PacingSettings::default()
         };
         let twilio = client(Arc::<Trap>::clone(trap));
+        let marks = self.marks.map(|TakeOver(take_over)| {
+            let (ledger, host) = (Arc::clone(&ledger), holder.to_owned());
+            let marks = ProcessMarks::new(twilio.clone(), ledger, self.clock, host, take_over);
+            Arc::new(marks)
+        });
         let (clock, metrics) = (self.clock, Metrics::new());
         let pacer = Pacer::new(pacing, clock);
         let engine = Engine::new(
@@ -313,6 +329,7 @@ impl Stage {
             queue_look: flexcast::worker::QUEUE_LOOK,
             agents: AgentRules::default(),
             lanes: None,
+            marks,
             holder: holder.to_owned(),
             host: "stage".to_owned(),
         })

@@ -103,7 +103,10 @@ pub(crate) async fn stranger_goes(stage: &Stage, kind: EffectKind, n: u32, sid: 
             let service = flex.proxy_service_sid.as_deref().expect("a service");
             twilio.delete_session(service, sid).await.expect("deleted");
         }
-        _ => twilio.close_conversation(sid).await.expect("closed"),
+        _ => twilio
+            .close_conversation(sid, &serde_json::Map::new())
+            .await
+            .expect("closed"),
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct TrappedLedger {
 }
 
 impl TrappedLedger {
-    async fn risk<T>(
+    pub(super) async fn risk<T>(
         &self,
         what: &'static str,
         doing: impl Future<Output = Result<T>>,

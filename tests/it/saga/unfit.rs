@@ -40,7 +40,9 @@ async fn dead(stage: &Stage, context: &str) -> Option<DeadReason> {
             ..
         } => Some(reason),
         Standing::Over {
-            ending: Ending::Done,
+            ending: Ending::Done {
+                already_sent: false,
+            },
             ..
         } => None,
         other => panic!("{context}: {other:?}"),

@@ -1,0 +1,109 @@
+//! Our unique name on the Conversation that an agent's Interaction has brought: a trace that stays.
+//!
+//! The Interaction's task carries our marker, and TaskRouter deletes a task five minutes after it ended (Twilio's
+//! page on the lifecycle of a task). The name is all that is set: the Conversation's attributes are Flex's.
+
+use async_trait::async_trait;
+
+use super::conversation_message::ConversationMessage;
+use super::interaction::is_by_agent;
+use super::{UNDONE, brought, is_undone, sent_by};
+use crate::engine::step::{Found, Past, Step, StepError, Turn};
+use crate::message::{Effects, StepName};
+use crate::twilio::{Conversation, Operation};
+
+pub(crate) struct ConversationName;
+
+#[async_trait]
+impl Step for ConversationName {
+    fn name(&self) -> StepName {
+        StepName::ConversationName
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::UpdateConversation
+    }
+
+    /// Any other Conversation got its name when it was made.
+    fn applies(&self, turn: &Turn<'_>) -> bool {
+        is_by_agent(turn)
+    }
+
+    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
+        let name = turn.name.as_str();
+        turn.twilio.name_conversation(conversation, name).await?;
+        Ok(Effects::default())
+    }
+
+    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+        let ours = turn.effects.conversation_sid.as_ref();
+        match named(turn).await? {
+            None => Ok(Found::Absent),
+            Some(there) if ours.is_none_or(|ours| *ours == there.sid) => {
+                Ok(Found::Ours(Box::new(made_as(there.sid))))
+            }
+            Some(there) => Err(StepError::Met(format!(
+                "{} has the message's name: another Interaction of it",
+                there.sid
+            ))),
+        }
+    }
+
+    /// Says that what ends now was undone: a Conversation that closes without it is one that an agent has ended.
+    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+        let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
+        let Some(there) = turn.twilio.fetch_conversation(sid).await? else {
+            return Ok(());
+        };
+        if there.is_closed() {
+            return Ok(());
+        }
+        let mut attributes = there.attributes;
+        attributes.insert(UNDONE.to_owned(), true.into());
+        turn.twilio
+            .update_conversation_attributes(sid, &attributes)
+            .await?;
+        Ok(())
+    }
+
+    fn is_named(&self) -> bool {
+        true
+    }
+
+    /// The name is given once the Interaction stands: an agent has had the task, unless it was undone.
+    async fn past(&self, turn: &Turn<'_>) -> Result<Past, StepError> {
+        let Some(there) = named(turn).await? else {
+            return Ok(Past::Absent);
+        };
+        let effects = made_as(there.sid.clone());
+        let turn = turn.seeing(&effects);
+        if let Some(done) = sent_by(&ConversationMessage, &turn).await? {
+            return Ok(Past::Done(Box::new(done)));
+        }
+        Ok(if !there.is_closed() {
+            Past::Open
+        } else if is_undone(&there.attributes) {
+            Past::Empty
+        } else if ConversationMessage.applies(&turn) {
+            Past::Untold(format!(
+                "{} is closed: an agent has had its task, and the opening message is not in it",
+                there.sid
+            ))
+        } else {
+            Past::Done(Box::new(effects))
+        })
+    }
+}
+
+/// The Conversation that has the message's name, closed or not.
+pub(super) async fn named(turn: &Turn<'_>) -> Result<Option<Conversation>, StepError> {
+    Ok(turn.twilio.fetch_conversation(turn.name.as_str()).await?)
+}
+
+pub(super) fn made_as(sid: String) -> Effects {
+    Effects {
+        conversation_sid: Some(sid),
+        ..Effects::default()
+    }
+}

@@ -1,0 +1,165 @@
+//! What is at Twilio of a message that another ledger may have carried out.
+//!
+//! In: a distrusted message. Out: that it is done already, that nobody can tell, or the generation to go on with.
+//! Always: every generation's container is read, a closed one too; a closed container leads to the next generation
+//! only when nothing of it reached the customer or an agent.
+
+use crate::message::{Effects, Ended, Event, StepName};
+
+use super::Interrupted;
+use super::attempt::Origin;
+use super::recovery::{self, Looked};
+use super::saga::{Runner, anew, left_as_it_is, unknown};
+use super::step::{Past, Step, Turn};
+use super::undo::Undoing;
+
+/// So many generations in a row without a container are the last: a generation may have failed before it made one.
+const ABSENT_MAX: u32 = 2;
+
+/// The generations at Twilio of a message that is not over there.
+#[derive(Default)]
+struct Traces {
+    /// The last generation that has a container, and whether that is open.
+    latest: Option<(u32, bool)>,
+}
+
+/// What reading the generations came to.
+enum Read {
+    Traces(Traces),
+    /// This generation carried the message out.
+    Done(u32, Box<Effects>),
+    /// A closed container does not tell.
+    Untold(String),
+    Failed(Box<Ended>),
+}
+
+impl Runner<'_> {
+    /// Reads what is at Twilio of a distrusted message. `None` when it is to go on, in the generation that the
+    /// journal has then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::run`].
+    pub(super) async fn survey(&mut self) -> Result<Option<Ended>, Interrupted> {
+        let turn = self.turn();
+        let mut steps = self.steps.iter().copied();
+        let Some(anchor) = steps.find(|step| step.is_named() && step.applies(&turn)) else {
+            return Ok(None);
+        };
+        Ok(match self.read_generations(anchor).await? {
+            Read::Done(generation, effects) => Some(self.was_done(anchor, generation, effects)?),
+            Read::Untold(detail) => Some(unknown(anchor.name(), detail)),
+            Read::Failed(ended) => Some(*ended),
+            Read::Traces(traces) => {
+                self.go_on_from(anchor.name(), &traces)?;
+                None
+            }
+        })
+    }
+
+    async fn read_generations(&self, anchor: &dyn Step) -> Result<Read, Interrupted> {
+        let own = self.journal.saga().generation;
+        let mut traces = Traces::default();
+        let mut absent = 0;
+        let mut generation = 0;
+        while absent < ABSENT_MAX || generation <= own {
+            let name = self.journal.name_of(generation);
+            let nothing = Effects::default();
+            let turn = Turn {
+                name: &name,
+                ..self.turn_with(&nothing)
+            };
+            let past = match recovery::past(anchor, &turn).await {
+                Ok(past) => past,
+                Err(Looked::Closed(closed)) => return Err(closed.into()),
+                Err(Looked::Failed(failure)) => {
+                    let ended = Ended::Failed(failure.at(anchor.name()));
+                    return Ok(Read::Failed(Box::new(ended)));
+                }
+                Err(Looked::Busy(detail) | Looked::Met(detail)) => return Ok(Read::Untold(detail)),
+                Err(Looked::Found(_)) => return Ok(Read::Traces(traces)),
+            };
+            match past {
+                Past::Absent => absent += 1,
+                Past::Open | Past::Empty => {
+                    absent = 0;
+                    traces.latest = Some((generation, past == Past::Open));
+                }
+                Past::Done(effects) => return Ok(Read::Done(generation, effects)),
+                Past::Untold(detail) => return Ok(Read::Untold(detail)),
+            }
+            generation += 1;
+        }
+        Ok(Read::Traces(traces))
+    }
+
+    /// Another ledger has carried the message out.
+    fn was_done(
+        &mut self,
+        anchor: &dyn Step,
+        generation: u32,
+        effects: Box<Effects>,
+    ) -> Result<Ended, Interrupted> {
+        if generation > self.journal.saga().generation {
+            self.move_on_to(anchor.name(), generation)?;
+        }
+        if !self.journal.saga().stands(anchor.name()) && self.journal.saga().failure.is_none() {
+            self.stands(anchor, effects, Origin::Foreign)?;
+        }
+        Ok(Ended::Done { already_sent: true })
+    }
+
+    /// Goes on in the container that is open, or in the generation after the last one.
+    fn go_on_from(&mut self, anchor: StepName, traces: &Traces) -> Result<(), Interrupted> {
+        let own = self.journal.saga().generation;
+        match traces.latest {
+            Some((generation, true)) if generation > own => self.move_on_to(anchor, generation),
+            Some((generation, false)) if generation >= own => {
+                self.move_on_to(anchor, generation + 1)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves this generation, which another ledger has undone, for a later one.
+    fn move_on_to(&mut self, anchor: StepName, generation: u32) -> Result<(), Interrupted> {
+        let saga = self.journal.saga();
+        if saga.has_acted() && saga.failure.is_none() {
+            let step = saga.standing.first().copied().or(saga.intended);
+            let detail = "another ledger has undone it, and has begun it again";
+            let step = step.unwrap_or(anchor);
+            let failure = Box::new(anew(step, detail.to_owned()));
+            self.journal.note(Event::Failed { failure })?;
+        }
+        for step in self.journal.saga().standing.clone() {
+            self.journal.note(Event::Undone { step })?;
+        }
+        self.acted = false;
+        self.journal.begin(generation)
+    }
+
+    /// Something of ours stands that this journal did not make: from here on the message is distrusted.
+    pub(super) async fn meet(
+        &mut self,
+        step: &'static dyn Step,
+        detail: String,
+    ) -> Result<Option<Ended>, Interrupted> {
+        tracing::warn!(
+            message.id = %self.ground.message.id(), step = %step.name(), detail,
+            "another ledger has begun this message: what is there is looked at before every step"
+        );
+        // What a container's name collides with may hold all that stands; beside the Conversation of an agent's
+        // Interaction that has the name stands an Interaction that this journal has made.
+        let met = step.is_container();
+        self.journal.note(Event::Distrusted { met })?;
+        if !met {
+            let why = anew(step.name(), detail);
+            match self.backward(&why).await? {
+                Undoing::Clean => self.next_generation()?,
+                Undoing::HandsOff => return Ok(Some(left_as_it_is(Ended::Failed(why)))),
+                Undoing::Left(left) => return Ok(Some(self.left(left, &why))),
+            }
+        }
+        self.survey().await
+    }
+}

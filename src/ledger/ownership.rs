@@ -1,0 +1,64 @@
+//! Which of a ledger's copies and states this one is: the part of the ledger's contract that tells it from others.
+//!
+//! Every process that works on a ledger draws an incarnation, and raises its beat once a minute. The Twilio account
+//! keeps the last incarnation and its beat. A ledger that does not know them is a copy, or has gone back to an older
+//! state: what was done since is not in it.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Result, Watched};
+use crate::message::CampaignId;
+
+/// One process's work on a ledger, so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// Drawn at random.
+    pub token: String,
+    /// How many minutes the process has worked.
+    pub beat: u64,
+}
+
+/// What tells a ledger from its copies. Times are arguments, as in [`super::Ledger`].
+#[async_trait]
+pub trait Ownership: Send + Sync {
+    /// Where the ledger's store is: a copy of it elsewhere has another place.
+    async fn place(&self) -> Result<String>;
+
+    /// Draws an incarnation for a process that is about to work on the ledger.
+    async fn draw_incarnation(&self, now: Timestamp) -> Result<Incarnation>;
+
+    /// Raises the beat of an incarnation that this ledger has drawn. `None` when it has drawn no such one.
+    async fn raise_beat(&self, token: &str) -> Result<Option<Incarnation>>;
+
+    /// Whether this ledger has itself been there: it has drawn the incarnation, and raised its beat as far.
+    async fn has_been(&self, incarnation: &Incarnation) -> Result<bool>;
+
+    /// Records that another ledger may have carried out messages of this campaign, or of every one that there is.
+    /// Those that are on record already keep their time. Returns how many are new.
+    async fn distrust(&self, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64>;
+}
+
+#[async_trait]
+impl Ownership for Watched {
+    async fn place(&self) -> Result<String> {
+        self.noted(self.inner.place().await).await
+    }
+
+    async fn draw_incarnation(&self, now: Timestamp) -> Result<Incarnation> {
+        self.noted(self.inner.draw_incarnation(now).await).await
+    }
+
+    async fn raise_beat(&self, token: &str) -> Result<Option<Incarnation>> {
+        self.noted(self.inner.raise_beat(token).await).await
+    }
+
+    async fn has_been(&self, incarnation: &Incarnation) -> Result<bool> {
+        self.noted(self.inner.has_been(incarnation).await).await
+    }
+
+    async fn distrust(&self, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64> {
+        self.noted(self.inner.distrust(campaign, now).await).await
+    }
+}

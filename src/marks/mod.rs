@@ -1,0 +1,478 @@
+//! The account knows which ledger runs a campaign: marks, kept as Users of the Flex chat service.
+//!
+//! In: a ledger and its account. Out: the right to carry out a campaign, or why this ledger has none. Always: a
+//! second ledger, a copy, and a ledger that went back to an older state are told before their first changing call;
+//! a process that lost its ledger to another one has no right to call [`GOOD_FOR`] after its last look at the latest.
+//!
+//! A User has no timers, and is created once for an identity. Nothing at Twilio can be changed under a condition, so
+//! that two processes may overwrite each other's mark: then one of them does not know what it reads at its next beat.
+
+mod record;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::ledger::{Incarnation, Ledger, LedgerError, Ownership, Watched};
+use crate::message::CampaignId;
+use crate::twilio::{CallError, Conflict, Twilio, conflict, is_missing};
+
+use record::{
+    CampaignMark, LedgerMark, digest, from_attributes, of_campaign, of_ledger, to_attributes,
+};
+
+/// How often a process raises the beat of its incarnation, in the ledger and then in the mark.
+pub const BEAT: Duration = Duration::from_secs(60);
+
+/// How long a process may call after it began its last look at the marks: a beat and what two tries may take.
+pub const GOOD_FOR: Duration = Duration::from_secs(90);
+
+/// Why a ledger has no right to carry out a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotOurs {
+    /// The ledger is a copy, or has gone back to an older state.
+    Ledger {
+        host: String,
+        at: Timestamp,
+        running: bool,
+    },
+    /// Another ledger runs the campaign.
+    Campaign {
+        campaign: CampaignId,
+        ledger: String,
+        host: String,
+        at: Timestamp,
+    },
+}
+
+impl fmt::Display for NotOurs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ledger { host, at, running } => {
+                let how = if *running { "is" } else { "was" };
+                write!(
+                    f,
+                    "this ledger is a copy, or an older state, of the one that {how} at work on {host} ({at}): what was \
+                     sent since is not in it; use that ledger (--state, DATABASE_URL), or take over with --take-over: \
+                     then every message is looked for at Twilio before it is sent"
+                )
+            }
+            Self::Campaign {
+                campaign,
+                ledger,
+                host,
+                at,
+            } => write!(
+                f,
+                "campaign {campaign} is run by another ledger ({ledger}, begun on {host}, {at}): use that one (--state, \
+                 DATABASE_URL), or take the campaign over with --take-over: then every message is looked for at Twilio \
+                 before it is sent"
+            ),
+        }
+    }
+}
+
+/// Why the marks do not give the right now.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkError {
+    #[error("{0}")]
+    NotOurs(NotOurs),
+    #[error("the marks cannot be read or written: {0}")]
+    Twilio(#[from] CallError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// The marks of one process.
+pub struct ProcessMarks {
+    twilio: Twilio,
+    ledger: Arc<Watched>,
+    clock: Clock,
+    /// The name of this machine, for operators.
+    host: String,
+    take_over: bool,
+    /// One look at a time.
+    kept: tokio::sync::Mutex<Kept>,
+    good_until: Mutex<Option<Instant>>,
+}
+
+/// What a process knows of its marks.
+#[derive(Default)]
+struct Kept {
+    /// The Flex chat service.
+    service: Option<String>,
+    /// This process's incarnation, once it is drawn.
+    own: Option<Incarnation>,
+    /// The campaigns that it has the right to carry out.
+    campaigns: BTreeMap<CampaignId, CampaignMark>,
+    /// A process that was taken over from may call until then.
+    quiet_until: Option<Instant>,
+}
+
+impl ProcessMarks {
+    /// The marks of a process that works on this ledger. With `take_over` it takes the place of the ledger or the
+    /// process that the marks name.
+    #[must_use]
+    pub fn new(
+        twilio: Twilio,
+        ledger: Arc<Watched>,
+        clock: Clock,
+        host: String,
+        take_over: bool,
+    ) -> Self {
+        Self {
+            twilio,
+            ledger,
+            clock,
+            host,
+            take_over,
+            kept: tokio::sync::Mutex::default(),
+            good_until: Mutex::default(),
+        }
+    }
+
+    /// Until when changing calls may start; `None` before the first look.
+    #[must_use]
+    pub fn good_until(&self) -> Option<Instant> {
+        *self
+            .good_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the ledger's mark, and raises the beat; the first time it draws an incarnation. Then it looks at the
+    /// marks of the campaigns that were claimed. Returns those that this ledger has lost.
+    ///
+    /// # Errors
+    ///
+    /// [`MarkError::NotOurs`] when the ledger is not the one that ran last; of Twilio and of the ledger when either
+    /// does not answer.
+    pub async fn beat(&self) -> Result<Vec<NotOurs>, MarkError> {
+        let mut kept = self.kept.lock().await;
+        let began = self.clock.instant();
+        match kept.own.clone() {
+            None => self.begin(&mut kept).await?,
+            Some(own) => self.go_on(&mut kept, own).await?,
+        }
+        self.wait_for_the_other(&kept).await;
+        let mut lost = Vec::new();
+        for campaign in kept.campaigns.keys().cloned().collect::<Vec<_>>() {
+            if let Err(MarkError::NotOurs(not_ours)) = self.look_at(&mut kept, &campaign).await {
+                kept.campaigns.remove(&campaign);
+                lost.push(not_ours);
+            }
+        }
+        let began = kept.quiet_until.map_or(began, |quiet| quiet.max(began));
+        *self
+            .good_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(began + GOOD_FOR);
+        Ok(lost)
+    }
+
+    /// Claims a campaign for this ledger, or finds it claimed.
+    ///
+    /// # Errors
+    ///
+    /// [`MarkError::NotOurs`] when another ledger runs it; else as [`ProcessMarks::beat`].
+    pub async fn claim(&self, campaign: &CampaignId) -> Result<(), MarkError> {
+        let mut kept = self.kept.lock().await;
+        if kept.campaigns.contains_key(campaign) {
+            return Ok(());
+        }
+        if kept.own.is_none() {
+            self.begin(&mut kept).await?;
+        }
+        self.look_at(&mut kept, campaign).await?;
+        self.wait_for_the_other(&kept).await;
+        Ok(())
+    }
+
+    /// Says that this process has ended: who opens the ledger next need not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProcessMarks::beat`]; whoever opens the ledger elsewhere then waits for a beat.
+    pub async fn end(&self) -> Result<(), MarkError> {
+        let mut kept = self.kept.lock().await;
+        *self
+            .good_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
+        let Some(own) = kept.own.take() else {
+            return Ok(());
+        };
+        self.check_ledger(&mut kept).await?;
+        if let Some(raised) = self.ledger.raise_beat(&own.token).await? {
+            self.write_ledger(&mut kept, &raised, false).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, kept: &mut Kept) -> Result<(), MarkError> {
+        let place = digest(&self.ledger.place().await?);
+        let now = self.clock.now();
+        let other = match self.check_ledger(kept).await {
+            Ok(mark) => mark.filter(|mark| mark.place != place && mark.running),
+            Err(MarkError::NotOurs(not_ours)) if self.take_over => {
+                self.take_over_ledger(kept, &not_ours).await?;
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(other) = other {
+            // The same state in another place: a copy, or a restored file. Whoever has it as well raises its beat.
+            tracing::warn!(
+                host = other.host, at = %other.at,
+                "this ledger was last at work in another place, and has not ended there: waiting {} s for a sign of it",
+                GOOD_FOR.as_secs()
+            );
+            self.clock.sleep(GOOD_FOR).await;
+            if self.read_ledger(kept).await?.as_ref() != Some(&other) {
+                self.check_ledger(kept).await?;
+            }
+            // What that process did after its last beat is in no copy.
+            self.ledger.distrust(None, now).await?;
+        }
+        let own = self.ledger.draw_incarnation(now).await?;
+        self.write_ledger(kept, &own, true).await?;
+        kept.own = Some(own);
+        Ok(())
+    }
+
+    async fn go_on(&self, kept: &mut Kept, own: Incarnation) -> Result<(), MarkError> {
+        // The ledger first: its beat is never behind the mark's.
+        let raised = self.ledger.raise_beat(&own.token).await?;
+        let mark = self.check_ledger(kept).await?;
+        let Some(raised) = raised else {
+            // Its own incarnation is gone: the ledger went back under this process.
+            let not_ours = match mark {
+                Some(mark) => not_ours(mark),
+                None => NotOurs::Ledger {
+                    host: self.host.clone(),
+                    at: self.clock.now(),
+                    running: true,
+                },
+            };
+            return Err(MarkError::NotOurs(not_ours));
+        };
+        self.write_ledger(kept, &raised, true).await?;
+        kept.own = Some(raised);
+        Ok(())
+    }
+
+    /// The ledger's mark, if there is one, and this ledger has been there.
+    async fn check_ledger(&self, kept: &mut Kept) -> Result<Option<LedgerMark>, MarkError> {
+        let Some(mark) = self.read_ledger(kept).await? else {
+            return Ok(None);
+        };
+        if self.ledger.has_been(&mark.incarnation).await? {
+            return Ok(Some(mark));
+        }
+        Err(MarkError::NotOurs(not_ours(mark)))
+    }
+
+    async fn read_ledger(&self, kept: &mut Kept) -> Result<Option<LedgerMark>, MarkError> {
+        let service = self.service(kept).await?;
+        let identity = of_ledger(&self.ledger.id().await?);
+        let user = self.twilio.fetch_user(&service, &identity).await?;
+        Ok(user.and_then(|user| from_attributes(user.attributes)))
+    }
+
+    async fn write_ledger(
+        &self,
+        kept: &mut Kept,
+        incarnation: &Incarnation,
+        running: bool,
+    ) -> Result<(), MarkError> {
+        let mark = LedgerMark {
+            ledger: self.ledger.id().await?,
+            incarnation: incarnation.clone(),
+            running,
+            place: digest(&self.ledger.place().await?),
+            host: self.host.clone(),
+            at: self.clock.now(),
+        };
+        let service = self.service(kept).await?;
+        let (identity, attributes) = (of_ledger(&mark.ledger), to_attributes(&mark));
+        let updating = self.twilio.update_user(&service, &identity, &attributes);
+        match updating.await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let creating = self
+            .twilio
+            .create_user(&service, &identity, "flexcast ledger", &attributes);
+        match creating.await {
+            Ok(_) => Ok(()),
+            // A copy of the ledger, or another consumer of it, was faster: the next beat tells which.
+            Err(error) if is_taken(&error) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks at a campaign's mark, and makes it where there is none.
+    async fn look_at(&self, kept: &mut Kept, campaign: &CampaignId) -> Result<(), MarkError> {
+        let service = self.service(kept).await?;
+        let identity = of_campaign(campaign);
+        let own = self.ledger.id().await?;
+        let mark = loop {
+            let user = self.twilio.fetch_user(&service, &identity).await?;
+            let Some(user) = user else {
+                let mark = self.campaign_mark(kept, campaign, &own);
+                let attributes = to_attributes(&mark);
+                let creating =
+                    self.twilio
+                        .create_user(&service, &identity, "flexcast campaign", &attributes);
+                match creating.await {
+                    Ok(_) => break mark,
+                    // Another ledger was faster: it has the campaign.
+                    Err(error) if is_taken(&error) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            };
+            match from_attributes::<CampaignMark>(user.attributes) {
+                Some(mark) if mark.ledger == own => {
+                    self.check_campaign(kept, &mark).await?;
+                    break mark;
+                }
+                // Somebody has overwritten its attributes.
+                None => {}
+                Some(mark) => self.take_over_campaign(kept, mark).await?,
+            }
+            let mark = self.campaign_mark(kept, campaign, &own);
+            let attributes = to_attributes(&mark);
+            self.twilio
+                .update_user(&service, &identity, &attributes)
+                .await?;
+            break mark;
+        };
+        kept.campaigns.insert(campaign.clone(), mark);
+        Ok(())
+    }
+
+    /// A campaign that this ledger has begun, and may have forgotten since.
+    async fn check_campaign(&self, kept: &Kept, mark: &CampaignMark) -> Result<(), MarkError> {
+        let is_known = kept.campaigns.get(&mark.campaign) == Some(mark);
+        if is_known || self.ledger.has_been(&mark.incarnation).await? {
+            return Ok(());
+        }
+        tracing::warn!(
+            campaign.id = %mark.campaign,
+            "the ledger went back to before it first ran this campaign: each message is looked for first"
+        );
+        self.distrust(&mark.campaign).await
+    }
+
+    /// Takes another ledger's campaign over, where that is wanted.
+    async fn take_over_campaign(
+        &self,
+        kept: &mut Kept,
+        mark: CampaignMark,
+    ) -> Result<(), MarkError> {
+        let other = of_ledger(&mark.ledger);
+        let campaign = mark.campaign.clone();
+        let why = NotOurs::Campaign {
+            campaign: mark.campaign,
+            ledger: mark.ledger,
+            host: mark.host,
+            at: mark.at,
+        };
+        // A process whose campaign was taken over does not take it back.
+        if !self.take_over || kept.campaigns.contains_key(&campaign) {
+            return Err(MarkError::NotOurs(why));
+        }
+        tracing::warn!(campaign.id = %campaign, %why, "taken over");
+        self.distrust(&campaign).await?;
+        self.quiet_if_running(kept, &other).await
+    }
+
+    fn campaign_mark(&self, kept: &Kept, campaign: &CampaignId, ledger: &str) -> CampaignMark {
+        let unknown = Incarnation {
+            token: String::new(),
+            beat: 0,
+        };
+        CampaignMark {
+            campaign: campaign.clone(),
+            ledger: ledger.to_owned(),
+            incarnation: kept.own.clone().unwrap_or(unknown),
+            host: self.host.clone(),
+            at: self.clock.now(),
+        }
+    }
+
+    async fn distrust(&self, campaign: &CampaignId) -> Result<(), MarkError> {
+        self.ledger
+            .distrust(Some(campaign), self.clock.now())
+            .await?;
+        Ok(())
+    }
+
+    async fn take_over_ledger(&self, kept: &mut Kept, why: &NotOurs) -> Result<(), MarkError> {
+        tracing::warn!(%why, "taken over");
+        self.ledger.distrust(None, self.clock.now()).await?;
+        let identity = of_ledger(&self.ledger.id().await?);
+        self.quiet_if_running(kept, &identity).await
+    }
+
+    /// Nothing is called before a process that this one takes the place of has certainly stopped.
+    async fn quiet_if_running(&self, kept: &mut Kept, identity: &str) -> Result<(), MarkError> {
+        let service = self.service(kept).await?;
+        let user = self.twilio.fetch_user(&service, identity).await?;
+        let mark: Option<LedgerMark> = user.and_then(|user| from_attributes(user.attributes));
+        if mark.is_none_or(|mark| mark.running) {
+            kept.quiet_until = Some(self.clock.instant() + GOOD_FOR);
+        }
+        Ok(())
+    }
+
+    async fn wait_for_the_other(&self, kept: &Kept) {
+        let Some(quiet) = kept.quiet_until else {
+            return;
+        };
+        let left = quiet.saturating_duration_since(self.clock.instant());
+        if !left.is_zero() {
+            tracing::warn!(
+                "waiting {} s: until then the process that was taken over from may still call Twilio",
+                left.as_secs()
+            );
+            self.clock.sleep(left).await;
+        }
+    }
+
+    async fn service(&self, kept: &mut Kept) -> Result<String, MarkError> {
+        if let Some(service) = &kept.service {
+            return Ok(service.clone());
+        }
+        let configuration = self.twilio.fetch_configuration().await?;
+        let service = configuration.chat_service_instance_sid.unwrap_or_default();
+        kept.service = Some(service.clone());
+        Ok(service)
+    }
+}
+
+impl fmt::Debug for ProcessMarks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessMarks")
+            .field("good_until", &self.good_until())
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_taken(error: &CallError) -> bool {
+    error.code().and_then(conflict) == Some(Conflict::NameTaken)
+}
+
+fn not_ours(mark: LedgerMark) -> NotOurs {
+    NotOurs::Ledger {
+        host: mark.host,
+        at: mark.at,
+        running: mark.running,
+    }
+}

@@ -1,0 +1,125 @@
+//! Keeps this process's marks at the Twilio account, and leaves alone what another ledger runs.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::ledger::Ledger;
+use crate::marks::{BEAT, MarkError, NotOurs, ProcessMarks};
+use crate::message::CampaignId;
+use crate::shutdown::Stopper;
+
+use super::{Active, Shared};
+
+/// How soon a look at the marks is tried again that did not succeed.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// The campaigns that another ledger runs, and why they were left alone.
+#[derive(Default)]
+pub(super) struct Disowned(Mutex<BTreeMap<CampaignId, String>>);
+
+impl Disowned {
+    pub(super) fn has(&self, id: &CampaignId) -> bool {
+        self.lock().contains_key(id)
+    }
+
+    pub(super) fn reasons(&self) -> Vec<String> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CampaignId, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Raises the beat for as long as it is polled. A ledger that is not the one that ran last is lost for good.
+pub(super) async fn keep(shared: &Shared) -> Infallible {
+    let parts = &shared.parts;
+    let Some(marks) = &parts.marks else {
+        return std::future::pending().await;
+    };
+    let mut is_said = false;
+    if marks.good_until().is_some() {
+        parts.clock.sleep(BEAT).await;
+    }
+    loop {
+        parts.ledger.back().await;
+        match marks.beat().await {
+            Ok(lost) => {
+                is_said = false;
+                for not_ours in lost {
+                    disown(shared, &not_ours);
+                }
+                parts.clock.sleep(BEAT).await;
+            }
+            Err(MarkError::NotOurs(not_ours)) => {
+                tracing::error!(why = %not_ours, "stopping for good");
+                parts.ledger.disown(&not_ours.to_string());
+                return std::future::pending().await;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut is_said, true) {
+                    tracing::warn!(%error, "nothing is called that changes anything until they can");
+                }
+                parts.clock.sleep(AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+/// Says at the account that this process has ended.
+pub(super) async fn end(shared: &Shared) {
+    let Some(marks) = &shared.parts.marks else {
+        return;
+    };
+    if let Err(error) = marks.end().await {
+        tracing::debug!(%error, "the mark says that this process works still");
+    }
+}
+
+/// Waits until the campaign is known to be this ledger's; `false` when it is not, or on a stop.
+pub(super) async fn claim(shared: &Shared, active: &Active, stop: &Stopper) -> bool {
+    let Some(marks) = &shared.parts.marks else {
+        return true;
+    };
+    loop {
+        match stop.run_until_stopped(claimed(shared, marks, active)).await {
+            None => return false,
+            Some(Ok(())) => return true,
+            Some(Err(MarkError::NotOurs(not_ours))) => {
+                disown(shared, &not_ours);
+                return false;
+            }
+            Some(Err(error)) => {
+                tracing::warn!(campaign.id = %active.campaign.id, %error, "cannot consume yet");
+            }
+        }
+        let wait = shared.parts.clock.sleep(AGAIN_AFTER);
+        if stop.run_until_stopped(wait).await.is_none() {
+            return false;
+        }
+    }
+}
+
+/// Claims a campaign, and takes note of what the claim has brought to light.
+async fn claimed(shared: &Shared, marks: &ProcessMarks, active: &Active) -> Result<(), MarkError> {
+    let id = &active.campaign.id;
+    marks.claim(id).await?;
+    if let Some(record) = shared.parts.ledger.campaign(id).await? {
+        active.note_distrust(&record);
+    }
+    Ok(())
+}
+
+fn disown(shared: &Shared, not_ours: &NotOurs) {
+    let NotOurs::Campaign { campaign, .. } = not_ours else {
+        return shared.parts.ledger.disown(&not_ours.to_string());
+    };
+    tracing::error!(campaign.id = %campaign, why = %not_ours, "the campaign is left alone");
+    shared
+        .disowned
+        .lock()
+        .insert(campaign.clone(), not_ours.to_string());
+    shared.switches.halt(campaign);
+}

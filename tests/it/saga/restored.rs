@@ -1,0 +1,204 @@
+//! Another ledger carries on: a new one, a copy, or an older state of the one that ran. Nobody is written to twice, no
+//! agent gets a second task, and no task of an agent is taken away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flexcast::ledger::sqlite::SqliteLedger;
+use flexcast::ledger::{CampaignRecord, Ending, Ledger, Standing};
+use flexcast::queue::Queue;
+use flexcast::queue::embedded::EmbeddedQueue;
+use flexcast::shutdown::Stopper;
+use flexcast::simulator::{Effect, EffectKind};
+use flexcast::worker::Until;
+
+use super::stage::{PAIRS, Pair, Stage, TakeOver};
+use super::trap::Side;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Which ledger comes after the one that was at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// A new one in another folder: the first folder was deleted, or forgotten.
+    New,
+    /// The state before anything was begun: a backup, or a copy.
+    Older,
+}
+
+const NEXTS: [Next; 2] = [Next::New, Next::Older];
+
+impl Stage {
+    /// Puts another ledger in place of this stage's, with a queue of its own that has what it has.
+    pub(crate) async fn replace_ledger(&mut self, ledger: SqliteLedger) {
+        let queue = EmbeddedQueue::in_memory(self.clock).expect("a queue");
+        let queue = Arc::new(queue);
+        let ledger = Arc::new(ledger);
+        self.sqlite = Arc::clone(&ledger);
+        self.ledger = ledger;
+        let now = self.clock.now();
+        self.ledger.release_leases(now).await.expect("it is ours");
+        let binding = flexcast::intake::bind_queue(&*self.ledger, &*queue, now);
+        binding.await.expect("a new queue");
+        self.queue = queue;
+        let opening = self.queue.open(&self.campaign.id);
+        opening.await.expect("a queue of its own");
+    }
+
+    /// A copy of the ledger as it is now.
+    pub(crate) fn copied_ledger(&self) -> SqliteLedger {
+        self.sqlite.copy_in_memory().expect("there is memory")
+    }
+
+    /// A ledger that has the campaign and knows nothing else.
+    async fn new_ledger(&self) -> SqliteLedger {
+        let ledger = SqliteLedger::in_memory_as("another").expect("a ledger");
+        let definition = serde_json::to_value(&self.campaign).expect("JSON");
+        let id = self.campaign.id.clone();
+        let record = CampaignRecord::running(id, definition, self.clock.now());
+        ledger.save_campaign(&record, false).await.expect("saved");
+        ledger
+    }
+
+    /// Agents come to the end of what they have; what they end is closed.
+    async fn agents_end_everything(&self) {
+        let (twilio, flex) = (&self.twilio, &self.campaign.flex);
+        let workspace = flex.workspace_sid.as_deref().expect("a workspace");
+        for task in self.standing(EffectKind::Task) {
+            let ending = twilio.cancel_task(workspace, &task.sid, "its agent has ended it");
+            ending.await.expect("it ends");
+        }
+        for conversation in self.standing(EffectKind::Conversation) {
+            let fetched = twilio.fetch_conversation(&conversation.sid).await;
+            let attributes = fetched.expect("it is there").expect("it is there");
+            let closing = twilio.close_conversation(&conversation.sid, &attributes.attributes);
+            closing.await.expect("closed");
+        }
+        let service = flex.chat_service_sid.as_deref().expect("a service");
+        for channel in self.standing(EffectKind::Channel) {
+            let fetched = twilio.fetch_chat_channel(service, &channel.sid).await;
+            let mut attributes = fetched.expect("there").expect("there").attributes;
+            attributes.insert("status".into(), "INACTIVE".into());
+            let retiring =
+                twilio.update_chat_channel_attributes(service, &channel.sid, &attributes, false);
+            retiring.await.expect("retired");
+        }
+    }
+
+    /// How much of each kind a customer ever got.
+    fn ever(&self, kind: EffectKind) -> Vec<Effect> {
+        let mut effects = self.simulator.effects();
+        effects.retain(|one| one.kind == kind);
+        effects
+    }
+
+    /// Nobody got two texts, no agent two tasks; returns how the message ended.
+    async fn judge_restored(&self, context: &str) -> Ending {
+        for kind in [EffectKind::Message, EffectKind::Task] {
+            let ever = self.ever(kind);
+            assert!(ever.len() <= 1, "{}, {context}: {ever:#?}", self.pair.name);
+        }
+        match self.record(0).await.standing {
+            Standing::Over { ending, .. } => ending,
+            other => panic!("{}, {context}: {other:?}", self.pair.name),
+        }
+    }
+}
+
+/// A consumer was at work until this call; then another ledger comes, later. `None` when there was no such call.
+async fn restored(
+    pair: Pair,
+    next: Next,
+    (nth, side): (u64, Side),
+    later: Duration,
+    all_ended: bool,
+) -> Option<Stage> {
+    let mut stage = Stage::new(pair).await;
+    stage.marks = Some(TakeOver(false));
+    let before = match next {
+        Next::New => stage.new_ledger().await,
+        Next::Older => {
+            stage.accept(1).await;
+            stage.copied_ledger()
+        }
+    };
+    if next == Next::New {
+        stage.accept(1).await;
+    }
+    let was_killed = stage.killed_at(nth, side).await;
+    // What Twilio had read takes effect and shows in its time.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    if all_ended {
+        stage.agents_end_everything().await;
+    }
+    tokio::time::sleep(later).await;
+    stage.replace_ledger(before).await;
+    if next == Next::New {
+        stage.accept(1).await;
+    }
+    was_killed.then_some(stage)
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_ledger_that_takes_over_writes_to_nobody_twice() {
+    if std::env::var_os("DRILL_LOG").is_some() {
+        flexcast::telemetry::start("debug", None);
+    }
+    let (mut already, mut done, mut unknown) = (0, 0, 0);
+    for pair in PAIRS {
+        for next in NEXTS {
+            for (later, all_ended) in [(MINUTE, false), (MINUTE, true), (DAY, true)] {
+                for side in [Side::Before, Side::After] {
+                    for nth in 1.. {
+                        let at = (nth, side);
+                        let Some(mut stage) = restored(pair, next, at, later, all_ended).await
+                        else {
+                            break;
+                        };
+                        stage.marks = Some(TakeOver(true));
+                        let context = format!(
+                            "{next:?} after {later:?}, ended {all_ended}, killed {side:?} call {nth}"
+                        );
+                        tracing::info!(pair = pair.name, context);
+                        stage.run().await;
+                        match stage.judge_restored(&context).await {
+                            Ending::Done { already_sent: true } => already += 1,
+                            Ending::Done { .. } => done += 1,
+                            Ending::Unknown { .. } => unknown += 1,
+                            other => panic!("{}, {context}: {other:?}", pair.name),
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(
+        already > 0 && done > 0 && unknown > 0,
+        "{already} {done} {unknown}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_ledger_that_does_not_take_over_calls_nothing() {
+    for pair in PAIRS {
+        for next in NEXTS {
+            let mut stage = restored(pair, next, (9, Side::After), MINUTE, false).await;
+            let Some(stage) = &mut stage else {
+                continue;
+            };
+            stage.marks = Some(TakeOver(false));
+            let before = stage.simulator.effects();
+            let worker = stage.worker(16).await;
+            let stop = Stopper::new();
+            let ending = async {
+                tokio::time::sleep(MINUTE * 5).await;
+                stop.stop();
+            };
+            let (_, ()) = tokio::join!(worker.run(&[], Until::Stopped, &stop), ending);
+            let context = format!("{}, {next:?}", pair.name);
+            assert_eq!(stage.simulator.effects(), before, "{context}");
+            assert_eq!(stage.books().await.open(), 1, "{context}");
+        }
+    }
+}
