@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{CampaignRecord, Ending, Ledger, Standing};
+use flexcast::message::SkipReason;
 use flexcast::queue::Queue;
 use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::shutdown::Stopper;
@@ -75,8 +76,8 @@ impl Stage {
             let closing = twilio.close_conversation(&conversation.sid, &attributes.attributes);
             closing.await.expect("closed");
         }
-        let service = flex.chat_service_sid.as_deref().expect("a service");
         for channel in self.standing(EffectKind::Channel) {
+            let service = flex.chat_service_sid.as_deref().expect("a service");
             let fetched = twilio.fetch_chat_channel(service, &channel.sid).await;
             let mut attributes = fetched.expect("there").expect("there").attributes;
             attributes.insert("status".into(), "INACTIVE".into());
@@ -145,7 +146,7 @@ async fn another_ledger_that_takes_over_writes_to_nobody_twice() {
     if std::env::var_os("DRILL_LOG").is_some() {
         flexcast::telemetry::start("debug", None);
     }
-    let (mut already, mut done, mut unknown) = (0, 0, 0);
+    let (mut already, mut done, mut unknown, mut busy) = (0, 0, 0, 0);
     for pair in PAIRS {
         for next in NEXTS {
             for (later, all_ended) in [(MINUTE, false), (MINUTE, true), (DAY, true)] {
@@ -166,6 +167,11 @@ async fn another_ledger_that_takes_over_writes_to_nobody_twice() {
                             Ending::Done { already_sent: true } => already += 1,
                             Ending::Done { .. } => done += 1,
                             Ending::Unknown { .. } => unknown += 1,
+                            // What the ledger before has left open is in the way: its session, its conversation.
+                            Ending::Skipped {
+                                reason: SkipReason::CustomerBusy,
+                                ..
+                            } => busy += 1,
                             other => panic!("{}, {context}: {other:?}", pair.name),
                         }
                     }
@@ -173,10 +179,8 @@ async fn another_ledger_that_takes_over_writes_to_nobody_twice() {
             }
         }
     }
-    assert!(
-        already > 0 && done > 0 && unknown > 0,
-        "{already} {done} {unknown}"
-    );
+    println!("{already} already sent, {done} done, {unknown} unknown, {busy} busy");
+    assert!(already > 0 && done > 0 && unknown > 0);
 }
 
 #[tokio::test(start_paused = true)]
