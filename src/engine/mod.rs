@@ -195,6 +195,7 @@ impl Engine {
             agent: job.agent,
             name: &Name::of(&key.campaign, &key.id, saga.generation),
             effects: &saga.effects,
+            settle_time: self.settle_time,
         };
         let mut steps = steps(job.campaign, job.message).iter();
         let Some(first) = steps.find(|step| step.applies(&turn)) else {

@@ -313,6 +313,7 @@ impl Runner<'_> {
             agent: self.ground.agent,
             name: self.journal.name(),
             effects,
+            settle_time: self.settle_time,
         }
     }
 }

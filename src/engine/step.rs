@@ -1,5 +1,7 @@
 //! A step: one Twilio action, how to find out whether it happened, and how to undo it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::campaign::Campaign;
@@ -65,6 +67,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) name: &'a Name,
     /// What earlier steps brought.
     pub(crate) effects: &'a Effects,
+    /// How long an effect may take to show in Twilio's lists.
+    pub(crate) settle_time: Duration,
 }
 
 impl Turn<'_> {

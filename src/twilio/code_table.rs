@@ -119,6 +119,7 @@ static CODES: &[Code] = &[
     meets(50307, Conflict::NameTaken), // a channel has this unique name
     is(50349, TRANSIENT), // the channel is being changed by somebody else
     meets(50353, Conflict::NameTaken), // a Conversation has this unique name
+    is(50377, TRANSIENT), // the Conversation is closed: where ours is closed, all is begun anew
     is(50407, ADDRESS),   // the customer's address is not valid
     is(50408, CONFIG),    // our address is not valid
     is(50409, ADDRESS),   // the customer's address is our own

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{CallError, Form, Operation, Twilio, json, sid};
 
+/// Twilio's code of a change of a Conversation that is closed.
+const CLOSED: u32 = 50377;
+
 /// A Conversation to be created.
 #[derive(Clone, Debug, Default)]
 pub struct NewConversation<'a> {
@@ -163,14 +166,17 @@ impl Twilio {
             .await
     }
 
-    /// Closes a Conversation; one that is gone is closed.
+    /// Closes a Conversation; one that is gone, or closed already (error 50377), is closed.
     ///
     /// # Errors
     ///
     /// [`CallError`], but for "not found".
     pub async fn close_conversation(&self, sid: &str) -> Result<(), CallError> {
         let form = Form::new().with("State", "closed");
-        self.end(Operation::UpdateConversation, &[sid], form).await
+        match self.end(Operation::UpdateConversation, &[sid], form).await {
+            Err(error) if error.code() == Some(CLOSED) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// Adds a participant. An address that is in an active Conversation with the same address of
