@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::ledger::Result;
+use crate::ledger::{LedgerError, Result};
+use crate::sqlite_file::{FileError, FilePlace};
 
 use super::connection;
 use super::reader::Reader;
@@ -21,6 +22,7 @@ enum Store {
     File {
         reader: Reader,
         writer: Writer,
+        place: FilePlace,
     },
     Memory(Mutex<Connection>),
 }
@@ -36,10 +38,15 @@ impl SqliteLedger {
     /// without its log, or was cut off: then nothing is changed.
     pub fn open(path: &Path) -> Result<Self> {
         let (conn, file) = connection::open_writer(path)?;
+        let place = file.place().clone();
         let writer = Writer::start(conn, file)?;
         let reader = Reader::new(path.to_owned());
         Ok(Self {
-            store: Store::File { reader, writer },
+            store: Store::File {
+                reader,
+                writer,
+                place,
+            },
         })
     }
 
@@ -52,6 +59,17 @@ impl SqliteLedger {
         let conn = connection::open_in_memory()?;
         Ok(Self {
             store: Store::Memory(Mutex::new(conn)),
+        })
+    }
+
+    /// Whether the file that is written is the one at its path.
+    pub(super) fn look_at_place(&self) -> Result<()> {
+        let Store::File { place, .. } = &self.store else {
+            return Ok(());
+        };
+        place.look().map_err(|error| match error {
+            FileError::Refused(text) => LedgerError::Corrupt(text),
+            FileError::Unusable(text) => LedgerError::Unavailable(text),
         })
     }
 
