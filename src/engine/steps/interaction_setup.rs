@@ -91,10 +91,9 @@ async fn progress(turn: &Turn<'_>) -> Result<Progress, StepError> {
         }
     }
     // The Conversation's SID stands in the task's attributes once the set-up is over.
-    let Some(task) = super::find_task(turn).await? else {
+    let Some(effects) = of_this(turn).await? else {
         return Ok(Progress::SettingUp);
     };
-    let effects = interaction::effects_of(&task);
     let conversation = effects.conversation_sid.as_ref();
     let Some(conversation) = conversation.or(turn.effects.conversation_sid.as_ref()) else {
         return Ok(Progress::SettingUp);
@@ -104,6 +103,18 @@ async fn progress(turn: &Turn<'_>) -> Result<Progress, StepError> {
     } else {
         Progress::Empty(conversation.clone())
     })
+}
+
+/// What the task of this Interaction says: a call whose reply was lost may have made another Interaction, with a task that
+/// has the same marker.
+async fn of_this(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
+    let ours = turn.effects.interaction_sid.as_ref();
+    let tasks = super::find_tasks(turn).await?;
+    let mut all = tasks.iter().map(interaction::effects_of);
+    Ok(all.find(|effects| {
+        let of = effects.interaction_sid.as_ref();
+        of.is_none() || ours.is_none() || of == ours
+    }))
 }
 
 fn is_active(channel: &InteractionChannel) -> bool {
