@@ -67,6 +67,7 @@ impl Program {
             .env("TWILIO_AUTH_TOKEN", DEFAULT_AUTH_TOKEN)
             .env_remove("AMQP_URL")
             .env_remove("DATABASE_URL")
+            .env("FLEXCAST_STATE", self.folder.path().join("state"))
             .envs(self.broker.iter().map(|url| ("AMQP_URL", url)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -4,7 +4,9 @@
 
 use super::content::variable_key_misfit;
 use super::sizes::{TASK_ATTRIBUTES_BYTES_MAX, VARIABLES_MAX};
-use super::{Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyTo, WhenUnavailable};
+use super::{
+    Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyRouting, ReplyTo, WhenUnavailable,
+};
 use crate::message::{Api, Channel, Strategy, is_short_code};
 
 /// Something to tell the operator about a campaign.
@@ -126,6 +128,13 @@ fn check_conversations(campaign: &Campaign, notices: &mut Vec<Notice>) {
         let text = "conversations.reply_to: \"webhook\" is not available yet; use \"studio\" and \
                     flex.studio_flow_sid";
         refuse(notices, text.to_owned());
+        if settings.reply_routing == ReplyRouting::Invite {
+            let text = "conversations.reply_routing: with \"invite\" an agent who declines leaves a \
+                        conversation without an agent (Twilio's best practices for Flex Conversations, \
+                        \"Handle declined agent reservations\"); give \"workflow\" and route to a known agent \
+                        there. The default changes to it later";
+            warn(notices, text.to_owned());
+        }
     }
     let needs_flow =
         campaign.strategy == Strategy::TaskOnReply && settings.reply_to == ReplyTo::Studio;
@@ -325,6 +334,19 @@ mod tests {
                     assert!(!matrix(*channel, *strategy, *api).is_empty());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn invites_for_a_reply_are_warned_about_and_workflows_are_not() {
+        for (routing, warned) in [("invite", true), ("workflow", false)] {
+            let notices = check(&campaign(&format!(
+                "{SMS}strategy='task_on_reply'\nbody='x'\n[conversations]\nreply_to='webhook'\n\
+                 reply_routing='{routing}'\n"
+            )));
+            let mut warnings = notices.iter().filter(|notice| !notice.refused);
+            let is_warned = warnings.any(|notice| notice.text.contains("reply_routing"));
+            assert_eq!(is_warned, warned, "{routing}: {notices:?}");
         }
     }
 

@@ -14,6 +14,7 @@ use crate::queue::Queue;
 use crate::service::Service;
 
 use super::mapping::{Mapping, Strictness};
+use super::place::Placed;
 use super::preview::{self, Agents};
 use super::question::{self, Destination};
 use super::{ExitCode, Global, Problem, broker, campaign, output, signals};
@@ -109,7 +110,7 @@ impl Import {
         };
         output::import(&file, &summary);
         if self.json {
-            output::json(&Imported {
+            let imported = Imported {
                 campaign: record.id.as_str(),
                 rows: summary.rows,
                 accepted: summary.accepted,
@@ -124,7 +125,8 @@ impl Import {
                     Some(Before::Part { rows }) => Some(rows),
                     _ => None,
                 },
-            })?;
+            };
+            output::json(&Placed::of(imported, &service))?;
         }
         Ok(exit_code(&summary))
     }

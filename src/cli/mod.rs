@@ -23,6 +23,7 @@ mod lifecycle;
 mod mapping;
 mod output;
 mod pace;
+mod place;
 mod preview;
 mod question;
 mod schema;
@@ -63,7 +64,8 @@ struct Global {
         global = true,
         value_name = "DIR",
         help = "Where the ledger and the embedded queue live [env: FLEXCAST_STATE] \
-                [default: .flexcast]"
+                [default: .flexcast in the current folder if state is in it, else \
+                $XDG_STATE_HOME/flexcast or ~/.local/state/flexcast]"
     )]
     state: Option<PathBuf>,
     /// The configuration file [default: flexcast.toml, when there is one]
@@ -157,14 +159,14 @@ impl Global {
         Ok(config)
     }
 
-    /// The service over the real state.
+    /// The service over the real state; says which that is.
     async fn service(&self) -> Result<Service, Problem> {
-        Ok(Service::open(self.load()?, Clock::system()).await?)
+        opened(self.load()?).await
     }
 
     /// The service of a command that only looks: a ledger must be there.
     async fn reading(&self) -> Result<Service, Problem> {
-        Ok(Service::open(self.with_ledger()?, Clock::system()).await?)
+        opened(self.with_ledger()?).await
     }
 
     /// The configuration of a command that needs a ledger which is there.
@@ -179,4 +181,11 @@ impl Global {
         }
         Ok(config)
     }
+}
+
+/// The service over this state, which is named: an error names it itself.
+async fn opened(config: Config) -> Result<Service, Problem> {
+    let service = Service::open(config, Clock::system()).await?;
+    place::tell(&service.config);
+    Ok(service)
 }

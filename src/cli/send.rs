@@ -24,6 +24,7 @@ use crate::worker::{RunEnd, Until};
 use super::campaign::{apply, definition, find};
 use super::import::{Asking, Confirming, Into, import};
 use super::mapping::{Mapping, Strictness};
+use super::place::{self, Placed};
 use super::question::{self, Destination};
 use super::simulator::set_faults;
 use super::status::{report, unseen};
@@ -86,6 +87,10 @@ impl Send {
         // A trial writes to nobody.
         let asks = !self.simulate && question::asks_before_sending(self.yes)?;
         let config = global.load()?;
+        // Before the question: with another ledger the same customers are written to again.
+        if !self.simulate {
+            place::tell(&config);
+        }
         let destination = asks.then(|| Destination::of(&config)).transpose()?;
         let is_wanted = Confirming {
             strictness: self.strictness,
@@ -147,7 +152,7 @@ impl Send {
     /// The real account, or a fake one in this process whose state is fresh.
     async fn target(&self, global: &Global, mut campaign: Campaign) -> Result<Target, Problem> {
         if !self.simulate {
-            let service = global.service().await?;
+            let service = Service::open(global.load()?, Clock::system()).await?;
             return Ok(Target {
                 twilio: service.twilio()?,
                 service,
@@ -238,7 +243,7 @@ impl Send {
         let imports = service.ledger.imports(Some(&record.id)).await?;
         let report = report(&record, &books, unseen, &imports, service.clock.now());
         if self.json {
-            output::json(&report)?;
+            output::json(&Placed::of(&report, service))?;
         } else {
             output::report(&report)?;
         }

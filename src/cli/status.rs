@@ -12,6 +12,7 @@ use crate::queue::{Inspection, Obstacle, Queue, QueueError};
 use crate::service::Service;
 use crate::worker::{SEEN_FOR, ShownLane, ShownLanes};
 
+use super::place::Placed;
 use super::{ExitCode, Global, Problem, campaign, output};
 
 /// How long the queue may take to say how much it holds: the books are worth reading without it.
@@ -70,7 +71,10 @@ impl Status {
             }
             return Ok(ExitCode::Success);
         }
-        let with_lanes = |report| WithLanes::of(report, &shown, broker.as_deref(), &damaged);
+        let with_lanes = |report| {
+            let report = WithLanes::of(report, &shown, broker.as_deref(), &damaged);
+            Placed::of(report, &service)
+        };
         let reports: Vec<_> = reports.into_iter().map(with_lanes).collect();
         match self.campaign.is_some() {
             true => output::json(&reports[0])?,

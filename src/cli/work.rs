@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::clock::Clock;
 use crate::http::{self, Pages};
 use crate::ledger::{CampaignRecord, Ledger};
 use crate::marks::MarkError;
@@ -16,7 +17,7 @@ use crate::shutdown::Stopper;
 use crate::twilio::{Twilio, is_login_refused, pause_cause};
 use crate::worker::{RunEnd, Until, Worker};
 
-use super::{ExitCode, Global, Problem, signals};
+use super::{ExitCode, Global, Problem, place, signals};
 
 /// Consume: carry out the messages of all running campaigns.
 #[derive(Debug, Args)]
@@ -37,7 +38,10 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
-        let service = global.service().await?;
+        let service = Service::open(global.load()?, Clock::system()).await?;
+        // In the log, whose lines have one form.
+        let ledger = place::shown(&service.config);
+        tracing::info!(ledger, "the ledger of this consumer");
         let hold = service.hold()?;
         let twilio = service.twilio()?;
         service.bind(&twilio).await?;

@@ -19,8 +19,8 @@ const THROTTLED_MAX: u32 = 5;
 /// How often a step is repeated within a run after a look-up found that it had not happened.
 const REPEATS_MAX: u32 = 2;
 
-/// Twilio's code for a resource whose state does not allow the change: it may be closed.
-const WRONG_STATE: u32 = 20409;
+/// Twilio's codes for a resource whose state does not allow the change: it may be closed. 50377 is a Conversation's.
+const WRONG_STATE: [u32; 2] = [20409, 50377];
 
 /// How a step's effect came to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +216,8 @@ impl Runner<'_> {
             }
             None => {
                 self.journal.refuse(step.name())?;
-                let is_elsewhere = is_missing(call) || call.code() == Some(WRONG_STATE);
+                let is_wrong_state = call.code().is_some_and(|code| WRONG_STATE.contains(&code));
+                let is_elsewhere = is_missing(call) || is_wrong_state;
                 if is_elsewhere && let Some(gone) = self.gone_container().await? {
                     return Ok(Tried::Gone(gone));
                 }

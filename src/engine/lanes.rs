@@ -72,12 +72,15 @@ impl CallLanes {
             metrics.twilio_error(code);
         }
         let is_full = self.sending.is_some() && observed.code.is_some_and(is_queue_full);
+        if let Some(concurrent) = observed.concurrent {
+            metrics.twilio_concurrent(concurrent);
+        }
         // No reply says nothing of limits.
         let Some(status) = observed.status else {
             return;
         };
         let is_too_many = !is_full && may_be_concurrency(self.operation, status, observed.code);
-        if pacer.replied(observed.mark, is_too_many) {
+        if pacer.replied(observed.mark, is_too_many, observed.concurrent) {
             return;
         }
         if status == 429 && !is_full {

@@ -199,6 +199,7 @@ impl Engine {
             name: &Name::of(&key.campaign, &key.id, saga.generation),
             effects: &saga.effects,
             undoing: false,
+            settle_time: self.settle_time,
         };
         let mut steps = steps(job.campaign, job.message).iter();
         let Some(first) = steps.find(|step| step.applies(&turn)) else {

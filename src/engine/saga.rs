@@ -331,6 +331,7 @@ impl Runner<'_> {
             name: self.journal.name(),
             effects,
             undoing: self.journal.saga().failure.is_some(),
+            settle_time: self.settle_time,
         }
     }
 }

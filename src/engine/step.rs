@@ -88,6 +88,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) effects: &'a Effects,
     /// Whether the saga is being undone.
     pub(crate) undoing: bool,
+    /// How long an effect may take to show in Twilio's lists.
+    pub(crate) settle_time: Duration,
 }
 
 impl<'a> Turn<'a> {

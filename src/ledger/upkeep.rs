@@ -63,6 +63,16 @@ pub trait Upkeep: Send + Sync {
     /// Writes and commits one value: what `/readyz` asks.
     async fn touch(&self) -> Result<()>;
 
+    /// Looks whether the store is the one that was opened and is where others find it: a ledger's file may be removed
+    /// or replaced while it is open. Nothing is written, and a server has nothing to look at.
+    ///
+    /// # Errors
+    ///
+    /// [`super::LedgerError::Corrupt`] when it is not.
+    async fn in_place(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Goes through the life of a message that does not exist, in the tables that work needs and by the
     /// statements of work, and takes all of it back; then writes and commits one value, and reads the ledger's
     /// id: whether the store works.
@@ -126,6 +136,10 @@ pub trait Upkeep: Send + Sync {
 impl Upkeep for Watched {
     async fn touch(&self) -> Result<()> {
         self.noted(self.inner.touch().await).await
+    }
+
+    async fn in_place(&self) -> Result<()> {
+        self.noted(self.inner.in_place().await).await
     }
 
     async fn probe(&self) -> Result<()> {

@@ -87,7 +87,11 @@ impl Watched {
         if let Some(loss) = self.loss() {
             return Some(loss.why.to_string());
         }
-        self.touch().await.err().map(|error| error.to_string())
+        let looked = match self.in_place().await {
+            Ok(()) => self.touch().await,
+            displaced => displaced,
+        };
+        looked.err().map(|error| error.to_string())
     }
 
     /// Tries whether a lost store works again, and says so: what brings it back. One that is lost for good is
@@ -137,6 +141,7 @@ impl Watched {
 
     /// The probe, and whether it is still the same ledger.
     async fn look(&self) -> Result<()> {
+        self.inner.in_place().await?;
         self.inner.probe().await?;
         let id = self.inner.id().await?;
         let ours = self.id.get_or_init(|| id.clone());

@@ -56,7 +56,7 @@ impl Message {
         let malformed = match read {
             Ok(message) if message.version == WIRE_VERSION => return Ok(message),
             Ok(message) => return Err(Unreadable::WrongVersion(message.version.to_string())),
-            Err(error) => error.to_string(),
+            Err(error) => named(body, &error),
         };
         // Another version has other fields: that they are unknown is not what its publisher must hear.
         match serde_json::from_slice::<Outline>(body) {
@@ -94,6 +94,16 @@ impl Message {
     }
 }
 
+/// What is wrong, and the field that it is wrong in.
+fn named(body: &[u8], error: &serde_json::Error) -> String {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, Message>(&mut reader) {
+        Err(named) => named.to_string(),
+        // What follows the message is wrong.
+        Ok(_) => error.to_string(),
+    }
+}
+
 pub(super) fn wire_version() -> u32 {
     WIRE_VERSION
 }
@@ -119,7 +129,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         use DeadReason::{Malformed, WrongVersion};
-        let table: [(&[u8], DeadReason, &str); 8] = [
+        let table: [(&[u8], DeadReason, &str); 10] = [
             (b"{", Malformed, "EOF"),
             (br#"{"campaign":"spring"}"#, Malformed, "customer"),
             (
@@ -151,6 +161,16 @@ mod tests {
                 br#"{"version":"1","campaign":"spring","customer":{"address":"+1"}}"#,
                 Malformed,
                 "invalid type",
+            ),
+            (
+                br#"{"campaign":"spring","customer":{"address":"+1"},"content_variables":{"1":null}}"#,
+                Malformed,
+                "content_variables.1: invalid type: null",
+            ),
+            (
+                br#"{"campaign":"spring","customer":{"address":"+1"}} x"#,
+                Malformed,
+                "trailing characters",
             ),
         ];
         for (body, reason, named) in table {

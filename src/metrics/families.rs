@@ -49,6 +49,7 @@ pub(super) struct Families {
     pub(super) twilio_requests: HistogramVec,
     pub(super) twilio_errors: IntCounterVec,
     pub(super) twilio_in_flight: IntGauge,
+    pub(super) twilio_concurrent: IntGauge,
     pub(super) sagas: HistogramVec,
     pub(super) steps: IntCounterVec,
     pub(super) pacing_waits: HistogramVec,
@@ -180,6 +181,10 @@ impl Families {
             twilio_in_flight: gauge(
                 "flexcast_twilio_in_flight_requests",
                 "Requests to Twilio that wait for their reply.",
+            ),
+            twilio_concurrent: gauge(
+                "flexcast_twilio_concurrent_requests",
+                "Requests of the whole account under way at Twilio, as its last reply told; others' too.",
             ),
             sagas: histograms(
                 "flexcast_saga_duration_seconds",

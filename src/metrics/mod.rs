@@ -189,6 +189,11 @@ impl Metrics {
         InFlight::counted(&self.inner.twilio_in_flight)
     }
 
+    /// A reply told how many requests of the whole account are under way.
+    pub fn twilio_concurrent(&self, requests: u32) {
+        self.inner.twilio_concurrent.set(requests.into());
+    }
+
     /// A request to Twilio is over. `took` runs from its leave to the last byte of the reply.
     pub fn twilio_request(&self, operation: Operation, answer: Answer, took: Duration) {
         let labels = [operation.as_str(), answer.as_str()];

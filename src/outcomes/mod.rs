@@ -3,6 +3,7 @@
 //! In: how a run ended. Out: a verdict, carried out on ledger and queue. Always: the outcome is
 //! durable before the delivery is let go of; nothing here calls Twilio.
 
+mod caps;
 mod retry;
 mod settle;
 mod verdict;

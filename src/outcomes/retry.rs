@@ -1,16 +1,20 @@
 //! When to try again, and when to stop trying.
 //!
-//! In: how an attempt failed, how many had failed before, the message's age. Out: one decision.
-//! Always: no clock, no randomness, no I/O, so that a schedule can be read off a test.
+//! In: how an attempt failed, how many had failed before, the message's age, the time. Out: one decision.
+//! Always: no clock of its own, no randomness, no I/O, so that a schedule can be read off a test.
 
 use std::time::Duration;
 
 use super::Circumstances;
+use super::caps::{Lifts, lifts};
 use crate::ledger::UNDO_AFTER;
 use crate::message::{DeadReason, Failure, FailureClass, SkipReason};
 
 /// The longest wait Twilio may ask of us.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// Over how long those return that waited for the same midnight.
+const LIFTED_SPREAD: Duration = Duration::from_secs(600);
 
 /// The wait after Twilio said again and again that it never processed a call. Stretched by its spread
 /// it stays under the five seconds of a retry queue: more would lie in that of fifteen.
@@ -55,22 +59,15 @@ impl RetryPolicy {
     /// Whether a failure ends its message.
     #[must_use]
     pub fn is_for_good(&self, failure: &Failure, of: Circumstances) -> bool {
-        let decision = self.decide(failure, of.failed_before, of.age, of.spread);
+        let decision = self.decide(failure, of);
         matches!(decision, Decision::Dead(_) | Decision::Skip(_))
     }
 
-    /// Decides what follows a failure that `failed_before` others came before.
+    /// Decides what follows a failure.
     ///
-    /// `spread` lies between 0 and 1 and stretches the wait by up to a fifth: messages that failed
-    /// together must not return together.
+    /// The spread stretches the wait by up to a fifth: messages that failed together must not return together.
     #[must_use]
-    pub fn decide(
-        &self,
-        failure: &Failure,
-        failed_before: u32,
-        age: Duration,
-        spread: f64,
-    ) -> Decision {
+    pub fn decide(&self, failure: &Failure, of: Circumstances) -> Decision {
         let uses_attempt = match failure.class {
             FailureClass::Permanent(reason) => return Decision::Dead(reason),
             FailureClass::Skip(reason) => return Decision::Skip(reason),
@@ -80,7 +77,7 @@ impl RetryPolicy {
             FailureClass::Throttled => false,
         };
         let scheduled = if uses_attempt {
-            match self.schedule.get(failed_before as usize) {
+            match self.schedule.get(of.failed_before as usize) {
                 Some(&wait) => wait,
                 None => return Decision::Dead(DeadReason::Exhausted),
             }
@@ -88,9 +85,25 @@ impl RetryPolicy {
             THROTTLED_WAIT
         };
         let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        let code = failure.code;
+        match code.and_then(|code| lifts(code, of.failed_before, of.now)) {
+            // It passes then, however old the message is: one more attempt is due to it.
+            Some(Lifts::After(lifted)) if of.age <= self.age_max => {
+                let wait = lifted + LIFTED_SPREAD.mul_f64(of.spread);
+                Decision::Retry { wait, uses_attempt }
+            }
+            Some(Lifts::AskedAgain(again)) => {
+                self.retry(scheduled.max(asked).max(again), uses_attempt, of)
+            }
+            _ => self.retry(scheduled.max(asked), uses_attempt, of),
+        }
+    }
+
+    /// Again after this wait, unless the message is too old then.
+    fn retry(&self, wait: Duration, uses_attempt: bool, of: Circumstances) -> Decision {
         // Stretched, never shortened: returning before Retry-After would earn another 429.
-        let wait = scheduled.max(asked).mul_f64(1.0 + 0.2 * spread);
-        if age + wait > self.age_max {
+        let wait = wait.mul_f64(1.0 + 0.2 * of.spread);
+        if of.age + wait > self.age_max {
             return Decision::Dead(DeadReason::Exhausted);
         }
         Decision::Retry { wait, uses_attempt }
@@ -100,6 +113,7 @@ impl RetryPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::WhenOpen;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -114,6 +128,17 @@ mod tests {
         Failure::new(class, "refused")
     }
 
+    fn of(failed_before: u32, age: Duration, spread: f64) -> Circumstances {
+        Circumstances {
+            failed_before,
+            age,
+            now: "2026-11-28T20:00:00Z".parse().expect("a time"),
+            spread,
+            when_open: WhenOpen::Skip,
+            busy_wait: Duration::ZERO,
+        }
+    }
+
     fn wait(decision: Decision) -> Duration {
         match decision {
             Decision::Retry { wait, .. } => wait,
@@ -124,7 +149,7 @@ mod tests {
     #[test]
     fn the_schedule_sets_the_wait_and_its_end_is_the_end() {
         let transient = failure(FailureClass::Transient);
-        let decide = |before| policy().decide(&transient, before, SECOND, 0.0);
+        let decide = |before| policy().decide(&transient, of(before, SECOND, 0.0));
         assert_eq!(wait(decide(0)), SECOND);
         assert_eq!(wait(decide(1)), 10 * SECOND);
         assert_eq!(decide(2), Decision::Dead(DeadReason::Exhausted));
@@ -134,17 +159,45 @@ mod tests {
     fn twilio_may_ask_for_more_patience_within_bounds() {
         let mut asked = failure(FailureClass::Transient);
         asked.retry_after = Some(30 * SECOND);
-        assert_eq!(wait(policy().decide(&asked, 0, SECOND, 0.0)), 30 * SECOND);
-        assert_eq!(wait(policy().decide(&asked, 0, SECOND, 1.0)), 36 * SECOND);
+        assert_eq!(
+            wait(policy().decide(&asked, of(0, SECOND, 0.0))),
+            30 * SECOND
+        );
+        assert_eq!(
+            wait(policy().decide(&asked, of(0, SECOND, 1.0))),
+            36 * SECOND
+        );
         asked.retry_after = Some(100_000 * SECOND);
-        let decision = policy().decide(&asked, 0, SECOND, 0.0);
+        let decision = policy().decide(&asked, of(0, SECOND, 0.0));
         assert_eq!(decision, Decision::Dead(DeadReason::Exhausted));
+    }
+
+    #[test]
+    fn a_cap_that_lifts_at_midnight_is_waited_for_once_whatever_the_age() {
+        let mut capped = failure(FailureClass::Transient);
+        capped.code = Some(30023);
+        let hours = |age| wait(policy().decide(&capped, of(0, age, 0.0))).as_secs() / 3_600;
+        assert_eq!(hours(SECOND), 12);
+        assert_eq!(hours(3_600 * SECOND), 12);
+        let older = policy().decide(&capped, of(0, 3_601 * SECOND, 0.0));
+        assert_eq!(older, Decision::Dead(DeadReason::Exhausted));
+        let tried = policy().decide(&capped, of(2, SECOND, 0.0));
+        assert_eq!(tried, Decision::Dead(DeadReason::Exhausted));
+    }
+
+    #[test]
+    fn a_senders_limit_is_a_rate_at_first_and_a_days_when_it_repeats() {
+        let mut limited = failure(FailureClass::Transient);
+        limited.code = Some(63018);
+        let decide = |before| policy().decide(&limited, of(before, Duration::ZERO, 0.0));
+        assert_eq!(wait(decide(0)), SECOND);
+        assert_eq!(wait(decide(1)), 3_600 * SECOND);
     }
 
     #[test]
     fn what_was_never_processed_uses_no_attempt_and_ends_by_age() {
         let throttled = failure(FailureClass::Throttled);
-        let decision = policy().decide(&throttled, 99, SECOND, 0.0);
+        let decision = policy().decide(&throttled, of(99, SECOND, 0.0));
         assert!(matches!(
             decision,
             Decision::Retry {
@@ -152,7 +205,7 @@ mod tests {
                 ..
             }
         ));
-        let old = policy().decide(&throttled, 0, 3_600 * SECOND, 0.0);
+        let old = policy().decide(&throttled, of(0, 3_600 * SECOND, 0.0));
         assert_eq!(old, Decision::Dead(DeadReason::Exhausted));
     }
 
@@ -168,9 +221,9 @@ mod tests {
     #[test]
     fn what_will_not_pass_is_not_tried_again() {
         let dead = failure(FailureClass::Permanent(DeadReason::InvalidAddress));
-        let decision = policy().decide(&dead, 0, SECOND, 0.0);
+        let decision = policy().decide(&dead, of(0, SECOND, 0.0));
         assert_eq!(decision, Decision::Dead(DeadReason::InvalidAddress));
-        let halt = policy().decide(&failure(FailureClass::Halt), 0, SECOND, 0.0);
+        let halt = policy().decide(&failure(FailureClass::Halt), of(0, SECOND, 0.0));
         assert_eq!(halt, Decision::Halt);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::campaign::WhenOpen;
 use crate::ledger::Ending;
 use crate::message::{
@@ -47,6 +49,8 @@ pub struct Circumstances {
     pub failed_before: u32,
     /// Since the ledger accepted it.
     pub age: Duration,
+    /// The time: some limits of Twilio's lift at an hour of the day.
+    pub now: Timestamp,
     /// Between 0 and 1: stretches waits, so that what failed together does not return together.
     pub spread: f64,
     pub when_open: WhenOpen,
@@ -73,7 +77,7 @@ pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
         Ended::Busy(detail) => return busy(detail, of),
         Ended::Failed(failure) => Box::new(failure),
     };
-    match policy.decide(&failure, of.failed_before, of.age, of.spread) {
+    match policy.decide(&failure, of) {
         Decision::Retry { wait, uses_attempt } => Verdict::Defer {
             reason: DeferReason::Retry,
             wait,

@@ -185,6 +185,18 @@ impl Ceiling {
         true
     }
 
+    /// The account has as many calls under way as may be, others' among them: one fewer of ours for each wave of
+    /// replies that say so, but no fewer than it begins with.
+    pub(super) fn is_full(&mut self, level: Level) {
+        if level.wave != self.waves || self.limit <= BEGINS_WITH {
+            return;
+        }
+        self.waves = self.waves.wrapping_add(1);
+        self.is_new = false;
+        self.limit -= 1;
+        self.replies = 0;
+    }
+
     /// Takes note of a call that was carried out.
     pub(super) fn answered(&mut self, level: Level, now: Nanos) {
         // Of calls that were refused meanwhile our side had counted some that the account did not.
@@ -331,6 +343,29 @@ mod tests {
         assert!(play.ceiling.limit() <= 20);
         play.run(200_000 * MS, 64);
         assert_eq!(play.ceiling.limit(), 64);
+    }
+
+    #[test]
+    fn a_full_account_lowers_it_by_one_for_each_wave_and_not_below_the_beginning() {
+        let mut ceiling = Ceiling::new(12);
+        let level = |ceiling: &Ceiling| ceiling.level(ceiling.limit());
+        for now in 1..40 {
+            ceiling.answered(level(&ceiling), now);
+        }
+        assert_eq!(ceiling.limit(), 12);
+        let wave = level(&ceiling);
+        ceiling.is_full(wave);
+        ceiling.is_full(wave);
+        assert_eq!(ceiling.limit(), 11);
+        for _ in 0..10 {
+            ceiling.is_full(level(&ceiling));
+        }
+        assert_eq!(ceiling.limit(), BEGINS_WITH);
+        // It comes back once the account has room.
+        for now in 40..100 {
+            ceiling.answered(level(&ceiling), now);
+        }
+        assert_eq!(ceiling.limit(), 12);
     }
 
     #[test]

@@ -74,12 +74,19 @@ impl<W> Schedule<W> {
         lane: usize,
         mark: u64,
         is_too_many: bool,
+        concurrent: Option<u32>,
         now: Nanos,
     ) -> bool {
+        let ours = self.table.concurrency().get();
         let Some(places) = &mut self.table.tracks[lane].places else {
             return false;
         };
-        let is_believed = places.replied(Level::of_mark(mark), is_too_many, now);
+        let level = Level::of_mark(mark);
+        let is_believed = places.replied(level, is_too_many, now);
+        // A refusal that is not believed to be about calls at once tells nothing of their limit.
+        if let Some(concurrent) = concurrent.filter(|_| is_believed || !is_too_many) {
+            places.told(level, concurrent, is_too_many, ours, now);
+        }
         self.wake(lane, now);
         is_believed
     }

@@ -33,6 +33,7 @@ mod share;
 mod shared;
 mod store_clock;
 mod table;
+mod told;
 mod track;
 mod usage;
 mod view;
@@ -233,10 +234,13 @@ impl Pacer {
     /// Twilio answered a call, known by its permit's [`Permit::mark`]: that the account has too many under
     /// way at once, or anything else. After the first fewer are let go, until more are taken again. False
     /// when as many were taken just now: then it was another limit that refused.
-    pub fn replied(&self, mark: u64, is_too_many: bool) -> bool {
+    ///
+    /// `concurrent`: how many calls of the whole account were under way, as the reply told; others' too. Fewer of ours
+    /// are let go as well while that is as many as may be.
+    pub fn replied(&self, mark: u64, is_too_many: bool, concurrent: Option<u32>) -> bool {
         self.shared.with(|schedule, now| {
             let account = schedule.table.id(&Lane::Account, now);
-            mark != 0 && schedule.replied(account, mark, is_too_many, now)
+            mark != 0 && schedule.replied(account, mark, is_too_many, concurrent, now)
         })
     }
 

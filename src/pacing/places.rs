@@ -2,6 +2,7 @@
 
 use super::Nanos;
 use super::ceiling::{Ceiling, Level};
+use super::told::Told;
 
 /// How many may be under way at once, and how many are.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +10,7 @@ pub(super) struct Places {
     most: u32,
     /// What Twilio takes of them, where that is found out.
     ceiling: Option<Ceiling>,
+    told: Told,
     taken: u32,
     /// When one was last freed while all were taken.
     freed: Nanos,
@@ -19,6 +21,7 @@ impl Places {
         Self {
             most,
             ceiling: None,
+            told: Told::default(),
             taken: 0,
             freed: 0,
         }
@@ -92,5 +95,21 @@ impl Places {
             ceiling.answered(level, now);
         }
         is_too_many && ceiling.refused(level, now)
+    }
+
+    /// Takes note of how many calls of the account the reply told of: [`Told::note`].
+    pub(super) fn told(
+        &mut self,
+        level: Level,
+        concurrent: u32,
+        is_too_many: bool,
+        ours: u32,
+        now: Nanos,
+    ) {
+        if let Some(ceiling) = &mut self.ceiling
+            && self.told.note(concurrent, is_too_many, ours, now)
+        {
+            ceiling.is_full(level);
+        }
     }
 }

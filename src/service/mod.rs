@@ -12,7 +12,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, LEDGER_FILE, QUEUE_FILE};
 use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::postgres::PostgresLedger;
@@ -32,11 +32,8 @@ use crate::worker::{Parts, Worker};
 pub use twilio::looking_twilio;
 use twilio::{CallMetrics, client_settings};
 
-/// The ledger's file in the state directory.
-const LEDGER_FILE: &str = "ledger.db";
-
-/// The embedded queue's file in the state directory.
-const QUEUE_FILE: &str = "queue.db";
+/// Where a ledger is that is not in the state directory.
+const ON_POSTGRES: &str = "on PostgreSQL (DATABASE_URL)";
 
 /// Why the system cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +106,22 @@ impl Service {
     #[must_use]
     pub fn has_ledger(config: &Config) -> bool {
         config.database_url.is_some() || has_ledger(&config.state.join(LEDGER_FILE))
+    }
+
+    /// Where the ledger is, and the queue where that is elsewhere: a path, or the server without its password.
+    #[must_use]
+    pub fn place(config: &Config) -> String {
+        let state = &config.state;
+        match (&config.database_url, &config.amqp_url) {
+            (None, _) => state.join(LEDGER_FILE).display().to_string(),
+            (Some(_), Some(_)) => ON_POSTGRES.to_owned(),
+            (Some(_), None) => {
+                format!(
+                    "{ON_POSTGRES}; the queue is {}",
+                    state.join(QUEUE_FILE).display()
+                )
+            }
+        }
     }
 
     /// The ledger of this configuration, to be copied. It is not opened yet.

@@ -1,7 +1,7 @@
 //! The life of a task: made by Flex, offered to its agent, ended.
 //!
 //! Always: a task for an agent is reserved for that agent while the agent has capacity, and waits as
-//! pending otherwise; a task that ends frees its place and calls the Janitor.
+//! pending otherwise; a task that ends frees its place, calls the Janitor and is deleted after its stay.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -207,6 +207,15 @@ impl World {
         if let Some(chat) = chat {
             self.janitor(&chat);
         }
+        let kept = self.settings.ended_tasks_kept;
+        if let Some(gone) = kept.and_then(|kept| now.checked_add(kept).ok()) {
+            self.at(gone, Due::EndedTask(sid.to_owned()));
+        }
+    }
+
+    /// TaskRouter deletes a task some time after its end: no request finds it any more.
+    pub(super) fn forget_task(&mut self, sid: &str) {
+        self.tasks.remove(sid);
     }
 
     /// A task nobody took in its time is cancelled.

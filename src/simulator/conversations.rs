@@ -3,8 +3,6 @@
 //! Always: a unique name belongs to one conversation, closed or not, until that is deleted; an
 //! (address, proxy address) pair is in one conversation that is not closed.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -15,11 +13,13 @@ use super::form::Form;
 use super::participants::{self, Participant};
 use super::reply::{Answer, Refusal, Reply, stamp, stamp_or_null};
 use super::router::{Call, Route};
+use super::timers;
 use super::world::World;
 
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = &[
-    Route { operation: "fetch_conversations_configuration", method: "GET", path: "/v1/Configuration", answer: configuration },
+    Route { operation: "fetch_conversations_configuration", method: "GET", path: "/v1/Configuration", answer: timers::configuration },
+    Route { operation: "update_conversations_configuration", method: "POST", path: "/v1/Configuration", answer: timers::configure },
     Route { operation: "list_conversations", method: "GET", path: "/v1/Conversations", answer: list },
     Route { operation: "create_conversation", method: "POST", path: "/v1/Conversations", answer: create },
     Route { operation: "create_conversation_with_participants", method: "POST", path: "/v1/ConversationWithParticipants", answer: create_with_participants },
@@ -53,7 +53,7 @@ pub(super) struct Conversation {
     pub(super) state: &'static str,
     pub(super) inactive_after: Option<SignedDuration>,
     pub(super) closed_after: Option<SignedDuration>,
-    /// What the timers count from: the creation, then each message or change of state.
+    /// What the timers count from: the creation, then each message, new participant or change of state.
     pub(super) active: Timestamp,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
@@ -62,6 +62,11 @@ pub(super) struct Conversation {
     pub(super) webhooks: Vec<messages::Webhook>,
     /// The interaction it is mapped to.
     pub(super) interaction: Option<String>,
+}
+
+/// A timer that runs: zero is none.
+fn timer(after: Option<SignedDuration>) -> Option<SignedDuration> {
+    after.filter(|after| !after.is_zero())
 }
 
 impl Conversation {
@@ -91,12 +96,12 @@ impl Conversation {
     }
 
     pub(super) fn inactive_at(&self) -> Option<Timestamp> {
-        let after = self.inactive_after.filter(|_| self.state == "active")?;
+        let after = timer(self.inactive_after).filter(|_| self.state == "active")?;
         self.active.checked_add(after).ok()
     }
 
     pub(super) fn closed_at(&self) -> Option<Timestamp> {
-        let after = self.closed_after.filter(|_| self.is_open())?;
+        let after = timer(self.closed_after).filter(|_| self.is_open())?;
         self.active.checked_add(after).ok()
     }
 
@@ -156,8 +161,7 @@ impl Conversation {
     /// Takes over what the form has.
     fn change(&mut self, form: &Form, now: Timestamp) -> Result<(), Refusal> {
         let facts = content::attributes(form, 16 * 1024)?;
-        let inactive = form.duration("Timers.Inactive", Duration::from_secs(60))?;
-        let closed = form.duration("Timers.Closed", Duration::from_secs(600))?;
+        let [inactive, closed] = timers::given(form, ["Timers.Inactive", "Timers.Closed"])?;
         let state = form.one_of("State", &STATES)?;
         let friendly_name = content::friendly_name(form, "FriendlyName", 256)?;
         let service = form.sid("MessagingServiceSid", "MG")?;
@@ -177,23 +181,6 @@ impl Conversation {
         self.updated = now;
         Ok(())
     }
-}
-
-fn configuration(call: &mut Call<'_>) -> Answer {
-    let account = &call.world.account;
-    let base = call.base;
-    Reply::ok(json!({
-        "account_sid": account.sid,
-        "default_chat_service_sid": account.chat_service,
-        "default_messaging_service_sid": account.messaging_service,
-        "default_inactive_timer": null,
-        "default_closed_timer": null,
-        "url": format!("{base}/v1/Configuration"),
-        "links": {
-            "service": format!("{base}/v1/Services/{}/Configuration", account.chat_service),
-            "webhooks": format!("{base}/v1/Configuration/Webhooks"),
-        },
-    }))
 }
 
 fn list(call: &mut Call<'_>) -> Answer {
@@ -259,8 +246,13 @@ pub(super) fn found(call: &Call<'_>) -> Result<String, Refusal> {
         .ok_or_else(|| Refusal::not_found(&format!("/Conversations/{name}")))
 }
 
-/// The same, refusing a closed one. No source names the code: 20409 is Twilio's for a resource
-/// whose state does not allow the change.
+/// The refusal of a change of a closed conversation: "can't update conversation as it's in final closed state"
+/// (Twilio's page of 50377, which does not name the status).
+pub(super) fn closed() -> Refusal {
+    Refusal::new(409, 50377, "The Conversation is closed")
+}
+
+/// The same, refusing a closed one.
 pub(super) fn found_open(call: &Call<'_>) -> Result<String, Refusal> {
     let sid = found(call)?;
     let is_open = call
@@ -268,11 +260,7 @@ pub(super) fn found_open(call: &Call<'_>) -> Result<String, Refusal> {
         .conversations
         .get(&sid)
         .is_some_and(Conversation::is_open);
-    if is_open {
-        Ok(sid)
-    } else {
-        Err(Refusal::new(409, 20409, "The Conversation is closed"))
-    }
+    if is_open { Ok(sid) } else { Err(closed()) }
 }
 
 fn reply(call: &Call<'_>, sid: &str, status: u16) -> Answer {
@@ -298,12 +286,11 @@ fn update(call: &mut Call<'_>) -> Answer {
     let Some(row) = call.world.conversations.get(&sid) else {
         return Err(Refusal::not_found(&sid));
     };
+    if !row.is_open() {
+        return Err(closed());
+    }
     let mut changed = row.clone();
     changed.change(form, call.now)?;
-    if row.state == "closed" && changed.state != "closed" {
-        // A closed conversation stays closed (Twilio: "States of a Conversation").
-        return Err(Refusal::new(409, 20409, "The Conversation is closed"));
-    }
     if let Some(name) = name {
         if let Some(old) = changed.unique_name.replace(name.to_owned()) {
             call.world.conversation_names.remove(&old);
@@ -311,14 +298,14 @@ fn update(call: &mut Call<'_>) -> Answer {
         let names = &mut call.world.conversation_names;
         names.insert(name.to_owned(), sid.clone());
     }
-    let closed = changed.state == "closed" && row.state != "closed";
+    let is_closed = changed.state == "closed";
     let state = changed.state;
     if let Some(row) = call.world.conversations.get_mut(&sid) {
         *row = changed;
     }
     let effects = &mut call.world.effects;
     effects.state(EffectKind::Conversation, &sid, state);
-    if closed {
+    if is_closed {
         call.world.close_conversation(&sid, call.now);
     }
     call.world.await_timers(&sid);

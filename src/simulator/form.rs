@@ -143,7 +143,7 @@ impl Form {
             .map_err(|_| Refusal::invalid(format!("Parameter {name} is not an ISO 8601 time")))
     }
 
-    /// An ISO 8601 duration such as `PT10M`, at least `min`.
+    /// An ISO 8601 duration such as `PT10M`, at least `min`; or `PT0S`.
     pub(super) fn duration(&self, name: &str, min: Duration) -> Read<SignedDuration> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -153,7 +153,10 @@ impl Form {
                 .ok()
         });
         match parsed {
-            Some(duration) if duration.unsigned_abs() >= min && !duration.is_negative() => {
+            Some(duration)
+                if duration.is_zero()
+                    || duration.unsigned_abs() >= min && !duration.is_negative() =>
+            {
                 Ok(Some(duration))
             }
             _ => Err(Refusal::invalid(format!(
@@ -193,7 +196,7 @@ mod tests {
 
     #[test]
     fn durations_are_iso_8601_and_have_a_least() {
-        let form = Form::parse(b"A=PT72H&B=PT1M&C=P3D&D=ten");
+        let form = Form::parse(b"A=PT72H&B=PT1M&C=P3D&D=ten&Z=PT0S");
         let least = Duration::from_secs(600);
         let hours = |name| form.duration(name, least).map(|d| d.map(|d| d.as_hours()));
         assert_eq!(hours("A"), Ok(Some(72)));
@@ -201,5 +204,6 @@ mod tests {
         assert_eq!(hours("C"), Ok(Some(72)));
         assert!(hours("D").is_err());
         assert_eq!(hours("E"), Ok(None));
+        assert_eq!(hours("Z"), Ok(Some(0)));
     }
 }

@@ -57,10 +57,13 @@ pub(super) struct Interaction {
 impl Interaction {
     fn json(&self, world: &World, base: &str) -> Value {
         let url = format!("{base}/v1/Interactions/{}", self.sid);
-        let properties = world.tasks.get(&self.task).map_or_else(
-            || world.planned(&self.task, &self.routing),
-            |task| task.routing_json(world),
-        );
+        let mut planned = world.planned(&self.task, &self.routing);
+        if self.built {
+            // The task has ended and is deleted: no source says what is shown of it.
+            planned["assignment_status"] = Value::Null;
+        }
+        let task = world.tasks.get(&self.task);
+        let properties = task.map_or(planned, |task| task.routing_json(world));
         json!({
             "sid": self.sid,
             "channel": {"type": self.kind, "sid": self.channel},
@@ -172,7 +175,7 @@ fn free_to_map(world: &World, conversation: &str) -> Result<(), Refusal> {
         return Err(Refusal::new(404, 20404, message));
     };
     if !row.is_open() {
-        return Err(Refusal::new(409, 20409, "The Conversation is closed"));
+        return Err(super::conversations::closed());
     }
     let mapped = row
         .interaction

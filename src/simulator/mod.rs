@@ -69,7 +69,8 @@ pub use faults::{Customers, Faults, InvalidFaults, Kind, Rule, Share, When};
 pub use limits::{Limits, Quota};
 pub use queues::Sending;
 pub use settings::{
-    Assumptions, ChannelKey, DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, ProxyPool, Settings,
+    Assumptions, BusyInteraction, ChannelKey, DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, ProxyPool,
+    Settings,
 };
 pub use staff::{AgentChange, AgentState, NoSuchAgent};
 pub use world::DebuggerEvent;

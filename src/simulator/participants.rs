@@ -43,6 +43,12 @@ impl NewParticipant {
         })
     }
 
+    /// The customer and the sender.
+    pub(super) fn parties(&self) -> (Option<String>, Option<String>) {
+        let customer = self.address.clone().or_else(|| self.identity.clone());
+        (customer, self.proxy_address.clone())
+    }
+
     /// One `Participant` of `ConversationWithParticipants`.
     pub(super) fn from_json(text: &str) -> Result<Self, Refusal> {
         let value: Value = serde_json::from_str(text)
@@ -307,6 +313,7 @@ impl World {
             return Err(Refusal::not_found(sid));
         };
         row.participants.push(one);
+        self.touch_conversation(sid, now);
         Ok(joined)
     }
 

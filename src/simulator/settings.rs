@@ -50,6 +50,17 @@ pub struct Settings {
     pub listing_delay: Duration,
     /// How long an interaction's channel stays in `setup`.
     pub interaction_setup: Duration,
+    /// What becomes of an agent's interaction with a customer who is in another conversation with the same sender.
+    pub busy_interaction: BusyInteraction,
+    /// After how long without a message or a new participant a conversation goes inactive that was made without
+    /// such a timer of its own: the account's `DefaultInactiveTimer`, at least a minute. None: never (Twilio's
+    /// default).
+    pub default_inactive_timer: Option<Duration>,
+    /// The same for its end: the account's `DefaultClosedTimer`, at least ten minutes.
+    pub default_closed_timer: Option<Duration>,
+    /// How long a task that has ended (`completed`, `canceled`) can still be fetched and listed: five minutes
+    /// (Twilio's page "Lifecycle of a Task: Task state"). None: for ever.
+    pub ended_tasks_kept: Option<Duration>,
     pub faults: Faults,
     /// The base of the URLs in replies; without it, the address the client called.
     pub public_url: Option<String>,
@@ -65,6 +76,15 @@ pub enum ProxyPool {
     Open(Vec<String>),
     /// Has these numbers; another `ProxyIdentifier` is refused with 80605.
     Fixed(Vec<String>),
+}
+
+/// An agent's interaction with a busy customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusyInteraction {
+    /// It becomes active, with a task and a conversation in which the customer is not (twilio/twilio-php#784).
+    Empty,
+    /// Its channel fails with 50416, and there is neither a task nor a conversation (no source).
+    Fails,
 }
 
 /// Points no source confirms. Each default is said and reasoned in `docs/simulator.md`.
@@ -159,6 +179,10 @@ impl Default for Settings {
             latency: Duration::ZERO,
             listing_delay: Duration::ZERO,
             interaction_setup: Duration::from_millis(200),
+            default_inactive_timer: None,
+            default_closed_timer: None,
+            busy_interaction: BusyInteraction::Empty,
+            ended_tasks_kept: Some(Duration::from_secs(300)),
             faults: Faults::default(),
             public_url: None,
             record: None,

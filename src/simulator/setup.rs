@@ -1,6 +1,7 @@
 //! The asynchronous part of an interaction: its set-up, its task, its end.
 //!
-//! Always: a set-up that fails leaves neither a conversation nor a task.
+//! Always: a set-up that fails leaves neither a conversation nor a task; one for a busy customer leaves the agent
+//! a conversation without the customer, unless the settings say that it fails.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -8,8 +9,13 @@ use serde_json::{Map, Value, json};
 use super::conversations::Conversation;
 use super::effects::{EffectKind, Parties};
 use super::interactions::Interaction;
+use super::participants::NewParticipant;
+use super::settings::BusyInteraction;
 use super::tasks::{NewTask, Routing};
 use super::world::{Due, World};
+
+/// Twilio's code of a pair of addresses that is in an active conversation.
+const PAIR_IN_USE: u32 = 50416;
 
 impl World {
     pub(super) fn begin_interaction(&mut self, row: Interaction, now: Timestamp) {
@@ -66,10 +72,10 @@ impl World {
             return;
         };
         if !row.joins {
-            let refused = row
-                .participants
-                .iter()
-                .find_map(|one| self.check_participant(None, one).err());
+            let refused = row.participants.iter().find_map(|one| {
+                let refusal = self.check_participant(None, one).err()?;
+                (!self.is_left_out(refusal.code)).then_some(refusal)
+            });
             if let Some(refusal) = refused {
                 if let Some(row) = self.interactions.get_mut(sid) {
                     row.error = Some(refusal.code);
@@ -80,7 +86,7 @@ impl World {
             conversation.interaction = Some(sid.to_owned());
             self.add_conversation(conversation, now);
             for one in row.participants.clone() {
-                // Checked above: the pairs are free, and nothing came between.
+                // Checked above: who is refused here is busy, and is left out.
                 drop(self.join_conversation(&row.conversation, one, now));
             }
         }
@@ -90,6 +96,11 @@ impl World {
         }
     }
 
+    /// Whether a participant who is refused with this code is not added, and the rest goes on.
+    fn is_left_out(&self, code: u32) -> bool {
+        code == PAIR_IN_USE && self.settings.busy_interaction == BusyInteraction::Empty
+    }
+
     pub(super) fn make_interaction_task(
         &mut self,
         row: &Interaction,
@@ -97,9 +108,14 @@ impl World {
         task: &str,
         now: Timestamp,
     ) {
+        // A busy customer is not in the conversation: the request still says for whom the task is.
+        let asked = row.participants.first().map(NewParticipant::parties);
         let one = self.customer_of(&row.conversation);
-        let customer = one.and_then(|one| one.address.clone().or(one.identity.clone()));
-        let sender = one.and_then(|one| one.proxy_address.clone());
+        let parties = one.map(|one| {
+            let customer = one.address.clone().or(one.identity.clone());
+            (customer, one.proxy_address.clone())
+        });
+        let (customer, sender) = parties.or(asked).unwrap_or_default();
         let direction = if row.initiated_by == "agent" {
             "outbound"
         } else {

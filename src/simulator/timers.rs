@@ -1,15 +1,90 @@
 //! A conversation's time: it goes inactive and closes when nobody uses it.
+//!
+//! In: its own timers, or the account's default ones. Always: a message and a new participant start them anew (Twilio's
+//! Android SDK names these two as what makes a conversation active again).
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use super::conversations::Conversation;
 use super::effects::{EffectKind, Parties};
+use super::form::Form;
 use super::participants::Participant;
+use super::reply::{Answer, Refusal, Reply};
+use super::router::Call;
+use super::settings::Settings;
 use super::world::{Due, World};
 
+/// The shortest timers (Twilio's OpenAPI).
+const INACTIVE_MIN: Duration = Duration::from_secs(60);
+const CLOSED_MIN: Duration = Duration::from_secs(600);
+
+/// The timers of conversations that are made without any of their own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DefaultTimers {
+    inactive: Option<SignedDuration>,
+    closed: Option<SignedDuration>,
+}
+
+impl DefaultTimers {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let timer = |after: Option<Duration>| after.and_then(|after| after.try_into().ok());
+        Self {
+            inactive: timer(settings.default_inactive_timer),
+            closed: timer(settings.default_closed_timer),
+        }
+    }
+}
+
+/// The timers in a form, inactive and closed. `PT0S` is none (Twilio's support article "Default Inactive Timer in Twilio
+/// Conversations Classic").
+pub(super) fn given(
+    form: &Form,
+    [inactive, closed]: [&str; 2],
+) -> Result<[Option<SignedDuration>; 2], Refusal> {
+    Ok([
+        form.duration(inactive, INACTIVE_MIN)?,
+        form.duration(closed, CLOSED_MIN)?,
+    ])
+}
+
+/// `GET /v1/Configuration`.
+pub(super) fn configuration(call: &mut Call<'_>) -> Answer {
+    let account = &call.world.account;
+    let timers = call.world.default_timers;
+    let shown =
+        |timer: Option<SignedDuration>| timer.map_or(Value::Null, |timer| json!(timer.to_string()));
+    let base = call.base;
+    Reply::ok(json!({
+        "account_sid": account.sid,
+        "default_chat_service_sid": account.chat_service,
+        "default_messaging_service_sid": account.messaging_service,
+        "default_inactive_timer": shown(timers.inactive),
+        "default_closed_timer": shown(timers.closed),
+        "url": format!("{base}/v1/Configuration"),
+        "links": {
+            "service": format!("{base}/v1/Services/{}/Configuration", account.chat_service),
+            "webhooks": format!("{base}/v1/Configuration/Webhooks"),
+        },
+    }))
+}
+
+/// `POST /v1/Configuration`: the timers of conversations that are made from now on.
+pub(super) fn configure(call: &mut Call<'_>) -> Answer {
+    let [inactive, closed] = given(call.form, ["DefaultInactiveTimer", "DefaultClosedTimer"])?;
+    let timers = &mut call.world.default_timers;
+    timers.inactive = inactive.or(timers.inactive);
+    timers.closed = closed.or(timers.closed);
+    configuration(call)
+}
+
 impl World {
-    pub(super) fn add_conversation(&mut self, row: Conversation, now: Timestamp) {
+    pub(super) fn add_conversation(&mut self, mut row: Conversation, now: Timestamp) {
         let sid = row.sid.clone();
+        row.inactive_after = row.inactive_after.or(self.default_timers.inactive);
+        row.closed_after = row.closed_after.or(self.default_timers.closed);
         if let Some(name) = &row.unique_name {
             self.conversation_names.insert(name.clone(), sid.clone());
         }

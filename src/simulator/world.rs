@@ -23,6 +23,7 @@ use super::settings::Settings;
 use super::sids::Sids;
 use super::table::Table;
 use super::tasks::Task;
+use super::timers::DefaultTimers;
 use super::users::User;
 use super::workers::{Activity, TaskChannel, Worker};
 
@@ -41,7 +42,10 @@ pub(super) enum Due {
     Interaction(String),
     Session(String),
     Conversation(String),
+    /// A task's time to live.
     Task(String),
+    /// The end of an ended task's stay.
+    EndedTask(String),
 }
 
 /// The account's fixed parts, by SID.
@@ -81,6 +85,7 @@ pub(super) struct World {
     /// The open session of an identifier and a proxy identifier.
     pub(super) pairs: BTreeMap<(String, String), String>,
     pub(super) conversations: Table<Conversation>,
+    pub(super) default_timers: DefaultTimers,
     pub(super) conversation_names: BTreeMap<String, String>,
     /// The open conversation of an address and a proxy address.
     pub(super) bindings: BTreeMap<(String, String), String>,
@@ -135,6 +140,7 @@ impl World {
             session_names: BTreeMap::new(),
             pairs: BTreeMap::new(),
             conversations: Table::default(),
+            default_timers: DefaultTimers::of(settings),
             conversation_names: BTreeMap::new(),
             bindings: BTreeMap::new(),
             memberships: BTreeMap::new(),
@@ -174,6 +180,7 @@ impl World {
                 Due::Session(sid) => self.expire_session(&sid, at),
                 Due::Conversation(sid) => self.run_timers(&sid, at),
                 Due::Task(sid) => self.time_out_task(&sid, at),
+                Due::EndedTask(sid) => self.forget_task(&sid),
             }
         }
     }

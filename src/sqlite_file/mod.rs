@@ -14,11 +14,13 @@
 mod create;
 mod look;
 mod mark;
+mod place;
 #[cfg(test)]
 mod tests;
 mod users;
 
 pub(crate) use mark::set_whole;
+pub(crate) use place::FilePlace;
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -70,6 +72,7 @@ pub(crate) enum FileError {
 #[derive(Debug)]
 pub(crate) struct SqliteFile {
     path: PathBuf,
+    place: FilePlace,
     users: Users,
     /// The file itself said that it was in use when it was opened. It says so until we are gone.
     was_in_use: bool,
@@ -135,6 +138,7 @@ impl SqliteFile {
     fn joined(path: &Path, users: Users, was_in_use: bool, fold_pages: u32) -> Self {
         Self {
             path: path.to_owned(),
+            place: FilePlace::of(path),
             users,
             was_in_use,
             is_marked: false,
@@ -142,6 +146,12 @@ impl SqliteFile {
             fold_at: fold_pages,
             pages: 0,
         }
+    }
+
+    /// Which file it is.
+    #[must_use]
+    pub(crate) fn place(&self) -> &FilePlace {
+        &self.place
     }
 
     /// Before the first write of a connection, and at no cost before the others: has the file itself say that
@@ -188,7 +198,9 @@ impl SqliteFile {
     /// Closes the writing connection. The last process that uses the file folds the log in, so that the file
     /// alone is whole; where that fails the log stays, as after a crash.
     pub(crate) fn close(self, conn: Connection) {
-        let is_whole = self.users.are_gone() && self.is_folded(&conn).unwrap_or_else(|error| {
+        // The log beside another file is that one's: it is not removed.
+        let is_ours = self.place.look().is_ok();
+        let is_whole = is_ours && self.users.are_gone() && self.is_folded(&conn).unwrap_or_else(|error| {
             tracing::warn!(%error, file = %self.path.display(), "the log is not folded in: keep it with the file");
             false
         });

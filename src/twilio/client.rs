@@ -205,12 +205,24 @@ impl Twilio {
             return Err(KEPT_BACK.into());
         }
         let answer = answer(&reply);
+        let concurrent = reply.as_ref().ok().and_then(concurrent_requests);
         let result = match reply {
             Ok(reply) if reply.status().is_success() => Ok(reply),
             Ok(reply) => Err(CallError::of_reply(&reply)),
             Err(none) => Err(none.into()),
         };
-        self.note(operation, pass.mark(), answer, &result, started.elapsed());
+        let (status, code, retry_after) = match &result {
+            Ok(reply) => (Some(reply.status().as_u16()), None, None),
+            Err(error) => (error.status(), error.code(), error.retry_after()),
+        };
+        let observed = Observed {
+            status,
+            code,
+            retry_after,
+            concurrent,
+            mark: pass.mark(),
+        };
+        self.note(operation, observed, answer, &result, started.elapsed());
         // Only now, so that what the gate learned of this call is in force when its place is free.
         drop(pass);
         result
@@ -219,25 +231,11 @@ impl Twilio {
     fn note(
         &self,
         operation: Operation,
-        mark: u64,
+        observed: Observed,
         answer: Answer,
         result: &Result<http::Response<Bytes>, CallError>,
         took: Duration,
     ) {
-        let observed = match result {
-            Ok(reply) => Observed {
-                status: Some(reply.status().as_u16()),
-                code: None,
-                retry_after: None,
-                mark,
-            },
-            Err(error) => Observed {
-                status: error.status(),
-                code: error.code(),
-                retry_after: error.retry_after(),
-                mark,
-            },
-        };
         self.gate.observe(operation, observed);
         if let Some(observer) = &self.observer {
             observer.called(operation, answer, took);
@@ -297,6 +295,12 @@ fn answer(reply: &Result<http::Response<Bytes>, NoReply>) -> Answer {
         }) => Answer::Timeout,
         Err(NoReply::Lost { .. }) => Answer::Reset,
     }
+}
+
+/// How many calls of the account are under way, as Twilio tells (its pages on 20429 and 45780).
+fn concurrent_requests(reply: &http::Response<Bytes>) -> Option<u32> {
+    let header = reply.headers().get("Twilio-Concurrent-Requests")?;
+    header.to_str().ok()?.trim().parse().ok()
 }
 
 /// What Twilio's support asks for.

@@ -120,6 +120,7 @@ static CODES: &[Code] = &[
     meets(50307, Conflict::NameTaken), // a channel has this unique name
     is(50349, TRANSIENT), // the channel is being changed by somebody else
     meets(50353, Conflict::NameTaken), // a Conversation has this unique name
+    is(50377, TRANSIENT), // the Conversation is closed: where ours is closed, all is begun anew
     is(50407, ADDRESS),   // the customer's address is not valid
     is(50408, CONFIG),    // our address is not valid
     is(50409, ADDRESS),   // the customer's address is our own
@@ -212,16 +213,22 @@ static CODES: &[Code] = &[
     is(30027, TRANSIENT), // the carrier's daily cap
     is(30032, CONFIG),    // the toll-free sender is not verified
     is(30034, CONFIG),    // the sender is not registered (10DLC)
+    is(30036, TRANSIENT), // waited in Twilio's queue for longer than its validity period; was not sent
+    is(30046, TRANSIENT), // RCS: the same (30036 until 2026-08-10)
+    is(30047, TRANSIENT), // the Compliance Toolkit could not put it off to a permitted hour; was not sent
     is(30410, TRANSIENT), // the provider behind did not answer in time
     is(30450, REJECTED),  // taken for fraud
+    is(30610, THROTTLED), // local rules let nobody be written to at this hour (8 a.m. to 9 p.m. in the US)
+    is(30640, REJECTED),  // the Compliance Toolkit refused it: this customer is not to be written to
 
     // WhatsApp.
     is(63003, ADDRESS),   // no valid receiver
     pauses(63007, PauseCause::SenderRefused), // no such sender
     pauses(63015, PauseCause::WhatsappSandbox), // the customer has not joined the sandbox
+    is(63013, CONTENT),   // against the channel's policy: an empty variable, spaces or lines in a row, a kind of media
     is(63016, CONTENT),   // outside the 24-hour window only templates go
     is(63017, THROTTLED), // the account's rate over all senders
-    is(63018, TRANSIENT), // the sender's daily limit
+    is(63018, TRANSIENT), // the sender's rate, or its limit of a day: Twilio's texts disagree
     pauses(63020, PauseCause::SenderRefused), // the business account has not accepted
     is(63024, ADDRESS),   // no valid receiver
     is(63028, CONTENT),   // another number of variables than the template has

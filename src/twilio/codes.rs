@@ -4,17 +4,9 @@
 //! already" a [`Conflict`]. Always: pure; a code that is not in the table is decided by its HTTP
 //! status and logged.
 
-use std::time::Duration;
-
 use super::code_table::{CONFIG, Conflict, HALT, REJECTED, THROTTLED, TRANSIENT, known};
 use super::{CallError, Operation, Product};
 use crate::message::{Failure, FailureClass, PauseCause};
-
-/// Caps that stand for the rest of a day: asking again at once is of no use.
-const DAILY_CAPS: [u32; 4] = [30023, 30027, 63018, 63038];
-
-/// How long to wait after a daily cap: it lifts within 24 hours, and nobody says when.
-const DAILY_CAP_WAIT: Duration = Duration::from_secs(3_600);
 
 /// Codes of a sender's queue that is full: of a number's, and of a Messaging Service's, which Twilio's page
 /// on 21611 says shows later as 30001.
@@ -126,13 +118,10 @@ pub fn is_queue_full(code: u32) -> bool {
 /// The error as the failure that policy decides on.
 #[must_use]
 pub fn failure(error: &CallError, operation: Operation) -> Failure {
-    let capped = error.code().is_some_and(|code| DAILY_CAPS.contains(&code));
     Failure {
         code: error.code(),
         status: error.status(),
-        retry_after: error
-            .retry_after()
-            .or_else(|| capped.then_some(DAILY_CAP_WAIT)),
+        retry_after: error.retry_after(),
         ..Failure::new(
             classify(error, operation),
             format!("{operation}: {}", said(error)),
@@ -153,6 +142,8 @@ fn said(error: &CallError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::message::{DeadReason, SkipReason};
 
@@ -248,7 +239,7 @@ mod tests {
             Operation::CreateConversationMessage,
         );
         assert_eq!((failure.status, failure.code), (Some(400), Some(63018)));
-        assert_eq!(failure.retry_after, Some(DAILY_CAP_WAIT));
+        assert_eq!(failure.retry_after, None);
         assert_eq!(
             failure.to_string(),
             "create_conversation_message: refused: no (HTTP 400, Twilio error 63018)"

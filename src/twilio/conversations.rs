@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{CallError, Form, Operation, Twilio, json, sid};
 
+/// Twilio's code of a change of a Conversation that is closed.
+const CLOSED: u32 = 50377;
+
 /// A Conversation to be created.
 #[derive(Clone, Debug, Default)]
 pub struct NewConversation<'a> {
@@ -163,7 +166,8 @@ impl Twilio {
             .await
     }
 
-    /// Closes a Conversation, and leaves these attributes in it; one that is gone is closed.
+    /// Closes a Conversation, and leaves these attributes in it; one that is gone, or closed already (error 50377), is
+    /// closed.
     ///
     /// # Errors
     ///
@@ -176,7 +180,10 @@ impl Twilio {
         let form = Form::new()
             .with("State", "closed")
             .json("Attributes", attributes);
-        self.end(Operation::UpdateConversation, &[sid], form).await
+        match self.end(Operation::UpdateConversation, &[sid], form).await {
+            Err(error) if error.code() == Some(CLOSED) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// Gives a Conversation a unique name. One in use is error 50353.

@@ -68,6 +68,8 @@ pub struct Observed {
     pub code: Option<u32>,
     /// `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// How many calls of the account were under way (`Twilio-Concurrent-Requests`), where the reply told.
+    pub concurrent: Option<u32>,
     /// What the gate wrote on the call's pass.
     pub mark: u64,
 }

@@ -54,6 +54,7 @@ pub(super) fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Ci
     Circumstances {
         failed_before: mine.attempts,
         age: age(shared, mine),
+        now: shared.parts.clock.now(),
         spread: spread(mine),
         when_open: active.campaign.when_open,
         busy_wait: shared.parts.busy_wait,

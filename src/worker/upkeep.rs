@@ -1,7 +1,7 @@
 //! What the broker and dead consumers lose is brought back.
 //!
 //! In: what the ledger says the queue should hold, and what the queue holds. Out: leases of dead consumers
-//! ended; how many messages the queue of a campaign has lost. Always: missing counts only what is missing in
+//! ended; how many messages the queue of a campaign has lost; a ledger whose file was removed or replaced is lost. Always: missing counts only what is missing in
 //! every look of a minute.
 
 use std::collections::BTreeMap;
@@ -36,6 +36,11 @@ pub(super) async fn keep(shared: &Shared, only: &[CampaignId]) -> Infallible {
     loop {
         clock.sleep(SWEEP_EVERY.min(look_every)).await;
         shared.parts.ledger.back().await;
+        if let Err(error) = shared.parts.ledger.in_place().await {
+            // Noted: the ledger is lost from now on.
+            tracing::debug!(%error, "the ledger is not where it was opened");
+            continue;
+        }
         if let Err(error) = sweep(shared).await {
             tracing::debug!(%error, "leases of dead consumers are not ended yet");
         }

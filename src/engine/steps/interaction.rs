@@ -83,19 +83,24 @@ impl Step for Interaction {
     /// Twilio does not support that the task of an Interaction is cancelled through TaskRouter (best practices for
     /// Flex Conversations, "Do not use Task API directly to cancel or delete a task").
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
-        let mut made = channel_of(turn.effects);
-        if made.is_none() {
-            // A reply need not name both. The task does.
-            let task = super::fetch_task(turn).await?;
-            made = task.and_then(|task| channel_of(&effects_of(&task)));
-        }
-        if let Some((interaction, channel)) = made {
-            turn.twilio
-                .close_interaction_channel(&interaction, &channel)
-                .await?;
-        }
-        Ok(())
+        close(turn).await
     }
+}
+
+/// Closes the Interaction's channel.
+pub(super) async fn close(turn: &Turn<'_>) -> Result<(), StepError> {
+    let mut made = channel_of(turn.effects);
+    if made.is_none() {
+        // A reply need not name both. The task does.
+        let task = super::fetch_task(turn).await?;
+        made = task.and_then(|task| channel_of(&effects_of(&task)));
+    }
+    if let Some((interaction, channel)) = made {
+        turn.twilio
+            .close_interaction_channel(&interaction, &channel)
+            .await?;
+    }
+    Ok(())
 }
 
 /// The Interaction and its channel, where both are known.

@@ -1,14 +1,18 @@
-//! The Interaction's set-up, which Twilio carries out after it answered: followed to its end.
+//! The Interaction's set-up, which Twilio carries out after it answered: followed to its end, and looked at for the
+//! customer.
+//!
+//! In: an agent's Interaction. Out: its task and its Conversation. Always: it is over only when the customer is in the
+//! Conversation. Twilio may leave a customer out who is in another one with our number (twilio/twilio-php#784).
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::brought;
+use super::{brought, interaction};
 use crate::campaign::Follow;
 use crate::engine::step::{Found, Step, StepError, Turn};
-use crate::message::{DeadReason, Effects, Failure, FailureClass, StepName};
-use crate::twilio::{Conflict, Operation, conflict};
+use crate::message::{Channel, DeadReason, Effects, Failure, FailureClass, SkipReason, StepName};
+use crate::twilio::{Conflict, InteractionChannel, MessagingBinding, Operation, conflict};
 
 /// How long a set-up is followed within one attempt; no figure of Twilio's is known.
 const FOLLOWED_FOR: Duration = Duration::from_secs(60);
@@ -32,9 +36,20 @@ impl Step for InteractionSetup {
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let mut wait = LOOK_FIRST;
         let mut followed = Duration::ZERO;
+        let mut was_empty = false;
         loop {
-            if let Found::Ours(effects) = self.find(turn).await? {
-                return Ok(*effects);
+            match progress(turn).await? {
+                Progress::Over(effects) => return Ok(*effects),
+                Progress::Empty(conversation) if was_empty => {
+                    return without_customer(turn, &conversation).await;
+                }
+                // A list may be behind: absence counts after the settle time.
+                Progress::Empty(_) => {
+                    was_empty = true;
+                    tokio::time::sleep(turn.settle_time).await;
+                    continue;
+                }
+                Progress::SettingUp => {}
             }
             if followed >= FOLLOWED_FOR {
                 let class = FailureClass::Transient;
@@ -46,91 +61,161 @@ impl Step for InteractionSetup {
         }
     }
 
-    /// Whether it is over: `Absent` means not yet.
+    /// Whether it is over: `Absent` means not yet, or without the customer.
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
         // Found by the name of its Conversation, which it gets after its set-up: its task has ended.
         if turn.effects.interaction_sid.is_none() && turn.effects.conversation_sid.is_some() {
             return Ok(Found::Ours(Box::default()));
         }
-        if turn.campaign.conversations.follow == Follow::Channel {
-            match state(turn).await? {
-                State::Active => {}
-                State::SettingUp => return Ok(Found::Absent),
-                State::Busy(detail) => return earlier(turn, detail).await,
-            }
-        }
-        // The Conversation's SID stands in the task's attributes once the set-up is over.
-        let Some(task) = super::find_task(turn).await? else {
-            return Ok(Found::Absent);
-        };
-        let effects = super::interaction::effects_of(&task);
-        let conversation = effects.conversation_sid.as_ref();
-        if conversation
-            .or(turn.effects.conversation_sid.as_ref())
-            .is_none()
-        {
-            return Ok(Found::Absent);
-        }
-        Ok(Found::Ours(Box::new(effects)))
+        Ok(match progress(turn).await? {
+            Progress::Over(effects) => Found::Ours(effects),
+            Progress::SettingUp | Progress::Empty(_) => Found::Absent,
+        })
     }
 }
 
-/// How far the Interaction's channel is.
-enum State {
+/// How far the set-up is.
+enum Progress {
     SettingUp,
-    Active,
-    /// It failed: the customer is in another conversation with our number.
-    Busy(String),
+    /// The customer is not in the Conversation of this SID, as far as its list of participants shows.
+    Empty(String),
+    Over(Box<Effects>),
 }
 
-/// How far the Interaction's channel is.
-///
-/// # Errors
-///
-/// [`DeadReason::SetupFailed`] when it failed: another Interaction would be another task.
-async fn state(turn: &Turn<'_>) -> Result<State, StepError> {
+async fn progress(turn: &Turn<'_>) -> Result<Progress, StepError> {
+    if turn.campaign.conversations.follow == Follow::Channel {
+        match channel(turn).await? {
+            None => return Ok(Progress::SettingUp),
+            Some(channel) if is_active(&channel) => {}
+            // A call before this one may have made another, whose Conversation the customer is in.
+            Some(channel) => {
+                let earlier = earlier(turn).await?.ok_or_else(|| ended(channel))?;
+                return Ok(Progress::Over(Box::new(earlier)));
+            }
+        }
+    }
+    // The Conversation's SID stands in the task's attributes once the set-up is over.
+    let Some(effects) = of_this(turn).await? else {
+        return Ok(Progress::SettingUp);
+    };
+    let conversation = effects.conversation_sid.as_ref();
+    let Some(conversation) = conversation.or(turn.effects.conversation_sid.as_ref()) else {
+        return Ok(Progress::SettingUp);
+    };
+    Ok(if is_customer_in(turn, conversation).await? {
+        Progress::Over(Box::new(effects))
+    } else {
+        Progress::Empty(conversation.clone())
+    })
+}
+
+/// What the task of this Interaction says: a call whose reply was lost may have made another Interaction, with a task that
+/// has the same marker.
+async fn of_this(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
+    let ours = turn.effects.interaction_sid.as_ref();
+    let tasks = super::find_tasks(turn).await?;
+    let mut all = tasks.iter().map(interaction::effects_of);
+    Ok(all.find(|effects| {
+        let of = effects.interaction_sid.as_ref();
+        of.is_none() || ours.is_none() || of == ours
+    }))
+}
+
+fn is_active(channel: &InteractionChannel) -> bool {
+    channel.status.as_deref() == Some("active")
+}
+
+/// The Interaction's channel once it is active or has ended.
+async fn channel(turn: &Turn<'_>) -> Result<Option<InteractionChannel>, StepError> {
     let interaction = brought(turn.effects.interaction_sid.as_ref(), "Interaction")?;
     let channels = turn.twilio.list_interaction_channels(interaction).await?;
     let ours = turn.effects.interaction_channel_sid.as_deref();
-    let channel = channels
+    let known = ["active", "failed", "closed", "inactive"];
+    Ok(channels
         .into_iter()
-        .find(|channel| ours.is_none_or(|ours| ours == channel.sid));
-    let Some(channel) = channel else {
-        return Ok(State::SettingUp);
-    };
-    if channel.status.as_deref() == Some("active") {
-        return Ok(State::Active);
-    }
-    if !matches!(
-        channel.status.as_deref(),
-        Some("failed" | "closed" | "inactive")
-    ) {
-        return Ok(State::SettingUp);
-    }
+        .find(|channel| ours.is_none_or(|ours| ours == channel.sid))
+        .filter(|channel| {
+            let status = channel.status.as_deref();
+            status.is_some_and(|status| known.contains(&status))
+        }))
+}
+
+/// What a channel that has ended means: another Interaction would be another task.
+fn ended(channel: InteractionChannel) -> StepError {
     let detail = channel
         .error_message
         .unwrap_or_else(|| format!("{} did not become active", channel.sid));
     let code = channel.error_code;
     if code.and_then(conflict) == Some(Conflict::CustomerBusy) {
-        return Ok(State::Busy(detail));
+        return StepError::Busy(detail);
     }
     let class = FailureClass::Permanent(DeadReason::SetupFailed);
     let failure = Failure::new(class, detail);
-    Err(Failure { code, ..failure }.into())
+    Failure { code, ..failure }.into()
 }
 
-/// The conversation that the customer is in: ours, when the reply to an earlier call was lost and
-/// what it made showed only after the settle time; else somebody else's.
-async fn earlier(turn: &Turn<'_>, detail: String) -> Result<Found, StepError> {
-    let failed = turn.effects.interaction_sid.as_ref();
-    let mut others = super::find_tasks(turn)
+/// An earlier Interaction of this message, in whose Conversation the customer is: the reply to its call was lost, and
+/// what the call made showed only after the settle time.
+async fn earlier(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
+    let others = super::find_tasks(turn)
         .await?
         .into_iter()
         .filter(|task| task.assignment_status.as_deref() != Some("canceled"))
-        .map(|task| super::interaction::effects_of(&task))
-        .filter(|effects| effects.interaction_sid.as_ref() != failed);
-    match others.find(|effects| effects.conversation_sid.is_some()) {
-        Some(effects) => Ok(Found::Ours(Box::new(effects))),
-        None => Err(StepError::Busy(detail)),
+        .map(|task| interaction::effects_of(&task))
+        .filter(|effects| effects.interaction_sid != turn.effects.interaction_sid);
+    for effects in others {
+        if let Some(conversation) = &effects.conversation_sid
+            && is_customer_in(turn, conversation).await?
+        {
+            return Ok(Some(effects));
+        }
     }
+    Ok(None)
+}
+
+/// The Interaction is active and its Conversation is without the customer: an earlier one of ours has the customer, and
+/// is gone on with, or the customer is busy elsewhere.
+async fn without_customer(turn: &Turn<'_>, conversation: &str) -> Result<Effects, StepError> {
+    let is_taken_up = super::is_task_taken_up(turn).await?;
+    if let Some(earlier) = earlier(turn).await? {
+        if !is_taken_up {
+            interaction::close(turn).await?;
+        }
+        return Ok(earlier);
+    }
+    let detail = format!(
+        "Twilio did not add the customer to {conversation}: the customer is in another Conversation with our number"
+    );
+    if is_taken_up {
+        // To wait for the customer is of no use: Twilio adds nobody later.
+        let class = FailureClass::Skip(SkipReason::CustomerBusy);
+        return Err(Failure::new(class, detail).into());
+    }
+    Err(StepError::Busy(detail))
+}
+
+/// Whether a Conversation has the customer with our number among its participants. Chat identities (a custom
+/// channel) are not looked for: no source says that one is left out.
+async fn is_customer_in(turn: &Turn<'_>, conversation: &str) -> Result<bool, StepError> {
+    if turn.campaign.channel == Channel::Custom {
+        return Ok(true);
+    }
+    let (customer, sender) = (turn.customer(), turn.sender());
+    let is_the_pair = |binding: &MessagingBinding| {
+        let is = |address: &Option<String>, ours: &str| {
+            address
+                .as_deref()
+                .is_some_and(|one| bare(one) == bare(ours))
+        };
+        is(&binding.address, &customer) && is(&binding.proxy_address, &sender)
+    };
+    let participants = turn.twilio.list_participants(conversation).await?;
+    Ok(participants
+        .iter()
+        .any(|one| is_the_pair(&one.messaging_binding)))
+}
+
+/// An address without its channel's prefix.
+fn bare(address: &str) -> &str {
+    address.split_once(':').map_or(address, |(_, bare)| bare)
 }

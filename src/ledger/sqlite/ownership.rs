@@ -12,7 +12,7 @@ use crate::message::CampaignId;
 #[async_trait]
 impl Ownership for SqliteLedger {
     async fn place(&self) -> Result<String> {
-        Ok(self.place_of_file())
+        Ok(self.place_text())
     }
 
     async fn draw_incarnation(&self, now: Timestamp) -> Result<Incarnation> {

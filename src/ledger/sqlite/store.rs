@@ -1,12 +1,12 @@
 //! What a ledger on SQLite is made of: a file with its writer and readers, or memory.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
 use crate::ledger::{LedgerError, Result};
+use crate::sqlite_file::{FileError, FilePlace};
 
 use super::connection;
 use super::reader::Reader;
@@ -15,8 +15,6 @@ use super::writer::Writer;
 /// A ledger on SQLite.
 pub struct SqliteLedger {
     store: Store,
-    /// Where it is: a copy of the file is elsewhere.
-    place: String,
 }
 
 enum Store {
@@ -24,8 +22,12 @@ enum Store {
     File {
         reader: Reader,
         writer: Writer,
+        place: FilePlace,
     },
-    Memory(Mutex<Connection>),
+    Memory {
+        conn: Mutex<Connection>,
+        place: String,
+    },
 }
 
 impl SqliteLedger {
@@ -39,11 +41,15 @@ impl SqliteLedger {
     /// without its log, or was cut off: then nothing is changed.
     pub fn open(path: &Path) -> Result<Self> {
         let (conn, file) = connection::open_writer(path)?;
+        let place = file.place().clone();
         let writer = Writer::start(conn, file)?;
         let reader = Reader::new(path.to_owned());
         Ok(Self {
-            store: Store::File { reader, writer },
-            place: place(path)?,
+            store: Store::File {
+                reader,
+                writer,
+                place,
+            },
         })
     }
 
@@ -64,8 +70,10 @@ impl SqliteLedger {
     pub fn in_memory_as(id: &str) -> Result<Self> {
         let conn = connection::open_in_memory(id)?;
         Ok(Self {
-            store: Store::Memory(Mutex::new(conn)),
-            place: format!("memory:{:032x}", rand::random::<u128>()),
+            store: Store::Memory {
+                conn: Mutex::new(conn),
+                place: format!("memory:{:032x}", rand::random::<u128>()),
+            },
         })
     }
 
@@ -75,13 +83,13 @@ impl SqliteLedger {
     ///
     /// [`crate::ledger::LedgerError::Misconfigured`] for one in a file, which is copied by `ledger backup`.
     pub fn copy_in_memory(&self) -> Result<Self> {
-        let Store::Memory(conn) = &self.store else {
+        let Store::Memory { conn, .. } = &self.store else {
             let text = "a ledger in a file is copied by: flexcast ledger backup FILE";
             return Err(LedgerError::Misconfigured(text.to_owned()));
         };
         let conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
         let copy = Self::in_memory()?;
-        if let Store::Memory(to) = &copy.store {
+        if let Store::Memory { conn: to, .. } = &copy.store {
             let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
             let backup = rusqlite::backup::Backup::new(&conn, &mut to)?;
             backup.step(-1)?;
@@ -89,8 +97,23 @@ impl SqliteLedger {
         Ok(copy)
     }
 
-    pub(super) fn place_of_file(&self) -> String {
-        self.place.clone()
+    /// Where it is: a copy is elsewhere.
+    pub(super) fn place_text(&self) -> String {
+        match &self.store {
+            Store::File { place, .. } => place.text(),
+            Store::Memory { place, .. } => place.clone(),
+        }
+    }
+
+    /// Whether the file that is written is the one at its path.
+    pub(super) fn look_at_place(&self) -> Result<()> {
+        let Store::File { place, .. } = &self.store else {
+            return Ok(());
+        };
+        place.look().map_err(|error| match error {
+            FileError::Refused(text) => LedgerError::Corrupt(text),
+            FileError::Unusable(text) => LedgerError::Unavailable(text),
+        })
     }
 
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
@@ -100,7 +123,7 @@ impl SqliteLedger {
     {
         match &self.store {
             Store::File { writer, .. } => writer.write(job).await,
-            Store::Memory(conn) => inline(conn, job),
+            Store::Memory { conn, .. } => inline(conn, job),
         }
     }
 
@@ -111,23 +134,9 @@ impl SqliteLedger {
     {
         match &self.store {
             Store::File { reader, .. } => reader.read(job).await,
-            Store::Memory(conn) => inline(conn, job),
+            Store::Memory { conn, .. } => inline(conn, job),
         }
     }
-}
-
-/// A file's path, device and inode: a file that was copied or restored is another one, also at the same path.
-fn place(path: &Path) -> Result<String> {
-    let failed =
-        |error: std::io::Error| LedgerError::Unavailable(format!("{}: {error}", path.display()));
-    let whole = path.canonicalize().map_err(failed)?;
-    let about = path.metadata().map_err(failed)?;
-    Ok(format!(
-        "{}:{}:{}",
-        whole.display(),
-        about.dev(),
-        about.ino()
-    ))
 }
 
 /// Runs `job` here and now, in a transaction of its own.

@@ -22,6 +22,10 @@ impl Upkeep for SqliteLedger {
         self.write(touch).await
     }
 
+    async fn in_place(&self) -> Result<()> {
+        self.look_at_place()
+    }
+
     async fn probe(&self) -> Result<()> {
         self.write(try_life).await?;
         self.read(campaigns::id).await.map(drop)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::simulator::{EffectKind, Settings};
+use flexcast::simulator::{BusyInteraction, EffectKind, Settings};
 use serde_json::{Value, json};
 
 use crate::support::dice::Dice;
@@ -110,7 +110,7 @@ const CODES: [&str; 27] = [
 impl Plan {
     pub(super) fn of(dice: &mut Dice) -> Self {
         let pair = *dice.pick(&PAIRS);
-        let settings = Settings {
+        let mut settings = Settings {
             seed: dice.next(),
             latency: Duration::from_millis(dice.below(200)),
             // A late effect and a late list together stay within the settle time.
@@ -121,19 +121,27 @@ impl Plan {
         let faults = faults(dice);
         let count = 3 + u32::try_from(dice.below(6)).unwrap_or(0);
         let blows = (0..dice.below(6)).map(|_| blow(dice)).collect();
+        let strangers = strangers(dice, pair, count);
+        let waits_for_strangers = dice.one_in(2) == 1;
+        let stores = Stores::of(dice);
+        let acts = Acts::of(dice);
+        let junk = u32::try_from(dice.below(3)).unwrap_or(0);
+        let lost = u32::try_from(dice.one_in(2) * dice.below(4)).unwrap_or(0);
+        let poison = poison(dice, count);
+        settings.busy_interaction = *dice.pick(&[BusyInteraction::Empty, BusyInteraction::Fails]);
         Self {
             pair,
             settings,
             faults,
             count,
             blows,
-            strangers: strangers(dice, pair, count),
-            waits_for_strangers: dice.one_in(2) == 1,
-            stores: Stores::of(dice),
-            acts: Acts::of(dice),
-            junk: u32::try_from(dice.below(3)).unwrap_or(0),
-            lost: u32::try_from(dice.one_in(2) * dice.below(4)).unwrap_or(0),
-            poison: poison(dice, count),
+            strangers,
+            waits_for_strangers,
+            stores,
+            acts,
+            junk,
+            lost,
+            poison,
         }
     }
 

@@ -8,7 +8,7 @@ use flexcast::queue::{Outgoing, Queue};
 use serde_json::{Value, json};
 
 use super::{campaign, contacts};
-use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, http_get};
+use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, http_get, without_place};
 
 /// A place with the campaign applied.
 fn applied(twilio: &FakeTwilio) -> Place {
@@ -145,7 +145,11 @@ fn send_and_work_until_idle_leave_a_finished_campaign() {
     );
     let send = ["send", "spring.toml", "more.csv", "--yes", "--json"];
     let report = place.run(&send).ends_with(0).json();
-    assert_eq!(report, place.status("spring"), "the same object");
+    assert_eq!(
+        without_place(report.clone()),
+        place.status("spring"),
+        "the same object"
+    );
     assert_eq!(
         (&report["state"], &report["done"]),
         (&json!("finished"), &json!(8))

@@ -20,6 +20,7 @@ mod pace;
 mod processes;
 mod rejects;
 mod send;
+mod state;
 mod steering;
 mod unknown;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flexcast::simulator::{Assumptions, EffectKind, Settings};
+use flexcast::simulator::{Assumptions, BusyInteraction, EffectKind, Settings};
 use serde_json::json;
 
 use super::stage::{
@@ -169,5 +169,26 @@ async fn what_can_never_be_looked_up_is_unknown() {
         let made = stage.simulator.requests();
         let sent = made.iter().filter(|one| one.operation == operation).count();
         assert_eq!(sent, 1, "{}", pair.name);
+    }
+}
+
+/// The first Interaction shows only after the settle time, when a second one was made: the first has the customer, and the
+/// second is closed. One task stands.
+#[tokio::test(start_paused = true)]
+async fn of_two_interactions_the_one_that_has_the_customer_is_gone_on_with() {
+    for busy_interaction in [BusyInteraction::Empty, BusyInteraction::Fails] {
+        let settings = Settings {
+            interaction_setup: Duration::from_secs(20),
+            busy_interaction,
+            ..settings()
+        };
+        let stage = Stage::with(TASK_NOW, settings, "").await;
+        stage.faults(&json!([
+            {"operation": "create_interaction", "nth": [1], "kind": "lost_reply"},
+        ]));
+        stage.accept(1).await;
+        stage.run().await;
+        let context = format!("{busy_interaction:?}");
+        stage.assert_done(1, &context).await;
     }
 }

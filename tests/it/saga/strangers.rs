@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use flexcast::message::{DeferReason, SkipReason};
-use flexcast::simulator::{Effect, EffectKind};
+use flexcast::simulator::{BusyInteraction, Effect, EffectKind, Settings};
 use flexcast::twilio::{
-    NewConversation, NewConversationParticipant, NewFlexChannel, NewProxyParticipant, NewSession,
+    InProcess as _, NewConversation, NewConversationParticipant, NewFlexChannel,
+    NewProxyParticipant, NewSession,
 };
 
 use super::stage::{
@@ -28,6 +30,19 @@ const MEETINGS: [(Pair, EffectKind); 9] = [
     (TASK_NOW_WITHOUT_AGENT, Conversation),
     (TASK_ON_REPLY, Conversation),
 ];
+
+/// What Twilio may do about an agent's Interaction with a busy customer; of no concern to the other strategies.
+fn worlds(pair: Pair) -> Vec<Settings> {
+    let either = [BusyInteraction::Empty, BusyInteraction::Fails];
+    let count = if pair.name == TASK_NOW.name { 2 } else { 1 };
+    either[..count]
+        .iter()
+        .map(|busy_interaction| Settings {
+            busy_interaction: *busy_interaction,
+            ..settings()
+        })
+        .collect()
+}
 
 /// A stranger gets one of these with customer number `n`: its SID.
 pub(crate) async fn stranger_has(stage: &Stage, kind: EffectKind, n: u32) -> String {
@@ -140,16 +155,18 @@ impl EffectKinds {
 #[tokio::test(start_paused = true)]
 async fn a_customer_who_is_elsewhere_is_skipped() {
     for (pair, kind) in MEETINGS {
-        let stage = Stage::new(pair).await;
-        stranger_has(&stage, kind, 0).await;
-        let before = stage.simulator.effects();
-        stage.accept(1).await;
-        stage.run().await;
-        let context = format!("a stranger has a {kind:?}");
-        assert_untouched(&stage, &before, &context);
-        let books = stage.books().await;
-        let busy = books.skipped.get(&SkipReason::CustomerBusy);
-        assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
+        for settings in worlds(pair) {
+            let context = format!("a stranger has a {kind:?}, {:?}", settings.busy_interaction);
+            let stage = Stage::with(pair, settings, "").await;
+            stranger_has(&stage, kind, 0).await;
+            let before = stage.simulator.effects();
+            stage.accept(1).await;
+            stage.run().await;
+            assert_untouched(&stage, &before, &context);
+            let books = stage.books().await;
+            let busy = books.skipped.get(&SkipReason::CustomerBusy);
+            assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
+        }
     }
 }
 
@@ -179,21 +196,61 @@ async fn a_customer_who_is_elsewhere_can_be_waited_for() {
 async fn killed_at_any_call_a_saga_that_meets_a_stranger_is_still_undone() {
     for (pair, kind) in MEETINGS {
         for side in [Side::Before, Side::After] {
-            for nth in 1.. {
-                let stage = Stage::new(pair).await;
-                stranger_has(&stage, kind, 0).await;
-                let before = stage.simulator.effects();
-                stage.accept(1).await;
-                if !stage.killed_at(nth, side).await {
-                    break;
-                }
-                stage.run().await;
-                let context = format!("a stranger has a {kind:?}, killed {side:?} call {nth}");
-                assert_untouched(&stage, &before, &context);
-                let books = stage.books().await;
-                let busy = books.skipped.get(&SkipReason::CustomerBusy);
-                assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
+            for settings in worlds(pair) {
+                killed_at_each_call(pair, kind, side, &settings).await;
             }
         }
+    }
+}
+
+async fn killed_at_each_call(pair: Pair, kind: EffectKind, side: Side, settings: &Settings) {
+    for nth in 1.. {
+        let stage = Stage::with(pair, settings.clone(), "").await;
+        stranger_has(&stage, kind, 0).await;
+        let before = stage.simulator.effects();
+        stage.accept(1).await;
+        if !stage.killed_at(nth, side).await {
+            return;
+        }
+        stage.run().await;
+        let busy = settings.busy_interaction;
+        let context = format!("a stranger has a {kind:?}, {busy:?}, killed {side:?} call {nth}");
+        assert_untouched(&stage, &before, &context);
+        let books = stage.books().await;
+        let busy = books.skipped.get(&SkipReason::CustomerBusy);
+        assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
+    }
+}
+
+/// The agent of a task accepts it.
+async fn agent_accepts(stage: &Stage, task: &str) {
+    let request = http::Request::post(format!("http://simulator/_simulator/tasks/{task}/accept"))
+        .body(Bytes::new())
+        .expect("a request");
+    let reply = stage.simulator.call(request).await.expect("a reply");
+    assert!(reply.status().is_success(), "{reply:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_without_its_customer_stays_once_an_agent_has_accepted() {
+    for more in ["when_open = 'skip'", "when_open = 'defer'"] {
+        let stage = Stage::with(TASK_NOW, settings(), more).await;
+        stranger_has(&stage, Conversation, 0).await;
+        stage.accept(1).await;
+        let accepted = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                if let Some(task) = stage.standing(EffectKind::Task).first() {
+                    break agent_accepts(&stage, &task.sid).await;
+                }
+            }
+        };
+        tokio::join!(stage.run(), accepted);
+        let books = stage.books().await;
+        let busy = books.skipped.get(&SkipReason::CustomerBusy);
+        assert_eq!(busy, Some(&1), "{more}: {books:?}");
+        let tasks = stage.standing(EffectKind::Task);
+        assert_eq!(tasks.len(), 1, "{more}: {tasks:?}");
+        assert_eq!(tasks[0].state, "assigned", "{more}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flexcast::simulator::EffectKind;
+use flexcast::simulator::{EffectKind, Settings};
 use serde_json::{Value, json};
 
 use super::{CUSTOMER, SENDER, Twilio, settings, text, to_customer};
@@ -115,7 +115,7 @@ async fn a_name_and_a_pair_belong_to_one_conversation() {
     let taken = twilio.refused(CONVERSATIONS, &[("UniqueName", "a")]).await;
     assert_eq!(taken, (409, 50353));
     let late = format!("{CONVERSATIONS}/{first}/Messages");
-    assert_eq!(twilio.refused(&late, &[("Body", "x")]).await, (409, 20409));
+    assert_eq!(twilio.refused(&late, &[("Body", "x")]).await, (409, 50377));
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,6 +142,77 @@ async fn timers_close_a_conversation_that_nobody_uses() {
     assert!(twilio.simulator.reply(CUSTOMER, SENDER, "hi").is_err());
     let least = [("Timers.Closed", "PT9M")];
     assert_eq!(twilio.refused(CONVERSATIONS, &least).await, (400, 20001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_accounts_default_timers_close_what_has_none_of_its_own() {
+    let twilio = Twilio::in_process(Settings {
+        default_closed_timer: Some(Duration::from_secs(3_600)),
+        ..settings()
+    })
+    .await;
+    let configuration = "conversations/v1/Configuration";
+    let (_, shown) = twilio.get(configuration).await;
+    assert_eq!(shown["default_closed_timer"], "PT1H");
+    assert_eq!(shown["default_inactive_timer"], Value::Null);
+    let before = twilio.conversation("before", &[]).await;
+    let inactive = [("DefaultInactiveTimer", "PT1M")];
+    let (status, set) = twilio.post(configuration, &inactive).await;
+    assert_eq!(
+        (status, &set["default_inactive_timer"]),
+        (200, &json!("PT1M"))
+    );
+    let own = twilio
+        .conversation("own", &[("Timers.Closed", "PT3H")])
+        .await;
+    let never = [("Timers.Closed", "PT0S"), ("Timers.Inactive", "PT0S")];
+    let never = twilio.conversation("never", &never).await;
+    let state = async |sid: &str| {
+        let (_, row) = twilio.get(&format!("{CONVERSATIONS}/{sid}")).await;
+        text(&row, "state")
+    };
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    tokio::time::sleep(minutes(59)).await;
+    assert_eq!(
+        (state(&before).await, state(&own).await),
+        ("active".into(), "inactive".into())
+    );
+    // A new participant is activity: the timers begin anew.
+    twilio.join(&before, CUSTOMER, SENDER).await;
+    twilio.join(&own, "+12025550174", SENDER).await;
+    assert_eq!(state(&own).await, "active");
+    tokio::time::sleep(minutes(59)).await;
+    assert_eq!(
+        (state(&before).await, state(&own).await),
+        ("active".into(), "inactive".into())
+    );
+    let path = format!("{CONVERSATIONS}/{before}/Messages");
+    twilio.made(&path, &[("Body", "x")]).await;
+    tokio::time::sleep(minutes(60)).await;
+    assert_eq!(state(&before).await, "closed");
+    // What was said can be read, and nothing can be added or changed.
+    let (_, said) = twilio.get(&path).await;
+    assert_eq!(said["messages"].as_array().map(Vec::len), Some(1));
+    let pair = [
+        ("MessagingBinding.Address", "+12025550175"),
+        ("MessagingBinding.ProxyAddress", SENDER),
+    ];
+    let participants = format!("{CONVERSATIONS}/{before}/Participants");
+    for (path, form) in [
+        (&path, &[("Body", "y")][..]),
+        (&participants, &pair[..]),
+        (
+            &format!("{CONVERSATIONS}/{before}"),
+            &[("State", "active")][..],
+        ),
+    ] {
+        assert_eq!(twilio.refused(path, form).await, (409, 50377), "{path}");
+    }
+    tokio::time::sleep(minutes(62)).await;
+    assert_eq!(
+        (state(&own).await, state(&never).await),
+        ("closed".into(), "active".into())
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flexcast::simulator::{EffectKind, Settings};
+use flexcast::simulator::{BusyInteraction, EffectKind, Settings};
 use serde_json::{Value, json};
 
 use super::{CUSTOMER, SENDER, Twilio, settings, text};
@@ -81,7 +81,11 @@ async fn an_agents_interaction_has_its_conversation_and_task_when_the_set_up_is_
 
 #[tokio::test(start_paused = true)]
 async fn a_set_up_fails_for_a_busy_customer_or_by_a_fault_and_leaves_nothing() {
-    let twilio = Twilio::in_process(settings()).await;
+    let twilio = Twilio::in_process(Settings {
+        busy_interaction: BusyInteraction::Fails,
+        ..settings()
+    })
+    .await;
     let busy = twilio.conversation("theirs", &[]).await;
     twilio.join(&busy, CUSTOMER, SENDER).await;
     let first = twilio.for_alice().await;
@@ -101,6 +105,26 @@ async fn a_set_up_fails_for_a_busy_customer_or_by_a_fault_and_leaves_nothing() {
     }
     assert_eq!(twilio.tasks().await, json!([]));
     assert_eq!(twilio.effects(EffectKind::Conversation).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_customer_is_left_out_of_the_agents_conversation() {
+    let twilio = Twilio::in_process(settings()).await;
+    let busy = twilio.conversation("theirs", &[]).await;
+    twilio.join(&busy, CUSTOMER, SENDER).await;
+    let made = twilio.for_alice().await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(twilio.channel_of(&made).await["status"], "active");
+    let task = &twilio.tasks().await[0];
+    assert_eq!(task["assignment_status"], "reserved");
+    let attributes: Value = serde_json::from_str(&text(task, "attributes")).expect("JSON");
+    assert_eq!(attributes["customerAddress"], CUSTOMER);
+    let conversation = text(&attributes, "conversationSid");
+    let path = format!("conversations/v1/Conversations/{conversation}/Participants");
+    assert_eq!(twilio.get(&path).await.1["participants"], json!([]));
+    // What the customer writes goes to the conversation that they are in.
+    let reached = twilio.simulator.reply(CUSTOMER, SENDER, "hi");
+    assert_eq!(reached.expect("arrives").sid, busy);
 }
 
 #[tokio::test]
@@ -136,6 +160,48 @@ async fn the_apis_interaction_takes_a_named_conversation_once_and_can_be_undone(
     twilio.made(&path, &[("Status", "closed")]).await;
     assert_eq!(twilio.tasks().await[0]["assignment_status"], "canceled");
     assert_eq!(twilio.effects(EffectKind::Conversation)[0].state, "closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_gone_five_minutes_after_its_end_and_not_before() {
+    for kept in [Some(Duration::from_secs(300)), None] {
+        let twilio = Twilio::in_process(Settings {
+            ended_tasks_kept: kept,
+            ..settings()
+        })
+        .await;
+        let made = twilio.for_alice().await;
+        let task = text(&made["routing"]["properties"], "sid");
+        let workspace = twilio.sid("workspace_sid");
+        let path = format!("taskrouter/v1/Workspaces/{workspace}/Tasks/{task}");
+        // An open task stays: only its end starts the five minutes.
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(twilio.get(&path).await.1["assignment_status"], "reserved");
+        twilio
+            .made(&path, &[("AssignmentStatus", "canceled")])
+            .await;
+        tokio::time::sleep(Duration::from_secs(299)).await;
+        assert_eq!(twilio.tasks().await[0]["assignment_status"], "canceled");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (status, body) = twilio.get(&path).await;
+        let (_, all) = twilio
+            .get(&format!("taskrouter/v1/Workspaces/{workspace}/Tasks"))
+            .await;
+        if kept.is_some() {
+            assert_eq!((status, body["code"].as_u64()), (404, Some(20404)));
+            assert_eq!(
+                (twilio.tasks().await, &all["tasks"]),
+                (json!([]), &json!([]))
+            );
+            let refused = twilio.refused(&path, &[("Reason", "late")]).await;
+            assert_eq!(refused, (404, 20404));
+        } else {
+            assert_eq!(
+                (status, all["tasks"].as_array().map(Vec::len)),
+                (200, Some(1))
+            );
+        }
+    }
 }
 
 #[tokio::test]

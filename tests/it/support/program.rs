@@ -8,7 +8,8 @@ use std::time::Duration;
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// `flexcast` with an environment of its own: nothing of the machine's account reaches it.
+/// `flexcast` with an environment of its own: nothing of the machine's account reaches it, and it writes nothing in
+/// somebody's home.
 pub(crate) fn flexcast(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flexcast"));
     command.current_dir(folder);
@@ -20,6 +21,8 @@ pub(crate) fn flexcast(folder: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
         command.env_remove(name);
     }
+    // Without them the state lies in `folder`.
+    command.env_remove("HOME").env_remove("XDG_STATE_HOME");
     command
 }
 

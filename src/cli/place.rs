@@ -1,0 +1,42 @@
+//! Which ledger a command works with: said with every report, since the same campaign in two ledgers is sent twice.
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::service::Service;
+
+/// Says on standard error where the ledger is.
+pub(super) fn tell(config: &Config) {
+    tell!("Ledger: {}", shown(config));
+}
+
+/// The ledger's place, and what an operator is to know of how it was found.
+pub(super) fn shown(config: &Config) -> String {
+    let place = Service::place(config);
+    match config
+        .state_note
+        .as_ref()
+        .filter(|_| place.contains(&*config.state.to_string_lossy()))
+    {
+        Some(note) => format!("{place} ({note})"),
+        None => place,
+    }
+}
+
+/// A report as JSON, with its ledger's place.
+#[derive(Serialize)]
+pub(super) struct Placed<T> {
+    #[serde(flatten)]
+    report: T,
+    /// The ledger's file, or that it is on PostgreSQL.
+    ledger: String,
+}
+
+impl<T> Placed<T> {
+    pub(super) fn of(report: T, service: &Service) -> Self {
+        Self {
+            report,
+            ledger: Service::place(&service.config),
+        }
+    }
+}
