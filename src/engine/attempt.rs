@@ -5,7 +5,7 @@
 
 use crate::message::{Effects, Failure, FailureClass};
 use crate::metrics::StepResult;
-use crate::twilio::{CallError, Conflict, conflict, failure, is_missing};
+use crate::twilio::{CONVERSATION_CLOSED, CallError, Conflict, conflict, failure, is_missing};
 
 use super::Interrupted;
 use super::recovery::{self, Looked, Patience};
@@ -19,8 +19,8 @@ const THROTTLED_MAX: u32 = 5;
 /// How often a step is repeated within a run after a look-up found that it had not happened.
 const REPEATS_MAX: u32 = 2;
 
-/// Twilio's codes for a resource whose state does not allow the change: it may be closed. 50377 is a Conversation's.
-const WRONG_STATE: [u32; 2] = [20409, 50377];
+/// Twilio's codes for a resource whose state does not allow the change: it may be closed.
+const WRONG_STATE: [u32; 2] = [20409, CONVERSATION_CLOSED];
 
 /// How a step's effect came to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,12 +94,27 @@ impl Runner<'_> {
         if !matches!(tried, Tried::Again) {
             return Ok(tried);
         }
+        if is_first && let Some(tried) = self.untold(step).await? {
+            return Ok(tried);
+        }
         let is_inherited = self.inherited.take_if(|of| *of == step.name()).is_some();
         if is_inherited && let Some(tried) = self.inherit(step) {
             return Ok(tried);
         }
         self.journal.refuse(step.name())?;
         Ok(Tried::Again)
+    }
+
+    /// Whether nobody can tell if another ledger has made the effect: not when nothing hints at it.
+    async fn untold(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
+        Ok(match recovery::untold(step, &self.turn()).await {
+            Looked::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),
+            Looked::Found(_) => None,
+            Looked::Closed(closed) => return Err(closed.into()),
+            Looked::Busy(detail) => Some(Tried::Busy(detail)),
+            Looked::Met(detail) => Some(Tried::Met(detail)),
+            Looked::Failed(failure) => Some(Tried::Failed(failure)),
+        })
     }
 
     /// Whether what is found of a step comes from a call of this journal: of a distrusted message only where it

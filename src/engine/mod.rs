@@ -28,6 +28,8 @@ pub use sending::{SENDER_WAIT_MAX, Sending};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::campaign::{Campaign, InitiatedBy};
 use crate::clock::Clock;
 use crate::ledger::{Lease, LedgerError, Watched};
@@ -84,8 +86,8 @@ pub struct Job<'a> {
     pub taken_before: bool,
     /// Whether somebody whose lease ran out lives and has not let go.
     pub overtaken: bool,
-    /// Whether another ledger may have carried out messages of its campaign.
-    pub distrusted: bool,
+    /// Since when another ledger may have carried out messages of its campaign, if one may.
+    pub distrusted: Option<Timestamp>,
     pub switch: Arc<CampaignSwitch>,
 }
 
@@ -199,6 +201,7 @@ impl Engine {
             name: &Name::of(&key.campaign, &key.id, saga.generation),
             effects: &saga.effects,
             undoing: false,
+            distrusted_from: job.distrusted,
             settle_time: self.settle_time,
         };
         let mut steps = steps(job.campaign, job.message).iter();
@@ -257,7 +260,7 @@ impl Engine {
             job.recorded,
             job.taken_before,
         )?;
-        if job.distrusted && !journal.saga().distrusted {
+        if job.distrusted.is_some() && !journal.saga().distrusted {
             journal.note(Event::Distrusted { met: false })?;
         }
         if let Some(to) = job.assigned {
@@ -274,6 +277,7 @@ impl Engine {
             settle_time: self.settle_time,
             metrics: &self.metrics,
             for_good,
+            distrusted_from: job.distrusted,
             acted: false,
             doubted: false,
         };

@@ -53,6 +53,23 @@ pub(super) async fn look(
     in_one_way(step, turn, patience).await
 }
 
+/// Looks for what may be a trace of a step although nobody can tell.
+pub(super) async fn untold(step: &dyn Step, turn: &Turn<'_>) -> Looked {
+    let mut tried = 1;
+    loop {
+        let looked = match step.untold(turn).await {
+            Ok(None) => Looked::Found(Found::Absent),
+            Ok(Some(detail)) => Looked::Found(Found::Invisible(detail)),
+            Err(error) => unanswered(step, error),
+        };
+        if tried == ASKED_MAX || !may_pass(&looked) {
+            return looked;
+        }
+        tried += 1;
+        tokio::time::sleep(ASKED_AGAIN).await;
+    }
+}
+
 /// Reads what is at Twilio of the turn's generation.
 pub(super) async fn past(step: &dyn Step, turn: &Turn<'_>) -> Result<Past, Looked> {
     let mut tried = 1;

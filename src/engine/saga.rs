@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::message::{
     DeadReason, Effects, Ended, Event, Failure, FailureClass, SkipReason, StepName, UnknownReason,
 };
@@ -34,6 +36,8 @@ pub(super) struct Runner<'a> {
     pub(super) settle_time: Duration,
     pub(super) metrics: &'a Metrics,
     pub(super) for_good: ForGood<'a>,
+    /// Since when another ledger may have been at work, where that is known.
+    pub(super) distrusted_from: Option<Timestamp>,
     /// The intent of somebody before us: its call may still be on its way.
     pub(super) inherited: Option<StepName>,
     /// Whether somebody whose lease ran out lives and has not let go.
@@ -331,6 +335,7 @@ impl Runner<'_> {
             name: self.journal.name(),
             effects,
             undoing: self.journal.saga().failure.is_some(),
+            distrusted_from: self.distrusted_from,
             settle_time: self.settle_time,
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::campaign::Campaign;
 use crate::message::{Effects, Failure, Message, Name, StepName, Strategy};
@@ -88,6 +89,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) effects: &'a Effects,
     /// Whether the saga is being undone.
     pub(crate) undoing: bool,
+    /// Since when another ledger may have carried the message out, where that is known.
+    pub(crate) distrusted_from: Option<Timestamp>,
     /// How long an effect may take to show in Twilio's lists.
     pub(crate) settle_time: Duration,
 }
@@ -166,6 +169,12 @@ pub(crate) trait Step: Send + Sync {
     /// trace after that, nobody knows whether it happened. None: its trace stays.
     fn trace_lasts(&self) -> Option<Duration> {
         None
+    }
+
+    /// What may be a trace of the effect although it is not certainly one: asked of a distrusted message where nothing
+    /// else was found. Then nobody knows whether the effect was there.
+    async fn untold(&self, _turn: &Turn<'_>) -> Result<Option<String>, StepError> {
+        Ok(None)
     }
 
     /// Whether its effect carries the generation's unique name, closed or not: the first such step of a message is

@@ -89,9 +89,9 @@ pub struct CampaignRecord {
     /// When messages of it were last published again because its queue had lost them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_again_at: Option<Timestamp>,
-    /// When another ledger may first have carried out messages of it: each is looked for at Twilio first.
+    /// Since when another ledger may have carried out messages of it: each is looked for at Twilio first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub distrusted_at: Option<Timestamp>,
+    pub distrusted_from: Option<Timestamp>,
 }
 
 impl CampaignRecord {
@@ -109,7 +109,7 @@ impl CampaignRecord {
             applied_at: now,
             changed_at: now,
             published_again_at: None,
-            distrusted_at: None,
+            distrusted_from: None,
         }
     }
 

@@ -35,9 +35,9 @@ pub trait Ownership: Send + Sync {
     /// Whether this ledger has itself been there: it has drawn the incarnation, and raised its beat as far.
     async fn has_been(&self, incarnation: &Incarnation) -> Result<bool>;
 
-    /// Records that another ledger may have carried out messages of this campaign, or of every one that there is.
-    /// Those that are on record already keep their time. Returns how many are new.
-    async fn distrust(&self, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64>;
+    /// Records that another ledger may have carried out messages of this campaign, or of every one that there is: since
+    /// this time, or since the campaign was first applied if that was before.
+    async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()>;
 }
 
 #[async_trait]
@@ -58,7 +58,7 @@ impl Ownership for Watched {
         self.noted(self.inner.has_been(incarnation).await).await
     }
 
-    async fn distrust(&self, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64> {
-        self.noted(self.inner.distrust(campaign, now).await).await
+    async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {
+        self.noted(self.inner.distrust(campaign, since).await).await
     }
 }

@@ -367,7 +367,7 @@ impl ProcessMarks {
             campaign.id = %mark.campaign,
             "the ledger went back to before it first ran this campaign: each message is looked for first"
         );
-        self.distrust(&mark.campaign).await
+        self.distrust(&mark.campaign, mark.at).await
     }
 
     /// Takes another ledger's campaign over, where that is wanted.
@@ -377,7 +377,7 @@ impl ProcessMarks {
         mark: CampaignMark,
     ) -> Result<(), MarkError> {
         let other = of_ledger(&mark.ledger);
-        let campaign = mark.campaign.clone();
+        let (campaign, began) = (mark.campaign.clone(), mark.at);
         let why = NotOurs::Campaign {
             campaign: mark.campaign,
             ledger: mark.ledger,
@@ -389,7 +389,7 @@ impl ProcessMarks {
             return Err(MarkError::NotOurs(why));
         }
         tracing::warn!(campaign.id = %campaign, %why, "taken over");
-        self.distrust(&campaign).await?;
+        self.distrust(&campaign, began).await?;
         self.quiet_if_running(kept, &other).await
     }
 
@@ -407,10 +407,8 @@ impl ProcessMarks {
         }
     }
 
-    async fn distrust(&self, campaign: &CampaignId) -> Result<(), MarkError> {
-        self.ledger
-            .distrust(Some(campaign), self.clock.now())
-            .await?;
+    async fn distrust(&self, campaign: &CampaignId, since: Timestamp) -> Result<(), MarkError> {
+        self.ledger.distrust(Some(campaign), since).await?;
         Ok(())
     }
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{CallError, Form, Operation, Twilio, json, sid};
 
 /// Twilio's code of a change of a Conversation that is closed.
-const CLOSED: u32 = 50377;
+pub const CONVERSATION_CLOSED: u32 = 50377;
 
 /// A Conversation to be created.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +117,8 @@ pub struct ParticipantConversation {
     pub conversation_sid: String,
     #[serde(default)]
     pub conversation_unique_name: Option<String>,
+    #[serde(default, deserialize_with = "json::time")]
+    pub conversation_date_created: Option<Timestamp>,
     /// `inactive`, `active` or `closed`.
     #[serde(default)]
     pub conversation_state: Option<String>,
@@ -181,7 +184,7 @@ impl Twilio {
             .with("State", "closed")
             .json("Attributes", attributes);
         match self.end(Operation::UpdateConversation, &[sid], form).await {
-            Err(error) if error.code() == Some(CLOSED) => Ok(()),
+            Err(error) if error.code() == Some(CONVERSATION_CLOSED) => Ok(()),
             ended => ended,
         }
     }

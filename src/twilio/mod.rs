@@ -38,8 +38,9 @@ pub use codes::{
 };
 pub use conversation_messages::{ConversationMessage, Delivery, NewConversationMessage};
 pub use conversations::{
-    Conversation, ConversationParticipant, ConversationWebhook, ConversationsOf, MessagingBinding,
-    NewConversation, NewConversationParticipant, ParticipantConversation,
+    CONVERSATION_CLOSED, Conversation, ConversationParticipant, ConversationWebhook,
+    ConversationsOf, MessagingBinding, NewConversation, NewConversationParticipant,
+    ParticipantConversation,
 };
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::{CallError, hide_numbers};

@@ -1,7 +1,9 @@
 //! A campaign that is being consumed, as all its turns share it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
 
 use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
@@ -20,8 +22,8 @@ pub(crate) struct Active {
     pub(crate) switch: Arc<CampaignSwitch>,
     /// Whether the campaign was cancelled: its messages are skipped, and undone where they have begun.
     pub(crate) cancelled: bool,
-    /// Whether another ledger may have carried out messages of it.
-    distrusted: AtomicBool,
+    /// Since when another ledger may have carried out messages of it, if one may.
+    distrusted: Mutex<Option<Timestamp>>,
 }
 
 impl Active {
@@ -34,15 +36,22 @@ impl Active {
         }
     }
 
-    /// Whether another ledger may have carried out messages of it.
-    pub(super) fn is_distrusted(&self) -> bool {
-        self.distrusted.load(Ordering::SeqCst)
+    /// Since when another ledger may have carried out messages of it, if one may.
+    pub(super) fn distrusted_from(&self) -> Option<Timestamp> {
+        *self
+            .distrusted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of what its record says of that by now: who is trusted no more stays so.
     pub(super) fn note_distrust(&self, record: &CampaignRecord) {
-        let is_distrusted = record.distrusted_at.is_some();
-        self.distrusted.fetch_or(is_distrusted, Ordering::SeqCst);
+        if record.distrusted_from.is_some() {
+            *self
+                .distrusted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = record.distrusted_from;
+        }
     }
 }
 
@@ -64,7 +73,7 @@ pub(super) fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Activ
         last_next: Mutex::new(usize::MAX),
         switch,
         cancelled,
-        distrusted: AtomicBool::new(record.distrusted_at.is_some()),
+        distrusted: Mutex::new(record.distrusted_from),
         campaign,
     })
 }

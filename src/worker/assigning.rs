@@ -284,7 +284,7 @@ async fn may_stand(
         recorded: &mine.journal,
         taken_before: true,
         overtaken: mine.overtaken,
-        distrusted: active.is_distrusted(),
+        distrusted: active.distrusted_from(),
         switch: Arc::clone(&active.switch),
     };
     shared.parts.engine.may_stand(&job).await

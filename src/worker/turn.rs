@@ -283,7 +283,7 @@ pub(super) async fn carry_out(
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,
         overtaken: mine.overtaken,
-        distrusted: active.is_distrusted(),
+        distrusted: active.distrusted_from(),
         switch: Arc::clone(&active.switch),
     };
     let watch = shared.letting_go.unless_settled(&mine.lease);

@@ -10,7 +10,7 @@ use super::interaction::is_by_agent;
 use super::{UNDONE, brought, is_undone, sent_by};
 use crate::engine::step::{Found, Past, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
-use crate::twilio::{Conversation, Operation};
+use crate::twilio::{CONVERSATION_CLOSED, Conversation, Operation};
 
 pub(crate) struct ConversationName;
 
@@ -24,15 +24,21 @@ impl Step for ConversationName {
         Operation::UpdateConversation
     }
 
-    /// Any other Conversation got its name when it was made.
+    /// Any other Conversation got its name when it was made, and the customer's participant with it. One that has our
+    /// message needs no other trace.
     fn applies(&self, turn: &Turn<'_>) -> bool {
-        is_by_agent(turn)
+        let effects = turn.effects;
+        is_by_agent(turn) && effects.participant_sid.is_none() && effects.message_sid.is_none()
     }
 
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let name = turn.name.as_str();
-        turn.twilio.name_conversation(conversation, name).await?;
+        match turn.twilio.name_conversation(conversation, name).await {
+            // An agent was faster, and has ended it: nothing can be changed of it any more.
+            Err(error) if error.code() == Some(CONVERSATION_CLOSED) => {}
+            named => drop(named?),
+        }
         Ok(Effects::default())
     }
 

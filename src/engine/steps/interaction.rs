@@ -13,11 +13,14 @@ use super::{MARKER, brought, setting};
 use crate::campaign::InitiatedBy;
 use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
 use crate::message::{Channel, Effects, StepName};
-use crate::twilio::{NewInteraction, Operation, Task};
+use crate::twilio::{ConversationsOf, NewInteraction, Operation, ParticipantConversation, Task};
 
 /// TaskRouter deletes a task five minutes after it ended (Twilio's page on the lifecycle of a task); a minute less,
 /// for lists that lag behind.
 const TASK_LASTS: Duration = Duration::from_secs(4 * 60);
+
+/// How far the clocks of two machines may be apart.
+const CLOCKS_APART: Duration = Duration::from_secs(600);
 
 pub(crate) struct Interaction;
 
@@ -63,6 +66,34 @@ impl Step for Interaction {
         })
     }
 
+    /// A Conversation of the customer with our number that has no name and is closed may be the Interaction's: the other
+    /// ledger died before it gave the name, and the task is gone. An open one is in the way, and is met by the call.
+    async fn untold(&self, turn: &Turn<'_>) -> Result<Option<String>, StepError> {
+        if !is_by_agent(turn) || turn.effects.conversation_sid.is_some() {
+            return Ok(None);
+        }
+        let customer = turn.customer();
+        let of = match turn.campaign.channel {
+            Channel::Custom => ConversationsOf::Identity(&customer),
+            _ => ConversationsOf::Address(&customer),
+        };
+        let since = turn.distrusted_from;
+        let may_be_ours = |one: &ParticipantConversation| {
+            let created = one.conversation_date_created.zip(since);
+            one.conversation_unique_name.is_none()
+                && one.conversation_state.as_deref() == Some("closed")
+                && created.is_none_or(|(created, since)| created + CLOCKS_APART >= since)
+        };
+        let all = turn.twilio.list_participant_conversations(of).await?;
+        let one = all.into_iter().find(may_be_ours);
+        Ok(one.map(|one| {
+            format!(
+                "{} is closed and has no name: it may be the Conversation of an Interaction that another ledger made",
+                one.conversation_sid
+            )
+        }))
+    }
+
     fn trace_lasts(&self) -> Option<Duration> {
         Some(TASK_LASTS)
     }
@@ -75,8 +106,9 @@ impl Step for Interaction {
         true
     }
 
+    /// An Interaction whose set-up failed has made no task that an agent could have had.
     async fn is_taken_up(&self, turn: &Turn<'_>) -> Result<bool, StepError> {
-        super::is_task_taken_up(turn).await
+        Ok(super::is_task_taken_up(turn).await? && !has_failed(turn).await?)
     }
 
     /// Closing the Interaction's channel closes its Conversation and ends its task. The task itself is left alone:
@@ -85,6 +117,18 @@ impl Step for Interaction {
     async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
         close(turn).await
     }
+}
+
+async fn has_failed(turn: &Turn<'_>) -> Result<bool, StepError> {
+    let Some(interaction) = &turn.effects.interaction_sid else {
+        return Ok(false);
+    };
+    let channels = turn.twilio.list_interaction_channels(interaction).await?;
+    let ours = turn.effects.interaction_channel_sid.as_deref();
+    Ok(channels.into_iter().any(|channel| {
+        let is_ours = ours.is_none_or(|ours| ours == channel.sid);
+        is_ours && channel.status.as_deref() == Some("failed")
+    }))
 }
 
 /// Closes the Interaction's channel.

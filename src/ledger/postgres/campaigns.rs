@@ -115,7 +115,7 @@ pub(super) async fn redefine(
 
 const SELECT: &str =
     "SELECT id, state, reason, stopped_by, state_since, definition, applied_at, changed_at, again_at,
-        distrusted_at
+        distrusted_from
     FROM campaigns";
 
 pub(super) async fn one(client: &Client, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -226,7 +226,7 @@ pub(super) async fn finish_within(
 fn record(row: &Row) -> Result<CampaignRecord> {
     let stopped_by: Option<&str> = row.try_get(3)?;
     let again_at: Option<i64> = row.try_get(8)?;
-    let distrusted_at: Option<i64> = row.try_get(9)?;
+    let distrusted_from: Option<i64> = row.try_get(9)?;
     let kept = KeptState {
         state: word(row.try_get(1)?)?,
         reason: row.try_get(2)?,
@@ -237,7 +237,7 @@ fn record(row: &Row) -> Result<CampaignRecord> {
         applied_at: time(row.try_get(6)?)?,
         changed_at: time(row.try_get(7)?)?,
         published_again_at: again_at.map(time).transpose()?,
-        distrusted_at: distrusted_at.map(time).transpose()?,
+        distrusted_from: distrusted_from.map(time).transpose()?,
         ..CampaignRecord::running(
             campaign_id(row.try_get(0)?)?,
             from_json(row.try_get(5)?)?,

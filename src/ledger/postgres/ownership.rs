@@ -1,7 +1,7 @@
 //! What tells a ledger on PostgreSQL from its copies.
 
 use async_trait::async_trait;
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, GenericClient};
 use jiff::Timestamp;
 
 use super::{PostgresLedger, call};
@@ -29,8 +29,8 @@ impl Ownership for PostgresLedger {
         call!(self, |client| has_been(&client, incarnation))
     }
 
-    async fn distrust(&self, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64> {
-        call!(self, |client| distrust(&client, campaign, now))
+    async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {
+        call!(self, |client| distrust(&client, campaign, since))
     }
 }
 
@@ -42,7 +42,7 @@ async fn place(client: &Client) -> Result<String> {
     Ok(client.query_one(&statement, &[]).await?.try_get(0)?)
 }
 
-async fn draw(client: &Client, now: Timestamp) -> Result<Incarnation> {
+pub(super) async fn draw(client: &impl GenericClient, now: Timestamp) -> Result<Incarnation> {
     let sql = "INSERT INTO incarnations (token, beat, drawn_at)
                VALUES (replace(gen_random_uuid()::text, '-', ''), 0, $1) RETURNING token";
     let statement = client.prepare_cached(sql).await?;
@@ -53,7 +53,7 @@ async fn draw(client: &Client, now: Timestamp) -> Result<Incarnation> {
     })
 }
 
-async fn raise(client: &Client, token: &str) -> Result<Option<Incarnation>> {
+pub(super) async fn raise(client: &impl GenericClient, token: &str) -> Result<Option<Incarnation>> {
     let sql = "UPDATE incarnations SET beat = beat + 1 WHERE token = $1 RETURNING beat";
     let statement = client.prepare_cached(sql).await?;
     let Some(row) = client.query_opt(&statement, &[&token]).await? else {
@@ -75,10 +75,11 @@ async fn has_been(client: &Client, incarnation: &Incarnation) -> Result<bool> {
     Ok(row.is_some())
 }
 
-async fn distrust(client: &Client, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64> {
-    let sql = "UPDATE campaigns SET distrusted_at = $2
-               WHERE distrusted_at IS NULL AND ($1::text IS NULL OR id = $1)";
+async fn distrust(client: &Client, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {
+    let sql = "UPDATE campaigns SET distrusted_from = least(distrusted_from, applied_at, $2)
+               WHERE $1::text IS NULL OR id = $1";
     let statement = client.prepare_cached(sql).await?;
     let id = campaign.map(CampaignId::as_str);
-    Ok(client.execute(&statement, &[&id, &ms(now)]).await?)
+    client.execute(&statement, &[&id, &ms(since)]).await?;
+    Ok(())
 }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::errors::keepable;
 use super::take::{Taker, millis};
 use super::{
-    LeaseClock, PostgresLedger, call, campaigns, consumers, dead, intake, lanes, settle, shown,
-    take, undos, waking,
+    LeaseClock, PostgresLedger, call, campaigns, consumers, dead, intake, lanes, ownership, settle,
+    shown, take, undos, waking,
 };
 use crate::ledger::columns::{
     campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
@@ -153,6 +153,8 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     let renewal = probe::renewal(name);
     consumers::renew(client, &renewal, now, taker.clock).await?;
     consumers::end(client, &renewal.holder).await?;
+    let drawn = ownership::draw(client, now).await?;
+    ownership::raise(client, &drawn.token).await?;
     record_damaged(client, &key, "probe", now).await?;
     lock_message(client, &key).await?;
     campaigns::finish_within(client, &key.campaign, true, now).await?;

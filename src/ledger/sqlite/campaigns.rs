@@ -74,7 +74,7 @@ pub(super) fn redefine(
 
 const SELECT: &str =
     "SELECT id, state, reason, stopped_by, state_since, definition, applied_at, changed_at, again_at,
-        distrusted_at
+        distrusted_from
     FROM campaigns";
 
 pub(super) fn one(conn: &Connection, id: &CampaignId) -> Result<Option<CampaignRecord>> {
@@ -178,7 +178,7 @@ fn meta(conn: &Connection, name: &str) -> Result<Option<String>> {
 fn record(row: &Row<'_>) -> Result<CampaignRecord> {
     let stopped_by: Option<String> = row.get(3)?;
     let again_at: Option<i64> = row.get(8)?;
-    let distrusted_at: Option<i64> = row.get(9)?;
+    let distrusted_from: Option<i64> = row.get(9)?;
     let kept = KeptState {
         state: word(&row.get::<_, String>(1)?)?,
         reason: row.get(2)?,
@@ -189,7 +189,7 @@ fn record(row: &Row<'_>) -> Result<CampaignRecord> {
         applied_at: time(row.get(6)?)?,
         changed_at: time(row.get(7)?)?,
         published_again_at: again_at.map(time).transpose()?,
-        distrusted_at: distrusted_at.map(time).transpose()?,
+        distrusted_from: distrusted_from.map(time).transpose()?,
         ..CampaignRecord::running(
             campaign_id(&row.get::<_, String>(0)?)?,
             from_json(&row.get::<_, String>(5)?)?,

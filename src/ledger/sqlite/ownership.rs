@@ -29,14 +29,14 @@ impl Ownership for SqliteLedger {
         self.read(move |conn| has_been(conn, &incarnation)).await
     }
 
-    async fn distrust(&self, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64> {
+    async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {
         let campaign = campaign.cloned();
-        self.write(move |conn| distrust(conn, campaign.as_ref(), now))
+        self.write(move |conn| distrust(conn, campaign.as_ref(), since))
             .await
     }
 }
 
-fn draw(conn: &Connection, now: Timestamp) -> Result<Incarnation> {
+pub(super) fn draw(conn: &Connection, now: Timestamp) -> Result<Incarnation> {
     let token = conn
         .prepare_cached(
             "INSERT INTO incarnations (token, beat, drawn_at)
@@ -46,7 +46,7 @@ fn draw(conn: &Connection, now: Timestamp) -> Result<Incarnation> {
     Ok(Incarnation { token, beat: 0 })
 }
 
-fn raise(conn: &Connection, token: &str) -> Result<Option<Incarnation>> {
+pub(super) fn raise(conn: &Connection, token: &str) -> Result<Option<Incarnation>> {
     let beat: Option<i64> = conn
         .prepare_cached("UPDATE incarnations SET beat = beat + 1 WHERE token = ?1 RETURNING beat")?
         .query_row([token], |row| row.get(0))
@@ -68,12 +68,11 @@ fn has_been(conn: &Connection, incarnation: &Incarnation) -> Result<bool> {
     Ok(known.is_some())
 }
 
-fn distrust(conn: &Connection, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64> {
-    let distrusted = conn
-        .prepare_cached(
-            "UPDATE campaigns SET distrusted_at = ?2
-             WHERE distrusted_at IS NULL AND (?1 IS NULL OR id = ?1)",
-        )?
-        .execute(params![campaign.map(CampaignId::as_str), ms(now)])?;
-    Ok(distrusted as u64)
+fn distrust(conn: &Connection, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE campaigns SET distrusted_from = min(coalesce(distrusted_from, applied_at), applied_at, ?2)
+         WHERE ?1 IS NULL OR id = ?1",
+    )?
+    .execute(params![campaign.map(CampaignId::as_str), ms(since)])?;
+    Ok(())
 }

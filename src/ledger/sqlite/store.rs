@@ -26,7 +26,7 @@ enum Store {
     },
     Memory {
         conn: Mutex<Connection>,
-        place: String,
+        place: Mutex<String>,
     },
 }
 
@@ -72,7 +72,7 @@ impl SqliteLedger {
         Ok(Self {
             store: Store::Memory {
                 conn: Mutex::new(conn),
-                place: format!("memory:{:032x}", rand::random::<u128>()),
+                place: Mutex::new(somewhere()),
             },
         })
     }
@@ -87,21 +87,36 @@ impl SqliteLedger {
             let text = "a ledger in a file is copied by: flexcast ledger backup FILE";
             return Err(LedgerError::Misconfigured(text.to_owned()));
         };
-        let conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
         let copy = Self::in_memory()?;
         if let Store::Memory { conn: to, .. } = &copy.store {
-            let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
-            let backup = rusqlite::backup::Backup::new(&conn, &mut to)?;
-            backup.step(-1)?;
+            copy_all(conn, to)?;
         }
         Ok(copy)
+    }
+
+    /// Puts what another ledger in memory holds in place of what this one does, as the restoring of a backup does.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ledger::LedgerError::Unavailable`] when it cannot be copied.
+    pub fn restore_in_memory(&self, from: &Self) -> Result<()> {
+        if let (Store::Memory { conn: from, .. }, Store::Memory { conn: to, place }) =
+            (&from.store, &self.store)
+        {
+            copy_all(from, to)?;
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = somewhere();
+        }
+        Ok(())
     }
 
     /// Where it is: a copy is elsewhere.
     pub(super) fn place_text(&self) -> String {
         match &self.store {
             Store::File { place, .. } => place.text(),
-            Store::Memory { place, .. } => place.clone(),
+            Store::Memory { place, .. } => {
+                let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                place.clone()
+            }
         }
     }
 
@@ -137,6 +152,18 @@ impl SqliteLedger {
             Store::Memory { conn, .. } => inline(conn, job),
         }
     }
+}
+
+/// A place in memory that no other ledger has.
+fn somewhere() -> String {
+    format!("memory:{:032x}", rand::random::<u128>())
+}
+
+fn copy_all(from: &Mutex<Connection>, to: &Mutex<Connection>) -> Result<()> {
+    let from = from.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
+    rusqlite::backup::Backup::new(&from, &mut to)?.step(-1)?;
+    Ok(())
 }
 
 /// Runs `job` here and now, in a transaction of its own.

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{SqliteLedger, campaigns, consumers, dead, intake, settle, shown, take, undos, waking};
+use super::{
+    SqliteLedger, campaigns, consumers, dead, intake, ownership, settle, shown, take, undos, waking,
+};
 use crate::ledger::columns::{
     campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
 };
@@ -153,6 +155,8 @@ fn walk(conn: &Connection) -> Result<()> {
     let renewal = probe::renewal("file");
     consumers::renew(conn, &renewal, now)?;
     consumers::end(conn, &renewal.holder)?;
+    let drawn = ownership::draw(conn, now)?;
+    ownership::raise(conn, &drawn.token)?;
     record_damaged(conn, &key, "probe", now)
 }
 

@@ -53,6 +53,9 @@ pub(super) enum Blow {
     PausedWhileStopped(&'static [Place], u64),
     /// The queue is purged after so many of the consumer's calls to Twilio.
     Purged(u64),
+    /// The ledger is put back to its state before the consumer began, after so many of its calls to Twilio; and how
+    /// long that takes. The next consumers take over.
+    Restored(u64, Side, Duration),
     /// Without an answer to its renewals, while all else goes on and an operator pauses the campaign.
     PausedWhileCut(u64),
 }
@@ -145,6 +148,12 @@ impl Plan {
         }
     }
 
+    /// Whether the ledger goes back to an older state.
+    pub(super) fn is_restored(&self) -> bool {
+        let is = |blow: &Blow| matches!(blow, Blow::Restored(..));
+        self.blows.iter().any(is)
+    }
+
     /// Lines of the campaign file.
     pub(super) fn campaign(&self) -> &'static str {
         if self.waits_for_strangers {
@@ -174,7 +183,11 @@ fn faults(dice: &mut Dice) -> Value {
 
 fn blow(dice: &mut Dice) -> Blow {
     let side = *dice.pick(&[Side::Before, Side::After]);
-    match dice.below(16) {
+    match dice.below(20) {
+        16..20 => {
+            let later = [Duration::from_secs(60), Duration::from_secs(24 * 3_600)];
+            Blow::Restored(1 + dice.below(60), side, *dice.pick(&later))
+        }
         14 | 15 => Blow::Purged(1 + dice.below(12)),
         10 | 11 => Blow::PausedWhileStopped(&[Place::Ledger, Place::Journal], 1 + dice.below(30)),
         12 | 13 => Blow::PausedWhileCut(1 + dice.below(6)),

@@ -16,7 +16,7 @@ use super::plan::{Blow, Plan};
 use super::steering::Operator;
 use super::tally::Tally;
 use super::verdict;
-use crate::saga::stage::Stage;
+use crate::saga::stage::{Stage, TakeOver};
 use crate::saga::strangers::{stranger_goes, stranger_has};
 use crate::saga::trap::{Place, Side, Trap};
 
@@ -66,6 +66,7 @@ async fn play(seed: u64) -> Result<Played, String> {
     let faults: Faults = serde_json::from_value(plan.faults.clone()).expect("faults");
     let faulty = stage.simulator.set_faults(faults.clone());
     faulty.expect("valid faults");
+    stage.keep_marks(TakeOver(false));
     stage.accept(plan.count).await;
     publish_junk(&stage, plan.junk).await;
     let poison = plan.poison.iter();
@@ -186,6 +187,19 @@ async fn strike(
             let is_killed = stage.killed().await;
             is_killed && purged(stage).await
         }
+        Blow::Restored(nth, side, later) => {
+            let older = stage.copied_ledger();
+            stage.trap.set_at(&[Place::Twilio], nth, side);
+            // Its campaign may be over before the call: the ledger goes back all the same.
+            stage.killed().await;
+            // What Twilio had read takes effect and shows in its time.
+            tokio::time::sleep(Duration::from_secs(10) + later).await;
+            let _turn = operator.turn().await;
+            stage.restore(&older);
+            stage.keep_marks(TakeOver(true));
+            operator.ledger_went_back().await;
+            true
+        }
         Blow::Stopped(nth) => stopped_at(stage, nth, count, dice).await,
         Blow::Overtaken(at, nth) => {
             stage.trap.set_at(at, nth, Side::After);
@@ -217,9 +231,14 @@ async fn purged(stage: &Stage) -> bool {
     gone > 0
 }
 
+/// Whether a call makes something for a customer: a mark is none.
+pub(super) fn is_contact(operation: &str) -> bool {
+    operation.starts_with("create_") && operation != "create_user"
+}
+
 fn creations(stage: &Stage) -> usize {
     let requests = stage.simulator.requests();
-    let creates = |one: &&RequestRecord| one.operation.starts_with("create_");
+    let creates = |one: &&RequestRecord| is_contact(&one.operation);
     requests.iter().filter(creates).count()
 }
 

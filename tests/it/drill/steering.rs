@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::ledger::{Actor, Ledger};
+use flexcast::ledger::{Actor, CampaignState, Ledger};
 use flexcast::message::{CampaignId, PauseCause};
 use flexcast::operate::{OperateError, Operations};
 use flexcast::simulator::Simulator;
 use jiff::Timestamp;
 
+use super::play::is_contact;
 use crate::saga::stage::Stage;
 
 /// What an operator does beside the consumers, and when.
@@ -133,6 +134,20 @@ impl Operator {
         is_emptied
     }
 
+    /// The ledger is back at an older state: what was stopped since runs, and what runs may be paused in it.
+    pub(super) async fn ledger_went_back(&self) {
+        let now = self.clock.now();
+        for quiet in &mut *self.quiet() {
+            quiet.until.get_or_insert(now);
+        }
+        let record = self.ledger.campaign(&self.campaign).await;
+        let record = record.expect("the operator's ledger does not fail");
+        let state = record.expect("it was applied").state;
+        if state == CampaignState::Paused {
+            self.resume().await;
+        }
+    }
+
     async fn cancel(&self) {
         let operations = self.operations();
         match operations.cancel(&self.campaign, by(), None, &|_| {}).await {
@@ -168,7 +183,7 @@ impl Operator {
     pub(super) fn judge(&self, simulator: &Simulator) -> Result<(), String> {
         for request in simulator.requests() {
             // What creates nothing undoes, or looks.
-            if !request.operation.starts_with("create_") {
+            if !is_contact(&request.operation) {
                 continue;
             }
             for quiet in &*self.quiet() {

@@ -11,7 +11,7 @@ use crate::saga::stage::Stage;
 use crate::saga::trap::{Kind, Place, Side};
 
 /// Everything that has to happen in the suite's seeds.
-const MUST_HAPPEN: [&str; 29] = [
+const MUST_HAPPEN: [&str; 31] = [
     "killed before a call",
     "killed in a call, after its effect",
     "killed before an acknowledgement",
@@ -33,6 +33,8 @@ const MUST_HAPPEN: [&str; 29] = [
     "message refused by its content",
     "batch lost by the queue",
     "queue purged",
+    "ledger restored",
+    "already sent",
     "paused for an emptied queue",
     "copy refused",
     "delivery not settled",
@@ -87,6 +89,7 @@ impl Tally {
             _ if !is_struck => {}
             Blow::Killed(..) => self.add("killed"),
             Blow::Purged(_) => self.add("queue purged"),
+            Blow::Restored(..) => self.add("ledger restored"),
             Blow::Stopped(_) => self.add("stopped past its leases"),
             Blow::Overtaken(..) => self.add("overtaken"),
             Blow::PausedWhileStopped(..) => self.add("paused while a consumer stood still"),
@@ -137,6 +140,7 @@ impl Tally {
             self.add("messages");
             match &record.standing {
                 Standing::Over { ending, .. } => self.add(match ending {
+                    Ending::Done { already_sent: true } => "already sent",
                     Ending::Done { .. } => "done",
                     Ending::Skipped {
                         reason: SkipReason::CustomerBusy,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stage::{PAIRS, Pair, Stage};
+use super::stage::{PAIRS, Pair, Stage, TASK_NOW};
 
 /// The operations that change something, of a run in which nothing goes wrong.
 pub(super) async fn changing(pair: Pair, faults: Value) -> Vec<&'static str> {
@@ -67,6 +67,8 @@ async fn a_look_up_that_fails_leaves_the_doubt_for_later() {
     for pair in PAIRS {
         for (operation, nth) in numbered(&changing(pair, json!([])).await) {
             let stage = Stage::new(pair).await;
+            // An agent's Interaction reads them as a step: each look that fails costs an attempt.
+            let participants = if pair.name == TASK_NOW.name { 0 } else { 4 };
             // The reply is lost, and the first looks after it are refused as well.
             stage.faults(&json!([
                 {"operation": operation, "nth": [nth], "kind": "lost_reply"},
@@ -78,7 +80,7 @@ async fn a_look_up_that_fails_leaves_the_doubt_for_later() {
                 {"operation": "fetch_session", "first": 4, "kind": "server_error"},
                 {"operation": "fetch_chat_channel", "first": 4, "kind": "server_error"},
                 {"operation": "list_conversation_webhooks", "first": 4, "kind": "server_error"},
-                {"operation": "list_conversation_participants", "first": 4, "kind": "server_error"},
+                {"operation": "list_conversation_participants", "first": participants, "kind": "server_error"},
             ]));
             stage.accept(1).await;
             stage.run().await;

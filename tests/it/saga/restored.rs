@@ -13,7 +13,7 @@ use flexcast::shutdown::Stopper;
 use flexcast::simulator::{Effect, EffectKind};
 use flexcast::worker::Until;
 
-use super::stage::{PAIRS, Pair, Stage, TakeOver};
+use super::stage::{PAIRS, Pair, Stage, TASK_NOW, TakeOver};
 use super::trap::Side;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -45,6 +45,12 @@ impl Stage {
         self.queue = queue;
         let opening = self.queue.open(&self.campaign.id);
         opening.await.expect("a queue of its own");
+    }
+
+    /// Puts the ledger back to an older state.
+    pub(crate) fn restore(&self, older: &SqliteLedger) {
+        let restoring = self.sqlite.restore_in_memory(older);
+        restoring.expect("it is copied");
     }
 
     /// A copy of the ledger as it is now.
@@ -116,7 +122,7 @@ async fn restored(
     all_ended: bool,
 ) -> Option<Stage> {
     let mut stage = Stage::new(pair).await;
-    stage.marks = Some(TakeOver(false));
+    stage.keep_marks(TakeOver(false));
     let before = match next {
         Next::New => stage.new_ledger().await,
         Next::Older => {
@@ -142,38 +148,46 @@ async fn restored(
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_ledger_that_takes_over_writes_to_nobody_twice() {
+async fn a_new_ledger_that_takes_over_writes_to_nobody_twice() {
+    take_over(Next::New).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_ledger_that_takes_over_writes_to_nobody_twice() {
+    take_over(Next::Older).await;
+}
+
+async fn take_over(next: Next) {
     if std::env::var_os("DRILL_LOG").is_some() {
         flexcast::telemetry::start("debug", None);
     }
     let (mut already, mut done, mut unknown, mut busy) = (0, 0, 0, 0);
     for pair in PAIRS {
-        for next in NEXTS {
-            for (later, all_ended) in [(MINUTE, false), (MINUTE, true), (DAY, true)] {
-                for side in [Side::Before, Side::After] {
-                    for nth in 1.. {
-                        let at = (nth, side);
-                        let Some(mut stage) = restored(pair, next, at, later, all_ended).await
-                        else {
-                            break;
-                        };
-                        stage.marks = Some(TakeOver(true));
-                        let context = format!(
-                            "{next:?} after {later:?}, ended {all_ended}, killed {side:?} call {nth}"
-                        );
-                        tracing::info!(pair = pair.name, context);
-                        stage.run().await;
-                        match stage.judge_restored(&context).await {
-                            Ending::Done { already_sent: true } => already += 1,
-                            Ending::Done { .. } => done += 1,
-                            Ending::Unknown { .. } => unknown += 1,
-                            // What the ledger before has left open is in the way: its session, its conversation.
-                            Ending::Skipped {
-                                reason: SkipReason::CustomerBusy,
-                                ..
-                            } => busy += 1,
-                            other => panic!("{}, {context}: {other:?}", pair.name),
-                        }
+        for (later, all_ended) in [(MINUTE, false), (DAY, true)] {
+            for side in [Side::Before, Side::After] {
+                for nth in 1.. {
+                    let at = (nth, side);
+                    let Some(stage) = restored(pair, next, at, later, all_ended).await else {
+                        break;
+                    };
+                    stage.keep_marks(TakeOver(true));
+                    let context = format!(
+                        "{next:?} after {later:?}, ended {all_ended}, killed {side:?} call {nth}"
+                    );
+                    tracing::info!(pair = pair.name, context);
+                    stage.run().await;
+                    match stage.judge_restored(&context).await {
+                        Ending::Done { already_sent: true } => already += 1,
+                        Ending::Done { .. } => done += 1,
+                        Ending::Unknown { .. } => unknown += 1,
+                        // What the ledger before has left open is in the way: its session, its conversation.
+                        Ending::Skipped {
+                            reason: SkipReason::CustomerBusy,
+                            ..
+                        } => busy += 1,
+                        // An agent has had the task, and ended it before the opening message was sent.
+                        Ending::Dead { .. } if all_ended && pair.name == TASK_NOW.name => {}
+                        other => panic!("{}, {context}: {other:?}", pair.name),
                     }
                 }
             }
@@ -187,11 +201,11 @@ async fn another_ledger_that_takes_over_writes_to_nobody_twice() {
 async fn another_ledger_that_does_not_take_over_calls_nothing() {
     for pair in PAIRS {
         for next in NEXTS {
-            let mut stage = restored(pair, next, (9, Side::After), MINUTE, false).await;
-            let Some(stage) = &mut stage else {
+            let stage = restored(pair, next, (9, Side::After), MINUTE, false).await;
+            let Some(stage) = stage else {
                 continue;
             };
-            stage.marks = Some(TakeOver(false));
+            stage.keep_marks(TakeOver(false));
             let before = stage.simulator.effects();
             let worker = stage.worker(16).await;
             let stop = Stopper::new();

@@ -120,7 +120,7 @@ pub(crate) struct Stage {
     /// The same ledger, as what it is.
     pub(super) sqlite: Arc<SqliteLedger>,
     /// Whether its consumers keep marks at the account, and take over what others have.
-    pub(crate) marks: Option<TakeOver>,
+    marks: Mutex<Option<TakeOver>>,
     pub(crate) queue: Arc<EmbeddedQueue>,
     pub(crate) trap: Arc<Trap>,
     /// Straight to the simulator: what a stranger does.
@@ -187,7 +187,7 @@ impl Stage {
             simulator,
             ledger: ledger.clone(),
             sqlite: ledger,
-            marks: None,
+            marks: Mutex::default(),
             queue,
             trap,
             twilio,
@@ -294,7 +294,8 @@ impl Stage {
             ..PacingSettings::default()
         };
         let twilio = client(Arc::<Trap>::clone(trap));
-        let marks = self.marks.map(|TakeOver(take_over)| {
+        let keeps = *self.marks.lock().expect("no panic holds it");
+        let marks = keeps.map(|TakeOver(take_over)| {
             let (ledger, host) = (Arc::clone(&ledger), holder.to_owned());
             let marks = ProcessMarks::new(twilio.clone(), ledger, self.clock, host, take_over);
             Arc::new(marks)
@@ -333,6 +334,11 @@ impl Stage {
             holder: holder.to_owned(),
             host: "stage".to_owned(),
         })
+    }
+
+    /// From the next consumer on, its marks are kept at the account.
+    pub(crate) fn keep_marks(&self, take_over: TakeOver) {
+        *self.marks.lock().expect("no panic holds it") = Some(take_over);
     }
 
     /// How many consumers were started.

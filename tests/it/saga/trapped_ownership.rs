@@ -27,8 +27,8 @@ impl Ownership for TrappedLedger {
             .await
     }
 
-    async fn distrust(&self, campaign: Option<&CampaignId>, now: Timestamp) -> Result<u64> {
-        self.risk("distrust", self.inner.distrust(campaign, now))
+    async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {
+        self.risk("distrust", self.inner.distrust(campaign, since))
             .await
     }
 }

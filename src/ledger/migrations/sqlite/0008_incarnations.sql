@@ -1,7 +1,7 @@
 -- The ledger, eighth edition: the Twilio account knows which ledger runs a campaign.
 
--- When another ledger may first have carried out messages of the campaign, ms: each is looked for at Twilio first.
-ALTER TABLE campaigns ADD COLUMN distrusted_at INTEGER;
+-- Since when another ledger may have carried out messages of the campaign, ms: each is looked for at Twilio first.
+ALTER TABLE campaigns ADD COLUMN distrusted_from INTEGER;
 
 -- The incarnations that the ledger has had: one for each process that worked on it. The account keeps the last one,
 -- so that a copy or an older state of the ledger is told from the one that ran last.
