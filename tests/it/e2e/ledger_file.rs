@@ -222,8 +222,9 @@ fn a_file_that_is_empty_cut_off_or_something_else_is_refused_and_left_alone() {
 
 #[test]
 fn a_ledger_of_an_earlier_version_opens_with_and_without_its_log() {
-    let twilio = FakeTwilio::start();
     for has_log in [false, true] {
+        // Each ledger has an account of its own: the second one has no right to the campaign of the first.
+        let twilio = FakeTwilio::start();
         let (place, _) = imported(&twilio);
         let old = Connection::open(ledger(&place)).expect("the ledger");
         // It had no mark.
@@ -248,6 +249,7 @@ fn a_ledger_of_an_earlier_version_opens_with_and_without_its_log() {
         is_closed(&twilio, &place);
     }
     // Its first commits were in the log alone: without that, an empty database.
+    let twilio = FakeTwilio::start();
     let (place, _) = imported(&twilio);
     let early = copied(&twilio, &place, &[]);
     let empty = Connection::open(ledger(&early)).expect("a database");

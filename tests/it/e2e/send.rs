@@ -16,6 +16,7 @@ const REPORT: [&str; 17] = [
     "deferred",
     "in_flight",
     "done",
+    "already_sent",
     "skipped",
     "dead",
     "unknown",
