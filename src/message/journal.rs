@@ -220,13 +220,7 @@ impl Saga {
             Event::Begun { generation }
                 if *generation > self.generation && self.may_begin(*generation) =>
             {
-                *self = Self {
-                    generation: *generation,
-                    begun: true,
-                    assigned: self.assigned.take(),
-                    distrusted: self.distrusted,
-                    ..Self::default()
-                };
+                *self = self.next(*generation);
             }
             Event::Assigned { to } if forward && !self.has_acted() => {
                 self.assigned = Some(to.clone());
@@ -296,6 +290,17 @@ impl Saga {
         let is_next = generation == self.generation + 1;
         let is_undone = self.failure.is_some() && self.standing.is_empty();
         is_undone && is_next || self.distrusted && !self.has_acted()
+    }
+
+    /// The saga as a later generation begins: of what was before, two decisions stay.
+    fn next(&mut self, generation: u32) -> Self {
+        Self {
+            generation,
+            begun: true,
+            assigned: self.assigned.take(),
+            distrusted: self.distrusted,
+            ..Self::default()
+        }
     }
 
     fn intend_nothing(&mut self) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::flexcast::{Place, balanced, each_once, in_repository, without_place};
 
 /// The keys of the report, in the order they are printed in.
-const REPORT: [&str; 17] = [
+const REPORT: [&str; 18] = [
     "campaign",
     "rows",
     "accepted",
