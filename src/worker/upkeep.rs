@@ -25,6 +25,9 @@ pub const QUEUE_LOOK: Duration = Duration::from_secs(20);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_BATCH: usize = 1_000;
 
+/// How long a consumer is given to mark what a broker has lost. Two that mark would publish all of it twice.
+const MARKED_WITHIN: Duration = Duration::from_secs(60);
+
 /// How old the broker's statistics may be and still count: a consumer reads them once a minute.
 const STATISTICS_FOR: Duration = Duration::from_secs(120);
 
@@ -161,6 +164,12 @@ async fn find_lost_broker(shared: &Shared) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
     if parts.queue.is_bound().await? {
         return Ok(false);
+    }
+    // Another consumer marks what was lost, and ties the queue after that. If it died, or the disk is lost once
+    // more, this one does it later.
+    let lost_at = parts.ledger.broker_lost_at().await?;
+    if lost_at.is_some_and(|at| is_recent(shared, at, MARKED_WITHIN)) {
+        return Ok(true);
     }
     let binding = bind_queue(&*parts.ledger, &*parts.queue, parts.clock.now());
     let again = binding.await?;

@@ -13,7 +13,7 @@ use crate::support::flexcast::{
 };
 use crate::support::link::server_of;
 use crate::support::number_from;
-use crate::support::postgres::{Database, Server};
+use crate::support::postgres::{Database, Server, consumers_grants};
 
 /// Far more than the consumers hold at once.
 const MESSAGES: usize = 600;
@@ -68,11 +68,12 @@ fn config(messages: usize) -> String {
 
 impl Scene {
     fn begin(consumers: usize, database: &str) -> Self {
-        Self::begin_with(consumers, database, messages())
+        Self::begin_with(consumers, [database; 2], messages())
     }
 
-    /// As [`Self::begin`], with the first messages alone.
-    fn begin_with(consumers: usize, database: &str, first: usize) -> Self {
+    /// As [`Self::begin`], with the first messages alone, and with another way to the database for the consumers than
+    /// for everybody else, which comes first.
+    fn begin_with(consumers: usize, [database, theirs]: [&str; 2], first: usize) -> Self {
         let (twilio, node, messages) = (FakeTwilio::start(), Node::start(), messages());
         let mut place = Place::facing(&twilio);
         place.write("flexcast.toml", config(messages));
@@ -85,7 +86,9 @@ impl Scene {
         twilio.set_faults(&json!({"seed": 7, "rules": [
             {"operation": "create_conversation_participant", "kind": "server_error", "rate": 0.1}]}));
         import(&place, &customers(messages)[..first]);
+        place.set("DATABASE_URL", theirs);
         let workers = (0..consumers).map(|_| place.work(&[])).collect();
+        place.set("DATABASE_URL", database);
         let scene = Self {
             twilio,
             node,
@@ -224,6 +227,36 @@ async fn a_schema_that_is_away_for_a_while_kills_no_message() {
     assert!(!said.contains("dead-lettered"), "{said}");
 }
 
+/// The consumers have a role of their own, with the rights that the documents name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_that_are_revoked_for_a_while_kill_no_message() {
+    let database = Database::new().await;
+    let role = database.consumers_role().await;
+    let ways = [database.url.as_str(), &role.url];
+    let mut scene = Scene::begin_with(CONSUMERS, ways, messages());
+    let [_, held, _] = queue_of(&scene.node);
+    let revoke = "REVOKE ALL ON ALL TABLES IN SCHEMA flexcast FROM";
+    database.raw(&format!("{revoke} {}", role.name)).await;
+    for worker in &scene.workers {
+        eventually("the consumer to say that its ledger is lost", || {
+            let err = worker.err();
+            (err.contains("the ledger is lost") && err.contains("(42501)")).then_some(())
+        });
+    }
+    let books = scene.place.status(CAMPAIGN);
+    assert!(books["done"].as_u64() < Some(scene.messages as u64));
+    database.raw(&consumers_grants(&role.name)).await;
+    scene.all_over(0);
+    assert_eq!(
+        read_queue(&scene.node.url, "flexcast.dead"),
+        Vec::<Value>::new()
+    );
+    eprintln!("the consumers held {held} when their rights were revoked");
+    scene.published_again(0);
+    let said = scene.said();
+    assert!(!said.contains("dead-lettered"), "{said}");
+}
+
 /// The database works for everything but one table, which is no message's fault; then for everything but one
 /// message, which is. One consumer: each counts for itself how often a message was refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -314,7 +347,7 @@ async fn a_policy_that_drops_messages_stops_the_campaign_too() {
 async fn a_policy_that_ages_messages_out_stops_the_campaign_too() {
     let database = Database::new().await;
     let first = messages() / 2;
-    let mut scene = Scene::begin_with(CONSUMERS, &database.url, first);
+    let mut scene = Scene::begin_with(CONSUMERS, [&database.url; 2], first);
     scene.strike(|node| {
         set_policy(node, r#"{"message-ttl":1}"#);
         import(&scene.place, &customers(scene.messages)[first..]);
