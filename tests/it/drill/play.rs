@@ -30,8 +30,8 @@ const LONG_MAX: u32 = 12;
 /// How often a seed's campaign may be paused by the program at its end.
 const PAUSES_MAX: u32 = 100;
 
-/// Far longer, on its clock, than any seed plays that ends.
-const SEED_MAX: Duration = Duration::from_secs(14 * 24 * 3_600);
+/// How long a seed is played, on its clock: of a thousand that end, the longest takes forty minutes.
+const SEED_MAX: Duration = Duration::from_secs(4 * 3_600);
 
 /// How long a consumer is given, and the pause before the next one.
 const A_WHILE: Duration = Duration::from_secs(30);

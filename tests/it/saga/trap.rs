@@ -100,9 +100,9 @@ pub(crate) struct Trap {
     comes_round: Notify,
 }
 
-/// How often the queue may deliver one message before it counts as one that comes round for ever: many times what
-/// the drill's seeds need.
-const DELIVERIES_MAX: u32 = 300;
+/// How often the queue may deliver one message before it counts as one that comes round for ever, were it without
+/// any time in between. Of a thousand of the drill's seeds the most is some three hundred times.
+const DELIVERIES_MAX: u32 = 1_000;
 
 #[derive(Default)]
 struct State {
