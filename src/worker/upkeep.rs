@@ -92,7 +92,7 @@ async fn look(
     let held = parts.ledger.holding(now).await?;
     let on_queue = parts.ledger.on_queue(now).await?;
     for record in &records {
-        let expected = total(on_queue.get(&record.id).copied().unwrap_or_default());
+        let expected = on_queue.get(&record.id).copied().unwrap_or_default();
         let shown = held.get(&record.id).copied().unwrap_or_default();
         let held = shown.max(unacknowledged(shared, &record.id));
         let (depth, is_deleted) = match parts.queue.depth(&record.id).await {
@@ -101,15 +101,15 @@ async fn look(
             Err(error) => return Err(error.into()),
         };
         tracing::debug!(
-            campaign.id = %record.id, expected, depth.ready, depth.unsettled, held, delayed,
+            campaign.id = %record.id, expected.ready, expected.held, expected.delayed,
+            depth.ready, depth.unsettled, held, delayed,
             "the queue is compared with the ledger"
         );
-        let there = depth.ready + depth.unsettled.max(held) + delayed;
         let found = found.entry(record.id.clone()).or_default();
         found.follow(record);
-        let missing = expected.saturating_sub(there);
+        let missing = missing(expected, depth, held, delayed);
         if is_emptied(record) {
-            found.pause(missing, held);
+            found.pause(missing, held.max(expected.held));
             continue;
         }
         found.note(missing);
@@ -122,7 +122,7 @@ async fn look(
         }
         let lost = Lost {
             messages: lasting,
-            expected,
+            expected: total(expected),
             is_drained: depth.ready == 0,
             is_deleted,
         };
@@ -154,6 +154,14 @@ fn unacknowledged(shared: &Shared, id: &CampaignId) -> u64 {
         .unwrap_or(0)
 }
 
+/// How many messages are neither on the queue, nor in a delay, nor with a consumer. One with a good lease is not
+/// missing, whatever its holder has shown last: its holder settles it, with its delivery or without.
+fn missing(expected: OnQueue, depth: Depth, held: u64, delayed: u64) -> u64 {
+    let not_taken = depth.unsettled.max(held).saturating_sub(expected.held);
+    let there = depth.ready + delayed + not_taken;
+    (expected.ready + expected.delayed).saturating_sub(there)
+}
+
 fn total(expected: OnQueue) -> u64 {
     expected.ready + expected.held + expected.delayed
 }
@@ -177,4 +185,41 @@ async fn find_lost_broker(shared: &Shared) -> Result<bool, EnqueueError> {
         shared.count_published_again(again);
     }
     Ok(again.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_lease_is_not_missing_whatever_its_holder_has_shown_last() {
+        // (expected: ready, held, delayed), (ready, held, delayed), missing
+        let table = [
+            ((10, 5, 2), (10, 5, 2), 0),
+            ((10, 5, 2), (0, 5, 2), 10),
+            ((10, 5, 2), (0, 5, 0), 12),
+            // Consumers hold deliveries that they have not taken yet.
+            ((10, 5, 2), (4, 11, 2), 0),
+            // They came to have it since they showed what they held.
+            ((0, 5, 0), (0, 2, 0), 0),
+            // They have settled much since.
+            ((10, 5, 0), (0, 50, 0), 0),
+        ];
+        for ((ready, held, delayed), queue, lost) in table {
+            let expected = OnQueue {
+                ready,
+                held,
+                delayed,
+            };
+            let depth = Depth {
+                ready: queue.0,
+                unsettled: 0,
+            };
+            assert_eq!(
+                missing(expected, depth, queue.1, queue.2),
+                lost,
+                "{queue:?}"
+            );
+        }
+    }
 }
