@@ -51,13 +51,10 @@ pub(super) struct RabbitConsumer {
 }
 
 enum State {
-    Live {
-        sessions: Sessions,
-        session: Session,
-    },
+    Live(Box<(Sessions, Session)>),
     /// A session was lost, and the next is being made. Whoever waits for a delivery may give up waiting at any
     /// time, and waits again: the work that is done so far stays.
-    Recovering(BoxFuture<'static, Option<(Sessions, Session)>>),
+    Recovering(BoxFuture<'static, Option<Box<(Sessions, Session)>>>),
     /// The queue was deleted.
     Ended,
 }
@@ -123,7 +120,7 @@ impl RabbitConsumer {
         match sessions.begin().await {
             Ok(session) => Ok(Self {
                 shared,
-                state: State::Live { sessions, session },
+                state: State::Live(Box::new((sessions, session))),
             }),
             Err(error) => {
                 sessions.learn_from(&error);
@@ -134,10 +131,10 @@ impl RabbitConsumer {
 
     /// Begins to make the next session after this one was lost; `None`: the broker ended it without an error.
     fn recover_from(&mut self, error: Option<&QueueError>) {
-        let State::Live { mut sessions, .. } = std::mem::replace(&mut self.state, State::Ended)
-        else {
+        let State::Live(live) = std::mem::replace(&mut self.state, State::Ended) else {
             return;
         };
+        let (mut sessions, _) = *live;
         match error {
             Some(error) => sessions.learn_from(error),
             None => sessions.was_cancelled = true,
@@ -148,12 +145,9 @@ impl RabbitConsumer {
     async fn next_delivery(&mut self) -> Option<Box<dyn Delivery>> {
         loop {
             let (sessions, session) = match &mut self.state {
-                State::Live { sessions, session } => (sessions, session),
+                State::Live(live) => (&live.0, &mut live.1),
                 State::Recovering(recovering) => {
-                    self.state = match recovering.await {
-                        Some((sessions, session)) => State::Live { sessions, session },
-                        None => State::Ended,
-                    };
+                    self.state = recovering.await.map_or(State::Ended, State::Live);
                     continue;
                 }
                 State::Ended => return None,
@@ -234,7 +228,7 @@ impl Sessions {
     }
 
     /// Makes a session, for as long as it takes. `None` when there is nothing to consume.
-    async fn recover(mut self) -> Option<(Self, Session)> {
+    async fn recover(mut self) -> Option<Box<(Self, Session)>> {
         loop {
             if self.origin.has_settled.swap(false, Ordering::Relaxed) {
                 self.pauses.reset();
@@ -245,7 +239,7 @@ impl Sessions {
                 Ok(Some(session)) => {
                     tracing::info!(queue = self.origin.queue, "consuming again");
                     self.was_cancelled = false;
-                    return Some((self, session));
+                    return Some(Box::new((self, session)));
                 }
                 Ok(None) => return None,
                 Err(error) => {
@@ -300,13 +294,10 @@ impl Consumer for RabbitConsumer {
     }
 
     async fn stop(self: Box<Self>) {
-        let State::Live {
-            sessions,
-            mut session,
-        } = self.state
-        else {
+        let State::Live(live) = self.state else {
             return;
         };
+        let (sessions, mut session) = *live;
         let link = sessions.link();
         let tag = session.stream.tag();
         let cancelling = session
