@@ -15,6 +15,7 @@ use crate::ledger::{CampaignRecord, Ledger, LedgerError, OnQueue, Upkeep};
 use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 
+use super::letting_go::Looker;
 use super::lost::{Found, Lost, act, is_recent};
 use super::{Shared, is_among};
 
@@ -66,10 +67,15 @@ async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
         );
     }
     let holding = shared.holding.now();
-    parts
-        .ledger
-        .show_holding(&parts.holder, &holding, now)
-        .await
+    let showing = parts.ledger.show_holding(&parts.holder, &holding, now);
+    showing.await?;
+    let looker = Looker {
+        holder: &parts.holder,
+        now,
+        lease_for: parts.engine.lease_for(),
+    };
+    let ending = shared.letting_go.end_unanswered(&*parts.ledger, &looker);
+    ending.await
 }
 
 async fn look(
@@ -107,6 +113,7 @@ async fn look(
         );
         let found = found.entry(record.id.clone()).or_default();
         found.follow(record);
+        found.follow_queue(is_deleted);
         let missing = missing(expected, depth, held, delayed);
         if is_emptied(record) {
             found.pause(missing, held.max(expected.held));
