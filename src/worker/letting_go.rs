@@ -65,7 +65,8 @@ impl LettingGo {
     }
 
     /// Takes note of a take's result. One without an answer may stand all the same, under a lease that no turn
-    /// knows: the message is looked at after `until`, when that lease has run out.
+    /// knows: the message is looked at after `until`, when that lease has run out. What the queue delivers meanwhile
+    /// finds it held.
     pub(super) fn note_take(
         &self,
         key: &MessageKey,
@@ -73,6 +74,8 @@ impl LettingGo {
         until: Timestamp,
     ) {
         match taken {
+            // Perhaps by the very take that was not answered.
+            Ok(Taken::Held { .. }) => {}
             Ok(_) => drop(self.unanswered().remove(key)),
             Err(LedgerError::Refused { .. } | LedgerError::Damaged(_)) => {}
             Err(_) => drop(self.unanswered().insert(key.clone(), until)),

@@ -173,11 +173,11 @@ async fn take(
     message: &Message,
 ) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
     let parts = &shared.parts;
-    let now = parts.clock.now();
-    let lease_for = parts.engine.lease_for();
+    let (now, lease_for) = (parts.clock.now(), parts.engine.lease_for());
     let taking = parts.ledger.take(message, &parts.holder, now, lease_for);
     let (taken, key) = (taking.await, MessageKey::of(message));
-    shared.letting_go.note_take(&key, &taken, now + lease_for);
+    let until = parts.clock.now() + lease_for;
+    shared.letting_go.note_take(&key, &taken, until);
     let taken = match taken {
         // Its records are broken: it would come round for ever. `status` names it.
         Err(LedgerError::Damaged(detail)) => {

@@ -393,6 +393,10 @@ async fn a_take_without_an_answer_and_its_lost_delivery_hold_up_no_message() {
             worker.err().contains("the ledger is lost").then_some(())
         });
     }
+    eventually("the consumers to give up their takes", || {
+        let [_, unacknowledged, consumers] = queue_of(&scene.node);
+        (unacknowledged == 0 && consumers == 0).then_some(())
+    });
     let held = &scene.place.status(CAMPAIGN)["in_flight"];
     assert!(held.as_u64() > Some(0), "takes that stand: {held}");
     scene.node.ctl(&["delete_queue", "flexcast.work.spring"]);
