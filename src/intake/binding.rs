@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use super::EnqueueError;
-use crate::ledger::{Ledger, LedgerError, MARKED_AT_ONCE};
+use crate::ledger::{BrokerLost, Ledger, LedgerError, MARKED_AT_ONCE};
 use crate::queue::Queue;
 
 /// Ties a queue to the ledger, or finds it tied already.
 ///
 /// A queue that was tied to none although the ledger has messages on a queue has lost everything, or is another
-/// one: those messages are published again. Returns how many there were; none where the queue was tied, or nothing
-/// was on it.
+/// one: those messages are published again. Returns how many there were; none where the queue was tied, nothing
+/// was on it, or another process has just marked them.
 ///
 /// # Errors
 ///
@@ -20,6 +20,8 @@ pub async fn bind_queue(
     queue: &dyn Queue,
     now: Timestamp,
 ) -> Result<Option<u64>, EnqueueError> {
+    // Before the look at the queue: who marks in between is seen.
+    let after = ledger.broker_lost_at().await?;
     let is_new = !queue.is_bound().await?;
     let id = ledger.id().await?;
     let mut again = None;
@@ -28,7 +30,7 @@ pub async fn bind_queue(
         let mut counts = on_queue.values();
         if counts.any(|one| one.ready + one.held + one.delayed > 0) {
             // Before the queue is tied: what breaks off between the two is done again.
-            again = Some(mark_all(ledger, now).await?);
+            again = mark_all(ledger, after, now).await?;
         }
     }
     queue.bind(&id).await?;
@@ -43,13 +45,24 @@ pub async fn bind_queue(
 }
 
 /// Marks all that waited on the queue, a batch at a time: a ledger may hold millions.
-async fn mark_all(ledger: &dyn Ledger, now: Timestamp) -> Result<u64, LedgerError> {
+async fn mark_all(
+    ledger: &dyn Ledger,
+    after: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<u64>, LedgerError> {
+    let lost = BrokerLost {
+        after,
+        now,
+        limit: MARKED_AT_ONCE,
+    };
     let mut all = 0;
     loop {
-        let marked = ledger.broker_lost(now, MARKED_AT_ONCE).await?;
+        let Some(marked) = ledger.broker_lost(&lost).await? else {
+            return Ok(None);
+        };
         all += marked;
         if marked < MARKED_AT_ONCE as u64 {
-            return Ok(all);
+            return Ok(Some(all));
         }
     }
 }

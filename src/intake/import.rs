@@ -2,6 +2,7 @@
 //!
 //! In: a file and a campaign. Out: counts by what became of each row. Always: a row is in the ledger
 //! before it is on the queue, and its batch's counts move in the same transaction, in the file's order;
+//! of a batch that the database refuses, only the rows that it refuses by themselves are rejected;
 //! an import that died and is run again goes on after the rows that are accounted for, and accepts
 //! nothing twice. Reading, accepting and publishing go on at the same time.
 
@@ -13,14 +14,15 @@ use tokio::sync::mpsc;
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::ledger::{
-    Acceptance, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger, Manifest, Publication,
-    StateChange,
+    Acceptance, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest,
+    Publication, StateChange,
 };
 use crate::message::Message;
 use crate::queue::Queue;
 
 use super::enqueue::{EnqueueError, enqueue};
 use super::manifest::{Earlier, earlier, manifest};
+use super::parts::Parts;
 use super::reading::{Batch, Read, Reader};
 use super::rejects::Rejects;
 use super::summary::{Before, ImportSummary};
@@ -154,6 +156,10 @@ impl Importer<'_> {
         // Before the end is recorded: the file may not have been read to its own.
         let Read { footers, rejects } = reading.await??;
         self.ledger.end_import(number, self.clock.now()).await?;
+        // Every row is accounted for. What the database refused of an import that this one goes on with is not seen
+        // when its rows are read again.
+        let others = summary.accepted + summary.duplicate + summary.suppressed;
+        summary.rejected = summary.rows.saturating_sub(others);
         summary.footers = footers;
         summary.rejects = rejects;
         progress(&summary);
@@ -165,7 +171,7 @@ impl Importer<'_> {
         &self,
         number: i64,
         left: Publishable,
-        mut batches: mpsc::Receiver<Batch>,
+        batches: mpsc::Receiver<Batch>,
         summary: &mut ImportSummary,
         progress: &(dyn Fn(&ImportSummary) + Send + Sync),
     ) -> Result<(), ImportError> {
@@ -173,8 +179,18 @@ impl Importer<'_> {
         let accepting = async move {
             // Dropped with an error, the receiver says why.
             let _ = publishable.send(left).await;
-            while let Some(batch) = batches.recv().await {
-                let list = self.accept(number, batch, summary).await?;
+            let mut parts = Parts::of(batches);
+            while let Some(mut batch) = parts.next().await {
+                let list = match self.accept(number, &mut batch, summary).await {
+                    Ok(list) => list,
+                    Err(error) => {
+                        parts.not_taken(batch, error)?;
+                        continue;
+                    }
+                };
+                if !list.is_empty() {
+                    parts.taken();
+                }
                 progress(summary);
                 if publishable.send(list).await.is_err() {
                     break;
@@ -197,24 +213,19 @@ impl Importer<'_> {
     async fn accept(
         &self,
         number: i64,
-        batch: Batch,
+        batch: &mut Batch,
         summary: &mut ImportSummary,
-    ) -> Result<Publishable, ImportError> {
-        let Batch {
-            messages,
-            mut import,
-            seen,
-        } = batch;
-        let mut publishable = Vec::with_capacity(messages.len());
-        if import.rows > 0 {
-            import.number = number;
+    ) -> Result<Publishable, LedgerError> {
+        let mut publishable = Vec::with_capacity(batch.messages.len());
+        if batch.import.rows > 0 {
+            batch.import.number = number;
             let now = self.clock.now();
             let queue_after = now.checked_add(IMPORT_SEEN_FOR).unwrap_or(now);
             let id = &self.campaign.id;
-            let accepting = self
-                .ledger
-                .accept(id, &messages, Some(&import), now, queue_after);
+            let (messages, import) = (&batch.messages, Some(&batch.import));
+            let accepting = self.ledger.accept(id, messages, import, now, queue_after);
             let acceptances = accepting.await?;
+            let messages = std::mem::take(&mut batch.messages);
             for (message, acceptance) in messages.into_iter().zip(acceptances) {
                 match acceptance {
                     Acceptance::Accepted => summary.accepted += 1,
@@ -229,7 +240,7 @@ impl Importer<'_> {
                 }
             }
         }
-        summary.add(seen);
+        summary.add(std::mem::take(&mut batch.seen));
         Ok(publishable)
     }
 

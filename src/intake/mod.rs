@@ -21,6 +21,7 @@ mod lines;
 mod manifest;
 mod messages;
 mod number;
+mod parts;
 mod phone;
 mod preview;
 mod reading;

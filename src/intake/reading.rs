@@ -13,8 +13,8 @@ use super::rejects::Rejects;
 use super::summary::ImportSummary;
 use super::{Input, IntakeError, Item};
 use crate::campaign::Campaign;
-use crate::ledger::Import;
-use crate::message::Message;
+use crate::ledger::{Import, LedgerError, RejectedRow};
+use crate::message::{Message, RejectReason};
 
 /// Rows that go through the ledger together. Its indexes are written a page for each row or for
 /// several, and the more rows a transaction has the more share one.
@@ -24,6 +24,8 @@ const BATCH: usize = 1_000;
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) messages: Vec<Message>,
+    /// The line of each message.
+    lines: Vec<u64>,
     pub(super) import: Import,
     /// What is to be said of its rows.
     pub(super) seen: ImportSummary,
@@ -108,8 +110,48 @@ impl Batch {
                 let warnings = drafter.warnings(&message);
                 self.seen.note_warnings(item.line(), warnings);
                 self.messages.push(message);
+                self.lines.push(item.line());
             }
             Err(rejected) => self.import.rejected.push(rejected),
+        }
+    }
+}
+
+/// What becomes of a batch that the database refuses.
+impl Batch {
+    /// Two batches of its rows, one after the other in the file: each has half of the messages. What is to be said
+    /// of the rows is said with the first.
+    pub(super) fn halves(self) -> [Self; 2] {
+        let mut first = self;
+        let half = first.messages.len() / 2;
+        let begins = first.lines.get(half).copied().unwrap_or(u64::MAX);
+        let rejected = &mut first.import.rejected;
+        let before = rejected.partition_point(|row| row.line < begins);
+        let mut second = Self {
+            messages: first.messages.split_off(half),
+            lines: first.lines.split_off(half),
+            ..Self::default()
+        };
+        second.import.rejected = first.import.rejected.split_off(before);
+        for part in [&mut first, &mut second] {
+            part.import.rows = (part.messages.len() + part.import.rejected.len()) as u64;
+        }
+        [first, second]
+    }
+
+    /// Rejects its only message, which the database refuses.
+    pub(super) fn reject(&mut self, error: &LedgerError) {
+        self.messages.clear();
+        for line in self.lines.drain(..) {
+            let rejected = RejectedRow {
+                line,
+                column: None,
+                reason: RejectReason::StoreRefused,
+                detail: error.to_string(),
+            };
+            self.seen.note_rejected(&rejected);
+            let rows = &mut self.import.rejected;
+            rows.insert(rows.partition_point(|row| row.line < line), rejected);
         }
     }
 }

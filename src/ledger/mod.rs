@@ -44,7 +44,8 @@ pub use record::{
 };
 pub use steering::Steering;
 pub use upkeep::{
-    DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside, Upkeep,
+    BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,
+    Upkeep,
 };
 pub use watched::{Loss, Watched};
 

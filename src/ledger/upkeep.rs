@@ -40,6 +40,18 @@ pub struct PublishAgain {
     pub limit: usize,
 }
 
+/// What is noted when the queue has lost everything.
+#[derive(Clone, Copy, Debug)]
+pub struct BrokerLost {
+    /// [`Upkeep::broker_lost_at`], as it was before the caller found that the queue is tied to no ledger. Several
+    /// consumers find that at once; the first one marks.
+    pub after: Option<Timestamp>,
+    /// When this is. Calls with the same time are parts of one publication.
+    pub now: Timestamp,
+    /// At most so many messages.
+    pub limit: usize,
+}
+
 /// What setting a message aside came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetAside {
@@ -124,9 +136,10 @@ pub trait Upkeep: Send + Sync {
     /// caller's looks. The operator's `resume` ([`super::PUBLISH_AGAIN`]) is used up by that.
     async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64>;
 
-    /// Takes note that the queue has lost everything: whatever waits on it is published again. Marks at most
-    /// `limit` messages, and none twice for the same `now`; returns how many.
-    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64>;
+    /// Takes note that the queue has lost everything: whatever waits on it is published again, and what it holds
+    /// until it is due is the ledger's to bring back then. Marks at most `limit` messages, and none twice for the
+    /// same `now`; returns how many. `None` where another caller has taken note of a loss since the caller's look.
+    async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>>;
 
     /// When the queue last lost everything.
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>>;
@@ -190,8 +203,8 @@ impl Upkeep for Watched {
         self.noted(marking.await).await
     }
 
-    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64> {
-        self.noted(self.inner.broker_lost(now, limit).await).await
+    async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
+        self.noted(self.inner.broker_lost(lost).await).await
     }
 
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {

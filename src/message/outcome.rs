@@ -156,6 +156,8 @@ pub enum RejectReason {
     MessageOversized,
     /// The line is a message of a version that this program does not read.
     MessageWrongVersion,
+    /// The database works and refuses this row, in whatever batch it is.
+    StoreRefused,
 }
 
 closed_list!(SkipReason {
@@ -226,6 +228,7 @@ closed_list!(RejectReason {
     MessageMalformed => "message_malformed",
     MessageOversized => "message_oversized",
     MessageWrongVersion => "message_wrong_version",
+    StoreRefused => "store_refused",
 });
 
 /// What kind of failure it is: what policy decides on.

@@ -185,7 +185,8 @@ pub trait Delivery: Send {
 #[async_trait]
 pub trait Consumer: Send {
     /// The next delivery, waited for. `None` when the queue was deleted or the consumer stopped.
-    /// Reconnecting after a lost connection happens inside.
+    /// Reconnecting after a lost connection happens inside. A caller may drop the future at any time: no delivery is
+    /// lost by that, and a connection that is being made is made on by the next call.
     async fn next(&mut self) -> Option<Box<dyn Delivery>>;
 
     /// Takes no more deliveries and gives back what was fetched and not handed out. What was handed

@@ -34,6 +34,8 @@ const LOOKS: usize = 4;
 pub(super) struct Found {
     /// How many messages were missing at each of the last looks, the latest last.
     missing: Vec<u64>,
+    /// Whether there was no queue at the last look.
+    is_deleted: bool,
     /// How many were said to be missing.
     told: u64,
     /// When messages were last published again, as it was at the looks.
@@ -65,6 +67,14 @@ impl Found {
                 ..Self::default()
             };
         }
+    }
+
+    /// Forgets the looks made before the queue was deleted: they do not show what went with it.
+    pub(super) fn follow_queue(&mut self, is_deleted: bool) {
+        if is_deleted && !self.is_deleted {
+            self.missing.clear();
+        }
+        self.is_deleted = is_deleted;
     }
 
     /// Takes note of a look while the campaign is paused because its queue was emptied. The looks before the pause do
@@ -316,5 +326,22 @@ mod tests {
         assert_eq!(found.lasting(), Some(7));
         found.note(0);
         assert_eq!(found.lasting(), Some(0));
+    }
+
+    #[test]
+    fn looks_before_the_queue_was_deleted_do_not_count() {
+        let mut found = Found::default();
+        for missing in [2, 2, 2] {
+            found.follow_queue(false);
+            found.note(missing);
+        }
+        for missing in [90, 91, 92] {
+            found.follow_queue(true);
+            found.note(missing);
+            assert_eq!(found.lasting(), None, "too early to say");
+        }
+        found.follow_queue(true);
+        found.note(93);
+        assert_eq!(found.lasting(), Some(90));
     }
 }

@@ -173,17 +173,19 @@ async fn take(
     message: &Message,
 ) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
     let parts = &shared.parts;
-    let now = parts.clock.now();
-    let lease_for = parts.engine.lease_for();
+    let (now, lease_for) = (parts.clock.now(), parts.engine.lease_for());
     let taking = parts.ledger.take(message, &parts.holder, now, lease_for);
-    let taken = match taking.await {
+    let (taken, key) = (taking.await, MessageKey::of(message));
+    let until = parts.clock.now() + lease_for;
+    shared.letting_go.note_take(&key, &taken, until);
+    let taken = match taken {
         // Its records are broken: it would come round for ever. `status` names it.
         Err(LedgerError::Damaged(detail)) => {
-            damaged(shared, delivery, &MessageKey::of(message), detail).await?;
+            damaged(shared, delivery, &key, detail).await?;
             return Ok(None);
         }
         Err(error @ LedgerError::Refused { .. }) => {
-            let pause = shared.store_refusals.pause(&MessageKey::of(message));
+            let pause = shared.store_refusals.pause(&key);
             delivery.retry_later(pause).await?;
             return Err(error.into());
         }
@@ -217,7 +219,7 @@ async fn take(
             return Ok(Some((mine, delivery)));
         }
         Taken::Over(_) => {
-            shared.store_refusals.forget(&MessageKey::of(message));
+            shared.store_refusals.forget(&key);
             note(MessageEvent::Redelivered);
             delivery.ack().await?;
         }

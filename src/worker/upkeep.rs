@@ -15,6 +15,7 @@ use crate::ledger::{CampaignRecord, Ledger, LedgerError, OnQueue, Upkeep};
 use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 
+use super::letting_go::Looker;
 use super::lost::{Found, Lost, act, is_recent};
 use super::{Shared, is_among};
 
@@ -24,6 +25,9 @@ pub const QUEUE_LOOK: Duration = Duration::from_secs(20);
 /// How often leases of dead consumers are ended, and how many at once.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_BATCH: usize = 1_000;
+
+/// How long a consumer is given to mark what a broker has lost. Two that mark would publish all of it twice.
+const MARKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How old the broker's statistics may be and still count: a consumer reads them once a minute.
 const STATISTICS_FOR: Duration = Duration::from_secs(120);
@@ -68,10 +72,15 @@ async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
         );
     }
     let holding = shared.holding.now();
-    parts
-        .ledger
-        .show_holding(&parts.holder, &holding, now)
-        .await
+    let showing = parts.ledger.show_holding(&parts.holder, &holding, now);
+    showing.await?;
+    let looker = Looker {
+        holder: &parts.holder,
+        now,
+        lease_for: parts.engine.lease_for(),
+    };
+    let ending = shared.letting_go.end_unanswered(&*parts.ledger, &looker);
+    ending.await
 }
 
 async fn look(
@@ -94,7 +103,7 @@ async fn look(
     let held = parts.ledger.holding(now).await?;
     let on_queue = parts.ledger.on_queue(now).await?;
     for record in &records {
-        let expected = total(on_queue.get(&record.id).copied().unwrap_or_default());
+        let expected = on_queue.get(&record.id).copied().unwrap_or_default();
         let shown = held.get(&record.id).copied().unwrap_or_default();
         let held = shown.max(unacknowledged(shared, &record.id));
         let (depth, is_deleted) = match parts.queue.depth(&record.id).await {
@@ -103,15 +112,16 @@ async fn look(
             Err(error) => return Err(error.into()),
         };
         tracing::debug!(
-            campaign.id = %record.id, expected, depth.ready, depth.unsettled, held, delayed,
+            campaign.id = %record.id, expected.ready, expected.held, expected.delayed,
+            depth.ready, depth.unsettled, held, delayed,
             "the queue is compared with the ledger"
         );
-        let there = depth.ready + depth.unsettled.max(held) + delayed;
         let found = found.entry(record.id.clone()).or_default();
         found.follow(record);
-        let missing = expected.saturating_sub(there);
+        found.follow_queue(is_deleted);
+        let missing = missing(expected, depth, held, delayed);
         if is_emptied(record) {
-            found.pause(missing, held);
+            found.pause(missing, held.max(expected.held));
             continue;
         }
         found.note(missing);
@@ -124,7 +134,7 @@ async fn look(
         }
         let lost = Lost {
             messages: lasting,
-            expected,
+            expected: total(expected),
             is_drained: depth.ready == 0,
             is_deleted,
         };
@@ -156,6 +166,14 @@ fn unacknowledged(shared: &Shared, id: &CampaignId) -> u64 {
         .unwrap_or(0)
 }
 
+/// How many messages are neither on the queue, nor in a delay, nor with a consumer. One with a good lease is not
+/// missing, whatever its holder has shown last: its holder settles it, with its delivery or without.
+fn missing(expected: OnQueue, depth: Depth, held: u64, delayed: u64) -> u64 {
+    let not_taken = depth.unsettled.max(held).saturating_sub(expected.held);
+    let there = depth.ready + delayed + not_taken;
+    (expected.ready + expected.delayed).saturating_sub(there)
+}
+
 fn total(expected: OnQueue) -> u64 {
     expected.ready + expected.held + expected.delayed
 }
@@ -167,10 +185,53 @@ async fn find_lost_broker(shared: &Shared) -> Result<bool, EnqueueError> {
     if parts.queue.is_bound().await? {
         return Ok(false);
     }
+    // Another consumer marks what was lost, and ties the queue after that. If it died, or the disk is lost once
+    // more, this one does it later.
+    let lost_at = parts.ledger.broker_lost_at().await?;
+    if lost_at.is_some_and(|at| is_recent(shared, at, MARKED_WITHIN)) {
+        return Ok(true);
+    }
     let binding = bind_queue(&*parts.ledger, &*parts.queue, parts.clock.now());
     let again = binding.await?;
     if let Some(again) = again {
         shared.count_published_again(again);
     }
     Ok(again.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_lease_is_not_missing_whatever_its_holder_has_shown_last() {
+        // (expected: ready, held, delayed), (ready, held, delayed), missing
+        let table = [
+            ((10, 5, 2), (10, 5, 2), 0),
+            ((10, 5, 2), (0, 5, 2), 10),
+            ((10, 5, 2), (0, 5, 0), 12),
+            // Consumers hold deliveries that they have not taken yet.
+            ((10, 5, 2), (4, 11, 2), 0),
+            // They came to have it since they showed what they held.
+            ((0, 5, 0), (0, 2, 0), 0),
+            // They have settled much since.
+            ((10, 5, 0), (0, 50, 0), 0),
+        ];
+        for ((ready, held, delayed), queue, lost) in table {
+            let expected = OnQueue {
+                ready,
+                held,
+                delayed,
+            };
+            let depth = Depth {
+                ready: queue.0,
+                unsettled: 0,
+            };
+            assert_eq!(
+                missing(expected, depth, queue.1, queue.2),
+                lost,
+                "{queue:?}"
+            );
+        }
+    }
 }

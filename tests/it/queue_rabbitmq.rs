@@ -83,6 +83,55 @@ async fn a_cut_connection_is_made_again_and_what_it_held_is_stale_and_comes_agai
     assert_eq!(seen, BTreeSet::from(all));
 }
 
+/// A caller that has other things to wait for drops the future of a delivery again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_connection_is_made_again_although_no_one_future_lasts_until_it_is() {
+    let node = Node::start();
+    let queue = queue_at(&node.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    publish(&queue, &["a"]).await;
+    let mut consumer = consume(&queue, 1).await;
+    let held = next(&mut consumer).await;
+    node.ctl(&["close_all_connections", "cut by a test"]);
+    let again = tokio::time::timeout(PATIENCE, async {
+        loop {
+            tokio::select! {
+                again = consumer.next() => return again.expect("the queue is there"),
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            }
+        }
+    });
+    let again = again.await.expect("a delivery in time");
+    assert_eq!(held.ack().await.expect("told"), Settled::Stale);
+    assert_eq!(again.ack().await.expect("acked"), Settled::Yes);
+}
+
+/// The broker may have made the consumer by then, and delivers to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_is_given_up_while_it_begins_keeps_no_message() {
+    const TRIES: u32 = 100;
+    let vhost = Vhost::new().await;
+    let queue = queue_at(&vhost.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    publish(&queue, &["a", "b", "c"]).await;
+    let begun = Clock::system().instant();
+    consume(&queue, 1).await.stop().await;
+    let whole = begun.elapsed();
+    for at in 1..=TRIES {
+        let id = campaign();
+        let beginning = queue.consume(&id, 1);
+        if let Ok(begun) = tokio::time::timeout(whole * at / TRIES, beginning).await {
+            begun.expect("the queue is there").stop().await;
+        }
+    }
+    let given_back = tokio::time::timeout(PATIENCE, async {
+        while queue.depth(&campaign()).await.expect("it answers").ready < 3 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    given_back.await.expect("every message is ready again");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_loses_nothing_that_was_confirmed() {
     const BATCH: usize = 50;

@@ -169,16 +169,21 @@ async fn judge(
     Ok(acceptances)
 }
 
-pub(super) async fn mark_queued(client: &Client, published: &[Publication]) -> Result<()> {
-    // Another lease number: taken since it was listed, so that it is its consumer's to say. Rows are
-    // locked in one order, so that two callers do not wait for each other.
+pub(super) async fn mark_queued(
+    client: &Client,
+    lister: &str,
+    published: &[Publication],
+) -> Result<()> {
+    // Another lease number: taken since it was listed, so that it is its consumer's to say. Once a queue has lost
+    // it, only whoever has it listed knows that it is on the queue: an earlier publication may be what was lost.
+    // Rows are locked in one order, so that two callers do not wait for each other.
     let statement = client
         .prepare_cached(
             "WITH marked AS (
                 SELECT t.campaign, t.id
                 FROM turns t JOIN unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[])
                     AS given (campaign, id, lease) USING (campaign, id, lease)
-                WHERE t.state = 'waiting' AND NOT t.queued
+                WHERE t.state = 'waiting' AND NOT t.queued AND (t.again_at IS NULL OR t.lister = $4)
                 ORDER BY t.campaign, t.id FOR UPDATE OF t)
              UPDATE turns t
              SET queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL
@@ -192,7 +197,7 @@ pub(super) async fn mark_queued(client: &Client, published: &[Publication]) -> R
     let ids: Vec<_> = published.iter().map(|one| one.key.id.as_str()).collect();
     let leases: Vec<_> = published.iter().map(|one| one.lease).collect();
     client
-        .execute(&statement, &[&campaigns, &ids, &leases])
+        .execute(&statement, &[&campaigns, &ids, &leases, &lister])
         .await?;
     Ok(())
 }

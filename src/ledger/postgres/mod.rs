@@ -176,7 +176,10 @@ impl Ledger for PostgresLedger {
     }
 
     async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
-        call!(self, |client| intake::mark_queued(&client, published))
+        let lister = &self.lister;
+        call!(self, |client| intake::mark_queued(
+            &client, lister, published
+        ))
     }
 
     /// What it lists, it keeps from other processes for some seconds, so that several consumers do

@@ -13,11 +13,11 @@ use super::{
     shown, take, undos, waking,
 };
 use crate::ledger::columns::{
-    campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
+    campaign_id, column, count, from_json, message_id, ms, outcome, time, to_json,
 };
 use crate::ledger::{
-    DamagedRow, Ending, HOLDING_FOR, Lease, LedgerError, MessageKey, PUBLISH_AGAIN, PublishAgain,
-    Result, SetAside, Taken, UndoSettlement, Upkeep, probe,
+    BrokerLost, DamagedRow, Ending, HOLDING_FOR, Lease, LedgerError, MessageKey, PUBLISH_AGAIN,
+    PublishAgain, Result, SetAside, Taken, UndoSettlement, Upkeep, probe,
 };
 use crate::message::{CampaignId, Effects, Event, Message};
 
@@ -84,8 +84,8 @@ impl Upkeep for PostgresLedger {
         call!(self, |client| queue_again(&client, campaign, again))
     }
 
-    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64> {
-        call!(self, |client| broker_lost(&client, now, limit))
+    async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
+        call!(self, |client| broker_lost(&client, lost))
     }
 
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
@@ -357,20 +357,30 @@ async fn queue_again(client: &Client, campaign: &CampaignId, again: &PublishAgai
     Ok(marked)
 }
 
-async fn broker_lost(client: &Client, now: Timestamp, limit: usize) -> Result<u64> {
+async fn broker_lost(client: &Client, lost: &BrokerLost) -> Result<Option<u64>> {
     let sql = "WITH noted AS (
             INSERT INTO meta (name, value) VALUES ('broker_lost_at', $1::BIGINT::TEXT)
-            ON CONFLICT (name) DO UPDATE SET value = excluded.value)
-        UPDATE turns t SET queued = FALSE, queue_after = $1, lister = NULL, listed_until = NULL,
-            again_at = $1
-        FROM (
-            SELECT campaign, id FROM turns
-            WHERE state = 'waiting' AND queued AND again_at IS DISTINCT FROM $1
-            LIMIT $2 FOR UPDATE) lost
-        WHERE t.campaign = lost.campaign AND t.id = lost.id";
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value
+            WHERE meta.value IN ($3::BIGINT::TEXT, excluded.value) RETURNING name),
+        marked AS (
+            UPDATE turns t SET queued = FALSE, lister = NULL, listed_until = NULL,
+                queue_after = CASE t.state WHEN 'waiting' THEN $1 END,
+                again_at = CASE t.state WHEN 'waiting' THEN $1 ELSE t.again_at END,
+                wake_at = t.due_at
+            FROM (
+                SELECT campaign, id FROM turns
+                WHERE EXISTS (SELECT FROM noted) AND queued
+                  AND (state = 'deferred' OR (state = 'waiting' AND again_at IS DISTINCT FROM $1))
+                LIMIT $2 FOR UPDATE) lost
+            WHERE t.campaign = lost.campaign AND t.id = lost.id RETURNING t.id)
+        SELECT (SELECT count(*) FROM marked) FROM noted";
     let statement = client.prepare_cached(sql).await?;
-    let limit = column(limit as u64);
-    Ok(client.execute(&statement, &[&ms(now), &limit]).await?)
+    let (now, after) = (ms(lost.now), lost.after.map(ms));
+    let limit = column(lost.limit as u64);
+    let row = client
+        .query_opt(&statement, &[&now, &limit, &after])
+        .await?;
+    row.map(|row| Ok(count(row.try_get(0)?))).transpose()
 }
 
 async fn broker_lost_at(client: &Client) -> Result<Option<Timestamp>> {

@@ -13,8 +13,8 @@ use crate::ledger::columns::{
     campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
 };
 use crate::ledger::{
-    DamagedRow, Ending, HOLDING_FOR, LedgerError, MessageKey, PUBLISH_AGAIN, PublishAgain, Result,
-    SetAside, Taken, UndoSettlement, Upkeep, probe,
+    BrokerLost, DamagedRow, Ending, HOLDING_FOR, LedgerError, MessageKey, PUBLISH_AGAIN,
+    PublishAgain, Result, SetAside, Taken, UndoSettlement, Upkeep, probe,
 };
 use crate::message::{CampaignId, Effects, Event, Message};
 
@@ -87,8 +87,9 @@ impl Upkeep for SqliteLedger {
             .await
     }
 
-    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64> {
-        self.write(move |conn| broker_lost(conn, now, limit)).await
+    async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
+        let lost = *lost;
+        self.write(move |conn| broker_lost(conn, &lost)).await
     }
 
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
@@ -301,20 +302,26 @@ fn queue_again(conn: &Connection, campaign: &CampaignId, again: &PublishAgain) -
     Ok(marked as u64)
 }
 
-fn broker_lost(conn: &Connection, now: Timestamp, limit: usize) -> Result<u64> {
+fn broker_lost(conn: &Connection, lost: &BrokerLost) -> Result<Option<u64>> {
+    let known = broker_lost_at(conn)?;
+    if known != lost.after && known != Some(lost.now) {
+        return Ok(None);
+    }
+    let now = ms(lost.now);
+    conn.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('broker_lost_at', ?1)")?
+        .execute([now.to_string()])?;
     let marked = conn
         .prepare_cached(
-            "UPDATE turns SET queued = 0, queue_after = ?1, again_at = ?1
+            "UPDATE turns SET queued = 0, queue_after = CASE state WHEN 'waiting' THEN ?1 END,
+                again_at = CASE state WHEN 'waiting' THEN ?1 ELSE again_at END, wake_at = due_at
              WHERE (campaign, id) IN (
                 SELECT campaign, id FROM turns
-                WHERE campaign IN (SELECT id FROM campaigns) AND state = 'waiting' AND queued = 1
-                  AND again_at IS NOT ?1
+                WHERE campaign IN (SELECT id FROM campaigns) AND state IN ('waiting', 'deferred')
+                  AND queued = 1 AND (state = 'deferred' OR again_at IS NOT ?1)
                 LIMIT ?2)",
         )?
-        .execute([ms(now), column(limit as u64)])?;
-    conn.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('broker_lost_at', ?1)")?
-        .execute([ms(now).to_string()])?;
-    Ok(marked as u64)
+        .execute([now, column(lost.limit as u64)])?;
+    Ok(Some(marked as u64))
 }
 
 fn broker_lost_at(conn: &Connection) -> Result<Option<Timestamp>> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use lapin::Channel;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
@@ -46,12 +47,26 @@ impl Source {
 
 pub(super) struct RabbitConsumer {
     shared: Arc<Shared>,
+    state: State,
+}
+
+enum State {
+    Live(Box<(Sessions, Session)>),
+    /// A session was lost, and the next is being made. Whoever waits for a delivery may give up waiting at any
+    /// time, and waits again: the work that is done so far stays.
+    Recovering(BoxFuture<'static, Option<Box<(Sessions, Session)>>>),
+    /// The queue was deleted.
+    Ended,
+}
+
+/// What makes the sessions of a consumer, one after the other.
+struct Sessions {
+    shared: Arc<Shared>,
     source: Source,
     prefetch: u16,
     origin: Arc<Origin>,
     /// The connection of this consumer alone, once the common one cannot be trusted.
     own: Option<Arc<Link>>,
-    session: Option<Session>,
     /// The broker ended the last session without an error: perhaps the queue is gone.
     was_cancelled: bool,
     /// Begins again once a delivery was settled. A connection that is made and lost again is no success.
@@ -65,6 +80,25 @@ struct Session {
     notes: Arc<Notes>,
 }
 
+/// A channel on which a consumer was asked for. The broker may have made it although its answer did not come, or was
+/// not waited for. lapin then keeps the consumer and its channel for as long as there is a connection, and what
+/// the broker delivers to it is settled by nobody. So the channel is closed, unless the session was had.
+struct Asked(Option<Channel>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let Some(channel) = self.0.take() else {
+            return;
+        };
+        // Without a runtime the process ends, and the connection with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = channel.close(200, "OK".into()).await;
+            });
+        }
+    }
+}
+
 impl RabbitConsumer {
     /// Begins to consume.
     pub(super) async fn start(shared: Arc<Shared>, source: Source, prefetch: u16) -> Result<Self> {
@@ -73,27 +107,68 @@ impl RabbitConsumer {
             queue: source.queue(),
             has_settled: AtomicBool::new(false),
         };
-        let mut consumer = Self {
-            shared,
+        let mut sessions = Sessions {
+            shared: Arc::clone(&shared),
             source,
             origin: Arc::new(origin),
             own: None,
             prefetch: prefetch.clamp(1, PREFETCH_MAX),
-            session: None,
             was_cancelled: false,
             pauses: pauses(),
         };
-        consumer.part();
-        match consumer.begin().await {
-            Ok(session) => consumer.session = Some(session),
+        sessions.part();
+        match sessions.begin().await {
+            Ok(session) => Ok(Self {
+                shared,
+                state: State::Live(Box::new((sessions, session))),
+            }),
             Err(error) => {
-                consumer.learn_from(&error);
-                return Err(error);
+                sessions.learn_from(&error);
+                Err(error)
             }
         }
-        Ok(consumer)
     }
 
+    /// Begins to make the next session after this one was lost; `None`: the broker ended it without an error.
+    fn recover_from(&mut self, error: Option<&QueueError>) {
+        let State::Live(live) = std::mem::replace(&mut self.state, State::Ended) else {
+            return;
+        };
+        let (mut sessions, _) = *live;
+        match error {
+            Some(error) => sessions.learn_from(error),
+            None => sessions.was_cancelled = true,
+        }
+        self.state = State::Recovering(Box::pin(sessions.recover()));
+    }
+
+    async fn next_delivery(&mut self) -> Option<Box<dyn Delivery>> {
+        loop {
+            let (sessions, session) = match &mut self.state {
+                State::Live(live) => (&live.0, &mut live.1),
+                State::Recovering(recovering) => {
+                    self.state = recovering.await.map_or(State::Ended, State::Live);
+                    continue;
+                }
+                State::Ended => return None,
+            };
+            match session.stream.next().await {
+                // Buffered when its channel was lost: it cannot be settled and comes again.
+                Some(Ok(delivery)) if !delivery.acker.usable() => {}
+                Some(Ok(delivery)) => return Some(sessions.delivery(session, delivery)),
+                Some(Err(error)) => {
+                    let error = explain(&error);
+                    tracing::warn!(%error, queue = sessions.origin.queue, "consumer lost");
+                    self.recover_from(Some(&error));
+                }
+                // Remembered before anything is awaited: the stream says it only once.
+                None => self.recover_from(None),
+            }
+        }
+    }
+}
+
+impl Sessions {
     /// The first session. Who consumes a campaign that was never opened is told, and makes no queue.
     async fn begin(&self) -> Result<Session> {
         let link = self.link();
@@ -122,7 +197,9 @@ impl RabbitConsumer {
         let queue = self.source.queue().into();
         let options = BasicConsumeOptions::default();
         let consuming = channel.basic_consume(queue, "".into(), options, FieldTable::default());
+        let mut asked = Asked(Some(channel.clone()));
         let stream = link.ask(consuming).await?;
+        asked.0 = None;
         Ok(Session {
             channel,
             stream,
@@ -150,9 +227,9 @@ impl RabbitConsumer {
         self.begin_session().await.map(Some)
     }
 
-    /// Waits for a session, for as long as it takes. `None` when there is nothing to consume.
-    async fn recover(&mut self) -> Option<()> {
-        while self.session.is_none() {
+    /// Makes a session, for as long as it takes. `None` when there is nothing to consume.
+    async fn recover(mut self) -> Option<Box<(Self, Session)>> {
+        loop {
             if self.origin.has_settled.swap(false, Ordering::Relaxed) {
                 self.pauses.reset();
             }
@@ -161,8 +238,8 @@ impl RabbitConsumer {
             match self.begin_again().await {
                 Ok(Some(session)) => {
                     tracing::info!(queue = self.origin.queue, "consuming again");
-                    self.session = Some(session);
                     self.was_cancelled = false;
+                    return Some(Box::new((self, session)));
                 }
                 Ok(None) => return None,
                 Err(error) => {
@@ -171,7 +248,6 @@ impl RabbitConsumer {
                 }
             }
         }
-        Some(())
     }
 
     /// A session was lost, or none could be had: where it was because something cannot be read, the next is
@@ -193,41 +269,20 @@ impl RabbitConsumer {
         }
     }
 
-    async fn next_delivery(&mut self) -> Option<Box<dyn Delivery>> {
-        loop {
-            self.recover().await?;
-            let session = self.session.as_mut()?;
-            match session.stream.next().await {
-                // Buffered when its channel was lost: it cannot be settled and comes again.
-                Some(Ok(delivery)) if !delivery.acker.usable() => {}
-                Some(Ok(delivery)) => {
-                    let key = match &self.source {
-                        Source::Campaign(campaign) => campaign.to_string(),
-                        Source::Orphans => delivery.routing_key.to_string(),
-                    };
-                    let (channel, tag) = (session.channel.id(), delivery.delivery_tag);
-                    let note = session.notes.take(channel, tag);
-                    return Some(Box::new(RabbitDelivery::new(
-                        delivery,
-                        key,
-                        note.unwrap_or_default(),
-                        Arc::clone(&self.origin),
-                        session.channel.clone(),
-                    )));
-                }
-                Some(Err(error)) => {
-                    let error = explain(&error);
-                    tracing::warn!(%error, queue = self.origin.queue, "consumer lost");
-                    self.session = None;
-                    self.learn_from(&error);
-                }
-                // Remembered before anything is awaited: the stream says it only once.
-                None => {
-                    self.was_cancelled = true;
-                    self.session = None;
-                }
-            }
-        }
+    fn delivery(&self, session: &Session, delivery: lapin::message::Delivery) -> Box<dyn Delivery> {
+        let key = match &self.source {
+            Source::Campaign(campaign) => campaign.to_string(),
+            Source::Orphans => delivery.routing_key.to_string(),
+        };
+        let (channel, tag) = (session.channel.id(), delivery.delivery_tag);
+        let note = session.notes.take(channel, tag);
+        Box::new(RabbitDelivery::new(
+            delivery,
+            key,
+            note.unwrap_or_default(),
+            Arc::clone(&self.origin),
+            session.channel.clone(),
+        ))
     }
 }
 
@@ -238,11 +293,12 @@ impl Consumer for RabbitConsumer {
         closing.run_until_stopped(self.next_delivery()).await?
     }
 
-    async fn stop(mut self: Box<Self>) {
-        let Some(mut session) = self.session.take() else {
+    async fn stop(self: Box<Self>) {
+        let State::Live(live) = self.state else {
             return;
         };
-        let link = self.link();
+        let (sessions, mut session) = *live;
+        let link = sessions.link();
         let tag = session.stream.tag();
         let cancelling = session
             .channel

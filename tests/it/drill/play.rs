@@ -30,6 +30,9 @@ const LONG_MAX: u32 = 12;
 /// How often a seed's campaign may be paused by the program at its end.
 const PAUSES_MAX: u32 = 100;
 
+/// How long a seed is played, on its clock: of a thousand that end, the longest takes forty minutes.
+const SEED_MAX: Duration = Duration::from_secs(4 * 3_600);
+
 /// How long a consumer is given, and the pause before the next one.
 const A_WHILE: Duration = Duration::from_secs(30);
 const A_MOMENT: Duration = Duration::from_secs(1);
@@ -54,13 +57,27 @@ pub(super) fn play_alone(seed: u64) -> Result<Played, String> {
     std::panic::catch_unwind(playing).unwrap_or_else(|_| Err("it panicked".to_owned()))
 }
 
+/// Plays a seed, unless it does not end: then that is what went wrong.
 async fn play(seed: u64) -> Result<Played, String> {
     let mut dice = Dice::new(seed);
     let plan = Plan::of(&mut dice);
     let stage = Stage::with(plan.pair, plan.settings.clone(), plan.campaign()).await;
+    tokio::select! {
+        biased;
+        () = stage.trap.comes_round() => Err(format!(
+            "it does not end: a message was delivered {} times", stage.trap.most_deliveries()
+        )),
+        () = tokio::time::sleep(SEED_MAX) => Err(format!(
+            "it does not end: {SEED_MAX:?} on its clock: {:?}", stage.books().await
+        )),
+        played = play_on(&stage, &plan, dice) => played,
+    }
+}
+
+async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, String> {
     let mut sids = Vec::new();
     for (n, kind) in &plan.strangers {
-        sids.push(stranger_has(&stage, *kind, *n).await);
+        sids.push(stranger_has(stage, *kind, *n).await);
     }
     let theirs = stage.simulator.effects();
     let faults: Faults = serde_json::from_value(plan.faults.clone()).expect("faults");
@@ -68,7 +85,7 @@ async fn play(seed: u64) -> Result<Played, String> {
     faulty.expect("valid faults");
     stage.keep_marks(TakeOver(false));
     stage.accept(plan.count).await;
-    publish_junk(&stage, plan.junk).await;
+    publish_junk(stage, plan.junk).await;
     let poison = plan.poison.iter();
     stage.poison_from_now(
         poison
@@ -78,12 +95,12 @@ async fn play(seed: u64) -> Result<Played, String> {
     stage.trap.befall(plan.stores.mishaps(stage.clock));
     stage.trap.lose(plan.lost);
     let mut tally = Tally::default();
-    let operator = Operator::of(&stage);
+    let operator = Operator::of(stage);
     let acting = tokio::spawn(operator.clone().act(plan.acts.clone()));
     for blow in &plan.blows {
-        publish_again(&stage, plan.count, &mut dice).await;
+        publish_again(stage, plan.count, &mut dice).await;
         // Not for ever: what was lost keeps a consumer waiting without a call to be struck at.
-        let striking = strike(&stage, &operator, *blow, plan.count, &mut dice);
+        let striking = strike(stage, &operator, *blow, plan.count, &mut dice);
         let is_struck = tokio::time::timeout(LONG, striking).await.unwrap_or(false);
         stage.trap.clear();
         tally.strike(*blow, is_struck);
@@ -92,11 +109,11 @@ async fn play(seed: u64) -> Result<Played, String> {
         let calm = stage.simulator.set_faults(Faults::default());
         calm.expect("no faults are valid");
         for ((n, kind), sid) in plan.strangers.iter().zip(&sids) {
-            stranger_goes(&stage, *kind, *n, sid).await;
+            stranger_goes(stage, *kind, *n, sid).await;
         }
         stage.simulator.set_faults(faults).expect("valid faults");
     }
-    publish_again(&stage, plan.count, &mut dice).await;
+    publish_again(stage, plan.count, &mut dice).await;
     while !acting.is_finished() {
         let _ = tokio::time::timeout(A_WHILE, stage.run()).await;
         tokio::time::sleep(A_MOMENT).await;
@@ -105,16 +122,16 @@ async fn play(seed: u64) -> Result<Played, String> {
         .await
         .map_err(|error| format!("the operator: {error}"))?;
     let mut emptied = 0;
-    if !ends(&stage, &operator, &mut emptied).await {
+    if !ends(stage, &operator, &mut emptied).await {
         return Err(format!("it does not end: {:?}", stage.books().await));
     }
     tally.emptied(emptied);
     operator.judge(&stage.simulator)?;
-    tally.stops(operator.stops(), refusals(&stage));
+    tally.stops(operator.stops(), refusals(stage));
     let theirs: &[Effect] = &theirs;
-    verdict::judge(&stage, &plan, theirs).await?;
-    tally.count(&stage, plan.count).await;
-    let log = verdict::log(&stage, &plan).await;
+    verdict::judge(stage, plan, theirs).await?;
+    tally.count(stage, plan.count).await;
+    let log = verdict::log(stage, plan).await;
     Ok(Played { log, tally })
 }
 

@@ -3,17 +3,23 @@
 //!
 //! `LOSSES_MESSAGES` is how many messages each test has; the consumers hold half of them.
 
+use std::time::Duration;
+
+use flexcast::ledger::postgres::PostgresLedger;
+use lapin::options::QueuePurgeOptions;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 use super::lost_store::queue_of;
 use super::{CAMPAIGN, CAMPAIGN_FILE, customers, import, numbers, read_queue};
-use crate::support::broker::Node;
+use crate::support::broker::{Node, connect};
 use crate::support::flexcast::{
     FakeTwilio, Place, Running, balanced, each_once, eventually, fast_config,
 };
-use crate::support::link::server_of;
+use crate::support::link::{Link, server_of};
 use crate::support::number_from;
-use crate::support::postgres::{Database, Server};
+use crate::support::postgres::{Database, Server, consumers_grants};
 
 /// Far more than the consumers hold at once.
 const MESSAGES: usize = 600;
@@ -22,6 +28,27 @@ const CONSUMERS: usize = 3;
 /// How many messages a test has.
 fn messages() -> usize {
     number_from("LOSSES_MESSAGES", MESSAGES)
+}
+
+/// Waits for a future where only a function can be called.
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    block_in_place(|| Handle::current().block_on(future))
+}
+
+/// Purges the campaign's queue; how many messages that was. The broker knows it to the message, also where it has
+/// closed the connection of a consumer that stood still for long and had the deliveries back before.
+fn purge(node: &Node) -> usize {
+    let purging = async {
+        let connection = connect(&node.url).await;
+        let channel = connection.create_channel().await.expect("a channel");
+        let queue = format!("flexcast.work.{CAMPAIGN}");
+        let purging = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default());
+        let purged = purging.await.expect("it is purged");
+        let closed = connection.close(200, "OK".into()).await;
+        closed.expect("it is closed");
+        purged
+    };
+    usize::try_from(wait_for(purging)).expect("a number")
 }
 
 /// Consumers at work on one campaign, slow enough to be interrupted, while Twilio fails now and then.
@@ -68,11 +95,12 @@ fn config(messages: usize) -> String {
 
 impl Scene {
     fn begin(consumers: usize, database: &str) -> Self {
-        Self::begin_with(consumers, database, messages())
+        Self::begin_with(consumers, [database; 2], messages())
     }
 
-    /// As [`Self::begin`], with the first messages alone.
-    fn begin_with(consumers: usize, database: &str, first: usize) -> Self {
+    /// As [`Self::begin`], with the first messages alone, and with another way to the database for the consumers than
+    /// for everybody else, which comes first.
+    fn begin_with(consumers: usize, [database, theirs]: [&str; 2], first: usize) -> Self {
         let (twilio, node, messages) = (FakeTwilio::start(), Node::start(), messages());
         let mut place = Place::facing(&twilio);
         place.write("flexcast.toml", config(messages));
@@ -85,7 +113,9 @@ impl Scene {
         twilio.set_faults(&json!({"seed": 7, "rules": [
             {"operation": "create_conversation_participant", "kind": "server_error", "rate": 0.1}]}));
         import(&place, &customers(messages)[..first]);
+        place.set("DATABASE_URL", theirs);
         let workers = (0..consumers).map(|_| place.work(&[])).collect();
+        place.set("DATABASE_URL", database);
         let scene = Self {
             twilio,
             node,
@@ -224,6 +254,39 @@ async fn a_schema_that_is_away_for_a_while_kills_no_message() {
     assert!(!said.contains("dead-lettered"), "{said}");
 }
 
+/// The consumers have a role of their own, with the rights that the documents name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_that_are_revoked_for_a_while_kill_no_message() {
+    let database = Database::new().await;
+    // The role gets its rights on tables that are there.
+    let ledger = PostgresLedger::connect(&database.url).await;
+    drop(ledger.expect("a new ledger"));
+    let role = database.consumers_role().await;
+    let ways = [database.url.as_str(), &role.url];
+    let mut scene = Scene::begin_with(CONSUMERS, ways, messages());
+    let revoke = "REVOKE ALL ON ALL TABLES IN SCHEMA flexcast FROM";
+    database.raw(&format!("{revoke} {}", role.name)).await;
+    for worker in &scene.workers {
+        eventually("the consumer to say that its ledger is lost", || {
+            let err = worker.err();
+            (err.contains("the ledger is lost") && err.contains("(42501)")).then_some(())
+        });
+    }
+    let books = scene.place.status(CAMPAIGN);
+    let held = books["in_flight"].as_u64().expect("a number");
+    assert!(held > 0, "{books}");
+    database.raw(&consumers_grants(&role.name)).await;
+    scene.all_over(0);
+    assert_eq!(
+        read_queue(&scene.node.url, "flexcast.dead"),
+        Vec::<Value>::new()
+    );
+    eprintln!("the consumers held {held} when their rights were revoked");
+    scene.published_again(0);
+    let said = scene.said();
+    assert!(!said.contains("dead-lettered"), "{said}");
+}
+
 /// The database works for everything but one table, which is no message's fault; then for everything but one
 /// message, which is. One consumer: each counts for itself how often a message was refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -281,11 +344,10 @@ fn a_failover_to_a_standby_kills_no_message() {
 async fn a_purge_stops_the_campaign_and_a_resume_publishes_again() {
     let database = Database::new().await;
     let mut scene = Scene::begin(CONSUMERS, &database.url);
-    let [ready, _] = scene.strike(|node| {
-        node.ctl(&["purge_queue", "flexcast.work.spring"]);
-    });
+    let mut purged = 0;
+    scene.strike(|node| purged = purge(node));
     scene.stopped("queue emptied");
-    scene.resumed(ready);
+    scene.resumed(purged);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -297,6 +359,51 @@ async fn a_deleted_queue_stops_the_campaign_and_a_resume_publishes_again() {
     });
     scene.stopped("queue ");
     scene.resumed(ready + unacknowledged);
+}
+
+/// The database carries out what the consumers have given up by then: it gives leases that no consumer knows of, and
+/// no queue delivers their messages again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_take_without_an_answer_and_its_lost_delivery_hold_up_no_message() {
+    let database = Database::new().await;
+    let server = server_of(&database.url);
+    let link = Link::to(server, Duration::ZERO);
+    let theirs = link.url(&database.url, server);
+    let mut scene = Scene::begin_with(CONSUMERS, [&database.url, &theirs], messages());
+    let steer = |what: &str| scene.place.run(&["campaign", what, CAMPAIGN]).ends_with(0);
+    steer("pause");
+    let in_flight = |books: &Value| books["in_flight"] == json!(0);
+    let books = scene.place.status_until(CAMPAIGN, in_flight);
+    let session = database.session().await;
+    let run = async |sql: &str| session.batch_execute(sql).await.expect("it is done");
+    run("BEGIN; LOCK TABLE flexcast.turns IN EXCLUSIVE MODE").await;
+    steer("resume");
+    // Another session: within a transaction the server shows the same all the while.
+    let looker = database.session().await;
+    let waiting = "SELECT count(*) > 2 FROM pg_stat_activity
+                   WHERE wait_event_type = 'Lock' AND query LIKE 'WITH taken AS%'";
+    eventually("takes to wait for the lock", || {
+        let row = wait_for(looker.query_one(waiting, &[])).expect("it answers");
+        row.get::<_, bool>(0).then_some(())
+    });
+    link.mute(true);
+    run("COMMIT").await;
+    for worker in &scene.workers {
+        eventually("the consumer to say that its ledger is lost", || {
+            worker.err().contains("the ledger is lost").then_some(())
+        });
+    }
+    eventually("the consumers to give up their takes", || {
+        let [_, unacknowledged, consumers] = queue_of(&scene.node);
+        (unacknowledged == 0 && consumers == 0).then_some(())
+    });
+    let held = &scene.place.status(CAMPAIGN)["in_flight"];
+    assert!(held.as_u64() > Some(0), "takes that stand: {held}");
+    scene.node.ctl(&["delete_queue", "flexcast.work.spring"]);
+    link.mute(false);
+    scene.stopped("queue ");
+    let done = books["done"].as_u64().expect("a number");
+    scene.resumed(scene.messages - usize::try_from(done).expect("a count"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -314,7 +421,7 @@ async fn a_policy_that_drops_messages_stops_the_campaign_too() {
 async fn a_policy_that_ages_messages_out_stops_the_campaign_too() {
     let database = Database::new().await;
     let first = messages() / 2;
-    let mut scene = Scene::begin_with(CONSUMERS, &database.url, first);
+    let mut scene = Scene::begin_with(CONSUMERS, [&database.url; 2], first);
     scene.strike(|node| {
         set_policy(node, r#"{"message-ttl":1}"#);
         import(&scene.place, &customers(scene.messages)[first..]);

@@ -69,6 +69,7 @@ on_every_store! {
     upkeep::leases_that_ran_out_end_when_their_holders_are_dead,
     upkeep::what_the_queue_lost_is_published_again_once_in_a_while,
     upkeep::what_a_broker_lost_is_published_again_at_once,
+    upkeep::what_a_broker_lost_comes_back_whatever_it_was_at,
     upkeep::a_resume_is_used_up_when_lost_messages_are_published,
     upkeep::what_consumers_hold_adds_up_until_it_is_old,
     imports::a_manifest_is_kept_with_what_was_counted,

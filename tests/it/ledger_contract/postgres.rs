@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
 use flexcast::ledger::{
-    Acceptance, Ledger, LedgerError, Publication, Standing, Stray, Taken, Upkeep, Watched,
+    Acceptance, BrokerLost, Ledger, LedgerError, Publication, Standing, Stray, Taken, Upkeep,
+    Watched,
 };
 use flexcast::message::{CampaignId, DeadReason};
 
@@ -35,6 +36,43 @@ async fn many_may_connect_to_an_empty_database_at_once() {
     }
     assert_eq!(ids[0].len(), 32, "{ids:?}");
     assert!(ids.iter().all(|id| *id == ids[0]), "one ledger: {ids:?}");
+}
+
+/// Of two consumers that publish a message, the slower one says so when the queue has lost it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_mark_does_not_hide_what_a_broker_lost_meanwhile() {
+    let database = Database::new().await;
+    let at_times = async || {
+        let connecting = PostgresLedger::connect_with(&database.url, LeaseClock::Caller);
+        connecting.await.expect("it connects")
+    };
+    let (slow, quick) = (at_times().await, at_times().await);
+    apply_spring(&slow).await;
+    slow.accept(&spring(), &[message(1)], None, at(0), at(0))
+        .await
+        .expect("it is accepted");
+    let list = async |ledger: &PostgresLedger, second| {
+        let listed = ledger.unqueued(at(second), 10).await.expect("it answers");
+        let listed: Vec<Publication> = listed.into_iter().map(|(listed, _)| listed).collect();
+        listed
+    };
+    let late = list(&slow, 1).await;
+    let quickly = list(&quick, 30).await;
+    assert_eq!((late.len(), &late), (1, &quickly));
+    quick.mark_queued(&quickly).await.expect("it is marked");
+    let lost = BrokerLost {
+        after: None,
+        now: at(31),
+        limit: 10,
+    };
+    assert_eq!(quick.broker_lost(&lost).await.expect("it answers"), Some(1));
+    slow.mark_queued(&late).await.expect("nothing is marked");
+    assert_eq!(list(&quick, 31).await, late, "it is published again");
+    // Not even while it is being published.
+    slow.mark_queued(&late).await.expect("nothing is marked");
+    assert_eq!(list(&quick, 31).await, late);
+    quick.mark_queued(&late).await.expect("it is marked");
+    assert_eq!(list(&quick, 31).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

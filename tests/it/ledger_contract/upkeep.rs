@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flexcast::ledger::{
-    Actor, Ledger, MessageKey, PUBLISH_AGAIN, PublishAgain, Renewal, SetAside, Standing,
-    StateChange, Taken, Transition,
+    Actor, BrokerLost, Ledger, MessageKey, PUBLISH_AGAIN, Publication, PublishAgain, Renewal,
+    SetAside, Settlement, Standing, StateChange, Taken, Transition,
 };
 use flexcast::message::{CampaignId, DeadReason, Effects, PauseCause};
 
 use super::fixture::{
     LEASE, accept_queued, apply_spring, at, dead, done, key, lease, message, message_to,
-    record_begun, settle, spring, take,
+    record_begun, retry, settle, spring, take,
 };
 
 pub(super) async fn a_probe_leaves_nothing_behind(ledger: &dyn Ledger) {
@@ -174,28 +174,102 @@ async fn reason(ledger: &dyn Ledger) -> Option<String> {
     record.expect("it was applied").reason
 }
 
+/// Marks what a broker has lost, after a look that saw a loss at `after`.
+async fn broker_lost(
+    ledger: &dyn Ledger,
+    after: Option<i64>,
+    second: i64,
+    limit: usize,
+) -> Option<u64> {
+    let lost = BrokerLost {
+        after: after.map(at),
+        now: at(second),
+        limit,
+    };
+    ledger.broker_lost(&lost).await.expect("it answers")
+}
+
+async fn listed(ledger: &dyn Ledger, second: i64) -> Vec<Publication> {
+    let listed = ledger.unqueued(at(second), 10).await.expect("it answers");
+    listed.into_iter().map(|(listed, _)| listed).collect()
+}
+
 pub(super) async fn what_a_broker_lost_is_published_again_at_once(ledger: &dyn Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2), message(3)]).await;
     lease(ledger, &message(3), at(1)).await;
     assert_eq!(ledger.broker_lost_at().await.expect("it answers"), None);
     for marked in [1, 1, 0] {
-        let marking = ledger.broker_lost(at(5), 1).await;
-        assert_eq!(marking.expect("it answers"), marked);
+        assert_eq!(broker_lost(ledger, None, 5, 1).await, Some(marked));
     }
-    assert_eq!(
-        ledger.broker_lost_at().await.expect("it answers"),
-        Some(at(5))
-    );
-    assert_eq!(
-        ledger.unqueued(at(5), 10).await.expect("it answers").len(),
-        2
-    );
-    ledger.broker_lost(at(7), 10).await.expect("it answers");
-    assert_eq!(
-        ledger.broker_lost_at().await.expect("it answers"),
-        Some(at(7))
-    );
+    let lost_at = ledger.broker_lost_at().await.expect("it answers");
+    assert_eq!(lost_at, Some(at(5)));
+    let again = listed(ledger, 5).await;
+    assert_eq!(again.len(), 2);
+    ledger.mark_queued(&again).await.expect("it is marked");
+    // Another consumer found the same loss, and marks nothing: all of it would be published twice.
+    assert_eq!(broker_lost(ledger, None, 6, 10).await, None);
+    assert_eq!(listed(ledger, 6).await, []);
+    // It is lost once more.
+    assert_eq!(broker_lost(ledger, Some(5), 7, 10).await, Some(2));
+    let lost_at = ledger.broker_lost_at().await.expect("it answers");
+    assert_eq!(lost_at, Some(at(7)));
+}
+
+/// Whatever a message is at when everything on the broker is lost, it is brought back without the wait between two
+/// publications.
+pub(super) async fn what_a_broker_lost_comes_back_whatever_it_was_at(ledger: &dyn Ledger) {
+    apply_spring(ledger).await;
+    let all: Vec<_> = (1..=8).map(message).collect();
+    accept_queued(ledger, &all[..7]).await;
+    // 1 was published again a short time ago, and 2 never.
+    assert_eq!(again(ledger, None, 2, 1).await, 1);
+    let published = listed(ledger, 2).await;
+    ledger.mark_queued(&published).await.expect("it is marked");
+    // 3 is in a delay of the queue's, 4 with a consumer that finds its delivery gone and gives it back, 5 with one
+    // that breaks off, 6 with one that is dead, 7 with one that puts it off; 8 is being published.
+    let third = lease(ledger, &message(3), at(3)).await;
+    settle(ledger, &third, &retry(at(20)), at(3)).await;
+    let mut leases = Vec::new();
+    for n in 4..=7 {
+        leases.push(lease(ledger, &message(n), at(3)).await);
+    }
+    ledger
+        .accept(&spring(), &all[7..], None, at(3), at(3))
+        .await
+        .expect("it is accepted");
+    let being_published = [Publication::first(&message(8))];
+
+    assert_eq!(broker_lost(ledger, None, 5, 10).await, Some(3));
+
+    let given_back = Settlement::Released { queued: true };
+    settle(ledger, &leases[0], &given_back, at(6)).await;
+    ledger.let_go(&leases[1]).await.expect("it answers");
+    settle(ledger, &leases[3], &retry(at(20)), at(6)).await;
+    // Confirmed by the broker before it was lost.
+    ledger.mark_queued(&being_published).await.expect("marked");
+    assert_eq!(numbers(&listed(ledger, 6).await), [1, 2]);
+    let dead_by = at(3) + LEASE;
+    let swept = ledger.sweep_leases("living", dead_by, 10).await;
+    assert_eq!(swept.expect("it answers"), 1);
+    // A minute of looks finds what nobody has marked.
+    assert_eq!(again(ledger, Some(2), 70, 10).await, 4);
+    assert_eq!(numbers(&listed(ledger, 70).await), [1, 2, 4, 5, 6, 8]);
+    // The queue has none of its delays any more: the ledger does not wait for it.
+    ledger.wake(at(20), 10).await.expect("it answers");
+    assert_eq!(numbers(&listed(ledger, 70).await), [1, 2, 3, 4, 5, 6, 8]);
+    ledger.wake(at(80), 10).await.expect("it answers");
+    assert_eq!(numbers(&listed(ledger, 80).await), [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+fn numbers(listed: &[Publication]) -> Vec<u32> {
+    let number = |one: &Publication| {
+        let (_, number) = one.key.id.as_str().split_once('-').expect("crm-N");
+        number.parse().expect("a number")
+    };
+    let mut numbers: Vec<u32> = listed.iter().map(number).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 pub(super) async fn what_consumers_hold_adds_up_until_it_is_old(ledger: &dyn Ledger) {

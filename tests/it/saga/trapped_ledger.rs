@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flexcast::ledger::{
-    Acceptance, Books, CampaignRecord, ConsumerRow, DamagedRow, DeadRow, Ending, HeldFor, Import,
-    ImportRecord, Lease, Ledger, LedgerError, Manifest, MessageKey, MessageRecord, OnQueue,
-    OpenOfSender, PageRow, Publication, PublishAgain, RejectedRow, Renewal, Renewed, Result,
-    SetAside, Settlement, StateChange, Steering, Stray, Stuck, Taken, Transition, UndoSettlement,
-    UnknownRow, Upkeep,
+    Acceptance, Books, BrokerLost, CampaignRecord, ConsumerRow, DamagedRow, DeadRow, Ending,
+    HeldFor, Import, ImportRecord, Lease, Ledger, LedgerError, Manifest, MessageKey, MessageRecord,
+    OnQueue, OpenOfSender, PageRow, Publication, PublishAgain, RejectedRow, Renewal, Renewed,
+    Result, SetAside, Settlement, StateChange, Steering, Stray, Stuck, Taken, Transition,
+    UndoSettlement, UnknownRow, Upkeep,
 };
 use flexcast::message::{Address, CampaignId, Effects, Event, Message, MessageId};
 use jiff::Timestamp;
@@ -470,9 +470,8 @@ impl Upkeep for TrappedLedger {
         self.risk("queue_again", marking).await
     }
 
-    async fn broker_lost(&self, now: Timestamp, limit: usize) -> Result<u64> {
-        self.risk("broker_lost", self.inner.broker_lost(now, limit))
-            .await
+    async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
+        self.risk("broker_lost", self.inner.broker_lost(lost)).await
     }
 
     async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {

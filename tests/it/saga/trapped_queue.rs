@@ -95,6 +95,7 @@ impl Consumer for Trapped<dyn Consumer> {
     async fn next(&mut self) -> Option<Box<dyn Delivery>> {
         self.trap.running().await;
         let inner = self.inner.next().await?;
+        self.trap.delivered(inner.body());
         let trap = Arc::clone(&self.trap);
         Some(Box::new(Trapped { trap, inner }))
     }

@@ -1,4 +1,5 @@
-//! A slow link to a server on this machine: every byte comes late, and the link can be cut.
+//! A slow link to a server on this machine: every byte comes late, and the link can be cut, or the server's
+//! answers alone.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +17,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A link. It serves until the test's process ends.
 pub(crate) struct Link {
     address: SocketAddr,
+    /// Whether no byte arrives at the server.
     cut: Arc<AtomicBool>,
+    /// Whether no byte arrives at the client.
+    muted: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -24,18 +28,22 @@ impl Link {
     pub(crate) fn to(server: &str, round_trip: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let cut = Arc::new(AtomicBool::new(false));
-        let (server, is_cut) = (server.to_owned(), Arc::clone(&cut));
+        let (cut, muted) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (server, is_cut, is_muted) = (server.to_owned(), Arc::clone(&cut), Arc::clone(&muted));
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(behind) = TcpStream::connect(&server) else {
                     continue;
                 };
                 carry(&client, &behind, round_trip / 2, &is_cut);
-                carry(&behind, &client, round_trip / 2, &is_cut);
+                carry(&behind, &client, round_trip / 2, &is_muted);
             }
         });
-        Self { address, cut }
+        Self {
+            address,
+            cut,
+            muted,
+        }
     }
 
     /// A database URL that goes over this link instead of straight to `server`.
@@ -46,6 +54,12 @@ impl Link {
     /// Cuts the link, or mends it. While it is cut no byte arrives, and nobody is told so.
     pub(crate) fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::SeqCst);
+        self.mute(cut);
+    }
+
+    /// Withholds what the server answers, or lets it through. The server gets every byte.
+    pub(crate) fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::SeqCst);
     }
 }
 

@@ -72,6 +72,15 @@ impl Database {
     pub(crate) async fn raw(&self, sql: &str) {
         run(&self.url, sql).await;
     }
+
+    /// A session that lasts until it is dropped.
+    pub(crate) async fn session(&self) -> tokio_postgres::Client {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls)
+            .await
+            .expect("a connection");
+        tokio::spawn(connection);
+        client
+    }
 }
 
 /// A role. It is gone when this is dropped, which has to be before its database is.
