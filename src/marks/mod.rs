@@ -7,86 +7,31 @@
 //! A User has no timers, and is created once for an identity. Nothing at Twilio can be changed under a condition, so
 //! that two processes may overwrite each other's mark: then one of them does not know what it reads at its next beat.
 
+mod campaigns;
+mod error;
 mod record;
+
+pub use error::{MarkError, NotOurs};
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::ledger::{Incarnation, Ledger, LedgerError, Ownership, Watched};
+use crate::ledger::{Incarnation, Ledger, Ownership, Watched};
 use crate::message::CampaignId;
 use crate::twilio::{CallError, Conflict, Twilio, conflict, is_missing};
 
-use record::{
-    CampaignMark, LedgerMark, digest, from_attributes, of_campaign, of_ledger, to_attributes,
-};
+use record::{CampaignMark, LedgerMark, digest, from_attributes, of_ledger, to_attributes};
 
 /// How often a process raises the beat of its incarnation, in the ledger and then in the mark.
 pub const BEAT: Duration = Duration::from_secs(60);
 
 /// How long a process may call after it began its last look at the marks: a beat and what two tries may take.
 pub const GOOD_FOR: Duration = Duration::from_secs(90);
-
-/// Why a ledger has no right to carry out a campaign.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotOurs {
-    /// The ledger is a copy, or has gone back to an older state.
-    Ledger {
-        host: String,
-        at: Timestamp,
-        running: bool,
-    },
-    /// Another ledger runs the campaign.
-    Campaign {
-        campaign: CampaignId,
-        ledger: String,
-        host: String,
-        at: Timestamp,
-    },
-}
-
-impl fmt::Display for NotOurs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ledger { host, at, running } => {
-                let how = if *running { "is" } else { "was" };
-                write!(
-                    f,
-                    "this ledger is a copy, or an older state, of the one that {how} at work on {host} ({at}): what was \
-                     sent since is not in it; use that ledger (--state, DATABASE_URL), or take over with --take-over: \
-                     then every message is looked for at Twilio before it is sent"
-                )
-            }
-            Self::Campaign {
-                campaign,
-                ledger,
-                host,
-                at,
-            } => write!(
-                f,
-                "campaign {campaign} is run by another ledger ({ledger}, begun on {host}, {at}): use that one (--state, \
-                 DATABASE_URL), or take the campaign over with --take-over: then every message is looked for at Twilio \
-                 before it is sent"
-            ),
-        }
-    }
-}
-
-/// Why the marks do not give the right now.
-#[derive(Debug, thiserror::Error)]
-pub enum MarkError {
-    #[error("{0}")]
-    NotOurs(NotOurs),
-    #[error("the marks cannot be read or written: {0}")]
-    Twilio(#[from] CallError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
 
 /// The marks of one process.
 pub struct ProcessMarks {
@@ -315,101 +260,6 @@ impl ProcessMarks {
             Err(error) if is_taken(&error) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Looks at a campaign's mark, and makes it where there is none.
-    async fn look_at(&self, kept: &mut Kept, campaign: &CampaignId) -> Result<(), MarkError> {
-        let service = self.service(kept).await?;
-        let identity = of_campaign(campaign);
-        let own = self.ledger.id().await?;
-        let mark = loop {
-            let user = self.twilio.fetch_user(&service, &identity).await?;
-            let Some(user) = user else {
-                let mark = self.campaign_mark(kept, campaign, &own);
-                let attributes = to_attributes(&mark);
-                let creating =
-                    self.twilio
-                        .create_user(&service, &identity, "flexcast campaign", &attributes);
-                match creating.await {
-                    Ok(_) => break mark,
-                    // Another ledger was faster: it has the campaign.
-                    Err(error) if is_taken(&error) => continue,
-                    Err(error) => return Err(error.into()),
-                }
-            };
-            match from_attributes::<CampaignMark>(user.attributes) {
-                Some(mark) if mark.ledger == own => {
-                    self.check_campaign(kept, &mark).await?;
-                    break mark;
-                }
-                // Somebody has overwritten its attributes.
-                None => {}
-                Some(mark) => self.take_over_campaign(kept, mark).await?,
-            }
-            let mark = self.campaign_mark(kept, campaign, &own);
-            let attributes = to_attributes(&mark);
-            self.twilio
-                .update_user(&service, &identity, &attributes)
-                .await?;
-            break mark;
-        };
-        kept.campaigns.insert(campaign.clone(), mark);
-        Ok(())
-    }
-
-    /// A campaign that this ledger has begun, and may have forgotten since.
-    async fn check_campaign(&self, kept: &Kept, mark: &CampaignMark) -> Result<(), MarkError> {
-        let is_known = kept.campaigns.get(&mark.campaign) == Some(mark);
-        if is_known || self.ledger.has_been(&mark.incarnation).await? {
-            return Ok(());
-        }
-        tracing::warn!(
-            campaign.id = %mark.campaign,
-            "the ledger went back to before it first ran this campaign: each message is looked for first"
-        );
-        self.distrust(&mark.campaign, mark.at).await
-    }
-
-    /// Takes another ledger's campaign over, where that is wanted.
-    async fn take_over_campaign(
-        &self,
-        kept: &mut Kept,
-        mark: CampaignMark,
-    ) -> Result<(), MarkError> {
-        let other = of_ledger(&mark.ledger);
-        let (campaign, began) = (mark.campaign.clone(), mark.at);
-        let why = NotOurs::Campaign {
-            campaign: mark.campaign,
-            ledger: mark.ledger,
-            host: mark.host,
-            at: mark.at,
-        };
-        // A process whose campaign was taken over does not take it back.
-        if !self.take_over || kept.campaigns.contains_key(&campaign) {
-            return Err(MarkError::NotOurs(why));
-        }
-        tracing::warn!(campaign.id = %campaign, %why, "taken over");
-        self.distrust(&campaign, began).await?;
-        self.quiet_if_running(kept, &other).await
-    }
-
-    fn campaign_mark(&self, kept: &Kept, campaign: &CampaignId, ledger: &str) -> CampaignMark {
-        let unknown = Incarnation {
-            token: String::new(),
-            beat: 0,
-        };
-        CampaignMark {
-            campaign: campaign.clone(),
-            ledger: ledger.to_owned(),
-            incarnation: kept.own.clone().unwrap_or(unknown),
-            host: self.host.clone(),
-            at: self.clock.now(),
-        }
-    }
-
-    async fn distrust(&self, campaign: &CampaignId, since: Timestamp) -> Result<(), MarkError> {
-        self.ledger.distrust(Some(campaign), since).await?;
-        Ok(())
     }
 
     async fn take_over_ledger(&self, kept: &mut Kept, why: &NotOurs) -> Result<(), MarkError> {

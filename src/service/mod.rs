@@ -3,10 +3,10 @@
 //! In: the configuration. Out: a ledger, a queue and a Twilio that belong together. Always: started
 //! in order, stopped in reverse.
 
+mod folders;
 mod twilio;
 
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
@@ -29,6 +29,8 @@ use crate::queue::{Inspection, Queue, QueueError};
 use crate::twilio::{ClientSettings, Transport, Twilio, http_transport};
 use crate::worker::{Parts, Worker};
 
+use folders::make_folder;
+pub use folders::trial_folder;
 pub use twilio::looking_twilio;
 use twilio::{CallMetrics, client_settings};
 
@@ -373,37 +375,4 @@ impl Service {
 /// This machine's name.
 fn host() -> String {
     whoami::hostname().unwrap_or_else(|_| "unknown".to_owned())
-}
-
-fn make_folder(path: &Path) -> Result<(), ServiceError> {
-    std::fs::create_dir_all(path).map_err(|error| ServiceError::State {
-        path: path.display().to_string(),
-        error,
-    })
-}
-
-/// A state directory of its own for a trial of some kind: fresh, in the real one.
-///
-/// # Errors
-///
-/// [`ServiceError::State`] names it.
-pub fn trial_folder(state: &Path, kind: &str, clock: Clock) -> Result<PathBuf, ServiceError> {
-    let now = clock.now().strftime("%Y%m%dT%H%M%S").to_string();
-    let parent = state.join(kind);
-    make_folder(&parent)?;
-    // Two trials of one second have folders of their own.
-    for number in 0_u32.. {
-        let path = parent.join(format!("{now}-{number}"));
-        match std::fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(ServiceError::State {
-                    path: path.display().to_string(),
-                    error,
-                });
-            }
-        }
-    }
-    unreachable!("numbers do not run out")
 }

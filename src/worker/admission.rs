@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{SENDER_WAIT_MAX, Sending};
-use crate::message::{DeferReason, Saga, SkipReason};
+use crate::message::{DeferReason, Failure, FailureClass, Saga, SkipReason};
 use crate::pacing::{Booking, Lane, Permit, Turn};
 
 use super::mine::Mine;
@@ -127,4 +127,10 @@ pub(super) async fn own_permit(shared: &Shared, active: &Active, mine: &Mine) ->
         // Promised within the hold, it may come somewhat later: others are older.
         () = shared.parts.clock.sleep(2 * HOLD_MAX) => None,
     }
+}
+
+/// Why nothing of a cancelled campaign goes forward.
+pub(super) fn cancelled() -> Failure {
+    let class = FailureClass::Skip(SkipReason::Cancelled);
+    Failure::new(class, "the campaign was cancelled")
 }

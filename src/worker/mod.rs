@@ -11,6 +11,7 @@ mod begin;
 mod broker;
 mod campaigns;
 mod consume;
+mod error;
 mod finish;
 mod held;
 mod holding;
@@ -33,6 +34,7 @@ mod turn;
 mod undos;
 mod upkeep;
 
+pub use error::WorkError;
 pub use finish::{FinishedBy, Unfinished, finish};
 pub use lanes::{SEEN_FOR, ShownLane, ShownLanes};
 pub use sharing::Sharer;
@@ -46,14 +48,13 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::{AgentRules, Engine};
-use crate::intake::EnqueueError;
 use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
 use crate::marks::ProcessMarks;
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
 use crate::pacing::Pacer;
-use crate::queue::{Queue, QueueError};
+use crate::queue::Queue;
 use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
@@ -159,22 +160,6 @@ struct Looking<'a> {
     undos: &'a mut Undos,
     held: &'a mut Held,
     probes: &'a mut Probes,
-}
-
-/// Why the worker could not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkError {
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    #[error(transparent)]
-    Enqueue(#[from] EnqueueError),
-    /// A run that was to end by itself could not: nothing has moved for long.
-    #[error("{0}")]
-    StandsStill(String),
-    #[error("campaign {0} cannot be read from the ledger: {1}; apply it again")]
-    Campaign(CampaignId, String),
 }
 
 /// The consumer.

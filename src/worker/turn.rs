@@ -1,7 +1,7 @@
 //! The life of one delivery: read, taken, admitted, carried out, settled.
 //!
-//! Every way out settles the delivery, or leaves it to come again after the ledger or the queue
-//! failed: then what it finds in the ledger decides.
+//! Every way out settles the delivery, or leaves it to come again after the ledger or the queue failed: then what it
+//! finds in the ledger decides.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,14 +10,14 @@ use std::time::Duration;
 use crate::campaign::Arrivals;
 use crate::engine::{Delivered, Interrupted, Job};
 use crate::ledger::{Ledger, LedgerError, MessageKey, Taken};
-use crate::message::{Effects, Ended, Failure, FailureClass, Message, SkipReason};
+use crate::message::{Effects, Ended, Failure, Message};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;
 use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
-use super::admission::{Admission, admission, own_permit};
+use super::admission::{Admission, admission, cancelled, own_permit};
 use super::assigning::agent_of;
 use super::begin::{begin, is_clean, put_off};
 use super::mine::{Assigned, Mine, circumstances, kind};
@@ -157,12 +157,6 @@ async fn work_on(
         Admission::Go => begin(shared, active, stop, delivery, mine).await,
         not_now => put_off(shared, active, delivery, &mine, not_now).await,
     }
-}
-
-/// Why nothing of a cancelled campaign goes forward.
-fn cancelled() -> Failure {
-    let class = FailureClass::Skip(SkipReason::Cancelled);
-    Failure::new(class, "the campaign was cancelled")
 }
 
 /// Takes the message in the ledger; `None` when its delivery is settled already.

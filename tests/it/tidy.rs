@@ -69,10 +69,15 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
         "outcomes never call Twilio",
     ),
     (
+        "marks",
+        &["clock", "ledger", "message", "twilio"],
+        "it compares a ledger with what the account says of it, and knows no consumer",
+    ),
+    (
         "worker",
         &[
-            "campaign", "clock", "engine", "intake", "ledger", "message", "metrics", "outcomes",
-            "pacing", "queue", "shutdown", "twilio",
+            "campaign", "clock", "engine", "intake", "ledger", "marks", "message", "metrics",
+            "outcomes", "pacing", "queue", "shutdown", "twilio",
         ],
         "it works with the contracts that `service` hands it",
     ),

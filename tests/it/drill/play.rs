@@ -255,7 +255,7 @@ pub(super) fn is_contact(operation: &str) -> bool {
 
 fn creations(stage: &Stage) -> usize {
     let requests = stage.simulator.requests();
-    let creates = |one: &&RequestRecord| is_contact(&one.operation);
+    let creates = |one: &&RequestRecord| is_contact(one.operation);
     requests.iter().filter(creates).count()
 }
 

@@ -183,7 +183,7 @@ impl Operator {
     pub(super) fn judge(&self, simulator: &Simulator) -> Result<(), String> {
         for request in simulator.requests() {
             // What creates nothing undoes, or looks.
-            if !is_contact(&request.operation) {
+            if !is_contact(request.operation) {
                 continue;
             }
             for quiet in &*self.quiet() {

@@ -1,0 +1,109 @@
+//! The marks of campaigns: which ledger runs which.
+
+use jiff::Timestamp;
+
+use super::record::{CampaignMark, from_attributes, of_campaign, of_ledger, to_attributes};
+use super::{Kept, MarkError, NotOurs, ProcessMarks, is_taken};
+use crate::ledger::{Incarnation, Ledger, Ownership};
+use crate::message::CampaignId;
+
+impl ProcessMarks {
+    /// Looks at a campaign's mark, and makes it where there is none.
+    pub(super) async fn look_at(
+        &self,
+        kept: &mut Kept,
+        campaign: &CampaignId,
+    ) -> Result<(), MarkError> {
+        let service = self.service(kept).await?;
+        let identity = of_campaign(campaign);
+        let own = self.ledger.id().await?;
+        let mark = loop {
+            let user = self.twilio.fetch_user(&service, &identity).await?;
+            let Some(user) = user else {
+                let mark = self.campaign_mark(kept, campaign, &own);
+                let attributes = to_attributes(&mark);
+                let creating =
+                    self.twilio
+                        .create_user(&service, &identity, "flexcast campaign", &attributes);
+                match creating.await {
+                    Ok(_) => break mark,
+                    // Another ledger was faster: it has the campaign.
+                    Err(error) if is_taken(&error) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            };
+            match from_attributes::<CampaignMark>(user.attributes) {
+                Some(mark) if mark.ledger == own => {
+                    self.check_campaign(kept, &mark).await?;
+                    break mark;
+                }
+                // Somebody has overwritten its attributes.
+                None => {}
+                Some(mark) => self.take_over_campaign(kept, mark).await?,
+            }
+            let mark = self.campaign_mark(kept, campaign, &own);
+            let attributes = to_attributes(&mark);
+            self.twilio
+                .update_user(&service, &identity, &attributes)
+                .await?;
+            break mark;
+        };
+        kept.campaigns.insert(campaign.clone(), mark);
+        Ok(())
+    }
+
+    /// A campaign that this ledger has begun, and may have forgotten since.
+    async fn check_campaign(&self, kept: &Kept, mark: &CampaignMark) -> Result<(), MarkError> {
+        let is_known = kept.campaigns.get(&mark.campaign) == Some(mark);
+        if is_known || self.ledger.has_been(&mark.incarnation).await? {
+            return Ok(());
+        }
+        tracing::warn!(
+            campaign.id = %mark.campaign,
+            "the ledger went back to before it first ran this campaign: each message is looked for first"
+        );
+        self.distrust(&mark.campaign, mark.at).await
+    }
+
+    /// Takes another ledger's campaign over, where that is wanted.
+    async fn take_over_campaign(
+        &self,
+        kept: &mut Kept,
+        mark: CampaignMark,
+    ) -> Result<(), MarkError> {
+        let other = of_ledger(&mark.ledger);
+        let (campaign, began) = (mark.campaign.clone(), mark.at);
+        let why = NotOurs::Campaign {
+            campaign: mark.campaign,
+            ledger: mark.ledger,
+            host: mark.host,
+            at: mark.at,
+        };
+        // A process whose campaign was taken over does not take it back.
+        if !self.take_over || kept.campaigns.contains_key(&campaign) {
+            return Err(MarkError::NotOurs(why));
+        }
+        tracing::warn!(campaign.id = %campaign, %why, "taken over");
+        self.distrust(&campaign, began).await?;
+        self.quiet_if_running(kept, &other).await
+    }
+
+    fn campaign_mark(&self, kept: &Kept, campaign: &CampaignId, ledger: &str) -> CampaignMark {
+        let unknown = Incarnation {
+            token: String::new(),
+            beat: 0,
+        };
+        CampaignMark {
+            campaign: campaign.clone(),
+            ledger: ledger.to_owned(),
+            incarnation: kept.own.clone().unwrap_or(unknown),
+            host: self.host.clone(),
+            at: self.clock.now(),
+        }
+    }
+
+    async fn distrust(&self, campaign: &CampaignId, since: Timestamp) -> Result<(), MarkError> {
+        self.ledger.distrust(Some(campaign), since).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! Why the worker could not go on.
+
+use crate::intake::EnqueueError;
+use crate::ledger::LedgerError;
+use crate::message::CampaignId;
+use crate::queue::QueueError;
+
+/// Why the worker could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    /// A run that was to end by itself could not: nothing has moved for long.
+    #[error("{0}")]
+    StandsStill(String),
+    #[error("campaign {0} cannot be read from the ledger: {1}; apply it again")]
+    Campaign(CampaignId, String),
+}
