@@ -39,31 +39,7 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         let Standing::Over { ending, .. } = &record.standing else {
             return Err(format!("{name}: message {n} is not over"));
         };
-        for kind in KINDS {
-            let standing = stage.standing(kind);
-            let made = standing.iter().filter(|one| {
-                let is_theirs = theirs.iter().any(|their| their.sid == one.sid);
-                one.customer.as_deref() == Some(&customer(n)) && !is_theirs
-            });
-            let made = made.count();
-            let expected = usize::from(plan.pair.leaves.contains(&kind));
-            let is_right = match ending {
-                // What the lost state had begun may stand beside what the message ended with.
-                _ if plan.is_restored() => made <= expected,
-                Ending::Done { .. } => made == expected,
-                Ending::Dead {
-                    reason: DeadReason::Stuck | DeadReason::StoreRefused,
-                    ..
-                } => made <= expected,
-                Ending::Dead { .. } | Ending::Skipped { .. } => made == 0,
-                Ending::Unknown { .. } => made <= expected,
-            };
-            if !is_right {
-                return Err(format!(
-                    "{name}: {n} has {made} {kind:?}, and is {ending:?}"
-                ));
-            }
-        }
+        judge_standing(stage, plan, theirs, n, ending)?;
         let is_busy = plan.strangers.contains_key(&n) && !plan.waits_for_strangers;
         let poison = plan.poison.get(&n);
         // The task of an Interaction may be gone before anybody comes to look for it.
@@ -93,6 +69,43 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         };
         if !may_be {
             return Err(format!("{name}: {n} is {ending:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Of each kind there is what the message's end says.
+fn judge_standing(
+    stage: &Stage,
+    plan: &Plan,
+    theirs: &[Effect],
+    n: u32,
+    ending: &Ending,
+) -> Result<(), String> {
+    let name = plan.pair.name;
+    for kind in KINDS {
+        let standing = stage.standing(kind);
+        let made = standing.iter().filter(|one| {
+            let is_theirs = theirs.iter().any(|their| their.sid == one.sid);
+            one.customer.as_deref() == Some(&customer(n)) && !is_theirs
+        });
+        let made = made.count();
+        let expected = usize::from(plan.pair.leaves.contains(&kind));
+        let is_right = match ending {
+            // What the lost state had begun may stand beside what the message ended with.
+            _ if plan.is_restored() => made <= expected,
+            Ending::Done { .. } => made == expected,
+            Ending::Dead {
+                reason: DeadReason::Stuck | DeadReason::StoreRefused,
+                ..
+            } => made <= expected,
+            Ending::Dead { .. } | Ending::Skipped { .. } => made == 0,
+            Ending::Unknown { .. } => made <= expected,
+        };
+        if !is_right {
+            return Err(format!(
+                "{name}: {n} has {made} {kind:?}, and is {ending:?}"
+            ));
         }
     }
     Ok(())

@@ -128,6 +128,12 @@ pub(crate) struct Stage {
     pub(crate) campaign: Campaign,
     /// The rates that its consumers keep.
     pub(crate) senders: Senders,
+    /// Whether the ledger went back, so that its consumers take over.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        let keeps = *self.marks.lock().expect("no panic holds it");
+        matches!(keeps, Some(TakeOver(true)))
+    }
+
     /// How many consumers were started.
     consumers: AtomicUsize,
     poison: Mutex<Poison>,
