@@ -120,7 +120,7 @@ pub(crate) struct Stage {
     /// The same ledger, as what it is.
     pub(super) sqlite: Arc<SqliteLedger>,
     /// Whether its consumers keep marks at the account, and take over what others have.
-    marks: Mutex<Option<TakeOver>>,
+    pub(super) marks: Mutex<Option<TakeOver>>,
     pub(crate) queue: Arc<EmbeddedQueue>,
     pub(crate) trap: Arc<Trap>,
     /// Straight to the simulator: what a stranger does.
@@ -128,12 +128,6 @@ pub(crate) struct Stage {
     pub(crate) campaign: Campaign,
     /// The rates that its consumers keep.
     pub(crate) senders: Senders,
-    /// Whether the ledger went back, so that its consumers take over.
-    pub(crate) fn is_taken_over(&self) -> bool {
-        let keeps = *self.marks.lock().expect("no panic holds it");
-        matches!(keeps, Some(TakeOver(true)))
-    }
-
     /// How many consumers were started.
     consumers: AtomicUsize,
     poison: Mutex<Poison>,
