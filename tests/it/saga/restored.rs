@@ -53,12 +53,6 @@ impl Stage {
         restoring.expect("it is copied");
     }
 
-    /// Whether the ledger went back, so that its consumers take over.
-    pub(crate) fn is_taken_over(&self) -> bool {
-        let keeps = *self.marks.lock().expect("no panic holds it");
-        matches!(keeps, Some(TakeOver(true)))
-    }
-
     /// A copy of the ledger as it is now.
     pub(crate) fn copied_ledger(&self) -> SqliteLedger {
         self.sqlite.copy_in_memory().expect("there is memory")

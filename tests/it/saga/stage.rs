@@ -120,7 +120,7 @@ pub(crate) struct Stage {
     /// The same ledger, as what it is.
     pub(super) sqlite: Arc<SqliteLedger>,
     /// Whether its consumers keep marks at the account, and take over what others have.
-    pub(super) marks: Mutex<Option<TakeOver>>,
+    marks: Mutex<Option<TakeOver>>,
     pub(crate) queue: Arc<EmbeddedQueue>,
     pub(crate) trap: Arc<Trap>,
     /// Straight to the simulator: what a stranger does.
