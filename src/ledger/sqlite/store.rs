@@ -131,13 +131,21 @@ impl SqliteLedger {
         })
     }
 
+    /// Of a file that seems to be corrupt, whether another one stands in its place.
+    fn explained<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(LedgerError::Corrupt(_)) = &result {
+            self.look_at_place()?;
+        }
+        result
+    }
+
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T> + Send + 'static,
     {
         match &self.store {
-            Store::File { writer, .. } => writer.write(job).await,
+            Store::File { writer, .. } => self.explained(writer.write(job).await),
             Store::Memory { conn, .. } => inline(conn, job),
         }
     }
@@ -148,7 +156,7 @@ impl SqliteLedger {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         match &self.store {
-            Store::File { reader, .. } => reader.read(job).await,
+            Store::File { reader, .. } => self.explained(reader.read(job).await),
             Store::Memory { conn, .. } => inline(conn, job),
         }
     }
