@@ -16,6 +16,7 @@ mod ledger_file;
 mod lost_store;
 mod manifest;
 mod messages;
+mod ownership;
 mod pace;
 mod processes;
 mod rejects;
