@@ -46,4 +46,26 @@ for campaign in spring-renewals conversations-task-now proxy-task-now proxy-task
   run "$campaign"
   run "$campaign-faults" --faults tests/fixtures/faults.json
 done
+
+# A trial keeps no marks: one campaign more goes to the simulator over HTTP, and another ledger takes it over.
+port=18099
+target/debug/flexcast simulator --port $port --no-limits --record "$out/marks.jsonl" >"$out/simulator.log" 2>&1 &
+simulator=$!
+trap 'kill $simulator 2>/dev/null || true' EXIT
+until grep -q "127.0.0.1:$port" "$out/simulator.log"; do
+  kill -0 $simulator || { cat "$out/simulator.log" >&2; exit 1; }
+  sleep 0.2
+done
+for ledger in one another; do
+  env -u FLEXCAST_STATE -u DATABASE_URL -u AMQP_URL FLEXCAST_TWILIO_URL="http://127.0.0.1:$port" \
+    TWILIO_ACCOUNT_SID=ACf1e8ca57f1e8ca57f1e8ca57f1e8ca57 TWILIO_AUTH_TOKEN=f1e8ca57f1e8ca57f1e8ca57f1e8ca57 \
+    target/debug/flexcast send "$out/campaign.toml" tests/fixtures/leads-100.csv --map phone="Phone 1" \
+    --map agent="Lead Owner" --config "$out/flexcast.toml" --state "$out/$ledger" --yes --take-over --json \
+    >"$out/$ledger.report.json" 2>"$out/$ledger.log" || { cat "$out/$ledger.log" >&2; exit 1; }
+done
+kill $simulator
+wait $simulator 2>/dev/null || true
+grep -q update_user "$out/marks.jsonl" || grep -q Users "$out/marks.jsonl"
+cat "$out/marks.jsonl" >>"$out/all.jsonl"
+
 python3 tests/oracle/check_openapi.py --refused-too "$out/all.jsonl" "$oai"
