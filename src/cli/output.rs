@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::intake::{Before, ImportSummary, Input};
 use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportReport, RejectedRow, Report};
-use crate::operate::paused_notice;
+use crate::operate::{distrust_notice, paused_notice};
 use crate::queue::{Inspection, Obstacle};
 use crate::worker::ShownLane;
 
@@ -118,16 +118,17 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Says who paused a campaign and how it goes on, if it is paused.
+/// Says who paused a campaign and how it goes on, and whether another ledger may have been at it.
 ///
 /// # Errors
 ///
 /// When standard output takes nothing more.
 pub(super) fn notice(record: &CampaignRecord) -> io::Result<()> {
-    match paused_notice(record) {
-        Some(notice) => say!("{notice}"),
-        None => Ok(()),
+    let notices = [paused_notice(record), distrust_notice(record)];
+    for notice in notices.into_iter().flatten() {
+        say!("{notice}")?;
     }
+    Ok(())
 }
 
 /// Prints what lies on a queue and cannot be moved out of the way, with what removes it.

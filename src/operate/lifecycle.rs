@@ -179,3 +179,14 @@ pub fn paused_notice(record: &CampaignRecord) -> Option<String> {
         ),
     })
 }
+
+/// That another ledger may have carried out messages of a campaign, and what that means; none where none may.
+#[must_use]
+pub fn distrust_notice(record: &CampaignRecord) -> Option<String> {
+    let since = record.distrusted_from?.strftime("%Y-%m-%d %H:%M:%S UTC");
+    Some(format!(
+        "Campaign {}: another ledger may have carried out messages of it since {since}. Each message is looked for at \
+         Twilio before it is sent (docs/ownership.md).",
+        record.id
+    ))
+}

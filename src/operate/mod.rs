@@ -10,7 +10,7 @@ mod stopping;
 
 pub use apply::{Applied, Replacing};
 pub use backup::{BackedUp, back_up};
-pub use lifecycle::{Cancelled, Stopped, paused_notice};
+pub use lifecycle::{Cancelled, Stopped, distrust_notice, paused_notice};
 
 use std::path::PathBuf;
 
