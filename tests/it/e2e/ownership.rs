@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{campaign, contacts, for_each_pair};
-use crate::support::flexcast::{FakeTwilio, Place, Ran, balanced, each_once};
+use crate::support::flexcast::{FakeTwilio, Place, Ran, balanced, each_once, eventually};
+use crate::support::waiting::PATIENCE;
 
 const CUSTOMERS: usize = 10;
 
@@ -105,4 +106,35 @@ fn a_copied_folder_is_refused_once_the_original_has_worked() {
     assert_eq!(books["already_sent"], json!(CUSTOMERS), "{books}");
     each_once(&twilio.effects(), "message", &numbers);
     refused(original.work(&["--until-idle"]).ended(), words);
+}
+
+#[test]
+fn a_stopped_process_that_goes_on_after_a_take_over_calls_nothing_any_more() {
+    let twilio = FakeTwilio::start();
+    let (first, numbers) = place(&twilio, "task_on_reply", "conversations");
+    let slow = campaign("task_on_reply", "conversations").replace("200/s", "2/s");
+    first.write("spring.toml", &slow);
+    let import = ["import", "spring.toml", "contacts.csv"];
+    first.run(&import).ends_with(0);
+    let mut stopped = first.work(&[]);
+    first.status_until("spring", |books| books["done"].as_u64() >= Some(2));
+    stopped.signal("STOP");
+
+    let (second, _) = place(&twilio, "task_on_reply", "conversations");
+    second.run(&import).ends_with(0);
+    let mut taking_over = second.work(&["--until-idle", "--take-over"]);
+    let ended = taking_over.ended_within(PATIENCE * 2).ends_with(0);
+    assert!(ended.err.contains("may still call Twilio"), "{}", ended.err);
+    let books = second.status("spring");
+    balanced(&books);
+    assert_eq!(books["done"], json!(CUSTOMERS), "{books}");
+
+    stopped.signal("CONT");
+    eventually("the first to leave the campaign alone", || {
+        let is_said = stopped.err().contains("is run by another ledger");
+        is_said.then_some(())
+    });
+    each_once(&twilio.effects(), "message", &numbers);
+    stopped.terminate();
+    stopped.ended();
 }
