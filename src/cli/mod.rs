@@ -64,8 +64,7 @@ struct Global {
         global = true,
         value_name = "DIR",
         help = "Where the ledger and the embedded queue live [env: FLEXCAST_STATE] \
-                [default: .flexcast in the current folder if state is in it, else \
-                $XDG_STATE_HOME/flexcast or ~/.local/state/flexcast]"
+                [default: .flexcast]"
     )]
     state: Option<PathBuf>,
     /// The configuration file [default: flexcast.toml, when there is one]

@@ -7,20 +7,7 @@ use crate::service::Service;
 
 /// Says on standard error where the ledger is.
 pub(super) fn tell(config: &Config) {
-    tell!("Ledger: {}", shown(config));
-}
-
-/// The ledger's place, and what an operator is to know of how it was found.
-pub(super) fn shown(config: &Config) -> String {
-    let place = Service::place(config);
-    match config
-        .state_note
-        .as_ref()
-        .filter(|_| place.contains(&*config.state.to_string_lossy()))
-    {
-        Some(note) => format!("{place} ({note})"),
-        None => place,
-    }
+    tell!("Ledger: {}", Service::place(config));
 }
 
 /// A report as JSON, with its ledger's place.

@@ -17,7 +17,7 @@ use crate::shutdown::Stopper;
 use crate::twilio::{Twilio, is_login_refused, pause_cause};
 use crate::worker::{RunEnd, Until, Worker};
 
-use super::{ExitCode, Global, Problem, place, signals};
+use super::{ExitCode, Global, Problem, signals};
 
 /// Consume: carry out the messages of all running campaigns.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ impl Work {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = Service::open(global.load()?, Clock::system()).await?;
         // In the log, whose lines have one form.
-        let ledger = place::shown(&service.config);
+        let ledger = Service::place(&service.config);
         tracing::info!(ledger, "the ledger of this consumer");
         let hold = service.hold()?;
         let twilio = service.twilio()?;
@@ -50,8 +50,15 @@ impl Work {
         let pages = Serving::start(&service, &queue, self.http, &stop).await?;
         check_login(&twilio).await?;
         let marks = service.marks(&twilio, self.take_over);
-        match marks.beat().await {
-            Err(error @ MarkError::NotOurs(_)) => return Err(is_not_ours(error)),
+        let Some(looked) = stop.run_until_stopped(marks.beat()).await else {
+            pages.end().await;
+            queue.close().await;
+            return Ok(ExitCode::Success);
+        };
+        match looked {
+            Err(error @ (MarkError::NotOurs(_) | MarkError::NoChatService)) => {
+                return Err(is_not_ours(error));
+            }
             Err(error) => tracing::warn!(%error, "tried again"),
             Ok(_) => {}
         }
@@ -119,7 +126,9 @@ pub(super) async fn check_login(twilio: &Twilio) -> Result<(), Problem> {
 /// What a look at the marks that did not succeed means for a command.
 pub(super) fn is_not_ours(error: MarkError) -> Problem {
     match error {
-        MarkError::NotOurs(not_ours) => Problem::new(ExitCode::Config, not_ours.to_string()),
+        MarkError::NotOurs(_) | MarkError::NoChatService => {
+            Problem::new(ExitCode::Config, error.to_string())
+        }
         MarkError::Twilio(error) => error.into(),
         MarkError::Ledger(error) => error.into(),
     }

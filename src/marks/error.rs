@@ -13,7 +13,7 @@ use crate::twilio::CallError;
 pub enum NotOurs {
     /// The ledger is a copy, or has gone back to an older state.
     Ledger {
-        host: String,
+        location: String,
         at: Timestamp,
         running: bool,
     },
@@ -21,7 +21,7 @@ pub enum NotOurs {
     Campaign {
         campaign: CampaignId,
         ledger: String,
-        host: String,
+        location: String,
         at: Timestamp,
     },
 }
@@ -29,11 +29,15 @@ pub enum NotOurs {
 impl fmt::Display for NotOurs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ledger { host, at, running } => {
+            Self::Ledger {
+                location,
+                at,
+                running,
+            } => {
                 let how = if *running { "is" } else { "was" };
                 write!(
                     f,
-                    "this ledger is a copy, or an older state, of the one that {how} at work on {host} ({at}): what was \
+                    "this ledger is a copy, or an older state, of the one that {how} at work at {location} ({at}): what was \
                      sent since is not in it; use that ledger (--state, DATABASE_URL), or take over with --take-over: \
                      then every message is looked for at Twilio before it is sent"
                 )
@@ -41,11 +45,11 @@ impl fmt::Display for NotOurs {
             Self::Campaign {
                 campaign,
                 ledger,
-                host,
+                location,
                 at,
             } => write!(
                 f,
-                "campaign {campaign} is run by another ledger ({ledger}, begun on {host}, {at}): use that one (--state, \
+                "campaign {campaign} is run by another ledger ({ledger}, begun at {location}, {at}): use that one (--state, \
                  DATABASE_URL), or take the campaign over with --take-over: then every message is looked for at Twilio \
                  before it is sent"
             ),
@@ -58,6 +62,10 @@ impl fmt::Display for NotOurs {
 pub enum MarkError {
     #[error("{0}")]
     NotOurs(NotOurs),
+    #[error(
+        "the account's Flex has no chat service, whose Users say which ledger runs a campaign: set Flex up first"
+    )]
+    NoChatService,
     #[error("the marks cannot be read or written: {0}")]
     Twilio(#[from] CallError),
     #[error(transparent)]

@@ -19,8 +19,8 @@ pub(super) struct LedgerMark {
     pub(super) running: bool,
     /// Where the ledger's store is, as a digest.
     pub(super) place: String,
-    /// The process's machine, for operators.
-    pub(super) host: String,
+    /// The machine and the ledger there, for operators.
+    pub(super) location: String,
     /// When it was written, by that machine's clock.
     pub(super) at: Timestamp,
 }
@@ -34,8 +34,8 @@ pub(super) struct CampaignMark {
     /// The incarnation that began with the campaign.
     #[serde(flatten)]
     pub(super) incarnation: Incarnation,
-    /// The machine that wrote it, for operators.
-    pub(super) host: String,
+    /// The machine and the ledger there, for operators.
+    pub(super) location: String,
     /// When it was written, by that machine's clock.
     pub(super) at: Timestamp,
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, LEDGER_FILE, QUEUE_FILE};
+use crate::config::{Config, ConfigError};
 use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::postgres::PostgresLedger;
@@ -33,6 +33,12 @@ use folders::make_folder;
 pub use folders::trial_folder;
 pub use twilio::looking_twilio;
 use twilio::{CallMetrics, client_settings};
+
+/// The ledger's file in the state directory.
+const LEDGER_FILE: &str = "ledger.db";
+
+/// The embedded queue's file in the state directory.
+const QUEUE_FILE: &str = "queue.db";
 
 /// Where a ledger is that is not in the state directory.
 const ON_POSTGRES: &str = "on PostgreSQL (DATABASE_URL)";
@@ -265,7 +271,8 @@ impl Service {
     #[must_use]
     pub fn marks(&self, twilio: &Twilio, take_over: bool) -> Arc<ProcessMarks> {
         let ledger = Arc::clone(&self.ledger);
-        let marks = ProcessMarks::new(twilio.clone(), ledger, self.clock, host(), take_over);
+        let location = format!("{}:{}", host(), Self::place(&self.config));
+        let marks = ProcessMarks::new(twilio.clone(), ledger, self.clock, location, take_over);
         Arc::new(marks)
     }
 

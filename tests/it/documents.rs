@@ -117,7 +117,7 @@ fn labels_of(text: &str, name: &str) -> String {
 #[test]
 fn the_readme_names_every_variable_key_and_exit_code() {
     let readme = read("README.md");
-    let config = read("src/config/mod.rs") + &read("src/config/state.rs");
+    let config = read("src/config.rs");
     let calls = config
         .split(['(', ' '])
         .filter_map(|word| word.strip_prefix('"'));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use flexcast::clock::Clock;
 use flexcast::message::{CampaignId, DeadReason, StepName};
 use flexcast::queue::rabbitmq::RabbitQueue;
-use flexcast::queue::{DeadLetter, Outgoing, Queue, QueueError, Settled};
+use flexcast::queue::{Consumer, DeadLetter, Delivery, Outgoing, Queue, QueueError, Settled};
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions,
 };
@@ -55,6 +55,16 @@ async fn get(channel: &Channel, queue: &str) -> lapin::message::Delivery {
     got.await.expect("a message in time")
 }
 
+/// A queue of this node with one message, a consumer of it, and the delivery that the consumer holds.
+async fn holding_one(node: &Node) -> (Arc<dyn Queue>, Box<dyn Consumer>, Box<dyn Delivery>) {
+    let queue = queue_at(&node.url).await;
+    queue.open(&campaign()).await.expect("opened");
+    publish(&queue, &["a"]).await;
+    let mut consumer = consume(&queue, 1).await;
+    let held = next(&mut consumer).await;
+    (queue, consumer, held)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_is_made_again_and_what_it_held_is_stale_and_comes_again() {
     let node = Node::start();
@@ -87,11 +97,7 @@ async fn a_cut_connection_is_made_again_and_what_it_held_is_stale_and_comes_agai
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_connection_is_made_again_although_no_one_future_lasts_until_it_is() {
     let node = Node::start();
-    let queue = queue_at(&node.url).await;
-    queue.open(&campaign()).await.expect("opened");
-    publish(&queue, &["a"]).await;
-    let mut consumer = consume(&queue, 1).await;
-    let held = next(&mut consumer).await;
+    let (_queue, mut consumer, held) = holding_one(&node).await;
     node.ctl(&["close_all_connections", "cut by a test"]);
     let again = tokio::time::timeout(PATIENCE, async {
         loop {
@@ -182,11 +188,7 @@ async fn a_channel_that_the_broker_closes_is_followed_by_another() {
     let soon = "application:set_env(rabbit, consumer_timeout, 2000), \
                 application:set_env(rabbit, channel_tick_interval, 500).";
     node.ctl(&["eval", soon]);
-    let queue = queue_at(&node.url).await;
-    queue.open(&campaign()).await.expect("opened");
-    publish(&queue, &["a"]).await;
-    let mut consumer = consume(&queue, 1).await;
-    let held = next(&mut consumer).await;
+    let (_queue, mut consumer, held) = holding_one(&node).await;
     let again = next(&mut consumer).await;
     assert_eq!(text(&*again), "a");
     assert_eq!(held.ack().await.expect("told"), Settled::Stale);
@@ -196,11 +198,7 @@ async fn a_channel_that_the_broker_closes_is_followed_by_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_short_of_memory_still_takes_acks_and_takes_messages_later() {
     let node = Node::start();
-    let queue = queue_at(&node.url).await;
-    queue.open(&campaign()).await.expect("opened");
-    publish(&queue, &["a"]).await;
-    let mut consumer = consume(&queue, 1).await;
-    let held = next(&mut consumer).await;
+    let (queue, mut consumer, held) = holding_one(&node).await;
     node.ctl(&["set_vm_memory_high_watermark", "0.00001"]);
     let publishing = tokio::spawn({
         let queue = Arc::clone(&queue);

@@ -7,7 +7,7 @@ use super::{UNDONE, brought, is_undone, marked, sent_by};
 use crate::campaign::{NAME_MAX, shortened};
 use crate::engine::step::{Found, Past, Step, StepError, Turn};
 use crate::message::{Effects, StepName, Strategy};
-use crate::twilio::{NewConversation, Operation};
+use crate::twilio::{self, NewConversation, Operation};
 
 pub(crate) struct Conversation;
 
@@ -41,8 +41,7 @@ impl Step for Conversation {
     }
 
     async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let name = turn.name.as_str();
-        Ok(match turn.twilio.fetch_conversation(name).await? {
+        Ok(match named(turn).await? {
             None => Found::Absent,
             Some(there) if there.is_closed() => Found::Gone(format!("{} is closed", there.sid)),
             Some(there) => Found::Ours(Box::new(made_as(there.sid))),
@@ -68,7 +67,7 @@ impl Step for Conversation {
     /// A closed one without our message: nothing reached the customer. Where its task is made without waiting for a
     /// reply, an agent may have had it.
     async fn past(&self, turn: &Turn<'_>) -> Result<Past, StepError> {
-        let Some(there) = turn.twilio.fetch_conversation(turn.name.as_str()).await? else {
+        let Some(there) = named(turn).await? else {
             return Ok(Past::Absent);
         };
         let effects = made_as(there.sid.clone());
@@ -93,7 +92,12 @@ pub(super) fn is_named(turn: &Turn<'_>) -> bool {
     turn.strategy() == Strategy::TaskOnReply || !super::interaction::is_by_agent(turn)
 }
 
-fn made_as(sid: String) -> Effects {
+/// The Conversation that has the message's name, closed or not.
+pub(super) async fn named(turn: &Turn<'_>) -> Result<Option<twilio::Conversation>, StepError> {
+    Ok(turn.twilio.fetch_conversation(turn.name.as_str()).await?)
+}
+
+pub(super) fn made_as(sid: String) -> Effects {
     Effects {
         conversation_sid: Some(sid),
         ..Effects::default()

@@ -5,12 +5,13 @@
 
 use async_trait::async_trait;
 
+use super::conversation::{made_as, named};
 use super::conversation_message::ConversationMessage;
 use super::interaction::is_by_agent;
 use super::{UNDONE, brought, is_undone, sent_by};
 use crate::engine::step::{Found, Past, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
-use crate::twilio::{CONVERSATION_CLOSED, Conversation, Operation};
+use crate::twilio::{CONVERSATION_CLOSED, Operation};
 
 pub(crate) struct ConversationName;
 
@@ -99,17 +100,5 @@ impl Step for ConversationName {
         } else {
             Past::Done(Box::new(effects))
         })
-    }
-}
-
-/// The Conversation that has the message's name, closed or not.
-pub(super) async fn named(turn: &Turn<'_>) -> Result<Option<Conversation>, StepError> {
-    Ok(turn.twilio.fetch_conversation(turn.name.as_str()).await?)
-}
-
-pub(super) fn made_as(sid: String) -> Effects {
-    Effects {
-        conversation_sid: Some(sid),
-        ..Effects::default()
     }
 }

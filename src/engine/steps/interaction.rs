@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::conversation_name::{made_as, named};
+use super::conversation::{made_as, named};
+use super::interaction_setup::is_the_pair;
 use super::{MARKER, brought, setting};
 use crate::campaign::InitiatedBy;
 use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
@@ -80,7 +81,10 @@ impl Step for Interaction {
         let since = turn.distrusted_from;
         let may_be_ours = |one: &ParticipantConversation| {
             let created = one.conversation_date_created.zip(since);
-            one.conversation_unique_name.is_none()
+            let is_pair = turn.campaign.channel == Channel::Custom
+                || is_the_pair(&one.participant_messaging_binding, turn);
+            is_pair
+                && one.conversation_unique_name.is_none()
                 && one.conversation_state.as_deref() == Some("closed")
                 && created.is_none_or(|(created, since)| created + CLOCKS_APART >= since)
         };

@@ -200,19 +200,19 @@ async fn is_customer_in(turn: &Turn<'_>, conversation: &str) -> Result<bool, Ste
     if turn.campaign.channel == Channel::Custom {
         return Ok(true);
     }
-    let (customer, sender) = (turn.customer(), turn.sender());
-    let is_the_pair = |binding: &MessagingBinding| {
-        let is = |address: &Option<String>, ours: &str| {
-            address
-                .as_deref()
-                .is_some_and(|one| bare(one) == bare(ours))
-        };
-        is(&binding.address, &customer) && is(&binding.proxy_address, &sender)
-    };
     let participants = turn.twilio.list_participants(conversation).await?;
     Ok(participants
         .iter()
-        .any(|one| is_the_pair(&one.messaging_binding)))
+        .any(|one| is_the_pair(&one.messaging_binding, turn)))
+}
+
+/// Whether a binding joins the message's customer and sender.
+pub(super) fn is_the_pair(binding: &MessagingBinding, turn: &Turn<'_>) -> bool {
+    let is = |address: &Option<String>, ours: &str| {
+        let address = address.as_deref();
+        address.is_some_and(|one| bare(one) == bare(ours))
+    };
+    is(&binding.address, &turn.customer()) && is(&binding.proxy_address, &turn.sender())
 }
 
 /// An address without its channel's prefix.

@@ -1,4 +1,4 @@
-//! Which ledger a command works with: the same one from every folder, and only as long as its file is where it was.
+//! Which ledger a command works with: every report names it, and it is used only as long as its file is where it was.
 
 use std::path::Path;
 
@@ -22,15 +22,6 @@ fn run_in(place: &Place, folder: &str, arguments: &[&str]) -> Ran {
     }
 }
 
-/// A place whose home is a folder in it, with an applied campaign.
-fn with_home(twilio: &FakeTwilio) -> Place {
-    let mut place = Place::facing(twilio);
-    let home = place.path("home").display().to_string();
-    place.set("HOME", &home);
-    place.write("spring.toml", campaign("task_on_reply", "conversations"));
-    place
-}
-
 #[track_caller]
 fn names(ran: &Ran, ledger: &Path) {
     let line = format!("Ledger: {}", ledger.display());
@@ -38,66 +29,39 @@ fn names(ran: &Ran, ledger: &Path) {
 }
 
 #[test]
-fn the_ledger_is_the_same_from_every_folder_and_every_report_names_it() {
+fn every_report_names_its_ledger_and_a_campaign_begun_elsewhere_is_found() {
     let twilio = FakeTwilio::start();
-    let mut place = with_home(&twilio);
+    let place = Place::facing(&twilio);
+    place.write("spring.toml", campaign("task_on_reply", "conversations"));
+    place.write("contacts.csv", "phone\n+12025550173\n");
     let applied = run_in(&place, ".", &["campaign", "apply", "spring.toml"]).ends_with(0);
-    let ledger = place.path("home/.local/state/flexcast/ledger.db");
+    let ledger = place.path(".flexcast/ledger.db");
     names(&applied, &ledger);
-    assert!(ledger.exists() && !place.path(".flexcast").exists());
-    let looked = run_in(&place, "elsewhere", &["status", "spring", "--json"]).ends_with(0);
+    let import = ["import", "spring", "contacts.csv", "--json"];
+    let imported = run_in(&place, ".", &import).ends_with(0);
+    names(&imported, &ledger);
+    assert_eq!(imported.json()["ledger"], ledger.display().to_string());
+    let send = ["send", "spring.toml", "contacts.csv", "--yes", "--json"];
+    let sent = run_in(&place, ".", &send).ends_with(0);
+    names(&sent, &ledger);
+    assert_eq!(sent.json()["ledger"], ledger.display().to_string());
+    assert_eq!(sent.json()["done"], 1);
+    let looked = run_in(&place, ".", &["status", "spring", "--json"]).ends_with(0);
     names(&looked, &ledger);
     assert_eq!(looked.json()["ledger"], ledger.display().to_string());
 
-    place.write("contacts.csv", "phone\n+12025550173\n");
-    let import = ["import", "spring", "../contacts.csv", "--json"];
-    let imported = run_in(&place, "elsewhere", &import).ends_with(0);
-    names(&imported, &ledger);
-    assert_eq!(imported.json()["ledger"], ledger.display().to_string());
-    let send = [
-        "send",
-        "../spring.toml",
-        "../contacts.csv",
-        "--yes",
-        "--json",
-    ];
-    let sent = run_in(&place, "third", &send).ends_with(0);
-    names(&sent, &ledger);
-    assert_eq!(sent.json()["ledger"], ledger.display().to_string());
-    assert_eq!(sent.json()["accepted"], 1);
-
-    let states = place.path("states").display().to_string();
-    place.set("XDG_STATE_HOME", &states);
-    let none = run_in(&place, ".", &["status"]).ends_with(78);
-    assert!(none.err.contains("states/flexcast"), "{}", none.err);
-}
-
-#[test]
-fn state_that_an_earlier_version_left_in_the_folder_is_used_on_and_said() {
-    let twilio = FakeTwilio::start();
-    let place = with_home(&twilio);
-    let apply = ["campaign", "apply", "spring.toml"];
-    let before = [&["--state", ".flexcast"][..], &apply].concat();
-    run_in(&place, ".", &before).ends_with(0);
-    let here = place.path(".flexcast/ledger.db");
-    let status = run_in(&place, ".", &["status"]).ends_with(0);
-    names(&status, &here);
-    let said = |ran: &Ran, what: &str| assert!(ran.err.contains(what), "{}", ran.err);
-    said(&status, "an earlier version put it");
-    assert!(!status.err.contains("another ledger"), "{}", status.err);
-
-    // From another folder it is not found: the two are told apart.
-    run_in(
-        &place,
-        "elsewhere",
-        &["campaign", "apply", "../spring.toml"],
-    )
-    .ends_with(0);
-    let home = place.path("home/.local/state/flexcast");
-    let status = run_in(&place, ".", &["status"]).ends_with(0);
-    names(&status, &here);
-    let other = format!("another ledger or queue is in {}", home.display());
-    said(&status, &other);
+    // The same command in another folder has a ledger of its own: it says where the campaign was begun.
+    let made = twilio.effects();
+    let again = ["send", "../spring.toml", "../contacts.csv", "--yes"];
+    let refused = run_in(&place, "elsewhere", &again).ends_with(78);
+    names(&refused, &place.path("elsewhere/.flexcast/ledger.db"));
+    let first = format!(":{}", ledger.display());
+    assert!(refused.err.contains(&first), "{}", refused.err);
+    assert_eq!(twilio.effects(), made);
+    // Told which state to use, it goes on with that.
+    let with_state = [&["--state", "../.flexcast"][..], &again].concat();
+    run_in(&place, "elsewhere", &with_state).ends_with(0);
+    assert_eq!(twilio.effects(), made);
 }
 
 #[test]

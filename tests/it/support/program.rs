@@ -21,8 +21,6 @@ pub(crate) fn flexcast(folder: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
         command.env_remove(name);
     }
-    // Without them the state lies in `folder`.
-    command.env_remove("HOME").env_remove("XDG_STATE_HOME");
     command
 }
 

@@ -3,8 +3,6 @@
 //! In: a file and the environment. Out: one checked [`Config`]. Always: unknown keys are refused,
 //! errors name the key or variable, and nothing printed shows a secret.
 
-mod state;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +13,8 @@ use serde::Deserialize;
 use crate::campaign::Flex;
 use crate::pacing::{Quota, Senders};
 
-pub use state::{LEDGER_FILE, QUEUE_FILE, StatePlace};
+/// Where state lives when nobody says otherwise: in the current folder.
+const DEFAULT_STATE: &str = ".flexcast";
 
 /// The file read when nobody names another.
 pub const DEFAULT_FILE: &str = "flexcast.toml";
@@ -141,10 +140,8 @@ impl Default for Work {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub file: File,
-    /// The directory of the ledger and the embedded queue.
+    /// The directory of the ledger and the embedded queue, absolute.
     pub state: PathBuf,
-    /// What an operator is to know of how that directory was found.
-    pub state_note: Option<String>,
     pub twilio: TwilioAccess,
     /// `AMQP_URL`: without one the queue is embedded. Holds a password.
     pub amqp_url: Option<Secret>,
@@ -183,11 +180,13 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let secret = |name: &str| read_secret(name, environment);
         let plain = |name: &str| environment(name).filter(|value| !value.is_empty());
-        let state = StatePlace::find(state, &plain);
+        let state = state
+            .map(Path::to_path_buf)
+            .or_else(|| plain("FLEXCAST_STATE").map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_STATE));
         Ok(Self {
             file: read_file(file)?,
-            state: state.path,
-            state_note: state.note,
+            state: std::path::absolute(&state).unwrap_or(state),
             twilio: TwilioAccess {
                 account_sid: plain("TWILIO_ACCOUNT_SID"),
                 auth_token: secret("TWILIO_AUTH_TOKEN")?,
