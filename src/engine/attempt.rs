@@ -105,7 +105,8 @@ impl Runner<'_> {
         Ok(Tried::Again)
     }
 
-    /// Whether nobody can tell if another ledger has made the effect: not when nothing hints at it.
+    /// Looks for a hint that another ledger has made the effect. With a hint, and without a trace that proves it, nobody
+    /// can tell.
     async fn untold(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
         Ok(match recovery::untold(step, &self.turn()).await {
             Looked::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),

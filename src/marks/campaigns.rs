@@ -1,6 +1,7 @@
 //! The marks of campaigns: which ledger runs which.
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::record::{CampaignMark, from_attributes, of_campaign, of_ledger, to_attributes};
 use super::{Kept, MarkError, NotOurs, ProcessMarks, is_taken};
@@ -8,15 +9,17 @@ use crate::ledger::{Incarnation, Ledger, Ownership};
 use crate::message::CampaignId;
 
 impl ProcessMarks {
-    /// Looks at a campaign's mark, and makes it where there is none.
+    /// Looks at a campaign's mark, and makes it where there is none. Returns until when the process that it was taken
+    /// over from may still call Twilio.
     pub(super) async fn look_at(
         &self,
         kept: &mut Kept,
         campaign: &CampaignId,
-    ) -> Result<(), MarkError> {
+    ) -> Result<Option<Instant>, MarkError> {
         let service = self.service(kept).await?;
         let identity = of_campaign(campaign);
         let own = self.ledger.id().await?;
+        let mut quiet = None;
         let mark = loop {
             let user = self.twilio.fetch_user(&service, &identity).await?;
             let Some(user) = user else {
@@ -39,7 +42,7 @@ impl ProcessMarks {
                 }
                 // Somebody has overwritten its attributes.
                 None => {}
-                Some(mark) => self.take_over_campaign(kept, mark).await?,
+                Some(mark) => quiet = self.take_over_campaign(kept, mark).await?,
             }
             let mark = self.campaign_mark(kept, campaign, &own);
             let attributes = to_attributes(&mark);
@@ -49,7 +52,7 @@ impl ProcessMarks {
             break mark;
         };
         kept.campaigns.insert(campaign.clone(), mark);
-        Ok(())
+        Ok(quiet)
     }
 
     /// A campaign that this ledger has begun, and may have forgotten since.
@@ -70,22 +73,23 @@ impl ProcessMarks {
         &self,
         kept: &mut Kept,
         mark: CampaignMark,
-    ) -> Result<(), MarkError> {
+    ) -> Result<Option<Instant>, MarkError> {
         let other = of_ledger(&mark.ledger);
         let (campaign, began) = (mark.campaign.clone(), mark.at);
         let why = NotOurs::Campaign {
             campaign: mark.campaign,
             ledger: mark.ledger,
-            host: mark.host,
+            location: mark.location,
             at: mark.at,
         };
         // A process whose campaign was taken over does not take it back.
-        if !self.take_over || kept.campaigns.contains_key(&campaign) {
+        let had = kept.campaigns.contains_key(&campaign) || kept.lost.contains(&campaign);
+        if !self.take_over || had {
             return Err(MarkError::NotOurs(why));
         }
         tracing::warn!(campaign.id = %campaign, %why, "taken over");
         self.distrust(&campaign, began).await?;
-        self.quiet_if_running(kept, &other).await
+        self.quiet_until(kept, &other).await
     }
 
     fn campaign_mark(&self, kept: &Kept, campaign: &CampaignId, ledger: &str) -> CampaignMark {
@@ -97,7 +101,7 @@ impl ProcessMarks {
             campaign: campaign.clone(),
             ledger: ledger.to_owned(),
             incarnation: kept.own.clone().unwrap_or(unknown),
-            host: self.host.clone(),
+            location: self.location.clone(),
             at: self.clock.now(),
         }
     }

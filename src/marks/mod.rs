@@ -13,7 +13,7 @@ mod record;
 
 pub use error::{MarkError, NotOurs};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,8 +38,8 @@ pub struct ProcessMarks {
     twilio: Twilio,
     ledger: Arc<Watched>,
     clock: Clock,
-    /// The name of this machine, for operators.
-    host: String,
+    /// This machine and the ledger here, for operators.
+    location: String,
     take_over: bool,
     /// One look at a time.
     kept: tokio::sync::Mutex<Kept>,
@@ -55,8 +55,8 @@ struct Kept {
     own: Option<Incarnation>,
     /// The campaigns that it has the right to carry out.
     campaigns: BTreeMap<CampaignId, CampaignMark>,
-    /// A process that was taken over from may call until then.
-    quiet_until: Option<Instant>,
+    /// The campaigns that it had the right to carry out, and that another ledger has taken over.
+    lost: BTreeSet<CampaignId>,
 }
 
 impl ProcessMarks {
@@ -67,14 +67,14 @@ impl ProcessMarks {
         twilio: Twilio,
         ledger: Arc<Watched>,
         clock: Clock,
-        host: String,
+        location: String,
         take_over: bool,
     ) -> Self {
         Self {
             twilio,
             ledger,
             clock,
-            host,
+            location,
             take_over,
             kept: tokio::sync::Mutex::default(),
             good_until: Mutex::default(),
@@ -99,20 +99,22 @@ impl ProcessMarks {
     /// does not answer.
     pub async fn beat(&self) -> Result<Vec<NotOurs>, MarkError> {
         let mut kept = self.kept.lock().await;
-        let began = self.clock.instant();
-        match kept.own.clone() {
-            None => self.begin(&mut kept).await?,
-            Some(own) => self.go_on(&mut kept, own).await?,
+        if kept.own.is_none() {
+            self.begin(&mut kept).await?;
         }
-        self.wait_for_the_other(&kept).await;
+        let began = self.clock.instant();
+        self.go_on(&mut kept).await?;
         let mut lost = Vec::new();
         for campaign in kept.campaigns.keys().cloned().collect::<Vec<_>>() {
-            if let Err(MarkError::NotOurs(not_ours)) = self.look_at(&mut kept, &campaign).await {
-                kept.campaigns.remove(&campaign);
-                lost.push(not_ours);
+            match self.look_at(&mut kept, &campaign).await {
+                Err(MarkError::NotOurs(not_ours)) => {
+                    kept.campaigns.remove(&campaign);
+                    kept.lost.insert(campaign);
+                    lost.push(not_ours);
+                }
+                looked => drop(looked?),
             }
         }
-        let began = kept.quiet_until.map_or(began, |quiet| quiet.max(began));
         *self
             .good_until
             .lock()
@@ -126,16 +128,21 @@ impl ProcessMarks {
     ///
     /// [`MarkError::NotOurs`] when another ledger runs it; else as [`ProcessMarks::beat`].
     pub async fn claim(&self, campaign: &CampaignId) -> Result<(), MarkError> {
-        let mut kept = self.kept.lock().await;
-        if kept.campaigns.contains_key(campaign) {
-            return Ok(());
+        loop {
+            let mut kept = self.kept.lock().await;
+            if kept.campaigns.contains_key(campaign) {
+                return Ok(());
+            }
+            if kept.own.is_none() {
+                self.begin(&mut kept).await?;
+            }
+            let Some(quiet) = self.look_at(&mut kept, campaign).await? else {
+                return Ok(());
+            };
+            // Beats go on meanwhile, and tell whether it is taken over in its turn.
+            drop(kept);
+            self.wait_until(quiet).await;
         }
-        if kept.own.is_none() {
-            self.begin(&mut kept).await?;
-        }
-        self.look_at(&mut kept, campaign).await?;
-        self.wait_for_the_other(&kept).await;
-        Ok(())
     }
 
     /// Says that this process has ended: who opens the ledger next need not wait.
@@ -162,10 +169,11 @@ impl ProcessMarks {
     async fn begin(&self, kept: &mut Kept) -> Result<(), MarkError> {
         let place = digest(&self.ledger.place().await?);
         let now = self.clock.now();
+        let mut quiet = None;
         let other = match self.check_ledger(kept).await {
             Ok(mark) => mark.filter(|mark| mark.place != place && mark.running),
             Err(MarkError::NotOurs(not_ours)) if self.take_over => {
-                self.take_over_ledger(kept, &not_ours).await?;
+                quiet = self.take_over_ledger(kept, &not_ours).await?;
                 None
             }
             Err(error) => return Err(error),
@@ -173,7 +181,7 @@ impl ProcessMarks {
         if let Some(other) = other {
             // The same state in another place: a copy, or a restored file. Whoever has it as well raises its beat.
             tracing::warn!(
-                host = other.host, at = %other.at,
+                location = other.location, at = %other.at,
                 "this ledger was last at work in another place, and has not ended there: waiting {} s for a sign of it",
                 GOOD_FOR.as_secs()
             );
@@ -187,19 +195,26 @@ impl ProcessMarks {
         let own = self.ledger.draw_incarnation(now).await?;
         self.write_ledger(kept, &own, true).await?;
         kept.own = Some(own);
+        if let Some(quiet) = quiet {
+            self.wait_until(quiet).await;
+        }
         Ok(())
     }
 
-    async fn go_on(&self, kept: &mut Kept, own: Incarnation) -> Result<(), MarkError> {
+    /// Raises the beat of the incarnation that was drawn.
+    async fn go_on(&self, kept: &mut Kept) -> Result<(), MarkError> {
         // The ledger first: its beat is never behind the mark's.
-        let raised = self.ledger.raise_beat(&own.token).await?;
+        let raised = match &kept.own {
+            Some(own) => self.ledger.raise_beat(&own.token).await?,
+            None => None,
+        };
         let mark = self.check_ledger(kept).await?;
         let Some(raised) = raised else {
             // Its own incarnation is gone: the ledger went back under this process.
             let not_ours = match mark {
                 Some(mark) => not_ours(mark),
                 None => NotOurs::Ledger {
-                    host: self.host.clone(),
+                    location: self.location.clone(),
                     at: self.clock.now(),
                     running: true,
                 },
@@ -240,7 +255,7 @@ impl ProcessMarks {
             incarnation: incarnation.clone(),
             running,
             place: digest(&self.ledger.place().await?),
-            host: self.host.clone(),
+            location: self.location.clone(),
             at: self.clock.now(),
         };
         let service = self.service(kept).await?;
@@ -262,28 +277,32 @@ impl ProcessMarks {
         }
     }
 
-    async fn take_over_ledger(&self, kept: &mut Kept, why: &NotOurs) -> Result<(), MarkError> {
+    /// Takes the ledger's place; until when the process there may still call Twilio.
+    async fn take_over_ledger(
+        &self,
+        kept: &mut Kept,
+        why: &NotOurs,
+    ) -> Result<Option<Instant>, MarkError> {
         tracing::warn!(%why, "taken over");
         self.ledger.distrust(None, self.clock.now()).await?;
         let identity = of_ledger(&self.ledger.id().await?);
-        self.quiet_if_running(kept, &identity).await
+        self.quiet_until(kept, &identity).await
     }
 
-    /// Nothing is called before a process that this one takes the place of has certainly stopped.
-    async fn quiet_if_running(&self, kept: &mut Kept, identity: &str) -> Result<(), MarkError> {
+    /// Until when the process of another ledger may still call Twilio; `None` when it has said that it ended.
+    async fn quiet_until(
+        &self,
+        kept: &mut Kept,
+        identity: &str,
+    ) -> Result<Option<Instant>, MarkError> {
         let service = self.service(kept).await?;
         let user = self.twilio.fetch_user(&service, identity).await?;
         let mark: Option<LedgerMark> = user.and_then(|user| from_attributes(user.attributes));
-        if mark.is_none_or(|mark| mark.running) {
-            kept.quiet_until = Some(self.clock.instant() + GOOD_FOR);
-        }
-        Ok(())
+        let may_run = mark.is_none_or(|mark| mark.running);
+        Ok(may_run.then(|| self.clock.instant() + GOOD_FOR))
     }
 
-    async fn wait_for_the_other(&self, kept: &Kept) {
-        let Some(quiet) = kept.quiet_until else {
-            return;
-        };
+    async fn wait_until(&self, quiet: Instant) {
         let left = quiet.saturating_duration_since(self.clock.instant());
         if !left.is_zero() {
             tracing::warn!(
@@ -299,7 +318,8 @@ impl ProcessMarks {
             return Ok(service.clone());
         }
         let configuration = self.twilio.fetch_configuration().await?;
-        let service = configuration.chat_service_instance_sid.unwrap_or_default();
+        let service = configuration.chat_service_instance_sid;
+        let service = service.ok_or(MarkError::NoChatService)?;
         kept.service = Some(service.clone());
         Ok(service)
     }
@@ -319,7 +339,7 @@ fn is_taken(error: &CallError) -> bool {
 
 fn not_ours(mark: LedgerMark) -> NotOurs {
     NotOurs::Ledger {
-        host: mark.host,
+        location: mark.location,
         at: mark.at,
         running: mark.running,
     }
