@@ -6,21 +6,55 @@
 //! damaged records) says nothing of the store.
 
 use std::future::Future;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::{Ledger, LedgerError, Result, Upkeep};
 
 /// A ledger, and whether its store is lost.
 pub struct Watched {
     pub(super) inner: Arc<dyn Ledger>,
-    /// Why the store is lost, while it is.
-    lost: watch::Sender<Option<Loss>>,
+    state: Arc<StoreState>,
     /// The ledger's id as it was first read: another id at the same place is another ledger.
     id: OnceLock<String>,
     /// One probe at a time: those who wait for it learn what it found.
     probing: tokio::sync::Mutex<()>,
+}
+
+/// Whether the store is lost, and who waits for that to change. Those who wait are woken in the order in which
+/// they came, so that what a drill's seed does depends on nothing else.
+#[derive(Default)]
+struct StoreState {
+    /// Why the store is lost, while it is.
+    loss: Mutex<Option<Loss>>,
+    changed: Notify,
+}
+
+impl StoreState {
+    fn loss(&self) -> MutexGuard<'_, Option<Loss>> {
+        // One value is whole whoever panicked while holding it.
+        self.loss.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state; `change` says whether it did.
+    fn change(&self, change: impl FnOnce(&mut Option<Loss>) -> bool) {
+        let has_changed = change(&mut self.loss());
+        if has_changed {
+            self.changed.notify_waiters();
+        }
+    }
+
+    async fn until(&self, is_so: fn(Option<&Loss>) -> bool) {
+        loop {
+            // Before the look: no change in between is missed.
+            let changed = self.changed.notified();
+            if is_so(self.loss().as_ref()) {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 /// That a store cannot be used.
@@ -38,7 +72,7 @@ impl Watched {
     pub fn over(inner: Arc<dyn Ledger>) -> Self {
         Self {
             inner,
-            lost: watch::Sender::new(None),
+            state: Arc::default(),
             id: OnceLock::new(),
             probing: tokio::sync::Mutex::default(),
         }
@@ -47,13 +81,13 @@ impl Watched {
     /// Whether nothing can be recorded now, so that nothing may be begun.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.lost.borrow().is_some()
+        self.state.loss().is_some()
     }
 
     /// Why the store is lost, while it is.
     #[must_use]
     pub fn loss(&self) -> Option<Loss> {
-        self.lost.borrow().clone()
+        self.state.loss().clone()
     }
 
     /// Returns once the store is lost.
@@ -72,13 +106,8 @@ impl Watched {
     }
 
     fn until(&self, is_so: fn(Option<&Loss>) -> bool) -> impl Future<Output = ()> + Send + use<> {
-        let mut states = self.lost.subscribe();
-        async move {
-            // A ledger that is gone does not change any more.
-            if states.wait_for(|loss| is_so(loss.as_ref())).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        let state = Arc::clone(&self.state);
+        async move { state.until(is_so).await }
     }
 
     /// Why the store takes no writes now, in a sentence without a secret; none if it does: what `/readyz` asks. A
@@ -103,7 +132,7 @@ impl Watched {
         }
         match self.look().await {
             Ok(()) => {
-                self.lost.send_if_modified(|loss| loss.take().is_some());
+                self.state.change(|loss| loss.take().is_some());
                 true
             }
             Err(error) => {
@@ -119,7 +148,7 @@ impl Watched {
             return self.lose(error);
         }
         let now: Arc<str> = error.to_string().into();
-        self.lost.send_if_modified(|loss| {
+        self.state.change(|loss| {
             let Some(loss) = loss.as_mut().filter(|loss| loss.why != now) else {
                 return false;
             };
@@ -169,7 +198,7 @@ impl Watched {
 
     fn lose(&self, error: &LedgerError) {
         let for_good = matches!(error, LedgerError::Corrupt(_));
-        self.lost.send_if_modified(|loss| {
+        self.state.change(|loss| {
             let is_news = loss.as_ref().is_none_or(|loss| for_good && !loss.for_good);
             if is_news {
                 let why = error.to_string().into();

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::Connection;
+use tokio::sync::futures::Notified;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Shared;
@@ -108,7 +109,7 @@ impl EmbeddedConsumer {
 
     /// Waits for what may have made a row ready: news of this process, the next due time, and, for
     /// other processes, the next poll.
-    async fn wait(&self, news: &mut tokio::sync::watch::Receiver<u64>, next: Option<Timestamp>) {
+    async fn wait(&self, news: Notified<'_>, next: Option<Timestamp>) {
         let clock = self.shared.clock;
         let wait = next.map(|due| clock.until(due));
         let wait = match (wait, self.shared.is_shared_file) {
@@ -118,8 +119,7 @@ impl EmbeddedConsumer {
         };
         tokio::select! {
             biased;
-            // The sender lives in `shared`: it cannot be gone.
-            _ = news.changed() => {}
+            () = news => {}
             () = clock.sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
         }
     }
@@ -128,17 +128,17 @@ impl EmbeddedConsumer {
 #[async_trait]
 impl Consumer for EmbeddedConsumer {
     async fn next(&mut self) -> Option<Box<dyn Delivery>> {
-        let mut news = self.shared.news.subscribe();
+        let shared = Arc::clone(&self.shared);
         loop {
             if let Some(delivery) = self.fetched.pop_front() {
                 return Some(Box::new(delivery));
             }
-            // Marked as seen before the look: what is published after it wakes the wait.
-            news.mark_unchanged();
+            // From before the look on: what is published after it wakes the wait.
+            let news = shared.news.notified();
             match self.look().await? {
                 Ok(Look::Superseded) => return None,
                 Ok(Look::Rows(_, next)) if self.fetched.is_empty() => {
-                    self.wait(&mut news, next).await;
+                    self.wait(news, next).await;
                 }
                 Ok(Look::Rows(..)) => {}
                 Err(error) => {

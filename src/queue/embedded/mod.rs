@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use self::consumer::EmbeddedConsumer;
 use self::store::Store;
@@ -30,15 +30,15 @@ pub struct EmbeddedQueue {
 struct Shared {
     store: Store,
     clock: Clock,
-    /// Counts what may have made a message ready in this process. Consumers wait for its changes.
-    news: watch::Sender<u64>,
+    /// Wakes the consumers, in the order in which they came, when a message may have become ready in this process.
+    news: Notify,
     /// Whether other processes may publish too, so that consumers have to look now and then.
     is_shared_file: bool,
 }
 
 impl Shared {
     fn announce(&self) {
-        self.news.send_modify(|count| *count += 1);
+        self.news.notify_waiters();
     }
 }
 
@@ -73,7 +73,7 @@ impl EmbeddedQueue {
             shared: Arc::new(Shared {
                 store,
                 clock,
-                news: watch::Sender::new(0),
+                news: Notify::new(),
                 is_shared_file,
             }),
         }
