@@ -13,6 +13,7 @@ mod ledger_contract;
 mod mutations;
 mod observability;
 mod oracles;
+mod paces;
 mod pacing_limits;
 mod publisher_contract;
 mod queue_contract;
