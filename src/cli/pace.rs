@@ -63,7 +63,6 @@ impl Pace {
         for _ in 0..TRIES {
             let record = find(&service, &self.id).await?;
             let mut changed = definition(&record)?;
-            let before = changed.pace.clone();
             let pace = &mut changed.pace;
             pace.campaign = self.campaign.map_or(pace.campaign, |wanted| wanted.0);
             pace.agent = self.agent.map_or(pace.agent, |wanted| wanted.0);
@@ -75,10 +74,6 @@ impl Pace {
             let replacing = ledger.redefine(&record.id, &record.definition, &to, now);
             if !replacing.await? {
                 continue;
-            }
-            if before != changed.pace {
-                // Also when no consumer runs: who starts finds no promise of the old pace.
-                ledger.repace(&record.id, service.clock.now()).await?;
             }
             return self.tell(&changed.pace);
         }

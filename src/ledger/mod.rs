@@ -6,6 +6,7 @@
 //! (accepted: `messages`; waiting, deferred, in flight: `turns`; the rest: `outcomes`), in one
 //! snapshot.
 
+mod backlogs;
 mod backup;
 mod books;
 mod columns;
@@ -23,6 +24,7 @@ mod upkeep;
 mod watched;
 mod watched_calls;
 
+pub use backlogs::{BacklogRow, Backlogs, CallUp, CalledUp, UNCALLED_FOR};
 pub use backup::BackupSource;
 pub use books::{Books, OnQueue, Report};
 pub use consumers::{ConsumerRow, LIVES_FOR, RIGHT_FOR, Renewal, Renewed};
@@ -59,7 +61,7 @@ use crate::message::{CampaignId, Event, Message};
 
 /// The store of all messages, journals and outcomes. Shared by `import`, `campaign` and `work`.
 #[async_trait]
-pub trait Ledger: Ownership + Steering + Upkeep {
+pub trait Ledger: Backlogs + Ownership + Steering + Upkeep {
     /// This ledger's own name, made when it was: what a broker is bound to.
     async fn id(&self) -> Result<String>;
 
@@ -231,10 +233,6 @@ pub trait Ledger: Ownership + Steering + Upkeep {
         now: Timestamp,
         limit: usize,
     ) -> Result<u64>;
-
-    /// Makes all messages of a campaign due that are deferred for their pace, and returns how many: it was
-    /// changed, and what they were promised is void.
-    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64>;
 
     /// Records a delivery that is no message. One that the queue delivers twice is recorded twice:
     /// nothing tells it from two alike.

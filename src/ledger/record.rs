@@ -103,8 +103,8 @@ pub enum Taken {
         accepted_at: Timestamp,
         /// Whether the ledger met it only now: a publisher's.
         fresh: bool,
-        /// Whether it was deferred with a promise of its lanes' pace that still holds.
-        promised: bool,
+        /// The backlog that it was called up from.
+        called_from: Option<String>,
         /// Whether something of it may stand at Twilio that its journal does not know: a lease on it ended
         /// without a settlement.
         doubtful: bool,
@@ -177,6 +177,15 @@ pub enum Settlement {
     Held {
         /// The agent, by the name that the message has.
         agent: String,
+        due: Timestamp,
+    },
+    /// Deferred for its pace: [`super::Backlogs::call_up`] brings it back.
+    Backlogged {
+        /// The lanes that it waits for, as pacing names them.
+        backlog: String,
+        /// Its age, by which its turn comes.
+        since: Timestamp,
+        /// When that is expected to be, as far as is known: nothing waits for it.
         due: Timestamp,
     },
     /// Given back as it was: the consumer is stopping, or the campaign was halted.

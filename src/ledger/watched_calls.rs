@@ -208,10 +208,6 @@ impl Ledger for Watched {
             .await
     }
 
-    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
-        self.noted(self.inner.repace(campaign, now).await).await
-    }
-
     async fn show_lanes(
         &self,
         holder: &str,

@@ -106,19 +106,18 @@ impl Settler {
         Ok(())
     }
 
-    /// Records that a message waits for its agent, and lets go of its delivery.
+    /// Records that a message waits for its agent ([`Settlement::Held`]) or its lanes
+    /// ([`Settlement::Backlogged`]), and lets go of its delivery.
     ///
     /// # Errors
     ///
     /// As [`Settler::settle`].
-    pub async fn hold(
+    pub async fn put_off(
         &self,
         delivery: Box<dyn Delivery>,
         lease: &Lease,
-        agent: String,
-        due: jiff::Timestamp,
+        settlement: Settlement,
     ) -> Result<(), SettleError> {
-        let settlement = Settlement::Held { agent, due };
         let now = self.clock.now();
         self.ledger.settle(lease, &[], &settlement, now).await?;
         delivery.ack().await?;

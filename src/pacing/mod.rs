@@ -7,15 +7,17 @@
 //! A call asks [`Pacer::permit`] for the account's lane and its endpoint's, and one that sends a text
 //! for its sender's, just before its bytes leave. A message asks [`Pacer::book`] for its campaign's,
 //! its agent's and its sender's entry lane before it begins, then [`Pacer::permit`] for the same, or
-//! comes back when its turn comes.
+//! is put off ([`Pacer::put_off`]) until [`Pacer::call_up`] says that its lanes let go soon.
 //!
 //! `schedule` says who goes next and is pure in time; `limiter` is one lane's arithmetic; `driver` is
 //! where the clock comes in.
 
 mod asking;
+mod backlog;
+mod backlog_name;
 mod booking;
-mod calendar;
 mod ceiling;
+mod coming;
 mod cooldown;
 mod driver;
 mod held;
@@ -38,6 +40,7 @@ mod track;
 mod usage;
 mod view;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -48,6 +51,8 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use asking::{Asked, Given};
+pub use backlog::{Call, PutOff};
+pub use backlog_name::backlog_name;
 pub use booking::{Booking, Turn};
 pub use cooldown::CoolDown;
 pub use lane::{Lane, LaneKind, Sender};
@@ -61,7 +66,7 @@ pub use shared::LaneTime;
 pub use store_clock::{Reading, StoreClock};
 pub use view::LaneView;
 
-use booking::{Needs, Promise};
+use booking::{Expectation, Needs};
 use driver::Shared;
 use schedule::Schedule;
 use table::Table;
@@ -114,12 +119,12 @@ impl Pacer {
         }
     }
 
-    /// Asks when a message's turn comes on `lanes`, and promises it. `cost` as for [`Self::permit`].
+    /// Asks when a message's turn comes on `lanes`. `cost` as for [`Self::permit`].
     ///
     /// Up to `hold_max` it is [`Booking::Soon`]: the caller goes on to [`Self::permit`]. Beyond it the
-    /// message is to be deferred to [`Booking::Later`]'s time, after all that were promised before
-    /// it, and to ask again as [`Turn::Returned`]. It comes back half of `hold_max` before its turn.
-    #[must_use = "a message that is not soon must be deferred"]
+    /// message is to be put off, [`Self::put_off`] told when that is recorded, and to ask again as
+    /// [`Turn::CalledUp`] after [`Self::call_up`] has named its backlog.
+    #[must_use = "a message that is not soon must be put off"]
     pub fn book(
         &self,
         lanes: &[Lane],
@@ -131,8 +136,8 @@ impl Pacer {
     }
 
     /// The same for a message that may not be able to begin when its turn comes, and is not to be asked
-    /// about that before: [`Booking::Soon`] promises nothing.
-    #[must_use = "a message that is not soon must be deferred"]
+    /// about that before: [`Booking::Soon`] counts nothing.
+    #[must_use = "a message that is not soon must be put off"]
     pub fn book_later(
         &self,
         lanes: &[Lane],
@@ -150,15 +155,73 @@ impl Pacer {
         hold_max: Duration,
         turn: (Turn, bool),
     ) -> Booking {
-        let promise = self.shared.with(|schedule, now| {
+        let expectation = self.shared.with(|schedule, now| {
             schedule.table.sweep(now);
             let needs = Needs { lanes, cost };
-            booking::book(&mut schedule.table, needs, hold_max, turn, now)
+            booking::book(schedule, needs, hold_max, turn, now)
         });
-        match promise {
-            Promise::Soon => Booking::Soon,
-            Promise::In(wait) => Booking::Later(self.later(wait)),
+        match expectation {
+            Expectation::Soon => Booking::Soon,
+            Expectation::In(wait) => Booking::Later(self.later(wait)),
         }
+    }
+
+    /// A message was put off, and that is recorded in the backlog of its lanes ([`backlog_name`]).
+    pub fn put_off(&self, campaign: &str, put_off: PutOff) {
+        let key = (campaign.into(), backlog_name(&put_off.lanes).into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.put_off(table, key, put_off, now);
+        });
+    }
+
+    /// Takes note of a backlog that the ledger has; `oldest`: the age of its oldest message, as
+    /// [`PutOff::since`].
+    pub fn note_backlog(&self, campaign: &str, backlog: &str, oldest: i64) {
+        let key = (campaign.into(), backlog.into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.note(table, key, oldest, now);
+        });
+    }
+
+    /// How many messages of which backlogs are to come back now, at most `most` in all. `weights`: the
+    /// campaigns that are worked on. Whoever takes it tells [`Self::called_up`] of each.
+    #[must_use = "what is called up holds its lanes' time until it has come"]
+    pub fn call_up(&self, weights: &BTreeMap<Arc<str>, NonZeroU32>, most: usize) -> Vec<Call> {
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.call_up(table, weights, most, now)
+        })
+    }
+
+    /// What came of a call: how many messages there were, and the age of the oldest that is left, as
+    /// [`PutOff::since`]. None: it failed.
+    pub fn called_up(&self, call: &Call, came: Option<(u32, Option<i64>)>) {
+        let key = (call.campaign.clone(), call.backlog.clone());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.called_up(table, &key, (call.messages, came), now);
+        });
+    }
+
+    /// A message has arrived that was called up from this backlog: here, or at this consumer's word elsewhere.
+    pub fn arrived(&self, campaign: &str, backlog: &str) {
+        let key = (campaign.into(), backlog.into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.arrived(table, &key, 1, now);
+        });
     }
 
     /// How long somebody who asked now would wait on `lanes`, behind all who wait there already.
@@ -184,9 +247,6 @@ impl Pacer {
     }
 
     /// Sets a lane's quota, none for no limit, for those who wait too; what is owed stays owed.
-    ///
-    /// The lane's promises are void: whoever calls this has those wake up who were deferred for their
-    /// pace there, and book as [`Turn::First`].
     pub fn set_quota(&self, lane: &Lane, quota: Option<Quota>) {
         self.shared.with(|schedule, now| {
             for id in schedule.table.set_quota(lane, quota, now) {

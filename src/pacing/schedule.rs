@@ -15,6 +15,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::asking::LEAD_MIN;
+use super::backlog::Backlogs;
 use super::held::Held;
 use super::table::Table;
 use super::track::{Ask, FOREVER, Refused, Ticket, Track};
@@ -69,6 +70,8 @@ pub(super) struct Schedule<W> {
     pub(super) patience: u32,
     /// Shared lanes about which the store is to be asked or told something.
     pub(super) asking: BTreeSet<usize>,
+    /// Messages whose turn comes later.
+    pub(super) backlogs: Backlogs,
     /// How long the store takes to answer, generously.
     pub(super) lead: Nanos,
 }
@@ -83,6 +86,7 @@ impl<W> Schedule<W> {
             tickets: 0,
             patience: PATIENCE,
             asking: BTreeSet::new(),
+            backlogs: Backlogs::default(),
             lead: LEAD_MIN,
         }
     }

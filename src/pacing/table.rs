@@ -228,8 +228,6 @@ impl Table {
         if let Some(share) = &mut track.share {
             share.forget();
         }
-        // Promised at the old pace: whoever changed it wakes those who hold the promises.
-        track.calendar.clear();
         if let Some(limiter) = &mut track.limiter
             && track.rest.until > now
         {
@@ -250,7 +248,6 @@ impl Table {
             let Some(track) = self.tracks.get_mut(id) else {
                 continue;
             };
-            track.calendar.prune(now);
             let idle = now.saturating_sub(track.last_used) >= nanos(self.settings.idle);
             let rules = match track.lane.kind() {
                 LaneKind::Sender => self.settings.overflow,

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use super::calendar::Calendar;
 use super::ceiling::Level;
+use super::coming::Coming;
 use super::cooldown::Rest;
 use super::limiter::{Charge, Limiter};
 use super::places::Places;
@@ -92,7 +92,8 @@ pub(super) struct Track {
     /// Waiters that need this lane, wherever they are parked, and what they cost here.
     pub(super) waiting: u32,
     pub(super) waiting_cost: u64,
-    pub(super) calendar: Calendar,
+    /// Messages that were called up, and those that are put off.
+    pub(super) coming: Coming,
     pub(super) usage: Usage,
     pub(super) last_used: Nanos,
 }
@@ -111,7 +112,7 @@ impl Track {
             alarm: None,
             waiting: 0,
             waiting_cost: 0,
-            calendar: Calendar::default(),
+            coming: Coming::default(),
             usage: Usage::default(),
             last_used: now,
         }
@@ -258,12 +259,27 @@ impl Track {
         queued.max(self.rest.until).max(now)
     }
 
-    /// How long the lane is taken by something of `cost`, the turns of the other `consumers` included; none
+    /// The same after the messages that were called up as well.
+    pub(super) fn expected_after_called(&self, now: Nanos, consumers: u64) -> Nanos {
+        self.expected_after(self.coming.reserved(), now, consumers)
+    }
+
+    /// The same after all that is put off: what it would be if the others were first, each in its turn.
+    pub(super) fn expected_after_all(&self, now: Nanos, consumers: u64) -> Nanos {
+        self.expected_after(self.coming.all(), now, consumers)
+    }
+
+    fn expected_after(&self, cost: u64, now: Nanos, consumers: u64) -> Nanos {
+        let expected = self.expected(now, consumers);
+        let slot = self.slot(consumers).unwrap_or(0);
+        expected.saturating_add(cost.saturating_mul(slot))
+    }
+
+    /// How long the lane is taken by a cost of one, the turns of the other `consumers` included; none
     /// without a limit.
-    pub(super) fn slot(&self, cost: NonZeroU32, consumers: u64) -> Option<Nanos> {
-        let cost = u64::from(self.lane.charge(cost).get());
+    fn slot(&self, consumers: u64) -> Option<Nanos> {
         let period = self.limiter.as_ref()?.period();
-        Some(period.saturating_mul(cost * self.sharing(consumers)))
+        Some(period.saturating_mul(self.sharing(consumers)))
     }
 
     /// How many consumers use this lane, of so many.
@@ -292,7 +308,7 @@ impl Track {
                 .limiter
                 .as_ref()
                 .is_none_or(|limiter| limiter.is_fresh(now))
-            && self.calendar.is_empty()
+            && self.coming.is_empty()
             && self.share.as_ref().is_none_or(Share::is_forgettable)
     }
 }

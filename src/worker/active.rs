@@ -1,6 +1,5 @@
 //! A campaign that is being consumed, as all its turns share it.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -15,8 +14,6 @@ use super::{Shared, WorkError};
 pub(crate) struct Active {
     pub(crate) campaign: Campaign,
     pub(crate) agents: Arc<AgentDirectory>,
-    /// How often its pace was changed while it was consumed.
-    pub(crate) pace_changes: AtomicU64,
     /// Whose turn it was last of the campaign's list.
     pub(crate) last_next: Mutex<usize>,
     pub(crate) switch: Arc<CampaignSwitch>,
@@ -69,7 +66,6 @@ pub(super) fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Activ
     }
     Ok(Active {
         agents: shared.agents.of(&workspace, &shared.parts),
-        pace_changes: AtomicU64::new(0),
         last_next: Mutex::new(usize::MAX),
         switch,
         cancelled,
@@ -85,11 +81,6 @@ pub(super) fn read(record: &CampaignRecord) -> Result<Campaign, WorkError> {
 
 /// The keys of a definition's `pace` that change while its campaign goes on.
 const QUOTAS: [&str; 2] = ["campaign", "agent"];
-
-pub(super) fn has_same_pace(one: &serde_json::Value, other: &serde_json::Value) -> bool {
-    let (ours, theirs) = (&one["pace"], &other["pace"]);
-    QUOTAS.iter().all(|key| ours.get(key) == theirs.get(key))
-}
 
 pub(super) fn without_pace(definition: &serde_json::Value) -> serde_json::Value {
     let mut rest = definition.clone();

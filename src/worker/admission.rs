@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::engine::{SENDER_WAIT_MAX, Sending};
 use crate::message::{DeferReason, Failure, FailureClass, Saga, SkipReason};
-use crate::pacing::{Booking, Lane, Permit, Turn};
+use crate::pacing::{Booking, Lane, Permit, PutOff, Turn};
 
 use super::mine::Mine;
 use super::{Active, Shared};
@@ -21,6 +21,8 @@ pub(super) enum Admission {
     Go,
     Skip(SkipReason),
     Later(DeferReason, Timestamp),
+    /// Its lanes let go later, about then.
+    PutOff(PutOff, Timestamp),
 }
 
 pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
@@ -29,7 +31,7 @@ pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admiss
     // What has begun is carried to its end: half a saga helps nobody. It waits for a sender that rests.
     if begun {
         return match still_sends(shared, active, mine) {
-            Some(own) => own.admission(shared, SENDER_WAIT_MAX, turn(mine)),
+            Some(own) => own.admission(shared, SENDER_WAIT_MAX, mine),
             None => Admission::Go,
         };
     }
@@ -44,23 +46,27 @@ pub(super) fn admission(shared: &Shared, active: &Active, mine: &Mine) -> Admiss
 
 /// Whether the message's turn on its own lanes comes soon; it waits for it then.
 pub(super) fn turn_comes(shared: &Shared, active: &Active, mine: &Mine) -> Admission {
-    Own::of(shared, active, mine).admission(shared, HOLD_MAX, turn(mine))
+    Own::of(shared, active, mine).admission(shared, HOLD_MAX, mine)
 }
 
 /// Puts off a message whose turn does not come soon. What becomes of its agent until then is not asked:
 /// Twilio is not to be asked about ten thousand agents whose turns come later.
-pub(super) fn turn_comes_later(shared: &Shared, active: &Active, mine: &Mine) -> Option<Timestamp> {
+pub(super) fn turn_comes_later(
+    shared: &Shared,
+    active: &Active,
+    mine: &Mine,
+) -> Option<(PutOff, Timestamp)> {
     let own = Own::of(shared, active, mine);
     let pacer = &shared.parts.pacer;
     match pacer.book_later(&own.lanes, own.cost, HOLD_MAX, turn(mine)) {
         Booking::Soon => None,
-        Booking::Later(due) => Some(due),
+        Booking::Later(due) => Some((own.put_off(mine), due)),
     }
 }
 
 fn turn(mine: &Mine) -> Turn {
-    if mine.promised {
-        Turn::Returned
+    if mine.is_called_up {
+        Turn::CalledUp
     } else {
         Turn::First
     }
@@ -93,11 +99,19 @@ impl Own {
         Self { lanes, cost }
     }
 
-    fn admission(&self, shared: &Shared, hold_max: Duration, turn: Turn) -> Admission {
+    fn admission(self, shared: &Shared, hold_max: Duration, mine: &Mine) -> Admission {
         let pacer = &shared.parts.pacer;
-        match pacer.book(&self.lanes, self.cost, hold_max, turn) {
+        match pacer.book(&self.lanes, self.cost, hold_max, turn(mine)) {
             Booking::Soon => Admission::Go,
-            Booking::Later(due) => Admission::Later(DeferReason::Pace, due),
+            Booking::Later(due) => Admission::PutOff(self.put_off(mine), due),
+        }
+    }
+
+    fn put_off(self, mine: &Mine) -> PutOff {
+        PutOff {
+            lanes: self.lanes,
+            cost: self.cost,
+            since: mine.accepted_at.as_millisecond(),
         }
     }
 }
@@ -124,7 +138,7 @@ pub(super) async fn own_permit(shared: &Shared, active: &Active, mine: &Mine) ->
     tokio::select! {
         biased;
         permit = waiting => Some(permit),
-        // Promised within the hold, it may come somewhat later: others are older.
+        // Expected within the hold, it may come somewhat later: others are older.
         () = shared.parts.clock.sleep(2 * HOLD_MAX) => None,
     }
 }

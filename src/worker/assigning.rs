@@ -14,6 +14,7 @@ use crate::engine::{
     tasks_agent_now,
 };
 use crate::message::{Assignee, Event, Failure, Message, Saga, Unavailable};
+use crate::pacing::PutOff;
 
 use super::admission::turn_comes_later;
 use super::mine::{Mine, spread};
@@ -41,7 +42,7 @@ pub(super) enum Assigning {
     Skip(Unavailable),
     Hold(Held),
     /// Its turn comes later, whoever its agent is then.
-    Later(Timestamp),
+    Later(PutOff, Timestamp),
     /// The gate let no look at it through: it is given back.
     GiveBack,
 }
@@ -63,9 +64,9 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
         return Assigning::Go;
     };
     if mine.journal.is_empty()
-        && let Some(due) = comes_later(shared, active, mine, &name).await
+        && let Some((put_off, due)) = comes_later(shared, active, mine, &name).await
     {
-        return Assigning::Later(due);
+        return Assigning::Later(put_off, due);
     }
     let (own, availability) = match look(shared, active, &mine.message, &name).await {
         Ok(looked) => looked,
@@ -95,7 +96,7 @@ async fn comes_later(
     active: &Active,
     mine: &mut Mine,
     name: &str,
-) -> Option<Timestamp> {
+) -> Option<(PutOff, Timestamp)> {
     let Ok((agent, true)) = active.agents.look(&shared.parts.twilio, name).await else {
         return None;
     };

@@ -1,12 +1,11 @@
 //! Whether a message is begun now: its agent, then its own lanes, then its place with the agent.
 
-use std::sync::atomic::Ordering;
-
 use crate::engine::Delivered;
-use crate::ledger::Ledger;
+use crate::ledger::Settlement;
 use crate::message::{DeferReason, Ended, Failure, FailureClass, SkipReason, Unavailable};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{SettleError, Verdict};
+use crate::pacing::backlog_name;
 use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
@@ -24,12 +23,11 @@ pub(super) async fn begin(
     delivery: Box<dyn Delivery>,
     mut mine: Mine,
 ) -> Result<(), SettleError> {
-    let changes = active.pace_changes.load(Ordering::SeqCst);
     match assign(shared, active, &mut mine).await {
         Assigning::Go => {}
-        Assigning::Later(due) => {
-            let not_now = Admission::Later(DeferReason::Pace, due);
-            return send_away(shared, active, delivery, &mine, not_now, changes).await;
+        Assigning::Later(later, due) => {
+            let not_now = Admission::PutOff(later, due);
+            return put_off(shared, active, delivery, &mine, not_now).await;
         }
         Assigning::Unfit(failure) => {
             return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
@@ -48,7 +46,7 @@ pub(super) async fn begin(
                 if let Some(place) = mine.assigned.place.take() {
                     place.give_back();
                 }
-                return send_away(shared, active, delivery, &mine, not_now, changes).await;
+                return put_off(shared, active, delivery, &mine, not_now).await;
             }
         }
     }
@@ -56,24 +54,6 @@ pub(super) async fn begin(
         return hold(shared, active, delivery, &mine, held).await;
     }
     carry_out(shared, active, stop, delivery, mine, None).await
-}
-
-/// A message that is promised a later turn; `changes`: how often the pace had been changed before.
-async fn send_away(
-    shared: &Shared,
-    active: &Active,
-    delivery: Box<dyn Delivery>,
-    mine: &Mine,
-    not_now: Admission,
-    changes: u64,
-) -> Result<(), SettleError> {
-    put_off(shared, active, delivery, mine, not_now).await?;
-    // The pace was changed between the promise and its record: it is void too.
-    if active.pace_changes.load(Ordering::SeqCst) != changes {
-        let (ledger, now) = (&shared.parts.ledger, shared.parts.clock.now());
-        ledger.repace(&active.campaign.id, now).await?;
-    }
-    Ok(())
 }
 
 /// A message that is not begun now.
@@ -92,6 +72,22 @@ pub(super) async fn put_off(
                 detail: None,
             };
             carry_verdict(shared, active, delivery, mine, &verdict).await
+        }
+        Admission::PutOff(later, due) => {
+            let (strategy, api) = kind(active, &mine.message);
+            let event = MessageEvent::Deferred(DeferReason::Pace);
+            shared.parts.metrics.message(event, strategy, api);
+            let settlement = Settlement::Backlogged {
+                backlog: backlog_name(&later.lanes),
+                since: mine.accepted_at,
+                due,
+            };
+            let settler = &shared.settler;
+            settler.put_off(delivery, &mine.lease, settlement).await?;
+            // Only now is it there to be called up.
+            let pacer = &shared.parts.pacer;
+            pacer.put_off(active.campaign.id.as_str(), later);
+            Ok(())
         }
         Admission::Later(reason, due) => {
             let (strategy, api) = kind(active, &mine.message);
@@ -118,10 +114,10 @@ async fn hold(
         message.id = %mine.lease.key.id, agent = held.agent, why = %held.why,
         "message held for its agent"
     );
+    let Held { agent, due, .. } = held;
+    let settlement = Settlement::Held { agent, due };
     let settler = &shared.settler;
-    settler
-        .hold(delivery, &mine.lease, held.agent, held.due)
-        .await
+    settler.put_off(delivery, &mine.lease, settlement).await
 }
 
 fn agent_skip(mine: &Mine, why: Unavailable) -> Verdict {

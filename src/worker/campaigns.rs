@@ -1,8 +1,8 @@
 //! Which campaigns are being consumed: follows their states in the ledger.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use crate::message::{CampaignId, PauseCause};
 use crate::pacing::{Lane, Quota};
 use crate::shutdown::Stopper;
 
-use super::active::{activate, has_same_pace, read, without_pace};
+use super::active::{activate, read, without_pace};
 use super::finish::{FinishedBy, Unfinished, finish, on_queue};
 use super::{Active, Shared, WorkError, consume, is_among};
 
@@ -100,16 +100,13 @@ impl Campaigns {
             if is_current {
                 continue;
             }
-            let is_paced_anew = current
-                .is_some_and(|consumed| !has_same_pace(&record.definition, &consumed.definition));
-            let differs_only_so = is_paced_anew
-                && current.is_some_and(|consumed| {
-                    consumed.state == record.state
-                        && without_pace(&consumed.definition) == without_pace(&record.definition)
-                        && !consumed.task.is_finished()
-                });
-            if differs_only_so {
-                self.repace(record).await?;
+            let is_paced_anew = current.is_some_and(|consumed| {
+                consumed.state == record.state
+                    && without_pace(&consumed.definition) == without_pace(&record.definition)
+                    && !consumed.task.is_finished()
+            });
+            if is_paced_anew {
+                self.repace(record)?;
                 continue;
             }
             if !self.stop(&record).await? {
@@ -117,32 +114,20 @@ impl Campaigns {
             }
             // A cancelled campaign is consumed too: what waits is to be skipped.
             if record.state.is_consumed() {
-                let id = record.id.clone();
                 self.begin(record).await?;
-                if is_paced_anew {
-                    let parts = &self.shared.parts;
-                    parts.ledger.repace(&id, parts.clock.now()).await?;
-                }
             }
         }
         Ok(())
     }
 
-    /// A change of pace alone: what runs goes on, at the new one.
-    async fn repace(&mut self, record: CampaignRecord) -> Result<(), WorkError> {
+    /// A change of pace alone: what runs goes on, at the new one. What is put off holds no time of the old one.
+    fn repace(&mut self, record: CampaignRecord) -> Result<(), WorkError> {
         let pace = read(&record)?.pace;
-        let parts = &self.shared.parts;
         self.set_pace(&record.id, &pace);
-        if let Some(consumed) = self.consumed.get(&record.id) {
-            // Who has asked for a turn and is not deferred yet sees it.
-            consumed.active.pace_changes.fetch_add(1, Ordering::SeqCst);
-        }
-        // Their promises were of the old pace: they ask for their turn anew.
-        let returned = parts.ledger.repace(&record.id, parts.clock.now()).await?;
         let text = |quota: Option<Quota>| quota.map_or("none".to_owned(), |one| one.to_string());
         tracing::info!(
             campaign.id = %record.id, campaign = text(pace.campaign), agent = text(pace.agent),
-            messages = returned, "pace changed"
+            "pace changed"
         );
         if let Some(consumed) = self.consumed.get_mut(&record.id) {
             consumed.definition = record.definition;
@@ -154,6 +139,19 @@ impl Campaigns {
         let pacer = &self.shared.parts.pacer;
         pacer.set_quota(&Lane::campaign(id.as_str()), pace.campaign);
         pacer.set_agent_quota(id.as_str(), pace.agent);
+    }
+
+    /// The campaigns that have a consumer and are not cancelled, and their weights.
+    pub(super) fn weights(&self) -> impl Iterator<Item = (Arc<str>, NonZeroU32)> {
+        let consumed = self.consumed.values().map(|consumed| &consumed.active);
+        consumed
+            .filter(|active| active.is_consumed() && !active.cancelled)
+            .map(|active| {
+                (
+                    active.campaign.id.as_str().into(),
+                    active.campaign.pace.weight,
+                )
+            })
     }
 
     /// A campaign that has a consumer.

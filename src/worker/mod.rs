@@ -9,6 +9,7 @@ mod admission;
 mod assigning;
 mod begin;
 mod broker;
+mod call_ups;
 mod campaigns;
 mod consume;
 mod error;
@@ -60,6 +61,7 @@ use crate::twilio::Twilio;
 
 pub(crate) use active::Active;
 use assigning::Agents;
+use call_ups::CallUps;
 use campaigns::Campaigns;
 use held::Held;
 use holding::Holding;
@@ -76,7 +78,7 @@ use undos::Undos;
 /// effect within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How many woken messages are put on the queue at once.
+/// How many messages are woken and put on the queue at once.
 const WAKE_BATCH: usize = 500;
 
 /// When the worker's run is over.
@@ -160,6 +162,7 @@ struct Looking<'a> {
     undos: &'a mut Undos,
     held: &'a mut Held,
     probes: &'a mut Probes,
+    call_ups: &'a mut CallUps,
 }
 
 /// The consumer.
@@ -207,6 +210,7 @@ impl Worker {
         let mut undos = Undos::new(Arc::clone(&self.shared));
         let mut held = Held::new(Arc::clone(&self.shared));
         let mut probes = Probes::new(Arc::clone(&self.shared));
+        let mut call_ups = CallUps::new(Arc::clone(&self.shared));
         // Who works on chosen campaigns leaves the others' to others.
         let orphans = only.is_empty().then(|| Orphans::begin(&self.shared));
         let working = async {
@@ -215,6 +219,7 @@ impl Worker {
                 undos: &mut undos,
                 held: &mut held,
                 probes: &mut probes,
+                call_ups: &mut call_ups,
             };
             let end = self.watch(looking, until, stop).await;
             if let Some(orphans) = orphans {
@@ -318,6 +323,7 @@ impl Worker {
             undos,
             held,
             probes,
+            call_ups,
         } = looking;
         // A consumer that is to work until it is stopped waits for the end of the pause.
         if let Some(failure) = self.shared.take_halt()
@@ -329,6 +335,7 @@ impl Worker {
         campaigns.follow().await?;
         probes.look(campaigns.paused());
         held.look(campaigns).await?;
+        call_ups.look(campaigns).await?;
         self.wake().await?;
         undos.look(campaigns).await?;
         campaigns.reopen().await?;

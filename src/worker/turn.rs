@@ -195,10 +195,13 @@ async fn take(
             attempts,
             accepted_at,
             overtaken,
-            promised,
+            called_from,
             doubtful,
             ..
         } => {
+            if let Some(backlog) = &called_from {
+                parts.pacer.arrived(message.campaign.as_str(), backlog);
+            }
             let mine = Mine {
                 lease,
                 message: *message,
@@ -206,7 +209,7 @@ async fn take(
                 attempts,
                 accepted_at,
                 overtaken,
-                promised,
+                is_called_up: called_from.is_some(),
                 doubtful,
                 assigned: Assigned::default(),
             };

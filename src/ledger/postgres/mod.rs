@@ -10,6 +10,7 @@
 //! row. All other times (stamps, due times) are the caller's: a machine whose clock is off wakes its
 //! messages early or late by as much.
 
+mod backlogs;
 mod books;
 mod campaigns;
 mod connection;
@@ -264,10 +265,6 @@ impl Ledger for PostgresLedger {
         call!(self, |client| waking::recall(
             &client, campaign, agent, now, limit
         ))
-    }
-
-    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
-        call!(self, |client| waking::repace(&client, campaign, now))
     }
 
     async fn show_lanes(

@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
 use crate::ledger::columns::{later, ms, outcome, to_json};
-use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, UNDO_AFTER, Wake};
+use crate::ledger::{
+    Ending, LATE, Lease, LedgerError, Result, Settlement, UNCALLED_FOR, UNDO_AFTER, Wake,
+};
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
 use super::errors::keepable;
@@ -145,6 +147,11 @@ pub(super) async fn settle(
             let why = (DeferReason::AgentUnavailable, Some(keepable(agent)));
             defer(client, &entry, why, (*due, Wake::Ledger), (None, 0)).await
         }
+        Settlement::Backlogged {
+            backlog,
+            since,
+            due,
+        } => backlogged(client, &entry, backlog, *since, *due).await,
         Settlement::Released { queued } => release(client, &entry, *queued).await,
     }
 }
@@ -193,7 +200,6 @@ async fn defer(
         FENCE,
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = $9,
          last_failure = coalesce($10, last_failure), attempts = attempts + $11, held_for = $12,
-         promised = $13,
          holder = NULL, lease_until = NULL",
     );
     let (wake_at, queued) = match wake {
@@ -213,10 +219,28 @@ async fn defer(
                 &failure,
                 &attempts,
                 &held_for,
-                &(reason == DeferReason::Pace),
             ],
         )
         .await
+}
+
+async fn backlogged(
+    client: &impl GenericClient,
+    entry: &Entry<'_>,
+    backlog: &str,
+    since: Timestamp,
+    due: Timestamp,
+) -> Result<()> {
+    let sql = fenced(
+        "turns",
+        FENCE,
+        ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = FALSE,
+         backlog = $9, backlog_since = $10, holder = NULL, lease_until = NULL",
+    );
+    let wake_at = ms(later(due, UNCALLED_FOR));
+    let reason = DeferReason::Pace.as_str();
+    let further: [&(dyn ToSql + Sync); 5] = [&reason, &ms(due), &wake_at, &backlog, &ms(since)];
+    entry.run(client, &sql, &further).await
 }
 
 async fn release(client: &impl GenericClient, entry: &Entry<'_>, queued: bool) -> Result<()> {

@@ -78,7 +78,8 @@ async fn lease(
             "WITH taken AS (
                 UPDATE turns t
                 SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
-                    held_for = NULL, queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
+                    held_for = NULL, backlog = NULL, backlog_since = NULL,
+                    queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                     holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT,
                     events_taken = t.events, doubtful = t.doubtful OR prior.state = 'in_flight'
                 FROM messages m,
@@ -90,7 +91,7 @@ async fn lease(
                     OR (prior.state = 'deferred' AND prior.due_at <= $4)
                     OR (prior.state = 'in_flight' AND prior.lease_until <= lease_clock($6)))
                   AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
-                RETURNING t.lease, t.attempts, t.events, t.promised, t.doubtful, m.payload, m.accepted_at,
+                RETURNING t.lease, t.attempts, t.events, prior.backlog AS called_from, t.doubtful, m.payload, m.accepted_at,
                     prior.lease AS old_lease, prior.holder AS old_holder,
                     prior.state = 'in_flight' AND prior.events > prior.events_taken AS announced),
              mended AS (
@@ -102,7 +103,7 @@ async fn lease(
                 RETURNING holder)
              SELECT lease, attempts, events, payload, accepted_at,
                 EXISTS (SELECT FROM living) OR EXISTS (SELECT FROM overtaken o
-                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), promised, doubtful
+                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), called_from, doubtful
              FROM taken",
         )
         .await?;
@@ -139,7 +140,7 @@ async fn lease(
         attempts: attempts(row.try_get(1)?),
         accepted_at: time(row.try_get(4)?)?,
         fresh: false,
-        promised: row.try_get(6)?,
+        called_from: row.try_get(6)?,
         doubtful: row.try_get(7)?,
         overtaken: row.try_get(5)?,
     }))
@@ -274,7 +275,7 @@ async fn meet(
         attempts: 0,
         accepted_at: taker.now,
         fresh: true,
-        promised: false,
+        called_from: None,
         doubtful: false,
         overtaken: false,
     }))

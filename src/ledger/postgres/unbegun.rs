@@ -57,7 +57,7 @@ pub(super) async fn end_waits(
     retries: bool,
     now: Timestamp,
 ) -> Result<u64> {
-    let sql = "UPDATE turns SET due_at = $2, wake_at = $2, promised = FALSE
+    let sql = "UPDATE turns SET due_at = $2, wake_at = $2
                WHERE campaign = $1 AND state = 'deferred' AND ($3 OR reason <> 'retry')
                  AND due_at > $2";
     let statement = client.prepare_cached(sql).await?;
@@ -120,8 +120,8 @@ pub(super) async fn move_sender(
     transaction
         .execute(sql, &[&campaign, &ids, &payloads])
         .await?;
-    // What the old sender's pace had promised does not hold for the new one.
-    let sql = "UPDATE turns SET promised = FALSE,
+    // It waits for the old sender's lanes no more.
+    let sql = "UPDATE turns SET backlog = NULL, backlog_since = NULL,
                    due_at = CASE WHEN reason = 'pace' THEN $3 ELSE due_at END,
                    wake_at = CASE WHEN reason = 'pace' THEN $3 ELSE wake_at END
                WHERE campaign = $1 AND id = ANY ($2)";

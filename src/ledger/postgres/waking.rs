@@ -75,15 +75,6 @@ pub(super) async fn recall(
         .await?)
 }
 
-pub(super) async fn repace(client: &Client, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
-    let sql = "UPDATE turns SET due_at = $2, wake_at = $2, promised = FALSE
-               WHERE campaign = $1 AND state = 'deferred' AND reason = 'pace'";
-    let statement = client.prepare_cached(sql).await?;
-    Ok(client
-        .execute(&statement, &[&campaign.as_str(), &ms(now)])
-        .await?)
-}
-
 pub(super) async fn next_due(client: &impl GenericClient) -> Result<Option<Timestamp>> {
     let sql = "SELECT min(wake_at) FROM turns WHERE state = 'deferred'";
     let statement = client.prepare_cached(sql).await?;

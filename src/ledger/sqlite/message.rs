@@ -16,8 +16,8 @@ pub(super) struct Turn {
     pub(super) lease: i64,
     /// How many events its journal had when it was last taken.
     pub(super) events_taken: u64,
-    /// Whether it was deferred with a promise that still holds.
-    pub(super) promised: bool,
+    /// The backlog that it waits in, or was called up from.
+    pub(super) backlog: Option<String>,
     /// Whether a lease on it ended without a settlement.
     pub(super) doubtful: bool,
     last_failure: Option<Failure>,
@@ -45,7 +45,7 @@ impl Turn {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
             "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease, last_failure,
-                events_taken, promised, doubtful
+                events_taken, backlog, doubtful
              FROM turns WHERE campaign = ?1 AND id = ?2",
         )?
         .query_row([key.campaign.as_str(), key.id.as_str()], |row| Ok(Self::read(row)))
@@ -75,7 +75,7 @@ impl Turn {
             attempts: row.get(6)?,
             lease: row.get(7)?,
             events_taken: row.get::<_, i64>(9)?.unsigned_abs(),
-            promised: row.get(10)?,
+            backlog: row.get(10)?,
             doubtful: row.get(11)?,
             last_failure: last_failure.as_deref().map(from_json).transpose()?,
         })

@@ -4,6 +4,7 @@
 //! thread and looks have connections of their own; in memory, every statement runs on the caller's
 //! thread and nothing waits, so that a paused clock stands still meanwhile.
 
+mod backlogs;
 mod backup;
 mod books;
 mod campaigns;
@@ -232,12 +233,6 @@ impl Ledger for SqliteLedger {
     ) -> Result<u64> {
         let (campaign, agent) = (campaign.clone(), agent.to_owned());
         self.write(move |conn| waking::recall(conn, &campaign, &agent, now, limit))
-            .await
-    }
-
-    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
-        let campaign = campaign.clone();
-        self.write(move |conn| waking::repace(conn, &campaign, now))
             .await
     }
 

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::ledger::{
-    Ending, LATE, Lease, LedgerError, MessageKey, Result, Settlement, UNDO_AFTER, Wake,
+    Ending, LATE, Lease, LedgerError, MessageKey, Result, Settlement, UNCALLED_FOR, UNDO_AFTER,
+    Wake,
 };
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
@@ -134,6 +135,32 @@ pub(super) fn settle(
                 .execute([campaign(lease), id(lease), agent.as_str()])?;
             Ok(())
         }
+        Settlement::Backlogged {
+            backlog,
+            since,
+            due,
+        } => {
+            defer(
+                conn,
+                lease,
+                DeferReason::Pace,
+                (*due, Wake::Ledger),
+                None,
+                attempts,
+            )?;
+            conn.prepare_cached(
+                "UPDATE turns SET backlog = ?3, backlog_since = ?4, wake_at = ?5
+                 WHERE campaign = ?1 AND id = ?2",
+            )?
+            .execute(params![
+                campaign(lease),
+                id(lease),
+                backlog,
+                ms(*since),
+                ms(later(*due, UNCALLED_FOR))
+            ])?;
+            Ok(())
+        }
         Settlement::Released { queued } => release(conn, lease, *queued, now),
     }
 }
@@ -192,8 +219,7 @@ fn defer(
     };
     conn.prepare_cached(
         "UPDATE turns SET state = 'deferred', reason = ?3, due_at = ?4, wake_at = ?5, queued = ?6,
-            attempts = ?7, last_failure = coalesce(?8, last_failure), promised = ?9,
-            holder = NULL, lease_until = NULL
+            attempts = ?7, last_failure = coalesce(?8, last_failure), holder = NULL, lease_until = NULL
          WHERE campaign = ?1 AND id = ?2",
     )?
     .execute(params![
@@ -204,8 +230,7 @@ fn defer(
         ms(wake_at),
         queued,
         attempts,
-        failure.map(to_json).transpose()?,
-        reason == DeferReason::Pace
+        failure.map(to_json).transpose()?
     ])?;
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(super) fn take(
         attempts: turn.attempts,
         accepted_at,
         fresh: false,
-        promised: turn.promised,
+        called_from: turn.backlog.clone(),
         doubtful: turn.doubtful || matches!(turn.standing, Standing::InFlight { .. }),
         overtaken: is_overtaken(conn, &key, &turn, events)?,
         lease: lease(conn, key, turn.lease + 1, holder, until, events)?,
@@ -105,7 +105,7 @@ fn meet(
         attempts: 0,
         accepted_at: now,
         fresh: true,
-        promised: false,
+        called_from: None,
         doubtful: false,
         overtaken: false,
         lease: lease(conn, key, 1, holder, until, 0)?,
@@ -126,7 +126,8 @@ fn lease(
         .execute([key.campaign.as_str(), key.id.as_str()])?;
     conn.prepare_cached(
         "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
-            held_for = NULL, queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
+            held_for = NULL, backlog = NULL, backlog_since = NULL,
+            queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
             events_taken = ?6, doubtful = doubtful OR state = 'in_flight'
          WHERE campaign = ?1 AND id = ?2",
     )?

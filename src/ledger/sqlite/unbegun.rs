@@ -63,7 +63,7 @@ pub(super) fn end_waits(
 ) -> Result<u64> {
     let due = conn
         .prepare_cached(
-            "UPDATE turns SET due_at = ?2, wake_at = ?2, promised = 0
+            "UPDATE turns SET due_at = ?2, wake_at = ?2
              WHERE campaign = ?1 AND state = 'deferred' AND (?3 OR reason <> 'retry')
                AND due_at > ?2",
         )?
@@ -115,9 +115,9 @@ pub(super) fn move_sender(
         .collect::<Result<Vec<_>>>()?;
     let mut write =
         conn.prepare_cached("UPDATE messages SET payload = ?3 WHERE campaign = ?1 AND id = ?2")?;
-    // What the old sender's pace had promised does not hold for the new one.
+    // It waits for the old sender's lanes no more.
     let mut wake = conn.prepare_cached(
-        "UPDATE turns SET promised = 0,
+        "UPDATE turns SET backlog = NULL, backlog_since = NULL,
             due_at = CASE WHEN reason = 'pace' THEN ?3 ELSE due_at END,
             wake_at = CASE WHEN reason = 'pace' THEN ?3 ELSE wake_at END
          WHERE campaign = ?1 AND id = ?2",

@@ -76,17 +76,6 @@ pub(super) fn recall(
     Ok(recalled as u64)
 }
 
-/// By campaign, state and reason: the index of states finds them.
-pub(super) fn repace(conn: &Connection, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
-    let due = conn
-        .prepare_cached(
-            "UPDATE turns SET due_at = ?2, wake_at = ?2, promised = 0
-             WHERE campaign = ?1 AND state = 'deferred' AND reason = 'pace'",
-        )?
-        .execute(params![campaign.as_str(), ms(now)])?;
-    Ok(due as u64)
-}
-
 pub(super) fn next_due(conn: &Connection) -> Result<Option<Timestamp>> {
     let next: Option<i64> = conn
         .prepare_cached("SELECT min(wake_at) FROM turns WHERE state = 'deferred'")?

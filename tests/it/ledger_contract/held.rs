@@ -1,11 +1,9 @@
-//! Messages that wait for an agent, and promises of a pace.
+//! Messages that wait for an agent.
 
-use flexcast::ledger::{HeldFor, Ledger, Settlement, Standing, Taken, Wake};
+use flexcast::ledger::{HeldFor, Ledger, Settlement, Standing};
 use flexcast::message::DeferReason;
 
-use super::fixture::{
-    accept_queued, apply_spring, at, deferred, key, lease, message, settle, spring, take,
-};
+use super::fixture::{accept_queued, apply_spring, at, key, lease, message, settle, spring};
 
 fn held(agent: &str, due: i64) -> Settlement {
     Settlement::Held {
@@ -86,29 +84,4 @@ pub(super) async fn what_is_held_comes_back_by_itself_when_it_is_due(ledger: &dy
         ledger.unqueued(at(60), 9).await.expect("it answers").len(),
         1
     );
-}
-
-pub(super) async fn a_promise_is_kept_in_mind_until_the_message_is_put_off_for_something_else(
-    ledger: &dyn Ledger,
-) {
-    apply_spring(ledger).await;
-    let pace = deferred(DeferReason::Pace, at(60), Wake::Ledger);
-    let scheduled = deferred(DeferReason::Scheduled, at(120), Wake::Ledger);
-    let steps = [
-        (0, false, &pace),
-        (60, true, &scheduled),
-        (120, false, &held("alice", 180)),
-        (180, false, &pace),
-    ];
-    for (now, expected, next) in steps {
-        let taken = take(ledger, &message(1), at(now)).await;
-        let Taken::Leased {
-            lease, promised, ..
-        } = taken
-        else {
-            panic!("it is due at {now}: {taken:?}");
-        };
-        assert_eq!(promised, expected, "at {now}");
-        settle(ledger, &lease, next, at(now)).await;
-    }
 }

@@ -22,7 +22,7 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
         accepted_at,
         fresh,
         overtaken,
-        promised,
+        called_from,
         doubtful,
     } = take(ledger, &message(1), at(3)).await
     else {
@@ -31,7 +31,8 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
     assert_eq!((lease.key, lease.until), (key(1), at(3) + LEASE));
     assert_eq!((*stored, journal), (message(1), vec![]));
     assert_eq!((attempts, accepted_at, fresh), (0, at(3), true));
-    assert!(!overtaken && !promised && !doubtful, "nobody had it before");
+    assert!(!overtaken && !doubtful, "nobody had it before");
+    assert_eq!(called_from, None);
     let books = ledger.books(Some(&spring())).await.expect("it answers");
     assert_eq!((books.accepted, books.in_flight, books.rows), (1, 1, 0));
 }

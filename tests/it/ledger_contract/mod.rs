@@ -1,5 +1,6 @@
 //! What every ledger keeps to: one suite, run on each store.
 
+mod backlogs;
 mod books;
 mod campaigns;
 mod coming_back;
@@ -110,11 +111,14 @@ on_every_store! {
     coming_back::a_retry_keeps_its_failure_and_counts_its_attempt,
     coming_back::what_is_released_waits_where_it_was_left,
     pace::a_definition_is_replaced_only_as_long_as_nobody_else_has_changed_it,
-    pace::what_was_deferred_for_its_pace_comes_back_when_that_is_changed,
+    backlogs::a_backlog_is_called_up_by_age_and_no_other_with_it,
+    backlogs::who_takes_a_message_is_told_where_it_was_called_up,
+    backlogs::what_nobody_calls_up_comes_back_by_itself_in_the_end,
+    backlogs::what_leaves_its_backlog_is_not_called_up,
+    backlogs::a_campaign_applied_anew_keeps_its_backlogs,
     pace::what_a_consumer_shows_is_seen_until_it_is_old_or_taken_away,
     held::what_is_held_for_an_agent_is_recalled_for_that_agent,
     held::what_is_held_comes_back_by_itself_when_it_is_due,
-    held::a_promise_is_kept_in_mind_until_the_message_is_put_off_for_something_else,
     books::every_term_is_counted,
     books::the_books_of_one_campaign_are_its_own,
     books::the_books_balance_whatever_happens,

@@ -1,15 +1,12 @@
-//! A pace that is changed while messages wait for it, and what consumers show of their lanes.
+//! A definition that is changed, and what consumers show of their lanes.
 
 use std::time::Duration;
 
-use flexcast::ledger::{Ledger, Taken, Wake};
-use flexcast::message::{CampaignId, DeferReason};
+use flexcast::ledger::Ledger;
+use flexcast::message::CampaignId;
 use serde_json::{Value, json};
 
-use super::fixture::{
-    accept_queued, apply_spring, at, campaign, deferred, lease, message, retry, settle, spring,
-    take,
-};
+use super::fixture::{at, campaign, spring};
 
 pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_changed_it(
     ledger: &dyn Ledger,
@@ -42,44 +39,6 @@ pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_cha
     let nobody = CampaignId::parse("autumn").expect("an id");
     let replaced = ledger.redefine(&nobody, &from, &slower, at(7)).await;
     assert!(!replaced.expect("it answers"));
-}
-
-pub(super) async fn what_was_deferred_for_its_pace_comes_back_when_that_is_changed(
-    ledger: &dyn Ledger,
-) {
-    apply_spring(ledger).await;
-    let messages: Vec<_> = (1..=4).map(message).collect();
-    accept_queued(ledger, &messages).await;
-    let pace = deferred(DeferReason::Pace, at(900), Wake::Ledger);
-    let scheduled = deferred(DeferReason::Scheduled, at(900), Wake::Ledger);
-    for (n, settlement) in [
-        (1, &pace),
-        (2, &pace),
-        (3, &scheduled),
-        (4, &retry(at(900))),
-    ] {
-        let lease = lease(ledger, &message(n), at(1)).await;
-        settle(ledger, &lease, settlement, at(1)).await;
-    }
-    let nobody = CampaignId::parse("autumn").expect("an id");
-    assert_eq!(ledger.repace(&nobody, at(10)).await.expect("it answers"), 0);
-    assert_eq!(
-        ledger.repace(&spring(), at(10)).await.expect("it answers"),
-        2
-    );
-    assert_eq!(ledger.next_due().await.expect("it answers"), Some(at(10)));
-    assert_eq!(ledger.wake(at(10), 9).await.expect("it answers"), 2);
-    let listed = ledger.unqueued(at(10), 9).await.expect("it answers");
-    assert_eq!(listed.len(), 2);
-    for n in [1, 2] {
-        let taken = take(ledger, &message(n), at(11)).await;
-        let Taken::Leased { promised, .. } = taken else {
-            panic!("it is due: {taken:?}");
-        };
-        assert!(!promised, "its promise is void");
-    }
-    let books = ledger.books(None).await.expect("it answers");
-    assert_eq!((books.in_flight, books.deferred_total()), (2, 2));
 }
 
 pub(super) async fn what_a_consumer_shows_is_seen_until_it_is_old_or_taken_away(

@@ -3,15 +3,19 @@
 use flexcast::simulator::AgentChange;
 
 use super::*;
+use crate::saga::stage::TASK_NOW;
 
 fn change(stage: &Stage, agent: &str, activity: &str) {
-    let changed = stage.simulator.change_agent(agent, &AgentChange::activity(activity));
+    let changed = stage
+        .simulator
+        .change_agent(agent, &AgentChange::activity(activity));
     changed.expect("there is such an agent");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_who_comes_back_gets_their_turn_by_age() {
-    let stage = stage("agents = { when_unavailable = 'hold' }").await;
+    let agents = ["alice", "bob"];
+    let stage = stage_of(TASK_NOW, &agents, "agents = { when_unavailable = 'hold' }").await;
     change(&stage, "alice", "Break");
     // Hers are the older ones.
     stage.accept_all(messages(&stage, 0..20, "alice")).await;

@@ -46,8 +46,15 @@ async fn a_pace_that_was_slow_for_a_while_leaves_nothing_behind() {
 async fn another_weight_takes_effect_at_once_and_the_sender_goes_on() {
     let mut stage = stage("").await;
     stage.accept(400).await;
-    stage.apply("autumn", &format!("sender = '{}'", crate::saga::stage::SENDER)).await;
-    stage.accept_all(messages(&stage, 5_000..5_400, "alice")).await;
+    stage
+        .apply(
+            "autumn",
+            &format!("sender = '{}'", crate::saga::stage::SENDER),
+        )
+        .await;
+    stage
+        .accept_all(messages(&stage, 5_000..5_400, "alice"))
+        .await;
     let changed = working(&stage, async {
         tokio::time::sleep(2 * MINUTE).await;
         redefine(&stage, "autumn", |campaign| {

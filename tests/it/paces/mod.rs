@@ -59,7 +59,10 @@ async fn redefine(stage: &Stage, id: &str, change: impl Fn(&mut Campaign)) {
     change(&mut campaign);
     let to = serde_json::to_value(&campaign).expect("JSON");
     let redefining = stage.ledger.redefine(&id, &from, &to, stage.clock.now());
-    assert!(redefining.await.expect("it answers"), "nobody else changes it");
+    assert!(
+        redefining.await.expect("it answers"),
+        "nobody else changes it"
+    );
 }
 
 fn at_pace(text: &str) -> impl Fn(&mut Campaign) {
@@ -75,7 +78,12 @@ fn texts(stage: &Stage) -> Vec<Effect> {
 }
 
 /// How many texts of each kind came from `from` on, within `within`.
-fn counted(texts: &[Effect], from: Timestamp, within: Duration, is: impl Fn(&Effect) -> bool) -> usize {
+fn counted(
+    texts: &[Effect],
+    from: Timestamp,
+    within: Duration,
+    is: impl Fn(&Effect) -> bool,
+) -> usize {
     let of_time = |text: &&Effect| text.time >= from && text.time < from + within;
     texts.iter().filter(of_time).filter(|text| is(text)).count()
 }
@@ -84,7 +92,10 @@ fn counted(texts: &[Effect], from: Timestamp, within: Duration, is: impl Fn(&Eff
 fn longest_gap(texts: &[Effect], end: Timestamp) -> Duration {
     let times: Vec<_> = texts.iter().map(|text| text.time).collect();
     let until = times.iter().skip(1).copied().chain([end]);
-    let gaps = times.iter().zip(until).map(|(from, to)| to.duration_since(*from));
+    let gaps = times
+        .iter()
+        .zip(until)
+        .map(|(from, to)| to.duration_since(*from));
     let longest = gaps.max().expect("there are texts");
     Duration::try_from(longest).expect("in order")
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flexcast::ledger::{
-    Acceptance, Books, BrokerLost, CampaignRecord, ConsumerRow, DamagedRow, DeadRow, Ending,
-    HeldFor, Import, ImportRecord, Lease, Ledger, LedgerError, Manifest, MessageKey, MessageRecord,
-    OnQueue, OpenOfSender, PageRow, Publication, PublishAgain, RejectedRow, Renewal, Renewed,
-    Result, SetAside, Settlement, StateChange, Steering, Stray, Stuck, Taken, Transition,
-    UndoSettlement, UnknownRow, Upkeep,
+    Acceptance, BacklogRow, Backlogs, Books, BrokerLost, CallUp, CalledUp, CampaignRecord,
+    ConsumerRow, DamagedRow, DeadRow, Ending, HeldFor, Import, ImportRecord, Lease, Ledger,
+    LedgerError, Manifest, MessageKey, MessageRecord, OnQueue, OpenOfSender, PageRow, Publication,
+    PublishAgain, RejectedRow, Renewal, Renewed, Result, SetAside, Settlement, StateChange,
+    Steering, Stray, Stuck, Taken, Transition, UndoSettlement, UnknownRow, Upkeep,
 };
 use flexcast::message::{Address, CampaignId, Effects, Event, Message, MessageId};
 use jiff::Timestamp;
@@ -232,10 +232,6 @@ impl Ledger for TrappedLedger {
         self.risk("recall", recalling).await
     }
 
-    async fn repace(&self, campaign: &CampaignId, now: Timestamp) -> Result<u64> {
-        self.risk("repace", self.inner.repace(campaign, now)).await
-    }
-
     async fn show_lanes(
         &self,
         holder: &str,
@@ -356,6 +352,17 @@ impl Ledger for TrappedLedger {
 
     async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
         self.risk("dead", self.inner.dead(campaign, limit)).await
+    }
+}
+
+#[async_trait]
+impl Backlogs for TrappedLedger {
+    async fn backlogs(&self) -> Result<Vec<BacklogRow>> {
+        self.risk("backlogs", self.inner.backlogs()).await
+    }
+
+    async fn call_up(&self, calls: &[CallUp], now: Timestamp) -> Result<Vec<CalledUp>> {
+        self.risk("call_up", self.inner.call_up(calls, now)).await
     }
 }
 

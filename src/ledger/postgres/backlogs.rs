@@ -1,0 +1,88 @@
+//! The backlogs of a ledger on PostgreSQL.
+
+use async_trait::async_trait;
+use deadpool_postgres::{Client, GenericClient};
+use jiff::Timestamp;
+
+use super::{PostgresLedger, call};
+use crate::ledger::columns::{campaign_id, ms, time};
+use crate::ledger::{BacklogRow, Backlogs, CallUp, CalledUp, Result};
+
+#[async_trait]
+impl Backlogs for PostgresLedger {
+    async fn backlogs(&self) -> Result<Vec<BacklogRow>> {
+        call!(self, |client| all(&client))
+    }
+
+    async fn call_up(&self, calls: &[CallUp], now: Timestamp) -> Result<Vec<CalledUp>> {
+        call!(self, |client| call_up(&client, calls, now))
+    }
+}
+
+/// One step in the index for each backlog, however many messages it has.
+async fn all(client: &Client) -> Result<Vec<BacklogRow>> {
+    let sql = "WITH RECURSIVE one AS (
+            (SELECT campaign, backlog, backlog_since FROM turns
+             WHERE backlog IS NOT NULL AND state = 'deferred' AND reason = 'pace'
+             ORDER BY campaign, backlog, backlog_since LIMIT 1)
+            UNION ALL
+            SELECT next.* FROM one, LATERAL (
+                SELECT t.campaign, t.backlog, t.backlog_since FROM turns t
+                WHERE t.backlog IS NOT NULL AND t.state = 'deferred' AND t.reason = 'pace'
+                  AND (t.campaign, t.backlog) > (one.campaign, one.backlog)
+                ORDER BY t.campaign, t.backlog, t.backlog_since LIMIT 1) next)
+         SELECT campaign, backlog, backlog_since FROM one";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[]).await?;
+    let backlogs = rows.iter().map(|row| {
+        Ok(BacklogRow {
+            campaign: campaign_id(row.try_get(0)?)?,
+            backlog: row.try_get(1)?,
+            oldest: time(row.try_get(2)?)?,
+        })
+    });
+    backlogs.collect()
+}
+
+/// What another consumer is calling up at this moment is left to it.
+async fn call_up(client: &Client, calls: &[CallUp], now: Timestamp) -> Result<Vec<CalledUp>> {
+    let statement = client
+        .prepare_cached(
+            "WITH asked AS (
+                SELECT * FROM unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[])
+                    WITH ORDINALITY AS asked (campaign, backlog, most, number)),
+             called AS (
+                SELECT asked.number, t.campaign, t.id FROM asked, LATERAL (
+                    SELECT campaign, id FROM turns
+                    WHERE campaign = asked.campaign AND backlog = asked.backlog
+                      AND backlog IS NOT NULL AND state = 'deferred' AND reason = 'pace'
+                    ORDER BY backlog_since, id LIMIT asked.most FOR UPDATE SKIP LOCKED) t),
+             woken AS (
+                UPDATE turns t SET state = 'waiting', reason = NULL, due_at = NULL, wake_at = NULL,
+                    queued = FALSE, queue_after = $4
+                FROM called WHERE t.campaign = called.campaign AND t.id = called.id
+                RETURNING called.number)
+             SELECT (SELECT count(*) FROM woken WHERE woken.number = asked.number),
+                -- As it was before the call: those that were called up are the first.
+                (SELECT t.backlog_since FROM turns t
+                 WHERE t.campaign = asked.campaign AND t.backlog = asked.backlog
+                   AND t.backlog IS NOT NULL AND t.state = 'deferred' AND t.reason = 'pace'
+                 ORDER BY t.backlog_since, t.id OFFSET asked.most LIMIT 1)
+             FROM asked ORDER BY asked.number",
+        )
+        .await?;
+    let campaigns: Vec<_> = calls.iter().map(|call| call.campaign.as_str()).collect();
+    let backlogs: Vec<_> = calls.iter().map(|call| call.backlog.as_str()).collect();
+    let most: Vec<_> = calls.iter().map(|call| i64::from(call.messages)).collect();
+    let rows = client
+        .query(&statement, &[&campaigns, &backlogs, &most, &ms(now)])
+        .await?;
+    let called = rows.iter().map(|row| {
+        let oldest: Option<i64> = row.try_get(1)?;
+        Ok(CalledUp {
+            messages: u32::try_from(row.try_get::<_, i64>(0)?).unwrap_or(u32::MAX),
+            oldest: oldest.map(time).transpose()?,
+        })
+    });
+    called.collect()
+}

@@ -1,0 +1,161 @@
+//! What is to come to one lane: messages that were called up, and those that are put off still.
+//!
+//! In: what is put off, called up, and arrives. Out: how much of the lane's time it takes, and how much of it
+//! each campaign had. Always: what is reserved is given back, used or not.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+/// What a cost of one is, for a campaign of weight one: divided by weights, it stays exact enough.
+const UNIT: u64 = 1_000_000;
+
+/// What is to come to one lane.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coming {
+    /// What messages cost that were called up and have not arrived.
+    reserved: u64,
+    /// How many backlogs need this lane, and what their messages cost as far as is known.
+    backlogs: u32,
+    put_off: u64,
+    portions: Portions,
+}
+
+impl Coming {
+    pub(super) fn reserve(&mut self, cost: u64) {
+        self.reserved += cost;
+    }
+
+    pub(super) fn give_back(&mut self, cost: u64) {
+        self.reserved = self.reserved.saturating_sub(cost);
+    }
+
+    pub(super) fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
+    /// What is reserved, and what is put off.
+    pub(super) fn all(&self) -> u64 {
+        self.reserved.saturating_add(self.put_off)
+    }
+
+    /// A backlog comes that needs this lane, or its last message went.
+    pub(super) fn count_backlog(&mut self, comes: bool) {
+        self.backlogs = match comes {
+            true => self.backlogs + 1,
+            false => self.backlogs.saturating_sub(1),
+        };
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        self.backlogs > 0
+    }
+
+    /// A backlog's messages cost so much by now, and not what they cost before.
+    pub(super) fn put_off(&mut self, before: u64, now: u64) {
+        self.put_off = self.put_off.saturating_sub(before).saturating_add(now);
+    }
+
+    pub(super) fn portions(&mut self) -> &mut Portions {
+        &mut self.portions
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.backlogs == 0 && self.reserved == 0
+    }
+}
+
+/// What one campaign had of a lane.
+#[derive(Clone, Copy, Debug)]
+struct Portion {
+    weight: NonZeroU32,
+    /// The cost of what it had, divided by its weight.
+    had: u64,
+}
+
+/// What each campaign had of a lane on which several have messages put off: the one that had least for its
+/// weight is next (start-time fair queueing, Goyal, Vin and Cheng 1996).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Portions {
+    of: BTreeMap<Arc<str>, Portion>,
+    /// What the one that had least had when it was last looked at: who comes has had as much.
+    least: u64,
+}
+
+impl Portions {
+    /// Takes note of which campaigns have messages put off, and their weights.
+    pub(super) fn keep(&mut self, weights: &BTreeMap<Arc<str>, NonZeroU32>) {
+        self.of.retain(|campaign, _| weights.contains_key(campaign));
+        let least = self.of.values().map(|portion| portion.had).min();
+        self.least = self.least.max(least.unwrap_or(0));
+        for (campaign, weight) in weights {
+            let had = self.least;
+            let new = Portion {
+                weight: *weight,
+                had,
+            };
+            let portion = self.of.entry(campaign.clone()).or_insert(new);
+            portion.weight = *weight;
+        }
+    }
+
+    /// A campaign has, or with `back` has not had, something of `cost`.
+    pub(super) fn charge(&mut self, campaign: &str, cost: u64, back: bool) {
+        if let Some(portion) = self.of.get_mut(campaign) {
+            let had = cost.saturating_mul(UNIT) / u64::from(portion.weight.get());
+            portion.had = match back {
+                false => portion.had.saturating_add(had),
+                true => portion.had.saturating_sub(had),
+            };
+        }
+    }
+
+    /// How much more than the least a campaign had, for its weight.
+    pub(super) fn lead(&self, campaign: &str) -> u64 {
+        let had = self.of.get(campaign).map_or(0, |portion| portion.had);
+        had.saturating_sub(self.least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights(of: &[(&str, u32)]) -> BTreeMap<Arc<str>, NonZeroU32> {
+        let weight = |weight| NonZeroU32::new(weight).expect("not zero");
+        let of = of.iter().map(|(name, of)| (Arc::from(*name), weight(*of)));
+        of.collect()
+    }
+
+    /// The campaign that is next, which then has something of `cost`.
+    fn next(portions: &mut Portions, names: &[&'static str], cost: u64) -> &'static str {
+        let next = names.iter().min_by_key(|name| portions.lead(name));
+        let next = next.expect("there are some");
+        portions.charge(next, cost, false);
+        next
+    }
+
+    #[test]
+    fn each_has_its_share_by_weight_and_who_comes_has_no_claim_on_what_was() {
+        let mut portions = Portions::default();
+        portions.keep(&weights(&[("spring", 1), ("autumn", 3)]));
+        let had: Vec<_> = (0..400)
+            .map(|_| next(&mut portions, &["spring", "autumn"], 2))
+            .collect();
+        let springs = |had: &[&str]| had.iter().filter(|name| **name == "spring").count();
+        assert_eq!(springs(&had), 100);
+        // Spring was away for long; back, it has its share and no more.
+        portions.keep(&weights(&[("autumn", 3)]));
+        for _ in 0..1_000 {
+            portions.charge("autumn", 1, false);
+        }
+        portions.keep(&weights(&[("autumn", 3)]));
+        portions.keep(&weights(&[("spring", 1), ("autumn", 3)]));
+        let had: Vec<_> = (0..400)
+            .map(|_| next(&mut portions, &["spring", "autumn"], 1))
+            .collect();
+        assert_eq!(springs(&had), 100);
+        portions.charge("winter", 1, false);
+        assert_eq!(portions.lead("winter"), 0, "it has nothing here");
+    }
+}

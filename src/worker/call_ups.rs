@@ -1,0 +1,101 @@
+//! Messages that are put off for their pace: called up when their lanes let go soon.
+//!
+//! In: the backlogs that the ledger has, the lanes that let go soon. Out: messages that wait again. Always: nothing
+//! is woken to see whether its turn has come, and a change of a pace wakes nothing.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::ledger::{Backlogs, CallUp, CalledUp, LedgerError};
+use crate::message::CampaignId;
+
+use super::campaigns::Campaigns;
+use super::{Shared, WAKE_BATCH, WorkError};
+
+/// How often the ledger is asked which backlogs there are: others put messages off too.
+const READ_EVERY: Duration = Duration::from_secs(2);
+
+/// The same of a consumer that has its ledger to itself, and knows what it has put off.
+const READ_ALONE_EVERY: Duration = Duration::from_secs(60);
+
+type Weights = BTreeMap<Arc<str>, NonZeroU32>;
+
+/// The calls of one consumer.
+pub(super) struct CallUps {
+    shared: Arc<Shared>,
+    /// When the ledger was last asked for its backlogs, and of which campaigns.
+    read: Option<(Instant, Weights)>,
+}
+
+impl CallUps {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, read: None }
+    }
+
+    /// Calls up what the lanes let go soon.
+    pub(super) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
+        let weights: Weights = campaigns.weights().collect();
+        self.read(&weights).await?;
+        let parts = &self.shared.parts;
+        let calls = parts.pacer.call_up(&weights, WAKE_BATCH);
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let asked: Result<Vec<CallUp>, _> = calls.iter().map(call_up).collect();
+        let called = match asked {
+            Ok(asked) => parts.ledger.call_up(&asked, parts.clock.now()).await,
+            Err(error) => Err(error),
+        };
+        let came = |called: &CalledUp| {
+            (
+                called.messages,
+                called.oldest.map(Timestamp::as_millisecond),
+            )
+        };
+        for (number, call) in calls.iter().enumerate() {
+            let called = called.as_ref().ok().and_then(|called| called.get(number));
+            parts.pacer.called_up(call, called.map(came));
+        }
+        let messages: u32 = called?.iter().map(|called| called.messages).sum();
+        tracing::debug!(messages, backlogs = calls.len(), "called up");
+        Ok(())
+    }
+
+    /// Reads which backlogs there are, when that may be news.
+    async fn read(&mut self, weights: &Weights) -> Result<(), WorkError> {
+        let parts = &self.shared.parts;
+        let now = parts.clock.instant();
+        let every = match parts.lanes {
+            Some(_) => READ_EVERY,
+            None => READ_ALONE_EVERY,
+        };
+        let is_known =
+            |(at, of): &(Instant, Weights)| now < *at + every && of.keys().eq(weights.keys());
+        if self.read.as_ref().is_some_and(is_known) {
+            return Ok(());
+        }
+        for row in parts.ledger.backlogs().await? {
+            if weights.contains_key(row.campaign.as_str()) {
+                let oldest = row.oldest.as_millisecond();
+                let pacer = &parts.pacer;
+                pacer.note_backlog(row.campaign.as_str(), &row.backlog, oldest);
+            }
+        }
+        self.read = Some((now, weights.clone()));
+        Ok(())
+    }
+}
+
+fn call_up(call: &crate::pacing::Call) -> Result<CallUp, LedgerError> {
+    let campaign = CampaignId::parse(&call.campaign);
+    Ok(CallUp {
+        campaign: campaign.map_err(|error| LedgerError::Damaged(error.to_string()))?,
+        backlog: call.backlog.to_string(),
+        messages: call.messages,
+    })
+}
