@@ -1,13 +1,9 @@
-//! Messages whose turn comes later: how many of which are called up when.
+//! Messages whose turn comes later, by the lanes that they wait for.
 //!
-//! In: what is put off, and for which lanes. Out: backlogs and how many of their oldest messages are to come
-//! back now. Always: a message that is put off holds no time of any lane. What is called up holds a lane's time
-//! until it arrives, for half a minute at most; only as much is called up as its lanes let go soon. Of several
-//! campaigns on one lane the one is next that had least of it for its weight, of its backlogs the one with the
-//! oldest message.
+//! In: what is put off, and for which lanes; what arrives. Out: backlogs. Always: a message that is put off holds no time of any lane. What is called up holds a lane's time
+//! until it arrives, for ten seconds at most.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,30 +12,16 @@ use super::table::Table;
 use super::{Lane, LaneKind, Nanos, nanos};
 
 /// How far ahead lanes are filled: a message that is called up has so long to come.
-const AHEAD: Duration = Duration::from_secs(15);
+const AHEAD: Duration = Duration::from_secs(10);
 
 /// How long the time of a message is kept that was called up: by then another consumer has it.
-const RESERVED_FOR: Duration = Duration::from_secs(30);
-
-/// The most messages of one campaign that are called up and have not arrived: its queue is not to become its
-/// backlog.
-const CALLED_MAX: u32 = 1_000;
+const RESERVED_FOR: Duration = Duration::from_secs(10);
 
 /// How many messages a backlog is taken to have of which the ledger alone knows.
 const UNKNOWN_SIZE: u64 = 8;
 
 /// A campaign's id, and its backlog's name.
 pub(super) type Key = (Arc<str>, Arc<str>);
-
-/// How many messages of a backlog are to come back now: whoever has it tells [`super::Pacer::called_up`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    pub campaign: Arc<str>,
-    /// The backlog's name.
-    pub backlog: Arc<str>,
-    /// How many of its oldest messages.
-    pub messages: u32,
-}
 
 /// A message that is put off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,21 +44,21 @@ struct Reserved {
 
 /// The messages of one campaign that wait for the same lanes.
 #[derive(Clone, Debug)]
-struct Backlog {
+pub(super) struct Backlog {
     lanes: Vec<Lane>,
     /// What the last one that was put off costs.
     cost: NonZeroU32,
     /// The age of the oldest; none when there is none.
-    oldest: Option<i64>,
+    pub(super) oldest: Option<i64>,
     /// How many, as far as is known.
-    size: u64,
+    pub(super) size: u64,
     reserved: VecDeque<Reserved>,
 }
 
 /// All backlogs, as far as this consumer knows of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Backlogs {
-    all: BTreeMap<Key, Backlog>,
+    pub(super) all: BTreeMap<Key, Backlog>,
 }
 
 impl Backlogs {
@@ -117,23 +99,42 @@ impl Backlogs {
         })
     }
 
-    /// A message has arrived that was called up, or will not: the time of its lanes is free again.
-    pub(super) fn arrived(&mut self, table: &mut Table, key: &Key, messages: u32, now: Nanos) {
-        let Some(backlog) = self.all.get_mut(key) else {
+    /// A message has arrived that was called up from this backlog. Where another consumer had called it up, one
+    /// that this one has called up has arrived there, or will.
+    pub(super) fn arrived(&mut self, table: &mut Table, key: &Key, now: Nanos) {
+        if self.give_back(table, key, 1, now) > 0 {
             return;
+        }
+        let of_campaign = self.all.range((key.0.clone(), Arc::from(""))..);
+        let of_campaign = of_campaign.take_while(|(other, _)| other.0 == key.0);
+        let oldest = of_campaign
+            .filter_map(|(other, backlog)| Some((backlog.reserved.front()?.until, other)))
+            .min();
+        if let Some((_, other)) = oldest {
+            let other = other.clone();
+            self.give_back(table, &other, 1, now);
+        }
+    }
+
+    /// Gives the lanes' time back that was reserved for so many messages, or for fewer; for how many.
+    fn give_back(&mut self, table: &mut Table, key: &Key, messages: u32, now: Nanos) -> u32 {
+        let mut given_back = 0;
+        let Some(backlog) = self.all.get_mut(key) else {
+            return given_back;
         };
-        for _ in 0..messages {
-            let Some(first) = backlog.reserved.front_mut() else {
-                break;
-            };
+        while given_back < messages
+            && let Some(first) = backlog.reserved.front_mut()
+        {
             let cost = first.cost;
             first.messages -= 1;
             if first.messages == 0 {
                 backlog.reserved.pop_front();
             }
             backlog.hold(table, &key.0, (cost, true), now);
+            given_back += 1;
         }
         self.tidy(key);
+        given_back
     }
 
     /// What came of a call: how many came, and the age of the oldest that is left. Nothing when it failed.
@@ -148,7 +149,7 @@ impl Backlogs {
             Some(came) => came,
             None => (0, self.all.get(key).and_then(|backlog| backlog.oldest)),
         };
-        self.arrived(table, key, asked.saturating_sub(messages), now);
+        self.give_back(table, key, asked.saturating_sub(messages), now);
         let Some(backlog) = self.all.get_mut(key) else {
             return;
         };
@@ -164,64 +165,8 @@ impl Backlogs {
         self.tidy(key);
     }
 
-    /// Says how many of which backlogs are to come back now, at most `most`, and reserves their lanes' time.
-    /// `weights`: the campaigns that are worked on, others' backlogs are forgotten.
-    pub(super) fn call_up(
-        &mut self,
-        table: &mut Table,
-        weights: &BTreeMap<Arc<str>, NonZeroU32>,
-        most: usize,
-        now: Nanos,
-    ) -> Vec<Call> {
-        self.forget(table, |key| !weights.contains_key(&key.0), now);
-        self.expire(table, now);
-        self.share(table, weights, now);
-        let mut called = BTreeMap::<Arc<str>, u32>::new();
-        for (key, backlog) in &self.all {
-            let on_their_way: u32 = backlog.reserved.iter().map(|it| it.messages).sum();
-            *called.entry(key.0.clone()).or_default() += on_their_way;
-        }
-        let mut next = BinaryHeap::new();
-        for (key, backlog) in &self.all {
-            if let Some(oldest) = backlog.oldest
-                && backlog.has_room(table, now)
-            {
-                next.push(Reverse((
-                    backlog.lead(table, &key.0, now),
-                    oldest,
-                    key.clone(),
-                )));
-            }
-        }
-        let mut calls = BTreeMap::<Key, u32>::new();
-        for _ in 0..most {
-            // Those whose lanes were filled by others meanwhile drop out.
-            let Some((oldest, key)) = std::iter::from_fn(|| next.pop()).find_map(|Reverse(it)| {
-                let on_their_way = called.get(&it.2.0).copied().unwrap_or_default();
-                let is_next = on_their_way < CALLED_MAX && self.all[&it.2].has_room(table, now);
-                is_next.then_some((it.1, it.2))
-            }) else {
-                break;
-            };
-            *called.entry(key.0.clone()).or_default() += 1;
-            let messages = calls.entry(key.clone()).or_default();
-            *messages += 1;
-            let backlog = self.all.get_mut(&key).expect("it is one of them");
-            backlog.reserve(table, &key.0, now);
-            if u64::from(*messages) < backlog.size {
-                next.push(Reverse((backlog.lead(table, &key.0, now), oldest, key)));
-            }
-        }
-        let call = |((campaign, backlog), messages)| Call {
-            campaign,
-            backlog,
-            messages,
-        };
-        calls.into_iter().map(call).collect()
-    }
-
     /// Gives back the time of messages that have not arrived in theirs.
-    fn expire(&mut self, table: &mut Table, now: Nanos) {
+    pub(super) fn expire(&mut self, table: &mut Table, now: Nanos) {
         let late = |backlog: &Backlog| {
             let late = backlog.reserved.iter().filter(|it| it.until <= now);
             late.map(|it| it.messages).sum::<u32>()
@@ -233,12 +178,17 @@ impl Backlogs {
             .filter(|(_, messages)| *messages > 0)
             .collect();
         for (key, messages) in late {
-            self.arrived(table, &key, messages, now);
+            self.give_back(table, &key, messages, now);
         }
     }
 
     /// Forgets backlogs: those who work on their campaigns know of them.
-    fn forget(&mut self, table: &mut Table, is_other: impl Fn(&Key) -> bool, now: Nanos) {
+    pub(super) fn forget(
+        &mut self,
+        table: &mut Table,
+        is_other: impl Fn(&Key) -> bool,
+        now: Nanos,
+    ) {
         let others: Vec<_> = self
             .all
             .keys()
@@ -246,26 +196,12 @@ impl Backlogs {
             .cloned()
             .collect();
         for key in others {
-            self.arrived(table, &key, u32::MAX, now);
+            self.give_back(table, &key, u32::MAX, now);
             if let Some(backlog) = self.all.get_mut(&key) {
                 let cost = backlog.cost;
                 backlog.become_of(table, (None, 0, cost), now);
             }
             self.tidy(&key);
-        }
-    }
-
-    /// Tells each sender's lane which campaigns have messages put off for it.
-    fn share(&mut self, table: &mut Table, weights: &BTreeMap<Arc<str>, NonZeroU32>, now: Nanos) {
-        let mut of = BTreeMap::<usize, BTreeMap<Arc<str>, NonZeroU32>>::new();
-        for (key, backlog) in &self.all {
-            for id in backlog.shared(table, now) {
-                let weight = weights.get(&key.0).copied().unwrap_or(NonZeroU32::MIN);
-                of.entry(id).or_default().insert(key.0.clone(), weight);
-            }
-        }
-        for (id, weights) in of {
-            table.tracks[id].coming.portions().keep(&weights);
         }
     }
 
@@ -300,30 +236,43 @@ impl Backlog {
         (self.oldest, self.size, self.cost) = (oldest, size, cost);
     }
 
-    /// Whether all of its lanes let go of one more in time.
-    fn has_room(&self, table: &mut Table, now: Nanos) -> bool {
+    /// Whether all of its lanes let go of one more soon.
+    pub(super) fn has_room(&self, table: &mut Table, now: Nanos) -> bool {
         let (consumers, until) = (table.consumers, now.saturating_add(nanos(AHEAD)));
         let ids = table.ids(&self.lanes, now);
         ids.iter()
             .all(|id| table.tracks[*id].expected_after_called(now, consumers) <= until)
     }
 
-    /// How much more than others its campaign had of the lanes that they share.
-    fn lead(&self, table: &mut Table, campaign: &str, now: Nanos) -> u64 {
-        let ids = self.shared(table, now).into_iter();
-        let leads = ids.map(|id| table.tracks[id].coming.portions().lead(campaign));
-        leads.max().unwrap_or(0)
+    /// When its lanes let go of one more: its agent's, and all others.
+    pub(super) fn ready(&self, table: &mut Table, now: Nanos) -> (Nanos, Nanos) {
+        let consumers = table.consumers;
+        let (mut agents, mut others) = (now, now);
+        for id in table.ids(&self.lanes, now) {
+            let track = &table.tracks[id];
+            let expected = track.expected_after_called(now, consumers);
+            match track.lane.kind() {
+                LaneKind::Agent => agents = agents.max(expected),
+                _ => others = others.max(expected),
+            }
+        }
+        (agents, others)
     }
 
     /// The lanes that other campaigns use too.
-    fn shared(&self, table: &mut Table, now: Nanos) -> Vec<usize> {
+    pub(super) fn shared(&self, table: &mut Table, now: Nanos) -> Vec<usize> {
         let mut ids = table.ids(&self.lanes, now);
         ids.retain(|id| table.tracks[*id].lane.kind() == LaneKind::Sender);
         ids
     }
 
+    /// How many of its messages were called up and have not arrived.
+    pub(super) fn on_their_way(&self) -> u32 {
+        self.reserved.iter().map(|it| it.messages).sum()
+    }
+
     /// Reserves the time of one message.
-    fn reserve(&mut self, table: &mut Table, campaign: &str, now: Nanos) {
+    pub(super) fn reserve(&mut self, table: &mut Table, campaign: &str, now: Nanos) {
         let (cost, until) = (self.cost, now.saturating_add(nanos(RESERVED_FOR)));
         match self.reserved.back_mut() {
             Some(last) if last.until == until && last.cost == cost => last.messages += 1,
@@ -351,7 +300,7 @@ impl Backlog {
                 true => track.coming.give_back(cost),
                 false => track.coming.reserve(cost),
             }
-            track.coming.portions().charge(campaign, cost, back);
+            track.coming.portions.charge(campaign, cost, back);
         }
     }
 }

@@ -110,7 +110,7 @@ fn charge(table: &mut Table, needs: Needs<'_>, ids: &[usize], now: Nanos) {
         track.last_used = now;
         if let Some(campaign) = campaign.filter(|_| track.lane.kind() == LaneKind::Sender) {
             let cost = u64::from(track.lane.charge(needs.cost).get());
-            track.coming.portions().charge(campaign, cost, false);
+            track.coming.portions.charge(campaign, cost, false);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// What a cost of one is, for a campaign of weight one: divided by weights, it stays exact enough.
-const UNIT: u64 = 1_000_000;
+pub(super) const UNIT: u64 = 1_000_000;
 
 /// What is to come to one lane.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Coming {
     /// How many backlogs need this lane, and what their messages cost as far as is known.
     backlogs: u32,
     put_off: u64,
-    portions: Portions,
+    pub(super) portions: Portions,
 }
 
 impl Coming {
@@ -54,10 +54,6 @@ impl Coming {
     /// A backlog's messages cost so much by now, and not what they cost before.
     pub(super) fn put_off(&mut self, before: u64, now: u64) {
         self.put_off = self.put_off.saturating_sub(before).saturating_add(now);
-    }
-
-    pub(super) fn portions(&mut self) -> &mut Portions {
-        &mut self.portions
     }
 
     pub(super) fn is_empty(&self) -> bool {

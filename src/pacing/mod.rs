@@ -16,6 +16,7 @@ mod asking;
 mod backlog;
 mod backlog_name;
 mod booking;
+mod calling;
 mod ceiling;
 mod coming;
 mod cooldown;
@@ -51,9 +52,10 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use asking::{Asked, Given};
-pub use backlog::{Call, PutOff};
+pub use backlog::PutOff;
 pub use backlog_name::backlog_name;
 pub use booking::{Booking, Turn};
+pub use calling::Call;
 pub use cooldown::CoolDown;
 pub use lane::{Lane, LaneKind, Sender};
 pub use limits::{CountedBy, Limits, UnknownOperation};
@@ -220,7 +222,7 @@ impl Pacer {
             let Schedule {
                 table, backlogs, ..
             } = schedule;
-            backlogs.arrived(table, &key, 1, now);
+            backlogs.arrived(table, &key, now);
         });
     }
 
@@ -385,6 +387,10 @@ impl fmt::Debug for Pacer {
     }
 }
 
+#[cfg(test)]
+mod backlog_play;
+#[cfg(test)]
+mod backlog_tests;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

@@ -1,0 +1,411 @@
+//! Campaigns with more messages than their lanes let go, and consumers that come, go and change their pace:
+//! played in pure time, with a ledger, queues and a store of shared lanes that answer at once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::backlog::PutOff;
+use super::backlog_name::backlog_name;
+use super::booking::{Expectation, Needs, Turn, book};
+use super::schedule::{Granted, Schedule, Seat};
+use super::shared::LaneTime;
+use super::store_clock::{Reading, StoreClock};
+use super::table::Table;
+use super::{Lane, Margin, Nanos, PacingSettings, Sender};
+
+pub(super) const SECOND: Nanos = 1_000_000_000;
+
+const ONE: NonZeroU32 = NonZeroU32::MIN;
+const HOLD: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Nanos = SECOND / 2;
+const READ_EVERY: Nanos = 2 * SECOND;
+
+/// As many deliveries of a campaign as a consumer has in hand.
+const PREFETCH: usize = 200;
+
+/// What the store's clock shows when the play begins.
+const EPOCH: Nanos = 1_800_000_000 * SECOND;
+
+#[derive(Clone, Debug)]
+struct Message {
+    number: i64,
+    agent: Option<usize>,
+    called_from: Option<String>,
+}
+
+/// A campaign: what an operator says of it, and where its messages are.
+pub(super) struct Campaign {
+    id: Arc<str>,
+    pub(super) weight: u32,
+    pub(super) quota: Option<&'static str>,
+    pub(super) is_paused: bool,
+    agents: usize,
+    queue: VecDeque<Message>,
+    backlogs: BTreeMap<String, BTreeSet<(i64, Option<usize>)>>,
+    /// When one of its messages was begun.
+    pub(super) begun: Vec<Nanos>,
+    /// The numbers of those messages, in that order.
+    pub(super) order: Vec<i64>,
+}
+
+impl Campaign {
+    fn lanes(&self, agent: Option<usize>) -> Vec<Lane> {
+        let own = agent.map(|n| Lane::agent(&self.id, &n.to_string()));
+        let always = [Lane::campaign(&self.id), sender()];
+        always.into_iter().chain(own).collect()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        let put_off: usize = self.backlogs.values().map(BTreeSet::len).sum();
+        self.queue.len() + put_off
+    }
+}
+
+pub(super) fn sender() -> Lane {
+    Lane::Entry(Sender::new("+12025550100", None))
+}
+
+struct Consumer {
+    name: String,
+    schedule: Schedule<(usize, i64)>,
+    clock: StoreClock,
+    looks_at: Nanos,
+    read_at: Option<Nanos>,
+    held: BTreeMap<(usize, i64), (Message, Seat)>,
+}
+
+pub(super) struct Play {
+    pub(super) random: StdRng,
+    pub(super) now: Nanos,
+    pub(super) campaigns: Vec<Campaign>,
+    rows: BTreeMap<String, LaneTime>,
+    consumers: Vec<Consumer>,
+    sender_quota: &'static str,
+    agent_quota: Option<&'static str>,
+    numbers: i64,
+    is_shared: bool,
+    /// How many of a hundred messages that are called up never arrive.
+    pub(super) lost: u32,
+    /// How often a message was put off.
+    pub(super) put_off: usize,
+}
+
+impl Play {
+    pub(super) fn new(
+        seed: u64,
+        sender_quota: &'static str,
+        agent_quota: Option<&'static str>,
+        is_shared: bool,
+    ) -> Self {
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            now: 0,
+            campaigns: Vec::new(),
+            rows: BTreeMap::new(),
+            consumers: Vec::new(),
+            sender_quota,
+            agent_quota,
+            numbers: 0,
+            is_shared,
+            lost: 0,
+            put_off: 0,
+        }
+    }
+
+    /// Applies a campaign whose messages are for so many agents; 0: for nobody by name.
+    pub(super) fn apply(&mut self, weight: u32, agents: usize) -> usize {
+        self.campaigns.push(Campaign {
+            id: format!("campaign-{}", self.campaigns.len()).into(),
+            weight,
+            quota: None,
+            is_paused: false,
+            agents,
+            queue: VecDeque::new(),
+            backlogs: BTreeMap::new(),
+            begun: Vec::new(),
+            order: Vec::new(),
+        });
+        self.campaigns.len() - 1
+    }
+
+    /// Puts messages on a campaign's queue until it has so many.
+    pub(super) fn fill(&mut self, of: usize, count: usize) {
+        let campaign = &mut self.campaigns[of];
+        while campaign.waiting() < count {
+            self.numbers += 1;
+            let agents = campaign.agents;
+            let agent = (agents > 0).then(|| self.random.random_range(0..agents));
+            campaign.queue.push_back(Message {
+                number: self.numbers,
+                agent,
+                called_from: None,
+            });
+        }
+    }
+
+    /// The same for one agent, all older than anything there is.
+    pub(super) fn recall(&mut self, of: usize, agent: usize, count: i64) {
+        for n in 0..count {
+            self.campaigns[of].queue.push_back(Message {
+                number: n - 1_000_000,
+                agent: Some(agent),
+                called_from: None,
+            });
+        }
+    }
+
+    pub(super) fn join(&mut self) {
+        let settings = PacingSettings {
+            shared: self.is_shared,
+            margin: match self.is_shared {
+                true => Margin::percent(2.0).expect("a margin"),
+                false => Margin::NONE,
+            },
+            ..PacingSettings::default()
+        };
+        let mut table = Table::new(settings);
+        let _ = table.set_quota(
+            &sender(),
+            Some(self.sender_quota.parse().expect("one")),
+            self.now,
+        );
+        let name = format!("consumer-{}-{}", self.consumers.len(), self.now);
+        self.consumers.push(Consumer {
+            name,
+            schedule: Schedule::new(table),
+            clock: StoreClock::default(),
+            looks_at: self.now,
+            read_at: None,
+            held: BTreeMap::new(),
+        });
+        self.tell_all();
+    }
+
+    /// A consumer ends or dies: what it has in hand is its queue's again.
+    pub(super) fn leave(&mut self, consumer: usize) {
+        let gone = self.consumers.remove(consumer);
+        for ((campaign, _), (message, _)) in gone.held.into_iter().rev() {
+            self.campaigns[campaign].queue.push_front(message);
+        }
+        self.tell_all();
+    }
+
+    pub(super) fn consumers(&self) -> usize {
+        self.consumers.len()
+    }
+
+    /// Every consumer follows what was changed.
+    pub(super) fn tell_all(&mut self) {
+        let (now, others) = (self.now, self.consumers.len());
+        let agent_quota = self.agent_quota.map(|text| text.parse().expect("a quota"));
+        for consumer in &mut self.consumers {
+            let table = &mut consumer.schedule.table;
+            table.consumers = u64::try_from(others).expect("a few");
+            let mut changed = Vec::new();
+            for campaign in &self.campaigns {
+                let quota = campaign.quota.map(|text| text.parse().expect("a quota"));
+                changed.extend(table.set_quota(&Lane::campaign(&campaign.id), quota, now));
+                changed.extend(table.set_agents(&campaign.id, agent_quota, now));
+            }
+            for id in changed {
+                consumer.schedule.wake(id, now);
+            }
+            let paused = |of: usize| self.campaigns[of].is_paused;
+            let (gone, kept) = std::mem::take(&mut consumer.held)
+                .into_iter()
+                .partition(|((of, _), _)| paused(*of));
+            consumer.held = kept;
+            let gone: BTreeMap<(usize, i64), (Message, Seat)> = gone;
+            for ((of, _), (message, seat)) in gone.into_iter().rev() {
+                consumer.schedule.leave(seat, now);
+                self.campaigns[of].queue.push_front(message);
+            }
+        }
+    }
+
+    /// Messages of a campaign end otherwise: a part of what is put off, one of so many.
+    pub(super) fn bury(&mut self, of: usize, one_of: u32) {
+        let random = &mut self.random;
+        for backlog in self.campaigns[of].backlogs.values_mut() {
+            backlog.retain(|_| random.random_range(0..one_of) > 0);
+        }
+    }
+
+    pub(super) fn run(&mut self, lasts: Nanos) {
+        let end = self.now + lasts;
+        loop {
+            let alarms = self.consumers.iter().map(|consumer| {
+                let alarm = consumer.schedule.next_alarm().unwrap_or(Nanos::MAX);
+                alarm.min(consumer.looks_at)
+            });
+            // Where lanes are shared, a timer comes round a little late.
+            let soonest = self.now + if self.is_shared { 2_000_000 } else { 0 };
+            let next = alarms.min().unwrap_or(Nanos::MAX).max(soonest);
+            if next >= end {
+                self.now = end;
+                return;
+            }
+            self.now = next;
+            for n in 0..self.consumers.len() {
+                self.advance(n);
+                if self.consumers[n].looks_at <= self.now {
+                    self.look(n);
+                }
+            }
+            self.deliver();
+        }
+    }
+
+    /// Lets go whom the lanes let go, and asks the store for lanes.
+    fn advance(&mut self, n: usize) {
+        let (now, consumer) = (self.now, &mut self.consumers[n]);
+        let mut granted: Vec<Granted<(usize, i64)>> = Vec::new();
+        consumer.schedule.advance(now, &mut granted);
+        while let Some(asked) = consumer.schedule.asks(now) {
+            consumer.clock.read(Reading {
+                sent: now,
+                store: EPOCH + now,
+                received: now,
+            });
+            let (rows, clock) = (&mut self.rows, &consumer.clock);
+            let given = asked.carry_out(rows, &consumer.name, clock, EPOCH + now);
+            consumer.schedule.answered(&asked, Some(&given.0), now);
+            consumer.schedule.advance(now, &mut granted);
+        }
+        for granted in granted {
+            consumer.held.remove(&granted.wake);
+            self.campaigns[granted.wake.0].begun.push(now);
+            self.campaigns[granted.wake.0].order.push(granted.wake.1);
+        }
+    }
+
+    /// What the worker does twice a second.
+    fn look(&mut self, n: usize) {
+        let (now, consumer) = (self.now, &mut self.consumers[n]);
+        consumer.looks_at = now + LOOK_EVERY;
+        let Schedule {
+            table, backlogs, ..
+        } = &mut consumer.schedule;
+        let running = self.campaigns.iter().filter(|campaign| !campaign.is_paused);
+        let weights: BTreeMap<_, _> = running
+            .clone()
+            .map(|it| (it.id.clone(), NonZeroU32::new(it.weight).expect("one")))
+            .collect();
+        if consumer.read_at.is_none_or(|at| now >= at + READ_EVERY) {
+            consumer.read_at = Some(now);
+            for campaign in running {
+                for (name, messages) in &campaign.backlogs {
+                    if let Some((oldest, _)) = messages.first() {
+                        let key = (campaign.id.clone(), name.as_str().into());
+                        backlogs.note(table, key, *oldest, now);
+                    }
+                }
+            }
+        }
+        for call in backlogs.call_up(table, &weights, 500, now) {
+            let found = self.campaigns.iter_mut().find(|it| it.id == call.campaign);
+            let campaign = found.expect("it is one of them");
+            let messages = campaign.backlogs.entry(call.backlog.to_string());
+            let messages = messages.or_default();
+            let mut came = 0;
+            while came < call.messages
+                && let Some((number, agent)) = messages.pop_first()
+            {
+                came += 1;
+                if self.random.random_range(0..100) >= self.lost {
+                    campaign.queue.push_back(Message {
+                        number,
+                        agent,
+                        called_from: Some(call.backlog.to_string()),
+                    });
+                }
+            }
+            let oldest = messages.first().map(|(oldest, _)| *oldest);
+            let key = (call.campaign.clone(), call.backlog.clone());
+            backlogs.called_up(table, &key, (call.messages, Some((came, oldest))), now);
+        }
+    }
+
+    /// Hands out what is on the queues, to whichever consumer has room.
+    fn deliver(&mut self) {
+        for of in 0..self.campaigns.len() {
+            loop {
+                let held = |it: &Consumer| it.held.keys().filter(|(whose, _)| *whose == of).count();
+                let consumers = self.consumers.iter().enumerate();
+                let with_room: Vec<usize> = consumers
+                    .filter(|(_, it)| held(it) < PREFETCH)
+                    .map(|(n, _)| n)
+                    .collect();
+                if with_room.is_empty() || self.campaigns[of].is_paused {
+                    break;
+                }
+                let Some(message) = self.campaigns[of].queue.pop_front() else {
+                    break;
+                };
+                let to = with_room[self.random.random_range(0..with_room.len())];
+                self.turn(to, of, message);
+            }
+        }
+    }
+
+    /// A consumer has a delivery: it waits for its lanes, or puts the message off.
+    fn turn(&mut self, n: usize, of: usize, message: Message) {
+        let (now, campaign) = (self.now, &mut self.campaigns[of]);
+        let (lanes, schedule) = (
+            campaign.lanes(message.agent),
+            &mut self.consumers[n].schedule,
+        );
+        let mut turn = Turn::First;
+        if let Some(backlog) = &message.called_from {
+            turn = Turn::CalledUp;
+            let key = (campaign.id.clone(), backlog.as_str().into());
+            let Schedule {
+                table, backlogs, ..
+            } = &mut *schedule;
+            backlogs.arrived(table, &key, now);
+        }
+        let needs = Needs {
+            lanes: &lanes,
+            cost: ONE,
+        };
+        if book(schedule, needs, HOLD, (turn, false), now) == Expectation::Soon {
+            let wake = (of, message.number);
+            match schedule.enter(&lanes, ONE, now, || wake) {
+                Ok(_) => {
+                    campaign.begun.push(now);
+                    campaign.order.push(message.number);
+                }
+                Err(seat) => {
+                    self.consumers[n].held.insert(wake, (message, seat));
+                    self.advance(n);
+                }
+            }
+            return;
+        }
+        self.put_off += 1;
+        let name = backlog_name(&lanes);
+        let backlog = campaign.backlogs.entry(name.clone()).or_default();
+        backlog.insert((message.number, message.agent));
+        let put_off = PutOff {
+            lanes,
+            cost: ONE,
+            since: message.number,
+        };
+        let key = (campaign.id.clone(), name.into());
+        let Schedule {
+            table, backlogs, ..
+        } = schedule;
+        backlogs.put_off(table, key, put_off, now);
+    }
+
+    /// How many messages of a campaign were begun from `from` on, for `lasts`.
+    pub(super) fn begun(&self, of: usize, from: Nanos, lasts: Nanos) -> usize {
+        let within = |at: &&Nanos| (from..from + lasts).contains(*at);
+        self.campaigns[of].begun.iter().filter(within).count()
+    }
+}

@@ -1,0 +1,188 @@
+//! Whatever is changed: limits are kept, used to the full, and shared by weight and age.
+
+use rand::RngExt;
+
+use super::Nanos;
+use super::backlog_play::{Play, SECOND};
+
+const MINUTE: Nanos = 60 * SECOND;
+
+/// How many a minute of this quota are; none: no limit.
+fn per_minute(quota: Option<&str>) -> f64 {
+    let Some(quota) = quota else {
+        return f64::INFINITY;
+    };
+    let quota: super::Quota = quota.parse().expect("a quota");
+    60.0 / quota.period().as_secs_f64()
+}
+
+fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).expect("a test is short"))
+}
+
+/// What each campaign has of the sender: by weight, but none more than it may take; what one leaves is the
+/// others'.
+fn shares(sender: f64, campaigns: &[(f64, f64)]) -> Vec<f64> {
+    let mut of = vec![0.0; campaigns.len()];
+    let mut open: Vec<usize> = (0..campaigns.len()).collect();
+    let mut left = sender;
+    while !open.is_empty() {
+        let weights: f64 = open.iter().map(|n| campaigns[*n].0).sum();
+        let fair = left / weights;
+        let (bound, free): (Vec<usize>, Vec<usize>) = open
+            .iter()
+            .partition(|n| campaigns[**n].1 <= campaigns[**n].0 * fair);
+        for n in &bound {
+            of[*n] = campaigns[*n].1;
+            left -= campaigns[*n].1;
+        }
+        if bound.is_empty() {
+            for n in &free {
+                of[*n] = campaigns[*n].0 * fair;
+            }
+            break;
+        }
+        open = free;
+    }
+    of
+}
+
+/// Something changes: a word for it.
+fn change(play: &mut Play, is_shared: bool) -> &'static str {
+    let of = play.random.random_range(0..play.campaigns.len());
+    let what = match play.random.random_range(0..8) {
+        0 | 1 => {
+            let quotas = [
+                None,
+                Some("40/min"),
+                Some("90/min"),
+                Some("5/s"),
+                Some("2/min"),
+            ];
+            play.campaigns[of].quota = quotas[play.random.random_range(0..quotas.len())];
+            "another pace"
+        }
+        2 => {
+            play.campaigns[of].weight = play.random.random_range(1..6);
+            "another weight"
+        }
+        3 => {
+            play.campaigns[of].is_paused ^= true;
+            "a pause, or its end"
+        }
+        4 => {
+            play.bury(of, 2);
+            "half of what was put off is gone"
+        }
+        5 if is_shared && play.consumers() < 4 => {
+            play.join();
+            "another consumer"
+        }
+        6 if is_shared && play.consumers() > 1 => {
+            play.leave(0);
+            "a consumer dies"
+        }
+        _ => {
+            play.leave(0);
+            play.join();
+            "a restart"
+        }
+    };
+    play.tell_all();
+    what
+}
+
+/// Plays a seed: ten changes, and what the next minute must be after each.
+fn play(seed: u64, is_shared: bool) {
+    let sender = ["1/s", "3/s", "10/s"][usize::try_from(seed % 3).expect("small")];
+    let agents = (seed % 2 == 0).then_some("20/min");
+    let mut play = Play::new(seed, sender, agents, is_shared);
+    play.lost = 2;
+    for _ in 0..3 {
+        let weight = play.random.random_range(1..4);
+        play.apply(weight, if agents.is_some() { 12 } else { 0 });
+    }
+    for _ in 0..if is_shared { 3 } else { 1 } {
+        play.join();
+    }
+    for step in 0..10 {
+        let what = match step {
+            0 => "the beginning",
+            _ => change(&mut play, is_shared),
+        };
+        for of in 0..3 {
+            play.fill(of, 4_000);
+        }
+        let from = play.now;
+        play.run(if step == 0 { 120 } else { 90 } * SECOND);
+        let kept_back = if is_shared { 0.98 } else { 1.0 };
+        let sender = per_minute(Some(sender)) * kept_back;
+        let most = |of: usize| {
+            let campaign = &play.campaigns[of];
+            let agents = per_minute(agents) * 12.0;
+            let most = per_minute(campaign.quota).min(agents) * kept_back;
+            let is_paused = campaign.is_paused;
+            (
+                f64::from(campaign.weight),
+                if is_paused { 0.0 } else { most },
+            )
+        };
+        let campaigns: Vec<_> = (0..3).map(most).collect();
+        let expected = shares(sender, &campaigns);
+        let context = format!(
+            "seed {seed}, {step}: {what}; sender {sender}, {campaigns:?}, {} consumers",
+            play.consumers()
+        );
+        if std::env::var("PLAY_SHOW").is_ok() {
+            for of in 0..3 {
+                let by: Vec<_> = (0..9)
+                    .map(|n| play.begun(of, from + n * 10 * SECOND, 10 * SECOND))
+                    .collect();
+                println!(
+                    "{context}: {of}: {by:?} expected {} queue {}",
+                    expected[of],
+                    play.campaigns[of].waiting()
+                );
+            }
+        }
+        // The next minute, but for the look that follows the change.
+        let begun: usize = (0..3).map(|of| play.begun(of, from, MINUTE)).sum();
+        let allowed: f64 = expected.iter().sum();
+        assert!(
+            count(begun) >= allowed * 0.97 - 2.0,
+            "{context}: {begun} of {allowed} in the next minute"
+        );
+        assert!(
+            count(begun) <= sender + 2.0,
+            "{context}: {begun} of {sender}"
+        );
+        // What was in hand before the change goes first, for half a minute at most; at the beginning nothing is
+        // put off, and more is taken in hand. Where several share, chance says who has what in hand.
+        let shared_from = from + if step == 0 { 60 } else { 30 } * SECOND;
+        let (part, mut few) = if is_shared { (0.1, 4.0) } else { (0.03, 3.0) };
+        // Each agent has one more or less in a minute.
+        few += if agents.is_some() { 6.0 } else { 0.0 };
+        for (of, expected) in expected.iter().enumerate() {
+            let begun = count(play.begun(of, shared_from, MINUTE));
+            let slack = expected * part + few;
+            assert!(
+                (expected - slack..=expected + slack).contains(&begun),
+                "{context}: campaign {of} has {begun} of {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn whatever_changes_every_limit_is_used_and_shared_by_weight_in_the_next_minute() {
+    for seed in 0..24 {
+        play(seed, false);
+    }
+}
+
+#[test]
+fn the_same_where_several_consumers_share_the_lanes() {
+    for seed in 100..112 {
+        play(seed, true);
+    }
+}

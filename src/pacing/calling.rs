@@ -1,0 +1,147 @@
+//! How many messages of which backlogs come back now.
+//!
+//! In: the backlogs, the weights of their campaigns. Out: calls, for which the lanes' time is reserved. Always: no
+//! more is called up than the lanes let go soon. Of several campaigns on one sender the one is next that had least
+//! of it for its weight; of its backlogs the one whose agent is free first, and of those whose agents are free
+//! when the sender is, the one with the oldest message.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::Nanos;
+use super::backlog::{Backlogs, Key};
+use super::coming::UNIT;
+use super::table::Table;
+
+/// The most messages of one campaign that are called up and have not arrived: its queue is not to become its
+/// backlog.
+const CALLED_MAX: u32 = 1_000;
+
+/// How many messages of a backlog are to come back now: whoever has it tells [`super::Pacer::called_up`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub campaign: Arc<str>,
+    /// The backlog's name.
+    pub backlog: Arc<str>,
+    /// How many of its oldest messages.
+    pub messages: u32,
+}
+
+/// The campaigns that are worked on, and their weights.
+pub(super) type Weights = BTreeMap<Arc<str>, NonZeroU32>;
+
+/// The backlogs of one campaign on the same shared lanes.
+#[derive(Default)]
+struct Group {
+    /// When its lanes that are nobody's own let go of one more.
+    free: Nanos,
+    /// By when the agent is free, and the age of the oldest message.
+    next: BinaryHeap<Reverse<(Nanos, i64, Key)>>,
+    called: u32,
+}
+
+/// A campaign, and its shared lanes.
+type GroupKey = (Arc<str>, Vec<usize>);
+
+impl Backlogs {
+    /// Says how many of which backlogs are to come back now, at most `most`, and reserves their lanes' time.
+    /// Backlogs of campaigns without a weight are forgotten: those who work on them know of theirs.
+    pub(super) fn call_up(
+        &mut self,
+        table: &mut Table,
+        weights: &Weights,
+        most: usize,
+        now: Nanos,
+    ) -> Vec<Call> {
+        self.forget(table, |key| !weights.contains_key(&key.0), now);
+        self.expire(table, now);
+        let mut groups = self.groups(table, now);
+        share(table, &groups, weights);
+        let mut on_their_way = BTreeMap::<Arc<str>, u32>::new();
+        for (key, backlog) in &self.all {
+            *on_their_way.entry(key.0.clone()).or_default() += backlog.on_their_way();
+        }
+        let mut calls = BTreeMap::<Key, u32>::new();
+        for _ in 0..most {
+            groups.retain(|(campaign, _), group| {
+                let is_much = on_their_way
+                    .get(campaign)
+                    .is_some_and(|it| *it >= CALLED_MAX);
+                !is_much && self.has_next(table, group, now)
+            });
+            let rank = |((campaign, shared), group): &(&GroupKey, &mut Group)| {
+                let lead = |id: &usize| table.tracks[*id].coming.portions.lead(campaign);
+                let weight = weights.get(campaign).map_or(1, |weight| weight.get());
+                let called = u64::from(group.called) * UNIT / u64::from(weight);
+                (shared.iter().map(lead).max().unwrap_or(0), called)
+            };
+            let Some(((campaign, _), group)) = groups.iter_mut().min_by_key(rank) else {
+                break;
+            };
+            let Some(Reverse((_, oldest, key))) = group.next.pop() else {
+                break;
+            };
+            let Some(backlog) = self.all.get_mut(&key) else {
+                continue;
+            };
+            backlog.reserve(table, &key.0, now);
+            group.called += 1;
+            *on_their_way.entry(campaign.clone()).or_default() += 1;
+            let messages = calls.entry(key.clone()).or_default();
+            *messages += 1;
+            if u64::from(*messages) < backlog.size {
+                let ready = backlog.ready(table, now).0.max(group.free);
+                group.next.push(Reverse((ready, oldest, key)));
+            }
+        }
+        let call = |((campaign, backlog), messages)| Call {
+            campaign,
+            backlog,
+            messages,
+        };
+        calls.into_iter().map(call).collect()
+    }
+
+    fn groups(&self, table: &mut Table, now: Nanos) -> BTreeMap<GroupKey, Group> {
+        let mut groups = BTreeMap::<GroupKey, Group>::new();
+        for (key, backlog) in &self.all {
+            let Some(oldest) = backlog.oldest else {
+                continue;
+            };
+            let (agents, others) = backlog.ready(table, now);
+            let group = groups.entry((key.0.clone(), backlog.shared(table, now)));
+            let group = group.or_default();
+            group.free = group.free.max(others);
+            let ready = agents.max(others);
+            group.next.push(Reverse((ready, oldest, key.clone())));
+        }
+        groups
+    }
+
+    /// Drops those at a group's head whose lanes let go of no more; whether one is left.
+    fn has_next(&self, table: &mut Table, group: &mut Group, now: Nanos) -> bool {
+        while let Some(Reverse((_, _, key))) = group.next.peek() {
+            if self.all.get(key).is_some_and(|it| it.has_room(table, now)) {
+                return true;
+            }
+            group.next.pop();
+        }
+        false
+    }
+}
+
+/// Tells each shared lane which campaigns have messages put off for it.
+fn share(table: &mut Table, groups: &BTreeMap<GroupKey, Group>, weights: &Weights) {
+    let mut of = BTreeMap::<usize, Weights>::new();
+    for (campaign, shared) in groups.keys() {
+        let weight = weights.get(campaign).copied().unwrap_or(NonZeroU32::MIN);
+        for id in shared {
+            of.entry(*id).or_default().insert(campaign.clone(), weight);
+        }
+    }
+    for (id, weights) in of {
+        table.tracks[id].coming.portions.keep(&weights);
+    }
+}
