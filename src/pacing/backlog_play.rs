@@ -195,6 +195,12 @@ impl Play {
         self.tell_all();
     }
 
+    /// How many of a campaign's messages each consumer has in hand.
+    pub(super) fn in_hand(&self, of: usize) -> Vec<usize> {
+        let held = |it: &Consumer| it.held.keys().filter(|(whose, _)| *whose == of).count();
+        self.consumers.iter().map(held).collect()
+    }
+
     pub(super) fn consumers(&self) -> usize {
         self.consumers.len()
     }
@@ -335,10 +341,9 @@ impl Play {
     fn deliver(&mut self) {
         for of in 0..self.campaigns.len() {
             loop {
-                let held = |it: &Consumer| it.held.keys().filter(|(whose, _)| *whose == of).count();
-                let consumers = self.consumers.iter().enumerate();
-                let with_room: Vec<usize> = consumers
-                    .filter(|(_, it)| held(it) < PREFETCH)
+                let held = self.in_hand(of).into_iter().enumerate();
+                let with_room: Vec<usize> = held
+                    .filter(|(_, held)| *held < PREFETCH)
                     .map(|(n, _)| n)
                     .collect();
                 if with_room.is_empty() || self.campaigns[of].is_paused {

@@ -159,9 +159,12 @@ fn play(seed: u64, is_shared: bool) {
         // What was in hand before the change goes first, for half a minute at most; at the beginning nothing is
         // put off, and more is taken in hand. Where several share, chance says who has what in hand.
         let shared_from = from + if step == 0 { 60 } else { 30 } * SECOND;
-        let (part, mut few) = if is_shared { (0.1, 4.0) } else { (0.03, 3.0) };
-        // Each agent has one more or less in a minute.
-        few += if agents.is_some() { 6.0 } else { 0.0 };
+        let (part, few) = match (is_shared, agents) {
+            (false, None) => (0.03, 3.0),
+            // Its agents and the sender bind it at once: a slot of the one may pass while it waits for the other.
+            (false, Some(_)) => (0.12, 3.0),
+            (true, _) => (0.15, 4.0),
+        };
         for (of, expected) in expected.iter().enumerate() {
             let begun = count(play.begun(of, shared_from, MINUTE));
             let slack = expected * part + few;
@@ -185,4 +188,51 @@ fn the_same_where_several_consumers_share_the_lanes() {
     for seed in 100..112 {
         play(seed, true);
     }
+}
+
+#[test]
+fn each_message_is_put_off_once_however_many_there_are_and_their_agents_are_used_to_the_full() {
+    // A thousand agents at six a minute each could take a hundred a second.
+    for (agents, quota, sender, per_minute) in
+        [(1, "10/min", "5/s", 10), (1_000, "6/min", "20/s", 1_200)]
+    {
+        let mut play = Play::new(7, sender, Some(quota), false);
+        play.apply(1, agents);
+        play.join();
+        let messages = 30_000;
+        play.fill(0, messages);
+        play.run(5 * MINUTE);
+        let begun = count(play.begun(0, MINUTE, 4 * MINUTE));
+        let expected = f64::from(4 * per_minute);
+        assert!(
+            begun >= expected * 0.97 - 1.0,
+            "{agents} agents: {begun} of {expected}"
+        );
+        assert!(
+            play.put_off <= messages,
+            "{agents} agents: {} were put off",
+            play.put_off
+        );
+    }
+}
+
+#[test]
+fn who_comes_back_goes_by_age() {
+    let mut play = Play::new(8, "1/s", None, false);
+    play.apply(1, 5);
+    play.join();
+    play.fill(0, 2_000);
+    play.run(2 * MINUTE);
+    let before = play.campaigns[0].order.len();
+    play.recall(0, 3, 20);
+    play.run(MINUTE / 2 + SECOND);
+    let theirs = |order: &[i64]| order.iter().filter(|number| **number < 0).count();
+    let order = &play.campaigns[0].order[before..];
+    assert_eq!(theirs(order), 20, "{order:?}");
+    // What was in hand before goes first.
+    let others_between = order.iter().skip_while(|number| **number >= 0).take(20);
+    assert!(
+        others_between.filter(|number| **number >= 0).count() <= 2,
+        "{order:?}"
+    );
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod changes;
+mod neighbours;
 mod shares;
 
 use std::time::Duration;
