@@ -11,9 +11,6 @@ use std::time::Duration;
 use super::table::Table;
 use super::{Lane, LaneKind, Nanos, nanos};
 
-/// How far ahead lanes are filled: a message that is called up has so long to come.
-const AHEAD: Duration = Duration::from_secs(10);
-
 /// How long the time of a message is kept that was called up: by then another consumer has it.
 const RESERVED_FOR: Duration = Duration::from_secs(10);
 
@@ -33,6 +30,17 @@ pub struct PutOff {
     pub since: i64,
 }
 
+/// What becomes of the time of a message's lanes.
+#[derive(Clone, Copy, Debug)]
+enum Time {
+    /// It is called up.
+    Reserved,
+    /// It has arrived, here or elsewhere.
+    Used,
+    /// It was not there.
+    Unused,
+}
+
 /// Messages that were called up together and have not arrived.
 #[derive(Clone, Copy, Debug)]
 struct Reserved {
@@ -45,13 +53,14 @@ struct Reserved {
 /// The messages of one campaign that wait for the same lanes.
 #[derive(Clone, Debug)]
 pub(super) struct Backlog {
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     /// What the last one that was put off costs.
-    cost: NonZeroU32,
+    pub(super) cost: NonZeroU32,
     /// The age of the oldest; none when there is none.
     pub(super) oldest: Option<i64>,
-    /// How many, as far as is known.
+    /// How many, as far as is known: all were put off here, or the ledger has others.
     pub(super) size: u64,
+    is_counted: bool,
     reserved: VecDeque<Reserved>,
 }
 
@@ -81,10 +90,9 @@ impl Backlogs {
             return;
         };
         let backlog = self.entry(key, lanes);
-        let size = match backlog.oldest {
-            Some(_) => backlog.size,
-            None => UNKNOWN_SIZE,
-        };
+        let is_news = backlog.oldest.is_none();
+        backlog.is_counted &= !is_news;
+        let size = if is_news { UNKNOWN_SIZE } else { backlog.size };
         let cost = backlog.cost;
         backlog.become_of(table, (Some(oldest), size, cost), now);
     }
@@ -95,6 +103,7 @@ impl Backlogs {
             cost: NonZeroU32::MIN,
             oldest: None,
             size: 0,
+            is_counted: true,
             reserved: VecDeque::new(),
         })
     }
@@ -102,7 +111,7 @@ impl Backlogs {
     /// A message has arrived that was called up from this backlog. Where another consumer had called it up, one
     /// that this one has called up has arrived there, or will.
     pub(super) fn arrived(&mut self, table: &mut Table, key: &Key, now: Nanos) {
-        if self.give_back(table, key, 1, now) > 0 {
+        if self.give_back(table, key, (1, Time::Used), now) > 0 {
             return;
         }
         let of_campaign = self.all.range((key.0.clone(), Arc::from(""))..);
@@ -112,25 +121,32 @@ impl Backlogs {
             .min();
         if let Some((_, other)) = oldest {
             let other = other.clone();
-            self.give_back(table, &other, 1, now);
+            self.give_back(table, &other, (1, Time::Used), now);
         }
     }
 
     /// Gives the lanes' time back that was reserved for so many messages, or for fewer; for how many.
-    fn give_back(&mut self, table: &mut Table, key: &Key, messages: u32, now: Nanos) -> u32 {
+    fn give_back(
+        &mut self,
+        table: &mut Table,
+        key: &Key,
+        (messages, time): (u32, Time),
+        now: Nanos,
+    ) -> u32 {
         let mut given_back = 0;
         let Some(backlog) = self.all.get_mut(key) else {
             return given_back;
         };
         while given_back < messages
-            && let Some(first) = backlog.reserved.front_mut()
+            // The newest: so the ones that never arrive become old, and end, while others arrive.
+            && let Some(newest) = backlog.reserved.back_mut()
         {
-            let cost = first.cost;
-            first.messages -= 1;
-            if first.messages == 0 {
-                backlog.reserved.pop_front();
+            let cost = newest.cost;
+            newest.messages -= 1;
+            if newest.messages == 0 {
+                backlog.reserved.pop_back();
             }
-            backlog.hold(table, &key.0, (cost, true), now);
+            backlog.hold(table, &key.0, (cost, time), now);
             given_back += 1;
         }
         self.tidy(key);
@@ -149,17 +165,20 @@ impl Backlogs {
             Some(came) => came,
             None => (0, self.all.get(key).and_then(|backlog| backlog.oldest)),
         };
-        self.give_back(table, key, asked.saturating_sub(messages), now);
+        let unused = asked.saturating_sub(messages);
+        self.give_back(table, key, (unused, Time::Unused), now);
         let Some(backlog) = self.all.get_mut(key) else {
             return;
         };
         let left = backlog.size.saturating_sub(messages.into());
-        let size = match (oldest, left) {
-            (None, _) => 0,
-            // There are more than was known.
-            (Some(_), 0) => 2 * u64::from(messages.max(1)),
-            (Some(_), left) => left,
+        backlog.is_counted &= oldest.is_none() || left > 0;
+        let size = match oldest {
+            None => 0,
+            Some(_) if backlog.is_counted => left,
+            // There are more than was known: as many as were asked for, and once more.
+            Some(_) => left.max(2 * u64::from(messages)).max(UNKNOWN_SIZE),
         };
+        backlog.is_counted |= oldest.is_none();
         let cost = backlog.cost;
         backlog.become_of(table, (oldest, size, cost), now);
         self.tidy(key);
@@ -167,19 +186,14 @@ impl Backlogs {
 
     /// Gives back the time of messages that have not arrived in theirs.
     pub(super) fn expire(&mut self, table: &mut Table, now: Nanos) {
-        let late = |backlog: &Backlog| {
-            let late = backlog.reserved.iter().filter(|it| it.until <= now);
-            late.map(|it| it.messages).sum::<u32>()
-        };
-        let late: Vec<_> = self
-            .all
-            .iter()
-            .map(|(key, backlog)| (key.clone(), late(backlog)))
-            .filter(|(_, messages)| *messages > 0)
-            .collect();
-        for (key, messages) in late {
-            self.give_back(table, &key, messages, now);
+        for (key, backlog) in &mut self.all {
+            while let Some(late) = backlog.reserved.pop_front_if(|oldest| oldest.until <= now) {
+                for _ in 0..late.messages {
+                    backlog.hold(table, &key.0, (late.cost, Time::Used), now);
+                }
+            }
         }
+        self.all.retain(|_, backlog| !backlog.is_over());
     }
 
     /// Forgets backlogs: those who work on their campaigns know of them.
@@ -196,7 +210,7 @@ impl Backlogs {
             .cloned()
             .collect();
         for key in others {
-            self.give_back(table, &key, u32::MAX, now);
+            self.give_back(table, &key, (u32::MAX, Time::Unused), now);
             if let Some(backlog) = self.all.get_mut(&key) {
                 let cost = backlog.cost;
                 backlog.become_of(table, (None, 0, cost), now);
@@ -206,14 +220,18 @@ impl Backlogs {
     }
 
     fn tidy(&mut self, key: &Key) {
-        let is_over = |it: &Backlog| it.oldest.is_none() && it.reserved.is_empty();
-        if self.all.get(key).is_some_and(is_over) {
+        if self.all.get(key).is_some_and(Backlog::is_over) {
             self.all.remove(key);
         }
     }
 }
 
 impl Backlog {
+    /// Whether it has no message, and none is on its way.
+    fn is_over(&self) -> bool {
+        self.oldest.is_none() && self.reserved.is_empty()
+    }
+
     /// Has another oldest message (none: it is empty), size and cost from here on; its lanes are told.
     fn become_of(
         &mut self,
@@ -234,14 +252,6 @@ impl Backlog {
             }
         }
         (self.oldest, self.size, self.cost) = (oldest, size, cost);
-    }
-
-    /// Whether all of its lanes let go of one more soon.
-    pub(super) fn has_room(&self, table: &mut Table, now: Nanos) -> bool {
-        let (consumers, until) = (table.consumers, now.saturating_add(nanos(AHEAD)));
-        let ids = table.ids(&self.lanes, now);
-        ids.iter()
-            .all(|id| table.tracks[*id].expected_after_called(now, consumers) <= until)
     }
 
     /// When its lanes let go of one more: its agent's, and all others.
@@ -282,25 +292,32 @@ impl Backlog {
                 until,
             }),
         }
-        self.hold(table, campaign, (cost, false), now);
+        self.hold(table, campaign, (cost, Time::Reserved), now);
     }
 
-    /// Takes the lanes' time for one message, or gives it back.
+    /// What becomes of the lanes' time for one message.
     fn hold(
         &self,
         table: &mut Table,
         campaign: &str,
-        (cost, back): (NonZeroU32, bool),
+        (cost, time): (NonZeroU32, Time),
         now: Nanos,
     ) {
         for id in table.ids(&self.lanes, now) {
             let track = &mut table.tracks[id];
             let cost = u64::from(track.lane.charge(cost).get());
-            match back {
-                true => track.coming.give_back(cost),
-                false => track.coming.reserve(cost),
+            let coming = &mut track.coming;
+            match time {
+                Time::Reserved => {
+                    coming.reserve(cost);
+                    coming.portions.serve(campaign, cost);
+                }
+                Time::Used => coming.give_back(cost),
+                Time::Unused => {
+                    coming.give_back(cost);
+                    coming.portions.refund(campaign, cost);
+                }
             }
-            track.coming.portions.charge(campaign, cost, back);
         }
     }
 }

@@ -294,6 +294,7 @@ impl Play {
     fn look(&mut self, n: usize) {
         let (now, consumer) = (self.now, &mut self.consumers[n]);
         consumer.looks_at = now + LOOK_EVERY;
+        let in_hand = consumer.schedule.in_hand();
         let Schedule {
             table, backlogs, ..
         } = &mut consumer.schedule;
@@ -313,7 +314,7 @@ impl Play {
                 }
             }
         }
-        for call in backlogs.call_up(table, &weights, 500, now) {
+        for call in backlogs.call_up(table, &in_hand, (&weights, 500), now) {
             let found = self.campaigns.iter_mut().find(|it| it.id == call.campaign);
             let campaign = found.expect("it is one of them");
             let messages = campaign.backlogs.entry(call.backlog.to_string());

@@ -93,13 +93,14 @@ pub(super) fn book<W>(
         let expected = latest(&|id| table.tracks[id].expected_after_all(now, consumers));
         return Expectation::In(expected - now);
     }
-    if !may_fail {
+    if !may_fail && turn == Turn::First {
         charge(table, needs, &ids, now);
     }
     Expectation::Soon
 }
 
-/// Counts what the message's campaign has of the lanes that it shares with others.
+/// Counts what the message's campaign has of the lanes that it shares with others: of what was called up, that
+/// was counted when it was.
 fn charge(table: &mut Table, needs: Needs<'_>, ids: &[usize], now: Nanos) {
     let campaign = needs.lanes.iter().find_map(|lane| match lane {
         Lane::Campaign(id) => Some(id),
@@ -110,7 +111,7 @@ fn charge(table: &mut Table, needs: Needs<'_>, ids: &[usize], now: Nanos) {
         track.last_used = now;
         if let Some(campaign) = campaign.filter(|_| track.lane.kind() == LaneKind::Sender) {
             let cost = u64::from(track.lane.charge(needs.cost).get());
-            track.coming.portions.charge(campaign, cost, false);
+            track.coming.portions.charge(campaign, cost);
         }
     }
 }

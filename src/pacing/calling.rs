@@ -10,10 +10,13 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::Nanos;
-use super::backlog::{Backlogs, Key};
+use super::backlog::{Backlogs, Key, PutOff};
+use super::backlog_name::backlog_name;
 use super::coming::UNIT;
+use super::load::{InHand, Load};
+use super::schedule::Schedule;
 use super::table::Table;
+use super::{Nanos, Pacer};
 
 /// The most messages of one campaign that are called up and have not arrived: its queue is not to become its
 /// backlog.
@@ -45,23 +48,93 @@ struct Group {
 /// A campaign, and its shared lanes.
 type GroupKey = (Arc<str>, Vec<usize>);
 
+impl Pacer {
+    /// A message was put off, and that is recorded in the backlog of its lanes ([`backlog_name`]).
+    pub fn put_off(&self, campaign: &str, put_off: PutOff) {
+        let key = (campaign.into(), backlog_name(&put_off.lanes).into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.put_off(table, key, put_off, now);
+        });
+    }
+
+    /// Takes note of a backlog that the ledger has; `oldest`: the age of its oldest message, as
+    /// [`PutOff::since`].
+    pub fn note_backlog(&self, campaign: &str, backlog: &str, oldest: i64) {
+        let key = (campaign.into(), backlog.into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.note(table, key, oldest, now);
+        });
+    }
+
+    /// How many messages of which backlogs are to come back now, at most `most` in all. `weights`: the
+    /// campaigns that are worked on. Whoever takes it tells [`Self::called_up`] of each.
+    #[must_use = "what is called up holds its lanes' time until it has come"]
+    pub fn call_up(&self, weights: &BTreeMap<Arc<str>, NonZeroU32>, most: usize) -> Vec<Call> {
+        self.shared.with(|schedule, now| {
+            let in_hand = schedule.in_hand();
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.call_up(table, &in_hand, (weights, most), now)
+        })
+    }
+
+    /// What came of a call: how many messages there were, and the age of the oldest that is left, as
+    /// [`PutOff::since`]. None: it failed.
+    pub fn called_up(&self, call: &Call, came: Option<(u32, Option<i64>)>) {
+        let key = (call.campaign.clone(), call.backlog.clone());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.called_up(table, &key, (call.messages, came), now);
+        });
+    }
+
+    /// A message has arrived that was called up from this backlog: here, or at this consumer's word elsewhere.
+    pub fn arrived(&self, campaign: &str, backlog: &str) {
+        let key = (campaign.into(), backlog.into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.arrived(table, &key, now);
+        });
+    }
+}
+
 impl Backlogs {
     /// Says how many of which backlogs are to come back now, at most `most`, and reserves their lanes' time.
     /// Backlogs of campaigns without a weight are forgotten: those who work on them know of theirs.
     pub(super) fn call_up(
         &mut self,
         table: &mut Table,
-        weights: &Weights,
-        most: usize,
+        in_hand: &[InHand],
+        (weights, most): (&Weights, usize),
         now: Nanos,
     ) -> Vec<Call> {
         self.forget(table, |key| !weights.contains_key(&key.0), now);
         self.expire(table, now);
         let mut groups = self.groups(table, now);
         share(table, &groups, weights);
+        let mut load = Load::default();
+        for some in in_hand {
+            load.add(table, some);
+        }
         let mut on_their_way = BTreeMap::<Arc<str>, u32>::new();
         for (key, backlog) in &self.all {
-            *on_their_way.entry(key.0.clone()).or_default() += backlog.on_their_way();
+            let messages = backlog.on_their_way();
+            *on_their_way.entry(key.0.clone()).or_default() += messages;
+            if messages > 0 {
+                let lanes = table.ids(&backlog.lanes, now);
+                load.add(table, &InHand::of(lanes, messages, backlog.cost));
+            }
         }
         let mut calls = BTreeMap::<Key, u32>::new();
         for _ in 0..most {
@@ -69,7 +142,7 @@ impl Backlogs {
                 let is_much = on_their_way
                     .get(campaign)
                     .is_some_and(|it| *it >= CALLED_MAX);
-                !is_much && self.has_next(table, group, now)
+                !is_much && self.has_next(table, &load, group, now)
             });
             let rank = |((campaign, shared), group): &(&GroupKey, &mut Group)| {
                 let lead = |id: &usize| table.tracks[*id].coming.portions.lead(campaign);
@@ -87,6 +160,8 @@ impl Backlogs {
                 continue;
             };
             backlog.reserve(table, &key.0, now);
+            let lanes = table.ids(&backlog.lanes, now);
+            load.add(table, &InHand::of(lanes, 1, backlog.cost));
             group.called += 1;
             *on_their_way.entry(campaign.clone()).or_default() += 1;
             let messages = calls.entry(key.clone()).or_default();
@@ -121,9 +196,10 @@ impl Backlogs {
     }
 
     /// Drops those at a group's head whose lanes let go of no more; whether one is left.
-    fn has_next(&self, table: &mut Table, group: &mut Group, now: Nanos) -> bool {
+    fn has_next(&self, table: &mut Table, load: &Load, group: &mut Group, now: Nanos) -> bool {
         while let Some(Reverse((_, _, key))) = group.next.peek() {
-            if self.all.get(key).is_some_and(|it| it.has_room(table, now)) {
+            let lanes = self.all.get(key).map(|it| table.ids(&it.lanes, now));
+            if lanes.is_some_and(|lanes| load.has_room(table, &lanes, now)) {
                 return true;
             }
             group.next.pop();

@@ -70,22 +70,21 @@ struct Portion {
 }
 
 /// What each campaign had of a lane on which several have messages put off: the one that had least for its
-/// weight is next (start-time fair queueing, Goyal, Vin and Cheng 1996).
+/// weight is next. Who could take nothing for a while has no claim on what the others had meanwhile (start-time
+/// fair queueing, Goyal, Vin and Cheng 1996).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Portions {
     of: BTreeMap<Arc<str>, Portion>,
-    /// What the one that had least had when it was last looked at: who comes has had as much.
-    least: u64,
+    /// What the campaign that was last next had by then.
+    time: u64,
 }
 
 impl Portions {
     /// Takes note of which campaigns have messages put off, and their weights.
     pub(super) fn keep(&mut self, weights: &BTreeMap<Arc<str>, NonZeroU32>) {
         self.of.retain(|campaign, _| weights.contains_key(campaign));
-        let least = self.of.values().map(|portion| portion.had).min();
-        self.least = self.least.max(least.unwrap_or(0));
         for (campaign, weight) in weights {
-            let had = self.least;
+            let had = self.time;
             let new = Portion {
                 weight: *weight,
                 had,
@@ -95,21 +94,39 @@ impl Portions {
         }
     }
 
-    /// A campaign has, or with `back` has not had, something of `cost`.
-    pub(super) fn charge(&mut self, campaign: &str, cost: u64, back: bool) {
+    /// A campaign was next, and has something of `cost`.
+    pub(super) fn serve(&mut self, campaign: &str, cost: u64) {
+        if let Some(portion) = self.of.get(campaign) {
+            self.time = self.time.max(portion.had);
+        }
+        self.charge(campaign, cost);
+    }
+
+    /// A campaign has something of `cost`, whether it was next or not.
+    pub(super) fn charge(&mut self, campaign: &str, cost: u64) {
+        let time = self.time;
         if let Some(portion) = self.of.get_mut(campaign) {
-            let had = cost.saturating_mul(UNIT) / u64::from(portion.weight.get());
-            portion.had = match back {
-                false => portion.had.saturating_add(had),
-                true => portion.had.saturating_sub(had),
-            };
+            portion.had = portion.had.max(time).saturating_add(portion.share(cost));
         }
     }
 
-    /// How much more than the least a campaign had, for its weight.
+    /// A campaign has not had something of `cost`.
+    pub(super) fn refund(&mut self, campaign: &str, cost: u64) {
+        if let Some(portion) = self.of.get_mut(campaign) {
+            portion.had = portion.had.saturating_sub(portion.share(cost));
+        }
+    }
+
+    /// How much more than the one that was last next a campaign had, for its weight.
     pub(super) fn lead(&self, campaign: &str) -> u64 {
         let had = self.of.get(campaign).map_or(0, |portion| portion.had);
-        had.saturating_sub(self.least)
+        had.saturating_sub(self.time)
+    }
+}
+
+impl Portion {
+    fn share(self, cost: u64) -> u64 {
+        cost.saturating_mul(UNIT) / u64::from(self.weight.get())
     }
 }
 
@@ -127,7 +144,7 @@ mod tests {
     fn next(portions: &mut Portions, names: &[&'static str], cost: u64) -> &'static str {
         let next = names.iter().min_by_key(|name| portions.lead(name));
         let next = next.expect("there are some");
-        portions.charge(next, cost, false);
+        portions.serve(next, cost);
         next
     }
 
@@ -140,18 +157,21 @@ mod tests {
             .collect();
         let springs = |had: &[&str]| had.iter().filter(|name| **name == "spring").count();
         assert_eq!(springs(&had), 100);
-        // Spring was away for long; back, it has its share and no more.
+        // Spring is away for long, or could take nothing; then it has its share and no more.
         portions.keep(&weights(&[("autumn", 3)]));
         for _ in 0..1_000 {
-            portions.charge("autumn", 1, false);
+            portions.serve("autumn", 1);
         }
-        portions.keep(&weights(&[("autumn", 3)]));
         portions.keep(&weights(&[("spring", 1), ("autumn", 3)]));
+        for _ in 0..1_000 {
+            portions.serve("autumn", 1);
+        }
         let had: Vec<_> = (0..400)
             .map(|_| next(&mut portions, &["spring", "autumn"], 1))
             .collect();
         assert_eq!(springs(&had), 100);
-        portions.charge("winter", 1, false);
+        portions.charge("winter", 1);
+        portions.refund("winter", 1);
         assert_eq!(portions.lead("winter"), 0, "it has nothing here");
     }
 }

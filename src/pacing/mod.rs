@@ -25,6 +25,7 @@ mod held;
 mod lane;
 mod limiter;
 pub mod limits;
+mod load;
 mod members;
 mod permit;
 mod places;
@@ -41,7 +42,6 @@ mod track;
 mod usage;
 mod view;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -166,64 +166,6 @@ impl Pacer {
             Expectation::Soon => Booking::Soon,
             Expectation::In(wait) => Booking::Later(self.later(wait)),
         }
-    }
-
-    /// A message was put off, and that is recorded in the backlog of its lanes ([`backlog_name`]).
-    pub fn put_off(&self, campaign: &str, put_off: PutOff) {
-        let key = (campaign.into(), backlog_name(&put_off.lanes).into());
-        self.shared.with(|schedule, now| {
-            let Schedule {
-                table, backlogs, ..
-            } = schedule;
-            backlogs.put_off(table, key, put_off, now);
-        });
-    }
-
-    /// Takes note of a backlog that the ledger has; `oldest`: the age of its oldest message, as
-    /// [`PutOff::since`].
-    pub fn note_backlog(&self, campaign: &str, backlog: &str, oldest: i64) {
-        let key = (campaign.into(), backlog.into());
-        self.shared.with(|schedule, now| {
-            let Schedule {
-                table, backlogs, ..
-            } = schedule;
-            backlogs.note(table, key, oldest, now);
-        });
-    }
-
-    /// How many messages of which backlogs are to come back now, at most `most` in all. `weights`: the
-    /// campaigns that are worked on. Whoever takes it tells [`Self::called_up`] of each.
-    #[must_use = "what is called up holds its lanes' time until it has come"]
-    pub fn call_up(&self, weights: &BTreeMap<Arc<str>, NonZeroU32>, most: usize) -> Vec<Call> {
-        self.shared.with(|schedule, now| {
-            let Schedule {
-                table, backlogs, ..
-            } = schedule;
-            backlogs.call_up(table, weights, most, now)
-        })
-    }
-
-    /// What came of a call: how many messages there were, and the age of the oldest that is left, as
-    /// [`PutOff::since`]. None: it failed.
-    pub fn called_up(&self, call: &Call, came: Option<(u32, Option<i64>)>) {
-        let key = (call.campaign.clone(), call.backlog.clone());
-        self.shared.with(|schedule, now| {
-            let Schedule {
-                table, backlogs, ..
-            } = schedule;
-            backlogs.called_up(table, &key, (call.messages, came), now);
-        });
-    }
-
-    /// A message has arrived that was called up from this backlog: here, or at this consumer's word elsewhere.
-    pub fn arrived(&self, campaign: &str, backlog: &str) {
-        let key = (campaign.into(), backlog.into());
-        self.shared.with(|schedule, now| {
-            let Schedule {
-                table, backlogs, ..
-            } = schedule;
-            backlogs.arrived(table, &key, now);
-        });
     }
 
     /// How long somebody who asked now would wait on `lanes`, behind all who wait there already.

@@ -250,13 +250,27 @@ impl Track {
     /// When somebody who comes now would be let go, after everybody who waits here and as many at each of
     /// the other `consumers`.
     pub(super) fn expected(&self, now: Nanos, consumers: u64) -> Nanos {
-        let queued = self.limiter.as_ref().map_or(0, |limiter| {
+        let period = self.slot(consumers).unwrap_or(0);
+        let queued = self.waiting_cost.saturating_mul(period);
+        let free = self.limited_until().max(now).saturating_add(queued);
+        free.max(self.rest.until)
+    }
+
+    /// When the lane lets go of the first who comes, were nobody waiting.
+    pub(super) fn free_at(&self, now: Nanos) -> Nanos {
+        self.limited_until().max(self.rest.until).max(now)
+    }
+
+    fn limited_until(&self) -> Nanos {
+        self.limiter.as_ref().map_or(0, |limiter| {
             let told = self.share.as_ref().map_or(0, Share::free_at);
-            let free = limiter.due(NonZeroU32::MIN).max(told).max(now);
-            let period = limiter.period().saturating_mul(self.sharing(consumers));
-            free.saturating_add(self.waiting_cost.saturating_mul(period))
-        });
-        queued.max(self.rest.until).max(now)
+            limiter.due(NonZeroU32::MIN).max(told)
+        })
+    }
+
+    /// What those cost who wait, and those that were called up.
+    pub(super) fn in_hand(&self) -> u64 {
+        self.waiting_cost.saturating_add(self.coming.reserved())
     }
 
     /// The same after the messages that were called up as well.
@@ -277,7 +291,7 @@ impl Track {
 
     /// How long the lane is taken by a cost of one, the turns of the other `consumers` included; none
     /// without a limit.
-    fn slot(&self, consumers: u64) -> Option<Nanos> {
+    pub(super) fn slot(&self, consumers: u64) -> Option<Nanos> {
         let period = self.limiter.as_ref()?.period();
         Some(period.saturating_mul(self.sharing(consumers)))
     }
