@@ -1,22 +1,22 @@
 //! Campaigns with more messages than their lanes let go, and consumers that come, go and change their pace:
 //! played in pure time, with a ledger, queues and a store of shared lanes that answer at once.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::backlog::PutOff;
+use super::backlog_campaign::{Campaign, Message, sender};
 use super::backlog_name::backlog_name;
 use super::booking::{Expectation, Needs, Turn, book};
 use super::schedule::{Granted, Schedule, Seat};
 use super::shared::LaneTime;
 use super::store_clock::{Reading, StoreClock};
 use super::table::Table;
-use super::{Lane, Margin, Nanos, PacingSettings, Sender};
+use super::{Lane, Margin, Nanos, PacingSettings};
 
 pub(super) const SECOND: Nanos = 1_000_000_000;
 
@@ -30,45 +30,6 @@ const PREFETCH: usize = 200;
 
 /// What the store's clock shows when the play begins.
 const EPOCH: Nanos = 1_800_000_000 * SECOND;
-
-#[derive(Clone, Debug)]
-struct Message {
-    number: i64,
-    agent: Option<usize>,
-    called_from: Option<String>,
-}
-
-/// A campaign: what an operator says of it, and where its messages are.
-pub(super) struct Campaign {
-    id: Arc<str>,
-    pub(super) weight: u32,
-    pub(super) quota: Option<&'static str>,
-    pub(super) is_paused: bool,
-    agents: usize,
-    queue: VecDeque<Message>,
-    backlogs: BTreeMap<String, BTreeSet<(i64, Option<usize>)>>,
-    /// When one of its messages was begun.
-    pub(super) begun: Vec<Nanos>,
-    /// The numbers of those messages, in that order.
-    pub(super) order: Vec<i64>,
-}
-
-impl Campaign {
-    fn lanes(&self, agent: Option<usize>) -> Vec<Lane> {
-        let own = agent.map(|n| Lane::agent(&self.id, &n.to_string()));
-        let always = [Lane::campaign(&self.id), sender()];
-        always.into_iter().chain(own).collect()
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        let put_off: usize = self.backlogs.values().map(BTreeSet::len).sum();
-        self.queue.len() + put_off
-    }
-}
-
-pub(super) fn sender() -> Lane {
-    Lane::Entry(Sender::new("+12025550100", None))
-}
 
 struct Consumer {
     name: String,
@@ -272,7 +233,11 @@ impl Play {
         let (now, consumer) = (self.now, &mut self.consumers[n]);
         let mut granted: Vec<Granted<(usize, i64)>> = Vec::new();
         consumer.schedule.advance(now, &mut granted);
-        while let Some(asked) = consumer.schedule.asks(now) {
+        // The store answers at once, but not for ever at one moment.
+        for _ in 0..4 {
+            let Some(asked) = consumer.schedule.asks(now) else {
+                break;
+            };
             consumer.clock.read(Reading {
                 sent: now,
                 store: EPOCH + now,

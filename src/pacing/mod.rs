@@ -330,6 +330,8 @@ impl fmt::Debug for Pacer {
 }
 
 #[cfg(test)]
+mod backlog_campaign;
+#[cfg(test)]
 mod backlog_play;
 #[cfg(test)]
 mod backlog_tests;

@@ -318,13 +318,7 @@ impl Worker {
         looking: &mut Looking<'_>,
         until: Until,
     ) -> Result<Option<RunEnd>, WorkError> {
-        let Looking {
-            campaigns,
-            undos,
-            held,
-            probes,
-            call_ups,
-        } = looking;
+        let campaigns = &mut *looking.campaigns;
         // A consumer that is to work until it is stopped waits for the end of the pause.
         if let Some(failure) = self.shared.take_halt()
             && until != Until::Stopped
@@ -333,11 +327,11 @@ impl Worker {
         }
         self.let_go().await?;
         campaigns.follow().await?;
-        probes.look(campaigns.paused());
-        held.look(campaigns).await?;
-        call_ups.look(campaigns).await?;
+        looking.probes.look(campaigns.paused());
+        looking.held.look(campaigns).await?;
+        looking.call_ups.look(campaigns).await?;
         self.wake().await?;
-        undos.look(campaigns).await?;
+        looking.undos.look(campaigns).await?;
         campaigns.reopen().await?;
         // While turns end, there is no need to ask whether all are over.
         let turns = self.shared.turns.load(Ordering::Relaxed);
@@ -346,7 +340,7 @@ impl Worker {
         }
         let is_end = match until {
             Until::Stopped => false,
-            _ if probes.is_open() => false,
+            _ if looking.probes.is_open() => false,
             Until::Idle => campaigns.is_idle(false).await?,
             Until::NothingDue => campaigns.is_idle(true).await?,
         };

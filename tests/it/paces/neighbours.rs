@@ -125,7 +125,8 @@ async fn after_a_restart_or_a_death_the_sender_goes_on_at_once() {
     for context in ["it ended", "it died"] {
         let restarted = stage.clock.now();
         let worker = stage.worker(IN_FLIGHT).await;
-        let running = worker.run(&[], Until::Stopped, &Stopper::new());
+        let stop = Stopper::new();
+        let running = worker.run(&[], Until::Stopped, &stop);
         // It dies without a drain.
         let died = tokio::time::timeout(MINUTE, running).await;
         assert!(died.is_err(), "{context}: it was to work on");
@@ -146,8 +147,9 @@ async fn what_expires_while_it_is_put_off_takes_nobodys_time() {
     stage.accept_all(all).await;
     working(&stage, tokio::time::sleep(4 * MINUTE)).await;
     let texts = texts(&stage);
+    // Each call skips as many as the sender lets go in five seconds, and there are two calls a second.
     let gap = longest_gap(&texts[..200], texts[199].time);
-    assert!(gap < 2 * PERIOD, "{gap:?} without a text");
+    assert!(gap < 12 * PERIOD, "{gap:?} without a text");
     assert!(stage.books().await.skipped_total() > 100);
 }
 
