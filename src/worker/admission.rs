@@ -65,7 +65,7 @@ pub(super) fn turn_comes_later(
 }
 
 fn turn(mine: &Mine) -> Turn {
-    if mine.is_called_up {
+    if mine.called_from.is_some() {
         Turn::CalledUp
     } else {
         Turn::First

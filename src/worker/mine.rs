@@ -22,8 +22,8 @@ pub(super) struct Mine {
     pub(super) accepted_at: Timestamp,
     /// Whether somebody whose lease ran out lives and has not let go.
     pub(super) overtaken: bool,
-    /// Whether it was put off for its pace, and called up.
-    pub(super) is_called_up: bool,
+    /// The backlog that it was called up from.
+    pub(super) called_from: Option<String>,
     /// Whether something of it may stand at Twilio that its journal does not know.
     pub(super) doubtful: bool,
     /// Who is to have the task.

@@ -116,6 +116,10 @@ async fn settle_message(
     let Some((mine, delivery)) = take(shared, active, delivery, &message).await? else {
         return Ok(());
     };
+    if let Some(backlog) = &mine.called_from {
+        let pacer = &shared.parts.pacer;
+        pacer.arrived(mine.message.campaign.as_str(), backlog);
+    }
     // Accepted with its text, it keeps that, whatever the campaign says by now.
     let fit = match rendered {
         Err(failure) if mine.message.body.is_none() => Err(failure),
@@ -199,9 +203,6 @@ async fn take(
             doubtful,
             ..
         } => {
-            if let Some(backlog) = &called_from {
-                parts.pacer.arrived(message.campaign.as_str(), backlog);
-            }
             let mine = Mine {
                 lease,
                 message: *message,
@@ -209,7 +210,7 @@ async fn take(
                 attempts,
                 accepted_at,
                 overtaken,
-                is_called_up: called_from.is_some(),
+                called_from,
                 doubtful,
                 assigned: Assigned::default(),
             };

@@ -78,8 +78,7 @@ async fn lease(
             "WITH taken AS (
                 UPDATE turns t
                 SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
-                    held_for = NULL, backlog = NULL, backlog_since = NULL,
-                    queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
+                    held_for = NULL, backlog = NULL, backlog_since = NULL, queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                     holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT,
                     events_taken = t.events, doubtful = t.doubtful OR prior.state = 'in_flight'
                 FROM messages m,
