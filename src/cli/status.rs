@@ -160,6 +160,7 @@ pub(super) fn report<'a>(
             .filter(|_| record.stopped_by().is_some()),
         paused_by: record.paused_by.as_ref(),
         cancelled_by: record.cancelled_by.as_ref(),
+        distrusted_from: record.distrusted_from,
         books,
         unseen,
     }

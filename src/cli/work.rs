@@ -129,6 +129,7 @@ pub(super) fn is_not_ours(error: MarkError) -> Problem {
         MarkError::NotOurs(_) | MarkError::NoChatService => {
             Problem::new(ExitCode::Config, error.to_string())
         }
+        MarkError::Ahead { .. } => Problem::new(ExitCode::TryAgain, error.to_string()),
         MarkError::Twilio(error) => error.into(),
         MarkError::Ledger(error) => error.into(),
     }

@@ -86,8 +86,8 @@ pub struct Job<'a> {
     pub taken_before: bool,
     /// Whether somebody whose lease ran out lives and has not let go.
     pub overtaken: bool,
-    /// Since when another ledger may have carried out messages of its campaign, if one may.
-    pub distrusted: Option<Timestamp>,
+    /// Since when messages of its campaign may have been carried out that the ledger does not know of, if any may.
+    pub distrusted_from: Option<Timestamp>,
     pub switch: Arc<CampaignSwitch>,
 }
 
@@ -201,7 +201,7 @@ impl Engine {
             name: &Name::of(&key.campaign, &key.id, saga.generation),
             effects: &saga.effects,
             undoing: false,
-            distrusted_from: job.distrusted,
+            distrusted_from: job.distrusted_from,
             settle_time: self.settle_time,
         };
         let mut steps = steps(job.campaign, job.message).iter();
@@ -260,7 +260,7 @@ impl Engine {
             job.recorded,
             job.taken_before,
         )?;
-        if job.distrusted.is_some() && !journal.saga().distrusted {
+        if job.distrusted_from.is_some() && !journal.saga().distrusted {
             journal.note(Event::Distrusted { met: false })?;
         }
         if let Some(to) = job.assigned {
@@ -277,7 +277,7 @@ impl Engine {
             settle_time: self.settle_time,
             metrics: &self.metrics,
             for_good,
-            distrusted_from: job.distrusted,
+            distrusted_from: job.distrusted_from,
             acted: false,
             doubted: false,
         };

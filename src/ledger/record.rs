@@ -111,6 +111,9 @@ pub enum Taken {
         /// Whether a lease on it ran out under which something was recorded, and whose holder lives and
         /// has not let go: stopped or slow, it may still send what it was about to send.
         overtaken: bool,
+        /// Since when messages of the campaign may have been carried out that this ledger does not know of, if any
+        /// may.
+        distrusted_from: Option<Timestamp>,
     },
     /// Its turn is over: whatever brought it again is acknowledged without an effect.
     Over(Ending),
@@ -254,6 +257,8 @@ pub struct Stuck {
     pub failure: Failure,
     /// How often the undo was tried again before.
     pub tries: u32,
+    /// As in [`Taken::Leased`].
+    pub distrusted_from: Option<Timestamp>,
 }
 
 /// What trying an undo again came to.

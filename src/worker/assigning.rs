@@ -284,7 +284,7 @@ async fn may_stand(
         recorded: &mine.journal,
         taken_before: true,
         overtaken: mine.overtaken,
-        distrusted: active.distrusted_from(),
+        distrusted_from: mine.distrusted_from,
         switch: Arc::clone(&active.switch),
     };
     shared.parts.engine.may_stand(&job).await

@@ -27,6 +27,7 @@ mod settle;
 mod shown;
 mod steering;
 mod store;
+mod tail;
 mod take;
 mod tls;
 mod unbegun;
@@ -212,7 +213,9 @@ impl Ledger for PostgresLedger {
     }
 
     async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
-        call!(self, |client| settle::record(&client, lease, events, now))
+        let written = call!(self, |client| settle::record(&client, lease, events, now))?;
+        self.committed(written);
+        Ok(())
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease> {
@@ -228,9 +231,11 @@ impl Ledger for PostgresLedger {
         settlement: &Settlement,
         now: Timestamp,
     ) -> Result<()> {
-        call!(self, |client| settle::settle(
+        let written = call!(self, |client| settle::settle(
             &client, lease, events, settlement, now
-        ))
+        ))?;
+        self.committed(written);
+        Ok(())
     }
 
     /// Never called by a consumer here, for others may live: their leases run out.
@@ -321,9 +326,11 @@ impl Ledger for PostgresLedger {
         settlement: &UndoSettlement,
         now: Timestamp,
     ) -> Result<()> {
-        call!(self, |client| undos::settle(
+        let written = call!(self, |client| undos::settle(
             &client, lease, events, settlement, now
-        ))
+        ))?;
+        self.committed(written);
+        Ok(())
     }
 
     async fn unknown(

@@ -15,6 +15,7 @@ use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, UNDO_A
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
 use super::errors::keepable;
+use super::tail::Written;
 use super::take::millis;
 use super::{LeaseClock, undos};
 
@@ -50,22 +51,29 @@ impl<'a> Entry<'a> {
         })
     }
 
+    /// Runs a fenced statement. Returns the newest row of the journal that it has written.
     pub(super) async fn run(
         &self,
         client: &impl GenericClient,
         sql: &str,
         further: &[&(dyn ToSql + Sync)],
-    ) -> Result<()> {
+    ) -> Result<Option<Written>> {
         let statement = client.prepare_cached(sql).await?;
         let key = &self.lease.key;
         let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
         let mut parameters: Vec<&(dyn ToSql + Sync)> =
             vec![&campaign, &id, &self.lease.number, &self.now, &self.events];
         parameters.extend(further);
-        match client.query_opt(&statement, &parameters).await? {
-            Some(_) => Ok(()),
-            None => Err(LedgerError::LeaseLost),
-        }
+        let row = client.query_opt(&statement, &parameters).await?;
+        let first: i64 = row.ok_or(LedgerError::LeaseLost)?.try_get(0)?;
+        let last = self.events.iter().zip(first..).last();
+        Ok(last.map(|(event, seq)| Written {
+            campaign: campaign.to_owned(),
+            id: id.to_owned(),
+            seq,
+            at: self.now,
+            event: event.clone(),
+        }))
     }
 }
 
@@ -83,7 +91,7 @@ pub(super) async fn record(
     lease: &Lease,
     events: &[Event],
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let entry = Entry::new(lease, events, now)?;
     match entry.run(client, &fenced("turns", FENCE, ""), &[]).await {
         Err(LedgerError::LeaseLost) => undos::record(client, &entry).await,
@@ -126,7 +134,7 @@ pub(super) async fn settle(
     events: &[Event],
     settlement: &Settlement,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let entry = Entry::new(lease, events, now)?;
     match settlement {
         Settlement::Ended { ending, effects } => end(client, &entry, ending, effects).await,
@@ -154,7 +162,7 @@ async fn end(
     entry: &Entry<'_>,
     ending: &Ending,
     effects: &Effects,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let sql = format!(
         "WITH held AS (
             DELETE FROM turns WHERE {FENCE} RETURNING events AS first, attempts, lease),
@@ -187,7 +195,7 @@ async fn defer(
     (reason, held_for): (DeferReason, Option<Cow<'_, str>>),
     (due, wake): (Timestamp, Wake),
     (failure, attempts): (Option<&Failure>, i64),
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let sql = fenced(
         "turns",
         FENCE,
@@ -219,7 +227,11 @@ async fn defer(
         .await
 }
 
-async fn release(client: &impl GenericClient, entry: &Entry<'_>, queued: bool) -> Result<()> {
+async fn release(
+    client: &impl GenericClient,
+    entry: &Entry<'_>,
+    queued: bool,
+) -> Result<Option<Written>> {
     let sql = fenced(
         "turns",
         FENCE,

@@ -10,6 +10,7 @@ use crate::ledger::columns::ms;
 use super::connection::Connections;
 use super::lanes::SharedLanes;
 use super::presence::Presence;
+use super::tail::Written;
 
 /// What leases are given and compared by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +74,13 @@ impl PostgresLedger {
 }
 
 impl PostgresLedger {
+    /// Takes note of what a call has committed to a journal, if it has.
+    pub(super) fn committed(&self, written: Option<Written>) {
+        if let Some(written) = written {
+            self.connections.tail.note(written);
+        }
+    }
+
     /// What this ledger's consumers share beside it: lanes and places.
     #[must_use]
     pub fn lanes(&self) -> SharedLanes {

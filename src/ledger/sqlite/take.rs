@@ -10,6 +10,7 @@ use crate::message::Message;
 
 use super::intake::{self, Offered};
 use super::message::{Outcome, Turn, accepted, journal};
+use super::ownership;
 use crate::ledger::columns::{column, later, ms};
 
 pub(super) fn take(
@@ -40,6 +41,7 @@ pub(super) fn take(
     let journal: Vec<_> = journal.collect();
     let events = journal.len() as u64;
     Ok(Taken::Leased {
+        distrusted_from: ownership::distrusted_from(conn, &key.campaign)?,
         message: Box::new(message),
         journal,
         attempts: turn.attempts,
@@ -100,6 +102,7 @@ fn meet(
     )?
     .execute([key.campaign.as_str(), key.id.as_str()])?;
     Ok(Taken::Leased {
+        distrusted_from: ownership::distrusted_from(conn, &key.campaign)?,
         message: Box::new(message.clone()),
         journal: Vec::new(),
         attempts: 0,

@@ -5,6 +5,7 @@
 mod bulk;
 mod by_hand;
 mod consumers;
+mod failovers;
 mod gauges;
 mod killed_imports;
 mod ledgers;

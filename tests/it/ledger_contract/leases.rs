@@ -24,6 +24,7 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
         overtaken,
         promised,
         doubtful,
+        distrusted_from,
     } = take(ledger, &message(1), at(3)).await
     else {
         panic!("nobody else has it");
@@ -32,6 +33,7 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
     assert_eq!((*stored, journal), (message(1), vec![]));
     assert_eq!((attempts, accepted_at, fresh), (0, at(3), true));
     assert!(!overtaken && !promised && !doubtful, "nobody had it before");
+    assert_eq!(distrusted_from, None);
     let books = ledger.books(Some(&spring())).await.expect("it answers");
     assert_eq!((books.accepted, books.in_flight, books.rows), (1, 1, 0));
 }

@@ -143,7 +143,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 /// A client that goes this way.
-fn client(way: Arc<dyn InProcess>) -> Twilio {
+pub(crate) fn client(way: Arc<dyn InProcess>) -> Twilio {
     let token = DEFAULT_AUTH_TOKEN.into();
     let credentials = Credentials::auth_token(DEFAULT_ACCOUNT_SID, token).expect("credentials");
     let base = BaseUrl::at("http://simulator.invalid").expect("an address");
