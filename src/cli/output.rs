@@ -13,6 +13,7 @@ use crate::intake::{Before, ImportSummary, Input};
 use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportReport, RejectedRow, Report};
 use crate::operate::{distrust_notice, paused_notice};
 use crate::queue::{Inspection, Obstacle};
+use crate::twilio::AwayPart;
 use crate::worker::ShownLane;
 
 use super::{ExitCode, Problem};
@@ -144,6 +145,31 @@ pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
         say!(
             "  to take the first one away, if it is that: {}",
             obstacle.remove
+        )?;
+    }
+    Ok(())
+}
+
+/// Names the parts of Twilio that are away, and what that means.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn away(parts: &[AwayPart]) -> io::Result<()> {
+    for part in parts {
+        let AwayPart { product, since, .. } = part;
+        let of = match &part.operation {
+            Some(operation) => format!("{operation} of {product}"),
+            None => product.clone(),
+        };
+        let how = match part.is_unreachable() {
+            true => "cannot be reached",
+            false => "answers with server errors",
+        };
+        let since = since.strftime("%Y-%m-%d %H:%M:%S UTC");
+        say!(
+            "Twilio is away: {of} {how} since {since}. No message that needs it is begun, none loses an attempt, and \
+             the consumers go on by themselves when it is back."
         )?;
     }
     Ok(())

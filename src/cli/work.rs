@@ -208,6 +208,7 @@ impl Serving {
             queue: Arc::clone(queue),
             metrics: service.metrics.clone(),
             clock: service.clock,
+            outages: Arc::clone(&service.outages),
             draining: draining.clone(),
         };
         tracing::info!(address = %listener.local_addr()?, "serving /metrics, /livez and /readyz");

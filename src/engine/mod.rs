@@ -38,7 +38,7 @@ use crate::message::{
 };
 use crate::metrics::Metrics;
 use crate::pacing::Pacer;
-use crate::twilio::{Closed, Twilio};
+use crate::twilio::{Closed, Part, Product, Twilio};
 
 use gate::Spans;
 use journal::Journal;
@@ -57,6 +57,27 @@ pub enum Interrupted {
     Closed(#[from] Closed),
     #[error("the journal is no saga's: {0}")]
     Journal(#[from] IllegalEvent),
+}
+
+/// The part of Twilio without which the right to start changing calls is not renewed: the marks are Users there.
+const MARKS_NEED: [Part; 1] = [Part::Product(Product::Conversations)];
+
+/// The parts of Twilio that the messages of a campaign need: those of its steps, the agents' and the marks'.
+#[must_use]
+pub fn needs(campaign: &Campaign) -> Vec<Part> {
+    let steps = strategies::steps(campaign.api, campaign.strategy).iter();
+    let operations = steps.map(|step| step.operation());
+    let mut parts: Vec<_> = operations
+        .flat_map(|operation| {
+            let product = operation.endpoint().product;
+            [Part::Product(product), Part::Operation(operation)]
+        })
+        .chain(MARKS_NEED)
+        .chain([Part::Product(Product::Taskrouter)])
+        .collect();
+    parts.sort_unstable();
+    parts.dedup();
+    parts
 }
 
 /// What a message's saga stands on.
@@ -233,6 +254,7 @@ impl Engine {
             self.metrics.clone(),
         )
         .with_right(Arc::clone(&self.right))
+        .with_outages(Arc::clone(self.twilio.outages()))
         .calling(Services::of(&job.campaign.flex), sending);
         let gate = Arc::new(gate);
         let twilio = self.twilio.gated(Arc::<MessageGate>::clone(&gate));

@@ -101,6 +101,9 @@ pub enum Taken {
         /// Attempts that failed so far.
         attempts: u32,
         accepted_at: Timestamp,
+        /// Since when it is tried: since it was taken first, or first after Twilio was away or it waited for
+        /// anything but its next try.
+        tried_since: Timestamp,
         /// Whether the ledger met it only now: a publisher's.
         fresh: bool,
         /// Whether it was deferred with a promise of its lanes' pace that still holds.

@@ -8,6 +8,7 @@ use prometheus::{
 
 use crate::pacing::LaneKind;
 use crate::queue::FindingKind;
+use crate::twilio::{AwayCause, Product};
 
 use super::labels::{
     BookState, BooksCheck, MendedPart, MessageOutcome, OTHER_CODE, PausedBy, RowResult, StepResult,
@@ -67,6 +68,7 @@ pub(super) struct Families {
     pub(super) queue_mended: IntCounterVec,
     pub(super) queue_obstacles: IntGauge,
     pub(super) broker_findings: IntGaugeVec,
+    pub(super) twilio_away: IntGaugeVec,
     pub(super) broker_checked: IntGauge,
     pub(super) import_rows: IntCounterVec,
     pub(super) import_rejected: IntCounterVec,
@@ -265,6 +267,11 @@ impl Families {
                 "Dangers to messages that the last inspection of the broker found, by kind; 0.",
                 &["kind"],
             ),
+            twilio_away: gauges(
+                "flexcast_twilio_away",
+                "Parts of Twilio that are away: a product, and each of its operations, by why; 0.",
+                &["product", "cause"],
+            ),
             broker_checked: gauge(
                 "flexcast_broker_checked",
                 "Whether the last inspection of the broker has read everything: 1 or 0; 0 without AMQP_MANAGEMENT_URL.",
@@ -291,6 +298,16 @@ impl Families {
         };
         families.export_zeros();
         families
+    }
+
+    /// What inspections and outages find.
+    fn export_findings(&self) {
+        for kind in FindingKind::ALL {
+            let _ = self.broker_findings.with_label_values(&[kind.as_str()]);
+        }
+        for (product, cause) in away_labels() {
+            let _ = self.twilio_away.with_label_values(&[product, cause]);
+        }
     }
 
     /// Makes the series whose labels are known. Not those of `twilio_requests`: they would be four
@@ -331,9 +348,7 @@ impl Families {
         for by in PausedBy::ALL {
             let _ = self.paused.with_label_values(&[by.as_str()]);
         }
-        for kind in FindingKind::ALL {
-            let _ = self.broker_findings.with_label_values(&[kind.as_str()]);
-        }
+        self.export_findings();
         let _ = self.queue.with_label_values(&["ready"]);
         zeros(&self.skipped, SkipReason::ALL.iter().map(|it| it.as_str()));
         zeros(
@@ -384,4 +399,12 @@ fn zeros<'l>(counters: &IntCounterVec, labels: impl IntoIterator<Item = &'l str>
     for label in labels {
         let _ = counters.with_label_values(&[label]);
     }
+}
+
+/// Every product with every cause for which a part of it can be away.
+pub(super) fn away_labels() -> impl Iterator<Item = (&'static str, &'static str)> {
+    Product::ALL.iter().flat_map(|product| {
+        let causes = AwayCause::ALL.iter();
+        causes.map(|cause| (product.as_str(), cause.as_str()))
+    })
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
-use self::families::Families;
+use self::families::{Families, away_labels};
 pub use self::labels::{
     BookState, BooksCheck, MendedPart, MessageEvent, MessageOutcome, PausedBy, RowResult,
     StepResult,
@@ -26,7 +26,7 @@ use self::labels::{OTHER_CODE, TWILIO_CODES};
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
 use crate::pacing::LaneKind;
 use crate::queue::FindingKind;
-use crate::twilio::{Answer, Operation};
+use crate::twilio::{Answer, AwayPart, Operation};
 
 /// Running campaigns that have series of their own; more would only crowd Prometheus.
 const CAMPAIGNS_MAX: usize = 50;
@@ -283,6 +283,16 @@ impl Metrics {
             set(&gauges.with_label_values(&[kind.as_str()]), count(*kind));
         }
         self.inner.broker_checked.set(i64::from(is_whole));
+    }
+
+    /// The parts of Twilio that are away: a product counts once, and each of its operations once.
+    pub fn twilio_away(&self, away: &[AwayPart]) {
+        for (product, cause) in away_labels() {
+            let is_it = |part: &&AwayPart| part.product == product && part.cause == cause;
+            let count = away.iter().filter(is_it).count();
+            let gauges = &self.inner.twilio_away;
+            set(&gauges.with_label_values(&[product, cause]), count as u64);
+        }
     }
 
     /// The rows of all imported files so far, and of the rejected ones those of each reason. From

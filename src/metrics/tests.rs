@@ -113,6 +113,7 @@ const NAMES: &[&str] = &[
     "flexcast_twilio_errors_total",
     "flexcast_twilio_in_flight_requests",
     "flexcast_twilio_concurrent_requests",
+    "flexcast_twilio_away",
     "flexcast_saga_duration_seconds",
     "flexcast_steps_total",
     "flexcast_pacing_wait_seconds",

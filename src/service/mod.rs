@@ -26,7 +26,7 @@ use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::queue::{Inspection, Queue, QueueError};
-use crate::twilio::{ClientSettings, Transport, Twilio, http_transport};
+use crate::twilio::{ClientSettings, Outages, Transport, Twilio, http_transport};
 use crate::worker::{Parts, Worker};
 
 use folders::make_folder;
@@ -80,6 +80,8 @@ pub struct Service {
     pub clock: Clock,
     pub metrics: Metrics,
     pub ledger: Arc<Watched>,
+    /// Which parts of Twilio are away, as the clients of this service find.
+    pub outages: Arc<Outages>,
     /// What consumers of a ledger on PostgreSQL share beside it.
     lanes: Option<SharedLanes>,
 }
@@ -106,6 +108,7 @@ impl Service {
             clock,
             metrics: Metrics::new(),
             ledger: Arc::new(Watched::over(ledger)),
+            outages: Arc::default(),
             lanes,
         })
     }
@@ -245,7 +248,9 @@ impl Service {
     #[must_use]
     pub fn twilio_over(&self, settings: ClientSettings, transport: Transport) -> Twilio {
         let observer = CallMetrics(self.metrics.clone());
-        Twilio::new(settings, transport).observed(Arc::new(observer))
+        Twilio::new(settings, transport)
+            .with_outages(Arc::clone(&self.outages))
+            .observed(Arc::new(observer))
     }
 
     /// Credentials and base address, as the environment says.

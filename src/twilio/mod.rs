@@ -21,6 +21,7 @@ mod interactions;
 mod json;
 mod observer;
 mod operation;
+mod outages;
 mod paging;
 mod proxy;
 pub mod sid;
@@ -52,6 +53,7 @@ pub use gate::{Closed, Gate, LastLook, Observed, Open, Pass};
 pub use interactions::{Interaction, InteractionChannel, NewInteraction, RoutingProperties};
 pub use observer::{Answer, CallObserver};
 pub use operation::{Endpoint, Method, Operation, Product};
+pub use outages::{AwayCause, AwayPart, Outages, Part};
 pub use proxy::{
     MessageInteraction, NewProxyParticipant, NewSession, ProxyParticipant, ProxyService, Session,
 };

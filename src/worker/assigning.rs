@@ -69,7 +69,7 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
     }
     let (own, availability) = match look(shared, active, &mine.message, &name).await {
         Ok(looked) => looked,
-        Err(error) => return Assigning::Unfit(error.failure()),
+        Err(error) => return unknown(&error),
     };
     mine.assigned.agent = own.clone();
     mine.assigned.may_stand = saga.has_acted();
@@ -85,6 +85,14 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
             Assigning::Go
         }
         Err(_) => Assigning::GiveBack,
+    }
+}
+
+/// What becomes of a message whose agent could not be found.
+fn unknown(error: &AgentError) -> Assigning {
+    match error.is_unasked() {
+        true => Assigning::GiveBack,
+        false => Assigning::Unfit(error.failure()),
     }
 }
 
@@ -120,7 +128,7 @@ async fn elsewhere(
     let list = match rule {
         WhenUnavailable::Next => match others(shared, active, mine).await {
             Ok(list) => list,
-            Err(error) => return Assigning::Unfit(error.failure()),
+            Err(error) => return unknown(&error),
         },
         _ => Vec::new(),
     };

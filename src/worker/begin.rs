@@ -135,7 +135,8 @@ fn agent_skip(mine: &Mine, why: Unavailable) -> Verdict {
 
 /// Whether a run certainly left nothing with the agent. A call that may have been lost may have.
 pub(super) fn is_clean(delivered: &Delivered) -> bool {
-    let may_pass = |failure: &Failure| failure.class == FailureClass::Transient;
+    let may_pass =
+        |failure: &Failure| matches!(failure.class, FailureClass::Transient | FailureClass::Away);
     let is_doubtful = match &delivered.ended {
         Ended::Done { .. } | Ended::Unknown { .. } => true,
         Ended::Failed(failure) => may_pass(failure),

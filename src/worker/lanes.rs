@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::metrics::LanesOfKind;
 use crate::pacing::{Lane, LaneKind, LaneView};
 use crate::queue::Obstacle;
+use crate::twilio::AwayPart;
 
 use super::Shared;
 
@@ -66,6 +67,9 @@ pub struct ShownLanes {
     /// What lies on a queue and cannot be moved out of the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obstacles: Vec<Obstacle>,
+    /// The parts of Twilio that are away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub away: Vec<AwayPart>,
 }
 
 impl From<&LaneView> for ShownLane {
@@ -100,6 +104,7 @@ impl ShownLanes {
             lanes: busiest.into_iter().map(ShownLane::from).collect(),
             left_out: left_out as u64,
             obstacles: Vec::new(),
+            away: Vec::new(),
         }
     }
 
@@ -109,9 +114,15 @@ impl ShownLanes {
         let mut lanes = BTreeMap::<String, ShownLane>::new();
         let mut left_out = 0;
         let mut obstacles = BTreeSet::new();
+        let mut away = BTreeMap::new();
         for one in shown {
             left_out = one.left_out.max(left_out);
             obstacles.extend(one.obstacles);
+            for part in one.away {
+                let key = (part.product.clone(), part.operation.clone());
+                let known = away.entry(key).or_insert_with(|| part.clone());
+                known.since = known.since.min(part.since);
+            }
             for lane in one.lanes {
                 match lanes.get_mut(&lane.lane) {
                     Some(known) => known.add(&lane),
@@ -123,6 +134,7 @@ impl ShownLanes {
             lanes: lanes.into_values().collect(),
             left_out,
             obstacles: obstacles.into_iter().collect(),
+            away: away.into_values().collect(),
         }
     }
 }
@@ -155,6 +167,7 @@ pub(super) async fn keep(shared: &Shared) -> Infallible {
         count(shared, &views);
         let lanes = ShownLanes {
             obstacles: parts.queue.obstacles(),
+            away: parts.twilio.outages().away(parts.clock.now()),
             ..ShownLanes::of(&views)
         };
         let now = parts.clock.instant();

@@ -23,7 +23,8 @@ pub(super) struct Mine {
     pub(super) message: Message,
     pub(super) journal: Vec<Event>,
     pub(super) attempts: u32,
-    pub(super) accepted_at: Timestamp,
+    /// Since when it is tried.
+    pub(super) tried_since: Timestamp,
     /// Whether somebody whose lease ran out lives and has not let go.
     pub(super) overtaken: bool,
     /// Whether it was deferred with a promise of its lanes' pace that still holds.
@@ -87,7 +88,7 @@ pub(super) async fn take(
         message,
         journal,
         attempts,
-        accepted_at,
+        tried_since,
         overtaken,
         promised,
         doubtful,
@@ -100,7 +101,7 @@ pub(super) async fn take(
             message: *message,
             journal,
             attempts,
-            accepted_at,
+            tried_since,
             overtaken,
             promised,
             doubtful,
@@ -163,7 +164,7 @@ pub(super) fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Ci
 }
 
 fn age(shared: &Shared, mine: &Mine) -> Duration {
-    let age = shared.parts.clock.now().duration_since(mine.accepted_at);
+    let age = shared.parts.clock.now().duration_since(mine.tried_since);
     Duration::try_from(age).unwrap_or_default()
 }
 

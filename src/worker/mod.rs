@@ -20,6 +20,7 @@ mod letting_go;
 mod lost;
 mod mine;
 mod orphans;
+mod outages;
 mod ownership;
 mod patience;
 mod places;
@@ -230,6 +231,7 @@ impl Worker {
             never = store::keep(&self.shared) => match never {},
             never = self.share() => match never {},
             never = ownership::keep(&self.shared) => match never {},
+            never = outages::keep(&self.shared) => match never {},
             never = rights::keep(&self.shared) => match never {},
             never = lanes::keep(&self.shared) => match never {},
             never = upkeep::keep(&self.shared, only) => match never {},

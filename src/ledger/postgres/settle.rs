@@ -10,7 +10,7 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use crate::ledger::columns::{later, ms, outcome, to_json};
+use crate::ledger::columns::{grows_older, later, ms, outcome, to_json};
 use crate::ledger::{Ending, LATE, Lease, LedgerError, Result, Settlement, UNDO_AFTER, Wake};
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
@@ -201,13 +201,14 @@ async fn defer(
         FENCE,
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = $9,
          last_failure = coalesce($10, last_failure), attempts = attempts + $11, held_for = $12,
-         promised = $13,
+         promised = $13, tried_since = CASE WHEN $14 THEN tried_since END,
          holder = NULL, lease_until = NULL",
     );
     let (wake_at, queued) = match wake {
         Wake::Ledger => (due, false),
         Wake::Queue => (later(due, LATE), true),
     };
+    let is_tried_on = grows_older(reason, failure);
     let failure = failure.map(to_json).transpose()?;
     entry
         .run(
@@ -222,6 +223,7 @@ async fn defer(
                 &attempts,
                 &held_for,
                 &(reason == DeferReason::Pace),
+                &is_tried_on,
             ],
         )
         .await
@@ -235,7 +237,7 @@ async fn release(
     let sql = fenced(
         "turns",
         FENCE,
-        ", state = 'waiting', queued = $6, queue_after = CASE WHEN $6 THEN NULL ELSE $4::BIGINT END,
+        ", state = 'waiting', queued = $6, queue_after = CASE WHEN $6 THEN NULL ELSE $4::BIGINT END, tried_since = NULL,
          holder = NULL, lease_until = NULL",
     );
     entry.run(client, &sql, &[&queued]).await

@@ -66,13 +66,15 @@ pub(super) async fn take(
     Err(LedgerError::Unavailable(text))
 }
 
-/// Leases message $2 of campaign $1 to $3, for $5 ms; $4 is the time until which a message is due, $6 the store's.
+/// Leases message $2 of campaign $1 to $3, for $5 ms; $4 is the time until which a message is due, $6 the store's, $7
+/// the taker's.
 const LEASE: &str = "WITH taken AS (
                 UPDATE turns t
                 SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
                     held_for = NULL, queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                     holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT,
-                    events_taken = t.events, doubtful = t.doubtful OR prior.state = 'in_flight'
+                    events_taken = t.events, doubtful = t.doubtful OR prior.state = 'in_flight',
+                    tried_since = coalesce(t.tried_since, $7)
                 FROM messages m,
                     -- Locked, so that it is the row as it was right before.
                     (SELECT * FROM turns WHERE campaign = $1 AND id = $2 FOR UPDATE) prior
@@ -82,7 +84,7 @@ const LEASE: &str = "WITH taken AS (
                     OR (prior.state = 'deferred' AND prior.due_at <= $4)
                     OR (prior.state = 'in_flight' AND prior.lease_until <= lease_clock($6)))
                   AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
-                RETURNING t.lease, t.attempts, t.events, t.promised, t.doubtful, m.payload, m.accepted_at,
+                RETURNING t.lease, t.attempts, t.events, t.promised, t.doubtful, m.payload, m.accepted_at, t.tried_since,
                     (SELECT c.distrusted_from FROM campaigns c WHERE c.id = $1) AS distrusted_from,
                     prior.lease AS old_lease, prior.holder AS old_holder,
                     prior.state = 'in_flight' AND prior.events > prior.events_taken AS announced),
@@ -95,7 +97,7 @@ const LEASE: &str = "WITH taken AS (
                 RETURNING holder)
              SELECT lease, attempts, events, payload, accepted_at,
                 EXISTS (SELECT FROM living) OR EXISTS (SELECT FROM overtaken o
-                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), promised, doubtful, distrusted_from
+                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), promised, doubtful, distrusted_from, tried_since
              FROM taken";
 
 /// Leases a message that is there to be taken. It was delivered, so the queue has it and brings it
@@ -119,6 +121,7 @@ async fn lease(
                 &early,
                 &lasts,
                 &taker.chosen(),
+                &ms(taker.now),
             ],
         )
         .await?;
@@ -138,6 +141,7 @@ async fn lease(
         journal,
         attempts: attempts(row.try_get(1)?),
         accepted_at: time(row.try_get(4)?)?,
+        tried_since: time(row.try_get(9)?)?,
         fresh: false,
         promised: row.try_get(6)?,
         doubtful: row.try_get(7)?,
@@ -248,8 +252,8 @@ async fn meet(
             "WITH met AS (
                 INSERT INTO messages (campaign, id, address, payload, accepted_at)
                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING campaign, id)
-             INSERT INTO turns (campaign, id, state, queued, holder, lease, lease_until)
-             SELECT campaign, id, 'in_flight', TRUE, $6, 1, lease_clock($8) + $7::BIGINT FROM met
+             INSERT INTO turns (campaign, id, state, queued, holder, lease, lease_until, tried_since)
+             SELECT campaign, id, 'in_flight', TRUE, $6, 1, lease_clock($8) + $7::BIGINT, $5 FROM met
              RETURNING (SELECT distrusted_from FROM campaigns WHERE id = $1)",
         )
         .await?;
@@ -278,6 +282,7 @@ async fn meet(
         journal: Vec::new(),
         attempts: 0,
         accepted_at: taker.now,
+        tried_since: taker.now,
         fresh: true,
         promised: false,
         doubtful: false,

@@ -10,7 +10,7 @@ use crate::ledger::{
 };
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
-use crate::ledger::columns::{later, ms, outcome, to_json};
+use crate::ledger::columns::{grows_older, later, ms, outcome, to_json};
 
 use super::undos;
 
@@ -193,6 +193,7 @@ fn defer(
     conn.prepare_cached(
         "UPDATE turns SET state = 'deferred', reason = ?3, due_at = ?4, wake_at = ?5, queued = ?6,
             attempts = ?7, last_failure = coalesce(?8, last_failure), promised = ?9,
+            tried_since = iif(?10, tried_since, NULL),
             holder = NULL, lease_until = NULL
          WHERE campaign = ?1 AND id = ?2",
     )?
@@ -205,7 +206,8 @@ fn defer(
         queued,
         attempts,
         failure.map(to_json).transpose()?,
-        reason == DeferReason::Pace
+        reason == DeferReason::Pace,
+        grows_older(reason, failure)
     ])?;
     Ok(())
 }
@@ -213,7 +215,7 @@ fn defer(
 fn release(conn: &Connection, lease: &Lease, queued: bool, now: Timestamp) -> Result<()> {
     let queue_after = (!queued).then(|| ms(now));
     conn.prepare_cached(
-        "UPDATE turns SET state = 'waiting', queued = ?3, queue_after = ?4,
+        "UPDATE turns SET state = 'waiting', queued = ?3, queue_after = ?4, tried_since = NULL,
             holder = NULL, lease_until = NULL
          WHERE campaign = ?1 AND id = ?2",
     )?

@@ -46,11 +46,12 @@ pub(super) fn take(
         journal,
         attempts: turn.attempts,
         accepted_at,
+        tried_since: turn.tried_since.unwrap_or(now),
         fresh: false,
         promised: turn.promised,
         doubtful: turn.doubtful || matches!(turn.standing, Standing::InFlight { .. }),
         overtaken: is_overtaken(conn, &key, &turn, events)?,
-        lease: lease(conn, key, turn.lease + 1, holder, until, events)?,
+        lease: lease(conn, key, turn.lease + 1, holder, (now, until), events)?,
     })
 }
 
@@ -107,11 +108,12 @@ fn meet(
         journal: Vec::new(),
         attempts: 0,
         accepted_at: now,
+        tried_since: now,
         fresh: true,
         promised: false,
         doubtful: false,
         overtaken: false,
-        lease: lease(conn, key, 1, holder, until, 0)?,
+        lease: lease(conn, key, 1, holder, (now, until), 0)?,
     })
 }
 
@@ -122,7 +124,7 @@ fn lease(
     key: MessageKey,
     number: i64,
     holder: &str,
-    until: Timestamp,
+    (now, until): (Timestamp, Timestamp),
     events: u64,
 ) -> Result<Lease> {
     conn.prepare_cached("DELETE FROM damaged WHERE campaign = ?1 AND id = ?2")?
@@ -130,7 +132,8 @@ fn lease(
     conn.prepare_cached(
         "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
             held_for = NULL, queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
-            events_taken = ?6, doubtful = doubtful OR state = 'in_flight'
+            events_taken = ?6, doubtful = doubtful OR state = 'in_flight',
+            tried_since = coalesce(tried_since, ?7)
          WHERE campaign = ?1 AND id = ?2",
     )?
     .execute(params![
@@ -139,7 +142,8 @@ fn lease(
         holder,
         number,
         ms(until),
-        column(events)
+        column(events),
+        ms(now)
     ])?;
     Ok(Lease { key, number, until })
 }

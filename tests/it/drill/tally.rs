@@ -11,7 +11,7 @@ use crate::saga::stage::Stage;
 use crate::saga::trap::{Kind, Place, Side};
 
 /// Everything that has to happen in the suite's seeds.
-const MUST_HAPPEN: [&str; 31] = [
+const MUST_HAPPEN: [&str; 32] = [
     "killed before a call",
     "killed in a call, after its effect",
     "killed before an acknowledgement",
@@ -34,6 +34,7 @@ const MUST_HAPPEN: [&str; 31] = [
     "batch lost by the queue",
     "queue purged",
     "ledger restored",
+    "Twilio away",
     "already sent",
     "paused for an emptied queue",
     "copy refused",
@@ -134,6 +135,9 @@ impl Tally {
                 (Kind::Failed, _, Side::Before) => "queue failed",
                 (Kind::Failed, _, Side::After) => "queue lost a reply",
             });
+        }
+        if stage.trap.calls().1 > 0 {
+            self.add("Twilio away");
         }
         for n in 0..count {
             let record = stage.record(n).await;

@@ -20,6 +20,7 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
         journal,
         attempts,
         accepted_at,
+        tried_since,
         fresh,
         overtaken,
         promised,
@@ -32,6 +33,7 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
     assert_eq!((lease.key, lease.until), (key(1), at(3) + LEASE));
     assert_eq!((*stored, journal), (message(1), vec![]));
     assert_eq!((attempts, accepted_at, fresh), (0, at(3), true));
+    assert_eq!(tried_since, at(3));
     assert!(!overtaken && !promised && !doubtful, "nobody had it before");
     assert_eq!(distrusted_from, None);
     let books = ledger.books(Some(&spring())).await.expect("it answers");
