@@ -1,0 +1,114 @@
+//! A PostgreSQL that is not next door: shared limits are used all the same, and none is exceeded.
+//!
+//! `benches/distance` has the whole table, from 0 to 150 ms. In pure time it is in `src/pacing/sharing_tests.rs`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use flexcast::pacing::Lane;
+
+use crate::support::distance::Consumers;
+use crate::support::flexcast::{FakeTwilio, Place, SHORT_WAITS, eventually};
+use crate::support::link::{Link, server_of};
+use crate::support::number_from;
+use crate::support::postgres::Database;
+
+/// Round trips to the database.
+const FAR: Duration = Duration::from_millis(60);
+const VERY_FAR: Duration = Duration::from_millis(150);
+
+fn campaign(api: &str) -> String {
+    format!(
+        "id = \"spring\"\nstrategy = \"task_on_reply\"\napi = \"{api}\"\nchannel = \"sms\"\n\
+         sender = \"+12025550100\"\nbody = \"Hello\"\ndefault_region = \"US\"\n\
+         [flex]\nstudio_flow_sid = \"FW00000000000000000000000000000001\"\n"
+    )
+}
+
+async fn given(consumers: &Consumers, count: usize) {
+    let waiting = async {
+        while consumers.log.count() < count {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(120), waiting).await;
+    let given = consumers.log.count();
+    assert!(waited.is_ok(), "{given} of {count}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_served_from_far_away_and_no_second_holds_more() {
+    for (quota, per_second) in [("10/s", 10), ("100/s", 100)] {
+        for consumers in [1, 3] {
+            let database = Database::new().await;
+            let lanes = [(Lane::campaign("spring"), quota)];
+            let all = Consumers::start(&database.url, VERY_FAR, consumers, &lanes).await;
+            given(&all, per_second * 4).await;
+            let worst = all.log.worst_second();
+            assert!(
+                worst <= per_second,
+                "{quota}, {consumers} consumers: {worst}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_that_are_needed_together_are_served_from_far_away() {
+    // A slow one, one of a few slots a second, and a fast one.
+    let lanes = [
+        (Lane::agent("spring", "alice"), "60/min"),
+        (Lane::endpoint("fetch_flex_channel"), "3/s"),
+        (Lane::campaign("spring"), "100/s"),
+    ];
+    let database = Database::new().await;
+    let all = Consumers::start(&database.url, VERY_FAR, 2, &lanes).await;
+    given(&all, 6).await;
+    let worst = all.log.worst_second();
+    assert!(worst <= 1, "{worst}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_is_sent_with_the_published_limits_when_the_database_is_far_away() {
+    let messages = number_from("FAR_MESSAGES", 40);
+    let round_trip = number_from("FAR_MS", 0);
+    let round_trip = if round_trip > 0 {
+        Duration::from_millis(round_trip as u64)
+    } else {
+        FAR
+    };
+    for api in ["proxy", "conversations"] {
+        let database = Database::new().await;
+        let server = server_of(&database.url);
+        let link = Link::uneven(server, round_trip);
+        let twilio = FakeTwilio::start();
+        let mut place = Place::new();
+        place.write(
+            "flexcast.toml",
+            std::env::var("FAR_CONFIG").unwrap_or(SHORT_WAITS.to_owned()),
+        );
+        place.face(&twilio);
+        place.set("DATABASE_URL", &database.url);
+        place.write("spring.toml", campaign(api));
+        let mut rows = "phone,agent\n".to_owned();
+        for n in 0..messages {
+            writeln!(rows, "+1212555{n:04},alice").expect("a string takes it");
+        }
+        place.write("contacts.csv", rows);
+        place
+            .run(&["campaign", "apply", "spring.toml"])
+            .ends_with(0);
+        place
+            .run(&["import", "spring", "contacts.csv", "--yes"])
+            .ends_with(0);
+        place.set("DATABASE_URL", &link.url(&database.url, server));
+        let from = std::time::Instant::now();
+        let _work = place.work(&[]);
+        place.set("DATABASE_URL", &database.url);
+        eventually("all to be sent", || {
+            let books = place.status("spring");
+            (books["done"] == messages).then_some(())
+        });
+        println!("{api} {messages} in {:?}", from.elapsed());
+    }
+}
