@@ -17,7 +17,9 @@ use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, SqliteSource, Waiting, has_ledger, hold};
-use crate::ledger::{Actor, BackupSource, Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{
+    Actor, BackupSource, BegunForAgents, Ledger, LedgerError, SharedLanes, Watched,
+};
 use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
 use crate::operate::Operations;
@@ -82,6 +84,7 @@ pub struct Service {
     pub ledger: Arc<Watched>,
     /// What consumers of a ledger on PostgreSQL share beside it.
     lanes: Option<SharedLanes>,
+    begun: Option<BegunForAgents>,
 }
 
 impl Service {
@@ -92,10 +95,10 @@ impl Service {
     ///
     /// [`ServiceError`] names the directory, the file or the server.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
-        let mut lanes = None;
+        let (mut lanes, mut begun) = (None, None);
         let ledger: Arc<dyn Ledger> = if let Some(url) = &config.database_url {
             let ledger = PostgresLedger::connect(url.expose_secret()).await?;
-            lanes = Some(ledger.lanes());
+            (lanes, begun) = (Some(ledger.lanes()), Some(ledger.begun()));
             Arc::new(ledger)
         } else {
             make_folder(&config.state)?;
@@ -107,6 +110,7 @@ impl Service {
             metrics: Metrics::new(),
             ledger: Arc::new(Watched::over(ledger)),
             lanes,
+            begun,
         })
     }
 
@@ -331,6 +335,7 @@ impl Service {
                 shows_after: work.settle_time,
             },
             lanes: self.lanes.clone(),
+            begun: self.begun.clone(),
             marks,
             holder,
             host: host(),

@@ -48,6 +48,8 @@ pub(super) struct Assigned {
     pub(super) may_stand: bool,
     /// The place that the message takes with the agent until it is over.
     pub(super) place: Option<Place>,
+    /// Whether the consumers' store counts the message as begun for the agent.
+    pub(super) is_counted: bool,
 }
 
 pub(super) fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Circumstances {

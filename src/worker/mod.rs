@@ -6,6 +6,7 @@
 
 mod active;
 mod admission;
+mod agent_places;
 mod assigning;
 mod begin;
 mod broker;
@@ -48,7 +49,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::{AgentRules, Engine};
-use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{BegunForAgents, Ledger, LedgerError, SharedLanes, Watched};
 use crate::marks::ProcessMarks;
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
@@ -119,6 +120,8 @@ pub struct Parts {
     pub agents: AgentRules,
     /// The lanes that other consumers use too, if there may be others.
     pub lanes: Option<SharedLanes>,
+    /// What all consumers have begun for agents, if there may be others.
+    pub begun: Option<BegunForAgents>,
     /// Its marks at the Twilio account; none where no other ledger can be at work: a trial.
     pub marks: Option<Arc<ProcessMarks>>,
     /// This consumer's name in leases.

@@ -18,6 +18,7 @@ use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, admission, cancelled, own_permit};
+use super::agent_places::end_count;
 use super::assigning::agent_of;
 use super::begin::{begin, is_clean, put_off};
 use super::mine::{Assigned, Mine, circumstances, kind};
@@ -301,16 +302,22 @@ pub(super) async fn carry_out(
             return interrupt(shared, delivery, &mine.lease.key, interrupted).await;
         }
     };
-    if let Some(place) = mine.assigned.place.take().filter(|_| is_clean(&delivered)) {
+    let is_clean = is_clean(&delivered);
+    if let Some(place) = mine.assigned.place.take().filter(|_| is_clean) {
         place.give_back();
     }
     let (strategy, api) = kind(active, &mine.message);
     parts.metrics.saga(strategy, api, began.elapsed());
+    let (begun_under, is_counted) = (mine.lease.clone(), mine.assigned.is_counted);
     let mine = Mine {
         lease: delivered.lease.clone(),
         ..mine
     };
-    finish(shared, active, delivery, mine, delivered, circumstances).await?;
+    let finished = finish(shared, active, delivery, mine, delivered, circumstances);
+    let ended = end_count(shared, &begun_under, is_counted, !is_clean);
+    // At once: neither waits for the other's way to the ledger.
+    let (finished, ()) = tokio::join!(finished, ended);
+    finished?;
     watch.settled();
     Ok(())
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::ledger::Result;
 use crate::ledger::columns::ms;
 
+use super::begun::BegunForAgents;
 use super::connection::Connections;
 use super::lanes::SharedLanes;
 use super::presence::Presence;
@@ -77,5 +78,11 @@ impl PostgresLedger {
     #[must_use]
     pub fn lanes(&self) -> SharedLanes {
         SharedLanes::new(self.connections.clone())
+    }
+
+    /// What this ledger's consumers have begun for agents.
+    #[must_use]
+    pub fn begun(&self) -> BegunForAgents {
+        BegunForAgents::new(self.connections.clone())
     }
 }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::errors::keepable;
 use super::take::{Taker, millis};
 use super::{
-    LeaseClock, PostgresLedger, call, campaigns, consumers, dead, intake, lanes, ownership, settle,
-    shown, take, undos, waking,
+    LeaseClock, PostgresLedger, begun, call, campaigns, consumers, dead, intake, lanes, ownership,
+    settle, shown, take, undos, waking,
 };
 use crate::ledger::columns::{
     campaign_id, column, count, from_json, message_id, ms, outcome, time, to_json,
@@ -130,6 +130,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     settle::renew(client, &lease, now, probe::LEASE_FOR, taker.clock).await?;
     settle::settle(client, &lease, &[], &probe::deferred(), now).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
+    begun::probe(client, &lease).await?;
     take::let_go(client, &lease).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
     settle::settle(client, &lease, &[], &probe::stuck(), now).await?;
