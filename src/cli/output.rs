@@ -91,13 +91,13 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
         "waiting",
         "at once",
         "resting",
+        "not served",
     ];
     let mut table = table(&header);
     for lane in lanes {
         let places = lane.places.map(|(max, taken)| format!("{taken} of {max}"));
-        let resting = lane
-            .resting_ms
-            .map(|ms| format!("{} s", ms.div_ceil(1_000)));
+        let seconds = |ms: Option<u64>| ms.map(|ms| format!("{} s", ms.div_ceil(1_000)));
+        let (resting, unserved) = (seconds(lane.resting_ms), seconds(lane.unserved_ms));
         let numbers = [lane.used_last_minute, lane.waiting];
         let [used, waiting] =
             numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
@@ -108,6 +108,7 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
             waiting,
             Cell::new(places.unwrap_or_default()),
             Cell::new(resting.unwrap_or_default()),
+            Cell::new(unserved.unwrap_or_default()),
         ]);
     }
     say!("Lanes")?;

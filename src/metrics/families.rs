@@ -57,6 +57,8 @@ pub(super) struct Families {
     pub(super) lanes_waiting: IntGaugeVec,
     pub(super) lanes_resting: IntGaugeVec,
     pub(super) lanes_used: IntGaugeVec,
+    pub(super) lanes_unserved: IntGaugeVec,
+    pub(super) lanes_answer: Gauge,
     pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
     pub(super) queue_missing: IntGauge,
@@ -219,6 +221,18 @@ impl Families {
                 "Permits of the last minute, by the kind of their lanes; of senders, segments.",
                 &["lane"],
             ),
+            lanes_unserved: gauges(
+                "flexcast_lanes_unserved",
+                "Shared lanes whose database hands out less of them than they allow while somebody waits, by kind.",
+                &["lane"],
+            ),
+            lanes_answer: make(
+                r,
+                Gauge::new(
+                    "flexcast_lanes_answer_seconds",
+                    "How long the database takes to hand out shared lanes, by its slower answers; 0 without such lanes.",
+                ),
+            ),
             ledger_usable: gauge(
                 "flexcast_ledger_usable",
                 "Whether the ledger can be read and written: 1 or 0.",
@@ -318,6 +332,7 @@ impl Families {
                 &self.lanes_waiting,
                 &self.lanes_resting,
                 &self.lanes_used,
+                &self.lanes_unserved,
             ] {
                 gauges.with_label_values(&[lane.as_str()]).set(0);
             }

@@ -15,6 +15,12 @@ use super::{Lane, Nanos};
 /// The most waiters whose lanes are asked for at once; the others are next.
 const GROUPS_MAX: usize = 512;
 
+/// A lane that let nobody here go for so long, and for several of its turns, is not served.
+const UNSERVED_AFTER: Nanos = 10_000_000_000;
+
+/// For how many turns, each as long as all consumers take for one.
+const UNSERVED_TURNS: u64 = 5;
+
 /// A request that is under way.
 #[derive(Debug)]
 pub struct Asked {
@@ -166,6 +172,24 @@ impl<W> Schedule<W> {
             }
         }
         sum
+    }
+
+    /// How long a shared lane's oldest waiter has been waiting for it in vain, if that is longer than the lane's pace
+    /// explains, or if the pace cannot be kept since the store is too far away to lend the lane so often.
+    pub(super) fn unserved(&self, lane: usize, now: Nanos) -> Option<Nanos> {
+        let track = &self.table.tracks[lane];
+        let (_, class) = track.parked.first()?;
+        let (Some(_), Some(limiter)) = (&track.share, &track.limiter) else {
+            return None;
+        };
+        let (cost, since) = self.classes[*class].oldest()?;
+        let since = since.max(track.last_used).max(track.rest.until);
+        let waited = now.saturating_sub(since);
+        let turn = track.slot(cost, self.table.consumers)?;
+        let is_late = waited > UNSERVED_AFTER.saturating_add(turn.saturating_mul(UNSERVED_TURNS));
+        let period = limiter.period();
+        let is_too_far = shared::is_slow(period) && self.table.distance.round_trip() > period;
+        (is_late || is_too_far).then_some(waited)
     }
 
     /// Takes the store's answers, or that it gave none.

@@ -324,9 +324,7 @@ impl Pacer {
     /// Every lane in use, in the lanes' order.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneView> {
-        let mut views = self
-            .shared
-            .with(|schedule, now| view::views(&schedule.table, now));
+        let mut views = self.shared.with(|schedule, now| view::views(schedule, now));
         views.sort_unstable_by(|a, b| a.lane.cmp(&b.lane));
         views
     }

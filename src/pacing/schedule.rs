@@ -51,6 +51,14 @@ pub(super) struct Class<W> {
     parked: usize,
 }
 
+impl<W> Class<W> {
+    /// What the oldest waiter costs, and since when it waits.
+    pub(super) fn oldest(&self) -> Option<(NonZeroU32, Nanos)> {
+        let (_, waiter) = self.waiters.first_key_value()?;
+        Some((waiter.cost, waiter.since))
+    }
+}
+
 /// The lane that lets go last, and when.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {

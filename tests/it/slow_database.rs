@@ -112,3 +112,58 @@ async fn a_campaign_is_sent_with_the_published_limits_when_the_database_is_far_a
         println!("{api} {messages} in {:?}", from.elapsed());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_is_not_served_is_said_in_the_log_in_a_metric_and_in_status() {
+    let database = Database::new().await;
+    let twilio = FakeTwilio::start();
+    let mut place = Place::facing(&twilio);
+    place.set("DATABASE_URL", &database.url);
+    place.write(
+        "spring.toml",
+        format!(
+            "{}[pace]\ncampaign = \"100/s\"\n",
+            campaign("conversations")
+        ),
+    );
+    place
+        .run(&["campaign", "apply", "spring.toml"])
+        .ends_with(0);
+    // The server's clock was set back by an hour: all was handed out until then.
+    let lane = "INSERT INTO flexcast.lanes (lane, free_at, period)
+        VALUES (E'campaign\\x1fspring', ((extract(epoch FROM now()) + 3600) * 1000000)::BIGINT * 1000, 10200000)";
+    database.raw(lane).await;
+    place.write("contacts.csv", "phone,agent\n+12125550001,alice\n");
+    place
+        .run(&["import", "spring", "contacts.csv", "--yes"])
+        .ends_with(0);
+    let mut work = place.work(&[]);
+    let unserved = "flexcast_lanes_unserved{lane=\"campaign\"}";
+    eventually("the metric", || {
+        (work.metric(unserved) == 1.0).then_some(())
+    });
+    eventually("the log", || {
+        work.err()
+            .contains("shared limits are not served")
+            .then_some(())
+    });
+    eventually("status", || {
+        let status = place.status("spring");
+        let lanes = status["lanes"].as_array().expect("lanes").clone();
+        let lane = lanes
+            .into_iter()
+            .find(|lane| lane["lane"] == "campaign spring")?;
+        lane["unserved_ms"].as_u64().filter(|ms| *ms > 10_000)
+    });
+    assert_eq!(place.status("spring")["done"], 0);
+    assert_eq!(work.readiness().0, 200);
+    // As the runbook says: the lane begins anew.
+    database.raw("DELETE FROM flexcast.lanes").await;
+    work.terminate();
+    work.ended().ends_with(0);
+    let mut work = place.work(&[]);
+    place.status_until("spring", |books| books["done"] == 1);
+    eventually("the metric", || {
+        (work.metric(unserved) == 0.0).then_some(())
+    });
+}
