@@ -88,6 +88,7 @@ impl Families {
         let gauges =
             |name, help, labels: &[&str]| make(r, IntGaugeVec::new(Opts::new(name, help), labels));
         let gauge = |name, help| make(r, IntGauge::new(name, help));
+        let fraction = |name, help| make(r, Gauge::new(name, help));
         let histograms = |name, help, labels: &[&str], buckets: &[f64]| {
             let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             make(r, HistogramVec::new(opts, labels))
@@ -226,12 +227,9 @@ impl Families {
                 "Shared lanes whose database hands out less of them than they allow while somebody waits, by kind.",
                 &["lane"],
             ),
-            lanes_answer: make(
-                r,
-                Gauge::new(
-                    "flexcast_lanes_answer_seconds",
-                    "How long the database takes to hand out shared lanes, by its slower answers; 0 without such lanes.",
-                ),
+            lanes_answer: fraction(
+                "flexcast_lanes_answer_seconds",
+                "How long the database takes to hand out shared lanes, by its slower answers; 0 without such lanes.",
             ),
             ledger_usable: gauge(
                 "flexcast_ledger_usable",
@@ -293,12 +291,9 @@ impl Families {
                 "Rejected rows of imported files by reason, as the ledger has them.",
                 &["reason"],
             ),
-            last_done: make(
-                r,
-                Gauge::new(
-                    "flexcast_last_done_timestamp_seconds",
-                    "When a message was last done, in seconds since 1970-01-01 UTC; 0 before the first.",
-                ),
+            last_done: fraction(
+                "flexcast_last_done_timestamp_seconds",
+                "When a message was last done, in seconds since 1970-01-01 UTC; 0 before the first.",
             ),
             process: ProcessMetrics::register(r),
             registry,

@@ -179,11 +179,11 @@ impl<W> Schedule<W> {
     pub(super) fn unserved(&self, lane: usize, now: Nanos) -> Option<Nanos> {
         let track = &self.table.tracks[lane];
         let (_, class) = track.parked.first()?;
-        let (Some(_), Some(limiter)) = (&track.share, &track.limiter) else {
+        let (Some(share), Some(limiter)) = (&track.share, &track.limiter) else {
             return None;
         };
         let (cost, since) = self.classes[*class].oldest()?;
-        let since = since.max(track.last_used).max(track.rest.until);
+        let since = since.max(share.used_at()).max(track.rest.until);
         let waited = now.saturating_sub(since);
         let turn = track.slot(cost, self.table.consumers)?;
         let is_late = waited > UNSERVED_AFTER.saturating_add(turn.saturating_mul(UNSERVED_TURNS));

@@ -61,6 +61,8 @@ pub(super) struct Share {
     /// A 429 that the store is to know of.
     pub(super) rest: Option<Nanos>,
     demand: Demand,
+    /// When something last went through.
+    used_at: Nanos,
 }
 
 impl Share {
@@ -121,6 +123,12 @@ impl Share {
     pub(super) fn count(&mut self, slots: u64, now: Nanos) {
         self.demand = self.demand.at(now);
         self.demand.count += slots;
+        self.used_at = now;
+    }
+
+    /// When something last went through; 0 before the first.
+    pub(super) fn used_at(&self) -> Nanos {
+        self.used_at
     }
 
     /// How many slots are likely to be used within `lasts`, by what was of late: those who come while the store is

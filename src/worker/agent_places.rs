@@ -3,12 +3,13 @@
 //! In: a message whose agent is known. Out: its place, or that another message was faster. Always: what is taken
 //! here counts in the consumers' store as well, where there is one; until a look at the agent is sure to show the task.
 
-use crate::engine::Agent;
+use crate::engine::{Agent, Delivered};
 use crate::ledger::{AgentWish, Lease};
 use crate::message::Unavailable;
 use crate::outcomes::SettleError;
 
 use super::assigning::{Held, task_channel};
+use super::begin::is_clean;
 use super::mine::Mine;
 use super::{Active, Shared};
 
@@ -82,13 +83,38 @@ async fn count(
     Ok(answer.taken)
 }
 
-/// Ends what the consumers' store counts of a message; `may_stand`: its task may have been made.
-pub(super) async fn end_count(shared: &Shared, lease: &Lease, is_counted: bool, may_stand: bool) {
-    let Some(store) = shared.parts.begun.as_ref().filter(|_| is_counted) else {
-        return;
-    };
-    let ended = shared.parts.ledger.noted(store.end(lease, may_stand).await);
-    if let Err(error) = ended.await {
-        tracing::debug!(message.id = %lease.key.id, %error, "counted for its agent until a later look shows its task");
+/// What is counted of a message whose run is over.
+pub(super) struct Count {
+    lease: Lease,
+    /// Whether the consumers' store counts it.
+    is_shared: bool,
+    /// Whether its task may have been made.
+    may_stand: bool,
+}
+
+impl Count {
+    /// Of a message that was carried out: its place here is free if its task certainly does not stand.
+    pub(super) fn over(mine: &mut Mine, delivered: &Delivered) -> Self {
+        let is_clean = is_clean(delivered);
+        if let Some(place) = mine.assigned.place.take().filter(|_| is_clean) {
+            place.give_back();
+        }
+        Self {
+            lease: mine.lease.clone(),
+            is_shared: mine.assigned.is_counted,
+            may_stand: !is_clean,
+        }
+    }
+
+    /// Tells the consumers' store.
+    pub(super) async fn end(self, shared: &Shared) {
+        let Some(store) = shared.parts.begun.as_ref().filter(|_| self.is_shared) else {
+            return;
+        };
+        let ended = store.end(&self.lease, self.may_stand).await;
+        if let Err(error) = shared.parts.ledger.noted(ended).await {
+            let id = &self.lease.key.id;
+            tracing::debug!(message.id = %id, %error, "counted for its agent until a later look shows its task");
+        }
     }
 }

@@ -118,9 +118,8 @@ pub struct Parts {
     pub queue_look: Duration,
     /// For how long what is known of agents holds.
     pub agents: AgentRules,
-    /// The lanes that other consumers use too, if there may be others.
+    /// What other consumers use too, if there may be others: lanes, and the count of what is begun for agents.
     pub lanes: Option<SharedLanes>,
-    /// What all consumers have begun for agents, if there may be others.
     pub begun: Option<BegunForAgents>,
     /// Its marks at the Twilio account; none where no other ledger can be at work: a trial.
     pub marks: Option<Arc<ProcessMarks>>,

@@ -18,9 +18,9 @@ use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, admission, cancelled, own_permit};
-use super::agent_places::end_count;
+use super::agent_places::Count;
 use super::assigning::agent_of;
-use super::begin::{begin, is_clean, put_off};
+use super::begin::{begin, put_off};
 use super::mine::{Assigned, Mine, circumstances, kind};
 use super::refusal::{arrived, refuse, unwelcome};
 use super::report::note;
@@ -302,21 +302,16 @@ pub(super) async fn carry_out(
             return interrupt(shared, delivery, &mine.lease.key, interrupted).await;
         }
     };
-    let is_clean = is_clean(&delivered);
-    if let Some(place) = mine.assigned.place.take().filter(|_| is_clean) {
-        place.give_back();
-    }
+    let count = Count::over(&mut mine, &delivered);
     let (strategy, api) = kind(active, &mine.message);
     parts.metrics.saga(strategy, api, began.elapsed());
-    let (begun_under, is_counted) = (mine.lease.clone(), mine.assigned.is_counted);
     let mine = Mine {
         lease: delivered.lease.clone(),
         ..mine
     };
     let finished = finish(shared, active, delivery, mine, delivered, circumstances);
-    let ended = end_count(shared, &begun_under, is_counted, !is_clean);
     // At once: neither waits for the other's way to the ledger.
-    let (finished, ()) = tokio::join!(finished, ended);
+    let (finished, ()) = tokio::join!(finished, count.end(shared));
     finished?;
     watch.settled();
     Ok(())

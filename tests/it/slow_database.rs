@@ -3,8 +3,11 @@
 //! `benches/distance` has the whole table, from 0 to 150 ms. In pure time it is in `src/pacing/sharing_tests.rs`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use flexcast::ledger::Watched;
+use flexcast::ledger::postgres::PostgresLedger;
 use flexcast::pacing::Lane;
 
 use crate::support::distance::Consumers;
@@ -166,4 +169,23 @@ async fn a_limit_that_is_not_served_is_said_in_the_log_in_a_metric_and_in_status
     eventually("the metric", || {
         (work.metric(unserved) == 0.0).then_some(())
     });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_database_that_is_far_away_is_found_again() {
+    let database = Database::new().await;
+    let server = server_of(&database.url);
+    // A probe makes one round trip after the other.
+    let ms = number_from("FAR_MS", 250);
+    let link = Link::uneven(server, Duration::from_millis(ms as u64));
+    let far = PostgresLedger::connect(&link.url(&database.url, server)).await;
+    let ledger = Watched::over(Arc::new(far.expect("a ledger")));
+    database.read_only(true).await;
+    assert!(ledger.why_not_ready().await.is_some());
+    assert!(ledger.is_lost());
+    database.read_only(false).await;
+    let from = std::time::Instant::now();
+    assert!(ledger.try_again().await, "{:?}", ledger.loss());
+    println!("{:?}", from.elapsed());
+    assert_eq!(ledger.why_not_ready().await, None);
 }

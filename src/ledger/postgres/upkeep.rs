@@ -28,8 +28,11 @@ impl Upkeep for PostgresLedger {
     }
 
     async fn probe(&self) -> Result<()> {
-        let name = &self.lister;
-        call!(self, |client| try_life(&mut client, name))?;
+        let life = async {
+            let mut client = self.connections.get().await?;
+            try_life(&mut client, &self.lister).await
+        };
+        self.connections.bounded_probe(life).await?;
         call!(self, |client| campaigns::id(&client)).map(drop)
     }
 
