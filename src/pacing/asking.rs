@@ -311,7 +311,7 @@ impl Given {
 
 impl Lane {
     /// The lane's name in a store: like nobody else's, whatever is in its parts.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         let kind = self.kind();
         match self {
             Self::Account => kind.to_string(),

@@ -337,6 +337,8 @@ impl fmt::Debug for Pacer {
 }
 
 #[cfg(test)]
+mod far_tests;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod sharing_tests;

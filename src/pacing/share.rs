@@ -22,6 +22,9 @@ struct Stretch {
 /// How long demand is counted before it says how much is asked for.
 const DEMAND_FOR: Nanos = 1_000_000_000;
 
+/// How far what is known of the store's clock may move between two stretches that are joined.
+const CLOCK_MOVES_MAX: Nanos = 5_000_000;
+
 /// What went through a lane of late, in slots.
 #[derive(Clone, Copy, Debug, Default)]
 struct Demand {
@@ -156,7 +159,10 @@ impl Share {
             && before.gone_at == before.to
             && from < before.to.saturating_add(period / 2)
         {
-            before.to = before.to.max(to);
+            // A clock that was read anew meanwhile must not cost the last slot.
+            let moved = (period / 32).min(CLOCK_MOVES_MAX);
+            let as_long = before.to.saturating_add(to.saturating_sub(from));
+            before.to = before.to.max(to).max(as_long.min(to.saturating_add(moved)));
             before.gone_at = before.to;
             return;
         }
