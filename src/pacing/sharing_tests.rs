@@ -20,6 +20,9 @@ pub(super) const SECOND: Nanos = 1_000 * MS;
 /// What the store's clock shows when the play begins.
 pub(super) const EPOCH: Nanos = 1_800_000_000 * SECOND;
 
+/// What the store answered, and what its clock showed; none: it is away.
+type Back = Option<(Vec<Answer>, Reading)>;
+
 /// One consumer: its own schedule, on its own time.
 pub(super) struct Consumer {
     name: String,
@@ -30,7 +33,7 @@ pub(super) struct Consumer {
     /// A request on its way: when it was sent, and when it arrives.
     on_its_way: Option<(Nanos, Nanos, Asked, Request)>,
     /// An answer on its way: when it arrives.
-    coming_back: Option<(Nanos, Asked, Option<(Vec<Answer>, Reading)>)>,
+    coming_back: Option<(Nanos, Asked, Back)>,
     stalled_until: Nanos,
     is_dead: bool,
     waiting: usize,

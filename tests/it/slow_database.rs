@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flexcast::ledger::Watched;
+use flexcast::clock::Clock;
 use flexcast::ledger::postgres::PostgresLedger;
+use flexcast::ledger::{Ledger, Renewal, Steering, Watched};
 use flexcast::pacing::Lane;
 
 use crate::support::distance::Consumers;
 use crate::support::flexcast::{FakeTwilio, Place, SHORT_WAITS, eventually};
 use crate::support::link::{Link, server_of};
-use crate::support::number_from;
 use crate::support::postgres::Database;
 
 /// Round trips to the database.
@@ -73,23 +73,14 @@ async fn lanes_that_are_needed_together_are_served_from_far_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_campaign_is_sent_with_the_published_limits_when_the_database_is_far_away() {
-    let messages = number_from("FAR_MESSAGES", 40);
-    let round_trip = number_from("FAR_MS", 0);
-    let round_trip = if round_trip > 0 {
-        Duration::from_millis(round_trip as u64)
-    } else {
-        FAR
-    };
+    let messages = 40;
     for api in ["proxy", "conversations"] {
         let database = Database::new().await;
         let server = server_of(&database.url);
-        let link = Link::uneven(server, round_trip);
+        let link = Link::uneven(server, FAR);
         let twilio = FakeTwilio::start();
         let mut place = Place::new();
-        place.write(
-            "flexcast.toml",
-            std::env::var("FAR_CONFIG").unwrap_or(SHORT_WAITS.to_owned()),
-        );
+        place.write("flexcast.toml", SHORT_WAITS);
         place.face(&twilio);
         place.set("DATABASE_URL", &database.url);
         place.write("spring.toml", campaign(api));
@@ -105,14 +96,12 @@ async fn a_campaign_is_sent_with_the_published_limits_when_the_database_is_far_a
             .run(&["import", "spring", "contacts.csv", "--yes"])
             .ends_with(0);
         place.set("DATABASE_URL", &link.url(&database.url, server));
-        let from = std::time::Instant::now();
         let _work = place.work(&[]);
         place.set("DATABASE_URL", &database.url);
         eventually("all to be sent", || {
             let books = place.status("spring");
             (books["done"] == messages).then_some(())
         });
-        println!("{api} {messages} in {:?}", from.elapsed());
     }
 }
 
@@ -176,16 +165,55 @@ async fn a_lost_database_that_is_far_away_is_found_again() {
     let database = Database::new().await;
     let server = server_of(&database.url);
     // A probe makes one round trip after the other.
-    let ms = number_from("FAR_MS", 250);
-    let link = Link::uneven(server, Duration::from_millis(ms as u64));
+    let link = Link::uneven(server, Duration::from_millis(250));
     let far = PostgresLedger::connect(&link.url(&database.url, server)).await;
     let ledger = Watched::over(Arc::new(far.expect("a ledger")));
     database.read_only(true).await;
     assert!(ledger.why_not_ready().await.is_some());
     assert!(ledger.is_lost());
     database.read_only(false).await;
-    let from = std::time::Instant::now();
     assert!(ledger.try_again().await, "{:?}", ledger.loss());
-    println!("{:?}", from.elapsed());
     assert_eq!(ledger.why_not_ready().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_to_start_calls_does_not_wait_behind_the_ledgers_other_calls() {
+    let database = Database::new().await;
+    let ledger = PostgresLedger::connect(&database.url).await;
+    let ledger = Arc::new(ledger.expect("a ledger"));
+    let now = Clock::system().now();
+    let renewal = Renewal {
+        holder: "one".to_owned(),
+        host: "here".to_owned(),
+        pid: 1,
+        confirmed: None,
+    };
+    ledger.renew_right(&renewal, now).await.expect("renewed");
+    // As many calls as a consumer makes for its messages, and each takes long.
+    let session = database.session().await;
+    let lock = "BEGIN; LOCK TABLE flexcast.shown IN ACCESS EXCLUSIVE MODE";
+    session.batch_execute(lock).await.expect("locked");
+    let touching: Vec<_> = (0..64)
+        .map(|_| {
+            let ledger = Arc::clone(&ledger);
+            tokio::spawn(async move { ledger.shown_lanes(now, Duration::ZERO).await })
+        })
+        .collect();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+        AND datname = current_database()";
+    let watching = database.session().await;
+    while watching
+        .query_one(waiting, &[])
+        .await
+        .expect("a count")
+        .get::<_, i64>(0)
+        < 16
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ledger.renew_right(&renewal, now).await.expect("renewed");
+    assert!(touching.iter().all(|one| !one.is_finished()));
+    for one in touching {
+        one.abort();
+    }
 }

@@ -26,8 +26,9 @@ pub(super) const SCHEMA: &str = "flexcast";
 
 /// Connections of one process. The server groups the commits that wait at the same time, and with a
 /// commit in some milliseconds these make thousands of them a second; several consumers and an import
-/// stay below the 100 that a server takes by default (`max_connections`).
-const CONNECTIONS_MAX: usize = 16;
+/// stay below the 100 that a server takes by default (`max_connections`). One of them is kept for the renewal of a
+/// consumer's right.
+const CONNECTIONS_MAX: usize = 17;
 
 /// How long one call of the ledger may take, waiting for a connection included: longer than the
 /// server lets a statement take, so that its answer comes first.

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use deadpool_postgres::Object;
 use jiff::Timestamp;
 
 use crate::ledger::Result;
@@ -40,6 +41,8 @@ pub struct PostgresLedger {
     pub(super) lister: String,
     /// What shows others that this consumer lives.
     pub(super) presence: Mutex<Option<Presence>>,
+    /// The connection on which the right to start calls is renewed.
+    pub(super) for_rights: tokio::sync::Mutex<Option<Object>>,
 }
 
 impl PostgresLedger {
@@ -69,6 +72,7 @@ impl PostgresLedger {
             clock,
             lister: format!("{:016x}", rand::random::<u64>()),
             presence: Mutex::default(),
+            for_rights: tokio::sync::Mutex::default(),
         })
     }
 }
