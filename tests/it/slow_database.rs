@@ -60,7 +60,7 @@ async fn limits_are_served_from_far_away_and_no_second_holds_more() {
 async fn lanes_that_are_needed_together_are_served_from_far_away() {
     // A slow one, one of a few slots a second, and a fast one.
     let lanes = [
-        (Lane::agent("spring", "alice"), "60/min"),
+        (Lane::agent("spring", "alice"), "1/s"),
         (Lane::endpoint("fetch_flex_channel"), "3/s"),
         (Lane::campaign("spring"), "100/s"),
     ];
