@@ -92,13 +92,13 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
         "waiting",
         "at once",
         "resting",
+        "not served",
     ];
     let mut table = table(&header);
     for lane in lanes {
         let places = lane.places.map(|(max, taken)| format!("{taken} of {max}"));
-        let resting = lane
-            .resting_ms
-            .map(|ms| format!("{} s", ms.div_ceil(1_000)));
+        let seconds = |ms: Option<u64>| ms.map(|ms| format!("{} s", ms.div_ceil(1_000)));
+        let (resting, unserved) = (seconds(lane.resting_ms), seconds(lane.unserved_ms));
         let numbers = [lane.used_last_minute, lane.waiting];
         let [used, waiting] =
             numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
@@ -109,6 +109,7 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
             waiting,
             Cell::new(places.unwrap_or_default()),
             Cell::new(resting.unwrap_or_default()),
+            Cell::new(unserved.unwrap_or_default()),
         ]);
     }
     say!("Lanes")?;
@@ -157,20 +158,8 @@ pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
 /// When standard output takes nothing more.
 pub(super) fn away(parts: &[AwayPart]) -> io::Result<()> {
     for part in parts {
-        let AwayPart { product, since, .. } = part;
-        let of = match &part.operation {
-            Some(operation) => format!("{operation} of {product}"),
-            None => product.clone(),
-        };
-        let how = match part.is_unreachable() {
-            true => "cannot be reached",
-            false => "answers with server errors",
-        };
-        let since = since.strftime("%Y-%m-%d %H:%M:%S UTC");
-        say!(
-            "Twilio is away: {of} {how} since {since}. No message that needs it is begun, none loses an attempt, and \
-             the consumers go on by themselves when it is back."
-        )?;
+        say!("Twilio is away: {part}. No message that needs it is begun or loses an attempt; the")?;
+        say!("  consumers go on by themselves when it is back.")?;
     }
     Ok(())
 }

@@ -58,6 +58,8 @@ pub(super) struct Families {
     pub(super) lanes_waiting: IntGaugeVec,
     pub(super) lanes_resting: IntGaugeVec,
     pub(super) lanes_used: IntGaugeVec,
+    pub(super) lanes_unserved: IntGaugeVec,
+    pub(super) lanes_answer: Gauge,
     pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
     pub(super) queue_missing: IntGauge,
@@ -88,6 +90,7 @@ impl Families {
         let gauges =
             |name, help, labels: &[&str]| make(r, IntGaugeVec::new(Opts::new(name, help), labels));
         let gauge = |name, help| make(r, IntGauge::new(name, help));
+        let fraction = |name, help| make(r, Gauge::new(name, help));
         let histograms = |name, help, labels: &[&str], buckets: &[f64]| {
             let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             make(r, HistogramVec::new(opts, labels))
@@ -221,6 +224,15 @@ impl Families {
                 "Permits of the last minute, by the kind of their lanes; of senders, segments.",
                 &["lane"],
             ),
+            lanes_unserved: gauges(
+                "flexcast_lanes_unserved",
+                "Shared lanes whose database hands out less of them than they allow while somebody waits, by kind.",
+                &["lane"],
+            ),
+            lanes_answer: fraction(
+                "flexcast_lanes_answer_seconds",
+                "How long the database takes to hand out shared lanes, by its slower answers; 0 without such lanes.",
+            ),
             ledger_usable: gauge(
                 "flexcast_ledger_usable",
                 "Whether the ledger can be read and written: 1 or 0.",
@@ -286,12 +298,9 @@ impl Families {
                 "Rejected rows of imported files by reason, as the ledger has them.",
                 &["reason"],
             ),
-            last_done: make(
-                r,
-                Gauge::new(
-                    "flexcast_last_done_timestamp_seconds",
-                    "When a message was last done, in seconds since 1970-01-01 UTC; 0 before the first.",
-                ),
+            last_done: fraction(
+                "flexcast_last_done_timestamp_seconds",
+                "When a message was last done, in seconds since 1970-01-01 UTC; 0 before the first.",
             ),
             process: ProcessMetrics::register(r),
             registry,
@@ -335,6 +344,7 @@ impl Families {
                 &self.lanes_waiting,
                 &self.lanes_resting,
                 &self.lanes_used,
+                &self.lanes_unserved,
             ] {
                 gauges.with_label_values(&[lane.as_str()]).set(0);
             }

@@ -52,6 +52,8 @@ pub struct LanesOfKind {
     pub waiting: u64,
     /// Lanes that rest after a 429.
     pub resting: u64,
+    /// Lanes that are not served by the store they are shared through.
+    pub unserved: u64,
     pub used_last_minute: u64,
 }
 
@@ -229,10 +231,16 @@ impl Metrics {
             (&inner.lanes, of_kind.lanes),
             (&inner.lanes_waiting, of_kind.waiting),
             (&inner.lanes_resting, of_kind.resting),
+            (&inner.lanes_unserved, of_kind.unserved),
             (&inner.lanes_used, of_kind.used_last_minute),
         ] {
             set(&gauges.with_label_values(&[kind.as_str()]), value);
         }
+    }
+
+    /// How long the store of shared lanes takes to answer; zero where none are shared.
+    pub fn store_takes(&self, takes: Duration) {
+        self.inner.lanes_answer.set(takes.as_secs_f64());
     }
 
     /// How many messages are ready on the queues of all campaigns, and how many dead letters lie in

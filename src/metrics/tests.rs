@@ -125,6 +125,8 @@ const NAMES: &[&str] = &[
     "flexcast_lanes_waiting",
     "flexcast_lanes_resting",
     "flexcast_lanes_used_last_minute",
+    "flexcast_lanes_unserved",
+    "flexcast_lanes_answer_seconds",
     "flexcast_ledger_usable",
     "flexcast_queue_connected",
     "flexcast_queue_reconnects_total",

@@ -17,7 +17,9 @@ use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, SqliteSource, Waiting, has_ledger, hold};
-use crate::ledger::{Actor, BackupSource, Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{
+    Actor, BackupSource, BegunForAgents, Ledger, LedgerError, SharedLanes, Watched,
+};
 use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
 use crate::operate::Operations;
@@ -84,6 +86,7 @@ pub struct Service {
     pub outages: Arc<Outages>,
     /// What consumers of a ledger on PostgreSQL share beside it.
     lanes: Option<SharedLanes>,
+    begun: Option<BegunForAgents>,
 }
 
 impl Service {
@@ -94,10 +97,10 @@ impl Service {
     ///
     /// [`ServiceError`] names the directory, the file or the server.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
-        let mut lanes = None;
+        let (mut lanes, mut begun) = (None, None);
         let ledger: Arc<dyn Ledger> = if let Some(url) = &config.database_url {
             let ledger = PostgresLedger::connect(url.expose_secret()).await?;
-            lanes = Some(ledger.lanes());
+            (lanes, begun) = (Some(ledger.lanes()), Some(ledger.begun()));
             Arc::new(ledger)
         } else {
             make_folder(&config.state)?;
@@ -110,6 +113,7 @@ impl Service {
             ledger: Arc::new(Watched::over(ledger)),
             outages: Arc::default(),
             lanes,
+            begun,
         })
     }
 
@@ -336,6 +340,7 @@ impl Service {
                 shows_after: work.settle_time,
             },
             lanes: self.lanes.clone(),
+            begun: self.begun.clone(),
             marks,
             holder,
             host: host(),

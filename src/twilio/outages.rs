@@ -6,6 +6,7 @@
 //! that a message's next call, with its journal, is a probe as good as any.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -90,11 +91,17 @@ pub struct AwayPart {
     pub since: Timestamp,
 }
 
-impl AwayPart {
-    /// Whether nothing of Twilio's comes back, rather than its own 5xx.
-    #[must_use]
-    pub fn is_unreachable(&self) -> bool {
-        self.cause == AwayCause::Unreachable.as_str()
+impl fmt::Display for AwayPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = &self.operation {
+            write!(f, "{operation} of ")?;
+        }
+        let how = match self.cause == AwayCause::Unreachable.as_str() {
+            true => "cannot be reached",
+            false => "answers with server errors",
+        };
+        let since = self.since.strftime("%Y-%m-%d %H:%M:%S UTC");
+        write!(f, "{} {how} since {since}", self.product)
     }
 }
 

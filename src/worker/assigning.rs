@@ -177,38 +177,6 @@ async fn elsewhere(
     Assigning::Go
 }
 
-/// Takes the message's place with its agent. Who has none any more: another message was faster.
-pub(super) fn take_place(shared: &Shared, active: &Active, mine: &mut Mine) -> Result<(), Held> {
-    let Some(agent) = mine
-        .assigned
-        .agent
-        .as_ref()
-        .filter(|_| mine.assigned.place.is_none())
-    else {
-        return Ok(());
-    };
-    let Some(channel) = task_channel(active, &mine.message) else {
-        return Ok(());
-    };
-    let taken = active.agents.take(agent, channel);
-    mine.assigned.place = match mine.assigned.may_stand {
-        // It has its task already, or is about to: it counts, and is not put off.
-        true => taken.or_else(|| active.agents.take_anyway(agent)),
-        false => taken,
-    };
-    if mine.assigned.place.is_some() {
-        return Ok(());
-    }
-    shared.parts.metrics.agent_unavailable(Unavailable::Full);
-    let now = shared.parts.clock.now();
-    let named = mine.message.agent.as_ref();
-    Err(Held {
-        agent: named.map_or_else(|| agent.sid.clone(), |named| named.worker.clone()),
-        why: Unavailable::Full,
-        due: now.checked_add(shared.parts.agents.wait).unwrap_or(now),
-    })
-}
-
 /// The agent of what has begun, as it was decided.
 pub(super) async fn agent_of(
     shared: &Shared,
@@ -237,7 +205,7 @@ fn decided(assigned: Option<&Assignee>, message: &Message) -> Option<String> {
 }
 
 /// The task channel in which there has to be a place for the message; none where its task comes later.
-fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
+pub(super) fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
     let channel = active.campaign.flex.task_channel.as_deref();
     channel.filter(|_| tasks_agent_now(&active.campaign, message))
 }

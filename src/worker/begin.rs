@@ -11,10 +11,14 @@ use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, turn_comes};
-use super::assigning::{Assigning, Held, assign, take_place};
-use super::mine::{Mine, kind};
+use super::agent_places::take_place;
+use super::assigning::{Assigning, Held, assign};
+use super::mine::{Assigned, Mine, kind};
 use super::turn::{carry_out, carry_verdict};
 use super::{Active, Shared};
+
+/// How often an agent is looked for whose last place another message then takes first.
+const CHOICES_MAX: u32 = 4;
 
 /// What becomes of a message that may be begun, or gone on with, by its agent and its lanes.
 pub(super) async fn begin(
@@ -25,37 +29,49 @@ pub(super) async fn begin(
     mut mine: Mine,
 ) -> Result<(), SettleError> {
     let changes = active.pace_changes.load(Ordering::SeqCst);
-    match assign(shared, active, &mut mine).await {
-        Assigning::Go => {}
-        Assigning::Later(due) => {
-            let not_now = Admission::Later(DeferReason::Pace, due);
-            return send_away(shared, active, delivery, &mine, not_now, changes).await;
-        }
-        Assigning::Unfit(failure) => {
-            return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
-        }
-        Assigning::Skip(why) => {
-            let verdict = agent_skip(&mine, why);
-            return carry_verdict(shared, active, delivery, &mine, &verdict).await;
-        }
-        Assigning::Hold(held) => return hold(shared, active, delivery, &mine, held).await,
-        Assigning::GiveBack => return shared.settler.release(delivery, &mine.lease).await,
-    }
-    if mine.journal.is_empty() {
-        match turn_comes(shared, active, &mine) {
-            Admission::Go => {}
-            not_now => {
-                if let Some(place) = mine.assigned.place.take() {
-                    place.give_back();
-                }
+    let mut full = None;
+    // Another message may be faster with an agent's last place, of this consumer or of another one: then the campaign's
+    // rule says what becomes of this one, by what is known now.
+    for _ in 0..CHOICES_MAX {
+        match assign(shared, active, &mut mine).await {
+            Assigning::Go => {}
+            Assigning::Later(due) => {
+                let not_now = Admission::Later(DeferReason::Pace, due);
                 return send_away(shared, active, delivery, &mine, not_now, changes).await;
             }
+            Assigning::Unfit(failure) => {
+                return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
+            }
+            Assigning::Skip(why) => {
+                let verdict = agent_skip(&mine, why);
+                return carry_verdict(shared, active, delivery, &mine, &verdict).await;
+            }
+            Assigning::Hold(held) => return hold(shared, active, delivery, &mine, held).await,
+            Assigning::GiveBack => return shared.settler.release(delivery, &mine.lease).await,
         }
+        if mine.journal.is_empty() {
+            match turn_comes(shared, active, &mine) {
+                Admission::Go => {}
+                not_now => {
+                    if let Some(place) = mine.assigned.place.take() {
+                        place.give_back();
+                    }
+                    return send_away(shared, active, delivery, &mine, not_now, changes).await;
+                }
+            }
+        }
+        full = take_place(shared, active, &mut mine).await?;
+        if full.is_none() {
+            break;
+        }
+        mine.assigned = Assigned::default();
+        // Its turn has come, and is not promised a second time.
+        mine.promised = true;
     }
-    if let Err(held) = take_place(shared, active, &mut mine) {
-        return hold(shared, active, delivery, &mine, held).await;
+    match full {
+        None => carry_out(shared, active, stop, delivery, mine, None).await,
+        Some(held) => hold(shared, active, delivery, &mine, held).await,
     }
-    carry_out(shared, active, stop, delivery, mine, None).await
 }
 
 /// A message that is promised a later turn; `changes`: how often the pace had been changed before.

@@ -29,6 +29,9 @@ const LANES_A_LOOK: usize = 10_000;
 const SHOW_AGAIN: Duration = Duration::from_secs(4);
 pub const SEEN_FOR: Duration = Duration::from_secs(10);
 
+/// How often the log is told of shared lanes that are still not served.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
 /// How many lanes a consumer shows.
 const SHOWN_MAX: usize = 300;
 
@@ -53,6 +56,9 @@ pub struct ShownLane {
     /// Milliseconds for which it rests still after a 429.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resting_ms: Option<u64>,
+    /// Milliseconds for which somebody has been waiting in vain for a lane that consumers share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unserved_ms: Option<u64>,
     /// How many permits may be held at once, where that is limited, and how many are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub places: Option<(u64, u64)>,
@@ -86,6 +92,7 @@ impl From<&LaneView> for ShownLane {
             used_last_minute: view.used_last_minute.into(),
             waiting: view.waiting.into(),
             resting_ms: view.resting.map(millis),
+            unserved_ms: view.unserved.map(millis),
             places: view.places.map(|(max, taken)| (max.into(), taken.into())),
         }
     }
@@ -96,7 +103,10 @@ impl ShownLanes {
     #[must_use]
     pub fn of(views: &[LaneView]) -> Self {
         let mut busiest: Vec<&LaneView> = views.iter().collect();
-        let busy = |view: &LaneView| (view.resting.is_some(), view.waiting, view.used_last_minute);
+        let busy = |view: &LaneView| {
+            let is_held_up = view.resting.is_some() || view.unserved.is_some();
+            (is_held_up, view.waiting, view.used_last_minute)
+        };
         busiest.sort_by(|a, b| busy(b).cmp(&busy(a)).then_with(|| a.lane.cmp(&b.lane)));
         let left_out = busiest.len().saturating_sub(SHOWN_MAX);
         busiest.truncate(SHOWN_MAX);
@@ -144,6 +154,7 @@ impl ShownLane {
         self.used_last_minute += other.used_last_minute;
         self.waiting += other.waiting;
         self.resting_ms = self.resting_ms.max(other.resting_ms);
+        self.unserved_ms = self.unserved_ms.max(other.unserved_ms);
         if let (Some(ours), Some(theirs)) = (&mut self.places, other.places) {
             ours.0 += theirs.0;
             ours.1 += theirs.1;
@@ -161,8 +172,12 @@ impl ShownLane {
 pub(super) async fn keep(shared: &Shared) -> Infallible {
     let parts = &shared.parts;
     let mut shown: Option<(ShownLanes, Instant)> = None;
+    let mut unserved = Unserved::default();
     loop {
         let views = parts.pacer.lanes();
+        let store_takes = parts.pacer.store_takes();
+        parts.metrics.store_takes(store_takes);
+        unserved.look(&views, store_takes, parts.clock.instant());
         let rare = u32::try_from(views.len() / LANES_A_LOOK).unwrap_or(u32::MAX);
         count(shared, &views);
         let lanes = ShownLanes {
@@ -200,6 +215,34 @@ pub(super) async fn hide(shared: &Shared) {
     }
 }
 
+/// Shared lanes that are not served, as the log was told.
+#[derive(Default)]
+struct Unserved(Option<Instant>);
+
+impl Unserved {
+    /// Tells the log when lanes are not served any more, every so often while they are not, and when all are again.
+    fn look(&mut self, views: &[LaneView], store_takes: Duration, now: Instant) {
+        let lanes = || views.iter().filter(|view| view.unserved.is_some());
+        let Some(first) = lanes().max_by_key(|view| view.unserved) else {
+            if self.0.take().is_some() {
+                tracing::info!("all shared limits are served again");
+            }
+            return;
+        };
+        if self.0.is_some_and(|told| now < told + TELL_AGAIN) {
+            return;
+        }
+        self.0 = Some(now);
+        tracing::warn!(
+            lanes = lanes().count(), longest = %first.lane,
+            waited_s = first.unserved.unwrap_or_default().as_secs(),
+            database_answers_after_ms = u64::try_from(store_takes.as_millis()).unwrap_or(u64::MAX),
+            "shared limits are not served: the database hands out less of them than they allow, or answers too late \
+             for them; see FlexcastLimitNotServed in docs/runbooks.md"
+        );
+    }
+}
+
 fn count(shared: &Shared, views: &[LaneView]) {
     for kind in LaneKind::ALL {
         let mut of_kind = LanesOfKind::default();
@@ -207,6 +250,7 @@ fn count(shared: &Shared, views: &[LaneView]) {
             of_kind.lanes += 1;
             of_kind.waiting += u64::from(view.waiting);
             of_kind.resting += u64::from(view.resting.is_some());
+            of_kind.unserved += u64::from(view.unserved.is_some());
             of_kind.used_last_minute += u64::from(view.used_last_minute);
         }
         shared.parts.metrics.lanes(*kind, of_kind);
@@ -225,6 +269,7 @@ mod tests {
             used_last_minute: used,
             waiting,
             resting: None,
+            unserved: None,
             lane,
         }
     }
@@ -248,6 +293,7 @@ mod tests {
         let mut second = view(lane(), 3, 10);
         second.places = Some((4, 1));
         second.resting = Some(Duration::from_millis(1_500));
+        second.unserved = Some(Duration::from_secs(12));
         let mut first = view(lane(), 1, 5);
         first.places = Some((2, 2));
         let parts = [ShownLanes::of(&[first]), ShownLanes::of(&[second])];
@@ -257,6 +303,7 @@ mod tests {
         };
         assert_eq!((one.waiting, one.used_last_minute), (4, 15));
         assert_eq!((one.places, one.resting_ms), (Some((6, 3)), Some(1_500)));
+        assert_eq!(one.unserved_ms, Some(12_000));
         assert_eq!(one.quota.as_deref(), Some("2/s"));
         let json = serde_json::to_value(&together).expect("JSON");
         let back: ShownLanes = serde_json::from_value(json).expect("its own JSON");

@@ -55,6 +55,8 @@ pub(super) struct Assigned {
     pub(super) may_stand: bool,
     /// The place that the message takes with the agent until it is over.
     pub(super) place: Option<Place>,
+    /// Whether the consumers' store counts the message as begun for the agent.
+    pub(super) is_counted: bool,
 }
 
 /// Takes the message in the ledger; `None` when its delivery is settled already.

@@ -6,6 +6,7 @@
 
 mod active;
 mod admission;
+mod agent_places;
 mod assigning;
 mod begin;
 mod broker;
@@ -49,7 +50,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::{AgentRules, Engine};
-use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{BegunForAgents, Ledger, LedgerError, SharedLanes, Watched};
 use crate::marks::ProcessMarks;
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
@@ -118,8 +119,9 @@ pub struct Parts {
     pub queue_look: Duration,
     /// For how long what is known of agents holds.
     pub agents: AgentRules,
-    /// The lanes that other consumers use too, if there may be others.
+    /// What other consumers use too, if there may be others: lanes, and the count of what is begun for agents.
     pub lanes: Option<SharedLanes>,
+    pub begun: Option<BegunForAgents>,
     /// Its marks at the Twilio account; none where no other ledger can be at work: a trial.
     pub marks: Option<Arc<ProcessMarks>>,
     /// This consumer's name in leases.

@@ -17,8 +17,9 @@ use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, admission, cancelled, own_permit};
+use super::agent_places::Count;
 use super::assigning::agent_of;
-use super::begin::{begin, is_clean, put_off};
+use super::begin::{begin, put_off};
 use super::mine::{Mine, circumstances, kind, take};
 use super::refusal::{arrived, refuse, unwelcome};
 use super::report::note;
@@ -221,16 +222,17 @@ pub(super) async fn carry_out(
             return interrupt(shared, delivery, &mine.lease.key, interrupted).await;
         }
     };
-    if let Some(place) = mine.assigned.place.take().filter(|_| is_clean(&delivered)) {
-        place.give_back();
-    }
+    let count = Count::over(&mut mine, &delivered);
     let (strategy, api) = kind(active, &mine.message);
     parts.metrics.saga(strategy, api, began.elapsed());
     let mine = Mine {
         lease: delivered.lease.clone(),
         ..mine
     };
-    finish(shared, active, delivery, mine, delivered, circumstances).await?;
+    let finished = finish(shared, active, delivery, mine, delivered, circumstances);
+    // At once: neither waits for the other's way to the ledger.
+    let (finished, ()) = tokio::join!(finished, count.end(shared));
+    finished?;
     watch.settled();
     Ok(())
 }

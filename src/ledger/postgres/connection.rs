@@ -27,12 +27,17 @@ pub(super) const SCHEMA: &str = "flexcast";
 
 /// Connections of one process. The server groups the commits that wait at the same time, and with a
 /// commit in some milliseconds these make thousands of them a second; several consumers and an import
-/// stay below the 100 that a server takes by default (`max_connections`).
-pub(super) const CONNECTIONS_MAX: usize = 16;
+/// stay below the 100 that a server takes by default (`max_connections`). One of them is kept for the renewal of a
+/// consumer's right.
+pub(super) const CONNECTIONS_MAX: usize = 17;
 
 /// How long one call of the ledger may take, waiting for a connection included: longer than the
 /// server lets a statement take, so that its answer comes first.
 const CALL_MAX: Duration = Duration::from_secs(15);
+
+/// The same for a probe. It makes some eighty round trips where nothing is prepared yet: with [`CALL_MAX`] a lost
+/// server that is 200 ms away would never pass it.
+const PROBE_MAX: Duration = Duration::from_secs(60);
 
 /// How long a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -111,9 +116,25 @@ impl Connections {
 
     /// Bounds a call. What it was to write may stand all the same when its time is up.
     pub(super) async fn bounded<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let result = tokio::time::timeout(CALL_MAX, call).await;
+        self.bounded_by(CALL_MAX, call).await
+    }
+
+    /// The same for a probe, which is many statements in a row.
+    pub(super) async fn bounded_probe<T>(
+        &self,
+        probe: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.bounded_by(PROBE_MAX, probe).await
+    }
+
+    async fn bounded_by<T>(
+        &self,
+        most: Duration,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = tokio::time::timeout(most, call).await;
         let result = result.unwrap_or_else(|_| {
-            let text = format!("no answer within {} s", CALL_MAX.as_secs());
+            let text = format!("no answer within {} s", most.as_secs());
             Err(LedgerError::Unavailable(text))
         });
         let result = result.map_err(|error| self.at(error));

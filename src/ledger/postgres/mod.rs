@@ -10,6 +10,7 @@
 //! row. All other times (stamps, due times) are the caller's: a machine whose clock is off wakes its
 //! messages early or late by as much.
 
+mod begun;
 mod books;
 mod campaigns;
 mod connection;
@@ -50,6 +51,7 @@ use super::{
 };
 use crate::message::{CampaignId, Event, Message};
 
+pub use begun::{AgentAnswer, AgentWish, BegunForAgents};
 pub use lanes::{ServerTime, SharedLanes};
 pub use store::{LeaseClock, PostgresLedger};
 

@@ -2,11 +2,13 @@
 
 use std::sync::Mutex;
 
+use deadpool_postgres::Object;
 use jiff::Timestamp;
 
 use crate::ledger::Result;
 use crate::ledger::columns::ms;
 
+use super::begun::BegunForAgents;
 use super::connection::Connections;
 use super::lanes::SharedLanes;
 use super::presence::Presence;
@@ -40,6 +42,8 @@ pub struct PostgresLedger {
     pub(super) lister: String,
     /// What shows others that this consumer lives.
     pub(super) presence: Mutex<Option<Presence>>,
+    /// The connection on which the right to start calls is renewed.
+    pub(super) for_rights: tokio::sync::Mutex<Option<Object>>,
 }
 
 impl PostgresLedger {
@@ -69,6 +73,7 @@ impl PostgresLedger {
             clock,
             lister: format!("{:016x}", rand::random::<u64>()),
             presence: Mutex::default(),
+            for_rights: tokio::sync::Mutex::default(),
         })
     }
 }
@@ -85,5 +90,11 @@ impl PostgresLedger {
     #[must_use]
     pub fn lanes(&self) -> SharedLanes {
         SharedLanes::new(self.connections.clone())
+    }
+
+    /// What this ledger's consumers have begun for agents.
+    #[must_use]
+    pub fn begun(&self) -> BegunForAgents {
+        BegunForAgents::new(self.connections.clone())
     }
 }

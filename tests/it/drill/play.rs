@@ -130,6 +130,7 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
         return Err(format!("it does not end: {:?}", stage.books().await));
     }
     tally.emptied(emptied);
+    tally.met_away(stage.trap.calls().1);
     operator.judge(&stage.simulator)?;
     tally.stops(operator.stops(), refusals(stage));
     let theirs: &[Effect] = &theirs;

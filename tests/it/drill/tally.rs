@@ -79,6 +79,13 @@ impl Tally {
         }
     }
 
+    /// So many calls met an outage.
+    pub(super) fn met_away(&mut self, calls: u64) {
+        if calls > 0 {
+            self.add("Twilio away");
+        }
+    }
+
     pub(super) fn emptied(&mut self, times: u64) {
         if times > 0 {
             *self.0.entry("paused for an emptied queue").or_default() += times;
@@ -135,9 +142,6 @@ impl Tally {
                 (Kind::Failed, _, Side::Before) => "queue failed",
                 (Kind::Failed, _, Side::After) => "queue lost a reply",
             });
-        }
-        if stage.trap.calls().1 > 0 {
-            self.add("Twilio away");
         }
         for n in 0..count {
             let record = stage.record(n).await;

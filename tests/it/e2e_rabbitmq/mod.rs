@@ -2,6 +2,7 @@
 //!
 //! What is published or read by hand goes through Python and pika, as another program's would.
 
+mod agents;
 mod bulk;
 mod by_hand;
 mod consumers;

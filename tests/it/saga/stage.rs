@@ -330,6 +330,7 @@ impl Stage {
             queue_look: flexcast::worker::QUEUE_LOOK,
             agents: AgentRules::default(),
             lanes: None,
+            begun: None,
             marks,
             holder: holder.to_owned(),
             host: "stage".to_owned(),
