@@ -9,6 +9,7 @@ mod labels;
 mod process;
 #[cfg(test)]
 mod tests;
+mod zeros;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +18,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
-use self::families::{Families, away_labels};
+use self::families::Families;
 pub use self::labels::{
     BookState, BooksCheck, MendedPart, MessageEvent, MessageOutcome, PausedBy, RowResult,
     StepResult,
 };
 use self::labels::{OTHER_CODE, TWILIO_CODES};
+use self::zeros::away_labels;
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
 use crate::pacing::LaneKind;
 use crate::queue::FindingKind;

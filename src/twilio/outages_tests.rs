@@ -1,3 +1,5 @@
+//! Breakers open, are probed and close.
+
 use super::*;
 
 const POST: Operation = Operation::CreateConversation;

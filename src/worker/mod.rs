@@ -389,12 +389,6 @@ impl Shared {
         self.published_again.fetch_add(messages, Ordering::Relaxed);
     }
 
-    /// Has a run that is to end by itself end with this failure.
-    fn halt(&self, failure: &Failure) {
-        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
-        halted.get_or_insert_with(|| Box::new(failure.clone()));
-    }
-
     fn take_halt(&self) -> Option<Box<Failure>> {
         let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
         halted.take()

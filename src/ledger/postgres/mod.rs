@@ -215,9 +215,8 @@ impl Ledger for PostgresLedger {
     }
 
     async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
-        let written = call!(self, |client| settle::record(&client, lease, events, now))?;
-        self.committed(written);
-        Ok(())
+        let written = call!(self, |client| settle::record(&client, lease, events, now));
+        written.map(|written| self.committed(written))
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease> {
@@ -235,9 +234,8 @@ impl Ledger for PostgresLedger {
     ) -> Result<()> {
         let written = call!(self, |client| settle::settle(
             &client, lease, events, settlement, now
-        ))?;
-        self.committed(written);
-        Ok(())
+        ));
+        written.map(|written| self.committed(written))
     }
 
     /// Never called by a consumer here, for others may live: their leases run out.
@@ -330,9 +328,8 @@ impl Ledger for PostgresLedger {
     ) -> Result<()> {
         let written = call!(self, |client| undos::settle(
             &client, lease, events, settlement, now
-        ))?;
-        self.committed(written);
-        Ok(())
+        ));
+        written.map(|written| self.committed(written))
     }
 
     async fn unknown(
