@@ -89,7 +89,7 @@ async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
 
 impl Shared {
     /// Has a run that is to end by itself end with this failure.
-    fn halt(&self, failure: &Failure) {
+    pub(super) fn halt(&self, failure: &Failure) {
         let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
         halted.get_or_insert_with(|| Box::new(failure.clone()));
     }
