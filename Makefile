@@ -1,10 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: bench build clean contract drill fmt fuzz help import-drill lint loss-drill mutants run stop-drill test
+.PHONY: bench bench-distance build clean contract drill fmt fuzz help import-drill lint loss-drill mutants run stop-drill test
 
 bench: ## Measures what durability costs, imports, the ledger, pacing: on a quiet machine; about an hour
 	cargo bench --bench durability --bench ledger --bench pacing
 	scripts/install-test-deps.sh
 	scripts/with-services.sh cargo bench --bench limits --bench intake
+
+bench-distance: ## Measures shared limits with PostgreSQL 0 to 150 ms away; about an hour
+	scripts/install-test-deps.sh
+	cargo bench --bench distance
 
 loss-drill: ## Takes messages and the database away under three consumers that hold 2,000 messages; about 15 minutes
 	scripts/install-test-deps.sh

@@ -249,6 +249,7 @@ fn worker(
         queue_look: flexcast::worker::QUEUE_LOOK,
         agents: AgentRules::default(),
         lanes: None,
+        begun: None,
         marks: None,
         holder: "bench".to_owned(),
         host: "bench".to_owned(),

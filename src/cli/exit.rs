@@ -111,6 +111,11 @@ impl From<CallError> for Problem {
                 ExitCode::Unavailable,
                 format!("Twilio is not reachable: {error}"),
             ),
+            CallError::Closed(closed) if closed.is_away() => (
+                ExitCode::Unavailable,
+                format!("Twilio is not reachable: {error}"),
+            ),
+            CallError::Malformed { .. } => (ExitCode::Config, format!("Twilio: {error}")),
             CallError::NotProcessed { .. } | CallError::Closed(_) => {
                 (ExitCode::TryAgain, format!("Twilio: {error}"))
             }

@@ -13,6 +13,7 @@ use crate::intake::{Before, ImportSummary, Input};
 use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportReport, RejectedRow, Report};
 use crate::operate::{distrust_notice, paused_notice};
 use crate::queue::{Inspection, Obstacle};
+use crate::twilio::AwayPart;
 use crate::worker::ShownLane;
 
 use super::{ExitCode, Problem};
@@ -91,13 +92,13 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
         "waiting",
         "at once",
         "resting",
+        "not served",
     ];
     let mut table = table(&header);
     for lane in lanes {
         let places = lane.places.map(|(max, taken)| format!("{taken} of {max}"));
-        let resting = lane
-            .resting_ms
-            .map(|ms| format!("{} s", ms.div_ceil(1_000)));
+        let seconds = |ms: Option<u64>| ms.map(|ms| format!("{} s", ms.div_ceil(1_000)));
+        let (resting, unserved) = (seconds(lane.resting_ms), seconds(lane.unserved_ms));
         let numbers = [lane.used_last_minute, lane.waiting];
         let [used, waiting] =
             numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
@@ -108,6 +109,7 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
             waiting,
             Cell::new(places.unwrap_or_default()),
             Cell::new(resting.unwrap_or_default()),
+            Cell::new(unserved.unwrap_or_default()),
         ]);
     }
     say!("Lanes")?;
@@ -145,6 +147,19 @@ pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
             "  to take the first one away, if it is that: {}",
             obstacle.remove
         )?;
+    }
+    Ok(())
+}
+
+/// Names the parts of Twilio that are away, and what that means.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn away(parts: &[AwayPart]) -> io::Result<()> {
+    for part in parts {
+        say!("Twilio is away: {part}. No message that needs it is begun or loses an attempt; the")?;
+        say!("  consumers go on by themselves when it is back.")?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportRecord, Ledger, Rep
 use crate::message::CampaignId;
 use crate::queue::{Inspection, Obstacle, Queue, QueueError};
 use crate::service::Service;
+use crate::twilio::AwayPart;
 use crate::worker::{SEEN_FOR, ShownLane, ShownLanes};
 
 use super::place::Placed;
@@ -64,6 +65,7 @@ impl Status {
             let lanes: Vec<_> = shown.lanes.iter().filter(wanted).collect();
             output::lanes(&lanes, left_out)?;
             output::obstacles(&shown.obstacles)?;
+            output::away(&shown.away)?;
             let is_wanted = |row: &&DamagedRow| of.is_none_or(|id| row.campaign == *id);
             output::damaged(damaged.iter().filter(is_wanted))?;
             if let Some(inspection) = &broker {
@@ -98,6 +100,9 @@ struct WithLanes<'a> {
     /// What lies on any queue and cannot be moved out of the way; left out where nothing does.
     #[serde(skip_serializing_if = "<[Obstacle]>::is_empty")]
     obstacles: &'a [Obstacle],
+    /// The parts of Twilio that are away, as consumers that work now have found; left out where none is.
+    #[serde(skip_serializing_if = "<[AwayPart]>::is_empty")]
+    away: &'a [AwayPart],
     /// What the broker's management API tells now; left out for the embedded queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<&'a Inspection>,
@@ -118,6 +123,7 @@ impl<'a> WithLanes<'a> {
                 .filter(|lane| is_passed(lane, report.campaign))
                 .collect(),
             obstacles: &shown.obstacles,
+            away: &shown.away,
             broker,
             report,
         }
@@ -160,6 +166,7 @@ pub(super) fn report<'a>(
             .filter(|_| record.stopped_by().is_some()),
         paused_by: record.paused_by.as_ref(),
         cancelled_by: record.cancelled_by.as_ref(),
+        distrusted_from: record.distrusted_from,
         books,
         unseen,
     }

@@ -129,6 +129,7 @@ pub(super) fn is_not_ours(error: MarkError) -> Problem {
         MarkError::NotOurs(_) | MarkError::NoChatService => {
             Problem::new(ExitCode::Config, error.to_string())
         }
+        MarkError::Ahead { .. } => Problem::new(ExitCode::TryAgain, error.to_string()),
         MarkError::Twilio(error) => error.into(),
         MarkError::Ledger(error) => error.into(),
     }
@@ -207,6 +208,7 @@ impl Serving {
             queue: Arc::clone(queue),
             metrics: service.metrics.clone(),
             clock: service.clock,
+            outages: Arc::clone(&service.outages),
             draining: draining.clone(),
         };
         tracing::info!(address = %listener.local_addr()?, "serving /metrics, /livez and /readyz");

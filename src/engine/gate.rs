@@ -5,6 +5,7 @@
 //! right before the bytes leave, and outlives the call's time-out.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +17,11 @@ use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, Watched};
 use crate::metrics::Metrics;
 use crate::pacing::{LaneKind, Pacer, Permit};
-use crate::twilio::{Closed, Gate, LastLook, Observed, Operation, Pass};
+use crate::twilio::{Closed, Gate, LastLook, Observed, Operation, Outages, Pass};
 
-use super::CallRight;
 use super::lanes::{CallLanes, Services};
 use super::sending::{SENDER_WAIT_MAX, Sending};
+use super::{CallRight, MARKS_NEED};
 
 /// How long a lease lasts from each renewal when nobody says otherwise: three times what a call may
 /// take. Where several consumers share a ledger, the messages of one that died wait for so long.
@@ -130,6 +131,7 @@ pub struct MessageGate {
     metrics: Metrics,
     services: Services,
     sending: Mutex<Option<Sending>>,
+    outages: Arc<Outages>,
     /// The consumer's.
     right: Arc<CallRight>,
     /// Whether its calls take effects away.
@@ -156,6 +158,7 @@ impl MessageGate {
             metrics,
             services: Services::default(),
             sending: Mutex::default(),
+            outages: Arc::default(),
             right: Arc::default(),
             undoing: AtomicBool::new(false),
         }
@@ -164,6 +167,11 @@ impl MessageGate {
     /// The same gate, whose changing calls need this right.
     pub(super) fn with_right(self, right: Arc<CallRight>) -> Self {
         Self { right, ..self }
+    }
+
+    /// The same gate of a client that has found out these outages.
+    pub(super) fn with_outages(self, outages: Arc<Outages>) -> Self {
+        Self { outages, ..self }
     }
 
     /// Says whether the calls that come now take effects away. They may leave while the campaign is paused
@@ -234,6 +242,10 @@ impl MessageGate {
             biased;
             () = self.right.held() => Ok(()),
             () = self.ledger.lost() => Err(Closed("the ledger is lost")),
+            // The marks cannot be looked at, which the right depends on: nobody can tell for how long.
+            () = self.outages.impassable(&MARKS_NEED) => {
+                Err(Closed("the right to call ended while Twilio is away"))
+            }
         }
     }
 
@@ -310,6 +322,12 @@ impl Gate for MessageGate {
                 None => pass,
             });
         }
+    }
+
+    fn caller(&self) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        self.lease().key.hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     fn observe(&self, operation: Operation, observed: Observed) {

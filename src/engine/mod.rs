@@ -38,7 +38,7 @@ use crate::message::{
 };
 use crate::metrics::Metrics;
 use crate::pacing::Pacer;
-use crate::twilio::{Closed, Twilio};
+use crate::twilio::{Closed, Part, Product, Twilio};
 
 use gate::Spans;
 use journal::Journal;
@@ -57,6 +57,27 @@ pub enum Interrupted {
     Closed(#[from] Closed),
     #[error("the journal is no saga's: {0}")]
     Journal(#[from] IllegalEvent),
+}
+
+/// The part of Twilio without which the right to start changing calls is not renewed: the marks are Users there.
+const MARKS_NEED: [Part; 1] = [Part::Product(Product::Conversations)];
+
+/// The parts of Twilio that the messages of a campaign need: those of its steps, the agents' and the marks'.
+#[must_use]
+pub fn needs(campaign: &Campaign) -> Vec<Part> {
+    let steps = strategies::steps(campaign.api, campaign.strategy).iter();
+    let operations = steps.map(|step| step.operation());
+    let mut parts: Vec<_> = operations
+        .flat_map(|operation| {
+            let product = operation.endpoint().product;
+            [Part::Product(product), Part::Operation(operation)]
+        })
+        .chain(MARKS_NEED)
+        .chain([Part::Product(Product::Taskrouter)])
+        .collect();
+    parts.sort_unstable();
+    parts.dedup();
+    parts
 }
 
 /// What a message's saga stands on.
@@ -86,8 +107,8 @@ pub struct Job<'a> {
     pub taken_before: bool,
     /// Whether somebody whose lease ran out lives and has not let go.
     pub overtaken: bool,
-    /// Since when another ledger may have carried out messages of its campaign, if one may.
-    pub distrusted: Option<Timestamp>,
+    /// Since when messages of its campaign may have been carried out that the ledger does not know of, if any may.
+    pub distrusted_from: Option<Timestamp>,
     pub switch: Arc<CampaignSwitch>,
 }
 
@@ -201,7 +222,7 @@ impl Engine {
             name: &Name::of(&key.campaign, &key.id, saga.generation),
             effects: &saga.effects,
             undoing: false,
-            distrusted_from: job.distrusted,
+            distrusted_from: job.distrusted_from,
             settle_time: self.settle_time,
         };
         let mut steps = steps(job.campaign, job.message).iter();
@@ -233,6 +254,7 @@ impl Engine {
             self.metrics.clone(),
         )
         .with_right(Arc::clone(&self.right))
+        .with_outages(Arc::clone(self.twilio.outages()))
         .calling(Services::of(&job.campaign.flex), sending);
         let gate = Arc::new(gate);
         let twilio = self.twilio.gated(Arc::<MessageGate>::clone(&gate));
@@ -260,7 +282,7 @@ impl Engine {
             job.recorded,
             job.taken_before,
         )?;
-        if job.distrusted.is_some() && !journal.saga().distrusted {
+        if job.distrusted_from.is_some() && !journal.saga().distrusted {
             journal.note(Event::Distrusted { met: false })?;
         }
         if let Some(to) = job.assigned {
@@ -277,7 +299,7 @@ impl Engine {
             settle_time: self.settle_time,
             metrics: &self.metrics,
             for_good,
-            distrusted_from: job.distrusted,
+            distrusted_from: job.distrusted_from,
             acted: false,
             doubted: false,
         };

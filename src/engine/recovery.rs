@@ -135,5 +135,6 @@ fn unanswered(step: &dyn Step, error: StepError) -> Looked {
 }
 
 fn may_pass(looked: &Looked) -> bool {
-    matches!(looked, Looked::Failed(failure) if failure.class == FailureClass::Transient)
+    let may = |class| matches!(class, FailureClass::Transient | FailureClass::Away);
+    matches!(looked, Looked::Failed(failure) if may(failure.class))
 }

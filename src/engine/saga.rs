@@ -278,7 +278,9 @@ impl Runner<'_> {
     pub(super) fn left(&self, failure: Failure, why: &Failure) -> Ended {
         let may_pass = match failure.class {
             FailureClass::Halt => true,
-            FailureClass::Transient | FailureClass::Throttled => !(self.for_good)(&failure),
+            FailureClass::Transient | FailureClass::Throttled | FailureClass::Away => {
+                !(self.for_good)(&failure)
+            }
             FailureClass::Permanent(_) | FailureClass::Skip(_) => false,
         };
         Ended::Failed(if may_pass {

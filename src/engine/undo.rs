@@ -174,7 +174,7 @@ enum Ask {
 fn may_pass(failure: &Failure) -> bool {
     matches!(
         failure.class,
-        FailureClass::Transient | FailureClass::Throttled
+        FailureClass::Transient | FailureClass::Throttled | FailureClass::Away
     )
 }
 

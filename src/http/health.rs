@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Pages;
 use crate::queue::{Inspection, Obstacle};
+use crate::twilio::AwayPart;
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -22,6 +23,9 @@ pub(super) struct Readiness {
     /// What lies on a queue and cannot be moved out of the way: everything else goes on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     obstacles: Vec<Obstacle>,
+    /// The parts of Twilio that are away: no message that needs them is begun. It is no reason to restart anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    away: Vec<AwayPart>,
     /// What the last inspection of the broker found: alarms too, which every consumer would meet alike. None
     /// where there is no broker.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +57,7 @@ pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readi
         failed,
         why,
         obstacles: pages.queue.obstacles(),
+        away: pages.outages.away(pages.clock.now()),
         broker: pages.queue.inspection().map(Arc::unwrap_or_clone),
     };
     (status, Json(readiness))

@@ -75,6 +75,9 @@ async fn read_queue(pages: &Pages) {
     });
     let obstacles = pages.queue.obstacles().len();
     pages.metrics.queue_obstacles(obstacles as u64);
+    pages
+        .metrics
+        .twilio_away(&pages.outages.away(pages.clock.now()));
     if let Some(inspection) = pages.queue.inspection() {
         let findings = inspection.findings.iter();
         pages.metrics.broker(inspection.is_whole(), |kind| {

@@ -19,6 +19,7 @@ use crate::ledger::Watched;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::shutdown::Stopper;
+use crate::twilio::Outages;
 
 /// What the pages look at.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Pages {
     pub queue: Arc<dyn Queue>,
     pub metrics: Metrics,
     pub clock: Clock,
+    /// Which parts of Twilio are away.
+    pub outages: Arc<Outages>,
     /// Stopped once the process drains: it is alive, and not ready.
     pub draining: Stopper,
 }

@@ -200,6 +200,9 @@ pub struct Report<'a> {
     /// Who cancelled it, once it is cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<&'a Actor>,
+    /// Since when messages of it may have been carried out that this ledger does not know of, if any may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distrusted_from: Option<Timestamp>,
     /// What was imported into it, oldest first.
     pub imports: Vec<ImportReport>,
 }

@@ -7,7 +7,7 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Serialize};
 
-use crate::message::{CampaignId, MessageId};
+use crate::message::{CampaignId, DeferReason, Failure, FailureClass, MessageId};
 
 use super::{Ending, LedgerError, Result};
 
@@ -81,4 +81,11 @@ pub(super) fn outcome(ending: &Ending) -> (&'static str, Option<&'static str>) {
         Ending::Dead { reason, .. } => ("dead", Some(reason.as_str())),
         Ending::Unknown { reason, .. } => ("unknown", Some(reason.as_str())),
     }
+}
+
+/// Whether a message that is deferred for this reason, after this failure, grows older until its next try: it waits for
+/// that alone, and Twilio was there.
+pub(super) fn grows_older(reason: DeferReason, failure: Option<&Failure>) -> bool {
+    let was_away = failure.is_some_and(|failure| failure.class == FailureClass::Away);
+    reason == DeferReason::Retry && !was_away
 }

@@ -37,7 +37,7 @@ pub use lifecycle::{
     Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
 };
 pub use ownership::{Incarnation, Ownership};
-pub use postgres::{ServerTime, SharedLanes};
+pub use postgres::{AgentAnswer, AgentWish, BegunForAgents, ServerTime, SharedLanes};
 use record::SHOWN_FOR;
 pub use record::{
     Acceptance, DeadRow, EARLY, Ending, HeldFor, LATE, Lease, MessageKey, MessageRecord,

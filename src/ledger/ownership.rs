@@ -35,6 +35,12 @@ pub trait Ownership: Send + Sync {
     /// Whether this ledger has itself been there: it has drawn the incarnation, and raised its beat as far.
     async fn has_been(&self, incarnation: &Incarnation) -> Result<bool>;
 
+    /// How often, in this process, the store was found without what the process had committed to it: after a failover
+    /// to a server that had not received it. Each time every campaign was distrusted, and every lease was ended.
+    fn losses(&self) -> u64 {
+        0
+    }
+
     /// Records that another ledger may have carried out messages of this campaign, or of every one that there is: since
     /// this time, or since the campaign was first applied if that was before.
     async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()>;
@@ -56,6 +62,10 @@ impl Ownership for Watched {
 
     async fn has_been(&self, incarnation: &Incarnation) -> Result<bool> {
         self.noted(self.inner.has_been(incarnation).await).await
+    }
+
+    fn losses(&self) -> u64 {
+        self.inner.losses()
     }
 
     async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {

@@ -101,6 +101,9 @@ pub enum Taken {
         /// Attempts that failed so far.
         attempts: u32,
         accepted_at: Timestamp,
+        /// Since when it is tried: since it was taken first, or first after Twilio was away or it waited for
+        /// anything but its next try.
+        tried_since: Timestamp,
         /// Whether the ledger met it only now: a publisher's.
         fresh: bool,
         /// The backlog that it was called up from.
@@ -111,6 +114,9 @@ pub enum Taken {
         /// Whether a lease on it ran out under which something was recorded, and whose holder lives and
         /// has not let go: stopped or slow, it may still send what it was about to send.
         overtaken: bool,
+        /// Since when messages of the campaign may have been carried out that this ledger does not know of, if any
+        /// may.
+        distrusted_from: Option<Timestamp>,
     },
     /// Its turn is over: whatever brought it again is acknowledged without an effect.
     Over(Ending),
@@ -263,6 +269,8 @@ pub struct Stuck {
     pub failure: Failure,
     /// How often the undo was tried again before.
     pub tries: u32,
+    /// As in [`Taken::Leased`].
+    pub distrusted_from: Option<Timestamp>,
 }
 
 /// What trying an undo again came to.

@@ -210,7 +210,7 @@ impl Watched {
 
     /// Takes note of a result. An error that does not tell whose fault it is makes the store be probed: when
     /// the probe fails it is the store's, and when it passes the call's alone.
-    pub(super) async fn noted<T>(&self, result: Result<T>) -> Result<T> {
+    pub(crate) async fn noted<T>(&self, result: Result<T>) -> Result<T> {
         let Err(error) = result else {
             return result;
         };

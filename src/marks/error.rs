@@ -66,6 +66,12 @@ pub enum MarkError {
         "the account's Flex has no chat service, whose Users say which ledger runs a campaign: set Flex up first"
     )]
     NoChatService,
+    /// The ledger has lost its last transactions, and another process's mark knows of them.
+    #[error(
+        "the ledger went back under its processes, and the mark of the one at {location} is ahead of it: waiting until that \
+         process begins another incarnation, or has been silent for {} s", super::GOOD_FOR.as_secs()
+    )]
+    Ahead { location: String },
     #[error("the marks cannot be read or written: {0}")]
     Twilio(#[from] CallError),
     #[error(transparent)]

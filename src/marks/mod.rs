@@ -9,6 +9,7 @@
 
 mod campaigns;
 mod error;
+mod losses;
 mod record;
 
 pub use error::{MarkError, NotOurs};
@@ -57,6 +58,10 @@ struct Kept {
     campaigns: BTreeMap<CampaignId, CampaignMark>,
     /// The campaigns that it had the right to carry out, and that another ledger has taken over.
     lost: BTreeSet<CampaignId>,
+    /// How many losses of the store's transactions its own mark allows for.
+    losses: u64,
+    /// Another process's mark that this ledger does not know, and since when it has not changed.
+    ahead: Option<(LedgerMark, Instant)>,
 }
 
 impl ProcessMarks {
@@ -103,7 +108,12 @@ impl ProcessMarks {
             self.begin(&mut kept).await?;
         }
         let began = self.clock.instant();
-        self.go_on(&mut kept).await?;
+        let losses = self.ledger.losses();
+        match self.go_on(&mut kept).await {
+            Err(MarkError::NotOurs(not_ours)) => self.begin_again(&mut kept, not_ours).await?,
+            gone_on => gone_on?,
+        }
+        kept.losses = losses;
         let mut lost = Vec::new();
         for campaign in kept.campaigns.keys().cloned().collect::<Vec<_>>() {
             match self.look_at(&mut kept, &campaign).await {
@@ -192,6 +202,7 @@ impl ProcessMarks {
             // What that process did after its last beat is in no copy.
             self.ledger.distrust(None, now).await?;
         }
+        kept.losses = self.ledger.losses();
         let own = self.ledger.draw_incarnation(now).await?;
         self.write_ledger(kept, &own, true).await?;
         kept.own = Some(own);

@@ -239,6 +239,9 @@ pub enum FailureClass {
     Transient,
     /// Twilio said 429 or 422: never processed. Tried again without using up an attempt.
     Throttled,
+    /// The call did not leave, since Twilio was not reached. Tried again without using up an attempt, for as long as
+    /// that lasts.
+    Away,
     /// It will not pass.
     Permanent(DeadReason),
     /// Not to be done.

@@ -6,17 +6,7 @@ use prometheus::{
     Registry,
 };
 
-use crate::pacing::LaneKind;
-use crate::queue::FindingKind;
-
-use super::labels::{
-    BookState, BooksCheck, MendedPart, MessageOutcome, OTHER_CODE, PausedBy, RowResult, StepResult,
-    TWILIO_CODES,
-};
 use super::process::ProcessMetrics;
-use crate::message::{
-    Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy, Unavailable,
-};
 
 /// From 5 ms to 10 s: Twilio answers within tens of milliseconds, and time-outs are seconds.
 const REQUEST_BUCKETS: &[f64] = &[
@@ -57,6 +47,8 @@ pub(super) struct Families {
     pub(super) lanes_waiting: IntGaugeVec,
     pub(super) lanes_resting: IntGaugeVec,
     pub(super) lanes_used: IntGaugeVec,
+    pub(super) lanes_unserved: IntGaugeVec,
+    pub(super) lanes_answer: Gauge,
     pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
     pub(super) queue_missing: IntGauge,
@@ -67,6 +59,7 @@ pub(super) struct Families {
     pub(super) queue_mended: IntCounterVec,
     pub(super) queue_obstacles: IntGauge,
     pub(super) broker_findings: IntGaugeVec,
+    pub(super) twilio_away: IntGaugeVec,
     pub(super) broker_checked: IntGauge,
     pub(super) import_rows: IntCounterVec,
     pub(super) import_rejected: IntCounterVec,
@@ -86,6 +79,7 @@ impl Families {
         let gauges =
             |name, help, labels: &[&str]| make(r, IntGaugeVec::new(Opts::new(name, help), labels));
         let gauge = |name, help| make(r, IntGauge::new(name, help));
+        let fraction = |name, help| make(r, Gauge::new(name, help));
         let histograms = |name, help, labels: &[&str], buckets: &[f64]| {
             let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             make(r, HistogramVec::new(opts, labels))
@@ -219,6 +213,15 @@ impl Families {
                 "Permits of the last minute, by the kind of their lanes; of senders, segments.",
                 &["lane"],
             ),
+            lanes_unserved: gauges(
+                "flexcast_lanes_unserved",
+                "Shared lanes whose database hands out less of them than they allow while somebody waits, by kind.",
+                &["lane"],
+            ),
+            lanes_answer: fraction(
+                "flexcast_lanes_answer_seconds",
+                "How long the database takes to hand out shared lanes, by its slower answers; 0 without such lanes.",
+            ),
             ledger_usable: gauge(
                 "flexcast_ledger_usable",
                 "Whether the ledger can be read and written: 1 or 0.",
@@ -265,6 +268,11 @@ impl Families {
                 "Dangers to messages that the last inspection of the broker found, by kind; 0.",
                 &["kind"],
             ),
+            twilio_away: gauges(
+                "flexcast_twilio_away",
+                "Parts of Twilio that are away: a product, and each of its operations, by why; 0.",
+                &["product", "cause"],
+            ),
             broker_checked: gauge(
                 "flexcast_broker_checked",
                 "Whether the last inspection of the broker has read everything: 1 or 0; 0 without AMQP_MANAGEMENT_URL.",
@@ -279,91 +287,15 @@ impl Families {
                 "Rejected rows of imported files by reason, as the ledger has them.",
                 &["reason"],
             ),
-            last_done: make(
-                r,
-                Gauge::new(
-                    "flexcast_last_done_timestamp_seconds",
-                    "When a message was last done, in seconds since 1970-01-01 UTC; 0 before the first.",
-                ),
+            last_done: fraction(
+                "flexcast_last_done_timestamp_seconds",
+                "When a message was last done, in seconds since 1970-01-01 UTC; 0 before the first.",
             ),
             process: ProcessMetrics::register(r),
             registry,
         };
         families.export_zeros();
         families
-    }
-
-    /// Makes the series whose labels are known. Not those of `twilio_requests`: they would be four
-    /// thousand lines, most of them for operations that a campaign's strategy never calls.
-    fn export_zeros(&self) {
-        for strategy in Strategy::ALL.iter().map(|it| it.as_str()) {
-            for api in Api::ALL.iter().map(|it| it.as_str()) {
-                for outcome in MessageOutcome::ALL {
-                    let labels = [outcome.as_str(), strategy, api];
-                    let _ = self.messages.with_label_values(&labels);
-                }
-                let _ = self.sagas.with_label_values(&[strategy, api]);
-            }
-        }
-        for step in StepName::ALL {
-            for result in StepResult::ALL {
-                let labels = [step.as_str(), result.as_str()];
-                let _ = self.steps.with_label_values(&labels);
-            }
-        }
-        for lane in LaneKind::ALL {
-            let _ = self.pacing_waits.with_label_values(&[lane.as_str()]);
-            for gauges in [
-                &self.lanes,
-                &self.lanes_waiting,
-                &self.lanes_resting,
-                &self.lanes_used,
-            ] {
-                gauges.with_label_values(&[lane.as_str()]).set(0);
-            }
-        }
-        for state in BookState::ALL {
-            let _ = self.books.with_label_values(&[state.as_str()]);
-        }
-        for check in BooksCheck::ALL {
-            let _ = self.imbalance.with_label_values(&[check.as_str()]);
-        }
-        for by in PausedBy::ALL {
-            let _ = self.paused.with_label_values(&[by.as_str()]);
-        }
-        for kind in FindingKind::ALL {
-            let _ = self.broker_findings.with_label_values(&[kind.as_str()]);
-        }
-        let _ = self.queue.with_label_values(&["ready"]);
-        zeros(&self.skipped, SkipReason::ALL.iter().map(|it| it.as_str()));
-        zeros(
-            &self.dead_letters,
-            DeadReason::ALL.iter().map(|it| it.as_str()),
-        );
-        zeros(
-            &self.deferred,
-            DeferReason::ALL.iter().map(|it| it.as_str()),
-        );
-        zeros(
-            &self.agents_unavailable,
-            Unavailable::ALL.iter().map(|it| it.as_str()),
-        );
-        zeros(
-            &self.import_rows,
-            RowResult::ALL.iter().map(|it| it.as_str()),
-        );
-        zeros(
-            &self.import_rejected,
-            RejectReason::ALL.iter().map(|it| it.as_str()),
-        );
-        zeros(
-            &self.queue_mended,
-            MendedPart::ALL.iter().map(|it| it.as_str()),
-        );
-        zeros(&self.twilio_errors, [OTHER_CODE]);
-        for code in TWILIO_CODES {
-            zeros(&self.twilio_errors, [code.to_string().as_str()]);
-        }
     }
 }
 
@@ -378,10 +310,4 @@ pub(super) fn make<M: Collector + Clone + 'static>(
     let registered = registry.register(Box::new(metric.clone()));
     registered.expect("this module's names are each given once");
     metric
-}
-
-fn zeros<'l>(counters: &IntCounterVec, labels: impl IntoIterator<Item = &'l str>) {
-    for label in labels {
-        let _ = counters.with_label_values(&[label]);
-    }
 }

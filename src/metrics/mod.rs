@@ -9,6 +9,7 @@ mod labels;
 mod process;
 #[cfg(test)]
 mod tests;
+mod zeros;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,10 +24,11 @@ pub use self::labels::{
     StepResult,
 };
 use self::labels::{OTHER_CODE, TWILIO_CODES};
+use self::zeros::away_labels;
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
 use crate::pacing::LaneKind;
 use crate::queue::FindingKind;
-use crate::twilio::{Answer, Operation};
+use crate::twilio::{Answer, AwayPart, Operation};
 
 /// Running campaigns that have series of their own; more would only crowd Prometheus.
 const CAMPAIGNS_MAX: usize = 50;
@@ -52,6 +54,8 @@ pub struct LanesOfKind {
     pub waiting: u64,
     /// Lanes that rest after a 429.
     pub resting: u64,
+    /// Lanes that are not served by the store they are shared through.
+    pub unserved: u64,
     pub used_last_minute: u64,
 }
 
@@ -229,10 +233,16 @@ impl Metrics {
             (&inner.lanes, of_kind.lanes),
             (&inner.lanes_waiting, of_kind.waiting),
             (&inner.lanes_resting, of_kind.resting),
+            (&inner.lanes_unserved, of_kind.unserved),
             (&inner.lanes_used, of_kind.used_last_minute),
         ] {
             set(&gauges.with_label_values(&[kind.as_str()]), value);
         }
+    }
+
+    /// How long the store of shared lanes takes to answer; zero where none are shared.
+    pub fn store_takes(&self, takes: Duration) {
+        self.inner.lanes_answer.set(takes.as_secs_f64());
     }
 
     /// How many messages are ready on the queues of all campaigns, and how many dead letters lie in
@@ -283,6 +293,16 @@ impl Metrics {
             set(&gauges.with_label_values(&[kind.as_str()]), count(*kind));
         }
         self.inner.broker_checked.set(i64::from(is_whole));
+    }
+
+    /// The parts of Twilio that are away: a product counts once, and each of its operations once.
+    pub fn twilio_away(&self, away: &[AwayPart]) {
+        for (product, cause) in away_labels() {
+            let is_it = |part: &&AwayPart| part.product == product && part.cause == cause;
+            let count = away.iter().filter(is_it).count();
+            let gauges = &self.inner.twilio_away;
+            set(&gauges.with_label_values(&[product, cause]), count as u64);
+        }
     }
 
     /// The rows of all imported files so far, and of the rejected ones those of each reason. From

@@ -185,8 +185,9 @@ pub fn paused_notice(record: &CampaignRecord) -> Option<String> {
 pub fn distrust_notice(record: &CampaignRecord) -> Option<String> {
     let since = record.distrusted_from?.strftime("%Y-%m-%d %H:%M:%S UTC");
     Some(format!(
-        "Campaign {}: another ledger may have carried out messages of it since {since}. Each message is looked for at \
-         Twilio before it is sent (docs/ownership.md).",
+        "Campaign {}: messages of it may have been sent since {since} that this ledger does not know of: another ledger \
+         ran it, or the database lost transactions. Each message is looked for at Twilio before it is sent \
+         (docs/ownership.md).",
         record.id
     ))
 }

@@ -75,6 +75,14 @@ impl RetryPolicy {
             FailureClass::Transient => true,
             // Never processed: as if it had not been tried. Its age alone ends it.
             FailureClass::Throttled => false,
+            // Nor its age: what is away comes back, and no message is at fault.
+            FailureClass::Away => {
+                let wait = stretched(THROTTLED_WAIT, of);
+                return Decision::Retry {
+                    wait,
+                    uses_attempt: false,
+                };
+            }
         };
         let scheduled = if uses_attempt {
             match self.schedule.get(of.failed_before as usize) {
@@ -101,13 +109,17 @@ impl RetryPolicy {
 
     /// Again after this wait, unless the message is too old then.
     fn retry(&self, wait: Duration, uses_attempt: bool, of: Circumstances) -> Decision {
-        // Stretched, never shortened: returning before Retry-After would earn another 429.
-        let wait = wait.mul_f64(1.0 + 0.2 * of.spread);
+        let wait = stretched(wait, of);
         if of.age + wait > self.age_max {
             return Decision::Dead(DeadReason::Exhausted);
         }
         Decision::Retry { wait, uses_attempt }
     }
+}
+
+/// Stretched, never shortened: returning before Retry-After would earn another 429.
+fn stretched(wait: Duration, of: Circumstances) -> Duration {
+    wait.mul_f64(1.0 + 0.2 * of.spread)
 }
 
 #[cfg(test)]
@@ -207,6 +219,15 @@ mod tests {
         ));
         let old = policy().decide(&throttled, of(0, 3_600 * SECOND, 0.0));
         assert_eq!(old, Decision::Dead(DeadReason::Exhausted));
+    }
+
+    #[test]
+    fn what_did_not_leave_uses_no_attempt_and_does_not_end_by_age() {
+        let away = failure(FailureClass::Away);
+        let decision = policy().decide(&away, of(99, 99 * 3_600 * SECOND, 0.0));
+        let uses_attempt = false;
+        let wait = THROTTLED_WAIT;
+        assert_eq!(decision, Decision::Retry { wait, uses_attempt });
     }
 
     #[test]

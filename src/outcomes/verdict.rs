@@ -47,7 +47,8 @@ pub enum Verdict {
 pub struct Circumstances {
     /// Attempts that failed before this one.
     pub failed_before: u32,
-    /// Since the ledger accepted it.
+    /// For how long it is tried: since it was taken first, or first after Twilio was away or it waited for anything but
+    /// its next try.
     pub age: Duration,
     /// The time: some limits of Twilio's lift at an hour of the day.
     pub now: Timestamp,
@@ -105,9 +106,10 @@ pub fn undone(why: Failure) -> Ending {
             };
         }
         // It might have passed, and was tried to its end.
-        FailureClass::Transient | FailureClass::Throttled | FailureClass::Halt => {
-            DeadReason::Exhausted
-        }
+        FailureClass::Transient
+        | FailureClass::Throttled
+        | FailureClass::Away
+        | FailureClass::Halt => DeadReason::Exhausted,
     };
     Ending::Dead {
         reason,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::schedule::Schedule;
-use super::shared::{self, Answer, LaneTime, Request, Want};
+use super::shared::{self, Answer, Request, Want};
 use super::store_clock::StoreClock;
 use super::track::{Refused, Track};
 use super::{Lane, Nanos};
@@ -15,10 +15,11 @@ use super::{Lane, Nanos};
 /// The most waiters whose lanes are asked for at once; the others are next.
 const GROUPS_MAX: usize = 512;
 
-/// The least that the store is given to answer, and the most: beyond it a lane's time would be handed out
-/// for nothing.
-pub(super) const LEAD_MIN: Nanos = 30_000_000;
-const LEAD_MAX: Nanos = 150_000_000;
+/// A lane that let nobody here go for so long, and for several of its turns, is not served.
+const UNSERVED_AFTER: Nanos = 10_000_000_000;
+
+/// For how many turns, each as long as all consumers take for one.
+const UNSERVED_TURNS: u64 = 5;
 
 /// A request that is under way.
 #[derive(Debug)]
@@ -47,13 +48,6 @@ struct Draft {
 }
 
 impl<W> Schedule<W> {
-    /// Takes note of how long the store took: lanes that are needed together are asked for that much, and as
-    /// much again, before the first of them lets go.
-    pub(super) fn store_took(&mut self, took: Nanos) {
-        let lead = (self.lead / 4 * 3).saturating_add(took / 2);
-        self.lead = lead.clamp(LEAD_MIN, LEAD_MAX);
-    }
-
     /// Gathers what the store is to be told and asked; nothing when there is nothing.
     pub(super) fn asks(&mut self, now: Nanos) -> Option<Asked> {
         let mut draft = Draft::default();
@@ -71,7 +65,11 @@ impl<W> Schedule<W> {
             self.tell(id, now, &mut draft.request, &mut asked);
             self.want(id, now, &mut draft);
         }
-        asked.request = draft.request;
+        asked.request = Request {
+            way: self.table.distance.round_trip(),
+            ahead: self.table.distance.ahead(),
+            ..draft.request
+        };
         asked.wanted = draft.wanted;
         (!asked.request.is_empty()).then_some(asked)
     }
@@ -108,6 +106,7 @@ impl<W> Schedule<W> {
         };
         let ask = self.ask_of(class, now);
         let lanes = self.classes[class].lanes.clone();
+        let (lead, low) = (self.table.distance.lead(), self.table.distance.low());
         let mut members = Vec::new();
         let mut until = now;
         for lane in lanes.iter() {
@@ -115,10 +114,10 @@ impl<W> Schedule<W> {
             match track.ask(&ask) {
                 Err(Refused::Ask(_)) => members.push(*lane),
                 // Ours, and used up soon.
-                Ok(_) | Err(Refused::Until(_)) if track.is_to_ask(now) => members.push(*lane),
+                Ok(_) | Err(Refused::Until(_)) if track.is_to_ask(now, low) => members.push(*lane),
                 // The others are to last as long.
                 Ok(_) => until = until.max(track.stretch_end(now)),
-                Err(Refused::Until(due)) if due <= now.saturating_add(self.lead) => {
+                Err(Refused::Until(due)) if due <= now.saturating_add(lead) => {
                     until = until.max(due).max(track.stretch_end(now));
                 }
                 Err(_) => {
@@ -136,8 +135,14 @@ impl<W> Schedule<W> {
         for lane in members {
             let cost = u64::from(self.table.tracks[lane].lane.charge(cost).get());
             let waiting = self.waiting_at(lane).max(cost);
+            let distance = &self.table.distance;
             let track = &mut self.table.tracks[lane];
-            if let Some(n) = draft.want(lane, track, cost, waiting, until, now) {
+            let most = distance.slots_max(track.period());
+            let reach = distance.reach();
+            let share = track.share.as_ref();
+            let demand = share.map_or(0, |share| share.demand(reach, now));
+            let waiting = waiting.max(demand.min(distance.in_hand_max(track.period())));
+            if let Some(n) = draft.want(lane, track, (cost, waiting, most), until, now) {
                 group.push(n);
             }
         }
@@ -147,17 +152,17 @@ impl<W> Schedule<W> {
     /// What those who wait at this lane cost there, as far as a stretch goes and their other lanes let
     /// them through meanwhile.
     fn waiting_at(&self, lane: usize) -> u64 {
-        let track = &self.table.tracks[lane];
+        let (track, distance) = (&self.table.tracks[lane], &self.table.distance);
         let period = |id: &usize| {
             let limiter = self.table.tracks[*id].limiter.as_ref();
             limiter.map_or(0, super::limiter::Limiter::period)
         };
-        let most = shared::slots_max(period(&lane));
+        let most = distance.in_hand_max(period(&lane));
         let mut sum = 0;
         for (_, class) in &track.parked {
             let class = &self.classes[*class];
             let slowest = class.lanes.iter().map(period).max().unwrap_or(0);
-            let pass = usize::try_from(shared::slots_max(slowest)).unwrap_or(usize::MAX);
+            let pass = usize::try_from(distance.in_hand_max(slowest)).unwrap_or(usize::MAX);
             for waiter in class.waiters.values().take(pass) {
                 sum += u64::from(track.lane.charge(waiter.cost).get());
                 // Whole messages: of half of one nobody has any use.
@@ -167,6 +172,25 @@ impl<W> Schedule<W> {
             }
         }
         sum
+    }
+
+    /// How long a shared lane's oldest waiter has been waiting for it in vain, if that is longer than the lane's pace
+    /// explains, or if the pace cannot be kept since the store is too far away to lend the lane so often.
+    pub(super) fn unserved(&self, lane: usize, now: Nanos) -> Option<Nanos> {
+        let track = &self.table.tracks[lane];
+        let (_, class) = track.parked.first()?;
+        let (Some(share), Some(limiter)) = (&track.share, &track.limiter) else {
+            return None;
+        };
+        let (cost, since) = self.classes[*class].oldest()?;
+        let since = since.max(share.used_at()).max(track.rest.until);
+        let waited = now.saturating_sub(since);
+        let charge = u64::from(track.lane.charge(cost).get());
+        let turn = track.slot(self.table.consumers)?.saturating_mul(charge);
+        let is_late = waited > UNSERVED_AFTER.saturating_add(turn.saturating_mul(UNSERVED_TURNS));
+        let period = limiter.period();
+        let is_too_far = shared::is_slow(period) && self.table.distance.round_trip() > period;
+        (is_late || is_too_far).then_some(waited)
     }
 
     /// Takes the store's answers, or that it gave none.
@@ -187,7 +211,7 @@ impl<W> Schedule<W> {
                     let want = &asked.request.wants[n];
                     let lasts = want.slots.saturating_mul(want.period);
                     let last = shared::is_slow(want.period).then(|| to.saturating_sub(lasts));
-                    share.give(*from, *to, last);
+                    share.give(*from, *to, last, want.period);
                 }
                 Some(Answer::Later(at)) => share.refuse(*at),
                 Some(Answer::Open) | None => {}
@@ -217,13 +241,13 @@ impl<W> Schedule<W> {
 }
 
 impl Draft {
-    /// A want of this lane; the one that there is already takes the waiter in.
+    /// A want of this lane; the one that there is already takes the waiter in. In slots: what the waiter costs, what
+    /// all who wait cost, and the most that is asked for at once.
     fn want(
         &mut self,
         id: usize,
         track: &mut Track,
-        cost: u64,
-        waiting: u64,
+        (cost, waiting, most): (u64, u64, u64),
         until: Nanos,
         now: Nanos,
     ) -> Option<usize> {
@@ -234,8 +258,7 @@ impl Draft {
         if let Some(n) = self.by_lane.get(&id) {
             let want = &mut self.request.wants[*n];
             if !shared::is_slow(period) {
-                let most = shared::slots_max(period).max(cost);
-                want.slots = want.slots.saturating_add(cost).min(most);
+                want.slots = want.slots.saturating_add(cost).min(most.max(cost));
             }
             want.until = want.until.max(until);
             return Some(*n);
@@ -243,7 +266,8 @@ impl Draft {
         let slots = if shared::is_slow(period) {
             cost
         } else {
-            waiting.saturating_sub(share.slots(limiter, now)).max(cost)
+            let missing = waiting.saturating_sub(share.slots(limiter, now));
+            missing.min(most).max(cost)
         };
         share.is_asked = true;
         let n = self.request.wants.len();
@@ -267,40 +291,28 @@ impl Draft {
 pub struct Given(pub(super) Vec<Answer>);
 
 impl Asked {
-    /// Carries the request out on the store's rows: hands out to `holder` what it may have, and changes
-    /// the rows to say so. The rows must be durable before [`super::Pacer::give`] hears of it.
-    ///
-    /// `now` is the store's time, by which `clock` was just set.
+    /// The request with its times on the store's clock.
     #[must_use]
-    pub fn carry_out(
-        &self,
-        rows: &mut BTreeMap<String, LaneTime>,
-        holder: &str,
-        clock: &StoreClock,
-        now: Nanos,
-    ) -> Given {
-        let theirs = self.request.clone().shifted(|at| clock.theirs(at));
-        let answers = shared::hand_out(&theirs, rows, holder, now);
-        let ours = answers
-            .into_iter()
-            .map(|answer| answer.shifted(|at| clock.ours(at)));
-        Given(ours.collect())
+    pub fn request(&self, clock: &StoreClock) -> Request {
+        self.request.clone().shifted(|at| clock.theirs(at))
     }
+}
 
-    /// Every lane it is about.
+impl Given {
+    /// What the store answered, each want by its place, with its times on its clock. The rows that say so must be
+    /// durable before [`super::Pacer::give`] hears of it.
     #[must_use]
-    pub fn lanes(&self) -> Vec<String> {
-        self.request
-            .lanes()
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
+    pub fn new(answers: &[Answer], clock: &StoreClock) -> Self {
+        let ours = answers
+            .iter()
+            .map(|answer| answer.shifted(|at| clock.ours(at)));
+        Self(ours.collect())
     }
 }
 
 impl Lane {
     /// The lane's name in a store: like nobody else's, whatever is in its parts.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         let kind = self.kind();
         match self {
             Self::Account => kind.to_string(),

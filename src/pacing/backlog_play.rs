@@ -8,12 +8,13 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::asking::Given;
 use super::backlog::PutOff;
 use super::backlog_campaign::{Campaign, Message, sender};
 use super::backlog_name::backlog_name;
 use super::booking::{Expectation, Needs, Turn, book};
 use super::schedule::{Granted, Schedule, Seat};
-use super::shared::LaneTime;
+use super::shared::{LaneTime, hand_out};
 use super::store_clock::{Reading, StoreClock};
 use super::table::Table;
 use super::{Lane, Margin, Nanos, PacingSettings};
@@ -244,7 +245,9 @@ impl Play {
                 received: now,
             });
             let (rows, clock) = (&mut self.rows, &consumer.clock);
-            let given = asked.carry_out(rows, &consumer.name, clock, EPOCH + now);
+            let request = asked.request(clock);
+            let answers = hand_out(&request, rows, &consumer.name, EPOCH + now);
+            let given = Given::new(&answers, clock);
             consumer.schedule.answered(&asked, Some(&given.0), now);
             consumer.schedule.advance(now, &mut granted);
         }

@@ -20,13 +20,13 @@ mod calling;
 mod ceiling;
 mod coming;
 mod cooldown;
+mod distance;
 mod driver;
 mod held;
 mod lane;
 mod limiter;
 pub mod limits;
 mod load;
-mod members;
 mod permit;
 mod places;
 mod quota;
@@ -59,12 +59,12 @@ pub use calling::Call;
 pub use cooldown::CoolDown;
 pub use lane::{Lane, LaneKind, Sender};
 pub use limits::{CountedBy, Limits, UnknownOperation};
-pub use members::{Member, PlacesShare, share_places};
 pub use permit::Permit;
+pub use places::PlacesShare;
 pub use quota::{InvalidQuota, Quota, Unit};
 pub use senders::Senders;
 pub use settings::{InvalidMargin, Margin, PacingSettings};
-pub use shared::LaneTime;
+pub use shared::{Answer, LaneTime, Request, Want, hand_out};
 pub use store_clock::{Reading, StoreClock};
 pub use view::LaneView;
 
@@ -292,12 +292,25 @@ impl Pacer {
         self.shared.with(Schedule::asks)
     }
 
-    /// Takes what the store gave ([`Asked::carry_out`]) and how long it took: it is in force at once.
-    pub fn give(&self, asked: &Asked, given: &Given, took: Duration) {
-        self.shared.with(|schedule, now| {
-            schedule.store_took(nanos(took));
-            schedule.answered(asked, Some(&given.0), now);
-        });
+    /// Takes note of how long the store took to answer: what is asked of it is planned by that.
+    pub fn store_took(&self, took: Duration) {
+        self.shared
+            .with(|schedule, _| schedule.table.distance.note(nanos(took)));
+    }
+
+    /// How long the store takes to answer, by its slower answers of late.
+    #[must_use]
+    pub fn store_takes(&self) -> Duration {
+        let takes = self
+            .shared
+            .with(|schedule, _| schedule.table.distance.round_trip());
+        Duration::from_nanos(takes)
+    }
+
+    /// Takes what the store gave: it is in force at once.
+    pub fn give(&self, asked: &Asked, given: &Given) {
+        self.shared
+            .with(|schedule, now| schedule.answered(asked, Some(&given.0), now));
     }
 
     /// The store gave no answer: what was asked and told is asked and told again.
@@ -315,9 +328,7 @@ impl Pacer {
     /// Every lane in use, in the lanes' order.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneView> {
-        let mut views = self
-            .shared
-            .with(|schedule, now| view::views(&schedule.table, now));
+        let mut views = self.shared.with(|schedule, now| view::views(schedule, now));
         views.sort_unstable_by(|a, b| a.lane.cmp(&b.lane));
         views
     }
@@ -335,6 +346,8 @@ mod backlog_campaign;
 mod backlog_play;
 #[cfg(test)]
 mod backlog_tests;
+#[cfg(test)]
+mod far_tests;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

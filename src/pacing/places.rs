@@ -4,6 +4,15 @@ use super::Nanos;
 use super::ceiling::{Ceiling, Level};
 use super::told::Told;
 
+/// What several consumers' store gave one of them of the account's calls at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacesShare {
+    /// How many calls it may have under way.
+    pub places: u32,
+    /// How many consumers there are.
+    pub consumers: u32,
+}
+
 /// How many may be under way at once, and how many are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {

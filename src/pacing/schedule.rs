@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::asking::LEAD_MIN;
 use super::backlog::Backlogs;
 use super::held::Held;
 use super::table::Table;
@@ -53,6 +52,14 @@ pub(super) struct Class<W> {
     parked: usize,
 }
 
+impl<W> Class<W> {
+    /// What the oldest waiter costs, and since when it waits.
+    pub(super) fn oldest(&self) -> Option<(NonZeroU32, Nanos)> {
+        let (_, waiter) = self.waiters.first_key_value()?;
+        Some((waiter.cost, waiter.since))
+    }
+}
+
 /// The lane that lets go last, and when.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
@@ -72,8 +79,6 @@ pub(super) struct Schedule<W> {
     pub(super) asking: BTreeSet<usize>,
     /// Messages whose turn comes later.
     pub(super) backlogs: Backlogs,
-    /// How long the store takes to answer, generously.
-    pub(super) lead: Nanos,
 }
 
 impl<W> Schedule<W> {
@@ -87,7 +92,6 @@ impl<W> Schedule<W> {
             patience: PATIENCE,
             asking: BTreeSet::new(),
             backlogs: Backlogs::default(),
-            lead: LEAD_MIN,
         }
     }
 
@@ -241,7 +245,8 @@ impl<W> Schedule<W> {
                 refused,
             })
         });
-        let answers = ask.now.saturating_add(self.lead);
+        let lead = self.table.distance.lead();
+        let answers = ask.now.saturating_add(lead);
         let mut last: Option<Refusal> = None;
         let mut is_store_needed = false;
         for refusal in refusals {
@@ -256,17 +261,18 @@ impl<W> Schedule<W> {
         if let (true, Refused::Until(due)) = (is_store_needed, last.refused)
             && due != FOREVER
         {
-            last.refused = Refused::Until(due.saturating_sub(self.lead).max(ask.now + 1));
+            last.refused = Refused::Until(due.saturating_sub(lead).max(ask.now + 1));
         }
         Err(last)
     }
 
     fn take_all(&mut self, lanes: &[usize], ask: &Ask) -> Vec<Held> {
+        let low = self.table.distance.low();
         let take = |id: &usize| {
             let track: &mut Track = &mut self.table.tracks[*id];
             let charge = track.ask(ask).ok().flatten();
             let level = track.take(ask, charge);
-            if track.is_to_ask(ask.now) {
+            if track.is_to_ask(ask.now, low) {
                 self.asking.insert(*id);
             }
             Held {
@@ -353,11 +359,12 @@ impl<W> Schedule<W> {
             return false;
         }
         let lanes = class.lanes.clone();
+        let low = self.table.distance.low();
         self.unseat(seat.class, seat.ticket);
         for lane in lanes.iter() {
             let track = &mut self.table.tracks[*lane];
             track.unclaim(seat.ticket);
-            if track.is_to_ask(now) {
+            if track.is_to_ask(now, low) {
                 self.asking.insert(*lane);
             }
             self.wake(*lane, now);

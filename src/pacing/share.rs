@@ -8,7 +8,6 @@ use std::num::NonZeroU32;
 
 use super::Nanos;
 use super::limiter::{Charge, Limiter};
-use super::shared::LOW;
 use super::track::{Ask, FOREVER, Refused};
 
 /// A stretch of a lane's time, the end not included.
@@ -18,6 +17,37 @@ struct Stretch {
     to: Nanos,
     /// From when on it is of no use: a loan that ran out.
     gone_at: Nanos,
+}
+
+/// How long demand is counted before it says how much is asked for.
+const DEMAND_FOR: Nanos = 1_000_000_000;
+
+/// How far what is known of the store's clock may move between two stretches that are joined.
+const CLOCK_MOVES_MAX: Nanos = 5_000_000;
+
+/// What went through a lane of late, in slots.
+#[derive(Clone, Copy, Debug, Default)]
+struct Demand {
+    /// The number of the stretch of time that is being counted.
+    counting: Nanos,
+    count: u64,
+    /// The count of the one before.
+    before: u64,
+}
+
+impl Demand {
+    fn at(mut self, now: Nanos) -> Self {
+        let counting = now / DEMAND_FOR;
+        if counting > self.counting {
+            let is_next = counting == self.counting + 1;
+            self = Self {
+                counting,
+                count: 0,
+                before: if is_next { self.count } else { 0 },
+            };
+        }
+        self
+    }
 }
 
 /// Our part of one lane.
@@ -33,6 +63,9 @@ pub(super) struct Share {
     pub(super) is_borrowed: bool,
     /// A 429 that the store is to know of.
     pub(super) rest: Option<Nanos>,
+    demand: Demand,
+    /// When something last went through.
+    used_at: Nanos,
 }
 
 impl Share {
@@ -89,16 +122,50 @@ impl Share {
         self.stretches.iter().map(left).sum()
     }
 
-    /// Whether what is in hand is used up soon.
-    pub(super) fn is_low(&self, now: Nanos) -> bool {
-        let end = self.stretches.back().map_or(0, |last| last.to);
-        end < now.saturating_add(LOW)
+    /// Counts what goes through at `now`.
+    pub(super) fn count(&mut self, slots: u64, now: Nanos) {
+        self.demand = self.demand.at(now);
+        self.demand.count += slots;
+        self.used_at = now;
     }
 
-    /// Takes a stretch that the store gave. Of a slow lane the last start in it is `last`.
-    pub(super) fn give(&mut self, from: Nanos, to: Nanos, last: Option<Nanos>) {
+    /// When something last went through; 0 before the first.
+    pub(super) fn used_at(&self) -> Nanos {
+        self.used_at
+    }
+
+    /// How many slots are likely to be used within `lasts`, by what was of late: those who come while the store is
+    /// asked are not here yet.
+    pub(super) fn demand(&self, lasts: Nanos, now: Nanos) -> u64 {
+        let demand = self.demand.at(now);
+        let a_second = demand.count.max(demand.before);
+        a_second.saturating_mul(lasts) / DEMAND_FOR
+    }
+
+    /// Whether what is in hand ends within `low`.
+    pub(super) fn is_low(&self, now: Nanos, low: Nanos) -> bool {
+        let end = self.stretches.back().map_or(0, |last| last.to);
+        end < now.saturating_add(low)
+    }
+
+    /// Takes a stretch that the store gave, of a lane of this period. Of a slow lane the last start in it is `last`.
+    pub(super) fn give(&mut self, from: Nanos, to: Nanos, last: Option<Nanos>, period: Nanos) {
         self.is_borrowed = last.is_some();
         self.not_before = 0;
+        // Between the two there is no room for anybody else's slot, whatever the clocks' readings are off by: a permit
+        // may begin late in one and end in the other.
+        if let Some(before) = self.stretches.back_mut()
+            && last.is_none()
+            && before.gone_at == before.to
+            && from < before.to.saturating_add(period / 2)
+        {
+            // A clock that was read anew meanwhile must not cost the last slot.
+            let moved = (period / 32).min(CLOCK_MOVES_MAX);
+            let as_long = before.to.saturating_add(to.saturating_sub(from));
+            before.to = before.to.max(to).max(as_long.min(to.saturating_add(moved)));
+            before.gone_at = before.to;
+            return;
+        }
         let gone_at = last.unwrap_or(to);
         self.stretches.push_back(Stretch { from, to, gone_at });
     }

@@ -2,11 +2,16 @@
 //!
 //! In: lanes' rows, what one consumer wants of them. Out: stretches of their time that are its alone,
 //! or when to ask again. Always: pure, on the store's clock; what is handed out never overlaps, so
-//! that the lane's limit holds for all together, whatever becomes of any of them.
+//! that the lane's limit holds for all together, whatever becomes of any of them; nothing is handed out
+//! for a time that is over when the answer arrives.
 //!
 //! A fast lane is handed out in stretches of a quarter of a second, one behind the other, a little
-//! ahead of time: a consumer that dies takes one with it. A slow lane is lent whole, to one consumer at a time
-//! and until it was used: what waits for two slow lanes could never meet both in a stretch.
+//! ahead of time, both longer the farther away the store is (`distance`): a consumer that dies takes one with it. A
+//! slow lane is lent whole, to one consumer at a time and until it was used: what waits for two slow lanes could never
+//! meet both in a stretch.
+//!
+//! PostgreSQL's function `hand_out` (edition 10 of the schema) does the same in one round trip, and holds no lock over
+//! the network; `tests/it/shared_lanes.rs` holds the two against each other.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +19,6 @@ use super::Nanos;
 
 /// From this period on a lane is slow, in nanoseconds.
 const SLOW: Nanos = 500_000_000;
-
-/// How far ahead of its time a lane is handed out: whoever gets it has it when the time comes, unless the
-/// store takes longer than this to answer. Not further, for lanes that are needed together would then
-/// be handed out for different times.
-const AHEAD_MAX: Nanos = 100_000_000;
-
-/// How long before a fast lane's stretch ends the next one is asked for: a store's slow commits and a
-/// busy machine are bridged.
-pub(super) const LOW: Nanos = 150_000_000;
-
-/// How long a stretch of a fast lane is: few enough requests for the store, and a consumer that dies
-/// wastes no more.
-const STRETCH: Nanos = 250_000_000;
 
 /// How long a slow lane is lent at most; then it counts as used at that very moment.
 const LENT_FOR: Nanos = 5_000_000_000;
@@ -40,11 +32,6 @@ const START_EMPTY: Nanos = 1_000_000_000;
 /// Whether a lane of this period is lent whole.
 pub(super) fn is_slow(period: Nanos) -> bool {
     period > SLOW
-}
-
-/// How many slots a stretch has of a fast lane, or what a slower lane lets through meanwhile.
-pub(super) fn slots_max(period: Nanos) -> u64 {
-    (STRETCH / period.max(1)).max(1)
 }
 
 /// One lane's row. Times are nanoseconds since 1970 on the store's clock.
@@ -61,7 +48,7 @@ pub struct LaneTime {
 
 /// What a consumer wants of one lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Want {
+pub struct Want {
     /// The lane's name in the store.
     pub lane: String,
     pub period: Nanos,
@@ -72,8 +59,14 @@ pub(super) struct Want {
 }
 
 /// Everything a consumer tells and asks at once.
+///
+/// Times are nanoseconds: on the consumer's clock, or since 1970 on the store's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Request {
+pub struct Request {
+    /// How long the answer is on its way at most: nothing that is given begins earlier.
+    pub way: Nanos,
+    /// How far ahead of its time a lane is handed out.
+    pub ahead: Nanos,
     pub wants: Vec<Want>,
     /// Wants, by their place, that are of no use without each other.
     pub groups: Vec<Vec<usize>>,
@@ -85,7 +78,7 @@ pub(super) struct Request {
 
 /// What becomes of a want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
     /// The lane is the consumer's from here to there.
     Stretch { from: Nanos, to: Nanos },
     /// Not now; to be asked for again then.
@@ -109,7 +102,8 @@ impl Request {
     }
 
     /// Every lane it is about, in order.
-    pub(super) fn lanes(&self) -> Vec<&str> {
+    #[must_use]
+    pub fn lanes(&self) -> Vec<&str> {
         let wanted = self.wants.iter().map(|want| &want.lane);
         let told = self.returns.iter().chain(&self.rests).map(|(lane, _)| lane);
         let mut lanes: Vec<&str> = wanted.chain(told).map(String::as_str).collect();
@@ -145,7 +139,9 @@ impl Answer {
 }
 
 /// Hands out to `holder` what it may have at `now`, and changes the rows to say so. One answer a want.
-pub(super) fn hand_out(
+///
+/// Times are nanoseconds since 1970 on the store's clock. Every lane of the request needs no row yet.
+pub fn hand_out(
     request: &Request,
     rows: &mut BTreeMap<String, LaneTime>,
     holder: &str,
@@ -175,7 +171,7 @@ pub(super) fn hand_out(
             let want = &request.wants[*n];
             let offer = match answers[*n] {
                 Answer::Stretch { from, .. } => Ok(from),
-                _ => rows[&want.lane].offers(holder, now),
+                _ => rows[&want.lane].offers(holder, request, now),
             };
             match offer {
                 Ok(from) => begins = begins.map(|begins| begins.max(from).max(want.until)),
@@ -194,7 +190,7 @@ pub(super) fn hand_out(
             if !matches!(answers[*n], Answer::Stretch { .. })
                 && let Some(row) = rows.get_mut(&want.lane)
             {
-                answers[*n] = row.give(want, holder, until, now);
+                answers[*n] = row.give(want, holder, until, now + request.way);
             }
         }
     }
@@ -223,19 +219,19 @@ impl LaneTime {
     }
 
     /// From when on it could be had; else when to ask again.
-    fn offers(&self, holder: &str, now: Nanos) -> Result<Nanos, Nanos> {
+    fn offers(&self, holder: &str, request: &Request, now: Nanos) -> Result<Nanos, Nanos> {
         if self.lent.as_ref().is_some_and(|(by, _)| by != holder) {
             return Err(now + LENT_AGAIN);
         }
-        if self.free_at > now + AHEAD_MAX {
-            return Err(self.free_at - AHEAD_MAX);
+        if self.free_at > now + request.ahead {
+            return Err(self.free_at - request.ahead);
         }
-        Ok(self.free_at.max(now))
+        Ok(self.free_at.max(now + request.way))
     }
 
-    /// Gives a stretch that lasts until `until` at least.
-    fn give(&mut self, want: &Want, holder: &str, until: Nanos, now: Nanos) -> Answer {
-        let from = self.free_at.max(now);
+    /// Gives a stretch that begins at `arrives` at the earliest, and lasts until `until` at least.
+    fn give(&mut self, want: &Want, holder: &str, until: Nanos, arrives: Nanos) -> Answer {
+        let from = self.free_at.max(arrives);
         if is_slow(self.period) {
             let last = from + LENT_FOR;
             self.lent = Some((holder.to_owned(), last));

@@ -9,45 +9,51 @@ use rand::{RngExt, SeedableRng};
 
 use super::asking::{Asked, Given};
 use super::schedule::{Granted, Schedule};
-use super::shared::LaneTime;
+use super::shared::{Answer, LaneTime, Request, hand_out};
 use super::store_clock::{Reading, StoreClock};
 use super::table::Table;
 use super::{Lane, Margin, Nanos, PacingSettings, Sender};
 
-const MS: Nanos = 1_000_000;
-const SECOND: Nanos = 1_000 * MS;
+pub(super) const MS: Nanos = 1_000_000;
+pub(super) const SECOND: Nanos = 1_000 * MS;
 
 /// What the store's clock shows when the play begins.
-const EPOCH: Nanos = 1_800_000_000 * SECOND;
+pub(super) const EPOCH: Nanos = 1_800_000_000 * SECOND;
+
+/// What the store answered, and what its clock showed; none: it is away.
+type Back = Option<(Vec<Answer>, Reading)>;
 
 /// One consumer: its own schedule, on its own time.
-struct Consumer {
+pub(super) struct Consumer {
     name: String,
-    schedule: Schedule<usize>,
+    pub(super) schedule: Schedule<usize>,
     clock: StoreClock,
     /// The play's time at this consumer's zero.
-    began: Nanos,
-    /// A request on its way: there until, back at.
-    on_its_way: Option<(Nanos, Asked)>,
-    coming_back: Option<(Nanos, Asked, Option<Given>)>,
+    pub(super) began: Nanos,
+    /// A request on its way: when it was sent, and when it arrives.
+    on_its_way: Option<(Nanos, Nanos, Asked, Request)>,
+    /// An answer on its way: when it arrives.
+    coming_back: Option<(Nanos, Asked, Back)>,
     stalled_until: Nanos,
     is_dead: bool,
     waiting: usize,
 }
 
-struct Play {
+pub(super) struct Play {
     random: StdRng,
-    rows: BTreeMap<String, LaneTime>,
-    consumers: Vec<Consumer>,
+    pub(super) rows: BTreeMap<String, LaneTime>,
+    pub(super) consumers: Vec<Consumer>,
     quotas: Vec<(Lane, String)>,
     away: Vec<(Nanos, Nanos)>,
+    /// How long the way to the store takes, and the way back: between the two.
+    way: (Nanos, Nanos),
     /// When each lane was used, in the play's time, and what it cost.
     log: BTreeMap<Lane, Vec<(Nanos, u32)>>,
-    now: Nanos,
+    pub(super) now: Nanos,
 }
 
 impl Play {
-    fn new(seed: u64, quotas: &[(Lane, &str)]) -> Self {
+    pub(super) fn new(seed: u64, quotas: &[(Lane, &str)]) -> Self {
         Self {
             random: StdRng::seed_from_u64(seed),
             rows: BTreeMap::new(),
@@ -57,12 +63,24 @@ impl Play {
                 .map(|(lane, text)| (lane.clone(), (*text).to_owned()))
                 .collect(),
             away: Vec::new(),
+            way: (MS / 2, 3 * MS),
             log: BTreeMap::new(),
             now: 0,
         }
     }
 
-    fn join(&mut self) {
+    /// A store so far away, with a quarter more or less each way.
+    pub(super) fn far(mut self, round_trip: Nanos) -> Self {
+        let one_way = round_trip / 2;
+        self.way = (one_way * 3 / 4 + MS / 10, one_way * 5 / 4 + MS);
+        self
+    }
+
+    fn way(&mut self) -> Nanos {
+        self.random.random_range(self.way.0..self.way.1)
+    }
+
+    pub(super) fn join(&mut self) {
         let settings = PacingSettings {
             shared: true,
             margin: Margin::percent(2.0).expect("a margin"),
@@ -72,10 +90,21 @@ impl Play {
         for (lane, text) in &self.quotas {
             let _ = table.set_quota(lane, Some(text.parse().expect("a quota")), 0);
         }
+        let mut schedule = Schedule::new(table);
+        let mut clock = StoreClock::default();
+        for _ in 0..3 {
+            let (out, back) = (self.way(), self.way());
+            clock.read(Reading {
+                sent: 0,
+                store: EPOCH + self.now + out,
+                received: out + back,
+            });
+            schedule.table.distance.note(out + back);
+        }
         self.consumers.push(Consumer {
             name: format!("consumer-{}", self.consumers.len()),
-            schedule: Schedule::new(table),
-            clock: StoreClock::default(),
+            schedule,
+            clock,
             began: self.now,
             on_its_way: None,
             coming_back: None,
@@ -86,7 +115,12 @@ impl Play {
     }
 
     /// Plays for `lasts`; each consumer always has `crowd` waiters, whose lanes and cost `needs` gives.
-    fn run(&mut self, lasts: Nanos, crowd: usize, needs: &dyn Fn(&mut StdRng) -> (Vec<Lane>, u32)) {
+    pub(super) fn run(
+        &mut self,
+        lasts: Nanos,
+        crowd: usize,
+        needs: &dyn Fn(&mut StdRng) -> (Vec<Lane>, u32),
+    ) {
         let end = self.now + lasts;
         while self.now < end {
             self.now += 500_000;
@@ -95,6 +129,7 @@ impl Play {
                     continue;
                 }
                 self.store(n);
+                self.look(n);
                 if self.consumers[n].stalled_until > self.now {
                     continue;
                 }
@@ -113,33 +148,55 @@ impl Play {
             .away
             .iter()
             .any(|(from, to)| (*from..*to).contains(&self.now));
-        let back = self.now + self.random.random_range(1..6) * MS / 2;
+        let back = self.now + self.way();
         let consumer = &mut self.consumers[n];
-        let Some((arrives, asked)) = consumer.on_its_way.take_if(|(at, _)| *at <= self.now) else {
+        let arrived = consumer.on_its_way.take_if(|(_, at, ..)| *at <= self.now);
+        let Some((sent, _, asked, request)) = arrived else {
             return;
         };
         let given = (!is_away).then(|| {
-            let local = |at: Nanos| at.saturating_sub(consumer.began);
-            consumer.clock.read(Reading {
-                sent: local(arrives.saturating_sub(MS)),
-                store: EPOCH + self.now,
-                received: local(back.min(self.now + MS)),
-            });
-            asked.carry_out(
-                &mut self.rows,
-                &consumer.name,
-                &consumer.clock,
-                EPOCH + self.now,
-            )
+            let at = EPOCH + self.now;
+            let reading = Reading {
+                sent: sent.saturating_sub(consumer.began),
+                store: at,
+                received: back.saturating_sub(consumer.began),
+            };
+            let answers = hand_out(&request, &mut self.rows, &consumer.name, at);
+            (answers, reading)
         });
         consumer.coming_back = Some((back, asked, given));
     }
 
+    /// The look for the share of places, twice a second: its answer shows the store's clock as well.
+    fn look(&mut self, n: usize) {
+        if !(self.now - self.consumers[n].began).is_multiple_of(SECOND / 2) {
+            return;
+        }
+        let (out, back) = (self.way(), self.way());
+        let consumer = &mut self.consumers[n];
+        let sent = (self.now - consumer.began).saturating_sub(out + back);
+        consumer.clock.read(Reading {
+            sent,
+            store: EPOCH + consumer.began + sent + out,
+            received: sent + out + back,
+        });
+    }
+
     fn step(&mut self, n: usize, crowd: usize, needs: &dyn Fn(&mut StdRng) -> (Vec<Lane>, u32)) {
+        let way = self.way();
         let consumer = &mut self.consumers[n];
         let now = self.now - consumer.began;
         let mut granted: Vec<Granted<usize>> = Vec::new();
         if let Some((_, asked, given)) = consumer.coming_back.take_if(|(at, ..)| *at <= self.now) {
+            let given = given.map(|(answers, reading)| {
+                consumer.clock.read(reading);
+                consumer
+                    .schedule
+                    .table
+                    .distance
+                    .note(reading.received - reading.sent);
+                Given::new(&answers, &consumer.clock)
+            });
             let answers = given.as_ref().map(|given| given.0.as_slice());
             consumer.schedule.answered(&asked, answers, now);
         }
@@ -158,8 +215,8 @@ impl Play {
             && consumer.coming_back.is_none()
             && let Some(asked) = consumer.schedule.asks(now)
         {
-            let arrives = self.now + self.random.random_range(1..6) * MS / 2;
-            consumer.on_its_way = Some((arrives, asked));
+            let request = asked.request(&consumer.clock);
+            consumer.on_its_way = Some((self.now, self.now + way, asked, request));
         }
         for held in gone {
             for (lane, cost) in consumer.schedule.used(&held) {
@@ -169,7 +226,7 @@ impl Play {
     }
 
     /// The most that any window of `unit` holds.
-    fn worst(&self, lane: &Lane, unit: Nanos) -> u32 {
+    pub(super) fn worst(&self, lane: &Lane, unit: Nanos) -> u32 {
         let log = self.log.get(lane).map_or(&[][..], Vec::as_slice);
         let (mut worst, mut sum, mut first) = (0, 0, 0);
         for (at, cost) in log {
@@ -184,7 +241,7 @@ impl Play {
     }
 
     /// How much of a lane was used between two times.
-    fn used(&self, lane: &Lane, from: Nanos, to: Nanos) -> u32 {
+    pub(super) fn used(&self, lane: &Lane, from: Nanos, to: Nanos) -> u32 {
         let log = self.log.get(lane).map_or(&[][..], Vec::as_slice);
         let within = log.iter().filter(|(at, _)| (from..to).contains(at));
         within.map(|(_, cost)| cost).sum()

@@ -1,8 +1,9 @@
 //! How the store's clock goes beside ours.
 //!
 //! In: what the store's clock showed, and the moments right before and after it was asked. Out: times
-//! of one on the other. Always: by the reading that was answered fastest of late, which bounds the
-//! error by half of what that took.
+//! of one on the other. Always: by what all readings of late allow together. Each says between which two differences
+//! the clocks are; the fastest way there and the fastest way back bound that, in whichever answers they were. The
+//! error is at most half of the difference between these two ways.
 
 use std::collections::VecDeque;
 
@@ -21,13 +22,10 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn took(&self) -> Nanos {
-        self.received.saturating_sub(self.sent)
-    }
-
-    /// Our time when the store's clock showed what it did: in the middle.
-    fn ours(&self) -> Nanos {
-        self.sent + self.took() / 2
+    /// How far the store's clock is ahead of ours, at least and at most.
+    fn ahead(&self) -> (i128, i128) {
+        let since = |at: Nanos| i128::from(self.store) - i128::from(at);
+        (since(self.received), since(self.sent))
     }
 }
 
@@ -35,52 +33,45 @@ impl Reading {
 #[derive(Clone, Debug, Default)]
 pub struct StoreClock {
     readings: VecDeque<Reading>,
+    /// How far it is ahead of ours.
+    ahead: i128,
 }
 
 impl StoreClock {
     /// Takes note of a reading.
     pub fn read(&mut self, reading: Reading) {
         let old = |it: &Reading| it.received.saturating_add(COUNTS_FOR) < reading.received;
-        while self.readings.front().is_some_and(old) {
-            self.readings.pop_front();
-        }
-        // Only what may still become the fastest one is of use.
-        while self
-            .readings
-            .back()
-            .is_some_and(|last| last.took() >= reading.took())
-        {
-            self.readings.pop_back();
-        }
+        self.readings.retain(|it| !old(it));
         self.readings.push_back(reading);
+        let (mut least, mut most) = reading.ahead();
+        for it in &self.readings {
+            let (at_least, at_most) = it.ahead();
+            (least, most) = (least.max(at_least), most.min(at_most));
+        }
+        if least > most {
+            // One of the clocks was set: what was read before says nothing any more.
+            self.readings.drain(..self.readings.len() - 1);
+            (least, most) = reading.ahead();
+        }
+        self.ahead = least.midpoint(most);
     }
 
     /// A time of ours on the store's clock; ours when it was never read.
     #[must_use]
     pub fn theirs(&self, ours: Nanos) -> Nanos {
-        shift(ours, self.best().map(|it| (it.ours(), it.store)))
+        shift(ours, self.ahead)
     }
 
     /// A time of the store's on our clock.
     #[must_use]
     pub fn ours(&self, theirs: Nanos) -> Nanos {
-        shift(theirs, self.best().map(|it| (it.store, it.ours())))
-    }
-
-    fn best(&self) -> Option<&Reading> {
-        self.readings.front()
+        shift(theirs, -self.ahead)
     }
 }
 
-fn shift(time: Nanos, anchor: Option<(Nanos, Nanos)>) -> Nanos {
-    let Some((from, to)) = anchor else {
-        return time;
-    };
-    if time >= from {
-        to.saturating_add(time - from)
-    } else {
-        to.saturating_sub(from - time)
-    }
+fn shift(time: Nanos, by: i128) -> Nanos {
+    let shifted = i128::from(time) + by;
+    Nanos::try_from(shifted.max(0)).unwrap_or(Nanos::MAX)
 }
 
 #[cfg(test)]
@@ -110,14 +101,31 @@ mod tests {
     }
 
     #[test]
-    fn the_fastest_reading_of_late_decides() {
+    fn what_all_readings_allow_together_decides() {
+        let mut clock = StoreClock::default();
+        // Fast there and slow back, then slow there and fast back: each by itself is 19 ms off.
+        clock.read(reading(0, 42 * MS, SECOND + 2 * MS));
+        clock.read(reading(100 * MS, 42 * MS, SECOND + 140 * MS));
+        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
+        // A slow answer says nothing new.
+        clock.read(reading(200 * MS, 80 * MS, SECOND + 230 * MS));
+        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_read_anew_and_old_readings_are_forgotten() {
         let mut clock = StoreClock::default();
         clock.read(reading(0, 2 * MS, SECOND + MS));
-        // A slow answer: the store's clock was read at its very end.
-        clock.read(reading(100 * MS, 80 * MS, SECOND + 180 * MS));
-        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
-        // The store's clock was set; the old reading does not count for ever.
-        clock.read(reading(11 * SECOND, 4 * MS, 60 * SECOND + 2 * MS));
-        assert_eq!(clock.theirs(11 * SECOND), 60 * SECOND);
+        clock.read(reading(SECOND, 4 * MS, 60 * SECOND + 2 * MS));
+        assert_eq!(clock.theirs(SECOND), 60 * SECOND);
+        // Slowly enough that no two readings contradict each other.
+        for n in 2..30 {
+            let store = (60 + n) * SECOND + 2 * MS + n * MS / 10;
+            clock.read(reading(n * SECOND, 4 * MS, store));
+        }
+        let off = clock
+            .theirs(29 * SECOND)
+            .abs_diff(89 * SECOND + 29 * MS / 10);
+        assert!(off <= MS, "{off}");
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::distance::Distance;
 use super::limiter::Limiter;
 use super::places::Places;
 use super::share::Share;
@@ -34,6 +35,8 @@ pub(super) struct Table {
     hand: usize,
     /// How many consumers use the lanes that are shared.
     pub(super) consumers: u64,
+    /// How far away the store is that they are shared through.
+    pub(super) distance: Distance,
 }
 
 impl Table {
@@ -48,6 +51,7 @@ impl Table {
             serials: 0,
             hand: 0,
             consumers: 1,
+            distance: Distance::default(),
         }
     }
 

@@ -182,11 +182,12 @@ impl Track {
     pub(super) fn take(&mut self, ask: &Ask, charge: Option<Charge>) -> Option<Level> {
         if let (Some(limiter), Some(charge)) = (&mut self.limiter, charge) {
             limiter.charge(charge);
-            if let Some(share) = &mut self.share
-                && shared::is_slow(limiter.period())
-            {
-                // Lent for one use: others wait for it.
-                share.forget();
+            if let Some(share) = &mut self.share {
+                share.count(self.lane.charge(ask.cost).get().into(), ask.now);
+                if shared::is_slow(limiter.period()) {
+                    // Lent for one use: others wait for it.
+                    share.forget();
+                }
             }
         }
         let level = self.places.as_mut().map(Places::take);
@@ -199,15 +200,20 @@ impl Track {
     }
 
     /// Whether the store that the lane is shared through is to hear of it: a slow lane was used or is
-    /// waited for by nobody, a fast one is used up soon.
-    pub(super) fn is_to_ask(&self, now: Nanos) -> bool {
+    /// waited for by nobody, a fast one is used up within `low`.
+    pub(super) fn is_to_ask(&self, now: Nanos, low: Nanos) -> bool {
         let (Some(share), Some(limiter)) = (&self.share, &self.limiter) else {
             return false;
         };
         if shared::is_slow(limiter.period()) {
             return share.is_to_return() || (share.is_borrowed && self.waiting == 0);
         }
-        self.waiting > 0 && share.may_ask(now) && share.is_low(now)
+        self.waiting > 0 && share.may_ask(now) && share.is_low(now, low)
+    }
+
+    /// From one slot to the next; 0 without a limit.
+    pub(super) fn period(&self) -> Nanos {
+        self.limiter.as_ref().map_or(0, Limiter::period)
     }
 
     /// When what we have of a fast lane that is shared ends; of any other lane, now.

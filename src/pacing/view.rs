@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::limiter::Limiter;
-use super::table::Table;
+use super::schedule::Schedule;
 use super::{Lane, Nanos, Quota};
 
 /// A lane as it is now.
@@ -20,16 +20,20 @@ pub struct LaneView {
     pub waiting: u32,
     /// How long the lane rests still after a 429.
     pub resting: Option<Duration>,
+    /// How long somebody has been waiting in vain for the lane's part that is ours, where other consumers use it too
+    /// and their store does not hand it out as its pace allows.
+    pub unserved: Option<Duration>,
 }
 
-pub(super) fn views(table: &Table, now: Nanos) -> Vec<LaneView> {
-    let view = |(_, track): (usize, &super::track::Track)| LaneView {
+pub(super) fn views<W>(schedule: &Schedule<W>, now: Nanos) -> Vec<LaneView> {
+    let view = |(id, track): (usize, &super::track::Track)| LaneView {
         lane: track.lane.clone(),
         quota: track.limiter.as_ref().map(Limiter::quota),
         places: track.places.map(|places| (places.most(), places.taken())),
         used_last_minute: track.usage.last_minute(now),
         waiting: track.waiting,
         resting: (track.rest.until > now).then(|| Duration::from_nanos(track.rest.until - now)),
+        unserved: schedule.unserved(id, now).map(Duration::from_nanos),
     };
-    table.tracks.iter().map(view).collect()
+    schedule.table.tracks.iter().map(view).collect()
 }

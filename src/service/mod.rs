@@ -17,7 +17,9 @@ use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Hold, SqliteLedger, SqliteSource, Waiting, has_ledger, hold};
-use crate::ledger::{Actor, BackupSource, Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{
+    Actor, BackupSource, BegunForAgents, Ledger, LedgerError, SharedLanes, Watched,
+};
 use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
 use crate::operate::Operations;
@@ -26,7 +28,7 @@ use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::queue::{Inspection, Queue, QueueError};
-use crate::twilio::{ClientSettings, Transport, Twilio, http_transport};
+use crate::twilio::{ClientSettings, Outages, Transport, Twilio, http_transport};
 use crate::worker::{Parts, Worker};
 
 use folders::make_folder;
@@ -80,8 +82,11 @@ pub struct Service {
     pub clock: Clock,
     pub metrics: Metrics,
     pub ledger: Arc<Watched>,
+    /// Which parts of Twilio are away, as the clients of this service find.
+    pub outages: Arc<Outages>,
     /// What consumers of a ledger on PostgreSQL share beside it.
     lanes: Option<SharedLanes>,
+    begun: Option<BegunForAgents>,
 }
 
 impl Service {
@@ -92,10 +97,10 @@ impl Service {
     ///
     /// [`ServiceError`] names the directory, the file or the server.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
-        let mut lanes = None;
+        let (mut lanes, mut begun) = (None, None);
         let ledger: Arc<dyn Ledger> = if let Some(url) = &config.database_url {
             let ledger = PostgresLedger::connect(url.expose_secret()).await?;
-            lanes = Some(ledger.lanes());
+            (lanes, begun) = (Some(ledger.lanes()), Some(ledger.begun()));
             Arc::new(ledger)
         } else {
             make_folder(&config.state)?;
@@ -106,7 +111,9 @@ impl Service {
             clock,
             metrics: Metrics::new(),
             ledger: Arc::new(Watched::over(ledger)),
+            outages: Arc::default(),
             lanes,
+            begun,
         })
     }
 
@@ -245,7 +252,9 @@ impl Service {
     #[must_use]
     pub fn twilio_over(&self, settings: ClientSettings, transport: Transport) -> Twilio {
         let observer = CallMetrics(self.metrics.clone());
-        Twilio::new(settings, transport).observed(Arc::new(observer))
+        Twilio::new(settings, transport)
+            .with_outages(Arc::clone(&self.outages))
+            .observed(Arc::new(observer))
     }
 
     /// Credentials and base address, as the environment says.
@@ -331,6 +340,7 @@ impl Service {
                 shows_after: work.settle_time,
             },
             lanes: self.lanes.clone(),
+            begun: self.begun.clone(),
             marks,
             holder,
             host: host(),

@@ -126,6 +126,17 @@ impl Simulator {
         self.settled().world.make_task(new, now)
     }
 
+    /// An agent accepts a task that is reserved for them.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchAgent::Task`] when there is none, or no reservation of it waits.
+    pub fn accept_task(&self, sid: &str) -> Result<(), NoSuchAgent> {
+        let now = self.inner.clock.now();
+        let accepted = self.settled().world.accept(sid, now);
+        accepted.map_err(|_| NoSuchAgent::Task(sid.to_owned()))
+    }
+
     /// An agent is done with a task, whether it was accepted or not.
     ///
     /// # Errors

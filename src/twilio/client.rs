@@ -10,14 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
 
 use super::codes::is_missing;
 use super::gate::{Gate, KEPT_BACK, Observed, Open};
 use super::observer::{Answer, CallObserver};
+use super::outages::{Heard, Outages};
 use super::transport::{NoReply, Transport};
-use super::{BaseUrl, CallError, Credentials, Form, Method, Operation};
+use super::{BaseUrl, CallError, Closed, Credentials, Form, Method, Operation, Product};
 
 /// How long a call may take when nobody says otherwise: Twilio's own libraries wait 30 s, and a
 /// lease must outlive it.
@@ -55,6 +56,7 @@ pub struct Twilio {
     settings: Arc<ClientSettings>,
     transport: Transport,
     gate: Arc<dyn Gate>,
+    outages: Arc<Outages>,
     observer: Option<Arc<dyn CallObserver>>,
 }
 
@@ -75,6 +77,7 @@ impl Twilio {
             settings: Arc::new(settings),
             transport,
             gate: Arc::new(Open),
+            outages: Arc::default(),
             observer: None,
         }
     }
@@ -84,6 +87,21 @@ impl Twilio {
     pub fn gated(&self, gate: Arc<dyn Gate>) -> Self {
         Self {
             gate,
+            ..self.clone()
+        }
+    }
+
+    /// Which parts of Twilio are away, as this client and its clones have found.
+    #[must_use]
+    pub fn outages(&self) -> &Arc<Outages> {
+        &self.outages
+    }
+
+    /// The same client, which finds out these outages with others.
+    #[must_use]
+    pub fn with_outages(&self, outages: Arc<Outages>) -> Self {
+        Self {
+            outages,
             ..self.clone()
         }
     }
@@ -115,13 +133,38 @@ impl Twilio {
         self.settings.timeout
     }
 
+    /// Asks a product for something small, to find out whether it answers. What it answers does not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when the question was not asked.
+    pub async fn probe(&self, product: Product) -> Result<(), Closed> {
+        // Named as Twilio's are, and nothing's: "not found" is an answer.
+        const NO_SERVICE: &str = "IS00000000000000000000000000000000";
+        const NO_CHANNEL: &str = "CH00000000000000000000000000000000";
+        let (operation, params): (_, &[&str]) = match product {
+            Product::Flex => (Operation::FetchConfiguration, &[]),
+            Product::Proxy => (Operation::ListProxyServices, &[]),
+            Product::Chat => (Operation::FetchChatChannel, &[NO_SERVICE, NO_CHANNEL]),
+            Product::Conversations => (Operation::FetchConversation, &[NO_CHANNEL]),
+            Product::Taskrouter => (Operation::ListWorkspaces, &[]),
+        };
+        match self
+            .call::<IgnoredAny>(operation, params, Form::new())
+            .await
+        {
+            Err(CallError::Closed(closed)) => Err(closed),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes one call. `params` fill the braces of the operation's path, in order; `form` is the
     /// body of a POST and the query of anything else.
     ///
     /// # Errors
     ///
     /// [`CallError`], by what is known of the call's effect. Parameters that do not fit the path
-    /// are `NotSent`.
+    /// are `Malformed`.
     pub async fn call<T: DeserializeOwned>(
         &self,
         operation: Operation,
@@ -167,7 +210,7 @@ impl Twilio {
         form: Form,
     ) -> Result<Request, CallError> {
         let endpoint = operation.endpoint();
-        let path = fill(endpoint.path, params).map_err(|detail| CallError::NotSent {
+        let path = fill(endpoint.path, params).map_err(|detail| CallError::Malformed {
             detail: format!("{operation}: {detail}"),
         })?;
         let mut url = self.settings.base.url(endpoint.product, &path);
@@ -191,11 +234,14 @@ impl Twilio {
             .map_err(|error| CallError::broken_body(reply.status().as_u16(), &error))
     }
 
-    /// Passes the gate, sends, and takes note of how it went.
+    /// Passes the gate, sends, and takes note of how it went. What needs a part of Twilio that is away does not wait
+    /// at the gate, and does not leave if the part went away while it waited.
     async fn exchange(&self, request: Request) -> Result<http::Response<Bytes>, CallError> {
         let operation = request.operation;
         let request = self.http_request(request)?;
+        drop(self.outages.enter(operation)?);
         let pass = self.gate.pass(operation).await?;
+        let probe = self.outages.enter(operation)?;
         let started = Instant::now();
         let exchanging = self.transport.exchange(request, pass.last_look());
         let reply = tokio::time::timeout(self.settings.timeout, exchanging)
@@ -223,6 +269,9 @@ impl Twilio {
             mark: pass.mark(),
         };
         self.note(operation, observed, answer, &result, started.elapsed());
+        let heard = Heard::of(observed.status, observed.code);
+        self.outages.heard(operation, heard, self.gate.caller());
+        drop(probe);
         // Only now, so that what the gate learned of this call is in force when its place is free.
         drop(pass);
         result
@@ -272,7 +321,7 @@ impl Twilio {
         // The error is not shown: it could name the address, and with it a number.
         builder
             .body(Bytes::from(body))
-            .map_err(|_| CallError::NotSent {
+            .map_err(|_| CallError::Malformed {
                 detail: "the base address or the user agent cannot stand in a request".to_owned(),
             })
     }

@@ -25,12 +25,14 @@ pub fn may_be_concurrency(operation: Operation, status: u16, code: Option<u32>) 
 
 /// What kind of failure a call's error is.
 ///
-/// In doubt and not sent are transient: whether a call in doubt may be repeated is not decided by
+/// In doubt is transient: whether a call in doubt may be repeated is not decided by
 /// its class. A conflict's class is what it is when nobody resolves it.
 #[must_use]
 pub fn classify(error: &CallError, operation: Operation) -> FailureClass {
     let (status, code) = match error {
-        CallError::Closed(_) | CallError::NotSent { .. } | CallError::InDoubt { .. } => {
+        // Nothing left: it says nothing of the message.
+        CallError::NotSent { .. } => return FailureClass::Away,
+        CallError::Closed(_) | CallError::Malformed { .. } | CallError::InDoubt { .. } => {
             return TRANSIENT;
         }
         CallError::NotProcessed { status: 429, .. } => return THROTTLED,
@@ -133,7 +135,9 @@ pub fn failure(error: &CallError, operation: Operation) -> Failure {
 fn said(error: &CallError) -> String {
     match error {
         CallError::Closed(closed) => closed.to_string(),
-        CallError::NotSent { detail } => format!("not sent: {detail}"),
+        CallError::Malformed { detail } | CallError::NotSent { detail } => {
+            format!("not sent: {detail}")
+        }
         CallError::NotProcessed { message, .. } => format!("not processed: {message}"),
         CallError::Rejected { message, .. } => format!("refused: {message}"),
         CallError::InDoubt { detail, .. } => format!("in doubt: {detail}"),

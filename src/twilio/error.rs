@@ -27,6 +27,9 @@ pub enum CallError {
     /// The gate let it not pass: no byte left.
     #[error(transparent)]
     Closed(#[from] Closed),
+    /// It cannot be written as a request: none left.
+    #[error("not sent: {detail}")]
+    Malformed { detail: String },
     /// No connection came about: no request left.
     #[error("not sent: {detail}")]
     NotSent { detail: String },
@@ -63,7 +66,7 @@ impl CallError {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Closed(_) | Self::NotSent { .. } => None,
+            Self::Closed(_) | Self::Malformed { .. } | Self::NotSent { .. } => None,
             Self::NotProcessed { status, .. } | Self::Rejected { status, .. } => Some(*status),
             Self::InDoubt { status, .. } => *status,
         }
@@ -73,7 +76,7 @@ impl CallError {
     #[must_use]
     pub fn code(&self) -> Option<u32> {
         match self {
-            Self::Closed(_) | Self::NotSent { .. } => None,
+            Self::Closed(_) | Self::Malformed { .. } | Self::NotSent { .. } => None,
             Self::NotProcessed { code, .. }
             | Self::Rejected { code, .. }
             | Self::InDoubt { code, .. } => *code,
@@ -298,7 +301,9 @@ mod tests {
             CallError::NotProcessed { .. } => "not processed",
             CallError::Rejected { .. } => "rejected",
             CallError::InDoubt { .. } => "in doubt",
-            CallError::Closed(_) | CallError::NotSent { .. } => "not sent",
+            CallError::Closed(_) | CallError::Malformed { .. } | CallError::NotSent { .. } => {
+                "not sent"
+            }
         };
         let table = [
             (429, "{}", "not processed"),

@@ -56,6 +56,14 @@ impl Pass {
 #[error("not called: {0}")]
 pub struct Closed(pub &'static str);
 
+impl Closed {
+    /// Whether a part of Twilio is away.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        *self == super::outages::AWAY
+    }
+}
+
 /// A call whose last look said no.
 pub(super) const KEPT_BACK: Closed = Closed("the right to call ended before the call left");
 
@@ -83,6 +91,11 @@ pub trait Gate: Send + Sync + fmt::Debug {
     ///
     /// [`Closed`] when it must not be made at all.
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed>;
+
+    /// The message whose calls pass here, as a number of its own; none where they belong to no message.
+    fn caller(&self) -> Option<u64> {
+        None
+    }
 
     /// Takes note of how a call went.
     fn observe(&self, _operation: Operation, _observed: Observed) {}

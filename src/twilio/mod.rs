@@ -5,6 +5,7 @@
 //! [`CallError`] that says what is known of the call. Always: every call, each page of a list
 //! included, passes the [`Gate`] before its bytes leave, and nothing here ever calls twice.
 
+mod away_part;
 mod base;
 mod chat;
 mod client;
@@ -21,6 +22,7 @@ mod interactions;
 mod json;
 mod observer;
 mod operation;
+mod outages;
 mod paging;
 mod proxy;
 pub mod sid;
@@ -28,6 +30,7 @@ mod taskrouter;
 mod transport;
 mod users;
 
+pub use away_part::{AwayCause, AwayPart, Part};
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
 pub use client::{ClientSettings, DEFAULT_TIMEOUT, Twilio};
@@ -52,6 +55,7 @@ pub use gate::{Closed, Gate, LastLook, Observed, Open, Pass};
 pub use interactions::{Interaction, InteractionChannel, NewInteraction, RoutingProperties};
 pub use observer::{Answer, CallObserver};
 pub use operation::{Endpoint, Method, Operation, Product};
+pub use outages::Outages;
 pub use proxy::{
     MessageInteraction, NewProxyParticipant, NewSession, ProxyParticipant, ProxyService, Session,
 };

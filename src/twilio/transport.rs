@@ -44,8 +44,8 @@ pub trait InProcess: Send + Sync {
     /// Carries out one request. Its URI is absolute, as [`Transport::Http`] would send it.
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped>;
 
-    /// Waits until a request can leave: what opening a connection is over a network.
-    async fn connected(&self) -> Result<(), Dropped> {
+    /// Waits until a request to this address can leave: what opening a connection is over a network.
+    async fn connected(&self, _to: &http::Uri) -> Result<(), Dropped> {
         Ok(())
     }
 }
@@ -133,7 +133,8 @@ impl Transport {
                     timed_out: false,
                     detail: dropped.to_string(),
                 };
-                server.connected().await.map_err(lost)?;
+                let connected = server.connected(request.uri()).await;
+                connected.map_err(|_| NoReply::NotSent("no connection".to_owned()))?;
                 if last_look.is_some_and(|may_leave| !may_leave()) {
                     return Err(NoReply::KeptBack);
                 }

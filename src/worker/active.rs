@@ -1,8 +1,6 @@
 //! A campaign that is being consumed, as all its turns share it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use jiff::Timestamp;
+use std::sync::{Arc, Mutex};
 
 use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
@@ -19,8 +17,6 @@ pub(crate) struct Active {
     pub(crate) switch: Arc<CampaignSwitch>,
     /// Whether the campaign was cancelled: its messages are skipped, and undone where they have begun.
     pub(crate) cancelled: bool,
-    /// Since when another ledger may have carried out messages of it, if one may.
-    distrusted: Mutex<Option<Timestamp>>,
 }
 
 impl Active {
@@ -30,24 +26,6 @@ impl Active {
             Position::Running => true,
             Position::Stopped => self.cancelled,
             Position::Halted => false,
-        }
-    }
-
-    /// Since when another ledger may have carried out messages of it, if one may.
-    pub(super) fn distrusted_from(&self) -> Option<Timestamp> {
-        *self
-            .distrusted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes note of what its record says of that by now: who is trusted no more stays so.
-    pub(super) fn note_distrust(&self, record: &CampaignRecord) {
-        if record.distrusted_from.is_some() {
-            *self
-                .distrusted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = record.distrusted_from;
         }
     }
 }
@@ -69,7 +47,6 @@ pub(super) fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Activ
         last_next: Mutex::new(usize::MAX),
         switch,
         cancelled,
-        distrusted: Mutex::new(record.distrusted_from),
         campaign,
     })
 }

@@ -70,7 +70,7 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
     }
     let (own, availability) = match look(shared, active, &mine.message, &name).await {
         Ok(looked) => looked,
-        Err(error) => return Assigning::Unfit(error.failure()),
+        Err(error) => return unknown(&error),
     };
     mine.assigned.agent = own.clone();
     mine.assigned.may_stand = saga.has_acted();
@@ -86,6 +86,14 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
             Assigning::Go
         }
         Err(_) => Assigning::GiveBack,
+    }
+}
+
+/// What becomes of a message whose agent could not be found.
+fn unknown(error: &AgentError) -> Assigning {
+    match error.is_unasked() {
+        true => Assigning::GiveBack,
+        false => Assigning::Unfit(error.failure()),
     }
 }
 
@@ -121,7 +129,7 @@ async fn elsewhere(
     let list = match rule {
         WhenUnavailable::Next => match others(shared, active, mine).await {
             Ok(list) => list,
-            Err(error) => return Assigning::Unfit(error.failure()),
+            Err(error) => return unknown(&error),
         },
         _ => Vec::new(),
     };
@@ -170,38 +178,6 @@ async fn elsewhere(
     Assigning::Go
 }
 
-/// Takes the message's place with its agent. Who has none any more: another message was faster.
-pub(super) fn take_place(shared: &Shared, active: &Active, mine: &mut Mine) -> Result<(), Held> {
-    let Some(agent) = mine
-        .assigned
-        .agent
-        .as_ref()
-        .filter(|_| mine.assigned.place.is_none())
-    else {
-        return Ok(());
-    };
-    let Some(channel) = task_channel(active, &mine.message) else {
-        return Ok(());
-    };
-    let taken = active.agents.take(agent, channel);
-    mine.assigned.place = match mine.assigned.may_stand {
-        // It has its task already, or is about to: it counts, and is not put off.
-        true => taken.or_else(|| active.agents.take_anyway(agent)),
-        false => taken,
-    };
-    if mine.assigned.place.is_some() {
-        return Ok(());
-    }
-    shared.parts.metrics.agent_unavailable(Unavailable::Full);
-    let now = shared.parts.clock.now();
-    let named = mine.message.agent.as_ref();
-    Err(Held {
-        agent: named.map_or_else(|| agent.sid.clone(), |named| named.worker.clone()),
-        why: Unavailable::Full,
-        due: now.checked_add(shared.parts.agents.wait).unwrap_or(now),
-    })
-}
-
 /// The agent of what has begun, as it was decided.
 pub(super) async fn agent_of(
     shared: &Shared,
@@ -230,7 +206,7 @@ fn decided(assigned: Option<&Assignee>, message: &Message) -> Option<String> {
 }
 
 /// The task channel in which there has to be a place for the message; none where its task comes later.
-fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
+pub(super) fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
     let channel = active.campaign.flex.task_channel.as_deref();
     channel.filter(|_| tasks_agent_now(&active.campaign, message))
 }
@@ -285,7 +261,7 @@ async fn may_stand(
         recorded: &mine.journal,
         taken_before: true,
         overtaken: mine.overtaken,
-        distrusted: active.distrusted_from(),
+        distrusted_from: mine.distrusted_from,
         switch: Arc::clone(&active.switch),
     };
     shared.parts.engine.may_stand(&job).await

@@ -10,10 +10,14 @@ use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, turn_comes};
-use super::assigning::{Assigning, Held, assign, take_place};
-use super::mine::{Mine, kind};
+use super::agent_places::take_place;
+use super::assigning::{Assigning, Held, assign};
+use super::mine::{Assigned, Mine, kind};
 use super::turn::{carry_out, carry_verdict};
 use super::{Active, Shared};
+
+/// How often an agent is looked for whose last place another message then takes first.
+const CHOICES_MAX: u32 = 4;
 
 /// What becomes of a message that may be begun, or gone on with, by its agent and its lanes.
 pub(super) async fn begin(
@@ -23,37 +27,49 @@ pub(super) async fn begin(
     delivery: Box<dyn Delivery>,
     mut mine: Mine,
 ) -> Result<(), SettleError> {
-    match assign(shared, active, &mut mine).await {
-        Assigning::Go => {}
-        Assigning::Later(later, due) => {
-            let not_now = Admission::PutOff(later, due);
-            return put_off(shared, active, delivery, &mine, not_now).await;
-        }
-        Assigning::Unfit(failure) => {
-            return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
-        }
-        Assigning::Skip(why) => {
-            let verdict = agent_skip(&mine, why);
-            return carry_verdict(shared, active, delivery, &mine, &verdict).await;
-        }
-        Assigning::Hold(held) => return hold(shared, active, delivery, &mine, held).await,
-        Assigning::GiveBack => return shared.settler.release(delivery, &mine.lease).await,
-    }
-    if mine.journal.is_empty() {
-        match turn_comes(shared, active, &mine) {
-            Admission::Go => {}
-            not_now => {
-                if let Some(place) = mine.assigned.place.take() {
-                    place.give_back();
-                }
+    let mut full = None;
+    // Another message may be faster with an agent's last place, of this consumer or of another one: then the campaign's
+    // rule says what becomes of this one, by what is known now.
+    for _ in 0..CHOICES_MAX {
+        match assign(shared, active, &mut mine).await {
+            Assigning::Go => {}
+            Assigning::Later(later, due) => {
+                let not_now = Admission::PutOff(later, due);
                 return put_off(shared, active, delivery, &mine, not_now).await;
             }
+            Assigning::Unfit(failure) => {
+                return carry_out(shared, active, stop, delivery, mine, Some(failure)).await;
+            }
+            Assigning::Skip(why) => {
+                let verdict = agent_skip(&mine, why);
+                return carry_verdict(shared, active, delivery, &mine, &verdict).await;
+            }
+            Assigning::Hold(held) => return hold(shared, active, delivery, &mine, held).await,
+            Assigning::GiveBack => return shared.settler.release(delivery, &mine.lease).await,
         }
+        if mine.journal.is_empty() {
+            match turn_comes(shared, active, &mine) {
+                Admission::Go => {}
+                not_now => {
+                    if let Some(place) = mine.assigned.place.take() {
+                        place.give_back();
+                    }
+                    return put_off(shared, active, delivery, &mine, not_now).await;
+                }
+            }
+        }
+        full = take_place(shared, active, &mut mine).await?;
+        if full.is_none() {
+            break;
+        }
+        mine.assigned = Assigned::default();
+        // Its turn has come: it is not put off a second time.
+        mine.called_from.get_or_insert_default();
     }
-    if let Err(held) = take_place(shared, active, &mut mine) {
-        return hold(shared, active, delivery, &mine, held).await;
+    match full {
+        None => carry_out(shared, active, stop, delivery, mine, None).await,
+        Some(held) => hold(shared, active, delivery, &mine, held).await,
     }
-    carry_out(shared, active, stop, delivery, mine, None).await
 }
 
 /// A message that is not begun now.
@@ -131,7 +147,8 @@ fn agent_skip(mine: &Mine, why: Unavailable) -> Verdict {
 
 /// Whether a run certainly left nothing with the agent. A call that may have been lost may have.
 pub(super) fn is_clean(delivered: &Delivered) -> bool {
-    let may_pass = |failure: &Failure| failure.class == FailureClass::Transient;
+    let may_pass =
+        |failure: &Failure| matches!(failure.class, FailureClass::Transient | FailureClass::Away);
     let is_doubtful = match &delivered.ended {
         Ended::Done { .. } | Ended::Unknown { .. } => true,
         Ended::Failed(failure) => may_pass(failure),

@@ -89,9 +89,6 @@ impl Campaigns {
                 continue;
             }
             let current = self.consumed.get(&record.id);
-            if let Some(consumed) = current {
-                consumed.active.note_distrust(&record);
-            }
             let is_current = current.is_some_and(|consumed| {
                 consumed.state == record.state
                     && consumed.definition == record.definition

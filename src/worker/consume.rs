@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::engine::needs;
 use crate::queue::{Backoff, Consumer};
 use crate::shutdown::Stopper;
+use crate::twilio::Part;
 
 use super::{Active, Shared, ownership, turn};
 
@@ -14,31 +16,41 @@ use super::{Active, Shared, ownership, turn};
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(30);
 
-/// Consumes until stopped; then gives back what has not begun and waits for what has. While the
-/// ledger is lost nothing is taken: what was delivered and not begun is the queue's again.
+/// Consumes until stopped; then gives back what has not begun and waits for what has. While the ledger is lost, or a
+/// part of Twilio is away that the campaign needs, nothing is taken: what was delivered and not begun is the queue's
+/// again.
 pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
     if !ownership::claim(&shared, &active, &stop).await {
         return;
     }
+    let needs = needs(&active.campaign);
     let mut turns = JoinSet::new();
     let mut backoff = Backoff::new(AGAIN_AFTER, AGAIN_AFTER_MAX);
     // Who halts the campaign in its turn stops one session, and there must be no other.
     while !stop.is_stopped() && active.is_consumed() {
-        let Some(()) = stop.run_until_stopped(shared.parts.ledger.back()).await else {
+        let Some(()) = stop.run_until_stopped(may_begin(&shared, &needs)).await else {
             break;
         };
+        // Of Twilio's parts that are away one message at a time finds out whether they are back.
+        let probes = shared.parts.twilio.outages().has_away(&needs);
+        let most = if probes { 1 } else { shared.parts.in_flight };
         // A session brings as many deliveries as may be in flight; the last one's may still be in work.
-        let in_flight = usize::from(shared.parts.in_flight);
-        while turns.len() >= in_flight {
+        while turns.len() >= usize::from(most) {
             if stop.run_until_stopped(turns.join_next()).await.is_none() {
                 break;
             }
         }
-        let Some(mut consumer) = connect(&shared, &active, &stop, &mut backoff).await else {
+        let Some(mut consumer) = connect(&shared, &active, &stop, &mut backoff, most).await else {
             break;
         };
         let session = stop.child();
-        if take(&shared, &active, &session, &mut *consumer, &mut turns).await {
+        let taking = take(&shared, &active, &session, &mut *consumer, &mut turns, most);
+        let has_settled = tokio::select! {
+            biased;
+            () = interrupted(&shared, &needs, probes) => false,
+            has_settled = taking => has_settled,
+        };
+        if has_settled {
             backoff.reset();
         }
         session.stop();
@@ -47,17 +59,42 @@ pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stop
     while turns.join_next().await.is_some() {}
 }
 
+/// Waits until a message may be begun: the ledger is there, and so are the parts of Twilio that it needs, or they may
+/// be back.
+async fn may_begin(shared: &Shared, needs: &[Part]) {
+    shared.parts.ledger.back().await;
+    shared.parts.twilio.outages().passable(needs).await;
+}
+
+/// Waits until a session is to end: no message may be begun any more, or more than one at a time may.
+async fn interrupted(shared: &Shared, needs: &[Part], probes: bool) {
+    let outages = shared.parts.twilio.outages();
+    let back = async {
+        match probes {
+            true => outages.back(needs).await,
+            false => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = shared.parts.ledger.lost() => {}
+        () = outages.impassable(needs) => {}
+        () = back => {}
+    }
+}
+
 async fn connect(
     shared: &Shared,
     active: &Active,
     stop: &Stopper,
     backoff: &mut Backoff,
+    most: u16,
 ) -> Option<Box<dyn Consumer>> {
     loop {
         let campaign = &active.campaign.id;
         let queue = &shared.parts.queue;
-        // As many as can be in flight: this campaign alone may fill all places.
-        let consuming = queue.consume(campaign, shared.parts.in_flight);
+        // As many as may be in flight: this campaign alone may fill all places.
+        let consuming = queue.consume(campaign, most);
         match stop.run_until_stopped(consuming).await? {
             Ok(consumer) => return Some(consumer),
             Err(error) => {
@@ -69,8 +106,7 @@ async fn connect(
     }
 }
 
-/// Spawns a turn for each delivery until the session is stopped or the ledger lost; tells whether a delivery was
-/// settled. The queue's prefetch bounds the deliveries of a session. Each gets its turn at once, because only turns are
+/// Spawns a turn for each delivery until the session is stopped; tells whether a delivery was settled. The queue's prefetch bounds the deliveries of a session. Each gets its turn at once, because only turns are
 /// counted as held: so there is room for a second prefetch, for the turns of the session before and for those that
 /// pause after a failure.
 async fn take(
@@ -79,15 +115,17 @@ async fn take(
     session: &Stopper,
     consumer: &mut dyn Consumer,
     turns: &mut JoinSet<bool>,
+    most: u16,
 ) -> bool {
-    let turns_max = 2 * usize::from(shared.parts.in_flight);
+    let turns_max = match most {
+        1 => 1,
+        most => 2 * usize::from(most),
+    };
     let mut has_settled = false;
-    let mut lost = std::pin::pin!(shared.parts.ledger.lost());
     loop {
         let delivery = tokio::select! {
             biased;
             () = session.stopped() => return has_settled,
-            () = &mut lost => return has_settled,
             Some(turn) = turns.join_next(), if !turns.is_empty() => {
                 has_settled |= turn.unwrap_or(false);
                 continue;

@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::metrics::LanesOfKind;
 use crate::pacing::{Lane, LaneKind, LaneView};
 use crate::queue::Obstacle;
+use crate::twilio::AwayPart;
 
 use super::Shared;
 
@@ -27,6 +28,9 @@ const LANES_A_LOOK: usize = 10_000;
 /// consumer that died is seen for so long.
 const SHOW_AGAIN: Duration = Duration::from_secs(4);
 pub const SEEN_FOR: Duration = Duration::from_secs(10);
+
+/// How often the log is told of shared lanes that are still not served.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// How many lanes a consumer shows.
 const SHOWN_MAX: usize = 300;
@@ -52,6 +56,9 @@ pub struct ShownLane {
     /// Milliseconds for which it rests still after a 429.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resting_ms: Option<u64>,
+    /// Milliseconds for which somebody has been waiting in vain for a lane that consumers share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unserved_ms: Option<u64>,
     /// How many permits may be held at once, where that is limited, and how many are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub places: Option<(u64, u64)>,
@@ -66,6 +73,9 @@ pub struct ShownLanes {
     /// What lies on a queue and cannot be moved out of the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obstacles: Vec<Obstacle>,
+    /// The parts of Twilio that are away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub away: Vec<AwayPart>,
 }
 
 impl From<&LaneView> for ShownLane {
@@ -82,6 +92,7 @@ impl From<&LaneView> for ShownLane {
             used_last_minute: view.used_last_minute.into(),
             waiting: view.waiting.into(),
             resting_ms: view.resting.map(millis),
+            unserved_ms: view.unserved.map(millis),
             places: view.places.map(|(max, taken)| (max.into(), taken.into())),
         }
     }
@@ -92,7 +103,10 @@ impl ShownLanes {
     #[must_use]
     pub fn of(views: &[LaneView]) -> Self {
         let mut busiest: Vec<&LaneView> = views.iter().collect();
-        let busy = |view: &LaneView| (view.resting.is_some(), view.waiting, view.used_last_minute);
+        let busy = |view: &LaneView| {
+            let is_held_up = view.resting.is_some() || view.unserved.is_some();
+            (is_held_up, view.waiting, view.used_last_minute)
+        };
         busiest.sort_by(|a, b| busy(b).cmp(&busy(a)).then_with(|| a.lane.cmp(&b.lane)));
         let left_out = busiest.len().saturating_sub(SHOWN_MAX);
         busiest.truncate(SHOWN_MAX);
@@ -100,6 +114,7 @@ impl ShownLanes {
             lanes: busiest.into_iter().map(ShownLane::from).collect(),
             left_out: left_out as u64,
             obstacles: Vec::new(),
+            away: Vec::new(),
         }
     }
 
@@ -109,9 +124,15 @@ impl ShownLanes {
         let mut lanes = BTreeMap::<String, ShownLane>::new();
         let mut left_out = 0;
         let mut obstacles = BTreeSet::new();
+        let mut away = BTreeMap::new();
         for one in shown {
             left_out = one.left_out.max(left_out);
             obstacles.extend(one.obstacles);
+            for part in one.away {
+                let key = (part.product.clone(), part.operation.clone());
+                let known = away.entry(key).or_insert_with(|| part.clone());
+                known.since = known.since.min(part.since);
+            }
             for lane in one.lanes {
                 match lanes.get_mut(&lane.lane) {
                     Some(known) => known.add(&lane),
@@ -123,6 +144,7 @@ impl ShownLanes {
             lanes: lanes.into_values().collect(),
             left_out,
             obstacles: obstacles.into_iter().collect(),
+            away: away.into_values().collect(),
         }
     }
 }
@@ -132,6 +154,7 @@ impl ShownLane {
         self.used_last_minute += other.used_last_minute;
         self.waiting += other.waiting;
         self.resting_ms = self.resting_ms.max(other.resting_ms);
+        self.unserved_ms = self.unserved_ms.max(other.unserved_ms);
         if let (Some(ours), Some(theirs)) = (&mut self.places, other.places) {
             ours.0 += theirs.0;
             ours.1 += theirs.1;
@@ -149,12 +172,17 @@ impl ShownLane {
 pub(super) async fn keep(shared: &Shared) -> Infallible {
     let parts = &shared.parts;
     let mut shown: Option<(ShownLanes, Instant)> = None;
+    let mut unserved = Unserved::default();
     loop {
         let views = parts.pacer.lanes();
+        let store_takes = parts.pacer.store_takes();
+        parts.metrics.store_takes(store_takes);
+        unserved.look(&views, store_takes, parts.clock.instant());
         let rare = u32::try_from(views.len() / LANES_A_LOOK).unwrap_or(u32::MAX);
         count(shared, &views);
         let lanes = ShownLanes {
             obstacles: parts.queue.obstacles(),
+            away: parts.twilio.outages().away(parts.clock.now()),
             ..ShownLanes::of(&views)
         };
         let now = parts.clock.instant();
@@ -187,6 +215,34 @@ pub(super) async fn hide(shared: &Shared) {
     }
 }
 
+/// Shared lanes that are not served, as the log was told.
+#[derive(Default)]
+struct Unserved(Option<Instant>);
+
+impl Unserved {
+    /// Tells the log when lanes are not served any more, every so often while they are not, and when all are again.
+    fn look(&mut self, views: &[LaneView], store_takes: Duration, now: Instant) {
+        let lanes = || views.iter().filter(|view| view.unserved.is_some());
+        let Some(first) = lanes().max_by_key(|view| view.unserved) else {
+            if self.0.take().is_some() {
+                tracing::info!("all shared limits are served again");
+            }
+            return;
+        };
+        if self.0.is_some_and(|told| now < told + TELL_AGAIN) {
+            return;
+        }
+        self.0 = Some(now);
+        tracing::warn!(
+            lanes = lanes().count(), longest = %first.lane,
+            waited_s = first.unserved.unwrap_or_default().as_secs(),
+            database_answers_after_ms = u64::try_from(store_takes.as_millis()).unwrap_or(u64::MAX),
+            "shared limits are not served: the database hands out less of them than they allow, or answers too late \
+             for them; see FlexcastLimitNotServed in docs/runbooks.md"
+        );
+    }
+}
+
 fn count(shared: &Shared, views: &[LaneView]) {
     for kind in LaneKind::ALL {
         let mut of_kind = LanesOfKind::default();
@@ -194,6 +250,7 @@ fn count(shared: &Shared, views: &[LaneView]) {
             of_kind.lanes += 1;
             of_kind.waiting += u64::from(view.waiting);
             of_kind.resting += u64::from(view.resting.is_some());
+            of_kind.unserved += u64::from(view.unserved.is_some());
             of_kind.used_last_minute += u64::from(view.used_last_minute);
         }
         shared.parts.metrics.lanes(*kind, of_kind);
@@ -212,6 +269,7 @@ mod tests {
             used_last_minute: used,
             waiting,
             resting: None,
+            unserved: None,
             lane,
         }
     }
@@ -235,6 +293,7 @@ mod tests {
         let mut second = view(lane(), 3, 10);
         second.places = Some((4, 1));
         second.resting = Some(Duration::from_millis(1_500));
+        second.unserved = Some(Duration::from_secs(12));
         let mut first = view(lane(), 1, 5);
         first.places = Some((2, 2));
         let parts = [ShownLanes::of(&[first]), ShownLanes::of(&[second])];
@@ -244,6 +303,7 @@ mod tests {
         };
         assert_eq!((one.waiting, one.used_last_minute), (4, 15));
         assert_eq!((one.places, one.resting_ms), (Some((6, 3)), Some(1_500)));
+        assert_eq!(one.unserved_ms, Some(12_000));
         assert_eq!(one.quota.as_deref(), Some("2/s"));
         let json = serde_json::to_value(&together).expect("JSON");
         let back: ShownLanes = serde_json::from_value(json).expect("its own JSON");

@@ -7,10 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{Agent, Place};
-use crate::ledger::Lease;
+use crate::ledger::{Lease, Ledger, LedgerError, MessageKey, Taken};
 use crate::message::{Api, Assignee, Event, Message, Strategy};
-use crate::outcomes::Circumstances;
+use crate::metrics::MessageEvent;
+use crate::outcomes::{Circumstances, SettleError};
+use crate::queue::Delivery;
 
+use super::set_aside::damaged;
+use super::turn::HELD_AGAIN;
 use super::{Active, Shared};
 
 /// A message that is ours to work on.
@@ -20,12 +24,16 @@ pub(super) struct Mine {
     pub(super) journal: Vec<Event>,
     pub(super) attempts: u32,
     pub(super) accepted_at: Timestamp,
+    /// Since when it is tried.
+    pub(super) tried_since: Timestamp,
     /// Whether somebody whose lease ran out lives and has not let go.
     pub(super) overtaken: bool,
     /// The backlog that it was called up from.
     pub(super) called_from: Option<String>,
     /// Whether something of it may stand at Twilio that its journal does not know.
     pub(super) doubtful: bool,
+    /// Since when messages of the campaign may have been carried out that the ledger does not know of, if any may.
+    pub(super) distrusted_from: Option<Timestamp>,
     /// Who is to have the task.
     pub(super) assigned: Assigned,
 }
@@ -48,6 +56,105 @@ pub(super) struct Assigned {
     pub(super) may_stand: bool,
     /// The place that the message takes with the agent until it is over.
     pub(super) place: Option<Place>,
+    /// Whether the consumers' store counts the message as begun for the agent.
+    pub(super) is_counted: bool,
+}
+
+/// Takes the message in the ledger; `None` when its delivery is settled already.
+pub(super) async fn take(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    message: &Message,
+) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
+    let parts = &shared.parts;
+    let (now, lease_for) = (parts.clock.now(), parts.engine.lease_for());
+    let taking = parts.ledger.take(message, &parts.holder, now, lease_for);
+    let (taken, key) = (taking.await, MessageKey::of(message));
+    let until = parts.clock.now() + lease_for;
+    shared.letting_go.note_take(&key, &taken, until);
+    let taken = match taken {
+        // Its records are broken: it would come round for ever. `status` names it.
+        Err(LedgerError::Damaged(detail)) => {
+            damaged(shared, delivery, &key, detail).await?;
+            return Ok(None);
+        }
+        Err(error @ LedgerError::Refused { .. }) => {
+            let pause = shared.store_refusals.pause(&key);
+            delivery.retry_later(pause).await?;
+            return Err(error.into());
+        }
+        taken => taken?,
+    };
+    if let Taken::Leased {
+        lease,
+        message,
+        journal,
+        attempts,
+        accepted_at,
+        tried_since,
+        overtaken,
+        called_from,
+        doubtful,
+        distrusted_from,
+        ..
+    } = taken
+    {
+        let mine = Mine {
+            lease,
+            message: *message,
+            journal,
+            attempts,
+            accepted_at,
+            tried_since,
+            overtaken,
+            called_from,
+            doubtful,
+            distrusted_from,
+            assigned: Assigned::default(),
+        };
+        return Ok(Some((mine, delivery)));
+    }
+    pass_by(shared, active, delivery, message, taken).await?;
+    Ok(None)
+}
+
+/// Settles the delivery of a message that is not to be worked on now.
+async fn pass_by(
+    shared: &Shared,
+    active: &Active,
+    delivery: Box<dyn Delivery>,
+    message: &Message,
+    taken: Taken,
+) -> Result<(), SettleError> {
+    let (strategy, api) = kind(active, message);
+    let note = |event| shared.parts.metrics.message(event, strategy, api);
+    match taken {
+        Taken::Leased { .. } => {}
+        Taken::Over(_) => {
+            shared.store_refusals.forget(&MessageKey::of(message));
+            note(MessageEvent::Redelivered);
+            delivery.ack().await?;
+        }
+        Taken::AddressTaken { by } => {
+            note(MessageEvent::Duplicate);
+            tracing::info!(
+                message.id = %message.id(), duplicate_of = %by,
+                "not accepted: the campaign has another message to this address"
+            );
+            delivery.ack().await?;
+        }
+        // Its own time, or the queue's delayed copy, brings it back.
+        Taken::Deferred { .. } => {
+            note(MessageEvent::Redelivered);
+            delivery.ack().await?;
+        }
+        Taken::Held { .. } => {
+            note(MessageEvent::Redelivered);
+            delivery.retry_later(HELD_AGAIN).await?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Circumstances {
@@ -62,7 +169,7 @@ pub(super) fn circumstances(shared: &Shared, active: &Active, mine: &Mine) -> Ci
 }
 
 fn age(shared: &Shared, mine: &Mine) -> Duration {
-    let age = shared.parts.clock.now().duration_since(mine.accepted_at);
+    let age = shared.parts.clock.now().duration_since(mine.tried_since);
     Duration::try_from(age).unwrap_or_default()
 }
 

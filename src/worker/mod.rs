@@ -6,6 +6,7 @@
 
 mod active;
 mod admission;
+mod agent_places;
 mod assigning;
 mod begin;
 mod broker;
@@ -21,6 +22,7 @@ mod letting_go;
 mod lost;
 mod mine;
 mod orphans;
+mod outages;
 mod ownership;
 mod patience;
 mod places;
@@ -49,7 +51,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::{AgentRules, Engine};
-use crate::ledger::{Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{BegunForAgents, Ledger, LedgerError, SharedLanes, Watched};
 use crate::marks::ProcessMarks;
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
@@ -119,8 +121,9 @@ pub struct Parts {
     pub queue_look: Duration,
     /// For how long what is known of agents holds.
     pub agents: AgentRules,
-    /// The lanes that other consumers use too, if there may be others.
+    /// What other consumers use too, if there may be others: lanes, and the count of what is begun for agents.
     pub lanes: Option<SharedLanes>,
+    pub begun: Option<BegunForAgents>,
     /// Its marks at the Twilio account; none where no other ledger can be at work: a trial.
     pub marks: Option<Arc<ProcessMarks>>,
     /// This consumer's name in leases.
@@ -235,6 +238,7 @@ impl Worker {
             never = store::keep(&self.shared) => match never {},
             never = self.share() => match never {},
             never = ownership::keep(&self.shared) => match never {},
+            never = outages::keep(&self.shared) => match never {},
             never = rights::keep(&self.shared) => match never {},
             never = lanes::keep(&self.shared) => match never {},
             never = upkeep::keep(&self.shared, only) => match never {},
@@ -384,12 +388,6 @@ impl Shared {
     fn count_published_again(&self, messages: u64) {
         self.parts.metrics.published_again(messages);
         self.published_again.fetch_add(messages, Ordering::Relaxed);
-    }
-
-    /// Has a run that is to end by itself end with this failure.
-    fn halt(&self, failure: &Failure) {
-        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
-        halted.get_or_insert_with(|| Box::new(failure.clone()));
     }
 
     fn take_halt(&self) -> Option<Box<Failure>> {

@@ -5,8 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::ledger::Ledger;
-use crate::marks::{BEAT, MarkError, NotOurs, ProcessMarks};
+use crate::marks::{BEAT, MarkError, NotOurs};
 use crate::message::CampaignId;
 use crate::shutdown::Stopper;
 
@@ -84,7 +83,10 @@ pub(super) async fn claim(shared: &Shared, active: &Active, stop: &Stopper) -> b
         return true;
     };
     loop {
-        match stop.run_until_stopped(claimed(shared, marks, active)).await {
+        match stop
+            .run_until_stopped(marks.claim(&active.campaign.id))
+            .await
+        {
             None => return false,
             Some(Ok(())) => return true,
             Some(Err(MarkError::NotOurs(not_ours))) => {
@@ -100,16 +102,6 @@ pub(super) async fn claim(shared: &Shared, active: &Active, stop: &Stopper) -> b
             return false;
         }
     }
-}
-
-/// Claims a campaign, and takes note of what the claim has brought to light.
-async fn claimed(shared: &Shared, marks: &ProcessMarks, active: &Active) -> Result<(), MarkError> {
-    let id = &active.campaign.id;
-    marks.claim(id).await?;
-    if let Some(record) = shared.parts.ledger.campaign(id).await? {
-        active.note_distrust(&record);
-    }
-    Ok(())
 }
 
 fn disown(shared: &Shared, not_ours: &NotOurs) {

@@ -42,12 +42,14 @@ impl Patience {
         let again = shared.published_again.load(Ordering::Relaxed);
         let moves = shared.turns.load(Ordering::Relaxed) + again;
         let next = parts.ledger.next_due().await;
-        let waits = next.is_ok_and(|due| due.is_some_and(|due| due > parts.clock.now()));
+        let now = parts.clock.now();
+        let waits = next.is_ok_and(|due| due.is_some_and(|due| due > now))
+            || !parts.twilio.outages().away(now).is_empty();
         self.note(moves, waits, parts.clock.instant());
     }
 
     /// Takes note of how much has moved so far (turns, messages that were published again), and whether
-    /// messages wait for a time to come.
+    /// messages wait for a time to come, or for Twilio.
     fn note(&mut self, moves: u64, waits_for_a_time: bool, now: Instant) {
         if moves != self.moves || waits_for_a_time {
             self.moves = moves;

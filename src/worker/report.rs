@@ -1,5 +1,7 @@
 //! What a verdict is told to Prometheus and the log, and to the campaign when it halts.
 
+use std::sync::PoisonError;
+
 use crate::engine::Position;
 use crate::ledger::{Actor, MessageKey, StateChange, Steering, Transition};
 use crate::message::{DeferReason, Failure};
@@ -83,4 +85,12 @@ async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
         Err(error) => tracing::error!(campaign.id = %id, %error, "the pause was not recorded"),
     }
     shared.halt(failure);
+}
+
+impl Shared {
+    /// Has a run that is to end by itself end with this failure.
+    pub(super) fn halt(&self, failure: &Failure) {
+        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        halted.get_or_insert_with(|| Box::new(failure.clone()));
+    }
 }

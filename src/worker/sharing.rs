@@ -4,19 +4,27 @@
 //! and what was not given is not used; one consumer alone, whose ledger nobody shares, needs none of this.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::ledger::{LedgerError, ServerTime, SharedLanes, Watched};
-use crate::pacing::{Pacer, Reading, StoreClock, share_places};
+use crate::pacing::{Given, Pacer, Reading, StoreClock};
 
 /// How often a consumer looks after its share of the places: one that comes has its part of them when
 /// the others have looked once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How often the store's clock is read before the first request: the reading that came back fastest says what it shows,
+/// and the slower ones how far away the store is.
+const LOOKS: u32 = 3;
+
 /// The pause after a request that failed.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+fn locked(clock: &Mutex<StoreClock>) -> MutexGuard<'_, StoreClock> {
+    clock.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One consumer among those who share.
 pub struct Sharer {
@@ -32,30 +40,30 @@ pub struct Sharer {
 impl Sharer {
     /// Keeps this consumer's part for as long as it is polled.
     pub async fn keep(&self) -> Infallible {
+        let clock = Mutex::default();
         tokio::select! {
             biased;
-            never = self.ask() => never,
-            never = self.look() => never,
+            never = self.ask(&clock) => never,
+            never = self.look(&clock) => never,
         }
     }
 
     /// Asks for lanes whenever somebody waits for them.
-    async fn ask(&self) -> Infallible {
-        let mut clock = StoreClock::default();
+    async fn ask(&self, clock: &Mutex<StoreClock>) -> Infallible {
+        self.find(clock).await;
         loop {
             self.pacer.wants_to_ask().await;
             self.ledger.back().await;
             let Some(asked) = self.pacer.asks() else {
                 continue;
             };
-            let began = self.clock.instant();
-            let names = asked.lanes();
-            let asking = self.lanes.change(&names, |rows, time| {
-                clock.read(self.reading(time));
-                asked.carry_out(rows, &self.holder, &clock, time.now)
-            });
-            match asking.await {
-                Ok(given) => self.pacer.give(&asked, &given, began.elapsed()),
+            let request = asked.request(&locked(clock));
+            match self.lanes.hand_out(&self.holder, &request).await {
+                Ok((answers, time)) => {
+                    self.read(clock, time);
+                    let given = Given::new(&answers, &locked(clock));
+                    self.pacer.give(&asked, &given);
+                }
                 Err(error) => {
                     self.pacer.not_given(&asked);
                     self.failed(error).await;
@@ -64,28 +72,45 @@ impl Sharer {
         }
     }
 
-    /// Looks after the share of places.
-    async fn look(&self) -> Infallible {
-        let all = self.pacer.concurrency();
-        loop {
+    /// Finds out how far away the store is and what its clock shows, before anything is asked of it.
+    async fn find(&self, clock: &Mutex<StoreClock>) {
+        let mut looks = 0;
+        while looks < LOOKS {
             self.ledger.back().await;
-            let taken = self.pacer.under_way();
-            let sharing = self.lanes.change_places(|members, time| {
-                share_places(members, &self.holder, all, taken, time.now)
-            });
-            match sharing.await {
-                Ok(share) => self.pacer.set_share(share),
+            match self.lanes.time().await {
+                Ok(time) => {
+                    looks += 1;
+                    self.read(clock, time);
+                }
                 Err(error) => self.failed(error).await,
             }
-            self.clock.sleep(LOOK_EVERY).await;
         }
     }
 
-    fn reading(&self, time: ServerTime) -> Reading {
-        Reading {
+    fn read(&self, clock: &Mutex<StoreClock>, time: ServerTime) {
+        locked(clock).read(Reading {
             sent: self.pacer.nanos_at(time.asked),
             store: time.now,
             received: self.pacer.nanos_at(time.answered),
+        });
+        self.pacer
+            .store_took(time.answered.saturating_duration_since(time.asked));
+    }
+
+    /// Looks after the share of places.
+    async fn look(&self, clock: &Mutex<StoreClock>) -> Infallible {
+        let all = self.pacer.concurrency().get();
+        loop {
+            self.ledger.back().await;
+            let taken = self.pacer.under_way();
+            match self.lanes.share_places(&self.holder, all, taken).await {
+                Ok((share, time)) => {
+                    self.read(clock, time);
+                    self.pacer.set_share(share);
+                }
+                Err(error) => self.failed(error).await,
+            }
+            self.clock.sleep(LOOK_EVERY).await;
         }
     }
 

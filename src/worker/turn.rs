@@ -9,25 +9,25 @@ use std::time::Duration;
 
 use crate::campaign::Arrivals;
 use crate::engine::{Delivered, Interrupted, Job};
-use crate::ledger::{Ledger, LedgerError, MessageKey, Taken};
+use crate::ledger::{LedgerError, MessageKey};
 use crate::message::{Effects, Ended, Failure, Message};
-use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;
 use crate::queue::Delivery;
 use crate::shutdown::Stopper;
 
 use super::admission::{Admission, admission, cancelled, own_permit};
+use super::agent_places::Count;
 use super::assigning::agent_of;
-use super::begin::{begin, is_clean, put_off};
-use super::mine::{Assigned, Mine, circumstances, kind};
+use super::begin::{begin, put_off};
+use super::mine::{Mine, circumstances, kind, take};
 use super::refusal::{arrived, refuse, unwelcome};
 use super::report::note;
 use super::set_aside::{damaged, set_aside};
 use super::{Active, Shared};
 
 /// When a delivery whose message somebody works on is looked at again.
-const HELD_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const HELD_AGAIN: Duration = Duration::from_secs(5);
 
 /// The pause after a turn that the ledger or the queue broke off.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -163,85 +163,6 @@ async fn work_on(
     }
 }
 
-/// Takes the message in the ledger; `None` when its delivery is settled already.
-async fn take(
-    shared: &Shared,
-    active: &Active,
-    delivery: Box<dyn Delivery>,
-    message: &Message,
-) -> Result<Option<(Mine, Box<dyn Delivery>)>, SettleError> {
-    let parts = &shared.parts;
-    let (now, lease_for) = (parts.clock.now(), parts.engine.lease_for());
-    let taking = parts.ledger.take(message, &parts.holder, now, lease_for);
-    let (taken, key) = (taking.await, MessageKey::of(message));
-    let until = parts.clock.now() + lease_for;
-    shared.letting_go.note_take(&key, &taken, until);
-    let taken = match taken {
-        // Its records are broken: it would come round for ever. `status` names it.
-        Err(LedgerError::Damaged(detail)) => {
-            damaged(shared, delivery, &key, detail).await?;
-            return Ok(None);
-        }
-        Err(error @ LedgerError::Refused { .. }) => {
-            let pause = shared.store_refusals.pause(&key);
-            delivery.retry_later(pause).await?;
-            return Err(error.into());
-        }
-        taken => taken?,
-    };
-    let (strategy, api) = kind(active, message);
-    let note = |event| parts.metrics.message(event, strategy, api);
-    match taken {
-        Taken::Leased {
-            lease,
-            message,
-            journal,
-            attempts,
-            accepted_at,
-            overtaken,
-            called_from,
-            doubtful,
-            ..
-        } => {
-            let mine = Mine {
-                lease,
-                message: *message,
-                journal,
-                attempts,
-                accepted_at,
-                overtaken,
-                called_from,
-                doubtful,
-                assigned: Assigned::default(),
-            };
-            return Ok(Some((mine, delivery)));
-        }
-        Taken::Over(_) => {
-            shared.store_refusals.forget(&key);
-            note(MessageEvent::Redelivered);
-            delivery.ack().await?;
-        }
-        Taken::AddressTaken { by } => {
-            note(MessageEvent::Duplicate);
-            tracing::info!(
-                message.id = %message.id(), duplicate_of = %by,
-                "not accepted: the campaign has another message to this address"
-            );
-            delivery.ack().await?;
-        }
-        // Its own time, or the queue's delayed copy, brings it back.
-        Taken::Deferred { .. } => {
-            note(MessageEvent::Redelivered);
-            delivery.ack().await?;
-        }
-        Taken::Held { .. } => {
-            note(MessageEvent::Redelivered);
-            delivery.retry_later(HELD_AGAIN).await?;
-        }
-    }
-    Ok(None)
-}
-
 /// Runs the saga, paced, and settles what it came to.
 pub(super) async fn carry_out(
     shared: &Shared,
@@ -283,7 +204,7 @@ pub(super) async fn carry_out(
         recorded: &mine.journal,
         taken_before: mine.lease.number > 1,
         overtaken: mine.overtaken,
-        distrusted: active.distrusted_from(),
+        distrusted_from: mine.distrusted_from,
         switch: Arc::clone(&active.switch),
     };
     let watch = shared.letting_go.unless_settled(&mine.lease);
@@ -305,16 +226,17 @@ pub(super) async fn carry_out(
             return interrupt(shared, delivery, &mine.lease.key, interrupted).await;
         }
     };
-    if let Some(place) = mine.assigned.place.take().filter(|_| is_clean(&delivered)) {
-        place.give_back();
-    }
+    let count = Count::over(&mut mine, &delivered);
     let (strategy, api) = kind(active, &mine.message);
     parts.metrics.saga(strategy, api, began.elapsed());
     let mine = Mine {
         lease: delivered.lease.clone(),
         ..mine
     };
-    finish(shared, active, delivery, mine, delivered, circumstances).await?;
+    let finished = finish(shared, active, delivery, mine, delivered, circumstances);
+    // At once: neither waits for the other's way to the ledger.
+    let (finished, ()) = tokio::join!(finished, count.end(shared));
+    finished?;
     watch.settled();
     Ok(())
 }

@@ -128,7 +128,7 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
         taken_before: true,
         // It matters to what goes forward alone.
         overtaken: false,
-        distrusted: active.distrusted_from(),
+        distrusted_from: stuck.distrusted_from,
         switch: Arc::clone(&active.switch),
     };
     match parts.engine.undo(job, &why).await {

@@ -24,6 +24,7 @@ mod saga;
 mod senders;
 mod shared_lanes;
 mod simulator;
+mod slow_database;
 mod support;
 mod tidy;
 mod twilio_client;

@@ -19,8 +19,9 @@ const CUSTOMERS: usize = 90;
 const FAULTS: &str = r#"{"seed": 5, "rules": [
   {"operation": "*", "kind": "latency", "ms": 20},
   {"operation": "create_conversation", "rate": 0.1, "kind": "too_many_requests", "retry_after": 1},
-  {"operation": "create_conversation", "first": 20, "kind": "server_error", "status": 503},
-  {"operation": "fetch_conversation", "first": 10, "kind": "server_error", "status": 503},
+  {"operation": "create_conversation_participant", "customers": ["+12025550101"], "first": 5,
+   "kind": "server_error", "status": 503},
+  {"operation": "fetch_conversation", "first": 4, "kind": "server_error", "status": 503},
   {"operation": "create_conversation_message", "customers": {"rate": 0.15}, "kind": "error",
    "status": 400, "code": 21211}
 ]}"#;

@@ -1,5 +1,6 @@
 //! Lanes that several consumers share, on a real PostgreSQL.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,100 +9,239 @@ use std::time::Duration;
 use flexcast::clock::Clock;
 use flexcast::ledger::postgres::PostgresLedger;
 use flexcast::ledger::{SharedLanes, Watched};
-use flexcast::pacing::{Lane, LaneTime, Limits, Pacer, PacingSettings};
+use flexcast::pacing::{
+    Answer, Lane, LaneTime, Limits, Pacer, PacingSettings, Request, Want, hand_out,
+};
 use flexcast::worker::Sharer;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::postgres::Database;
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MS;
+
+async fn lanes_of(database: &Database) -> SharedLanes {
+    let ledger = PostgresLedger::connect(&database.url).await;
+    ledger.expect("a ledger").lanes()
+}
+
+/// The rows of these lanes, as a session of its own sees them.
+async fn rows(session: &tokio_postgres::Client) -> BTreeMap<String, LaneTime> {
+    let sql = "SELECT lane, free_at, period, holder, held_until FROM flexcast.lanes";
+    let rows = session.query(sql, &[]).await.expect("rows");
+    let number = |number: i64| u64::try_from(number).expect("not negative");
+    let row = |row: &tokio_postgres::Row| {
+        let holder: Option<String> = row.get(3);
+        let time = LaneTime {
+            free_at: number(row.get(1)),
+            period: number(row.get(2)),
+            lent: holder.zip(row.get::<_, Option<i64>>(4).map(number)),
+        };
+        (row.get(0), time)
+    };
+    rows.iter().map(row).collect()
+}
+
+fn want(lane: &str, period: u64, slots: u64) -> Want {
+    Want {
+        lane: lane.to_owned(),
+        period,
+        slots,
+        until: 0,
+    }
+}
+
+/// A request for each of these lanes by itself.
+fn each(wants: Vec<Want>) -> Request {
+    Request {
+        ahead: 100 * MS,
+        groups: (0..wants.len()).map(|want| vec![want]).collect(),
+        wants,
+        ..Request::default()
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_of_several_at_once_are_made_one_after_the_other() {
+async fn what_several_are_given_at_once_never_overlaps() {
     let database = Database::new().await;
     let mut changes = JoinSet::new();
     for who in 0..4 {
-        let store = PostgresLedger::connect(&database.url)
-            .await
-            .expect("a ledger");
-        let lanes = store.lanes();
+        let lanes = lanes_of(&database).await;
         changes.spawn(async move {
-            let mut last = 0;
+            let mut given = Vec::new();
             for round in 0..25 {
                 // In another order each time: whoever locks must not wait in a ring.
-                let mut names = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
+                let mut names = ["a", "b", "c"];
                 names.rotate_left((who + round) % 3);
-                let changing = lanes.change(&names, |rows, time| {
-                    assert_eq!(rows.len(), 3);
-                    for row in rows.values_mut() {
-                        row.free_at += 1;
-                    }
-                    time.now
-                });
-                let now = changing.await.expect("changed");
-                assert!(now > last, "the server's clock is read with every change");
-                last = now;
+                let mut request = each(names.map(|name| want(name, 10 * MS, 2)).to_vec());
+                request.ahead = 60 * SECOND;
+                let holder = format!("consumer-{who}");
+                let (answers, _) = lanes.hand_out(&holder, &request).await.expect("handed out");
+                for (name, answer) in names.into_iter().zip(answers) {
+                    let Answer::Stretch { from, to } = answer else {
+                        panic!("{answer:?}");
+                    };
+                    given.push((name, from, to));
+                }
             }
+            given
         });
     }
-    changes.join_all().await;
-    let lanes = PostgresLedger::connect(&database.url)
-        .await
-        .expect("a ledger")
-        .lanes();
-    let counts = read(&lanes, &["a", "b", "c", "d"])
-        .await
-        .map(|row| row.free_at);
-    assert_eq!(counts, [100, 100, 100, 0]);
+    let mut given: Vec<_> = changes.join_all().await.into_iter().flatten().collect();
+    given.sort_unstable();
+    for pair in given.windows(2) {
+        let [(lane, _, to), (next, from, _)] = pair else {
+            panic!("{pair:?}");
+        };
+        assert!(lane != next || to <= from, "{pair:?}");
+    }
+    assert_eq!(given.len(), 300);
+}
+
+/// A request as a consumer may make it, on the lanes that a drawing knows.
+fn drawn(random: &mut StdRng, now: u64) -> Request {
+    const PERIODS: [u64; 6] = [1, 10, 102, 340, 1_020, 6_120];
+    let mut names: Vec<usize> = (0..8).collect();
+    let mut wants = Vec::new();
+    for _ in 0..random.random_range(0..6) {
+        let lane = names.remove(random.random_range(0..names.len()));
+        // A quota that was changed now and then.
+        let at = (lane + usize::from(random.random_range(0..20) == 0)) % PERIODS.len();
+        wants.push(Want {
+            lane: format!("lane-{lane}"),
+            period: PERIODS[at] * MS,
+            slots: random.random_range(1..5),
+            until: now + random.random_range(0..300) * MS,
+        });
+    }
+    let groups = match wants.len() {
+        0 => Vec::new(),
+        count => (0..random.random_range(1..4))
+            .map(|_| {
+                let from = random.random_range(0..count);
+                (from..random.random_range(from..count) + 1).collect()
+            })
+            .collect(),
+    };
+    let told = |random: &mut StdRng| {
+        let lane = format!("lane-{}", random.random_range(0..8));
+        (lane, now + random.random_range(0..2_000) * MS)
+    };
+    Request {
+        way: random.random_range(0..200) * MS,
+        ahead: random.random_range(100..500) * MS,
+        returns: (0..random.random_range(0..3))
+            .map(|_| told(random))
+            .collect(),
+        rests: (0..i32::from(random.random_range(0..10) == 0))
+            .map(|_| told(random))
+            .collect(),
+        wants,
+        groups,
+    }
 }
 
 #[tokio::test]
-async fn what_is_written_is_read_and_a_failure_changes_nothing() {
+async fn the_server_hands_out_what_the_arithmetic_says() {
     let database = Database::new().await;
-    let lanes = PostgresLedger::connect(&database.url)
-        .await
-        .expect("a ledger")
-        .lanes();
-    let row = LaneTime {
-        free_at: 1_800_000_000_000_000_001,
-        period: 102_000_000,
-        lent: Some(("consumer-1".to_owned(), 1_800_000_000_000_000_009)),
-    };
-    let names = ["agent\u{1f}spring\u{1f}zo\u{eb}".to_owned()];
-    let kept = row.clone();
-    let writing = lanes.change(&names, move |rows, _| {
-        rows.insert(names_of(rows), kept);
-    });
-    writing.await.expect("written");
-    assert_eq!(
-        read(&lanes, &["agent\u{1f}spring\u{1f}zo\u{eb}"]).await,
-        [row]
-    );
+    let lanes = lanes_of(&database).await;
+    let session = database.session().await;
+    for seed in 0..4 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut told = [0; 3];
+        database.raw("DELETE FROM flexcast.lanes").await;
+        let mut now = lanes.time().await.expect("the time").now;
+        for step in 0..150 {
+            let holder = ["one", "two", "three"][random.random_range(0..3)];
+            let request = drawn(&mut random, now);
+            // Time goes on by more than the test takes: what was handed out moves back.
+            let back = random.random_range(0..400) * 1_000_000_i64;
+            let sql = "UPDATE flexcast.lanes SET free_at = CASE free_at WHEN 0 THEN 0 ELSE free_at - $1 END,
+                           held_until = held_until - $1";
+            session.execute(sql, &[&back]).await.expect("moved");
+            let mut before = rows(&session).await;
+            let handing = lanes.hand_out(holder, &request).await;
+            let (answers, time) = handing.expect("handed out");
+            for lane in request.lanes() {
+                before.entry(lane.to_owned()).or_insert(LaneTime {
+                    period: 1,
+                    ..LaneTime::default()
+                });
+            }
+            let expected = hand_out(&request, &mut before, holder, time.now);
+            assert_eq!(answers, expected, "seed {seed}, step {step}: {request:?}");
+            let after = rows(&session).await;
+            assert_eq!(after, before, "seed {seed}, step {step}: {request:?}");
+            for answer in answers {
+                told[match answer {
+                    Answer::Stretch { .. } => 0,
+                    Answer::Later(_) => 1,
+                    Answer::Open => 2,
+                }] += 1;
+            }
+            now = time.now;
+        }
+        assert!(told.iter().all(|count| *count > 10), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_changes_nothing_and_its_connection_is_not_used_again() {
+    let database = Database::new().await;
+    let lanes = lanes_of(&database).await;
+    let session = database.session().await;
+    let name = "agent\u{1f}spring\u{1f}zo\u{eb}";
+    let request = each(vec![want(name, 102 * MS, 3)]);
+    let (answers, _) = lanes.hand_out("one", &request).await.expect("handed out");
+    assert!(matches!(
+        answers[..],
+        [Answer::Later(_) | Answer::Stretch { .. }]
+    ));
+    let before = rows(&session).await;
+    assert_eq!(before.keys().collect::<Vec<_>>(), [name]);
     database.read_only(true).await;
-    let failing = lanes.change(&names, |rows, _| {
-        rows.values_mut().for_each(|row| row.free_at = 1);
-    });
-    let error = failing.await.expect_err("the server takes nothing");
+    let error = lanes.hand_out("one", &request).await;
+    let error = error.expect_err("the server takes nothing");
     assert!(error.is_stores(), "{error}");
     database.read_only(false).await;
-    // The connection that failed is not used again.
-    let [row] = read(&lanes, &["agent\u{1f}spring\u{1f}zo\u{eb}"]).await;
-    assert_eq!(row.free_at, 1_800_000_000_000_000_001);
+    let session = database.session().await;
+    assert_eq!(rows(&session).await, before);
+    lanes.hand_out("one", &request).await.expect("handed out");
 }
 
-/// The one lane that is there.
-fn names_of(rows: &std::collections::BTreeMap<String, LaneTime>) -> String {
-    rows.keys().next().expect("a lane").clone()
-}
-
-async fn read<const N: usize>(lanes: &SharedLanes, names: &[&str; N]) -> [LaneTime; N] {
-    let asked: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let rows = lanes
-        .change(&asked, |rows, _| rows.clone())
-        .await
-        .expect("read");
-    names.map(|name| rows[name].clone())
+#[tokio::test]
+async fn no_lock_is_held_while_an_answer_is_on_its_way() {
+    use crate::support::link::{Link, server_of};
+    let database = Database::new().await;
+    let server = server_of(&database.url);
+    let link = Link::to(server, Duration::ZERO);
+    let far = PostgresLedger::connect(&link.url(&database.url, server)).await;
+    let (far, near) = (far.expect("a ledger").lanes(), lanes_of(&database).await);
+    let request = each(vec![want("a", 10 * MS, 1)]);
+    far.hand_out("far", &request).await.expect("handed out");
+    far.share_places("far", 8, 0).await.expect("a share");
+    let session = database.session().await;
+    let before = rows(&session).await["a"].free_at;
+    // Its answers never arrive: it does not know yet that it has anything.
+    link.mute(true);
+    let asking = tokio::spawn(async move {
+        let _ = tokio::join!(far.hand_out("far", &request), far.share_places("far", 8, 0));
+    });
+    until_async(async || rows(&session).await["a"].free_at != before).await;
+    let mut request = each(vec![want("a", 10 * MS, 1)]);
+    request.ahead = 60 * SECOND;
+    let (answers, _) = near.hand_out("near", &request).await.expect("handed out");
+    assert!(
+        matches!(answers[..], [Answer::Stretch { .. }]),
+        "{answers:?}"
+    );
+    let (share, _) = near.share_places("near", 8, 0).await.expect("a share");
+    assert_eq!(share.consumers, 2);
+    asking.abort();
 }
 
 /// A consumer that shares, for as long as it is kept.
@@ -137,11 +277,7 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
     let count = Arc::new(AtomicU64::new(0));
     let mut waiters = JoinSet::new();
     let mut consumers = Vec::new();
-    let lanes = PostgresLedger::connect(&database.url)
-        .await
-        .expect("a ledger")
-        .lanes();
-    let begun = clock(&lanes).await;
+    let begun = lanes_of(&database).await.time().await.expect("the time");
     for name in ["one", "two"] {
         let (pacer, keeping) = consumer(&database, name, "200/s").await;
         consumers.push(keeping);
@@ -155,17 +291,66 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
     }
     waiters.join_all().await;
     assert_eq!(count.load(Ordering::Relaxed), 200, "all are let go");
-    let [row] = read(&lanes, &["campaign\u{1f}spring"]).await;
+    let rows = rows(&database.session().await).await;
+    let row = &rows["campaign\u{1f}spring"];
     assert!(row.lent.is_none());
     // One slot after the other, and each has been handed out: the lane's time went on by as much.
     assert!(
-        row.free_at >= begun + 199 * row.period,
-        "{row:?} since {begun}"
+        row.free_at >= begun.now + 199 * row.period,
+        "{row:?} since {begun:?}"
     );
 }
 
-async fn clock(lanes: &SharedLanes) -> u64 {
-    lanes.change(&[], |_, time| time.now).await.expect("read")
+#[tokio::test]
+async fn the_shares_of_places_never_add_up_to_more_than_there_are() {
+    let database = Database::new().await;
+    let lanes = lanes_of(&database).await;
+    let share = async |who: &str, taken| {
+        let (share, _) = lanes.share_places(who, 40, taken).await.expect("a share");
+        (share.places, share.consumers)
+    };
+    assert_eq!(share("a", 0).await, (40, 1));
+    // a has 35 under way when b comes: there is nothing for b before a has looked again.
+    assert_eq!(share("b", 0).await, (0, 2));
+    assert_eq!(share("a", 35).await, (20, 2));
+    assert_eq!(share("b", 0).await, (5, 2));
+    assert_eq!(share("a", 12).await, (20, 2));
+    assert_eq!(share("b", 5).await, (20, 2));
+    // Odd places go to the first, and who died is forgotten.
+    assert_eq!(share("c", 0).await.1, 3);
+    for who in ["a", "b", "c", "a", "b", "c"] {
+        share(who, 0).await;
+    }
+    let shares = [
+        share("a", 0).await,
+        share("b", 0).await,
+        share("c", 0).await,
+    ];
+    assert_eq!(shares, [(14, 3), (13, 3), (13, 3)]);
+    let died = "UPDATE flexcast.account_places SET until = 1 WHERE holder <> 'b'";
+    database.raw(died).await;
+    assert_eq!(share("b", 13).await, (40, 1));
+    let session = database.session().await;
+    let mut random = StdRng::seed_from_u64(7);
+    for _ in 0..400 {
+        let who = format!("c{}", random.random_range(0..6));
+        let one = &who;
+        let sql = "SELECT coalesce(max(places) FILTER (WHERE holder = $1), 0) FROM flexcast.account_places";
+        let mine = session.query_one(sql, &[one]).await.expect("a row");
+        let mine = u32::try_from(mine.get::<_, i64>(0)).expect("small");
+        let taken = random.random_range(0..41).min(mine);
+        share(one, taken).await;
+        if random.random_range(0..8) == 0 {
+            let died = format!(
+                "DELETE FROM flexcast.account_places WHERE holder = 'c{}'",
+                random.random_range(0..6)
+            );
+            database.raw(&died).await;
+        }
+        let sql = "SELECT coalesce(sum(places), 0)::BIGINT FROM flexcast.account_places";
+        let all: i64 = session.query_one(sql, &[]).await.expect("a row").get(0);
+        assert!(all <= 40, "{all}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,8 +372,12 @@ fn places(pacer: &Pacer) -> Option<u32> {
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {
+    until_async(async || holds()).await;
+}
+
+async fn until_async(mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
-        while !holds() {
+        while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

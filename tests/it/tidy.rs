@@ -88,7 +88,9 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "http",
-        &["clock", "ledger", "message", "metrics", "queue", "shutdown"],
+        &[
+            "clock", "ledger", "message", "metrics", "queue", "shutdown", "twilio",
+        ],
         "it looks, and starts nothing",
     ),
     (

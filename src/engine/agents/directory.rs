@@ -22,15 +22,23 @@ use crate::twilio::{CallError, Twilio, Worker, WorkerChannel, WorkersWhere};
 const TRIES: u32 = 3;
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// How many times older than fresh a reading may be while a newer one cannot be had.
-const STALE_MAX: u32 = 6;
-
 /// An agent's channels as they were read.
 #[derive(Debug)]
 struct Reading {
     /// When it was asked for.
     at: Instant,
     channels: Vec<WorkerChannel>,
+    /// How many messages all consumers together had begun that it may not show, as their store told last.
+    begun: u32,
+}
+
+impl Reading {
+    /// How many tasks could come on a channel when it was read. None: there is no such channel.
+    fn free(&self, task_channel: &str) -> Option<u32> {
+        let mut channels = self.channels.iter();
+        let channel = channels.find(|one| one.is_of(task_channel))?;
+        Some(channel.free())
+    }
 }
 
 /// Resolves agents, remembers them, and knows what they can take.
@@ -124,7 +132,7 @@ impl AgentDirectory {
         };
         let shows_after = self.rules.shows_after;
         let unread = self.places.unread(&agent.sid, reading.at, shows_after);
-        match channel.free().saturating_sub(unread) {
+        match channel.free().saturating_sub(unread.max(reading.begun)) {
             0 => Availability::Not(Unavailable::Full),
             left => Availability::Free {
                 left,
@@ -139,12 +147,29 @@ impl AgentDirectory {
     pub fn take(&self, agent: &Agent, task_channel: &str) -> Option<Place> {
         let readings = lock(&self.readings);
         let reading = readings.get(&agent.sid)?;
-        let mut channels = reading.channels.iter();
-        let channel = channels.find(|one| one.is_of(task_channel))?;
+        let free = reading.free(task_channel)?;
         // Forgets those that the reading shows.
         let shows_after = self.rules.shows_after;
         self.places.unread(&agent.sid, reading.at, shows_after);
-        self.places.take(&agent.sid, channel.free())
+        self.places.take(&agent.sid, free)
+    }
+
+    /// How many tasks an agent could take on a channel by what was last read of them, and when that was asked for.
+    #[must_use]
+    pub fn read(&self, agent: &Agent, task_channel: &str) -> Option<(u32, Instant)> {
+        let readings = lock(&self.readings);
+        let reading = readings.get(&agent.sid)?;
+        Some((reading.free(task_channel)?, reading.at))
+    }
+
+    /// Takes note of how many messages all consumers together have begun for an agent that what was read at `read_at`
+    /// may not show.
+    pub fn note_begun(&self, agent: &Agent, read_at: Instant, begun: u32) {
+        let mut readings = lock(&self.readings);
+        let reading = readings.get_mut(&agent.sid);
+        if let Some(reading) = reading.filter(|reading| reading.at == read_at) {
+            reading.begun = begun;
+        }
     }
 
     /// Counts a message that has begun, whether there is a place for it or not.
@@ -242,7 +267,11 @@ impl AgentDirectory {
         let looking = || twilio.list_worker_channels(workspace, &agent.sid);
         match self.insist(looking).await {
             Ok(Some(channels)) => {
-                let reading = Reading { at: now, channels };
+                let reading = Reading {
+                    at: now,
+                    channels,
+                    begun: 0,
+                };
                 lock(&self.readings).insert(agent.sid.clone(), reading);
                 Ok(true)
             }
@@ -257,7 +286,7 @@ impl AgentDirectory {
     }
 
     fn may_be_stale(&self, read_at: Option<Instant>, now: Instant) -> bool {
-        read_at.is_some_and(|at| at + self.rules.read_for * STALE_MAX > now)
+        read_at.is_some_and(|at| at + self.rules.kept_for() > now)
     }
 
     /// Tries a look a few times: many messages wait for it, and none is to lose an attempt by one reply.

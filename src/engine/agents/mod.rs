@@ -39,6 +39,9 @@ impl From<&Worker> for Agent {
     }
 }
 
+/// How many times older than fresh a reading may be while a newer one cannot be had.
+const STALE_MAX: u32 = 6;
+
 /// For how long what is known of agents holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AgentRules {
@@ -49,6 +52,14 @@ pub struct AgentRules {
     pub wait: Duration,
     /// How long a task that was made may take to show in what is read.
     pub shows_after: Duration,
+}
+
+impl AgentRules {
+    /// How old what is used of an agent is at most: older than fresh while a newer reading cannot be had.
+    #[must_use]
+    pub fn kept_for(&self) -> Duration {
+        self.read_for * STALE_MAX
+    }
 }
 
 impl Default for AgentRules {
@@ -75,6 +86,12 @@ pub enum AgentError {
 }
 
 impl AgentError {
+    /// Whether Twilio was not asked.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        matches!(self, Self::Call(CallError::Closed(_)))
+    }
+
     /// The same as an attempt's failure.
     #[must_use]
     pub fn failure(&self) -> Failure {

@@ -19,6 +19,7 @@ use crate::ledger::{LedgerError, Result};
 
 use super::errors::is_of_a_value;
 use super::migrate::migrate;
+use super::tail::Tail;
 use super::tls;
 
 /// The schema that holds the ledger: a database that others use too has no names in common with it.
@@ -26,12 +27,17 @@ pub(super) const SCHEMA: &str = "flexcast";
 
 /// Connections of one process. The server groups the commits that wait at the same time, and with a
 /// commit in some milliseconds these make thousands of them a second; several consumers and an import
-/// stay below the 100 that a server takes by default (`max_connections`).
-const CONNECTIONS_MAX: usize = 16;
+/// stay below the 100 that a server takes by default (`max_connections`). One of them is kept for the renewal of a
+/// consumer's right.
+pub(super) const CONNECTIONS_MAX: usize = 17;
 
 /// How long one call of the ledger may take, waiting for a connection included: longer than the
 /// server lets a statement take, so that its answer comes first.
 const CALL_MAX: Duration = Duration::from_secs(15);
+
+/// The same for a probe. It makes some eighty round trips where nothing is prepared yet: with [`CALL_MAX`] a lost
+/// server that is 200 ms away would never pass it.
+const PROBE_MAX: Duration = Duration::from_secs(60);
 
 /// How long a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -59,6 +65,8 @@ pub(super) struct Connections {
     pool: Pool,
     /// Where they go, for errors: hosts, ports and the database, no user and no password.
     place: String,
+    /// What this process has committed last.
+    pub(super) tail: Tail,
 }
 
 impl Connections {
@@ -76,8 +84,9 @@ impl Connections {
             config.application_name("flexcast");
         }
         let place = place(&config);
-        let pool = pool(config, MakeRustlsConnect::new(tls.client()?))?;
-        let connections = Self { pool, place };
+        let tail = Tail::default();
+        let pool = pool(config, MakeRustlsConnect::new(tls.client()?), tail.clone())?;
+        let connections = Self { pool, place, tail };
         let mut first = connections.first().await?;
         let migrated = migrate(&mut first).await;
         drop(first);
@@ -107,9 +116,25 @@ impl Connections {
 
     /// Bounds a call. What it was to write may stand all the same when its time is up.
     pub(super) async fn bounded<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let result = tokio::time::timeout(CALL_MAX, call).await;
+        self.bounded_by(CALL_MAX, call).await
+    }
+
+    /// The same for a probe, which is many statements in a row.
+    pub(super) async fn bounded_probe<T>(
+        &self,
+        probe: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.bounded_by(PROBE_MAX, probe).await
+    }
+
+    async fn bounded_by<T>(
+        &self,
+        most: Duration,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = tokio::time::timeout(most, call).await;
         let result = result.unwrap_or_else(|_| {
-            let text = format!("no answer within {} s", CALL_MAX.as_secs());
+            let text = format!("no answer within {} s", most.as_secs());
             Err(LedgerError::Unavailable(text))
         });
         let result = result.map_err(|error| self.at(error));
@@ -146,15 +171,18 @@ impl Connections {
     }
 }
 
-fn pool(config: Config, tls: MakeRustlsConnect) -> Result<Pool> {
+fn pool(config: Config, tls: MakeRustlsConnect, tail: Tail) -> Result<Pool> {
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
     let manager = Manager::from_config(config, tls, recycling);
-    let settle = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+    let settle = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+        let tail = tail.clone();
         Box::pin(async move {
             let settled = client.batch_execute(SETTINGS).await;
-            settled.map_err(HookError::Backend)
+            settled.map_err(HookError::Backend)?;
+            let checked = tail.check(client).await;
+            checked.map_err(|error| HookError::message(error.to_string()))
         })
     });
     Pool::builder(manager)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -81,7 +81,12 @@ fn without_state(error: &Error) -> LedgerError {
 impl From<PoolError> for LedgerError {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Backend(error) => error.into(),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                error.into()
+            }
+            PoolError::PostCreateHook(HookError::Message(text)) => {
+                Self::Unavailable(text.into_owned())
+            }
             PoolError::Timeout(_) => {
                 Self::Unavailable("no connection to the database came free in time".to_owned())
             }

@@ -1,15 +1,13 @@
-//! The lanes and places that consumers share: rows that one changes at a time, read with the server's
-//! clock.
+//! The lanes and places that consumers share: rows that one changes at a time, by the server's clock.
 //!
-//! In: which rows, and what is to become of them. Out: what that came to. Always: the rows are locked
-//! before the clock is read, in one order for all; what was changed is durable when a call returns; on a
-//! connection of its own, for nobody's pace waits for the ledger's calls.
+//! In: what a consumer wants. Out: what it is given. Always: a call is one statement and one round trip, so that no
+//! lock is held while anything is on its way; what was changed is durable when a call returns; on connections of their
+//! own, for nobody's pace waits for the ledger's calls, and lanes do not wait for places.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, GenericClient, Object, Transaction};
+use deadpool_postgres::{ClientWrapper, GenericClient, Object};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -17,7 +15,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::ledger::columns::{column, count};
 use crate::ledger::{LedgerError, Result};
-use crate::pacing::{LaneTime, Member};
+use crate::pacing::{Answer, PlacesShare, Request};
 
 use super::connection::Connections;
 
@@ -33,83 +31,106 @@ pub struct ServerTime {
     pub answered: Instant,
 }
 
-/// The lanes of one ledger's consumers. Clones share a connection.
+/// The lanes of one ledger's consumers. Clones share connections.
 #[derive(Clone)]
 pub struct SharedLanes {
     connections: Connections,
-    own: Arc<Mutex<Option<ClientWrapper>>>,
+    for_lanes: Own,
+    for_places: Own,
 }
+
+/// A connection that one call at a time has.
+type Own = Arc<Mutex<Option<ClientWrapper>>>;
 
 impl SharedLanes {
     pub(super) fn new(connections: Connections) -> Self {
         Self {
             connections,
-            own: Arc::default(),
+            for_lanes: Own::default(),
+            for_places: Own::default(),
         }
     }
 
-    /// Changes lanes, each of which is made when it is not there.
+    /// Hands out to `holder` what it may have of its request, and tells what the server's clock showed. One answer for
+    /// each want, with times on that clock, as the request's are.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]: nothing was changed, or it is not known whether it was.
-    pub async fn change<T>(
+    pub async fn hand_out(
         &self,
-        lanes: &[String],
-        change: impl FnOnce(&mut BTreeMap<String, LaneTime>, ServerTime) -> T + Send,
-    ) -> Result<T> {
-        self.call(async |transaction| {
-            let before = locked(transaction, lanes).await?;
-            let time = clock(transaction).await?;
-            let mut rows = before.clone();
-            let outcome = change(&mut rows, time);
-            rows.retain(|lane, row| before.get(lane) != Some(row));
-            write(transaction, &rows).await?;
-            Ok(outcome)
+        holder: &str,
+        request: &Request,
+    ) -> Result<(Vec<Answer>, ServerTime)> {
+        self.call(&self.for_lanes, async |client| {
+            handed_out(client, holder, request).await
         })
         .await
     }
 
-    /// Changes the one list of who has how many of the account's places.
+    /// What the server's clock shows.
     ///
     /// # Errors
     ///
-    /// As [`SharedLanes::change`].
-    pub async fn change_places<T>(
+    /// As [`SharedLanes::hand_out`].
+    pub async fn time(&self) -> Result<ServerTime> {
+        let nothing = Request::default();
+        let (_, time) = self.hand_out("", &nothing).await?;
+        Ok(time)
+    }
+
+    /// Gives `holder`, which has `taken` calls under way, its share of `all` places, and tells what the server's clock
+    /// showed.
+    ///
+    /// # Errors
+    ///
+    /// As [`SharedLanes::hand_out`].
+    pub async fn share_places(
         &self,
-        change: impl FnOnce(&mut BTreeMap<String, Member>, ServerTime) -> T + Send,
-    ) -> Result<T> {
-        self.call(async |transaction| {
-            let sql = "LOCK TABLE account_places IN SHARE ROW EXCLUSIVE MODE";
-            transaction.batch_execute(sql).await?;
-            let sql = "SELECT holder, places, until FROM account_places";
-            let statement = transaction.prepare_cached(sql).await?;
-            let rows = transaction.query(&statement, &[]).await?;
-            let rows = rows.iter().map(member).collect::<Result<Vec<_>>>()?;
-            let before: BTreeMap<String, Member> = rows.into_iter().collect();
-            let time = clock(transaction).await?;
-            let mut after = before.clone();
-            let outcome = change(&mut after, time);
-            write_places(transaction, &before, &after).await?;
-            Ok(outcome)
+        holder: &str,
+        all: u32,
+        taken: u32,
+    ) -> Result<(PlacesShare, ServerTime)> {
+        self.call(&self.for_places, async |client| {
+            let sql = "SELECT share, consumers, at FROM share_places($1, $2, $3)";
+            let statement = client.prepare_cached(sql).await?;
+            let (all, taken) = (i64::from(all), i64::from(taken));
+            let asked = Instant::now();
+            let row = client
+                .query_one(&statement, &[&holder, &all, &taken])
+                .await?;
+            let answered = Instant::now();
+            let number = |column| -> Result<u32> {
+                let number: i64 = row.try_get(column)?;
+                Ok(u32::try_from(number).unwrap_or(u32::MAX))
+            };
+            let share = PlacesShare {
+                places: number(0)?,
+                consumers: number(1)?,
+            };
+            let time = ServerTime {
+                asked,
+                now: count(row.try_get(2)?),
+                answered,
+            };
+            Ok((share, time))
         })
         .await
     }
 
-    /// Makes a call in one transaction; a connection that failed is not used again.
+    /// Makes a call; a connection that failed is not used again.
     async fn call<T>(
         &self,
-        work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T> + Send,
+        own: &Own,
+        work: impl AsyncFnOnce(&ClientWrapper) -> Result<T> + Send,
     ) -> Result<T> {
-        let mut own = self.own.lock().await;
+        let mut own = own.lock().await;
         let call = async {
-            let mut client = match own.take().filter(|client| !client.is_closed()) {
+            let client = match own.take().filter(|client| !client.is_closed()) {
                 Some(client) => client,
                 None => Object::take(self.connections.get().await?),
             };
-            let transaction = client.transaction().await?;
-            let outcome = work(&transaction).await?;
-            transaction.commit().await?;
+            let outcome = work(&client).await?;
             *own = Some(client);
             Ok(outcome)
         };
@@ -122,133 +143,134 @@ impl SharedLanes {
     }
 }
 
-/// The rows of `lanes`, locked: what others change now is seen.
-async fn locked(
-    transaction: &impl GenericClient,
-    lanes: &[String],
-) -> Result<BTreeMap<String, LaneTime>> {
-    let sql = "SELECT lane, free_at, period, holder, held_until FROM lanes
-               WHERE lane = ANY ($1) ORDER BY lane FOR UPDATE";
-    let statement = transaction.prepare_cached(sql).await?;
-    let mut rows = transaction.query(&statement, &[&lanes]).await?;
-    if rows.len() < lanes.len() {
-        let sql = "INSERT INTO lanes (lane, free_at, period)
-                   SELECT lane, 0, 1 FROM unnest($1::TEXT[]) AS lane ORDER BY lane
-                   ON CONFLICT DO NOTHING";
-        transaction.execute(sql, &[&lanes]).await?;
-        rows = transaction.query(&statement, &[&lanes]).await?;
-    }
-    rows.iter().map(lane).collect()
+/// A request as the parameters of the function `hand_out`, which counts from 1.
+struct Told<'a> {
+    lanes: Vec<&'a str>,
+    returned: (Vec<i32>, Vec<i64>),
+    rested: (Vec<i32>, Vec<i64>),
+    wanted: Vec<i32>,
+    periods: Vec<i64>,
+    slots: Vec<i64>,
+    untils: Vec<i64>,
+    members: Vec<i32>,
+    ends: Vec<i32>,
 }
 
-fn lane(row: &Row) -> Result<(String, LaneTime)> {
-    let holder: Option<String> = row.try_get(3)?;
-    let until: Option<i64> = row.try_get(4)?;
-    let lent = match (holder, until) {
-        (Some(holder), Some(until)) => Some((holder, count(until))),
-        _ => None,
-    };
-    let time = LaneTime {
-        free_at: count(row.try_get(1)?),
-        period: count(row.try_get(2)?),
-        lent,
-    };
-    Ok((row.try_get(0)?, time))
-}
-
-async fn write(transaction: &impl GenericClient, rows: &BTreeMap<String, LaneTime>) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let lanes: Vec<&str> = rows.keys().map(String::as_str).collect();
-    let free_at: Vec<i64> = rows.values().map(|row| column(row.free_at)).collect();
-    let period: Vec<i64> = rows.values().map(|row| column(row.period)).collect();
-    let lent = |row: &LaneTime| {
-        row.lent
-            .clone()
-            .map(|(holder, until)| (holder, column(until)))
-    };
-    let (holder, until): (Vec<_>, Vec<_>) = rows.values().map(|row| lent(row).unzip()).unzip();
-    let sql = "UPDATE lanes SET free_at = n.free_at, period = n.period, holder = n.holder,
-                   held_until = n.held_until
-               FROM unnest($1::TEXT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[])
-                   AS n (lane, free_at, period, holder, held_until)
-               WHERE lanes.lane = n.lane";
-    let statement = transaction.prepare_cached(sql).await?;
-    transaction
-        .execute(&statement, &[&lanes, &free_at, &period, &holder, &until])
-        .await?;
-    Ok(())
-}
-
-fn member(row: &Row) -> Result<(String, Member)> {
-    let places = u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX);
-    let until = count(row.try_get(2)?);
-    Ok((row.try_get(0)?, Member { places, until }))
-}
-
-async fn write_places(
-    transaction: &impl GenericClient,
-    before: &BTreeMap<String, Member>,
-    after: &BTreeMap<String, Member>,
-) -> Result<()> {
-    for holder in before.keys().filter(|holder| !after.contains_key(*holder)) {
-        let sql = "DELETE FROM account_places WHERE holder = $1";
-        transaction.execute(sql, &[holder]).await?;
-    }
-    for (holder, member) in after {
-        if before.get(holder) == Some(member) {
-            continue;
+impl<'a> Told<'a> {
+    fn of(request: &'a Request) -> Self {
+        let lanes = request.lanes();
+        let of = |lane: &str| place(lanes.partition_point(|other| *other < lane));
+        let told = |what: &[(String, u64)]| {
+            what.iter()
+                .map(|(lane, at)| (of(lane), column(*at)))
+                .unzip()
+        };
+        let (returned, rested) = (told(&request.returns), told(&request.rests));
+        let wants = &request.wants;
+        let wanted = wants.iter().map(|want| of(&want.lane)).collect();
+        let groups = &request.groups;
+        let members = groups.iter().flatten().map(|want| place(*want)).collect();
+        let ends = groups.iter().scan(0_i32, |end, group| {
+            *end = end.saturating_add(i32::try_from(group.len()).unwrap_or(i32::MAX));
+            Some(*end)
+        });
+        Self {
+            returned,
+            rested,
+            wanted,
+            periods: wants
+                .iter()
+                .map(|want| column(want.period.max(1)))
+                .collect(),
+            slots: wants.iter().map(|want| column(want.slots)).collect(),
+            untils: wants.iter().map(|want| column(want.until)).collect(),
+            members,
+            ends: ends.collect(),
+            lanes,
         }
-        let sql = "INSERT INTO account_places (holder, places, until) VALUES ($1, $2, $3)
-                   ON CONFLICT (holder) DO UPDATE SET places = $2, until = $3";
-        let (places, until) = (i64::from(member.places), column(member.until));
-        let statement = transaction.prepare_cached(sql).await?;
-        transaction
-            .execute(&statement, &[holder, &places, &until])
-            .await?;
     }
-    Ok(())
+}
+
+/// The server's number of what is at this place.
+fn place(at: usize) -> i32 {
+    i32::try_from(at + 1).unwrap_or(i32::MAX)
+}
+
+async fn handed_out(
+    client: &ClientWrapper,
+    holder: &str,
+    request: &Request,
+) -> Result<(Vec<Answer>, ServerTime)> {
+    let sql = "SELECT at, kinds, froms, tos
+               FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    let statement = client.prepare_cached(sql).await?;
+    let told = Told::of(request);
+    let (way, ahead) = (column(request.way), column(request.ahead));
+    let asked = Instant::now();
+    let row = client
+        .query_one(
+            &statement,
+            &[
+                &holder,
+                &told.lanes,
+                &told.returned.0,
+                &told.returned.1,
+                &told.rested.0,
+                &told.rested.1,
+                &told.wanted,
+                &told.periods,
+                &told.slots,
+                &told.untils,
+                &told.members,
+                &told.ends,
+                &way,
+                &ahead,
+            ],
+        )
+        .await?;
+    let answered = Instant::now();
+    let time = ServerTime {
+        asked,
+        now: count(row.try_get(0)?),
+        answered,
+    };
+    Ok((answers(&row)?, time))
+}
+
+fn answers(row: &Row) -> Result<Vec<Answer>> {
+    let kinds: Vec<i32> = row.try_get(1)?;
+    let (froms, tos): (Vec<i64>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
+    let each = kinds.into_iter().zip(froms).zip(tos);
+    let answers = each.map(|((kind, from), to)| match kind {
+        1 => Answer::Stretch {
+            from: count(from),
+            to: count(to),
+        },
+        2 => Answer::Later(count(from)),
+        _ => Answer::Open,
+    });
+    Ok(answers.collect())
 }
 
 /// What a probe does with these tables: a lane and a place of its own, in a transaction that it takes back and does
 /// nothing more in.
-pub(super) async fn probe(transaction: &impl GenericClient, name: &str) -> Result<()> {
-    let rows = locked(transaction, &[name.to_owned()]).await?;
-    write(transaction, &rows).await?;
+pub(super) async fn probe(client: &impl GenericClient, name: &str) -> Result<()> {
+    let sql = "SELECT at FROM hand_out('', ARRAY[$1::TEXT], '{}', '{}', '{1}', '{1}', '{}', '{}', '{}', '{}', '{}', '{}',
+                   0, 0)";
+    client.query(sql, &[&name]).await?;
     // Consumers lock the whole table to change it. Where one does so now it is usable, and a probe neither waits
     // for that consumer nor fails because of it.
     let sql = "LOCK TABLE account_places IN ROW EXCLUSIVE MODE NOWAIT";
-    match transaction.batch_execute(sql).await {
+    match client.batch_execute(sql).await {
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => return Ok(()),
         locked => locked?,
     }
     let sql = "SELECT holder, places, until FROM account_places WHERE holder = $1";
-    transaction.query(sql, &[&name]).await?;
-    let nothing = Member {
-        places: 0,
-        until: 0,
-    };
-    let (none, own) = (
-        BTreeMap::new(),
-        BTreeMap::from([(name.to_owned(), nothing)]),
-    );
-    write_places(transaction, &none, &own).await?;
-    write_places(transaction, &own, &none).await
-}
-
-/// The server's clock, after whatever was waited for.
-async fn clock(transaction: &Transaction<'_>) -> Result<ServerTime> {
-    let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT";
-    let statement = transaction.prepare_cached(sql).await?;
-    let asked = Instant::now();
-    let row = transaction.query_one(&statement, &[]).await?;
-    let answered = Instant::now();
-    let micros = count(row.try_get(0)?);
-    let now = micros.saturating_mul(1_000);
-    Ok(ServerTime {
-        asked,
-        now,
-        answered,
-    })
+    client.query(sql, &[&name]).await?;
+    let sql = "INSERT INTO account_places AS p (holder, places, until) VALUES ($1, 0, 0)
+               ON CONFLICT (holder) DO UPDATE SET places = excluded.places, until = excluded.until";
+    client.execute(sql, &[&name]).await?;
+    let sql = "DELETE FROM account_places WHERE holder = $1";
+    client.execute(sql, &[&name]).await?;
+    Ok(())
 }

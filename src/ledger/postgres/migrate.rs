@@ -10,7 +10,7 @@ use crate::ledger::{LedgerError, Result};
 use super::connection::SCHEMA;
 
 /// Every edition's change, oldest first.
-const EDITIONS: [&str; 10] = [
+const EDITIONS: [&str; 13] = [
     include_str!("../migrations/postgres/0001_ledger.sql"),
     include_str!("../migrations/postgres/0002_undos.sql"),
     include_str!("../migrations/postgres/0003_overtaken.sql"),
@@ -20,7 +20,10 @@ const EDITIONS: [&str; 10] = [
     include_str!("../migrations/postgres/0007_steering.sql"),
     include_str!("../migrations/postgres/0008_upkeep.sql"),
     include_str!("../migrations/postgres/0009_incarnations.sql"),
-    include_str!("../migrations/postgres/0010_backlogs.sql"),
+    include_str!("../migrations/postgres/0010_one_round_trip.sql"),
+    include_str!("../migrations/postgres/0011_agents.sql"),
+    include_str!("../migrations/postgres/0012_trying.sql"),
+    include_str!("../migrations/postgres/0013_backlogs.sql"),
 ];
 
 /// What processes agree to wait for each other by: "flexcast" in ASCII.

@@ -11,6 +11,7 @@
 //! messages early or late by as much.
 
 mod backlogs;
+mod begun;
 mod books;
 mod campaigns;
 mod connection;
@@ -28,6 +29,7 @@ mod settle;
 mod shown;
 mod steering;
 mod store;
+mod tail;
 mod take;
 mod tls;
 mod unbegun;
@@ -50,6 +52,7 @@ use super::{
 };
 use crate::message::{CampaignId, Event, Message};
 
+pub use begun::{AgentAnswer, AgentWish, BegunForAgents};
 pub use lanes::{ServerTime, SharedLanes};
 pub use store::{LeaseClock, PostgresLedger};
 
@@ -213,7 +216,8 @@ impl Ledger for PostgresLedger {
     }
 
     async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
-        call!(self, |client| settle::record(&client, lease, events, now))
+        let written = call!(self, |client| settle::record(&client, lease, events, now));
+        written.map(|written| self.committed(written))
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease> {
@@ -229,9 +233,10 @@ impl Ledger for PostgresLedger {
         settlement: &Settlement,
         now: Timestamp,
     ) -> Result<()> {
-        call!(self, |client| settle::settle(
+        let written = call!(self, |client| settle::settle(
             &client, lease, events, settlement, now
-        ))
+        ));
+        written.map(|written| self.committed(written))
     }
 
     /// Never called by a consumer here, for others may live: their leases run out.
@@ -318,9 +323,10 @@ impl Ledger for PostgresLedger {
         settlement: &UndoSettlement,
         now: Timestamp,
     ) -> Result<()> {
-        call!(self, |client| undos::settle(
+        let written = call!(self, |client| undos::settle(
             &client, lease, events, settlement, now
-        ))
+        ));
+        written.map(|written| self.committed(written))
     }
 
     async fn unknown(

@@ -18,15 +18,25 @@ impl Ownership for PostgresLedger {
     }
 
     async fn draw_incarnation(&self, now: Timestamp) -> Result<Incarnation> {
-        call!(self, |client| draw(&client, now))
+        let drawn = call!(self, |client| draw(&client, now))?;
+        self.connections.tail.note_beat(&drawn);
+        Ok(drawn)
     }
 
     async fn raise_beat(&self, token: &str) -> Result<Option<Incarnation>> {
-        call!(self, |client| raise(&client, token))
+        let raised = call!(self, |client| raise(&client, token))?;
+        if let Some(raised) = &raised {
+            self.connections.tail.note_beat(raised);
+        }
+        Ok(raised)
     }
 
     async fn has_been(&self, incarnation: &Incarnation) -> Result<bool> {
         call!(self, |client| has_been(&client, incarnation))
+    }
+
+    fn losses(&self) -> u64 {
+        self.connections.tail.losses()
     }
 
     async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {

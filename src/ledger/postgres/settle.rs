@@ -10,13 +10,14 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use crate::ledger::columns::{later, ms, outcome, to_json};
+use crate::ledger::columns::{grows_older, later, ms, outcome, to_json};
 use crate::ledger::{
     Ending, LATE, Lease, LedgerError, Result, Settlement, UNCALLED_FOR, UNDO_AFTER, Wake,
 };
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
 use super::errors::keepable;
+use super::tail::Written;
 use super::take::millis;
 use super::{LeaseClock, undos};
 
@@ -52,22 +53,29 @@ impl<'a> Entry<'a> {
         })
     }
 
+    /// Runs a fenced statement. Returns the newest row of the journal that it has written.
     pub(super) async fn run(
         &self,
         client: &impl GenericClient,
         sql: &str,
         further: &[&(dyn ToSql + Sync)],
-    ) -> Result<()> {
+    ) -> Result<Option<Written>> {
         let statement = client.prepare_cached(sql).await?;
         let key = &self.lease.key;
         let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
         let mut parameters: Vec<&(dyn ToSql + Sync)> =
             vec![&campaign, &id, &self.lease.number, &self.now, &self.events];
         parameters.extend(further);
-        match client.query_opt(&statement, &parameters).await? {
-            Some(_) => Ok(()),
-            None => Err(LedgerError::LeaseLost),
-        }
+        let row = client.query_opt(&statement, &parameters).await?;
+        let first: i64 = row.ok_or(LedgerError::LeaseLost)?.try_get(0)?;
+        let last = self.events.iter().zip(first..).last();
+        Ok(last.map(|(event, seq)| Written {
+            campaign: campaign.to_owned(),
+            id: id.to_owned(),
+            seq,
+            at: self.now,
+            event: event.clone(),
+        }))
     }
 }
 
@@ -85,7 +93,7 @@ pub(super) async fn record(
     lease: &Lease,
     events: &[Event],
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let entry = Entry::new(lease, events, now)?;
     match entry.run(client, &fenced("turns", FENCE, ""), &[]).await {
         Err(LedgerError::LeaseLost) => undos::record(client, &entry).await,
@@ -128,7 +136,7 @@ pub(super) async fn settle(
     events: &[Event],
     settlement: &Settlement,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let entry = Entry::new(lease, events, now)?;
     match settlement {
         Settlement::Ended { ending, effects } => end(client, &entry, ending, effects).await,
@@ -161,7 +169,7 @@ async fn end(
     entry: &Entry<'_>,
     ending: &Ending,
     effects: &Effects,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let sql = format!(
         "WITH held AS (
             DELETE FROM turns WHERE {FENCE} RETURNING events AS first, attempts, lease),
@@ -194,18 +202,20 @@ async fn defer(
     (reason, held_for): (DeferReason, Option<Cow<'_, str>>),
     (due, wake): (Timestamp, Wake),
     (failure, attempts): (Option<&Failure>, i64),
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let sql = fenced(
         "turns",
         FENCE,
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = $9,
          last_failure = coalesce($10, last_failure), attempts = attempts + $11, held_for = $12,
+         tried_since = CASE WHEN $13 THEN tried_since END,
          holder = NULL, lease_until = NULL",
     );
     let (wake_at, queued) = match wake {
         Wake::Ledger => (due, false),
         Wake::Queue => (later(due, LATE), true),
     };
+    let is_tried_on = grows_older(reason, failure);
     let failure = failure.map(to_json).transpose()?;
     entry
         .run(
@@ -219,6 +229,7 @@ async fn defer(
                 &failure,
                 &attempts,
                 &held_for,
+                &is_tried_on,
             ],
         )
         .await
@@ -230,12 +241,12 @@ async fn backlogged(
     backlog: &str,
     since: Timestamp,
     due: Timestamp,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let sql = fenced(
         "turns",
         FENCE,
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = FALSE,
-         backlog = $9, backlog_since = $10, holder = NULL, lease_until = NULL",
+         backlog = $9, backlog_since = $10, tried_since = NULL, holder = NULL, lease_until = NULL",
     );
     let wake_at = ms(later(due, UNCALLED_FOR));
     let reason = DeferReason::Pace.as_str();
@@ -243,11 +254,15 @@ async fn backlogged(
     entry.run(client, &sql, &further).await
 }
 
-async fn release(client: &impl GenericClient, entry: &Entry<'_>, queued: bool) -> Result<()> {
+async fn release(
+    client: &impl GenericClient,
+    entry: &Entry<'_>,
+    queued: bool,
+) -> Result<Option<Written>> {
     let sql = fenced(
         "turns",
         FENCE,
-        ", state = 'waiting', queued = $6, queue_after = CASE WHEN $6 THEN NULL ELSE $4::BIGINT END,
+        ", state = 'waiting', queued = $6, queue_after = CASE WHEN $6 THEN NULL ELSE $4::BIGINT END, tried_since = NULL,
          holder = NULL, lease_until = NULL",
     );
     entry.run(client, &sql, &[&queued]).await

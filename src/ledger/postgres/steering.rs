@@ -23,9 +23,19 @@ impl Steering for PostgresLedger {
     }
 
     async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
-        call!(self, |client| consumers::renew(
-            &client, renewal, now, self.clock
-        ))
+        // On a connection that is kept for it: a right that waits behind the ledger's other calls runs out where each
+        // takes long, and no call to Twilio leaves.
+        let renewing = async {
+            let mut kept = self.for_rights.lock().await;
+            let client = match kept.take() {
+                Some(client) if !client.is_closed() => client,
+                _ => self.connections.get().await?,
+            };
+            let renewed = consumers::renew(&client, renewal, now, self.clock).await?;
+            *kept = Some(client);
+            Ok(renewed)
+        };
+        self.connections.bounded(renewing).await
     }
 
     async fn end_right(&self, holder: &str) -> Result<()> {

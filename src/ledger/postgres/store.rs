@@ -2,14 +2,17 @@
 
 use std::sync::Mutex;
 
+use deadpool_postgres::Object;
 use jiff::Timestamp;
 
 use crate::ledger::Result;
 use crate::ledger::columns::ms;
 
+use super::begun::BegunForAgents;
 use super::connection::Connections;
 use super::lanes::SharedLanes;
 use super::presence::Presence;
+use super::tail::Written;
 
 /// What leases are given and compared by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub struct PostgresLedger {
     pub(super) lister: String,
     /// What shows others that this consumer lives.
     pub(super) presence: Mutex<Option<Presence>>,
+    /// The connection on which the right to start calls is renewed.
+    pub(super) for_rights: tokio::sync::Mutex<Option<Object>>,
 }
 
 impl PostgresLedger {
@@ -68,14 +73,28 @@ impl PostgresLedger {
             clock,
             lister: format!("{:016x}", rand::random::<u64>()),
             presence: Mutex::default(),
+            for_rights: tokio::sync::Mutex::default(),
         })
     }
 }
 
 impl PostgresLedger {
+    /// Takes note of what a call has committed to a journal, if it has.
+    pub(super) fn committed(&self, written: Option<Written>) {
+        if let Some(written) = written {
+            self.connections.tail.note(written);
+        }
+    }
+
     /// What this ledger's consumers share beside it: lanes and places.
     #[must_use]
     pub fn lanes(&self) -> SharedLanes {
         SharedLanes::new(self.connections.clone())
+    }
+
+    /// What this ledger's consumers have begun for agents.
+    #[must_use]
+    pub fn begun(&self) -> BegunForAgents {
+        BegunForAgents::new(self.connections.clone())
     }
 }

@@ -66,21 +66,15 @@ pub(super) async fn take(
     Err(LedgerError::Unavailable(text))
 }
 
-/// Leases a message that is there to be taken. It was delivered, so the queue has it and brings it
-/// back until it is acknowledged. One that is over as well is not begun again.
-async fn lease(
-    client: &impl GenericClient,
-    key: &MessageKey,
-    taker: &Taker<'_>,
-) -> Result<Option<Taken>> {
-    let statement = client
-        .prepare_cached(
-            "WITH taken AS (
+/// Leases message $2 of campaign $1 to $3, for $5 ms; $4 is the time until which a message is due, $6 the store's, $7
+/// the taker's.
+const LEASE: &str = "WITH taken AS (
                 UPDATE turns t
                 SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
                     held_for = NULL, backlog = NULL, backlog_since = NULL, queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                     holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT,
-                    events_taken = t.events, doubtful = t.doubtful OR prior.state = 'in_flight'
+                    events_taken = t.events, doubtful = t.doubtful OR prior.state = 'in_flight',
+                    tried_since = coalesce(t.tried_since, $7)
                 FROM messages m,
                     -- Locked, so that it is the row as it was right before.
                     (SELECT * FROM turns WHERE campaign = $1 AND id = $2 FOR UPDATE) prior
@@ -90,7 +84,8 @@ async fn lease(
                     OR (prior.state = 'deferred' AND prior.due_at <= $4)
                     OR (prior.state = 'in_flight' AND prior.lease_until <= lease_clock($6)))
                   AND NOT EXISTS (SELECT FROM outcomes o WHERE o.campaign = $1 AND o.id = $2)
-                RETURNING t.lease, t.attempts, t.events, prior.backlog AS called_from, t.doubtful, m.payload, m.accepted_at,
+                RETURNING t.lease, t.attempts, t.events, prior.backlog AS called_from, t.doubtful, m.payload, m.accepted_at, t.tried_since,
+                    (SELECT c.distrusted_from FROM campaigns c WHERE c.id = $1) AS distrusted_from,
                     prior.lease AS old_lease, prior.holder AS old_holder,
                     prior.state = 'in_flight' AND prior.events > prior.events_taken AS announced),
              mended AS (
@@ -102,10 +97,17 @@ async fn lease(
                 RETURNING holder)
              SELECT lease, attempts, events, payload, accepted_at,
                 EXISTS (SELECT FROM living) OR EXISTS (SELECT FROM overtaken o
-                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), called_from, doubtful
-             FROM taken",
-        )
-        .await?;
+                    WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), called_from, doubtful, distrusted_from, tried_since
+             FROM taken";
+
+/// Leases a message that is there to be taken. It was delivered, so the queue has it and brings it
+/// back until it is acknowledged. One that is over as well is not begun again.
+async fn lease(
+    client: &impl GenericClient,
+    key: &MessageKey,
+    taker: &Taker<'_>,
+) -> Result<Option<Taken>> {
+    let statement = client.prepare_cached(LEASE).await?;
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
     let early = ms(later(taker.now, EARLY));
     let lasts = millis(taker.lease_for);
@@ -119,6 +121,7 @@ async fn lease(
                 &early,
                 &lasts,
                 &taker.chosen(),
+                &ms(taker.now),
             ],
         )
         .await?;
@@ -138,10 +141,12 @@ async fn lease(
         journal,
         attempts: attempts(row.try_get(1)?),
         accepted_at: time(row.try_get(4)?)?,
+        tried_since: time(row.try_get(9)?)?,
         fresh: false,
         called_from: row.try_get(6)?,
         doubtful: row.try_get(7)?,
         overtaken: row.try_get(5)?,
+        distrusted_from: optional_time(row.try_get(8)?)?,
     }))
 }
 
@@ -247,12 +252,13 @@ async fn meet(
             "WITH met AS (
                 INSERT INTO messages (campaign, id, address, payload, accepted_at)
                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING campaign, id)
-             INSERT INTO turns (campaign, id, state, queued, holder, lease, lease_until)
-             SELECT campaign, id, 'in_flight', TRUE, $6, 1, lease_clock($8) + $7::BIGINT FROM met",
+             INSERT INTO turns (campaign, id, state, queued, holder, lease, lease_until, tried_since)
+             SELECT campaign, id, 'in_flight', TRUE, $6, 1, lease_clock($8) + $7::BIGINT, $5 FROM met
+             RETURNING (SELECT distrusted_from FROM campaigns WHERE id = $1)",
         )
         .await?;
     let met = client
-        .execute(
+        .query_opt(
             &statement,
             &[
                 &key.campaign.as_str(),
@@ -267,22 +273,32 @@ async fn meet(
         )
         .await
         .map_err(in_campaign(&key.campaign))?;
-    Ok((met == 1).then(|| Taken::Leased {
+    let Some(met) = met else {
+        return Ok(None);
+    };
+    Ok(Some(Taken::Leased {
         lease: taker.lease(key.clone(), 1),
         message: Box::new(message.clone()),
         journal: Vec::new(),
         attempts: 0,
         accepted_at: taker.now,
+        tried_since: taker.now,
         fresh: true,
         called_from: None,
         doubtful: false,
         overtaken: false,
+        distrusted_from: optional_time(met.try_get(0)?)?,
     }))
 }
 
 /// A span for a column.
 pub(super) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
+}
+
+/// A time that a column may hold.
+pub(super) fn optional_time(ms: Option<i64>) -> Result<Option<Timestamp>> {
+    ms.map(time).transpose()
 }
 
 /// A kept number of attempts.

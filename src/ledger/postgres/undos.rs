@@ -10,7 +10,8 @@ use crate::ledger::{
 use crate::message::{DeadReason, Effects, Event};
 
 use super::settle::{APPEND, Entry, fenced};
-use super::take::{Taker, attempts, journal, key, millis};
+use super::tail::Written;
+use super::take::{Taker, attempts, journal, key, millis, optional_time};
 
 /// Finds the undo, for as long as the lease is its.
 pub(super) const HELD: &str =
@@ -52,7 +53,8 @@ pub(super) async fn take(
              WHERE u.campaign = $1 AND u.id = $2 AND m.campaign = $1 AND m.id = $2
                AND o.campaign = $1 AND o.id = $2
                AND u.due_at <= $5 AND (u.lease_until IS NULL OR u.lease_until <= lease_clock($6))
-             RETURNING u.lease, u.tries, m.payload, o.detail",
+             RETURNING u.lease, u.tries, m.payload, o.detail,
+                (SELECT c.distrusted_from FROM campaigns c WHERE c.id = $1)",
         )
         .await?;
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
@@ -85,11 +87,15 @@ pub(super) async fn take(
         journal: journal(client, campaign, id).await?,
         failure: *failure,
         tries: attempts(row.try_get(1)?),
+        distrusted_from: optional_time(row.try_get(4)?)?,
     }))
 }
 
 /// Appends events under the lease of an undo.
-pub(super) async fn record(client: &impl GenericClient, entry: &Entry<'_>) -> Result<()> {
+pub(super) async fn record(
+    client: &impl GenericClient,
+    entry: &Entry<'_>,
+) -> Result<Option<Written>> {
     entry.run(client, &fenced("undos", HELD, ""), &[]).await
 }
 
@@ -99,7 +105,7 @@ pub(super) async fn settle(
     events: &[Event],
     settlement: &UndoSettlement,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let entry = Entry::new(lease, events, now)?;
     match settlement {
         UndoSettlement::Over { ending, effects } => {
@@ -138,7 +144,7 @@ async fn write(
     held: &str,
     (ending, effects): (&Ending, &Effects),
     due: Option<Timestamp>,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let sql = format!(
         "WITH held AS ({held}), written AS ({APPEND}),
          over AS (

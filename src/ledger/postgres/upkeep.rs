@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::errors::keepable;
 use super::take::{Taker, millis};
 use super::{
-    LeaseClock, PostgresLedger, call, campaigns, consumers, dead, intake, lanes, ownership, settle,
-    shown, take, undos, waking,
+    LeaseClock, PostgresLedger, begun, call, campaigns, consumers, dead, intake, lanes, ownership,
+    settle, shown, take, undos, waking,
 };
 use crate::ledger::columns::{
     campaign_id, column, count, from_json, message_id, ms, outcome, time, to_json,
@@ -28,8 +28,11 @@ impl Upkeep for PostgresLedger {
     }
 
     async fn probe(&self) -> Result<()> {
-        let name = &self.lister;
-        call!(self, |client| try_life(&mut client, name))?;
+        let life = async {
+            let mut client = self.connections.get().await?;
+            try_life(&mut client, &self.lister).await
+        };
+        self.connections.bounded_probe(life).await?;
         call!(self, |client| campaigns::id(&client)).map(drop)
     }
 
@@ -130,6 +133,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     settle::renew(client, &lease, now, probe::LEASE_FOR, taker.clock).await?;
     settle::settle(client, &lease, &[], &probe::deferred(), now).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
+    begun::probe(client, &lease).await?;
     take::let_go(client, &lease).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
     settle::settle(client, &lease, &[], &probe::stuck(), now).await?;

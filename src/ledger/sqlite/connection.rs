@@ -150,7 +150,8 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(include_str!("../migrations/sqlite/0006_steering.sql")),
         M::up(include_str!("../migrations/sqlite/0007_upkeep.sql")),
         M::up(include_str!("../migrations/sqlite/0008_incarnations.sql")),
-        M::up(include_str!("../migrations/sqlite/0009_backlogs.sql")),
+        M::up(include_str!("../migrations/sqlite/0009_trying.sql")),
+        M::up(include_str!("../migrations/sqlite/0010_backlogs.sql")),
     ])
 }
 

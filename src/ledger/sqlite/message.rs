@@ -20,6 +20,8 @@ pub(super) struct Turn {
     pub(super) backlog: Option<String>,
     /// Whether a lease on it ended without a settlement.
     pub(super) doubtful: bool,
+    /// Since when it is tried.
+    pub(super) tried_since: Option<Timestamp>,
     last_failure: Option<Failure>,
 }
 
@@ -45,7 +47,7 @@ impl Turn {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
             "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease, last_failure,
-                events_taken, backlog, doubtful
+                events_taken, backlog, doubtful, tried_since
              FROM turns WHERE campaign = ?1 AND id = ?2",
         )?
         .query_row([key.campaign.as_str(), key.id.as_str()], |row| Ok(Self::read(row)))
@@ -77,6 +79,7 @@ impl Turn {
             events_taken: row.get::<_, i64>(9)?.unsigned_abs(),
             backlog: row.get(10)?,
             doubtful: row.get(11)?,
+            tried_since: row.get::<_, Option<i64>>(12)?.map(time).transpose()?,
             last_failure: last_failure.as_deref().map(from_json).transpose()?,
         })
     }

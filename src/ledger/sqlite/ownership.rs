@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::SqliteLedger;
-use crate::ledger::columns::{column, count, ms};
+use crate::ledger::columns::{column, count, ms, time};
 use crate::ledger::{Incarnation, Ownership, Result};
 use crate::message::CampaignId;
 
@@ -75,4 +75,16 @@ fn distrust(conn: &Connection, campaign: Option<&CampaignId>, since: Timestamp) 
     )?
     .execute(params![campaign.map(CampaignId::as_str), ms(since)])?;
     Ok(())
+}
+
+pub(super) fn distrusted_from(
+    conn: &Connection,
+    campaign: &CampaignId,
+) -> Result<Option<Timestamp>> {
+    let sql = "SELECT distrusted_from FROM campaigns WHERE id = ?1";
+    let from: Option<Option<i64>> = conn
+        .prepare_cached(sql)?
+        .query_row([campaign.as_str()], |row| row.get(0))
+        .optional()?;
+    from.flatten().map(time).transpose()
 }

@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
-use crate::ledger::columns::{later, ms, outcome, to_json};
+use crate::ledger::columns::{grows_older, later, ms, outcome, to_json};
 
 use super::undos;
 
@@ -219,7 +219,9 @@ fn defer(
     };
     conn.prepare_cached(
         "UPDATE turns SET state = 'deferred', reason = ?3, due_at = ?4, wake_at = ?5, queued = ?6,
-            attempts = ?7, last_failure = coalesce(?8, last_failure), holder = NULL, lease_until = NULL
+            attempts = ?7, last_failure = coalesce(?8, last_failure),
+            tried_since = iif(?9, tried_since, NULL),
+            holder = NULL, lease_until = NULL
          WHERE campaign = ?1 AND id = ?2",
     )?
     .execute(params![
@@ -230,7 +232,8 @@ fn defer(
         ms(wake_at),
         queued,
         attempts,
-        failure.map(to_json).transpose()?
+        failure.map(to_json).transpose()?,
+        grows_older(reason, failure)
     ])?;
     Ok(())
 }
@@ -238,7 +241,7 @@ fn defer(
 fn release(conn: &Connection, lease: &Lease, queued: bool, now: Timestamp) -> Result<()> {
     let queue_after = (!queued).then(|| ms(now));
     conn.prepare_cached(
-        "UPDATE turns SET state = 'waiting', queued = ?3, queue_after = ?4,
+        "UPDATE turns SET state = 'waiting', queued = ?3, queue_after = ?4, tried_since = NULL,
             holder = NULL, lease_until = NULL
          WHERE campaign = ?1 AND id = ?2",
     )?

@@ -10,6 +10,7 @@ use crate::message::Message;
 
 use super::intake::{self, Offered};
 use super::message::{Outcome, Turn, accepted, journal};
+use super::ownership;
 use crate::ledger::columns::{column, later, ms};
 
 pub(super) fn take(
@@ -40,15 +41,17 @@ pub(super) fn take(
     let journal: Vec<_> = journal.collect();
     let events = journal.len() as u64;
     Ok(Taken::Leased {
+        distrusted_from: ownership::distrusted_from(conn, &key.campaign)?,
         message: Box::new(message),
         journal,
         attempts: turn.attempts,
         accepted_at,
+        tried_since: turn.tried_since.unwrap_or(now),
         fresh: false,
         called_from: turn.backlog.clone(),
         doubtful: turn.doubtful || matches!(turn.standing, Standing::InFlight { .. }),
         overtaken: is_overtaken(conn, &key, &turn, events)?,
-        lease: lease(conn, key, turn.lease + 1, holder, until, events)?,
+        lease: lease(conn, key, turn.lease + 1, holder, (now, until), events)?,
     })
 }
 
@@ -100,15 +103,17 @@ fn meet(
     )?
     .execute([key.campaign.as_str(), key.id.as_str()])?;
     Ok(Taken::Leased {
+        distrusted_from: ownership::distrusted_from(conn, &key.campaign)?,
         message: Box::new(message.clone()),
         journal: Vec::new(),
         attempts: 0,
         accepted_at: now,
+        tried_since: now,
         fresh: true,
         called_from: None,
         doubtful: false,
         overtaken: false,
-        lease: lease(conn, key, 1, holder, until, 0)?,
+        lease: lease(conn, key, 1, holder, (now, until), 0)?,
     })
 }
 
@@ -119,7 +124,7 @@ fn lease(
     key: MessageKey,
     number: i64,
     holder: &str,
-    until: Timestamp,
+    (now, until): (Timestamp, Timestamp),
     events: u64,
 ) -> Result<Lease> {
     conn.prepare_cached("DELETE FROM damaged WHERE campaign = ?1 AND id = ?2")?
@@ -128,7 +133,8 @@ fn lease(
         "UPDATE turns SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
             held_for = NULL, backlog = NULL, backlog_since = NULL,
             queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
-            events_taken = ?6, doubtful = doubtful OR state = 'in_flight'
+            events_taken = ?6, doubtful = doubtful OR state = 'in_flight',
+            tried_since = coalesce(tried_since, ?7)
          WHERE campaign = ?1 AND id = ?2",
     )?
     .execute(params![
@@ -137,7 +143,8 @@ fn lease(
         holder,
         number,
         ms(until),
-        column(events)
+        column(events),
+        ms(now)
     ])?;
     Ok(Lease { key, number, until })
 }

@@ -10,6 +10,7 @@ use crate::ledger::{Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoS
 use crate::message::{DeadReason, Effects, Event};
 
 use super::message::{Outcome, accepted, journal};
+use super::ownership;
 use super::settle::append;
 
 pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
@@ -73,6 +74,7 @@ pub(super) fn take(
         message,
         failure: *failure,
         tries,
+        distrusted_from: ownership::distrusted_from(conn, &key.campaign)?,
     }))
 }
 

@@ -11,7 +11,7 @@ use crate::support::dice::Dice;
 
 use super::steering::Acts;
 use crate::saga::stage::{PAIRS, PROXY_BY_CUSTOMER, Pair, settings};
-use crate::saga::trap::{Failing, Mishaps, Place, Side};
+use crate::saga::trap::{Failing, Mishaps, Place, Side, TwilioAway, TwilioOutage};
 use crate::saga::trapped_ledger::PoisonAt;
 
 /// What happens outside, the ledger left out.
@@ -38,6 +38,52 @@ pub(super) struct Plan {
     pub(super) lost: u32,
     /// Messages whose content the store refuses, and at which call.
     pub(super) poison: BTreeMap<u32, PoisonAt>,
+    /// Which part of Twilio is away for a while.
+    pub(super) away: Option<Away>,
+}
+
+/// A part of Twilio that is away.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Away {
+    /// A product; none: all of them.
+    product: Option<&'static str>,
+    how: TwilioAway,
+    /// From which of its calls on.
+    from: u64,
+    pub(super) span: Duration,
+}
+
+impl Away {
+    fn of(dice: &mut Dice) -> Option<Self> {
+        let products = ["flex-api", "proxy", "chat", "conversations", "taskrouter"];
+        let hows = [
+            TwilioAway::Refused,
+            TwilioAway::Reset,
+            TwilioAway::ServerErrors,
+            TwilioAway::ProxyPage,
+        ];
+        let spans = [60, 60, 60, 600, 3_600];
+        let is_all = dice.one_in(2) == 1;
+        let away = Self {
+            product: (!is_all).then_some(*dice.pick(&products)),
+            how: *dice.pick(&hows),
+            from: dice.below(60),
+            span: Duration::from_secs(*dice.pick(&spans)),
+        };
+        (dice.one_in(3) == 1).then_some(away)
+    }
+
+    /// Which calls meet it, as they come.
+    pub(super) fn outage(self, clock: Clock) -> TwilioOutage {
+        let mut outage = Outage::default();
+        Box::new(move |product| {
+            if self.product.is_some_and(|one| one != product) {
+                return None;
+            }
+            outage.strikes(self.from, self.span, clock)?;
+            Some(self.how)
+        })
+    }
 }
 
 /// What befalls the consumer, and at which of its calls.
@@ -58,6 +104,16 @@ pub(super) enum Blow {
     Restored(u64, Side, Duration),
     /// Without an answer to its renewals, while all else goes on and an operator pauses the campaign.
     PausedWhileCut(u64),
+}
+
+impl Blow {
+    /// How long it takes by itself.
+    pub(super) fn takes(&self) -> Duration {
+        match self {
+            Self::Restored(_, _, later) => *later,
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 /// How the ledger and the queue fail.
@@ -131,6 +187,7 @@ impl Plan {
         let junk = u32::try_from(dice.below(3)).unwrap_or(0);
         let lost = u32::try_from(dice.one_in(2) * dice.below(4)).unwrap_or(0);
         let poison = poison(dice, count);
+        let away = Away::of(dice);
         settings.busy_interaction = *dice.pick(&[BusyInteraction::Empty, BusyInteraction::Fails]);
         Self {
             pair,
@@ -145,7 +202,14 @@ impl Plan {
             junk,
             lost,
             poison,
+            away,
         }
+    }
+
+    /// How long its blows and its outage take by themselves.
+    pub(super) fn takes(&self) -> Duration {
+        let blows: Duration = self.blows.iter().map(Blow::takes).sum();
+        blows + self.away.map_or(Duration::ZERO, |away| away.span)
     }
 
     /// Whether the ledger goes back to an older state.

@@ -67,8 +67,8 @@ async fn play(seed: u64) -> Result<Played, String> {
         () = stage.trap.comes_round() => Err(format!(
             "it does not end: a message was delivered {} times", stage.trap.most_deliveries()
         )),
-        () = tokio::time::sleep(SEED_MAX) => Err(format!(
-            "it does not end: {SEED_MAX:?} on its clock: {:?}", stage.books().await
+        () = tokio::time::sleep(plan.takes() + SEED_MAX) => Err(format!(
+            "it does not end in its time: {:?}", stage.books().await
         )),
         played = play_on(&stage, &plan, dice) => played,
     }
@@ -94,6 +94,9 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
     );
     stage.trap.befall(plan.stores.mishaps(stage.clock));
     stage.trap.lose(plan.lost);
+    if let Some(away) = plan.away {
+        stage.trap.outage(away.outage(stage.clock));
+    }
     let mut tally = Tally::default();
     let operator = Operator::of(stage);
     let acting = tokio::spawn(operator.clone().act(plan.acts.clone()));
@@ -101,7 +104,8 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
         publish_again(stage, plan.count, &mut dice).await;
         // Not for ever: what was lost keeps a consumer waiting without a call to be struck at.
         let striking = strike(stage, &operator, *blow, plan.count, &mut dice);
-        let is_struck = tokio::time::timeout(LONG, striking).await.unwrap_or(false);
+        let is_struck = tokio::time::timeout(LONG + blow.takes(), striking).await;
+        let is_struck = is_struck.unwrap_or(false);
         stage.trap.clear();
         tally.strike(*blow, is_struck);
     }
@@ -126,6 +130,7 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
         return Err(format!("it does not end: {:?}", stage.books().await));
     }
     tally.emptied(emptied);
+    tally.met_away(stage.trap.calls().1);
     operator.judge(&stage.simulator)?;
     tally.stops(operator.stops(), refusals(stage));
     let theirs: &[Effect] = &theirs;
@@ -156,12 +161,12 @@ async fn ends(stage: &Stage, operator: &Operator, emptied: &mut u64) -> bool {
 /// Works until the run ends by itself.
 async fn comes_to_an_end(stage: &Stage) -> bool {
     let mut running = Box::pin(stage.run());
-    let mut asked = 0;
+    let mut asked = u64::MAX;
     for _ in 0..LONG_MAX {
         if tokio::time::timeout(LONG, &mut running).await.is_ok() {
             return true;
         }
-        let before = std::mem::replace(&mut asked, stage.simulator.requests().len());
+        let before = std::mem::replace(&mut asked, stage.trap.calls().0);
         if asked == before {
             break;
         }

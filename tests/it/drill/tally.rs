@@ -11,7 +11,7 @@ use crate::saga::stage::Stage;
 use crate::saga::trap::{Kind, Place, Side};
 
 /// Everything that has to happen in the suite's seeds.
-const MUST_HAPPEN: [&str; 31] = [
+const MUST_HAPPEN: [&str; 32] = [
     "killed before a call",
     "killed in a call, after its effect",
     "killed before an acknowledgement",
@@ -34,6 +34,7 @@ const MUST_HAPPEN: [&str; 31] = [
     "batch lost by the queue",
     "queue purged",
     "ledger restored",
+    "Twilio away",
     "already sent",
     "paused for an emptied queue",
     "copy refused",
@@ -75,6 +76,13 @@ impl Tally {
             if times > 0 {
                 *self.0.entry(what).or_default() += times;
             }
+        }
+    }
+
+    /// So many calls met an outage.
+    pub(super) fn met_away(&mut self, calls: u64) {
+        if calls > 0 {
+            self.add("Twilio away");
         }
     }
 

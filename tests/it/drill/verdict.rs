@@ -55,7 +55,8 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
                 reason: DeadReason::StoreRefused,
                 ..
             } => poison.is_some(),
-            Ending::Dead { .. } => true,
+            // What did not leave was nothing of the message's.
+            Ending::Dead { failure, .. } => !failure.detail.contains("not sent"),
             Ending::Skipped {
                 reason: SkipReason::CustomerBusy,
                 ..

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{campaign, contacts, for_each_pair, what_counts};
-use crate::support::flexcast::{FakeTwilio, Place, Ran, balanced, each_once};
+use crate::support::flexcast::{FakeTwilio, Place, Ran, balanced, each_once, eventually};
 
 /// A trial of 40 contacts under these faults.
 fn try_with(place: &Place, strategy: &str, api: &str, rules: &Value) -> (Ran, Vec<String>) {
@@ -227,4 +227,44 @@ fn a_customer_in_another_conversation_is_left_alone() {
         10,
         "an agent has a task of a customer who was left alone"
     );
+}
+
+/// Twilio answers everything with 500 for a while: nobody is begun meanwhile, it is said everywhere, and then all are
+/// done, although more calls failed than any message has attempts.
+#[test]
+fn while_twilio_is_away_nothing_is_begun_and_then_all_are_done() {
+    let twilio = FakeTwilio::start();
+    let place = Place::facing(&twilio);
+    let (numbers, file) = contacts(40);
+    place.write("contacts.csv", file);
+    place.write("spring.toml", campaign("task_on_reply", "conversations"));
+    place
+        .run(&["import", "spring.toml", "contacts.csv"])
+        .ends_with(0);
+    twilio.set_faults(&json!({"rules": [{"operation": "*", "kind": "server_error", "rate": 1.0}]}));
+    let mut work = place.work(&[]);
+    let away = eventually("the consumer to say that Twilio is away", || {
+        let (status, body) = work.readiness();
+        assert_eq!(status, 200, "no restart helps: {body}");
+        let away = body["away"].as_array().cloned().unwrap_or_default();
+        (!away.is_empty()).then_some(away)
+    });
+    assert_eq!(away[0]["cause"], "server_errors", "{away:?}");
+    let product = away[0]["product"].as_str().expect("a product").to_owned();
+    let series = format!("flexcast_twilio_away{{cause=\"server_errors\",product=\"{product}\"}}");
+    assert!(work.metric(&series) >= 1.0, "{series}");
+    let status = place.status_until("spring", |books| books["away"].is_array());
+    assert_eq!(status["done"], json!(0), "{status}");
+    let text = place.run(&["status", "spring"]).ends_with(0).out;
+    assert!(text.contains("Twilio is away"), "{text}");
+    assert!(work.err().contains("Twilio is away"), "{}", work.err());
+
+    twilio.set_faults(&json!({"rules": []}));
+    let books = place.status_until("spring", |books| books["done"] == json!(40));
+    balanced(&books);
+    assert_eq!(books["dead"], json!({}), "{books}");
+    each_once(&twilio.effects(), "message", &numbers);
+    work.terminate();
+    let err = work.ended().ends_with(0).err;
+    assert!(err.contains("Twilio is back"), "{err}");
 }

@@ -19,11 +19,11 @@ use crate::support::flexcast::{
 };
 use crate::support::link::{Link, server_of};
 use crate::support::number_from;
-use crate::support::postgres::{Database, Server, consumers_grants};
+use crate::support::postgres::{Database, consumers_grants};
 
 /// Far more than the consumers hold at once.
 const MESSAGES: usize = 600;
-const CONSUMERS: usize = 3;
+pub(super) const CONSUMERS: usize = 3;
 
 /// How many messages a test has.
 fn messages() -> usize {
@@ -52,11 +52,11 @@ fn purge(node: &Node) -> usize {
 }
 
 /// Consumers at work on one campaign, slow enough to be interrupted, while Twilio fails now and then.
-struct Scene {
+pub(super) struct Scene {
     twilio: FakeTwilio,
     node: Node,
-    place: Place,
-    workers: Vec<Running>,
+    pub(super) place: Place,
+    pub(super) workers: Vec<Running>,
     messages: usize,
 }
 
@@ -94,7 +94,7 @@ fn config(messages: usize) -> String {
 }
 
 impl Scene {
-    fn begin(consumers: usize, database: &str) -> Self {
+    pub(super) fn begin(consumers: usize, database: &str) -> Self {
         Self::begin_with(consumers, [database; 2], messages())
     }
 
@@ -130,7 +130,7 @@ impl Scene {
     }
 
     /// Waits until every message is done or dead, and each customer was written to once.
-    fn all_over(&self, dead: usize) {
+    pub(super) fn all_over(&self, dead: usize) {
         let over = |books: &Value| {
             books["done"] == json!(self.messages - dead)
                 && books["waiting"] == json!(0)
@@ -159,7 +159,7 @@ impl Scene {
 
     /// Checks that of what vanished, `lost` messages at most, no more was published again than that and a
     /// hundredth of it, and that a consumer has said so.
-    fn published_again(&mut self, lost: usize) {
+    pub(super) fn published_again(&mut self, lost: usize) {
         let mut again = 0.0;
         for worker in &mut self.workers {
             again += worker.metric("flexcast_published_again_total");
@@ -177,7 +177,7 @@ impl Scene {
     }
 
     /// Stops the consumers, and gives all that they have said.
-    fn said(&mut self) -> String {
+    pub(super) fn said(&mut self) -> String {
         for worker in &mut self.workers {
             worker.terminate();
         }
@@ -317,27 +317,6 @@ async fn a_table_that_refuses_everything_is_the_stores_fault_and_one_row_is_a_me
     assert_eq!(dead.len(), 1, "{dead:?}");
     let said = scene.said();
     assert!(said.contains("22003"), "its SQLSTATE: {said}");
-}
-
-/// Two servers in one URL; what the first has committed, the second has written.
-#[test]
-fn a_failover_to_a_standby_kills_no_message() {
-    let primary = Server::start();
-    let standby = primary.standby();
-    let (url, server) = (&primary.url, server_of(&primary.url));
-    let both = format!("{server},{}", server_of(&standby.url));
-    let both = url.replace(server, &both) + "?target_session_attrs=read-write";
-    let mut scene = Scene::begin(CONSUMERS, &both);
-    primary.kill();
-    for worker in &scene.workers {
-        eventually("the consumer to say that its ledger is lost", || {
-            worker.err().contains("the ledger is lost").then_some(())
-        });
-    }
-    standby.promote();
-    scene.all_over(0);
-    scene.published_again(0);
-    scene.said();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,9 +2,11 @@
 //!
 //! What is published or read by hand goes through Python and pika, as another program's would.
 
+mod agents;
 mod bulk;
 mod by_hand;
 mod consumers;
+mod failovers;
 mod gauges;
 mod killed_imports;
 mod ledgers;

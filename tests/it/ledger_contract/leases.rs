@@ -20,10 +20,12 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
         journal,
         attempts,
         accepted_at,
+        tried_since,
         fresh,
         overtaken,
         called_from,
         doubtful,
+        distrusted_from,
     } = take(ledger, &message(1), at(3)).await
     else {
         panic!("nobody else has it");
@@ -31,8 +33,9 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
     assert_eq!((lease.key, lease.until), (key(1), at(3) + LEASE));
     assert_eq!((*stored, journal), (message(1), vec![]));
     assert_eq!((attempts, accepted_at, fresh), (0, at(3), true));
+    assert_eq!(tried_since, at(3));
     assert!(!overtaken && !doubtful, "nobody had it before");
-    assert_eq!(called_from, None);
+    assert_eq!((called_from, distrusted_from), (None, None));
     let books = ledger.books(Some(&spring())).await.expect("it answers");
     assert_eq!((books.accepted, books.in_flight, books.rows), (1, 1, 0));
 }

@@ -1,5 +1,6 @@
 //! One message's saga, whole: each strategy succeeds, unwinds, repeats safely and resumes.
 
+mod away;
 mod doubt;
 mod limits;
 mod overtaken;

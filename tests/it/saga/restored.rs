@@ -30,6 +30,16 @@ enum Next {
 
 const NEXTS: [Next; 2] = [Next::New, Next::Older];
 
+/// What agents do before the other ledger comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AgentsDo {
+    Nothing,
+    /// They accept the tasks that wait for them.
+    Accept,
+    /// They end what they have, and what they end is closed.
+    EndAll,
+}
+
 impl Stage {
     /// Puts another ledger in place of this stage's, with a queue of its own that has what it has.
     pub(crate) async fn replace_ledger(&mut self, ledger: SqliteLedger) {
@@ -68,7 +78,23 @@ impl Stage {
         ledger
     }
 
-    /// Agents come to the end of what they have; what they end is closed.
+    fn agents_accept_everything(&self) {
+        for task in self.standing(EffectKind::Task) {
+            // A task that waits for another consumer's participant is reserved for nobody yet.
+            if task.state == "reserved" {
+                let accepting = self.simulator.accept_task(&task.sid);
+                accepting.expect("it waits for its agent");
+            }
+        }
+    }
+
+    /// The tasks that agents have accepted and not ended.
+    fn live_tasks(&self) -> Vec<String> {
+        let mut tasks = self.standing(EffectKind::Task);
+        tasks.retain(|task| task.state == "assigned");
+        tasks.into_iter().map(|task| task.sid).collect()
+    }
+
     async fn agents_end_everything(&self) {
         let (twilio, flex) = (&self.twilio, &self.campaign.flex);
         let workspace = flex.workspace_sid.as_deref().expect("a workspace");
@@ -119,7 +145,7 @@ async fn restored(
     next: Next,
     (nth, side): (u64, Side),
     later: Duration,
-    all_ended: bool,
+    agents: AgentsDo,
 ) -> Option<Stage> {
     let mut stage = Stage::new(pair).await;
     stage.keep_marks(TakeOver(false));
@@ -136,8 +162,10 @@ async fn restored(
     let was_killed = stage.killed_at(nth, side).await;
     // What Twilio had read takes effect and shows in its time.
     tokio::time::sleep(Duration::from_secs(10)).await;
-    if all_ended {
-        stage.agents_end_everything().await;
+    match agents {
+        AgentsDo::Nothing => {}
+        AgentsDo::Accept => stage.agents_accept_everything(),
+        AgentsDo::EndAll => stage.agents_end_everything().await,
     }
     tokio::time::sleep(later).await;
     stage.replace_ledger(before).await;
@@ -162,20 +190,28 @@ async fn take_over(next: Next) {
         flexcast::telemetry::start("debug", None);
     }
     let (mut already, mut done, mut unknown, mut busy) = (0, 0, 0, 0);
+    let mut live_before = 0;
     for pair in PAIRS {
-        for (later, all_ended) in [(MINUTE, false), (DAY, true)] {
+        for (later, agents) in [
+            (MINUTE, AgentsDo::Nothing),
+            (MINUTE, AgentsDo::Accept),
+            (DAY, AgentsDo::EndAll),
+        ] {
             for side in [Side::Before, Side::After] {
                 for nth in 1.. {
                     let at = (nth, side);
-                    let Some(stage) = restored(pair, next, at, later, all_ended).await else {
+                    let Some(stage) = restored(pair, next, at, later, agents).await else {
                         break;
                     };
                     stage.keep_marks(TakeOver(true));
                     let context = format!(
-                        "{next:?} after {later:?}, ended {all_ended}, killed {side:?} call {nth}"
+                        "{next:?} after {later:?}, agents do {agents:?}, killed {side:?} call {nth}"
                     );
                     tracing::info!(pair = pair.name, context);
+                    let live = stage.live_tasks();
+                    live_before += live.len();
                     stage.run().await;
+                    assert_eq!(stage.live_tasks(), live, "{}, {context}", pair.name);
                     match stage.judge_restored(&context).await {
                         Ending::Done { already_sent: true } => already += 1,
                         Ending::Done { .. } => done += 1,
@@ -186,22 +222,25 @@ async fn take_over(next: Next) {
                             ..
                         } => busy += 1,
                         // An agent has had the task, and ended it before the opening message was sent.
-                        Ending::Dead { .. } if all_ended && pair.name == TASK_NOW.name => {}
+                        Ending::Dead { .. }
+                            if agents == AgentsDo::EndAll && pair.name == TASK_NOW.name => {}
                         other => panic!("{}, {context}: {other:?}", pair.name),
                     }
                 }
             }
         }
     }
-    println!("{already} already sent, {done} done, {unknown} unknown, {busy} busy");
-    assert!(already > 0 && done > 0 && unknown > 0);
+    println!(
+        "{already} already sent, {done} done, {unknown} unknown, {busy} busy; agents had accepted {live_before} tasks"
+    );
+    assert!(already > 0 && done > 0 && unknown > 0 && live_before > 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_ledger_that_does_not_take_over_calls_nothing() {
     for pair in PAIRS {
         for next in NEXTS {
-            let stage = restored(pair, next, (9, Side::After), MINUTE, false).await;
+            let stage = restored(pair, next, (9, Side::After), MINUTE, AgentsDo::Nothing).await;
             let Some(stage) = stage else {
                 continue;
             };

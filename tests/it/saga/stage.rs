@@ -143,7 +143,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 /// A client that goes this way.
-fn client(way: Arc<dyn InProcess>) -> Twilio {
+pub(crate) fn client(way: Arc<dyn InProcess>) -> Twilio {
     let token = DEFAULT_AUTH_TOKEN.into();
     let credentials = Credentials::auth_token(DEFAULT_ACCOUNT_SID, token).expect("credentials");
     let base = BaseUrl::at("http://simulator.invalid").expect("an address");
@@ -330,6 +330,7 @@ impl Stage {
             queue_look: flexcast::worker::QUEUE_LOOK,
             agents: AgentRules::default(),
             lanes: None,
+            begun: None,
             marks,
             holder: holder.to_owned(),
             host: "stage".to_owned(),

@@ -88,6 +88,22 @@ pub(crate) enum Failing {
     Refuses(&'static str),
 }
 
+/// How a part of Twilio is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TwilioAway {
+    /// No connection comes about.
+    Refused,
+    /// Connections end without a reply, and nothing has happened.
+    Reset,
+    /// Twilio answers with 500, and nothing has happened.
+    ServerErrors,
+    /// What stands before Twilio answers with a page of its own.
+    ProxyPage,
+}
+
+/// Decides whether the product that a call goes to is away, and how.
+pub(crate) type TwilioOutage = Box<dyn FnMut(&str) -> Option<TwilioAway> + Send>;
+
 /// Decides whether a call to the ledger or the queue fails, and how.
 pub(crate) type Mishaps = Box<dyn FnMut(Place, &'static str) -> Option<Failing> + Send>;
 
@@ -108,6 +124,13 @@ const DELIVERIES_MAX: u32 = 1_000;
 struct State {
     set: Option<Set>,
     mishaps: Option<Mishaps>,
+    outage: Option<TwilioOutage>,
+    /// How many calls were about to leave for Twilio.
+    calls: u64,
+    /// How many of them met the outage.
+    calls_away: u64,
+    /// How the call that is about to leave fares.
+    fares: Option<TwilioAway>,
     /// How many batches the queue still loses.
     loses: Option<u32>,
     pulse: Pulse,
@@ -152,6 +175,27 @@ impl Trap {
     /// From now on this decides which calls to the ledger and the queue fail.
     pub(crate) fn befall(&self, mishaps: Mishaps) {
         self.state().mishaps = Some(mishaps);
+    }
+
+    /// From now on this decides which products of Twilio are away.
+    pub(crate) fn outage(&self, outage: TwilioOutage) {
+        self.state().outage = Some(outage);
+    }
+
+    /// How many calls were about to leave for Twilio, and how many of them met an outage.
+    pub(crate) fn calls(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.calls, state.calls_away)
+    }
+
+    /// Whether the product of this address is away.
+    fn away(&self, to: &http::Uri) -> Option<TwilioAway> {
+        let product = to.path().split('/').nth(1).unwrap_or_default();
+        let mut state = self.state();
+        let away = state.outage.as_mut().and_then(|roll| roll(product));
+        state.calls += 1;
+        state.calls_away += u64::from(away.is_some());
+        away
     }
 
     /// What befell the consumer, in order.
@@ -323,16 +367,33 @@ impl Trap {
 #[async_trait]
 impl InProcess for Trap {
     /// A process that stands still makes no last look before it goes on.
-    async fn connected(&self) -> Result<(), Dropped> {
-        if self.running().await {
+    async fn connected(&self, to: &http::Uri) -> Result<(), Dropped> {
+        let is_cut_off = self.running().await;
+        let fares = self.away(to);
+        self.state().fares = fares;
+        if is_cut_off || fares == Some(TwilioAway::Refused) {
             return Err(Dropped);
         }
         Ok(())
     }
 
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped> {
+        match self.state().fares.take() {
+            None | Some(TwilioAway::Refused) => {}
+            Some(TwilioAway::Reset) => return Err(Dropped),
+            Some(TwilioAway::ServerErrors) => {
+                return Ok(reply(500, "{\"code\":20500,\"message\":\"away\"}"));
+            }
+            Some(TwilioAway::ProxyPage) => return Ok(reply(502, "<html>Bad Gateway</html>")),
+        }
         let what = format!("{} {}", request.method(), request.uri().path());
         let calling = self.simulator.call(request);
         self.around(Place::Twilio, &what, calling).await
     }
+}
+
+fn reply(status: u16, body: &'static str) -> http::Response<Bytes> {
+    let mut reply = http::Response::new(Bytes::from_static(body.as_bytes()));
+    *reply.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+    reply
 }

@@ -1,5 +1,5 @@
-//! A slow link to a server on this machine: every byte comes late, and the link can be cut, or the server's
-//! answers alone.
+//! A slow link to a server on this machine: every byte comes late, by a time that varies where the test asks for it,
+//! and the link can be cut, or the server's answers alone.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,10 +9,15 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use flexcast::clock::Clock;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
 /// How often a cut link is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How late a byte comes one way: between the two.
+type Delay = (Duration, Duration);
 
 /// A link. It serves until the test's process ends.
 pub(crate) struct Link {
@@ -26,6 +31,17 @@ pub(crate) struct Link {
 impl Link {
     /// A link to this address whose round trip takes so much longer.
     pub(crate) fn to(server: &str, round_trip: Duration) -> Self {
+        Self::late(server, (round_trip / 2, round_trip / 2))
+    }
+
+    /// The same with a quarter more or less each way, drawn anew for whatever is read at once. Bytes keep
+    /// their order.
+    pub(crate) fn uneven(server: &str, round_trip: Duration) -> Self {
+        let one_way = round_trip / 2;
+        Self::late(server, (one_way * 3 / 4, one_way * 5 / 4))
+    }
+
+    fn late(server: &str, delay: Delay) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let (cut, muted) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
@@ -35,8 +51,8 @@ impl Link {
                 let Ok(behind) = TcpStream::connect(&server) else {
                     continue;
                 };
-                carry(&client, &behind, round_trip / 2, &is_cut);
-                carry(&behind, &client, round_trip / 2, &is_muted);
+                carry(&client, &behind, delay, &is_cut);
+                carry(&behind, &client, delay, &is_muted);
             }
         });
         Self {
@@ -70,7 +86,7 @@ pub(crate) fn server_of(url: &str) -> &str {
 }
 
 /// Carries bytes one way, each so long after it came.
-fn carry(from: &TcpStream, to: &TcpStream, delay: Duration, cut: &Arc<AtomicBool>) {
+fn carry(from: &TcpStream, to: &TcpStream, delay: Delay, cut: &Arc<AtomicBool>) {
     let mut from = from.try_clone().expect("the same connection");
     let mut to = to.try_clone().expect("the same connection");
     let _ = to.set_nodelay(true);
@@ -79,8 +95,11 @@ fn carry(from: &TcpStream, to: &TcpStream, delay: Duration, cut: &Arc<AtomicBool
     std::thread::spawn(move || {
         let clock = Clock::system();
         let mut bytes = [0; 64 * 1024];
+        let mut random = StdRng::seed_from_u64(rand::random());
+        let mut at = clock.instant();
         while let Ok(count @ 1..) = from.read(&mut bytes) {
-            let at = clock.instant() + delay;
+            let late_by = random.random_range(delay.0..=delay.1);
+            at = at.max(clock.instant() + late_by);
             if late.send((at, bytes[..count].to_vec())).is_err() {
                 return;
             }

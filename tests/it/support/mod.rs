@@ -4,6 +4,7 @@ pub(crate) mod amqp;
 pub(crate) mod amqp_fuzz;
 pub(crate) mod broker;
 pub(crate) mod dice;
+pub(crate) mod distance;
 pub(crate) mod effects;
 pub(crate) mod flexcast;
 pub(crate) mod killed_imports;

@@ -94,14 +94,14 @@ impl Drop for Role {
     fn drop(&mut self) {
         let name = &self.name;
         let sql = format!("DROP OWNED BY {name}; DROP ROLE {name}");
-        drop_soon(&self.database, sql);
+        run_apart(&self.database, sql);
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        drop_soon(&self.server, sql);
+        run_apart(&self.server, sql);
     }
 }
 
@@ -132,14 +132,14 @@ pub(crate) fn consumers_rights() -> Vec<(String, String)> {
     rights
 }
 
-/// Drops what a test made: on a runtime of its own, since a drop cannot wait on the test's.
-fn drop_soon(server: &str, sql: String) {
+/// Runs a statement on a runtime of its own: a drop, for one, cannot wait on the test's.
+fn run_apart(server: &str, sql: String) {
     let server = server.to_owned();
-    let dropped = std::thread::spawn(move || {
+    let running = std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(run(&server, &sql));
     });
-    dropped.join().expect("what the test made is dropped");
+    running.join().expect("it is done");
 }
 
 async fn run(url: &str, sql: &str) {
@@ -189,6 +189,24 @@ impl Server {
     /// Makes this standby the primary.
     pub(crate) fn promote(&self) {
         script("promote", self.dir.path());
+    }
+
+    /// Has this standby receive nothing more of what its primary commits, which does not wait for it any more.
+    pub(crate) fn falls_behind(&self, primary: &Self) {
+        let reload = "SELECT pg_reload_conf()";
+        for (server, sql) in [
+            (primary, "ALTER SYSTEM SET synchronous_standby_names = ''"),
+            (primary, reload),
+            (self, "ALTER SYSTEM SET primary_conninfo = ''"),
+            (self, reload),
+        ] {
+            run_apart(&server.url, sql.to_owned());
+        }
+    }
+
+    /// Stops it as for maintenance: its standby has received everything by then.
+    pub(crate) fn stop(&self) {
+        script("stop", self.dir.path());
     }
 
     /// Kills it: connections are cut, what was committed stays.

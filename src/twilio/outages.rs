@@ -1,0 +1,390 @@
+//! Which parts of Twilio are away: a circuit breaker for each product, and for each operation.
+//!
+//! In: how each call went. Out: whether a call may leave now. Always: nothing of one message alone opens a breaker;
+//! an open one lets one call through at a time to find out whether the part is back, and closes by itself. A product
+//! that was not reached is probed by calls that change nothing. What answers with 5xx may have carried a call out, so
+//! that a message's next call, with its journal, is a probe as good as any.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::away_part::{AwayCause, AwayPart, Part};
+use super::{Closed, Operation, Product};
+
+/// How many calls in a row have to fail before a part counts as away.
+const FAILURES_MIN: u32 = 5;
+
+/// Of how many messages these have to be. One that fails whenever it is tried closes nothing to others: where fewer
+/// than these fail, a call that belongs to no message tells whether the part is away.
+const CALLERS_MIN: usize = 3;
+
+/// The first wait before a part that is away is tried again, and the longest; each is twice the one before.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// An operation that nothing has tried for so long is taken to be back: nothing needs it any more, or the next call
+/// tells.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// What does not leave while a part is away.
+pub(super) const AWAY: Closed = Closed("the part of Twilio that this call needs is away");
+
+/// How a call went, as far as it tells whether its parts are away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Twilio answered, whatever it said.
+    Answer,
+    /// Twilio answered with 5xx.
+    ServerError,
+    /// Nothing of Twilio's came back.
+    Nothing,
+}
+
+impl Heard {
+    /// By a reply's status and Twilio's error code. A 502, 503 or 504 without a code is a page of what stands before
+    /// Twilio.
+    pub(super) fn of(status: Option<u16>, code: Option<u32>) -> Self {
+        match (status, code) {
+            (None, _) | (Some(502..=504), None) => Self::Nothing,
+            (Some(500..), _) => Self::ServerError,
+            _ => Self::Answer,
+        }
+    }
+}
+
+/// The breakers of one account's calls. Clients that are clones share them.
+#[derive(Debug, Default)]
+pub struct Outages {
+    breakers: Mutex<BTreeMap<Part, Breaker>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+enum Breaker {
+    /// Calls go through.
+    Closed {
+        failures: u32,
+        callers: BTreeSet<u64>,
+    },
+    Open(Away),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Away {
+    cause: AwayCause,
+    since: Instant,
+    wait: Duration,
+    /// When the next probe may leave.
+    due: Instant,
+    is_probed: bool,
+}
+
+impl Away {
+    fn begins(cause: AwayCause, now: Instant) -> Self {
+        Self {
+            cause,
+            since: now,
+            wait: FIRST_WAIT,
+            due: now + FIRST_WAIT,
+            is_probed: false,
+        }
+    }
+
+    fn may_be_probed(&self, now: Instant) -> bool {
+        !self.is_probed && now >= self.due
+    }
+
+    /// Whether a message's next call may be the probe.
+    fn takes_messages(&self, now: Instant) -> bool {
+        self.cause == AwayCause::ServerErrors && self.may_be_probed(now)
+    }
+
+    fn failed(&mut self, cause: AwayCause, now: Instant) {
+        self.cause = cause;
+        self.is_probed = false;
+        self.wait = WAIT_MAX.min(self.wait * 2);
+        self.due = now + self.wait;
+    }
+}
+
+/// The right to find out whether parts that are away are back. Dropped, another call may.
+#[derive(Debug)]
+pub(super) struct Probe {
+    outages: Arc<Outages>,
+    parts: Vec<Part>,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let mut breakers = self.outages.breakers();
+        for part in &self.parts {
+            if let Some(Breaker::Open(away)) = breakers.get_mut(part) {
+                away.is_probed = false;
+            }
+        }
+        drop(breakers);
+        self.outages.changed.notify_waiters();
+    }
+}
+
+impl Outages {
+    /// Whether a call may leave; as a probe, if one of its parts is away.
+    pub(super) fn enter(self: &Arc<Self>, operation: Operation) -> Result<Option<Probe>, Closed> {
+        let now = Instant::now();
+        let mut breakers = self.breakers();
+        let mut probed = Vec::new();
+        for part in parts_of(operation) {
+            let Some(Breaker::Open(away)) = breakers.get(&part) else {
+                continue;
+            };
+            let is_fit = away.cause == AwayCause::ServerErrors || !operation.is_changing();
+            if !is_fit || !away.may_be_probed(now) {
+                return Err(AWAY);
+            }
+            probed.push(part);
+        }
+        for part in &probed {
+            if let Some(Breaker::Open(away)) = breakers.get_mut(part) {
+                away.is_probed = true;
+            }
+        }
+        drop(breakers);
+        if probed.is_empty() {
+            return Ok(None);
+        }
+        self.changed.notify_waiters();
+        Ok(Some(Probe {
+            outages: Arc::clone(self),
+            parts: probed,
+        }))
+    }
+
+    /// Takes note of how a call went. `caller`: the message that it was for, as a number of its own.
+    pub(super) fn heard(&self, operation: Operation, heard: Heard, caller: Option<u64>) {
+        let now = Instant::now();
+        let mut breakers = self.breakers();
+        let [product, itself] = parts_of(operation);
+        match heard {
+            Heard::Answer => {
+                closed(&mut breakers, product, now);
+                closed(&mut breakers, itself, now);
+            }
+            Heard::ServerError => {
+                let cause = AwayCause::ServerErrors;
+                failed(&mut breakers, product, cause, caller, now);
+                failed(&mut breakers, itself, cause, caller, now);
+            }
+            Heard::Nothing => failed(&mut breakers, product, AwayCause::Unreachable, caller, now),
+        }
+        drop(breakers);
+        self.changed.notify_waiters();
+    }
+
+    /// What is away at this time, which is now.
+    #[must_use]
+    pub fn away(&self, time: Timestamp) -> Vec<AwayPart> {
+        let now = Instant::now();
+        let since = |away: &Away| {
+            let since = time - now.duration_since(away.since);
+            since.round(jiff::Unit::Second).unwrap_or(since)
+        };
+        let mut breakers = self.breakers();
+        forget(&mut breakers, now);
+        let open = breakers.iter().filter_map(|(part, breaker)| match breaker {
+            Breaker::Open(away) => Some((part, away)),
+            Breaker::Closed { .. } => None,
+        });
+        open.map(|(part, away)| AwayPart {
+            product: part.product().to_string(),
+            operation: match part {
+                Part::Product(_) => None,
+                Part::Operation(operation) => Some(operation.to_string()),
+            },
+            cause: away.cause.to_string(),
+            since: since(away),
+        })
+        .collect()
+    }
+
+    /// Whether one of these parts is away: then one message at a time is begun, if any.
+    #[must_use]
+    pub fn has_away(&self, parts: &[Part]) -> bool {
+        let mut breakers = self.breakers();
+        forget(&mut breakers, Instant::now());
+        let is_open = |part| matches!(breakers.get(part), Some(Breaker::Open(_)));
+        parts.iter().any(is_open)
+    }
+
+    /// Waits until a message that needs these parts may be begun, if only to find out whether they are back.
+    pub async fn passable(&self, parts: &[Part]) {
+        loop {
+            let changed = self.changed.notified();
+            let Some(due) = self.closed_until(parts) else {
+                return;
+            };
+            tokio::select! {
+                biased;
+                () = changed => {}
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Waits until none of these parts is away.
+    pub async fn back(&self, parts: &[Part]) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.has_away(parts) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until no message that needs these parts may be begun.
+    pub async fn impassable(&self, parts: &[Part]) {
+        loop {
+            let changed = self.changed.notified();
+            if self.closed_until(parts).is_some() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until a product that is away, or may be, is to be probed by a call that changes nothing.
+    pub async fn next_probe(&self) -> Product {
+        loop {
+            let changed = self.changed.notified();
+            let due = match self.due() {
+                Some((product, due)) if due <= Instant::now() => return product,
+                due => due.map(|(_, due)| due),
+            };
+            tokio::select! {
+                biased;
+                () = changed => {}
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// The product that is to be probed next, and when.
+    fn due(&self) -> Option<(Product, Instant)> {
+        let now = Instant::now();
+        let due = |breaker: &Breaker| match breaker {
+            Breaker::Open(away) => (!away.is_probed).then_some(away.due),
+            Breaker::Closed { failures, .. } => (*failures >= FAILURES_MIN).then_some(now),
+        };
+        let breakers = self.breakers();
+        let products = breakers.iter().filter_map(|(part, breaker)| match part {
+            Part::Product(product) => Some((*product, due(breaker)?)),
+            Part::Operation(_) => None,
+        });
+        products.min_by_key(|(_, due)| *due)
+    }
+
+    /// Until when nothing that needs these parts may be begun: `None` when it may now, `Some(None)` when no time
+    /// tells.
+    fn closed_until(&self, parts: &[Part]) -> Option<Option<Instant>> {
+        let now = Instant::now();
+        let mut breakers = self.breakers();
+        forget(&mut breakers, now);
+        let mut until = None;
+        for part in parts {
+            let Some(Breaker::Open(away)) = breakers.get(part) else {
+                continue;
+            };
+            if away.takes_messages(now) {
+                continue;
+            }
+            let is_timed = away.cause == AwayCause::ServerErrors && !away.is_probed;
+            let due = is_timed.then_some(away.due);
+            // Several are away: a look at the first that is due finds the others.
+            until = match (until, due) {
+                (Some(Some(one)), Some(other)) => Some(Some(std::cmp::min::<Instant>(one, other))),
+                (Some(Some(one)), None) | (Some(None), Some(one)) => Some(Some(one)),
+                (_, due) => Some(due),
+            };
+        }
+        until
+    }
+
+    fn breakers(&self) -> MutexGuard<'_, BTreeMap<Part, Breaker>> {
+        // Each breaker is changed by one assignment: whole whoever panicked while holding it.
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn parts_of(operation: Operation) -> [Part; 2] {
+    let product = operation.endpoint().product;
+    [Part::Product(product), Part::Operation(operation)]
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) {
+    if let Some(Breaker::Open(away)) = breakers.remove(&part) {
+        let seconds = now.duration_since(away.since).as_secs();
+        tracing::info!(twilio.part = part.name(), seconds, "Twilio is back");
+    }
+}
+
+fn failed(
+    breakers: &mut BTreeMap<Part, Breaker>,
+    part: Part,
+    cause: AwayCause,
+    caller: Option<u64>,
+    now: Instant,
+) {
+    let breaker = breakers.entry(part).or_insert_with(|| Breaker::Closed {
+        failures: 0,
+        callers: BTreeSet::new(),
+    });
+    let (failures, callers) = match breaker {
+        Breaker::Closed { failures, callers } => (failures, callers),
+        Breaker::Open(away) if away.is_probed => return away.failed(cause, now),
+        // It left before.
+        Breaker::Open(_) => return,
+    };
+    *failures += 1;
+    let is_enough = match caller {
+        None => true,
+        Some(caller) => {
+            if callers.len() < CALLERS_MIN {
+                callers.insert(caller);
+            }
+            callers.len() >= CALLERS_MIN
+        }
+    };
+    if *failures >= FAILURES_MIN && is_enough {
+        *breaker = Breaker::Open(Away::begins(cause, now));
+        tracing::error!(
+            twilio.part = part.name(), %cause,
+            "Twilio is away: no message that needs this part is begun, and none loses an attempt, until it is back"
+        );
+    }
+}
+
+/// Drops operations that are away as far as the last call told, which is long ago.
+fn forget(breakers: &mut BTreeMap<Part, Breaker>, now: Instant) {
+    breakers.retain(|part, breaker| match (part, breaker) {
+        (Part::Operation(_), Breaker::Open(away)) => {
+            away.is_probed || now < away.due + FORGOTTEN_AFTER
+        }
+        _ => true,
+    });
+}
+
+#[cfg(test)]
+#[path = "outages_tests.rs"]
+mod tests;

@@ -1,0 +1,20 @@
+//! Finds out whether parts of Twilio that are away are back.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use super::Shared;
+
+/// The pause after a question that could not be asked.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Probes products for as long as it is polled, each when it is due.
+pub(super) async fn keep(shared: &Shared) -> Infallible {
+    let parts = &shared.parts;
+    loop {
+        let product = parts.twilio.outages().next_probe().await;
+        if parts.twilio.probe(product).await.is_err() {
+            parts.clock.sleep(AGAIN_AFTER).await;
+        }
+    }
+}
