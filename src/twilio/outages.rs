@@ -169,20 +169,21 @@ impl Outages {
         let now = Instant::now();
         let mut breakers = self.breakers();
         let [product, itself] = parts_of(operation);
-        match heard {
+        let has_changed = match heard {
             Heard::Answer => {
-                closed(&mut breakers, product, now);
-                closed(&mut breakers, itself, now);
+                closed(&mut breakers, product, now) | closed(&mut breakers, itself, now)
             }
             Heard::ServerError => {
                 let cause = AwayCause::ServerErrors;
-                failed(&mut breakers, product, cause, caller, now);
-                failed(&mut breakers, itself, cause, caller, now);
+                failed(&mut breakers, product, cause, caller, now)
+                    | failed(&mut breakers, itself, cause, caller, now)
             }
             Heard::Nothing => failed(&mut breakers, product, AwayCause::Unreachable, caller, now),
-        }
+        };
         drop(breakers);
-        self.changed.notify_waiters();
+        if has_changed {
+            self.changed.notify_waiters();
+        }
     }
 
     /// What is away at this time, which is now.
@@ -332,29 +333,36 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) {
-    if let Some(Breaker::Open(away)) = breakers.remove(&part) {
-        let seconds = now.duration_since(away.since).as_secs();
-        tracing::info!(twilio.part = part.name(), seconds, "Twilio is back");
-    }
+/// Closes a breaker; whether that is news.
+fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) -> bool {
+    let Some(Breaker::Open(away)) = breakers.remove(&part) else {
+        return false;
+    };
+    let seconds = now.duration_since(away.since).as_secs();
+    tracing::info!(twilio.part = part.name(), seconds, "Twilio is back");
+    true
 }
 
+/// Counts a failure; whether a waiter has to know.
 fn failed(
     breakers: &mut BTreeMap<Part, Breaker>,
     part: Part,
     cause: AwayCause,
     caller: Option<u64>,
     now: Instant,
-) {
+) -> bool {
     let breaker = breakers.entry(part).or_insert_with(|| Breaker::Closed {
         failures: 0,
         callers: BTreeSet::new(),
     });
     let (failures, callers) = match breaker {
         Breaker::Closed { failures, callers } => (failures, callers),
-        Breaker::Open(away) if away.is_probed => return away.failed(cause, now),
+        Breaker::Open(away) if away.is_probed => {
+            away.failed(cause, now);
+            return true;
+        }
         // It left before.
-        Breaker::Open(_) => return,
+        Breaker::Open(_) => return false,
     };
     *failures += 1;
     let is_enough = match caller {
@@ -366,13 +374,15 @@ fn failed(
             callers.len() >= CALLERS_MIN
         }
     };
-    if *failures >= FAILURES_MIN && is_enough {
+    let is_much = *failures >= FAILURES_MIN;
+    if is_much && is_enough {
         *breaker = Breaker::Open(Away::begins(cause, now));
         tracing::error!(
             twilio.part = part.name(), %cause,
             "Twilio is away: no message that needs this part is begun, and none loses an attempt, until it is back"
         );
     }
+    is_much
 }
 
 /// Drops operations that are away as far as the last call told, which is long ago.
