@@ -146,6 +146,10 @@ async fn missing(client: &Client, kept: &Kept) -> Result<i64> {
 async fn distrust_everything(client: &Client) -> Result<()> {
     let sql = "UPDATE campaigns SET distrusted_from = least(distrusted_from, applied_at)";
     client.execute(sql, &[]).await?;
+    let sql = "INSERT INTO meta (name, value)
+        VALUES ('store_lost_at', (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT::TEXT)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    client.execute(sql, &[]).await?;
     // The locks wait for takes that began before, and did not see it.
     client
         .batch_execute(

@@ -1,7 +1,6 @@
 //! What must be true once a seed has been played, and the log of it.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use flexcast::ledger::{Ending, Standing};
 use flexcast::message::{DeadReason, SkipReason};
@@ -27,8 +26,7 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
     }
     let all = stage.simulator.effects();
     // In a day a stranger's task ends by its own time, and what it was of with it.
-    let is_short = plan.takes() < Duration::from_secs(24 * 3_600);
-    if is_short
+    if !plan.takes_a_day()
         && !plan.waits_for_strangers
         && let Some(changed) = theirs.iter().find(|one| !all.contains(one))
     {
@@ -52,7 +50,10 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
             .map_err(|text| format!("{name}: {text}, and is {ending:?}"))?;
         let may_be = match ending {
             // Some pairs of strategy and API have nothing to record before their outcome.
-            Ending::Done { .. } => !is_busy && poison.is_none_or(|at| *at == PoisonAt::Recording),
+            Ending::Done { .. } => {
+                (!is_busy || plan.takes_a_day())
+                    && poison.is_none_or(|at| *at == PoisonAt::Recording)
+            }
             // Only a message that the store refuses by its own content: never another, whatever the store
             // answered to its calls meanwhile.
             Ending::Dead {
