@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::campaign::Flex;
 use crate::pacing::{Quota, Senders};
 
-/// Where state lives when nobody says otherwise: in the current folder.
+/// The default state directory, in the current folder.
 const DEFAULT_STATE: &str = ".flexcast";
 
 /// The file read when nobody names another.

@@ -1,6 +1,6 @@
 //! How much of a shared limit is used when the database is not next door, and whether it is exceeded.
 //!
-//! `cargo bench --bench distance`. Consumers that always have somebody waiting share one limit, each through a TCP
+//! `cargo bench --bench distance`. Consumers whose messages always wait share one limit, each through a TCP
 //! proxy of its own that delays every byte by half of the round trip, a quarter more or less each way. The table goes
 //! over round trips, quotas and numbers of consumers.
 //! Arguments, all optional: seconds a row (60), round trips in ms (`0ms` ...), numbers of consumers (`x1` ...), quotas

@@ -42,7 +42,7 @@ pub(super) struct Send {
     mapping: Mapping,
     #[command(flatten)]
     strictness: Strictness,
-    /// Try it on a fake Twilio in this process, with a state of its own: nobody is written to
+    /// Try it on a fake Twilio in this process, with a state of its own: no customer is contacted
     #[arg(long)]
     simulate: bool,
     /// With --simulate: faults, as JSON (docs/simulator.md)
@@ -166,7 +166,7 @@ impl Send {
         // A trial has a ledger and a queue of its own, and nothing of the real account.
         (config.amqp_url, config.database_url) = (None, None);
         tell!(
-            "Simulated: nobody is written to. State: {}",
+            "Simulated: no customer is contacted. State: {}",
             config.state.display()
         );
         campaign.flex = simulated(&campaign.flex);

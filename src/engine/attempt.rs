@@ -105,8 +105,7 @@ impl Runner<'_> {
         Ok(Tried::Again)
     }
 
-    /// Looks for a hint that another ledger has made the effect. With a hint, and without a trace that proves it, nobody
-    /// can tell.
+    /// Looks for a hint that another ledger has made the effect. A hint proves nothing: the message ends as unknown.
     async fn untold(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
         Ok(match recovery::untold(step, &self.turn()).await {
             Looked::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),

@@ -38,7 +38,7 @@ use crate::message::{
 };
 use crate::metrics::Metrics;
 use crate::pacing::Pacer;
-use crate::twilio::{Closed, Part, Product, Twilio};
+use crate::twilio::{Closed, Product, Twilio};
 
 use gate::Spans;
 use journal::Journal;
@@ -59,25 +59,21 @@ pub enum Interrupted {
     Journal(#[from] IllegalEvent),
 }
 
-/// The part of Twilio without which the right to start changing calls is not renewed: the marks are Users there.
-const MARKS_NEED: [Part; 1] = [Part::Product(Product::Conversations)];
+/// What the right to start changing calls needs: the marks are Users there.
+const MARKS_NEED: [Product; 1] = [Product::Conversations];
 
-/// The parts of Twilio that the messages of a campaign need: those of its steps, the agents' and the marks'.
+/// The products of Twilio that the messages of a campaign need: those of its steps, the agents' and the marks'.
 #[must_use]
-pub fn needs(campaign: &Campaign) -> Vec<Part> {
+pub fn needs(campaign: &Campaign) -> Vec<Product> {
     let steps = strategies::steps(campaign.api, campaign.strategy).iter();
-    let operations = steps.map(|step| step.operation());
-    let mut parts: Vec<_> = operations
-        .flat_map(|operation| {
-            let product = operation.endpoint().product;
-            [Part::Product(product), Part::Operation(operation)]
-        })
+    let mut products: Vec<_> = steps
+        .map(|step| step.operation().endpoint().product)
         .chain(MARKS_NEED)
-        .chain([Part::Product(Product::Taskrouter)])
+        .chain([Product::Taskrouter])
         .collect();
-    parts.sort_unstable();
-    parts.dedup();
-    parts
+    products.sort_unstable();
+    products.dedup();
+    products
 }
 
 /// What a message's saga stands on.

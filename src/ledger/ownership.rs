@@ -41,6 +41,11 @@ pub trait Ownership: Send + Sync {
         0
     }
 
+    /// When the store was last found without transactions that a process had committed to it.
+    async fn lost_at(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     /// Records that another ledger may have carried out messages of this campaign, or of every one that there is: since
     /// this time, or since the campaign was first applied if that was before.
     async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()>;
@@ -66,6 +71,10 @@ impl Ownership for Watched {
 
     fn losses(&self) -> u64 {
         self.inner.losses()
+    }
+
+    async fn lost_at(&self) -> Result<Option<Timestamp>> {
+        self.noted(self.inner.lost_at().await).await
     }
 
     async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {

@@ -215,7 +215,7 @@ impl Families {
             ),
             lanes_unserved: gauges(
                 "flexcast_lanes_unserved",
-                "Shared lanes whose database hands out less of them than they allow while somebody waits, by kind.",
+                "Shared lanes of which the database grants less than their limit while a message waits, by kind.",
                 &["lane"],
             ),
             lanes_answer: fraction(

@@ -10,15 +10,14 @@ use crate::message::closed_list;
 
 /// A part of Twilio that can be away by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub(super) enum Part {
     Product(Product),
     Operation(Operation),
 }
 
 impl Part {
     /// Its name for operators: a product's, or an operation's.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Product(product) => product.as_str(),
             Self::Operation(operation) => operation.as_str(),
@@ -26,8 +25,7 @@ impl Part {
     }
 
     /// The product that it is, or is of.
-    #[must_use]
-    pub fn product(self) -> Product {
+    pub(super) fn product(self) -> Product {
         match self {
             Self::Product(product) => product,
             Self::Operation(operation) => operation.endpoint().product,

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::codes::is_missing;
 use super::gate::{Gate, KEPT_BACK, Observed, Open};
-use super::observer::{Answer, CallObserver};
-use super::outages::{Heard, Outages};
+use super::observer::{Answer, CallObserver, Heard};
+use super::outages::Outages;
 use super::transport::{NoReply, Transport};
 use super::{BaseUrl, CallError, Closed, Credentials, Form, Method, Operation, Product};
 
@@ -239,7 +239,7 @@ impl Twilio {
     async fn exchange(&self, request: Request) -> Result<http::Response<Bytes>, CallError> {
         let operation = request.operation;
         let request = self.http_request(request)?;
-        drop(self.outages.enter(operation)?);
+        self.outages.check(operation)?;
         let pass = self.gate.pass(operation).await?;
         let probe = self.outages.enter(operation)?;
         let started = Instant::now();

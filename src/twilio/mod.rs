@@ -30,7 +30,7 @@ mod taskrouter;
 mod transport;
 mod users;
 
-pub use away_part::{AwayCause, AwayPart, Part};
+pub use away_part::{AwayCause, AwayPart};
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
 pub use client::{ClientSettings, DEFAULT_TIMEOUT, Twilio};

@@ -53,3 +53,26 @@ pub trait CallObserver: Send + Sync + fmt::Debug {
     /// `took` runs from the gate's leave to the last byte of the reply.
     fn called(&self, operation: Operation, answer: Answer, took: Duration);
 }
+
+/// How a call went, as far as it tells whether its parts are away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Twilio answered, whatever it said.
+    Answer,
+    /// Twilio answered with 5xx.
+    ServerError,
+    /// Nothing of Twilio's came back.
+    Nothing,
+}
+
+impl Heard {
+    /// By a reply's status and Twilio's error code. A 502, 503 or 504 without a code is a page of what stands before
+    /// Twilio.
+    pub(super) fn of(status: Option<u16>, code: Option<u32>) -> Self {
+        match (status, code) {
+            (None, _) | (Some(502..=504), None) => Self::Nothing,
+            (Some(500..), _) => Self::ServerError,
+            _ => Self::Answer,
+        }
+    }
+}

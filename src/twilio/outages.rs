@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::away_part::{AwayCause, AwayPart, Part};
+use super::observer::Heard;
 use super::{Closed, Operation, Product};
 
 /// How many calls in a row have to fail before a part counts as away.
@@ -33,29 +34,6 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// What does not leave while a part is away.
 pub(super) const AWAY: Closed = Closed("the part of Twilio that this call needs is away");
-
-/// How a call went, as far as it tells whether its parts are away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// Twilio answered, whatever it said.
-    Answer,
-    /// Twilio answered with 5xx.
-    ServerError,
-    /// Nothing of Twilio's came back.
-    Nothing,
-}
-
-impl Heard {
-    /// By a reply's status and Twilio's error code. A 502, 503 or 504 without a code is a page of what stands before
-    /// Twilio.
-    pub(super) fn of(status: Option<u16>, code: Option<u32>) -> Self {
-        match (status, code) {
-            (None, _) | (Some(502..=504), None) => Self::Nothing,
-            (Some(500..), _) => Self::ServerError,
-            _ => Self::Answer,
-        }
-    }
-}
 
 /// The breakers of one account's calls. Clients that are clones share them.
 #[derive(Debug, Default)]
@@ -133,35 +111,27 @@ impl Drop for Probe {
 }
 
 impl Outages {
-    /// Whether a call may leave; as a probe, if one of its parts is away.
+    /// Whether a call may leave now, if only as a probe.
+    pub(super) fn check(&self, operation: Operation) -> Result<(), Closed> {
+        may_leave(&self.breakers(), operation).map(drop)
+    }
+
+    /// Lets a call leave; as the probe, if one of its parts is away.
     pub(super) fn enter(self: &Arc<Self>, operation: Operation) -> Result<Option<Probe>, Closed> {
-        let now = Instant::now();
         let mut breakers = self.breakers();
-        let mut probed = Vec::new();
-        for part in parts_of(operation) {
-            let Some(Breaker::Open(away)) = breakers.get(&part) else {
-                continue;
-            };
-            let is_fit = away.cause == AwayCause::ServerErrors || !operation.is_changing();
-            if !is_fit || !away.may_be_probed(now) {
-                return Err(AWAY);
-            }
-            probed.push(part);
+        let parts = may_leave(&breakers, operation)?;
+        if parts.is_empty() {
+            return Ok(None);
         }
-        for part in &probed {
+        for part in &parts {
             if let Some(Breaker::Open(away)) = breakers.get_mut(part) {
                 away.is_probed = true;
             }
         }
         drop(breakers);
-        if probed.is_empty() {
-            return Ok(None);
-        }
         self.changed.notify_waiters();
-        Ok(Some(Probe {
-            outages: Arc::clone(self),
-            parts: probed,
-        }))
+        let outages = Arc::clone(self);
+        Ok(Some(Probe { outages, parts }))
     }
 
     /// Takes note of how a call went. `caller`: the message that it was for, as a number of its own.
@@ -169,20 +139,21 @@ impl Outages {
         let now = Instant::now();
         let mut breakers = self.breakers();
         let [product, itself] = parts_of(operation);
-        match heard {
+        let has_changed = match heard {
             Heard::Answer => {
-                closed(&mut breakers, product, now);
-                closed(&mut breakers, itself, now);
+                closed(&mut breakers, product, now) | closed(&mut breakers, itself, now)
             }
             Heard::ServerError => {
                 let cause = AwayCause::ServerErrors;
-                failed(&mut breakers, product, cause, caller, now);
-                failed(&mut breakers, itself, cause, caller, now);
+                failed(&mut breakers, product, cause, caller, now)
+                    | failed(&mut breakers, itself, cause, caller, now)
             }
             Heard::Nothing => failed(&mut breakers, product, AwayCause::Unreachable, caller, now),
-        }
+        };
         drop(breakers);
-        self.changed.notify_waiters();
+        if has_changed {
+            self.changed.notify_waiters();
+        }
     }
 
     /// What is away at this time, which is now.
@@ -211,20 +182,20 @@ impl Outages {
         .collect()
     }
 
-    /// Whether one of these parts is away: then one message at a time is begun, if any.
+    /// Whether a part of these products is away: then one message at a time is begun, if any.
     #[must_use]
-    pub fn has_away(&self, parts: &[Part]) -> bool {
+    pub fn has_away(&self, products: &[Product]) -> bool {
         let mut breakers = self.breakers();
-        forget(&mut breakers, Instant::now());
-        let is_open = |part| matches!(breakers.get(part), Some(Breaker::Open(_)));
-        parts.iter().any(is_open)
+        open_of(&mut breakers, products, Instant::now())
+            .next()
+            .is_some()
     }
 
-    /// Waits until a message that needs these parts may be begun, if only to find out whether they are back.
-    pub async fn passable(&self, parts: &[Part]) {
+    /// Waits until a message that needs these products may be begun, if only to find out whether they are back.
+    pub async fn passable(&self, products: &[Product]) {
         loop {
             let changed = self.changed.notified();
-            let Some(due) = self.closed_until(parts) else {
+            let Some(due) = self.closed_until(products) else {
                 return;
             };
             tokio::select! {
@@ -235,22 +206,22 @@ impl Outages {
         }
     }
 
-    /// Waits until none of these parts is away.
-    pub async fn back(&self, parts: &[Part]) {
+    /// Waits until no message that needs these products may be begun.
+    pub async fn impassable(&self, products: &[Product]) {
         loop {
             let changed = self.changed.notified();
-            if !self.has_away(parts) {
+            if self.closed_until(products).is_some() {
                 return;
             }
             changed.await;
         }
     }
 
-    /// Waits until no message that needs these parts may be begun.
-    pub async fn impassable(&self, parts: &[Part]) {
+    /// Waits until no part of these products is away.
+    pub async fn back(&self, products: &[Product]) {
         loop {
             let changed = self.changed.notified();
-            if self.closed_until(parts).is_some() {
+            if !self.has_away(products) {
                 return;
             }
             changed.await;
@@ -288,30 +259,17 @@ impl Outages {
         products.min_by_key(|(_, due)| *due)
     }
 
-    /// Until when nothing that needs these parts may be begun: `None` when it may now, `Some(None)` when no time
-    /// tells.
-    fn closed_until(&self, parts: &[Part]) -> Option<Option<Instant>> {
+    /// Whether no message that needs these products may be begun, and until when, where a time tells.
+    fn closed_until(&self, products: &[Product]) -> Option<Option<Instant>> {
         let now = Instant::now();
         let mut breakers = self.breakers();
-        forget(&mut breakers, now);
-        let mut until = None;
-        for part in parts {
-            let Some(Breaker::Open(away)) = breakers.get(part) else {
-                continue;
-            };
-            if away.takes_messages(now) {
-                continue;
-            }
-            let is_timed = away.cause == AwayCause::ServerErrors && !away.is_probed;
-            let due = is_timed.then_some(away.due);
-            // Several are away: a look at the first that is due finds the others.
-            until = match (until, due) {
-                (Some(Some(one)), Some(other)) => Some(Some(std::cmp::min::<Instant>(one, other))),
-                (Some(Some(one)), None) | (Some(None), Some(one)) => Some(Some(one)),
-                (_, due) => Some(due),
-            };
-        }
-        until
+        let mut closed = open_of(&mut breakers, products, now)
+            .filter(|away| !away.takes_messages(now))
+            .peekable();
+        closed.peek()?;
+        let timed = closed.filter(|away| away.cause == AwayCause::ServerErrors && !away.is_probed);
+        // Several are away: a look at the first that is due finds the others.
+        Some(timed.map(|away| away.due).min())
     }
 
     fn breakers(&self) -> MutexGuard<'_, BTreeMap<Part, Breaker>> {
@@ -325,6 +283,39 @@ fn parts_of(operation: Operation) -> [Part; 2] {
     [Part::Product(product), Part::Operation(operation)]
 }
 
+/// The parts that a call probes if it leaves now.
+fn may_leave(
+    breakers: &BTreeMap<Part, Breaker>,
+    operation: Operation,
+) -> Result<Vec<Part>, Closed> {
+    let now = Instant::now();
+    let mut probed = Vec::new();
+    for part in parts_of(operation) {
+        let Some(Breaker::Open(away)) = breakers.get(&part) else {
+            continue;
+        };
+        let is_fit = away.cause == AwayCause::ServerErrors || !operation.is_changing();
+        if !is_fit || !away.may_be_probed(now) {
+            return Err(AWAY);
+        }
+        probed.push(part);
+    }
+    Ok(probed)
+}
+
+/// What is away of these products: they themselves, and their operations.
+fn open_of<'b>(
+    breakers: &'b mut BTreeMap<Part, Breaker>,
+    products: &[Product],
+    now: Instant,
+) -> impl Iterator<Item = &'b Away> {
+    forget(breakers, now);
+    breakers.iter().filter_map(|(part, breaker)| match breaker {
+        Breaker::Open(away) if products.contains(&part.product()) => Some(away),
+        _ => None,
+    })
+}
+
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
@@ -332,29 +323,36 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) {
-    if let Some(Breaker::Open(away)) = breakers.remove(&part) {
-        let seconds = now.duration_since(away.since).as_secs();
-        tracing::info!(twilio.part = part.name(), seconds, "Twilio is back");
-    }
+/// Closes a breaker; whether that is news.
+fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) -> bool {
+    let Some(Breaker::Open(away)) = breakers.remove(&part) else {
+        return false;
+    };
+    let seconds = now.duration_since(away.since).as_secs();
+    tracing::info!(twilio.part = part.name(), seconds, "Twilio is back");
+    true
 }
 
+/// Counts a failure; whether a waiter has to know.
 fn failed(
     breakers: &mut BTreeMap<Part, Breaker>,
     part: Part,
     cause: AwayCause,
     caller: Option<u64>,
     now: Instant,
-) {
+) -> bool {
     let breaker = breakers.entry(part).or_insert_with(|| Breaker::Closed {
         failures: 0,
         callers: BTreeSet::new(),
     });
     let (failures, callers) = match breaker {
         Breaker::Closed { failures, callers } => (failures, callers),
-        Breaker::Open(away) if away.is_probed => return away.failed(cause, now),
+        Breaker::Open(away) if away.is_probed => {
+            away.failed(cause, now);
+            return true;
+        }
         // It left before.
-        Breaker::Open(_) => return,
+        Breaker::Open(_) => return false,
     };
     *failures += 1;
     let is_enough = match caller {
@@ -366,13 +364,15 @@ fn failed(
             callers.len() >= CALLERS_MIN
         }
     };
-    if *failures >= FAILURES_MIN && is_enough {
+    let is_much = *failures >= FAILURES_MIN;
+    if is_much && is_enough {
         *breaker = Breaker::Open(Away::begins(cause, now));
         tracing::error!(
             twilio.part = part.name(), %cause,
             "Twilio is away: no message that needs this part is begun, and none loses an attempt, until it is back"
         );
     }
+    is_much
 }
 
 /// Drops operations that are away as far as the last call told, which is long ago.

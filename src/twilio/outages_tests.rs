@@ -4,7 +4,7 @@ use super::*;
 
 const POST: Operation = Operation::CreateConversation;
 const GET: Operation = Operation::FetchConversation;
-const PRODUCT: [Part; 1] = [Part::Product(Product::Conversations)];
+const NEEDS: [Product; 1] = [Product::Conversations];
 
 fn fails(outages: &Outages, operation: Operation, heard: Heard, times: u32) {
     for _ in 0..times {
@@ -36,7 +36,7 @@ async fn what_is_not_reached_is_probed_by_calls_that_change_nothing() {
     outages.next_probe().await;
     assert_eq!(before.elapsed(), 2 * FIRST_WAIT);
 
-    let (waits, _) = tokio::join!(outages.passable(&PRODUCT), async {
+    let (waits, _) = tokio::join!(outages.passable(&NEEDS), async {
         let probe = outages.enter(GET);
         outages.heard(GET, Heard::Answer, None);
         probe
@@ -64,14 +64,13 @@ async fn one_message_that_meets_5xx_closes_nothing_and_several_do() {
     };
     assert_eq!(part.operation.as_deref(), Some("create_conversation"));
     // A message is the probe, one at a time.
-    let needs = [Part::Operation(POST)];
-    outages.passable(&needs).await;
+    outages.passable(&NEEDS).await;
     let probe = outages.enter(POST).expect("it is due");
     assert!(probe.is_some());
-    outages.impassable(&needs).await;
+    outages.impassable(&NEEDS).await;
     outages.heard(POST, Heard::Answer, Some(4));
     drop(probe);
-    assert!(!outages.has_away(&needs));
+    assert!(!outages.has_away(&NEEDS));
 }
 
 /// Whatever fails for one message: a call that is nobody's tells whether it is Twilio.

@@ -15,6 +15,7 @@ use crate::engine::{
 };
 use crate::message::{Assignee, Event, Failure, Message, Saga, Unavailable};
 use crate::pacing::PutOff;
+use crate::twilio::{CallError, Product};
 
 use super::admission::turn_comes_later;
 use super::mine::{Mine, spread};
@@ -70,7 +71,7 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
     }
     let (own, availability) = match look(shared, active, &mine.message, &name).await {
         Ok(looked) => looked,
-        Err(error) => return unknown(&error),
+        Err(error) => return not_found(shared, &error),
     };
     mine.assigned.agent = own.clone();
     mine.assigned.may_stand = saga.has_acted();
@@ -90,10 +91,16 @@ pub(super) async fn assign(shared: &Shared, active: &Active, mine: &mut Mine) ->
 }
 
 /// What becomes of a message whose agent could not be found.
-fn unknown(error: &AgentError) -> Assigning {
-    match error.is_unasked() {
-        true => Assigning::GiveBack,
-        false => Assigning::Unfit(error.failure()),
+fn not_found(shared: &Shared, error: &AgentError) -> Assigning {
+    // Where agents cannot be looked for, no message is at fault.
+    let is_away = || {
+        let outages = shared.parts.twilio.outages();
+        outages.has_away(&[Product::Taskrouter])
+    };
+    match error {
+        AgentError::Call(CallError::Closed(_)) => Assigning::GiveBack,
+        AgentError::Call(_) if is_away() => Assigning::GiveBack,
+        error => Assigning::Unfit(error.failure()),
     }
 }
 
@@ -129,7 +136,7 @@ async fn elsewhere(
     let list = match rule {
         WhenUnavailable::Next => match others(shared, active, mine).await {
             Ok(list) => list,
-            Err(error) => return unknown(&error),
+            Err(error) => return not_found(shared, &error),
         },
         _ => Vec::new(),
     };

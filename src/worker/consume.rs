@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::engine::needs;
 use crate::queue::{Backoff, Consumer};
 use crate::shutdown::Stopper;
-use crate::twilio::Part;
+use crate::twilio::Product;
 
 use super::{Active, Shared, ownership, turn};
 
@@ -31,9 +31,11 @@ pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stop
         let Some(()) = stop.run_until_stopped(may_begin(&shared, &needs)).await else {
             break;
         };
-        // Of Twilio's parts that are away one message at a time finds out whether they are back.
-        let probes = shared.parts.twilio.outages().has_away(&needs);
-        let most = if probes { 1 } else { shared.parts.in_flight };
+        // Where something is away, one message at a time finds out whether it is back.
+        let is_away = shared.parts.twilio.outages().has_away(&needs);
+        let most = if is_away { 1 } else { shared.parts.in_flight };
+        // Room for a second prefetch: for the turns of the session before, and for those that pause after a failure.
+        let turns_max = if is_away { 1 } else { 2 * usize::from(most) };
         // A session brings as many deliveries as may be in flight; the last one's may still be in work.
         while turns.len() >= usize::from(most) {
             if stop.run_until_stopped(turns.join_next()).await.is_none() {
@@ -44,10 +46,17 @@ pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stop
             break;
         };
         let session = stop.child();
-        let taking = take(&shared, &active, &session, &mut *consumer, &mut turns, most);
+        let taking = take(
+            &shared,
+            &active,
+            &session,
+            &mut *consumer,
+            &mut turns,
+            turns_max,
+        );
         let has_settled = tokio::select! {
             biased;
-            () = interrupted(&shared, &needs, probes) => false,
+            () = interrupted(&shared, &needs, is_away) => false,
             has_settled = taking => has_settled,
         };
         if has_settled {
@@ -59,18 +68,17 @@ pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stop
     while turns.join_next().await.is_some() {}
 }
 
-/// Waits until a message may be begun: the ledger is there, and so are the parts of Twilio that it needs, or they may
-/// be back.
-async fn may_begin(shared: &Shared, needs: &[Part]) {
+/// Waits until a message may be begun: the ledger is there, and so is what it needs of Twilio, or that may be back.
+async fn may_begin(shared: &Shared, needs: &[Product]) {
     shared.parts.ledger.back().await;
     shared.parts.twilio.outages().passable(needs).await;
 }
 
 /// Waits until a session is to end: no message may be begun any more, or more than one at a time may.
-async fn interrupted(shared: &Shared, needs: &[Part], probes: bool) {
+async fn interrupted(shared: &Shared, needs: &[Product], is_away: bool) {
     let outages = shared.parts.twilio.outages();
     let back = async {
-        match probes {
+        match is_away {
             true => outages.back(needs).await,
             false => std::future::pending().await,
         }
@@ -106,21 +114,16 @@ async fn connect(
     }
 }
 
-/// Spawns a turn for each delivery until the session is stopped; tells whether a delivery was settled. The queue's prefetch bounds the deliveries of a session. Each gets its turn at once, because only turns are
-/// counted as held: so there is room for a second prefetch, for the turns of the session before and for those that
-/// pause after a failure.
+/// Spawns a turn for each delivery until the session is stopped; tells whether a delivery was settled. The queue's
+/// prefetch bounds the deliveries of a session. Each gets its turn at once, because only turns are counted as held.
 async fn take(
     shared: &Arc<Shared>,
     active: &Arc<Active>,
     session: &Stopper,
     consumer: &mut dyn Consumer,
     turns: &mut JoinSet<bool>,
-    most: u16,
+    turns_max: usize,
 ) -> bool {
-    let turns_max = match most {
-        1 => 1,
-        most => 2 * usize::from(most),
-    };
     let mut has_settled = false;
     loop {
         let delivery = tokio::select! {

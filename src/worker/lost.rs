@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::intake::EnqueueError;
 use crate::ledger::{
-    Actor, CampaignRecord, CampaignState, Ledger, LedgerError, MARKED_AT_ONCE, PUBLISH_AGAIN,
-    PublishAgain, StateChange, Steering, Transition, Upkeep,
+    Actor, CampaignRecord, CampaignState, Ledger, LedgerError, MARKED_AT_ONCE, Ownership,
+    PUBLISH_AGAIN, PublishAgain, StateChange, Steering, Transition, Upkeep,
 };
 use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
 
@@ -20,8 +20,9 @@ use super::Shared;
 /// A message is published again at most once in this time, unless an operator has asked for it since.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
 
-/// For how long after a broker lost its disk missing messages are published again without a pause.
-const BROKER_LOST_FOR: Duration = Duration::from_secs(3_600);
+/// For how long after a broker lost its disk, or a database its last transactions, missing messages are published again
+/// without a pause.
+const KNOWN_LOSS_FOR: Duration = Duration::from_secs(3_600);
 
 /// A queue counts as emptied from so many messages on, where they are fewer than a fifth of the campaign's.
 const EMPTIED_MIN: u64 = 10;
@@ -139,7 +140,7 @@ pub(super) async fn act(
         Some(_) => *found.agreed.get_or_insert(lost.messages),
         None => 0,
     };
-    if record.state == CampaignState::Running && !is_broker_lost(shared).await? {
+    if record.state == CampaignState::Running && !is_loss_known(shared).await? {
         let accepted = parts.ledger.books(Some(id)).await?.accepted;
         let again_at = record.published_again_at;
         let is_rest = again_at.is_some_and(|at| is_recent(shared, at, AGAIN_AFTER));
@@ -212,10 +213,13 @@ fn resumed_at(record: &CampaignRecord) -> Option<Timestamp> {
     is_open.then_some(record.state_since)
 }
 
-/// Whether the broker lost its disk a short time ago: messages missing since then need no operator's `resume`.
-async fn is_broker_lost(shared: &Shared) -> Result<bool, LedgerError> {
-    let lost_at = shared.parts.ledger.broker_lost_at().await?;
-    Ok(lost_at.is_some_and(|at| is_recent(shared, at, BROKER_LOST_FOR)))
+/// Whether the broker lost its disk, or the ledger's store its last transactions, a short time ago: messages missing
+/// since then need no operator's `resume`.
+async fn is_loss_known(shared: &Shared) -> Result<bool, LedgerError> {
+    let ledger = &shared.parts.ledger;
+    let lost_at = [ledger.broker_lost_at().await?, ledger.lost_at().await?];
+    let mut lost_at = lost_at.into_iter().flatten();
+    Ok(lost_at.any(|at| is_recent(shared, at, KNOWN_LOSS_FOR)))
 }
 
 /// Whether `at` is less than this time ago.

@@ -48,7 +48,7 @@ impl Sharer {
         }
     }
 
-    /// Asks for lanes whenever somebody waits for them.
+    /// Asks for lanes whenever a call or a message waits for them.
     async fn ask(&self, clock: &Mutex<StoreClock>) -> Infallible {
         self.find(clock).await;
         loop {

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use crate::campaign::Arrivals;
 use crate::engine::{Delivered, Interrupted, Job};
-use crate::ledger::{LedgerError, MessageKey};
+use crate::ledger::{Lease, LedgerError, MessageKey};
 use crate::message::{Effects, Ended, Failure, Message};
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;
 use crate::queue::Delivery;
 use crate::shutdown::Stopper;
+use crate::twilio::Closed;
 
 use super::admission::{Admission, admission, cancelled, own_permit};
 use super::agent_places::Count;
@@ -211,8 +212,7 @@ pub(super) async fn carry_out(
     let delivered = match parts.engine.deliver(job, &for_good).await {
         Ok(delivered) => delivered,
         Err(Interrupted::Closed(closed)) => {
-            tracing::info!(message.id = %mine.lease.key.id, %closed, "message given back");
-            shared.settler.release(delivery, &mine.lease).await?;
+            give_back(shared, stop, delivery, &mine.lease, &closed).await?;
             watch.settled();
             return Ok(());
         }
@@ -239,6 +239,23 @@ pub(super) async fn carry_out(
     finished?;
     watch.settled();
     Ok(())
+}
+
+/// Gives back a message whose call did not leave.
+async fn give_back(
+    shared: &Shared,
+    stop: &Stopper,
+    delivery: Box<dyn Delivery>,
+    lease: &Lease,
+    closed: &Closed,
+) -> Result<(), SettleError> {
+    tracing::info!(message.id = %lease.key.id, %closed, "message given back");
+    if closed.is_away() {
+        // It comes again at once where its campaign does not wait for what is away.
+        let pause = shared.parts.clock.sleep(AFTER_FAILURE);
+        stop.run_until_stopped(pause).await;
+    }
+    shared.settler.release(delivery, lease).await
 }
 
 /// Puts off a message whose saga broke off, unless another try would break off too.

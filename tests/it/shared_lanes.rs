@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use flexcast::clock::Clock;
+use flexcast::ledger::SharedLanes;
 use flexcast::ledger::postgres::PostgresLedger;
-use flexcast::ledger::{SharedLanes, Watched};
 use flexcast::pacing::{
     Answer, Lane, LaneTime, Limits, Pacer, PacingSettings, Request, Want, hand_out,
 };
-use flexcast::worker::Sharer;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::support::distance::keep_sharing;
 use crate::support::postgres::Database;
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -260,15 +260,8 @@ async fn consumer(database: &Database, name: &str, quota: &str) -> (Pacer, Abort
         &Lane::campaign("spring"),
         Some(quota.parse().expect("a quota")),
     );
-    let sharer = Sharer {
-        pacer: pacer.clone(),
-        lanes: store.lanes(),
-        ledger: Arc::new(Watched::over(Arc::new(store))),
-        holder: name.to_owned(),
-        clock: Clock::system(),
-    };
-    let keeping = tokio::spawn(async move { match sharer.keep().await {} });
-    (pacer, AbortOnDropHandle::new(keeping))
+    let keeping = keep_sharing(&pacer, store, name);
+    (pacer, keeping)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

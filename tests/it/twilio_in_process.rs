@@ -321,7 +321,7 @@ async fn parameters_that_do_not_fit_the_path_are_not_sent() {
     let operation = Operation::DeleteSession;
     for params in [&["KS1"][..], &["KS1", ""], &["KS1", "KC1", "x"]] {
         let sent = client.call::<Value>(operation, params, Form::new()).await;
-        assert!(matches!(sent, Err(CallError::NotSent { .. })), "{sent:?}");
+        assert!(matches!(sent, Err(CallError::Malformed { .. })), "{sent:?}");
     }
     assert_requests(&recorder, &[]);
 }

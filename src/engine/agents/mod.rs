@@ -86,12 +86,6 @@ pub enum AgentError {
 }
 
 impl AgentError {
-    /// Whether Twilio was not asked.
-    #[must_use]
-    pub fn is_unasked(&self) -> bool {
-        matches!(self, Self::Call(CallError::Closed(_)))
-    }
-
     /// The same as an attempt's failure.
     #[must_use]
     pub fn failure(&self) -> Failure {

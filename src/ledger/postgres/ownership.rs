@@ -5,7 +5,7 @@ use deadpool_postgres::{Client, GenericClient};
 use jiff::Timestamp;
 
 use super::{PostgresLedger, call};
-use crate::ledger::columns::{column, count, ms};
+use crate::ledger::columns::{column, count, ms, time};
 use crate::ledger::{Incarnation, Ownership, Result};
 use crate::message::CampaignId;
 
@@ -33,6 +33,10 @@ impl Ownership for PostgresLedger {
 
     async fn has_been(&self, incarnation: &Incarnation) -> Result<bool> {
         call!(self, |client| has_been(&client, incarnation))
+    }
+
+    async fn lost_at(&self) -> Result<Option<Timestamp>> {
+        call!(self, |client| lost_at(&client))
     }
 
     fn losses(&self) -> u64 {
@@ -83,6 +87,13 @@ async fn has_been(client: &Client, incarnation: &Incarnation) -> Result<bool> {
         .query_opt(&statement, &[&incarnation.token, &beat])
         .await?;
     Ok(row.is_some())
+}
+
+async fn lost_at(client: &Client) -> Result<Option<Timestamp>> {
+    let sql = "SELECT value::BIGINT FROM meta WHERE name = 'store_lost_at'";
+    let statement = client.prepare_cached(sql).await?;
+    let row = client.query_opt(&statement, &[]).await?;
+    row.map(|row| time(row.try_get(0)?)).transpose()
 }
 
 async fn distrust(client: &Client, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {

@@ -34,7 +34,7 @@ pub(super) struct Written {
 #[derive(Clone, Default)]
 pub(super) struct Tail {
     kept: Arc<Mutex<Kept>>,
-    /// One look at a time: the next connection need not say again what was found.
+    /// Held while what was lost is seen to: once is enough.
     looking: Arc<tokio::sync::Mutex<()>>,
     losses: Arc<AtomicU64>,
 }
@@ -81,24 +81,18 @@ impl Tail {
     /// [`LedgerError::Unavailable`] of a standby, which may still be behind; else as the server has it. The
     /// connection must not be used then.
     pub(super) async fn check(&self, client: &Client) -> Result<()> {
-        let _alone = self.looking.lock().await;
-        let kept = self.kept().clone();
-        if kept.is_empty() {
+        if self.missing(client).await? == 0 {
             return Ok(());
         }
-        let row = client.query_one("SELECT pg_is_in_recovery()", &[]);
-        if row.await?.try_get(0)? {
-            let text = "the server is a standby, which takes no writes".to_owned();
-            return Err(LedgerError::Unavailable(text));
-        }
-        let missing = missing(client, &kept).await?;
+        let _alone = self.looking.lock().await;
+        // Another connection may have seen to it meanwhile.
+        let missing = self.missing(client).await?;
         if missing == 0 {
             return Ok(());
         }
         distrust_everything(client).await?;
         tracing::error!(
             missing,
-            looked_for = kept.written.len() + usize::from(kept.beat.is_some()),
             "the database has lost transactions that it had acknowledged: every message of every campaign is looked for \
              at Twilio before it is sent (docs/ownership.md)"
         );
@@ -107,13 +101,21 @@ impl Tail {
         Ok(())
     }
 
+    /// How many of the commits the server does not have; one round trip, and none where nothing was committed.
+    async fn missing(&self, client: &Client) -> Result<i64> {
+        let kept = self.kept().clone();
+        if kept.is_empty() {
+            return Ok(0);
+        }
+        missing(client, &kept).await
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // Each change is one assignment: whole whoever panicked while holding it.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How many of the commits the server does not have.
 async fn missing(client: &Client, kept: &Kept) -> Result<i64> {
     let all = || kept.written.iter();
     let campaigns: Vec<_> = all().map(|written| written.campaign.as_str()).collect();
@@ -131,13 +133,18 @@ async fn missing(client: &Client, kept: &Kept) -> Result<i64> {
                 SELECT FROM journal j WHERE j.campaign = ours.campaign AND j.id = ours.id AND j.seq = ours.seq
                     AND j.at = ours.at AND j.event = ours.event))
             + ($6::TEXT IS NOT NULL
-                AND NOT EXISTS (SELECT FROM incarnations WHERE token = $6 AND beat >= $7))::INT";
+                AND NOT EXISTS (SELECT FROM incarnations WHERE token = $6 AND beat >= $7))::INT,
+            pg_is_in_recovery()";
     let row = client
         .query_one(
             sql,
             &[&campaigns, &ids, &seqs, &times, &events, &token, &beat],
         )
         .await?;
+    if row.try_get(1)? {
+        let text = "the server is a standby, which takes no writes".to_owned();
+        return Err(LedgerError::Unavailable(text));
+    }
     Ok(row.try_get(0)?)
 }
 
@@ -145,6 +152,10 @@ async fn missing(client: &Client, kept: &Kept) -> Result<i64> {
 /// what stands here.
 async fn distrust_everything(client: &Client) -> Result<()> {
     let sql = "UPDATE campaigns SET distrusted_from = least(distrusted_from, applied_at)";
+    client.execute(sql, &[]).await?;
+    let sql = "INSERT INTO meta (name, value)
+        VALUES ('store_lost_at', (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT::TEXT)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     client.execute(sql, &[]).await?;
     // The locks wait for takes that began before, and did not see it.
     client

@@ -212,6 +212,11 @@ impl Plan {
         blows + self.away.map_or(Duration::ZERO, |away| away.span)
     }
 
+    /// Whether things may end by their own time meanwhile.
+    pub(super) fn takes_a_day(&self) -> bool {
+        self.takes() >= Duration::from_secs(24 * 3_600)
+    }
+
     /// Whether the ledger goes back to an older state.
     pub(super) fn is_restored(&self) -> bool {
         let is = |blow: &Blow| matches!(blow, Blow::Restored(..));

@@ -25,7 +25,9 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         return Err(format!("{name}: the books: {books:?}"));
     }
     let all = stage.simulator.effects();
-    if !plan.waits_for_strangers
+    // In a day a stranger's task ends by its own time, and what it was of with it.
+    if !plan.takes_a_day()
+        && !plan.waits_for_strangers
         && let Some(changed) = theirs.iter().find(|one| !all.contains(one))
     {
         return Err(format!(
@@ -48,7 +50,10 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
             .map_err(|text| format!("{name}: {text}, and is {ending:?}"))?;
         let may_be = match ending {
             // Some pairs of strategy and API have nothing to record before their outcome.
-            Ending::Done { .. } => !is_busy && poison.is_none_or(|at| *at == PoisonAt::Recording),
+            Ending::Done { .. } => {
+                (!is_busy || plan.takes_a_day())
+                    && poison.is_none_or(|at| *at == PoisonAt::Recording)
+            }
             // Only a message that the store refuses by its own content: never another, whatever the store
             // answered to its calls meanwhile.
             Ending::Dead {

@@ -10,7 +10,7 @@ use flexcast::ledger::{Ending, Standing};
 use flexcast::message::DeadReason;
 use serde_json::json;
 
-use super::stage::{PAIRS, Pair, Stage};
+use super::stage::{PAIRS, Pair, Stage, TASK_NOW};
 use super::trap::TwilioAway;
 use crate::support::number_from;
 
@@ -92,6 +92,27 @@ async fn after_a_while_without_one_product_every_message_is_done() {
         };
         without(pair, 20, Some(product), TwilioAway::ServerErrors).await;
     }
+}
+
+/// The agents cannot be looked for: one operation is away that is no step. No message comes round and round meanwhile,
+/// and none is dead afterwards.
+#[tokio::test(start_paused = true)]
+async fn while_agents_cannot_be_looked_for_messages_wait_on_the_queue() {
+    let stage = Stage::new(TASK_NOW).await;
+    stage.accept(5).await;
+    stage.faults(&json!([
+        {"operation": "list_workers", "kind": "server_error", "rate": 1.0},
+    ]));
+    stage.run_for(span()).await;
+    let most = stage.trap.most_deliveries();
+    println!("a message was delivered {most} times");
+    assert!(
+        u64::from(most) <= 10 + span().as_secs() / 5,
+        "{most} deliveries"
+    );
+    stage.faults(&json!([]));
+    stage.run().await;
+    stage.assert_done(5, "agents are found again").await;
 }
 
 /// A message that Twilio answers with 5xx whenever it is tried is that message's matter: it ends by its attempts, and

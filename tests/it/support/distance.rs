@@ -20,6 +20,23 @@ use super::link::{Link, server_of};
 /// How many wait at each consumer, all the time.
 const CROWD: usize = 64;
 
+/// A consumer of this name shares its lanes through the store, for as long as this is kept.
+pub(crate) fn keep_sharing(
+    pacer: &Pacer,
+    store: PostgresLedger,
+    name: &str,
+) -> AbortOnDropHandle<()> {
+    let sharer = Sharer {
+        pacer: pacer.clone(),
+        lanes: store.lanes(),
+        ledger: Arc::new(Watched::over(Arc::new(store))),
+        holder: name.to_owned(),
+        clock: Clock::system(),
+    };
+    let keeping = tokio::spawn(async move { match sharer.keep().await {} });
+    AbortOnDropHandle::new(keeping)
+}
+
 /// When permits were given, over all consumers.
 #[derive(Clone)]
 pub(crate) struct Log(Arc<Mutex<Vec<Instant>>>);
@@ -107,15 +124,7 @@ impl Consumers {
         for (lane, quota) in quotas {
             pacer.set_quota(lane, Some(quota.parse().expect("a quota")));
         }
-        let sharer = Sharer {
-            pacer: pacer.clone(),
-            lanes: store.lanes(),
-            ledger: Arc::new(Watched::over(Arc::new(store))),
-            holder: name.to_owned(),
-            clock: Clock::system(),
-        };
-        let keeping = tokio::spawn(async move { match sharer.keep().await {} });
-        self.keeping.push(AbortOnDropHandle::new(keeping));
+        self.keeping.push(keep_sharing(&pacer, store, name));
         let lanes: Arc<[Lane]> = quotas.iter().map(|(lane, _)| lane.clone()).collect();
         for _ in 0..CROWD {
             let (pacer, log, lanes) = (pacer.clone(), self.log.clone(), Arc::clone(&lanes));
