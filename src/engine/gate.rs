@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger, Watched};
+use crate::ledger::{Lease, Ledger, Ownership, Watched};
 use crate::metrics::Metrics;
 use crate::pacing::{LaneKind, Pacer, Permit};
 use crate::twilio::{Closed, Gate, LastLook, Observed, Operation, Outages, Pass};
@@ -255,15 +255,21 @@ impl MessageGate {
             return None;
         }
         let (right, switch) = (Arc::clone(&self.right), Arc::clone(&self.switch));
+        let (ledger, run) = (Arc::clone(&self.ledger), self.lease().run);
         let undoing = self.undoing.load(Ordering::SeqCst);
         Some(Arc::new(move || {
-            right.is_held() && may_change(&switch, undoing)
+            right.is_held() && may_change(&switch, undoing) && ledger.run() == run
         }))
     }
 
-    /// Makes sure that the lease outlives a call that leaves now.
+    /// Makes sure that the lease outlives a call that leaves now, and that the store still knows it.
     async fn check_lease(&self) -> Result<(), Closed> {
         let lease = self.lease();
+        if self.ledger.run() != lease.run {
+            return Err(Closed(
+                "the ledger's server is a new run: it may not know the lease",
+            ));
+        }
         let outlives = |lease: &Lease| lease.until > self.clock.now() + self.spans.call;
         if outlives(&lease) {
             return Ok(());
@@ -347,50 +353,5 @@ impl fmt::Debug for MessageGate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::MessageKey;
-    use crate::ledger::sqlite::SqliteLedger;
-    use crate::message::{CampaignId, MessageId};
-    use crate::pacing::PacingSettings;
-
-    #[tokio::test]
-    async fn while_the_ledger_is_lost_no_call_of_a_message_leaves() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (here, away) = (folder.path().join("here"), folder.path().join("away"));
-        std::fs::create_dir(&here).expect("made");
-        let file = SqliteLedger::open(&here.join("ledger.db")).expect("a new ledger");
-        let ledger = Arc::new(Watched::over(Arc::new(file)));
-        let clock = Clock::system();
-        let spans = Spans {
-            call: Duration::from_secs(20),
-            lease: DEFAULT_LEASE,
-        };
-        let lease = Lease {
-            key: MessageKey {
-                campaign: CampaignId::parse("spring").expect("an id"),
-                id: MessageId::parse("crm-1").expect("an id"),
-            },
-            number: 1,
-            until: clock.now() + DEFAULT_LEASE,
-        };
-        let gate = MessageGate::new(
-            Pacer::new(PacingSettings::default(), clock),
-            Arc::clone(&ledger),
-            clock,
-            lease,
-            Arc::default(),
-            spans,
-            Metrics::new(),
-        );
-        gate.right.renew(clock.instant() + DEFAULT_LEASE);
-        let passes = async || gate.pass(Operation::CreateConversation).await.is_ok();
-        assert!(passes().await);
-        // A look fails as on a disk that is gone.
-        std::fs::rename(&here, &away).expect("moved");
-        let looked = ledger.campaigns().await;
-        assert!(looked.is_err() && !passes().await);
-        std::fs::rename(&away, &here).expect("moved back");
-        assert!(ledger.try_again().await && passes().await);
-    }
-}
+#[path = "gate_tests.rs"]
+mod tests;

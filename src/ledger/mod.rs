@@ -41,8 +41,8 @@ pub use postgres::{AgentAnswer, AgentWish, BegunForAgents, ServerTime, SharedLan
 use record::SHOWN_FOR;
 pub use record::{
     Acceptance, DeadRow, EARLY, Ending, HeldFor, LATE, Lease, MessageKey, MessageRecord,
-    OpenOfSender, PageRow, Publication, Settlement, Standing, Stray, Stuck, Taken, UNDO_AFTER,
-    UndoSettlement, UnknownRow, UpcomingUndo, Wake,
+    OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun, Stray, Stuck, Taken,
+    UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
 pub use steering::Steering;
 pub use upkeep::{

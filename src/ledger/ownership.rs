@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Result, Watched};
+use super::{Result, StoreRun, Watched};
 use crate::message::CampaignId;
 
 /// One process's work on a ledger, so far.
@@ -41,6 +41,11 @@ pub trait Ownership: Send + Sync {
         0
     }
 
+    /// The run of the store that this process works with.
+    fn run(&self) -> StoreRun {
+        StoreRun::default()
+    }
+
     /// When the store was last found without transactions that a process had committed to it.
     async fn lost_at(&self) -> Result<Option<Timestamp>> {
         Ok(None)
@@ -71,6 +76,10 @@ impl Ownership for Watched {
 
     fn losses(&self) -> u64 {
         self.inner.losses()
+    }
+
+    fn run(&self) -> StoreRun {
+        self.inner.run()
     }
 
     async fn lost_at(&self) -> Result<Option<Timestamp>> {

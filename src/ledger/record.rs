@@ -87,7 +87,14 @@ pub struct Lease {
     /// Grows with every taker: a write with an older number is refused.
     pub number: i64,
     pub until: Timestamp,
+    /// In which run of the store it was given. In another run it is no right to call: the store may have lost it, and
+    /// have given the message to somebody else.
+    pub run: StoreRun,
 }
+
+/// One run of a store's server, from its start to its end. A file has one run for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreRun(pub(crate) i64);
 
 /// What taking a delivered message gave.
 #[derive(Clone, Debug)]

@@ -19,6 +19,7 @@ use crate::ledger::{LedgerError, Result};
 
 use super::errors::is_of_a_value;
 use super::migrate::migrate;
+use super::server_runs::ServerRuns;
 use super::tail::Tail;
 use super::tls;
 
@@ -67,6 +68,8 @@ pub(super) struct Connections {
     place: String,
     /// What this process has committed last.
     pub(super) tail: Tail,
+    /// Which run of the server they lead to.
+    pub(super) runs: ServerRuns,
 }
 
 impl Connections {
@@ -84,13 +87,22 @@ impl Connections {
             config.application_name("flexcast");
         }
         let place = place(&config);
-        let tail = Tail::default();
-        let pool = pool(config, MakeRustlsConnect::new(tls.client()?), tail.clone())?;
-        let connections = Self { pool, place, tail };
+        let (tail, runs) = (Tail::default(), ServerRuns::default());
+        let tls = MakeRustlsConnect::new(tls.client()?);
+        let connections = Self {
+            pool: pool(config, tls, tail.clone(), runs.clone())?,
+            place,
+            tail,
+            runs,
+        };
         let mut first = connections.first().await?;
-        let migrated = migrate(&mut first).await;
+        let ready = async {
+            migrate(&mut first).await?;
+            connections.runs.look(&first).await
+        };
+        let ready = ready.await;
         drop(first);
-        migrated.map_err(|error| connections.at(without_rights(error)))?;
+        ready.map_err(|error| connections.at(without_rights(error)))?;
         Ok(connections)
     }
 
@@ -171,18 +183,21 @@ impl Connections {
     }
 }
 
-fn pool(config: Config, tls: MakeRustlsConnect, tail: Tail) -> Result<Pool> {
+fn pool(config: Config, tls: MakeRustlsConnect, tail: Tail, runs: ServerRuns) -> Result<Pool> {
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
     let manager = Manager::from_config(config, tls, recycling);
     let settle = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
-        let tail = tail.clone();
+        let (tail, runs) = (tail.clone(), runs.clone());
         Box::pin(async move {
             let settled = client.batch_execute(SETTINGS).await;
             settled.map_err(HookError::Backend)?;
-            let checked = tail.check(client).await;
-            checked.map_err(|error| HookError::message(error.to_string()))
+            // Both at once: one round trip while nothing has changed.
+            let checked = tokio::try_join!(runs.look_again(client), tail.check(client));
+            checked
+                .map(drop)
+                .map_err(|error| HookError::message(error.to_string()))
         })
     });
     Pool::builder(manager)

@@ -25,6 +25,7 @@ mod message;
 mod migrate;
 mod ownership;
 mod presence;
+mod server_runs;
 mod settle;
 mod shown;
 mod steering;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::columns::later;
 use super::{
     Acceptance, Books, CampaignRecord, DeadRow, HeldFor, Import, ImportRecord, Lease, Ledger,
     Manifest, MessageKey, MessageRecord, OnQueue, PageRow, Publication, RejectedRow, Result,
@@ -57,7 +59,6 @@ pub use lanes::{ServerTime, SharedLanes};
 pub use store::{LeaseClock, PostgresLedger};
 
 use presence::Presence;
-use take::Taker;
 
 /// Makes a call on a connection of its own, within the time that a call may take.
 macro_rules! call {
@@ -206,13 +207,13 @@ impl Ledger for PostgresLedger {
         now: Timestamp,
         lease_for: Duration,
     ) -> Result<Taken> {
-        let taker = Taker {
-            holder,
-            now,
-            lease_for,
-            clock: self.clock,
-        };
-        call!(self, |client| take::take(&client, message, &taker))
+        call!(self, |client| async {
+            if let Some(rest) = self.connections.runs.rest() {
+                let until = later(now, rest);
+                return Ok(Taken::Held { until });
+            }
+            take::take(&client, message, &self.taker(holder, now, lease_for)).await
+        })
     }
 
     async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
@@ -307,13 +308,12 @@ impl Ledger for PostgresLedger {
         now: Timestamp,
         lease_for: Duration,
     ) -> Result<Option<Stuck>> {
-        let taker = Taker {
-            holder,
-            now,
-            lease_for,
-            clock: self.clock,
-        };
-        call!(self, |client| undos::take(&client, key, &taker))
+        call!(self, |client| async {
+            if self.connections.runs.rest().is_some() {
+                return Ok(None);
+            }
+            undos::take(&client, key, &self.taker(holder, now, lease_for)).await
+        })
     }
 
     async fn settle_undo(

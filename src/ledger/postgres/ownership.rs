@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{PostgresLedger, call};
 use crate::ledger::columns::{column, count, ms, time};
-use crate::ledger::{Incarnation, Ownership, Result};
+use crate::ledger::{Incarnation, Ownership, Result, StoreRun};
 use crate::message::CampaignId;
 
 #[async_trait]
@@ -41,6 +41,10 @@ impl Ownership for PostgresLedger {
 
     fn losses(&self) -> u64 {
         self.connections.tail.losses()
+    }
+
+    fn run(&self) -> StoreRun {
+        self.connections.runs.current()
     }
 
     async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {

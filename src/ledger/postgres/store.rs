@@ -1,6 +1,7 @@
 //! What a ledger on PostgreSQL is made of, and how one is come by.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use super::connection::Connections;
 use super::lanes::SharedLanes;
 use super::presence::Presence;
 use super::tail::Written;
+use super::take::Taker;
 
 /// What leases are given and compared by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +81,22 @@ impl PostgresLedger {
 }
 
 impl PostgresLedger {
+    /// Who takes, in the server's run of now.
+    pub(super) fn taker<'a>(
+        &self,
+        holder: &'a str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Taker<'a> {
+        Taker {
+            holder,
+            now,
+            lease_for,
+            clock: self.clock,
+            run: self.connections.runs.current(),
+        }
+    }
+
     /// Takes note of what a call has committed to a journal, if it has.
     pub(super) fn committed(&self, written: Option<Written>) {
         if let Some(written) = written {

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use crate::ledger::columns::{
     campaign_id, count, from_json, later, message_id, ms, time, to_json, word,
 };
-use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, Taken};
+use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, StoreRun, Taken};
 use crate::message::{Event, Message};
 
 use super::LeaseClock;
@@ -24,6 +24,8 @@ pub(super) struct Taker<'a> {
     pub(super) now: Timestamp,
     pub(super) lease_for: Duration,
     pub(super) clock: LeaseClock,
+    /// The run of the server, read before it is asked.
+    pub(super) run: StoreRun,
 }
 
 impl Taker<'_> {
@@ -34,11 +36,12 @@ impl Taker<'_> {
 
     /// The holder's view of a lease that it is given: by its own clock, from before it asked, so
     /// that it never believes the lease to last longer than the store does.
-    fn lease(&self, key: MessageKey, number: i64) -> Lease {
+    pub(super) fn lease(&self, key: MessageKey, number: i64) -> Lease {
         Lease {
             key,
             number,
             until: later(self.now, self.lease_for),
+            run: self.run,
         }
     }
 }

@@ -3,7 +3,7 @@
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 
-use crate::ledger::columns::{column, from_json, later, ms, outcome, time, to_json};
+use crate::ledger::columns::{column, from_json, ms, outcome, time, to_json};
 use crate::ledger::{
     Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoSettlement, UpcomingUndo,
 };
@@ -78,11 +78,7 @@ pub(super) async fn take(
         return Err(LedgerError::Damaged(format!("message {key} is not stuck")));
     };
     Ok(Some(Stuck {
-        lease: Lease {
-            key: key.clone(),
-            number: row.try_get(0)?,
-            until: later(taker.now, taker.lease_for),
-        },
+        lease: taker.lease(key.clone(), row.try_get(0)?),
         message: from_json(row.try_get(2)?)?,
         journal: journal(client, campaign, id).await?,
         failure: *failure,

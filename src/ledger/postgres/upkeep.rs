@@ -17,7 +17,7 @@ use crate::ledger::columns::{
 };
 use crate::ledger::{
     BrokerLost, DamagedRow, Ending, HOLDING_FOR, Lease, LedgerError, MessageKey, PUBLISH_AGAIN,
-    PublishAgain, Result, SetAside, Taken, UndoSettlement, Upkeep, probe,
+    PublishAgain, Result, SetAside, StoreRun, Taken, UndoSettlement, Upkeep, probe,
 };
 use crate::message::{CampaignId, Effects, Event, Message};
 
@@ -121,6 +121,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
         now,
         lease_for: probe::LEASE_FOR,
         clock: LeaseClock::Server,
+        run: StoreRun::default(),
     };
     let sql = "INSERT INTO campaigns (id, state, definition, applied_at, changed_at)
                VALUES ($1, 'finished', '{}', 0, 0) ON CONFLICT DO NOTHING";

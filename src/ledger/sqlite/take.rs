@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, Standing, Taken};
+use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, Standing, StoreRun, Taken};
 use crate::message::Message;
 
 use super::intake::{self, Offered};
@@ -146,7 +146,12 @@ fn lease(
         column(events),
         ms(now)
     ])?;
-    Ok(Lease { key, number, until })
+    Ok(Lease {
+        key,
+        number,
+        until,
+        run: StoreRun::default(),
+    })
 }
 
 fn lost(key: &MessageKey) -> LedgerError {

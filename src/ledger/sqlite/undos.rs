@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::ledger::columns::{campaign_id, column, later, message_id, ms, outcome, to_json};
-use crate::ledger::{Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoSettlement};
+use crate::ledger::{
+    Ending, Lease, LedgerError, MessageKey, Result, StoreRun, Stuck, UndoSettlement,
+};
 use crate::message::{DeadReason, Effects, Event};
 
 use super::message::{Outcome, accepted, journal};
@@ -70,6 +72,7 @@ pub(super) fn take(
             key: key.clone(),
             number,
             until,
+            run: StoreRun::default(),
         },
         message,
         failure: *failure,

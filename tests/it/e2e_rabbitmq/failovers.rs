@@ -2,12 +2,13 @@
 //! behind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use flexcast::clock::Clock;
 use flexcast::ledger::postgres::PostgresLedger;
-use flexcast::ledger::{CampaignRecord, Ledger, Ownership, Watched};
+use flexcast::ledger::{CampaignRecord, Ledger, Ownership, RIGHT_FOR, Taken, Watched};
 use flexcast::marks::{MarkError, NotOurs, ProcessMarks};
-use flexcast::message::CampaignId;
+use flexcast::message::{CampaignId, Message};
 use flexcast::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 
@@ -96,6 +97,74 @@ fn a_failover_to_a_standby_that_was_behind_is_said_and_each_customer_is_written_
     let mut scene = scene;
     let said = scene.said();
     assert!(said.contains(LOST), "{said}");
+}
+
+/// A publisher's message.
+fn message(n: u32) -> Message {
+    let customer = json!({ "address": format!("+1202555{n:04}") });
+    let message = json!({ "version": 1, "campaign": "spring", "id": format!("crm-{n}"), "customer": customer });
+    serde_json::from_value(message).expect("a message")
+}
+
+/// A consumer holds a lease that the server after it may not know. It stops, and nobody takes anything before it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_new_run_of_the_server_no_lease_counts_and_none_is_given_before_all_rights_have_ended()
+{
+    let server = tokio::task::block_in_place(Server::start);
+    let (clock, long) = (Clock::system(), Duration::from_secs(600));
+    let open = async || {
+        PostgresLedger::connect(&server.url)
+            .await
+            .expect("a ledger")
+    };
+    let (one, other) = (open().await, open().await);
+    let campaign = CampaignId::parse("spring").expect("an id");
+    let record = CampaignRecord::running(campaign, json!({ "id": "spring" }), clock.now());
+    let saved = one.save_campaign(&record, false).await;
+    saved.expect("it is saved");
+    let leased = |taken: &Taken| match taken {
+        Taken::Leased { lease, .. } => Some(lease.clone()),
+        _ => None,
+    };
+    let first = one.take(&message(1), "one", clock.now(), long).await;
+    let lease = leased(&first.expect("it answers")).expect("at once, in the server's first run");
+    assert_eq!(lease.run, one.run());
+    tokio::task::block_in_place(|| {
+        server.kill();
+        server.restart();
+    });
+    // Each finds out with its first connection.
+    while one.campaigns().await.is_err() {}
+    assert_ne!(one.run(), lease.run);
+    assert!(
+        one.renew(&lease, clock.now(), long)
+            .await
+            .is_ok_and(|kept| kept.run == lease.run)
+    );
+    let begun = clock.instant();
+    loop {
+        match other.take(&message(2), "other", clock.now(), long).await {
+            Ok(Taken::Leased { lease, .. }) => break assert_eq!(lease.run, one.run()),
+            Ok(Taken::Held { until }) => {
+                assert!(
+                    until > clock.now() - Duration::from_secs(1),
+                    "a time to come"
+                );
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(taken) => panic!("{taken:?}"),
+            Err(_) => {}
+        }
+    }
+    assert!(
+        begun.elapsed() >= RIGHT_FOR,
+        "rights of the run before may have lasted"
+    );
+    // A process that begins now finds the run that the others have found, and waits for nothing.
+    let third = open().await;
+    assert_eq!(third.run(), one.run());
+    let taken = third.take(&message(3), "third", clock.now(), long).await;
+    assert!(leased(&taken.expect("it answers")).is_some());
 }
 
 /// A ledger on this pair, and the marks of a process that works on it.
