@@ -7,6 +7,9 @@ use super::{Campaign, Flex};
 use crate::message::{Address, Api, Channel, Strategy};
 use crate::twilio::{CallError, Configuration, FlexFlow, NewFlexFlow, Twilio};
 
+/// How often a call is repeated after looks have found that it had no effect.
+const REPEATS_MAX: u32 = 2;
+
 /// Why the account does not give what a campaign needs.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
@@ -181,7 +184,7 @@ async fn flex_flow(
         .filter(|flow| matches(flow, campaign, sender, on_message))
         .collect();
     match matching.as_slice() {
-        [] => create_flex_flow(twilio, campaign, sender, on_message).await,
+        [] => make_flex_flow(twilio, campaign, sender, on_message).await,
         [flow] => Ok(flow.sid.clone()),
         several => {
             let found = several
@@ -201,6 +204,35 @@ fn matches(flow: &FlexFlow, campaign: &Campaign, sender: &str, on_message: bool)
         && flow.contact_identity.as_deref() == Some(sender)
         && flow.integration_type.as_deref() == Some("task")
         && flow.integration.creation_on_message.unwrap_or_default() == on_message
+}
+
+/// Makes a sender's Flex Flow. A call without an answer may have made it, and a second one would stand beside it: it is
+/// repeated only when two looks, a settle time apart, have found none.
+async fn make_flex_flow(
+    twilio: &Twilio,
+    campaign: &Campaign,
+    sender: &str,
+    on_message: bool,
+) -> Result<String, DiscoveryError> {
+    let mut repeats = 0;
+    loop {
+        let error = match create_flex_flow(twilio, campaign, sender, on_message).await {
+            Err(DiscoveryError::Call(error)) if error.is_in_doubt() => error,
+            made => return made,
+        };
+        for _ in 0..2 {
+            twilio.settled().await;
+            let all = twilio.list_flex_flows().await?;
+            let found = |flow: &&FlexFlow| matches(flow, campaign, sender, on_message);
+            if let Some(flow) = all.iter().find(found) {
+                return Ok(flow.sid.clone());
+            }
+        }
+        if repeats == REPEATS_MAX {
+            return Err(error.into());
+        }
+        repeats += 1;
+    }
 }
 
 async fn create_flex_flow(

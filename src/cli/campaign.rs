@@ -157,8 +157,9 @@ async fn applied(
 ) -> Result<Applied, Problem> {
     let defaults = &service.config.file.flex;
     // First the account: a ledger of another one must not be written to.
-    let checked = campaign::apply(twilio, campaign, defaults).await?;
-    service.bind(twilio).await?;
+    let twilio = service.patient(twilio);
+    let checked = campaign::apply(&twilio, campaign, defaults).await?;
+    service.bind(&twilio).await?;
     for warning in checked.warnings {
         tell!("warning: {warning}");
     }

@@ -13,12 +13,14 @@ use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
 use crate::intake::Input;
 use crate::ledger::{Books, CampaignRecord, Ledger};
-use crate::marks::ProcessMarks;
+use crate::marks::{MarkError, ProcessMarks};
 use crate::operate::paused_notice;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
 use crate::simulator::{Settings, Simulator};
-use crate::twilio::{BaseUrl, ClientSettings, Credentials, Transport, Twilio};
+use crate::twilio::{
+    BaseUrl, CallError, ClientSettings, Credentials, Transport, Twilio, patiently,
+};
 use crate::worker::{RunEnd, Until};
 
 use super::campaign::{apply, definition, find};
@@ -104,7 +106,7 @@ impl Send {
         let service = &target.service;
         let hold = service.hold()?;
         let record = apply(service, &target.twilio, target.campaign.clone()).await?;
-        check_login(&target.twilio).await?;
+        check_login(&service.patient(&target.twilio)).await?;
         let marks = if self.simulate {
             None
         } else {
@@ -193,7 +195,7 @@ impl Send {
         }
         let transport = Transport::InProcess(Arc::new(simulator.clone()));
         Ok(Target {
-            twilio: service.twilio_over(client, transport),
+            twilio: service.twilio_over(client, transport)?,
             service,
             campaign,
             simulator: Some(simulator),
@@ -266,8 +268,20 @@ impl Send {
 
 /// Makes sure that the campaign is this ledger's, before a row is accepted.
 async fn own(marks: &ProcessMarks, record: &CampaignRecord) -> Result<(), Problem> {
-    marks.beat().await.map_err(is_not_ours)?;
-    marks.claim(&record.id).await.map_err(is_not_ours)
+    let claiming = || async {
+        marks.beat().await?;
+        marks.claim(&record.id).await
+    };
+    // Both may be done again: what they write is the same again.
+    patiently(claiming, retriable).await.map_err(is_not_ours)
+}
+
+/// The call of a mark that may succeed a moment later.
+fn retriable(error: &MarkError) -> Option<&CallError> {
+    match error {
+        MarkError::Twilio(error) if error.may_pass() => Some(error),
+        _ => None,
+    }
 }
 
 /// A file without a usable row is a problem with the input.

@@ -48,7 +48,7 @@ impl Work {
         let queue = service.queue().await?;
         let stop = signals::stopper()?;
         let pages = Serving::start(&service, &queue, self.http, &stop).await?;
-        check_login(&twilio).await?;
+        check_login(&service.patient(&twilio)).await?;
         let marks = service.marks(&twilio, self.take_over);
         let Some(looked) = stop.run_until_stopped(marks.beat()).await else {
             pages.end().await;

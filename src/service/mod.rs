@@ -6,7 +6,6 @@
 mod folders;
 mod twilio;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
@@ -24,17 +23,17 @@ use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
 use crate::operate::Operations;
 use crate::outcomes::RetryPolicy;
-use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
+use crate::pacing::Pacer;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::queue::{Inspection, Queue, QueueError};
-use crate::twilio::{ClientSettings, Outages, Transport, Twilio, http_transport};
+use crate::twilio::{Outages, Twilio};
 use crate::worker::{Parts, Worker};
 
 use folders::make_folder;
 pub use folders::trial_folder;
 pub use twilio::looking_twilio;
-use twilio::{CallMetrics, client_settings};
+use twilio::pacing;
 
 /// The ledger's file in the state directory.
 const LEDGER_FILE: &str = "ledger.db";
@@ -236,55 +235,6 @@ impl Service {
         Some(looked.unwrap_or_else(|error| Arc::new(Inspection::missing(error.to_string()))))
     }
 
-    /// The Twilio client, over HTTP.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names the variable that is missing or wrong.
-    pub fn twilio(&self) -> Result<Twilio, ServiceError> {
-        let settings = self.client_settings()?;
-        let transport = http_transport(&settings)
-            .map_err(|error| ConfigError::Invalid(format!("Twilio: {error}")))?;
-        Ok(self.twilio_over(settings, transport))
-    }
-
-    /// The Twilio client, over a transport that stands in for the network.
-    #[must_use]
-    pub fn twilio_over(&self, settings: ClientSettings, transport: Transport) -> Twilio {
-        let observer = CallMetrics(self.metrics.clone());
-        Twilio::new(settings, transport)
-            .with_outages(Arc::clone(&self.outages))
-            .observed(Arc::new(observer))
-    }
-
-    /// Credentials and base address, as the environment says.
-    ///
-    /// # Errors
-    ///
-    /// As [`Service::twilio`].
-    pub fn client_settings(&self) -> Result<ClientSettings, ServiceError> {
-        client_settings(&self.config)
-    }
-
-    /// Ties the ledger to the account and base address of this client.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::BoundElsewhere`] when it is tied to others.
-    pub async fn bind(&self, twilio: &Twilio) -> Result<(), ServiceError> {
-        let base = twilio.base().to_string();
-        Ok(self.ledger.bind(twilio.account_sid(), &base).await?)
-    }
-
-    /// This process's marks at the account of this client.
-    #[must_use]
-    pub fn marks(&self, twilio: &Twilio, take_over: bool) -> Arc<ProcessMarks> {
-        let ledger = Arc::clone(&self.ledger);
-        let location = format!("{}:{}", host(), Self::place(&self.config));
-        let marks = ProcessMarks::new(twilio.clone(), ledger, self.clock, location, take_over);
-        Arc::new(marks)
-    }
-
     /// A worker over this ledger. Who holds it alone ends the leases of consumers that died; beside
     /// others nobody can tell who did, and their leases run out.
     ///
@@ -308,7 +258,7 @@ impl Service {
         let holder = format!("{}-{now}-{:08x}", std::process::id(), rand::random::<u32>());
         self.ledger.show_alive(&holder).await?;
         let work = &self.config.file.work;
-        let pacer = Pacer::new(self.pacing()?, self.clock);
+        let pacer = Pacer::new(pacing(&self.config, self.lanes.is_some())?, self.clock);
         let gate = PacedGate::new(pacer.clone(), self.metrics.clone());
         let engine = Engine::new(
             twilio.clone(),
@@ -345,27 +295,6 @@ impl Service {
             holder,
             host: host(),
         }))
-    }
-
-    fn pacing(&self) -> Result<PacingSettings, ConfigError> {
-        let work = &self.config.file.work;
-        let mut limits = Limits::default();
-        for (operation, limit) in &self.config.file.limits {
-            limits
-                .replace(operation, limit.0)
-                .map_err(|error| ConfigError::Invalid(format!("limits.{operation}: {error}")))?;
-        }
-        let margin = Margin::percent(f64::from(work.margin_percent))
-            .map_err(|error| ConfigError::Invalid(format!("work.margin_percent: {error}")))?;
-        Ok(PacingSettings {
-            limits,
-            senders: self.config.file.senders(),
-            margin,
-            concurrency: NonZeroU32::new(work.concurrent_requests.into())
-                .unwrap_or(NonZeroU32::MIN),
-            shared: self.lanes.is_some(),
-            ..PacingSettings::default()
-        })
     }
 }
 

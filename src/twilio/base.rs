@@ -155,6 +155,31 @@ impl fmt::Display for BaseUrl {
     }
 }
 
+/// Fills the braces of a path with percent-encoded parameters.
+pub(super) fn filled(template: &str, params: &[&str]) -> Result<String, &'static str> {
+    let mut params = params.iter();
+    let mut path = String::with_capacity(template.len());
+    for segment in template.split('/').skip(1) {
+        path.push('/');
+        if !segment.starts_with('{') {
+            path.push_str(segment);
+            continue;
+        }
+        let param = params.next().ok_or("too few path parameters")?;
+        // They would name another resource: the list, or the one above it.
+        if matches!(*param, "" | "." | "..") {
+            return Err("a path parameter is empty or dots");
+        }
+        // A form writes a space as `+`, and only a space; a path wants it as `%20`.
+        let encoded: String = form_urlencoded::byte_serialize(param.as_bytes()).collect();
+        path.push_str(&encoded.replace('+', "%20"));
+    }
+    match params.next() {
+        None => Ok(path),
+        Some(_) => Err("too many path parameters"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +251,18 @@ mod tests {
             "/v1/Services?Page=1",
         ] {
             assert_eq!(edge.follow(Product::Proxy, foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn path_parameters_cannot_leave_their_segment() {
+        let template = Operation::FetchSession.endpoint().path;
+        assert_eq!(
+            filled(template, &["KS1", "a/b?c#d é+"]).expect("filled"),
+            "/v1/Services/KS1/Sessions/a%2Fb%3Fc%23d%20%C3%A9%2B"
+        );
+        for wrong in [&["KS1"][..], &["KS1", ""], &["KS1", ".."], &["a", "b", "c"]] {
+            assert!(filled(template, wrong).is_err(), "{wrong:?}");
         }
     }
 }

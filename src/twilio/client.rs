@@ -13,10 +13,12 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
 
+use super::base::filled;
 use super::codes::is_missing;
 use super::gate::{Gate, KEPT_BACK, Observed, Open};
 use super::observer::{Answer, CallObserver, Heard};
 use super::outages::Outages;
+use super::patience::{Patience, may_repeat, patiently};
 use super::transport::{NoReply, Transport};
 use super::{BaseUrl, CallError, Closed, Credentials, Form, Method, Operation, Product};
 
@@ -58,9 +60,11 @@ pub struct Twilio {
     gate: Arc<dyn Gate>,
     outages: Arc<Outages>,
     observer: Option<Arc<dyn CallObserver>>,
+    patience: Option<Patience>,
 }
 
 /// One request, ready but for the way it goes.
+#[derive(Clone)]
 pub(super) struct Request {
     pub(super) operation: Operation,
     /// Absolute, with its query.
@@ -79,6 +83,7 @@ impl Twilio {
             gate: Arc::new(Open),
             outages: Arc::default(),
             observer: None,
+            patience: None,
         }
     }
 
@@ -112,6 +117,25 @@ impl Twilio {
         Self {
             observer: Some(observer),
             ..self.clone()
+        }
+    }
+
+    /// The same client for a command's own calls, which no message's retries stand behind: what Twilio did not process
+    /// or did not answer is called again where that doubles nothing. It finds out outages by itself.
+    #[must_use]
+    pub fn patient(&self, patience: Patience) -> Self {
+        Self {
+            patience: Some(patience),
+            outages: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Waits until an effect of a call that was just made certainly shows in Twilio's lists. A client without patience
+    /// does not wait.
+    pub(crate) async fn settled(&self) {
+        if let Some(patience) = self.patience {
+            tokio::time::sleep(patience.settle_time).await;
         }
     }
 
@@ -210,7 +234,7 @@ impl Twilio {
         form: Form,
     ) -> Result<Request, CallError> {
         let endpoint = operation.endpoint();
-        let path = fill(endpoint.path, params).map_err(|detail| CallError::Malformed {
+        let path = filled(endpoint.path, params).map_err(|detail| CallError::Malformed {
             detail: format!("{operation}: {detail}"),
         })?;
         let mut url = self.settings.base.url(endpoint.product, &path);
@@ -234,9 +258,18 @@ impl Twilio {
             .map_err(|error| CallError::broken_body(reply.status().as_u16(), &error))
     }
 
+    async fn exchange(&self, request: Request) -> Result<http::Response<Bytes>, CallError> {
+        if self.patience.is_none() {
+            return self.exchange_once(request).await;
+        }
+        let operation = request.operation;
+        let once = || self.exchange_once(request.clone());
+        patiently(once, |error| may_repeat(operation, error).then_some(error)).await
+    }
+
     /// Passes the gate, sends, and takes note of how it went. What needs a part of Twilio that is away does not wait
     /// at the gate, and does not leave if the part went away while it waited.
-    async fn exchange(&self, request: Request) -> Result<http::Response<Bytes>, CallError> {
+    async fn exchange_once(&self, request: Request) -> Result<http::Response<Bytes>, CallError> {
         let operation = request.operation;
         let request = self.http_request(request)?;
         self.outages.check(operation)?;
@@ -355,46 +388,4 @@ fn concurrent_requests(reply: &http::Response<Bytes>) -> Option<u32> {
 /// What Twilio's support asks for.
 fn request_id(reply: &http::Response<Bytes>) -> Option<&str> {
     reply.headers().get("Twilio-Request-Id")?.to_str().ok()
-}
-
-/// Fills the braces of a path with percent-encoded parameters.
-fn fill(template: &str, params: &[&str]) -> Result<String, &'static str> {
-    let mut params = params.iter();
-    let mut path = String::with_capacity(template.len());
-    for segment in template.split('/').skip(1) {
-        path.push('/');
-        if !segment.starts_with('{') {
-            path.push_str(segment);
-            continue;
-        }
-        let param = params.next().ok_or("too few path parameters")?;
-        // They would name another resource: the list, or the one above it.
-        if matches!(*param, "" | "." | "..") {
-            return Err("a path parameter is empty or dots");
-        }
-        // A form writes a space as `+`, and only a space; a path wants it as `%20`.
-        let encoded: String = form_urlencoded::byte_serialize(param.as_bytes()).collect();
-        path.push_str(&encoded.replace('+', "%20"));
-    }
-    match params.next() {
-        None => Ok(path),
-        Some(_) => Err("too many path parameters"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn path_parameters_cannot_leave_their_segment() {
-        let template = Operation::FetchSession.endpoint().path;
-        assert_eq!(
-            fill(template, &["KS1", "a/b?c#d é+"]).expect("filled"),
-            "/v1/Services/KS1/Sessions/a%2Fb%3Fc%23d%20%C3%A9%2B"
-        );
-        for wrong in [&["KS1"][..], &["KS1", ""], &["KS1", ".."], &["a", "b", "c"]] {
-            assert!(fill(template, wrong).is_err(), "{wrong:?}");
-        }
-    }
 }

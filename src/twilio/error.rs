@@ -94,6 +94,15 @@ impl CallError {
         }
     }
 
+    /// Whether the same call may succeed a moment later: Twilio was not reached, did not process it, or did not answer.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NotSent { .. } | Self::NotProcessed { .. } | Self::InDoubt { .. } => true,
+            Self::Closed(_) | Self::Malformed { .. } | Self::Rejected { .. } => false,
+        }
+    }
+
     /// Whether the call may have been carried out.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {

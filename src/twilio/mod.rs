@@ -3,7 +3,8 @@
 //! There is no trait: what differs between Twilio, the simulator over TCP and the simulator in
 //! process is the [`Transport`] and the [`BaseUrl`]. In: typed requests. Out: typed replies, or a
 //! [`CallError`] that says what is known of the call. Always: every call, each page of a list
-//! included, passes the [`Gate`] before its bytes leave, and nothing here ever calls twice.
+//! included, passes the [`Gate`] before its bytes leave; a call is made once, unless the client is one with
+//! [`Patience`].
 
 mod away_part;
 mod base;
@@ -24,6 +25,7 @@ mod observer;
 mod operation;
 mod outages;
 mod paging;
+mod patience;
 mod proxy;
 pub mod sid;
 mod taskrouter;
@@ -56,6 +58,7 @@ pub use interactions::{Interaction, InteractionChannel, NewInteraction, RoutingP
 pub use observer::{Answer, CallObserver};
 pub use operation::{Endpoint, Method, Operation, Product};
 pub use outages::Outages;
+pub use patience::{Patience, patiently};
 pub use proxy::{
     MessageInteraction, NewProxyParticipant, NewSession, ProxyParticipant, ProxyService, Session,
 };

@@ -25,6 +25,7 @@ mod senders;
 mod shared_lanes;
 mod simulator;
 mod slow_database;
+mod starts;
 mod support;
 mod tidy;
 mod twilio_client;
