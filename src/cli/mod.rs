@@ -111,7 +111,8 @@ pub fn main() -> ExitCode {
     let log_format = std::env::var("LOG_FORMAT").ok();
     let level = match &cli.command {
         Command::Work(_) | Command::Simulator(_) => "info",
-        _ => "error",
+        // What an operator waits for is said.
+        _ => "error,flexcast::twilio::patience=warn,flexcast::marks=warn",
     };
     telemetry::start(level, log_format.as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()

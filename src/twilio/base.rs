@@ -182,6 +182,7 @@ pub(super) fn filled(template: &str, params: &[&str]) -> Result<String, &'static
 
 #[cfg(test)]
 mod tests {
+    use super::super::Operation;
     use super::*;
 
     #[test]
