@@ -54,16 +54,21 @@ pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stop
             &mut turns,
             turns_max,
         );
-        let has_settled = tokio::select! {
+        let taken = tokio::select! {
             biased;
-            () = interrupted(&shared, &needs, is_away) => false,
-            has_settled = taking => has_settled,
+            () = interrupted(&shared, &needs, is_away) => None,
+            has_settled = taking => Some(has_settled),
         };
-        if has_settled {
-            backoff.reset();
-        }
+        let is_queues = taken.is_some() && !session.is_stopped();
         session.stop();
         consumer.stop().await;
+        if taken == Some(true) {
+            backoff.reset();
+        } else if is_queues {
+            // The queue ended it before anything was settled: it may do so again at once.
+            let pause = shared.parts.clock.sleep(backoff.pause());
+            stop.run_until_stopped(pause).await;
+        }
     }
     while turns.join_next().await.is_some() {}
 }

@@ -6,6 +6,8 @@
 //! - `DRILL_SEED=7 cargo test --test it drill:: -- --nocapture` plays one seed and prints its log.
 //! - `DRILL_SEEDS=5000 DRILL_FIRST=1000 cargo test --test it drill::` plays others than the suite's.
 
+mod changes;
+mod liveness;
 mod plan;
 mod play;
 mod steering;

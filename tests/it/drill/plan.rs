@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::dice::Dice;
 
+use super::changes::{Change, changes};
 use super::steering::Acts;
 use crate::saga::stage::{PAIRS, PROXY_BY_CUSTOMER, Pair, settings};
 use crate::saga::trap::{Failing, Mishaps, Place, Side, TwilioAway, TwilioOutage};
@@ -40,6 +41,12 @@ pub(super) struct Plan {
     pub(super) poison: BTreeMap<u32, PoisonAt>,
     /// Which part of Twilio is away for a while.
     pub(super) away: Option<Away>,
+    /// What changes meanwhile, and how long after the last change.
+    pub(super) changes: Vec<(Duration, Change)>,
+    /// Whether a second campaign uses the sender.
+    pub(super) neighbour: bool,
+    /// How long each of the ledger's calls takes.
+    pub(super) slow: Duration,
 }
 
 /// A part of Twilio that is away.
@@ -107,6 +114,14 @@ pub(super) enum Blow {
 }
 
 impl Blow {
+    /// Whether it stops the campaign, or takes the ledger back.
+    fn stops(&self) -> bool {
+        !matches!(
+            self,
+            Self::Killed(..) | Self::Stopped(_) | Self::Overtaken(..)
+        )
+    }
+
     /// How long it takes by itself.
     pub(super) fn takes(&self) -> Duration {
         match self {
@@ -179,7 +194,7 @@ impl Plan {
         };
         let faults = faults(dice);
         let count = 3 + u32::try_from(dice.below(6)).unwrap_or(0);
-        let blows = (0..dice.below(6)).map(|_| blow(dice)).collect();
+        let blows: Vec<_> = (0..dice.below(6)).map(|_| blow(dice)).collect();
         let strangers = strangers(dice, pair, count);
         let waits_for_strangers = dice.one_in(2) == 1;
         let stores = Stores::of(dice);
@@ -189,6 +204,11 @@ impl Plan {
         let poison = poison(dice, count);
         let away = Away::of(dice);
         settings.busy_interaction = *dice.pick(&[BusyInteraction::Empty, BusyInteraction::Fails]);
+        let changes = changes(dice);
+        // Where nobody stops the one campaign, the other's contacts are none that a stop forbids.
+        let is_calm = acts.is_none() && !blows.iter().any(Blow::stops);
+        let neighbour = dice.one_in(2) == 1 && is_calm;
+        let slow = Duration::from_millis(dice.one_in(4) * (20 + dice.below(280)));
         Self {
             pair,
             settings,
@@ -203,6 +223,9 @@ impl Plan {
             lost,
             poison,
             away,
+            changes,
+            neighbour,
+            slow,
         }
     }
 

@@ -12,6 +12,8 @@ use flexcast::worker::{Until, Worker};
 
 use crate::support::dice::Dice;
 
+use super::changes::{self, Changing};
+use super::liveness;
 use super::plan::{Blow, Plan};
 use super::steering::Operator;
 use super::tally::Tally;
@@ -85,6 +87,9 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
     faulty.expect("valid faults");
     stage.keep_marks(TakeOver(false));
     stage.accept(plan.count).await;
+    if plan.neighbour {
+        changes::neighbour_begins(stage).await;
+    }
     publish_junk(stage, plan.junk).await;
     let poison = plan.poison.iter();
     stage.poison_from_now(
@@ -97,9 +102,12 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
     if let Some(away) = plan.away {
         stage.trap.outage(away.outage(stage.clock));
     }
+    stage.trap.slow_ledger(plan.slow);
     let mut tally = Tally::default();
     let operator = Operator::of(stage);
     let acting = tokio::spawn(operator.clone().act(plan.acts.clone()));
+    let changing = Changing::of(stage).make(plan.changes.clone());
+    let changing = tokio::spawn(changing);
     for blow in &plan.blows {
         publish_again(stage, plan.count, &mut dice).await;
         // Not for ever: what was lost keeps a consumer waiting without a call to be struck at.
@@ -118,19 +126,28 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
         stage.simulator.set_faults(faults).expect("valid faults");
     }
     publish_again(stage, plan.count, &mut dice).await;
-    while !acting.is_finished() {
+    while !acting.is_finished() || !changing.is_finished() {
         let _ = tokio::time::timeout(A_WHILE, stage.run()).await;
         tokio::time::sleep(A_MOMENT).await;
     }
     acting
         .await
         .map_err(|error| format!("the operator: {error}"))?;
+    changing
+        .await
+        .map_err(|error| format!("who changes it: {error}"))?;
     let mut emptied = 0;
-    if !ends(stage, &operator, &mut emptied).await {
+    let is_over = tokio::select! {
+        biased;
+        is_over = ends(stage, &operator, &mut emptied) => is_over,
+        which = liveness::stands_still(stage, plan) => return Err(which),
+    };
+    if !is_over {
         return Err(format!("it does not end: {:?}", stage.books().await));
     }
     tally.emptied(emptied);
     tally.met_away(stage.trap.calls().1);
+    tally.changes(plan);
     operator.judge(&stage.simulator)?;
     tally.stops(operator.stops(), refusals(stage));
     let theirs: &[Effect] = &theirs;

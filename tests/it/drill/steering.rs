@@ -38,6 +38,10 @@ impl Acts {
         }
     }
 
+    pub(super) fn is_none(&self) -> bool {
+        self.pauses.is_empty() && !self.cancels()
+    }
+
     pub(super) fn cancels(&self) -> bool {
         self.cancels_after.is_some()
     }

@@ -6,12 +6,18 @@ use std::fmt;
 use flexcast::ledger::{Ending, Standing};
 use flexcast::message::{Event, SkipReason};
 
-use super::plan::Blow;
+use super::plan::{Blow, Plan};
 use crate::saga::stage::Stage;
 use crate::saga::trap::{Kind, Place, Side};
 
 /// Everything that has to happen in the suite's seeds.
-const MUST_HAPPEN: [&str; 32] = [
+const MUST_HAPPEN: [&str; 38] = [
+    "pace changed",
+    "weight changed",
+    "agent went",
+    "agent came",
+    "second campaign on the sender",
+    "slow ledger",
     "killed before a call",
     "killed in a call, after its effect",
     "killed before an acknowledgement",
@@ -83,6 +89,19 @@ impl Tally {
     pub(super) fn met_away(&mut self, calls: u64) {
         if calls > 0 {
             self.add("Twilio away");
+        }
+    }
+
+    /// What changed beside the consumers.
+    pub(super) fn changes(&mut self, plan: &Plan) {
+        for (_, change) in &plan.changes {
+            self.add(change.name());
+        }
+        if plan.neighbour {
+            self.add("second campaign on the sender");
+        }
+        if !plan.slow.is_zero() {
+            self.add("slow ledger");
         }
     }
 

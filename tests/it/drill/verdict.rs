@@ -8,6 +8,7 @@ use flexcast::queue::Queue;
 use flexcast::simulator::{Effect, EffectKind};
 use serde::Serialize;
 
+use super::changes::{judge_neighbour, neighbours};
 use super::plan::{Blow, Plan};
 use super::play::junk;
 use crate::saga::stage::{Stage, customer};
@@ -21,7 +22,12 @@ const KINDS: [EffectKind; 6] = [Message, Task, Channel, Session, Conversation, I
 pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Result<(), String> {
     let (name, count) = (plan.pair.name, plan.count);
     let books = stage.books().await;
-    if (books.imbalance(), books.open(), books.accepted) != (0, 0, u64::from(count)) {
+    let mut accepted = u64::from(count);
+    if plan.neighbour {
+        accepted += neighbours();
+        judge_neighbour(stage).await?;
+    }
+    if (books.imbalance(), books.open(), books.accepted) != (0, 0, accepted) {
         return Err(format!("{name}: the books: {books:?}"));
     }
     let all = stage.simulator.effects();

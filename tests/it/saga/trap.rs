@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -125,6 +126,8 @@ struct State {
     set: Option<Set>,
     mishaps: Option<Mishaps>,
     outage: Option<TwilioOutage>,
+    /// How long each of the ledger's calls takes.
+    slow: Duration,
     /// How many calls were about to leave for Twilio.
     calls: u64,
     /// How many of them met the outage.
@@ -180,6 +183,11 @@ impl Trap {
     /// From now on this decides which products of Twilio are away.
     pub(crate) fn outage(&self, outage: TwilioOutage) {
         self.state().outage = Some(outage);
+    }
+
+    /// From now on each of the ledger's calls takes so long, as where the database is far away.
+    pub(crate) fn slow_ledger(&self, takes: Duration) {
+        self.state().slow = takes;
     }
 
     /// How many calls were about to leave for Twilio, and how many of them met an outage.
@@ -262,6 +270,10 @@ impl Trap {
         doing: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         self.running().await;
+        let slow = self.state().slow;
+        if place != Place::Queue && !slow.is_zero() {
+            tokio::time::sleep(slow).await;
+        }
         let mishap = {
             let mut state = self.state();
             let mishap = state.mishaps.as_mut().and_then(|roll| roll(place, what));
