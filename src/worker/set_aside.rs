@@ -104,7 +104,7 @@ impl StoreRefusals {
         is_spent.then(|| refusal.clone())
     }
 
-    /// The message is over.
+    /// The store has taken what was written of the message, or the message is over.
     pub(super) fn forget(&self, key: &MessageKey) {
         let mut known = self.lock();
         // Asked after every message; there is nothing to forget but when one was refused before.

@@ -132,9 +132,14 @@ async fn settle_message(
     } else {
         fit
     };
-    let watch = shared.letting_go.unless_settled(&mine.lease);
+    let (watch, key) = (
+        shared.letting_go.unless_settled(&mine.lease),
+        mine.lease.key.clone(),
+    );
     work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
     watch.settled();
+    // The store has taken all that was to be written of it.
+    shared.store_refusals.forget(&key);
     Ok(())
 }
 

@@ -207,7 +207,7 @@ impl Plan {
         let changes = changes(dice);
         // Where nobody stops the one campaign, the other's contacts are none that a stop forbids.
         let is_calm = acts.is_none() && !blows.iter().any(Blow::stops);
-        let neighbour = dice.one_in(2) == 1 && is_calm;
+        let neighbour = is_calm;
         let slow = Duration::from_millis(dice.one_in(4) * (20 + dice.below(280)));
         Self {
             pair,
