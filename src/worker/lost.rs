@@ -163,6 +163,7 @@ pub(super) async fn act(
     }
     let messages = lost.messages.max(agreed);
     let again = publish_again(shared, &record, messages).await?;
+    tracing::debug!(campaign.id = %id, missing = lost.messages, again, "messages are missing from the queue");
     if again > 0 {
         shared.count_published_again(again);
         tracing::warn!(

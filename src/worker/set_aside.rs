@@ -52,8 +52,17 @@ pub(super) struct StoreRefusal {
     /// What the last one was (SQLSTATE, or SQLite's name), and how many in a row were that.
     code: String,
     in_a_row: usize,
+    /// How often it was refused to be set aside.
+    unset: usize,
     why: String,
     last: Instant,
+}
+
+impl StoreRefusal {
+    /// Whether the message was tried again as often as it may be.
+    fn is_spent(&self) -> bool {
+        self.in_a_row > PAUSES.len() || self.times >= MIXED_MAX
+    }
 }
 
 impl StoreRefusals {
@@ -76,13 +85,16 @@ impl StoreRefusals {
             times: 0,
             code: code.clone(),
             in_a_row: 0,
+            unset: 0,
             why: String::new(),
             last: now,
         });
         if now > refusal.last + FORGOTTEN_AFTER {
-            refusal.times = 0;
+            (refusal.times, refusal.in_a_row, refusal.unset) = (0, 0, 0);
         }
-        if refusal.times == 0 || refusal.code != *code {
+        // What is spent is set aside, and nothing else is tried.
+        refusal.unset += usize::from(refusal.is_spent());
+        if refusal.code != *code {
             refusal.in_a_row = 0;
             refusal.code.clone_from(code);
         }
@@ -100,11 +112,18 @@ impl StoreRefusals {
     pub(super) fn spent(&self, key: &MessageKey) -> Option<StoreRefusal> {
         let known = self.lock();
         let refusal = known.get(key)?;
-        let is_spent = refusal.in_a_row > PAUSES.len() || refusal.times >= MIXED_MAX;
-        is_spent.then(|| refusal.clone())
+        refusal.is_spent().then(|| refusal.clone())
     }
 
-    /// The store has taken what was written of the message, or the message is over.
+    /// A turn of the message was settled: what the store refused here and there until then is not its fault. What is
+    /// refused in the same way again and again may be.
+    pub(super) fn settled(&self, key: &MessageKey) {
+        if let Some(refusal) = self.lock().get_mut(key) {
+            refusal.times = 0;
+        }
+    }
+
+    /// The message is over.
     pub(super) fn forget(&self, key: &MessageKey) {
         let mut known = self.lock();
         // Asked after every message; there is nothing to forget but when one was refused before.
@@ -161,7 +180,7 @@ pub(super) async fn set_aside(
             return Ok(());
         }
         // Not for one more refusal: another try may write it.
-        Err(LedgerError::Refused { .. }) if refusal.times > 2 * PAUSES.len() => {
+        Err(LedgerError::Refused { .. }) if refusal.unset >= PAUSES.len() => {
             let is_known = is_known(shared, &key, &detail).await?;
             let stray = Stray {
                 campaign: key.campaign.clone(),
@@ -311,6 +330,28 @@ mod tests {
             let code = ["22003", "0A000", "XX000"][n % 3];
             refusals.note(&key, &refused(code), now);
         }
-        assert!(refusals.spent(&key).is_some(), "it does not come for ever");
+        let spent = refusals.spent(&key).expect("it does not come for ever");
+        assert_eq!(spent.unset, 0);
+        refusals.note(&key, &refused("21000"), now);
+        let spent = refusals.spent(&key).expect("it is still to be set aside");
+        assert_eq!(spent.unset, 1, "refused once");
+    }
+
+    #[test]
+    fn a_settled_turn_ends_the_count_of_different_refusals_and_not_that_of_equal_ones() {
+        let (refusals, now, key) = (StoreRefusals::default(), Instant::now(), key());
+        for n in 0..3 * MIXED_MAX {
+            refusals.note(&key, &refused(["22003", "0A000"][n % 2]), now);
+            refusals.settled(&key);
+            assert!(refusals.spent(&key).is_none(), "after {n}");
+        }
+        for _ in 0..=PAUSES.len() {
+            refusals.note(&key, &refused("22P05"), now);
+            refusals.settled(&key);
+        }
+        assert!(
+            refusals.spent(&key).is_some(),
+            "its end is refused each time"
+        );
     }
 }

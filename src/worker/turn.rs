@@ -138,8 +138,7 @@ async fn settle_message(
     );
     work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
     watch.settled();
-    // The store has taken all that was to be written of it.
-    shared.store_refusals.forget(&key);
+    shared.store_refusals.settled(&key);
     Ok(())
 }
 

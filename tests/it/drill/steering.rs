@@ -126,16 +126,23 @@ impl Operator {
         }
     }
 
-    /// Resumes the campaign if the program has paused it because its queue was emptied.
+    /// Resumes the campaigns that the program has paused because their queues were emptied; whether there was one.
     pub(super) async fn resume_what_was_emptied(&self) -> bool {
-        let record = self.ledger.campaign(&self.campaign).await;
-        let record = record.expect("the operator's ledger does not fail");
-        let cause = record.expect("it was applied").program_pause();
-        let is_emptied = cause == Some(PauseCause::QueueEmptied);
-        if is_emptied {
-            self.resume().await;
+        let mut is_any = false;
+        let records = self.ledger.campaigns().await;
+        for record in records.expect("the operator's ledger does not fail") {
+            if record.program_pause() != Some(PauseCause::QueueEmptied) {
+                continue;
+            }
+            is_any = true;
+            if record.id == self.campaign {
+                self.resume().await;
+            } else {
+                let resumed = self.operations().resume(&record.id, by()).await;
+                resumed.expect("it was paused");
+            }
         }
-        is_emptied
+        is_any
     }
 
     /// The ledger is back at an older state: what was stopped since runs, and what runs may be paused in it.
