@@ -25,6 +25,7 @@ mod operation;
 mod outages;
 mod paging;
 mod proxy;
+mod settings;
 pub mod sid;
 mod taskrouter;
 mod transport;
@@ -33,7 +34,7 @@ mod users;
 pub use away_part::{AwayCause, AwayPart};
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
-pub use client::{ClientSettings, DEFAULT_TIMEOUT, Twilio};
+pub use client::Twilio;
 pub use code_table::Conflict;
 pub use codes::{
     classify, conflict, failure, is_login_refused, is_missing, is_queue_full, may_be_concurrency,
@@ -59,6 +60,7 @@ pub use outages::Outages;
 pub use proxy::{
     MessageInteraction, NewProxyParticipant, NewSession, ProxyParticipant, ProxyService, Session,
 };
+pub use settings::{ClientSettings, DEFAULT_TIMEOUT};
 pub use taskrouter::{
     Task, TaskChannel, TaskQueue, Worker, WorkerChannel, WorkersWhere, Workflow, Workspace, quoted,
 };

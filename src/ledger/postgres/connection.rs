@@ -5,6 +5,7 @@
 //! the middle of a write holds nobody else up for long.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -21,7 +22,7 @@ use super::errors::is_of_a_value;
 use super::migrate::migrate;
 use super::server_runs::ServerRuns;
 use super::tail::Tail;
-use super::tls;
+use super::tls::{self, Tls};
 
 /// The schema that holds the ledger: a database that others use too has no names in common with it.
 pub(super) const SCHEMA: &str = "flexcast";
@@ -70,6 +71,7 @@ pub(super) struct Connections {
     pub(super) tail: Tail,
     /// Which run of the server they lead to.
     pub(super) runs: ServerRuns,
+    tls: Arc<Tls>,
 }
 
 impl Connections {
@@ -88,9 +90,10 @@ impl Connections {
         }
         let place = place(&config);
         let (tail, runs) = (Tail::default(), ServerRuns::default());
-        let tls = MakeRustlsConnect::new(tls.client()?);
+        let connector = MakeRustlsConnect::new(tls.client()?);
         let connections = Self {
-            pool: pool(config, tls, tail.clone(), runs.clone())?,
+            pool: pool(config, connector, tail.clone(), runs.clone())?,
+            tls: Arc::new(tls),
             place,
             tail,
             runs,
@@ -117,7 +120,14 @@ impl Connections {
         self.pool.get().await.map_err(|error| {
             let is_unknown = matches!(&error, PoolError::Backend(error)
                 if error.code() == Some(&SqlState::INVALID_CATALOG_NAME));
+            let advice = match &error {
+                PoolError::Backend(error) => self.tls.advice(error),
+                _ => None,
+            };
             match self.at(error.into()) {
+                LedgerError::Unavailable(text) if let Some(advice) = advice => {
+                    LedgerError::Unavailable(format!("{advice} ({text})"))
+                }
                 LedgerError::Unavailable(text) if is_unknown => {
                     LedgerError::Misconfigured(format!("{text}: check the name in DATABASE_URL"))
                 }

@@ -1,0 +1,158 @@
+//! One TLS for all connections: to the broker, the database, Twilio and HTTP proxies.
+//!
+//! In: the files that a service names, and the environment. Out: one kind of rustls configuration. Always: a
+//! certificate that is not accepted is told in a sentence that names the server, the cause and what to do; what a
+//! server sends is shown without control characters and bounded; no key's content is in an error.
+
+mod identity;
+mod roots;
+mod sentences;
+mod verifier;
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::{AlertDescription, ClientConfig, Error};
+use serde::Deserialize;
+
+use self::verifier::Verifier;
+
+/// The files of one service, as its settings name them. They are PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// The authorities that are trusted, and no others. Without a file, or with the word `system`, those of the
+    /// system's trust store and of `SSL_CERT_FILE` are.
+    #[serde(rename = "ca_file")]
+    pub ca: Option<String>,
+    /// The certificate that this program shows to the server, with its intermediates.
+    #[serde(rename = "cert_file")]
+    pub certificate: Option<String>,
+    /// Its key, without a passphrase.
+    #[serde(rename = "key_file")]
+    pub key: Option<String>,
+}
+
+impl Files {
+    /// Whether none is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What the files of a service are called in its settings, for errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Where they are set, such as `AMQP_URL`.
+    pub place: &'static str,
+    /// What names the host.
+    pub address: &'static str,
+    pub ca: &'static str,
+    pub certificate: &'static str,
+    pub key: &'static str,
+}
+
+/// What is asked of a server's certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Check {
+    /// Nothing: the connection is encrypted, whoever is at the other end.
+    Nothing,
+    /// That a trusted authority has signed it.
+    Authority,
+    /// That, and that it is for this host.
+    #[default]
+    AuthorityAndName,
+}
+
+/// TLS cannot be set up: a sentence that names the file and the setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TlsError(String);
+
+/// The client's side of TLS with one service.
+///
+/// # Errors
+///
+/// [`TlsError`] when a named file cannot be used. A system without a trust store is no error: Mozilla's
+/// authorities stand in.
+pub fn client_config(files: &Files, keys: Keys, check: Check) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let trusted = match check {
+        Check::Nothing => None,
+        Check::Authority | Check::AuthorityAndName => Some(roots::trusted(files, keys)?),
+    };
+    let identity = identity::read(files, keys)?;
+    let verifier = Verifier::new(check, trusted, keys, Arc::clone(&provider))?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError(format!("TLS cannot be set up: {error}")))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some(identity) => identity::shown(builder, identity, files, keys),
+    }
+}
+
+/// What to do about a server that refuses this client's certificate, or its lack of one. `None` for every other
+/// error.
+#[must_use]
+pub fn advice(error: &(dyn StdError + 'static), files: &Files, keys: Keys) -> Option<String> {
+    let Some(Error::AlertReceived(alert)) = rustls_error(error) else {
+        return None;
+    };
+    let Keys {
+        place,
+        certificate,
+        key,
+        ..
+    } = keys;
+    match (alert, &files.certificate) {
+        (AlertDescription::CertificateRequired, _)
+        | (AlertDescription::HandshakeFailure | AlertDescription::BadCertificate, None) => {
+            Some(format!(
+                "the server asks for a client certificate: name its file and its key's with {certificate} and {key} \
+                 in {place}"
+            ))
+        }
+        (
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::AccessDenied,
+            Some(file),
+        ) => Some(format!(
+            "the server does not accept the client certificate in {file} ({certificate} in {place}): ask for one from \
+             an authority that the server trusts, and look at its dates"
+        )),
+        _ => None,
+    }
+}
+
+/// The error of TLS among an error's causes.
+fn rustls_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<Error>() {
+            return Some(found);
+        }
+        // The standard library hides what an I/O error carries behind that one's own causes.
+        let carried = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = match carried {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
