@@ -254,6 +254,7 @@ fn what_the_documents_point_to_is_there() {
         "docs/limits.md",
         "docs/metrics.md",
         "docs/postgresql.md",
+        "docs/tls.md",
     ] {
         let text = read(document);
         let folder = repository(document);
