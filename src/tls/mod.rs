@@ -17,6 +17,7 @@ use rustls::crypto::ring;
 use rustls::{AlertDescription, ClientConfig, Error};
 use serde::Deserialize;
 
+use self::sentences::NotAccepted;
 use self::verifier::Verifier;
 
 /// The files of one service, as its settings name them. They are PEM.
@@ -97,39 +98,45 @@ pub fn client_config(files: &Files, keys: Keys, check: Check) -> Result<ClientCo
     }
 }
 
-/// What to do about a server that refuses this client's certificate, or its lack of one. `None` for every other
-/// error.
+/// What an error of a connection says of certificates, in a sentence: why the server's is not accepted, or that the
+/// server refuses this client's, or its lack of one. `None` for every other error.
 #[must_use]
-pub fn advice(error: &(dyn StdError + 'static), files: &Files, keys: Keys) -> Option<String> {
-    let Some(Error::AlertReceived(alert)) = rustls_error(error) else {
-        return None;
-    };
+pub fn told(error: &(dyn StdError + 'static), keys: Keys) -> Option<String> {
+    match rustls_error(error)? {
+        Error::Other(other) => {
+            let not_accepted = other.0.downcast_ref::<NotAccepted>()?;
+            Some(not_accepted.to_string())
+        }
+        Error::AlertReceived(alert) => refused_by_server(*alert, keys),
+        _ => None,
+    }
+}
+
+/// What to do about an alert of the server's that is about this client's certificate.
+fn refused_by_server(alert: AlertDescription, keys: Keys) -> Option<String> {
     let Keys {
         place,
         certificate,
         key,
         ..
     } = keys;
-    match (alert, &files.certificate) {
-        (AlertDescription::CertificateRequired, _)
-        | (AlertDescription::HandshakeFailure | AlertDescription::BadCertificate, None) => {
-            Some(format!(
-                "the server asks for a client certificate: name its file and its key's with {certificate} and {key} \
-                 in {place}"
-            ))
-        }
-        (
-            AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::AccessDenied,
-            Some(file),
-        ) => Some(format!(
-            "the server does not accept the client certificate in {file} ({certificate} in {place}): ask for one from \
-             an authority that the server trusts, and look at its dates"
+    match alert {
+        AlertDescription::CertificateRequired => Some(format!(
+            "the server asks for a client certificate: name its file and its key's with {certificate} and {key} in {place}"
+        )),
+        AlertDescription::HandshakeFailure => Some(format!(
+            "the server breaks TLS off (HandshakeFailure): where it asks for a client certificate, name its file and its \
+             key's with {certificate} and {key} in {place}; else it has no version or cipher of TLS that is safe"
+        )),
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::AccessDenied => Some(format!(
+            "the server does not accept the client certificate that {certificate} in {place} names, or wants one \
+             ({alert:?}): it has to be from an authority that the server trusts, and valid today"
         )),
         _ => None,
     }

@@ -58,8 +58,8 @@ fn a_client_certificate_needs_a_key_that_is_its_own_and_can_be_read() {
 fn the_error_of_tls_is_found_below_others_and_says_what_to_do() {
     let required = Error::AlertReceived(AlertDescription::CertificateRequired);
     let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, required));
-    let told = advice(&wrapped, &Files::default(), KEYS).expect("an advice");
+    let told = super::told(&wrapped, KEYS).expect("a sentence");
     assert!(told.contains("certfile and keyfile in AMQP_URL"), "{told}");
     let other = io::Error::other("the peer is gone");
-    assert_eq!(advice(&other, &Files::default(), KEYS), None);
+    assert_eq!(super::told(&other, KEYS), None);
 }

@@ -70,8 +70,8 @@ impl ServerCertVerifier for Verifier {
             Err(Error::InvalidCertificate(why)) => {
                 let last = intermediates.last().unwrap_or(end_entity);
                 let text = sentences.told(&why, server_name, last);
-                let error = OtherError(Arc::new(NotAccepted(text)));
-                Err(Error::InvalidCertificate(CertificateError::Other(error)))
+                // As an error of a certificate the library would show it with its types around it.
+                Err(Error::Other(OtherError(Arc::new(NotAccepted(text)))))
             }
             verified => verified,
         }

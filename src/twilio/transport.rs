@@ -260,6 +260,9 @@ fn too_long(status: u16) -> NoReply {
 /// The error and its causes, without the address: a query can hold a customer's number.
 fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
+    if let Some(told) = tls::told(&error, KEYS) {
+        return hide_numbers(&told);
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -5,7 +5,6 @@
 //! the middle of a write holds nobody else up for long.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -22,7 +21,7 @@ use super::errors::is_of_a_value;
 use super::migrate::migrate;
 use super::server_runs::ServerRuns;
 use super::tail::Tail;
-use super::tls::{self, Tls};
+use super::tls;
 
 /// The schema that holds the ledger: a database that others use too has no names in common with it.
 pub(super) const SCHEMA: &str = "flexcast";
@@ -71,7 +70,6 @@ pub(super) struct Connections {
     pub(super) tail: Tail,
     /// Which run of the server they lead to.
     pub(super) runs: ServerRuns,
-    tls: Arc<Tls>,
 }
 
 impl Connections {
@@ -93,7 +91,6 @@ impl Connections {
         let connector = MakeRustlsConnect::new(tls.client()?);
         let connections = Self {
             pool: pool(config, connector, tail.clone(), runs.clone())?,
-            tls: Arc::new(tls),
             place,
             tail,
             runs,
@@ -120,14 +117,12 @@ impl Connections {
         self.pool.get().await.map_err(|error| {
             let is_unknown = matches!(&error, PoolError::Backend(error)
                 if error.code() == Some(&SqlState::INVALID_CATALOG_NAME));
-            let advice = match &error {
-                PoolError::Backend(error) => self.tls.advice(error),
-                _ => None,
-            };
+            if let PoolError::Backend(error) = &error
+                && let Some(told) = tls::told(error)
+            {
+                return self.at(LedgerError::Unavailable(told));
+            }
             match self.at(error.into()) {
-                LedgerError::Unavailable(text) if let Some(advice) = advice => {
-                    LedgerError::Unavailable(format!("{advice} ({text})"))
-                }
                 LedgerError::Unavailable(text) if is_unknown => {
                     LedgerError::Misconfigured(format!("{text}: check the name in DATABASE_URL"))
                 }

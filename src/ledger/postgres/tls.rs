@@ -80,16 +80,16 @@ pub(super) fn split(url: &str) -> Result<(String, Tls)> {
     Ok((format!("{base}?{}", kept.join("&")), tls))
 }
 
+/// What an error of a connection says of certificates.
+pub(super) fn told(error: &tokio_postgres::Error) -> Option<String> {
+    tls::told(error, KEYS)
+}
+
 impl Tls {
     /// The TLS client's side of it.
     pub(super) fn client(&self) -> Result<ClientConfig> {
         tls::client_config(&self.files, KEYS, self.check)
             .map_err(|error| LedgerError::Misconfigured(error.to_string()))
-    }
-
-    /// What to do about an error of a connection that is about certificates.
-    pub(super) fn advice(&self, error: &(dyn std::error::Error + 'static)) -> Option<String> {
-        tls::advice(error, &self.files, KEYS)
     }
 }
 

@@ -213,10 +213,10 @@ impl Broker {
                 QueueError::LoginRefused(format!("{why} ({place})"))
             }
             QueueError::Refused(why) => QueueError::Refused(format!("{why} ({place})")),
-            _ => QueueError::Unreachable(match tls::advice(&error, self.files(), KEYS) {
-                Some(advice) => format!("{advice} ({place}: {error})"),
-                None => format!("{error} ({place})"),
-            }),
+            _ => {
+                let told = tls::told(&error, KEYS).unwrap_or_else(|| error.to_string());
+                QueueError::Unreachable(format!("{told} ({place})"))
+            }
         })
     }
 

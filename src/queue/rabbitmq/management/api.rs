@@ -209,6 +209,14 @@ fn is_loopback(url: &Url) -> bool {
 /// The error and its causes, without the address.
 fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
+    let keys = Keys {
+        place: "AMQP_MANAGEMENT_URL",
+        address: "AMQP_MANAGEMENT_URL",
+        ..KEYS
+    };
+    if let Some(told) = tls::told(&error, keys) {
+        return told;
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
