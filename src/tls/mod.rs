@@ -142,6 +142,43 @@ fn refused_by_server(alert: AlertDescription, keys: Keys) -> Option<String> {
     }
 }
 
+/// As [`told`], for a connection with TLS that was cut as it began. The alert of a server that refuses this client is lost
+/// where the client has sent something meanwhile: the client sees a reset.
+#[must_use]
+pub fn told_at_start(error: &(dyn StdError + 'static), keys: Keys) -> Option<String> {
+    told(error, keys).or_else(|| {
+        let text = error.to_string();
+        let is_cut = io_error(error).is_some_and(|error| CUT.contains(&error.kind()));
+        is_cut.then(|| {
+            format!(
+                "the server cuts the connection as it begins ({text}): where it asks for a client certificate, name one \
+                 that it accepts with {} and {} in {}",
+                keys.certificate, keys.key, keys.place
+            )
+        })
+    })
+}
+
+/// How a connection ends that the other end has cut.
+const CUT: [io::ErrorKind; 4] = [
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::BrokenPipe,
+    io::ErrorKind::UnexpectedEof,
+];
+
+/// The error of a socket among an error's causes.
+fn io_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<io::Error>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// The error of TLS among an error's causes.
 fn rustls_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
     let mut next = Some(error);

@@ -214,7 +214,11 @@ impl Broker {
             }
             QueueError::Refused(why) => QueueError::Refused(format!("{why} ({place})")),
             _ => {
-                let told = tls::told(&error, KEYS).unwrap_or_else(|| error.to_string());
+                let told = match self.address.is_tls() {
+                    true => tls::told_at_start(&error, KEYS),
+                    false => None,
+                };
+                let told = told.unwrap_or_else(|| error.to_string());
                 QueueError::Unreachable(format!("{told} ({place})"))
             }
         })

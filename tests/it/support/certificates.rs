@@ -136,8 +136,14 @@ async fn carry(mut client: TcpStream, acceptor: TlsAcceptor, server: String, ask
             return;
         }
     }
-    let Ok(mut client) = acceptor.accept(client).await else {
-        return;
+    let mut client = match acceptor.accept(client).into_fallible().await {
+        Ok(client) => client,
+        Err((_, mut client)) => {
+            // What the client has sent is read: closed with it unread, the connection is reset and the alert lost.
+            let _ = client.shutdown().await;
+            let _ = client.read_to_end(&mut Vec::new()).await;
+            return;
+        }
     };
     if let Ok(mut server) = TcpStream::connect(server).await {
         let _ = copy_bidirectional(&mut client, &mut server).await;
