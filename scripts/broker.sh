@@ -6,6 +6,10 @@
 #   scripts/broker.sh kill DIR     kills it as a power failure would; DIR stays, to start it again
 #   scripts/broker.sh stop DIR     ends it and its epmd; DIR stays
 #
+# Where DIR/tls holds ca.pem, server.pem and server.key before the first start, the node listens with TLS too, on
+# FLEXCAST_BROKER_TLS_PORT, and its management API on FLEXCAST_BROKER_MANAGEMENT_TLS_PORT. With a file DIR/tls/clients it
+# takes only clients with a certificate of that authority.
+#
 # DIR/env is read with `.`: it exports AMQP_URL, AMQP_MANAGEMENT_URL, FLEXCAST_BROKER_DIR and the node's own
 # variables.
 set -euo pipefail
@@ -66,7 +70,29 @@ export RABBITMQ_ADVANCED_CONFIG_FILE=$dir/advanced.config
 export RABBITMQ_CONF_ENV_FILE=$dir/none
 export RABBITMQ_PID_FILE=$dir/pid
 ENV
+  [ ! -d "$dir/tls" ] || write_tls "$dir"
   mv "$dir/env.new" "$dir/env"
+}
+
+write_tls() {
+  local dir=$1 port management needed=false
+  port=$(free_port) management=$(free_port)
+  [ ! -f "$dir/tls/clients" ] || needed=true
+  cat >>"$dir/rabbitmq.conf" <<CONF
+listeners.ssl.1 = 127.0.0.1:$port
+ssl_options.cacertfile = $dir/tls/ca.pem
+ssl_options.certfile = $dir/tls/server.pem
+ssl_options.keyfile = $dir/tls/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = $needed
+management.ssl.ip = 127.0.0.1
+management.ssl.port = $management
+management.ssl.cacertfile = $dir/tls/ca.pem
+management.ssl.certfile = $dir/tls/server.pem
+management.ssl.keyfile = $dir/tls/server.key
+CONF
+  echo "export FLEXCAST_BROKER_TLS_PORT=$port" >>"$dir/env.new"
+  echo "export FLEXCAST_BROKER_MANAGEMENT_TLS_PORT=$management" >>"$dir/env.new"
 }
 
 # Reads DIR/env. HOME holds the Erlang cookie; it is set here and not in the file, which others read.

@@ -36,6 +36,8 @@ pub struct File {
     pub limits: BTreeMap<String, LimitText>,
     /// Quotas by sender, in SMS segments, over the published rates; `"none"` takes a limit away.
     pub senders: BTreeMap<String, LimitText>,
+    /// The files of TLS to Twilio and to the HTTP proxies on the way there.
+    pub twilio: crate::tls::Files,
     pub work: Work,
 }
 

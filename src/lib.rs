@@ -36,3 +36,4 @@ pub mod metrics;
 pub mod shutdown;
 mod sqlite_file;
 pub mod telemetry;
+pub mod tls;

@@ -1,10 +1,12 @@
-//! What `send` and `import` say of the broker: on standard error, for their log is quiet.
+//! What commands say of the broker: `send` and `import` on standard error, for their log is quiet, `status` in its
+//! report.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::queue::{Queue, Said};
+use crate::queue::{NodeInUse, Queue, Said};
 
 /// How often the consumer's own inspections are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -32,4 +34,16 @@ fn tell_news(queue: &dyn Queue, said: &mut Said) {
     for line in said.news(&inspection) {
         tell!("Broker: {line}");
     }
+}
+
+/// Names the broker's nodes that consumers are connected to.
+///
+/// # Errors
+///
+/// When standard output takes nothing more.
+pub(super) fn nodes(nodes: &[NodeInUse]) -> io::Result<()> {
+    for NodeInUse { node, connections } in nodes {
+        say!("Broker: the consumers use {node} ({connections} connections)")?;
+    }
+    Ok(())
 }

@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportRecord, Ledger, Report, Upkeep};
 use crate::message::CampaignId;
-use crate::queue::{Inspection, Obstacle, Queue, QueueError};
+use crate::queue::{Inspection, NodeInUse, Obstacle, Queue, QueueError};
 use crate::service::Service;
 use crate::twilio::AwayPart;
 use crate::worker::{SEEN_FOR, ShownLane, ShownLanes};
 
 use super::place::Placed;
-use super::{ExitCode, Global, Problem, campaign, output};
+use super::{ExitCode, Global, Problem, broker, campaign, output};
 
 /// How long the queue may take to say how much it holds: the books are worth reading without it.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
@@ -66,6 +66,7 @@ impl Status {
             output::lanes(&lanes, left_out)?;
             output::obstacles(&shown.obstacles)?;
             output::away(&shown.away)?;
+            broker::nodes(&shown.nodes)?;
             let is_wanted = |row: &&DamagedRow| of.is_none_or(|id| row.campaign == *id);
             output::damaged(damaged.iter().filter(is_wanted))?;
             if let Some(inspection) = &broker {
@@ -103,6 +104,9 @@ struct WithLanes<'a> {
     /// The parts of Twilio that are away, as consumers that work now have found; left out where none is.
     #[serde(skip_serializing_if = "<[AwayPart]>::is_empty")]
     away: &'a [AwayPart],
+    /// The broker's nodes that consumers are connected to now; left out where none is.
+    #[serde(skip_serializing_if = "<[NodeInUse]>::is_empty")]
+    nodes: &'a [NodeInUse],
     /// What the broker's management API tells now; left out for the embedded queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<&'a Inspection>,
@@ -124,6 +128,7 @@ impl<'a> WithLanes<'a> {
                 .collect(),
             obstacles: &shown.obstacles,
             away: &shown.away,
+            nodes: &shown.nodes,
             broker,
             report,
         }

@@ -78,6 +78,9 @@ async fn read_queue(pages: &Pages) {
     pages
         .metrics
         .twilio_away(&pages.outages.away(pages.clock.now()));
+    let nodes = pages.queue.nodes();
+    let nodes = nodes.iter().map(|it| (it.node.as_str(), it.connections));
+    pages.metrics.broker_connections(nodes);
     if let Some(inspection) = pages.queue.inspection() {
         let findings = inspection.findings.iter();
         pages.metrics.broker(inspection.is_whole(), |kind| {

@@ -59,6 +59,7 @@ pub(super) struct Families {
     pub(super) queue_mended: IntCounterVec,
     pub(super) queue_obstacles: IntGauge,
     pub(super) broker_findings: IntGaugeVec,
+    pub(super) broker_connections: IntGaugeVec,
     pub(super) twilio_away: IntGaugeVec,
     pub(super) broker_checked: IntGauge,
     pub(super) import_rows: IntCounterVec,
@@ -267,6 +268,11 @@ impl Families {
                 "flexcast_broker_findings",
                 "Dangers to messages that the last inspection of the broker found, by kind; 0.",
                 &["kind"],
+            ),
+            broker_connections: gauges(
+                "flexcast_broker_connections",
+                "Connections of this consumer to each node of the broker that AMQP_URL names; 0 for a node that is not in use.",
+                &["node"],
             ),
             twilio_away: gauges(
                 "flexcast_twilio_away",

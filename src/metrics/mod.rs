@@ -2,7 +2,7 @@
 //!
 //! In: one call for each event. Out: the text that `/metrics` answers with. Always: labels come from
 //! closed lists, never a number, a name or an id (but `campaign` on one gauge of running campaigns,
-//! capped); what can be known in advance is exported as 0, so that a first event is seen as one.
+//! capped, and `node` on one gauge, for the hosts of `AMQP_URL`); what can be known in advance is exported as 0, so that a first event is seen as one.
 
 mod families;
 mod labels;
@@ -293,6 +293,14 @@ impl Metrics {
             set(&gauges.with_label_values(&[kind.as_str()]), count(*kind));
         }
         self.inner.broker_checked.set(i64::from(is_whole));
+    }
+
+    /// How many connections there are to each node of the broker: every node is given each time, at 0 too.
+    pub fn broker_connections<'n>(&self, nodes: impl IntoIterator<Item = (&'n str, u64)>) {
+        for (node, connections) in nodes {
+            let gauges = &self.inner.broker_connections;
+            set(&gauges.with_label_values(&[node]), connections);
+        }
     }
 
     /// The parts of Twilio that are away: a product counts once, and each of its operations once.

@@ -15,6 +15,7 @@ fn every_metric_is_there_with_its_help_before_anything_happened() {
     let text = Metrics::new().render();
     // A family without series is not exported: those whose labels are not known before.
     let later = [
+        "flexcast_broker_connections",
         "flexcast_campaign_messages",
         "flexcast_twilio_request_duration_seconds",
     ];
@@ -93,6 +94,7 @@ fn a_request_is_in_flight_until_its_guard_is_dropped() {
 
 const NAMES: &[&str] = &[
     "flexcast_broker_checked",
+    "flexcast_broker_connections",
     "flexcast_broker_findings",
     "flexcast_build_info",
     "flexcast_messages_total",

@@ -20,11 +20,12 @@ impl Backoff {
         Self::of(exponential(min, max), max)
     }
 
-    /// As [`Backoff::new`], each pause longer by up to itself: those that failed together do not come back
-    /// together.
+    /// As [`Backoff::new`], each pause a part of itself that chance decides, between the half and all of it: those
+    /// that failed together do not come back together.
     #[must_use]
     pub fn spread(min: Duration, max: Duration) -> Self {
-        Self::of(exponential(min, max).with_jitter(), max)
+        // The library adds up to a whole pause, also to the longest one.
+        Self::of(exponential(min / 2, max / 2).with_jitter(), max)
     }
 
     fn of(builder: ExponentialBuilder, max: Duration) -> Self {
@@ -73,5 +74,16 @@ mod tests {
         }
         backoff.reset();
         assert_eq!(backoff.pause(), seconds(1));
+    }
+
+    #[test]
+    fn pauses_that_are_spread_keep_to_their_bound() {
+        let (min, max) = (Duration::from_millis(200), Duration::from_secs(10));
+        let mut backoff = Backoff::spread(min, max);
+        for number in 0..500 {
+            let pause = backoff.pause();
+            assert!(pause <= max && pause >= min / 2, "{number}: {pause:?}");
+            assert!(number < 10 || pause >= max / 2, "{number}: {pause:?}");
+        }
     }
 }

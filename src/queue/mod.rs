@@ -124,6 +124,15 @@ pub struct Obstacle {
     pub remove: String,
 }
 
+/// A node of a broker, and how much it is used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeInUse {
+    /// Its host and port, as the broker's address names them.
+    pub node: String,
+    /// Connections to it that are open now.
+    pub connections: u64,
+}
+
 /// How much a campaign's queue holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
@@ -253,6 +262,12 @@ pub trait Queue: Send + Sync {
 
     /// What lies in the way now.
     fn obstacles(&self) -> Vec<Obstacle> {
+        Vec::new()
+    }
+
+    /// The nodes of the broker that are known, sorted, and how many connections this process has to each. Empty for a
+    /// queue without a broker.
+    fn nodes(&self) -> Vec<NodeInUse> {
         Vec::new()
     }
 

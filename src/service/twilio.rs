@@ -127,6 +127,7 @@ fn client_settings(config: &Config) -> Result<ClientSettings, ServiceError> {
     let access = &config.twilio;
     let mut settings = ClientSettings::new(credentials(access)?, base(access)?);
     settings.timeout = config.file.work.call_timeout;
+    settings.tls = config.file.twilio.clone();
     Ok(settings)
 }
 

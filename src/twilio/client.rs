@@ -19,38 +19,12 @@ use super::gate::{Gate, KEPT_BACK, Observed, Open};
 use super::observer::{Answer, CallObserver, Heard};
 use super::outages::Outages;
 use super::patience::{Patience, may_repeat, patiently};
+use super::settings::ClientSettings;
 use super::transport::{NoReply, Transport};
-use super::{BaseUrl, CallError, Closed, Credentials, Form, Method, Operation, Product};
-
-/// How long a call may take when nobody says otherwise: Twilio's own libraries wait 30 s, and a
-/// lease must outlive it.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+use super::{BaseUrl, CallError, Closed, Form, Method, Operation, Product};
 
 /// Makes chat and Conversations tell their webhooks of a change made by REST.
 const WEBHOOK_HEADER: &str = "X-Twilio-Webhook-Enabled";
-
-/// What a client is made of.
-#[derive(Clone, Debug)]
-pub struct ClientSettings {
-    pub credentials: Credentials,
-    pub base: BaseUrl,
-    /// From the gate's leave to the last byte of the reply; a call without one by then is in doubt.
-    pub timeout: Duration,
-    pub user_agent: String,
-}
-
-impl ClientSettings {
-    /// Settings with [`DEFAULT_TIMEOUT`] and this program's name.
-    #[must_use]
-    pub fn new(credentials: Credentials, base: BaseUrl) -> Self {
-        Self {
-            credentials,
-            base,
-            timeout: DEFAULT_TIMEOUT,
-            user_agent: concat!("flexcast/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
 
 /// The client. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]

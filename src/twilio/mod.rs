@@ -27,6 +27,7 @@ mod outages;
 mod paging;
 mod patience;
 mod proxy;
+mod settings;
 pub mod sid;
 mod taskrouter;
 mod transport;
@@ -35,7 +36,7 @@ mod users;
 pub use away_part::{AwayCause, AwayPart};
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
-pub use client::{ClientSettings, DEFAULT_TIMEOUT, Twilio};
+pub use client::Twilio;
 pub use code_table::Conflict;
 pub use codes::{
     classify, conflict, failure, is_login_refused, is_missing, is_queue_full, may_be_concurrency,
@@ -62,6 +63,7 @@ pub use patience::{Patience, patiently};
 pub use proxy::{
     MessageInteraction, NewProxyParticipant, NewSession, ProxyParticipant, ProxyService, Session,
 };
+pub use settings::{ClientSettings, DEFAULT_TIMEOUT};
 pub use taskrouter::{
     Task, TaskChannel, TaskQueue, Worker, WorkerChannel, WorkersWhere, Workflow, Workspace, quoted,
 };

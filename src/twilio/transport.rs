@@ -15,9 +15,10 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
-use super::client::ClientSettings;
 use super::error::hide_numbers;
 use super::gate::LastLook;
+use super::settings::ClientSettings;
+use crate::tls::{self, Check, Keys, TlsError};
 
 /// Replies longer than this are not read. The longest page is one of 1,000 Workers, of a kilobyte each and
 /// their attributes, whose greatest length Twilio does not tell.
@@ -61,8 +62,21 @@ pub enum Transport {
 
 /// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot be set up")]
-pub struct TransportError(#[source] reqwest::Error);
+pub enum TransportError {
+    #[error("the HTTP client cannot be set up")]
+    Client(#[source] reqwest::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// What the files of TLS are called in the settings.
+const KEYS: Keys = Keys {
+    place: "[twilio] of flexcast.toml",
+    address: "FLEXCAST_TWILIO_URL",
+    ca: "ca_file",
+    certificate: "cert_file",
+    key: "key_file",
+};
 
 /// Why there is no whole reply.
 #[derive(Debug)]
@@ -86,18 +100,11 @@ pub(super) enum NoReply {
 ///
 /// # Errors
 ///
-/// [`TransportError`] when the system's TLS or proxy settings cannot be used.
+/// [`TransportError`] when the files of TLS or the system's proxy settings cannot be used.
 pub fn http_transport(settings: &ClientSettings) -> Result<Transport, TransportError> {
-    // An error means that a provider is installed already: then that one is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = builder(settings).build().or_else(|_| {
-        // A machine without a store of root certificates, such as a slim container: Mozilla's.
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .filter_map(|root| reqwest::Certificate::from_der(root).ok());
-        builder(settings).tls_certs_only(roots).build()
-    });
-    client.map(Transport::Http).map_err(TransportError)
+    let tls = tls::client_config(&settings.tls, KEYS, Check::AuthorityAndName)?;
+    let client = builder(settings).tls_backend_preconfigured(tls).build();
+    client.map(Transport::Http).map_err(TransportError::Client)
 }
 
 fn builder(settings: &ClientSettings) -> reqwest::ClientBuilder {
@@ -253,6 +260,9 @@ fn too_long(status: u16) -> NoReply {
 /// The error and its causes, without the address: a query can hold a customer's number.
 fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
+    if let Some(told) = tls::told(&error, KEYS) {
+        return hide_numbers(&told);
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::ledger::Ledger;
 use crate::metrics::LanesOfKind;
 use crate::pacing::{Lane, LaneKind, LaneView};
-use crate::queue::Obstacle;
+use crate::queue::{NodeInUse, Obstacle};
 use crate::twilio::AwayPart;
 
 use super::Shared;
@@ -76,6 +76,9 @@ pub struct ShownLanes {
     /// The parts of Twilio that are away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub away: Vec<AwayPart>,
+    /// The broker's nodes that are in use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeInUse>,
 }
 
 impl From<&LaneView> for ShownLane {
@@ -115,6 +118,7 @@ impl ShownLanes {
             left_out: left_out as u64,
             obstacles: Vec::new(),
             away: Vec::new(),
+            nodes: Vec::new(),
         }
     }
 
@@ -125,9 +129,13 @@ impl ShownLanes {
         let mut left_out = 0;
         let mut obstacles = BTreeSet::new();
         let mut away = BTreeMap::new();
+        let mut nodes = BTreeMap::new();
         for one in shown {
             left_out = one.left_out.max(left_out);
             obstacles.extend(one.obstacles);
+            for used in one.nodes {
+                *nodes.entry(used.node).or_default() += used.connections;
+            }
             for part in one.away {
                 let key = (part.product.clone(), part.operation.clone());
                 let known = away.entry(key).or_insert_with(|| part.clone());
@@ -145,6 +153,10 @@ impl ShownLanes {
             left_out,
             obstacles: obstacles.into_iter().collect(),
             away: away.into_values().collect(),
+            nodes: nodes
+                .into_iter()
+                .map(|(node, connections)| NodeInUse { node, connections })
+                .collect(),
         }
     }
 }
@@ -183,6 +195,7 @@ pub(super) async fn keep(shared: &Shared) -> Infallible {
         let lanes = ShownLanes {
             obstacles: parts.queue.obstacles(),
             away: parts.twilio.outages().away(parts.clock.now()),
+            nodes: in_use(parts.queue.nodes()),
             ..ShownLanes::of(&views)
         };
         let now = parts.clock.instant();
@@ -201,6 +214,12 @@ pub(super) async fn keep(shared: &Shared) -> Infallible {
         }
         parts.clock.sleep(LOOK_EVERY * (1 + rare)).await;
     }
+}
+
+/// The nodes that there is a connection to.
+fn in_use(mut nodes: Vec<NodeInUse>) -> Vec<NodeInUse> {
+    nodes.retain(|node| node.connections > 0);
+    nodes
 }
 
 /// Takes away what was shown: this consumer ends.

@@ -74,6 +74,7 @@ fn every_metric_is_documented_with_its_labels() {
     // Those whose labels are not known in advance.
     let campaign = CampaignId::parse("spring").expect("an id");
     metrics.campaigns([(&campaign, |_: BookState| 1)]);
+    metrics.broker_connections([("mq:5672", 1)]);
     metrics.twilio_request(
         Operation::FetchTask,
         Answer::Success,
@@ -254,6 +255,7 @@ fn what_the_documents_point_to_is_there() {
         "docs/limits.md",
         "docs/metrics.md",
         "docs/postgresql.md",
+        "docs/tls.md",
     ] {
         let text = read(document);
         let folder = repository(document);

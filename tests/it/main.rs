@@ -1,6 +1,7 @@
 //! One integration binary: everything that is seen from outside the library.
 
 mod agents;
+mod broker_hosts;
 mod contacts;
 mod dashboards;
 mod documents;
@@ -28,6 +29,7 @@ mod slow_database;
 mod starts;
 mod support;
 mod tidy;
+mod tls;
 mod twilio_client;
 mod twilio_in_process;
 mod undo;

@@ -88,9 +88,9 @@ impl Connections {
         }
         let place = place(&config);
         let (tail, runs) = (Tail::default(), ServerRuns::default());
-        let tls = MakeRustlsConnect::new(tls.client()?);
+        let connector = MakeRustlsConnect::new(tls.client()?);
         let connections = Self {
-            pool: pool(config, tls, tail.clone(), runs.clone())?,
+            pool: pool(config, connector, tail.clone(), runs.clone())?,
             place,
             tail,
             runs,
@@ -117,6 +117,11 @@ impl Connections {
         self.pool.get().await.map_err(|error| {
             let is_unknown = matches!(&error, PoolError::Backend(error)
                 if error.code() == Some(&SqlState::INVALID_CATALOG_NAME));
+            if let PoolError::Backend(error) = &error
+                && let Some(told) = tls::told(error)
+            {
+                return self.at(LedgerError::Unavailable(told));
+            }
             match self.at(error.into()) {
                 LedgerError::Unavailable(text) if is_unknown => {
                     LedgerError::Misconfigured(format!("{text}: check the name in DATABASE_URL"))

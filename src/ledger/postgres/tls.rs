@@ -1,186 +1,95 @@
-//! TLS to the database: `sslmode` and `sslrootcert`, as PostgreSQL's own tools read them
+//! TLS to the database: `sslmode`, `sslrootcert`, `sslcert` and `sslkey`, as PostgreSQL's own tools read them
 //! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
 //!
 //! In: a URL. Out: the URL that the driver understands, and whose certificate is good enough.
 
-use std::sync::Arc;
+use rustls::ClientConfig;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
-
-use crate::ledger::Result;
+use crate::ledger::{LedgerError, Result};
+use crate::tls::{self, Check, Files, Keys};
 
 use super::connection::invalid;
 
-/// What is asked of the server's certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Check {
-    /// Nothing: the connection is encrypted, whoever is at the other end (`prefer`, `require`).
-    #[default]
-    Nothing,
-    /// That a root we know vouches for it (`verify-ca`; `require` with a root).
-    Root,
-    /// That, and that it is for this host (`verify-full`).
-    RootAndName,
-}
+/// What the files of TLS are called in `DATABASE_URL`.
+const KEYS: Keys = Keys {
+    place: "DATABASE_URL",
+    address: "DATABASE_URL",
+    ca: "sslrootcert",
+    certificate: "sslcert",
+    key: "sslkey",
+};
 
-/// How certificates are checked.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What libpq calls the authorities that the system trusts.
+const SYSTEM: &str = "system";
+
+/// How certificates are checked, and which one is shown.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tls {
     check: Check,
-    /// A file of PEM certificates; the well-known roots when none is named.
-    roots: Option<String>,
+    files: Files,
 }
 
 /// Takes what the driver does not know out of the URL.
 pub(super) fn split(url: &str) -> Result<(String, Tls)> {
     // A password may hold a question mark.
     let host = url.rfind('@').unwrap_or(0);
-    let Some(at) = url[host..].find('?').map(|at| host + at) else {
-        return Ok((url.to_owned(), Tls::default()));
+    let (base, options) = match url[host..].find('?').map(|at| host + at) {
+        Some(at) => (&url[..at], &url[at + 1..]),
+        None => (url, ""),
     };
-    let (base, mut mode, mut roots) = (&url[..at], None, None);
+    let (mut mode, mut files) = (None, Files::default());
     let mut kept = Vec::new();
-    for option in url[at + 1..].split('&') {
+    for option in options.split('&').filter(|option| !option.is_empty()) {
+        let decoded = form_urlencoded::parse(option.as_bytes()).next();
+        let value = decoded.map(|(_, value)| value.into_owned());
+        let value = value.filter(|value| !value.is_empty());
         match option.split_once('=') {
             Some(("sslmode", value)) => mode = Some(value),
-            Some(("sslrootcert", _)) => {
-                let decoded = form_urlencoded::parse(option.as_bytes()).next();
-                roots = decoded.map(|(_, path)| path.into_owned());
-            }
+            Some(("sslrootcert", _)) => files.ca = value,
+            Some(("sslcert", _)) => files.certificate = value,
+            Some(("sslkey", _)) => files.key = value,
             _ => kept.push(option),
         }
     }
-    let (driver_mode, check) = match (mode.unwrap_or("prefer"), &roots) {
+    let is_system = files.ca.as_deref() == Some(SYSTEM);
+    let default = if is_system { "verify-full" } else { "prefer" };
+    let (driver_mode, check) = match (mode.unwrap_or(default), &files.ca) {
+        ("verify-full", _) => ("require", Check::AuthorityAndName),
+        // As libpq: anybody can have a certificate that the system trusts.
+        _ if is_system => {
+            return Err(invalid(
+                "sslrootcert is system, and so sslmode has to be verify-full",
+            ));
+        }
         ("disable", _) => ("disable", Check::Nothing),
         ("allow" | "prefer", _) => ("prefer", Check::Nothing),
         ("require", None) => ("require", Check::Nothing),
-        ("require", Some(_)) | ("verify-ca", _) => ("require", Check::Root),
-        ("verify-full", _) => ("require", Check::RootAndName),
+        ("require", Some(_)) | ("verify-ca", _) => ("require", Check::Authority),
         _ => {
             return Err(invalid(
                 "sslmode is none of disable, prefer, require, verify-ca and verify-full",
             ));
         }
     };
+    let tls = Tls { check, files };
+    if options.is_empty() {
+        return Ok((url.to_owned(), tls));
+    }
     let driver_mode = format!("sslmode={driver_mode}");
     kept.push(&driver_mode);
-    // What libpq calls the roots that the system, or here Mozilla, trusts.
-    let roots = roots.filter(|roots| roots != "system");
-    Ok((format!("{base}?{}", kept.join("&")), Tls { check, roots }))
+    Ok((format!("{base}?{}", kept.join("&")), tls))
+}
+
+/// What an error of a connection says of certificates.
+pub(super) fn told(error: &tokio_postgres::Error) -> Option<String> {
+    tls::told(error, KEYS)
 }
 
 impl Tls {
     /// The TLS client's side of it.
     pub(super) fn client(&self) -> Result<ClientConfig> {
-        let provider = Arc::new(ring::default_provider());
-        let roots = match self.check {
-            Check::Nothing => None,
-            Check::Root | Check::RootAndName => {
-                let roots = Arc::new(self.roots()?);
-                let verifier =
-                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-                        .build()
-                        .map_err(|error| invalid(&format!("sslrootcert: {error}")))?;
-                Some(verifier)
-            }
-        };
-        let verifier = Verifier {
-            check: self.check,
-            roots,
-            provider: Arc::clone(&provider),
-        };
-        Ok(ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| invalid(&format!("TLS: {error}")))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth())
-    }
-
-    fn roots(&self) -> Result<RootCertStore> {
-        let mut store = RootCertStore::empty();
-        let Some(path) = &self.roots else {
-            let known = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned();
-            store.add_parsable_certificates(known);
-            return Ok(store);
-        };
-        let unusable =
-            |error: &dyn std::fmt::Display| invalid(&format!("sslrootcert {path}: {error}"));
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))?;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| unusable(&error))?;
-            store.add(certificate).map_err(|error| unusable(&error))?;
-        }
-        if store.is_empty() {
-            return Err(unusable(&"it holds no certificate"));
-        }
-        Ok(store)
-    }
-}
-
-/// Checks a certificate as far as it was asked for.
-#[derive(Debug)]
-struct Verifier {
-    check: Check,
-    /// None when nothing is asked.
-    roots: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, Error> {
-        let Some(roots) = &self.roots else {
-            return Ok(ServerCertVerified::assertion());
-        };
-        let verified =
-            roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verified {
-            // The name is looked at last: everything else was right.
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.check == Check::Root => Ok(ServerCertVerified::assertion()),
-            verified => verified,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        tls::client_config(&self.files, KEYS, self.check)
+            .map_err(|error| LedgerError::Misconfigured(error.to_string()))
     }
 }
 
@@ -194,16 +103,26 @@ mod tests {
             ("", "", Check::Nothing),
             ("?sslmode=disable", "?sslmode=disable", Check::Nothing),
             ("?sslmode=require", "?sslmode=require", Check::Nothing),
-            ("?sslmode=verify-ca", "?sslmode=require", Check::Root),
+            ("?sslmode=verify-ca", "?sslmode=require", Check::Authority),
             (
                 "?connect_timeout=3&sslmode=verify-full",
                 "?connect_timeout=3&sslmode=require",
-                Check::RootAndName,
+                Check::AuthorityAndName,
+            ),
+            (
+                "?sslrootcert=system",
+                "?sslmode=require",
+                Check::AuthorityAndName,
+            ),
+            (
+                "?sslcert=%2Fme.pem&sslkey=/me.key",
+                "?sslmode=prefer",
+                Check::Nothing,
             ),
             (
                 "?sslrootcert=%2Fca.pem&sslmode=require",
                 "?sslmode=require",
-                Check::Root,
+                Check::Authority,
             ),
         ];
         for (options, driver, check) in table {
@@ -213,10 +132,16 @@ mod tests {
         }
         let (_, tls) =
             split("postgres://h/db?sslrootcert=%2Fca.pem&sslmode=verify-ca").expect("it is known");
-        assert_eq!(tls.roots.as_deref(), Some("/ca.pem"));
+        assert_eq!(tls.files.ca.as_deref(), Some("/ca.pem"));
         let missing = tls.client().expect_err("there is no such file").to_string();
         assert!(missing.contains("/ca.pem"), "{missing}");
         let error = split("postgres://h/db?sslmode=verify_full").expect_err("no such mode");
         assert!(error.to_string().contains("verify-full"), "{error}");
+        let error = split("postgres://h/db?sslrootcert=system&sslmode=require");
+        let error = error.expect_err("it is too weak").to_string();
+        assert!(error.contains("verify-full"), "{error}");
+        let (_, tls) = split("postgres://h/db?sslcert=/me.pem").expect("it is known");
+        let told = tls.client().expect_err("without a key").to_string();
+        assert!(told.contains("sslcert and not sslkey"), "{told}");
     }
 }

@@ -5,6 +5,8 @@
 //! them (`wire`); if one does all the same, every campaign is consumed on a connection of its own from then on,
 //! and the queue it lies on is named (`obstacles`).
 
+mod address;
+mod broker;
 mod connection;
 mod consumer;
 mod copy;
@@ -25,14 +27,15 @@ use lapin::BasicProperties;
 use lapin::options::{BasicGetOptions, BasicNackOptions};
 use lapin::types::ShortString;
 
-use self::connection::{Broker, Link, is_not_found};
+use self::broker::Broker;
+use self::connection::{Link, is_not_found};
 use self::consumer::{RabbitConsumer, Source};
 use self::management::Inspector;
 use self::obstacles::{Obstacles, Removal};
 use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
 use super::{
-    Consumer, DeadDelivery, Depth, Inspection, Mended, Obstacle, Outgoing, Queue, QueueError,
-    Result,
+    Consumer, DeadDelivery, Depth, Inspection, Mended, NodeInUse, Obstacle, Outgoing, Queue,
+    QueueError, Result,
 };
 use crate::clock::Clock;
 use crate::message::{CampaignId, MessageId};
@@ -81,7 +84,7 @@ impl Shared {
 }
 
 impl RabbitQueue {
-    /// Connects to the broker at `url` (`AMQP_URL`) and makes the exchanges and queues that all
+    /// Connects to the broker at `url` (`AMQP_URL`), to the first of its hosts that answers, and makes the exchanges and queues that all
     /// campaigns share.
     ///
     /// # Errors
@@ -290,6 +293,10 @@ impl Queue for RabbitQueue {
 
     fn obstacles(&self) -> Vec<Obstacle> {
         self.shared.obstacles.now()
+    }
+
+    fn nodes(&self) -> Vec<NodeInUse> {
+        self.shared.broker.nodes()
     }
 
     async fn inspect(&self) {

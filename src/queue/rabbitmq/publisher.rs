@@ -15,7 +15,8 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::Mutex;
 
-use super::connection::{Broker, Link, explain, pauses, within};
+use super::broker::Broker;
+use super::connection::{Link, explain, pauses, within};
 use crate::clock::Clock;
 use crate::queue::{QueueError, Result};
 

@@ -181,12 +181,18 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node and waits until it answers.
     pub(crate) fn start() -> Self {
+        Self::prepared(&|_| {})
+    }
+
+    /// The same, once `prepare` has put files into its directory: see `scripts/broker.sh`.
+    pub(crate) fn prepared(prepare: &dyn Fn(&Path)) -> Self {
         // Under the directory of `make test`, if there is one: it stops what a killed test leaves.
         let home = std::env::var_os("FLEXCAST_TEST_DIR").unwrap_or_else(|| "/tmp".into());
         let in_new_directory = || {
             let mut named = tempfile::Builder::new();
             let dir = named.prefix("flexcast-node-").tempdir_in(&home);
             let dir = dir.expect("a directory");
+            prepare(dir.path());
             let started = script(dir.path(), &["start"], &[]);
             (dir, started)
         };
@@ -199,18 +205,30 @@ impl Node {
         }
         let told = String::from_utf8_lossy(&started.stderr);
         assert!(started.status.success(), "the node does not start: {told}");
-        let env = std::fs::read_to_string(dir.path().join("env")).expect("the node's env");
-        let [url, management] = ["AMQP_URL", "AMQP_MANAGEMENT_URL"].map(|name| {
-            let start = format!("export {name}=");
-            let mut lines = env.lines();
-            let found = lines.find_map(|line| line.strip_prefix(&start));
-            found.expect("the variable in the node's env").to_owned()
-        });
+        let [url, management] =
+            ["AMQP_URL", "AMQP_MANAGEMENT_URL"].map(|name| variable(dir.path(), name));
         Self {
             dir,
             url,
             management,
         }
+    }
+
+    /// Its directory.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A variable of its `env`.
+    pub(crate) fn variable(&self, name: &str) -> String {
+        variable(self.dir.path(), name)
+    }
+
+    /// Its host and port.
+    pub(crate) fn host(&self) -> &str {
+        let (_, rest) = self.url.split_once('@').expect("a login");
+        let (host, _) = rest.split_once('/').expect("a virtual host");
+        host
     }
 
     /// Runs `rabbitmqctl` on it.
@@ -247,6 +265,14 @@ impl Drop for Node {
     fn drop(&mut self) {
         script(self.dir.path(), &["stop"], &[]);
     }
+}
+
+fn variable(dir: &Path, name: &str) -> String {
+    let env = std::fs::read_to_string(dir.join("env")).expect("the node's env");
+    let start = format!("export {name}=");
+    let mut lines = env.lines();
+    let found = lines.find_map(|line| line.strip_prefix(&start));
+    found.expect("the variable in the node's env").to_owned()
 }
 
 fn ctl(dir: &Path, arguments: &[&str]) -> String {

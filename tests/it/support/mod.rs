@@ -3,6 +3,7 @@
 pub(crate) mod amqp;
 pub(crate) mod amqp_fuzz;
 pub(crate) mod broker;
+pub(crate) mod certificates;
 pub(crate) mod dice;
 pub(crate) mod distance;
 pub(crate) mod effects;

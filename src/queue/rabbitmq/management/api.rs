@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use percent_encoding::percent_decode_str;
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
+use super::super::address::{KEYS, query_files};
 use crate::queue::{QueueError, Result};
+use crate::tls::{self, Check, Files, Keys};
 
 /// A connection that is not open by then will not be.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -50,12 +53,13 @@ struct Refusal {
 }
 
 impl Api {
-    /// Reads `AMQP_MANAGEMENT_URL`; `login` is for one without credentials.
+    /// Reads `AMQP_MANAGEMENT_URL`; `login` is for one without credentials, and `files` are for one whose query names
+    /// no file of TLS.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`], without the text: it may hold a password.
-    pub(super) fn new(url: &str, login: Login) -> Result<Self> {
+    /// [`QueueError::Refused`], without the text: it may hold a password. The same for a file that cannot be used.
+    pub(super) fn new(url: &str, login: Login, files: &Files) -> Result<Self> {
         let refused = |what: &str| {
             QueueError::Refused(format!(
                 "AMQP_MANAGEMENT_URL {what}: it looks like http://user:password@host:15672"
@@ -75,13 +79,25 @@ impl Api {
                 password: plain(base.password().unwrap_or_default()).into(),
             }
         };
+        let own = query_files(&base);
+        let (files, place) = match own.is_empty() {
+            true => (files.clone(), KEYS.place),
+            false => (own, "AMQP_MANAGEMENT_URL"),
+        };
+        let keys = Keys {
+            place,
+            address: "AMQP_MANAGEMENT_URL",
+            ..KEYS
+        };
+        let tls = tls::client_config(&files, keys, Check::AuthorityAndName)
+            .map_err(|error| QueueError::Refused(error.to_string()))?;
         // None of these fails for an address with a host.
         let _ = base.set_username("");
         let _ = base.set_password(None);
         base.set_query(None);
         base.set_fragment(None);
-        let client =
-            client(&base).map_err(|error| refused(&format!("cannot be used ({})", told(error))))?;
+        let client = client(&base, tls)
+            .map_err(|error| refused(&format!("cannot be used ({})", told(error))))?;
         Ok(Self {
             client,
             base,
@@ -162,19 +178,7 @@ fn no_management(place: &str, status: u16) -> String {
 
 /// A client as the one for Twilio is: nothing is repeated, credentials follow no redirect, proxies of the
 /// environment are used unless the address is this machine.
-fn client(base: &Url) -> std::result::Result<reqwest::Client, reqwest::Error> {
-    // An error means that a provider is installed already: then that one is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    builder(base).build().or_else(|_| {
-        // A machine without a store of root certificates, such as a slim container: Mozilla's.
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .filter_map(|root| reqwest::Certificate::from_der(root).ok());
-        builder(base).tls_certs_only(roots).build()
-    })
-}
-
-fn builder(base: &Url) -> reqwest::ClientBuilder {
+fn client(base: &Url, tls: ClientConfig) -> std::result::Result<reqwest::Client, reqwest::Error> {
     let builder = reqwest::Client::builder()
         .http1_only()
         .retry(reqwest::retry::never())
@@ -184,12 +188,13 @@ fn builder(base: &Url) -> reqwest::ClientBuilder {
         // A look a minute keeps no connection open meanwhile.
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(Duration::from_secs(5))
-        .https_only(base.scheme() == "https");
-    if is_loopback(base) {
-        builder.no_proxy()
-    } else {
-        builder
-    }
+        .https_only(base.scheme() == "https")
+        .tls_backend_preconfigured(tls);
+    let builder = match is_loopback(base) {
+        true => builder.no_proxy(),
+        false => builder,
+    };
+    builder.build()
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -204,6 +209,14 @@ fn is_loopback(url: &Url) -> bool {
 /// The error and its causes, without the address.
 fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
+    let keys = Keys {
+        place: "AMQP_MANAGEMENT_URL",
+        address: "AMQP_MANAGEMENT_URL",
+        ..KEYS
+    };
+    if let Some(told) = tls::told(&error, keys) {
+        return told;
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -223,7 +236,7 @@ mod tests {
             user: "amqp".to_owned(),
             password: "hidden".to_owned().into(),
         };
-        Api::new(url, login)
+        Api::new(url, login, &Files::default())
     }
 
     #[test]

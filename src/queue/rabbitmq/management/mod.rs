@@ -18,7 +18,8 @@ use serde_json::{Map, Value};
 
 use self::api::Api;
 pub(super) use self::api::Login;
-use super::connection::{Broker, within};
+use super::broker::Broker;
+use super::connection::within;
 use super::topology::campaign_of;
 use crate::clock::Clock;
 use crate::queue::{Inspection, QueueCounts, Result};
@@ -115,7 +116,7 @@ impl Inspector {
     ///
     /// [`crate::queue::QueueError::Refused`], without the text: it may hold a password.
     pub(super) fn new(broker: &Broker, url: Option<&str>, clock: Clock) -> Result<Self> {
-        let api = url.map(|url| Api::new(url, broker.credentials()));
+        let api = url.map(|url| Api::new(url, broker.credentials(), broker.files()));
         let api = api.transpose()?;
         let why = match &api {
             Some(_) => "the broker was not looked at yet",

@@ -33,6 +33,8 @@ use tokio::net::TcpStream;
 pub use filter::{Bounds, Filter, Garbled};
 pub use notes::{Mended, Note, Notes};
 
+use super::connection::within;
+use crate::clock::Clock;
 use stream::{Filtered, Socket};
 
 /// The longest frame that is asked of a broker, and RabbitMQ's own default, in bytes. The client ends a
@@ -41,21 +43,21 @@ pub(super) const FRAME_MAX: u32 = 131_072;
 
 /// What all connections to a broker have in common.
 pub(super) struct Wire {
-    tls: Arc<ClientConfig>,
+    /// None for a plain connection.
+    tls: Option<Arc<ClientConfig>>,
+    clock: Clock,
     bounds: Bounds,
     mended: Arc<Mended>,
 }
 
 impl Wire {
-    /// # Errors
-    ///
-    /// As [`tls::client_config`].
-    pub(super) fn new(bounds: Bounds) -> Result<Self, rustls::Error> {
-        Ok(Self {
-            tls: Arc::new(tls::client_config()?),
+    pub(super) fn new(bounds: Bounds, tls: Option<Arc<ClientConfig>>, clock: Clock) -> Self {
+        Self {
+            tls,
+            clock,
             bounds,
             mended: Arc::default(),
-        })
+        }
     }
 
     /// How many deliveries were mended so far.
@@ -74,7 +76,7 @@ impl Wire {
         properties: ConnectionProperties,
     ) -> lapin::Result<(Connection, Arc<Notes>)> {
         let notes = Arc::<Notes>::default();
-        let (tls, bounds) = (Arc::clone(&self.tls), self.bounds.clone());
+        let (tls, clock, bounds) = (self.tls.clone(), self.clock, self.bounds.clone());
         let (ours, mended) = (Arc::clone(&notes), Arc::clone(&self.mended));
         let tokio = Tokio::current();
         let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), FilteredTokio(tokio)));
@@ -82,7 +84,7 @@ impl Wire {
             uri,
             runtime,
             async move |uri, _| {
-                let socket = open(&uri, Arc::clone(&tls)).await?;
+                let socket = open(&uri, tls.clone(), clock).await?;
                 let filter = Filter::new(bounds.clone(), Arc::clone(&ours), Arc::clone(&mended));
                 Ok(AsyncTcpStream::Plain(Filtered::new(socket, filter)))
             },
@@ -92,19 +94,27 @@ impl Wire {
     }
 }
 
-/// Connects to the address, with TLS where its scheme says so.
-async fn open(uri: &AMQPUri, tls: Arc<ClientConfig>) -> io::Result<Socket> {
+/// Connects to the address, with TLS where its scheme says so, for no longer than it says.
+async fn open(uri: &AMQPUri, tls: Option<Arc<ClientConfig>>, clock: Clock) -> io::Result<Socket> {
     let authority = &uri.authority;
     let host = authority.host.as_str();
-    let tcp = TcpStream::connect((host, authority.port)).await?;
+    let connecting = TcpStream::connect((host, authority.port));
+    let tcp = match uri.query.connection_timeout.map(Duration::from_millis) {
+        None => connecting.await?,
+        Some(wait) => within(clock, wait, connecting).await.unwrap_or_else(|| {
+            let text = format!("no connection within {wait:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        })?,
+    };
     // Acknowledgements are small and many: they must not wait for one another.
     tcp.set_nodelay(true)?;
-    match uri.scheme {
-        AMQPScheme::AMQP => Ok(Socket::Plain(tcp)),
-        AMQPScheme::AMQPS => {
+    match (&uri.scheme, tls) {
+        (AMQPScheme::AMQP, _) => Ok(Socket::Plain(tcp)),
+        (AMQPScheme::AMQPS, Some(tls)) => {
             let stream = tls::begin(tls, host, tcp).await?;
             Ok(Socket::Tls(Box::new(stream)))
         }
+        (AMQPScheme::AMQPS, None) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

@@ -1,0 +1,262 @@
+//! What `AMQP_URL` says: hosts, login, virtual host, TLS.
+//!
+//! In: the URL, as RabbitMQ's URI specification and its documentation of TLS have it
+//! (<https://www.rabbitmq.com/docs/uri-spec>, <https://www.rabbitmq.com/docs/uri-query-parameters>), with a list of hosts
+//! where that has one. Out: its parts, the hosts shuffled. Always: no error repeats a part of it that may be a
+//! password.
+
+use std::fmt;
+
+use lapin::uri::{AMQPScheme, AMQPUri};
+use percent_encoding::percent_decode_str;
+use rand::seq::SliceRandom;
+use url::{Host as UrlHost, Url};
+
+use crate::queue::{QueueError, Result};
+use crate::tls::{Files, Keys};
+
+/// What the files of TLS are called in `AMQP_URL`.
+pub(super) const KEYS: Keys = Keys {
+    place: "AMQP_URL",
+    address: "AMQP_URL",
+    ca: "cacertfile",
+    certificate: "certfile",
+    key: "keyfile",
+};
+
+/// Keys of RabbitMQ's specification that would change whom we trust, and that we do not have.
+const NOT_OURS: [(&str, &str); 3] = [
+    (
+        "password",
+        "a client certificate's key is named without a passphrase",
+    ),
+    (
+        "server_name_indication",
+        "the certificate is checked for the host's own name",
+    ),
+    (
+        "fail_if_no_peer_cert",
+        "it is for servers, and a client always checks the server's certificate",
+    ),
+];
+
+/// Where one node of the broker listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    /// A name or an address, without brackets.
+    pub(super) name: String,
+    pub(super) port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.contains(':') {
+            true => write!(f, "[{}]:{}", self.name, self.port),
+            false => write!(f, "{}:{}", self.name, self.port),
+        }
+    }
+}
+
+/// `AMQP_URL`, read.
+pub(super) struct Address {
+    /// All but the hosts; its own host is the first.
+    pub(super) uri: AMQPUri,
+    /// At least one, in the order in which they are tried.
+    pub(super) hosts: Vec<Host>,
+    pub(super) files: Files,
+}
+
+impl Address {
+    /// Reads the URL. Its hosts are separated by commas, each with a port of its own or the scheme's, and shuffled:
+    /// consumers spread over the nodes of a cluster.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Refused`], without the text: it may hold a password.
+    pub(super) fn parse(url: &str) -> Result<Self> {
+        let mut address = Self::in_order(url)?;
+        address.hosts.shuffle(&mut rand::rng());
+        address.uri = of_host(address.uri, &address.hosts[0]);
+        Ok(address)
+    }
+
+    fn in_order(url: &str) -> Result<Self> {
+        let (scheme, rest) = url.trim().split_once("://").ok_or_else(no_address)?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, tail) = rest.split_at(end);
+        // A password may hold an @ that is not encoded.
+        let (login, list) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+        let items: Vec<&str> = list.split(',').map(str::trim).collect();
+        if items.len() > 1 && items.iter().any(|item| item.is_empty()) {
+            return Err(refused(
+                "AMQP_URL has an empty place in its list of hosts: it looks like \
+                 amqp://user:password@one:5672,two:5672,three:5672/vhost",
+            ));
+        }
+        let mut found: Option<(AMQPUri, Files)> = None;
+        let mut hosts = Vec::new();
+        for item in items {
+            let one = format!("{scheme}://{login}{item}{tail}");
+            let mut uri: AMQPUri = one.parse().map_err(|_| no_address())?;
+            let parsed = Url::parse(&one).map_err(|_| no_address())?;
+            let host = Host {
+                name: name(&parsed),
+                port: uri.authority.port,
+            };
+            if hosts.contains(&host) {
+                continue;
+            }
+            if found.is_none() {
+                if uri.vhost.is_empty() {
+                    // `amqp://host/` names the empty virtual host by the letter of RabbitMQ's URI
+                    // specification; everybody who writes it means the default one.
+                    "/".clone_into(&mut uri.vhost);
+                }
+                let files = files(&parsed, &uri.scheme)?;
+                found = Some((of_host(uri, &host), files));
+            }
+            hosts.push(host);
+        }
+        let (uri, files) = found.ok_or_else(no_address)?;
+        Ok(Self { uri, hosts, files })
+    }
+
+    /// Whether connections have TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.uri.scheme == AMQPScheme::AMQPS
+    }
+}
+
+/// The same with this host.
+pub(super) fn of_host(mut uri: AMQPUri, host: &Host) -> AMQPUri {
+    uri.authority.host.clone_from(&host.name);
+    uri.authority.port = host.port;
+    uri
+}
+
+/// The host's name. The client's own parser takes an address of IPv6 for no host, which is `localhost` to it.
+fn name(url: &Url) -> String {
+    match url.host() {
+        Some(UrlHost::Domain(name)) if !name.is_empty() => {
+            percent_decode_str(name).decode_utf8_lossy().into_owned()
+        }
+        Some(UrlHost::Ipv4(address)) => address.to_string(),
+        Some(UrlHost::Ipv6(address)) => address.to_string(),
+        _ => "localhost".to_owned(),
+    }
+}
+
+/// The files of TLS that a URL's query names.
+fn files(url: &Url, scheme: &AMQPScheme) -> Result<Files> {
+    let files = query_files(url);
+    for (key, value) in url.query_pairs() {
+        let not_ours = NOT_OURS.iter().find(|(name, _)| *name == key);
+        if let Some((name, why)) = not_ours {
+            return Err(refused(&format!(
+                "AMQP_URL has {name}: leave it out, {why}"
+            )));
+        }
+        if key == "verify" && value != "verify_peer" {
+            return Err(refused(
+                "AMQP_URL has verify, and not as verify_peer: a broker's certificate is always checked; name its \
+                 authority's file with cacertfile",
+            ));
+        }
+    }
+    if *scheme == AMQPScheme::AMQP && !files.is_empty() {
+        return Err(refused(
+            "AMQP_URL names files of TLS, and its scheme amqp has no TLS: write amqps:// and the port of TLS, or leave \
+             cacertfile, certfile and keyfile out",
+        ));
+    }
+    Ok(files)
+}
+
+/// The files that a query names with RabbitMQ's keys.
+pub(super) fn query_files(url: &Url) -> Files {
+    let value = |name: &str| {
+        let mut pairs = url.query_pairs();
+        let found = pairs.find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| value.into_owned())
+    };
+    Files {
+        ca: value(KEYS.ca),
+        certificate: value(KEYS.certificate),
+        key: value(KEYS.key),
+    }
+}
+
+fn no_address() -> QueueError {
+    refused(
+        "AMQP_URL is no address of a broker: it looks like amqp://user:password@host:5672/vhost, or \
+         amqp://user:password@one:5672,two:5672/vhost for the nodes of a cluster, with a / in the vhost written %2f",
+    )
+}
+
+fn refused(text: &str) -> QueueError {
+    QueueError::Refused(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_hosts_has_one_login_one_vhost_and_a_port_for_each() {
+        let table = [
+            ("amqp://me:p@a:1,b,c:3/prod", "a:1 b:5672 c:3", "prod"),
+            ("amqps://me:p@a,b:2?heartbeat=5", "a:5671 b:2", "/"),
+            ("amqp://a, b ,a:5672/%2f", "a:5672 b:5672", "/"),
+            ("amqp://me:x@y,z@[::1]:1,[::2]", "[::1]:1 [::2]:5672", "/"),
+            ("amqp://me:p,q@a", "a:5672", "/"),
+            ("amqp://", "localhost:5672", "/"),
+        ];
+        for (url, hosts, vhost) in table {
+            let address = Address::in_order(url).expect(url);
+            let told: Vec<_> = address.hosts.iter().map(ToString::to_string).collect();
+            assert_eq!(told.join(" "), hosts, "{url}");
+            assert_eq!(address.uri.vhost, vhost, "{url}");
+            assert_eq!(Address::parse(url).expect(url).hosts.len(), told.len());
+        }
+        let login = Address::in_order("amqp://me:p%2Cq@a,b").expect("a URL").uri;
+        assert_eq!(login.authority.userinfo.password, "p,q");
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_refused_without_its_password() {
+        let table = [
+            ("amqp://me:s3cret@a,,b", "empty place"),
+            ("amqp://me:s3cret@a,", "empty place"),
+            ("amqp://me:s3cret@a:5672,b:port", "no address"),
+            ("amqp://me:s3cret@a,b:99999", "no address"),
+            ("amqp://me:s3cret@a,b c", "no address"),
+            ("amqp://me:s3/cret@a,b", "no address"),
+            ("amqps://me:s3cret@a?verify=verify_none", "verify_peer"),
+            ("amqps://me:s3cret@a?password=s3cret", "passphrase"),
+            ("amqp://me:s3cret@a?cacertfile=/ca.pem", "amqps://"),
+        ];
+        for (url, expected) in table {
+            let Err(error) = Address::in_order(url) else {
+                panic!("{url} was taken");
+            };
+            let told = error.to_string();
+            assert!(told.contains("AMQP_URL"), "{told}");
+            assert!(told.contains(expected), "{told} should say {expected}");
+            assert!(!told.contains("s3"), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_files_of_tls_are_named_as_rabbitmq_names_them() {
+        let url =
+            "amqps://a?cacertfile=%2Fca.pem&certfile=/me.pem&keyfile=/me.key&verify=verify_peer";
+        let files = Address::in_order(url).expect("a URL").files;
+        let text = |text: &str| Some(text.to_owned());
+        let expected = Files {
+            ca: text("/ca.pem"),
+            certificate: text("/me.pem"),
+            key: text("/me.key"),
+        };
+        assert_eq!(files, expected);
+    }
+}

@@ -1,0 +1,36 @@
+//! What a client is made of: whose account, where, with which patience and which certificates.
+
+use std::time::Duration;
+
+use super::{BaseUrl, Credentials};
+use crate::tls::Files;
+
+/// How long a call may take when nobody says otherwise: Twilio's own libraries wait 30 s, and a
+/// lease must outlive it.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a client is made of.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    pub credentials: Credentials,
+    pub base: BaseUrl,
+    /// From the gate's leave to the last byte of the reply; a call without one by then is in doubt.
+    pub timeout: Duration,
+    pub user_agent: String,
+    /// The files of TLS: an authority of the company's own, a client certificate.
+    pub tls: Files,
+}
+
+impl ClientSettings {
+    /// Settings with [`DEFAULT_TIMEOUT`] and this program's name.
+    #[must_use]
+    pub fn new(credentials: Credentials, base: BaseUrl) -> Self {
+        Self {
+            credentials,
+            base,
+            timeout: DEFAULT_TIMEOUT,
+            user_agent: concat!("flexcast/", env!("CARGO_PKG_VERSION")).to_owned(),
+            tls: Files::default(),
+        }
+    }
+}
