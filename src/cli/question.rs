@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::intake::Preview;
 use crate::message::Address;
 use crate::pacing::Senders;
-use crate::service::looking_twilio;
+use crate::service::client_settings;
 use crate::twilio::hide_numbers;
 
 use super::forecast::{self, Forecast};
@@ -109,8 +109,8 @@ impl Destination {
     ///
     /// When credentials or the address are missing or wrong.
     pub(super) fn of(config: &Config) -> Result<Self, Problem> {
-        let twilio = looking_twilio(config)?;
-        let (base, access) = (twilio.base(), &config.twilio);
+        let settings = client_settings(config)?;
+        let (base, access) = (&settings.base, &config.twilio);
         let place = match (&access.url, &access.region) {
             (Some(_), _) if base.is_loopback() => format!("the simulator at {base}"),
             (Some(_), _) => format!("{base} (FLEXCAST_TWILIO_URL)"),
@@ -118,7 +118,7 @@ impl Destination {
             (None, None) => "Twilio".to_owned(),
         };
         Ok(Self {
-            account: shortened(twilio.account_sid()),
+            account: shortened(settings.credentials.account_sid()),
             place,
         })
     }

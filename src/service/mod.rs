@@ -32,8 +32,8 @@ use crate::worker::{Parts, Worker};
 
 use folders::make_folder;
 pub use folders::trial_folder;
-pub use twilio::looking_twilio;
 use twilio::pacing;
+pub use twilio::{client_settings, looking_twilio};
 
 /// The ledger's file in the state directory.
 const LEDGER_FILE: &str = "ledger.db";

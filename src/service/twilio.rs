@@ -123,7 +123,12 @@ pub(super) fn pacing(config: &Config, shared: bool) -> Result<PacingSettings, Co
     })
 }
 
-fn client_settings(config: &Config) -> Result<ClientSettings, ServiceError> {
+/// Credentials and base address, as the environment says.
+///
+/// # Errors
+///
+/// [`ConfigError`] names the variable that is missing or wrong.
+pub fn client_settings(config: &Config) -> Result<ClientSettings, ServiceError> {
     let access = &config.twilio;
     let mut settings = ClientSettings::new(credentials(access)?, base(access)?);
     settings.timeout = config.file.work.call_timeout;

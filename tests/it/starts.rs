@@ -158,7 +158,8 @@ async fn each_sender_has_one_flow_whichever_call_fails_and_however() {
             .map(|flow| flow.sid)
             .collect();
         let mut kept: Vec<_> = campaign.flex.flex_flow_sids.into_values().collect();
-        (found.sort(), kept.sort());
+        found.sort();
+        kept.sort();
         assert_eq!(
             found.len(),
             SENDERS.len(),

@@ -36,7 +36,7 @@ impl Change {
                 Self::Pace(*dice.pick(&paces))
             }
             1 => Self::Weight(1 + u32::try_from(dice.below(9)).unwrap_or(0)),
-            _ => Self::Agent(*dice.pick(&["Break", "Offline", "Available"])),
+            _ => Self::Agent(dice.pick::<&str>(&["Break", "Offline", "Available"])),
         }
     }
 

@@ -83,26 +83,7 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
     }
     let theirs = stage.simulator.effects();
     let faults: Faults = serde_json::from_value(plan.faults.clone()).expect("faults");
-    let faulty = stage.simulator.set_faults(faults.clone());
-    faulty.expect("valid faults");
-    stage.keep_marks(TakeOver(false));
-    stage.accept(plan.count).await;
-    if plan.neighbour {
-        changes::neighbour_begins(stage).await;
-    }
-    publish_junk(stage, plan.junk).await;
-    let poison = plan.poison.iter();
-    stage.poison_from_now(
-        poison
-            .map(|(n, at)| (stage.message(*n).id(), *at))
-            .collect(),
-    );
-    stage.trap.befall(plan.stores.mishaps(stage.clock));
-    stage.trap.lose(plan.lost);
-    if let Some(away) = plan.away {
-        stage.trap.outage(away.outage(stage.clock));
-    }
-    stage.trap.slow_ledger(plan.slow);
+    set_up(stage, plan, &faults).await;
     let mut tally = Tally::default();
     let operator = Operator::of(stage);
     let acting = tokio::spawn(operator.clone().act(plan.acts.clone()));
@@ -155,6 +136,30 @@ async fn play_on(stage: &Stage, plan: &Plan, mut dice: Dice) -> Result<Played, S
     tally.count(stage, plan.count).await;
     let log = verdict::log(stage, plan).await;
     Ok(Played { log, tally })
+}
+
+/// The messages, and all that goes wrong from the start.
+async fn set_up(stage: &Stage, plan: &Plan, faults: &Faults) {
+    let faulty = stage.simulator.set_faults(faults.clone());
+    faulty.expect("valid faults");
+    stage.keep_marks(TakeOver(false));
+    stage.accept(plan.count).await;
+    if plan.neighbour {
+        changes::neighbour_begins(stage).await;
+    }
+    publish_junk(stage, plan.junk).await;
+    let poison = plan.poison.iter();
+    stage.poison_from_now(
+        poison
+            .map(|(n, at)| (stage.message(*n).id(), *at))
+            .collect(),
+    );
+    stage.trap.befall(plan.stores.mishaps(stage.clock));
+    stage.trap.lose(plan.lost);
+    if let Some(away) = plan.away {
+        stage.trap.outage(away.outage(stage.clock));
+    }
+    stage.trap.slow_ledger(plan.slow);
 }
 
 /// Works until nothing is open; `false` when that does not come. A pause of the program ends the run, and the
