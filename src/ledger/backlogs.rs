@@ -30,7 +30,7 @@ pub struct CallUp {
     pub messages: u32,
 }
 
-/// What came of a [`CallUp`].
+/// The result of a [`CallUp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CalledUp {
     pub messages: u32,
@@ -44,7 +44,7 @@ pub trait Backlogs: Send + Sync {
     /// Every backlog that has a message, whatever their number: messages are not counted.
     async fn backlogs(&self) -> Result<Vec<BacklogRow>>;
 
-    /// Makes the oldest messages of these backlogs waiting, and returns what came of each. Who lists
+    /// Makes the oldest messages of these backlogs waiting, and returns the result of each. Who lists
     /// [`super::Ledger::unqueued`] next publishes them.
     async fn call_up(&self, calls: &[CallUp], now: Timestamp) -> Result<Vec<CalledUp>>;
 }

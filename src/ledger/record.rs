@@ -88,7 +88,7 @@ pub struct Lease {
     pub number: i64,
     pub until: Timestamp,
     /// In which run of the store it was given. In another run it is no right to call: the store may have lost it, and
-    /// have given the message to somebody else.
+    /// have given the message to another consumer.
     pub run: StoreRun,
 }
 

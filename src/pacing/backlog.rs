@@ -1,7 +1,7 @@
 //! Messages whose turn comes later, by the lanes that they wait for.
 //!
-//! In: what is put off, and for which lanes; what arrives. Out: backlogs. Always: a message that is put off holds no time of any lane. What is called up holds a lane's time
-//! until it arrives, for ten seconds at most.
+//! In: what is put off, and for which lanes; what arrives. Out: backlogs. Always: a message that is put off holds no
+//! time of any lane. What is called up holds a lane's time until it arrives, for ten seconds at most.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
@@ -153,7 +153,7 @@ impl Backlogs {
         given_back
     }
 
-    /// What came of a call: how many came, and the age of the oldest that is left. Nothing when it failed.
+    /// The result of a call: how many messages came, and the age of the oldest that is left. None: the call failed.
     pub(super) fn called_up(
         &mut self,
         table: &mut Table,
@@ -254,7 +254,7 @@ impl Backlog {
         (self.oldest, self.size, self.cost) = (oldest, size, cost);
     }
 
-    /// When its lanes let go of one more: its agent's, and all others.
+    /// When its lanes grant one more message: its agent's lane, and all others.
     pub(super) fn ready(&self, table: &mut Table, now: Nanos) -> (Nanos, Nanos) {
         let consumers = table.consumers;
         let (mut agents, mut others) = (now, now);

@@ -1,4 +1,4 @@
-//! The names of backlogs, as they stand in the ledger: whoever reads one knows its lanes.
+//! The names of backlogs, as they stand in the ledger: a name tells the backlog's lanes.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Campaigns with more messages than their lanes let go, and consumers that come, go and change their pace:
+//! Campaigns with more messages than their lanes grant, and consumers that come, go and change their pace:
 //! played in pure time, with a ledger, queues and a store of shared lanes that answer at once.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -229,7 +229,7 @@ impl Play {
         }
     }
 
-    /// Lets go whom the lanes let go, and asks the store for lanes.
+    /// Begins the messages that the lanes grant, and asks the store for lanes.
     fn advance(&mut self, n: usize) {
         let (now, consumer) = (self.now, &mut self.consumers[n]);
         let mut granted: Vec<Granted<(usize, i64)>> = Vec::new();

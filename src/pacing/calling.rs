@@ -1,7 +1,7 @@
 //! How many messages of which backlogs come back now.
 //!
 //! In: the backlogs, the weights of their campaigns. Out: calls, for which the lanes' time is reserved. Always: no
-//! more is called up than the lanes let go soon. Of several campaigns on one sender the one is next that had least
+//! more is called up than the lanes grant soon. Of several campaigns on one sender the one is next that had least
 //! of it for its weight; of its backlogs the one whose agent is free first, and of those whose agents are free
 //! when the sender is, the one with the oldest message.
 
@@ -22,7 +22,7 @@ use super::{Nanos, Pacer};
 /// backlog.
 const CALLED_MAX: u32 = 1_000;
 
-/// How many messages of a backlog are to come back now: whoever has it tells [`super::Pacer::called_up`].
+/// How many messages of a backlog are to come back now. The caller reports the result to [`super::Pacer::called_up`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub campaign: Arc<str>,
@@ -38,7 +38,7 @@ pub(super) type Weights = BTreeMap<Arc<str>, NonZeroU32>;
 /// The backlogs of one campaign on the same shared lanes.
 #[derive(Default)]
 struct Group {
-    /// When its lanes that are nobody's own let go of one more.
+    /// When its shared lanes grant one more message.
     free: Nanos,
     /// By when the agent is free, and the age of the oldest message.
     next: BinaryHeap<Reverse<(Nanos, i64, Key)>>,
@@ -73,7 +73,7 @@ impl Pacer {
     }
 
     /// How many messages of which backlogs are to come back now, at most `most` in all. `weights`: the
-    /// campaigns that are worked on. Whoever takes it tells [`Self::called_up`] of each.
+    /// campaigns that are worked on. The caller reports the result of each to [`Self::called_up`].
     #[must_use = "what is called up holds its lanes' time until it has come"]
     pub fn call_up(&self, weights: &BTreeMap<Arc<str>, NonZeroU32>, most: usize) -> Vec<Call> {
         self.shared.with(|schedule, now| {
@@ -85,7 +85,7 @@ impl Pacer {
         })
     }
 
-    /// What came of a call: how many messages there were, and the age of the oldest that is left, as
+    /// The result of a call: how many messages there were, and the age of the oldest that is left, as
     /// [`PutOff::since`]. None: it failed.
     pub fn called_up(&self, call: &Call, came: Option<(u32, Option<i64>)>) {
         let key = (call.campaign.clone(), call.backlog.clone());
@@ -195,7 +195,7 @@ impl Backlogs {
         groups
     }
 
-    /// Drops those at a group's head whose lanes let go of no more; whether one is left.
+    /// Drops the backlogs at a group's head whose lanes grant no more; whether one is left.
     fn has_next(&self, table: &mut Table, load: &Load, group: &mut Group, now: Nanos) -> bool {
         while let Some(Reverse((_, _, key))) = group.next.peek() {
             let lanes = self.all.get(key).map(|it| table.ids(&it.lanes, now));

@@ -1,7 +1,7 @@
 //! How much of the lanes' near future is taken: by those who wait here, and by those who were called up.
 //!
 //! In: how much of each set of lanes is in hand. Out: whether a lane has room for more. Always: of what waits for a
-//! narrower lane only as much counts on a wider one as the narrower one lets go in time; the rest of the wider
+//! narrower lane only as much counts on a wider one as the narrower one grants in time; the rest of the wider
 //! lane is for others.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::{LaneKind, Nanos};
 
 const SECOND: Nanos = 1_000_000_000;
 
-/// How far ahead a lane is filled. What a narrower lane lets go has to be in hand while it stands in a wider
+/// How far ahead a lane is filled. What a narrower lane grants has to be in hand while it stands in a wider
 /// lane's line: of a campaign's lane more than of a sender's, of an agent's still more.
 fn ahead(kind: LaneKind) -> Nanos {
     match kind {
@@ -77,7 +77,7 @@ impl Load {
         }
     }
 
-    /// Whether all of these lanes let go of one more in time.
+    /// Whether all of these lanes grant one more message in time.
     pub(super) fn has_room(&self, table: &Table, lanes: &[usize], now: Nanos) -> bool {
         lanes.iter().all(|id| {
             let track = &table.tracks[*id];
@@ -103,7 +103,7 @@ impl Load {
     }
 }
 
-/// How much a lane lets go in so long.
+/// How much a lane grants in so long.
 fn lets_go(table: &Table, lane: usize, within: Nanos) -> u64 {
     let slot = table.tracks[lane].slot(table.consumers);
     slot.map_or(u64::MAX, |slot| within / slot.max(1) + 1)

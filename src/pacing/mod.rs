@@ -7,7 +7,7 @@
 //! A call asks [`Pacer::permit`] for the account's lane and its endpoint's, and one that sends a text
 //! for its sender's, just before its bytes leave. A message asks [`Pacer::book`] for its campaign's,
 //! its agent's and its sender's entry lane before it begins, then [`Pacer::permit`] for the same, or
-//! is put off ([`Pacer::put_off`]) until [`Pacer::call_up`] says that its lanes let go soon.
+//! is put off ([`Pacer::put_off`]) until [`Pacer::call_up`] says that its lanes grant it soon.
 //!
 //! `schedule` says who goes next and is pure in time; `limiter` is one lane's arithmetic; `driver` is
 //! where the clock comes in.

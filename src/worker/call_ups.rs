@@ -1,6 +1,6 @@
-//! Messages that are put off for their pace: called up when their lanes let go soon.
+//! Messages that are put off for their pace: called up when their lanes grant them soon.
 //!
-//! In: the backlogs that the ledger has, the lanes that let go soon. Out: messages that wait again. Always: nothing
+//! In: the backlogs that the ledger has, the lanes that grant more soon. Out: messages that wait again. Always: nothing
 //! is woken to see whether its turn has come, and a change of a pace wakes nothing.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl CallUps {
         Self { shared, read: None }
     }
 
-    /// Calls up what the lanes let go soon.
+    /// Calls up the messages that the lanes grant soon.
     pub(super) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         let weights: Weights = campaigns.weights().collect();
         self.read(&weights).await?;
