@@ -74,11 +74,11 @@ impl Status {
             }
             return Ok(ExitCode::Success);
         }
-        let with_lanes = |report| {
-            let report = WithLanes::of(report, &shown, broker.as_deref(), &damaged);
+        let with_what_is_shown = |report| {
+            let report = StatusReport::of(report, &shown, broker.as_deref(), &damaged);
             Placed::of(report, &service)
         };
-        let reports: Vec<_> = reports.into_iter().map(with_lanes).collect();
+        let reports: Vec<_> = reports.into_iter().map(with_what_is_shown).collect();
         match self.campaign.is_some() {
             true => output::json(&reports[0])?,
             false => output::json(&reports)?,
@@ -87,9 +87,9 @@ impl Status {
     }
 }
 
-/// A report, and the lanes of consumers that work now.
+/// A report, and what consumers that work now show.
 #[derive(Serialize)]
-struct WithLanes<'a> {
+struct StatusReport<'a> {
     #[serde(flatten)]
     report: Report<'a>,
     /// Left out where nobody works.
@@ -112,7 +112,7 @@ struct WithLanes<'a> {
     broker: Option<&'a Inspection>,
 }
 
-impl<'a> WithLanes<'a> {
+impl<'a> StatusReport<'a> {
     fn of(
         report: Report<'a>,
         shown: &'a ShownLanes,

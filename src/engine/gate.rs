@@ -23,8 +23,7 @@ use super::lanes::{CallLanes, Services};
 use super::sending::{SENDER_WAIT_MAX, Sending};
 use super::{CallRight, MARKS_NEED};
 
-/// How long a lease lasts from each renewal when nobody says otherwise: three times what a call may
-/// take. Where several consumers share a ledger, the messages of one that died wait for so long.
+/// How long a lease lasts from each renewal by default: three times as long as a call may take. Where several consumers share a ledger, the messages of one that died wait for so long.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
 
 /// How long things take that a lease has to do with.

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use super::{Result, Watched};
 use crate::message::CampaignId;
 
-/// How long after the time that was expected for it a message comes back that no consumer has called up.
+/// How long after its expected time a message comes back that no consumer has called up.
+///
+/// A working consumer calls it up long before. The day is for a backlog that every consumer has forgotten.
 pub const UNCALLED_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 /// A backlog: messages of one campaign that wait for the same lanes.

@@ -81,7 +81,7 @@ impl Settler {
         Ok(())
     }
 
-    /// Records that a message waits, without an attempt, and lets go of its delivery.
+    /// Records that a message waits, without an attempt, and acknowledges its delivery.
     ///
     /// # Errors
     ///
@@ -100,14 +100,11 @@ impl Settler {
             failure: None,
             uses_attempt: false,
         };
-        let now = self.clock.now();
-        self.ledger.settle(lease, &[], &settlement, now).await?;
-        delivery.ack().await?;
-        Ok(())
+        self.put_off(delivery, lease, settlement).await
     }
 
     /// Records that a message waits for its agent ([`Settlement::Held`]) or its lanes
-    /// ([`Settlement::Backlogged`]), and lets go of its delivery.
+    /// ([`Settlement::Backlogged`]), and acknowledges its delivery.
     ///
     /// # Errors
     ///

@@ -79,7 +79,7 @@ impl Play {
         }
     }
 
-    /// Applies a campaign whose messages are for so many agents; 0: for nobody by name.
+    /// Applies a campaign with so many agents; 0: its messages name no agent.
     pub(super) fn apply(&mut self, weight: u32, agents: usize) -> usize {
         self.campaigns.push(Campaign {
             id: format!("campaign-{}", self.campaigns.len()).into(),

@@ -13,8 +13,8 @@ use super::schedule::Schedule;
 use super::table::Table;
 use super::{Lane, LaneKind, Nanos, nanos};
 
-/// The part of a hold within which a lane has to let go of a message that comes for the first time while
-/// others are put off: between two calls of those, the lane is not to stand idle.
+/// A new message waits here while others are put off only if its lanes grant it within this part of a hold, a fifteenth:
+/// so a lane is not idle between two calls of a backlog, which come half a second apart.
 const NEAR: u64 = 15;
 
 /// How a message came.

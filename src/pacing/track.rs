@@ -262,7 +262,7 @@ impl Track {
         free.max(self.rest.until)
     }
 
-    /// When the lane lets go of the first who comes, were nobody waiting.
+    /// When the lane grants the next message if no other message waits for it.
     pub(super) fn free_at(&self, now: Nanos) -> Nanos {
         self.limited_until().max(self.rest.until).max(now)
     }

@@ -59,7 +59,7 @@ pub struct Keys {
 /// What is asked of a server's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Check {
-    /// Nothing: the connection is encrypted, whoever is at the other end.
+    /// Nothing: the connection is encrypted, and the server may be any server.
     Nothing,
     /// That a trusted authority has signed it.
     Authority,

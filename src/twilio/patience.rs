@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use backon::Retryable;
+
 use super::{CallError, Operation};
 
 /// How long is waited after each failure but the last: half a minute in all, as long as a load balancer or a
@@ -28,24 +30,25 @@ pub struct Patience {
 ///
 /// The last error.
 pub async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
-    mut call: impl FnMut() -> F,
+    call: impl FnMut() -> F,
     retriable: impl Fn(&E) -> Option<&CallError>,
 ) -> Result<T, E> {
-    for wait in WAITS_S.map(Duration::from_secs) {
-        match call().await {
-            Ok(found) => return Ok(found),
-            Err(error) => {
-                let Some(failed) = retriable(&error) else {
-                    return Err(error);
-                };
-                let asked = failed.retry_after().unwrap_or_default().min(ASKED_MAX);
-                let wait = wait.max(asked);
-                tracing::warn!(error = %failed, "Twilio did not answer; the next try is in {} s", wait.as_secs());
-                tokio::time::sleep(wait).await;
-            }
-        }
-    }
-    call().await
+    let asked = |error: &E| retriable(error).and_then(CallError::retry_after);
+    call.retry(WAITS_S.map(Duration::from_secs).into_iter())
+        .when(|error| retriable(error).is_some())
+        .adjust(|error, wait| {
+            let asked = asked(error).unwrap_or_default().min(ASKED_MAX);
+            wait.map(|wait| wait.max(asked))
+        })
+        .notify(|error, wait| {
+            let error = retriable(error).map(tracing::field::display);
+            tracing::warn!(
+                error,
+                "a call to Twilio failed; the next try is in {} s",
+                wait.as_secs()
+            );
+        })
+        .await
 }
 
 /// Whether this call may be made again after this error.

@@ -1,12 +1,11 @@
-//! What a client is made of: whose account, where, with which patience and which certificates.
+//! What a client is made of: an account, an address, a time-out and certificates.
 
 use std::time::Duration;
 
 use super::{BaseUrl, Credentials};
 use crate::tls::Files;
 
-/// How long a call may take when nobody says otherwise: Twilio's own libraries wait 30 s, and a
-/// lease must outlive it.
+/// How long a call may take by default. Twilio's own libraries wait 30 s; a lease must outlive a call.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a client is made of.

@@ -21,7 +21,7 @@ pub(super) enum Admission {
     Go,
     Skip(SkipReason),
     Later(DeferReason, Timestamp),
-    /// Its lanes let go later, about then.
+    /// Its lanes grant it later, about then.
     PutOff(PutOff, Timestamp),
 }
 

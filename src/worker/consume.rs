@@ -59,13 +59,13 @@ pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stop
             () = interrupted(&shared, &needs, is_away) => None,
             has_settled = taking => Some(has_settled),
         };
-        let is_queues = taken.is_some() && !session.is_stopped();
+        let has_queue_ended_it = taken.is_some() && !session.is_stopped();
         session.stop();
         consumer.stop().await;
         if taken == Some(true) {
             backoff.reset();
-        } else if is_queues {
-            // The queue ended it before anything was settled: it may do so again at once.
+        } else if has_queue_ended_it {
+            // Before anything was settled: it may do so again at once.
             let pause = shared.parts.clock.sleep(backoff.pause());
             stop.run_until_stopped(pause).await;
         }

@@ -132,10 +132,8 @@ async fn settle_message(
     } else {
         fit
     };
-    let (watch, key) = (
-        shared.letting_go.unless_settled(&mine.lease),
-        mine.lease.key.clone(),
-    );
+    let key = mine.lease.key.clone();
+    let watch = shared.letting_go.unless_settled(&mine.lease);
     work_on(shared, active, stop, delivery, mine, unfit.err()).await?;
     watch.settled();
     shared.store_refusals.settled(&key);

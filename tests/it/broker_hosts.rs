@@ -6,6 +6,7 @@ use flexcast::clock::Clock;
 use flexcast::queue::rabbitmq::RabbitQueue;
 use flexcast::queue::{NodeInUse, Queue, QueueError};
 
+use super::e2e_rabbitmq::CAMPAIGN_FILE;
 use super::support::broker::{Node, Vhost};
 use super::support::flexcast::{FakeTwilio, Place, eventually};
 
@@ -78,11 +79,6 @@ async fn a_login_that_is_refused_is_not_tried_on_the_other_hosts() {
     assert_eq!(told.matches(port).count(), 1, "{told}");
 }
 
-const CAMPAIGN: &str = "id = 'spring'\nstrategy = 'task_on_reply'\nchannel = 'sms'\n\
-                        sender = '+12025550100'\nbody = 'Hello'\n\
-                        [flex]\nstudio_flow_sid = 'FW00000000000000000000000000000001'\n\
-                        [agents]\ndefault = 'alice'\n";
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_node_in_use_is_shown_and_when_it_dies_the_next_is_used() {
     let nodes = [Node::start(), Node::start()];
@@ -90,7 +86,7 @@ async fn the_node_in_use_is_shown_and_when_it_dies_the_next_is_used() {
     let twilio = FakeTwilio::start();
     let mut place = Place::facing(&twilio);
     place.set("AMQP_URL", &with_hosts(&nodes[0].url, &hosts));
-    place.write("spring.toml", CAMPAIGN);
+    place.write("spring.toml", CAMPAIGN_FILE);
     place
         .run(&["campaign", "apply", "spring.toml"])
         .ends_with(0);

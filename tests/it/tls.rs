@@ -12,6 +12,7 @@ use flexcast::queue::{Queue, QueueError};
 use flexcast::tls::Files;
 use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, Twilio, http_transport};
 
+use super::e2e_rabbitmq::CAMPAIGN_FILE;
 use super::support::broker::Node;
 use super::support::certificates::{Asks, Authority, Valid};
 use super::support::flexcast::{FakeTwilio, Place};
@@ -236,11 +237,6 @@ async fn a_database_behind_a_companys_certificate_is_checked_as_the_broker_is() 
     assert!(ledger.expect("it connects").id().await.is_ok());
 }
 
-const CAMPAIGN: &str = "id = 'spring'\nstrategy = 'task_on_reply'\nchannel = 'sms'\n\
-                        sender = '+12025550100'\nbody = 'Hello'\n\
-                        [flex]\nstudio_flow_sid = 'FW00000000000000000000000000000001'\n\
-                        [agents]\ndefault = 'alice'\n";
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_variable_names_the_authority_of_the_broker_the_database_and_twilio() {
     let company = Arc::new(company());
@@ -266,7 +262,7 @@ async fn one_variable_names_the_authority_of_the_broker_the_database_and_twilio(
     let there = format!("localhost:{database_port}");
     let url = database.url.replace(postgres, &there);
     place.set("DATABASE_URL", &format!("{url}?sslmode=verify-full"));
-    place.write("spring.toml", CAMPAIGN);
+    place.write("spring.toml", CAMPAIGN_FILE);
     place.write("contacts.csv", "phone\n+12125550001\n+12125550002\n");
     let send = ["send", "spring.toml", "contacts.csv", "--json", "--yes"];
 

@@ -71,7 +71,7 @@ impl ServerRuns {
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
-        // One value is whole whoever panicked while holding it.
+        // The value is replaced as a whole: a panic leaves no half of one.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,7 +84,7 @@ async fn read(client: &Client) -> Result<(i64, Option<Duration>)> {
             LEFT JOIN meta ON name = 'store_run' AND split_part(meta.value, ' ', 1) = run::TEXT";
     let row = client.query_one(sql, &[]).await?;
     let since: Option<i64> = row.try_get(1)?;
-    // A clock that was set back meanwhile makes nobody wait for longer than in a new run.
+    // If the clock was set back meanwhile, the wait is as long as in a new run, and no longer.
     let since = since.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
     Ok((row.try_get(0)?, since))
 }

@@ -24,7 +24,7 @@ pub(super) const KEYS: Keys = Keys {
     key: "keyfile",
 };
 
-/// Keys of RabbitMQ's specification that would change whom we trust, and that we do not have.
+/// Keys of RabbitMQ's specification that `AMQP_URL` may not have, and why: each would change how a certificate is checked.
 const NOT_OURS: [(&str, &str); 3] = [
     (
         "password",

@@ -84,7 +84,7 @@ impl Shared {
 }
 
 impl RabbitQueue {
-    /// Connects to the broker at `url` (`AMQP_URL`), to the first of its hosts that answers, and makes the exchanges and queues that all
+    /// Connects to the first host of `url` (`AMQP_URL`) that answers, and makes the exchanges and queues that all
     /// campaigns share.
     ///
     /// # Errors

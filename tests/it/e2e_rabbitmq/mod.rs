@@ -35,7 +35,7 @@ use crate::support::flexcast::{FakeTwilio, Place, eventually, in_repository};
 const CAMPAIGN: &str = "spring";
 
 /// Its file: the customer is written to, and the answer makes the task.
-const CAMPAIGN_FILE: &str = r#"
+pub(crate) const CAMPAIGN_FILE: &str = r#"
 id = "spring"
 strategy = "task_on_reply"
 channel = "sms"

@@ -1,5 +1,5 @@
 -- The ledger, thirteenth edition: a message whose turn comes later waits in a backlog, and holds no time of its own.
--- `promised` is written by older consumers alone and read by nobody.
+-- The column `promised` is not used any more.
 
 -- The lanes that it waits for, as pacing names them: deferred for its pace, or called up and not taken yet.
 ALTER TABLE turns ADD COLUMN backlog TEXT COLLATE "C";
