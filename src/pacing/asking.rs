@@ -1,13 +1,14 @@
-//! What we want of the lanes that we share, and what comes of it.
+//! What this consumer asks the store of shared lanes for, and what it does with the answers.
 //!
 //! In: who waits for which shared lane. Out: a request to the store; its answers become stretches of
-//! the lanes. Always: a lane is asked for only when the others that its waiter needs let go by then, and
+//! the lanes, and starts. Always: a lane is asked for only when the others that its waiter needs let go by then, and
 //! by one request at a time; a request that failed is as if it had not been made.
 
 use std::collections::BTreeMap;
 
 use super::schedule::Schedule;
-use super::shared::{self, Answer, Request, Want};
+use super::shared::{self, Answer, Answers, Request, Unused, Want};
+use super::starts::AskedStart;
 use super::store_clock::StoreClock;
 use super::track::{Refused, Track};
 use super::{Lane, Nanos};
@@ -26,10 +27,10 @@ const UNSERVED_TURNS: u64 = 5;
 pub struct Asked {
     /// On our clock: nanoseconds since the pacer began.
     pub(super) request: Request,
-    /// The lanes of its wants, and of what it returns.
+    /// The lanes of its wants, and of the rests that it tells of.
     wanted: Vec<Place>,
-    returned: Vec<Place>,
     rested: Vec<Place>,
+    starts: Vec<AskedStart>,
 }
 
 /// A lane's place in the table, as long as it is that lane's.
@@ -54,8 +55,8 @@ impl<W> Schedule<W> {
         let mut asked = Asked {
             request: Request::default(),
             wanted: Vec::new(),
-            returned: Vec::new(),
             rested: Vec::new(),
+            starts: Vec::new(),
         };
         for id in std::mem::take(&mut self.asking) {
             if draft.request.groups.len() >= GROUPS_MAX {
@@ -63,6 +64,7 @@ impl<W> Schedule<W> {
                 continue;
             }
             self.tell(id, now, &mut draft.request, &mut asked);
+            self.want_starts(id, now, &mut draft.request, &mut asked.starts);
             self.want(id, now, &mut draft);
         }
         asked.request = Request {
@@ -74,7 +76,7 @@ impl<W> Schedule<W> {
         (!asked.request.is_empty()).then_some(asked)
     }
 
-    /// What the store is to know of a lane: a loan's end, a rest.
+    /// What the store is to know of a lane: starts that were not used, a rest.
     fn tell(&mut self, id: usize, now: Nanos, request: &mut Request, asked: &mut Asked) {
         let Some(track) = self.table.tracks.get_mut(id) else {
             return;
@@ -83,7 +85,7 @@ impl<W> Schedule<W> {
             id,
             serial: track.serial,
         };
-        let (Some(share), Some(limiter)) = (&mut track.share, &track.limiter) else {
+        let Some(share) = &mut track.share else {
             return;
         };
         share.prune(now);
@@ -91,10 +93,9 @@ impl<W> Schedule<W> {
             request.rests.push((track.lane.key(), until));
             asked.rested.push(place);
         }
-        if share.is_to_return() || (share.is_borrowed && track.waiting == 0) {
-            share.give_back();
-            request.returns.push((track.lane.key(), limiter.free_at()));
-            asked.returned.push(place);
+        for (slots, end) in share.unused.drain(..) {
+            let lane = track.lane.key();
+            request.unused.push(Unused { lane, slots, end });
         }
     }
 
@@ -104,8 +105,11 @@ impl<W> Schedule<W> {
         let Some(&(_, class)) = track.and_then(|track| track.parked.first()) else {
             return;
         };
-        let ask = self.ask_of(class, now);
         let lanes = self.classes[class].lanes.clone();
+        if self.is_by_starts(&lanes) {
+            return;
+        }
+        let ask = self.ask_of(class, now);
         let (lead, low) = (self.table.distance.lead(), self.table.distance.low());
         let mut members = Vec::new();
         let mut until = now;
@@ -194,10 +198,12 @@ impl<W> Schedule<W> {
     }
 
     /// Takes the store's answers, or that it gave none.
-    pub(super) fn answered(&mut self, asked: &Asked, answers: Option<&[Answer]>, now: Nanos) {
+    pub(super) fn answered(&mut self, asked: &Asked, answers: Option<&Answers>, now: Nanos) {
         if answers.is_none() {
             self.untell(asked);
         }
+        let starts = answers.map(|answers| answers.starts.as_slice());
+        self.starts_answered(&asked.starts, starts, now);
         for (n, place) in asked.wanted.iter().enumerate() {
             let Some(track) = self.table.tracks.get_mut(place.id) else {
                 continue;
@@ -206,12 +212,9 @@ impl<W> Schedule<W> {
                 continue;
             };
             share.is_asked = false;
-            match answers.and_then(|answers| answers.get(n)) {
+            match answers.and_then(|answers| answers.wants.get(n)) {
                 Some(Answer::Stretch { from, to }) => {
-                    let want = &asked.request.wants[n];
-                    let lasts = want.slots.saturating_mul(want.period);
-                    let last = shared::is_slow(want.period).then(|| to.saturating_sub(lasts));
-                    share.give(*from, *to, last, want.period);
+                    share.give(*from, *to, asked.request.wants[n].period);
                 }
                 Some(Answer::Later(at)) => share.refuse(*at),
                 Some(Answer::Open) | None => {}
@@ -220,20 +223,15 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// Takes back what the store did not hear.
+    /// Takes back what the store did not hear. A start that was not used is not told of again: the store may have
+    /// heard of it.
     fn untell(&mut self, asked: &Asked) {
-        let told = asked.returned.iter().map(|place| (place, None));
-        let rests = asked.rested.iter().zip(&asked.request.rests);
-        let told = told.chain(rests.map(|(place, (_, until))| (place, Some(*until))));
-        for (place, rest) in told.collect::<Vec<_>>() {
+        for (place, (_, until)) in asked.rested.iter().zip(&asked.request.rests) {
             if let Some(track) = self.table.tracks.get_mut(place.id)
                 && track.serial == place.serial
                 && let Some(share) = &mut track.share
             {
-                match rest {
-                    Some(until) => share.rest = Some(share.rest.unwrap_or(0).max(until)),
-                    None => share.is_borrowed = true,
-                }
+                share.rest = Some(share.rest.unwrap_or(0).max(*until));
                 self.asking.insert(place.id);
             }
         }
@@ -257,18 +255,12 @@ impl Draft {
         let period = limiter.period();
         if let Some(n) = self.by_lane.get(&id) {
             let want = &mut self.request.wants[*n];
-            if !shared::is_slow(period) {
-                want.slots = want.slots.saturating_add(cost).min(most.max(cost));
-            }
+            want.slots = want.slots.saturating_add(cost).min(most.max(cost));
             want.until = want.until.max(until);
             return Some(*n);
         }
-        let slots = if shared::is_slow(period) {
-            cost
-        } else {
-            let missing = waiting.saturating_sub(share.slots(limiter, now));
-            missing.min(most).max(cost)
-        };
+        let missing = waiting.saturating_sub(share.slots(limiter, now));
+        let slots = missing.min(most).max(cost);
         share.is_asked = true;
         let n = self.request.wants.len();
         self.request.wants.push(Want {
@@ -288,7 +280,7 @@ impl Draft {
 
 /// What a request was given, on our clock.
 #[derive(Debug)]
-pub struct Given(pub(super) Vec<Answer>);
+pub struct Given(pub(super) Answers);
 
 impl Asked {
     /// The request with its times on the store's clock.
@@ -299,14 +291,11 @@ impl Asked {
 }
 
 impl Given {
-    /// What the store answered, each want by its place, with its times on its clock. The rows that say so must be
-    /// durable before [`super::Pacer::give`] hears of it.
+    /// What the store answered, each want and start by its place, with its times on its clock. The rows that say so
+    /// must be durable before [`super::Pacer::give`] hears of it.
     #[must_use]
-    pub fn new(answers: &[Answer], clock: &StoreClock) -> Self {
-        let ours = answers
-            .iter()
-            .map(|answer| answer.shifted(|at| clock.ours(at)));
-        Self(ours.collect())
+    pub fn new(answers: &Answers, clock: &StoreClock) -> Self {
+        Self(answers.shifted(|at| clock.ours(at)))
     }
 }
 

@@ -33,7 +33,6 @@ const PREFETCH: usize = 200;
 const EPOCH: Nanos = 1_800_000_000 * SECOND;
 
 struct Consumer {
-    name: String,
     schedule: Schedule<(usize, i64)>,
     clock: StoreClock,
     looks_at: Nanos,
@@ -136,9 +135,7 @@ impl Play {
             Some(self.sender_quota.parse().expect("one")),
             self.now,
         );
-        let name = format!("consumer-{}-{}", self.consumers.len(), self.now);
         self.consumers.push(Consumer {
-            name,
             schedule: Schedule::new(table),
             clock: StoreClock::default(),
             looks_at: self.now,
@@ -181,7 +178,7 @@ impl Play {
                 changed.extend(table.set_agents(&campaign.id, agent_quota, now));
             }
             for id in changed {
-                consumer.schedule.wake(id, now);
+                consumer.schedule.changed(id, now);
             }
             let paused = |of: usize| self.campaigns[of].is_paused;
             let (gone, kept) = std::mem::take(&mut consumer.held)
@@ -219,7 +216,10 @@ impl Play {
                 return;
             }
             self.now = next;
+            // Whose request is the first at the store, chance says.
+            let first = self.random.random_range(0..self.consumers.len().max(1));
             for n in 0..self.consumers.len() {
+                let n = (first + n) % self.consumers.len();
                 self.advance(n);
                 if self.consumers[n].looks_at <= self.now {
                     self.look(n);
@@ -246,7 +246,7 @@ impl Play {
             });
             let (rows, clock) = (&mut self.rows, &consumer.clock);
             let request = asked.request(clock);
-            let answers = hand_out(&request, rows, &consumer.name, EPOCH + now);
+            let answers = hand_out(&request, rows, EPOCH + now);
             let given = Given::new(&answers, clock);
             consumer.schedule.answered(&asked, Some(&given.0), now);
             consumer.schedule.advance(now, &mut granted);

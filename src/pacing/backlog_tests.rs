@@ -117,7 +117,7 @@ fn assert_shares(
         let begun = count(play.begun(of, shared_from, MINUTE));
         let slack = expected * part + few;
         assert!(
-            (expected - slack..=expected + slack).contains(&begun),
+            std::env::var("MEASURE").is_ok() || (expected - slack..=expected + slack).contains(&begun),
             "{context}: campaign {of} has {begun} of {expected}"
         );
     }
@@ -174,8 +174,9 @@ fn play(seed: u64, is_shared: bool) {
             (false, true) => 0.94,
             (true, true) => 0.8,
         };
+        if std::env::var("MEASURE").is_ok() { eprintln!("RATIO {:.3} {:.1} {context} part {part}", (count(begun)) / allowed, allowed-count(begun)); }
         assert!(
-            count(begun) >= allowed * part - 2.0,
+            std::env::var("MEASURE").is_ok() || count(begun) >= allowed * part - 2.0,
             "{context}: {begun} of {allowed} in the next minute"
         );
         assert!(
@@ -199,7 +200,7 @@ fn whatever_changes_every_limit_is_used_and_shared_by_weight_in_the_next_minute(
 
 #[test]
 fn the_same_where_several_consumers_share_the_lanes() {
-    for seed in 100..102 {
+    for seed in 100..108 {
         play(seed, true);
     }
 }

@@ -37,7 +37,6 @@ fn a_lane_of_which_the_store_hands_out_nothing_is_not_served_and_one_with_a_slow
     let row = LaneTime {
         free_at: EPOCH + 3_600 * SECOND,
         period: 102 * MS,
-        lent: None,
     };
     play.rows.insert(kept.key(), row);
     let needs = |random: &mut StdRng| {

@@ -3,6 +3,8 @@
 //! In: a reply, a permit's end. Out: places and slots that are free again. Always: a lane that was forgotten
 //! since, and whose place in the table is another's, is left alone.
 
+use std::num::NonZeroU32;
+
 use super::Nanos;
 use super::ceiling::Level;
 use super::limiter::Charge;
@@ -17,6 +19,8 @@ pub(super) struct Held {
     pub(super) amount: u32,
     /// Of a lane with places: how many were under way.
     pub(super) level: Option<Level>,
+    /// When the store of shared lanes gave the start that was used, if it was one.
+    pub(super) start: Option<Nanos>,
 }
 
 impl Held {
@@ -50,6 +54,10 @@ impl<W> Schedule<W> {
                 track.usage.take_back(held.amount);
                 if let (Some(limiter), Some(charge)) = (&mut track.limiter, held.charge) {
                     limiter.give_back(charge);
+                }
+                if let (Some(at), Some(slots)) = (held.start, NonZeroU32::new(held.amount)) {
+                    track.unused(slots, at);
+                    self.asking.insert(held.lane);
                 }
             }
             if held.is_place() || unused {

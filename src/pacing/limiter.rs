@@ -162,6 +162,14 @@ impl Limiter {
         }
     }
 
+    /// What a start at `at` changes, which the store of shared lanes gave: it decided.
+    pub(super) fn start(&self, cost: NonZeroU32, at: Nanos) -> Charge {
+        let lasts = self.period.saturating_mul(cost.get().into());
+        let after = at.saturating_add(lasts).max(self.free_at());
+        let before = self.tat;
+        Charge { before, after }
+    }
+
     fn governor(
         &self,
         moment: Nanos,

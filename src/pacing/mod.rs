@@ -35,6 +35,7 @@ pub mod senders;
 mod settings;
 mod share;
 mod shared;
+mod starts;
 mod store_clock;
 mod table;
 mod told;
@@ -64,7 +65,9 @@ pub use places::PlacesShare;
 pub use quota::{InvalidQuota, Quota, Unit};
 pub use senders::Senders;
 pub use settings::{InvalidMargin, Margin, PacingSettings};
-pub use shared::{Answer, LaneTime, Request, Want, hand_out};
+pub use shared::{
+    Answer, Answers, LaneTime, Request, StartAnswer, StartLane, StartWant, Unused, Want, hand_out,
+};
 pub use store_clock::{Reading, StoreClock};
 pub use view::LaneView;
 
@@ -194,7 +197,7 @@ impl Pacer {
     pub fn set_quota(&self, lane: &Lane, quota: Option<Quota>) {
         self.shared.with(|schedule, now| {
             for id in schedule.table.set_quota(lane, quota, now) {
-                schedule.wake(id, now);
+                schedule.changed(id, now);
             }
         });
     }
@@ -205,7 +208,7 @@ impl Pacer {
         let campaign: Arc<str> = campaign.into();
         self.shared.with(|schedule, now| {
             for id in schedule.table.set_agents(&campaign, quota, now) {
-                schedule.wake(id, now);
+                schedule.changed(id, now);
             }
         });
     }

@@ -16,6 +16,7 @@ use slab::Slab;
 
 use super::backlog::Backlogs;
 use super::held::Held;
+use super::starts::Starts;
 use super::table::Table;
 use super::track::{Ask, FOREVER, Refused, Ticket, Track};
 use super::{Lane, LaneKind, Nanos};
@@ -41,15 +42,23 @@ pub(super) struct Seat {
 
 pub(super) struct Waiter<W> {
     pub(super) cost: NonZeroU32,
-    since: Nanos,
+    pub(super) since: Nanos,
     passed_over: u32,
-    wake: W,
+    pub(super) wake: W,
 }
+
+/// Where a class is parked whose waiters have starts, or are asked for.
+pub(super) const PARKED_NOWHERE: usize = usize::MAX;
 
 pub(super) struct Class<W> {
     pub(super) lanes: Arc<[usize]>,
+    /// Tells the class from the one that had its place before.
+    pub(super) serial: Ticket,
     pub(super) waiters: BTreeMap<Ticket, Waiter<W>>,
-    parked: usize,
+    pub(super) parked: usize,
+    /// One of its lanes is slow and shared.
+    is_slow: bool,
+    pub(super) starts: Starts,
 }
 
 impl<W> Class<W> {
@@ -62,9 +71,9 @@ impl<W> Class<W> {
 
 /// The lane that lets go last, and when.
 #[derive(Clone, Copy, Debug)]
-struct Refusal {
-    lane: usize,
-    refused: Refused,
+pub(super) struct Refusal {
+    pub(super) lane: usize,
+    pub(super) refused: Refused,
 }
 
 /// Who waits for what.
@@ -73,6 +82,8 @@ pub(super) struct Schedule<W> {
     pub(super) classes: Slab<Class<W>>,
     by_lanes: HashMap<Arc<[usize]>, usize>,
     alarms: BTreeSet<(Nanos, usize)>,
+    /// Starts that the store gave, and the classes that have them.
+    pub(super) starts: BTreeSet<(Nanos, usize)>,
     tickets: Ticket,
     pub(super) patience: u32,
     /// Shared lanes about which the store is to be asked or told something.
@@ -88,6 +99,7 @@ impl<W> Schedule<W> {
             classes: Slab::new(),
             by_lanes: HashMap::new(),
             alarms: BTreeSet::new(),
+            starts: BTreeSet::new(),
             tickets: 0,
             patience: PATIENCE,
             asking: BTreeSet::new(),
@@ -122,10 +134,8 @@ impl<W> Schedule<W> {
                 Err(refusal) => Some(refusal),
             },
         };
-        for lane in &lanes {
-            self.table.tracks[*lane].count(cost, true);
-        }
-        let class = known.unwrap_or_else(|| self.new_class(lanes));
+        let class = known.unwrap_or_else(|| self.new_class(lanes, ask.ticket));
+        self.count(class, cost, true);
         let waiter = Waiter {
             cost,
             since: now,
@@ -133,8 +143,9 @@ impl<W> Schedule<W> {
             wake: wake(),
         };
         self.classes[class].waiters.insert(ask.ticket, waiter);
-        if let Some(refusal) = refusal {
-            self.park(class, ask.ticket, refusal);
+        match refusal {
+            Some(refusal) => self.park(class, ask.ticket, refusal),
+            None => self.settle(class, now),
         }
         Err(Seat {
             class,
@@ -142,19 +153,61 @@ impl<W> Schedule<W> {
         })
     }
 
-    fn new_class(&mut self, lanes: Vec<usize>) -> usize {
+    fn new_class(&mut self, lanes: Vec<usize>, serial: Ticket) -> usize {
         let lanes: Arc<[usize]> = lanes.into();
         let class = self.classes.insert(Class {
             lanes: lanes.clone(),
+            serial,
             waiters: BTreeMap::new(),
-            parked: usize::MAX,
+            parked: PARKED_NOWHERE,
+            is_slow: self.is_slow(&lanes),
+            starts: Starts::default(),
         });
         self.by_lanes.insert(lanes, class);
         class
     }
 
+    /// Counts a waiter of a class in or out.
+    fn count(&mut self, class: usize, cost: NonZeroU32, comes: bool) {
+        let class = &self.classes[class];
+        for lane in class.lanes.iter() {
+            let track = &mut self.table.tracks[*lane];
+            track.count(cost, comes);
+            match (class.is_slow, comes) {
+                (false, _) => {}
+                (true, true) => track.wait_for_starts += 1,
+                (true, false) => track.wait_for_starts -= 1,
+            }
+        }
+    }
+
+    /// A lane has another quota: what needs it may ask for starts from now on, or not any more.
+    pub(super) fn changed(&mut self, lane: usize, now: Nanos) {
+        let with = |class: &(usize, &Class<W>)| class.1.lanes.contains(&lane);
+        let with: Vec<_> = self.classes.iter().filter(with).map(|it| it.0).collect();
+        for id in with {
+            let lanes = self.classes[id].lanes.clone();
+            let is_slow = self.is_slow(&lanes);
+            let class = &mut self.classes[id];
+            if class.is_slow == is_slow {
+                continue;
+            }
+            class.is_slow = is_slow;
+            let waiters = u32::try_from(class.waiters.len()).unwrap_or(u32::MAX);
+            for lane in lanes.iter() {
+                let counted = &mut self.table.tracks[*lane].wait_for_starts;
+                *counted = match is_slow {
+                    true => *counted + waiters,
+                    false => counted.saturating_sub(waiters),
+                };
+            }
+        }
+        self.wake(lane, now);
+    }
+
     /// Lets go everybody whose time has come, the oldest first.
     pub(super) fn advance(&mut self, now: Nanos, granted: &mut Vec<Granted<W>>) {
+        self.grant_starts(now, granted);
         let mut open: BTreeSet<(Ticket, usize)> = BTreeSet::new();
         loop {
             while let Some(&(_, lane)) = self.alarms.first().filter(|(due, _)| *due <= now) {
@@ -205,7 +258,7 @@ impl<W> Schedule<W> {
                 return None;
             }
             Err(refusal) => {
-                if self.table.tracks[lane].ask(&ask).is_ok() {
+                if !self.is_by_starts(&lanes) && self.table.tracks[lane].ask(&ask).is_ok() {
                     self.passed_over(class, &lanes, &ask, refusal);
                 }
                 self.unpark(class, ask.ticket);
@@ -237,7 +290,7 @@ impl<W> Schedule<W> {
         ask
     }
 
-    fn ask_all(&self, lanes: &[usize], ask: &Ask) -> Result<(), Refusal> {
+    pub(super) fn ask_all(&self, lanes: &[usize], ask: &Ask) -> Result<(), Refusal> {
         let refusals = lanes.iter().filter_map(|lane| {
             let refused = self.table.tracks[*lane].ask(ask).err()?;
             Some(Refusal {
@@ -257,6 +310,9 @@ impl<W> Schedule<W> {
             }
         }
         let Some(mut last) = last else { return Ok(()) };
+        if self.is_by_starts(lanes) {
+            return Err(self.start_refusal(lanes, ask));
+        }
         // The store is asked for the other lane in time.
         if let (true, Refused::Until(due)) = (is_store_needed, last.refused)
             && due != FOREVER
@@ -281,6 +337,7 @@ impl<W> Schedule<W> {
                 charge,
                 amount: track.lane.charge(ask.cost).get(),
                 level,
+                start: None,
             }
         };
         lanes.iter().map(take).collect()
@@ -302,7 +359,7 @@ impl<W> Schedule<W> {
         }
     }
 
-    fn park(&mut self, class: usize, ticket: Ticket, refusal: Refusal) {
+    pub(super) fn park(&mut self, class: usize, ticket: Ticket, refusal: Refusal) {
         self.classes[class].parked = refusal.lane;
         self.table.tracks[refusal.lane]
             .parked
@@ -318,28 +375,31 @@ impl<W> Schedule<W> {
         self.set_alarm(refusal.lane, refusal.refused.due());
     }
 
-    fn unpark(&mut self, class: usize, ticket: Ticket) {
+    pub(super) fn unpark(&mut self, class: usize, ticket: Ticket) {
         let lane = self.classes[class].parked;
+        if lane == PARKED_NOWHERE {
+            return;
+        }
         self.table.tracks[lane].parked.remove(&(ticket, class));
     }
 
     /// Takes a waiter out of its class; the next one stands where the class is parked.
-    fn unseat(&mut self, class: usize, ticket: Ticket) -> Option<Waiter<W>> {
+    pub(super) fn unseat(&mut self, class: usize, ticket: Ticket) -> Option<Waiter<W>> {
         let of = &mut self.classes[class];
         let head = of.waiters.first_key_value().map(|(head, _)| *head);
         let waiter = of.waiters.remove(&ticket)?;
         let next = of.waiters.first_key_value().map(|(next, _)| *next);
         let lane = of.parked;
-        for id in of.lanes.iter() {
-            self.table.tracks[*id].count(waiter.cost, false);
-        }
+        self.count(class, waiter.cost, false);
         if head == Some(ticket) {
             self.unpark(class, ticket);
             match next {
+                Some(_) if lane == PARKED_NOWHERE => {}
                 Some(next) => {
                     self.table.tracks[lane].parked.insert((next, class));
                 }
                 None => {
+                    self.forget_starts(class);
                     let class = self.classes.remove(class);
                     self.by_lanes.remove(&class.lanes);
                 }
@@ -381,7 +441,9 @@ impl<W> Schedule<W> {
 
     /// The next moment at which somebody may be let go.
     pub(super) fn next_alarm(&self) -> Option<Nanos> {
-        self.alarms.first().map(|(due, _)| *due)
+        let alarm = self.alarms.first().map(|(due, _)| *due);
+        let start = self.starts.first().map(|(at, _)| *at);
+        alarm.into_iter().chain(start).min()
     }
 
     fn set_alarm(&mut self, lane: usize, due: Nanos) {

@@ -1,7 +1,8 @@
-//! What is ours of a lane that several consumers share: stretches of its time.
+//! Time slices of a shared lane granted to this consumer: stretches of a fast lane's time.
 //!
 //! In: stretches from the store, the passing of time. Out: whether something may go in them. Always: a
-//! permit starts and is paid for within one stretch; what was not used in its time is gone.
+//! permit starts and is paid for within one stretch; what was not used in its time is gone. Of a slow lane there are
+//! none: what needs one asks for a start (`starts`).
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -15,8 +16,6 @@ use super::track::{Ask, FOREVER, Refused};
 struct Stretch {
     from: Nanos,
     to: Nanos,
-    /// From when on it is of no use: a loan that ran out.
-    gone_at: Nanos,
 }
 
 /// How long demand is counted before it says how much is asked for.
@@ -59,10 +58,10 @@ pub(super) struct Share {
     pub(super) is_asked: bool,
     /// The store said that there is nothing before.
     not_before: Nanos,
-    /// A slow lane is lent to us.
-    pub(super) is_borrowed: bool,
     /// A 429 that the store is to know of.
     pub(super) rest: Option<Nanos>,
+    /// Starts that were not used, of which the store is to know: how many slots, and when the last one ends.
+    pub(super) unused: Vec<(u64, Nanos)>,
     demand: Demand,
     /// When something last went through.
     used_at: Nanos,
@@ -148,26 +147,21 @@ impl Share {
         end < now.saturating_add(low)
     }
 
-    /// Takes a stretch that the store gave, of a lane of this period. Of a slow lane the last start in it is `last`.
-    pub(super) fn give(&mut self, from: Nanos, to: Nanos, last: Option<Nanos>, period: Nanos) {
-        self.is_borrowed = last.is_some();
+    /// Takes a stretch that the store gave, of a lane of this period.
+    pub(super) fn give(&mut self, from: Nanos, to: Nanos, period: Nanos) {
         self.not_before = 0;
         // Between the two there is no room for anybody else's slot, whatever the clocks' readings are off by: a permit
         // may begin late in one and end in the other.
         if let Some(before) = self.stretches.back_mut()
-            && last.is_none()
-            && before.gone_at == before.to
             && from < before.to.saturating_add(period / 2)
         {
             // A clock that was read anew meanwhile must not cost the last slot.
             let moved = (period / 32).min(CLOCK_MOVES_MAX);
             let as_long = before.to.saturating_add(to.saturating_sub(from));
             before.to = before.to.max(to).max(as_long.min(to.saturating_add(moved)));
-            before.gone_at = before.to;
             return;
         }
-        let gone_at = last.unwrap_or(to);
-        self.stretches.push_back(Stretch { from, to, gone_at });
+        self.stretches.push_back(Stretch { from, to });
     }
 
     /// Takes the store's word that there is nothing before `at`.
@@ -177,15 +171,9 @@ impl Share {
 
     /// Forgets stretches that are over.
     pub(super) fn prune(&mut self, now: Nanos) {
-        while self.stretches.front().is_some_and(|it| it.gone_at <= now) {
+        while self.stretches.front().is_some_and(|it| it.to <= now) {
             self.stretches.pop_front();
         }
-    }
-
-    /// Gives a lane back that was lent.
-    pub(super) fn give_back(&mut self) {
-        self.is_borrowed = false;
-        self.stretches.clear();
     }
 
     /// Whether the store has not said that there is nothing yet.
@@ -199,14 +187,14 @@ impl Share {
         self.not_before = 0;
     }
 
-    /// Whether a lane that is lent to us is of no more use here.
-    pub(super) fn is_to_return(&self) -> bool {
-        self.is_borrowed && self.stretches.is_empty()
-    }
-
     /// Whether the store knows all there is to know.
     pub(super) fn is_forgettable(&self) -> bool {
-        !self.is_asked && !self.is_borrowed && self.rest.is_none()
+        !self.is_asked && self.unused.is_empty() && self.rest.is_none()
+    }
+
+    /// From when on the store is to be asked again; not later than `now`: it may be asked.
+    pub(super) fn not_before(&self) -> Nanos {
+        self.not_before
     }
 
     /// When the lane is free for whoever comes now, as far as the store told.

@@ -1,16 +1,16 @@
 //! A lane that several consumers share, as their store keeps it: who gets how much of its time.
 //!
 //! In: lanes' rows, what one consumer wants of them. Out: stretches of their time that are its alone,
-//! or when to ask again. Always: pure, on the store's clock; what is handed out never overlaps, so
+//! starts, or when to ask again. Always: pure, on the store's clock; what is handed out never overlaps, so
 //! that the lane's limit holds for all together, whatever becomes of any of them; nothing is handed out
 //! for a time that is over when the answer arrives.
 //!
 //! A fast lane is handed out in stretches of a quarter of a second, one behind the other, a little
-//! ahead of time, both longer the farther away the store is (`distance`): a consumer that dies takes one with it. A
-//! slow lane is lent whole, to one consumer at a time and until it was used: what waits for two slow lanes could never
-//! meet both in a stretch.
+//! ahead of time, both longer the farther away the store is (`distance`): a consumer that dies takes one with it.
+//! A message or call that needs a slow lane asks for a start instead: one moment on all of its lanes, so that none of
+//! them waits for another. Starts are given in the order of that moment, and by age where several could have it.
 //!
-//! PostgreSQL's function `hand_out` (edition 10 of the schema) does the same in one round trip, and holds no lock over
+//! PostgreSQL's function `hand_out` (edition 14 of the schema) does the same in one round trip, and holds no lock over
 //! the network; `tests/it/shared_lanes.rs` holds the two against each other.
 
 use std::collections::BTreeMap;
@@ -20,16 +20,10 @@ use super::Nanos;
 /// From this period on a lane is slow, in nanoseconds.
 const SLOW: Nanos = 500_000_000;
 
-/// How long a slow lane is lent at most; then it counts as used at that very moment.
-const LENT_FOR: Nanos = 5_000_000_000;
-
-/// When to ask again for a lane that somebody else has: they give it back as soon as it was used.
-const LENT_AGAIN: Nanos = 150_000_000;
-
 /// A lane whose period is at most this starts empty: who used it before may have lost the record.
 const START_EMPTY: Nanos = 1_000_000_000;
 
-/// Whether a lane of this period is lent whole.
+/// Whether a lane of this period is handed out start by start.
 pub(super) fn is_slow(period: Nanos) -> bool {
     period > SLOW
 }
@@ -42,11 +36,9 @@ pub struct LaneTime {
     pub free_at: Nanos,
     /// From one to the next, the margin included; what is owed is owed in these.
     pub period: Nanos,
-    /// Who has borrowed the lane, and until when.
-    pub lent: Option<(String, Nanos)>,
 }
 
-/// What a consumer wants of one lane.
+/// What a consumer wants of one fast lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// The lane's name in the store.
@@ -58,20 +50,48 @@ pub struct Want {
     pub until: Nanos,
 }
 
+/// What a start takes of one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartLane {
+    /// The lane's name in the store.
+    pub lane: String,
+    pub period: Nanos,
+    /// How many slots, side by side.
+    pub slots: u64,
+}
+
+/// A start that a consumer wants for one message or call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartWant {
+    pub lanes: Vec<StartLane>,
+    /// It is of no use earlier.
+    pub not_before: Nanos,
+}
+
+/// A start that was not used: its slots are given back where nothing was handed out behind them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unused {
+    pub lane: String,
+    pub slots: u64,
+    /// When the last slot ends, within half a period.
+    pub end: Nanos,
+}
+
 /// Everything a consumer tells and asks at once.
 ///
-/// Times are nanoseconds: on the consumer's clock, or since 1970 on the store's.
+/// Times are nanoseconds: on the consumer's clock, or since 1970 on the store's. All parts name one period for a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// How long the answer is on its way at most: nothing that is given begins earlier.
     pub way: Nanos,
     /// How far ahead of its time a lane is handed out.
     pub ahead: Nanos,
+    /// By age: the oldest first.
+    pub starts: Vec<StartWant>,
     pub wants: Vec<Want>,
     /// Wants, by their place, that are of no use without each other.
     pub groups: Vec<Vec<usize>>,
-    /// Lanes that are given back, free from then on.
-    pub returns: Vec<(String, Nanos)>,
+    pub unused: Vec<Unused>,
     /// Lanes on which Twilio answered 429, shut until then.
     pub rests: Vec<(String, Nanos)>,
 }
@@ -87,72 +107,107 @@ pub enum Answer {
     Open,
 }
 
+/// What becomes of a start that was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAnswer {
+    /// It is then.
+    At(Nanos),
+    /// Not now; to be asked for again at `at`. `lane`: the place of the lane that is the last to be free.
+    Later { lane: usize, at: Nanos },
+}
+
+/// One answer for each want, and one for each start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    pub wants: Vec<Answer>,
+    pub starts: Vec<StartAnswer>,
+}
+
 impl Want {
-    /// How long its slots take, as far as a stretch goes: a slow lane's are no stretch.
     fn lasts(&self) -> Nanos {
-        let lasts = self.slots.saturating_mul(self.period);
-        if is_slow(self.period) { 0 } else { lasts }
+        self.slots.saturating_mul(self.period)
     }
 }
 
 impl Request {
     /// Whether there is nothing to tell and nothing to ask.
     pub(super) fn is_empty(&self) -> bool {
-        self.wants.is_empty() && self.returns.is_empty() && self.rests.is_empty()
+        self.wants.is_empty()
+            && self.starts.is_empty()
+            && self.unused.is_empty()
+            && self.rests.is_empty()
     }
 
-    /// Every lane it is about, in order.
+    /// Every lane it is about, in order, and its period; 0: the request only tells of it.
     #[must_use]
-    pub fn lanes(&self) -> Vec<&str> {
-        let wanted = self.wants.iter().map(|want| &want.lane);
-        let told = self.returns.iter().chain(&self.rests).map(|(lane, _)| lane);
-        let mut lanes: Vec<&str> = wanted.chain(told).map(String::as_str).collect();
-        lanes.sort_unstable();
-        lanes.dedup();
-        lanes
+    pub fn lanes(&self) -> Vec<(&str, Nanos)> {
+        let starts = self.starts.iter().flat_map(|start| &start.lanes);
+        let starts = starts.map(|it| (it.lane.as_str(), it.period.max(1)));
+        let wants = self.wants.iter();
+        let wants = wants.map(|it| (it.lane.as_str(), it.period.max(1)));
+        let unused = self.unused.iter().map(|it| (it.lane.as_str(), 0));
+        let rests = self.rests.iter().map(|(lane, _)| (lane.as_str(), 0));
+        let mut lanes = BTreeMap::new();
+        for (lane, period) in unused.chain(rests).chain(wants).chain(starts) {
+            let known: &mut Nanos = lanes.entry(lane).or_default();
+            *known = period.max(*known);
+        }
+        lanes.into_iter().collect()
     }
 
     /// The same request with its times on another clock.
     pub(super) fn shifted(mut self, by: impl Fn(Nanos) -> Nanos) -> Self {
-        for want in &mut self.wants {
-            want.until = by(want.until);
-        }
-        for (_, at) in self.returns.iter_mut().chain(&mut self.rests) {
+        let untils = self.wants.iter_mut().map(|want| &mut want.until);
+        let rests = self.rests.iter_mut().map(|(_, until)| until);
+        let unused = self.unused.iter_mut().map(|unused| &mut unused.end);
+        let starts = self.starts.iter_mut().map(|start| &mut start.not_before);
+        for at in untils.chain(rests).chain(unused).chain(starts) {
             *at = by(*at);
         }
         self
     }
 }
 
-impl Answer {
-    /// The same answer with its times on another clock.
-    pub(super) fn shifted(self, by: impl Fn(Nanos) -> Nanos) -> Self {
-        match self {
-            Self::Stretch { from, to } => Self::Stretch {
+impl Answers {
+    /// The same answers with their times on another clock.
+    pub(super) fn shifted(&self, by: impl Fn(Nanos) -> Nanos) -> Self {
+        let want = |answer: &Answer| match *answer {
+            Answer::Stretch { from, to } => Answer::Stretch {
                 from: by(from),
                 to: by(to),
             },
-            Self::Later(at) => Self::Later(by(at)),
-            Self::Open => Self::Open,
+            Answer::Later(at) => Answer::Later(by(at)),
+            Answer::Open => Answer::Open,
+        };
+        let start = |answer: &StartAnswer| match *answer {
+            StartAnswer::At(at) => StartAnswer::At(by(at)),
+            StartAnswer::Later { lane, at } => StartAnswer::Later { lane, at: by(at) },
+        };
+        Self {
+            wants: self.wants.iter().map(want).collect(),
+            starts: self.starts.iter().map(start).collect(),
         }
     }
 }
 
-/// Hands out to `holder` what it may have at `now`, and changes the rows to say so. One answer a want.
+/// Hands out what may be had at `now`, and changes the rows to say so.
 ///
 /// Times are nanoseconds since 1970 on the store's clock. Every lane of the request needs no row yet.
-pub fn hand_out(
-    request: &Request,
-    rows: &mut BTreeMap<String, LaneTime>,
-    holder: &str,
-    now: Nanos,
-) -> Vec<Answer> {
-    for (lane, free_at) in &request.returns {
+pub fn hand_out(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: Nanos) -> Answers {
+    for (lane, period) in request.lanes() {
+        let row = rows.entry(lane.to_owned()).or_insert(LaneTime {
+            free_at: 0,
+            period: 1,
+        });
+        if period > 0 {
+            row.adapt(period, now);
+        }
+    }
+    for Unused { lane, slots, end } in &request.unused {
         if let Some(row) = rows.get_mut(lane)
-            && row.lent.as_ref().is_some_and(|(by, _)| by == holder)
+            && row.free_at.abs_diff(*end) < row.period / 2
         {
-            row.lent = None;
-            row.free_at = row.free_at.max(*free_at);
+            row.free_at -= slots.saturating_mul(row.period).min(row.free_at);
         }
     }
     for (lane, until) in &request.rests {
@@ -160,9 +215,55 @@ pub fn hand_out(
             row.free_at = row.free_at.max(*until);
         }
     }
-    for want in &request.wants {
-        rows.entry(want.lane.clone()).or_default().adapt(want, now);
+    let starts = starts(request, rows, now);
+    let wants = stretches(request, rows, now);
+    Answers { wants, starts }
+}
+
+/// Gives starts, in the order of the moment at which their lanes are free; of the same moment, in the request's order.
+fn starts(
+    request: &Request,
+    rows: &mut BTreeMap<String, LaneTime>,
+    now: Nanos,
+) -> Vec<StartAnswer> {
+    let free = |start: &StartWant, rows: &BTreeMap<String, LaneTime>| {
+        let free = start.lanes.iter().map(|it| rows[&it.lane].free_at).max();
+        free.unwrap_or(0)
+            .max(now + request.way)
+            .max(start.not_before)
+    };
+    let mut order: Vec<(Nanos, usize)> = request
+        .starts
+        .iter()
+        .enumerate()
+        .map(|(n, start)| (free(start, rows), n))
+        .collect();
+    order.sort_unstable();
+    let mut answers = vec![StartAnswer::At(0); request.starts.len()];
+    for (_, n) in order {
+        let start = &request.starts[n];
+        let lanes = start.lanes.iter().enumerate();
+        let last = lanes.map(|(n, it)| (rows[&it.lane].free_at, n)).max();
+        answers[n] = match last {
+            Some((free_at, lane)) if free_at > now + request.ahead => StartAnswer::Later {
+                lane,
+                at: free_at - request.ahead,
+            },
+            _ => StartAnswer::At(free(start, rows)),
+        };
+        if let StartAnswer::At(at) = answers[n] {
+            for it in &start.lanes {
+                if let Some(row) = rows.get_mut(&it.lane) {
+                    row.free_at = at.saturating_add(it.slots.saturating_mul(row.period));
+                }
+            }
+        }
     }
+    answers
+}
+
+/// Gives stretches, group by group.
+fn stretches(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: Nanos) -> Vec<Answer> {
     let mut answers = vec![Answer::Open; request.wants.len()];
     for group in &request.groups {
         // When all lanes of the group let go, if they do.
@@ -171,7 +272,7 @@ pub fn hand_out(
             let want = &request.wants[*n];
             let offer = match answers[*n] {
                 Answer::Stretch { from, .. } => Ok(from),
-                _ => rows[&want.lane].offers(holder, request, now),
+                _ => rows[&want.lane].offers(request, now),
             };
             match offer {
                 Ok(from) => begins = begins.map(|begins| begins.max(from).max(want.until)),
@@ -190,7 +291,7 @@ pub fn hand_out(
             if !matches!(answers[*n], Answer::Stretch { .. })
                 && let Some(row) = rows.get_mut(&want.lane)
             {
-                answers[*n] = row.give(want, holder, until, now + request.way);
+                answers[*n] = row.give(want, until, now + request.way);
             }
         }
     }
@@ -198,9 +299,8 @@ pub fn hand_out(
 }
 
 impl LaneTime {
-    /// Takes note of a lane's period, and of a loan that ran out.
-    fn adapt(&mut self, want: &Want, now: Nanos) {
-        let period = want.period.max(1);
+    /// Takes note of a lane's period.
+    fn adapt(&mut self, period: Nanos, now: Nanos) {
         if self.free_at == 0 {
             self.free_at = now + if period <= START_EMPTY { period } else { 0 };
         } else if self.period != period {
@@ -209,20 +309,10 @@ impl LaneTime {
             self.free_at = now.saturating_add(u64::try_from(owed).unwrap_or(u64::MAX / 4));
         }
         self.period = period;
-        if let Some((_, until)) = &self.lent
-            && *until <= now
-        {
-            // Whoever had it is gone, and may have used it in the last moment.
-            self.free_at = self.free_at.max(until + period);
-            self.lent = None;
-        }
     }
 
     /// From when on it could be had; else when to ask again.
-    fn offers(&self, holder: &str, request: &Request, now: Nanos) -> Result<Nanos, Nanos> {
-        if self.lent.as_ref().is_some_and(|(by, _)| by != holder) {
-            return Err(now + LENT_AGAIN);
-        }
+    fn offers(&self, request: &Request, now: Nanos) -> Result<Nanos, Nanos> {
         if self.free_at > now + request.ahead {
             return Err(self.free_at - request.ahead);
         }
@@ -230,14 +320,8 @@ impl LaneTime {
     }
 
     /// Gives a stretch that begins at `arrives` at the earliest, and lasts until `until` at least.
-    fn give(&mut self, want: &Want, holder: &str, until: Nanos, arrives: Nanos) -> Answer {
+    fn give(&mut self, want: &Want, until: Nanos, arrives: Nanos) -> Answer {
         let from = self.free_at.max(arrives);
-        if is_slow(self.period) {
-            let last = from + LENT_FOR;
-            self.lent = Some((holder.to_owned(), last));
-            let to = last.saturating_add(want.slots.saturating_mul(self.period));
-            return Answer::Stretch { from, to };
-        }
         let lasts = until.saturating_sub(from).div_ceil(self.period);
         let slots = want.slots.max(lasts);
         self.free_at = from.saturating_add(slots.saturating_mul(self.period));

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::asking::{Asked, Given};
 use super::schedule::{Granted, Schedule};
-use super::shared::{Answer, LaneTime, Request, hand_out};
+use super::shared::{Answers, LaneTime, Request, hand_out};
 use super::store_clock::{Reading, StoreClock};
 use super::table::Table;
 use super::{Lane, Margin, Nanos, PacingSettings, Sender};
@@ -21,11 +21,10 @@ pub(super) const SECOND: Nanos = 1_000 * MS;
 pub(super) const EPOCH: Nanos = 1_800_000_000 * SECOND;
 
 /// What the store answered, and what its clock showed; none: it is away.
-type Back = Option<(Vec<Answer>, Reading)>;
+type Back = Option<(Answers, Reading)>;
 
 /// One consumer: its own schedule, on its own time.
 pub(super) struct Consumer {
-    name: String,
     pub(super) schedule: Schedule<usize>,
     clock: StoreClock,
     /// The play's time at this consumer's zero.
@@ -102,7 +101,6 @@ impl Play {
             schedule.table.distance.note(out + back);
         }
         self.consumers.push(Consumer {
-            name: format!("consumer-{}", self.consumers.len()),
             schedule,
             clock,
             began: self.now,
@@ -161,7 +159,7 @@ impl Play {
                 store: at,
                 received: back.saturating_sub(consumer.began),
             };
-            let answers = hand_out(&request, &mut self.rows, &consumer.name, at);
+            let answers = hand_out(&request, &mut self.rows, at);
             (answers, reading)
         });
         consumer.coming_back = Some((back, asked, given));
@@ -197,7 +195,7 @@ impl Play {
                     .note(reading.received - reading.sent);
                 Given::new(&answers, &consumer.clock)
             });
-            let answers = given.as_ref().map(|given| given.0.as_slice());
+            let answers = given.as_ref().map(|given| &given.0);
             consumer.schedule.answered(&asked, answers, now);
         }
         consumer.schedule.advance(now, &mut granted);

@@ -80,8 +80,10 @@ pub(super) struct Track {
     /// Tells a lane from the one that had its place before.
     pub(super) serial: u64,
     pub(super) limiter: Option<Limiter>,
-    /// What is ours of it, when other consumers use it too.
+    /// What is granted to this consumer of it, when other consumers use it too.
     pub(super) share: Option<Share>,
+    /// Waiters that need this lane and a slow one: all who need this lane ask for starts then.
+    pub(super) wait_for_starts: u32,
     pub(super) places: Option<Places>,
     pub(super) rest: Rest,
     claim: Option<Claim>,
@@ -105,6 +107,7 @@ impl Track {
             serial,
             limiter: None,
             share: None,
+            wait_for_starts: 0,
             places: None,
             rest: Rest::default(),
             claim: None,
@@ -184,10 +187,6 @@ impl Track {
             limiter.charge(charge);
             if let Some(share) = &mut self.share {
                 share.count(self.lane.charge(ask.cost).get().into(), ask.now);
-                if shared::is_slow(limiter.period()) {
-                    // Lent for one use: others wait for it.
-                    share.forget();
-                }
             }
         }
         let level = self.places.as_mut().map(Places::take);
@@ -199,16 +198,15 @@ impl Track {
         level
     }
 
-    /// Whether the store that the lane is shared through is to hear of it: a slow lane was used or is
-    /// waited for by nobody, a fast one is used up within `low`.
+    /// Whether the store is to be asked for another stretch: the last one is used up within `low`.
     pub(super) fn is_to_ask(&self, now: Nanos, low: Nanos) -> bool {
         let (Some(share), Some(limiter)) = (&self.share, &self.limiter) else {
             return false;
         };
-        if shared::is_slow(limiter.period()) {
-            return share.is_to_return() || (share.is_borrowed && self.waiting == 0);
-        }
-        self.waiting > 0 && share.may_ask(now) && share.is_low(now, low)
+        !shared::is_slow(limiter.period())
+            && self.waiting > 0
+            && self.wait_for_starts == 0
+            && share.may_ask(now) && share.is_low(now, low)
     }
 
     /// From one slot to the next; 0 without a limit.
@@ -216,13 +214,65 @@ impl Track {
         self.limiter.as_ref().map_or(0, Limiter::period)
     }
 
-    /// When what we have of a fast lane that is shared ends; of any other lane, now.
+    /// When what we have of a lane that is shared ends; of any other lane, now.
     pub(super) fn stretch_end(&self, now: Nanos) -> Nanos {
         match (&self.share, &self.limiter) {
-            (Some(share), Some(limiter)) if !shared::is_slow(limiter.period()) => {
-                share.free_at().max(now)
-            }
+            (Some(share), Some(_)) => share.free_at().max(now),
             _ => now,
+        }
+    }
+
+    /// Whether what needs this lane asks for starts, since it is slow itself or is needed together with a slow one.
+    pub(super) fn is_by_starts(&self) -> bool {
+        self.is_slow_and_shared()
+            || (self.wait_for_starts > 0 && self.share.is_some() && self.limiter.is_some())
+    }
+
+    pub(super) fn is_slow_and_shared(&self) -> bool {
+        self.share.is_some() && shared::is_slow(self.period())
+    }
+
+    /// Asks whether anything but the lane's pace is in the way of a start at `now`.
+    ///
+    /// # Errors
+    ///
+    /// When to ask again.
+    pub(super) fn bars_start(&self, ticket: Ticket, now: Nanos) -> Result<(), Nanos> {
+        if self.rest.until > now {
+            return Err(self.rest.until);
+        }
+        let claim = self.claim;
+        let claim = claim.filter(|claim| claim.until > now && claim.ticket < ticket);
+        let kept = u32::from(claim.is_some() && self.limiter.is_none());
+        match &self.places {
+            Some(places) if places.free() == 0 => Err(FOREVER),
+            Some(places) if places.free() <= kept => {
+                Err(claim.map_or(FOREVER, |claim| claim.until))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a start that the store gave for `at`.
+    pub(super) fn start(&mut self, ask: &Ask, at: Nanos) -> (Option<Charge>, Option<Level>) {
+        let cost = self.lane.charge(ask.cost);
+        let charge = self.limiter.as_ref().map(|it| it.start(cost, at));
+        let level = self.take(ask, charge);
+        (charge, level)
+    }
+
+    /// When a start at `at` comes too late to count as if it were then.
+    pub(super) fn is_too_late(&self, at: Nanos, now: Nanos) -> bool {
+        let is_late = |limiter: &Limiter| limiter.credited(now) > at;
+        self.share.is_some() && self.limiter.as_ref().is_some_and(is_late)
+    }
+
+    /// A start that this lane was to have for `ask` at `at` is not used: the store is told.
+    pub(super) fn unused(&mut self, cost: NonZeroU32, at: Nanos) {
+        let slots = u64::from(self.lane.charge(cost).get());
+        let end = at.saturating_add(slots.saturating_mul(self.period()));
+        if let (Some(share), Some(_)) = (&mut self.share, &self.limiter) {
+            share.unused.push((slots, end));
         }
     }
 

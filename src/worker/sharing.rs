@@ -58,7 +58,7 @@ impl Sharer {
                 continue;
             };
             let request = asked.request(&locked(clock));
-            match self.lanes.hand_out(&self.holder, &request).await {
+            match self.lanes.hand_out(&request).await {
                 Ok((answers, time)) => {
                     self.read(clock, time);
                     let given = Given::new(&answers, &locked(clock));

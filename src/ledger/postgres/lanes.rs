@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::ledger::columns::{column, count};
 use crate::ledger::{LedgerError, Result};
-use crate::pacing::{Answer, PlacesShare, Request};
+use crate::pacing::{Answer, Answers, PlacesShare, Request, StartAnswer};
 
 use super::connection::Connections;
 
@@ -51,19 +51,15 @@ impl SharedLanes {
         }
     }
 
-    /// Hands out to `holder` what it may have of its request, and tells what the server's clock showed. One answer for
-    /// each want, with times on that clock, as the request's are.
+    /// Hands out what may be had of a request, and tells what the server's clock showed. One answer for each want and
+    /// each start, with times on that clock, as the request's are.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]: nothing was changed, or it is not known whether it was.
-    pub async fn hand_out(
-        &self,
-        holder: &str,
-        request: &Request,
-    ) -> Result<(Vec<Answer>, ServerTime)> {
+    pub async fn hand_out(&self, request: &Request) -> Result<(Answers, ServerTime)> {
         self.call(&self.for_lanes, async |client| {
-            handed_out(client, holder, request).await
+            handed_out(client, request).await
         })
         .await
     }
@@ -75,7 +71,7 @@ impl SharedLanes {
     /// As [`SharedLanes::hand_out`].
     pub async fn time(&self) -> Result<ServerTime> {
         let nothing = Request::default();
-        let (_, time) = self.hand_out("", &nothing).await?;
+        let (_, time) = self.hand_out(&nothing).await?;
         Ok(time)
     }
 
@@ -146,49 +142,52 @@ impl SharedLanes {
 /// A request as the parameters of the function `hand_out`, which counts from 1.
 struct Told<'a> {
     lanes: Vec<&'a str>,
-    returned: (Vec<i32>, Vec<i64>),
-    rested: (Vec<i32>, Vec<i64>),
-    wanted: Vec<i32>,
     periods: Vec<i64>,
-    slots: Vec<i64>,
-    untils: Vec<i64>,
-    members: Vec<i32>,
-    ends: Vec<i32>,
+    unused: (Vec<i32>, Vec<i64>, Vec<i64>),
+    rested: (Vec<i32>, Vec<i64>),
+    wanted: (Vec<i32>, Vec<i64>, Vec<i64>),
+    members: (Vec<i32>, Vec<i32>),
+    starts: (Vec<i32>, Vec<i64>, Vec<i32>, Vec<i64>),
 }
 
 impl<'a> Told<'a> {
     fn of(request: &'a Request) -> Self {
-        let lanes = request.lanes();
+        let (lanes, periods): (Vec<&str>, Vec<u64>) = request.lanes().into_iter().unzip();
         let of = |lane: &str| place(lanes.partition_point(|other| *other < lane));
-        let told = |what: &[(String, u64)]| {
-            what.iter()
-                .map(|(lane, at)| (of(lane), column(*at)))
-                .unzip()
-        };
-        let (returned, rested) = (told(&request.returns), told(&request.rests));
-        let wants = &request.wants;
-        let wanted = wants.iter().map(|want| of(&want.lane)).collect();
-        let groups = &request.groups;
-        let members = groups.iter().flatten().map(|want| place(*want)).collect();
-        let ends = groups.iter().scan(0_i32, |end, group| {
-            *end = end.saturating_add(i32::try_from(group.len()).unwrap_or(i32::MAX));
-            Some(*end)
-        });
+        let unused = request.unused.iter();
+        let unused = unused.map(|it| (of(&it.lane), column(it.slots), column(it.end)));
+        let rests = request.rests.iter();
+        let wants = request.wants.iter();
+        let wants = wants.map(|want| (of(&want.lane), column(want.slots), column(want.until)));
+        let members = request.groups.iter().flatten().map(|want| place(*want));
+        let taken = request.starts.iter().flat_map(|start| &start.lanes);
+        let taken = taken.map(|it| (of(&it.lane), column(it.slots)));
+        let (start_lanes, start_slots) = taken.unzip();
+        let not_before = request.starts.iter().map(|it| column(it.not_before));
         Self {
-            returned,
-            rested,
-            wanted,
-            periods: wants
-                .iter()
-                .map(|want| column(want.period.max(1)))
-                .collect(),
-            slots: wants.iter().map(|want| column(want.slots)).collect(),
-            untils: wants.iter().map(|want| column(want.until)).collect(),
-            members,
-            ends: ends.collect(),
+            periods: periods.into_iter().map(column).collect(),
+            unused: unused.collect(),
+            rested: rests.map(|(lane, at)| (of(lane), column(*at))).unzip(),
+            wanted: wants.collect(),
+            members: (members.collect(), ends(request.groups.iter().map(Vec::len))),
+            starts: (
+                start_lanes,
+                start_slots,
+                ends(request.starts.iter().map(|start| start.lanes.len())),
+                not_before.collect(),
+            ),
             lanes,
         }
     }
+}
+
+/// Where each of several lists ends that stand one behind the other: the place of its last item.
+fn ends(sizes: impl Iterator<Item = usize>) -> Vec<i32> {
+    let end = |end: &mut i32, size: usize| {
+        *end = end.saturating_add(i32::try_from(size).unwrap_or(i32::MAX));
+        Some(*end)
+    };
+    sizes.scan(0, end).collect()
 }
 
 /// The server's number of what is at this place.
@@ -196,13 +195,9 @@ fn place(at: usize) -> i32 {
     i32::try_from(at + 1).unwrap_or(i32::MAX)
 }
 
-async fn handed_out(
-    client: &ClientWrapper,
-    holder: &str,
-    request: &Request,
-) -> Result<(Vec<Answer>, ServerTime)> {
-    let sql = "SELECT at, kinds, froms, tos
-               FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+async fn handed_out(client: &ClientWrapper, request: &Request) -> Result<(Answers, ServerTime)> {
+    let sql = "SELECT at, kinds, froms, tos, start_at, start_late
+               FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
     let statement = client.prepare_cached(sql).await?;
     let told = Told::of(request);
     let (way, ahead) = (column(request.way), column(request.ahead));
@@ -211,18 +206,22 @@ async fn handed_out(
         .query_one(
             &statement,
             &[
-                &holder,
                 &told.lanes,
-                &told.returned.0,
-                &told.returned.1,
+                &told.periods,
+                &told.unused.0,
+                &told.unused.1,
+                &told.unused.2,
                 &told.rested.0,
                 &told.rested.1,
-                &told.wanted,
-                &told.periods,
-                &told.slots,
-                &told.untils,
-                &told.members,
-                &told.ends,
+                &told.wanted.0,
+                &told.wanted.1,
+                &told.wanted.2,
+                &told.members.0,
+                &told.members.1,
+                &told.starts.0,
+                &told.starts.1,
+                &told.starts.2,
+                &told.starts.3,
                 &way,
                 &ahead,
             ],
@@ -237,11 +236,11 @@ async fn handed_out(
     Ok((answers(&row)?, time))
 }
 
-fn answers(row: &Row) -> Result<Vec<Answer>> {
+fn answers(row: &Row) -> Result<Answers> {
     let kinds: Vec<i32> = row.try_get(1)?;
     let (froms, tos): (Vec<i64>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
     let each = kinds.into_iter().zip(froms).zip(tos);
-    let answers = each.map(|((kind, from), to)| match kind {
+    let wants = each.map(|((kind, from), to)| match kind {
         1 => Answer::Stretch {
             from: count(from),
             to: count(to),
@@ -249,14 +248,25 @@ fn answers(row: &Row) -> Result<Vec<Answer>> {
         2 => Answer::Later(count(from)),
         _ => Answer::Open,
     });
-    Ok(answers.collect())
+    let (moments, late): (Vec<i64>, Vec<i32>) = (row.try_get(4)?, row.try_get(5)?);
+    let starts = moments.into_iter().zip(late).map(|(at, late)| {
+        let at = count(at);
+        match usize::try_from(late).unwrap_or(0).checked_sub(1) {
+            Some(lane) => StartAnswer::Later { lane, at },
+            None => StartAnswer::At(at),
+        }
+    });
+    Ok(Answers {
+        wants: wants.collect(),
+        starts: starts.collect(),
+    })
 }
 
 /// What a probe does with these tables: a lane and a place of its own, in a transaction that it takes back and does
 /// nothing more in.
 pub(super) async fn probe(client: &impl GenericClient, name: &str) -> Result<()> {
-    let sql = "SELECT at FROM hand_out('', ARRAY[$1::TEXT], '{}', '{}', '{1}', '{1}', '{}', '{}', '{}', '{}', '{}', '{}',
-                   0, 0)";
+    let sql = "SELECT at FROM hand_out(ARRAY[$1::TEXT], '{0}', '{}', '{}', '{}', '{1}', '{1}', '{}', '{}', '{}', '{}', '{}',
+                   '{}', '{}', '{}', '{}', 0, 0)";
     client.query(sql, &[&name]).await?;
     // Consumers lock the whole table to change it. Where one does so now it is usable, and a probe neither waits
     // for that consumer nor fails because of it.

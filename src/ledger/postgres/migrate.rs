@@ -10,7 +10,7 @@ use crate::ledger::{LedgerError, Result};
 use super::connection::SCHEMA;
 
 /// Every edition's change, oldest first.
-const EDITIONS: [&str; 13] = [
+const EDITIONS: [&str; 14] = [
     include_str!("../migrations/postgres/0001_ledger.sql"),
     include_str!("../migrations/postgres/0002_undos.sql"),
     include_str!("../migrations/postgres/0003_overtaken.sql"),
@@ -24,6 +24,7 @@ const EDITIONS: [&str; 13] = [
     include_str!("../migrations/postgres/0011_agents.sql"),
     include_str!("../migrations/postgres/0012_trying.sql"),
     include_str!("../migrations/postgres/0013_backlogs.sql"),
+    include_str!("../migrations/postgres/0014_starts.sql"),
 ];
 
 /// What processes agree to wait for each other by: "flexcast" in ASCII.
