@@ -14,6 +14,9 @@ use super::{Lane, LaneKind, Nanos, nanos};
 /// How long the time of a message is kept that was called up: by then another consumer has it.
 const RESERVED_FOR: Duration = Duration::from_secs(10);
 
+/// The same where several consumers take from one queue: most of what one calls up arrives at the others.
+const RESERVED_AMONG_SEVERAL: Duration = Duration::from_secs(2);
+
 /// How many messages a backlog is taken to have of which the ledger alone knows.
 const UNKNOWN_SIZE: u64 = 8;
 
@@ -283,7 +286,11 @@ impl Backlog {
 
     /// Reserves the time of one message.
     pub(super) fn reserve(&mut self, table: &mut Table, campaign: &str, now: Nanos) {
-        let (cost, until) = (self.cost, now.saturating_add(nanos(RESERVED_FOR)));
+        let reserved_for = match table.consumers {
+            1 => RESERVED_FOR,
+            _ => RESERVED_AMONG_SEVERAL,
+        };
+        let (cost, until) = (self.cost, now.saturating_add(nanos(reserved_for)));
         match self.reserved.back_mut() {
             Some(last) if last.until == until && last.cost == cost => last.messages += 1,
             _ => self.reserved.push_back(Reserved {

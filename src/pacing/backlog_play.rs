@@ -123,10 +123,7 @@ impl Play {
     pub(super) fn join(&mut self) {
         let settings = PacingSettings {
             shared: self.is_shared,
-            margin: match self.is_shared {
-                true => Margin::percent(2.0).expect("a margin"),
-                false => Margin::NONE,
-            },
+            margin: Margin::percent(2.0).expect("a margin"),
             ..PacingSettings::default()
         };
         let mut table = Table::new(settings);

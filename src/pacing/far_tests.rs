@@ -28,6 +28,35 @@ fn a_store_that_is_far_away_costs_a_limit_next_to_nothing_and_no_second_holds_mo
 }
 
 #[test]
+fn lanes_that_are_needed_together_are_used_to_the_full_however_far_the_store_is() {
+    // Thirty-six agents could take twelve a second, their campaign takes ten.
+    let mut quotas = vec![(Lane::campaign("spring"), "10/s")];
+    quotas.extend((0..36).map(|n| (Lane::agent("spring", &n.to_string()), "20/min")));
+    for (round_trip, consumers) in [(2, 4), (20, 4), (60, 2), (150, 1)] {
+        let play = Play::new(round_trip, &quotas);
+        let mut play = play.far(round_trip * MS);
+        for _ in 0..consumers {
+            play.join();
+        }
+        play.run(62 * SECOND, 120, &|random| {
+            let agent = random.random_range(0..36).to_string();
+            (
+                vec![Lane::campaign("spring"), Lane::agent("spring", &agent)],
+                1,
+            )
+        });
+        for (lane, _) in &quotas[1..] {
+            assert!(play.worst(lane, 60 * SECOND) <= 20, "{lane}");
+        }
+        let worst = play.worst(&quotas[0].0, SECOND);
+        let used = play.used(&quotas[0].0, 2 * SECOND, 62 * SECOND);
+        let told = format!("{round_trip} ms, {consumers} consumers: {used} used, worst {worst}");
+        assert!(worst <= 10, "{told}");
+        assert!(used >= 560, "{told}");
+    }
+}
+
+#[test]
 fn a_lane_of_which_the_store_hands_out_nothing_is_not_served_and_one_with_a_slow_pace_is() {
     let (given, kept) = (Lane::endpoint("x"), Lane::endpoint("y"));
     let quotas = [(given.clone(), "2/min"), (kept.clone(), "10/s")];

@@ -48,7 +48,7 @@ impl<W> Schedule<W> {
                 continue;
             }
             if let (Some(_), Some(places)) = (held.level, &mut track.places) {
-                places.release(now);
+                places.release();
             }
             if unused {
                 track.usage.take_back(held.amount);

@@ -14,14 +14,17 @@ use governor::state::{NotKeyed, StateStore};
 use governor::{Quota as GovernorQuota, RateLimiter};
 
 use super::settings::Margin;
-use super::{Nanos, Quota, nanos};
+use super::{Nanos, Quota, Unit, nanos};
 
 /// The longest lateness of a timer that a lane makes good: Tokio's wheel turns once a millisecond,
 /// and a busy machine adds a few.
 const LATENESS_MAX: Nanos = 5_000_000;
 
 /// The same for a lane that several consumers share.
-const SHARED_LATENESS_MAX: Nanos = 1_000_000_000;
+const SHARED_LATENESS_MAX: Nanos = 200_000_000;
+
+/// The longest wait for another lane that a lane makes good whose quota is counted by the minute or longer.
+const CREDIT_MAX: Nanos = 1_000_000_000;
 
 /// The clock as `governor` sees it: the moment a decision is about, the same for all its lanes.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +82,8 @@ pub(super) struct Limiter {
     period: Nanos,
     /// How late a waiter may be let go without the next one paying for it.
     lateness: Nanos,
+    /// The same where it waited for another lane, and the store of shared lanes says when it goes.
+    credit: Nanos,
     /// When the next one is due if nothing is saved up (GCRA's theoretical arrival time).
     tat: Option<Nanos>,
 }
@@ -87,14 +92,22 @@ impl Limiter {
     /// A limiter that lets a whole burst go at once.
     pub(super) fn new(quota: Quota, margin: Margin) -> Self {
         let unit = nanos(quota.unit().duration());
-        // Of what the margin keeps back in a unit, a quarter may be spent on late timers: a window
-        // then still holds no more than the quota, and three quarters are left for the way.
-        let lateness = (unit / 4_000_000 * u64::from(margin.ppm())).min(LATENESS_MAX);
+        let kept_back = unit / 1_000_000 * u64::from(margin.ppm());
+        let period = nanos(quota.period_stretched(margin.ppm()));
+        // Of what the margin keeps back in a unit, a part may be spent on those who go late: a window then still holds
+        // no more than the quota. Of a second a quarter, for late timers, and three quarters are left for the way; of
+        // a minute half, for waits at other lanes too.
+        let credit = match quota.unit() {
+            Unit::Second => 0,
+            Unit::Minute | Unit::Hour | Unit::Day => (kept_back / 2).min(CREDIT_MAX),
+        };
         Self {
             quota,
             burst: quota.burst(),
-            period: nanos(quota.period_stretched(margin.ppm())),
-            lateness,
+            period,
+            lateness: (kept_back / 4).min(LATENESS_MAX).max(credit),
+            // Half a period at most: so a start that is given back is known by where it ends.
+            credit: credit.min(period / 2),
             tat: None,
         }
     }
@@ -108,14 +121,24 @@ impl Limiter {
     }
 
     /// The same for a lane that others use too: one at a time, and half of the margin for late timers,
-    /// since what is later than that is lost.
+    /// since what is later than that is lost. Of a minute a sixth, since waits at other lanes have half.
     pub(super) fn shared(quota: Quota, margin: Margin) -> Self {
         let unit = nanos(quota.unit().duration());
+        let kept_back = unit / 1_000_000 * u64::from(margin.ppm());
+        let part = match quota.unit() {
+            Unit::Second => kept_back / 2,
+            Unit::Minute | Unit::Hour | Unit::Day => kept_back / 6,
+        };
         Self {
             burst: NonZeroU32::MIN,
-            lateness: (unit / 2_000_000 * u64::from(margin.ppm())).min(SHARED_LATENESS_MAX),
+            lateness: part.min(SHARED_LATENESS_MAX),
             ..Self::new(quota, margin)
         }
+    }
+
+    /// How long before a start the lane is charged from at most, where another lane let it go later.
+    pub(super) fn credit(&self) -> Nanos {
+        self.credit
     }
 
     /// The earliest moment that one who is let go at `now` is charged from.
@@ -131,10 +154,8 @@ impl Limiter {
         self.period
     }
 
-    /// Asks whether `cost` may go at `now`, charged as of the moment `as_of`.
-    ///
-    /// One who waited for a slot takes it as of when it was due, not of when our timer came round:
-    /// otherwise every wait would cost the lane the timer's lateness. The limiter bounds how far back.
+    /// Asks whether `cost` may go at `now`, charged as of the moment `as_of`: when the slot was due, so that a late
+    /// timer or a wait for another lane costs the lane nothing. The limiter bounds how far back.
     ///
     /// A cost above the burst goes when a whole burst could, and the lane is shut for the rest: it
     /// could never go otherwise.

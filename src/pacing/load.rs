@@ -14,6 +14,9 @@ use super::{LaneKind, Nanos};
 
 const SECOND: Nanos = 1_000_000_000;
 
+/// What a cost of one is. A lane that grants a message every ten seconds takes half of a slot of a wider lane in five.
+const PART: u64 = 1_000;
+
 /// How far ahead a lane is filled. What a narrower lane grants has to be in hand while it stands in a wider
 /// lane's line: of a campaign's lane more than of a sender's, of an agent's still more.
 fn ahead(kind: LaneKind) -> Nanos {
@@ -50,7 +53,8 @@ impl InHand {
 pub(super) struct Load {
     /// How many messages, by their lanes.
     of: BTreeMap<Arc<[usize]>, u64>,
-    /// What they cost each sender's and campaign's lane, by campaign, as far as their agents let them go in time.
+    /// What they cost each sender's and campaign's lane, by campaign, as far as their agents let them go in time: in
+    /// [`PART`]s.
     wide: BTreeMap<usize, BTreeMap<usize, u64>>,
 }
 
@@ -73,6 +77,7 @@ impl Load {
             let narrower = campaign.filter(|narrower| narrower != wide);
             let of = self.wide.entry(*wide).or_default();
             let sum = of.entry(narrower.unwrap_or(usize::MAX)).or_default();
+            let (after, before) = (after * PART, before * PART);
             *sum += (after.min(most) - before.min(most)) * cost_of_each;
         }
     }
@@ -85,7 +90,7 @@ impl Load {
             let Some(slot) = track.slot(table.consumers) else {
                 return track.free_at(now) <= now.saturating_add(ahead);
             };
-            let taken = match self.wide.get(id) {
+            let parts = match self.wide.get(id) {
                 Some(of) => of
                     .iter()
                     .map(|(narrower, sum)| match *narrower {
@@ -93,20 +98,23 @@ impl Load {
                         narrower => (*sum).min(lets_go(table, narrower, ahead)),
                     })
                     .sum(),
-                None => track.in_hand(),
+                None => track.in_hand() * PART,
             };
+            let taken = u128::from(slot) * u128::from(parts) / u128::from(PART);
             let free = track
                 .free_at(now)
-                .saturating_add(slot.saturating_mul(taken));
+                .saturating_add(Nanos::try_from(taken).unwrap_or(Nanos::MAX));
             free <= now.saturating_add(ahead)
         })
     }
 }
 
-/// How much a lane grants in so long.
+/// How much a lane grants in so long, in [`PART`]s.
 fn lets_go(table: &Table, lane: usize, within: Nanos) -> u64 {
     let slot = table.tracks[lane].slot(table.consumers);
-    slot.map_or(u64::MAX, |slot| within / slot.max(1) + 1)
+    slot.map_or(u64::MAX, |slot| {
+        (within.saturating_mul(PART) / slot.max(1)).max(1)
+    })
 }
 
 fn lane_of(table: &Table, lanes: &[usize], kind: LaneKind) -> Option<usize> {

@@ -21,8 +21,6 @@ pub(super) struct Places {
     ceiling: Option<Ceiling>,
     told: Told,
     taken: u32,
-    /// When one was last freed while all were taken.
-    freed: Nanos,
 }
 
 impl Places {
@@ -32,7 +30,6 @@ impl Places {
             ceiling: None,
             told: Told::default(),
             taken: 0,
-            freed: 0,
         }
     }
 
@@ -63,18 +60,12 @@ impl Places {
         self.max().saturating_sub(self.taken)
     }
 
-    /// Since when one is free, as far as that was waited for.
-    pub(super) fn freed(&self) -> Nanos {
-        self.freed
-    }
-
-    /// Allows another number from `now` on; what is under way stays so.
-    pub(super) fn allow(&mut self, most: u32, now: Nanos) {
+    /// Allows another number; what is under way stays so.
+    pub(super) fn allow(&mut self, most: u32) {
         self.most = most;
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.allow(most);
         }
-        self.freed = now;
     }
 
     /// Takes one.
@@ -86,11 +77,8 @@ impl Places {
         }
     }
 
-    /// Frees one at `now`.
-    pub(super) fn release(&mut self, now: Nanos) {
-        if self.free() == 0 {
-            self.freed = now;
-        }
+    /// Frees one.
+    pub(super) fn release(&mut self) {
         self.taken = self.taken.saturating_sub(1);
     }
 

@@ -241,7 +241,7 @@ impl<W> Schedule<W> {
         granted: &mut Vec<Granted<W>>,
     ) -> Option<Ticket> {
         let lanes = self.classes[class].lanes.clone();
-        let ask = self.as_of_due(&lanes, self.ask_of(class, now));
+        let ask = self.ask_of(class, now);
         match self.ask_all(&lanes, &ask) {
             Ok(()) => {
                 let held = self.take_all(&lanes, &ask);
@@ -279,15 +279,6 @@ impl<W> Schedule<W> {
             as_of: waiter.since,
             now,
         }
-    }
-
-    /// The ask as of the moment at which all lanes were due: what a late timer adds is not charged.
-    fn as_of_due(&self, lanes: &[usize], mut ask: Ask) -> Ask {
-        for lane in lanes {
-            ask.as_of = ask.as_of.max(self.table.tracks[*lane].due(&ask));
-        }
-        ask.as_of = ask.as_of.min(ask.now);
-        ask
     }
 
     pub(super) fn ask_all(&self, lanes: &[usize], ask: &Ask) -> Result<(), Refusal> {

@@ -104,16 +104,6 @@ impl Share {
         Err(Refused::Ask(limiter.period()))
     }
 
-    /// When the lane let go, or will, as far as we have it.
-    pub(super) fn due(&self, limiter: &Limiter, cost: NonZeroU32, now: Nanos) -> Nanos {
-        let due = limiter.due(cost);
-        let needs = limiter.period().saturating_mul(cost.get().into());
-        let late = limiter.credited(now);
-        let fits = |it: &&Stretch| due.max(it.from).max(late).saturating_add(needs) <= it.to;
-        let from = self.stretches.iter().find(fits).map_or(0, |it| it.from);
-        due.max(from)
-    }
-
     /// How many slots of a fast lane are in hand.
     pub(super) fn slots(&self, limiter: &Limiter, now: Nanos) -> u64 {
         let begun = limiter.due(NonZeroU32::MIN).max(now);

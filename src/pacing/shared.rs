@@ -58,6 +58,9 @@ pub struct StartLane {
     pub period: Nanos,
     /// How many slots, side by side.
     pub slots: u64,
+    /// How long before the start the lane is charged from at most, if it is free so long: what it loses while it waits
+    /// for the other lanes. At most half a period.
+    pub credit: Nanos,
 }
 
 /// A start that a consumer wants for one message or call.
@@ -73,7 +76,7 @@ pub struct StartWant {
 pub struct Unused {
     pub lane: String,
     pub slots: u64,
-    /// When the last slot ends, within half a period.
+    /// When the last slot ends, within a quarter of a period.
     pub end: Nanos,
 }
 
@@ -205,7 +208,7 @@ pub fn hand_out(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: N
     }
     for Unused { lane, slots, end } in &request.unused {
         if let Some(row) = rows.get_mut(lane)
-            && row.free_at.abs_diff(*end) < row.period / 2
+            && row.free_at <= end.saturating_add(row.period / 4)
         {
             row.free_at -= slots.saturating_mul(row.period).min(row.free_at);
         }
@@ -254,7 +257,8 @@ fn starts(
         if let StartAnswer::At(at) = answers[n] {
             for it in &start.lanes {
                 if let Some(row) = rows.get_mut(&it.lane) {
-                    row.free_at = at.saturating_add(it.slots.saturating_mul(row.period));
+                    let from = row.free_at.max(at.saturating_sub(it.credit));
+                    row.free_at = from.saturating_add(it.slots.saturating_mul(row.period));
                 }
             }
         }

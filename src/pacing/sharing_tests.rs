@@ -325,7 +325,7 @@ fn slow_lanes_that_are_needed_together_are_used_to_the_full() {
             assert!(play.worst(agent, 60 * SECOND) <= 5, "seed {seed}");
         }
         let used = play.used(&campaign, 0, 600 * SECOND);
-        assert!(used >= 93, "seed {seed}: {used} of 100");
+        assert!(used >= 95, "seed {seed}: {used} of 100");
     }
 }
 
@@ -349,7 +349,7 @@ fn many_agents_beside_a_busy_campaign_are_all_served_at_their_pace() {
     }
     // Sixty agents at ten a minute are ten a second: the agents bind, not the campaign.
     let used = play.used(&quotas[0].0, 20 * SECOND, 120 * SECOND);
-    assert!(used >= 930, "{used} of 1000");
+    assert!(used >= 950, "{used} of 1000");
 }
 
 #[test]

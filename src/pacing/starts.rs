@@ -6,12 +6,12 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::Nanos;
 use super::held::Held;
 use super::lane::LaneKind;
 use super::schedule::{Granted, PARKED_NOWHERE, Refusal, Schedule};
 use super::shared::{Request, StartAnswer, StartLane, StartWant};
 use super::track::{Ask, FOREVER, Refused, Ticket};
-use super::Nanos;
 
 /// How many classes of one lane's waiters ask at once at least. More of them than the lane has slots, since the other
 /// lanes of some are taken by other consumers.
@@ -90,7 +90,11 @@ impl<W> Schedule<W> {
             let track = &self.table.tracks[*lane];
             track.limiter.is_some() || track.places.is_some() || track.rest.until > ask.now
         };
-        let last = lanes.iter().copied().filter(limited).max_by_key(|lane| rank(*lane));
+        let last = lanes
+            .iter()
+            .copied()
+            .filter(limited)
+            .max_by_key(|lane| rank(*lane));
         let lane = last.or_else(|| lanes.first().copied()).unwrap_or(0);
         let mut refused = refused(lane);
         if let Refused::Until(due) = refused
@@ -201,6 +205,7 @@ impl<W> Schedule<W> {
                     lane: track.lane.key(),
                     period: limiter.period(),
                     slots: track.lane.charge(cost).get().into(),
+                    credit: limiter.credit(),
                 });
                 of.push((*lane, track.serial));
             }
@@ -309,7 +314,11 @@ impl<W> Schedule<W> {
         if ask.cost > cost {
             return false;
         }
-        let bars = |lane: &usize| self.table.tracks[*lane].bars_start(ask.ticket, ask.now).is_err();
+        let bars = |lane: &usize| {
+            self.table.tracks[*lane]
+                .bars_start(ask.ticket, ask.now)
+                .is_err()
+        };
         if lanes.iter().any(bars) {
             // A place that is free in time is kept for the next start.
             for lane in lanes {
@@ -345,8 +354,12 @@ impl<W> Schedule<W> {
                 start: charge.is_some().then_some(at),
             });
         }
-        let slowest = lanes.iter().max_by_key(|lane| self.table.tracks[**lane].period());
-        let last = slowest.map_or(LaneKind::Account, |lane| self.table.tracks[*lane].lane.kind());
+        let slowest = lanes
+            .iter()
+            .max_by_key(|lane| self.table.tracks[**lane].period());
+        let last = slowest.map_or(LaneKind::Account, |lane| {
+            self.table.tracks[*lane].lane.kind()
+        });
         let waiter = self.unseat(class, ask.ticket)?;
         Some(Granted {
             waited: ask.now - waiter.since,

@@ -152,7 +152,7 @@ impl Table {
         let id = self.id(lane, now);
         let track = &mut self.tracks[id];
         match (&mut track.places, max) {
-            (Some(places), Some(max)) => places.allow(max, now),
+            (Some(places), Some(max)) => places.allow(max),
             (places, max) => *places = max.map(Places::new),
         }
         id

@@ -226,8 +226,9 @@ async fn segments_count_for_the_sender_and_calls_for_the_endpoint() {
     let three = NonZeroU32::new(3).expect("not zero");
     let _long = pacer.permit(&[sender.clone(), call.clone()], three).await;
     assert_eq!(millis(start), 1_020);
+    // The endpoint's lane was free long before: five milliseconds of its wait for the sender are made good.
     let _other = pacer.permit(&[call], ONE).await;
-    assert_eq!(millis(start), 1_122);
+    assert_eq!(millis(start), 1_117);
     let _next = pacer.permit(&[sender], ONE).await;
     assert_eq!(millis(start), 4_080);
 }

@@ -30,7 +30,7 @@ pub(super) struct Ask {
     pub(super) ticket: Ticket,
     /// What the whole permit costs; a lane charges its part.
     pub(super) cost: NonZeroU32,
-    /// The moment the lanes are charged from: at most `now`.
+    /// Since when it waits: a lane that is due since then is charged from its due moment, within what it makes good.
     pub(super) as_of: Nanos,
     pub(super) now: Nanos,
 }
@@ -161,24 +161,10 @@ impl Track {
         let charge = match &self.share {
             Some(share) => share.ask(limiter, cost, ask),
             None => limiter
-                .ask(cost, ask.as_of, ask.now)
+                .ask(cost, ask.as_of.max(limiter.due(cost)), ask.now)
                 .map_err(Refused::Until),
         };
         charge.map(Some)
-    }
-
-    /// When this lane let go, or will, as far as it knows.
-    pub(super) fn due(&self, ask: &Ask) -> Nanos {
-        let cost = self.lane.charge(ask.cost);
-        let paced = self
-            .limiter
-            .as_ref()
-            .map_or(0, |limiter| match &self.share {
-                Some(share) => share.due(limiter, cost, ask.now),
-                None => limiter.due(cost),
-            });
-        let freed = self.places.map_or(0, |places| places.freed());
-        paced.max(freed).max(self.rest.until)
     }
 
     /// Takes what [`Self::ask`] offered.
@@ -206,7 +192,8 @@ impl Track {
         !shared::is_slow(limiter.period())
             && self.waiting > 0
             && self.wait_for_starts == 0
-            && share.may_ask(now) && share.is_low(now, low)
+            && share.may_ask(now)
+            && share.is_low(now, low)
     }
 
     /// From one slot to the next; 0 without a limit.

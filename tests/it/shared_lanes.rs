@@ -10,7 +10,8 @@ use flexcast::clock::Clock;
 use flexcast::ledger::SharedLanes;
 use flexcast::ledger::postgres::PostgresLedger;
 use flexcast::pacing::{
-    Answer, Lane, LaneTime, Limits, Pacer, PacingSettings, Request, Want, hand_out,
+    Answer, Lane, LaneTime, Limits, Pacer, PacingSettings, Request, StartAnswer, StartLane,
+    StartWant, Unused, Want, hand_out,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -31,15 +32,13 @@ async fn lanes_of(database: &Database) -> SharedLanes {
 
 /// The rows of these lanes, as a session of its own sees them.
 async fn rows(session: &tokio_postgres::Client) -> BTreeMap<String, LaneTime> {
-    let sql = "SELECT lane, free_at, period, holder, held_until FROM flexcast.lanes";
+    let sql = "SELECT lane, free_at, period FROM flexcast.lanes";
     let rows = session.query(sql, &[]).await.expect("rows");
     let number = |number: i64| u64::try_from(number).expect("not negative");
     let row = |row: &tokio_postgres::Row| {
-        let holder: Option<String> = row.get(3);
         let time = LaneTime {
             free_at: number(row.get(1)),
             period: number(row.get(2)),
-            lent: holder.zip(row.get::<_, Option<i64>>(4).map(number)),
         };
         (row.get(0), time)
     };
@@ -79,9 +78,8 @@ async fn what_several_are_given_at_once_never_overlaps() {
                 names.rotate_left((who + round) % 3);
                 let mut request = each(names.map(|name| want(name, 10 * MS, 2)).to_vec());
                 request.ahead = 60 * SECOND;
-                let holder = format!("consumer-{who}");
-                let (answers, _) = lanes.hand_out(&holder, &request).await.expect("handed out");
-                for (name, answer) in names.into_iter().zip(answers) {
+                let (answers, _) = lanes.hand_out(&request).await.expect("handed out");
+                for (name, answer) in names.into_iter().zip(answers.wants) {
                     let Answer::Stretch { from, to } = answer else {
                         panic!("{answer:?}");
                     };
@@ -105,15 +103,18 @@ async fn what_several_are_given_at_once_never_overlaps() {
 /// A request as a consumer may make it, on the lanes that a drawing knows.
 fn drawn(random: &mut StdRng, now: u64) -> Request {
     const PERIODS: [u64; 6] = [1, 10, 102, 340, 1_020, 6_120];
+    // A quota that was changed now and then.
+    let moved: Vec<usize> = (0..8)
+        .map(|_| usize::from(random.random_range(0..20) == 0))
+        .collect();
+    let period = |lane: usize| PERIODS[(lane + moved[lane]) % PERIODS.len()] * MS;
     let mut names: Vec<usize> = (0..8).collect();
     let mut wants = Vec::new();
     for _ in 0..random.random_range(0..6) {
         let lane = names.remove(random.random_range(0..names.len()));
-        // A quota that was changed now and then.
-        let at = (lane + usize::from(random.random_range(0..20) == 0)) % PERIODS.len();
         wants.push(Want {
             lane: format!("lane-{lane}"),
-            period: PERIODS[at] * MS,
+            period: period(lane),
             slots: random.random_range(1..5),
             until: now + random.random_range(0..300) * MS,
         });
@@ -127,19 +128,41 @@ fn drawn(random: &mut StdRng, now: u64) -> Request {
             })
             .collect(),
     };
+    let start = |random: &mut StdRng| {
+        let first = random.random_range(0..6);
+        let lanes = first..first + random.random_range(1..3);
+        StartWant {
+            lanes: lanes
+                .map(|lane| StartLane {
+                    lane: format!("lane-{lane}"),
+                    period: period(lane),
+                    slots: random.random_range(1..4),
+                    credit: period(lane) / 2 * random.random_range(0..2),
+                })
+                .collect(),
+            not_before: now + random.random_range(0..60) * MS,
+        }
+    };
+    let starts = (0..random.random_range(0..6)).map(|_| start(random));
+    let starts = starts.collect();
     let told = |random: &mut StdRng| {
         let lane = format!("lane-{}", random.random_range(0..8));
         (lane, now + random.random_range(0..2_000) * MS)
     };
+    let unused = (0..random.random_range(0..3)).map(|_| {
+        let (lane, end) = told(random);
+        let slots = random.random_range(1..3);
+        Unused { lane, slots, end }
+    });
+    let unused = unused.collect();
     Request {
         way: random.random_range(0..200) * MS,
         ahead: random.random_range(100..500) * MS,
-        returns: (0..random.random_range(0..3))
-            .map(|_| told(random))
-            .collect(),
+        unused,
         rests: (0..i32::from(random.random_range(0..10) == 0))
             .map(|_| told(random))
             .collect(),
+        starts,
         wants,
         groups,
     }
@@ -152,35 +175,33 @@ async fn the_server_hands_out_what_the_arithmetic_says() {
     let session = database.session().await;
     for seed in 0..4 {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut told = [0; 3];
+        let mut told = [0; 5];
         database.raw("DELETE FROM flexcast.lanes").await;
         let mut now = lanes.time().await.expect("the time").now;
         for step in 0..150 {
-            let holder = ["one", "two", "three"][random.random_range(0..3)];
             let request = drawn(&mut random, now);
             // Time goes on by more than the test takes: what was handed out moves back.
             let back = random.random_range(0..400) * 1_000_000_i64;
-            let sql = "UPDATE flexcast.lanes SET free_at = CASE free_at WHEN 0 THEN 0 ELSE free_at - $1 END,
-                           held_until = held_until - $1";
+            let sql = "UPDATE flexcast.lanes SET free_at = CASE free_at WHEN 0 THEN 0 ELSE free_at - $1 END";
             session.execute(sql, &[&back]).await.expect("moved");
             let mut before = rows(&session).await;
-            let handing = lanes.hand_out(holder, &request).await;
+            let handing = lanes.hand_out(&request).await;
             let (answers, time) = handing.expect("handed out");
-            for lane in request.lanes() {
-                before.entry(lane.to_owned()).or_insert(LaneTime {
-                    period: 1,
-                    ..LaneTime::default()
-                });
-            }
-            let expected = hand_out(&request, &mut before, holder, time.now);
+            let expected = hand_out(&request, &mut before, time.now);
             assert_eq!(answers, expected, "seed {seed}, step {step}: {request:?}");
             let after = rows(&session).await;
             assert_eq!(after, before, "seed {seed}, step {step}: {request:?}");
-            for answer in answers {
+            for answer in answers.wants {
                 told[match answer {
                     Answer::Stretch { .. } => 0,
                     Answer::Later(_) => 1,
                     Answer::Open => 2,
+                }] += 1;
+            }
+            for answer in answers.starts {
+                told[match answer {
+                    StartAnswer::At(_) => 3,
+                    StartAnswer::Later { .. } => 4,
                 }] += 1;
             }
             now = time.now;
@@ -190,27 +211,49 @@ async fn the_server_hands_out_what_the_arithmetic_says() {
 }
 
 #[tokio::test]
+async fn a_lane_that_the_version_before_had_lent_counts_as_used_when_its_loan_ends() {
+    let database = Database::new().await;
+    drop(lanes_of(&database).await);
+    let older = "DROP FUNCTION flexcast.hand_out;
+        ALTER TABLE flexcast.lanes ADD holder TEXT, ADD held_until BIGINT;
+        CREATE FUNCTION flexcast.hand_out() RETURNS INT LANGUAGE sql AS 'SELECT 1';
+        DELETE FROM flexcast.migrations WHERE number > 13;
+        INSERT INTO flexcast.lanes VALUES
+            ('lent', 1000, 300, 'consumer', 5000), ('used', 7000, 300, 'consumer', 5000), ('free', 1000, 300, NULL, NULL)";
+    for sql in older.split(";\n") {
+        database.raw(sql).await;
+    }
+    drop(lanes_of(&database).await);
+    let rows = rows(&database.session().await).await;
+    let free_at = |lane: &str| rows[lane].free_at;
+    assert_eq!(
+        (free_at("lent"), free_at("used"), free_at("free")),
+        (5_300, 7_000, 1_000)
+    );
+}
+
+#[tokio::test]
 async fn a_failure_changes_nothing_and_its_connection_is_not_used_again() {
     let database = Database::new().await;
     let lanes = lanes_of(&database).await;
     let session = database.session().await;
     let name = "agent\u{1f}spring\u{1f}zo\u{eb}";
     let request = each(vec![want(name, 102 * MS, 3)]);
-    let (answers, _) = lanes.hand_out("one", &request).await.expect("handed out");
+    let (answers, _) = lanes.hand_out(&request).await.expect("handed out");
     assert!(matches!(
-        answers[..],
+        answers.wants[..],
         [Answer::Later(_) | Answer::Stretch { .. }]
     ));
     let before = rows(&session).await;
     assert_eq!(before.keys().collect::<Vec<_>>(), [name]);
     database.read_only(true).await;
-    let error = lanes.hand_out("one", &request).await;
+    let error = lanes.hand_out(&request).await;
     let error = error.expect_err("the server takes nothing");
     assert!(error.is_stores(), "{error}");
     database.read_only(false).await;
     let session = database.session().await;
     assert_eq!(rows(&session).await, before);
-    lanes.hand_out("one", &request).await.expect("handed out");
+    lanes.hand_out(&request).await.expect("handed out");
 }
 
 #[tokio::test]
@@ -222,21 +265,21 @@ async fn no_lock_is_held_while_an_answer_is_on_its_way() {
     let far = PostgresLedger::connect(&link.url(&database.url, server)).await;
     let (far, near) = (far.expect("a ledger").lanes(), lanes_of(&database).await);
     let request = each(vec![want("a", 10 * MS, 1)]);
-    far.hand_out("far", &request).await.expect("handed out");
+    far.hand_out(&request).await.expect("handed out");
     far.share_places("far", 8, 0).await.expect("a share");
     let session = database.session().await;
     let before = rows(&session).await["a"].free_at;
     // Its answers never arrive: it does not know yet that it has anything.
     link.mute(true);
     let asking = tokio::spawn(async move {
-        let _ = tokio::join!(far.hand_out("far", &request), far.share_places("far", 8, 0));
+        let _ = tokio::join!(far.hand_out(&request), far.share_places("far", 8, 0));
     });
     until_async(async || rows(&session).await["a"].free_at != before).await;
     let mut request = each(vec![want("a", 10 * MS, 1)]);
     request.ahead = 60 * SECOND;
-    let (answers, _) = near.hand_out("near", &request).await.expect("handed out");
+    let (answers, _) = near.hand_out(&request).await.expect("handed out");
     assert!(
-        matches!(answers[..], [Answer::Stretch { .. }]),
+        matches!(answers.wants[..], [Answer::Stretch { .. }]),
         "{answers:?}"
     );
     let (share, _) = near.share_places("near", 8, 0).await.expect("a share");
@@ -286,7 +329,6 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
     assert_eq!(count.load(Ordering::Relaxed), 200, "all are let go");
     let rows = rows(&database.session().await).await;
     let row = &rows["campaign\u{1f}spring"];
-    assert!(row.lent.is_none());
     // One slot after the other, and each has been handed out: the lane's time went on by as much.
     assert!(
         row.free_at >= begun.now + 199 * row.period,

@@ -147,7 +147,8 @@ struct Told<'a> {
     rested: (Vec<i32>, Vec<i64>),
     wanted: (Vec<i32>, Vec<i64>, Vec<i64>),
     members: (Vec<i32>, Vec<i32>),
-    starts: (Vec<i32>, Vec<i64>, Vec<i32>, Vec<i64>),
+    taken: (Vec<i32>, Vec<i64>, Vec<i64>),
+    starts: (Vec<i32>, Vec<i64>),
 }
 
 impl<'a> Told<'a> {
@@ -161,8 +162,7 @@ impl<'a> Told<'a> {
         let wants = wants.map(|want| (of(&want.lane), column(want.slots), column(want.until)));
         let members = request.groups.iter().flatten().map(|want| place(*want));
         let taken = request.starts.iter().flat_map(|start| &start.lanes);
-        let taken = taken.map(|it| (of(&it.lane), column(it.slots)));
-        let (start_lanes, start_slots) = taken.unzip();
+        let taken = taken.map(|it| (of(&it.lane), column(it.slots), column(it.credit)));
         let not_before = request.starts.iter().map(|it| column(it.not_before));
         Self {
             periods: periods.into_iter().map(column).collect(),
@@ -170,9 +170,8 @@ impl<'a> Told<'a> {
             rested: rests.map(|(lane, at)| (of(lane), column(*at))).unzip(),
             wanted: wants.collect(),
             members: (members.collect(), ends(request.groups.iter().map(Vec::len))),
+            taken: taken.collect(),
             starts: (
-                start_lanes,
-                start_slots,
                 ends(request.starts.iter().map(|start| start.lanes.len())),
                 not_before.collect(),
             ),
@@ -197,7 +196,8 @@ fn place(at: usize) -> i32 {
 
 async fn handed_out(client: &ClientWrapper, request: &Request) -> Result<(Answers, ServerTime)> {
     let sql = "SELECT at, kinds, froms, tos, start_at, start_late
-               FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+               FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                   $19)";
     let statement = client.prepare_cached(sql).await?;
     let told = Told::of(request);
     let (way, ahead) = (column(request.way), column(request.ahead));
@@ -218,10 +218,11 @@ async fn handed_out(client: &ClientWrapper, request: &Request) -> Result<(Answer
                 &told.wanted.2,
                 &told.members.0,
                 &told.members.1,
+                &told.taken.0,
+                &told.taken.1,
+                &told.taken.2,
                 &told.starts.0,
                 &told.starts.1,
-                &told.starts.2,
-                &told.starts.3,
                 &way,
                 &ahead,
             ],
@@ -266,7 +267,7 @@ fn answers(row: &Row) -> Result<Answers> {
 /// nothing more in.
 pub(super) async fn probe(client: &impl GenericClient, name: &str) -> Result<()> {
     let sql = "SELECT at FROM hand_out(ARRAY[$1::TEXT], '{0}', '{}', '{}', '{}', '{1}', '{1}', '{}', '{}', '{}', '{}', '{}',
-                   '{}', '{}', '{}', '{}', 0, 0)";
+                   '{}', '{}', '{}', '{}', '{}', 0, 0)";
     client.query(sql, &[&name]).await?;
     // Consumers lock the whole table to change it. Where one does so now it is usable, and a probe neither waits
     // for that consumer nor fails because of it.

@@ -12,7 +12,8 @@ ALTER TABLE lanes DROP COLUMN holder, DROP COLUMN held_until;
 --
 -- Lanes are known by their place in of_lanes, wants by their place in wanted, starts by their place in start_ends,
 -- beginning at 1. members holds the wants of each group, one group behind the other; ends holds the place in members of
--- each group's last want. start_lanes, start_slots and start_ends hold the lanes of each start in the same way.
+-- each group's last want. start_lanes, start_slots, start_credits and start_ends hold the lanes of each start in the same
+-- way.
 -- A want's kind is 0: it could be had, but another lane of its group could not; 1: the lane is the consumer's from
 -- froms to tos; 2: not now, to be asked for again at froms.
 -- A start is at start_at where start_late is 0; else it is to be asked for again at start_at, and start_late is the
@@ -22,7 +23,7 @@ CREATE FUNCTION hand_out(
     unused INT[], unused_slots BIGINT[], unused_end BIGINT[],  -- slots of starts that are given back
     rested INT[], rested_until BIGINT[],       -- lanes that rest until then
     wanted INT[], slots BIGINT[], untils BIGINT[], members INT[], ends INT[],
-    start_lanes INT[], start_slots BIGINT[], start_ends INT[], start_not_before BIGINT[],
+    start_lanes INT[], start_slots BIGINT[], start_credits BIGINT[], start_ends INT[], start_not_before BIGINT[],
     way BIGINT,                                -- nothing that is given begins earlier
     ahead BIGINT,                              -- how far ahead of its time a lane is handed out
     OUT at BIGINT, OUT kinds INT[], OUT froms BIGINT[], OUT tos BIGINT[], OUT start_at BIGINT[], OUT start_late INT[])
@@ -71,7 +72,7 @@ BEGIN
     END LOOP;
     FOR n IN 1..cardinality(unused) LOOP
         l := unused[n];
-        IF abs(free[l] - unused_end[n]) < every[l] / 2 THEN
+        IF free[l] <= unused_end[n] + every[l] / 4 THEN
             free[l] := greatest(free[l] - unused_slots[n] * every[l], 0);
         END IF;
     END LOOP;
@@ -111,7 +112,8 @@ BEGIN
         END IF;
         start_at[w] := begins;
         FOR m IN first..start_ends[w] LOOP
-            free[start_lanes[m]] := begins + start_slots[m] * every[start_lanes[m]];
+            l := start_lanes[m];
+            free[l] := greatest(free[l], begins - start_credits[m]) + start_slots[m] * every[l];
         END LOOP;
     END LOOP;
 
