@@ -7,6 +7,8 @@ wanted=()
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || wanted+=(rabbitmq-server)
 # Its programs are not in the path: see scripts/postgres.sh. Likewise, tests stop a server of their own.
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || wanted+=(postgresql)
+# Likewise in /usr/sbin.
+[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || wanted+=(pgbouncer)
 command -v openssl >/dev/null || wanted+=(openssl)
 command -v python3 >/dev/null || wanted+=(python3)
 # Debian splits ensurepip off, without which a venv cannot be made.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::intake::{Before, ImportSummary, Input};
 use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportReport, RejectedRow, Report};
 use crate::operate::{distrust_notice, paused_notice};
-use crate::queue::{Inspection, Obstacle};
+use crate::queue::{Inspection, Obstacle, ObstacleKind};
 use crate::twilio::AwayPart;
 use crate::worker::ShownLane;
 
@@ -133,7 +133,7 @@ pub(super) fn notice(record: &CampaignRecord) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints what lies on a queue and cannot be moved out of the way, with what removes it.
+/// Prints what keeps messages from being carried out, with what ends it.
 ///
 /// # Errors
 ///
@@ -141,10 +141,15 @@ pub(super) fn notice(record: &CampaignRecord) -> io::Result<()> {
 pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
     for obstacle in obstacles {
         say!("In the way on {}: {}", obstacle.queue, obstacle.why)?;
+        if obstacle.kind == ObstacleKind::Broker {
+            say!("  to see more: {}", obstacle.look)?;
+            say!("  to end it: {}", obstacle.remove)?;
+            continue;
+        }
         say!("  to remove it, stop the consumers first: what they hold is not on the queue")?;
         say!("  to see its first messages, which stay: {}", obstacle.look)?;
         say!(
-            "  to take the first one away, if it is that: {}",
+            "  to take away the first, if it is that: {}",
             obstacle.remove
         )?;
     }

@@ -110,17 +110,30 @@ pub struct Mended {
     pub body: u64,
 }
 
-/// What lies on a queue and can neither be carried out nor be moved out of the way.
+/// Whether an obstacle is one message, or the broker itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObstacleKind {
+    /// A message lies on the queue that can neither be carried out nor be moved out of the way.
+    #[default]
+    Message,
+    /// The broker does not let the queue be used: a right is missing, or it is short of memory or disk.
+    Broker,
+}
+
+/// What keeps the messages of a queue from being carried out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Obstacle {
-    /// The queue it lies on.
+    #[serde(default)]
+    pub kind: ObstacleKind,
+    /// The queue; all of them: `flexcast.*`.
     pub queue: String,
     /// What is wrong, in a sentence.
     pub why: String,
-    /// The command that shows the queue's first messages and leaves them there.
+    /// The command that shows it: of a message, that shows the queue's first ones and leaves them there.
     #[serde(default)]
     pub look: String,
-    /// The command that takes the first message away, and shows it.
+    /// The command that ends it: of a message, that takes the first one away, and shows it.
     pub remove: String,
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
-use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Config, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::ledger::{LedgerError, Result};
@@ -96,6 +96,7 @@ impl Connections {
             runs,
         };
         let mut first = connections.first().await?;
+        connections.check_sessions(&first).await?;
         let ready = async {
             migrate(&mut first).await?;
             connections.runs.look(&first).await
@@ -129,6 +130,35 @@ impl Connections {
                 error => error,
             }
         })
+    }
+
+    /// Checks that each connection has a session of its own. Behind a pooler that shares the server's sessions, the
+    /// settings and the prepared statements of one connection are another's.
+    async fn check_sessions(&self, first: &Object) -> Result<()> {
+        let alone = session(first).await?;
+        let second = match self.pool.get().await {
+            Ok(second) => second,
+            Err(error) if error.to_string().contains("prepared statement") => return Err(pooler()),
+            Err(error) => return Err(self.at(error.into())),
+        };
+        if let Err(error) = second.batch_execute("BEGIN").await {
+            // PgBouncer's words where it shares sessions statement by statement.
+            let is_pooler = error.to_string().contains("pooling mode")
+                || error
+                    .as_db_error()
+                    .is_some_and(|told| told.message().contains("pooling mode"));
+            return Err(if is_pooler {
+                pooler()
+            } else {
+                self.at(error.into())
+            });
+        }
+        let meanwhile = session(&second).await?;
+        second.batch_execute("ROLLBACK").await?;
+        match alone == meanwhile {
+            true => Err(pooler()),
+            false => Ok(()),
+        }
     }
 
     /// Bounds a call. What it was to write may stand all the same when its time is up.
@@ -226,6 +256,23 @@ fn without_rights(error: LedgerError) -> LedgerError {
         }
         error => error,
     }
+}
+
+/// The number of the server's session that carries out a statement now; without a prepared statement.
+async fn session(client: &Object) -> Result<Option<String>> {
+    let answers = client.simple_query("SELECT pg_backend_pid()").await?;
+    let numbers = answers.iter().find_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    Ok(numbers)
+}
+
+fn pooler() -> LedgerError {
+    invalid(
+        "it leads to a connection pooler that shares sessions (PgBouncer's pool_mode = transaction or statement); flexcast \
+         needs sessions of its own: pool_mode = session, or the server's own address",
+    )
 }
 
 /// Where a configuration leads to.

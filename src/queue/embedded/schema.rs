@@ -11,7 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
-use rusqlite_migration::{M, Migrations};
+use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
 
 use crate::message::{CampaignId, DeadReason, StepName};
 use crate::queue::{
@@ -87,7 +87,7 @@ pub(super) enum Look {
 ///
 /// # Errors
 ///
-/// [`QueueError::Refused`] when it is no queue, or was copied without its log; [`QueueError::Unreachable`] when
+/// [`QueueError::Refused`] when it is no queue, was copied without its log, or is a newer program's; [`QueueError::Unreachable`] when
 /// it cannot be used. Both have the path.
 pub(super) fn open(path: &Path) -> crate::queue::Result<(Connection, SqliteFile)> {
     let unusable = |error: String| QueueError::Unreachable(format!("queue file {error}"));
@@ -100,6 +100,14 @@ pub(super) fn open(path: &Path) -> crate::queue::Result<(Connection, SqliteFile)
     loop {
         match try_open(path, &mut file) {
             Ok(connection) => return Ok((connection, file)),
+            Err(rusqlite_migration::Error::MigrationDefinition(
+                MigrationDefinitionError::DatabaseTooFarAhead,
+            )) => {
+                let path = path.display();
+                return Err(QueueError::Refused(format!(
+                    "{path} was written by a newer flexcast: use that version, or another --state"
+                )));
+            }
             // Processes that bring the same file up to date at once trip over each other in ways that
             // waiting for a lock does not cover: the change to WAL, and the migrations.
             Err(_) if attempt < OPEN_ATTEMPTS && path.exists() => {

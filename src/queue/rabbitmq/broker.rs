@@ -10,13 +10,16 @@ use std::time::Duration;
 use lapin::{Connection, ConnectionProperties};
 
 use super::address::{Address, Host, KEYS, of_host};
+use super::alarms;
 use super::connection::{explain, within};
 use super::management::Login;
+use super::obstacles::Obstacles;
 use super::wire::{Bounds, FRAME_MAX, Notes, Wire};
 use super::{OURS, OWN_BYTES_MAX};
 use crate::clock::Clock;
 use crate::message::MESSAGE_BYTES_MAX;
 use crate::queue::{Mended, NodeInUse, QueueError, Result};
+use crate::shutdown::Stopper;
 use crate::tls::{self, Check, Files};
 
 /// Seconds between heartbeats when `AMQP_URL` names none: a dead peer is noticed within two of
@@ -39,6 +42,10 @@ pub(super) struct Broker {
     clock: Clock,
     /// The connections there are, each with the place of its host in the list.
     connections: Mutex<Vec<(usize, Weak<Connection>)>>,
+    /// What keeps messages from being carried out.
+    pub(super) obstacles: Arc<Obstacles>,
+    /// The queue is being closed: nothing more is waited for.
+    pub(super) closing: Stopper,
 }
 
 /// A connection that was made.
@@ -84,6 +91,8 @@ impl Broker {
             wire: Wire::new(bounds, tls, clock),
             clock,
             connections: Mutex::default(),
+            obstacles: Arc::default(),
+            closing: Stopper::new(),
         })
     }
 
@@ -174,6 +183,7 @@ impl Broker {
                 Ok((connection, notes)) => {
                     let connection = Arc::new(connection);
                     self.remember(at, &connection);
+                    tokio::spawn(alarms::follow(&connection, Arc::clone(&self.obstacles)));
                     let node = self.told(&hosts[at].to_string());
                     tracing::info!(broker = node, role, "connected");
                     return Ok(Connected {

@@ -12,6 +12,7 @@ use lapin::{Channel, Connection, ErrorKind};
 use tokio::sync::Mutex;
 
 use super::broker::{Broker, Connected};
+use super::remedy::with_remedy;
 use super::wire::{FRAME_MAX, Notes};
 use crate::clock::Clock;
 use crate::queue::{Backoff, QueueError, Result};
@@ -83,13 +84,37 @@ impl Link {
         &self,
         request: impl Future<Output = lapin::Result<T>> + Send,
     ) -> Result<T> {
-        match within(self.broker.clock(), REPLY_WAIT, request).await {
+        match self.patiently(REPLY_WAIT, request).await {
             Some(reply) => reply.map_err(|error| explain(&error)),
             None => Err(QueueError::Unreachable(format!(
                 "no reply from {} within {REPLY_WAIT:?}",
                 self.broker.place()
             ))),
         }
+    }
+
+    /// Waits for `work` for at most `limit`, and for as long as the broker blocks this connection: it is short of memory
+    /// or disk, says so, and takes what it was sent when it is not any more.
+    pub(super) async fn patiently<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T> + Send,
+    ) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let done = within(self.broker.clock(), limit, &mut work).await;
+            if done.is_some() || !self.is_blocked() || self.broker.closing.is_stopped() {
+                return done;
+            }
+        }
+    }
+
+    /// Whether the broker takes nothing from this connection for want of memory or disk.
+    fn is_blocked(&self) -> bool {
+        // A connection that is being made is not blocked.
+        let live = self.live.try_lock();
+        let live = live.as_ref().ok().and_then(|live| live.as_ref());
+        live.is_some_and(|live| live.connection.status().blocked())
     }
 
     async fn live(&self) -> Result<Live> {
@@ -163,7 +188,7 @@ pub(super) fn explain(error: &lapin::Error) -> QueueError {
         // 403 access refused, 404 not found, 405 locked, 406 other arguments, 530 not allowed
         // (AMQP 0-9-1, reply codes): the same request gets the same answer.
         ErrorKind::ProtocolError(amqp) if [403, 404, 405, 406, 530].contains(&amqp.get_id()) => {
-            QueueError::Refused(amqp.get_message().to_string())
+            QueueError::Refused(with_remedy(amqp.get_message().as_str()))
         }
         _ => QueueError::Unreachable(error.to_string()),
     }

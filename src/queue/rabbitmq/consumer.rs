@@ -19,6 +19,7 @@ use super::Shared;
 use super::connection::{Link, explain, is_not_found, pauses, within};
 use super::delivery::{Origin, REQUEUE, RabbitDelivery};
 use super::obstacles::Kind;
+use super::remedy;
 use super::topology;
 use super::wire::Notes;
 use crate::message::CampaignId;
@@ -200,6 +201,8 @@ impl Sessions {
         let mut asked = Asked(Some(channel.clone()));
         let stream = link.ask(consuming).await?;
         asked.0 = None;
+        let obstacles = &self.shared.broker.obstacles;
+        obstacles.is_gone(&self.origin.queue, Kind::NoRight);
         Ok(Session {
             channel,
             stream,
@@ -253,8 +256,16 @@ impl Sessions {
     /// A session was lost, or none could be had: where it was because something cannot be read, the next is
     /// on a connection of this consumer's own, and what lies on its queue is named if it was one.
     fn learn_from(&self, error: &QueueError) {
-        let QueueError::Unreadable(why) = error else {
-            return;
+        let why = match error {
+            QueueError::Unreadable(why) => why,
+            QueueError::Refused(why) => {
+                if let Some(removal) = remedy::of_rights(why) {
+                    let obstacles = &self.shared.broker.obstacles;
+                    obstacles.found(&self.origin.queue, Kind::NoRight, why.clone(), removal);
+                }
+                return;
+            }
+            _ => return,
         };
         // On the common connection it may be anybody's: from now on each has its own, and whose it is
         // ends no other.
@@ -264,7 +275,7 @@ impl Sessions {
             let queue = &self.origin.queue;
             let why = format!("a message on it cannot be read, and ends the connection: {why}");
             let removal = self.shared.removal(queue);
-            let obstacles = &self.shared.obstacles;
+            let obstacles = &self.shared.broker.obstacles;
             obstacles.found(queue, Kind::Unreadable, why, removal);
         }
     }
@@ -289,7 +300,7 @@ impl Sessions {
 #[async_trait]
 impl Consumer for RabbitConsumer {
     async fn next(&mut self) -> Option<Box<dyn Delivery>> {
-        let closing = self.shared.closing.clone();
+        let closing = self.shared.broker.closing.clone();
         closing.run_until_stopped(self.next_delivery()).await?
     }
 

@@ -109,7 +109,7 @@ impl RabbitDelivery {
             Ok(true) => {
                 let origin = &self.origin;
                 origin.has_settled.store(true, Ordering::Relaxed);
-                let obstacles = &origin.shared.obstacles;
+                let obstacles = &origin.shared.broker.obstacles;
                 obstacles.is_gone(&origin.queue, Kind::Unreadable);
                 Settled::Yes
             }
@@ -131,13 +131,16 @@ impl RabbitDelivery {
         let published = self.copy(exchange, &headers).await;
         let (shared, queue) = (&self.origin.shared, &self.origin.queue);
         match published {
-            Ok(()) => shared.obstacles.is_gone(queue, Kind::NotCopied),
+            Ok(()) => shared.broker.obstacles.is_gone(queue, Kind::NotCopied),
             Err(_) if !self.acker.usable() => return Ok(Settled::Stale),
             Err(error) => {
                 let why =
                     format!("the broker does not take a copy of a message for {exchange}: {error}");
                 let removal = shared.removal(queue);
-                shared.obstacles.found(queue, Kind::NotCopied, why, removal);
+                shared
+                    .broker
+                    .obstacles
+                    .found(queue, Kind::NotCopied, why, removal);
                 return Err(error);
             }
         }
@@ -324,7 +327,7 @@ impl Drop for RabbitDelivery {
             }
             runtime.spawn(async move {
                 let waiting = shared.clock.sleep(pauses.pause());
-                shared.closing.run_until_stopped(waiting).await;
+                shared.broker.closing.run_until_stopped(waiting).await;
                 let _ = acker.nack(REQUEUE).await;
                 drop(channel);
             });

@@ -6,6 +6,7 @@
 //! and the queue it lies on is named (`obstacles`).
 
 mod address;
+mod alarms;
 mod broker;
 mod connection;
 mod consumer;
@@ -15,6 +16,7 @@ mod management;
 mod obstacles;
 mod publisher;
 mod refusal;
+mod remedy;
 mod topology;
 mod value;
 pub mod wire;
@@ -31,7 +33,7 @@ use self::broker::Broker;
 use self::connection::{Link, is_not_found};
 use self::consumer::{RabbitConsumer, Source};
 use self::management::Inspector;
-use self::obstacles::{Obstacles, Removal};
+use self::obstacles::Removal;
 use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
 use super::{
     Consumer, DeadDelivery, Depth, Inspection, Mended, NodeInUse, Obstacle, Outgoing, Queue,
@@ -39,7 +41,6 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::message::{CampaignId, MessageId};
-use crate::shutdown::Stopper;
 
 /// The AMQP property `app_id` of what this program puts on a queue itself, also of its copies.
 const OURS: &str = "flexcast";
@@ -67,10 +68,8 @@ struct Shared {
     is_apart: AtomicBool,
     /// How often a connection of one consumer alone was made again.
     apart_reconnects: AtomicU64,
-    obstacles: Obstacles,
     publisher: Arc<Publisher>,
     clock: Clock,
-    closing: Stopper,
 }
 
 impl Shared {
@@ -112,11 +111,9 @@ impl RabbitQueue {
             consuming: Arc::new(Link::new(Arc::clone(&broker), "consume")),
             is_apart: AtomicBool::new(false),
             apart_reconnects: AtomicU64::new(0),
-            obstacles: Obstacles::default(),
             publisher: Arc::new(Publisher::new(Arc::clone(&broker), clock)),
             broker,
             clock,
-            closing: Stopper::new(),
         };
         let link = &shared.consuming;
         topology::declare_shared(link, &link.channel().await?).await?;
@@ -165,7 +162,9 @@ fn amqp_id(id: &MessageId) -> ShortString {
 impl Queue for RabbitQueue {
     async fn bind(&self, ledger_id: &str) -> Result<()> {
         let link = &self.shared.consuming;
-        topology::declare_ledger(link, &link.channel().await?, ledger_id).await
+        topology::declare_ledger(link, &link.channel().await?, ledger_id).await?;
+        // The rights to all else were asked for when the exchanges and queues were made.
+        self.shared.publisher.may_publish().await
     }
 
     async fn is_bound(&self) -> Result<bool> {
@@ -201,10 +200,11 @@ impl Queue for RabbitQueue {
                     .with_message_id(amqp_id(&message.id)),
             })
             .collect();
-        let closing = &self.shared.closing;
         self.shared
             .publisher
-            .publish(&route, &parcels, &|| !closing.is_stopped())
+            .publish(&route, &parcels, &|| {
+                !self.shared.broker.closing.is_stopped()
+            })
             .await
             .map_err(|error| match error {
                 error if publisher::is_unrouted(&error) => never_opened(campaign),
@@ -292,7 +292,7 @@ impl Queue for RabbitQueue {
     }
 
     fn obstacles(&self) -> Vec<Obstacle> {
-        self.shared.obstacles.now()
+        self.shared.broker.obstacles.now()
     }
 
     fn nodes(&self) -> Vec<NodeInUse> {
@@ -308,11 +308,11 @@ impl Queue for RabbitQueue {
     }
 
     async fn is_ready(&self) -> bool {
-        self.look().await.is_ok()
+        !self.shared.broker.obstacles.is_a_right_missing() && self.look().await.is_ok()
     }
 
     async fn close(&self) {
-        self.shared.closing.stop();
+        self.shared.broker.closing.stop();
         self.shared.publisher.close().await;
         self.shared.consuming.hang_up().await;
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::queue::Obstacle;
+use crate::queue::{Obstacle, ObstacleKind};
 
 /// What kind of obstacle it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,9 +17,22 @@ pub(super) enum Kind {
     Unreadable,
     /// The broker does not take the copy that is to replace it.
     NotCopied,
+    /// The user lacks a right.
+    NoRight,
+    /// The broker takes nothing from publishers: it is short of memory or disk.
+    Alarm,
 }
 
-/// The commands that show and remove the first messages of a queue.
+impl Kind {
+    fn of(self) -> ObstacleKind {
+        match self {
+            Self::Unreadable | Self::NotCopied => ObstacleKind::Message,
+            Self::NoRight | Self::Alarm => ObstacleKind::Broker,
+        }
+    }
+}
+
+/// The commands that show what is wrong and end it: of a message, that show and remove the first ones of its queue.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Removal {
     pub(super) look: String,
@@ -66,6 +79,7 @@ impl Obstacles {
     /// Something lies in the way on a queue.
     pub(super) fn found(&self, queue: &str, kind: Kind, why: String, removal: Removal) {
         let obstacle = Obstacle {
+            kind: kind.of(),
             queue: queue.to_owned(),
             why,
             look: removal.look,
@@ -75,12 +89,16 @@ impl Obstacles {
         let known = self.lock().insert(key, obstacle.clone());
         if known.is_none() {
             let Obstacle {
+                kind,
                 queue,
                 why,
                 look,
                 remove,
             } = obstacle;
-            let what = "something on a queue lies in the way";
+            let what = match kind {
+                ObstacleKind::Message => "something on a queue lies in the way",
+                ObstacleKind::Broker => "RabbitMQ does not let flexcast use a queue",
+            };
             tracing::error!(queue, why, look, remove, "{what}");
         }
     }
@@ -90,8 +108,13 @@ impl Obstacles {
         let mut now = self.lock();
         // Asked after every delivery; there is nothing to remove but when something failed before.
         if !now.is_empty() && now.remove(&(queue.to_owned(), kind)).is_some() {
-            tracing::info!(queue, "what lay in the way on a queue is gone");
+            tracing::info!(queue, "what was in the way of a queue is gone");
         }
+    }
+
+    /// Whether the user may not consume a queue: its messages do not move.
+    pub(super) fn is_a_right_missing(&self) -> bool {
+        self.lock().keys().any(|(_, kind)| *kind == Kind::NoRight)
     }
 
     /// What lies in the way now.

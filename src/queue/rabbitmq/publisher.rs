@@ -35,6 +35,12 @@ const CONFIRM_WAIT: Duration = Duration::from_secs(10);
 /// over the five to seven seconds of a broker's restart.
 const TRIES: usize = 8;
 
+/// A name that no queue has: what is published to it comes back.
+const NOBODYS: &str = "flexcast.nobody";
+
+/// For the answer to what is published there.
+const RIGHTS_WAIT: Duration = Duration::from_secs(5);
+
 /// The most channels kept open, far under the 2047 a broker allows on a connection.
 const CHANNELS_MAX: usize = 500;
 
@@ -110,6 +116,29 @@ impl Publisher {
     /// How often the connection was made again.
     pub(super) fn reconnects(&self) -> u64 {
         self.link.reconnects()
+    }
+
+    /// Asks whether this user may write to queues by their names. A broker that does not answer now may be asked again
+    /// by whoever publishes.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Refused`]: it may not.
+    pub(super) async fn may_publish(&self) -> Result<()> {
+        let route = Route {
+            exchange: "",
+            key: NOBODYS.to_owned(),
+            mandatory: true,
+        };
+        let parcel = Parcel {
+            body: Bytes::new(),
+            properties: BasicProperties::default(),
+        };
+        let asking = self.publish(&route, std::slice::from_ref(&parcel), &|| false);
+        match within(self.clock, RIGHTS_WAIT, asking).await {
+            Some(Err(error @ QueueError::Refused(_))) if !is_unrouted(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Publishes all of `parcels` and returns when the broker has confirmed them. What is in doubt,
@@ -238,11 +267,12 @@ impl Publisher {
         Ok(())
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = lapin::Result<T>>) -> Result<T> {
-        match within(self.clock, CONFIRM_WAIT, work).await {
+    async fn in_time<T>(&self, work: impl Future<Output = lapin::Result<T>> + Send) -> Result<T> {
+        match self.link.patiently(CONFIRM_WAIT, work).await {
             Some(done) => done.map_err(|error| explain(&error)),
             None => Err(QueueError::InDoubt(format!(
-                "no confirm within {CONFIRM_WAIT:?}"
+                "no confirm within {CONFIRM_WAIT:?}; a queue confirms nothing while most of its members are not \
+                 running (rabbitmq-diagnostics check_if_node_is_quorum_critical)"
             ))),
         }
     }

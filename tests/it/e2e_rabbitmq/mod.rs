@@ -13,6 +13,7 @@ mod ledgers;
 mod losses;
 mod lost_store;
 mod management;
+mod named_faults;
 mod operator_stops;
 mod poison;
 mod poison_apart;

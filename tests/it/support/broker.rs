@@ -92,6 +92,12 @@ impl Vhost {
         Some(format!("amqp://{name}:s3cret@{server}"))
     }
 
+    /// What a user of [`Self::of_user`] may configure, write and read from now on, as regular expressions.
+    pub(crate) fn let_do(&self, name: &str, rights: [&str; 3]) {
+        let set = ["set_permissions", "-p", self.name(), name];
+        self.ctl(&[&set[..], &rights[..]].concat());
+    }
+
     /// What a user of [`Self::of_user`] may write to from now on, as a regular expression.
     pub(crate) fn let_write(&self, name: &str, what: &str) {
         if let Kind::Ours(dir, vhost) = &self.kind {

@@ -10,6 +10,7 @@ pub(crate) mod effects;
 pub(crate) mod flexcast;
 pub(crate) mod killed_imports;
 pub(crate) mod link;
+pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod refusing;

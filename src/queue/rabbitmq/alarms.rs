@@ -1,0 +1,48 @@
+//! The broker's alarms: it is short of memory or disk, and blocks who publishes.
+//!
+//! In: the events of one connection. Out: an obstacle for as long as the broker blocks that connection. Always: ends
+//! with the connection; holds it open for nobody.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use lapin::{Connection, Event};
+
+use super::obstacles::{Kind, Obstacles};
+use super::remedy;
+
+/// What an alarm is in the way of.
+const EVERYWHERE: &str = "flexcast.*";
+
+/// Follows a connection until it ends.
+pub(super) fn follow(
+    connection: &Connection,
+    obstacles: Arc<Obstacles>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let mut events: BoxStream<'static, Event> = connection.events_listener().boxed();
+    async move {
+        let mut is_blocked = false;
+        while let Some(event) = events.next().await {
+            match event {
+                Event::ConnectionBlocked(reason) => {
+                    is_blocked = true;
+                    let why = format!(
+                        "RabbitMQ takes nothing from publishers ({reason}): imports, retries and dead letters wait, and \
+                         go on when it has what it needs"
+                    );
+                    obstacles.found(EVERYWHERE, Kind::Alarm, why, remedy::of_alarm());
+                }
+                Event::ConnectionUnblocked => {
+                    is_blocked = false;
+                    obstacles.is_gone(EVERYWHERE, Kind::Alarm);
+                }
+                _ => {}
+            }
+        }
+        if is_blocked {
+            obstacles.is_gone(EVERYWHERE, Kind::Alarm);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What to do about what the broker refuses or does not do.
+//!
+//! In: the broker's own words. Out: the same words, and the command that ends it. Always: the broker's words stay, to
+//! the letter and first: others look for them.
+
+use shell_words::quote;
+
+use super::obstacles::Removal;
+
+/// The rights that flexcast's user needs in its virtual host, as `rabbitmqctl set_permissions` takes them: to
+/// configure, to write and to read. The exchange `amq.default` leads to every queue by its name.
+const RIGHTS: [&str; 3] = ["^flexcast", "^(flexcast|amq\\.default$)", "^flexcast"];
+
+/// A refusal with what to do about it, where that is known.
+pub(super) fn with_remedy(refusal: &str) -> String {
+    let Some(remedy) = of_refusal(refusal) else {
+        return refusal.to_owned();
+    };
+    let refusal = refusal.trim_end_matches('.');
+    format!("{refusal}. {remedy}")
+}
+
+fn of_refusal(refusal: &str) -> Option<String> {
+    // The words are those of RabbitMQ 3.10 to 4: "access to queue 'q' in vhost 'v' refused for user 'u'" and
+    // "inequivalent arg 'a' for queue 'q' in vhost 'v': received 'x' but current is 'y'".
+    let vhost = after(refusal, "in vhost '");
+    if refusal.starts_with("ACCESS_REFUSED") {
+        let command = grant(vhost?, after(refusal, "for user '")?);
+        return Some(format!("To give flexcast's user its rights: {command}"));
+    }
+    if refusal.starts_with("PRECONDITION_FAILED") && refusal.contains("inequivalent arg") {
+        let (kind, delete) = match after(refusal, "for queue '") {
+            Some(queue) => (
+                "queue",
+                format!(
+                    "rabbitmqctl delete_queue -p {} {}",
+                    quote(vhost?),
+                    quote(queue)
+                ),
+            ),
+            None => ("exchange", "delete it in the management plugin".to_owned()),
+        };
+        return Some(format!(
+            "A {kind} of that name is there that flexcast has not made so: use another virtual host in AMQP_URL, or, \
+             if nothing on it is wanted, delete it: {delete}"
+        ));
+    }
+    if refusal.starts_with("RESOURCE_LOCKED") {
+        return Some(
+            "A queue of that name is another program's alone: use another virtual host in AMQP_URL"
+                .to_owned(),
+        );
+    }
+    None
+}
+
+/// The commands that show a user's rights and give it those that flexcast needs.
+pub(super) fn of_rights(refusal: &str) -> Option<Removal> {
+    let user = after(refusal, "for user '")?;
+    refusal.starts_with("ACCESS_REFUSED").then(|| Removal {
+        look: format!("rabbitmqctl list_user_permissions {}", quote(user)),
+        remove: grant(after(refusal, "in vhost '").unwrap_or("/"), user),
+    })
+}
+
+/// What to do about an alarm.
+pub(super) fn of_alarm() -> Removal {
+    Removal {
+        look: "rabbitmq-diagnostics alarms".to_owned(),
+        remove: "free memory or disk on the node that it names, or raise vm_memory_high_watermark or lower \
+                 disk_free_limit there"
+            .to_owned(),
+    }
+}
+
+fn grant(vhost: &str, user: &str) -> String {
+    let rights = RIGHTS.map(|right| format!("'{right}'")).join(" ");
+    format!(
+        "rabbitmqctl set_permissions -p {} {} {rights}",
+        quote(vhost),
+        quote(user)
+    )
+}
+
+/// The text between this beginning and the next quotation mark.
+fn after<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(beginning)?;
+    rest.split('\'').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_stays_and_its_remedy_is_named() {
+        let refused =
+            "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'lim'";
+        let told = with_remedy(refused);
+        assert!(told.starts_with(refused), "{told}");
+        let command = "rabbitmqctl set_permissions -p / lim '^flexcast' '^(flexcast|amq\\.default$)' '^flexcast'";
+        assert!(told.ends_with(command), "{told}");
+        let newer =
+            "ACCESS_REFUSED - configure access to queue 'q' in vhost 'a b' refused for user 'x y'.";
+        let told = with_remedy(newer);
+        assert!(told.contains("refused for user 'x y'. To give"), "{told}");
+        assert!(told.contains("-p 'a b' 'x y' "), "{told}");
+        let other = "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'flexcast.dead' in vhost '/': \
+                     received 'quorum' but current is 'classic'";
+        let told = with_remedy(other);
+        assert!(
+            told.ends_with("rabbitmqctl delete_queue -p / flexcast.dead"),
+            "{told}"
+        );
+        for unknown in [
+            "NOT_FOUND - no queue 'q' in vhost '/'",
+            "ACCESS_REFUSED - Login was refused",
+            "",
+        ] {
+            assert_eq!(with_remedy(unknown), unknown);
+        }
+    }
+}
