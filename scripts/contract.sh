@@ -42,7 +42,7 @@ run() {
 }
 
 for campaign in spring-renewals conversations-task-now proxy-task-now proxy-task-on-reply; do
-  sed -e '/^\[pace\]/,$d' -e 's/customer\.attributes\.plan/customer.name/' "examples/$campaign.toml" >"$out/campaign.toml"
+  sed -e '/^\[pace\]/,$d' -e 's/customer\.attributes\.plan/customer.name/' -e 's/^\[task\]/[task]\nshow = ["company", "deal_stage"]/' "examples/$campaign.toml" >"$out/campaign.toml"
   run "$campaign"
   run "$campaign-faults" --faults tests/fixtures/faults.json
 done

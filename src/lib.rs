@@ -11,6 +11,7 @@
 
 pub mod marks;
 pub mod message;
+mod numbers;
 
 pub mod campaign;
 pub mod intake;

@@ -1,12 +1,16 @@
-//! Logs: what they look like, where they go, how much of them.
+//! Logs: what they look like, where they go, how much of them. And what a terminal is never shown.
 
-use std::io::IsTerminal;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Stderr, Write};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Sends logs to standard error: text on a terminal, JSON elsewhere or with `LOG_FORMAT=json`.
 ///
-/// `level` holds unless `RUST_LOG` says otherwise. Standard output is for data alone.
+/// `level` holds unless `RUST_LOG` says otherwise. Standard output is for data alone. Lines have no colours: what looks
+/// like one came from outside, and is escaped as any other control character.
 pub fn start(level: &str, log_format: Option<&str>) {
     let asked = std::env::var("RUST_LOG").ok();
     let filter = asked
@@ -14,14 +18,15 @@ pub fn start(level: &str, log_format: Option<&str>) {
         .unwrap_or_else(|| EnvFilter::new(without_bodies(&format!("{level},hyper=warn"))));
     let is_json = match log_format {
         Some(format) => format == "json",
-        None => !std::io::stderr().is_terminal(),
+        None => !io::stderr().is_terminal(),
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // A line that cannot be written (the disk is full) would be told on standard error, with a
         // panic when that fails too.
         .log_internal_errors(false)
-        .with_writer(std::io::stderr);
+        .with_ansi(false)
+        .with_writer(Lines { is_json });
     // A second start in one process (tests) keeps the first.
     let _started = if is_json {
         builder.json().flatten_event(true).try_init()
@@ -37,5 +42,167 @@ fn without_bodies(directives: &str) -> String {
         directives.to_owned()
     } else {
         format!("{directives},lapin=off")
+    }
+}
+
+/// Whether a terminal would do something with it instead of showing it: control characters of both sets, marks that
+/// reverse or hide the text around them, line breaks that are no newline.
+fn is_unprintable(c: char) -> bool {
+    let is_mark = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    is_mark || (c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+/// A text as a terminal shows it and does nothing else: `\u{1b}` in place of an escape. Newlines and tabs stay.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_unprintable(c) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// JSON without a character that a terminal would act on: in JSON such a character stands in a text, where it may be
+/// written as `\u009b`.
+#[must_use]
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_unprintable) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_unprintable(c) {
+            // All of them are of the first plane.
+            let _ = write!(shown, "\\u{:04x}", c as u32);
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Writes text for a terminal, whatever the pieces it comes in.
+pub struct Printable<W> {
+    inner: W,
+    /// The beginning of a character whose rest has not come yet.
+    begun: Vec<u8>,
+}
+
+impl<W> Printable<W> {
+    /// What is written goes to `inner`.
+    pub fn new(inner: W) -> Self {
+        Self {
+            inner,
+            begun: Vec::new(),
+        }
+    }
+}
+
+impl<W: Write> Write for Printable<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.begun.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.begun) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => self.begun.len(),
+        };
+        let rest = self.begun.split_off(whole);
+        let text = std::mem::replace(&mut self.begun, rest);
+        let text = String::from_utf8_lossy(&text);
+        self.inner.write_all(printable(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Where log lines go.
+struct Lines {
+    is_json: bool,
+}
+
+/// A line of the log, which comes as a whole.
+struct Line {
+    is_json: bool,
+    stderr: Stderr,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line {
+            is_json: self.is_json,
+            stderr: io::stderr(),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        // One event is one line: what came from outside begins no other.
+        let shown = match self.is_json {
+            true => printable_json(line).into_owned(),
+            false => printable(line).replace('\n', "\\n"),
+        };
+        let end = if line.len() < text.len() { "\n" } else { "" };
+        self.stderr.write_all(format!("{shown}{end}").as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stderr.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_terminal_acts_on_what_is_printed() {
+        let hostile =
+            "a\u{1b}[31mb\u{9b}2Jc\u{202e}d\u{2066}e\rf\u{7}g\u{7f}h\u{85}i\u{2028}j\tk\n";
+        let shown = printable(hostile);
+        let is_shown = |c: char| !is_unprintable(c);
+        assert!(shown.chars().all(is_shown), "{shown:?}");
+        assert!(
+            shown.starts_with("a\\u{1b}[31mb\\u{9b}2Jc\\u{202e}d"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("j\tk\n"));
+        assert_eq!(
+            printable("Zo\u{eb} \u{1f468}\u{200d}\u{1f469}"),
+            "Zo\u{eb} \u{1f468}\u{200d}\u{1f469}"
+        );
+
+        let json = serde_json::to_string(hostile).expect("JSON");
+        let shown = printable_json(&json);
+        assert!(shown.chars().all(is_shown), "{shown:?}");
+        let read: String = serde_json::from_str(&shown).expect("the same JSON");
+        assert_eq!(read, hostile);
+    }
+
+    #[test]
+    fn a_character_may_come_in_pieces() {
+        let mut out = Printable::new(Vec::new());
+        let text = "\u{1b}\u{9b}\u{202e}\u{eb}\u{1f468}";
+        for byte in text.as_bytes() {
+            out.write_all(&[*byte]).expect("written");
+        }
+        let shown = String::from_utf8(out.inner).expect("UTF-8");
+        assert_eq!(shown, "\\u{1b}\\u{9b}\\u{202e}\u{eb}\u{1f468}");
     }
 }

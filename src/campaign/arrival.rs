@@ -5,11 +5,12 @@
 
 use std::cell::OnceCell;
 
-use super::{Campaign, InitiatedBy, Texts, unfit};
+use super::{Campaign, InitiatedBy, Texts, iana_zone, unfit};
 use crate::message::{
-    AgentRef, Api, DeadReason, Failure, FailureClass, MESSAGE_BYTES_MAX, Message, Strategy,
-    Unreadable,
+    Address, AgentRef, Api, Channel, DeadReason, Failure, FailureClass, InvalidAddress,
+    MESSAGE_BYTES_MAX, Message, MessageId, Strategy, Unreadable,
 };
+use crate::numbers::{self, Plus, unmarked};
 use crate::twilio::hide_numbers;
 
 /// Takes the messages that arrive for a campaign.
@@ -79,6 +80,9 @@ impl<'a> Arrivals<'a> {
                 detail,
             });
         }
+        if is_publishers {
+            self.spell(&mut message);
+        }
         message.id = Some(message.id());
         if message.sender.is_none() {
             let chosen = campaign.sender_for(&message.customer.address);
@@ -91,17 +95,56 @@ impl<'a> Arrivals<'a> {
         Ok(message)
     }
 
-    /// Why a message that nobody has accepted yet is refused: the sender it names is none of the
-    /// campaign's.
+    /// Writes what names the customer as a file's row would have it: one customer is one address, however a publisher
+    /// spells it. What is no number stays as it is, and is refused by [`Self::unacceptable`].
+    fn spell(&self, message: &mut Message) {
+        let customer = &mut message.customer;
+        if let Ok(address) = self.address(customer.address.as_str()) {
+            customer.address = address;
+        }
+        if let Some(zone) = customer.time_zone.as_deref().and_then(iana_zone) {
+            customer.time_zone = Some(zone);
+        }
+    }
+
+    /// Reads an address of the campaign's channel, as rows of files are read; a number has its country's code.
+    fn address(&self, text: &str) -> Result<Address, String> {
+        let channel = self.campaign.channel;
+        if matches!(channel, Channel::Facebook | Channel::Custom) {
+            return Address::parse(unmarked(text)).map_err(|error| error.to_string());
+        }
+        if numbers::cleaned(text).is_ok_and(|text| !text.starts_with('+')) {
+            return Err(InvalidAddress::NotE164(channel).to_string());
+        }
+        let read = numbers::read(text, None, Plus::Kept);
+        read.map(|(address, _)| address)
+            .map_err(|(_, detail)| detail)
+    }
+
+    /// Why a message that nobody has accepted yet is refused: its number is none, its id is one that a spreadsheet
+    /// program has rounded, or the sender it names is none of the campaign's.
     #[must_use]
-    pub fn foreign(&self, message: &Message) -> Option<Refused> {
+    pub fn unacceptable(&self, message: &Message) -> Option<Refused> {
+        let malformed = |detail: String| Refused {
+            reason: DeadReason::Malformed,
+            detail,
+        };
+        if let Err(detail) = self.address(message.customer.address.as_str()) {
+            return Some(Refused {
+                reason: DeadReason::InvalidAddress,
+                detail,
+            });
+        }
+        let id = message.id.as_ref().map(MessageId::as_str);
+        if let Some(Err(why)) = id.and_then(numbers::expanded_id) {
+            return Some(malformed(format!("id: {why}")));
+        }
         let sender = message.sender.as_ref()?;
         let is_ours = self.campaign.senders().contains(sender);
-        (!is_ours).then(|| Refused {
-            reason: DeadReason::Malformed,
-            detail: format!(
+        (!is_ours).then(|| {
+            malformed(format!(
                 "it names the sender {sender}, which is none of the campaign's; leave it out, or name one"
-            ),
+            ))
         })
     }
 
@@ -272,7 +315,7 @@ mod tests {
             read.expect("a message")
         };
         let chosen = read(serde_json::Value::Null);
-        assert_eq!(arrivals.foreign(&chosen), None);
+        assert_eq!(arrivals.unacceptable(&chosen), None);
         let again = read(serde_json::Value::Null);
         assert!(chosen.sender.is_some() && again.sender == chosen.sender);
         for sender in ["+12025550100", "+12025550101"] {
@@ -281,9 +324,9 @@ mod tests {
                 named.sender.as_ref().map(crate::message::Address::as_str),
                 Some(sender)
             );
-            assert_eq!(arrivals.foreign(&named), None);
+            assert_eq!(arrivals.unacceptable(&named), None);
         }
-        let refused = arrivals.foreign(&read("+12025550102".into()));
+        let refused = arrivals.unacceptable(&read("+12025550102".into()));
         let detail = refused.expect("foreign").detail;
         assert!(detail.contains("none of the campaign's"), "{detail}");
         assert!(!detail.contains("2025550102"), "{detail}");

@@ -6,9 +6,9 @@
 
 use super::Campaign;
 use super::sizes::{
-    BODY_MAX, CHAT_BODY_BYTES_MAX, NAME_MAX, TASK_ATTRIBUTES_BYTES_MAX, TASK_ATTRIBUTES_RESERVED,
-    VARIABLE_KEY_MAX, VARIABLE_MAX, VARIABLE_RECOMMENDED_MAX, VARIABLE_SPACES_MAX, VARIABLES_MAX,
-    characters,
+    BODY_MAX, CHAT_BODY_BYTES_MAX, CONVERSATION_ATTRIBUTES_BYTES_MAX, NAME_MAX,
+    TASK_ATTRIBUTES_BYTES_MAX, TASK_ATTRIBUTES_RESERVED, VARIABLE_KEY_MAX, VARIABLE_MAX,
+    VARIABLE_RECOMMENDED_MAX, VARIABLE_SPACES_MAX, VARIABLES_MAX, characters,
 };
 use crate::message::{Api, Channel, Message, Strategy};
 
@@ -19,8 +19,10 @@ pub enum Part {
     Text,
     /// The customer's name.
     Name,
-    /// What its task carries.
+    /// What its task carries: too much.
     TaskAttributes,
+    /// What its task carries: something that this customer lacks.
+    TaskTemplate,
 }
 
 /// Something that Twilio or Meta would refuse.
@@ -103,20 +105,33 @@ impl Campaign {
 
     /// Measured as far as it is known before an agent is looked up.
     fn task_misfit(&self, message: &Message) -> Option<Misfit> {
-        // With task_on_reply the answer makes the task, and Studio says what it carries.
-        if message.strategy.unwrap_or(self.strategy) == Strategy::TaskOnReply {
-            return None;
-        }
         let customer = &message.customer;
+        // With task_on_reply the answer makes the task, and Studio says what it carries: the Conversation has what
+        // `task.show` names.
+        if message.strategy.unwrap_or(self.strategy) == Strategy::TaskOnReply {
+            let bytes = object_bytes(&self.shown_of(customer)) + TASK_ATTRIBUTES_RESERVED;
+            return (bytes > CONVERSATION_ATTRIBUTES_BYTES_MAX).then(|| {
+                let detail = format!(
+                    "the Conversation's attributes have up to {bytes} bytes; Twilio takes \
+                     {CONVERSATION_ATTRIBUTES_BYTES_MAX}: name fewer columns in task.show"
+                );
+                Misfit::of(Part::TaskAttributes, detail)
+            });
+        }
+        let agent = message.agent.as_ref().map(|agent| agent.worker.as_str());
+        let own = match self.task_fields(customer, agent) {
+            Ok(fields) => object_bytes(&fields) + TASK_ATTRIBUTES_RESERVED,
+            Err(detail) => return Some(Misfit::of(Part::TaskTemplate, detail)),
+        };
         let name = customer.name.as_deref().unwrap_or_default();
         let sender = self.sender_of(message).map_or("", |sender| sender.as_str());
         // Name and address stand in it twice (Twilio's pages on outbound messages and on Interactions).
         let texts = 2 * (json_bytes(name) + json_bytes(customer.address.as_str()));
-        let bytes = self.task_attributes_bytes() + texts + json_bytes(sender);
+        let bytes = own + texts + json_bytes(sender);
         (bytes > TASK_ATTRIBUTES_BYTES_MAX).then(|| {
             let detail = format!(
                 "the task's attributes have up to {bytes} bytes with the customer's name; TaskRouter \
-                 takes {TASK_ATTRIBUTES_BYTES_MAX}: shorten task.attributes or the name"
+                 takes {TASK_ATTRIBUTES_BYTES_MAX}: shorten task.attributes, the columns of task.show or the name"
             );
             Misfit::of(Part::TaskAttributes, detail)
         })
@@ -175,6 +190,10 @@ fn is_line_break(c: char) -> bool {
         c,
         '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
     )
+}
+
+fn object_bytes(object: &serde_json::Map<String, serde_json::Value>) -> usize {
+    serde_json::to_vec(object).map_or(0, |json| json.len())
 }
 
 fn json_bytes(text: &str) -> usize {

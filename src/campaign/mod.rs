@@ -7,6 +7,7 @@ mod apply;
 mod arrival;
 mod changes;
 mod content;
+mod dates;
 mod discovery;
 mod file;
 mod particulars;
@@ -14,8 +15,13 @@ mod rules;
 mod schema;
 mod senders;
 mod sizes;
+mod spelling;
+mod task;
 mod template;
+#[cfg(test)]
+mod template_tests;
 mod texts;
+mod zones;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use arrival::{Arrivals, Refused};
@@ -25,8 +31,9 @@ pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
 pub use sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened};
-pub use template::{Template, unfit};
+pub use template::{Template, UnknownColumns, unfit};
 pub use texts::{OnMissing, Rendered, Texts};
+pub use zones::iana_zone;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -123,6 +130,11 @@ pub struct TaskSettings {
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
     pub timeout: Duration,
+    /// Columns of a file, or attributes of a publisher's, that stand in the task's and the Conversation's attributes:
+    /// agents see them, workflows route by them, and they stay at Twilio.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub show: Vec<String>,
+    /// Beside them; texts may be templates.
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
 
@@ -279,6 +291,7 @@ impl Default for TaskSettings {
         Self {
             // TaskRouter's own default: 24 hours.
             timeout: Duration::from_secs(24 * 60 * 60),
+            show: Vec::new(),
             attributes: BTreeMap::new(),
         }
     }
@@ -303,6 +316,13 @@ impl Campaign {
         self.api == Api::Conversations
             && self.strategy == Strategy::TaskNow
             && self.conversations.initiated_by == InitiatedBy::Agent
+    }
+
+    /// Whether a text names the customer.
+    #[must_use]
+    pub fn names_the_customer(&self) -> bool {
+        let mut texts = self.body.iter().chain(self.content_variables.values());
+        texts.any(|text| text.contains("customer.name"))
     }
 
     /// Whether the campaign has a text or template to send.

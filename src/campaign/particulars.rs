@@ -3,15 +3,15 @@
 //! In: a customer, an agent's name, and what stands in for what is missing. Out: values for the
 //! template. Always: what is empty is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::Value;
-use minijinja::value::{Enumerator, Object, ObjectRepr, Serde};
+use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Serde};
+use minijinja::{Error, ErrorKind, Value};
 
-use super::OnMissing;
-use crate::message::Customer;
+use super::{OnMissing, dates};
+use crate::message::{Customer, attribute_name};
 
 /// What a template can say of the customer.
 pub(super) const CUSTOMER: &[&str] = &["name", "address", "time_zone", "attributes"];
@@ -32,7 +32,11 @@ pub(super) fn of_customer(customer: &Customer, on_missing: &OnMissing) -> Value 
         .filter(|(_, value)| !is_empty(value))
         .map(|(key, value)| (key.clone(), Value::from(Serde(value))))
         .collect();
-    known.insert("attributes".to_owned(), filled(attributes, on_missing));
+    let attributes = Attributes {
+        known: attributes,
+        missing: missing(on_missing),
+    };
+    known.insert("attributes".to_owned(), Value::from_object(attributes));
     filled(known, on_missing)
 }
 
@@ -48,14 +52,103 @@ pub(super) fn of_agent(agent: Option<&str>, on_missing: &OnMissing) -> Value {
 }
 
 fn filled(known: BTreeMap<String, Value>, on_missing: &OnMissing) -> Value {
-    match on_missing {
-        OnMissing::Reject => Value::from(known),
-        OnMissing::Text(text) => Value::from_object(Particulars {
-            known,
-            missing: Value::from_object(Missing(text.clone())),
-        }),
+    match missing(on_missing) {
+        None => Value::from(known),
+        Some(missing) => Value::from_object(Particulars { known, missing }),
     }
 }
+
+fn missing(on_missing: &OnMissing) -> Option<Value> {
+    match on_missing {
+        OnMissing::Reject => None,
+        OnMissing::Text(text) => Some(Value::from_object(Missing(text.clone()))),
+    }
+}
+
+/// A customer's attributes: found by their names, or by a header of that name.
+#[derive(Debug)]
+struct Attributes {
+    known: BTreeMap<String, Value>,
+    missing: Option<Value>,
+}
+
+impl Object for Attributes {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let key = key.as_str()?;
+        let by_name = || {
+            let name = attribute_name(key);
+            let mut known = self.known.iter();
+            let found = known.find(|(own, _)| attribute_name(own) == name && !name.is_empty());
+            found.map(|(_, value)| value)
+        };
+        let known = self.known.get(key).or_else(by_name);
+        known.cloned().or_else(|| self.missing.clone())
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.known.keys().map(Value::from).collect())
+    }
+}
+
+/// Somebody of whom only the attributes of these names are known, and who notes which others are asked for.
+pub(super) fn of_anybody(names: &BTreeSet<String>, asked: &Asked) -> Value {
+    let texts = CUSTOMER[..3].iter().map(|key| (*key, Value::from("x")));
+    let probe = Probe {
+        names: names.clone(),
+        asked: Arc::clone(asked),
+    };
+    let known = texts.chain([("attributes", Value::from_object(probe))]);
+    Value::from(known.collect::<BTreeMap<_, _>>())
+}
+
+/// The names of attributes that a template asked for in vain.
+pub(super) type Asked = Arc<Mutex<BTreeSet<String>>>;
+
+#[derive(Debug)]
+struct Probe {
+    names: BTreeSet<String>,
+    asked: Asked,
+}
+
+impl Object for Probe {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let key = key.as_str()?;
+        if self.names.contains(&attribute_name(key)) {
+            return Some(Value::from("x"));
+        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(key.to_owned());
+        None
+    }
+}
+
+/// The filter `date`: a date of the customer's as a format of strftime's says. `from` says how it is written where that
+/// cannot be told.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the template language hands a filter its options so"
+)]
+pub(super) fn date(value: &Value, format: Option<String>, options: Kwargs) -> Result<Value, Error> {
+    let from: Option<String> = options.get("from")?;
+    let named: Option<String> = options.get("format")?;
+    options.assert_all_used()?;
+    let format = format.or(named).unwrap_or_else(|| dates::USUAL.to_owned());
+    let wrong =
+        |error: dates::DateError| Error::new(ErrorKind::InvalidOperation, format!("{DATE}{error}"));
+    if is_missing(value) {
+        // The format is wrong for everybody, whoever has a date.
+        dates::rewritten("2026-12-01", &format, None).map_err(wrong)?;
+        return Ok(value.clone());
+    }
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    let rewritten = dates::rewritten(&text, &format, from.as_deref());
+    rewritten.map(Value::from).map_err(wrong)
+}
+
+/// What a reason of the filter `date` begins with.
+pub(super) const DATE: &str = "date: ";
 
 /// Particulars of which every one that is asked for is there: the campaign's text, if need be.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 
 use super::content::variable_key_misfit;
 use super::sizes::{TASK_ATTRIBUTES_BYTES_MAX, VARIABLES_MAX};
+use super::task;
 use super::{
     Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyRouting, ReplyTo, WhenUnavailable,
 };
@@ -30,6 +31,9 @@ pub fn check(campaign: &Campaign) -> Vec<Notice> {
     }
     check_agents(campaign, &mut notices);
     check_times(campaign, &mut notices);
+    for text in task::refusals(campaign) {
+        refuse(&mut notices, text);
+    }
     notices
 }
 

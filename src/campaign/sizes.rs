@@ -30,6 +30,10 @@ pub const PARTICIPANT_NAME_MAX: usize = 255;
 /// The most a task's attributes may have, in bytes: twilio.com/docs/taskrouter/limits.
 pub(super) const TASK_ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 
+/// The most a Conversation's or a chat channel's attributes may have, in bytes:
+/// twilio.com/docs/conversations/conversations-limits.
+pub(super) const CONVERSATION_ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
+
 /// What a task's attributes have beside the campaign's own, the customer's name and the addresses, in bytes at
 /// most: keys, the marker, the agent to route to.
 pub(super) const TASK_ATTRIBUTES_RESERVED: usize = 512;

@@ -5,13 +5,18 @@
 //! campaign puts in its place, else the text is refused; nobody receives "Hello ,", nothing at all, or
 //! a placeholder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
+use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
 use super::OnMissing;
-use super::particulars::{AGENT, CUSTOMER, is_missing, of_agent, of_customer, or_default};
-use crate::message::{Customer, masked};
+use super::particulars::{
+    AGENT, Asked, CUSTOMER, DATE, date, is_missing, of_agent, of_anybody, of_customer, or_default,
+};
+use super::spelling::spelled_out;
+use crate::message::{Customer, attribute_name, masked};
 
 /// A template that was parsed. Cheap enough to render for every message.
 #[derive(Clone, Debug)]
@@ -22,6 +27,18 @@ pub struct Template {
 
 /// The one template in an environment; its name stands in minijinja's errors.
 const NAME: &str = "template";
+
+/// The most steps that a template may take for one customer: a text of some pages takes a few hundred.
+const STEPS_MAX: u64 = 100_000;
+
+/// Columns that a template names and a file does not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnknownColumns {
+    /// Their attributes' names.
+    pub names: BTreeSet<String>,
+    /// Whether no row can have a text without them.
+    pub are_needed: bool,
+}
 
 impl Template {
     /// Parses a template and looks whether it names only what there is: `customer.name`,
@@ -34,8 +51,12 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        // It names what is missing.
+        environment.set_debug(true);
+        environment.set_fuel(Some(STEPS_MAX));
+        environment.add_filter("date", date);
         environment
-            .add_template_owned(NAME, text.to_owned())
+            .add_template_owned(NAME, spelled_out(text))
             .map_err(|error| sentence(&error))?;
         let template = Self {
             environment,
@@ -82,19 +103,84 @@ impl Template {
         unfit(&text).map_or(Ok(text), |why| Err(why.to_owned()))
     }
 
+    /// The columns that it names and that are not among `names` ([`attribute_name`]).
+    #[must_use]
+    pub fn unknown_columns(&self, names: &BTreeSet<String>) -> UnknownColumns {
+        let asked = Asked::default();
+        // Once forgiving, for all that is asked for; once as for a customer, for what is needed.
+        let _ = self.try_on(UndefinedBehavior::Chainable, names, &asked);
+        let tried = self.try_on(UndefinedBehavior::SemiStrict, names, &asked);
+        let mut unknown: BTreeSet<String> = self
+            .columns()
+            .into_iter()
+            .filter(|name| !names.contains(name))
+            .collect();
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.extend(asked.iter().map(|name| attribute_name(name)));
+        let is_undefined = |error: Error| error.kind() == ErrorKind::UndefinedError;
+        UnknownColumns {
+            are_needed: !unknown.is_empty()
+                && self.on_missing == OnMissing::Reject
+                && tried.is_err_and(is_undefined),
+            names: unknown,
+        }
+    }
+
+    /// The columns that it names by their attributes' names, as far as that can be told without a customer.
+    #[must_use]
+    pub fn columns(&self) -> BTreeSet<String> {
+        let Ok(template) = self.environment.get_template(NAME) else {
+            return BTreeSet::new();
+        };
+        let asked = Asked::default();
+        let _ = self.try_on(UndefinedBehavior::Chainable, &BTreeSet::new(), &asked);
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = template.undeclared_variables(true);
+        let names = names.iter().filter_map(|name| {
+            let name = name.strip_prefix("customer.attributes.")?;
+            name.split('.').next()
+        });
+        let all = names.chain(asked.iter().map(String::as_str));
+        all.map(attribute_name).collect()
+    }
+
+    /// Renders it for somebody who has these attributes.
+    fn try_on(
+        &self,
+        behaviour: UndefinedBehavior,
+        names: &BTreeSet<String>,
+        asked: &Asked,
+    ) -> Result<String, Error> {
+        let mut environment = self.environment.clone();
+        environment.set_undefined_behavior(behaviour);
+        // Nobody's dates are there to be read.
+        environment.add_filter("date", |value: &Value, _: Rest<Value>| value.clone());
+        let context = BTreeMap::from([
+            ("customer", of_anybody(names, asked)),
+            ("agent", of_agent(Some("x"), &OnMissing::Reject)),
+        ]);
+        environment.get_template(NAME)?.render(Value::from(context))
+    }
+
     /// Filters, functions and tests are looked up only when a template is rendered: renders it once,
     /// forgiving what this customer has not.
     fn check_filters(&self) -> Result<(), String> {
-        use ErrorKind::{UnknownFilter, UnknownFunction, UnknownMethod, UnknownTest};
+        use ErrorKind::{OutOfFuel, UnknownFilter, UnknownFunction, UnknownMethod, UnknownTest};
         let mut environment = self.environment.clone();
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+        let context = BTreeMap::from([
+            ("customer", of_anybody(&BTreeSet::new(), &Asked::default())),
+            ("agent", of_agent(Some("x"), &OnMissing::Reject)),
+        ]);
         let template = environment.get_template(NAME);
-        match template.and_then(|template| template.render(anybody())) {
+        match template.and_then(|template| template.render(Value::from(context))) {
             Err(error)
                 if matches!(
                     error.kind(),
-                    UnknownFilter | UnknownFunction | UnknownMethod | UnknownTest
-                ) =>
+                    OutOfFuel | UnknownFilter | UnknownFunction | UnknownMethod | UnknownTest
+                ) || error
+                    .detail()
+                    .is_some_and(|detail| detail.starts_with(DATE)) =>
             {
                 Err(sentence(&error))
             }
@@ -140,17 +226,6 @@ impl Template {
     }
 }
 
-/// Somebody, to try a template on.
-fn anybody() -> Value {
-    let texts = CUSTOMER[..3].iter().map(|key| (*key, Value::from("x")));
-    let attributes = Value::from(BTreeMap::<&str, Value>::new());
-    let known = texts.chain([("attributes", attributes)]);
-    Value::from(BTreeMap::from([
-        ("customer", Value::from(known.collect::<BTreeMap<_, _>>())),
-        ("agent", of_agent(Some("x"), &OnMissing::Reject)),
-    ]))
-}
-
 /// Why nobody should receive this text, whoever wrote it.
 #[must_use]
 pub fn unfit(text: &str) -> Option<&'static str> {
@@ -166,10 +241,11 @@ pub fn unfit(text: &str) -> Option<&'static str> {
 fn sentence(error: &Error) -> String {
     let what = match (error.kind(), error.detail()) {
         (ErrorKind::UndefinedError, detail) => format!(
-            "a particular is missing or empty and has no default{}",
-            detail
-                .map(|detail| format!(": {detail}"))
-                .unwrap_or_default()
+            "{} is missing or empty and has no default",
+            detail.and_then(undefined_name).unwrap_or("a particular")
+        ),
+        (ErrorKind::OutOfFuel, _) => format!(
+            "it does not come to an end: it takes more than {STEPS_MAX} steps for one customer"
         ),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
@@ -180,150 +256,9 @@ fn sentence(error: &Error) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::message::Address;
-
-    fn customer(name: Option<&str>) -> Customer {
-        let attributes = [
-            ("plan", json!("gold")),
-            ("seats", json!(3)),
-            ("note", json!(" ")),
-            ("void", json!(null)),
-        ];
-        Customer {
-            address: Address::parse("+12025550173").expect("an address"),
-            name: name.map(str::to_owned),
-            time_zone: None,
-            attributes: attributes.map(|(k, v)| (k.to_owned(), v)).into(),
-        }
-    }
-
-    fn rendered(text: &str, name: Option<&str>, agent: Option<&str>) -> Result<String, String> {
-        Template::parse(text)
-            .expect(text)
-            .render(&customer(name), agent)
-    }
-
-    #[test]
-    fn particulars_are_filled_in() {
-        let table = [
-            ("Hello {{ customer.name }}!\n", "Hello Clark!"),
-            (
-                "{{ customer.attributes.plan }} {{ customer.attributes['seats'] }}",
-                "gold 3",
-            ),
-            (
-                "client:{{ agent.identity }}={{ agent.worker }}",
-                "client:alice=alice",
-            ),
-            (
-                "{% if customer.attributes.plan == 'gold' %}Hi{% endif %}",
-                "Hi",
-            ),
-            ("to {{ customer.address }}", "to +12025550173"),
-            ("<b> & 'x' {{ '<' }}", "<b> & 'x' <"),
-            ("{{ range(2) | join(',') }}", "0,1"),
-        ];
-        for (text, expected) in table {
-            let found = rendered(text, Some("Clark"), Some("alice"));
-            assert_eq!(found.as_deref(), Ok(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_missing_or_empty_takes_its_default_or_fails() {
-        let greeting = "Hello {{ customer.name | default(\"there\") }}";
-        for name in [None, Some(""), Some("  ")] {
-            assert_eq!(rendered(greeting, name, None).as_deref(), Ok("Hello there"));
-            assert!(rendered("Hello {{ customer.name }},", name, None).is_err());
-        }
-        for text in [
-            "{{ customer.attributes.note }}",
-            "{{ customer.attributes.void }}",
-            "{{ customer.attributes.other }}",
-            "{{ customer.time_zone }}",
-            "{{ agent.identity }}",
-        ] {
-            assert!(rendered(text, Some("Clark"), None).is_err(), "{text}");
-            let text = text.replace(" }}", " | default('x') }}");
-            assert_eq!(rendered(&text, None, None).as_deref(), Ok("x"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_template_that_can_never_work_is_refused_when_it_is_parsed() {
-        let table = [
-            ("Hello {{ customer.name", "line 1"),
-            ("Hello\n{{ customer.nmae }}", "customer.nmae"),
-            ("{{ name }}", "name is not known"),
-            ("{{ agent.sid }}", "agent.sid"),
-            ("{{ customer.name | shout }}", "shout"),
-        ];
-        for (text, said) in table {
-            let error = Template::parse(text).err().unwrap_or_default();
-            assert!(error.contains(said), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn an_error_names_what_is_missing_and_no_number() {
-        let error = rendered("{{ customer.attributes.other }}", None, None).expect_err("missing");
-        assert!(error.contains("other"), "{error}");
-        let error = rendered("{{ customer.address | items }}", None, None).expect_err("no map");
-        assert!(!error.contains("2025550173"), "{error}");
-    }
-
-    #[test]
-    fn a_campaign_can_put_a_text_in_place_of_what_is_missing() {
-        let table = [
-            ("Hello {{ customer.name }},", "Hello friend,"),
-            ("Hello {{ customer.name | upper }},", "Hello FRIEND,"),
-            ("Hello {{ customer.name | default('you') }},", "Hello you,"),
-            ("{{ customer.attributes.note }}", "friend"),
-            ("{{ customer.attributes['other'] }}", "friend"),
-            ("{{ customer.attributes.plan }}", "gold"),
-            ("{{ agent.identity }}", "friend"),
-            ("{% if customer.name %}Hi{% else %}Ho{% endif %}", "Ho"),
-            (
-                "{% if customer.name is defined %}Hi{% else %}Ho{% endif %}",
-                "Ho",
-            ),
-        ];
-        let on_missing = OnMissing::Text("friend".to_owned());
-        for (text, expected) in table {
-            let template = Template::parse(text).expect(text).on_missing(&on_missing);
-            let found = template.render(&customer(None), None);
-            assert_eq!(found.as_deref(), Ok(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn nobody_receives_nothing_or_a_placeholder() {
-        let greeting = "{% if customer.name %}Hello {{ customer.name }}{% endif %}";
-        assert_eq!(
-            rendered(greeting, Some("Zoe"), None).as_deref(),
-            Ok("Hello Zoe")
-        );
-        let table = [
-            (greeting, None, "empty"),
-            (
-                "Hello {{ customer.name }}",
-                Some("{{contact.first}}"),
-                "placeholder",
-            ),
-            (
-                "{% raw %}{{ customer.name }}{% endraw %}",
-                Some("Zoe"),
-                "placeholder",
-            ),
-        ];
-        for (text, name, said) in table {
-            let error = rendered(text, name, None).expect_err(text);
-            assert!(error.contains(said), "{error}");
-        }
-    }
+/// What is undefined, out of minijinja's words for it: "(`customer.name` is undefined)".
+fn undefined_name(detail: &str) -> Option<&str> {
+    let (_, rest) = detail.split_once('`')?;
+    let (name, _) = rest.split_once('`')?;
+    Some(name)
 }

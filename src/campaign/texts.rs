@@ -3,11 +3,11 @@
 //! In: a campaign and a customer. Out: the body and the content template's variables. Always:
 //! rendered once, when a message is accepted, and kept with it: nobody's text changes on a retry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Campaign, Template};
+use super::{Campaign, Template, UnknownColumns};
 use crate::message::Customer;
 
 /// What to do about a particular that is missing or empty and has no `default` in the template. In a
@@ -73,6 +73,31 @@ impl Texts {
             body: body.transpose()?,
             content_variables: variables.collect::<Result<_, String>>()?,
         })
+    }
+
+    /// The columns that they name, by their attributes' names.
+    #[must_use]
+    pub fn columns(&self) -> BTreeSet<String> {
+        self.by_key()
+            .flat_map(|(_, template)| template.columns())
+            .collect()
+    }
+
+    /// Columns that they name and that are not among `names`, by the template's key.
+    #[must_use]
+    pub fn unknown_columns(&self, names: &BTreeSet<String>) -> Vec<(String, UnknownColumns)> {
+        let unknown = self
+            .by_key()
+            .map(|(key, template)| (key, template.unknown_columns(names)));
+        unknown
+            .filter(|(_, unknown)| !unknown.names.is_empty())
+            .collect()
+    }
+
+    fn by_key(&self) -> impl Iterator<Item = (String, &Template)> {
+        let body = self.body.iter().map(|body| ("body".to_owned(), body));
+        let variables = self.content_variables.iter();
+        body.chain(variables.map(|(name, one)| (format!("content_variables.{name}"), one)))
     }
 
     /// Renders them for one customer; `agent` is the Worker as the row or the campaign names it.

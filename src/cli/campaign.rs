@@ -16,7 +16,7 @@ use crate::worker::{self, FinishedBy};
 use super::lifecycle::{Cancel, Pause, Resume, waiting};
 use super::pace::Pace;
 use super::status::report;
-use super::{ExitCode, Global, Problem, export, output};
+use super::{ExitCode, Global, Problem, export, export_input, output};
 
 /// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns.
 #[derive(Debug, Subcommand)]
@@ -88,6 +88,12 @@ pub(super) struct Finish {
 pub(super) struct Export {
     /// The campaign's id
     campaign: CampaignId,
+    /// Only what failed: dead messages, and rejected rows
+    #[arg(long)]
+    failed: bool,
+    /// As a file of contacts that can be imported, with all attributes: messages alone. Rejected rows are in FILE.rejects.csv
+    #[arg(long)]
+    as_input: bool,
 }
 
 impl CampaignCommand {
@@ -238,7 +244,14 @@ impl Export {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
-        export::export(&service, &record, output::stdout()).await?;
+        let which = export::Which {
+            failed: self.failed,
+        };
+        if self.as_input {
+            export_input::export(&service, &record, which, output::data()).await?;
+        } else {
+            export::export(&service, &record, which, output::data()).await?;
+        }
         Ok(ExitCode::Success)
     }
 }

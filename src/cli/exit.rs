@@ -66,6 +66,12 @@ impl From<ConfigError> for Problem {
     }
 }
 
+impl From<csv::Error> for Problem {
+    fn from(error: csv::Error) -> Self {
+        Self::new(ExitCode::Failed, error.to_string())
+    }
+}
+
 impl From<CampaignError> for Problem {
     fn from(error: CampaignError) -> Self {
         Self::new(ExitCode::Config, error.to_string())
@@ -172,7 +178,7 @@ impl From<ImportError> for Problem {
             ImportError::Intake(error) => error.into(),
             ImportError::Enqueue(error) => error.into(),
             error @ ImportError::Broken(_) => Self::new(ExitCode::Failed, error.to_string()),
-            ImportError::Template(text) => Self::new(ExitCode::Config, format!("body: {text}")),
+            ImportError::Template(text) => Self::new(ExitCode::Config, text),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use crate::intake::escaped;
 use crate::ledger::{CampaignRecord, Ending, Ledger, PageRow, RejectedRow, Standing};
 use crate::message::Effects;
 use crate::service::Service;
@@ -15,7 +16,7 @@ const PAGE: usize = 1_000;
 
 /// A line of the export. The customer's address stands in it whole: it is the operator's own data,
 /// asked for as such.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 struct Line {
     /// `message`, or `row` for a rejected row of a file.
     kind: &'static str,
@@ -44,6 +45,26 @@ struct Line {
     message_sid: String,
 }
 
+/// Which messages are exported.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Which {
+    /// Those that are dead, and no others.
+    pub(super) failed: bool,
+}
+
+impl Which {
+    pub(super) fn has(self, row: &PageRow) -> bool {
+        let is_dead = matches!(
+            &row.standing,
+            Standing::Over {
+                ending: Ending::Dead { .. },
+                ..
+            }
+        );
+        !self.failed || is_dead
+    }
+}
+
 /// Writes a campaign's export to `out`.
 ///
 /// # Errors
@@ -52,6 +73,7 @@ struct Line {
 pub(super) async fn export(
     service: &Service,
     record: &CampaignRecord,
+    which: Which,
     out: impl Write,
 ) -> Result<(), Problem> {
     let mut csv = csv::Writer::from_writer(out);
@@ -61,7 +83,7 @@ pub(super) async fn export(
         let page = ledger.page(&record.id, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.number;
-        for row in page {
+        for row in page.into_iter().filter(|row| which.has(row)) {
             write(&mut csv, &of_message(row))?;
         }
     }
@@ -79,8 +101,26 @@ pub(super) async fn export(
 }
 
 fn write(csv: &mut csv::Writer<impl Write>, line: &Line) -> Result<(), Problem> {
-    csv.serialize(line)
+    csv.serialize(line.safe())
         .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
+}
+
+impl Line {
+    /// The same with nothing that a spreadsheet program would execute.
+    fn safe(&self) -> Self {
+        let safe = |text: &str| escaped(text).into_owned();
+        Self {
+            id: safe(&self.id),
+            address: safe(&self.address),
+            name: safe(&self.name),
+            agent: safe(&self.agent),
+            sender: safe(&self.sender),
+            reason: safe(&self.reason),
+            detail: safe(&self.detail),
+            file: safe(&self.file),
+            ..self.clone()
+        }
+    }
 }
 
 fn of_message(row: PageRow) -> Line {

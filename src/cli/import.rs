@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::campaign::{self as definitions, Campaign};
 use crate::config::Config;
-use crate::intake::{Before, ImportSummary, Importer, Input, Preview, Rejects};
+use crate::intake::{Before, ImportSummary, Importer, Input, Preview, Rejects, shared_ids};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::queue::Queue;
 use crate::service::Service;
@@ -68,10 +68,11 @@ impl Import {
         let service = global.service().await?;
         let record = campaign::named(&service, &self.campaign).await?;
         let definition = campaign::definition(&record)?;
-        let contacts = self.mapping.open(&definition, &self.contacts)?;
+        let asks = !self.yes && question::can_ask();
+        let contacts = self.mapping.open(&definition, &self.contacts, asks)?;
         let is_wanted = Confirming {
             strictness: self.strictness,
-            asks: (!self.yes && question::can_ask()).then_some(Asking::Import),
+            asks: asks.then_some(Asking::Import),
         };
         if !is_wanted
             .confirm(&service.config, &definition, &contacts)
@@ -87,7 +88,7 @@ impl Import {
         let file = self.contacts.display().to_string();
         // Not before the question: until it is answered, Ctrl-C ends the process.
         let stop = signals::stopper()?;
-        output::opened(&contacts);
+        output::opened(&definition, &contacts);
         let rejects = self.mapping.rejects(&contacts);
         let into = Into {
             service: &service,
@@ -139,8 +140,10 @@ impl Import {
             let service = global.reading().await?;
             campaign::definition(&campaign::named(&service, &self.campaign).await?)?
         };
-        let contacts = self.mapping.open(&definition, &self.contacts)?;
-        let found = Preview::of(&definition, contacts)?;
+        let contacts = self.mapping.open(&definition, &self.contacts, false)?;
+        let shared = shared_ids(&contacts)?.filter(|_| !self.strictness.repeated_ids);
+        let mut found = Preview::of(&definition, contacts)?;
+        found.notes.extend(shared.map(|shared| shared.to_string()));
         let config = global.load()?;
         let agents = Agents::look_up(&config, &definition, &found).await;
         let senders = config.file.senders();
@@ -178,6 +181,14 @@ impl Confirming {
         campaign: &Campaign,
         input: &Input,
     ) -> Result<bool, Problem> {
+        let shared = match self.strictness.repeated_ids {
+            true => None,
+            false => shared_ids(input)?,
+        };
+        if let (Some(shared), None) = (&shared, &self.asks) {
+            let text = format!("{}: {shared}; nothing was taken", input.path().display());
+            return Err(Problem::new(ExitCode::Data, text));
+        }
         if self.asks.is_none() && !self.strictness.needs_preview() {
             return Ok(true);
         }
@@ -189,6 +200,12 @@ impl Confirming {
         let agents = Agents::look_up(config, campaign, &found).await;
         let senders = config.file.senders();
         preview::show(&found, campaign, &senders, &agents);
+        if let Some(shared) = shared {
+            tell!("Stop: {shared}.");
+            if !question::ask("Leave those customers out?")? {
+                return Ok(false);
+            }
+        }
         match asking {
             Asking::Import => {
                 tell!("A consumer (flexcast work) that runs sends at once what is imported.");

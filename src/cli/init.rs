@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::campaign::{self, Campaign, DiscoveryError};
+use crate::intake::{Contacts, ContactsOptions};
 use crate::message::{Api, CampaignId, Channel, Strategy};
 use crate::service::looking_twilio;
 
@@ -40,6 +41,9 @@ pub(super) struct Init {
         help = "The Studio flow that takes the customer's answer (task_on_reply on conversations)"
     )]
     studio_flow_sid: Option<String>,
+    /// A file of contacts, whose columns are written into the campaign file as those that agents could be shown
+    #[arg(long, value_name = "FILE")]
+    contacts: Option<PathBuf>,
     /// Where to write it [default: ID.toml]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -62,6 +66,7 @@ impl Init {
             return Err(Problem::new(ExitCode::Usage, text));
         }
         let mut campaign = self.start()?;
+        let columns = self.columns(&campaign)?;
         let config = global.load()?;
         let twilio = looking_twilio(&config)?;
         let gap = match campaign::discover(&twilio, &mut campaign).await {
@@ -69,7 +74,7 @@ impl Init {
             Err(DiscoveryError::NotOne { key, found }) => Some((key, found)),
             Err(DiscoveryError::Call(error)) => return Err(error.into()),
         };
-        let text = self.written(&campaign, gap.as_ref());
+        let text = self.written(&campaign, gap.as_ref(), &columns);
         write_new(&path, &text)?;
         say!("{}", path.display())?;
         if let Some((key, found)) = &gap {
@@ -109,7 +114,25 @@ impl Init {
         }
     }
 
-    fn written(&self, campaign: &Campaign, gap: Option<&(&'static str, String)>) -> String {
+    /// The columns of the file of contacts that may stand in a task.
+    fn columns(&self, campaign: &Campaign) -> Result<Vec<String>, Problem> {
+        let Some(path) = &self.contacts else {
+            return Ok(Vec::new());
+        };
+        let contacts = Contacts::open(path, &ContactsOptions::new(self.channel))?;
+        let names = contacts
+            .columns()
+            .attributes()
+            .map(|(_, name)| name.to_owned());
+        Ok(names.filter(|name| !campaign.is_reserved(name)).collect())
+    }
+
+    fn written(
+        &self,
+        campaign: &Campaign,
+        gap: Option<&(&'static str, String)>,
+        columns: &[String],
+    ) -> String {
         let mut text = format!(
             "id = {}\nstrategy = \"{}\"\napi = \"{}\"\nchannel = \"{}\"\n",
             quoted(self.id.as_str()),
@@ -162,6 +185,13 @@ impl Init {
                 );
             }
         }
+        let columns: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
+        let _ = writeln!(
+            text,
+            "\n[task]\n# Columns that agents see and workflows route by. They stay at Twilio; no other column leaves with the \
+             task.\n# show = [{}]",
+            columns.join(", ")
+        );
         text.push_str(
             "\n[agents]\n# default = \"alice\"             # for rows without an agent\n",
         );

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::campaign::Campaign;
-use crate::intake::{ContactsOptions, Field, Input, Preview, Rejects, parse_mapping};
+use crate::intake::{ContactsOptions, Field, Input, IntakeError, Preview, Rejects, parse_mapping};
 
-use super::{ExitCode, Problem};
+use super::{ExitCode, Problem, question};
 
 /// How columns are read.
 #[derive(Debug, Args)]
@@ -17,11 +17,12 @@ pub(super) struct Mapping {
         long,
         value_name = "FIELD=COLUMN",
         value_parser = parse_mapping,
-        long_help = "Take a field from this column, such as phone=\"Phone 1\". Fields: phone, \
-                     agent, name, id, country, time_zone, not_before, expires_at"
+        long_help = "Take a field from this column, such as phone=\"Phone 1\"; of several, such as \
+                     phone=Mobile,Phone, from the first that is filled. Fields: phone, agent, name, \
+                     id, country, time_zone, not_before, expires_at"
     )]
     map: Vec<(Field, String)>,
-    /// The country (two letters) of numbers that are written without one
+    /// The country of numbers that are written without one, such as US
     #[arg(long, value_name = "REGION")]
     default_region: Option<String>,
     /// The file's encoding, such as windows-1252 [default: found]
@@ -47,6 +48,9 @@ pub(super) struct Strictness {
     /// Take nothing of a file with more rejected rows than this: a number, or a share such as 5%
     #[arg(long, value_name = "N|N%", value_parser = parse_max)]
     max_rejects: Option<MaxRejects>,
+    /// Ids that several customers have are meant so: each id is contacted once
+    #[arg(long)]
+    pub(super) repeated_ids: bool,
 }
 
 /// How many rows may be rejected.
@@ -76,23 +80,68 @@ fn parse_max(text: &str) -> Result<MaxRejects, String> {
 }
 
 impl Mapping {
-    /// Opens a campaign's file.
+    /// Opens a campaign's file. Where somebody can be asked, columns that are not found are asked for.
     ///
     /// # Errors
     ///
     /// When the file is not usable at all.
-    pub(super) fn open(&self, campaign: &Campaign, path: &Path) -> Result<Input, Problem> {
-        let region = self.default_region.clone();
-        let options = ContactsOptions {
+    pub(super) fn open(
+        &self,
+        campaign: &Campaign,
+        path: &Path,
+        asks: bool,
+    ) -> Result<Input, Problem> {
+        let mut options = self.options(campaign);
+        let opened = Input::open(path, &options);
+        if !asks {
+            return Ok(opened?);
+        }
+        let input = match opened {
+            Err(IntakeError::NoAddressColumn { what, columns, .. }) if !columns.is_empty() => {
+                let question = format!("Which column holds the customers' {what}?");
+                let header = question::column(&question, &columns, None)?;
+                options.map.push((Field::Address, header));
+                Input::open(path, &options)?
+            }
+            opened => opened?,
+        };
+        let Input::Contacts(contacts) = &input else {
+            return Ok(input);
+        };
+        let columns = contacts.columns();
+        let is_told = |field| options.map.iter().any(|(of, _)| *of == field);
+        let mut map = Vec::new();
+        let owner = columns.owners().next();
+        let wants_agent = owner.is_some() || campaign.needs_agent();
+        if wants_agent && columns.at(Field::Agent).is_none() && !is_told(Field::Agent) {
+            let question = "Which column is the agent? (- for none)";
+            let header = question::column(question, columns.headers(), owner.or(Some("-")))?;
+            map.push((Field::Agent, header));
+        }
+        let has_name = columns.at(Field::Name).is_some() || columns.has_name_parts();
+        if campaign.names_the_customer() && !has_name && !is_told(Field::Name) {
+            let question = "Which column is the customer's name? (- for none)";
+            let header = question::column(question, columns.headers(), Some("-"))?;
+            map.push((Field::Name, header));
+        }
+        if map.is_empty() {
+            return Ok(input);
+        }
+        options.map.extend(map);
+        Ok(Input::open(path, &options)?)
+    }
+
+    fn options(&self, campaign: &Campaign) -> ContactsOptions {
+        ContactsOptions {
             channel: campaign.channel,
-            default_region: region.or_else(|| campaign.default_region.clone()),
+            default_region: campaign.default_region.clone(),
+            region_told: self.default_region.clone(),
             map: self.map.clone(),
             default_agent: campaign.agents.default.clone(),
             encoding: self.encoding.clone(),
             delimiter: self.delimiter,
             sheet: self.sheet.clone(),
-        };
-        Ok(Input::open(path, &options)?)
+        }
     }
 
     /// Where the rejected rows of this file go.

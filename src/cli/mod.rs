@@ -15,11 +15,13 @@ mod campaign;
 mod dead;
 mod exit;
 mod export;
+mod export_input;
 mod forecast;
 mod import;
 mod init;
 mod ledger;
 mod lifecycle;
+mod listing;
 mod mapping;
 mod output;
 mod pace;
@@ -31,6 +33,7 @@ mod send;
 mod signals;
 mod simulator;
 mod status;
+mod stdout;
 mod try_one;
 mod unknown;
 mod work;
@@ -107,7 +110,16 @@ enum Command {
 /// Parses the command line, runs the command, and says how to end.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            // What was typed stands in it.
+            tell!("{}", error.render().to_string().trim_end());
+            return ExitCode::Usage;
+        }
+        // Help and version.
+        Err(error) => error.exit(),
+    };
     let log_format = std::env::var("LOG_FORMAT").ok();
     let level = match &cli.command {
         Command::Work(_) | Command::Simulator(_) => "info",

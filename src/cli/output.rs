@@ -4,44 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt::{Arguments, Display};
 use std::io::{self, Write};
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::intake::{Before, ImportSummary, Input};
+use crate::campaign::Campaign;
+use crate::intake::{Before, ImportSummary, Input, column_notes};
 use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportReport, RejectedRow, Report};
 use crate::operate::{distrust_notice, paused_notice};
 use crate::queue::{Inspection, Obstacle, ObstacleKind};
+use crate::telemetry::{printable, printable_json};
 use crate::twilio::AwayPart;
 use crate::worker::ShownLane;
 
+pub(super) use super::listing::{brief, table};
+pub(super) use super::stdout::{data, stdout};
 use super::{ExitCode, Problem};
-
-/// Standard output. What comes after its reader has closed it is dropped: who has read enough
-/// (`| head`) is no failure.
-pub(super) struct Out(io::StdoutLock<'static>);
-
-/// See [`Out`].
-pub(super) fn stdout() -> Out {
-    Out(io::stdout().lock())
-}
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.write(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
-            written => written,
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self.0.flush() {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            flushed => flushed,
-        }
-    }
-}
 
 /// Writes a line on standard output, for `say!`.
 ///
@@ -49,12 +27,12 @@ impl Write for Out {
 ///
 /// When standard output takes nothing more.
 pub(super) fn say(line: Arguments<'_>) -> io::Result<()> {
-    writeln!(stdout(), "{line}")
+    writeln!(stdout(), "{}", printable(&line.to_string()))
 }
 
 /// Writes a line on standard error, for `tell!`.
 pub(super) fn tell(line: Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(&line.to_string()));
 }
 
 /// Prints one JSON document on standard output.
@@ -65,15 +43,8 @@ pub(super) fn tell(line: Arguments<'_>) {
 pub(super) fn json(value: &impl Serialize) -> Result<(), Problem> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-    say!("{text}")?;
+    say!("{}", printable_json(&text))?;
     Ok(())
-}
-
-/// A table without lines, its first row the header.
-pub(super) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(header.to_vec());
-    table
 }
 
 /// Prints the lanes of the consumers that work now, if there are any.
@@ -217,8 +188,7 @@ pub(super) fn broker(inspection: &Inspection) -> io::Result<()> {
 pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
     let books = report.books;
     say!("Campaign {}, {}", report.campaign, report.state)?;
-    let mut table = Table::new();
-    table.load_preset(NOTHING);
+    let mut table = table(&[]);
     let mut line = |what: &str, count: u64, by: String| {
         let count = Cell::new(count).set_alignment(CellAlignment::Right);
         table.add_row(vec![Cell::new(what), count, Cell::new(by)]);
@@ -297,10 +267,12 @@ pub(super) fn imports(imports: &[ImportReport]) -> io::Result<()> {
 }
 
 /// Says on standard error what a file was taken for.
-pub(super) fn opened(input: &Input) {
+pub(super) fn opened(campaign: &Campaign, input: &Input) {
     let path = input.path().display();
     tell!("{path}: {}; {}", input.shape(), input.mapping());
-    for note in input.notes() {
+    // What is wrong with a text the import says.
+    let of_texts = column_notes(campaign, input).unwrap_or_default();
+    for note in input.notes().into_iter().chain(of_texts) {
         tell!("  note: {note}");
     }
 }

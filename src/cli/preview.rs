@@ -6,7 +6,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{AgentDirectory, AgentError, AgentRules};
-use crate::intake::{Preview, SegmentCount};
+use crate::intake::{ColumnUse, Preview, SegmentCount};
 use crate::pacing::Senders;
 use crate::service::looking_twilio;
 use crate::twilio::Twilio;
@@ -111,11 +111,7 @@ async fn workspace(
 
 /// Says on standard error what would happen.
 pub(super) fn show(preview: &Preview, campaign: &Campaign, senders: &Senders, agents: &Agents) {
-    tell!("{}: {}", preview.file, preview.shape);
-    tell!("  {}", preview.mapping);
-    for note in &preview.notes {
-        tell!("  note: {note}");
-    }
+    show_file(preview);
     tell!(
         "{}: {} rows, {} to accept, {} rejected, {} duplicate{}",
         preview.campaign,
@@ -180,6 +176,36 @@ pub(super) fn show(preview: &Preview, campaign: &Campaign, senders: &Senders, ag
             "From {sender} at {quota} it takes at least {}{of}.",
             words(bound.takes)
         );
+    }
+}
+
+/// What the file was taken for, and its columns.
+fn show_file(preview: &Preview) {
+    tell!("{}: {}", preview.file, preview.shape);
+    tell!("  {}", preview.mapping);
+    for note in &preview.notes {
+        tell!("  note: {note}");
+    }
+    for column in &preview.columns {
+        show_column(column);
+    }
+}
+
+/// What a template calls a column, and whether anything of it leaves.
+fn show_column(column: &ColumnUse) {
+    let header = output::brief(&column.header);
+    let goes = match (column.in_text, column.in_task) {
+        (true, true) => "in the text, and at Twilio with the task",
+        (true, false) => "in the text",
+        (false, true) => "at Twilio with the task",
+        (false, false) => "stays here",
+    };
+    match &column.template {
+        Some(name) => tell!(
+            "  column {header:?}: {{{{ {} }}}}, {goes}",
+            output::brief(name)
+        ),
+        None => tell!("  column {header:?}: {goes}"),
     }
 }
 

@@ -16,10 +16,11 @@ use crate::intake::Preview;
 use crate::message::Address;
 use crate::pacing::Senders;
 use crate::service::client_settings;
+use crate::telemetry::printable;
 use crate::twilio::hide_numbers;
 
 use super::forecast::{self, Forecast};
-use super::{ExitCode, Problem};
+use super::{ExitCode, Problem, output};
 
 /// How many senders a question names.
 const SENDERS_SHOWN: usize = 3;
@@ -93,6 +94,47 @@ pub(super) fn ask(question: &str) -> Result<bool, Problem> {
         .default(false)
         .interact()
         .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
+}
+
+/// Asks on the terminal for a column: by its header, or by its number in the list that is shown. `-` takes none, where
+/// that may be.
+pub(super) fn column(
+    question: &str,
+    headers: &[String],
+    usual: Option<&str>,
+) -> Result<String, Problem> {
+    let filled = headers.iter().enumerate();
+    for (at, header) in filled.filter(|(_, header)| !header.trim().is_empty()) {
+        tell!("  {} {:?}", at + 1, output::brief(header));
+    }
+    let chosen = |text: &str| -> Option<String> {
+        if text.trim() == "-" && usual.is_some() {
+            return Some(String::new());
+        }
+        let is_named = |header: &&String| header.trim() == text.trim();
+        let by_name = headers.iter().find(is_named);
+        let number = text.trim().parse::<usize>().ok();
+        let by_number = || headers.get(number?.checked_sub(1)?);
+        by_name.or_else(by_number).cloned()
+    };
+    let shown = usual.map(|usual| printable(usual).into_owned());
+    let mut input = dialoguer::Input::<String>::new()
+        .with_prompt(question)
+        .validate_with(|text: &String| match shown.as_deref() == Some(text) {
+            false if chosen(text).is_none() => Err("give the header or the number of a column"),
+            _ => Ok(()),
+        });
+    if let Some(usual) = &shown {
+        input = input.default(usual.clone());
+    }
+    let text = input
+        .interact_text()
+        .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
+    let is_usual = shown.as_deref() == Some(text.as_str());
+    let usual = usual
+        .filter(|usual| is_usual && *usual != "-")
+        .map(str::to_owned);
+    Ok(usual.or_else(|| chosen(&text)).unwrap_or_default())
 }
 
 /// Through which account something is sent, and to which server its calls go.

@@ -84,8 +84,9 @@ struct Target {
 impl Send {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.campaign)?;
+        let asks_columns = !self.simulate && !self.yes && question::can_ask();
         // Before anything is made or asked: a file that cannot be read is the commonest mistake.
-        let contacts = self.mapping.open(&campaign, &self.contacts)?;
+        let contacts = self.mapping.open(&campaign, &self.contacts, asks_columns)?;
         // A trial writes to nobody.
         let asks = !self.simulate && question::asks_before_sending(self.yes)?;
         let config = global.load()?;
@@ -203,7 +204,7 @@ impl Send {
     }
 
     async fn import(&self, into: &Into<'_>, contacts: Input) -> Result<(), Problem> {
-        output::opened(&contacts);
+        output::opened(into.definition, &contacts);
         let file = self.contacts.display().to_string();
         let bar = spinner();
         let progress = |summary: &crate::intake::ImportSummary| {

@@ -3,26 +3,38 @@
 //! In: the header, and what `--map` says. Out: the column of each [`Field`]; all others become the
 //! customer's attributes. Always: `--map` wins over aliases, and a choice among several is noted.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use super::field::{folded, normalised};
+use super::field::{OWNERS, folded, is_named_for};
+use super::origin::Origin;
 use super::{Field, IntakeError};
-use crate::message::{Channel, masked};
+use crate::message::{Channel, attribute_name, masked};
+use crate::numbers::unmarked;
+
+/// The columns that we add to a file of rejects.
+pub(super) const ADDED: [&str; 3] = ["_line", "_reason", "_detail"];
 
 /// What each column of a file holds.
 #[derive(Clone, Debug)]
 pub struct Columns {
     headers: Vec<String>,
-    /// The column of each field, in the order of `Field::ALL`.
-    fields: [Option<usize>; Field::ALL.len()],
+    /// The columns of each field, in the order of `Field::ALL`: the first that is filled counts.
+    fields: [Vec<usize>; Field::ALL.len()],
     /// The columns of first and last name, when no column holds the whole name.
     name_parts: Vec<usize>,
     attributes: Vec<(usize, String)>,
     notes: Vec<String>,
+    /// Columns that may hold the agents, when none was found.
+    owners: Vec<usize>,
+    /// Of a file of ours: where it is from, and how it was read.
+    origin: Option<Origin>,
+    /// What was said of its columns, here or for the file that it is the rejects of.
+    told: Vec<(Field, String)>,
 }
 
 impl Columns {
-    /// Finds the columns in a header.
+    /// Finds the columns in a header. What a file of ours says of its columns holds, unless `map` says otherwise.
     ///
     /// # Errors
     ///
@@ -35,18 +47,23 @@ impl Columns {
         let mut notes = Vec::new();
         let names = unique_names(&headers, &mut notes);
         let mut found = Self {
+            origin: Origin::among(&headers),
             headers,
-            fields: [None; Field::ALL.len()],
+            fields: Default::default(),
             name_parts: Vec::new(),
             attributes: Vec::new(),
             notes,
+            owners: Vec::new(),
+            told: Vec::new(),
         };
+        let kept = found.origin.as_ref().map(|origin| origin.map.clone());
+        let map = [kept.unwrap_or_default(), map.to_vec()].concat();
         for field in Field::ALL {
             // The last word counts, as with any repeated option.
             let mapped = map.iter().rev().find(|(of, _)| of == field);
             found.fields[*field as usize] = match mapped {
-                Some((_, header)) if header.is_empty() => None,
-                Some((_, header)) => Some(found.mapped(*field, header, &names)?),
+                Some((_, header)) if header.is_empty() => Vec::new(),
+                Some((_, header)) => found.mapped(*field, header, &names)?,
                 None => found.by_alias(*field, channel, &names),
             };
         }
@@ -58,20 +75,36 @@ impl Columns {
             let parts = [["first_name", "firstname"], ["last_name", "lastname"]];
             found.name_parts = parts.into_iter().filter_map(at).collect();
         }
+        if found.at(Field::Agent).is_none() && !map.iter().any(|(field, _)| *field == Field::Agent)
+        {
+            found.offer_owners(&names);
+        }
         found.attributes = found.rest(&names);
+        let last = |field: &Field| map.iter().rev().find(|(of, _)| of == field).cloned();
+        found.told = Field::ALL.iter().filter_map(last).collect();
         Ok(found)
     }
 
-    /// The column that holds `field`, counted from 0.
+    /// The column that holds `field`, counted from 0; the first of several.
     #[must_use]
     pub fn at(&self, field: Field) -> Option<usize> {
-        self.fields[field as usize]
+        self.all_of(field).first().copied()
+    }
+
+    /// The columns that may hold `field`: of each row the first that is filled counts.
+    pub(super) fn all_of(&self, field: Field) -> &[usize] {
+        &self.fields[field as usize]
     }
 
     /// The header of the column that holds `field`, as the file has it.
     #[must_use]
     pub fn header(&self, field: Field) -> Option<&str> {
         self.at(field).map(|at| self.headers[at].as_str())
+    }
+
+    /// Headers of columns that may hold the agents, when no column is named so.
+    pub fn owners(&self) -> impl Iterator<Item = &str> {
+        self.owners.iter().map(|at| self.headers[*at].as_str())
     }
 
     /// How many columns a row needs so that every field can be told: up to the last one of them.
@@ -90,22 +123,71 @@ impl Columns {
         has("_line") && has("_reason")
     }
 
+    /// Where a file of ours is from.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// What was said of its columns: the last word on each field.
+    pub(super) fn told(&self) -> &[(Field, String)] {
+        &self.told
+    }
+
+    /// Of a file of rejects: the SHA-256 of its original, and the column of the original's lines.
+    pub(super) fn superseded(&self) -> Option<(&str, usize)> {
+        let of = self.origin.as_ref()?.of.as_deref()?;
+        let at = self.headers.iter().position(|header| header == ADDED[0])?;
+        Some((of, at))
+    }
+
     /// Every header, as the file has it.
     #[must_use]
     pub fn headers(&self) -> &[String] {
         &self.headers
     }
 
-    /// The columns that become attributes, with the attribute's name: the header in lower case with
-    /// `_` between words, so that a template can say `customer.attributes.deal_stage`.
+    /// The columns that become attributes, with the attribute's name ([`attribute_name`]), so that a template can say
+    /// `customer.attributes.deal_stage`.
     pub fn attributes(&self) -> impl Iterator<Item = (usize, &str)> {
         let attributes = self.attributes.iter();
         attributes.map(|(at, name)| (*at, name.as_str()))
     }
 
+    /// Every column with a header, in the file's order, and what a template calls it: none for what no template can say.
+    #[must_use]
+    pub fn in_templates(&self) -> Vec<(&str, Option<String>)> {
+        let fields = [
+            (Field::Address, "customer.address"),
+            (Field::Name, "customer.name"),
+            (Field::Agent, "agent.identity"),
+            (Field::TimeZone, "customer.time_zone"),
+        ];
+        let named = |at: usize| {
+            let attribute = self.attributes.iter().find(|(of, _)| *of == at);
+            let field = || {
+                fields
+                    .iter()
+                    .find(|(field, _)| self.all_of(*field).contains(&at))
+            };
+            attribute
+                .map(|(_, name)| format!("customer.attributes.{name}"))
+                .or_else(|| field().map(|(_, name)| (*name).to_owned()))
+        };
+        let all = self.headers.iter().enumerate();
+        all.filter(|(_, header)| !unmarked(header).is_empty() && !is_ours(header))
+            .map(|(at, header)| (header.as_str(), named(at)))
+            .collect()
+    }
+
     /// The columns whose values, joined, are the name: when no column holds the whole of it.
     pub(super) fn name_parts(&self) -> &[usize] {
         &self.name_parts
+    }
+
+    /// Whether columns hold the parts of the name.
+    #[must_use]
+    pub fn has_name_parts(&self) -> bool {
+        !self.name_parts.is_empty()
     }
 
     /// What an operator should know about the choice: several columns that could hold a field,
@@ -115,23 +197,53 @@ impl Columns {
         &self.notes
     }
 
-    fn mapped(&self, field: Field, header: &str, names: &[String]) -> Result<usize, IntakeError> {
-        let exact = self.headers.iter().position(|h| h.trim() == header);
-        let near = || names.iter().position(|name| *name == normalised(header));
-        exact
-            .or_else(near)
-            .ok_or_else(|| IntakeError::NoSuchColumn {
+    /// The columns that `--map` names: one header, or several with commas between them.
+    fn mapped(
+        &self,
+        field: Field,
+        header: &str,
+        names: &[String],
+    ) -> Result<Vec<usize>, IntakeError> {
+        let one = |header: &str| {
+            let exact = self
+                .headers
+                .iter()
+                .position(|h| unmarked(h) == unmarked(header));
+            let name = attribute_name(header);
+            exact.or_else(|| names.iter().position(|n| *n == name && !n.is_empty()))
+        };
+        if let Some(at) = one(header) {
+            return Ok(vec![at]);
+        }
+        let several = header.split(',').map(|header| {
+            one(header).ok_or_else(|| IntakeError::NoSuchColumn {
                 field,
-                header: header.to_owned(),
+                header: header.trim().to_owned(),
                 headers: self.listed(),
             })
+        });
+        several.collect()
     }
 
-    fn by_alias(&mut self, field: Field, channel: Channel, names: &[String]) -> Option<usize> {
-        let places = |alias: &&str| names.iter().position(|name| folded(name) == *alias);
-        let mut places = field.aliases(channel).iter().filter_map(places);
-        let first = places.next()?;
-        let others: Vec<_> = places.map(|at| format!("{:?}", self.headers[at])).collect();
+    fn by_alias(&mut self, field: Field, channel: Channel, names: &[String]) -> Vec<usize> {
+        let folded: Vec<String> = names.iter().map(|name| folded(name)).collect();
+        let mut places: Vec<usize> = Vec::new();
+        if field == Field::Address {
+            let for_channel = |at: &usize| is_named_for(channel, &folded[*at]);
+            places.extend((0..folded.len()).filter(for_channel));
+        }
+        let place = |alias: &&str| folded.iter().position(|name| name == *alias);
+        places.extend(field.aliases(channel).iter().filter_map(place));
+        let Some(first) = places.first().copied() else {
+            return Vec::new();
+        };
+        let mut others: Vec<String> = Vec::new();
+        for at in places.into_iter().filter(|at| *at != first) {
+            let other = format!("{:?}", self.headers[at]);
+            if !others.contains(&other) {
+                others.push(other);
+            }
+        }
         if !others.is_empty() {
             let taken = &self.headers[first];
             let others = others.join(", ");
@@ -139,16 +251,39 @@ impl Columns {
                 "{field} is taken from {taken:?}; {others} would do too: --map {field}=... chooses"
             ));
         }
-        Some(first)
+        vec![first]
     }
 
-    /// What no field takes. A country stays an attribute, for the agent's screen; a column without a
-    /// header and one that begins with `_` (our own, in a file of rejects) is left out.
+    fn offer_owners(&mut self, names: &[String]) {
+        let folded: Vec<String> = names.iter().map(|name| folded(name)).collect();
+        let place = |alias: &&str| folded.iter().position(|name| name == alias);
+        self.owners = OWNERS.iter().filter_map(place).collect();
+        if let Some(first) = self.owners.first() {
+            let header = &self.headers[*first];
+            self.notes.push(format!(
+                "no column is named for the agents; {header:?} may hold them: --map agent={header:?} takes it, \
+                 --map agent= says that it does not"
+            ));
+        }
+    }
+
+    /// What no field takes. A country, an id and the times stay attributes, for templates and the agent's screen; a column
+    /// without a header and our own in a file of rejects are left out.
     fn rest(&self, names: &[String]) -> Vec<(usize, String)> {
-        let country = self.at(Field::Country);
-        let is_free = |at: &usize| !self.fields.contains(&Some(*at)) || country == Some(*at);
+        const ALSO: [Field; 4] = [
+            Field::Country,
+            Field::Id,
+            Field::NotBefore,
+            Field::ExpiresAt,
+        ];
+        let is_export = self.origin.as_ref().is_some_and(|origin| origin.is_export);
+        let is_also = |field: &&Field| !is_export && ALSO.contains(field);
+        let is_taken = |at: usize| {
+            let mut others = Field::ALL.iter().filter(|field| !is_also(field));
+            others.any(|field| self.all_of(*field).contains(&at))
+        };
         let all = names.iter().cloned().enumerate();
-        all.filter(|(at, name)| is_free(at) && !name.is_empty() && !name.starts_with('_'))
+        all.filter(|(at, name)| !is_taken(*at) && !name.is_empty() && !is_ours(&self.headers[*at]))
             .collect()
     }
 
@@ -168,6 +303,10 @@ impl Columns {
         IntakeError::NoAddressColumn {
             what,
             headers: self.listed(),
+            columns: match self.headers.iter().any(|header| is_like_a_number(header)) {
+                true => Vec::new(),
+                false => self.headers.clone(),
+            },
             hint,
         }
     }
@@ -185,14 +324,26 @@ impl Columns {
     }
 }
 
-/// The normalised headers; the second of two alike becomes `..._2`, with a note.
+/// The headers' names; the second of two alike becomes `..._2`, with a note; a header without a letter or a digit is
+/// named by its place, `column_3`.
 fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(headers.len());
-    for header in headers {
-        let name = normalised(header);
+    let mut seen = HashSet::new();
+    let own: HashSet<String> = headers
+        .iter()
+        .map(|header| attribute_name(header))
+        .collect();
+    for (at, header) in headers.iter().enumerate() {
+        let mut name = attribute_name(header);
+        if name.is_empty() && !unmarked(header).is_empty() {
+            name = format!("column_{}", at + 1);
+        }
         let mut unique = name.clone();
         let mut count = 2;
-        while !unique.is_empty() && names.contains(&unique) {
+        // Not the own name of another column either: each keeps its own.
+        while !unique.is_empty()
+            && (seen.contains(&unique) || (unique != name && own.contains(&unique)))
+        {
             unique = format!("{name}_{count}");
             count += 1;
         }
@@ -201,9 +352,15 @@ fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<String> {
                 "{header:?} occurs twice: this one becomes {unique}"
             ));
         }
+        seen.insert(unique.clone());
         names.push(unique);
     }
     names
+}
+
+/// Whether a column is one that we add to a file of rejects.
+pub(super) fn is_ours(header: &str) -> bool {
+    ADDED.contains(&header) || Origin::is_header(header)
 }
 
 fn is_like_a_number(text: &str) -> bool {
@@ -214,98 +371,17 @@ impl fmt::Display for Columns {
     /// One line: `phone from "Phone 1", agent from "Lead Owner", 12 attributes`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for field in Field::ALL {
-            if let Some(header) = self.header(*field) {
-                write!(f, "{field} from {header:?}, ")?;
+            for (number, at) in self.all_of(*field).iter().enumerate() {
+                let header = &self.headers[*at];
+                match number {
+                    0 => write!(f, "{field} from {header:?}")?,
+                    _ => write!(f, " or else {header:?}")?,
+                }
+            }
+            if !self.all_of(*field).is_empty() {
+                f.write_str(", ")?;
             }
         }
         write!(f, "{} attributes", self.attributes.len())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::intake::parse_mapping;
-
-    fn find(header: &str, map: &[&str]) -> Result<Columns, IntakeError> {
-        let map: Vec<_> = map.iter().map(|m| parse_mapping(m).expect(m)).collect();
-        let headers = header.split(',').map(str::to_owned).collect();
-        Columns::find(headers, Channel::Sms, &map)
-    }
-
-    #[test]
-    fn a_phone_column_is_found_under_many_names() {
-        let table = [
-            ("Phone", 0),
-            ("Name,Phone Number", 1),
-            ("name, MOBILE-phone ,phone", 1),
-            ("phone,mobile", 1),
-            ("id,address", 1),
-            ("_MobileNumber", 0),
-            ("\u{feff}Téléphone", 0),
-            ("plan,to", 1),
-            ("name,phone,phone", 1),
-        ];
-        for (header, expected) in table {
-            let columns = find(header, &[]).expect(header);
-            assert_eq!(columns.at(Field::Address), Some(expected), "{header}");
-        }
-        let columns = find("phone,mobile", &[]).expect("two candidates");
-        assert!(
-            columns.notes()[0].contains("\"phone\""),
-            "the other is named"
-        );
-    }
-
-    #[test]
-    fn map_wins_over_aliases_and_an_empty_header_takes_none() {
-        let map = ["phone=Phone 2", "agent=lead-owner", "id="];
-        let columns = find("Phone,Phone 2,Lead Owner,Id", &map).expect("columns");
-        assert_eq!(columns.header(Field::Address), Some("Phone 2"));
-        assert_eq!(columns.header(Field::Agent), Some("Lead Owner"));
-        assert_eq!(columns.at(Field::Id), None);
-        let rest: Vec<_> = columns.attributes().map(|(_, name)| name).collect();
-        assert_eq!(rest, ["phone", "id"]);
-        let twins = find("Phone,phone", &["phone=phone_2"]).expect("columns");
-        assert_eq!(twins.at(Field::Address), Some(1), "the second of two alike");
-        assert!(twins.notes()[0].contains("occurs twice"));
-        assert_eq!(
-            columns.to_string(),
-            "phone from \"Phone 2\", agent from \"Lead Owner\", 2 attributes"
-        );
-    }
-
-    #[test]
-    fn what_is_no_field_becomes_an_attribute_with_a_name_a_template_can_say() {
-        let header = "phone,Deal Stage,deal-stage,,_reason,E.Mail,country";
-        let columns = find(header, &[]).expect("columns");
-        let rest: Vec<_> = columns.attributes().collect();
-        let expected = [
-            (1, "deal_stage"),
-            (2, "deal_stage_2"),
-            (5, "e_mail"),
-            (6, "country"),
-        ];
-        assert_eq!(rest, expected);
-    }
-
-    #[test]
-    fn a_header_without_phone_numbers_says_what_is_there_and_what_to_do() {
-        let table = [
-            ("Phone 1,Plan", "\"Phone 1\", \"Plan\""),
-            ("Phone 1,Plan", "--map phone="),
-            ("phone;name", "separated"),
-            ("+12025550173,Clark", "header row"),
-        ];
-        for (header, said) in table {
-            let error = find(header, &[]).expect_err(header).to_string();
-            assert!(error.contains(said), "{error} should say {said}");
-            assert!(!error.contains("2025550173"), "{error}");
-        }
-        let error = find("phone", &["agent=Owner"]).expect_err("no such column");
-        assert!(
-            error.to_string().contains("--map agent=\"Owner\""),
-            "{error}"
-        );
     }
 }

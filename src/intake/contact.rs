@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use csv::StringRecord;
 use jiff::Timestamp;
-use jiff::tz::{self, TimeZone};
 
-use super::number::{self, cleaned};
-use super::phone::{self, Region};
-use super::{Columns, Field};
-use crate::campaign::name_misfit;
+use super::{Columns, Field, cells};
+use crate::campaign::{iana_zone, name_misfit};
 use crate::message::{
     Address, AgentRef, Channel, Customer, MessageId, RejectReason, closed_list, masked,
 };
+use crate::numbers::{self, Change, Plus, Region, unmarked};
 
 /// A row that can become a message.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +50,8 @@ pub enum Warning {
     ColumnsMissing,
     /// A content variable is longer than Twilio recommends.
     VariableLong,
+    /// The time zone is none that is known: the customer counts as having none.
+    TimeZoneUnknown,
 }
 
 closed_list!(Warning {
@@ -60,6 +60,7 @@ closed_list!(Warning {
     PlusRestored => "plus_restored",
     ColumnsMissing => "columns_missing",
     VariableLong => "variable_long",
+    TimeZoneUnknown => "time_zone_unknown",
 });
 
 impl Warning {
@@ -74,16 +75,21 @@ impl Warning {
             Self::VariableLong => {
                 "a content variable has more than 250 characters, which Twilio recommends against"
             }
+            Self::TimeZoneUnknown => {
+                "its time zone is not known, and is left out; one such as America/New_York is"
+            }
         }
     }
 }
 
-/// Whether a column's numbers have lost the `+` in front, as spreadsheet programs take it away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plus {
-    Kept,
-    /// Most of the numbers that are written without `+` read as international ones.
-    Lost,
+impl From<Change> for Warning {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::ExtensionDropped => Self::ExtensionDropped,
+            Change::DoubleZero => Self::DoubleZero,
+            Change::PlusRestored => Self::PlusRestored,
+        }
+    }
 }
 
 /// How rows are read: the columns, and the campaign's defaults.
@@ -109,7 +115,7 @@ impl RowReader {
         self.contact(record)
             .map_err(|(field, reason, detail)| Rejection {
                 line,
-                column: field.and_then(|field| self.columns.header(field).map(str::to_owned)),
+                column: field.and_then(|field| self.header(record, field)),
                 reason,
                 detail,
             })
@@ -122,7 +128,7 @@ impl RowReader {
             customer: Customer {
                 address: self.address(record, &mut warnings)?,
                 name: self.name(record)?,
-                time_zone: self.time_zone(record)?,
+                time_zone: self.time_zone(record, &mut warnings),
                 attributes: self.attributes(record),
             },
             id: self.id(record)?,
@@ -165,7 +171,7 @@ impl RowReader {
     pub(super) fn vote(&self, record: &StringRecord) -> Option<Plus> {
         let text = self.cell(record, Field::Address)?;
         let region = self.region(record, text).ok()?;
-        number::vote(text, region)
+        numbers::vote(text, region)
     }
 
     fn address(
@@ -190,28 +196,29 @@ impl RowReader {
             return address.map_err(|error| invalid(&error.to_string()));
         }
         let region = self.region(record, text)?;
-        let (address, found) = number::read(text, region, self.plus)
+        let (address, found) = numbers::read(text, region, self.plus)
             .map_err(|(reason, detail)| (of, reason, detail))?;
-        warnings.extend(found);
+        warnings.extend(found.into_iter().map(Warning::from));
         Ok(address)
     }
 
     /// The row's country, or the campaign's. Not looked at for a number that has its country code: a
     /// country written out in words does no harm there.
     fn region(&self, record: &StringRecord, number: &str) -> Result<Option<Region>, Wrong> {
-        let Some(code) = self.cell(record, Field::Country) else {
+        let Some(name) = self.cell(record, Field::Country) else {
             return Ok(self.default_region);
         };
-        if let Some(region) = phone::region(code) {
+        if let Some(region) = numbers::country(name) {
             return Ok(Some(region));
         }
-        if cleaned(number).is_ok_and(|number| number.starts_with('+') || number.starts_with("00")) {
+        let is_international = |number: &str| number.starts_with('+') || number.starts_with("00");
+        if numbers::cleaned(number).is_ok_and(|number| is_international(&number)) {
             return Ok(None);
         }
-        let code: String = code.chars().take(40).collect();
+        let name: String = name.chars().take(40).collect();
         let detail = format!(
-            "{code:?} is no country code of two letters, such as \"US\"; --map country= leaves \
-             the column alone"
+            "{name:?} is no country that is known here; write its code of two letters, such as \"US\"; \
+             --map country= leaves the column alone"
         );
         Err((Some(Field::Country), RejectReason::CountryInvalid, detail))
     }
@@ -233,9 +240,15 @@ impl RowReader {
         let Some(text) = self.cell(record, Field::Id) else {
             return Ok(None);
         };
-        MessageId::parse(text).map(Some).map_err(|_| {
+        let of = Some(Field::Id);
+        let id = match numbers::expanded_id(text) {
+            None => text.to_owned(),
+            Some(Ok(id)) => id,
+            Some(Err(why)) => return Err((of, RejectReason::IdLostDigits, why.to_owned())),
+        };
+        MessageId::parse(&id).map(Some).map_err(|_| {
             let detail = "an id has 1 to 120 printable characters".to_owned();
-            (Some(Field::Id), RejectReason::IdInvalid, detail)
+            (of, RejectReason::IdInvalid, detail)
         })
     }
 
@@ -247,17 +260,14 @@ impl RowReader {
         })
     }
 
-    fn time_zone(&self, record: &StringRecord) -> Result<Option<String>, Wrong> {
-        let Some(name) = self.cell(record, Field::TimeZone) else {
-            return Ok(None);
-        };
-        // A machine without a time zone database cannot tell, and must not reject everybody.
-        if TimeZone::get(name).is_err() && !tz::db().is_definitively_empty() {
-            let name: String = name.chars().take(40).collect();
-            let detail = format!("{name:?} is no IANA time zone, such as \"America/New_York\"");
-            return Err((Some(Field::TimeZone), RejectReason::TimeInvalid, detail));
+    /// No message waits for it: one that is not known costs nobody their message.
+    fn time_zone(&self, record: &StringRecord, warnings: &mut Vec<Warning>) -> Option<String> {
+        let name = self.cell(record, Field::TimeZone)?;
+        let zone = iana_zone(name);
+        if zone.is_none() {
+            warnings.push(Warning::TimeZoneUnknown);
         }
-        Ok(Some(name.to_owned()))
+        zone
     }
 
     fn time(&self, record: &StringRecord, field: Field) -> Result<Option<Timestamp>, Wrong> {
@@ -282,14 +292,23 @@ impl RowReader {
     }
 
     fn cell<'r>(&self, record: &'r StringRecord, field: Field) -> Option<&'r str> {
-        filled(record, self.columns.at(field)?)
+        let mut columns = self.columns.all_of(field).iter();
+        columns.find_map(|at| filled(record, *at))
+    }
+
+    /// The header of the column that a row's field is taken from.
+    fn header(&self, record: &StringRecord, field: Field) -> Option<String> {
+        let columns = self.columns.all_of(field);
+        let used = columns.iter().find(|at| filled(record, **at).is_some());
+        let at = used.or(columns.first())?;
+        self.columns.headers().get(*at).cloned()
     }
 }
 
-/// The cell's text without the space around it, when there is any.
-fn filled(record: &StringRecord, at: usize) -> Option<&str> {
-    record
-        .get(at)
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
+/// The cell's text without what nobody sees around it, when there is any. An apostrophe in front of what a spreadsheet
+/// program would execute is no part of it.
+pub(super) fn filled(record: &StringRecord, at: usize) -> Option<&str> {
+    let text = unmarked(record.get(at)?);
+    let text = unmarked(cells::unescaped(text));
+    (!text.is_empty()).then_some(text)
 }

@@ -11,18 +11,17 @@ use std::sync::Arc;
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::contact::{Plus, RowReader};
+use super::contact::RowReader;
 use super::kept::Kept;
 use super::lines::{LineReader, ROW_BYTES_MAX};
 use super::source::Source;
-use super::{Columns, Contact, Field, IntakeError, Rejection, Warning, phone};
+use super::survey::survey;
+use super::{Columns, Contact, Field, IntakeError, Origin, Rejection, Warning};
 use crate::message::{Channel, RejectReason};
+use crate::numbers::{self, Plus};
 
 /// How much of the file is read at once, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
-
-/// How many rows are asked whether the column's numbers have lost their `+`.
-const SURVEYED: usize = 1000;
 
 /// How many lines below a table are kept back, to see whether a row of it follows.
 const FOOTERS_MAX: usize = 20;
@@ -32,8 +31,10 @@ const FOOTERS_MAX: usize = 20;
 pub struct ContactsOptions {
     /// Decides what an address is.
     pub channel: Channel,
-    /// Two letters: the country of numbers without a country code and rows without a country.
+    /// The campaign's country of numbers without a country code and rows without a country.
     pub default_region: Option<String>,
+    /// What `--default-region` says: before the campaign, and before what a file of rejects was read with.
+    pub region_told: Option<String>,
     /// What `--map` says, in order: the header of a field, or an empty text for no column.
     pub map: Vec<(Field, String)>,
     /// The agent of rows that name none.
@@ -53,6 +54,7 @@ impl ContactsOptions {
         Self {
             channel,
             default_region: None,
+            region_told: None,
             map: Vec::new(),
             default_agent: None,
             encoding: None,
@@ -85,9 +87,11 @@ pub struct Contacts {
     /// Lines that stand below the table, unless another row follows.
     footers: VecDeque<Row>,
     is_over: bool,
+    /// What `--default-region` said, for this file or for the one that it is the rejects of.
+    region_told: Option<String>,
 }
 
-type Csv = csv::Reader<LineReader<Box<dyn Read + Send>>>;
+pub(super) type Csv = csv::Reader<LineReader<Box<dyn Read + Send>>>;
 
 impl Contacts {
     /// Opens a file, reads its header and looks whether there is a row below it. A row whose cells
@@ -101,7 +105,6 @@ impl Contacts {
     }
 
     pub(super) fn of(kept: &Arc<Kept>, options: &ContactsOptions) -> Result<Self, IntakeError> {
-        let default_region = default_region(options)?;
         let find =
             |headers: &[String]| Columns::find(headers.to_vec(), options.channel, &options.map);
         let path = kept.named().to_path_buf();
@@ -111,15 +114,20 @@ impl Contacts {
             return Err(IntakeError::Empty { path });
         };
         let headers: Vec<String> = record.iter().map(str::to_owned).collect();
+        let columns = find(&headers)?;
         let mut rows = RowReader {
-            columns: find(&headers)?,
             channel: options.channel,
-            default_region,
+            default_region: default_region(options, &columns)?,
+            columns,
             default_agent: options.default_agent.clone(),
             plus: Plus::Kept,
         };
         rows.plus = survey(&source, &rows)?;
+        let kept = rows.columns.origin();
+        let kept = kept.and_then(|origin| origin.default_region.clone());
+        let region_told = options.region_told.clone().or(kept);
         let mut contacts = Self::over(Arc::new(source), Arc::new(rows), csv);
+        contacts.region_told = region_told;
         contacts.fill()?;
         if contacts.ready.is_empty() {
             return Err(IntakeError::NoRows { path });
@@ -135,7 +143,9 @@ impl Contacts {
     pub fn again(&self) -> Result<Self, IntakeError> {
         let mut csv = reader(&self.source)?;
         header(&self.source, &mut csv)?;
-        Ok(Self::over(self.source.clone(), self.rows.clone(), csv))
+        let mut again = Self::over(self.source.clone(), self.rows.clone(), csv);
+        again.region_told = self.region_told.clone();
+        Ok(again)
     }
 
     fn over(source: Arc<Source>, rows: Arc<RowReader>, csv: Csv) -> Self {
@@ -147,6 +157,7 @@ impl Contacts {
             ready: VecDeque::new(),
             footers: VecDeque::new(),
             is_over: false,
+            region_told: None,
         }
     }
 
@@ -178,6 +189,34 @@ impl Contacts {
             notes.push(note.to_owned());
         }
         notes
+    }
+
+    /// Reads every record below the header, without judging it.
+    pub(super) fn each_record(
+        &self,
+        each: &mut dyn FnMut(u64, &StringRecord),
+    ) -> Result<(), IntakeError> {
+        let mut csv = reader(&self.source)?;
+        header(&self.source, &mut csv)?;
+        let mut record = StringRecord::new();
+        while let Some(line) = next_record(&self.source, &mut csv, &mut record)? {
+            each(line, &record);
+        }
+        Ok(())
+    }
+
+    /// How it was read, for a file of its rejected rows.
+    pub(super) fn told(&self) -> Origin {
+        Origin {
+            of: None,
+            map: self.rows.columns.told().to_vec(),
+            default_region: self.region_told.clone(),
+            is_export: self
+                .rows
+                .columns
+                .origin()
+                .is_some_and(|origin| origin.is_export),
+        }
     }
 
     /// Lines found below the table, once all rows were handed out.
@@ -272,17 +311,24 @@ impl Iterator for Contacts {
     }
 }
 
-fn default_region(options: &ContactsOptions) -> Result<Option<phone::Region>, IntakeError> {
-    let Some(code) = &options.default_region else {
+fn default_region(
+    options: &ContactsOptions,
+    columns: &Columns,
+) -> Result<Option<numbers::Region>, IntakeError> {
+    let kept = columns
+        .origin()
+        .and_then(|origin| origin.default_region.as_ref());
+    let told = options.region_told.as_ref().or(kept);
+    let Some(code) = told.or(options.default_region.as_ref()) else {
         return Ok(None);
     };
-    let region = phone::region(code).ok_or_else(|| IntakeError::NoSuchRegion {
+    let region = numbers::country(code).ok_or_else(|| IntakeError::NoSuchRegion {
         region: code.clone(),
     })?;
     Ok(Some(region))
 }
 
-fn reader(source: &Source) -> Result<Csv, IntakeError> {
+pub(super) fn reader(source: &Source) -> Result<Csv, IntakeError> {
     let text = source
         .text()
         .map_err(|error| unreadable(&source.path, error))?;
@@ -295,7 +341,7 @@ fn reader(source: &Source) -> Result<Csv, IntakeError> {
 }
 
 /// Reads the header, and the line `sep=;` above it.
-fn header(source: &Source, csv: &mut Csv) -> Result<Option<StringRecord>, IntakeError> {
+pub(super) fn header(source: &Source, csv: &mut Csv) -> Result<Option<StringRecord>, IntakeError> {
     let mut record = StringRecord::new();
     if source.delimiter.has_sep_line {
         next_record(source, csv, &mut record)?;
@@ -304,35 +350,8 @@ fn header(source: &Source, csv: &mut Csv) -> Result<Option<StringRecord>, Intake
     Ok(line.map(|_| record))
 }
 
-/// Asks the first rows whether the numbers have lost their `+`. A file of rejects is not asked: what
-/// is in it is not a column any more but what was left of one.
-fn survey(source: &Source, rows: &RowReader) -> Result<Plus, IntakeError> {
-    let is_by_number = matches!(rows.channel, Channel::Sms | Channel::Whatsapp);
-    if !is_by_number || rows.columns.are_of_rejects() {
-        return Ok(Plus::Kept);
-    }
-    let mut csv = reader(source)?;
-    header(source, &mut csv)?;
-    let mut record = StringRecord::new();
-    let (mut lost, mut votes) = (0, 0);
-    for _ in 0..SURVEYED {
-        if next_record(source, &mut csv, &mut record)?.is_none() {
-            break;
-        }
-        if let Some(vote) = rows.vote(&record) {
-            votes += 1;
-            lost += u32::from(vote == Plus::Lost);
-        }
-    }
-    Ok(if lost * 2 > votes {
-        Plus::Lost
-    } else {
-        Plus::Kept
-    })
-}
-
 /// Reads on to the next record that is not empty, and gives the line it begins on.
-fn next_record(
+pub(super) fn next_record(
     source: &Source,
     csv: &mut Csv,
     record: &mut StringRecord,

@@ -62,7 +62,7 @@ impl<'a> Drafter<'a> {
         };
         let read = self.arrivals.read(text, true);
         let mut message = read.map_err(|refused| (rejected(refused.reason), refused.detail))?;
-        if let Some(refused) = self.arrivals.foreign(&message) {
+        if let Some(refused) = self.arrivals.unacceptable(&message) {
             return Err((rejected(refused.reason), refused.detail));
         }
         let unfit = |failure: Failure| match failure.class {
@@ -141,6 +141,7 @@ impl<'a> Drafter<'a> {
             Part::Text => RejectReason::ContentInvalid,
             Part::Name => RejectReason::NameInvalid,
             Part::TaskAttributes => RejectReason::AttributesOversized,
+            Part::TaskTemplate => RejectReason::TemplateFailed,
         };
         Err((reason, misfit.detail))
     }

@@ -53,6 +53,8 @@ pub enum IntakeError {
         what: &'static str,
         /// The headers found, numbers among them masked.
         headers: String,
+        /// The headers as they are; none when they seem to be a customer.
+        columns: Vec<String>,
         /// What else may be wrong: another separator, a missing header row.
         hint: &'static str,
     },

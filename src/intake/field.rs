@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use crate::message::{Channel, closed_list};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use crate::message::{Channel, attribute_name, closed_list};
 
 /// What a column can hold that this program understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +18,7 @@ pub enum Field {
     Name,
     /// The message's id.
     Id,
-    /// Two letters: whose national numbers the row's number may be.
+    /// A country, by its code or its name: whose national numbers the row's number may be.
     Country,
     /// The customer's IANA time zone.
     TimeZone,
@@ -55,6 +58,69 @@ impl Field {
     }
 }
 
+/// Headers of people who look after a customer: perhaps the agents, which only the operator can say.
+pub(super) const OWNERS: &[&str] = &[
+    "contact_owner",
+    "lead_owner",
+    "account_owner",
+    "deal_owner",
+    "opportunity_owner",
+    "record_owner",
+    "company_owner",
+    "owner",
+    "owner_name",
+    "account_manager",
+    "account_executive",
+    "assigned_to",
+    "assignee",
+    "sales_rep",
+    "sales_representative",
+    "salesperson",
+    "kundenbetreuer",
+    "betreuer",
+    "ansprechpartner",
+    "propietario",
+    "proprietaire",
+    "responsable",
+    "responsabile",
+];
+
+/// Whether a column is named for the campaign's channel: "WhatsApp Phone Number", and not "WhatsApp opt-in". `name` is
+/// folded.
+pub(super) fn is_named_for(channel: Channel, name: &str) -> bool {
+    const PHONES: &[&str] = &[
+        "phone",
+        "number",
+        "mobile",
+        "cell",
+        "no",
+        "nr",
+        "num",
+        "nummer",
+        "numero",
+        "de",
+        "telefon",
+        "telefono",
+        "telephone",
+        "contact",
+        "address",
+        "id",
+        "msisdn",
+        "identity",
+        "handle",
+        "user",
+    ];
+    let channels: &[&str] = match channel {
+        Channel::Sms => &["sms", "text"],
+        Channel::Whatsapp => &["whatsapp"],
+        Channel::Facebook => &["facebook", "messenger", "psid"],
+        Channel::Custom => &[],
+    };
+    let mut words = name.split('_');
+    name.split('_').any(|word| channels.contains(&word))
+        && words.all(|word| channels.contains(&word) || PHONES.contains(&word))
+}
+
 const PHONE_ALIASES: &[&str] = &[
     "mobile_phone_number",
     "mobile_phone",
@@ -70,6 +136,8 @@ const PHONE_ALIASES: &[&str] = &[
     "celular",
     "handy",
     "whatsapp",
+    "whatsapp_number",
+    "whatsapp_phone_number",
     "msisdn",
     "phone_number",
     "phone",
@@ -89,7 +157,7 @@ impl FromStr for Field {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let text = normalised(text);
+        let text = attribute_name(text);
         if text == "address" {
             return Ok(Self::Address);
         }
@@ -101,7 +169,8 @@ impl FromStr for Field {
     }
 }
 
-/// Reads `FIELD=HEADER` as `--map` takes it. An empty header means: no column, whatever the aliases.
+/// Reads `FIELD=HEADER` as `--map` takes it. An empty header means: no column, whatever the aliases. Several headers,
+/// with commas between them, mean the first of them that is filled.
 ///
 /// # Errors
 ///
@@ -113,36 +182,9 @@ pub fn parse_mapping(text: &str) -> Result<(Field, String), String> {
     Ok((field.parse()?, header.trim().to_owned()))
 }
 
-/// Lower case, `_` for every run of spaces, `_`, `-`, `.` and `/`: `E-Mail Address ` is
-/// `e_mail_address`.
-pub(super) fn normalised(header: &str) -> String {
-    let header = header.trim_start_matches('\u{feff}').trim().to_lowercase();
-    let mut name = String::with_capacity(header.len());
-    for c in header.chars() {
-        let is_gap = c.is_whitespace() || "_-./".contains(c);
-        match (is_gap, name.ends_with('_')) {
-            (true, true) => {}
-            (true, false) => name.push('_'),
-            (false, _) => name.push(c),
-        }
-    }
-    name.truncate(name.trim_end_matches('_').len());
-    name
-}
-
-/// A header's normalised name as aliases are written: without the accents of Latin letters.
+/// A header's name as aliases are written: without accents.
 pub(super) fn folded(name: &str) -> String {
-    let plain = |c| match c {
-        'à'..='å' => 'a',
-        'ç' => 'c',
-        'è'..='ë' => 'e',
-        'ì'..='ï' => 'i',
-        'ñ' => 'n',
-        'ò'..='ö' => 'o',
-        'ù'..='ü' => 'u',
-        other => other,
-    };
-    name.chars().map(plain).collect()
+    name.nfd().filter(|c| !is_combining_mark(*c)).collect()
 }
 
 #[cfg(test)]
@@ -170,14 +212,20 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_compared_without_their_spelling() {
+    fn a_column_that_is_named_for_the_channel_is_told_from_what_people_agreed_to() {
         let table = [
-            (" Phone  Number ", "phone_number"),
-            ("E-Mail / Address.", "e_mail_address"),
-            ("\u{feff}_MobileNumber", "_mobilenumber"),
+            ("whatsapp_phone_number", Channel::Whatsapp, true),
+            ("numero_de_whatsapp", Channel::Whatsapp, true),
+            ("whatsapp", Channel::Whatsapp, true),
+            ("sms_number", Channel::Sms, true),
+            ("facebook_messenger_id", Channel::Facebook, true),
+            ("whatsapp_opt_in", Channel::Whatsapp, false),
+            ("sms_consent", Channel::Sms, false),
+            ("whatsapp_phone_number", Channel::Sms, false),
+            ("phone", Channel::Sms, false),
         ];
-        for (header, expected) in table {
-            assert_eq!(normalised(header), expected);
+        for (name, channel, expected) in table {
+            assert_eq!(is_named_for(channel, name), expected, "{name} {channel}");
         }
     }
 }

@@ -26,7 +26,7 @@ use super::parts::Parts;
 use super::reading::{Batch, Read, Reader};
 use super::rejects::Rejects;
 use super::summary::{Before, ImportSummary};
-use super::{Input, IntakeError};
+use super::{Input, IntakeError, column_notes};
 
 /// Batches that are read ahead of the ledger.
 const READ_AHEAD: usize = 2;
@@ -98,8 +98,9 @@ impl Importer<'_> {
     ) -> Result<ImportSummary, ImportError> {
         let campaign = self.campaign.clone();
         let looking = tokio::task::spawn_blocking(move || {
-            let manifest = manifest(&input, &campaign);
-            manifest.map(|manifest| (input, manifest))
+            column_notes(&campaign, &input).map_err(ImportError::Template)?;
+            let manifest = manifest(&input, &campaign)?;
+            Ok::<_, ImportError>((input, manifest))
         });
         let (input, mut manifest) = looking.await??;
         let imports = self.ledger.imports(Some(&self.campaign.id)).await?;
@@ -138,6 +139,7 @@ impl Importer<'_> {
         // Only now: an import that has begun keeps its campaign from being finished.
         self.run_again().await?;
         let left = self.left_by_the_dead(manifest).await?;
+        let rejects = rejects.map(|rejects| rejects.of(manifest.sha256.clone()));
         let (batches, received) = mpsc::channel(READ_AHEAD);
         let reader = Reader {
             input,

@@ -5,7 +5,11 @@
 //! one row is in memory at a time, nothing is dropped silently, and no full number stands in an error.
 
 mod binding;
+mod cells;
 mod columns;
+#[cfg(test)]
+mod columns_tests;
+mod columns_used;
 mod contact;
 mod contacts;
 mod delimiter;
@@ -20,20 +24,21 @@ mod kept;
 mod lines;
 mod manifest;
 mod messages;
-mod number;
+mod origin;
 mod parts;
-mod phone;
 mod preview;
 mod reading;
 mod rejects;
+mod shared_ids;
 mod sheet;
 mod source;
 mod summary;
-
-use contact::Plus;
+mod survey;
 
 pub use binding::bind_queue;
+pub use cells::escaped;
 pub use columns::Columns;
+pub use columns_used::{ColumnUse, column_notes, column_uses};
 pub use contact::{Contact, Rejection, Warning};
 pub use contacts::{Contacts, ContactsOptions, Row};
 pub use enqueue::{EnqueueError, enqueue};
@@ -42,6 +47,8 @@ pub use field::{Field, parse_mapping};
 pub use import::{ImportError, Importer};
 pub use input::{Input, Item};
 pub use messages::{Line, Messages};
+pub use origin::Origin;
 pub use preview::{Preview, Sample, SegmentCount};
 pub use rejects::Rejects;
+pub use shared_ids::{SharedIds, shared_ids};
 pub use summary::{Before, ImportSummary};

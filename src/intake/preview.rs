@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::draft::Drafter;
 use super::summary::SHOWN_MAX;
-use super::{ImportError, Input, Warning};
+use super::{ColumnUse, ImportError, Input, Warning, column_notes, column_uses};
 use crate::campaign::Campaign;
 use crate::ledger::RejectedRow;
 use crate::message::{Address, Channel, Message, RejectReason, Segments, SenderKind, SmsEncoding};
@@ -30,6 +30,8 @@ pub struct Preview {
     pub mapping: String,
     /// What an operator should know about the columns.
     pub notes: Vec<String>,
+    /// What becomes of each column.
+    pub columns: Vec<ColumnUse>,
     pub rows: u64,
     /// Rows that would become messages, as far as the file can tell: the campaign may have some of
     /// them already.
@@ -83,13 +85,17 @@ impl Preview {
     ///
     /// [`ImportError`] when the file or the campaign's templates cannot be read.
     pub fn of(campaign: &Campaign, mut input: Input) -> Result<Self, ImportError> {
-        let drafter = Drafter::of(campaign).map_err(ImportError::Template)?;
+        let template = ImportError::Template;
+        let drafter = Drafter::of(campaign).map_err(template)?;
+        let mut notes = input.notes();
+        notes.extend(column_notes(campaign, &input).map_err(template)?);
         let mut preview = Self {
             campaign: campaign.id.to_string(),
             file: input.path().display().to_string(),
             shape: input.shape(),
             mapping: input.mapping(),
-            notes: input.notes(),
+            notes,
+            columns: column_uses(campaign, &input).map_err(template)?,
             ..Self::default()
         };
         let mut seen = HashSet::new();

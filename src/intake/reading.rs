@@ -13,7 +13,7 @@ use super::rejects::Rejects;
 use super::summary::ImportSummary;
 use super::{Input, IntakeError, Item};
 use crate::campaign::Campaign;
-use crate::ledger::{Import, LedgerError, RejectedRow};
+use crate::ledger::{Import, LedgerError, RejectedRow, Superseded};
 use crate::message::{Message, RejectReason};
 
 /// Rows that go through the ledger together. Its indexes are written a page for each row or for
@@ -53,11 +53,20 @@ impl Reader {
         let drafter = Drafter::of(&self.campaign).map_err(ImportError::Template)?;
         let stamp = self.input.stamp()?;
         let mut rejects = self.rejects.map(Ok);
+        let superseded = match &self.input {
+            Input::Contacts(contacts) => contacts.columns().superseded(),
+            Input::Messages(_) => None,
+        };
+        let superseded = superseded.map(|(of, at)| (of.to_owned(), at));
         let mut batch = Batch::default();
         let mut number = 0;
         for item in &mut self.input {
             number += 1;
-            batch.take(&item?, &drafter, number <= self.skip, &mut rejects);
+            let item = item?;
+            batch.take(&item, &drafter, number <= self.skip, &mut rejects);
+            if let (Some((of, at)), true) = (&superseded, number > self.skip) {
+                batch.supersede(&item, of, *at);
+            }
             let is_full = batch.seen.rows as usize >= BATCH || number == self.skip;
             if is_full
                 && self
@@ -113,6 +122,21 @@ impl Batch {
                 self.lines.push(item.line());
             }
             Err(rejected) => self.import.rejected.push(rejected),
+        }
+    }
+}
+
+impl Batch {
+    /// Notes which rejected row of the original a row of a file of rejects stands for.
+    fn supersede(&mut self, item: &Item, of: &str, at: usize) {
+        let Item::Row(row) = item else { return };
+        let line = row.cells.get(at).map(str::trim);
+        if let Some(line) = line.and_then(|line| line.parse().ok()) {
+            let superseded = self.import.supersedes.get_or_insert_with(|| Superseded {
+                sha256: of.to_owned(),
+                lines: Vec::new(),
+            });
+            superseded.lines.push(line);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The rows that were not taken, in a file to be mended and imported again.
 //!
 //! In: rejected rows with their cells, rejected lines. Out: `FILE.rejects.csv`: the original columns
-//! unchanged, then `_line`, `_reason`, `_detail`; for lines `FILE.rejects.jsonl`: the same as an object a
+//! unchanged, then `_line`, `_reason`, `_detail`, and a header that says how the original was read
+//! ([`Origin`]); for lines `FILE.rejects.jsonl`: the same as an object a
 //! line, with the original in `message`. Always: it is there whole or not at all; a mended one is not
 //! overwritten but kept beside it; a row whose cells may stand in the wrong columns stays refused
 //! until somebody has looked at it.
@@ -14,13 +15,12 @@ use csv::{StringRecord, Writer, WriterBuilder};
 use serde::Serialize;
 use tempfile::{Builder, NamedTempFile};
 
+use super::cells::{escaped, made_safe};
+use super::columns::{ADDED, is_ours};
 use super::messages::LineText;
-use super::{Contacts, Input, Item};
+use super::{Contacts, Input, Item, Origin};
 use crate::ledger::RejectedRow;
 use crate::message::RejectReason;
-
-/// The columns that we add; those of an earlier file of rejects are left out.
-const OURS: [&str; 3] = ["_line", "_reason", "_detail"];
 
 /// Stands to the right of a row whose columns do not fit: as long as it does, they do not.
 const MEND: &str = "mend this row, then clear this cell";
@@ -45,6 +45,7 @@ struct Table {
     headers: Vec<String>,
     /// The original columns among a row's cells.
     kept: Vec<usize>,
+    origin: Origin,
 }
 
 /// A file that something was written into.
@@ -91,6 +92,14 @@ impl Rejects {
             Input::Messages(_) => ".rejects.jsonl",
         });
         Some(path.with_file_name(name))
+    }
+
+    /// Says which file they are the rejects of.
+    pub(super) fn of(mut self, sha256: Option<String>) -> Self {
+        if let Form::Table(table) = &mut self.form {
+            table.origin.of = sha256;
+        }
+        self
     }
 
     pub(super) fn add(&mut self, item: &Item, rejected: &RejectedRow) -> io::Result<()> {
@@ -144,12 +153,13 @@ impl Table {
     fn like(contacts: &Contacts) -> Self {
         let (delimiter, has_bom) = contacts.dialect();
         let headers = contacts.columns().headers().to_vec();
-        let is_original = |at: &usize| !OURS.contains(&headers[*at].as_str());
+        let is_original = |at: &usize| !is_ours(&headers[*at]);
         Self {
             delimiter,
             has_bom,
             kept: (0..headers.len()).filter(is_original).collect(),
             headers,
+            origin: contacts.told(),
         }
     }
 
@@ -161,8 +171,14 @@ impl Table {
             .flexible(true)
             .delimiter(self.delimiter)
             .from_writer(file);
-        let original = self.kept.iter().map(|at| self.headers[*at].as_str());
-        csv.write_record(original.chain(OURS))?;
+        for at in &self.kept {
+            csv.write_field(&*made_safe(&self.headers[*at]))?;
+        }
+        for header in ADDED {
+            csv.write_field(header)?;
+        }
+        csv.write_field(self.origin.header())?;
+        csv.write_record(None::<&[u8]>)?;
         Ok(csv)
     }
 
@@ -173,18 +189,19 @@ impl Table {
         row: &RejectedRow,
     ) -> io::Result<()> {
         for at in &self.kept {
-            file.write_field(cells.get(*at).unwrap_or_default())?;
+            file.write_field(&*made_safe(cells.get(*at).unwrap_or_default()))?;
         }
         file.write_field(row.line.to_string())?;
         file.write_field(row.reason.as_str())?;
-        file.write_field(&row.detail)?;
+        file.write_field(&*escaped(&row.detail))?;
+        file.write_field("")?;
         if row.reason == RejectReason::RowMalformed {
             let mut surplus = cells.iter().skip(self.headers.len()).peekable();
             if surplus.peek().is_none() {
                 file.write_field(MEND)?;
             }
             for cell in surplus {
-                file.write_field(cell)?;
+                file.write_field(&*made_safe(cell))?;
             }
         }
         Ok(file.write_record(None::<&[u8]>)?)

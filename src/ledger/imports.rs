@@ -16,6 +16,18 @@ pub struct Import {
     pub rows: u64,
     pub rejected: Vec<RejectedRow>,
     pub suppressed: u64,
+    /// Rejected rows of an earlier file that the rows of this batch stand for: they are listed no more, and count as
+    /// duplicates of that file.
+    pub supersedes: Option<Superseded>,
+}
+
+/// Rejected rows that were imported again, out of a file of rejects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Superseded {
+    /// SHA-256 of the earlier file's bytes, in hex.
+    pub sha256: String,
+    /// Their lines in it.
+    pub lines: Vec<u64>,
 }
 
 /// Which file an import reads, and how: what a later one of the same file is answered from.

@@ -31,7 +31,7 @@ pub use consumers::{ConsumerRow, LIVES_FOR, RIGHT_FOR, Renewal, Renewed};
 pub use error::{LedgerError, Result};
 pub use imports::{
     IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
-    RejectedRow,
+    RejectedRow, Superseded,
 };
 pub use lifecycle::{
     Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,

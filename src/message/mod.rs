@@ -3,6 +3,7 @@
 //! A [`Message`] is one customer's turn in a campaign: what the queue carries and the ledger keeps.
 
 mod address;
+mod attribute;
 mod ids;
 mod journal;
 mod names;
@@ -14,6 +15,7 @@ mod sender;
 mod wire;
 
 pub use address::{Address, InvalidAddress, masked};
+pub use attribute::attribute_name;
 pub use ids::{CampaignId, InvalidId, MessageId, Name};
 pub use journal::{Assignee, Effects, Event, IllegalEvent, Saga, StepName};
 pub(crate) use names::closed_list;

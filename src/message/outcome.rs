@@ -136,6 +136,8 @@ pub enum RejectReason {
     AddressAmbiguous,
     /// The id column holds what is no id.
     IdInvalid,
+    /// A spreadsheet program has rounded the id (`1.23457E+17`): different people would have the same.
+    IdLostDigits,
     /// A time column holds what is no time.
     TimeInvalid,
     /// The country column holds what is no country.
@@ -218,6 +220,7 @@ closed_list!(RejectReason {
     AddressLostDigits => "address_lost_digits",
     AddressAmbiguous => "address_ambiguous",
     IdInvalid => "id_invalid",
+    IdLostDigits => "id_lost_digits",
     TimeInvalid => "time_invalid",
     CountryInvalid => "country_invalid",
     TemplateFailed => "template_failed",

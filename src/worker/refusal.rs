@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::campaign::{Arrivals, Campaign, Refused};
 use crate::ledger::{Ledger, LedgerError, MessageKey, Stray, Watched};
-use crate::message::{CampaignId, DeadReason, Failure, Message};
+use crate::message::{CampaignId, Customer, DeadReason, Failure, Message};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Defect, Delivery, Settled};
 
@@ -115,6 +115,44 @@ pub(super) fn arrived(
     Ok((message, rendered))
 }
 
+/// A publisher's message as it is written, when its address is spelled otherwise and is its id.
+pub(super) fn written_otherwise(delivery: &dyn Delivery, message: &Message) -> Option<Message> {
+    if !delivery.is_publishers() {
+        return None;
+    }
+    let written = Message::from_json(delivery.body()).ok()?;
+    let is_otherwise = written.id.is_none() && written.customer.address != message.customer.address;
+    is_otherwise.then_some(written)
+}
+
+/// The same message under the address and id that it was accepted with before addresses were spelled in one way: a
+/// publisher's message that an earlier version has accepted and that comes again must not be accepted a second time.
+///
+/// # Errors
+///
+/// Those of the ledger.
+pub(super) async fn as_accepted(
+    ledger: &Watched,
+    written: Option<Message>,
+    message: Message,
+) -> Result<Message, LedgerError> {
+    let Some(written) = written else {
+        return Ok(message);
+    };
+    match ledger.find(&MessageKey::of(&written)).await {
+        Ok(Some(_)) | Err(LedgerError::Damaged(_)) => Ok(Message {
+            id: Some(written.id()),
+            customer: Customer {
+                address: written.customer.address,
+                ..message.customer
+            },
+            ..message
+        }),
+        Ok(None) => Ok(message),
+        Err(error) => Err(error),
+    }
+}
+
 /// Why a delivery is refused before its body is read.
 pub(super) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
     match delivery.defect()? {
@@ -144,8 +182,8 @@ pub(super) fn expiring(defect: Option<Defect>) -> Option<Refused> {
     })
 }
 
-/// Why a message cannot be accepted: it expires on the queue, or the sender it names is none of the
-/// campaign's. One that was accepted before keeps its sender, whatever the campaign says by now.
+/// Why a message cannot be accepted: it expires on the queue, its number is none, or the sender it names is none of
+/// the campaign's. One that was accepted before keeps its sender, whatever the campaign says by now.
 ///
 /// # Errors
 ///
@@ -156,8 +194,8 @@ pub(super) async fn unwelcome(
     message: &Message,
     defect: Option<Defect>,
 ) -> Result<Option<Refused>, LedgerError> {
-    let foreign = || Arrivals::of(campaign).foreign(message);
-    let Some(refused) = expiring(defect).or_else(foreign) else {
+    let unacceptable = || Arrivals::of(campaign).unacceptable(message);
+    let Some(refused) = expiring(defect).or_else(unacceptable) else {
         return Ok(None);
     };
     match ledger.find(&MessageKey::of(message)).await {

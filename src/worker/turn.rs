@@ -22,7 +22,7 @@ use super::agent_places::Count;
 use super::assigning::agent_of;
 use super::begin::{begin, put_off};
 use super::mine::{Mine, circumstances, kind, take};
-use super::refusal::{arrived, refuse, unwelcome};
+use super::refusal::{arrived, as_accepted, refuse, unwelcome, written_otherwise};
 use super::report::note;
 use super::set_aside::{damaged, set_aside};
 use super::{Active, Shared};
@@ -87,6 +87,8 @@ async fn run(
             return refuse(shared, id, delivery, refused).await;
         }
     };
+    let written = written_otherwise(&*delivery, &message);
+    let message = as_accepted(&shared.parts.ledger, written, message).await?;
     let key = MessageKey::of(&message);
     let result = match shared.store_refusals.spent(&key) {
         Some(refusal) => set_aside(shared, delivery, &message, &refusal).await,

@@ -99,8 +99,8 @@ fn a_crm_export_of_a_hundred_leads_has_59_valid_numbers_13_of_them_with_a_double
 #[test]
 fn a_row_says_where_it_stands_and_what_is_wrong() {
     use RejectReason::{
-        AddressInvalid, AddressMissing, AddressMultiple, CountryInvalid, IdInvalid, RowMalformed,
-        TimeInvalid,
+        AddressInvalid, AddressMissing, AddressMultiple, CountryInvalid, IdInvalid, IdLostDigits,
+        RowMalformed, TimeInvalid,
     };
     let header = "phone,id,country,time_zone,not_before,expires_at,name\r\n\r\n";
     let table = [
@@ -114,8 +114,8 @@ fn a_row_says_where_it_stands_and_what_is_wrong() {
             Some("phone"),
         ),
         ("2025550173,\"a\nb\",,,,,", IdInvalid, Some("id")),
+        ("2025550173,1.23457E+17,,,,,", IdLostDigits, Some("id")),
         ("2025550173,,Atlantis,,,,", CountryInvalid, Some("country")),
-        ("2025550173,,,Eastern,,,", TimeInvalid, Some("time_zone")),
         ("2025550173,,,,tomorrow,,", TimeInvalid, Some("not_before")),
         (
             "2025550173,,,,,2026-11-23T15:00:00,",

@@ -21,6 +21,7 @@ mod queue_contract;
 mod queue_embedded;
 mod queue_inspection;
 mod queue_rabbitmq;
+mod rows;
 mod saga;
 mod senders;
 mod shared_lanes;

@@ -109,7 +109,7 @@ fn a_golden_message_ends_on_arrival_as_its_name_says() {
             Ok(message) => message,
             Err(refused) => return Some(refused.reason),
         };
-        if let Some(refused) = arrivals.foreign(&message) {
+        if let Some(refused) = arrivals.unacceptable(&message) {
             return Some(refused.reason);
         }
         let rendered = arrivals.render(&mut message);

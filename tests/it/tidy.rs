@@ -14,6 +14,11 @@ const TEST_LINES_MAX: usize = 500;
 const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ("message", &[], "it is plain data: no I/O, no clock"),
     ("clock", &[], "a leaf"),
+    (
+        "numbers",
+        &["message"],
+        "it reads what people write, and knows no file and no campaign",
+    ),
     ("shutdown", &[], "a leaf"),
     (
         "sqlite_file",
@@ -39,7 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "campaign",
-        &["message", "pacing", "twilio"],
+        &["message", "numbers", "pacing", "twilio"],
         "a campaign is data, checked against the account",
     ),
     (
@@ -54,7 +59,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "intake",
-        &["campaign", "clock", "ledger", "message", "queue"],
+        &["campaign", "clock", "ledger", "message", "numbers", "queue"],
         "a file becomes messages on a queue: Twilio is asked for nothing",
     ),
     (
@@ -126,7 +131,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         "reqwest",
         &["twilio/transport.rs", "queue/rabbitmq/management/"],
     ),
-    ("rlibphonenumber", &["intake/"]),
+    ("rlibphonenumber", &["numbers/"]),
     ("rustls_native_certs", &["tls/"]),
     (
         "rusqlite",

@@ -34,6 +34,10 @@ impl Step for ChannelAttributes {
     async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let (service, channel, mut attributes) = read(turn).await?;
+        // What agents see of the customer; what stands there already is Flex's.
+        for (key, value) in turn.campaign.shown_of(&turn.message.customer) {
+            attributes.entry(key).or_insert(value);
+        }
         attributes.insert(PROXY_SESSION.to_owned(), session.into());
         turn.twilio
             .update_chat_channel_attributes(service, channel, &attributes, false)

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::conversation_message::ConversationMessage;
-use super::{UNDONE, brought, is_undone, marked, sent_by};
+use super::{UNDONE, brought, is_undone, marked, marked_and_shown, sent_by};
 use crate::campaign::{NAME_MAX, shortened};
 use crate::engine::step::{Found, Past, Step, StepError, Turn};
 use crate::message::{Effects, StepName, Strategy};
@@ -33,7 +33,7 @@ impl Step for Conversation {
                 &format!("Outbound conversation with {}", turn.customer_name()),
                 NAME_MAX,
             )),
-            attributes: Some(&marked(turn)),
+            attributes: Some(&marked_and_shown(turn)),
             closed_after: Some(turn.campaign.time_to_live),
         };
         let made = turn.twilio.create_conversation(&new).await?;

@@ -237,7 +237,7 @@ async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
 /// The task's attributes as on Twilio's page, the campaign's own, and our marker.
 fn task_attributes(turn: &Turn<'_>) -> Result<Map<String, Value>, StepError> {
     let campaign = turn.campaign;
-    let mut attributes: Map<String, Value> = campaign.task.attributes.clone().into_iter().collect();
+    let mut attributes = super::task_fields(turn)?;
     let page = json!({
         "to": turn.customer(),
         "direction": "outbound",

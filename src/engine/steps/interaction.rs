@@ -231,13 +231,12 @@ fn routing(turn: &Turn<'_>) -> Result<Value, StepError> {
     };
     put(key, task_channel.into());
     put("timeout", campaign.task.timeout.as_secs().into());
-    put("attributes", task_attributes(turn));
+    put("attributes", task_attributes(turn)?);
     Ok(json!({ "properties": properties }))
 }
 
-fn task_attributes(turn: &Turn<'_>) -> Value {
-    let own = turn.campaign.task.attributes.clone();
-    let mut attributes: Map<String, Value> = own.into_iter().collect();
+fn task_attributes(turn: &Turn<'_>) -> Result<Value, StepError> {
+    let mut attributes = super::task_fields(turn)?;
     let ours = json!({
         "customerName": turn.customer_name(),
         "customerAddress": turn.customer(),
@@ -249,5 +248,5 @@ fn task_attributes(turn: &Turn<'_>) -> Value {
     if let Value::Object(ours) = ours {
         attributes.extend(ours);
     }
-    Value::Object(attributes)
+    Ok(Value::Object(attributes))
 }

@@ -51,6 +51,13 @@ fn marked(turn: &Turn<'_>) -> Map<String, Value> {
     Map::from_iter([(MARKER.to_owned(), turn.name.as_str().into())])
 }
 
+/// The marker, with what agents see of the customer (`task.show`).
+fn marked_and_shown(turn: &Turn<'_>) -> Map<String, Value> {
+    let mut attributes = turn.campaign.shown_of(&turn.message.customer);
+    attributes.extend(marked(turn));
+    attributes
+}
+
 /// Whether attributes carry this message's marker.
 fn is_marked(attributes: &Map<String, Value>, turn: &Turn<'_>) -> bool {
     attributes.get(MARKER).and_then(Value::as_str) == Some(turn.name.as_str())
@@ -106,6 +113,16 @@ fn render(turn: &Turn<'_>, template: &str) -> Result<String, StepError> {
     let rendered = Template::parse(template)
         .and_then(|template| template.render(&turn.message.customer, agent));
     rendered.map_err(|detail| {
+        let class = FailureClass::Permanent(DeadReason::InvalidContent);
+        Failure::new(class, detail).into()
+    })
+}
+
+/// The campaign's own part of what the task carries, for this customer and agent.
+fn task_fields(turn: &Turn<'_>) -> Result<Map<String, Value>, StepError> {
+    let agent = turn.agent.map(|agent| agent.identity.as_str());
+    let fields = turn.campaign.task_fields(&turn.message.customer, agent);
+    fields.map_err(|detail| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, detail).into()
     })

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use crate::ledger::columns::{campaign_id, column, count as counted_in, ms, time, word};
 use crate::ledger::{
     Acceptance, Import, ImportCounts, ImportRecord, LedgerError, Manifest, RejectedRow, Result,
+    Superseded,
 };
 use crate::message::CampaignId;
 
@@ -127,7 +128,11 @@ pub(super) async fn count(
             import.number
         )));
     }
-    reject(transaction, campaign, import).await
+    reject(transaction, campaign, import).await?;
+    match &import.supersedes {
+        Some(rows) => supersede(transaction, campaign, import.number, rows).await,
+        None => Ok(()),
+    }
 }
 
 async fn reject(
@@ -166,6 +171,33 @@ async fn reject(
                 &details,
             ],
         )
+        .await?;
+    Ok(())
+}
+
+/// Takes rows that were imported again off the rejected ones of their first file: there they are duplicates now.
+async fn supersede(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    by: i64,
+    rows: &Superseded,
+) -> Result<()> {
+    let statement = transaction
+        .prepare_cached(
+            "WITH earlier AS (
+                SELECT number FROM imports WHERE campaign = $1 AND sha256 = $2 AND number <> $3
+             ), taken AS (
+                DELETE FROM rejects WHERE campaign = $1 AND line = ANY ($4)
+                    AND import IN (SELECT number FROM earlier) RETURNING import
+             )
+             UPDATE imports i SET duplicate = duplicate + t.n
+             FROM (SELECT import, count(*) AS n FROM taken GROUP BY import) t
+             WHERE i.number = t.import",
+        )
+        .await?;
+    let lines: Vec<_> = rows.lines.iter().map(|line| column(*line)).collect();
+    transaction
+        .execute(&statement, &[&campaign.as_str(), &rows.sha256, &by, &lines])
         .await?;
     Ok(())
 }

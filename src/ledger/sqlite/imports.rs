@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::ledger::columns::{campaign_id, column, count as counted_in, ms, time};
 use crate::ledger::{
-    Acceptance, Import, ImportCounts, ImportRecord, LedgerError, Manifest, Result,
+    Acceptance, Import, ImportCounts, ImportRecord, LedgerError, Manifest, Result, Superseded,
 };
 use crate::message::CampaignId;
 
@@ -125,6 +125,33 @@ pub(super) fn count(
             row.reason.as_str(),
             row.detail,
         ])?;
+    }
+    match &import.supersedes {
+        Some(rows) => supersede(conn, campaign, import.number, rows),
+        None => Ok(()),
+    }
+}
+
+/// Takes rows that were imported again off the rejected ones of their first file: there they are duplicates now.
+fn supersede(conn: &Connection, campaign: &CampaignId, by: i64, rows: &Superseded) -> Result<()> {
+    let imports: Vec<i64> = conn
+        .prepare_cached(
+            "SELECT number FROM imports WHERE campaign = ?1 AND sha256 = ?2 AND number != ?3",
+        )?
+        .query_map(params![campaign.as_str(), rows.sha256, by], |row| {
+            row.get(0)
+        })?
+        .collect::<std::result::Result<_, _>>()?;
+    let lines = serde_json::to_string(&rows.lines).unwrap_or_default();
+    for number in imports {
+        let taken = conn
+            .prepare_cached(
+                "DELETE FROM rejects WHERE campaign = ?1 AND import = ?2
+                    AND line IN (SELECT value FROM json_each(?3))",
+            )?
+            .execute(params![campaign.as_str(), number, lines])?;
+        conn.prepare_cached("UPDATE imports SET duplicate = duplicate + ?2 WHERE number = ?1")?
+            .execute(params![number, column(taken as u64)])?;
     }
     Ok(())
 }

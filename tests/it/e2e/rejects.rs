@@ -51,7 +51,8 @@ fn rejected_rows_are_mended_in_place_and_imported_again_and_everybody_is_reached
 
     let rejects = read(&place, "contacts.rejects.csv");
     let lines: Vec<&str> = rejects.lines().collect();
-    assert_eq!(lines[0], "Name;Phone;Plan;_line;_reason;_detail");
+    let begins = "Name;Phone;Plan;_line;_reason;_detail;_import?of=";
+    assert!(lines[0].starts_with(begins), "{}", lines[0]);
     let starts = [
         "Bob;12; silver;3;address_invalid;",
         "\"Cy; Jr.\";;;4;address_missing;",
@@ -151,4 +152,120 @@ fn every_reason_of_the_rejects_is_one_that_the_metric_counts() {
         let line = format!("flexcast_import_rejected_total{{reason=\"{reason}\"}} {count}");
         assert!(page.contains(&line), "{line}\n{page}");
     }
+}
+
+#[test]
+fn mended_rejects_are_read_as_their_original_was_and_listed_no_more() {
+    let twilio = FakeTwilio::start();
+    let place = Place::facing(&twilio);
+    let campaign =
+        campaign("task_on_reply", "conversations").replace("default_region = \"US\"\n", "");
+    place.write("spring.toml", campaign);
+    let contacts = "T\u{e9}l. 1,Phone,Lead Owner,Full,Plan\n\
+        030 901820,1,bob,Ann,gold\n\
+        12,1,carol,Bob,blue\n\
+        13,1,dave,Cy,red\n";
+    place.write("contacts.csv", contacts);
+    let map = [
+        "--map",
+        "phone=T\u{e9}l. 1",
+        "--map",
+        "agent=Lead Owner",
+        "--map",
+        "name=Full",
+    ];
+    let import = [
+        "import",
+        "spring.toml",
+        "contacts.csv",
+        "--default-region",
+        "DE",
+    ];
+    place.run(&[&import[..], &map].concat()).ends_with(0);
+    assert_eq!(
+        place.status("spring")["rejected"],
+        json!({"address_invalid": 2})
+    );
+
+    // One is mended, the other is left as it is; nothing is said about columns and countries.
+    let mended = read(&place, "contacts.rejects.csv").replace("\n12,", "\n030 901821,");
+    place.write("contacts.rejects.csv", mended);
+    let again = place.run(&["import", "spring", "contacts.rejects.csv", "--json"]);
+    assert_eq!(again.ends_with(0).json()["accepted"], json!(1));
+    let exported = place
+        .run(&["campaign", "export", "spring"])
+        .ends_with(0)
+        .out;
+    assert!(exported.contains("+4930901821,Bob,carol"), "{exported}");
+    let rejected: Vec<_> = exported
+        .lines()
+        .filter(|line| line.starts_with("row,"))
+        .collect();
+    assert_eq!(rejected.len(), 1, "{exported}");
+    assert!(
+        rejected[0].contains(",contacts.rejects.csv,3,"),
+        "{exported}"
+    );
+    let status = place.status("spring");
+    assert_eq!(
+        status["rejected"],
+        json!({"address_invalid": 1}),
+        "{status}"
+    );
+    assert_eq!(status["rows"], json!(5));
+
+    // And what is left of those, the same way.
+    let mended = read(&place, "contacts.rejects.rejects.csv").replace("\n13,", "\n030 901822,");
+    place.write("contacts.rejects.rejects.csv", mended);
+    place
+        .run(&["import", "spring", "contacts.rejects.rejects.csv"])
+        .ends_with(0);
+    let exported = place
+        .run(&["campaign", "export", "spring"])
+        .ends_with(0)
+        .out;
+    assert!(exported.contains("+4930901822,Cy,dave"), "{exported}");
+    assert!(!exported.contains("\nrow,"), "{exported}");
+    assert_eq!(place.status("spring")["rejected"], json!({}));
+}
+
+#[test]
+fn what_failed_is_exported_as_a_file_that_another_campaign_takes() {
+    let twilio = FakeTwilio::start_with(&["--no-limits", "--agent", "alice"]);
+    let place = Place::facing(&twilio);
+    place.write("spring.toml", campaign("task_now", "conversations"));
+    let contacts = "phone,name,agent,Plan (2026),id,country\n\
+        2025550173,Ann,alice,gold,c-1,US\n\
+        2025550174,Bob,nobody,blue,c-2,US\n\
+        12,Cy,alice,red,c-3,US\n";
+    place.write("contacts.csv", contacts);
+    place
+        .run(&["import", "spring.toml", "contacts.csv"])
+        .ends_with(0);
+    drop(place.work(&["--until-idle"]).ended());
+    let failed = place
+        .run(&["campaign", "export", "spring", "--failed"])
+        .ends_with(0)
+        .out;
+    assert_eq!(failed.lines().count(), 3, "{failed}");
+    let input = ["campaign", "export", "spring", "--failed", "--as-input"];
+    let file = place.run(&input).ends_with(0).out;
+    assert_eq!(file.lines().count(), 2, "{file}");
+    place.write("failed.csv", file.replace("nobody", "alice"));
+    let autumn = campaign("task_now", "conversations").replace("spring", "autumn");
+    place.write("autumn.toml", autumn);
+    let preview = ["import", "autumn.toml", "failed.csv", "--dry-run", "--json"];
+    let seen = place.run(&preview).ends_with(0).json();
+    assert_eq!(seen["acceptable"], json!(1));
+    let templates = seen["columns"].to_string();
+    for name in [
+        "customer.attributes.plan_2026",
+        "customer.attributes.country",
+        "customer.attributes.id",
+    ] {
+        assert!(templates.contains(name), "{name}: {templates}");
+    }
+    place.run(&preview[..3]).ends_with(0);
+    drop(place.work(&["--until-idle"]).ended());
+    assert_eq!(place.status("autumn")["done"], json!(1));
 }

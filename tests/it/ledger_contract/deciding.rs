@@ -143,6 +143,7 @@ pub(super) async fn rejected_rows_are_read_page_by_page(ledger: &dyn Ledger) {
         rows: 2,
         rejected: vec![rejected(2), rejected(3)],
         suppressed: 0,
+        supersedes: None,
     };
     ledger
         .accept(&spring(), &[], Some(&import), at(0), at(0))

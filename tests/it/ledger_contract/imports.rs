@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{IMPORT_SEEN_FOR, Import, ImportState, Ledger, Manifest, RejectedRow};
+use flexcast::ledger::{
+    IMPORT_SEEN_FOR, Import, ImportState, Ledger, Manifest, RejectedRow, Superseded,
+};
 use flexcast::message::RejectReason;
 
 use super::fixture::{apply_spring, at, message, spring};
@@ -32,6 +34,7 @@ async fn account_for(ledger: &dyn Ledger, number: i64, ids: &[u32], second: i64)
             detail: "no".to_owned(),
         }],
         suppressed: 0,
+        supersedes: None,
     };
     let campaign = spring();
     let accepting = ledger.accept(&campaign, &messages, Some(&import), at(second), at(second));
@@ -104,4 +107,53 @@ pub(super) async fn an_import_lives_as_long_as_it_shows_itself(ledger: &dyn Ledg
     ledger.end_import(later, at(53)).await.expect("it ends");
     let imports = ledger.imports(None).await.expect("a list");
     assert_eq!(imports[1].state(at(9_999)), ImportState::Done);
+}
+
+pub(super) async fn rows_that_were_imported_again_are_listed_as_rejected_no_more(
+    ledger: &dyn Ledger,
+) {
+    apply_spring(ledger).await;
+    let first = begin(ledger, &manifest("a.csv"), 0).await;
+    account_for(ledger, first, &[1], 1).await;
+    ledger.end_import(first, at(2)).await.expect("it ends");
+    let listed = async || {
+        let rows = ledger.rejected_rows(&spring(), 0, 100).await.expect("rows");
+        rows.into_iter()
+            .map(|(_, file, row)| (file, row.line))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed().await, [("a.csv".to_owned(), 9)]);
+    let mended = Manifest {
+        sha256: Some("6b".repeat(32)),
+        ..manifest("a.rejects.csv")
+    };
+    let second = begin(ledger, &mended, 3).await;
+    let campaign = spring();
+    let mut import = Import {
+        number: second,
+        rows: 1,
+        supersedes: Some(Superseded {
+            sha256: "ff".repeat(32),
+            lines: vec![9],
+        }),
+        ..Import::default()
+    };
+    // Another file's line 9 is not this one's.
+    let offered = [message(2)];
+    let accepting = ledger.accept(&campaign, &offered, Some(&import), at(4), at(4));
+    accepting.await.expect("it is taken");
+    assert_eq!(listed().await, [("a.csv".to_owned(), 9)]);
+    import.supersedes = Some(Superseded {
+        sha256: "5a".repeat(32),
+        lines: vec![7, 9],
+    });
+    let offered = [message(3)];
+    let accepting = ledger.accept(&campaign, &offered, Some(&import), at(5), at(5));
+    accepting.await.expect("it is taken");
+    assert_eq!(listed().await, []);
+    let imports = ledger.imports(Some(&spring())).await.expect("a list");
+    let counts = imports[0].counts;
+    assert_eq!((counts.rows, counts.duplicate, counts.rejected), (2, 1, 0));
+    let books = ledger.books(Some(&spring())).await.expect("books");
+    assert_eq!((books.rejected_total(), books.rows_off()), (0, 0));
 }

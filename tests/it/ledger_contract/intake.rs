@@ -116,6 +116,7 @@ pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &dyn Ledger
             rows: 6,
             rejected: lines.map(rejected).to_vec(),
             suppressed: 1,
+            supersedes: None,
         };
         ledger
             .accept(&spring(), &messages, Some(&import), at(1), at(9))

@@ -75,6 +75,7 @@ on_every_store! {
     upkeep::what_consumers_hold_adds_up_until_it_is_old,
     imports::a_manifest_is_kept_with_what_was_counted,
     imports::an_import_lives_as_long_as_it_shows_itself,
+    imports::rows_that_were_imported_again_are_listed_as_rejected_no_more,
     campaigns::a_campaign_applied_again_keeps_its_state,
     campaigns::campaigns_are_listed_in_the_order_they_were_first_applied,
     campaigns::a_campaign_that_was_never_applied_takes_nothing,

@@ -1,17 +1,20 @@
-"""Runs a program on a terminal of its own, and answers its question.
+"""Runs a program on a terminal of its own, and answers its questions.
 
-on_terminal.py ANSWER PROGRAM [ARGUMENT...]: prints what the terminal showed, and ends as the program did.
+on_terminal.py ANSWERS PROGRAM [ARGUMENT...]: prints what the terminal showed, and ends as the program did. The unit
+separator stands between the answers.
 """
 
 import os
 import pty
+import re
 import sys
 
 answer, program = sys.argv[1], sys.argv[2:]
 child, terminal = pty.fork()
 if child == 0:
     os.execv(program[0], program)
-shown, is_asked = b"", False
+shown, seen = b"", 0
+answers = answer.split("\x1f")
 while True:
     try:
         read = os.read(terminal, 4096)
@@ -20,9 +23,11 @@ while True:
     if not read:
         break
     shown += read
-    if b"[y/N]" in shown and not is_asked:
-        is_asked = True
-        os.write(terminal, answer.encode())
+    # A question that waits: it ends with a default in brackets or a colon.
+    question = re.search(rb"(\[y/N\] |\]: |\?: )[^\n]*$", shown[seen:])
+    if question and answers:
+        seen = len(shown)
+        os.write(terminal, answers.pop(0).encode())
 _, status = os.waitpid(child, 0)
 sys.stdout.buffer.write(shown)
 sys.exit(os.waitstatus_to_exitcode(status))

@@ -7,21 +7,21 @@
 use std::borrow::Cow;
 
 use super::phone::{self, NotANumber, Number, Region};
-use super::{Plus, Warning};
+use super::{Change, Plus, without_marks};
 use crate::message::{Address, RejectReason, masked};
 
 /// Fewer digits than this are no number of their own: an extension, an area code.
 const NUMBER_DIGITS_MIN: usize = 7;
 
 /// Why a cell holds no number.
-pub(super) type NoNumber = (RejectReason, String);
+pub(crate) type NoNumber = (RejectReason, String);
 
 /// Reads a cell.
-pub(super) fn read(
+pub(crate) fn read(
     cell: &str,
     region: Option<Region>,
     plus: Plus,
-) -> Result<(Address, Vec<Warning>), NoNumber> {
+) -> Result<(Address, Vec<Change>), NoNumber> {
     let text = cleaned(cell)?;
     let mut warnings = Vec::new();
     let number = match text.strip_prefix("00") {
@@ -30,13 +30,13 @@ pub(super) fn read(
         None => phone::read(&text, region).map_err(|why| invalid(&text, region, why)),
     }?;
     if number.extension_dropped {
-        warnings.push(Warning::ExtensionDropped);
+        warnings.push(Change::ExtensionDropped);
     }
     Ok((number.address, warnings))
 }
 
 /// What a number without `+` says about its column: that the plus signs are gone, or not.
-pub(super) fn vote(cell: &str, region: Option<Region>) -> Option<Plus> {
+pub(crate) fn vote(cell: &str, region: Option<Region>) -> Option<Plus> {
     let text = cleaned(cell).ok().filter(|text| is_bare(text))?;
     let international = phone::read(&format!("+{text}"), None);
     let national = phone::read(&text, region);
@@ -57,7 +57,7 @@ fn double_zero(
     text: &str,
     rest: &str,
     region: Option<Region>,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<Change>,
 ) -> Result<Number, NoNumber> {
     if let Ok(number) = phone::read(text, region) {
         return Ok(number);
@@ -65,7 +65,7 @@ fn double_zero(
     let rest = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
     let number = phone::read(&format!("+{rest}"), None)
         .map_err(|why| invalid(&format!("+{rest}"), None, why))?;
-    warnings.push(Warning::DoubleZero);
+    warnings.push(Change::DoubleZero);
     Ok(number)
 }
 
@@ -74,7 +74,7 @@ fn bare(
     text: &str,
     region: Option<Region>,
     plus: Plus,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<Change>,
 ) -> Result<Number, NoNumber> {
     let national = phone::read(text, region);
     let is_sure = plus == Plus::Kept && !has_calling_code(text, region);
@@ -87,7 +87,7 @@ fn bare(
             Ok(national)
         }
         (_, Ok(international)) if plus == Plus::Lost => {
-            warnings.push(Warning::PlusRestored);
+            warnings.push(Change::PlusRestored);
             Ok(international)
         }
         (Ok(national), Err(_)) => Ok(national),
@@ -137,7 +137,15 @@ fn has_calling_code(text: &str, region: Option<Region>) -> bool {
 }
 
 /// A cell without what programs put around a number.
-pub(super) fn cleaned(cell: &str) -> Result<Cow<'_, str>, NoNumber> {
+pub(crate) fn cleaned(cell: &str) -> Result<Cow<'_, str>, NoNumber> {
+    match without_marks(cell) {
+        Cow::Borrowed(cell) => seen(cell),
+        Cow::Owned(cell) => seen(&cell).map(|text| Cow::Owned(text.into_owned())),
+    }
+}
+
+/// A cell in which everything can be seen, without what programs put around a number.
+fn seen(cell: &str) -> Result<Cow<'_, str>, NoNumber> {
     let text = unwrapped(cell);
     if let Some(expanded) = expanded(text) {
         return expanded.map(Cow::Owned);
@@ -198,6 +206,20 @@ fn expanded(text: &str) -> Option<Result<String, NoNumber>> {
                   format the column as text and export again, or import the .xlsx";
     Some(Err((RejectReason::AddressLostDigits, detail.to_owned())))
 }
+
+/// An id that a spreadsheet program has written as a number with an exponent (`1.23457E+17`): with every digit, or an
+/// error when some are gone. None for any other text; without a sign in its exponent (`9E45`) it is an id of letters.
+pub(crate) fn expanded_id(text: &str) -> Option<Result<String, &'static str>> {
+    let (mantissa, exponent) = text.split_once(['e', 'E'])?;
+    exponent.strip_prefix('+')?;
+    let has_digits = mantissa.starts_with(|c: char| c.is_ascii_digit());
+    has_digits
+        .then(|| expanded(text))?
+        .map(|id| id.map_err(|_| ID_LOST_DIGITS))
+}
+
+const ID_LOST_DIGITS: &str = "the spreadsheet program has rounded the id and its last digits are gone: different people \
+                              would be one; format the column as text and export again, or import the .xlsx";
 
 /// `12025550173.0` without the `.0` that a program put there for which it was a decimal.
 fn without_point_zero(text: &str) -> Option<&str> {
