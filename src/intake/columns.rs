@@ -3,6 +3,7 @@
 //! In: the header, and what `--map` says. Out: the column of each [`Field`]; all others become the
 //! customer's attributes. Always: `--map` wins over aliases, and a choice among several is noted.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::field::{folded, normalised};
@@ -188,13 +189,16 @@ impl Columns {
 /// The normalised headers; the second of two alike becomes `..._2`, with a note.
 fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(headers.len());
+    let mut taken = HashSet::new();
+    // The next number of a name that occurs again.
+    let mut counts: HashMap<String, usize> = HashMap::new();
     for header in headers {
         let name = normalised(header);
         let mut unique = name.clone();
-        let mut count = 2;
-        while !unique.is_empty() && names.contains(&unique) {
+        while !unique.is_empty() && !taken.insert(unique.clone()) {
+            let count = counts.entry(name.clone()).or_insert(1);
+            *count += 1;
             unique = format!("{name}_{count}");
-            count += 1;
         }
         if unique != name {
             notes.push(format!(

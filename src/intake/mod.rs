@@ -5,6 +5,7 @@
 //! one row is in memory at a time, nothing is dropped silently, and no full number stands in an error.
 
 mod binding;
+mod blanks;
 mod columns;
 mod contact;
 mod contacts;
@@ -14,8 +15,10 @@ mod encoding;
 mod enqueue;
 mod error;
 mod field;
+mod header;
 mod import;
 mod input;
+mod joined;
 mod kept;
 mod lines;
 mod manifest;
@@ -24,11 +27,13 @@ mod number;
 mod parts;
 mod phone;
 mod preview;
+mod quotes;
 mod reading;
+mod records;
 mod rejects;
-mod sheet;
 mod source;
 mod summary;
+mod workbook;
 
 use contact::Plus;
 
