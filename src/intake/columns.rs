@@ -10,6 +10,9 @@ use super::field::{folded, normalised};
 use super::{Field, IntakeError};
 use crate::message::{Channel, masked};
 
+/// How many headers an error lists.
+const LISTED_MAX: usize = 50;
+
 /// What each column of a file holds.
 #[derive(Clone, Debug)]
 pub struct Columns {
@@ -175,14 +178,19 @@ impl Columns {
 
     /// The headers for an error. Without a header row they are a customer's data.
     fn listed(&self) -> String {
-        let shown = self.headers.iter().map(|header| {
+        let more = self.headers.len().saturating_sub(LISTED_MAX);
+        let shown = self.headers.iter().take(LISTED_MAX).map(|header| {
             if is_like_a_number(header) {
                 format!("{:?}", masked(header.trim()))
             } else {
                 format!("{:?}", header.trim())
             }
         });
-        shown.collect::<Vec<_>>().join(", ")
+        let listed = shown.collect::<Vec<_>>().join(", ");
+        match more {
+            0 => listed,
+            more => format!("{listed} and {more} more"),
+        }
     }
 }
 

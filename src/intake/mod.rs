@@ -23,6 +23,7 @@ mod kept;
 mod lines;
 mod manifest;
 mod messages;
+mod misfit;
 mod number;
 mod parts;
 mod phone;

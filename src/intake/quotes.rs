@@ -166,18 +166,17 @@ impl Quotes {
     }
 
     fn step(&mut self, byte: u8, offset: u64) {
-        if self.has_return && byte != b'\r' {
+        let is_line_end = matches!(byte, b'\r' | b'\n');
+        if self.has_return && !is_line_end {
             self.has_return = false;
-            self.line_ended(if byte == b'\n' {
-                LineEnd::Feed
-            } else {
-                LineEnd::Return
-            });
-        } else if byte == b'\n' && self.state != State::Quoted {
-            self.line_ended(LineEnd::Feed);
+            self.line_ended(LineEnd::Return);
         }
-        if matches!(byte, b'\r' | b'\n') {
+        if is_line_end {
+            let is_feed = byte == b'\n' && self.state != State::Quoted;
             self.pass_line_end(byte);
+            if is_feed {
+                self.line_ended(LineEnd::Feed);
+            }
         } else {
             self.pass_text(byte, offset);
         }
@@ -267,37 +266,6 @@ impl Quotes {
                 before.wrong.get_or_insert(Wrong::LoneReturn);
             }
             self.is_cut = true;
-        }
-    }
-}
-
-impl Place {
-    /// What is wrong with it, for the person who mends the file.
-    pub(super) fn detail(&self, wrong: Wrong) -> String {
-        let (line, last) = (self.line, self.last_line);
-        let is_several = last > line;
-        match wrong {
-            Wrong::NeverClosed => {
-                "a quote opens in this row and never closes: the rows below went into it".to_owned()
-            }
-            Wrong::TextAfterQuote if is_several => format!(
-                "text follows a closing quote, and the row takes lines {line} to {last}: a quote is missing in \
-                 one of them, and none of them was taken"
-            ),
-            Wrong::TextAfterQuote => "text follows a closing quote: write a quote inside a quoted cell twice \
-                                      (\"\")"
-                .to_owned(),
-            Wrong::QuoteInside if is_several => format!(
-                "a quote stands inside a cell that does not begin with one, and the row takes lines {line} to \
-                 {last}: none of them was taken"
-            ),
-            Wrong::QuoteInside => "a quote stands inside a cell that does not begin with one: put the cell in \
-                                   quotes, and write the quote inside it twice (\"\")"
-                .to_owned(),
-            Wrong::LoneReturn => "the line end beside this row is not like the file's others (a carriage return \
-                                  alone, or a line feed where the others are returns): the row may be one half \
-                                  of another"
-                .to_owned(),
         }
     }
 }

@@ -107,7 +107,8 @@ impl Records {
                 Err(error) => return Err(unreadable(&self.source.path, error.into())),
             }
             let place = self.csv.get_mut().row();
-            if record.iter().all(|cell| cell.trim().is_empty()) {
+            let is_right = place.is_none_or(|place| place.wrong.is_none());
+            if is_right && record.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
             let Some(mut place) = place else {

@@ -119,29 +119,39 @@ impl Format {
         if code.chars().all(|c| c == ';') {
             return Self::Hidden;
         }
-        // A year, a month and a day tell everybody the same.
-        let (code, locale) = match names::locale(code) {
-            Some(locale) => (code, locale),
-            None => ("yyyy-mm-dd", ssfmt::Locale::en_us()),
+        let Ok(mut format) = NumberFormat::parse(code) else {
+            return Self::General;
         };
+        let locale = names::locale(code);
+        let has_names = ["mmm", "ddd"]
+            .iter()
+            .any(|name| code.to_ascii_lowercase().contains(name));
+        if locale.is_none() && has_names && format.is_date_format() {
+            // A year, a month and a day in digits tell everybody the same.
+            match NumberFormat::parse("yyyy-mm-dd") {
+                Ok(in_digits) => format = in_digits,
+                Err(_) => return Self::General,
+            }
+        }
         let options = FormatOptions {
             date_system: match is_from_1904 {
                 true => DateSystem::Date1904,
                 false => DateSystem::Date1900,
             },
-            locale,
+            locale: locale.unwrap_or_default(),
         };
-        match NumberFormat::parse(code) {
-            Ok(format) => Self::Code { format, options },
-            Err(_) => Self::General,
-        }
+        Self::Code { format, options }
     }
 }
 
-/// The code of a format that workbooks know by its number alone (ECMA-376 18.8.30): dates in American, as
-/// LibreOffice shows them in English.
+/// The code of a format that workbooks know by its number alone (ECMA-376 18.8.30): dates and money in
+/// American, as LibreOffice shows them in English.
 fn built_in(id: u32) -> Option<&'static str> {
     match id {
+        5 => Some("\"$\"#,##0_);(\"$\"#,##0)"),
+        6 => Some("\"$\"#,##0_);[Red](\"$\"#,##0)"),
+        7 => Some("\"$\"#,##0.00_);(\"$\"#,##0.00)"),
+        8 => Some("\"$\"#,##0.00_);[Red](\"$\"#,##0.00)"),
         14 => Some("m/d/yyyy"),
         22 => Some("m/d/yyyy h:mm"),
         // Dates and times of East Asia, in the words of the program that shows them.

@@ -205,9 +205,7 @@ impl<'e> Table<'e> {
         if cells.iter().all(|cell| cell.is_empty()) {
             return Ok(());
         }
-        self.csv
-            .write_record(&cells)
-            .map_err(|error| too_much(error.into()))?;
+        self.csv.write_record(&cells).map_err(not_written)?;
         let number = u64::from(row.number) + 1;
         let follows = self
             .rows
@@ -336,6 +334,13 @@ impl Write for Bounded {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+fn not_written(error: csv::Error) -> Fault {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => too_much(error),
+        other => Fault::Io(io::Error::other(format!("{other:?}"))),
     }
 }
 
