@@ -8,7 +8,7 @@ use csv::StringRecord;
 /// What a cell shows whose formula was never calculated: another program wrote the workbook.
 pub(super) const NOT_CALCULATED: &str = "#NOT_CALCULATED!";
 
-/// Errors as Excel, LibreOffice and Google Sheets show them, in the languages that these programs write them in.
+/// Errors as Excel, `LibreOffice` and Google Sheets show them, in the languages that these programs write them in.
 const ERRORS: &[&str] = &[
     NOT_CALCULATED,
     "#N/A",

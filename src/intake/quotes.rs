@@ -13,7 +13,7 @@ use super::lines::LineCount;
 /// memory to the file's end.
 pub(super) const ROW_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// The most cells that a row may have: as many as a sheet of Excel or LibreOffice has columns.
+/// The most cells that a row may have: as many as a sheet of Excel or `LibreOffice` has columns.
 pub(super) const CELLS_MAX: usize = 16_384;
 
 /// What is wrong with a row's quotes or line ends.
@@ -274,8 +274,11 @@ impl Quotes {
 mod tests {
     use super::*;
 
-    /// Each row's line, and what is wrong with it; in parts of every size.
-    fn rows(text: &str) -> Vec<(u64, Option<Wrong>)> {
+    /// A row's line, and what is wrong with it.
+    type Row = (u64, Option<Wrong>);
+
+    /// The rows of a text; the same in parts of every size.
+    fn rows(text: &str) -> Vec<Row> {
         let in_parts = |size: usize| {
             let mut quotes = Quotes::of(b',');
             for part in text.as_bytes().chunks(size) {
@@ -297,7 +300,7 @@ mod tests {
     #[test]
     fn quotes_that_do_not_fit_are_found_in_their_rows() {
         use Wrong::{NeverClosed, QuoteInside, TextAfterQuote};
-        let table: &[(&str, &[(u64, Option<Wrong>)])] = &[
+        let table: &[(&str, &[Row])] = &[
             ("a,b\n1,2\n", &[(1, None), (2, None)]),
             ("a,\"b\n1\",2\n\"\"\n", &[(1, None), (3, None)]),
             ("a,\"b\"\"c\"\"\"\n", &[(1, None)]),
@@ -335,7 +338,7 @@ mod tests {
     fn lines_are_an_editors_whatever_ends_them() {
         use Wrong::LoneReturn;
         let cut = Some(LoneReturn);
-        let table: &[(&str, &[(u64, Option<Wrong>)])] = &[
+        let table: &[(&str, &[Row])] = &[
             ("a\rb\r\rc", &[(1, None), (2, None), (4, None)]),
             ("a\r\nb\r\n\r\nc", &[(1, None), (2, None), (4, None)]),
             (

@@ -17,7 +17,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub(in super::super) enum Kind {
     Text,
     Workbook,
-    /// A workbook that a password protects: [MS-OFFCRYPTO] 2.3.4.
+    /// A workbook that a password protects (MS-OFFCRYPTO 2.3.4).
     Encrypted,
     /// Excel's format before 2007.
     OldWorkbook,

@@ -36,7 +36,7 @@ pub(super) fn locale(code: &str) -> Option<Locale> {
     })
 }
 
-/// The primary language of `[$...-407]`: the lower byte of the locale's number ([MS-LCID]).
+/// The primary language of `[$...-407]`: the lower byte of the locale's number (MS-LCID).
 fn language(code: &str) -> Option<u32> {
     let mut rest = code;
     while let Some((_, tag)) = rest.split_once("[$") {

@@ -33,10 +33,12 @@ enum Format {
     General,
     /// Nothing is shown.
     Hidden,
-    Code {
-        format: NumberFormat,
-        options: FormatOptions,
-    },
+    Code(Box<Code>),
+}
+
+struct Code {
+    format: NumberFormat,
+    options: FormatOptions,
 }
 
 impl Formats {
@@ -63,7 +65,8 @@ impl Formats {
         match self.format(style) {
             Format::General => in_general(number),
             Format::Hidden => String::new(),
-            Format::Code { format, options } => {
+            Format::Code(code) => {
+                let Code { format, options } = &**code;
                 let last = DAYS_END - if self.is_from_1904 { DAYS_TO_1904 } else { 0.0 };
                 if format.is_date_format() && !(0.0..last).contains(&number) {
                     return in_general(number);
@@ -97,7 +100,7 @@ impl Formats {
             days
         };
         match self.format(style) {
-            Format::Code { format, .. } if format.is_date_format() => self.number(days, style),
+            Format::Code(code) if code.format.is_date_format() => self.number(days, style),
             _ => text
                 .replace('T', " ")
                 .trim_end_matches(" 00:00:00")
@@ -140,12 +143,12 @@ impl Format {
             },
             locale: locale.unwrap_or_default(),
         };
-        Self::Code { format, options }
+        Self::Code(Box::new(Code { format, options }))
     }
 }
 
 /// The code of a format that workbooks know by its number alone (ECMA-376 18.8.30): dates and money in
-/// American, as LibreOffice shows them in English.
+/// American, as `LibreOffice` shows them in English.
 fn built_in(id: u32) -> Option<&'static str> {
     match id {
         5 => Some("\"$\"#,##0_);(\"$\"#,##0)"),

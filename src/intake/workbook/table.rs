@@ -145,7 +145,7 @@ impl<'e> Table<'e> {
             return Ok(());
         }
         if self.span.is_some() {
-            return self.write(row);
+            return self.write(&row);
         }
         self.above_bytes += row.bytes;
         self.above.push(row);
@@ -170,13 +170,13 @@ impl<'e> Table<'e> {
         self.span = Some(Span { first, last, exact });
         self.found.above = at;
         for row in rows.into_iter().skip(at) {
-            self.write(row)?;
+            self.write(&row)?;
         }
         Ok(())
     }
 
     /// Writes the part of a row that belongs to the table.
-    fn write(&mut self, row: Row) -> Result<(), Fault> {
+    fn write(&mut self, row: &Row) -> Result<(), Fault> {
         let Some(span) = &self.span else {
             return Ok(());
         };

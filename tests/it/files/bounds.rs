@@ -58,90 +58,65 @@ fn refusal(path: &Path) -> String {
     said.to_owned()
 }
 
+fn text(at: &str, text: &str) -> String {
+    format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{text}</t></is></c>")
+}
+
+/// A header that names the numbers.
+fn phone() -> String {
+    format!("<row r=\"1\">{}</row>", text("A1", "phone"))
+}
+
+fn refused(sheet: &str, parts: &[(&str, &str)], said: &str) {
+    let file = workbook(sheet, parts);
+    let found = refusal(file.path());
+    assert!(found.contains(said), "{found} should say {said}");
+}
+
 #[test]
-fn a_workbook_that_wants_more_than_it_may_is_refused() {
-    let text =
-        |at: &str, text: &str| format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
-    let header = format!(
-        "<row r=\"1\">{}{}</row>",
-        text("A1", "phone"),
-        text("XFD1", "x")
-    );
-    let long = "x".repeat(1000);
+fn a_workbook_that_wants_more_memory_than_it_may_is_refused() {
+    // One value of 200 MB, as a shared text, in a cell and as an attribute.
     let megabytes = "x".repeat(200 * 1024 * 1024);
-    let shared = format!("<sst uniqueCount=\"99999999999\"><si><t>{long}</t></si></sst>");
+    let shared = format!("<sst><si><t>{megabytes}</t></si></sst>");
+    refused(&phone(), &[("sharedStrings.xml", &shared)], "longer than");
+    refused(&text("A1", &megabytes), &[], "longer than");
+    refused(&format!("<row r=\"{megabytes}\"/>"), &[], "longer than");
     let many = "<si><t>abcdefghijklmnopqrstuvwxyz</t></si>".repeat(4_500_000);
+    let many = format!("<sst>{many}</sst>");
+    refused(&phone(), &[("sharedStrings.xml", &many)], "MiB of memory");
+    let deep = "<a>".repeat(5_000_000);
+    refused(&format!("{}{deep}", phone()), &[], "nested");
+    let wide: String = (0..3000).map(|_| text("B2", &"x".repeat(1000))).collect();
+    let wide = format!("{}<row r=\"2\">{wide}</row>", phone());
+    refused(&wide, &[], "MiB of text");
+    let styles = "<xf numFmtId=\"9\"/>".repeat(200_000);
+    let styles = format!("<styleSheet><cellXfs>{styles}</cellXfs></styleSheet>");
+    refused(&phone(), &[("styles.xml", &styles)], "styles");
+}
+
+#[test]
+fn a_workbook_that_wants_more_disk_than_it_may_is_refused() {
+    // A text of 1,000 characters, 90,000 times.
+    let long = "x".repeat(1000);
+    let shared = format!("<sst uniqueCount=\"99999999999\"><si><t>{long}</t></si></sst>");
     let point = |row: u32| format!("<row r=\"{row}\"><c r=\"A{row}\" t=\"s\"><v>0</v></c></row>");
     let repeated: String = (2..90_000).map(point).collect();
-    let wide: String = (0..3000).map(|_| text("B2", &long)).collect();
-    let phone = format!("<row r=\"1\">{}</row>", text("A1", "phone"));
-    let styles = format!(
-        "<styleSheet><cellXfs>{}</cellXfs></styleSheet>",
-        "<xf numFmtId=\"9\"/>".repeat(200_000)
+    let repeated = format!("{}{repeated}", phone());
+    refused(&repeated, &[("sharedStrings.xml", &shared)], "ten times");
+    // A header as wide as a sheet, a last row, and no customer.
+    let (first, last) = (text("A1", "phone"), text("XFD1048576", "x"));
+    let corner = format!(
+        "<row r=\"1\">{first}{}</row><row r=\"1048576\">{last}</row>",
+        text("XFD1", "x")
     );
-    let table = [
-        // One value of 200 MB, as a shared text, in a cell and as an attribute.
-        (
-            phone.clone(),
-            vec![(
-                "sharedStrings.xml",
-                format!("<sst><si><t>{megabytes}</t></si></sst>"),
-            )],
-            "longer than",
-        ),
-        (text("A1", &megabytes), vec![], "longer than"),
-        (format!("<row r=\"{megabytes}\"/>"), vec![], "longer than"),
-        (
-            phone.clone(),
-            vec![("sharedStrings.xml", format!("<sst>{many}</sst>"))],
-            "MiB of memory",
-        ),
-        // A text of 1,000 characters, 90,000 times.
-        (
-            format!("{phone}{repeated}"),
-            vec![("sharedStrings.xml", shared)],
-            "ten times",
-        ),
-        (
-            format!("{phone}<row r=\"2\">{wide}</row>"),
-            vec![],
-            "MiB of text",
-        ),
-        (
-            format!("{phone}{}", "<a>".repeat(5_000_000)),
-            vec![],
-            "nested",
-        ),
-        (phone.clone(), vec![("styles.xml", styles)], "styles"),
-        (
-            format!("{phone}<row r=\"4294967295\"><c r=\"A4294967295\"><v>1</v></c></row>"),
-            vec![],
-            "rows",
-        ),
-        (
-            format!("{phone}<row r=\"2\"><c r=\"ZZZZ2\"><v>1</v></c></row>"),
-            vec![],
-            "columns",
-        ),
-        // A header as wide as a sheet, and no customer.
-        (
-            format!(
-                "{header}<row r=\"1048576\">{}</row>",
-                text("XFD1048576", "x")
-            ),
-            vec![],
-            "no rows",
-        ),
-    ];
-    for (sheet, parts, said) in table {
-        let parts: Vec<_> = parts
-            .iter()
-            .map(|(name, text)| (*name, text.as_str()))
-            .collect();
-        let file = workbook(&sheet, &parts);
-        drop(sheet);
-        let found = refusal(file.path());
-        assert!(found.contains(said), "{found} should say {said}");
+    refused(&corner, &[], "no rows");
+    // Cells that no sheet has.
+    for (place, row, said) in [
+        ("A4294967295", 4_294_967_295_u32, "rows"),
+        ("ZZZZ2", 2, "columns"),
+    ] {
+        let cell = format!("<row r=\"{row}\"><c r=\"{place}\"><v>1</v></c></row>");
+        refused(&format!("{}{cell}", phone()), &[], said);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Workbooks: where the table stands, and values as the sheet shows them.
 //!
-//! Second sources: LibreOffice, whose CSV of tests/fixtures/shown.xlsx with cells as shown is beside it
+//! Second sources: `LibreOffice`, whose CSV of tests/fixtures/shown.xlsx with cells as shown is beside it
 //! (tests/oracle/shown.py), and openpyxl, which reads the workbooks made here.
 
 use std::io::Write;
@@ -89,7 +89,7 @@ fn attribute<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
         .as_str()
 }
 
-/// SheetJS/sheetjs#1233 and its kind: what people write above and beside a table.
+/// What people write above and beside a table.
 #[test]
 fn a_table_is_found_wherever_it_stands() {
     let sheet = [
