@@ -3,7 +3,7 @@
 //! In: the header, and what `--map` says. Out: the column of each [`Field`]; all others become the
 //! customer's attributes. Always: `--map` wins over aliases, and a choice among several is noted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::field::{OWNERS, folded, is_named_for};
@@ -14,6 +14,9 @@ use crate::numbers::unmarked;
 
 /// The columns that we add to a file of rejects.
 pub(super) const ADDED: [&str; 3] = ["_line", "_reason", "_detail"];
+
+/// How many headers an error lists.
+const LISTED_MAX: usize = 50;
 
 /// What each column of a file holds.
 #[derive(Clone, Debug)]
@@ -313,14 +316,19 @@ impl Columns {
 
     /// The headers for an error. Without a header row they are a customer's data.
     fn listed(&self) -> String {
-        let shown = self.headers.iter().map(|header| {
+        let more = self.headers.len().saturating_sub(LISTED_MAX);
+        let shown = self.headers.iter().take(LISTED_MAX).map(|header| {
             if is_like_a_number(header) {
                 format!("{:?}", masked(header.trim()))
             } else {
                 format!("{:?}", header.trim())
             }
         });
-        shown.collect::<Vec<_>>().join(", ")
+        let listed = shown.collect::<Vec<_>>().join(", ");
+        match more {
+            0 => listed,
+            more => format!("{listed} and {more} more"),
+        }
     }
 }
 
@@ -328,31 +336,32 @@ impl Columns {
 /// named by its place, `column_3`.
 fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(headers.len());
-    let mut seen = HashSet::new();
     let own: HashSet<String> = headers
         .iter()
         .map(|header| attribute_name(header))
         .collect();
+    let mut taken = HashSet::new();
+    // The next number of a name that occurs again.
+    let mut counts: HashMap<String, usize> = HashMap::new();
     for (at, header) in headers.iter().enumerate() {
         let mut name = attribute_name(header);
         if name.is_empty() && !unmarked(header).is_empty() {
             name = format!("column_{}", at + 1);
         }
         let mut unique = name.clone();
-        let mut count = 2;
         // Not the own name of another column either: each keeps its own.
         while !unique.is_empty()
-            && (seen.contains(&unique) || (unique != name && own.contains(&unique)))
+            && ((unique != name && own.contains(&unique)) || !taken.insert(unique.clone()))
         {
+            let count = counts.entry(name.clone()).or_insert(1);
+            *count += 1;
             unique = format!("{name}_{count}");
-            count += 1;
         }
         if unique != name {
             notes.push(format!(
                 "{header:?} occurs twice: this one becomes {unique}"
             ));
         }
-        seen.insert(unique.clone());
         names.push(unique);
     }
     names

@@ -48,6 +48,8 @@ pub enum Warning {
     PlusRestored,
     /// The row ends early: its last columns, which are all attributes, count as empty.
     ColumnsMissing,
+    /// A cell holds an error of a spreadsheet program or a word for no value: it counts as empty.
+    ValueLeftOut,
     /// A content variable is longer than Twilio recommends.
     VariableLong,
     /// The time zone is none that is known: the customer counts as having none.
@@ -59,6 +61,7 @@ closed_list!(Warning {
     DoubleZero => "double_zero",
     PlusRestored => "plus_restored",
     ColumnsMissing => "columns_missing",
+    ValueLeftOut => "value_left_out",
     VariableLong => "variable_long",
     TimeZoneUnknown => "time_zone_unknown",
 });
@@ -72,6 +75,7 @@ impl Warning {
             Self::DoubleZero => "00 in front is read as +",
             Self::PlusRestored => "it is read with a + in front, as the column's other numbers",
             Self::ColumnsMissing => "the row ends early; its last columns count as empty",
+            Self::ValueLeftOut => "an error such as #N/A, or a word such as NULL, counts as empty",
             Self::VariableLong => {
                 "a content variable has more than 250 characters, which Twilio recommends against"
             }

@@ -5,23 +5,22 @@
 //! refused before its first row is handed out; what stands below the table is no row.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use csv::{ReaderBuilder, StringRecord};
+use csv::StringRecord;
 
+use super::blanks;
 use super::contact::RowReader;
+use super::joined::Joined;
 use super::kept::Kept;
-use super::lines::{LineReader, ROW_BYTES_MAX};
+use super::quotes::{Place, Wrong};
+use super::records::Records;
 use super::source::Source;
 use super::survey::survey;
 use super::{Columns, Contact, Field, IntakeError, Origin, Rejection, Warning};
 use crate::message::{Channel, RejectReason};
 use crate::numbers::{self, Plus};
-
-/// How much of the file is read at once, in bytes.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// How many lines below a table are kept back, to see whether a row of it follows.
 const FOOTERS_MAX: usize = 20;
@@ -80,7 +79,9 @@ pub struct Row {
 pub struct Contacts {
     source: Arc<Source>,
     rows: Arc<RowReader>,
-    csv: Csv,
+    records: Records,
+    /// How many records stand above the header.
+    above: usize,
     record: StringRecord,
     /// Rows that were read and not handed out.
     ready: VecDeque<Row>,
@@ -90,8 +91,6 @@ pub struct Contacts {
     /// What `--default-region` said, for this file or for the one that it is the rejects of.
     region_told: Option<String>,
 }
-
-pub(super) type Csv = csv::Reader<LineReader<Box<dyn Read + Send>>>;
 
 impl Contacts {
     /// Opens a file, reads its header and looks whether there is a row below it. A row whose cells
@@ -108,13 +107,17 @@ impl Contacts {
         let find =
             |headers: &[String]| Columns::find(headers.to_vec(), options.channel, &options.map);
         let path = kept.named().to_path_buf();
-        let source = Source::open(kept, options, |headers| find(headers).is_ok())?;
-        let mut csv = reader(&source)?;
-        let Some(record) = header(&source, &mut csv)? else {
+        let exact = |headers: &[String]| {
+            let columns = find(headers).ok()?;
+            let fields = [Field::Address, Field::Id].into_iter();
+            Some(fields.filter_map(|field| columns.at(field)).collect())
+        };
+        let source = Arc::new(Source::open(kept, options, &exact)?);
+        let records = Records::of(Arc::clone(&source))?;
+        let Some(header) = records.header(|row| exact(row).is_some())? else {
             return Err(IntakeError::Empty { path });
         };
-        let headers: Vec<String> = record.iter().map(str::to_owned).collect();
-        let columns = find(&headers)?;
+        let columns = find(&header.cells)?;
         let mut rows = RowReader {
             channel: options.channel,
             default_region: default_region(options, &columns)?,
@@ -122,11 +125,11 @@ impl Contacts {
             default_agent: options.default_agent.clone(),
             plus: Plus::Kept,
         };
-        rows.plus = survey(&source, &rows)?;
+        rows.plus = survey(Records::below(Arc::clone(&source), header.above)?, &rows)?;
         let kept = rows.columns.origin();
         let kept = kept.and_then(|origin| origin.default_region.clone());
         let region_told = options.region_told.clone().or(kept);
-        let mut contacts = Self::over(Arc::new(source), Arc::new(rows), csv);
+        let mut contacts = Self::over(source, Arc::new(rows), header.above)?;
         contacts.region_told = region_told;
         contacts.fill()?;
         if contacts.ready.is_empty() {
@@ -141,24 +144,23 @@ impl Contacts {
     ///
     /// [`IntakeError`] when the file cannot be read any more.
     pub fn again(&self) -> Result<Self, IntakeError> {
-        let mut csv = reader(&self.source)?;
-        header(&self.source, &mut csv)?;
-        let mut again = Self::over(self.source.clone(), self.rows.clone(), csv);
-        again.region_told = self.region_told.clone();
+        let mut again = Self::over(self.source.clone(), self.rows.clone(), self.above)?;
+        again.region_told.clone_from(&self.region_told);
         Ok(again)
     }
 
-    fn over(source: Arc<Source>, rows: Arc<RowReader>, csv: Csv) -> Self {
-        Self {
+    fn over(source: Arc<Source>, rows: Arc<RowReader>, above: usize) -> Result<Self, IntakeError> {
+        Ok(Self {
+            records: Records::below(Arc::clone(&source), above)?,
             source,
             rows,
-            csv,
+            above,
             record: StringRecord::new(),
             ready: VecDeque::new(),
             footers: VecDeque::new(),
             is_over: false,
             region_told: None,
-        }
+        })
     }
 
     /// Which column holds what: for a preview, and for what a note says about the choice.
@@ -183,6 +185,14 @@ impl Contacts {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.rows.columns.notes().to_vec();
+        if self.above > 0 {
+            notes.push(format!(
+                "rows above the header that are not read: {}",
+                self.above
+            ));
+        }
+        let sheet = self.source.sheet.iter();
+        notes.extend(sheet.flat_map(|sheet| sheet.notes.iter().cloned()));
         if self.rows.plus == Plus::Lost {
             let note = "the numbers seem to have lost their +: most of those without one read as \
                         international, and those that do are read so";
@@ -196,11 +206,10 @@ impl Contacts {
         &self,
         each: &mut dyn FnMut(u64, &StringRecord),
     ) -> Result<(), IntakeError> {
-        let mut csv = reader(&self.source)?;
-        header(&self.source, &mut csv)?;
+        let mut records = Records::below(Arc::clone(&self.source), self.above)?;
         let mut record = StringRecord::new();
-        while let Some(line) = next_record(&self.source, &mut csv, &mut record)? {
-            each(line, &record);
+        while let Some(place) = records.next(&mut record)? {
+            each(place.line, &record);
         }
         Ok(())
     }
@@ -250,14 +259,18 @@ impl Contacts {
     /// Reads on until a row can be handed out, or the file ends.
     fn fill(&mut self) -> Result<(), IntakeError> {
         while self.ready.is_empty() && !self.is_over {
-            let Some(line) = next_record(&self.source, &mut self.csv, &mut self.record)? else {
+            let Some(place) = self.records.next(&mut self.record)? else {
                 self.is_over = true;
                 return Ok(());
             };
             let is_sheet = self.source.sheet.is_some();
-            let is_footer =
-                !self.is_quote_open() && self.rows.is_like_a_footer(&self.record, is_sheet);
-            let row = self.read(line);
+            let may_be_footer = match place.wrong {
+                None => true,
+                // A report's name in quotes.
+                Some(wrong) => wrong == Wrong::QuoteInside && place.line == place.last_line,
+            };
+            let is_footer = may_be_footer && self.rows.is_like_a_footer(&self.record, is_sheet);
+            let row = self.read(place);
             if is_footer && self.footers.len() < FOOTERS_MAX {
                 self.footers.push_back(row);
             } else {
@@ -268,22 +281,16 @@ impl Contacts {
         Ok(())
     }
 
-    fn is_quote_open(&self) -> bool {
-        let last_cell = self.record.iter().next_back().unwrap_or_default();
-        self.csv.get_ref().is_quote_open(last_cell)
-    }
-
-    fn read(&self, line: u64) -> Row {
-        let read = if self.is_quote_open() {
-            Err(Rejection {
+    fn read(&self, place: Place) -> Row {
+        let line = place.line;
+        let read = match self.misfit(place) {
+            Some(detail) => Err(Rejection {
                 line,
                 column: None,
                 reason: RejectReason::RowMalformed,
-                detail: "a quote opens in this row and never closes: the rows below went into it"
-                    .to_owned(),
-            })
-        } else {
-            self.rows.read(line, &self.record)
+                detail,
+            }),
+            None => self.read_cells(line),
         };
         let (outcome, warnings) = match read {
             Ok((contact, warnings)) => (Ok(contact), warnings),
@@ -295,6 +302,44 @@ impl Contacts {
             warnings,
             cells: self.record.clone(),
         }
+    }
+
+    fn read_cells(&self, line: u64) -> Result<(Contact, Vec<Warning>), Rejection> {
+        let columns = &self.rows.columns;
+        let is_field = |at: usize| {
+            let mut fields = Field::ALL.iter().flat_map(|field| columns.all_of(*field));
+            fields.any(|field| *field == at) || columns.name_parts().contains(&at)
+        };
+        let Some(record) = blanks::without(&self.record, is_field) else {
+            return self.rows.read(line, &self.record);
+        };
+        let (contact, mut warnings) = self.rows.read(line, &record)?;
+        warnings.push(Warning::ValueLeftOut);
+        Ok((contact, warnings))
+    }
+
+    /// Why a row's cells cannot be trusted, as far as its quotes and line breaks tell.
+    fn misfit(&self, place: Place) -> Option<String> {
+        if let Some(wrong) = place.wrong {
+            return Some(place.detail(wrong));
+        }
+        let (line, last) = (place.line, place.last_line);
+        if line == last {
+            return None;
+        }
+        let columns = &self.rows.columns;
+        let joined = Joined {
+            channel: self.rows.channel,
+            delimiter: char::from(self.source.delimiter.byte),
+            address: columns.at(Field::Address)?,
+            columns: columns.headers().len(),
+        };
+        joined.is_joined(&self.record).then(|| {
+            format!(
+                "a quoted cell goes on over lines {line} to {last}, and looks like several rows: a quote may be \
+                 missing, and none of them was taken; if it is one cell, take its line breaks away"
+            )
+        })
     }
 }
 
@@ -326,64 +371,4 @@ fn default_region(
         region: code.clone(),
     })?;
     Ok(Some(region))
-}
-
-pub(super) fn reader(source: &Source) -> Result<Csv, IntakeError> {
-    let text = source
-        .text()
-        .map_err(|error| unreadable(&source.path, error))?;
-    Ok(ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(source.delimiter.byte)
-        .buffer_capacity(BUFFER_BYTES)
-        .from_reader(LineReader::new(text)))
-}
-
-/// Reads the header, and the line `sep=;` above it.
-pub(super) fn header(source: &Source, csv: &mut Csv) -> Result<Option<StringRecord>, IntakeError> {
-    let mut record = StringRecord::new();
-    if source.delimiter.has_sep_line {
-        next_record(source, csv, &mut record)?;
-    }
-    let line = next_record(source, csv, &mut record)?;
-    Ok(line.map(|_| record))
-}
-
-/// Reads on to the next record that is not empty, and gives the line it begins on.
-pub(super) fn next_record(
-    source: &Source,
-    csv: &mut Csv,
-    record: &mut StringRecord,
-) -> Result<Option<u64>, IntakeError> {
-    loop {
-        match csv.read_record(record) {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
-            Err(_) if csv.get_ref().is_row_too_long() => {
-                return Err(IntakeError::RowTooLong {
-                    path: source.path.clone(),
-                    line: csv.get_mut().line_after(),
-                    max_mib: ROW_BYTES_MAX / (1024 * 1024),
-                });
-            }
-            Err(error) => return Err(unreadable(&source.path, error.into())),
-        }
-        let position = record.position();
-        let line = csv
-            .get_mut()
-            .line_of(position.map_or(0, csv::Position::byte));
-        if record.iter().any(|cell| !cell.trim().is_empty()) {
-            // A sheet's rows are records, whatever lines their cells have.
-            let row = position.map_or(0, csv::Position::record) + 1;
-            return Ok(Some(if source.sheet.is_some() { row } else { line }));
-        }
-    }
-}
-
-fn unreadable(path: &Path, source: io::Error) -> IntakeError {
-    IntakeError::Unreadable {
-        path: PathBuf::from(path),
-        source,
-    }
 }

@@ -1,11 +1,14 @@
 //! What separates a file's columns.
 //!
 //! In: the beginning of a file. Out: `,`, `;`, TAB or `|`. Always: a first line `sep=;` decides; else
-//! the one under which the header names an address, then the one that most rows agree with.
+//! the one under which a header names an address, then the one that most rows agree with.
 
 use std::cmp::Reverse;
 
 use csv::{ReaderBuilder, StringRecord};
+
+use super::header::{ABOVE_MAX, header_among};
+use super::quotes::CELLS_MAX;
 
 const CANDIDATES: [u8; 4] = *b",;\t|";
 
@@ -32,9 +35,8 @@ impl Delimiter {
             };
         }
         let best = CANDIDATES.iter().enumerate().max_by_key(|(place, byte)| {
-            let vote = Vote::of(start, **byte);
-            let names = names_an_address(&vote.header);
-            (names, vote.agreeing, vote.header.len(), Reverse(*place))
+            let vote = Vote::of(start, **byte, &names_an_address);
+            (vote.names, vote.agreeing, vote.columns, Reverse(*place))
         });
         Self {
             byte: best.map_or(b',', |(_, byte)| *byte),
@@ -56,13 +58,15 @@ impl Delimiter {
 
 /// How a file looks under one separator.
 struct Vote {
-    header: Vec<String>,
+    /// Whether the header names an address.
+    names: bool,
+    columns: usize,
     /// Of a thousand rows, those that have the header's number of columns; 0 when that is one.
     agreeing: usize,
 }
 
 impl Vote {
-    fn of(start: &str, delimiter: u8) -> Self {
+    fn of(start: &str, delimiter: u8, names_an_address: impl Fn(&[String]) -> bool) -> Self {
         let mut csv = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -75,22 +79,23 @@ impl Vote {
         if records.len() > 2 {
             records.pop();
         }
-        let mut records = records.into_iter();
-        let header: Vec<String> = records
-            .next()
-            .map(|header| header.iter().map(str::to_owned).collect())
-            .unwrap_or_default();
-        let (mut rows, mut agreeing) = (0, 0);
-        for record in records {
-            rows += 1;
-            agreeing += usize::from(record.len() == header.len());
-        }
-        if header.len() < 2 {
-            agreeing = 0;
-        }
+        let cells = |row: &StringRecord| row.iter().map(str::to_owned).collect::<Vec<_>>();
+        let first: Vec<Vec<String>> = records.iter().take(ABOVE_MAX + 1).map(cells).collect();
+        let names_an_address = |row: &[String]| row.len() <= CELLS_MAX && names_an_address(row);
+        let at = header_among(first.iter().map(Vec::as_slice), names_an_address);
+        let header = first.get(at).map(Vec::as_slice).unwrap_or_default();
+        let columns = header.len();
+        let rows = records.len().saturating_sub(at + 1);
+        let agreeing = records.iter().skip(at + 1);
+        let agreeing = agreeing.filter(|row| row.len() == columns).count();
         Self {
-            agreeing: agreeing * 1000 / rows.max(1),
-            header,
+            names: names_an_address(header),
+            columns,
+            agreeing: if columns < 2 {
+                0
+            } else {
+                agreeing * 1000 / rows.max(1)
+            },
         }
     }
 }
@@ -128,6 +133,8 @@ mod tests {
             ("SEP=\t\nphone\tname\n", b'\t', true),
             // More commas than columns, and only one reading has the phone.
             ("phone;a, b, c\n1;x, y, z\n", b';', false),
+            // A title above the table.
+            ("Customers, all of May\nphone;name\n1;a\n2;b\n", b';', false),
             ("", b',', false),
         ];
         for (start, byte, has_sep_line) in table {

@@ -4,12 +4,15 @@
 //! memory; a file whose bytes do not fit its encoding from end to end is refused, so that no row is
 //! accepted of one whose later rows cannot be read.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
+
+use super::lines::LineCount;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -68,6 +71,11 @@ struct Look {
 }
 
 impl FileEncoding {
+    /// Whether it is what a file of text should be in: UTF-8 without a mark.
+    pub(super) fn is_plain(&self) -> bool {
+        self.encoding == UTF_8 && self.bom_bytes == 0
+    }
+
     /// Finds a file's encoding: its byte order mark, then UTF-8 where every byte fits, then UTF-16 by
     /// its zero bytes, then the best guess. `open` opens the file anew.
     pub(super) fn find(
@@ -106,6 +114,14 @@ impl FileEncoding {
             }),
             None => Ok(found),
         })
+    }
+
+    /// The beginning of a file as text, as far as it can be told from it alone.
+    pub(super) fn start_as_text(start: &[u8]) -> Cow<'_, str> {
+        let marked = Encoding::for_bom(start);
+        let encoding = marked.map(|(encoding, _)| encoding);
+        let encoding = encoding.or_else(|| utf_16_by_zeroes(start));
+        encoding.unwrap_or(UTF_8).decode(start).0
     }
 
     /// A sheet's text, which we wrote ourselves.
@@ -159,11 +175,11 @@ impl Look {
     }
 
     /// Counts what is in a chunk; returns how many bytes at its end may go on in the next.
-    fn pass(&mut self, bytes: &[u8], is_last: bool, line: &mut u64) -> usize {
+    fn pass(&mut self, bytes: &[u8], is_last: bool, lines: &mut LineCount) -> usize {
         let mut done = 0;
         for part in bytes.utf8_chunks() {
             let (valid, invalid) = (part.valid(), part.invalid());
-            *line += count_lines(valid.as_bytes());
+            lines.pass_all(valid.as_bytes());
             if !valid.is_ascii() {
                 self.multibyte += valid.chars().filter(|c| !c.is_ascii()).count() as u64;
             }
@@ -176,7 +192,7 @@ impl Look {
                 return invalid.len();
             }
             self.wrong += 1;
-            self.first_wrong.get_or_insert((*line, *first));
+            self.first_wrong.get_or_insert((lines.line, *first));
         }
         0
     }
@@ -215,7 +231,7 @@ fn look(mut file: impl Read) -> io::Result<Look> {
         detector: EncodingDetector::new(Iso2022JpDetection::Deny),
     };
     let mut chunk = vec![0; CHUNK_BYTES];
-    let mut line = 1;
+    let mut lines = LineCount::default();
     // The beginning of a character that a chunk ended in.
     let mut carried = 0;
     loop {
@@ -226,7 +242,7 @@ fn look(mut file: impl Read) -> io::Result<Look> {
         let (bytes, is_last) = (&chunk[carried..carried + count], count == 0);
         look.detector.feed(bytes, is_last);
         let filled = carried + count;
-        carried = look.pass(&chunk[..filled], is_last, &mut line);
+        carried = look.pass(&chunk[..filled], is_last, &mut lines);
         if is_last {
             return Ok(look);
         }
@@ -244,29 +260,25 @@ fn first_malformed(mut file: impl Read, encoding: &'static Encoding) -> io::Resu
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut text = vec![0; 4 * CHUNK_BYTES];
-    let mut line = 1;
+    let mut lines = LineCount::default();
     loop {
         let count = read_some(&mut file, &mut chunk)?;
         let mut bytes = &chunk[..count];
         loop {
             let (result, read, written) =
                 decoder.decode_to_utf8_without_replacement(bytes, &mut text, count == 0);
-            line += count_lines(&text[..written]);
+            lines.pass_all(&text[..written]);
             bytes = &bytes[read..];
             match result {
                 DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => {}
-                DecoderResult::Malformed(..) => return Ok(Some(line)),
+                DecoderResult::Malformed(..) => return Ok(Some(lines.line)),
             }
         }
         if count == 0 {
             return Ok(None);
         }
     }
-}
-
-fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn read_some(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -352,12 +364,13 @@ mod tests {
 
     #[test]
     fn bytes_that_fit_nothing_are_refused_with_their_line() {
-        let table: [(&[u8], u64, &str); 4] = [
+        let table: [(&[u8], u64, &str); 5] = [
             // One byte of another encoding in a file that is UTF-8 otherwise.
             ("Zoë\nZoë\nZo\u{1}\n".as_bytes(), 3, "0xEB"),
             (b"PK\x03\x04\0\0\x08", 1, "zero bytes"),
             (b"\xff\xfea\0\n\0\x00\xd8b\0", 2, "UTF-16LE"),
             (b"\xef\xbb\xbfphone\nZo\xeb", 2, "0xEB"),
+            ("Zoë\rZoë\r\nZo\u{1}\r".as_bytes(), 3, "0xEB"),
         ];
         for (bytes, line, said) in table {
             let bytes: Vec<u8> = bytes

@@ -43,6 +43,13 @@ pub enum IntakeError {
         line: u64,
         max_mib: u64,
     },
+    /// One row has more cells than a sheet has columns.
+    #[error("{}: the row that begins on line {line} has more than {max} columns: is it a table of contacts, and is what separates its columns right (--delimiter)?", path.display())]
+    RowTooWide {
+        path: PathBuf,
+        line: u64,
+        max: usize,
+    },
     /// No column holds the customers' addresses.
     #[error(
         "no column holds the customers' {what}; the header has: {headers}. \
@@ -85,6 +92,7 @@ impl IntakeError {
             | Self::NotText { .. }
             | Self::NotUsable { .. }
             | Self::RowTooLong { .. }
+            | Self::RowTooWide { .. }
             | Self::NoAddressColumn { .. } => true,
             Self::Unreadable { .. }
             | Self::Changed { .. }

@@ -3,13 +3,13 @@
 //! In: a path. Out: an iterator of [`Item`]s, each a row or a line. Always: which of the two a file is
 //! is found out before anything of it is handed out.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::kept::{Kept, Stamp};
+use super::kept::{Bytes, Kept, Stamp};
 use super::messages::{Line, Messages};
+use super::source::told;
 use super::{Contacts, ContactsOptions, IntakeError, Row, Warning};
 
 /// A file to be imported.
@@ -41,7 +41,7 @@ impl Input {
             source,
         })?;
         if is_of_messages {
-            return Ok(Self::Messages(Messages::of(kept)?));
+            return Ok(Self::Messages(Messages::of(kept, told(options)?)?));
         }
         let contacts = Contacts::of(&kept, options)?;
         Ok(Self::Contacts(Box::new(contacts)))
@@ -73,7 +73,7 @@ impl Input {
     pub fn shape(&self) -> String {
         match self {
             Self::Contacts(contacts) => contacts.shape(),
-            Self::Messages(_) => "JSON lines".to_owned(),
+            Self::Messages(messages) => messages.shape(),
         }
     }
 
@@ -104,7 +104,7 @@ impl Input {
     }
 
     /// The bytes of the file.
-    pub(super) fn open_bytes(&self) -> io::Result<File> {
+    pub(super) fn open_bytes(&self) -> io::Result<Bytes> {
         self.kept().open()
     }
 

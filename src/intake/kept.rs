@@ -1,16 +1,19 @@
 //! A file as it was given, which can be read again and again.
 //!
 //! In: a path. Out: its bytes from the beginning, as often as wanted. Always: what can be read only
-//! once (a pipe) is kept in a temporary file.
+//! once (a pipe) is kept in a temporary file that has no name, so that nothing stays of it when the process dies.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use tempfile::NamedTempFile;
-
 use super::IntakeError;
+use super::encoding::FileEncoding;
+
+/// How much of a file is looked at to tell messages from a table, in bytes.
+const START_BYTES: u64 = 1024;
 
 /// A file's length and when it was last written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +25,14 @@ pub(super) struct Kept {
     /// As the operator named it.
     named: PathBuf,
     /// What a pipe brought.
-    copy: Option<NamedTempFile>,
+    copy: Option<Arc<File>>,
+}
+
+/// Reads an open file from its beginning, whoever else reads it.
+#[derive(Debug)]
+pub(super) struct Bytes {
+    file: Arc<File>,
+    offset: u64,
 }
 
 impl Kept {
@@ -43,19 +53,20 @@ impl Kept {
         &self.named
     }
 
-    /// Where the bytes are.
-    pub(super) fn path(&self) -> &Path {
-        self.copy.as_ref().map_or(&*self.named, NamedTempFile::path)
-    }
-
     /// What changes when the file does.
     pub(super) fn stamp(&self) -> io::Result<Stamp> {
-        let metadata = fs::metadata(self.path())?;
+        let metadata = match &self.copy {
+            Some(copy) => copy.metadata()?,
+            None => fs::metadata(&self.named)?,
+        };
         Ok(Stamp(metadata.len(), metadata.modified().ok()))
     }
 
-    pub(super) fn open(&self) -> io::Result<File> {
-        File::open(self.path())
+    pub(super) fn open(&self) -> io::Result<Bytes> {
+        match &self.copy {
+            Some(copy) => Ok(Bytes::of(Arc::clone(copy))),
+            None => Ok(Bytes::of(Arc::new(File::open(&self.named)?))),
+        }
     }
 
     /// Whether it is messages, a line of JSON each, and no table: by its name, or because it begins with
@@ -67,13 +78,48 @@ impl Kept {
             return Ok(true);
         }
         let mut start = Vec::new();
-        self.open()?.take(1024).read_to_end(&mut start)?;
-        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
-        Ok(start.trim_ascii_start().starts_with(b"{"))
+        self.open()?.take(START_BYTES).read_to_end(&mut start)?;
+        let start = FileEncoding::start_as_text(&start);
+        Ok(start.trim_start().starts_with('{'))
     }
 }
 
-fn copy_of_a_pipe(path: &Path) -> io::Result<Option<NamedTempFile>> {
+impl Bytes {
+    pub(super) fn of(file: Arc<File>) -> Self {
+        Self { file, offset: 0 }
+    }
+
+    /// The whole file's length in bytes.
+    pub(super) fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+}
+
+impl Read for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.offset);
+        #[cfg(windows)]
+        let read = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.offset);
+        let count = read?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Bytes {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let offset = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(by) => self.len()?.checked_add_signed(by),
+            SeekFrom::Current(by) => self.offset.checked_add_signed(by),
+        };
+        self.offset = offset.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.offset)
+    }
+}
+
+fn copy_of_a_pipe(path: &Path) -> io::Result<Option<Arc<File>>> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -82,7 +128,8 @@ fn copy_of_a_pipe(path: &Path) -> io::Result<Option<NamedTempFile>> {
     if metadata.is_file() {
         return Ok(None);
     }
-    let mut copy = NamedTempFile::new()?;
+    let mut copy = tempfile::tempfile()?;
     io::copy(&mut file, &mut copy)?;
-    Ok(Some(copy))
+    copy.flush()?;
+    Ok(Some(Arc::new(copy)))
 }

@@ -3,13 +3,16 @@
 //! In: a path. Out: its lines with their numbers. Always: no line longer than a message may be is held
 //! in memory; blank lines are none.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use encoding_rs::Encoding;
+
 use super::IntakeError;
+use super::encoding::FileEncoding;
 use super::kept::Kept;
+use super::source::encoding_of;
 use crate::message::MESSAGE_BYTES_MAX;
 
 /// How much of the file is read at once, in bytes.
@@ -34,14 +37,20 @@ pub(super) enum LineText {
 /// The lines of a file. An `Err` is about the file itself, and the last item.
 pub struct Messages {
     kept: Arc<Kept>,
-    reader: BufReader<File>,
+    encoding: FileEncoding,
+    reader: BufReader<Box<dyn Read + Send>>,
     number: u64,
     is_over: bool,
 }
 
 impl Messages {
-    pub(super) fn of(kept: Arc<Kept>) -> Result<Self, IntakeError> {
-        let mut messages = Self::from_the_beginning(kept)?;
+    /// Opens a file of messages; `told` is the encoding that the operator names.
+    pub(super) fn of(
+        kept: Arc<Kept>,
+        told: Option<&'static Encoding>,
+    ) -> Result<Self, IntakeError> {
+        let encoding = encoding_of(&kept, told)?;
+        let mut messages = Self::from_the_beginning(kept, encoding)?;
         let path = messages.path().to_path_buf();
         match messages.next() {
             Some(Ok(_)) => messages.again(),
@@ -50,21 +59,24 @@ impl Messages {
         }
     }
 
-    fn from_the_beginning(kept: Arc<Kept>) -> Result<Self, IntakeError> {
-        let opened = kept.open();
-        let file = opened.map_err(|error| unreadable(kept.named(), error))?;
-        let mut reader = BufReader::with_capacity(BUFFER_BYTES, file);
-        let start = reader.fill_buf();
-        let start = start.map_err(|error| unreadable(kept.named(), error))?;
-        if start.starts_with(b"\xef\xbb\xbf") {
-            reader.consume(3);
-        }
+    fn from_the_beginning(kept: Arc<Kept>, encoding: FileEncoding) -> Result<Self, IntakeError> {
+        let opened = kept.open().and_then(|file| encoding.decode(Box::new(file)));
+        let text = opened.map_err(|error| unreadable(kept.named(), error))?;
         Ok(Self {
             kept,
-            reader,
+            encoding,
+            reader: BufReader::with_capacity(BUFFER_BYTES, text),
             number: 0,
             is_over: false,
         })
+    }
+
+    /// What the file was taken for: `JSON lines, UTF-16LE with a byte order mark`.
+    pub(super) fn shape(&self) -> String {
+        if self.encoding.is_plain() {
+            return "JSON lines".to_owned();
+        }
+        format!("JSON lines, {}", self.encoding)
     }
 
     /// The same lines from the beginning.
@@ -73,7 +85,7 @@ impl Messages {
     ///
     /// [`IntakeError`] when the file cannot be read any more.
     pub fn again(&self) -> Result<Self, IntakeError> {
-        Self::from_the_beginning(Arc::clone(&self.kept))
+        Self::from_the_beginning(Arc::clone(&self.kept), self.encoding)
     }
 
     /// The file as the operator named it.
@@ -168,7 +180,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("written");
         let kept = Arc::new(Kept::of(file.path()).expect("a file"));
-        let messages = Messages::of(kept).expect("lines");
+        let messages = Messages::of(kept, None).expect("lines");
         let lines = messages.map(|line| {
             let line = line.expect("a line");
             match line.text {
@@ -205,7 +217,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let kept = Arc::new(Kept::of(file.path()).expect("a file"));
         assert!(matches!(
-            Messages::of(kept),
+            Messages::of(kept, None),
             Err(IntakeError::NoMessages { .. })
         ));
     }

@@ -5,6 +5,7 @@
 //! one row is in memory at a time, nothing is dropped silently, and no full number stands in an error.
 
 mod binding;
+mod blanks;
 mod cells;
 mod columns;
 #[cfg(test)]
@@ -18,22 +19,27 @@ mod encoding;
 mod enqueue;
 mod error;
 mod field;
+mod header;
 mod import;
 mod input;
+mod joined;
 mod kept;
 mod lines;
 mod manifest;
 mod messages;
+mod misfit;
 mod origin;
 mod parts;
 mod preview;
+mod quotes;
 mod reading;
+mod records;
 mod rejects;
 mod shared_ids;
-mod sheet;
 mod source;
 mod summary;
 mod survey;
+mod workbook;
 
 pub use binding::bind_queue;
 pub use cells::escaped;

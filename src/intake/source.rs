@@ -5,18 +5,16 @@
 //! is read.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use encoding_rs::Encoding;
-use tempfile::NamedTempFile;
 
 use super::delimiter::Delimiter;
-use super::encoding::{FileEncoding, NotText};
-use super::kept::Kept;
-use super::sheet::{self, Kind};
+use super::encoding::FileEncoding;
+use super::kept::{Bytes, Kept};
+use super::workbook::{self, Kind, Sheet};
 use super::{ContactsOptions, IntakeError};
 
 /// How much of a text is looked at for its separator, in bytes.
@@ -28,70 +26,66 @@ pub(super) struct Source {
     /// As the operator named it.
     pub(super) path: PathBuf,
     pub(super) kept: Arc<Kept>,
-    sheet_text: Option<NamedTempFile>,
     pub(super) encoding: FileEncoding,
     pub(super) delimiter: Delimiter,
-    /// The sheet it is, and the workbook's others.
-    pub(super) sheet: Option<(String, Vec<String>)>,
+    /// The sheet it is, of a workbook.
+    pub(super) sheet: Option<Sheet>,
 }
 
 impl Source {
-    /// Finds out what a file is. `names_an_address` as in [`Delimiter::find`].
+    /// Finds out what a file is. `exact` says of a header in which columns every digit counts: those of addresses and
+    /// ids. None when no column holds addresses.
     pub(super) fn open(
         kept: &Arc<Kept>,
         options: &ContactsOptions,
-        names_an_address: impl Fn(&[String]) -> bool,
+        exact: &dyn Fn(&[String]) -> Option<Vec<usize>>,
     ) -> Result<Self, IntakeError> {
         let path = kept.named();
         let unreadable = |source| IntakeError::Unreadable {
             path: path.into(),
             source,
         };
-        let (mut found_sheet, mut sheet_text) = (None, None);
-        match Kind::of(kept.path()).map_err(unreadable)? {
-            Kind::Text => {}
-            Kind::Workbook => {
-                let written = sheet::write_out(kept.path(), options.sheet.as_deref());
-                let sheet = written
-                    .map_err(unreadable)?
-                    .map_err(|why| not_usable(path, why))?;
-                found_sheet = Some((sheet.name, sheet.others));
-                sheet_text = Some(sheet.text);
-            }
-            Kind::OldWorkbook => {
-                let why = "it is a workbook of Excel before 2007; save it as .xlsx".to_owned();
-                return Err(not_usable(path, why));
-            }
-        }
-        let encoding = match &found_sheet {
-            Some(_) => FileEncoding::own(),
-            None => FileEncoding::find(|| open(kept.path()), told(options)?)
-                .map_err(unreadable)?
-                .map_err(|not_text| refused(path, not_text))?,
+        let kind = Kind::of(kept.open().map_err(unreadable)?).map_err(unreadable)?;
+        let comma = Delimiter {
+            byte: b',',
+            has_sep_line: false,
         };
         let mut source = Self {
             path: path.into(),
             kept: Arc::clone(kept),
-            sheet_text,
-            encoding,
-            delimiter: Delimiter {
-                byte: b',',
-                has_sep_line: false,
-            },
-            sheet: found_sheet,
+            encoding: FileEncoding::own(),
+            delimiter: comma,
+            sheet: None,
         };
-        if source.sheet.is_none() {
+        if kind == Kind::Text {
+            source.encoding = encoding_of(kept, told(options)?)?;
             let start = source.start().map_err(unreadable)?;
-            source.delimiter = Delimiter::find(&start, options.delimiter, names_an_address);
+            source.delimiter =
+                Delimiter::find(&start, options.delimiter, |row| exact(row).is_some());
+            return Ok(source);
         }
+        let refusal = kind.refusal();
+        let read = match refusal {
+            Some(why) => Ok(Err(why)),
+            None => {
+                let file = kept.open().map_err(unreadable)?;
+                workbook::write_out(file, options.sheet.as_deref(), exact)
+            }
+        };
+        let sheet = read
+            .map_err(unreadable)?
+            .map_err(|why| not_usable(path, why))?;
+        source.sheet = Some(sheet);
         Ok(source)
     }
 
     /// The text from its beginning.
     pub(super) fn text(&self) -> io::Result<Box<dyn Read + Send>> {
-        let sheet = self.sheet_text.as_ref().map(NamedTempFile::path);
-        self.encoding
-            .decode(open(sheet.unwrap_or_else(|| self.kept.path()))?)
+        let bytes = match &self.sheet {
+            Some(sheet) => Bytes::of(Arc::clone(&sheet.text)),
+            None => self.kept.open()?,
+        };
+        self.encoding.decode(Box::new(bytes))
     }
 
     fn start(&self) -> io::Result<String> {
@@ -106,8 +100,8 @@ impl fmt::Display for Source {
     /// What the file was taken for: `windows-1252, separated by semicolon`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.sheet {
-            Some((name, others)) if others.is_empty() => write!(f, "sheet {name:?}"),
-            Some((name, others)) => {
+            Some(Sheet { name, others, .. }) if others.is_empty() => write!(f, "sheet {name:?}"),
+            Some(Sheet { name, others, .. }) => {
                 let others = others.join("\", \"");
                 write!(f, "sheet {name:?} (--sheet names another: \"{others}\")")
             }
@@ -121,7 +115,8 @@ impl fmt::Display for Source {
     }
 }
 
-fn told(options: &ContactsOptions) -> Result<Option<&'static Encoding>, IntakeError> {
+/// The encoding that `--encoding` names.
+pub(super) fn told(options: &ContactsOptions) -> Result<Option<&'static Encoding>, IntakeError> {
     let Some(label) = &options.encoding else {
         return Ok(None);
     };
@@ -133,16 +128,21 @@ fn told(options: &ContactsOptions) -> Result<Option<&'static Encoding>, IntakeEr
         })
 }
 
-fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
-    Ok(Box::new(File::open(path)?))
-}
-
-fn refused(path: &Path, not_text: NotText) -> IntakeError {
-    IntakeError::NotText {
-        path: path.into(),
+/// Finds the encoding of a file; `told` is the one that the operator names.
+pub(super) fn encoding_of(
+    kept: &Kept,
+    told: Option<&'static Encoding>,
+) -> Result<FileEncoding, IntakeError> {
+    let open = || Ok(Box::new(kept.open()?) as Box<dyn Read + Send>);
+    let found = FileEncoding::find(open, told).map_err(|source| IntakeError::Unreadable {
+        path: kept.named().into(),
+        source,
+    })?;
+    found.map_err(|not_text| IntakeError::NotText {
+        path: kept.named().into(),
         line: not_text.line,
         why: not_text.why,
-    }
+    })
 }
 
 fn not_usable(path: &Path, why: String) -> IntakeError {

@@ -4,8 +4,7 @@ use csv::StringRecord;
 
 use super::IntakeError;
 use super::contact::RowReader;
-use super::contacts::{header, next_record, reader};
-use super::source::Source;
+use super::records::Records;
 use crate::message::Channel;
 use crate::numbers::Plus;
 
@@ -14,17 +13,15 @@ const SURVEYED: usize = 1000;
 
 /// Asks the first rows whether the numbers have lost their `+`. A file of rejects is not asked: what
 /// is in it is not a column any more but what was left of one.
-pub(super) fn survey(source: &Source, rows: &RowReader) -> Result<Plus, IntakeError> {
+pub(super) fn survey(mut records: Records, rows: &RowReader) -> Result<Plus, IntakeError> {
     let is_by_number = matches!(rows.channel, Channel::Sms | Channel::Whatsapp);
     if !is_by_number || rows.columns.are_of_rejects() {
         return Ok(Plus::Kept);
     }
-    let mut csv = reader(source)?;
-    header(source, &mut csv)?;
     let mut record = StringRecord::new();
     let (mut lost, mut votes) = (0, 0);
     for _ in 0..SURVEYED {
-        if next_record(source, &mut csv, &mut record)?.is_none() {
+        if records.next(&mut record)?.is_none() {
             break;
         }
         if let Some(vote) = rows.vote(&record) {

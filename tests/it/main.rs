@@ -9,6 +9,7 @@ mod drill;
 mod e2e;
 mod e2e_rabbitmq;
 mod exports;
+mod files;
 mod gauges;
 mod ledger_contract;
 mod mutations;

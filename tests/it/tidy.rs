@@ -116,7 +116,6 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
 /// A crate that is talked to in one place only.
 const BELONGS_TO: &[(&str, &[&str])] = &[
     ("axum", &["http/"]),
-    ("calamine", &["intake/sheet.rs"]),
     ("chardetng", &["intake/encoding.rs"]),
     ("clap", &["cli/"]),
     ("governor", &["pacing/"]),
@@ -127,6 +126,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         &["campaign/particulars.rs", "campaign/template.rs"],
     ),
     ("prometheus", &["metrics/"]),
+    ("quick_xml", &["intake/workbook/"]),
     (
         "reqwest",
         &["twilio/transport.rs", "queue/rabbitmq/management/"],
@@ -137,9 +137,11 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         "rusqlite",
         &["ledger/sqlite/", "queue/embedded/", "sqlite_file/"],
     ),
+    ("ssfmt", &["intake/workbook/"]),
     ("tokio_postgres", &["ledger/postgres/"]),
     ("webpki", &["tls/"]),
     ("webpki_root_certs", &["tls/"]),
+    ("zip", &["intake/workbook/"]),
 ];
 
 fn rust_files(folder: &str) -> Vec<PathBuf> {
