@@ -65,4 +65,5 @@ stop-drill: ## Pauses and cancels 30 times each while a consumer stands still, i
 test: ## Runs all tests; installs what they need and starts RabbitMQ and PostgreSQL
 	scripts/install-test-deps.sh
 	scripts/oracle-env.sh
-	scripts/with-services.sh cargo test
+	# One more than there are processors: most tests wait for something.
+	scripts/with-services.sh cargo test -- --test-threads=$$(($$(nproc) + 1))

@@ -110,7 +110,8 @@ impl Contacts {
         let exact = |headers: &[String]| {
             let columns = find(headers).ok()?;
             let fields = [Field::Address, Field::Id].into_iter();
-            Some(fields.filter_map(|field| columns.at(field)).collect())
+            let exact = fields.flat_map(|field| columns.all_of(field).iter().copied());
+            Some(exact.collect())
         };
         let source = Arc::new(Source::open(kept, options, &exact)?);
         let records = Records::of(Arc::clone(&source))?;

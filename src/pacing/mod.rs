@@ -18,6 +18,7 @@ mod backlog_name;
 mod booking;
 mod calling;
 mod ceiling;
+mod classes;
 mod coming;
 mod cooldown;
 mod distance;

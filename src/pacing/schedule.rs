@@ -4,19 +4,19 @@
 //! here reads a clock; nobody holds a lane while waiting for another, save that one who was passed
 //! over too often keeps a lane for less than one of its slots; the oldest of those who can go goes.
 //!
-//! Waiters that need the same lanes form a class and stand in line in it. Only a class's oldest
+//! Waiters that need the same lanes form a class (`classes`) and stand in line in it. Only a class's oldest
 //! waiter is ever asked about, and the class is parked on the one lane that lets it go last: a
 //! crowd on one lane costs the others nothing, and one alarm per lane is all there is to wait for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use slab::Slab;
 
 use super::backlog::Backlogs;
+use super::classes::{Class, Waiter};
 use super::held::Held;
-use super::starts::Starts;
 use super::table::Table;
 use super::track::{Ask, FOREVER, Refused, Ticket, Track};
 use super::{Lane, LaneKind, Nanos};
@@ -40,35 +40,6 @@ pub(super) struct Seat {
     ticket: Ticket,
 }
 
-pub(super) struct Waiter<W> {
-    pub(super) cost: NonZeroU32,
-    pub(super) since: Nanos,
-    passed_over: u32,
-    pub(super) wake: W,
-}
-
-/// Where a class is parked whose waiters have starts, or are asked for.
-pub(super) const PARKED_NOWHERE: usize = usize::MAX;
-
-pub(super) struct Class<W> {
-    pub(super) lanes: Arc<[usize]>,
-    /// Tells the class from the one that had its place before.
-    pub(super) serial: Ticket,
-    pub(super) waiters: BTreeMap<Ticket, Waiter<W>>,
-    pub(super) parked: usize,
-    /// One of its lanes is slow and shared.
-    is_slow: bool,
-    pub(super) starts: Starts,
-}
-
-impl<W> Class<W> {
-    /// What the oldest waiter costs, and since when it waits.
-    pub(super) fn oldest(&self) -> Option<(NonZeroU32, Nanos)> {
-        let (_, waiter) = self.waiters.first_key_value()?;
-        Some((waiter.cost, waiter.since))
-    }
-}
-
 /// The lane that lets go last, and when.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refusal {
@@ -80,7 +51,7 @@ pub(super) struct Refusal {
 pub(super) struct Schedule<W> {
     pub(super) table: Table,
     pub(super) classes: Slab<Class<W>>,
-    by_lanes: HashMap<Arc<[usize]>, usize>,
+    pub(super) by_lanes: HashMap<Arc<[usize]>, usize>,
     alarms: BTreeSet<(Nanos, usize)>,
     /// Starts that the store gave, and the classes that have them.
     pub(super) starts: BTreeSet<(Nanos, usize)>,
@@ -153,58 +124,6 @@ impl<W> Schedule<W> {
         })
     }
 
-    fn new_class(&mut self, lanes: Vec<usize>, serial: Ticket) -> usize {
-        let lanes: Arc<[usize]> = lanes.into();
-        let class = self.classes.insert(Class {
-            lanes: lanes.clone(),
-            serial,
-            waiters: BTreeMap::new(),
-            parked: PARKED_NOWHERE,
-            is_slow: self.is_slow(&lanes),
-            starts: Starts::default(),
-        });
-        self.by_lanes.insert(lanes, class);
-        class
-    }
-
-    /// Counts a waiter of a class in or out.
-    fn count(&mut self, class: usize, cost: NonZeroU32, comes: bool) {
-        let class = &self.classes[class];
-        for lane in class.lanes.iter() {
-            let track = &mut self.table.tracks[*lane];
-            track.count(cost, comes);
-            match (class.is_slow, comes) {
-                (false, _) => {}
-                (true, true) => track.wait_for_starts += 1,
-                (true, false) => track.wait_for_starts -= 1,
-            }
-        }
-    }
-
-    /// A lane has another quota: what needs it may ask for starts from now on, or not any more.
-    pub(super) fn changed(&mut self, lane: usize, now: Nanos) {
-        let with = |class: &(usize, &Class<W>)| class.1.lanes.contains(&lane);
-        let with: Vec<_> = self.classes.iter().filter(with).map(|it| it.0).collect();
-        for id in with {
-            let lanes = self.classes[id].lanes.clone();
-            let is_slow = self.is_slow(&lanes);
-            let class = &mut self.classes[id];
-            if class.is_slow == is_slow {
-                continue;
-            }
-            class.is_slow = is_slow;
-            let waiters = u32::try_from(class.waiters.len()).unwrap_or(u32::MAX);
-            for lane in lanes.iter() {
-                let counted = &mut self.table.tracks[*lane].wait_for_starts;
-                *counted = match is_slow {
-                    true => *counted + waiters,
-                    false => counted.saturating_sub(waiters),
-                };
-            }
-        }
-        self.wake(lane, now);
-    }
-
     /// Lets go everybody whose time has come, the oldest first.
     pub(super) fn advance(&mut self, now: Nanos, granted: &mut Vec<Granted<W>>) {
         self.grant_starts(now, granted);
@@ -266,19 +185,6 @@ impl<W> Schedule<W> {
             }
         }
         self.head(lane).map(|(ticket, _)| ticket)
-    }
-
-    pub(super) fn ask_of(&self, class: usize, now: Nanos) -> Ask {
-        let (ticket, waiter) = self.classes[class]
-            .waiters
-            .first_key_value()
-            .expect("a class goes when its last waiter goes");
-        Ask {
-            ticket: *ticket,
-            cost: waiter.cost,
-            as_of: waiter.since,
-            now,
-        }
     }
 
     pub(super) fn ask_all(&self, lanes: &[usize], ask: &Ask) -> Result<(), Refusal> {
@@ -350,53 +256,12 @@ impl<W> Schedule<W> {
         }
     }
 
-    pub(super) fn park(&mut self, class: usize, ticket: Ticket, refusal: Refusal) {
-        self.classes[class].parked = refusal.lane;
-        self.table.tracks[refusal.lane]
-            .parked
-            .insert((ticket, class));
-        self.await_lane(refusal);
-    }
-
     /// Has a lane's oldest waiter asked again when the lane may let go, or the store asked for some of it.
-    fn await_lane(&mut self, refusal: Refusal) {
+    pub(super) fn await_lane(&mut self, refusal: Refusal) {
         if let Refused::Ask(_) = refusal.refused {
             self.asking.insert(refusal.lane);
         }
         self.set_alarm(refusal.lane, refusal.refused.due());
-    }
-
-    pub(super) fn unpark(&mut self, class: usize, ticket: Ticket) {
-        let lane = self.classes[class].parked;
-        if lane == PARKED_NOWHERE {
-            return;
-        }
-        self.table.tracks[lane].parked.remove(&(ticket, class));
-    }
-
-    /// Takes a waiter out of its class; the next one stands where the class is parked.
-    pub(super) fn unseat(&mut self, class: usize, ticket: Ticket) -> Option<Waiter<W>> {
-        let of = &mut self.classes[class];
-        let head = of.waiters.first_key_value().map(|(head, _)| *head);
-        let waiter = of.waiters.remove(&ticket)?;
-        let next = of.waiters.first_key_value().map(|(next, _)| *next);
-        let lane = of.parked;
-        self.count(class, waiter.cost, false);
-        if head == Some(ticket) {
-            self.unpark(class, ticket);
-            match next {
-                Some(_) if lane == PARKED_NOWHERE => {}
-                Some(next) => {
-                    self.table.tracks[lane].parked.insert((next, class));
-                }
-                None => {
-                    self.forget_starts(class);
-                    let class = self.classes.remove(class);
-                    self.by_lanes.remove(&class.lanes);
-                }
-            }
-        }
-        Some(waiter)
     }
 
     /// Somebody does not wait any more; false when they had been let go already.

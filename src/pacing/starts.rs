@@ -7,9 +7,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::Nanos;
+use super::classes::PARKED_NOWHERE;
 use super::held::Held;
 use super::lane::LaneKind;
-use super::schedule::{Granted, PARKED_NOWHERE, Refusal, Schedule};
+use super::schedule::{Granted, Refusal, Schedule};
 use super::shared::{Request, StartAnswer, StartLane, StartWant};
 use super::track::{Ask, FOREVER, Refused, Ticket};
 

@@ -11,12 +11,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
-use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
+use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
 use crate::message::{CampaignId, DeadReason, StepName};
-use crate::queue::{
-    DeadDelivery, DeadLetter, Depth, Outgoing, QueueError, reason_named, step_named,
-};
+use crate::queue::{self, DeadDelivery, DeadLetter, Depth, Outgoing, QueueError};
 use crate::sqlite_file::{FileError, Kind, SqliteFile, look_after};
 
 /// What the sentences that refuse a queue's file call it, and what they advise.
@@ -26,6 +24,7 @@ const KIND: Kind = Kind {
              (docs/runbooks.md, FlexcastQueueLacksMessages)",
 };
 
+const NEWER: &str = "was written by a newer flexcast: use that version, or another --state";
 /// Pages (of 4 KiB) in the write-ahead log before it is folded in: SQLite's own number.
 const CHECKPOINT_PAGES: u32 = 1_000;
 
@@ -37,7 +36,6 @@ const BUSY_TRIES_MAX: i32 = 10_000;
 
 /// How often opening is tried while other processes make the same file.
 const OPEN_ATTEMPTS: u32 = 25;
-
 /// Prepared statements kept: more than there are.
 const STATEMENTS_MAX: usize = 32;
 
@@ -89,7 +87,7 @@ pub(super) enum Look {
 ///
 /// [`QueueError::Refused`] when it is no queue, was copied without its log, or is a newer program's; [`QueueError::Unreachable`] when
 /// it cannot be used. Both have the path.
-pub(super) fn open(path: &Path) -> crate::queue::Result<(Connection, SqliteFile)> {
+pub(super) fn open(path: &Path) -> queue::Result<(Connection, SqliteFile)> {
     let unusable = |error: String| QueueError::Unreachable(format!("queue file {error}"));
     let mut file =
         SqliteFile::open(path, &KIND, CHECKPOINT_PAGES, migrate).map_err(|error| match error {
@@ -100,13 +98,8 @@ pub(super) fn open(path: &Path) -> crate::queue::Result<(Connection, SqliteFile)
     loop {
         match try_open(path, &mut file) {
             Ok(connection) => return Ok((connection, file)),
-            Err(rusqlite_migration::Error::MigrationDefinition(
-                MigrationDefinitionError::DatabaseTooFarAhead,
-            )) => {
-                let path = path.display();
-                return Err(QueueError::Refused(format!(
-                    "{path} was written by a newer flexcast: use that version, or another --state"
-                )));
+            Err(Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
+                return Err(QueueError::Refused(format!("{} {NEWER}", path.display())));
             }
             // Processes that bring the same file up to date at once trip over each other in ways that
             // waiting for a lock does not cover: the change to WAL, and the migrations.
@@ -119,7 +112,7 @@ pub(super) fn open(path: &Path) -> crate::queue::Result<(Connection, SqliteFile)
     }
 }
 
-fn try_open(path: &Path, file: &mut SqliteFile) -> Result<Connection, rusqlite_migration::Error> {
+fn try_open(path: &Path, file: &mut SqliteFile) -> Result<Connection, Error> {
     // Without SQLITE_OPEN_CREATE: a file that was removed meanwhile is missed, and not begun again.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
@@ -143,7 +136,7 @@ fn wait_for_lock(tries: i32) -> bool {
     tries < BUSY_TRIES_MAX
 }
 
-pub(super) fn in_memory() -> Result<Connection, rusqlite_migration::Error> {
+pub(super) fn in_memory() -> Result<Connection, Error> {
     let mut connection = Connection::open_in_memory()?;
     prepare(&mut connection)?;
     migrate(&mut connection)?;
@@ -163,7 +156,7 @@ fn migrations() -> Migrations<'static> {
     Migrations::new(vec![M::up(TABLES)])
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), rusqlite_migration::Error> {
+fn migrate(connection: &mut Connection) -> Result<(), Error> {
     migrations().to_latest(connection)
 }
 
@@ -393,8 +386,8 @@ fn dead_letter(row: &Row<'_>) -> SqlResult<DeadDelivery> {
         body: row.get::<_, Vec<u8>>(1)?.into(),
         letter: DeadLetter {
             // Only this program writes the file: another word is a later version's.
-            reason: reason_named(&reason).unwrap_or(DeadReason::Rejected),
-            step: step.as_deref().and_then(step_named),
+            reason: queue::reason_named(&reason).unwrap_or(DeadReason::Rejected),
+            step: step.as_deref().and_then(queue::step_named),
             code: row.get(4)?,
             attempt: row.get(5)?,
             detail: row.get(6)?,

@@ -21,7 +21,7 @@ use play::play_alone;
 use tally::Tally;
 
 /// How many seeds the suite plays; `DRILL_SEEDS` says otherwise.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 
 /// So many seeds contain everything that has to happen.
 const ALL_HAPPENS_IN: u64 = 200;
