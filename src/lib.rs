@@ -33,6 +33,7 @@ pub mod simulator;
 
 pub mod clock;
 pub mod config;
+mod files;
 pub mod metrics;
 pub mod shutdown;
 mod sqlite_file;

@@ -4,8 +4,23 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Stderr, Write};
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Libraries that log personal data: every parameter of a statement, every number that is read, bodies and headers of
+/// messages. Their warnings stay.
+const SILENT: [&str; 6] = [
+    "tokio_postgres",
+    "rlibphonenumber",
+    "lapin",
+    "amq_protocol",
+    "hyper",
+    "h2",
+];
 
 /// Sends logs to standard error: text on a terminal, JSON elsewhere or with `LOG_FORMAT=json`.
 ///
@@ -16,6 +31,13 @@ pub fn start(level: &str, log_format: Option<&str>) {
     let filter = asked
         .and_then(|asked| EnvFilter::try_new(without_bodies(&asked)).ok())
         .unwrap_or_else(|| EnvFilter::new(without_bodies(&format!("{level},hyper=warn"))));
+    // Whatever RUST_LOG says: these log what they are given, which is people's numbers, names and texts.
+    let no_personal_data = filter_fn(|line| {
+        let is_silent = SILENT
+            .iter()
+            .any(|library| line.target().starts_with(library));
+        !is_silent || *line.level() <= Level::WARN
+    });
     let is_json = match log_format {
         Some(format) => format == "json",
         None => !io::stderr().is_terminal(),
@@ -29,9 +51,11 @@ pub fn start(level: &str, log_format: Option<&str>) {
         .with_writer(Lines { is_json });
     // A second start in one process (tests) keeps the first.
     let _started = if is_json {
-        builder.json().flatten_event(true).try_init()
+        let logs = builder.json().flatten_event(true).finish();
+        logs.with(no_personal_data).try_init()
     } else {
-        builder.with_target(false).try_init()
+        let logs = builder.with_target(false).finish();
+        logs.with(no_personal_data).try_init()
     };
 }
 

@@ -124,7 +124,9 @@ pub fn main() -> ExitCode {
     let level = match &cli.command {
         Command::Work(_) | Command::Simulator(_) => "info",
         // What an operator waits for is said.
-        _ => "error,flexcast::twilio::patience=warn,flexcast::marks=warn,flexcast::queue=warn",
+        _ => {
+            "error,flexcast::twilio::patience=warn,flexcast::marks=warn,flexcast::queue=warn,flexcast::service=warn"
+        }
     };
     telemetry::start(level, log_format.as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()

@@ -1,6 +1,7 @@
 //! `flexcast send`: the whole job on one machine.
 
 use std::io::IsTerminal;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
+use crate::files::private;
 use crate::intake::Input;
 use crate::ledger::{Books, CampaignRecord, Ledger};
 use crate::marks::{MarkError, ProcessMarks};
@@ -223,7 +225,11 @@ impl Send {
         };
         let text = serde_json::to_string_pretty(&simulator.effects())
             .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-        std::fs::write(path, text).map_err(|error| {
+        let mut options = std::fs::File::options();
+        options.create(true).write(true).truncate(true);
+        let written = private(&mut options).open(path);
+        let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| {
             Problem::new(
                 ExitCode::Failed,
                 format!("--effects {}: {error}", path.display()),

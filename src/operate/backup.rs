@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::files::private;
 use crate::ledger::{BackupSource, LedgerError};
 
 use super::OperateError;
@@ -106,9 +107,7 @@ impl Part {
         for _ in 0..ATTEMPTS {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            match options.open(&path) {
+            match private(&mut options).open(&path) {
                 Ok(file) => {
                     // Another backup that saw it before this lock has removed it.
                     if file.try_lock().is_ok() && is_one(file.metadata(), fs::metadata(&path)) {

@@ -160,7 +160,14 @@ fn base(access: &TwilioAccess) -> Result<BaseUrl, ConfigError> {
             ("TWILIO_EDGE, TWILIO_REGION", base)
         }
     };
-    base.map_err(|error| ConfigError::Invalid(format!("{variable}: {error}")))
+    let base = base.map_err(|error| ConfigError::Invalid(format!("{variable}: {error}")))?;
+    if !base.is_https() && !base.is_loopback() {
+        tracing::warn!(
+            "{variable} begins with http://: the account's credentials and every customer's number go over the network \
+             unencrypted; use https:// unless it is a simulator on a network of your own"
+        );
+    }
+    Ok(base)
 }
 
 /// Flex is in one region.

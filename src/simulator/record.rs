@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::reply::Reply;
 
+use crate::files::private;
+
 #[derive(Debug)]
 pub(super) struct Recorder {
     file: File,
@@ -26,8 +28,11 @@ pub(super) struct Asked<'a> {
 
 impl Recorder {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path)?;
-        Ok(Self { file })
+        let mut options = File::options();
+        options.create(true).append(true);
+        Ok(Self {
+            file: private(&mut options).open(path)?,
+        })
     }
 
     /// A failed write is lost: the record is for tests, and the test that reads it will miss it.

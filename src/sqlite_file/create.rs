@@ -8,6 +8,8 @@ use rusqlite::Connection;
 
 use super::{FileError, beside, mark, unusable};
 
+use crate::files::private;
+
 /// Makes the file at `path`, filled by `make`. The caller keeps other processes out. A crash leaves no file of
 /// this name, and the next call removes what it left under the other.
 pub(super) fn create<E: Display>(
@@ -33,9 +35,9 @@ fn fill<E: Display>(
     // For its owner alone before SQLite writes to it: it holds people's numbers. Its log takes the same rights.
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(new).map_err(|error| unusable(new, &error))?;
+    let file = private(&mut options)
+        .open(new)
+        .map_err(|error| unusable(new, &error))?;
     let mut conn = Connection::open(new).map_err(|error| unusable(new, &error))?;
     let prepare = |conn: &Connection| {
         conn.pragma_update(None, "journal_mode", "WAL")?;

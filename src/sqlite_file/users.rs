@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{FileError, beside, polled, unusable};
 
+use crate::files::private;
+
 /// How often a lock is asked for, a millisecond apart. The last process to use a file has the lock alone while
 /// it folds the log in, which takes a second at most.
 const ATTEMPTS: u32 = 10_000;
@@ -23,9 +25,7 @@ impl Users {
         let path = beside(path, ".users");
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let lock = options
+        let lock = private(&mut options)
             .open(&path)
             .map_err(|error| unusable(&path, &error))?;
         Ok(Self { path, lock })

@@ -19,6 +19,7 @@ mod error;
 mod flex;
 mod form;
 mod gate;
+mod hiding;
 mod interactions;
 mod json;
 mod observer;
@@ -49,12 +50,13 @@ pub use conversations::{
     ParticipantConversation,
 };
 pub use credentials::{Credentials, InvalidCredentials};
-pub use error::{CallError, hide_numbers};
+pub use error::CallError;
 pub use flex::{
     Configuration, FlexChannel, FlexFlow, FlexIntegration, NewFlexChannel, NewFlexFlow,
 };
 pub use form::Form;
 pub use gate::{Closed, Gate, LastLook, Observed, Open, Pass};
+pub use hiding::hide_numbers;
 pub use interactions::{Interaction, InteractionChannel, NewInteraction, RoutingProperties};
 pub use observer::{Answer, CallObserver};
 pub use operation::{Endpoint, Method, Operation, Product};

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
-use super::error::hide_numbers;
 use super::gate::LastLook;
+use super::hiding::hide_numbers;
 use super::settings::ClientSettings;
 use crate::tls::{self, Check, Keys, TlsError};
 

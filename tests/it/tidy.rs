@@ -20,9 +20,10 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
         "it reads what people write, and knows no file and no campaign",
     ),
     ("shutdown", &[], "a leaf"),
+    ("files", &[], "a leaf"),
     (
         "sqlite_file",
-        &[],
+        &["files"],
         "it looks after files and does not know what is in them",
     ),
     ("telemetry", &[], "a leaf"),
@@ -89,7 +90,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "operate",
-        &["campaign", "clock", "ledger", "message"],
+        &["campaign", "clock", "files", "ledger", "message"],
         "it knows no exit code, no terminal and no Twilio: its callers present what it returns",
     ),
     (
@@ -101,7 +102,7 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "simulator",
-        &["clock", "shutdown", "twilio"],
+        &["clock", "files", "shutdown", "twilio"],
         "it is Twilio: it knows nothing of campaigns and messages",
     ),
     (

@@ -198,3 +198,32 @@ async fn a_queue_file_of_a_newer_version_is_named() {
     assert!(ran.err.contains("newer"), "{}", ran.err);
     assert!(ran.err.contains("queue.db"), "{}", ran.err);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_no_level_does_a_log_hold_a_customers_number_name_or_text_or_a_secret() {
+    let (vhost, database) = (Vhost::new().await, Database::new().await);
+    let twilio = FakeTwilio::start();
+    let mut place = Place::facing(&twilio);
+    place.set("AMQP_URL", &vhost.url);
+    place.set("DATABASE_URL", &database.url);
+    // By name, too: whoever looks for a fault in a library does that.
+    let levels =
+        "trace,tokio_postgres=trace,rlibphonenumber=trace,lapin=trace,hyper=trace,h2=trace";
+    place.set("RUST_LOG", levels);
+    place.write("spring.toml", CAMPAIGN_FILE);
+    place.write("contacts.csv", csv(&customers(12)));
+    let imported = place
+        .run(&["import", "spring.toml", "contacts.csv"])
+        .ends_with(0);
+    let mut work = place.work(&[]);
+    place.status_until(CAMPAIGN, |books| books["state"] == "finished");
+    work.terminate();
+    let worked = work.ended().ends_with(0);
+    for (command, err) in [("import", imported.err), ("work", worked.err)] {
+        assert!(err.contains("TRACE"), "{command} was to log all there is");
+        for private in ["2125550", "Customer 1", "Hello", &twilio.auth_token] {
+            let line = err.lines().find(|line| line.contains(private));
+            assert_eq!(line, None, "{command}: {private}");
+        }
+    }
+}

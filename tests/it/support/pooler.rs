@@ -1,4 +1,4 @@
-//! PgBouncer before a database.
+//! `PgBouncer` before a database.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
