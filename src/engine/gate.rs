@@ -287,7 +287,7 @@ impl MessageGate {
             }
             Err(error) if error.is_stores() => Err(Closed("the ledger is lost")),
             Err(error) => {
-                tracing::warn!(message.id = %lease.key.id, %error, "the lease was not renewed");
+                tracing::warn!(message.id = %lease.key.id.in_log(), %error, "the lease was not renewed");
                 Err(Closed("the lease is over"))
             }
         }

@@ -145,7 +145,7 @@ impl Runner<'_> {
         detail: String,
     ) -> Result<Option<Ended>, Interrupted> {
         tracing::warn!(
-            message.id = %self.ground.message.id(), step = %step.name(), detail,
+            message.id = %self.ground.message.id().in_log(), step = %step.name(), detail,
             "another ledger has begun this message: what is there is looked at before every step"
         );
         // What a container's name collides with may hold all that stands; beside the Conversation of an agent's

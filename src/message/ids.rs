@@ -1,12 +1,13 @@
 //! The names of campaigns and messages, and the name under which a message's things stand at Twilio.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Address;
+use super::{Address, masked};
 
 /// The longest campaign id and message id, in characters. An AMQP routing key or queue name has at
 /// most 255 bytes (AMQP 0-9-1, short string), and the queue's name is longer than the id.
@@ -96,6 +97,24 @@ impl MessageId {
         Self(format!("to-{}", hex(&digest[..12])))
     }
 
+    /// The id for a log: masked where it may be a phone number, with seven digits or more and nothing but what numbers
+    /// are written with.
+    #[must_use]
+    pub fn in_log(&self) -> Cow<'_, str> {
+        let digits = self.0.bytes().filter(u8::is_ascii_digit).count();
+        let is_number = |c: char| c.is_ascii_digit() || "+-.() ".contains(c);
+        match digits >= 7
+            && self
+                .0
+                .trim_start_matches("whatsapp:")
+                .chars()
+                .all(is_number)
+        {
+            true => masked(&self.0).into(),
+            false => self.0.as_str().into(),
+        }
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -181,6 +200,20 @@ mod tests {
         let campaign = CampaignId::parse(campaign).expect("a campaign id");
         let id = MessageId::parse(id).expect("a message id");
         Name::of(&campaign, &id, generation)
+    }
+
+    #[test]
+    fn an_id_that_may_be_a_number_is_masked_in_a_log() {
+        for (id, logged) in [
+            ("+12025550173", "+1******0173"),
+            ("(202) 555-0173", "(2********0173"),
+            ("whatsapp:+442071838750", "wh****************8750"),
+            ("crm-20250173", "crm-20250173"),
+            ("004512", "004512"),
+        ] {
+            let id = MessageId::parse(id).expect("an id");
+            assert_eq!(id.in_log(), logged);
+        }
     }
 
     #[test]

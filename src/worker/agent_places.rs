@@ -114,7 +114,7 @@ impl Count {
         let ended = store.end(&self.lease, self.may_stand).await;
         if let Err(error) = shared.parts.ledger.noted(ended).await {
             let id = &self.lease.key.id;
-            tracing::debug!(message.id = %id, %error, "counted for its agent until a later look shows its task");
+            tracing::debug!(message.id = %id.in_log(), %error, "counted for its agent until a later look shows its task");
         }
     }
 }

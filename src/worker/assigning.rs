@@ -162,7 +162,7 @@ async fn elsewhere(
     };
     let places: Vec<Availability> = list.iter().map(left).collect();
     let choice = choose(availability, &places, *after, &when);
-    tracing::debug!(message.id = %mine.lease.key.id, agent = name, ?choice, "agent unavailable");
+    tracing::debug!(message.id = %mine.lease.key.id.in_log(), agent = name, ?choice, "agent unavailable");
     match choice {
         Choice::Own => {}
         Choice::Other(at) => {

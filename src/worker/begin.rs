@@ -127,7 +127,7 @@ async fn hold(
     let event = MessageEvent::Deferred(DeferReason::AgentUnavailable);
     shared.parts.metrics.message(event, strategy, api);
     tracing::debug!(
-        message.id = %mine.lease.key.id, agent = held.agent, why = %held.why,
+        message.id = %mine.lease.key.id.in_log(), agent = held.agent, why = %held.why,
         "message held for its agent"
     );
     let Held { agent, due, .. } = held;

@@ -139,7 +139,7 @@ async fn pass_by(
         Taken::AddressTaken { by } => {
             note(MessageEvent::Duplicate);
             tracing::info!(
-                message.id = %message.id(), duplicate_of = %by,
+                message.id = %message.id().in_log(), duplicate_of = %by.in_log(),
                 "not accepted: the campaign has another message to this address"
             );
             delivery.ack().await?;

@@ -20,23 +20,23 @@ pub(super) async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict:
     let event = match verdict {
         Verdict::Done { .. } => {
             parts.metrics.last_done(parts.clock.now());
-            tracing::debug!(campaign.id = %campaign, message.id = %id, "message done");
+            tracing::debug!(campaign.id = %campaign, message.id = %id.in_log(), "message done");
             MessageEvent::Done
         }
         Verdict::Skip { reason, .. } => {
-            tracing::info!(campaign.id = %campaign, message.id = %id, %reason, "message skipped");
+            tracing::info!(campaign.id = %campaign, message.id = %id.in_log(), %reason, "message skipped");
             MessageEvent::Skipped(*reason)
         }
         Verdict::Dead { reason, failure } => {
             tracing::warn!(
-                campaign.id = %campaign, message.id = %id, %reason, %failure,
+                campaign.id = %campaign, message.id = %id.in_log(), %reason, %failure,
                 "message dead-lettered"
             );
             MessageEvent::Dead(*reason)
         }
         Verdict::Unknown { step, evidence, .. } => {
             tracing::error!(
-                campaign.id = %campaign, message.id = %id, %step, evidence,
+                campaign.id = %campaign, message.id = %id.in_log(), %step, evidence,
                 "outcome unknown: an operator has to settle it"
             );
             MessageEvent::Unknown
@@ -49,7 +49,7 @@ pub(super) async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict:
         } => {
             let failure = failure.as_ref().map(ToString::to_string);
             tracing::info!(
-                campaign.id = %campaign, message.id = %id, %reason,
+                campaign.id = %campaign, message.id = %id.in_log(), %reason,
                 wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), failure,
                 "message deferred"
             );

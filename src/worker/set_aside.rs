@@ -103,7 +103,7 @@ impl StoreRefusals {
         refusal.why = error.to_string();
         refusal.last = now;
         tracing::warn!(
-            message.id = %key.id, campaign.id = %key.campaign, %error, times = refusal.times,
+            message.id = %key.id.in_log(), campaign.id = %key.campaign, %error, times = refusal.times,
             "the database works and refuses this message"
         );
     }
@@ -194,7 +194,7 @@ pub(super) async fn set_aside(
         Err(error) => return Err(error.into()),
     };
     tracing::error!(
-        message.id = %key.id, campaign.id = %key.campaign, detail,
+        message.id = %key.id.in_log(), campaign.id = %key.campaign, detail,
         "dead-lettered: the database refuses this message again and again"
     );
     parts.metrics.dead_letter(reason);
@@ -229,7 +229,7 @@ async fn is_known(shared: &Shared, key: &MessageKey, detail: &str) -> Result<boo
     match parts.ledger.record_damaged(key, detail, now).await {
         Err(error @ LedgerError::Refused { .. }) => {
             tracing::error!(
-                message.id = %key.id, campaign.id = %key.campaign, %error,
+                message.id = %key.id.in_log(), campaign.id = %key.campaign, %error,
                 "the database takes nothing of this message: it stays open in the books"
             );
         }
@@ -248,7 +248,7 @@ pub(super) async fn damaged(
 ) -> Result<(), SettleError> {
     let parts = &shared.parts;
     tracing::error!(
-        message.id = %key.id, campaign.id = %key.campaign, detail,
+        message.id = %key.id.in_log(), campaign.id = %key.campaign, detail,
         "dead-lettered: the ledger's records of it contradict each other"
     );
     let now = parts.clock.now();

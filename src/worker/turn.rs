@@ -253,7 +253,7 @@ async fn give_back(
     lease: &Lease,
     closed: &Closed,
 ) -> Result<(), SettleError> {
-    tracing::info!(message.id = %lease.key.id, %closed, "message given back");
+    tracing::info!(message.id = %lease.key.id.in_log(), %closed, "message given back");
     if closed.is_away() {
         // It comes again at once where its campaign does not wait for what is away.
         let pause = shared.parts.clock.sleep(AFTER_FAILURE);
@@ -283,7 +283,7 @@ async fn interrupt(
             damaged(shared, delivery, key, format!("its journal: {illegal}")).await?;
         }
         interrupted => {
-            tracing::warn!(message.id = %key.id, %interrupted, "interrupted");
+            tracing::warn!(message.id = %key.id.in_log(), %interrupted, "interrupted");
             delivery.retry_later(HELD_AGAIN).await?;
         }
     }

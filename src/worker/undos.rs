@@ -69,7 +69,7 @@ impl Undos {
             match campaigns.active(&key.campaign).await {
                 Ok(active) => self.begin(key, active),
                 Err(error @ WorkError::Campaign(..)) => {
-                    tracing::warn!(message.id = %key.id, %error, "an undo cannot be tried");
+                    tracing::warn!(message.id = %key.id.in_log(), %error, "an undo cannot be tried");
                     lock(&self.tried).insert(key, None);
                 }
                 Err(error) => return Err(error),
@@ -83,7 +83,7 @@ impl Undos {
         let (shared, tried) = (Arc::clone(&self.shared), Arc::clone(&self.tried));
         self.tasks.spawn(async move {
             if let Err(error) = again(&shared, &active, &key).await {
-                tracing::warn!(message.id = %key.id, %error, "an undo was not recorded");
+                tracing::warn!(message.id = %key.id.in_log(), %error, "an undo was not recorded");
             }
             lock(&tried).remove(&key);
         });
@@ -134,7 +134,7 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
     match parts.engine.undo(job, &why).await {
         Ok(delivered) => settle(shared, &stuck, why, delivered).await,
         Err(Interrupted::Closed(closed)) => {
-            tracing::info!(message.id = %key.id, %closed, "an undo was broken off");
+            tracing::info!(message.id = %key.id.in_log(), %closed, "an undo was broken off");
             let due = now.checked_add(AGAIN_AFTER).unwrap_or(now);
             let released = UndoSettlement::Released { due };
             record(shared, &stuck.lease, &[], &released).await
@@ -142,7 +142,7 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
         // As with a turn: what the ledger failed to take may stand, and this lease is not written to
         // again.
         Err(interrupted) => {
-            tracing::warn!(message.id = %key.id, %interrupted, "an undo was interrupted");
+            tracing::warn!(message.id = %key.id.in_log(), %interrupted, "an undo was interrupted");
             Ok(())
         }
     }
@@ -171,7 +171,7 @@ async fn settle(
         Ended::Failed(left) if left.class == FailureClass::Permanent(DeadReason::Stuck) => {
             let wait = undo_wait(stuck.tries + 1, left.retry_after);
             tracing::warn!(
-                campaign.id = %key.campaign, message.id = %key.id, failure = %left,
+                campaign.id = %key.campaign, message.id = %key.id.in_log(), failure = %left,
                 tries = stuck.tries + 1, wait_s = wait.as_secs(), "still stuck"
             );
             UndoSettlement::Left {
@@ -182,7 +182,7 @@ async fn settle(
         }
         _ => {
             tracing::info!(
-                campaign.id = %key.campaign, message.id = %key.id,
+                campaign.id = %key.campaign, message.id = %key.id.in_log(),
                 "nothing is left of it at Twilio: no longer stuck"
             );
             let ending = undone(why);
