@@ -72,11 +72,11 @@ async fn a_consumer_that_may_not_read_its_queue_says_so_and_is_not_ready_until_i
     let obstacle = eventually("the obstacle to be named", || {
         let (status, told) = work.readiness();
         let obstacle = told["obstacles"].get(0).cloned()?;
-        assert_eq!(
-            (status, &told["failed"]),
-            (503, &json!(["queue"])),
-            "{told}"
-        );
+        // It may have been found while the answer was made.
+        if status == 200 {
+            return None;
+        }
+        assert_eq!(told["failed"], json!(["queue"]), "{told}");
         Some(obstacle)
     });
     assert_eq!(obstacle["queue"], "flexcast.work.spring");
@@ -89,8 +89,10 @@ async fn a_consumer_that_may_not_read_its_queue_says_so_and_is_not_ready_until_i
     assert!(work.metric("flexcast_queue_obstacles") > 0.0);
     vhost.let_do(user, [".*", ".*", ".*"]);
     place.status_until(CAMPAIGN, |books| books["state"] == "finished");
-    let (status, told) = work.readiness();
-    assert_eq!((status, told.get("obstacles")), (200, None), "{told}");
+    eventually("the consumer to be ready", || {
+        let (status, told) = work.readiness();
+        (status == 200 && told.get("obstacles").is_none()).then_some(())
+    });
     work.terminate();
     work.ended().ends_with(0);
 }
