@@ -8,6 +8,9 @@ use comfy_table::{ColumnConstraint, Row, Table, Width};
 /// The widest that a column of a table gets, in characters; what is longer ends with dots.
 const COLUMN_MAX: u16 = 250;
 
+/// The same of the last column, which widens no other: it holds sentences, and their ends hold codes.
+const LAST_COLUMN_MAX: u16 = 500;
+
 /// A table without lines.
 pub(super) struct Listing(Table);
 
@@ -33,11 +36,18 @@ impl Listing {
 impl Display for Listing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut table = self.0.clone();
-        for column in table.column_iter_mut() {
-            let most = Width::Fixed(COLUMN_MAX);
+        let last = table.column_count().saturating_sub(1);
+        for (at, column) in table.column_iter_mut().enumerate() {
+            let most = Width::Fixed(if at == last {
+                LAST_COLUMN_MAX
+            } else {
+                COLUMN_MAX
+            });
             column.set_constraint(ColumnConstraint::UpperBoundary(most));
         }
-        Display::fmt(&table, f)
+        // The last column needs no blanks behind it.
+        let text = table.trim_fmt();
+        f.write_str(&text)
     }
 }
 
