@@ -31,11 +31,10 @@ pub fn start(level: &str, log_format: Option<&str>) {
     let filter = asked
         .and_then(|asked| EnvFilter::try_new(without_bodies(&asked)).ok())
         .unwrap_or_else(|| EnvFilter::new(without_bodies(&format!("{level},hyper=warn"))));
-    // Whatever RUST_LOG says: these log what they are given, which is people's numbers, names and texts.
+    // RUST_LOG does not change this: these libraries log people's numbers, names and texts.
     let no_personal_data = filter_fn(|line| {
-        let is_silent = SILENT
-            .iter()
-            .any(|library| line.target().starts_with(library));
+        let library = line.target().split("::").next().unwrap_or_default();
+        let is_silent = SILENT.contains(&library);
         !is_silent || *line.level() <= Level::WARN
     });
     let is_json = match log_format {
@@ -114,7 +113,7 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Writes text for a terminal, whatever the pieces it comes in.
+/// Writes text for a terminal. A character may come in pieces.
 pub struct Printable<W> {
     inner: W,
     /// The beginning of a character whose rest has not come yet.
@@ -176,7 +175,7 @@ impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let line = text.strip_suffix('\n').unwrap_or(&text);
-        // One event is one line: what came from outside begins no other.
+        // One event is one line: a line break in a value is escaped.
         let shown = match self.is_json {
             true => printable_json(line).into_owned(),
             false => printable(line).replace('\n', "\\n"),

@@ -121,8 +121,8 @@ impl<'a> Arrivals<'a> {
             .map_err(|(_, detail)| detail)
     }
 
-    /// Why a message that nobody has accepted yet is refused: its number is none, its id is one that a spreadsheet
-    /// program has rounded, or the sender it names is none of the campaign's.
+    /// Why a message that is not accepted yet is refused: its address is not a number, a spreadsheet program has rounded
+    /// its id, or the campaign does not have the sender that it names.
     #[must_use]
     pub fn unacceptable(&self, message: &Message) -> Option<Refused> {
         let malformed = |detail: String| Refused {

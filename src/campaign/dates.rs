@@ -73,7 +73,8 @@ fn read(text: &str) -> Result<DateTime, DateError> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at.to_zoned(TimeZone::UTC).datetime());
     }
-    if let Ok(date) = date(text) {
+    let whole = date(text);
+    if let Ok(date) = whole {
         return Ok(date.at(0, 0, 0, 0));
     }
     // A time of day behind the date: the shortest beginning that leaves one.
@@ -86,7 +87,7 @@ fn read(text: &str) -> Result<DateTime, DateError> {
             return date(text[..at].trim_end_matches(',')).map(|date| date.to_datetime(time));
         }
     }
-    date(text).map(|date| date.at(0, 0, 0, 0))
+    whole.map(|date| date.at(0, 0, 0, 0))
 }
 
 fn date(text: &str) -> Result<Date, DateError> {

@@ -90,8 +90,8 @@ impl Object for Attributes {
     }
 }
 
-/// Somebody of whom only the attributes of these names are known, and who notes which others are asked for.
-pub(super) fn of_anybody(names: &BTreeSet<String>, asked: &Asked) -> Value {
+/// A made-up customer with attributes of these names. It notes which other attributes a template asks for.
+pub(super) fn made_up_customer(names: &BTreeSet<String>, asked: &Asked) -> Value {
     let texts = CUSTOMER[..3].iter().map(|key| (*key, Value::from("x")));
     let probe = Probe {
         names: names.clone(),
@@ -101,7 +101,7 @@ pub(super) fn of_anybody(names: &BTreeSet<String>, asked: &Asked) -> Value {
     Value::from(known.collect::<BTreeMap<_, _>>())
 }
 
-/// The names of attributes that a template asked for in vain.
+/// The names of attributes that a template asked for and did not get.
 pub(super) type Asked = Arc<Mutex<BTreeSet<String>>>;
 
 #[derive(Debug)]
@@ -136,7 +136,7 @@ pub(super) fn date(value: &Value, format: Option<String>, options: Kwargs) -> Re
     let wrong =
         |error: dates::DateError| Error::new(ErrorKind::InvalidOperation, format!("{DATE}{error}"));
     if is_missing(value) {
-        // The format is wrong for everybody, whoever has a date.
+        // A wrong format is an error for each customer, also for one without a date.
         dates::rewritten("2026-12-01", &format, None).map_err(wrong)?;
         return Ok(value.clone());
     }
@@ -199,6 +199,7 @@ pub(super) fn or_default(value: Value, other: Option<Value>, lax: Option<bool>) 
     }
 }
 
-fn is_empty(value: &serde_json::Value) -> bool {
+/// Whether an attribute holds nothing: null, or a text of blanks.
+pub(super) fn is_empty(value: &serde_json::Value) -> bool {
     value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::particulars::is_empty;
 use super::{Campaign, Template};
 use crate::message::{Api, Customer, attribute_name};
 
@@ -95,7 +96,7 @@ impl Campaign {
         };
         let shown = self.shown().into_iter();
         shown
-            .filter_map(|name| Some((name.clone(), value(&name).filter(is_filled)?)))
+            .filter_map(|name| Some((name.clone(), value(&name).filter(|value| !is_empty(value))?)))
             .collect()
     }
 
@@ -127,7 +128,8 @@ impl Campaign {
     ) -> Result<Value, String> {
         Ok(match value {
             Value::String(text) if is_template(text) => {
-                let template = Template::parse(text)?.on_missing(&self.on_missing);
+                // It was checked when the campaign was applied.
+                let template = Template::parse_again(text)?.on_missing(&self.on_missing);
                 template.render(customer, agent)?.into()
             }
             Value::Array(list) => {
@@ -155,7 +157,7 @@ impl Campaign {
     }
 }
 
-/// What is wrong with `[task]` whatever the customer, each with its key.
+/// What is wrong with `[task]` for all customers, each with its key.
 pub(super) fn refusals(campaign: &Campaign) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_taken = |key: &str| campaign.is_reserved(key);
@@ -196,10 +198,6 @@ fn collect(value: &Value, found: &mut Vec<Template>) -> Result<(), String> {
 
 fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
-}
-
-fn is_filled(value: &Value) -> bool {
-    !value.is_null() && value.as_str().is_none_or(|text| !text.trim().is_empty())
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
 use super::OnMissing;
 use super::particulars::{
-    AGENT, Asked, CUSTOMER, DATE, date, is_missing, of_agent, of_anybody, of_customer, or_default,
+    AGENT, Asked, CUSTOMER, DATE, date, is_missing, made_up_customer, of_agent, of_customer,
+    or_default,
 };
 use super::spelling::spelled_out;
 use crate::message::{Customer, attribute_name, masked};
@@ -49,6 +50,18 @@ impl Template {
     ///
     /// A sentence that names the line or the name that is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let template = Self::parse_again(text)?;
+        template.check_names()?;
+        template.check_filters()?;
+        Ok(template)
+    }
+
+    /// The same for a text that [`Self::parse`] has taken: its names are known.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the line that is wrong.
+    pub(super) fn parse_again(text: &str) -> Result<Self, String> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         // It names what is missing.
@@ -58,13 +71,10 @@ impl Template {
         environment
             .add_template_owned(NAME, spelled_out(text))
             .map_err(|error| sentence(&error))?;
-        let template = Self {
+        Ok(Self {
             environment,
             on_missing: OnMissing::Reject,
-        };
-        template.check_names()?;
-        template.check_filters()?;
-        Ok(template)
+        })
     }
 
     /// The same template, with what stands in for a particular that is missing and has no `default`.
@@ -144,7 +154,7 @@ impl Template {
         all.map(attribute_name).collect()
     }
 
-    /// Renders it for somebody who has these attributes.
+    /// Renders it for a made-up customer with attributes of these names, none of which is a date.
     fn try_on(
         &self,
         behaviour: UndefinedBehavior,
@@ -153,13 +163,8 @@ impl Template {
     ) -> Result<String, Error> {
         let mut environment = self.environment.clone();
         environment.set_undefined_behavior(behaviour);
-        // Nobody's dates are there to be read.
         environment.add_filter("date", |value: &Value, _: Rest<Value>| value.clone());
-        let context = BTreeMap::from([
-            ("customer", of_anybody(names, asked)),
-            ("agent", of_agent(Some("x"), &OnMissing::Reject)),
-        ]);
-        environment.get_template(NAME)?.render(Value::from(context))
+        render_made_up(&environment, names, asked)
     }
 
     /// Filters, functions and tests are looked up only when a template is rendered: renders it once,
@@ -168,23 +173,20 @@ impl Template {
         use ErrorKind::{OutOfFuel, UnknownFilter, UnknownFunction, UnknownMethod, UnknownTest};
         let mut environment = self.environment.clone();
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        let context = BTreeMap::from([
-            ("customer", of_anybody(&BTreeSet::new(), &Asked::default())),
-            ("agent", of_agent(Some("x"), &OnMissing::Reject)),
-        ]);
-        let template = environment.get_template(NAME);
-        match template.and_then(|template| template.render(Value::from(context))) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    OutOfFuel | UnknownFilter | UnknownFunction | UnknownMethod | UnknownTest
-                ) || error
-                    .detail()
-                    .is_some_and(|detail| detail.starts_with(DATE)) =>
-            {
-                Err(sentence(&error))
-            }
-            _ => Ok(()),
+        let rendered = render_made_up(&environment, &BTreeSet::new(), &Asked::default());
+        let Err(error) = rendered else {
+            return Ok(());
+        };
+        let is_of_the_template = matches!(
+            error.kind(),
+            OutOfFuel | UnknownFilter | UnknownFunction | UnknownMethod | UnknownTest
+        );
+        let is_of_a_date = error
+            .detail()
+            .is_some_and(|detail| detail.starts_with(DATE));
+        match is_of_the_template || is_of_a_date {
+            true => Err(sentence(&error)),
+            false => Ok(()),
         }
     }
 
@@ -226,7 +228,20 @@ impl Template {
     }
 }
 
-/// Why nobody should receive this text, whoever wrote it.
+/// Renders the template of an environment for a made-up customer with attributes of these names.
+fn render_made_up(
+    environment: &Environment<'_>,
+    names: &BTreeSet<String>,
+    asked: &Asked,
+) -> Result<String, Error> {
+    let context = BTreeMap::from([
+        ("customer", made_up_customer(names, asked)),
+        ("agent", of_agent(Some("x"), &OnMissing::Reject)),
+    ]);
+    environment.get_template(NAME)?.render(Value::from(context))
+}
+
+/// Why a customer should not receive this text.
 #[must_use]
 pub fn unfit(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {

@@ -53,7 +53,7 @@ pub(super) struct Which {
 }
 
 impl Which {
-    pub(super) fn has(self, row: &PageRow) -> bool {
+    fn has(self, row: &PageRow) -> bool {
         let is_dead = matches!(
             &row.standing,
             Standing::Over {
@@ -77,17 +77,10 @@ pub(super) async fn export(
     out: impl Write,
 ) -> Result<(), Problem> {
     let mut csv = csv::Writer::from_writer(out);
+    let write_row = &mut |row| write(&mut csv, &of_message(row));
+    each_message(service, record, which, write_row).await?;
     let ledger = &service.ledger;
     let mut after = 0;
-    loop {
-        let page = ledger.page(&record.id, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.number;
-        for row in page.into_iter().filter(|row| which.has(row)) {
-            write(&mut csv, &of_message(row))?;
-        }
-    }
-    after = 0;
     loop {
         let page = ledger.rejected_rows(&record.id, after, PAGE).await?;
         let Some((last, ..)) = page.last() else { break };
@@ -98,6 +91,30 @@ pub(super) async fn export(
     }
     csv.flush()?;
     Ok(())
+}
+
+/// Hands out a campaign's messages, page by page, in the order in which they were accepted.
+///
+/// # Errors
+///
+/// When the ledger cannot be read, and those of `each`.
+pub(super) async fn each_message(
+    service: &Service,
+    record: &CampaignRecord,
+    which: Which,
+    each: &mut dyn FnMut(PageRow) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut after = 0;
+    loop {
+        let page = service.ledger.page(&record.id, after, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = last.number;
+        for row in page.into_iter().filter(|row| which.has(row)) {
+            each(row)?;
+        }
+    }
 }
 
 fn write(csv: &mut csv::Writer<impl Write>, line: &Line) -> Result<(), Problem> {

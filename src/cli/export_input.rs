@@ -3,21 +3,18 @@
 //! In: a campaign's messages. Out: CSV with every attribute; a header of ours says which column holds what. Always: what is
 //! read again is what was exported.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use serde_json::Value;
 
 use crate::intake::{Field, Origin, escaped};
-use crate::ledger::{CampaignRecord, Ledger};
+use crate::ledger::{CampaignRecord, PageRow};
 use crate::message::{Message, attribute_name};
 use crate::service::Service;
 
 use super::Problem;
-use super::export::Which;
-
-/// Messages read from the ledger at once.
-const PAGE: usize = 1_000;
+use super::export::{Which, each_message};
 
 /// Writes a campaign's messages to `out` as a file of contacts.
 ///
@@ -31,12 +28,12 @@ pub(super) async fn export(
     out: impl Write,
 ) -> Result<(), Problem> {
     let mut names = BTreeSet::new();
-    each(service, record, which, &mut |message| {
-        let attributes = message.customer.attributes.keys();
+    let name_columns = &mut |row: PageRow| {
+        let attributes = row.message.customer.attributes.keys();
         names.extend(attributes.map(|name| attribute_name(name)));
         Ok(())
-    })
-    .await?;
+    };
+    each_message(service, record, which, name_columns).await?;
     names.remove("");
     let header = |field: &Field| match names.contains(field.as_str()) {
         true => format!("flexcast_{field}"),
@@ -63,20 +60,8 @@ pub(super) async fn export(
     }
     csv.write_field(origin.header())?;
     csv.write_record(None::<&[u8]>)?;
-    each(service, record, which, &mut |message| {
-        for field in WRITTEN {
-            csv.write_field(&*escaped(&value(&message, field)))?;
-        }
-        for name in &names {
-            let mut attributes = message.customer.attributes.iter();
-            let found = attributes.find(|(own, _)| attribute_name(own) == *name);
-            let text = found.map(|(_, value)| text(value)).unwrap_or_default();
-            csv.write_field(&*escaped(&text))?;
-        }
-        csv.write_field("")?;
-        csv.write_record(None::<&[u8]>)
-    })
-    .await?;
+    let write_row = &mut |row: PageRow| Ok(write(&mut csv, &row.message, &names)?);
+    each_message(service, record, which, write_row).await?;
     csv.flush()?;
     Ok(())
 }
@@ -91,23 +76,25 @@ const WRITTEN: [Field; 7] = [
     Field::ExpiresAt,
 ];
 
-async fn each(
-    service: &Service,
-    record: &CampaignRecord,
-    which: Which,
-    each: &mut dyn FnMut(Message) -> Result<(), csv::Error>,
-) -> Result<(), Problem> {
-    let mut after = 0;
-    loop {
-        let page = service.ledger.page(&record.id, after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = last.number;
-        for row in page.into_iter().filter(|row| which.has(row)) {
-            each(row.message)?;
-        }
+fn write(
+    csv: &mut csv::Writer<impl Write>,
+    message: &Message,
+    names: &BTreeSet<String>,
+) -> Result<(), csv::Error> {
+    for field in WRITTEN {
+        csv.write_field(&*escaped(&value(message, field)))?;
     }
+    // Of two attributes with one name the first is written.
+    let attributes = message.customer.attributes.iter().rev();
+    let by_name: BTreeMap<_, _> = attributes
+        .map(|(own, value)| (attribute_name(own), value))
+        .collect();
+    for name in names {
+        let text = by_name.get(name).map(|value| text(value));
+        csv.write_field(&*escaped(&text.unwrap_or_default()))?;
+    }
+    csv.write_field("")?;
+    csv.write_record(None::<&[u8]>)
 }
 
 fn value(message: &Message, field: Field) -> String {

@@ -48,7 +48,7 @@ pub(super) struct Strictness {
     /// Take nothing of a file with more rejected rows than this: a number, or a share such as 5%
     #[arg(long, value_name = "N|N%", value_parser = parse_max)]
     max_rejects: Option<MaxRejects>,
-    /// Ids that several customers have are meant so: each id is contacted once
+    /// Accept that several customers have the same id: each id is contacted once
     #[arg(long)]
     pub(super) repeated_ids: bool,
 }
@@ -80,7 +80,7 @@ fn parse_max(text: &str) -> Result<MaxRejects, String> {
 }
 
 impl Mapping {
-    /// Opens a campaign's file. Where somebody can be asked, columns that are not found are asked for.
+    /// Opens a campaign's file. With `asks`, the operator is asked on the terminal for columns that are not found.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! What stands in a cell that holds nothing: an error of a spreadsheet program, a program's word for no value.
 //!
-//! In: a row. Out: the row with these cells empty. Always: an error is none of a customer's data, whatever language
-//! the program spoke; a word that may be a name (`Null`, `Nan`) stays.
+//! In: a row. Out: the row with these cells empty. Always: an error is never taken for a customer's data, in any language of
+//! the program; a word that may be a name (`Null`, `Nan`) stays.
 
 use csv::StringRecord;
 
@@ -76,7 +76,7 @@ const ERRORS: &[&str] = &[
     "#N/B",
 ];
 
-/// What programs write for no value, and nobody is called.
+/// What programs write in place of a value, and what is not a person's name.
 const NOTHING: &[&str] = &[
     "NULL",
     "null",

@@ -264,7 +264,7 @@ impl RowReader {
         })
     }
 
-    /// No message waits for it: one that is not known costs nobody their message.
+    /// The row's time zone. One that is not known is left out with a warning, since a message can be sent without it.
     fn time_zone(&self, record: &StringRecord, warnings: &mut Vec<Warning>) -> Option<String> {
         let name = self.cell(record, Field::TimeZone)?;
         let zone = iana_zone(name);
@@ -309,8 +309,8 @@ impl RowReader {
     }
 }
 
-/// The cell's text without what nobody sees around it, when there is any. An apostrophe in front of what a spreadsheet
-/// program would execute is no part of it.
+/// The cell's text without invisible characters at its ends; none for an empty cell. An apostrophe in front of a formula
+/// is left out: an export puts it there, so that a spreadsheet program does not execute the cell.
 pub(super) fn filled(record: &StringRecord, at: usize) -> Option<&str> {
     let text = unmarked(record.get(at)?);
     let text = unmarked(cells::unescaped(text));

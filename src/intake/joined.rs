@@ -5,7 +5,7 @@
 
 use csv::StringRecord;
 
-use crate::message::Channel;
+use crate::message::{Channel, is_like_a_number};
 
 /// How a table is read.
 #[derive(Clone, Copy, Debug)]
@@ -44,15 +44,7 @@ impl Joined {
         let piece = line.split(self.delimiter).nth(place).unwrap_or_default();
         let piece = piece.trim_matches(['"', ' ', '\'', '=']);
         match self.channel {
-            Channel::Sms | Channel::Whatsapp => {
-                let digits = piece.chars().filter(char::is_ascii_digit).count();
-                let is_of_a_number = |c: char| c.is_ascii_digit() || "+()-./ ".contains(c);
-                digits >= 7
-                    && piece
-                        .trim_start_matches("whatsapp:")
-                        .chars()
-                        .all(is_of_a_number)
-            }
+            Channel::Sms | Channel::Whatsapp => is_like_a_number(piece),
             Channel::Facebook | Channel::Custom => {
                 !piece.is_empty()
                     && !piece.contains(char::is_whitespace)

@@ -28,7 +28,7 @@ pub(super) struct Kept {
     copy: Option<Arc<File>>,
 }
 
-/// Reads an open file from its beginning, whoever else reads it.
+/// Reads an open file from its beginning. Each reader has a place of its own in the file.
 #[derive(Debug)]
 pub(super) struct Bytes {
     file: Arc<File>,

@@ -101,6 +101,18 @@ fn is_messenger(text: &str) -> bool {
         .is_some_and(|id| !id.is_empty() && !id.contains(char::is_whitespace))
 }
 
+/// Whether a text may be a phone number: seven digits or more, and nothing but what numbers are written with.
+#[must_use]
+pub fn is_like_a_number(text: &str) -> bool {
+    let is_of_a_number = |c: char| c.is_ascii_digit() || "+()-./ ".contains(c);
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    digits >= 7
+        && text
+            .trim_start_matches("whatsapp:")
+            .chars()
+            .all(is_of_a_number)
+}
+
 /// Masks a number or identity: the first two and the last four characters stay when the text is
 /// long enough, so that two log lines can be told apart and nobody can be called.
 #[must_use]

@@ -26,7 +26,7 @@ pub fn attribute_name(header: &str) -> String {
     name
 }
 
-/// Neither a letter nor a gap: apostrophes, and what nobody sees.
+/// Whether a character is neither a letter nor a gap between words: an apostrophe, or invisible.
 fn is_silent(c: char) -> bool {
     matches!(
         c,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Address, masked};
+use super::{Address, is_like_a_number, masked};
 
 /// The longest campaign id and message id, in characters. An AMQP routing key or queue name has at
 /// most 255 bytes (AMQP 0-9-1, short string), and the queue's name is longer than the id.
@@ -97,19 +97,10 @@ impl MessageId {
         Self(format!("to-{}", hex(&digest[..12])))
     }
 
-    /// The id for a log: masked where it may be a phone number, with seven digits or more and nothing but what numbers
-    /// are written with.
+    /// The id for a log: masked where it may be a phone number.
     #[must_use]
     pub fn in_log(&self) -> Cow<'_, str> {
-        let digits = self.0.bytes().filter(u8::is_ascii_digit).count();
-        let is_number = |c: char| c.is_ascii_digit() || "+-.() ".contains(c);
-        match digits >= 7
-            && self
-                .0
-                .trim_start_matches("whatsapp:")
-                .chars()
-                .all(is_number)
-        {
+        match is_like_a_number(&self.0) {
             true => masked(&self.0).into(),
             false => self.0.as_str().into(),
         }

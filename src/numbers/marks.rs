@@ -1,11 +1,11 @@
-//! Characters that nobody sees, which programs put around and into what people copy.
+//! Invisible characters, which programs put around and into what people copy.
 //!
 //! In: a text. Out: the text without them. Always: what can be seen stays as it is.
 
 use std::borrow::Cow;
 
-/// Whether nobody sees it: marks of direction and joining (Unicode's category Cf), the soft hyphen, the spaces that do
-/// not break.
+/// Whether a character is invisible: a mark of direction or joining (Unicode's category Cf), the soft hyphen, a space that
+/// does not break.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -24,7 +24,7 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// A number's text without what nobody sees in it, wherever it stands.
+/// A number's text without invisible characters, inside and at its ends.
 pub(crate) fn without_marks(text: &str) -> Cow<'_, str> {
     if text.contains(is_invisible) {
         Cow::Owned(text.replace(is_invisible, ""))
@@ -33,7 +33,7 @@ pub(crate) fn without_marks(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A cell's text without space and without what nobody sees at either end. Inside they may mean something: a joiner
+/// A cell's text without white space and invisible characters at its ends. Inside they may mean something: a joiner
 /// in an emoji, a mark in a name that is written from right to left.
 pub(crate) fn unmarked(text: &str) -> &str {
     // A presentation selector ends an emoji, and belongs to it.
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_sees_is_taken_away() {
+    fn invisible_characters_are_taken_away() {
         let marks = "\u{200b}\u{200e}\u{200f}\u{202a}\u{202c}\u{202e}\u{2060}\u{2066}\u{2069}\u{a0}\u{202f}\u{feff}\u{ad}";
         for mark in marks.chars() {
             assert_eq!(without_marks(&format!("{mark}4{mark}9")), "49", "{mark:?}");

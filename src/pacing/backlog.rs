@@ -14,7 +14,9 @@ use super::{Lane, LaneKind, Nanos, nanos};
 /// How long the time of a message is kept that was called up: by then another consumer has it.
 const RESERVED_FOR: Duration = Duration::from_secs(10);
 
-/// The same where several consumers take from one queue: most of what one calls up arrives at the others.
+/// The same where several consumers take from one queue. Most of what one calls up arrives at the others, and its time
+/// is kept here in vain: with ten seconds a sender of three a second stood idle with one message in hand (measured in
+/// `backlog_tests`).
 const RESERVED_AMONG_SEVERAL: Duration = Duration::from_secs(2);
 
 /// How many messages a backlog is taken to have of which the ledger alone knows.

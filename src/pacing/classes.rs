@@ -12,6 +12,7 @@ use super::schedule::{Refusal, Schedule};
 use super::starts::Starts;
 use super::track::{Ask, Ticket};
 
+/// A message or call that waits for its permit.
 pub(super) struct Waiter<W> {
     pub(super) cost: NonZeroU32,
     pub(super) since: Nanos,
@@ -22,6 +23,7 @@ pub(super) struct Waiter<W> {
 /// Where a class is parked whose waiters have starts, or are asked for.
 pub(super) const PARKED_NOWHERE: usize = usize::MAX;
 
+/// Waiters that need the same lanes, by age.
 pub(super) struct Class<W> {
     pub(super) lanes: Arc<[usize]>,
     /// Tells the class from the one that had its place before.
@@ -95,6 +97,7 @@ impl<W> Schedule<W> {
         self.wake(lane, now);
     }
 
+    /// What the class's oldest waiter asks of its lanes.
     pub(super) fn ask_of(&self, class: usize, now: Nanos) -> Ask {
         let (ticket, waiter) = self.classes[class]
             .waiters
@@ -108,6 +111,7 @@ impl<W> Schedule<W> {
         }
     }
 
+    /// Parks a class on the lane that refused it.
     pub(super) fn park(&mut self, class: usize, ticket: Ticket, refusal: Refusal) {
         self.classes[class].parked = refusal.lane;
         self.table.tracks[refusal.lane]
@@ -116,6 +120,7 @@ impl<W> Schedule<W> {
         self.await_lane(refusal);
     }
 
+    /// Takes a class off the lane that it is parked on, if it is parked.
     pub(super) fn unpark(&mut self, class: usize, ticket: Ticket) {
         let lane = self.classes[class].parked;
         if lane == PARKED_NOWHERE {

@@ -55,8 +55,9 @@ impl<W> Schedule<W> {
                 if let (Some(limiter), Some(charge)) = (&mut track.limiter, held.charge) {
                     limiter.give_back(charge);
                 }
-                if let (Some(at), Some(slots)) = (held.start, NonZeroU32::new(held.amount)) {
-                    track.unused(slots, at);
+                if let (Some(at), Some(slots)) = (held.start, NonZeroU32::new(held.amount))
+                    && track.unused(slots, at)
+                {
                     self.asking.insert(held.lane);
                 }
             }

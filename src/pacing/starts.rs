@@ -12,7 +12,7 @@ use super::held::Held;
 use super::lane::LaneKind;
 use super::schedule::{Granted, Refusal, Schedule};
 use super::shared::{Request, StartAnswer, StartLane, StartWant};
-use super::track::{Ask, FOREVER, Refused, Ticket};
+use super::track::{Ask, FOREVER, Refused, Ticket, Track};
 
 /// How many classes of one lane's waiters ask at once at least. More of them than the lane has slots, since the other
 /// lanes of some are taken by other consumers.
@@ -54,12 +54,13 @@ impl<W> Schedule<W> {
     /// Whether what needs these lanes asks for starts.
     pub(super) fn is_by_starts(&self, lanes: &[usize]) -> bool {
         let mut tracks = lanes.iter().map(|lane| &self.table.tracks[*lane]);
-        tracks.any(super::track::Track::is_by_starts)
+        tracks.any(Track::is_by_starts)
     }
 
+    /// Whether one of these lanes is slow and shared.
     pub(super) fn is_slow(&self, lanes: &[usize]) -> bool {
         let mut tracks = lanes.iter().map(|lane| &self.table.tracks[*lane]);
-        tracks.any(super::track::Track::is_slow_and_shared)
+        tracks.any(Track::is_slow_and_shared)
     }
 
     /// What a class that asks for starts waits for.
@@ -241,7 +242,10 @@ impl<W> Schedule<W> {
                 }
             }
             match answer {
-                Some(StartAnswer::At(at)) if !is_wanted => self.give_back(start, *at),
+                Some(StartAnswer::At(at)) if !is_wanted => {
+                    let lanes = self.still_there(&start.lanes);
+                    self.give_back(&lanes, start.cost, *at);
+                }
                 Some(StartAnswer::Later { lane, at }) => {
                     let (lane, serial) = start.lanes[*lane];
                     if let Some(track) = self.table.tracks.get_mut(lane)
@@ -259,23 +263,23 @@ impl<W> Schedule<W> {
         }
     }
 
-    fn give_back(&mut self, start: &AskedStart, at: Nanos) {
-        for (lane, serial) in &start.lanes {
-            if let Some(track) = self.table.tracks.get_mut(*lane)
-                && track.serial == *serial
-            {
-                track.unused(start.cost, at);
-                self.asking.insert(*lane);
-            }
-        }
+    /// Those of these lanes that were not forgotten since.
+    fn still_there(&self, lanes: &[(usize, u64)]) -> Vec<usize> {
+        let is_there = |(lane, serial): &&(usize, u64)| {
+            let track = self.table.tracks.get(*lane);
+            track.is_some_and(|track| track.serial == *serial)
+        };
+        lanes
+            .iter()
+            .filter(is_there)
+            .map(|(lane, _)| *lane)
+            .collect()
     }
 
-    /// Gives back a start that a class does not use.
-    fn not_used(&mut self, lanes: &[usize], cost: NonZeroU32, at: Nanos) {
+    /// Gives back a start on these lanes.
+    fn give_back(&mut self, lanes: &[usize], cost: NonZeroU32, at: Nanos) {
         for lane in lanes {
-            let track = &mut self.table.tracks[*lane];
-            track.unused(cost, at);
-            if track.share.is_some() && track.limiter.is_some() {
+            if self.table.tracks[*lane].unused(cost, at) {
                 self.asking.insert(*lane);
             }
         }
@@ -287,7 +291,7 @@ impl<W> Schedule<W> {
         let lanes = self.classes[class].lanes.clone();
         for (at, cost) in given {
             self.starts.remove(&(at, class));
-            self.not_used(&lanes, cost, at);
+            self.give_back(&lanes, cost, at);
         }
     }
 
@@ -305,7 +309,7 @@ impl<W> Schedule<W> {
             if self.is_usable(&lanes, &ask, (at, cost)) {
                 granted.extend(self.grant_start(class, &lanes, &ask, at));
             } else {
-                self.not_used(&lanes, cost, at);
+                self.give_back(&lanes, cost, at);
             }
             self.settle(class, now);
         }

@@ -215,6 +215,7 @@ impl Track {
             || (self.wait_for_starts > 0 && self.share.is_some() && self.limiter.is_some())
     }
 
+    /// Whether the lane is slow and other consumers use it too.
     pub(super) fn is_slow_and_shared(&self) -> bool {
         self.share.is_some() && shared::is_slow(self.period())
     }
@@ -254,13 +255,15 @@ impl Track {
         self.share.is_some() && self.limiter.as_ref().is_some_and(is_late)
     }
 
-    /// A start that this lane was to have for `ask` at `at` is not used: the store is told.
-    pub(super) fn unused(&mut self, cost: NonZeroU32, at: Nanos) {
+    /// A start of `cost` that the store gave for `at` is not used. Whether the store is to be told.
+    pub(super) fn unused(&mut self, cost: NonZeroU32, at: Nanos) -> bool {
         let slots = u64::from(self.lane.charge(cost).get());
         let end = at.saturating_add(slots.saturating_mul(self.period()));
-        if let (Some(share), Some(_)) = (&mut self.share, &self.limiter) {
-            share.unused.push((slots, end));
-        }
+        let (Some(share), Some(_)) = (&mut self.share, &self.limiter) else {
+            return false;
+        };
+        share.unused.push((slots, end));
+        true
     }
 
     /// Keeps this lane for a waiter until another lane lets go at `due`, if that costs the lane one

@@ -182,8 +182,8 @@ pub(super) fn expiring(defect: Option<Defect>) -> Option<Refused> {
     })
 }
 
-/// Why a message cannot be accepted: it expires on the queue, its number is none, or the sender it names is none of
-/// the campaign's. One that was accepted before keeps its sender, whatever the campaign says by now.
+/// Why a message cannot be accepted: it expires on the queue, its address is not a number, or the campaign does not have
+/// the sender that it names. A message that was accepted before keeps its sender, also when the campaign has changed.
 ///
 /// # Errors
 ///

@@ -164,7 +164,7 @@ fn a_publishers_number_passes_the_checks_of_a_files() {
 }
 
 #[test]
-fn a_mark_that_nobody_sees_makes_no_other_persons_number() {
+fn an_invisible_mark_does_not_change_a_number() {
     let german = ContactsOptions {
         default_region: Some("DE".to_owned()),
         ..ContactsOptions::new(Channel::Sms)
@@ -175,7 +175,7 @@ fn a_mark_that_nobody_sees_makes_no_other_persons_number() {
         "\u{feff}4915123246326",
     ] {
         let read = rows(&format!("phone\n{marked}\n015123246326\n"), &german);
-        // As without the mark: it may be either, and nobody chooses.
+        // As without the mark: it may be either number, and is rejected.
         let found = match &read[0].outcome {
             Ok(contact) => contact.customer.address.as_str().to_owned(),
             Err(rejection) => rejection.reason.to_string(),
@@ -320,7 +320,7 @@ fn a_column_that_is_named_for_the_channel_wins() {
 }
 
 #[test]
-fn a_time_zone_that_is_not_known_costs_nobody_their_message() {
+fn a_row_with_an_unknown_time_zone_is_accepted_with_a_warning() {
     let content = "phone,time_zone\n2025550173,Mars\n2025550174,(GMT-05:00) Eastern Time (US & Canada)\n\
                    2025550175,W. Europe Standard Time\n2025550176,Europe/Paris\n";
     let read = rows(content, &options());

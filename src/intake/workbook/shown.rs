@@ -2,7 +2,7 @@
 //!
 //! In: a number and the style of its cell. Out: a text, with the separators of English, since a workbook does not say
 //! whose they are. Always: no more than the 15 digits that a spreadsheet program shows; an address and an id keep
-//! theirs whatever the format.
+//! all of their digits in any format.
 
 use std::collections::HashMap;
 
@@ -197,7 +197,7 @@ fn in_general(number: f64) -> String {
 }
 
 /// Every digit of a number, without an exponent and without `.0`. Beyond 2^53 a double has lost some: it is written
-/// as Excel shows it, so that nobody takes the zeros at its end for digits.
+/// as Excel shows it, since the zeros at its end are not digits of the number.
 fn in_digits(number: f64) -> String {
     if number.abs() > EXACT_MAX {
         format!("{number:E}")

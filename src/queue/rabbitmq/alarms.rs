@@ -1,7 +1,7 @@
 //! The broker's alarms: it is short of memory or disk, and blocks who publishes.
 //!
-//! In: the events of one connection. Out: an obstacle for as long as the broker blocks that connection. Always: ends
-//! with the connection; holds it open for nobody.
+//! In: the events of one connection. Out: an obstacle for as long as the broker blocks that connection. Always: it ends
+//! with the connection, and does not keep the connection open.
 
 use std::future::Future;
 use std::sync::Arc;

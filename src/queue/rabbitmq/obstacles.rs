@@ -24,7 +24,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn of(self) -> ObstacleKind {
+    /// Whether a message is in the way, or the broker.
+    fn shown_as(self) -> ObstacleKind {
         match self {
             Self::Unreadable | Self::NotCopied => ObstacleKind::Message,
             Self::NoRight | Self::Alarm => ObstacleKind::Broker,
@@ -79,7 +80,7 @@ impl Obstacles {
     /// Something lies in the way on a queue.
     pub(super) fn found(&self, queue: &str, kind: Kind, why: String, removal: Removal) {
         let obstacle = Obstacle {
-            kind: kind.of(),
+            kind: kind.shown_as(),
             queue: queue.to_owned(),
             why,
             look: removal.look,

@@ -35,8 +35,8 @@ const CONFIRM_WAIT: Duration = Duration::from_secs(10);
 /// over the five to seven seconds of a broker's restart.
 const TRIES: usize = 8;
 
-/// A name that no queue has: what is published to it comes back.
-const NOBODYS: &str = "flexcast.nobody";
+/// A name that no queue has: the broker returns what is published to it.
+const NO_QUEUE: &str = "flexcast.nobody";
 
 /// For the answer to what is published there.
 const RIGHTS_WAIT: Duration = Duration::from_secs(5);
@@ -118,8 +118,8 @@ impl Publisher {
         self.link.reconnects()
     }
 
-    /// Asks whether this user may write to queues by their names. A broker that does not answer now may be asked again
-    /// by whoever publishes.
+    /// Asks whether this user may write to queues by their names. A broker that does not answer in time is no error here:
+    /// the next publish meets it.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl Publisher {
     pub(super) async fn may_publish(&self) -> Result<()> {
         let route = Route {
             exchange: "",
-            key: NOBODYS.to_owned(),
+            key: NO_QUEUE.to_owned(),
             mandatory: true,
         };
         let parcel = Parcel {

@@ -208,7 +208,7 @@ async fn at_no_level_does_a_log_hold_a_customers_number_name_or_text_or_a_secret
     let mut place = Place::facing(&twilio);
     place.set("AMQP_URL", &vhost.url);
     place.set("DATABASE_URL", &database.url);
-    // By name, too: whoever looks for a fault in a library does that.
+    // By name, too, as for a fault in a library.
     let levels =
         "trace,tokio_postgres=trace,rlibphonenumber=trace,lapin=trace,hyper=trace,h2=trace";
     place.set("RUST_LOG", levels);

@@ -160,7 +160,7 @@ async fn what_is_refused_is_told(language: Language) {
     // Told once each, dead once each, and nothing comes round.
     let books = place.status_until(CAMPAIGN, |books| books["done"] == json!(1));
     assert_eq!(refusals.len(), REFUSED.len(), "{refusals:?}");
-    // A number that nobody has is refused before it is accepted, so that its id can come again with the right one.
+    // A message with an impossible number is refused before it is accepted: its id can come again with the right number.
     assert_eq!(books["accepted"], json!(4), "{books}");
     let letters = queue_with(&vhost.url, "flexcast.dead", REFUSED.len());
     let mut reasons: Vec<_> = letters
