@@ -25,7 +25,7 @@ pub(super) fn table(header: &[&str]) -> Listing {
 }
 
 impl Listing {
-    /// Adds a row, which takes one line whatever stands in it.
+    /// Adds a row of one line.
     pub(super) fn add_row(&mut self, cells: impl Into<Row>) {
         let mut row: Row = cells.into();
         row.max_height(1);

@@ -298,7 +298,7 @@ impl Columns {
         let only = (self.headers.len() == 1).then(|| self.headers[0].as_str());
         let hint = if only.is_some_and(|line| line.contains([';', '\t', '|'])) {
             ". The columns seem to be separated by something else than a comma"
-        } else if self.headers.iter().any(|header| is_like_a_number(header)) {
+        } else if self.headers.iter().any(|header| has_many_digits(header)) {
             ". The first row seems to be a customer: the file needs a header row"
         } else {
             ""
@@ -306,7 +306,7 @@ impl Columns {
         IntakeError::NoAddressColumn {
             what,
             headers: self.listed(),
-            columns: match self.headers.iter().any(|header| is_like_a_number(header)) {
+            columns: match self.headers.iter().any(|header| has_many_digits(header)) {
                 true => Vec::new(),
                 false => self.headers.clone(),
             },
@@ -318,7 +318,7 @@ impl Columns {
     fn listed(&self) -> String {
         let more = self.headers.len().saturating_sub(LISTED_MAX);
         let shown = self.headers.iter().take(LISTED_MAX).map(|header| {
-            if is_like_a_number(header) {
+            if has_many_digits(header) {
                 format!("{:?}", masked(header.trim()))
             } else {
                 format!("{:?}", header.trim())
@@ -372,7 +372,7 @@ pub(super) fn is_ours(header: &str) -> bool {
     ADDED.contains(&header) || Origin::is_header(header)
 }
 
-fn is_like_a_number(text: &str) -> bool {
+fn has_many_digits(text: &str) -> bool {
     text.chars().filter(char::is_ascii_digit).count() >= 7
 }
 

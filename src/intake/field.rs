@@ -169,7 +169,7 @@ impl FromStr for Field {
     }
 }
 
-/// Reads `FIELD=HEADER` as `--map` takes it. An empty header means: no column, whatever the aliases. Several headers,
+/// Reads `FIELD=HEADER` as `--map` takes it. An empty header means no column, not even by an alias. Several headers,
 /// with commas between them, mean the first of them that is filled.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The parts of a workbook's ZIP file.
 //!
-//! In: a file. Out: a part by its path, as XML. Always: a path is found whatever its case and slashes, as Excel
+//! In: a file. Out: a part by its path, as XML. Always: a path is found in any case and with any slashes, as Excel
 //! finds it; a directory that is too long to be held is refused before it is read.
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! What a workbook says beside its sheets: which sheets there are, the texts that cells share, number formats.
 //!
-//! In: the parts of the file. Out: the same as data. Always: bounded in memory, whatever the parts say about their
+//! In: the parts of the file. Out: the same as data. Always: memory is bounded, and not by what the parts say about their
 //! own size.
 
 use std::collections::HashMap;

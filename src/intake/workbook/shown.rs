@@ -130,7 +130,7 @@ impl Format {
             .iter()
             .any(|name| code.to_ascii_lowercase().contains(name));
         if locale.is_none() && has_names && format.is_date_format() {
-            // A year, a month and a day in digits tell everybody the same.
+            // A date in digits has no name of a month or a day in it.
             match NumberFormat::parse("yyyy-mm-dd") {
                 Ok(in_digits) => format = in_digits,
                 Err(_) => return Self::General,
