@@ -34,6 +34,7 @@ pub mod simulator;
 pub mod clock;
 pub mod config;
 mod files;
+mod listening;
 pub mod metrics;
 pub mod shutdown;
 mod sqlite_file;

@@ -6,20 +6,36 @@ mod health;
 mod metrics;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
 use axum::response::Html;
 use axum::routing::get;
-use tokio::net::TcpListener;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
 use crate::ledger::Watched;
+use crate::listening::{End, Place, Room, accept};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::shutdown::Stopper;
 use crate::twilio::Outages;
+
+/// How many clients may be connected at once: far more than probes and a Prometheus.
+const CONNECTIONS_MAX: Room = Room::Connections(64);
+
+/// How long a client may take for the head of a request, and keep a connection without one.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// The longest head of a request that is read.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// What the pages look at.
 #[derive(Clone)]
@@ -62,9 +78,43 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 ///
 /// When the listener can accept no more.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: Stopper) -> std::io::Result<()> {
-    axum::serve(listener, router(pages))
-        .with_graceful_shutdown(async move { stop.stopped().await })
-        .await
+    let (clock, router) = (pages.clock, router(pages));
+    let serve = move |stream, place| connection(router.clone(), stream, place);
+    accept(listener, CONNECTIONS_MAX, clock, stop, serve).await
+}
+
+/// Answers the requests of one connection.
+async fn connection(router: Router, stream: TcpStream, place: Place) {
+    let place = Arc::new(place);
+    let service = service_fn(|request| {
+        let answering = place.answering();
+        let answer = TowerToHyperService::new(router.clone()).call(request);
+        async move {
+            let answer = answer.await;
+            drop(answering);
+            answer
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(HEAD_BYTES_MAX);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        biased;
+        ended = &mut connection => ended,
+        end = place.ends() => match end {
+            End::AtOnce => return,
+            End::Answered => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        },
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client of the pages went away");
+    }
 }
 
 fn router(pages: Pages) -> Router {

@@ -4,6 +4,8 @@
 //! keeps the last incarnation and its beat. A ledger that does not know them is a copy, or has gone back to an older
 //! state: what was done since is not in it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,11 @@ pub trait Ownership: Send + Sync {
         StoreRun::default()
     }
 
+    /// How long the store gives no lease yet, because a run of it has just begun. None: it gives leases.
+    fn gives_no_lease_for(&self) -> Option<Duration> {
+        None
+    }
+
     /// When the store was last found without transactions that a process had committed to it.
     async fn lost_at(&self) -> Result<Option<Timestamp>> {
         Ok(None)
@@ -80,6 +87,10 @@ impl Ownership for Watched {
 
     fn run(&self) -> StoreRun {
         self.inner.run()
+    }
+
+    fn gives_no_lease_for(&self) -> Option<Duration> {
+        self.inner.gives_no_lease_for()
     }
 
     async fn lost_at(&self) -> Result<Option<Timestamp>> {

@@ -4,6 +4,7 @@
 //! in order, stopped in reverse.
 
 mod folders;
+mod open_files;
 mod twilio;
 
 use std::sync::Arc;
@@ -258,6 +259,7 @@ impl Service {
         let holder = format!("{}-{now}-{:08x}", std::process::id(), rand::random::<u32>());
         self.ledger.show_alive(&holder).await?;
         let work = &self.config.file.work;
+        open_files::prepare(work.in_flight);
         let pacer = Pacer::new(pacing(&self.config, self.lanes.is_some())?, self.clock);
         let gate = PacedGate::new(pacer.clone(), self.metrics.clone());
         let engine = Engine::new(

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -15,66 +14,26 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::task::TaskTracker;
 
 use super::Simulator;
 use super::exchange::Cut;
+use crate::listening::{Place, Room, accept};
 use crate::shutdown::Stopper;
 
 /// The longest body read: Twilio's largest parameter here is 16 KB of attributes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
-
-/// How long a stop waits for clients that do not finish their requests.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
-
-/// How long to wait when the process has no file descriptor left for a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) async fn serve(
     simulator: Simulator,
     listener: TcpListener,
     stop: Stopper,
 ) -> io::Result<()> {
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.stopped() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(simulator.clone(), stream, stop.clone()));
-            }
-            Err(error) if is_passing(&error) => {
-                tracing::warn!(%error, "connection not accepted");
-                simulator.inner.clock.sleep(ACCEPT_PAUSE).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    connections.close();
-    tokio::select! {
-        biased;
-        () = connections.wait() => {}
-        () = simulator.inner.clock.sleep(DRAIN_MAX) => {
-            tracing::warn!(open = connections.len(), "connections left open");
-        }
-    }
-    Ok(())
+    let clock = simulator.inner.clock;
+    let serve = |stream, place| connection(simulator.clone(), stream, place);
+    accept(listener, Room::Unlimited, clock, stop, serve).await
 }
 
-/// Errors of one connection, or of a process out of descriptors; the listener is well.
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
-    // 23 and 24 are ENFILE and EMFILE.
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | Interrupted | WouldBlock
-    ) || matches!(error.raw_os_error(), Some(23 | 24))
-}
-
-async fn connection(simulator: Simulator, stream: TcpStream, stop: Stopper) {
+async fn connection(simulator: Simulator, stream: TcpStream, place: Place) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
@@ -101,7 +60,7 @@ async fn connection(simulator: Simulator, stream: TcpStream, stop: Stopper) {
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
-        () = stop.stopped() => {
+        _ = place.ends() => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }

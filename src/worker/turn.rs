@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::campaign::Arrivals;
 use crate::engine::{Delivered, Interrupted, Job};
-use crate::ledger::{Lease, LedgerError, MessageKey};
+use crate::ledger::{Lease, LedgerError, MessageKey, Ownership};
 use crate::message::{Effects, Ended, Failure, Message};
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;
@@ -40,6 +40,10 @@ pub(super) async fn turn(
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
 ) -> bool {
+    // The delivery stays with this consumer meanwhile: put off, all of a queue would go round through its delays.
+    if let Some(wait) = shared.parts.ledger.gives_no_lease_for() {
+        stop.run_until_stopped(shared.parts.clock.sleep(wait)).await;
+    }
     if stop.is_stopped() || shared.parts.ledger.is_lost() {
         report(
             shared,

@@ -99,18 +99,23 @@ async fn look(
     });
     found.retain(|id, _| records.iter().any(|record| record.id == *id));
     let now = parts.clock.now();
-    let delayed = parts.queue.delayed().await?;
+    let delayed_before = parts.queue.delayed().await?;
     let held = parts.ledger.holding(now).await?;
     let on_queue = parts.ledger.on_queue(now).await?;
+    let mut depths = Vec::new();
     for record in &records {
-        let expected = on_queue.get(&record.id).copied().unwrap_or_default();
-        let shown = held.get(&record.id).copied().unwrap_or_default();
-        let held = shown.max(unacknowledged(shared, &record.id));
-        let (depth, is_deleted) = match parts.queue.depth(&record.id).await {
+        depths.push(match parts.queue.depth(&record.id).await {
             Ok(depth) => (depth, false),
             Err(QueueError::Refused(_)) => (Depth::default(), true),
             Err(error) => return Err(error.into()),
-        };
+        });
+    }
+    // Counted twice: what left a delay after the first count has been counted, and so is what went into one since.
+    let delayed = delayed_before.max(parts.queue.delayed().await?);
+    for (record, (depth, is_deleted)) in records.iter().zip(depths) {
+        let expected = on_queue.get(&record.id).copied().unwrap_or_default();
+        let shown = held.get(&record.id).copied().unwrap_or_default();
+        let held = shown.max(unacknowledged(shared, &record.id));
         tracing::debug!(
             campaign.id = %record.id, expected.ready, expected.held, expected.delayed,
             depth.ready, depth.unsettled, held, delayed,

@@ -96,13 +96,13 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     (
         "http",
         &[
-            "clock", "ledger", "message", "metrics", "queue", "shutdown", "twilio",
+            "clock", "ledger", "listening", "message", "metrics", "queue", "shutdown", "twilio",
         ],
         "it looks, and starts nothing",
     ),
     (
         "simulator",
-        &["clock", "files", "shutdown", "twilio"],
+        &["clock", "files", "listening", "shutdown", "twilio"],
         "it is Twilio: it knows nothing of campaigns and messages",
     ),
     (
@@ -120,7 +120,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("chardetng", &["intake/encoding.rs"]),
     ("clap", &["cli/"]),
     ("governor", &["pacing/"]),
-    ("hyper", &["simulator/"]),
+    ("hyper", &["http/", "simulator/"]),
     ("lapin", &["queue/rabbitmq/"]),
     (
         "minijinja",

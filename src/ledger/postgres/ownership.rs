@@ -1,5 +1,7 @@
 //! What tells a ledger on PostgreSQL from its copies.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use deadpool_postgres::{Client, GenericClient};
 use jiff::Timestamp;
@@ -45,6 +47,10 @@ impl Ownership for PostgresLedger {
 
     fn run(&self) -> StoreRun {
         self.connections.runs.current()
+    }
+
+    fn gives_no_lease_for(&self) -> Option<Duration> {
+        self.connections.runs.rest()
     }
 
     async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {

@@ -11,6 +11,7 @@ mod crash;
 mod dry_run;
 mod faults;
 mod finishing;
+mod half_open;
 mod help;
 mod hostile;
 mod leads;

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use flexcast::twilio::Operation;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 pub(crate) use super::effects::{balanced, each_once, total};
@@ -276,6 +277,16 @@ impl Running {
         let mut kill = Command::new("kill");
         let killed = kill.args(["-s", name, &pid]).status().expect("kill runs");
         assert!(killed.success(), "{pid} is gone");
+    }
+
+    /// From now on it may have at most so many files open.
+    pub(crate) fn limit_open_files(&self, most: u64) {
+        let id = i32::try_from(self.child.id()).expect("an id");
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        prlimit(Pid::from_raw(id), Resource::Nofile, limit).expect("the limit is set");
     }
 
     /// What `/readyz` says: the status, and the body.
