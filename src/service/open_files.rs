@@ -15,7 +15,8 @@ pub(super) fn prepare(calls: u16) {
         && limit < needed
     {
         tracing::warn!(
-            limit, needed,
+            limit,
+            needed,
             "the process may have too few files open for this many messages in flight: raise its limit \
              (LimitNOFILE= of its systemd unit, or ulimit -n), or lower [work] in_flight"
         );

@@ -96,7 +96,14 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     (
         "http",
         &[
-            "clock", "ledger", "listening", "message", "metrics", "queue", "shutdown", "twilio",
+            "clock",
+            "ledger",
+            "listening",
+            "message",
+            "metrics",
+            "queue",
+            "shutdown",
+            "twilio",
         ],
         "it looks, and starts nothing",
     ),
