@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: bench bench-distance build clean contract drill fmt fuzz help import-drill lint loss-drill mutants run stop-drill test
+.PHONY: bench bench-distance build clean cluster-drill contract drill fmt fuzz help import-drill lint loss-drill mutants run stop-drill test
 
 bench: ## Measures what durability costs, imports, the ledger, pacing: on a quiet machine; about an hour
 	cargo bench --bench durability --bench ledger --bench pacing
@@ -19,6 +19,12 @@ build: ## Builds the program, for release
 
 clean: ## Removes what was built
 	cargo clean
+
+cluster-drill: ## Takes the nodes of a RabbitMQ cluster away under four consumers, and counts; about half an hour
+	scripts/install-test-deps.sh
+	scripts/oracle-env.sh
+	cargo build --release
+	target/venv/bin/python scripts/cluster_drill.py --rounds 2
 
 contract: ## Holds a run's exchanges against Twilio's OpenAPI files: make contract OAI=DIR
 	scripts/contract.sh "$(OAI)"
@@ -65,5 +71,5 @@ stop-drill: ## Pauses and cancels 30 times each while a consumer stands still, i
 test: ## Runs all tests; installs what they need and starts RabbitMQ and PostgreSQL
 	scripts/install-test-deps.sh
 	scripts/oracle-env.sh
-	# One more than there are processors: most tests wait for something.
-	scripts/with-services.sh cargo test -- --test-threads=$$(($$(nproc) + 1))
+	# Twice as many at once as there are processors: most tests wait for something.
+	scripts/with-services.sh cargo test -- --test-threads=$$(($$(nproc) * 2))

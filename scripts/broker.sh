@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A private RabbitMQ node for tests: its own directory, ports, cookie and epmd, nothing outside loopback.
 #
-#   scripts/broker.sh start DIR    starts it (again) and waits until it answers; writes DIR/env
+#   scripts/broker.sh start DIR [OTHER]   starts it (again) and waits until it answers; writes DIR/env. With the
+#                                  directory of another node it joins that node's cluster at its first start
 #   scripts/broker.sh ctl DIR ...  runs rabbitmqctl on it
 #   scripts/broker.sh kill DIR     kills it as a power failure would; DIR stays, to start it again
 #   scripts/broker.sh stop DIR     ends it and its epmd; DIR stays
@@ -37,10 +38,20 @@ free_port() {
   done
 }
 
+# The value of a variable in another node's env.
+variable() {
+  sed -n "s/^export $2=//p" "$1/env"
+}
+
 write_env() {
-  local dir=$1 port dist epmd management
+  local dir=$1 other=$2 port dist epmd management
   port=$(free_port) dist=$(free_port) epmd=$(free_port) management=$(free_port)
   mkdir -p "$dir/home" "$dir/log" "$dir/mnesia"
+  if [ -n "$other" ]; then
+    # The nodes of a cluster find each other at one epmd, and know each other by one cookie.
+    epmd=$(variable "$other" ERL_EPMD_PORT)
+    cp -p "$other/home/.erlang.cookie" "$dir/home/"
+  fi
   echo '[rabbitmq_management].' >"$dir/plugins"
   cat >"$dir/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$port
@@ -116,14 +127,30 @@ wait_until_it_answers() {
 }
 
 start() {
-  local dir=$1
+  local dir=$1 other=${2:-} is_new=false
   [ -x "$bin/rabbitmq-server" ] || fail "RabbitMQ is missing: run scripts/install-test-deps.sh"
-  [ -f "$dir/env" ] || write_env "$dir"
+  if [ ! -f "$dir/env" ]; then
+    is_new=true
+    write_env "$dir" "$other"
+  fi
   enter "$dir"
   RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}' \
     setsid "$bin/rabbitmq-server" >"$dir/output" 2>&1 </dev/null &
   echo $! >"$dir/group"
   wait_until_it_answers $!
+  if $is_new && [ -n "$other" ]; then
+    join "$other"
+    wait_until_it_answers "$(cat "$dir/group")"
+  fi
+}
+
+# The node in whose environment this is joins the cluster of another one; what it had is gone.
+join() {
+  local step
+  for step in stop_app "join_cluster $(variable "$1" RABBITMQ_NODENAME)" start_app; do
+    # shellcheck disable=SC2086 # a command and its argument
+    "$bin/rabbitmqctl" -q $step || fail "the node does not join the cluster: $step"
+  done
 }
 
 # The server runs in a session of its own: the group is the script and the Erlang machine it became.
@@ -150,7 +177,7 @@ mkdir -p "$2"
 dir=$(cd "$2" && pwd)
 shift 2
 case $command in
-  start) start "$dir" ;;
+  start) start "$dir" "$@" ;;
   ctl) enter "$dir" && exec "$bin/rabbitmqctl" -q "$@" ;;
   kill) kill_server "$dir" KILL ;;
   stop) stop "$dir" ;;

@@ -284,6 +284,10 @@ pub trait Queue: Send + Sync {
         Vec::new()
     }
 
+    /// Finds out whether the queue still takes messages, which [`Queue::obstacles`] then shows. Returns once it knows, and
+    /// waits for the end of an alarm. Does nothing for a queue without a broker.
+    async fn probe(&self) {}
+
     /// Looks at how the broker is set up and what its queues hold, and keeps what it found. Returns within
     /// seconds. Does nothing for a queue without a broker.
     async fn inspect(&self) {}

@@ -1,4 +1,4 @@
-//! Inspects the broker while this consumer works, and says what is new.
+//! Probes and inspects the broker while this consumer works, and says what is new.
 //!
 //! In: the queue's inspection. Out: a line in the log for each danger, once until it is over. Always: nothing waits
 //! for it; a management API that does not answer is said once.
@@ -15,8 +15,26 @@ use super::Shared;
 const INSPECT_EVERY: Duration = Duration::from_secs(60);
 const INSPECT_AGAIN: Duration = Duration::from_secs(10);
 
-/// Inspects for as long as it is polled.
+/// How often the queues are probed: one small message each time.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// Probes and inspects for as long as it is polled.
 pub(super) async fn keep(shared: &Shared) -> Infallible {
+    tokio::select! {
+        never = probe(shared) => never,
+        never = inspect(shared) => never,
+    }
+}
+
+/// Finds out whether the broker's queues still take messages.
+async fn probe(shared: &Shared) -> Infallible {
+    loop {
+        shared.parts.queue.probe().await;
+        shared.parts.clock.sleep(PROBE_EVERY).await;
+    }
+}
+
+async fn inspect(shared: &Shared) -> Infallible {
     let (queue, clock) = (&shared.parts.queue, shared.parts.clock);
     let mut said = Said::default();
     loop {

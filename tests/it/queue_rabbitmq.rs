@@ -435,3 +435,32 @@ async fn refused(url: &str) -> QueueError {
     assert!(!error.to_string().contains("s3cret"), "{error}");
     error
 }
+
+/// A queue keeps the number of members that it was made with: RabbitMQ refuses to make it again with another.
+#[tokio::test]
+async fn the_number_of_members_is_asked_for_when_a_queue_is_made_and_never_again() {
+    let vhost = Vhost::new().await;
+    let with = |members: u16| format!("{}?quorum_members={members}", vhost.url);
+    let three = queue_at(&with(3)).await;
+    three.open(&campaign()).await.expect("it is made");
+    publish(&three, &["one"]).await;
+    for url in [with(5), vhost.url.clone(), with(3)] {
+        let queue = queue_at(&url).await;
+        queue.open(&campaign()).await.expect("it is there");
+        let depth = queue.depth(&campaign()).await.expect("it answers");
+        assert_eq!(depth.ready, 1, "{url}");
+    }
+    let name = format!("flexcast.work.{}", campaign());
+    let listed = vhost.ctl(&["list_queues", "-p", vhost.name(), "name", "arguments"]);
+    let made = listed.lines().find(|line| line.starts_with(&name));
+    let made = made.expect("the queue");
+    assert!(made.contains("x-quorum-initial-group-size"), "{made}");
+    for wrong in ["0", "8", "three", ""] {
+        let url = format!("{}?quorum_members={wrong}", vhost.url);
+        let refused = RabbitQueue::connect(&url, Clock::system()).await;
+        let Err(QueueError::Refused(why)) = refused else {
+            panic!("{wrong:?} was taken");
+        };
+        assert!(why.contains("quorum_members"), "{why}");
+    }
+}

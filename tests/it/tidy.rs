@@ -22,6 +22,11 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ("shutdown", &[], "a leaf"),
     ("files", &[], "a leaf"),
     (
+        "listening",
+        &["clock", "shutdown"],
+        "it accepts connections, and does not know what is asked on them",
+    ),
+    (
         "sqlite_file",
         &["files"],
         "it looks after files and does not know what is in them",

@@ -24,6 +24,12 @@ pub(super) const KEYS: Keys = Keys {
     key: "keyfile",
 };
 
+/// How many members queues are made with. A key of flexcast's own.
+const QUORUM_MEMBERS: &str = "quorum_members";
+
+/// The most members of a quorum queue: RabbitMQ's documentation of quorum queues advises against more.
+const MEMBERS_MAX: u16 = 7;
+
 /// Keys of RabbitMQ's specification that `AMQP_URL` may not have, and why: each would change how a certificate is checked.
 const NOT_OURS: [(&str, &str); 3] = [
     (
@@ -64,6 +70,8 @@ pub(super) struct Address {
     /// At least one, in the order in which they are tried.
     pub(super) hosts: Vec<Host>,
     pub(super) files: Files,
+    /// How many members queues are made with; none: RabbitMQ's own number.
+    pub(super) quorum_members: Option<u16>,
 }
 
 impl Address {
@@ -93,7 +101,7 @@ impl Address {
                  amqp://user:password@one:5672,two:5672,three:5672/vhost",
             ));
         }
-        let mut found: Option<(AMQPUri, Files)> = None;
+        let mut found: Option<(AMQPUri, Files, Option<u16>)> = None;
         let mut hosts = Vec::new();
         for item in items {
             let one = format!("{scheme}://{login}{item}{tail}");
@@ -113,12 +121,18 @@ impl Address {
                     "/".clone_into(&mut uri.vhost);
                 }
                 let files = files(&parsed, &uri.scheme)?;
-                found = Some((of_host(uri, &host), files));
+                let members = quorum_members(&parsed)?;
+                found = Some((of_host(uri, &host), files, members));
             }
             hosts.push(host);
         }
-        let (uri, files) = found.ok_or_else(no_address)?;
-        Ok(Self { uri, hosts, files })
+        let (uri, files, quorum_members) = found.ok_or_else(no_address)?;
+        Ok(Self {
+            uri,
+            hosts,
+            files,
+            quorum_members,
+        })
     }
 
     /// Whether connections have TLS.
@@ -170,6 +184,21 @@ fn files(url: &Url, scheme: &AMQPScheme) -> Result<Files> {
         ));
     }
     Ok(files)
+}
+
+/// How many members queues are to be made with: an odd number of nodes, of which most decide.
+fn quorum_members(url: &Url) -> Result<Option<u16>> {
+    let mut pairs = url.query_pairs();
+    let Some((_, value)) = pairs.find(|(key, _)| key == QUORUM_MEMBERS) else {
+        return Ok(None);
+    };
+    let members = value.parse().ok().filter(|n| (1..=MEMBERS_MAX).contains(n));
+    members.map(Some).ok_or_else(|| {
+        refused(&format!(
+            "AMQP_URL has {QUORUM_MEMBERS}, and not as a number from 1 to {MEMBERS_MAX}: it is how many nodes of the \
+             cluster keep a copy of each new queue, usually 3 or 5"
+        ))
+    })
 }
 
 /// The files that a query names with RabbitMQ's keys.

@@ -4,6 +4,7 @@
 //! the virtual host and never the password. Always: lapin's own recovery stays off. After a broker's channel
 //! close it leaves a consumer pending for ever; a session here ends, and its user begins a new one.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(super) struct Broker {
     clock: Clock,
     /// The connections there are, each with the place of its host in the list.
     connections: Mutex<Vec<(usize, Weak<Connection>)>>,
+    /// Queues of which was said that they have another number of members.
+    other_members: Mutex<BTreeSet<String>>,
     /// What keeps messages from being carried out.
     pub(super) obstacles: Arc<Obstacles>,
     /// The queue is being closed: nothing more is waited for.
@@ -91,6 +94,7 @@ impl Broker {
             wire: Wire::new(bounds, tls, clock),
             clock,
             connections: Mutex::default(),
+            other_members: Mutex::default(),
             obstacles: Arc::default(),
             closing: Stopper::new(),
         })
@@ -115,6 +119,30 @@ impl Broker {
     pub(super) fn host(&self) -> &str {
         let used = self.in_use().first().copied().unwrap_or_default();
         &self.address.hosts[used].name
+    }
+
+    /// How many members queues are made with; none: RabbitMQ's own number.
+    pub(super) fn quorum_members(&self) -> Option<u16> {
+        self.address.quorum_members
+    }
+
+    /// Says, once for each queue, that it was made for another number of members than `AMQP_URL` asks for.
+    pub(super) fn note_members(&self, queue: &str, made_for: Option<u16>) {
+        let told = self.other_members.lock();
+        let mut told = told.unwrap_or_else(PoisonError::into_inner);
+        if told.insert(queue.to_owned()) {
+            let made_for =
+                made_for.map_or("RabbitMQ's own number of".to_owned(), |n| n.to_string());
+            let wanted = self.address.quorum_members;
+            let wanted = wanted.map_or("no number".to_owned(), |n| n.to_string());
+            tracing::warn!(
+                queue,
+                made_for,
+                wanted,
+                "the queue stays with the members that it has, not those of AMQP_URL's quorum_members: \
+                 `rabbitmq-queues grow` and `shrink` change them"
+            );
+        }
     }
 
     /// The user and the password.

@@ -62,6 +62,16 @@ impl Link {
         self.frame_max.load(Ordering::Relaxed)
     }
 
+    /// How many members queues are made with; none: RabbitMQ's own number.
+    pub(super) fn quorum_members(&self) -> Option<u16> {
+        self.broker.quorum_members()
+    }
+
+    /// Takes note that a queue was made for another number of members than the one that is asked for.
+    pub(super) fn note_members(&self, queue: &str, made_for: Option<u16>) {
+        self.broker.note_members(queue, made_for);
+    }
+
     /// How many connections were made after the first.
     pub(super) fn reconnects(&self) -> u64 {
         self.made.load(Ordering::Relaxed).saturating_sub(1)

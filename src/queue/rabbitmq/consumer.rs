@@ -18,6 +18,7 @@ use lapin::types::FieldTable;
 use super::Shared;
 use super::connection::{Link, explain, is_not_found, pauses, within};
 use super::delivery::{Origin, REQUEUE, RabbitDelivery};
+use super::majority::ConsumedQueue;
 use super::obstacles::Kind;
 use super::remedy;
 use super::topology;
@@ -79,6 +80,7 @@ struct Session {
     channel: Channel,
     stream: lapin::Consumer,
     notes: Arc<Notes>,
+    _consumed: ConsumedQueue,
 }
 
 /// A channel on which a consumer was asked for. The broker may have made it although its answer did not come, or was
@@ -207,6 +209,7 @@ impl Sessions {
             channel,
             stream,
             notes,
+            _consumed: self.shared.consumed.one(&self.origin.queue),
         })
     }
 
@@ -222,10 +225,9 @@ impl Sessions {
             }
         }
         // A broker that came back may have come back empty.
-        let channel = link.channel().await?;
-        topology::declare_shared(link, &channel).await?;
+        topology::declare_shared(link).await?;
         if let Source::Campaign(campaign) = &self.source {
-            topology::declare_campaign(link, &channel, campaign).await?;
+            topology::declare_campaign(link, campaign).await?;
         }
         self.begin_session().await.map(Some)
     }

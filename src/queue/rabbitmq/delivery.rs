@@ -160,7 +160,7 @@ impl RabbitDelivery {
                 if is_gone(&error) {
                     // Somebody has deleted what all campaigns share.
                     let link = &shared.consuming;
-                    topology::declare_shared(link, &link.channel().await?).await?;
+                    topology::declare_shared(link).await?;
                 }
                 let bare = copy::bare(&self.properties, headers);
                 self.publish(exchange, bare).await

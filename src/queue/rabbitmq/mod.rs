@@ -12,6 +12,7 @@ mod connection;
 mod consumer;
 mod copy;
 mod delivery;
+mod majority;
 mod management;
 mod obstacles;
 mod publisher;
@@ -32,6 +33,7 @@ use lapin::types::ShortString;
 use self::broker::Broker;
 use self::connection::{Link, is_not_found};
 use self::consumer::{RabbitConsumer, Source};
+use self::majority::Consumed;
 use self::management::Inspector;
 use self::obstacles::Removal;
 use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
@@ -64,6 +66,8 @@ struct Shared {
     broker: Arc<Broker>,
     inspector: Inspector,
     consuming: Arc<Link>,
+    /// The queues that this process consumes now.
+    consumed: Consumed,
     /// Whether each consumer has a connection of its own: something could not be read on the common one.
     is_apart: AtomicBool,
     /// How often a connection of one consumer alone was made again.
@@ -109,6 +113,7 @@ impl RabbitQueue {
         let shared = Shared {
             inspector: Inspector::new(&broker, management, clock)?,
             consuming: Arc::new(Link::new(Arc::clone(&broker), "consume")),
+            consumed: Consumed::default(),
             is_apart: AtomicBool::new(false),
             apart_reconnects: AtomicU64::new(0),
             publisher: Arc::new(Publisher::new(Arc::clone(&broker), clock)),
@@ -116,7 +121,7 @@ impl RabbitQueue {
             clock,
         };
         let link = &shared.consuming;
-        topology::declare_shared(link, &link.channel().await?).await?;
+        topology::declare_shared(link).await?;
         Ok(Self {
             shared: Arc::new(shared),
         })
@@ -162,7 +167,7 @@ fn amqp_id(id: &MessageId) -> ShortString {
 impl Queue for RabbitQueue {
     async fn bind(&self, ledger_id: &str) -> Result<()> {
         let link = &self.shared.consuming;
-        topology::declare_ledger(link, &link.channel().await?, ledger_id).await?;
+        topology::declare_ledger(link, ledger_id).await?;
         // The rights to all else were asked for when the exchanges and queues were made.
         self.shared.publisher.may_publish().await
     }
@@ -178,7 +183,7 @@ impl Queue for RabbitQueue {
 
     async fn open(&self, campaign: &CampaignId) -> Result<()> {
         let link = &self.shared.consuming;
-        topology::declare_campaign(link, &link.channel().await?, campaign).await
+        topology::declare_campaign(link, campaign).await
     }
 
     async fn publish(&self, campaign: &CampaignId, batch: &[Outgoing]) -> Result<()> {
@@ -231,12 +236,15 @@ impl Queue for RabbitQueue {
     async fn depth(&self, campaign: &CampaignId) -> Result<Depth> {
         let link = &self.shared.consuming;
         let name = topology::work_queue(campaign);
-        match topology::ready(link, &link.channel().await?, &name).await {
+        match topology::count(link, &link.channel().await?, &name).await {
             // AMQP counts what is ready and nothing else.
-            Ok(ready) => Ok(Depth {
-                ready,
-                unsettled: 0,
-            }),
+            Ok(counted) => {
+                let (consumed, broker) = (&self.shared.consumed, &self.shared.broker);
+                Ok(Depth {
+                    ready: majority::certain(counted, &name, consumed, &broker.obstacles)?,
+                    unsettled: 0,
+                })
+            }
             Err(error) if is_not_found(&error) => Err(never_opened(campaign)),
             Err(error) => Err(error),
         }
@@ -299,6 +307,10 @@ impl Queue for RabbitQueue {
         self.shared.broker.nodes()
     }
 
+    async fn probe(&self) {
+        majority::probe(&self.shared.publisher, &self.shared.broker).await;
+    }
+
     async fn inspect(&self) {
         self.shared.inspector.look().await;
     }
@@ -308,7 +320,7 @@ impl Queue for RabbitQueue {
     }
 
     async fn is_ready(&self) -> bool {
-        !self.shared.broker.obstacles.is_a_right_missing() && self.look().await.is_ok()
+        !self.shared.broker.obstacles.stop_messages() && self.look().await.is_ok()
     }
 
     async fn close(&self) {

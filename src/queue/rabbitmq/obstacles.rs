@@ -21,6 +21,8 @@ pub(super) enum Kind {
     NoRight,
     /// The broker takes nothing from publishers: it is short of memory or disk.
     Alarm,
+    /// Most members of the queues are not running.
+    NoMajority,
 }
 
 impl Kind {
@@ -28,7 +30,7 @@ impl Kind {
     fn shown_as(self) -> ObstacleKind {
         match self {
             Self::Unreadable | Self::NotCopied => ObstacleKind::Message,
-            Self::NoRight | Self::Alarm => ObstacleKind::Broker,
+            Self::NoRight | Self::Alarm | Self::NoMajority => ObstacleKind::Broker,
         }
     }
 }
@@ -113,9 +115,17 @@ impl Obstacles {
         }
     }
 
-    /// Whether the user may not consume a queue: its messages do not move.
-    pub(super) fn is_a_right_missing(&self) -> bool {
-        self.lock().keys().any(|(_, kind)| *kind == Kind::NoRight)
+    /// Whether messages cannot move: the user may not consume a queue, or queues are without a majority.
+    pub(super) fn stop_messages(&self) -> bool {
+        let stops = |kind: &Kind| matches!(kind, Kind::NoRight | Kind::NoMajority);
+        self.lock().keys().any(|(_, kind)| stops(kind))
+    }
+
+    /// Whether something of this kind lies in the way of a queue.
+    pub(super) fn is_there(&self, queue: &str, kind: Kind) -> bool {
+        let now = self.lock();
+        now.keys()
+            .any(|(name, known)| name == queue && *known == kind)
     }
 
     /// What lies in the way now.

@@ -73,6 +73,17 @@ pub(super) fn of_alarm() -> Removal {
     }
 }
 
+/// What to do about queues without a majority.
+pub(super) fn of_majority() -> Removal {
+    Removal {
+        look: "rabbitmqctl cluster_status".to_owned(),
+        remove:
+            "start the nodes that are not running; of a node that is gone for good, rabbitmqctl \
+                 forget_cluster_node, once most others run"
+                .to_owned(),
+    }
+}
+
 fn grant(vhost: &str, user: &str) -> String {
     let rights = RIGHTS.map(|right| format!("'{right}'")).join(" ");
     format!(

@@ -5,6 +5,7 @@
 //! flexcast.retry.<level> (fanout) --> queue of the same name, TTL --> flexcast, key kept
 //! flexcast.dead (fanout) --> queue of the same name
 //! flexcast.rejected (topic, key = campaign) --> whoever listens: what publishers are told
+//! flexcast.probe: a queue that holds one message, the last probe for a majority of the nodes
 //! flexcast.ledger: an exchange nobody publishes to; its argument is the ledger's id
 //! ```
 //!
@@ -24,6 +25,8 @@ use crate::queue::{QueueError, Result};
 pub(super) const EXCHANGE: &str = "flexcast";
 pub(super) const ORPHAN: &str = "flexcast.orphan";
 pub(super) const DEAD: &str = "flexcast.dead";
+/// Where this program's probes go: it holds the last one alone.
+pub(super) const PROBE: &str = "flexcast.probe";
 pub(super) const REJECTED: &str = "flexcast.rejected";
 pub(super) const WORK_PREFIX: &str = "flexcast.work.";
 const LEDGER: &str = "flexcast.ledger";
@@ -35,6 +38,9 @@ const LEDGER_PREFIX: &str = "flexcast.ledger:";
 /// younger than 3.10. With a limit, what is given back goes to the head of the queue, without one to
 /// the tail.
 const DELIVERY_LIMIT: i32 = i32::MAX;
+
+/// The argument that says how many members a quorum queue is made with.
+const MEMBERS: &str = "x-quorum-initial-group-size";
 
 /// The delays there are, with their queues. One queue each: in a queue of mixed delays a long one
 /// holds up the short ones behind it.
@@ -73,17 +79,23 @@ pub(super) fn retry_delay(queue: &str) -> Option<Duration> {
     level.map(|(delay, _)| *delay)
 }
 
-/// Makes what all campaigns share. `link` gives the channel its time limits.
-pub(super) async fn declare_shared(link: &Link, channel: &Channel) -> Result<()> {
-    fanout(link, channel, ORPHAN, quorum()).await?;
+/// Makes what all campaigns share, on a channel of its own.
+pub(super) async fn declare_shared(link: &Link) -> Result<()> {
+    let mut made = Making::begin(link).await?;
+    made.fanout(ORPHAN, quorum()).await?;
     // A message for a campaign that is gone has nowhere to go. In a retry queue, some thirty of
     // those would stop everybody's retries: the alternate exchange takes them.
     let arguments = table([("alternate-exchange", text(ORPHAN))]);
-    exchange(link, channel, EXCHANGE, ExchangeKind::Direct, arguments).await?;
-    fanout(link, channel, DEAD, quorum()).await?;
+    made.exchange(EXCHANGE, ExchangeKind::Direct, arguments)
+        .await?;
+    made.fanout(DEAD, quorum()).await?;
     // No queue: publishers bind their own, and nobody has to.
     let kind = ExchangeKind::Topic;
-    exchange(link, channel, REJECTED, kind, FieldTable::default()).await?;
+    made.exchange(REJECTED, kind, FieldTable::default()).await?;
+    // One message, and the next takes its place.
+    let mut probe = quorum();
+    probe.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    made.queue(PROBE, probe).await?;
     for (delay, name) in LEVELS {
         let mut arguments = quorum();
         let ttl = AMQPValue::LongInt(i32::try_from(delay.as_millis()).unwrap_or(i32::MAX));
@@ -94,20 +106,17 @@ pub(super) async fn declare_shared(link: &Link, channel: &Channel) -> Result<()>
         // reject-publish.
         arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
         arguments.insert("x-overflow".into(), text("reject-publish"));
-        fanout(link, channel, name, arguments).await?;
+        made.fanout(name, arguments).await?;
     }
     Ok(())
 }
 
-/// Makes a campaign's queue.
-pub(super) async fn declare_campaign(
-    link: &Link,
-    channel: &Channel,
-    campaign: &CampaignId,
-) -> Result<()> {
+/// Makes a campaign's queue, on a channel of its own.
+pub(super) async fn declare_campaign(link: &Link, campaign: &CampaignId) -> Result<()> {
     let name = work_queue(campaign);
-    queue(link, channel, &name, quorum()).await?;
-    bind(link, channel, &name, EXCHANGE, campaign.as_str()).await
+    let mut made = Making::begin(link).await?;
+    made.queue(&name, quorum()).await?;
+    made.bind(&name, EXCHANGE, campaign.as_str()).await
 }
 
 /// Ties the virtual host to a ledger: an exchange whose alternate exchange names it.
@@ -116,9 +125,10 @@ pub(super) async fn declare_campaign(
 /// two ledgers that come at once one is refused. A queue that holds the id as its only message
 /// cannot promise that: a quorum queue's length limit is soft, and while one looks at the message
 /// it does not count.
-pub(super) async fn declare_ledger(link: &Link, channel: &Channel, ours: &str) -> Result<()> {
+pub(super) async fn declare_ledger(link: &Link, ours: &str) -> Result<()> {
     let arguments = table([("alternate-exchange", text(&ledger_mark(ours)))]);
-    let declared = exchange(link, channel, LEDGER, ExchangeKind::Fanout, arguments).await;
+    let made = Making::begin(link).await?;
+    let declared = made.exchange(LEDGER, ExchangeKind::Fanout, arguments).await;
     declared.map_err(|error| match error {
         QueueError::Refused(why) if why.starts_with("PRECONDITION_FAILED") => {
             QueueError::BoundElsewhere {
@@ -141,12 +151,28 @@ fn ledger_in(refusal: &str) -> Option<&str> {
     current.split('\'').next()
 }
 
-/// How many messages wait in a queue, as the broker counts them now.
-pub(super) async fn ready(link: &Link, channel: &Channel, name: &str) -> Result<u64> {
+/// What the broker counts on a queue. Of one without a leader it says 0 and 0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count {
+    /// Messages that wait to be delivered.
+    pub(super) ready: u64,
+    pub(super) consumers: u64,
+}
+
+/// What a queue holds, as the broker counts it now.
+pub(super) async fn count(link: &Link, channel: &Channel, name: &str) -> Result<Count> {
     let options = QueueDeclareOptions::durable().passive();
     let declaring = channel.queue_declare(name.into(), options, FieldTable::default());
     let queue = link.ask(declaring).await?;
-    Ok(u64::from(queue.message_count()))
+    Ok(Count {
+        ready: u64::from(queue.message_count()),
+        consumers: u64::from(queue.consumer_count()),
+    })
+}
+
+/// How many messages wait in a queue, as the broker counts them now.
+pub(super) async fn ready(link: &Link, channel: &Channel, name: &str) -> Result<u64> {
+    count(link, channel, name).await.map(|count| count.ready)
 }
 
 /// Asks whether the broker answers and our exchange is there.
@@ -168,41 +194,93 @@ async fn look_at(link: &Link, channel: &Channel, name: &str, kind: ExchangeKind)
         .await
 }
 
-/// A fanout exchange and its one queue of the same name: what is published keeps its routing key,
-/// the campaign, and lands there whatever it is.
-async fn fanout(link: &Link, channel: &Channel, name: &str, arguments: FieldTable) -> Result<()> {
-    let kind = ExchangeKind::Fanout;
-    exchange(link, channel, name, kind, FieldTable::default()).await?;
-    queue(link, channel, name, arguments).await?;
-    bind(link, channel, name, name, "").await
+/// Makes exchanges and queues over one channel.
+struct Making<'a> {
+    link: &'a Link,
+    channel: Channel,
 }
 
-async fn exchange(
-    link: &Link,
-    channel: &Channel,
-    name: &str,
-    kind: ExchangeKind,
-    arguments: FieldTable,
-) -> Result<()> {
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    link.ask(channel.exchange_declare(name.into(), kind, options, arguments))
-        .await
+impl<'a> Making<'a> {
+    async fn begin(link: &'a Link) -> Result<Self> {
+        let channel = link.channel().await?;
+        Ok(Self { link, channel })
+    }
+
+    /// A fanout exchange and its one queue of the same name: what is published keeps its routing key,
+    /// the campaign, and lands there whatever it is.
+    async fn fanout(&mut self, name: &str, arguments: FieldTable) -> Result<()> {
+        let kind = ExchangeKind::Fanout;
+        self.exchange(name, kind, FieldTable::default()).await?;
+        self.queue(name, arguments).await?;
+        self.bind(name, name, "").await
+    }
+
+    async fn exchange(&self, name: &str, kind: ExchangeKind, arguments: FieldTable) -> Result<()> {
+        let options = ExchangeDeclareOptions {
+            durable: true,
+            ..Default::default()
+        };
+        let channel = &self.channel;
+        self.link
+            .ask(channel.exchange_declare(name.into(), kind, options, arguments))
+            .await
+    }
+
+    /// A queue with as many members as `AMQP_URL` asks for. One that is there stays as it is: its number of members is an
+    /// argument, and other arguments are refused.
+    async fn queue(&mut self, name: &str, arguments: FieldTable) -> Result<()> {
+        let wanted = self.link.quorum_members();
+        let declared = self.declare(name, with_members(&arguments, wanted)).await;
+        let Err(QueueError::Refused(why)) = &declared else {
+            return declared;
+        };
+        let Some(made_for) = members_in(why) else {
+            return declared;
+        };
+        // The refusal has closed the channel.
+        self.channel = self.link.channel().await?;
+        let arguments = with_members(&arguments, made_for);
+        self.declare(name, arguments).await?;
+        self.link.note_members(name, made_for);
+        Ok(())
+    }
+
+    async fn declare(&self, name: &str, arguments: FieldTable) -> Result<()> {
+        let options = QueueDeclareOptions::durable();
+        let declaring = self.channel.queue_declare(name.into(), options, arguments);
+        self.link.ask(declaring).await.map(drop)
+    }
+
+    async fn bind(&self, queue: &str, from: &str, key: &str) -> Result<()> {
+        let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+        let channel = &self.channel;
+        self.link
+            .ask(channel.queue_bind(queue.into(), from.into(), key.into(), options, arguments))
+            .await
+    }
 }
 
-async fn queue(link: &Link, channel: &Channel, name: &str, arguments: FieldTable) -> Result<()> {
-    let options = QueueDeclareOptions::durable();
-    link.ask(channel.queue_declare(name.into(), options, arguments))
-        .await
-        .map(drop)
+/// The arguments of a queue that is made with so many members; none: with RabbitMQ's own number.
+fn with_members(arguments: &FieldTable, members: Option<u16>) -> FieldTable {
+    let mut arguments = arguments.clone();
+    if let Some(members) = members {
+        arguments.insert(MEMBERS.into(), AMQPValue::LongInt(i32::from(members)));
+    }
+    arguments
 }
 
-async fn bind(link: &Link, channel: &Channel, queue: &str, from: &str, key: &str) -> Result<()> {
-    let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
-    link.ask(channel.queue_bind(queue.into(), from.into(), key.into(), options, arguments))
-        .await
+/// How many members a queue was made for, from the broker's refusal to make it with another number: "... received '5' but
+/// current is '3'", "... but current is none", or "... but current is the value '3' of type 'signedint'".
+fn members_in(refusal: &str) -> Option<Option<u16>> {
+    if !refusal.contains(&format!("inequivalent arg '{MEMBERS}'")) {
+        return None;
+    }
+    let (_, current) = refusal.split_once("current is ")?;
+    if current.starts_with("none") {
+        return Some(None);
+    }
+    // The first text in quotation marks.
+    current.split('\'').nth(1)?.parse().ok().map(Some)
 }
 
 fn quorum() -> FieldTable {
@@ -250,6 +328,22 @@ mod tests {
                    'flexcast.ledger:theirs'";
         assert_eq!(ledger_in(why), Some("theirs"));
         assert_eq!(ledger_in("PRECONDITION_FAILED"), None);
+    }
+
+    #[test]
+    fn the_number_of_members_is_read_from_the_brokers_refusal() {
+        let told = |rest: &str| {
+            format!(
+                "PRECONDITION_FAILED - inequivalent arg 'x-quorum-initial-group-size' for queue 'q' in vhost '/': {rest}"
+            )
+        };
+        let none = told("received the value '5' of type 'signedint' but current is none");
+        assert_eq!(members_in(&none), Some(None));
+        let three = told("received none but current is the value '3' of type 'signedint'");
+        assert_eq!(members_in(&three), Some(Some(3)));
+        let other = told("received '5' but current is '3'");
+        assert_eq!(members_in(&other), Some(Some(3)));
+        assert_eq!(members_in("PRECONDITION_FAILED"), None);
     }
 
     #[test]

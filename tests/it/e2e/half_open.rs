@@ -47,7 +47,10 @@ fn clients_that_never_end_their_request_keep_no_probe_and_no_message_waiting() {
         .run(&["import", "spring.toml", "contacts.csv"])
         .ends_with(0);
     let mut work = place.work(&[]);
-    work.limit_open_files(1_024);
+    work.limit_open_files(Rlimit {
+        current: Some(1_024),
+        maximum: Some(1_024),
+    });
     let base = format!("http://{}", work.address());
     let host = base.trim_start_matches("http://").to_owned();
     let done = || {

@@ -5,6 +5,7 @@
 mod agents;
 mod bulk;
 mod by_hand;
+mod cluster;
 mod consumers;
 mod failovers;
 mod gauges;

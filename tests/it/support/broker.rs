@@ -149,7 +149,7 @@ async fn sweep(url: &str) {
     let channel = connection.create_channel().await.expect("a channel");
     let levels = ["1s", "5s", "15s", "60s"].map(|level| format!("flexcast.retry.{level}"));
     let mut names = levels.to_vec();
-    names.extend(["flexcast.orphan", "flexcast.dead"].map(String::from));
+    names.extend(["flexcast.orphan", "flexcast.dead", "flexcast.probe"].map(String::from));
     for name in &names {
         let _ = channel
             .queue_delete(name.as_str().into(), QueueDeleteOptions::default())

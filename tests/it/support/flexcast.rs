@@ -280,12 +280,8 @@ impl Running {
     }
 
     /// From now on it may have at most so many files open.
-    pub(crate) fn limit_open_files(&self, most: u64) {
+    pub(crate) fn limit_open_files(&self, limit: Rlimit) {
         let id = i32::try_from(self.child.id()).expect("an id");
-        let limit = Rlimit {
-            current: Some(most),
-            maximum: Some(most),
-        };
         prlimit(Pid::from_raw(id), Resource::Nofile, limit).expect("the limit is set");
     }
 

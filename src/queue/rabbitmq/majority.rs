@@ -1,0 +1,144 @@
+//! Whether queues have the majority of their members. Without it a quorum queue confirms and delivers nothing, and
+//! RabbitMQ answers that it is empty.
+//!
+//! In: a message of our own, published to a queue that holds no other, and counts of queues. Out: an obstacle until the
+//! majority is back. Always: a count that the queue itself has not given is no count.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use lapin::BasicProperties;
+
+use super::broker::Broker;
+use super::obstacles::{Kind, Obstacles};
+use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
+use super::remedy;
+use super::topology;
+use crate::queue::{QueueError, Result};
+
+/// Publishes one message to the probe's queue, which drops the one before it.
+pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
+    let route = Route {
+        exchange: "",
+        key: topology::PROBE.to_owned(),
+        mandatory: false,
+    };
+    let parcel = Parcel {
+        body: Bytes::new(),
+        properties: BasicProperties::default().with_delivery_mode(PERSISTENT),
+    };
+    let once = || false;
+    match publisher
+        .publish(&route, std::slice::from_ref(&parcel), &once)
+        .await
+    {
+        Ok(()) => broker.obstacles.is_gone(EVERYWHERE, Kind::NoMajority),
+        // No confirm in time. A connection that cannot be had says so itself.
+        Err(QueueError::InDoubt(why)) => {
+            let why = format!(
+                "queues are without a majority of their members: RabbitMQ confirms and delivers nothing until most \
+                 nodes of the cluster run again ({why})"
+            );
+            let removal = remedy::of_majority();
+            broker
+                .obstacles
+                .found(EVERYWHERE, Kind::NoMajority, why, removal);
+        }
+        Err(error) => tracing::debug!(%error, "the probe was not published"),
+    }
+}
+
+/// All queues at once.
+const EVERYWHERE: &str = "flexcast.*";
+
+/// The queues that this process consumes, and how often each.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Consumed(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl Consumed {
+    /// One more consumer of a queue, until what is returned is dropped.
+    pub(super) fn one(&self, queue: &str) -> ConsumedQueue {
+        *self.lock().entry(queue.to_owned()).or_default() += 1;
+        ConsumedQueue {
+            of: self.clone(),
+            queue: queue.to_owned(),
+        }
+    }
+
+    fn has(&self, queue: &str) -> bool {
+        self.lock().contains_key(queue)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        // Each change is whole, whichever task panicked while it held the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A queue that is consumed. See [`Consumed::one`].
+pub(super) struct ConsumedQueue {
+    of: Consumed,
+    queue: String,
+}
+
+impl Drop for ConsumedQueue {
+    fn drop(&mut self) {
+        let mut consumed = self.of.lock();
+        if let Some(count) = consumed.get_mut(&self.queue) {
+            *count -= 1;
+            if *count == 0 {
+                consumed.remove(&self.queue);
+            }
+        }
+    }
+}
+
+/// How many messages are ready on a queue, if the queue itself has said so.
+///
+/// RabbitMQ answers 0 messages and 0 consumers for a queue whose leader it does not reach within a quarter of a second. A
+/// queue that this process consumes has a consumer.
+///
+/// # Errors
+///
+/// [`QueueError::Unreachable`]: the queue is without a majority, or its leader did not answer.
+pub(super) fn certain(
+    counted: topology::Count,
+    queue: &str,
+    consumed: &Consumed,
+    obstacles: &Obstacles,
+) -> Result<u64> {
+    let is_answered = counted.ready > 0 || counted.consumers > 0 || !consumed.has(queue);
+    if is_answered && !obstacles.is_there(EVERYWHERE, Kind::NoMajority) {
+        return Ok(counted.ready);
+    }
+    Err(QueueError::Unreachable(format!(
+        "the leader of {queue} does not answer: most of its members may not be running"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::rabbitmq::obstacles::Removal;
+
+    #[test]
+    fn a_count_of_zero_counts_only_where_the_queue_has_said_it() {
+        let (consumed, obstacles) = (Consumed::default(), Obstacles::default());
+        let of = |ready, consumers| topology::Count { ready, consumers };
+        let read = |counted| certain(counted, "q", &consumed, &obstacles).ok();
+        assert_eq!(read(of(0, 0)), Some(0), "nobody consumes it");
+        let first = consumed.one("q");
+        let second = consumed.one("q");
+        assert_eq!(read(of(0, 0)), None);
+        assert_eq!(read(of(0, 1)), Some(0));
+        assert_eq!(read(of(3, 0)), Some(3), "its consumer is gone just now");
+        drop(first);
+        assert_eq!(read(of(0, 0)), None);
+        drop(second);
+        assert_eq!(read(of(0, 0)), Some(0));
+        let removal = Removal::default();
+        obstacles.found(EVERYWHERE, Kind::NoMajority, "why".to_owned(), removal);
+        assert_eq!(read(of(3, 1)), None, "what is counted may be long gone");
+    }
+}
