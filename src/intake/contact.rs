@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Columns, Field, cells};
 use crate::campaign::{iana_zone, name_misfit};
 use crate::message::{
-    Address, AgentRef, Channel, Customer, MessageId, RejectReason, closed_list, masked,
+    Address, AgentRef, Channel, Customer, MessageId, RejectReason, closed_list, in_error, masked,
 };
 use crate::numbers::{self, Change, Plus, Region, unmarked};
 
@@ -219,10 +219,10 @@ impl RowReader {
         if numbers::cleaned(number).is_ok_and(|number| is_international(&number)) {
             return Ok(None);
         }
-        let name: String = name.chars().take(40).collect();
         let detail = format!(
-            "{name:?} is no country that is known here; write its code of two letters, such as \"US\"; \
-             --map country= leaves the column alone"
+            "{:?} is no country that is known here; write its code of two letters, such as \"US\"; \
+             --map country= leaves the column alone",
+            in_error(name)
         );
         Err((Some(Field::Country), RejectReason::CountryInvalid, detail))
     }
@@ -279,9 +279,9 @@ impl RowReader {
             return Ok(None);
         };
         text.parse().map(Some).map_err(|_| {
-            let text: String = text.chars().take(40).collect();
             let detail = format!(
-                "{text:?} is no time with an offset, such as 2026-11-23T15:00:00Z or ...-05:00"
+                "{:?} is no time with an offset, such as 2026-11-23T15:00:00Z or ...-05:00",
+                in_error(text)
             );
             (Some(field), RejectReason::TimeInvalid, detail)
         })

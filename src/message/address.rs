@@ -113,6 +113,12 @@ pub fn is_like_a_number(text: &str) -> bool {
             .all(is_of_a_number)
 }
 
+/// How much of a value an error repeats, in characters.
+const VALUE_CHARS_MAX: usize = 40;
+
+/// The longest word that an error repeats: the name of a month in short, a zone, a code of a country.
+const WORD_CHARS_MAX: usize = 3;
+
 /// Masks a number or identity: the first two and the last four characters stay when the text is
 /// long enough, so that two log lines can be told apart and nobody can be called.
 #[must_use]
@@ -129,6 +135,41 @@ pub fn masked(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// What an error repeats of a value that is not what its column or field holds, which may be anybody's name or number
+/// where a row has shifted: its first 40 characters, dates and short words in full, of a longer word the first letter.
+#[must_use]
+pub fn in_error(text: &str) -> String {
+    let text: String = text.chars().take(VALUE_CHARS_MAX).collect();
+    if is_like_a_number(&text) && !is_like_a_date(&text) {
+        return masked(&text);
+    }
+    let mut told = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain(std::iter::once(' ')) {
+        if c.is_alphabetic() {
+            word.push(c);
+            continue;
+        }
+        let is_short = word.chars().count() <= WORD_CHARS_MAX;
+        let kept = |at: usize, c: char| if is_short || at == 0 { c } else { '*' };
+        told.extend(word.chars().enumerate().map(|(at, c)| kept(at, c)));
+        told.push(c);
+        word.clear();
+    }
+    told.pop();
+    told
+}
+
+/// Whether a text is a day in figures: three groups of at most eight digits together.
+fn is_like_a_date(text: &str) -> bool {
+    let groups: Vec<&str> = text.split(['-', '.', '/']).collect();
+    let digits: usize = groups.iter().map(|group| group.len()).sum();
+    let are_digits = groups
+        .iter()
+        .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
+    groups.len() == 3 && digits <= 8 && are_digits
 }
 
 impl fmt::Display for Address {
@@ -159,6 +200,25 @@ impl From<Address> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_repeats_days_and_short_words_and_no_name_or_number() {
+        let table = [
+            ("2026-12-01", "2026-12-01"),
+            ("01.12.2026 15:00", "01.12.2026 15:00"),
+            ("1 Dec 2026, 3 pm CET", "1 Dec 2026, 3 pm CET"),
+            ("December 1", "D******* 1"),
+            ("Zoë Quintrell", "Zoë Q********"),
+            ("Germani", "G******"),
+            ("202-555-0173", "20******0173"),
+            ("+1 202 555 0173", "+1*********0173"),
+            ("", ""),
+        ];
+        for (text, told) in table {
+            assert_eq!(in_error(text), told, "{text}");
+        }
+        assert_eq!(in_error(&"1,".repeat(100)).chars().count(), 40);
+    }
 
     #[test]
     fn a_channel_takes_its_own_addresses_alone() {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Address, is_like_a_number, masked};
+use super::{Address, in_error, is_like_a_number, masked};
 
 /// The longest campaign id and message id, in characters. An AMQP routing key or queue name has at
 /// most 255 bytes (AMQP 0-9-1, short string), and the queue's name is longer than the id.
@@ -84,7 +84,7 @@ impl MessageId {
         };
         Err(InvalidId {
             what: "message id",
-            text: text.to_owned(),
+            text: in_error(text),
             why,
         })
     }
@@ -97,10 +97,10 @@ impl MessageId {
         Self(format!("to-{}", hex(&digest[..12])))
     }
 
-    /// The id for a log: masked where it may be a phone number.
+    /// The id for a log: masked where it may be a phone number or an e-mail address.
     #[must_use]
     pub fn in_log(&self) -> Cow<'_, str> {
-        match is_like_a_number(&self.0) {
+        match is_like_a_number(&self.0) || self.0.contains('@') {
             true => masked(&self.0).into(),
             false => self.0.as_str().into(),
         }

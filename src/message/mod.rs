@@ -14,7 +14,7 @@ mod segments;
 mod sender;
 mod wire;
 
-pub use address::{Address, InvalidAddress, is_like_a_number, masked};
+pub use address::{Address, InvalidAddress, in_error, is_like_a_number, masked};
 pub use attribute::attribute_name;
 pub use ids::{CampaignId, InvalidId, MessageId, Name};
 pub use journal::{Assignee, Effects, Event, IllegalEvent, Saga, StepName};

@@ -98,10 +98,32 @@ impl Message {
 fn named(body: &[u8], error: &serde_json::Error) -> String {
     let mut reader = serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, Message>(&mut reader) {
-        Err(named) => named.to_string(),
+        Err(named) => without_value(&named.to_string()),
         // What follows the message is wrong.
         Ok(_) => error.to_string(),
     }
+}
+
+/// An error of serde's without the value that it repeats, which may be a customer's: of `invalid type: string "Zoe",
+/// expected a map` all but the name.
+fn without_value(error: &str) -> String {
+    let kinds = ["invalid type: ", "invalid value: "];
+    let found = kinds
+        .iter()
+        .find_map(|kind| Some((kind, error.split_once(kind)?)));
+    let Some((kind, (before, unexpected))) = found else {
+        return error.to_owned();
+    };
+    let Some((value, expected)) = unexpected.rsplit_once(", expected ") else {
+        return error.to_owned();
+    };
+    let of = value.split([' ', '"', '`']).next().unwrap_or_default();
+    let of = match of {
+        "floating" => "floating point",
+        "byte" => "byte array",
+        of => of,
+    };
+    format!("{before}{kind}{of}, expected {expected}")
 }
 
 pub(super) fn wire_version() -> u32 {
@@ -112,6 +134,32 @@ pub(super) fn wire_version() -> u32 {
 mod tests {
     use super::*;
     use crate::message::MessageId;
+
+    #[test]
+    fn no_error_repeats_a_value() {
+        let table = [
+            (
+                "a: invalid type: string \"Zoe, expected x\", expected a map",
+                "a: invalid type: string, expected a map",
+            ),
+            (
+                "invalid type: integer `12025550173`, expected a string at line 1",
+                "invalid type: integer, expected a string at line 1",
+            ),
+            (
+                "invalid type: floating point `1.5`, expected u8",
+                "invalid type: floating point, expected u8",
+            ),
+            (
+                "invalid type: null, expected a string",
+                "invalid type: null, expected a string",
+            ),
+            ("missing field `id`", "missing field `id`"),
+        ];
+        for (error, told) in table {
+            assert_eq!(without_value(error), told);
+        }
+    }
 
     #[test]
     fn the_shortest_message_has_a_campaign_and_an_address() {

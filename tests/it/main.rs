@@ -26,6 +26,7 @@ mod rows;
 mod saga;
 mod senders;
 mod shared_lanes;
+mod silence;
 mod simulator;
 mod slow_database;
 mod starts;

@@ -1,0 +1,429 @@
+//! What nobody asked for is told by no command at any log level: customers' numbers, names and texts, secrets, and characters
+//! that a terminal acts on.
+//!
+//! Each command runs on rows whose every column is personal, hostile or wrong; all that it writes is searched, but for the
+//! standard output of the commands that are asked for data.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::support::flexcast::{FakeTwilio, Place, Ran, eventually, fast_config};
+
+/// What a terminal acts on: an escape, an 8-bit one, a mark that reverses what follows, a bell.
+const HOSTILE: &str = "\u{1b}[31m\u{9b}2J\u{202e}\u{7}";
+
+/// The digits of the customers' numbers, but for the last ones.
+const DIGITS: &str = "21255573";
+
+/// Of every column's value, the part by which it is found; of the texts too.
+const PRIVATE: [&str; 6] = [
+    "Zerelda",
+    "XQJ-77",
+    "PLATINUMZ",
+    "remarkable",
+    "Zebedee",
+    "Hovstraat",
+];
+
+/// An id that is an e-mail address: lists show it, and nothing else does.
+const ID: &str = "zerelda.q@";
+
+const CAMPAIGN: &str = r#"
+id = "spring"
+strategy = "task_on_reply"
+channel = "sms"
+sender = "+12025550100"
+body = "Hello {{ customer.name }}, your remarkable code is XQJ-77 {{ customer.attributes.plan }}"
+default_region = "US"
+[flex]
+studio_flow_sid = "FW00000000000000000000000000000001"
+[agents]
+default = "alice"
+[task]
+show = ["plan", "street"]
+"#;
+
+/// The commands whose standard output is the customers' data that an operator asked for.
+const ASKED_FOR: [&str; 3] = ["campaign export", "campaign show", "dead show"];
+
+/// Rows of which each has something private in every column, and some something wrong besides.
+fn contacts() -> String {
+    let mut file = "phone,name,id,agent,plan,street,country,not_before\n".to_owned();
+    let mut row = |phone: &str, name: &str, id: &str, agent: &str, rest: &str| {
+        file.push_str(&format!("{phone},{name},{id},{agent},{rest}\n"));
+    };
+    let good = "PLATINUMZ,Hovstraat 5,,";
+    row(
+        "+12125557301",
+        "Zerelda Q",
+        "zerelda.q@example.org",
+        "alice",
+        good,
+    );
+    row(
+        "2125557302",
+        &format!("Zerelda{HOSTILE}"),
+        "+12125557302",
+        "alice",
+        good,
+    );
+    row("(212) 555-7303", "Zerelda R", "12125557303", "alice", good);
+    row(
+        "+12125557304",
+        "Zerelda S",
+        "zerelda.q@example.net",
+        "alice",
+        good,
+    );
+    // Wrong in one column each.
+    row("21255573", "Zerelda", "crm-5", "alice", good);
+    row("Zebedee", "Zerelda", "crm-6", "alice", good);
+    row(
+        &format!("+1212555730{HOSTILE}"),
+        "Zerelda",
+        "crm-7",
+        "alice",
+        good,
+    );
+    row(
+        "+12125557308",
+        "Zerelda",
+        &format!("crm{HOSTILE}"),
+        "alice",
+        good,
+    );
+    row(
+        "+12125557309",
+        "Zerelda",
+        "crm-9",
+        "alice",
+        "PLATINUMZ,Hovstraat,Zebedee,",
+    );
+    row(
+        "+12125557310",
+        "Zerelda",
+        "crm-10",
+        "alice",
+        "PLATINUMZ,Hovstraat,,Zebedee",
+    );
+    row("+12125557301", "Zerelda Twice", "crm-11", "alice", good);
+    row(
+        "+12125557312",
+        "\"Zerelda \" Zebedee",
+        "crm-12",
+        "alice",
+        good,
+    );
+    row("+12125557313", "#N/A", "crm-13", "alice", good);
+    row("1.23457E+17", "Zerelda", "crm-14", "alice", good);
+    file
+}
+
+/// A publisher's lines: good, and wrong in a field each.
+fn lines() -> String {
+    let customer = json!({ "address": "+12125557321", "name": "Zerelda", "attributes": { "plan": "PLATINUMZ", "street": "Hovstraat" } });
+    let mut lines = vec![json!({ "campaign": "spring", "customer": customer }).to_string()];
+    for (field, value) in [
+        ("address", json!("Zebedee")),
+        ("address", json!(["+12125557322"])),
+        ("name", json!({ "Zebedee": 1 })),
+        ("attributes", json!("PLATINUMZ")),
+        ("extra", json!("+12125557323")),
+    ] {
+        let mut wrong = customer.clone();
+        wrong[field] = value;
+        lines.push(json!({ "campaign": "spring", "customer": wrong }).to_string());
+    }
+    lines.push(format!(
+        "{{\"campaign\":\"spring\",\"customer\":\"Zebedee{HOSTILE}"
+    ));
+    lines.join("\n")
+}
+
+/// All that was written, and under which command.
+struct Search<'a> {
+    level: &'static str,
+    secrets: &'a [&'a str],
+    found: Vec<String>,
+    commands: BTreeSet<String>,
+}
+
+impl Search<'_> {
+    /// Looks through what a command wrote.
+    fn look(&mut self, command: &[&str], ran: &Ran) {
+        let name = command_name(command);
+        self.look_at(&name, "stderr", &ran.err);
+        // A dry run shows texts as they would be sent.
+        let is_asked_for = ASKED_FOR.contains(&name.as_str()) || command.contains(&"--dry-run");
+        if !is_asked_for {
+            self.look_at(&name, "stdout", &ran.out);
+        }
+        self.commands.insert(name);
+    }
+
+    fn look_at(&mut self, command: &str, stream: &str, text: &str) {
+        for line in text.lines() {
+            let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+            let is_log = stream == "stderr";
+            let ids: &[&str] = if is_log { &[ID] } else { &[] };
+            let private = PRIVATE
+                .iter()
+                .chain(self.secrets)
+                .chain(ids)
+                .find(|one| line.contains(**one));
+            let acts = line.chars().find(|c| acts_on_a_terminal(*c));
+            let why = match (private, acts) {
+                (Some(private), _) => (*private).to_owned(),
+                (_, Some(c)) => format!("U+{:04X}", u32::from(c)),
+                _ if digits.contains(DIGITS) => "a number".to_owned(),
+                _ => continue,
+            };
+            let level = self.level;
+            self.found.push(format!(
+                "{command} at {level}, {stream}, {why}: {}",
+                line.escape_debug()
+            ));
+        }
+    }
+}
+
+fn acts_on_a_terminal(c: char) -> bool {
+    (c.is_control() && c != '\t')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// The words of a command: those before the first that is no word of a command.
+fn command_name(command: &[&str]) -> String {
+    let words = command
+        .iter()
+        .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()));
+    let two = ["campaign", "dead", "unknown", "ledger"].contains(&command[0]);
+    words
+        .take(1 + usize::from(two))
+        .copied()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Every command that `--help` lists, with its subcommands.
+fn all_commands(place: &Place) -> BTreeSet<String> {
+    let listed = |path: &[&str]| {
+        let mut command = path.to_vec();
+        command.push("--help");
+        let help = place.run(&command).ends_with(0).out;
+        let listed = help.split_once("Commands:\n").map_or("", |(_, rest)| rest);
+        let rows = listed.lines().take_while(|line| !line.trim().is_empty());
+        let names = rows.filter_map(|row| row.strip_prefix("  ")?.split(' ').next());
+        let names = names.filter(|name| !name.is_empty() && *name != "help");
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut all = BTreeSet::new();
+    for name in listed(&[]) {
+        let below = listed(&[&name]);
+        if below.is_empty() {
+            all.insert(name.clone());
+        }
+        all.extend(below.iter().map(|sub| format!("{name} {sub}")));
+    }
+    all
+}
+
+/// A port that nobody listens on.
+fn free_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener
+        .local_addr()
+        .expect("its address")
+        .port()
+        .to_string()
+}
+
+/// Runs every command at this level, and gives what was found that nobody asked for.
+fn searched(level: &'static str, prepare: impl FnOnce(&mut Place)) -> Vec<String> {
+    // For its credentials, which are the same for every simulator.
+    let twilio = FakeTwilio::start();
+    let mut place = Place::facing(&twilio);
+    prepare(&mut place);
+    place.set("RUST_LOG", level);
+    let config = fast_config();
+    let work = "[work]\nsettle_time = \"100ms\"\nretry = [\"50ms\"]\n";
+    let (_, limits) = config.split_once("[limits]").expect("limits");
+    place.write("flexcast.toml", format!("{work}[limits]{limits}"));
+    place.write("spring.toml", CAMPAIGN);
+    let try_out = CAMPAIGN.replace(
+        "Hello {{ customer.name }}, your remarkable code is XQJ-77 {{ customer.attributes.plan }}",
+        "A try",
+    );
+    place.write("try.toml", try_out);
+    place.write("contacts.csv", contacts());
+    place.write("lines.jsonl", lines());
+    let of = |operation: &str, kind: &str, customer: &str| json!({ "operation": operation, "kind": kind, "code": 50_407, "customers": [customer] });
+    place.write(
+        "faults.json",
+        json!({ "rules": [
+            of("create_conversation_message", "server_error", "+12125557301"),
+            of("list_conversation_messages", "server_error", "+12125557301"),
+            of("create_conversation_participant", "error", "+12125557304"),
+        ] })
+        .to_string(),
+    );
+    let port = free_port();
+    let simulator = [
+        "simulator",
+        "--port",
+        &port,
+        "--no-limits",
+        "--agent",
+        "alice",
+        "--faults",
+        "faults.json",
+        "--record",
+        "record.jsonl",
+    ];
+    let mut simulated = place.start(&simulator);
+    place.set("FLEXCAST_TWILIO_URL", &format!("http://127.0.0.1:{port}"));
+    eventually("the simulator to listen", || {
+        std::net::TcpStream::connect(format!("127.0.0.1:{port}")).ok()
+    });
+    let secrets = [twilio.auth_token.as_str(), "s3cret"];
+    let mut search = Search {
+        level,
+        secrets: &secrets,
+        found: Vec::new(),
+        commands: BTreeSet::new(),
+    };
+    for command in COMMANDS {
+        let ran = place.run(command);
+        search.look(command, &ran);
+    }
+    let ids = place
+        .run(&["unknown", "list", "--json"])
+        .ends_with(0)
+        .json();
+    let id = ids[0]["id"].as_str().expect("one is unknown").to_owned();
+    let dead = place
+        .run(&["dead", "list", "spring", "--json"])
+        .ends_with(0)
+        .json();
+    let dead = dead[0]["id"].as_str().expect("one is dead").to_owned();
+    for command in [
+        &["dead", "show", "spring", &dead][..],
+        &["dead", "show", "spring", &dead, "--json"],
+        &["unknown", "settle", "spring", &id, "--sent"],
+        &["campaign", "finish", "spring"],
+    ] {
+        let ran = place.run(command);
+        search.look(command, &ran);
+    }
+    simulated.terminate();
+    let ran = simulated.ended();
+    search.look(
+        &simulator,
+        &Ran {
+            out: String::new(),
+            ..ran
+        },
+    );
+    let all = all_commands(&place);
+    let left_out: Vec<_> = all.difference(&search.commands).collect();
+    assert!(
+        left_out.is_empty(),
+        "commands that nothing is known of: {left_out:?}"
+    );
+    search.found
+}
+
+/// What is run, in this order, before an unknown message is settled.
+const COMMANDS: &[&[&str]] = &[
+    &["schema", "message"],
+    &[
+        "init",
+        "--sender",
+        "+12025550100",
+        "--channel",
+        "sms",
+        "--contacts",
+        "contacts.csv",
+        "-o",
+        "other.toml",
+    ],
+    &[
+        "try",
+        "try.toml",
+        "--to",
+        "+12125557331",
+        "--name",
+        "--set",
+        "plan=goldplan",
+        "--yes",
+    ],
+    &["try", "try.toml", "--to", "nobody", "--yes"],
+    &[
+        "import",
+        "spring.toml",
+        "contacts.csv",
+        "--dry-run",
+        "--json",
+    ],
+    &[
+        "import",
+        "spring.toml",
+        "contacts.csv",
+        "--map",
+        "phone=nosuch",
+    ],
+    &[
+        "import",
+        "spring.toml",
+        "contacts.csv",
+        "--rejects",
+        "rejects.csv",
+    ],
+    &["import", "spring", "lines.jsonl", "--json"],
+    &["campaign", "apply", "spring.toml"],
+    &["campaign", "pace", "spring", "--campaign", "50/s"],
+    &["campaign", "pause", "spring", "--reason", "tests"],
+    &["campaign", "resume", "spring"],
+    &["status", "spring"],
+    &["work", "--until-idle", "--http", "127.0.0.1:0"],
+    &["status", "spring", "--json"],
+    &["status"],
+    &["campaign", "list"],
+    &["campaign", "show", "spring"],
+    &["campaign", "show", "nosuch"],
+    &["campaign", "export", "spring"],
+    &["campaign", "export", "spring", "--failed", "--as-input"],
+    &["dead", "list"],
+    &["dead", "list", "spring", "--json"],
+    &["dead", "show", "spring", "nosuch"],
+    &["unknown", "list"],
+    &["unknown", "list", "--json"],
+    &["ledger", "backup", "copy.db"],
+    &[
+        "send",
+        "spring.toml",
+        "contacts.csv",
+        "--yes",
+        "--rejects",
+        "rejects-2.csv",
+    ],
+    &["campaign", "cancel", "spring", "--yes", "--reason", "tests"],
+];
+
+#[test]
+fn no_command_tells_at_any_level_what_nobody_asked_for() {
+    let levels = ["error", "warn", "info", "debug", "trace"];
+    let found = std::thread::scope(|scope| {
+        let searches = levels.map(|level| scope.spawn(move || searched(level, |_| {})));
+        searches.map(|search| search.join().expect("it ends"))
+    });
+    let found = found.concat();
+    assert!(
+        found.is_empty(),
+        "{} lines:\n{}",
+        found.len(),
+        found.join("\n")
+    );
+}
