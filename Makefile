@@ -12,7 +12,7 @@ bench-distance: ## Measures shared limits with PostgreSQL 0 to 150 ms away; abou
 
 loss-drill: ## Takes messages and the database away under three consumers that hold 2,000 messages; about 15 minutes
 	scripts/install-test-deps.sh
-	LOSSES_MESSAGES=4000 scripts/with-services.sh cargo test --release --test it losses:: -- --nocapture --test-threads=1
+	LOSSES_MESSAGES=6000 scripts/with-services.sh cargo test --release --test it losses:: -- --nocapture --test-threads=1
 
 build: ## Builds the program, for release
 	cargo build --release
@@ -71,5 +71,5 @@ stop-drill: ## Pauses and cancels 30 times each while a consumer stands still, i
 test: ## Runs all tests; installs what they need and starts RabbitMQ and PostgreSQL
 	scripts/install-test-deps.sh
 	scripts/oracle-env.sh
-	# Twice as many at once as there are processors: most tests wait for something.
-	scripts/with-services.sh cargo test -- --test-threads=$$(($$(nproc) * 2))
+	# One more than there are processors: most tests wait for something.
+	scripts/with-services.sh cargo test -- --test-threads=$$(($$(nproc) + 1))

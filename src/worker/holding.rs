@@ -1,8 +1,15 @@
-//! How many deliveries this consumer holds: what the queue has handed out and is not settled.
+//! What this consumer holds: deliveries that the queue has handed out and that are not settled, and the messages that have
+//! their turn.
+//!
+//! Always: of two deliveries of one message the second waits for the end of the first one's turn. The queue delivers a
+//! message again when its connection was lost, while the turn that the first delivery began goes on.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedMutexGuard;
+
+use crate::ledger::MessageKey;
 use crate::message::CampaignId;
 
 /// How many deliveries of each campaign this consumer holds.
@@ -47,9 +54,65 @@ impl Drop for HeldDelivery {
     }
 }
 
+/// The messages that have their turn in this consumer.
+#[derive(Debug, Default)]
+pub(super) struct MessagesInTurn(Mutex<HashMap<MessageKey, Entry>>);
+
+/// One message's lock, and how many deliveries have it or wait for it.
+#[derive(Debug, Default)]
+struct Entry {
+    lock: Arc<tokio::sync::Mutex<()>>,
+    deliveries: usize,
+}
+
+impl MessagesInTurn {
+    /// Waits until no other delivery of this message has its turn here. Its turn lasts until what is returned is dropped.
+    pub(super) async fn begin<'a>(&'a self, key: &'a MessageKey) -> MessageInTurn<'a> {
+        let lock = {
+            let mut known = self.known();
+            let entry = known.entry(key.clone()).or_default();
+            entry.deliveries += 1;
+            Arc::clone(&entry.lock)
+        };
+        let mut turn = MessageInTurn {
+            of: self,
+            key,
+            lock: None,
+        };
+        turn.lock = Some(lock.lock_owned().await);
+        turn
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<MessageKey, Entry>> {
+        // Each change is whole, whichever turn panicked while it held the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The turn of one message, or a delivery that waits for it. See [`MessagesInTurn::begin`].
+pub(super) struct MessageInTurn<'a> {
+    of: &'a MessagesInTurn,
+    key: &'a MessageKey,
+    lock: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for MessageInTurn<'_> {
+    fn drop(&mut self) {
+        self.lock = None;
+        let mut known = self.of.known();
+        if let Some(entry) = known.get_mut(self.key) {
+            entry.deliveries -= 1;
+            if entry.deliveries == 0 {
+                known.remove(self.key);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::MessageId;
 
     #[test]
     fn what_is_held_is_counted_until_it_is_dropped() {
@@ -60,5 +123,26 @@ mod tests {
         assert_eq!(holding.now().get(&id), Some(&1));
         drop(second);
         assert!(holding.now().is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_two_deliveries_the_second_waits_for_the_end_of_the_first_ones_turn() {
+        let key = |id: &str| MessageKey {
+            campaign: CampaignId::parse("spring").expect("an id"),
+            id: MessageId::parse(id).expect("an id"),
+        };
+        let (one, other) = (key("one"), key("other"));
+        let messages = MessagesInTurn::default();
+        let first = messages.begin(&one).await;
+        let _unrelated = messages.begin(&other).await;
+        let mut second = Box::pin(messages.begin(&one));
+        assert!(futures::poll!(&mut second).is_pending());
+        // One that gives up waiting is in nobody's way.
+        let mut third = Box::pin(messages.begin(&one));
+        assert!(futures::poll!(&mut third).is_pending());
+        drop(third);
+        drop(first);
+        drop(second.await);
+        assert_eq!(messages.known().len(), 1);
     }
 }

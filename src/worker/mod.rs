@@ -66,7 +66,7 @@ use assigning::Agents;
 use call_ups::CallUps;
 use campaigns::Campaigns;
 use held::Held;
-use holding::Holding;
+use holding::{Holding, MessagesInTurn};
 use letting_go::LettingGo;
 use orphans::Orphans;
 use patience::Patience;
@@ -147,6 +147,8 @@ pub(crate) struct Shared {
     published_again: AtomicU64,
     /// The deliveries that this consumer holds.
     holding: Holding,
+    /// The messages that have their turn here.
+    in_turn: MessagesInTurn,
     /// Messages whose writing the store has refused.
     store_refusals: StoreRefusals,
     /// The agents of each workspace, whichever campaigns they are in.
@@ -186,6 +188,7 @@ impl Worker {
             refused: refusal::Recorded::default(),
             published_again: AtomicU64::new(0),
             holding: Holding::default(),
+            in_turn: MessagesInTurn::default(),
             store_refusals: StoreRefusals::default(),
             agents: Agents::default(),
             switches: Switches::default(),

@@ -57,9 +57,9 @@ pub(super) async fn turn(
     if !active.is_consumed() {
         stop.stop();
     }
-    let is_settled = result.is_ok();
-    if !is_settled {
-        report(shared, result);
+    let is_settled = matches!(result, Ok(true));
+    if result.is_err() {
+        report(shared, result.map(drop));
         // The ledger or the queue is away: what was given back must not come round at full speed.
         stop.run_until_stopped(shared.parts.clock.sleep(AFTER_FAILURE))
             .await;
@@ -78,22 +78,32 @@ fn report(shared: &Shared, result: Result<(), SettleError>) {
     }
 }
 
+/// Whether the message had its turn. Else its delivery was put off: the session ended while another delivery's turn went on.
 async fn run(
     shared: &Shared,
     active: &Active,
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
-) -> Result<(), SettleError> {
+) -> Result<bool, SettleError> {
     let (message, rendered) = match arrived(active, &*delivery) {
         Ok(arrived) => arrived,
         Err(refused) => {
             let id = &active.campaign.id;
-            return refuse(shared, id, delivery, refused).await;
+            return refuse(shared, id, delivery, refused).await.map(|()| true);
         }
     };
     let written = written_otherwise(&*delivery, &message);
     let message = as_accepted(&shared.parts.ledger, written, message).await?;
     let key = MessageKey::of(&message);
+    let _in_turn = tokio::select! {
+        biased;
+        begun = shared.in_turn.begin(&key) => begun,
+        // Given back, it would come round with every session for as long as that turn lasts.
+        () = stop.stopped() => {
+            delivery.retry_later(HELD_AGAIN).await?;
+            return Ok(false);
+        }
+    };
     let result = match shared.store_refusals.spent(&key) {
         Some(refusal) => set_aside(shared, delivery, &message, &refusal).await,
         None => settle_message(shared, active, stop, delivery, message, rendered).await,
@@ -103,7 +113,7 @@ async fn run(
         let now = shared.parts.clock.instant();
         shared.store_refusals.note(&key, error, now);
     }
-    result
+    result.map(|()| true)
 }
 
 /// Takes a message and carries it out, and settles its delivery.

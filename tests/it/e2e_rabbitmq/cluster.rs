@@ -10,6 +10,14 @@ fn nodes_that_die_a_majority_that_is_away_and_a_memory_alarm_lose_and_double_not
     drill.arg(repository("scripts/cluster_drill.py"));
     drill.args(["--binary", env!("CARGO_BIN_EXE_flexcast")]);
     drill.args(["--pairs", "conversations/task_on_reply"]);
-    drill.args(["--messages", "1500", "--pace", "15", "--consumers", "2"]);
+    drill.args([
+        "--messages",
+        "800",
+        "--pace",
+        "8",
+        "--consumers",
+        "2",
+        "--any-pace",
+    ]);
     eprintln!("{}", succeed(&mut drill));
 }

@@ -1,7 +1,7 @@
 //! What the broker and the database lose under consumers at work: nothing stands at the end, no customer is
 //! written to twice, and what people did to stop a campaign stops it.
 //!
-//! `LOSSES_MESSAGES` is how many messages each test has; the consumers hold half of them.
+//! `LOSSES_MESSAGES` is how many messages each test has; the consumers hold a third of them.
 
 use std::time::Duration;
 
@@ -101,13 +101,13 @@ impl Drop for Scene {
     }
 }
 
-/// Short looks and leases, half of the messages in the hands of the consumers, and work for twenty seconds.
+/// Short looks and leases, a third of the messages in the hands of the consumers, and work for twenty seconds.
 fn config(messages: usize) -> String {
     let rate = messages / 20;
     let slow = format!("create_conversation_message = \"{rate}/s\"\n");
     let work = format!(
         "[work]\nqueue_look = \"1s\"\ncall_timeout = \"10s\"\nlease = \"20s\"\nin_flight = {}\n",
-        messages / 2 / CONSUMERS
+        messages / 3 / CONSUMERS
     );
     fast_config()
         .replace("create_conversation_message = \"none\"\n", &slow)
