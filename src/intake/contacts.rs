@@ -75,6 +75,13 @@ pub struct Row {
     pub(super) cells: StringRecord,
 }
 
+impl Row {
+    /// Its cells, as the file has them: also those of no field.
+    pub fn cells(&self) -> impl Iterator<Item = &str> {
+        self.cells.iter()
+    }
+}
+
 /// The rows of a file. An `Err` is about the file itself, and the last item.
 pub struct Contacts {
     source: Arc<Source>,
