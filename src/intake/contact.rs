@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use csv::StringRecord;
 use jiff::Timestamp;
 
+use super::person::joined;
 use super::{Columns, Field, cells};
 use crate::campaign::{iana_zone, name_misfit};
 use crate::message::{
@@ -233,7 +234,7 @@ impl RowReader {
             Some(name) => vec![name],
             None => parts.filter_map(|at| filled(record, *at)).collect(),
         };
-        let name = parts.join(" ");
+        let name = joined(&parts);
         match name_misfit(&name) {
             Some(misfit) => Err((Some(Field::Name), RejectReason::NameInvalid, misfit.detail)),
             None => Ok((!name.is_empty()).then_some(name)),

@@ -232,7 +232,8 @@ fn without_point_zero(text: &str) -> Option<&str> {
 
 /// How many numbers stand beside each other, by what people put between them.
 fn numbers_in(text: &str) -> usize {
-    let between = |c: char| matches!(c, '/' | ';' | ',' | '|' | '\n' | '&');
+    // Google Contacts puts ` ::: ` between them.
+    let between = |c: char| matches!(c, '/' | ';' | ',' | '|' | '\n' | '&' | ':' | '+');
     let parts = text
         .split(between)
         .flat_map(|part| part.split(" or "))
@@ -290,6 +291,11 @@ mod tests {
             ("+12025550173; +12025550174", 2),
             ("2025550173 or 2025550174", 2),
             ("2025550173\n2025550174", 2),
+            ("202-555-0173 ::: 202-555-0174", 2),
+            ("Phone: (202) 555-0173 Mobile: (202) 555-0174", 2),
+            ("+12025550173 +12025550174", 2),
+            ("tel:+1-202-555-0173", 1),
+            ("00+12025550173", 1),
         ];
         for (text, count) in table {
             assert_eq!(numbers_in(text), count, "{text}");

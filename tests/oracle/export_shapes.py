@@ -20,7 +20,7 @@ Of a CSV: `encoding`, `bom`, `sep`, `end` (of lines), `quote` ("minimal", "all",
 Of a workbook: `sheet`, `sheets_above`, `sheets_below`, `hidden_sheets_below`, `above`, `below`, `blank_above` (rows
 between title and table), `at` (the header's first cell), `formats`, `hidden_columns`, `hidden_rows`, `by`.
 What is expected: `region` and `channel` of the campaign, `phone`, `name` (a header, or those of its parts), `zone`, `country`,
-`owner` (a column that is offered for the agents).
+`owner` (a column that is offered for the agents), `refused`: what the error says where the file is refused.
 """
 
 import csv
@@ -202,7 +202,7 @@ def read(shape, path, shown):
     below = sum(any(cell for cell in row) for row in shape.get("below", []))
     rows = rows[: len(rows) - below]
     assert len(rows) == len(shape["rows"]), (shape["id"], rows)
-    found = {key: shape.get(key) for key in ("id", "region", "channel", "phone", "zone", "country", "owner", "sheet")}
+    found = {key: shape.get(key) for key in ("id", "region", "channel", "phone", "zone", "country", "owner", "sheet", "refused")}
     return found | {
         "path": str(path),
         "header": header[1],
