@@ -97,15 +97,18 @@ fn decoded(encoding: &'static Encoding, byte: u8) -> char {
 /// As [`plausible`], for Windows-1252, whose signs of typesetting stand in the other encodings' letters.
 fn windows(before: u8, byte: u8, after: u8) -> i64 {
     let c = decoded(WINDOWS_1252, byte);
-    let is_between = before.is_ascii_alphabetic() && after.is_ascii_alphabetic();
+    let begins = !before.is_ascii_alphabetic();
+    let ends = !after.is_ascii_alphabetic();
     match c {
-        '\u{2019}' => 1,
+        '’' => 1,
+        '‘' | '‚' | '„' if begins => 1,
+        '“' if begins || ends => 1,
+        '”' | '…' | '™' | '®' if ends => 1,
+        '…' | '€' if begins => 0,
         'œ' | 'Œ' => i64::from(matches!(after, b'u' | b'i' | b'U' | b'I')),
         'š' | 'ž' => 0,
         'Š' | 'Ž' | 'Ÿ' => plausible(before, 'É', after),
-        '–' | '—' => i64::from(is_between && after.is_ascii_uppercase()),
-        '”' | '…' | '€' | '™' | '®' if !is_between => 0,
-        '‘' | '“' | '„' | '‚' if !before.is_ascii_alphabetic() => 0,
+        '–' | '—' => i64::from(!begins && after.is_ascii_uppercase()),
         _ => plausible(before, c, after),
     }
 }
@@ -176,6 +179,7 @@ mod tests {
             "Berlin–Paris, Rome–Oslo",
             "Škoda, Žižek",
             "“quoted” and ‘so’…",
+            "„gesagt“ und „getan“",
             "10 € each",
             "Straße",
         ];
