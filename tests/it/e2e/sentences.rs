@@ -35,13 +35,16 @@ fn sms(more: &str) -> String {
     )
 }
 
-/// A campaign whose agent writes first.
+/// A campaign that makes a task at once.
 fn task_now(more: &str) -> String {
     format!(
         "strategy = \"task_now\"\napi = \"conversations\"\nchannel = \"sms\"\nsender = \"+12025550100\"\n\
          default_region = \"US\"\n{more}\n"
     )
 }
+
+/// The agent of each task is named.
+const BY_AGENT: &str = "[conversations]\ninitiated_by = \"agent\"";
 
 fn of_body(body: &str) -> String {
     sms(&format!("default_region = \"US\"\nbody = '''{body}'''"))
@@ -114,7 +117,7 @@ fn of_fields() -> Vec<Case> {
     vec![
         csv(of_body("Hello"), fields),
         csv(of_body("Hello"), "phone,country\n2025550101,Atlantis\n"),
-        csv(task_now(""), numbered("name", &["a"])),
+        csv(task_now(BY_AGENT), numbered("name", &["a"])),
         csv(
             task_now("[agents]\ndefault = \"alice\"\n[task]\nshow = [\"plan\"]"),
             numbered("plan", &[&"x".repeat(4_000)]),
@@ -135,7 +138,7 @@ fn of_texts() -> Vec<Case> {
     let long = "x".repeat(1_601);
     let recommended = "x".repeat(251);
     let proxy = "strategy = \"task_on_reply\"\napi = \"proxy\"\nchannel = \"custom\"\nsender = \"shop\"\n\
-                 body = \"{{ customer.attributes.plan }}\"\n[flex]\nflow_sid = \"FO00000000000000000000000000000001\"\n\
+                 body = \"{{ customer.attributes.plan }}\"\n[flex]\nflex_flow_sid = \"FO00000000000000000000000000000001\"\n\
                  studio_flow_sid = \"FW00000000000000000000000000000001\"\n";
     vec![
         csv(of_body(&format!("Hello {plan}")), numbered("plan", &["", "{{ x", &long])),
@@ -177,12 +180,14 @@ fn of_lines() -> Vec<Case> {
         }
         message.to_string()
     };
-    let lines = [
+    let unreadable = [
         "{\"campaign\":".to_owned(),
         message(json!({"campaign": "autumn"})),
         message(json!({"colour": "red"})),
         message(json!({"version": 99})),
         message(json!({"body": "x".repeat(140_000)})),
+    ];
+    let lines = [
         message(json!({"sender": "+12025550199"})),
         message(json!({"id": "1.23457E+17"})),
         message(json!({"customer": {"address": "2025550101"}})),
@@ -195,8 +200,9 @@ fn of_lines() -> Vec<Case> {
         content: lines.join("\n").into_bytes(),
     };
     vec![
+        case(of_body("Hello"), &unreadable),
         case(of_body("Hello"), &lines),
-        case(task_now(""), &[message(json!({}))]),
+        case(task_now(BY_AGENT), &[message(json!({}))]),
         case(of_body("Hello"), &[message(json!({"customer": {"address": "+12025550100"}}))]),
     ]
 }
@@ -235,9 +241,9 @@ fn printed(place: &Place, campaign: &str, case: &Case, said: &mut BTreeMap<Strin
             all.push(sentence);
         }
     }
-    let is_printed = counts.iter().all(|count| *count <= PRINTED_MAX) && counts != [0; 2];
+    // A case that prints nothing, or more than is printed, shows less than it should.
+    let is_printed = counts != [0; 2] && counts.iter().all(|count| *count < PRINTED_MAX);
     assert!(is_printed, "{counts:?} of {}: {}", case.campaign, ran.err);
-    assert!(!ran.err.contains(" more rejected"), "{}", ran.err);
 }
 
 /// A database that works and refuses one row.
