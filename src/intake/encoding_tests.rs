@@ -116,7 +116,10 @@ fn a_file_of_excel_for_mac_is_read_as_mac_roman() {
     for bytes in table {
         let found = find(bytes, None).expect("text").to_string();
         let text = String::from_utf8_lossy(bytes);
-        assert_eq!(found, "macintosh (guessed: --encoding names another)", "{text}");
+        assert_eq!(
+            found, "macintosh (guessed: --encoding names another)",
+            "{text}"
+        );
     }
     // Polish and Russian, which have letters where Mac Roman has other ones.
     let others: [(&[u8], &str); 2] = [

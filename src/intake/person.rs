@@ -109,7 +109,11 @@ pub(super) fn joined(parts: &[&str]) -> String {
                 .any(|(at, _)| is_word(whole, at, at + part.len()))
     };
     let is_said = |part: &str| parts.iter().any(|other| holds(other, part));
-    let said: Vec<&str> = parts.iter().copied().filter(|part| !is_said(part)).collect();
+    let said: Vec<&str> = parts
+        .iter()
+        .copied()
+        .filter(|part| !is_said(part))
+        .collect();
     said.join(" ")
 }
 

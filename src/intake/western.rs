@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn the_letters_of_code_page_850_stand_at_their_bytes() {
         assert_eq!(DOS.chars().count(), 128);
-        assert_eq!(dos("Jörg Müßig ÄÖÜ éèçñãõÉ"), b"J\x94rg M\x81\xe1ig \x8e\x99\x9a \x82\x8a\x87\xa4\xc6\xe4\x90");
+        assert_eq!(
+            dos("Jörg Müßig ÄÖÜ éèçñãõÉ"),
+            b"J\x94rg M\x81\xe1ig \x8e\x99\x9a \x82\x8a\x87\xa4\xc6\xe4\x90"
+        );
     }
 
     #[test]

@@ -93,15 +93,15 @@ fn bare(
         (Ok(national), Err(_)) => Ok(national),
         (Ok(_), Ok(_)) => {
             let detail = format!(
-                "{}: a national number, or an international one without its +; write it with + or \
-                 with its leading zero",
+                "{}: it may be a national number, or an international one that lost its +; write it with + and its \
+                 country code, or with its leading zero",
                 masked(text)
             );
             Err((RejectReason::AddressAmbiguous, detail))
         }
         (Err(_), Ok(_)) if region.is_some() => {
             let detail = format!(
-                "{}: no such number is given out; with a + in front it would be one",
+                "{}: its country has no such number; with a + in front it would be a number",
                 masked(text)
             );
             Err((RejectReason::AddressInvalid, detail))
@@ -112,9 +112,9 @@ fn bare(
 
 fn invalid(text: &str, region: Option<Region>, why: NotANumber) -> NoNumber {
     let why = match why {
-        NotANumber::NotGivenOut => "no such number is given out",
+        NotANumber::NotGivenOut => "its country has no such number",
         NotANumber::Unreadable if region.is_none() && !text.starts_with('+') => {
-            "without a country code it needs a default region or a country column"
+            "it has no country code, and no country is named: set default_region, or add a column of countries"
         }
         NotANumber::Unreadable => "this is no phone number",
     };

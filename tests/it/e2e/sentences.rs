@@ -91,7 +91,10 @@ fn of_numbers() -> Vec<Case> {
             "name,phone\na,\nb,12\nc,none\nd,20255501730\ne,202-555-0173 / 202-555-0174\nf,1.20256E+10\n\
              g,+12025550100\nh,+999123456\nx,2025550101\ny,2025550102\nz,2025550103\n",
         ),
-        csv(sms("body = \"Hello\""), "phone,name\n2025550173,a\n+12025550101,b\n"),
+        csv(
+            sms("body = \"Hello\""),
+            "phone,name\n2025550173,a\n+12025550101,b\n",
+        ),
         csv(
             sms("default_region = \"DE\"\nbody = \"Hello\""),
             "phone\n4915123246326\n15123246327\n15123246328\n15123246329\n",
@@ -141,7 +144,10 @@ fn of_texts() -> Vec<Case> {
                  body = \"{{ customer.attributes.plan }}\"\n[flex]\nflex_flow_sid = \"FO00000000000000000000000000000001\"\n\
                  studio_flow_sid = \"FW00000000000000000000000000000001\"\n";
     vec![
-        csv(of_body(&format!("Hello {plan}")), numbered("plan", &["", "{{ x", &long])),
+        csv(
+            of_body(&format!("Hello {plan}")),
+            numbered("plan", &["", "{{ x", &long]),
+        ),
         csv(
             of_body("{% if customer.attributes.plan %}Hello{% endif %}"),
             numbered("plan", &[""]),
@@ -166,7 +172,9 @@ fn of_texts() -> Vec<Case> {
             format!("identity,plan\nann,{}\n", "x".repeat(33_000)),
         ),
         csv(
-            task_now("[agents]\ndefault = \"alice\"\n[task.attributes]\nplan = \"{{ customer.attributes.plan }}\""),
+            task_now(
+                "[agents]\ndefault = \"alice\"\n[task.attributes]\nplan = \"{{ customer.attributes.plan }}\"",
+            ),
             numbered("plan", &[""]),
         ),
     ]
@@ -203,7 +211,10 @@ fn of_lines() -> Vec<Case> {
         case(of_body("Hello"), &unreadable),
         case(of_body("Hello"), &lines),
         case(task_now(BY_AGENT), &[message(json!({}))]),
-        case(of_body("Hello"), &[message(json!({"customer": {"address": "+12025550100"}}))]),
+        case(
+            of_body("Hello"),
+            &[message(json!({"customer": {"address": "+12025550100"}}))],
+        ),
     ]
 }
 
@@ -222,7 +233,8 @@ fn of_warnings() -> Vec<Case> {
 fn printed(place: &Place, campaign: &str, case: &Case, said: &mut BTreeMap<String, Vec<String>>) {
     let toml = format!("id = \"{campaign}\"\n{}", case.campaign);
     place.write("campaign.toml", toml);
-    let content = String::from_utf8(case.content.clone()).map(|text| text.replace("CAMPAIGN", campaign));
+    let content =
+        String::from_utf8(case.content.clone()).map(|text| text.replace("CAMPAIGN", campaign));
     place.write(case.file, content.expect("UTF-8"));
     let ran = place.run(&["import", "campaign.toml", case.file]);
     let mut counts = [0; 2];
@@ -233,7 +245,9 @@ fn printed(place: &Place, campaign: &str, case: &Case, said: &mut BTreeMap<Strin
         });
         let (at, word, sentence) = parts.unwrap_or_else(|| panic!("{line}"));
         // The line's number is the case's, and the column's header is in its words.
-        let column = at.split_once(", ").map_or(String::new(), |(_, column)| format!("{column}: "));
+        let column = at
+            .split_once(", ")
+            .map_or(String::new(), |(_, column)| format!("{column}: "));
         counts[usize::from(Warning::ALL.iter().any(|warning| warning.as_str() == word))] += 1;
         let all = said.entry(word.to_owned()).or_default();
         let sentence = format!("{column}{sentence}");
@@ -259,12 +273,22 @@ fn every_reason_and_every_warning_has_its_sentences() {
     let twilio = FakeTwilio::start();
     let place = Place::facing(&twilio);
     let mut said = BTreeMap::new();
-    let cases = [of_quotes(), of_numbers(), of_fields(), of_texts(), of_lines(), of_warnings()];
+    let cases = [
+        of_quotes(),
+        of_numbers(),
+        of_fields(),
+        of_texts(),
+        of_lines(),
+        of_warnings(),
+    ];
     for (number, case) in cases.iter().flatten().enumerate() {
         printed(&place, &format!("case-{number}"), case, &mut said);
     }
     refuse(&place);
-    let refused = csv(of_body("Hello"), "phone,id\n+12025550101,refused\n+12025550102,taken\n");
+    let refused = csv(
+        of_body("Hello"),
+        "phone,id\n+12025550101,refused\n+12025550102,taken\n",
+    );
     printed(&place, "case-refused", &refused, &mut said);
 
     let words = RejectReason::ALL.iter().map(|reason| reason.as_str());
@@ -285,17 +309,28 @@ fn every_reason_and_every_warning_has_its_sentences() {
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
     let differing = differing(&golden, &text);
-    assert!(differing.is_empty(), "{GOLDEN} (GOLDEN=write writes it anew):\n{differing}");
+    assert!(
+        differing.is_empty(),
+        "{GOLDEN} (GOLDEN=write writes it anew):\n{differing}"
+    );
 }
 
 /// The lines that only one of two texts has.
 fn differing(golden: &str, text: &str) -> String {
     let only = |sign: &str, one: &str, other: &str| {
-        let lines = one.lines().filter(|line| !other.lines().any(|known| known == *line));
-        lines.map(|line| format!("{sign} {line}\n")).collect::<String>()
+        let lines = one
+            .lines()
+            .filter(|line| !other.lines().any(|known| known == *line));
+        lines
+            .map(|line| format!("{sign} {line}\n"))
+            .collect::<String>()
     };
     match golden == text {
         true => String::new(),
-        false => format!("{}{}(or in another order)", only("-", golden, text), only("+", text, golden)),
+        false => format!(
+            "{}{}(or in another order)",
+            only("-", golden, text),
+            only("+", text, golden)
+        ),
     }
 }

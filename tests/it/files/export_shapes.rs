@@ -96,7 +96,11 @@ fn differences(shape: &Shape) -> Vec<String> {
             let said = shape.refused.as_deref();
             let is_expected = said.is_some_and(|said| error.to_string().contains(said));
             let difference = format!("{}: {error}", shape.id);
-            return if is_expected { Vec::new() } else { vec![difference] };
+            return if is_expected {
+                Vec::new()
+            } else {
+                vec![difference]
+            };
         }
     };
     differences.compare("refused", None, shape.refused.as_deref());
@@ -120,11 +124,7 @@ fn compare_columns(shape: &Shape, contacts: &Contacts, differences: &mut Differe
     let headers = columns.headers();
     differences.compare("header", headers, &shape.header[..]);
     let header = |field| columns.header(field);
-    differences.compare(
-        "phone",
-        header(Field::Address),
-        Some(shape.phone.as_str()),
-    );
+    differences.compare("phone", header(Field::Address), Some(shape.phone.as_str()));
     differences.compare("time zone", header(Field::TimeZone), shape.zone.as_deref());
     differences.compare("country", header(Field::Country), shape.country.as_deref());
     // Owners are never taken for agents without a word: they are offered.
@@ -152,7 +152,11 @@ fn compare_row(
     let at = |what: &str| format!("line {}, {what}", expected.line);
     differences.compare(&at("line"), row.line, expected.line);
     let cells: Vec<_> = row.cells().collect();
-    differences.compare(&at("cells"), cells, expected.cells.iter().map(String::as_str).collect());
+    differences.compare(
+        &at("cells"),
+        cells,
+        expected.cells.iter().map(String::as_str).collect(),
+    );
     let (number, name, reason) = match &row.outcome {
         Ok(contact) => {
             let customer = &contact.customer;
@@ -167,7 +171,9 @@ fn compare_row(
     let Ok(contact) = &row.outcome else { return };
     for (column, name) in attributes {
         let found = contact.customer.attributes.get(*name);
-        let found = found.and_then(serde_json::Value::as_str).unwrap_or_default();
+        let found = found
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
         let cell = &expected.cells[*column];
         // What an attribute leaves away: words for no value, and the apostrophe in front of a formula.
         let is_nothing = ["NULL", "nan"].contains(&cell.as_str()) || cell.starts_with('#');
