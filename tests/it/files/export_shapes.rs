@@ -2,7 +2,7 @@
 //!
 //! Each is remade from a public sample or a page of documentation, which stands beside its description in
 //! tests/fixtures/exports. Second sources: Python's csv and openpyxl, which read the same file, `LibreOffice`, which shows a
-//! workbook's values, and Google's phone library (tests/oracle/export_shapes.py says which says what).
+//! workbook's values, and Google's phone library (`tests/oracle/export_shapes.py` says which says what).
 
 use std::process::Command;
 
@@ -68,7 +68,7 @@ struct Differences {
 }
 
 impl Differences {
-    fn compare<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, found: T, expected: T) {
+    fn compare<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, found: &T, expected: &T) {
         if found != expected {
             let of = &self.of;
             self.found
@@ -103,15 +103,15 @@ fn differences(shape: &Shape) -> Vec<String> {
             };
         }
     };
-    differences.compare("refused", None, shape.refused.as_deref());
+    differences.compare("refused", &None, &shape.refused.as_deref());
     compare_columns(shape, &contacts, &mut differences);
     let rows: Result<Vec<Row>, _> = contacts.by_ref().collect();
     let rows = match rows {
         Ok(rows) => rows,
         Err(error) => return vec![format!("{}: {error}", shape.id)],
     };
-    differences.compare("rows", rows.len(), shape.rows.len());
-    differences.compare("lines below", contacts.footers(), shape.below);
+    differences.compare("rows", &rows.len(), &shape.rows.len());
+    differences.compare("lines below", &contacts.footers(), &shape.below);
     let attributes: Vec<_> = contacts.columns().attributes().collect();
     for (row, expected) in rows.iter().zip(&shape.rows) {
         compare_row(row, expected, &attributes, &mut differences);
@@ -122,24 +122,36 @@ fn differences(shape: &Shape) -> Vec<String> {
 fn compare_columns(shape: &Shape, contacts: &Contacts, differences: &mut Differences) {
     let columns = contacts.columns();
     let headers = columns.headers();
-    differences.compare("header", headers, &shape.header[..]);
+    differences.compare("header", &headers, &&shape.header[..]);
     let header = |field| columns.header(field);
-    differences.compare("phone", header(Field::Address), Some(shape.phone.as_str()));
-    differences.compare("time zone", header(Field::TimeZone), shape.zone.as_deref());
-    differences.compare("country", header(Field::Country), shape.country.as_deref());
+    differences.compare(
+        "phone",
+        &header(Field::Address),
+        &Some(shape.phone.as_str()),
+    );
+    differences.compare(
+        "time zone",
+        &header(Field::TimeZone),
+        &shape.zone.as_deref(),
+    );
+    differences.compare(
+        "country",
+        &header(Field::Country),
+        &shape.country.as_deref(),
+    );
     // Owners are never taken for agents without a word: they are offered.
-    differences.compare("agent", header(Field::Agent), None);
-    differences.compare("owner", columns.owners().next(), shape.owner.as_deref());
+    differences.compare("agent", &header(Field::Agent), &None);
+    differences.compare("owner", &columns.owners().next(), &shape.owner.as_deref());
     let (whole, has_parts) = match &shape.name {
         Names::None => (None, false),
         Names::Whole(header) => (Some(header.as_str()), false),
         Names::Parts(parts) => (None, !parts.is_empty()),
     };
-    differences.compare("name", header(Field::Name), whole);
-    differences.compare("parts of the name", columns.has_name_parts(), has_parts);
+    differences.compare("name", &header(Field::Name), &whole);
+    differences.compare("parts of the name", &columns.has_name_parts(), &has_parts);
     if let Some(sheet) = &shape.sheet {
         let said = contacts.shape().starts_with(&format!("sheet {sheet:?}"));
-        differences.compare("sheet", said, true);
+        differences.compare("sheet", &said, &true);
     }
 }
 
@@ -150,12 +162,12 @@ fn compare_row(
     differences: &mut Differences,
 ) {
     let at = |what: &str| format!("line {}, {what}", expected.line);
-    differences.compare(&at("line"), row.line, expected.line);
+    differences.compare(&at("line"), &row.line, &expected.line);
     let cells: Vec<_> = row.cells().collect();
     differences.compare(
         &at("cells"),
-        cells,
-        expected.cells.iter().map(String::as_str).collect(),
+        &cells,
+        &expected.cells.iter().map(String::as_str).collect(),
     );
     let (number, name, reason) = match &row.outcome {
         Ok(contact) => {
@@ -165,9 +177,9 @@ fn compare_row(
         }
         Err(rejection) => (None, None, Some(rejection.reason.to_string())),
     };
-    differences.compare(&at("number"), number, expected.number.clone());
-    differences.compare(&at("name"), name, expected.name.clone());
-    differences.compare(&at("reason"), reason, expected.reason.clone());
+    differences.compare(&at("number"), &number, &expected.number.clone());
+    differences.compare(&at("name"), &name, &expected.name.clone());
+    differences.compare(&at("reason"), &reason, &expected.reason.clone());
     let Ok(contact) = &row.outcome else { return };
     for (column, name) in attributes {
         let found = contact.customer.attributes.get(*name);
@@ -182,7 +194,7 @@ fn compare_row(
             .strip_prefix('\'')
             .filter(|rest| rest.starts_with(['=', '+', '-', '@']));
         let text = formula.unwrap_or(text);
-        differences.compare(&at(name), found, text);
+        differences.compare(&at(name), &found, &text);
     }
 }
 
