@@ -4,6 +4,8 @@
 //! Excel calls MS-DOS. Always: Windows-1252 unless its words are implausible and the other's are not; only what stands in a
 //! word counts.
 
+use std::sync::LazyLock;
+
 use encoding_rs::{Encoding, MACINTOSH, WINDOWS_1252};
 
 /// The letters of code page 850 from byte 0x80 on; a dot for what is no letter.
@@ -44,12 +46,14 @@ impl WesternLook {
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let [before, at] = self.before;
-            if !at.is_ascii() && (before.is_ascii_alphabetic() || byte.is_ascii_alphabetic()) {
+            let is_in_word = before.is_ascii_alphabetic() || byte.is_ascii_alphabetic();
+            let letter = at.checked_sub(0x80).filter(|_| is_in_word);
+            let letter = letter.and_then(|at| LETTERS.get(usize::from(at)));
+            if let Some([in_windows, in_mac, in_dos]) = letter {
                 self.letters += 1;
-                self.windows += windows(before, at, *byte);
-                self.mac += plausible(before, decoded(MACINTOSH, at), *byte);
-                let dos = DOS.chars().nth(usize::from(at - 0x80)).unwrap_or('.');
-                self.dos += plausible(before, dos, *byte);
+                self.windows += windows(before, *in_windows, *byte);
+                self.mac += plausible(before, *in_mac, *byte);
+                self.dos += plausible(before, *in_dos, *byte);
             }
             self.before = [at, *byte];
         }
@@ -88,6 +92,13 @@ impl WesternLook {
     }
 }
 
+/// What each byte from 0x80 on is in Windows-1252, in Mac Roman and in code page 850.
+static LETTERS: LazyLock<Vec<[char; 3]>> = LazyLock::new(|| {
+    let bytes = (0x80..=0xff).zip(DOS.chars());
+    let letters = |(byte, dos)| [decoded(WINDOWS_1252, byte), decoded(MACINTOSH, byte), dos];
+    bytes.map(letters).collect()
+});
+
 fn decoded(encoding: &'static Encoding, byte: u8) -> char {
     let bytes = [byte];
     let (text, _) = encoding.decode_without_bom_handling(&bytes);
@@ -95,8 +106,7 @@ fn decoded(encoding: &'static Encoding, byte: u8) -> char {
 }
 
 /// As [`plausible`], for Windows-1252, whose signs of typesetting stand in the other encodings' letters.
-fn windows(before: u8, byte: u8, after: u8) -> i64 {
-    let c = decoded(WINDOWS_1252, byte);
+fn windows(before: u8, c: char, after: u8) -> i64 {
     let begins = !before.is_ascii_alphabetic();
     let ends = !after.is_ascii_alphabetic();
     match c {
