@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::field::{OWNERS, folded, is_named_for};
 use super::origin::Origin;
-use super::person::NameColumns;
+use super::person::{NameColumns, is_plain};
 use super::phones::phones;
 use super::unique_names::unique_names;
 use super::{Field, IntakeError};
@@ -28,6 +28,8 @@ pub struct Columns {
     fields: [Vec<usize>; Field::ALL.len()],
     /// The columns of first and last name, when no column holds the whole name.
     name_parts: Vec<usize>,
+    /// The column of the whole name, where templates know it by its own header, too.
+    own_name: Option<usize>,
     attributes: Vec<(usize, String)>,
     notes: Vec<String>,
     /// Columns that may hold the agents, when none was found.
@@ -57,6 +59,7 @@ impl Columns {
             headers,
             fields: Default::default(),
             name_parts: Vec::new(),
+            own_name: None,
             attributes: Vec::new(),
             notes,
             owners: Vec::new(),
@@ -243,6 +246,8 @@ impl Columns {
             (Field::Address, Channel::Sms | Channel::Whatsapp) => places.extend(phones(names)),
             (Field::Name, _) => {
                 if let NameColumns::Whole(whole) = NameColumns::among(names) {
+                    let is_own = |at: &usize| !is_plain(&names[*at]);
+                    self.own_name = whole.first().copied().filter(is_own);
                     places = whole;
                 }
             }
@@ -293,7 +298,7 @@ impl Columns {
         let is_also = |field: &&Field| !is_export && ALSO.contains(field);
         let is_taken = |at: usize| {
             let mut others = Field::ALL.iter().filter(|field| !is_also(field));
-            others.any(|field| self.all_of(*field).contains(&at))
+            others.any(|field| self.all_of(*field).contains(&at)) && self.own_name != Some(at)
         };
         let all = names.iter().cloned().enumerate();
         all.filter(|(at, name)| !is_taken(*at) && !name.is_empty() && !is_ours(&self.headers[*at]))

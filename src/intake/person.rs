@@ -63,6 +63,14 @@ const LAST: &[&str] = &[
 /// The family's name, where it stands before the given one.
 const LAST_IS_FIRST: &str = "姓";
 
+/// Names of columns that are the customer's name to everybody, and no attribute.
+const PLAIN: &[&str] = &["name", "full_name", "customer_name", "contact_name"];
+
+/// Whether a template says `customer.name` of a column of this name, and nothing else.
+pub(super) fn is_plain(name: &str) -> bool {
+    PLAIN.contains(&name)
+}
+
 /// The columns of the name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NameColumns {
