@@ -72,7 +72,7 @@ impl<'a> Arrivals<'a> {
         let mut message = Message::from_json(body)?;
         if message.campaign != campaign.id {
             let detail = format!(
-                "it names campaign {} and came as one of {}",
+                "the message is of campaign {}, not of {}",
                 message.campaign, campaign.id
             );
             return Err(Refused {
@@ -143,7 +143,8 @@ impl<'a> Arrivals<'a> {
         let is_ours = self.campaign.senders().contains(sender);
         (!is_ours).then(|| {
             malformed(format!(
-                "it names the sender {sender}, which is none of the campaign's; leave it out, or name one"
+                "the message names the sender {sender}, which is none of the campaign's; leave the sender out, or name one of the \
+                 campaign's"
             ))
         })
     }

@@ -73,14 +73,14 @@ impl Campaign {
             let bytes = body.len();
             return match bytes > CHAT_BODY_BYTES_MAX {
                 true => refused(format!(
-                    "the text has {bytes} bytes; a chat channel takes {CHAT_BODY_BYTES_MAX}"
+                    "the text has {bytes} bytes; a chat channel takes at most {CHAT_BODY_BYTES_MAX}"
                 )),
                 false => None,
             };
         }
         match characters(body) {
             count if count > BODY_MAX => refused(format!(
-                "the text has {count} characters; Twilio takes {BODY_MAX} (error 21617)"
+                "the text has {count} characters; Twilio takes at most {BODY_MAX} (error 21617)"
             )),
             _ => None,
         }
@@ -112,7 +112,7 @@ impl Campaign {
             let bytes = object_bytes(&self.shown_of(customer)) + TASK_ATTRIBUTES_RESERVED;
             return (bytes > CONVERSATION_ATTRIBUTES_BYTES_MAX).then(|| {
                 let detail = format!(
-                    "the Conversation's attributes have up to {bytes} bytes; Twilio takes \
+                    "the Conversation's attributes have up to {bytes} bytes; Twilio takes at most \
                      {CONVERSATION_ATTRIBUTES_BYTES_MAX}: name fewer columns in task.show"
                 );
                 Misfit::of(Part::TaskAttributes, detail)
@@ -131,7 +131,7 @@ impl Campaign {
         (bytes > TASK_ATTRIBUTES_BYTES_MAX).then(|| {
             let detail = format!(
                 "the task's attributes have up to {bytes} bytes with the customer's name; TaskRouter \
-                 takes {TASK_ATTRIBUTES_BYTES_MAX}: shorten task.attributes, the columns of task.show or the name"
+                 takes at most {TASK_ATTRIBUTES_BYTES_MAX}: shorten task.attributes, the columns of task.show or the name"
             );
             Misfit::of(Part::TaskAttributes, detail)
         })
@@ -149,7 +149,7 @@ impl Campaign {
 pub fn name_misfit(name: &str) -> Option<Misfit> {
     let count = characters(name);
     (count > NAME_MAX).then(|| {
-        let detail = format!("the name has {count} characters; Twilio takes {NAME_MAX}");
+        let detail = format!("the name has {count} characters; Twilio takes at most {NAME_MAX}");
         Misfit::of(Part::Name, detail)
     })
 }

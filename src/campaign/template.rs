@@ -262,6 +262,7 @@ fn sentence(error: &Error) -> String {
         (ErrorKind::OutOfFuel, _) => format!(
             "it does not come to an end: it takes more than {STEPS_MAX} steps for one customer"
         ),
+        (_, Some(detail)) if detail.starts_with(DATE) => detail.to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
     };

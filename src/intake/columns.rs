@@ -3,11 +3,13 @@
 //! In: the header, and what `--map` says. Out: the column of each [`Field`]; all others become the
 //! customer's attributes. Always: `--map` wins over aliases, and a choice among several is noted.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::field::{OWNERS, folded, is_named_for};
 use super::origin::Origin;
+use super::person::{NameColumns, is_plain};
+use super::phones::phones;
+use super::unique_names::unique_names;
 use super::{Field, IntakeError};
 use crate::message::{Channel, attribute_name, masked};
 use crate::numbers::unmarked;
@@ -26,6 +28,8 @@ pub struct Columns {
     fields: [Vec<usize>; Field::ALL.len()],
     /// The columns of first and last name, when no column holds the whole name.
     name_parts: Vec<usize>,
+    /// The column of the whole name, where templates know it by its own header, too.
+    own_name: Option<usize>,
     attributes: Vec<(usize, String)>,
     notes: Vec<String>,
     /// Columns that may hold the agents, when none was found.
@@ -49,11 +53,13 @@ impl Columns {
     ) -> Result<Self, IntakeError> {
         let mut notes = Vec::new();
         let names = unique_names(&headers, &mut notes);
+        let plain: Vec<String> = names.iter().map(|name| folded(name)).collect();
         let mut found = Self {
             origin: Origin::among(&headers),
             headers,
             fields: Default::default(),
             name_parts: Vec::new(),
+            own_name: None,
             attributes: Vec::new(),
             notes,
             owners: Vec::new(),
@@ -67,20 +73,20 @@ impl Columns {
             found.fields[*field as usize] = match mapped {
                 Some((_, header)) if header.is_empty() => Vec::new(),
                 Some((_, header)) => found.mapped(*field, header, &names)?,
-                None => found.by_alias(*field, channel, &names),
+                None => found.by_name(*field, channel, &plain),
             };
         }
         if found.at(Field::Address).is_none() {
             return Err(found.no_address(channel));
         }
-        if found.at(Field::Name).is_none() {
-            let at = |aliases: [&str; 2]| names.iter().position(|n| aliases.contains(&n.as_str()));
-            let parts = [["first_name", "firstname"], ["last_name", "lastname"]];
-            found.name_parts = parts.into_iter().filter_map(at).collect();
+        if found.at(Field::Name).is_none()
+            && let NameColumns::Parts(parts) = NameColumns::among(&plain)
+        {
+            found.name_parts = parts;
         }
         if found.at(Field::Agent).is_none() && !map.iter().any(|(field, _)| *field == Field::Agent)
         {
-            found.offer_owners(&names);
+            found.offer_owners(&plain);
         }
         found.attributes = found.rest(&names);
         let last = |field: &Field| map.iter().rev().find(|(of, _)| of == field).cloned();
@@ -228,15 +234,25 @@ impl Columns {
         several.collect()
     }
 
-    fn by_alias(&mut self, field: Field, channel: Channel, names: &[String]) -> Vec<usize> {
-        let folded: Vec<String> = names.iter().map(|name| folded(name)).collect();
+    /// The column that is named for a field; `names` are folded.
+    fn by_name(&mut self, field: Field, channel: Channel, names: &[String]) -> Vec<usize> {
         let mut places: Vec<usize> = Vec::new();
         if field == Field::Address {
-            let for_channel = |at: &usize| is_named_for(channel, &folded[*at]);
-            places.extend((0..folded.len()).filter(for_channel));
+            let for_channel = |at: &usize| is_named_for(channel, &names[*at]);
+            places.extend((0..names.len()).filter(for_channel));
         }
-        let place = |alias: &&str| folded.iter().position(|name| name == *alias);
-        places.extend(field.aliases(channel).iter().filter_map(place));
+        let place = |alias: &&str| names.iter().position(|name| name == *alias);
+        match (field, channel) {
+            (Field::Address, Channel::Sms | Channel::Whatsapp) => places.extend(phones(names)),
+            (Field::Name, _) => {
+                if let NameColumns::Whole(whole) = NameColumns::among(names) {
+                    let is_own = |at: &usize| !is_plain(&names[*at]);
+                    self.own_name = whole.first().copied().filter(is_own);
+                    places = whole;
+                }
+            }
+            _ => places.extend(field.aliases().iter().filter_map(place)),
+        }
         let Some(first) = places.first().copied() else {
             return Vec::new();
         };
@@ -258,8 +274,7 @@ impl Columns {
     }
 
     fn offer_owners(&mut self, names: &[String]) {
-        let folded: Vec<String> = names.iter().map(|name| folded(name)).collect();
-        let place = |alias: &&str| folded.iter().position(|name| name == alias);
+        let place = |alias: &&str| names.iter().position(|name| name == alias);
         self.owners = OWNERS.iter().filter_map(place).collect();
         if let Some(first) = self.owners.first() {
             let header = &self.headers[*first];
@@ -283,7 +298,7 @@ impl Columns {
         let is_also = |field: &&Field| !is_export && ALSO.contains(field);
         let is_taken = |at: usize| {
             let mut others = Field::ALL.iter().filter(|field| !is_also(field));
-            others.any(|field| self.all_of(*field).contains(&at))
+            others.any(|field| self.all_of(*field).contains(&at)) && self.own_name != Some(at)
         };
         let all = names.iter().cloned().enumerate();
         all.filter(|(at, name)| !is_taken(*at) && !name.is_empty() && !is_ours(&self.headers[*at]))
@@ -330,41 +345,6 @@ impl Columns {
             more => format!("{listed} and {more} more"),
         }
     }
-}
-
-/// The headers' names; the second of two alike becomes `..._2`, with a note; a header without a letter or a digit is
-/// named by its place, `column_3`.
-fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::with_capacity(headers.len());
-    let own: HashSet<String> = headers
-        .iter()
-        .map(|header| attribute_name(header))
-        .collect();
-    let mut taken = HashSet::new();
-    // The next number of a name that occurs again.
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for (at, header) in headers.iter().enumerate() {
-        let mut name = attribute_name(header);
-        if name.is_empty() && !unmarked(header).is_empty() {
-            name = format!("column_{}", at + 1);
-        }
-        let mut unique = name.clone();
-        // Not the own name of another column either: each keeps its own.
-        while !unique.is_empty()
-            && ((unique != name && own.contains(&unique)) || !taken.insert(unique.clone()))
-        {
-            let count = counts.entry(name.clone()).or_insert(1);
-            *count += 1;
-            unique = format!("{name}_{count}");
-        }
-        if unique != name {
-            notes.push(format!(
-                "{header:?} occurs twice: this one becomes {unique}"
-            ));
-        }
-        names.push(unique);
-    }
-    names
 }
 
 /// Whether a column is one that we add to a file of rejects.

@@ -69,8 +69,8 @@ fn what_is_no_field_becomes_an_attribute_with_a_name_a_template_can_say() {
 #[test]
 fn a_header_without_phone_numbers_says_what_is_there_and_what_to_do() {
     let table = [
-        ("Phone 1,Plan", "\"Phone 1\", \"Plan\""),
-        ("Phone 1,Plan", "--map phone="),
+        ("Ring,Plan", "\"Ring\", \"Plan\""),
+        ("Ring,Plan", "--map phone="),
         ("phone;name", "separated"),
         ("+12025550173,Clark", "header row"),
     ];

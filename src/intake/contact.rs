@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use csv::StringRecord;
 use jiff::Timestamp;
 
+use super::person::joined;
 use super::{Columns, Field, cells};
 use crate::campaign::{iana_zone, name_misfit};
 use crate::message::{
@@ -71,16 +72,22 @@ impl Warning {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::ExtensionDropped => "a text message cannot reach the number's extension",
-            Self::DoubleZero => "00 in front is read as +",
-            Self::PlusRestored => "it is read with a + in front, as the column's other numbers",
-            Self::ColumnsMissing => "the row ends early; its last columns count as empty",
+            Self::ExtensionDropped => {
+                "the number's extension is left out, since no text message can reach it"
+            }
+            Self::DoubleZero => "the number begins with 00, which is read as +",
+            Self::PlusRestored => {
+                "the number is read with a + in front, like the others of its column"
+            }
+            Self::ColumnsMissing => {
+                "the row has fewer columns than the header; the missing ones count as empty"
+            }
             Self::ValueLeftOut => "an error such as #N/A, or a word such as NULL, counts as empty",
             Self::VariableLong => {
                 "a content variable has more than 250 characters, which Twilio recommends against"
             }
             Self::TimeZoneUnknown => {
-                "its time zone is not known, and is left out; one such as America/New_York is"
+                "the time zone is not known and is left out; write it as America/New_York is written"
             }
         }
     }
@@ -150,7 +157,11 @@ impl RowReader {
         let (has, wants) = (record.len(), self.columns.headers().len());
         let excess_is_empty = record.iter().skip(wants).all(|cell| cell.trim().is_empty());
         if !excess_is_empty || has < self.columns.fields_end() {
-            let detail = format!("the row has {has} columns and the header {wants}");
+            let columns = match has {
+                1 => "1 column".to_owned(),
+                several => format!("{several} columns"),
+            };
+            let detail = format!("the row has {columns}, and the header has {wants}");
             return Err((None, RejectReason::RowMalformed, detail));
         }
         if has < wants {
@@ -233,7 +244,7 @@ impl RowReader {
             Some(name) => vec![name],
             None => parts.filter_map(|at| filled(record, *at)).collect(),
         };
-        let name = parts.join(" ");
+        let name = joined(&parts);
         match name_misfit(&name) {
             Some(misfit) => Err((Some(Field::Name), RejectReason::NameInvalid, misfit.detail)),
             None => Ok((!name.is_empty()).then_some(name)),
@@ -251,7 +262,8 @@ impl RowReader {
             Some(Err(why)) => return Err((of, RejectReason::IdLostDigits, why.to_owned())),
         };
         MessageId::parse(&id).map(Some).map_err(|_| {
-            let detail = "an id has 1 to 120 printable characters".to_owned();
+            let detail =
+                "the id is longer than 120 characters, or has a control character".to_owned();
             (of, RejectReason::IdInvalid, detail)
         })
     }
@@ -280,7 +292,8 @@ impl RowReader {
         };
         text.parse().map(Some).map_err(|_| {
             let detail = format!(
-                "{:?} is no time with an offset, such as 2026-11-23T15:00:00Z or ...-05:00",
+                "{:?} is no time with an offset; write it as 2026-11-23T15:00:00Z or \
+                 2026-11-23T15:00:00-05:00",
                 in_error(text)
             );
             (Some(field), RejectReason::TimeInvalid, detail)

@@ -75,6 +75,13 @@ pub struct Row {
     pub(super) cells: StringRecord,
 }
 
+impl Row {
+    /// Its cells, as the file has them: also those of no field.
+    pub fn cells(&self) -> impl Iterator<Item = &str> {
+        self.cells.iter()
+    }
+}
+
 /// The rows of a file. An `Err` is about the file itself, and the last item.
 pub struct Contacts {
     source: Arc<Source>,
@@ -337,8 +344,8 @@ impl Contacts {
         };
         joined.is_joined(&self.record).then(|| {
             format!(
-                "a quoted cell goes on over lines {line} to {last}, and looks like several rows: a quote may be \
-                 missing, and none of them was taken; if it is one cell, take its line breaks away"
+                "a quoted cell takes lines {line} to {last} and looks like several rows: a quote may be missing, and none \
+                 of these lines was taken; where it is one cell, take its line breaks away"
             )
         })
     }

@@ -13,6 +13,7 @@ use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use super::lines::LineCount;
+use super::western::WesternLook;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -60,14 +61,16 @@ pub(super) struct NotText {
 }
 
 /// What a look at all bytes of a file found.
-struct Look {
+pub(super) struct Look {
     start: Vec<u8>,
     /// The first byte that is not UTF-8, with its line.
-    first_wrong: Option<(u64, u8)>,
+    pub(super) first_wrong: Option<(u64, u8)>,
     wrong: u64,
     /// Characters of several bytes that are UTF-8.
-    multibyte: u64,
+    pub(super) multibyte: u64,
     detector: EncodingDetector,
+    /// What the detector does not tell apart.
+    western: WesternLook,
 }
 
 impl FileEncoding {
@@ -170,7 +173,13 @@ impl Look {
             None => Ok((UTF_8, How::Valid)),
             // Read as anything else, all the good ones would turn into nonsense.
             Some((line, byte)) if self.multibyte > self.wrong => Err(not_utf8(line, byte)),
-            Some(_) => Ok((self.detector.guess(None, Utf8Detection::Deny), How::Guessed)),
+            Some((line, _)) => {
+                let guess = self.detector.guess(None, Utf8Detection::Deny);
+                match self.western.instead_of(guess) {
+                    Ok(encoding) => Ok((encoding, How::Guessed)),
+                    Err(why) => Err(NotText { line, why }),
+                }
+            }
         }
     }
 
@@ -222,13 +231,14 @@ fn utf_16_by_zeroes(start: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-fn look(mut file: impl Read) -> io::Result<Look> {
+pub(super) fn look(mut file: impl Read) -> io::Result<Look> {
     let mut look = Look {
         start: Vec::new(),
         first_wrong: None,
         wrong: 0,
         multibyte: 0,
         detector: EncodingDetector::new(Iso2022JpDetection::Deny),
+        western: WesternLook::default(),
     };
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut lines = LineCount::default();
@@ -243,6 +253,9 @@ fn look(mut file: impl Read) -> io::Result<Look> {
         look.detector.feed(bytes, is_last);
         let filled = carried + count;
         carried = look.pass(&chunk[..filled], is_last, &mut lines);
+        if look.first_wrong.is_some() {
+            look.western.pass(&chunk[..filled - carried]);
+        }
         if is_last {
             return Ok(look);
         }
@@ -287,108 +300,5 @@ fn read_some(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             read => return read,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Gives one byte at a time: every character of several bytes is cut.
-    struct Trickle(Vec<u8>, usize);
-
-    impl Read for Trickle {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let rest = &self.0[self.1..];
-            let count = rest.len().min(buffer.len()).min(1);
-            buffer[..count].copy_from_slice(&rest[..count]);
-            self.1 += count;
-            Ok(count)
-        }
-    }
-
-    fn find(bytes: &[u8], told: Option<&'static Encoding>) -> Result<FileEncoding, NotText> {
-        let whole = || Ok(Box::new(io::Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>);
-        FileEncoding::find(whole, told).expect("readable")
-    }
-
-    fn utf_16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
-        text.encode_utf16().flat_map(to_bytes).collect()
-    }
-
-    #[test]
-    fn an_encoding_is_found_and_said() {
-        let text = "phone,name\r\n+12025550173,Zoë\r\n";
-        let latin = b"phone,name\n+12025550173,Ren\xe9e Lef\xe8vre\n".as_slice();
-        let marked = |bom: &[u8], bytes: Vec<u8>| [bom, &bytes].concat();
-        let table: Vec<(Vec<u8>, &str)> = vec![
-            (b"phone\n1\n".to_vec(), "UTF-8"),
-            (text.as_bytes().to_vec(), "UTF-8"),
-            (
-                marked(b"\xef\xbb\xbf", text.as_bytes().to_vec()),
-                "UTF-8 with a byte order mark",
-            ),
-            (
-                marked(b"\xff\xfe", utf_16(text, u16::to_le_bytes)),
-                "UTF-16LE with a byte order mark",
-            ),
-            (
-                marked(b"\xfe\xff", utf_16(text, u16::to_be_bytes)),
-                "UTF-16BE with a byte order mark",
-            ),
-            (
-                utf_16(text, u16::to_le_bytes),
-                "UTF-16LE (by its zero bytes)",
-            ),
-            (
-                utf_16(text, u16::to_be_bytes),
-                "UTF-16BE (by its zero bytes)",
-            ),
-            (
-                latin.to_vec(),
-                "windows-1252 (guessed: --encoding names another)",
-            ),
-        ];
-        for (bytes, said) in table {
-            let found = find(&bytes, None).expect(said);
-            assert_eq!(found.to_string(), said);
-            let mut read = String::new();
-            let decoded = found.decode(Box::new(io::Cursor::new(bytes)));
-            let mut decoded = decoded.expect("readable");
-            decoded.read_to_string(&mut read).expect("UTF-8");
-            assert!(read.starts_with("phone"), "{said}: {read:?}");
-        }
-        let told = find(latin, Some(encoding_rs::WINDOWS_1250)).expect("as told");
-        assert_eq!(told.to_string(), "windows-1250");
-    }
-
-    #[test]
-    fn bytes_that_fit_nothing_are_refused_with_their_line() {
-        let table: [(&[u8], u64, &str); 5] = [
-            // One byte of another encoding in a file that is UTF-8 otherwise.
-            ("Zoë\nZoë\nZo\u{1}\n".as_bytes(), 3, "0xEB"),
-            (b"PK\x03\x04\0\0\x08", 1, "zero bytes"),
-            (b"\xff\xfea\0\n\0\x00\xd8b\0", 2, "UTF-16LE"),
-            (b"\xef\xbb\xbfphone\nZo\xeb", 2, "0xEB"),
-            ("Zoë\rZoë\r\nZo\u{1}\r".as_bytes(), 3, "0xEB"),
-        ];
-        for (bytes, line, said) in table {
-            let bytes: Vec<u8> = bytes
-                .iter()
-                .map(|b| if *b == 1 { 0xEB } else { *b })
-                .collect();
-            let error = find(&bytes, None).expect_err(said);
-            assert_eq!(error.line, line, "{said}");
-            assert!(error.why.contains(said), "{} should say {said}", error.why);
-        }
-    }
-
-    #[test]
-    fn characters_cut_by_a_read_are_whole() {
-        let text = "phone\nZoë\n\u{1f600}".as_bytes().to_vec();
-        let looked = look(Trickle(text, 0)).expect("readable");
-        assert_eq!((looked.first_wrong, looked.multibyte), (None, 2));
-        let looked = look(Trickle(b"a\nb\nc\xc3".to_vec(), 0)).expect("readable");
-        assert_eq!(looked.first_wrong, Some((3, 0xC3)));
     }
 }

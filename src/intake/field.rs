@@ -41,22 +41,49 @@ closed_list!(Field {
 });
 
 impl Field {
-    /// The headers it is found under, the preferred first: the names that CRMs and spreadsheets use
-    /// in their exports. Mobile goes before phone, for a landline takes no text message.
-    pub(super) fn aliases(self, channel: Channel) -> &'static [&'static str] {
-        match (self, channel) {
-            (Self::Address, Channel::Sms | Channel::Whatsapp) => PHONE_ALIASES,
-            (Self::Address, Channel::Facebook | Channel::Custom) => IDENTITY_ALIASES,
-            (Self::Agent, _) => &["agent", "agent_name", "worker", "worker_sid"],
-            (Self::Name, _) => &["name", "full_name", "customer_name", "contact_name"],
-            (Self::Id, _) => &["id", "external_id", "contact_id", "customer_id"],
-            (Self::Country, _) => &["country", "country_code"],
-            (Self::TimeZone, _) => &["time_zone", "timezone", "tz"],
-            (Self::NotBefore, _) => &["not_before", "send_at"],
-            (Self::ExpiresAt, _) => &["expires_at", "expires"],
+    /// The names of headers it is found under, the preferred first; those of phones and names are found by their words.
+    pub(super) fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Self::Address => &["address", "identity", "to", "recipient", "phone"],
+            Self::Agent => &["agent", "agent_name", "worker", "worker_sid"],
+            Self::Name => &[],
+            Self::Id => &["id", "external_id", "contact_id", "customer_id"],
+            Self::Country => COUNTRY_ALIASES,
+            Self::TimeZone => TIME_ZONE_ALIASES,
+            Self::NotBefore => &["not_before", "send_at"],
+            Self::ExpiresAt => &["expires_at", "expires"],
         }
     }
 }
+
+const COUNTRY_ALIASES: &[&str] = &[
+    "country",
+    "country_code",
+    "country_region",
+    "land",
+    "land_region",
+    "pays",
+    "pays_region",
+    "pais",
+    "pais_region",
+    "pais_regiao",
+    "paese",
+    "国",
+    "国名",
+];
+const TIME_ZONE_ALIASES: &[&str] = &[
+    "time_zone",
+    "timezone",
+    "tz",
+    "zeitzone",
+    "tijdzone",
+    "fuseau_horaire",
+    "zona_horaria",
+    "huso_horario",
+    "fuso_horario",
+    "fuso_orario",
+    "タイムゾーン",
+];
 
 /// Headers of people who look after a customer: perhaps the agents, which only the operator can say.
 pub(super) const OWNERS: &[&str] = &[
@@ -69,6 +96,8 @@ pub(super) const OWNERS: &[&str] = &[
     "company_owner",
     "owner",
     "owner_name",
+    "sales_owner",
+    "person_owner",
     "account_manager",
     "account_executive",
     "assigned_to",
@@ -79,10 +108,14 @@ pub(super) const OWNERS: &[&str] = &[
     "kundenbetreuer",
     "betreuer",
     "ansprechpartner",
+    "zustandig",
     "propietario",
     "proprietaire",
+    "proprietario",
     "responsable",
+    "responsavel",
     "responsabile",
+    "担当者",
 ];
 
 /// Whether a column is named for the campaign's channel: "WhatsApp Phone Number", and not "WhatsApp opt-in". `name` is
@@ -121,38 +154,6 @@ pub(super) fn is_named_for(channel: Channel, name: &str) -> bool {
         && words.all(|word| channels.contains(&word) || PHONES.contains(&word))
 }
 
-const PHONE_ALIASES: &[&str] = &[
-    "mobile_phone_number",
-    "mobile_phone",
-    "mobilephone",
-    "mobile_number",
-    "mobile",
-    "movil",
-    "_mobilenumber",
-    "cell_phone",
-    "cellphone",
-    "cell",
-    "cell_number",
-    "celular",
-    "handy",
-    "whatsapp",
-    "whatsapp_number",
-    "whatsapp_phone_number",
-    "msisdn",
-    "phone_number",
-    "phone",
-    "telephone",
-    "telephone_number",
-    "telefon",
-    "telefono",
-    "telefonnummer",
-    "to",
-    "recipient",
-    "number",
-    "address",
-];
-const IDENTITY_ALIASES: &[&str] = &["address", "identity", "to", "recipient", "phone"];
-
 impl FromStr for Field {
     type Err = String;
 
@@ -184,7 +185,9 @@ pub fn parse_mapping(text: &str) -> Result<(Field, String), String> {
 
 /// A header's name as aliases are written: without accents.
 pub(super) fn folded(name: &str) -> String {
-    name.nfd().filter(|c| !is_combining_mark(*c)).collect()
+    // The marks of Japanese syllables make other letters of them.
+    let is_accent = |c: &char| is_combining_mark(*c) && !matches!(c, '\u{3099}' | '\u{309a}');
+    name.nfd().filter(|c| !is_accent(c)).nfc().collect()
 }
 
 #[cfg(test)]

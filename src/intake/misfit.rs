@@ -11,25 +11,25 @@ impl Place {
         let is_several = last > line;
         match wrong {
             Wrong::NeverClosed => {
-                "a quote opens in this row and never closes: the rows below went into it".to_owned()
+                "a quote opens in this row and never closes: the rows below count as part of it, and none of them was \
+                 taken"
+                .to_owned()
             }
             Wrong::TextAfterQuote if is_several => format!(
-                "text follows a closing quote, and the row takes lines {line} to {last}: a quote is missing in \
-                 one of them, and none of them was taken"
+                "the row takes lines {line} to {last}, and text follows a closing quote in it: a quote is missing in one \
+                 of these lines, and none of them was taken"
             ),
-            Wrong::TextAfterQuote => "text follows a closing quote: write a quote inside a quoted cell twice \
-                                      (\"\")"
+            Wrong::TextAfterQuote => "text follows a closing quote: a quote inside a quoted cell is written twice (\"\")"
                 .to_owned(),
             Wrong::QuoteInside if is_several => format!(
-                "a quote stands inside a cell that does not begin with one, and the row takes lines {line} to \
-                 {last}: none of them was taken"
+                "the row takes lines {line} to {last}, and a quote stands inside a cell that does not begin with one: \
+                 none of these lines was taken"
             ),
             Wrong::QuoteInside => "a quote stands inside a cell that does not begin with one: put the cell in \
                                    quotes, and write the quote inside it twice (\"\")"
                 .to_owned(),
-            Wrong::LoneReturn => "the line end beside this row is not like the file's others (a carriage return \
-                                  alone, or a line feed where the others are returns): the row may be one half \
-                                  of another"
+            Wrong::LoneReturn => "the line end before or after this row is another one than that of the file's first line (a \
+                                  carriage return alone, or a line feed): the row may be a part of another one"
                 .to_owned(),
         }
     }

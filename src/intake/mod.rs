@@ -16,6 +16,8 @@ mod contacts;
 mod delimiter;
 mod draft;
 mod encoding;
+#[cfg(test)]
+mod encoding_tests;
 mod enqueue;
 mod error;
 mod field;
@@ -30,6 +32,8 @@ mod messages;
 mod misfit;
 mod origin;
 mod parts;
+mod person;
+mod phones;
 mod preview;
 mod quotes;
 mod reading;
@@ -39,6 +43,8 @@ mod shared_ids;
 mod source;
 mod summary;
 mod survey;
+mod unique_names;
+mod western;
 mod workbook;
 
 pub use binding::bind_queue;

@@ -26,7 +26,9 @@ pub enum InvalidAddress {
     TooLong,
     #[error("the address has a control character")]
     ControlCharacter,
-    #[error("{0} takes an E.164 number: '+', then 7 to 15 digits, the first not 0")]
+    #[error(
+        "an address of {0} is a number that begins with + and has 7 to 15 digits, the first of which is not 0 (E.164)"
+    )]
     NotE164(Channel),
     #[error("facebook takes messenger:<id>")]
     NotMessenger,
@@ -119,11 +121,18 @@ const VALUE_CHARS_MAX: usize = 40;
 /// The longest word that an error repeats: the name of a month in short, a zone, a code of a country.
 const WORD_CHARS_MAX: usize = 3;
 
+/// A longer text is not shown by its length: no number is so long.
+const MASKED_MAX: usize = 40;
+
 /// Masks a number or identity: the first two and the last four characters stay when the text is
 /// long enough, so that two log lines can be told apart and nobody can be called.
 #[must_use]
 pub fn masked(text: &str) -> String {
     let count = text.chars().count();
+    if count > MASKED_MAX {
+        let begins: String = text.chars().take(2).collect();
+        return format!("{begins}{} ({count} characters)", "*".repeat(8));
+    }
     let kept = if count > 8 { (2, 4) } else { (1, 0) };
     text.chars()
         .enumerate()

@@ -17,7 +17,7 @@ pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 /// Why a body is no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    #[error("{bytes} bytes are more than the {MESSAGE_BYTES_MAX} that a message may have")]
+    #[error("the message has {bytes} bytes; it may have at most {MESSAGE_BYTES_MAX}")]
     Oversized { bytes: usize },
     #[error("version {0} is not known here; this program reads version {WIRE_VERSION}")]
     WrongVersion(String),
@@ -96,6 +96,9 @@ impl Message {
 
 /// What is wrong, and the field that it is wrong in.
 fn named(body: &[u8], error: &serde_json::Error) -> String {
+    if error.is_syntax() || error.is_eof() {
+        return format!("it is no JSON: {error}");
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, Message>(&mut reader) {
         Err(named) => without_value(&named.to_string()),

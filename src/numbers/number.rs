@@ -93,15 +93,15 @@ fn bare(
         (Ok(national), Err(_)) => Ok(national),
         (Ok(_), Ok(_)) => {
             let detail = format!(
-                "{}: a national number, or an international one without its +; write it with + or \
-                 with its leading zero",
+                "{}: it may be a national number, or an international one that lost its +; write it with + and its \
+                 country code, or with its leading zero",
                 masked(text)
             );
             Err((RejectReason::AddressAmbiguous, detail))
         }
         (Err(_), Ok(_)) if region.is_some() => {
             let detail = format!(
-                "{}: no such number is given out; with a + in front it would be one",
+                "{}: its country has no such number; with a + in front it would be a number",
                 masked(text)
             );
             Err((RejectReason::AddressInvalid, detail))
@@ -112,9 +112,9 @@ fn bare(
 
 fn invalid(text: &str, region: Option<Region>, why: NotANumber) -> NoNumber {
     let why = match why {
-        NotANumber::NotGivenOut => "no such number is given out",
+        NotANumber::NotGivenOut => "its country has no such number",
         NotANumber::Unreadable if region.is_none() && !text.starts_with('+') => {
-            "without a country code it needs a default region or a country column"
+            "it has no country code, and no country is named: set default_region, or add a column of countries"
         }
         NotANumber::Unreadable => "this is no phone number",
     };
@@ -232,7 +232,8 @@ fn without_point_zero(text: &str) -> Option<&str> {
 
 /// How many numbers stand beside each other, by what people put between them.
 fn numbers_in(text: &str) -> usize {
-    let between = |c: char| matches!(c, '/' | ';' | ',' | '|' | '\n' | '&');
+    // Google Contacts puts ` ::: ` between them.
+    let between = |c: char| matches!(c, '/' | ';' | ',' | '|' | '\n' | '&' | ':' | '+');
     let parts = text
         .split(between)
         .flat_map(|part| part.split(" or "))
@@ -290,6 +291,11 @@ mod tests {
             ("+12025550173; +12025550174", 2),
             ("2025550173 or 2025550174", 2),
             ("2025550173\n2025550174", 2),
+            ("202-555-0173 ::: 202-555-0174", 2),
+            ("Phone: (202) 555-0173 Mobile: (202) 555-0174", 2),
+            ("+12025550173 +12025550174", 2),
+            ("tel:+1-202-555-0173", 1),
+            ("00+12025550173", 1),
         ];
         for (text, count) in table {
             assert_eq!(numbers_in(text), count, "{text}");

@@ -220,7 +220,7 @@ fn a_number_with_its_country_code_needs_no_country() {
     };
     let found = rows("phone\n(202) 555-0173\n", &no_region);
     let detail = &rejected(&found[0]).detail;
-    assert!(detail.contains("default region"), "{detail}");
+    assert!(detail.contains("default_region"), "{detail}");
 }
 
 #[test]

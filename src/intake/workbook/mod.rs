@@ -19,6 +19,7 @@ use std::io;
 use std::sync::Arc;
 
 use package::Package;
+use parts::SheetPart;
 use xml::Fault;
 
 use super::kept::Bytes;
@@ -56,7 +57,8 @@ impl Sheet {
 /// Why a workbook gives no rows: a sentence.
 pub(super) type NoSheet = String;
 
-/// Writes a sheet out: the one of this name, or the first that is not hidden. `exact` says of a header in which
+/// Writes a sheet out: the one of this name, or the first that is not hidden and has a column of addresses; without one,
+/// the first that is not hidden. `exact` says of a header in which
 /// columns every digit counts, the addresses' first; none when no column holds addresses.
 pub(super) fn write_out(
     file: Bytes,
@@ -79,17 +81,27 @@ fn written(
     let mut package = Package::open(file)?;
     let workbook = parts::workbook(&mut package)?;
     let names: Vec<String> = workbook.shown().map(|sheet| sheet.name.clone()).collect();
+    let texts = parts::texts(&mut package, &workbook)?;
+    let formats = parts::formats(&mut package, &workbook)?;
     let chosen = match name {
         Some(name) => workbook.shown().find(|sheet| sheet.name == name),
-        None => workbook.shown().next(),
+        None => {
+            let mut has_addresses = |sheet: &&SheetPart| match package.part(&sheet.path) {
+                Ok(Some(part)) => {
+                    let mut cells = cells::Cells::of(part);
+                    table::has_addresses(&mut cells, &texts, &formats, exact)
+                }
+                _ => false,
+            };
+            let several = (names.len() > 1).then(|| workbook.shown().find(&mut has_addresses));
+            several.flatten().or(workbook.shown().next())
+        }
     };
     let Some(chosen) = chosen else {
         let all = names.join("\", \"");
         let why = format!("it has no such sheet; it has: \"{all}\"");
         return Err(Fault::Refused(why));
     };
-    let texts = parts::texts(&mut package, &workbook)?;
-    let formats = parts::formats(&mut package, &workbook)?;
     let Some(sheet) = package.part(&chosen.path)? else {
         let why = format!("sheet \"{}\" is not in it", chosen.name);
         return Err(Fault::Refused(why));

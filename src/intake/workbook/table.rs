@@ -83,6 +83,35 @@ struct Found {
     beside_at: Option<String>,
 }
 
+/// Whether the table in a sheet has a column of addresses, as far as its first rows tell. What is wrong with a sheet is said
+/// when it is read.
+pub(super) fn has_addresses(
+    cells: &mut Cells<'_>,
+    texts: &Texts,
+    formats: &Formats,
+    exact: &dyn Fn(&[String]) -> Option<Vec<usize>>,
+) -> bool {
+    let (mut rows, mut row) = (Vec::new(), Row::default());
+    let mut bytes = 0;
+    while let Ok(Some(cell)) = cells.next() {
+        if cell.row != row.number {
+            bytes += row.bytes;
+            rows.push(std::mem::take(&mut row).dense());
+            row.number = cell.row;
+        }
+        if rows.len() > 2 * ABOVE_MAX || bytes > ABOVE_BYTES_MAX {
+            break;
+        }
+        if row.add(&cell, texts, formats).is_err() {
+            return false;
+        }
+    }
+    rows.push(row.dense());
+    rows.retain(|row| row.iter().any(|cell| !cell.trim().is_empty()));
+    let at = header_among(rows.iter().map(Vec::as_slice), |row| exact(row).is_some());
+    rows.get(at).is_some_and(|header| exact(header).is_some())
+}
+
 impl<'e> Table<'e> {
     pub(super) fn new(
         file: File,

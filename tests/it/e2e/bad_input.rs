@@ -114,9 +114,9 @@ fn contacts_that_cannot_be_read_are_refused_with_what_is_wrong() {
         ),
         (
             "columnless.csv",
-            b"Phone 1,plan\n2025550173,gold\n",
+            b"Ring,plan\n2025550173,gold\n",
             65,
-            &["\"Phone 1\"", "--map phone="],
+            &["\"Ring\"", "--map phone="],
         ),
         (
             "mixed.csv",

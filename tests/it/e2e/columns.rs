@@ -38,6 +38,8 @@ fn every_column_can_be_said_in_a_text_and_its_name_is_shown() {
         ("Pr\u{e9}nom", "pr\u{e9}nom"),
         ("Pre\u{301}nom", "pr\u{e9}nom"),
         ("Stra\u{df}e", "stra\u{df}e"),
+        ("\u{4f1a}\u{793e}", "\u{4f1a}\u{793e}"),
+        // It is the customer's name, and known by its own header, too.
         ("\u{540d}\u{524d}", "\u{540d}\u{524d}"),
         ("Plan (2026)", "plan_2026"),
         ("Renewal date?", "renewal_date"),

@@ -24,6 +24,7 @@ mod pace;
 mod processes;
 mod rejects;
 mod send;
+mod sentences;
 mod state;
 mod steering;
 mod unknown;

@@ -1,6 +1,7 @@
 //! Files as people have them, held against what other programs read in them.
 
 mod bounds;
+mod export_shapes;
 mod lines;
 mod quotes;
 mod workbooks;
