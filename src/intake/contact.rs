@@ -9,7 +9,8 @@ use super::person::joined;
 use super::{Columns, Field, cells};
 use crate::campaign::{iana_zone, name_misfit};
 use crate::message::{
-    Address, AgentRef, Channel, Customer, MessageId, RejectReason, closed_list, in_error, masked,
+    Address, AgentRef, Channel, Customer, MessageId, RejectReason, closed_list, in_error,
+    is_like_a_number, masked,
 };
 use crate::numbers::{self, Change, Plus, Region, unmarked};
 
@@ -230,10 +231,16 @@ impl RowReader {
         if numbers::cleaned(number).is_ok_and(|number| is_international(&number)) {
             return Ok(None);
         }
+        // A country is named in full, whatever it is: nobody finds a word that is masked in a long list.
+        let named: String = name.chars().take(40).collect();
+        let named = if is_like_a_number(&named) {
+            masked(&named)
+        } else {
+            named
+        };
         let detail = format!(
-            "{:?} is no country that is known here; write its code of two letters, such as \"US\"; \
-             --map country= leaves the column alone",
-            in_error(name)
+            "{named:?} is no country that is known here; write its code of two letters, such as \"US\"; \
+             --map country= leaves the column alone"
         );
         Err((Some(Field::Country), RejectReason::CountryInvalid, detail))
     }
