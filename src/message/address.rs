@@ -146,8 +146,10 @@ pub fn masked(text: &str) -> String {
         .collect()
 }
 
-/// What an error repeats of a value that is not what its column or field holds, which may be anybody's name or number
-/// where a row has shifted: its first 40 characters, dates and short words in full, of a longer word the first letter.
+/// What an error repeats of a value that is not what its column or field should hold.
+///
+/// Where a row has shifted, such a value is somebody's name or number. Of its first 40 characters, days and short words stay,
+/// and of a longer word the first letter.
 #[must_use]
 pub fn in_error(text: &str) -> String {
     let text: String = text.chars().take(VALUE_CHARS_MAX).collect();
