@@ -34,6 +34,8 @@ import drill
 
 NODES = 3
 AWAY_S = 20
+# Fewer messages than an agent of the simulator takes at once: nobody completes a task here.
+AGENT_MESSAGES = 25
 # Nine tenths of the pace for this long is the full pace.
 FULL_S, FULL_SHARE = 3, 0.9
 # What the consumers say of each blow, in one of their logs. Of another leader a consumer notices nothing, unless it was
@@ -102,6 +104,9 @@ class ClusterRun(drill.Run):
 
     def pace(self):
         return f'[pace]\ncampaign = "{self.options.pace}/s"\n'
+
+    def agents(self):
+        return max(self.options.messages // AGENT_MESSAGES, 1)
 
     def node(self, at):
         return self.dir / f"broker-{at}"

@@ -141,12 +141,15 @@ class Run:
         each = self.options.messages * 10 // (self.options.kills * 25 * self.options.consumers)
         return f'[pace]\ncampaign = "{max(each, 1)}/s"\n'
 
+    def agents(self):
+        return 50
+
     def write_contacts(self):
         with open(self.dir / "contacts.csv", "w") as file:
             file.write("phone,name,id,agent\n")
             for n in range(self.options.messages):
                 # 212 is New York; 2000000 to 9999999 are numbers that libphonenumber calls valid.
-                file.write(f"+1212{2_000_000 + n},Customer {n},crm-{n},agent-{n % 50}\n")
+                file.write(f"+1212{2_000_000 + n},Customer {n},crm-{n},agent-{n % self.agents()}\n")
 
     def broker(self, what):
         subprocess.run([ROOT / "scripts/broker.sh", what, self.dir / "broker"], check=True,

@@ -28,23 +28,16 @@ pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
         body: Bytes::new(),
         properties: BasicProperties::default().with_delivery_mode(PERSISTENT),
     };
-    let once = || false;
-    match publisher
-        .publish(&route, std::slice::from_ref(&parcel), &once)
-        .await
-    {
-        Ok(()) => broker.obstacles.is_gone(EVERYWHERE, Kind::NoMajority),
-        // No confirm in time. A connection that cannot be had says so itself.
-        Err(QueueError::InDoubt(why)) => {
-            let why = format!(
-                "queues are without a majority of their members: RabbitMQ confirms and delivers nothing until most \
-                 nodes of the cluster run again ({why})"
-            );
+    match publisher.is_taken(&route, parcel).await {
+        Ok(true) => broker.obstacles.is_gone(EVERYWHERE, Kind::NoMajority),
+        Ok(false) => {
+            let why = "queues are without a majority of their members: RabbitMQ takes and delivers nothing until most nodes \
+                       of the cluster run again";
+            let obstacles = &broker.obstacles;
             let removal = remedy::of_majority();
-            broker
-                .obstacles
-                .found(EVERYWHERE, Kind::NoMajority, why, removal);
+            obstacles.found(EVERYWHERE, Kind::NoMajority, why.to_owned(), removal);
         }
+        // A connection that cannot be had is said by those who need it.
         Err(error) => tracing::debug!(%error, "the probe was not published"),
     }
 }

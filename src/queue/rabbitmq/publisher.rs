@@ -141,6 +141,22 @@ impl Publisher {
         }
     }
 
+    /// Publishes one message, once; whether the broker has confirmed it. It refuses what a queue without a leader would take, or
+    /// gives no answer.
+    ///
+    /// # Errors
+    ///
+    /// The connection's.
+    pub(super) async fn is_taken(&self, route: &Route, parcel: Parcel) -> Result<bool> {
+        let mut open = VecDeque::from([0]);
+        let tried = self.try_once(route, &[parcel], &mut open).await;
+        match tried {
+            Ok(()) => Ok(open.is_empty()),
+            Err(QueueError::InDoubt(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Publishes all of `parcels` and returns when the broker has confirmed them. What is in doubt,
     /// refused for want of a leader or lost with its connection is published again, for as long
     /// as `is_wanted` says so: twice is what consumers deduplicate.
