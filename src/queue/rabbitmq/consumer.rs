@@ -325,7 +325,7 @@ impl Consumer for RabbitConsumer {
         let clock = self.shared.clock;
         while let Some(Some(Ok(delivery))) = within(clock, DRAIN_WAIT, session.stream.next()).await
         {
-            let _ = delivery.acker.nack(REQUEUE).await;
+            within(clock, DRAIN_WAIT, delivery.acker.nack(REQUEUE)).await;
         }
     }
 }

@@ -14,7 +14,7 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, BasicProperties, Channel};
 
-use super::connection::is_not_found;
+use super::connection::{REPLY_WAIT, is_not_found, within};
 use super::copy::{self, Room};
 use super::obstacles::Kind;
 use super::publisher::is_unrouted;
@@ -22,6 +22,7 @@ use super::publisher::{Parcel, Route};
 use super::topology::{self, DEAD, retry_exchange};
 use super::wire::Note;
 use super::{OURS, OWN_BYTES_MAX, Shared, refusal};
+use crate::clock::Clock;
 use crate::message::{DeadReason, MESSAGE_BYTES_MAX, Refusal, WIRE_VERSION};
 use crate::queue::{
     Backoff, DeadDelivery, DeadLetter, Defect, Delivery, QueueError, Result, Settled, reason_named,
@@ -103,18 +104,15 @@ impl RabbitDelivery {
 
     async fn settle_by_ack(&mut self) -> Settled {
         self.is_settled = true;
-        // False: the channel was lost, or the tag is of an earlier one. An error: it was lost just
-        // now. The broker delivers again in either case.
-        match self.acker.ack(BasicAckOptions::default()).await {
-            Ok(true) => {
-                let origin = &self.origin;
-                origin.has_settled.store(true, Ordering::Relaxed);
-                let obstacles = &origin.shared.broker.obstacles;
-                obstacles.is_gone(&origin.queue, Kind::Unreadable);
-                Settled::Yes
-            }
-            Ok(false) | Err(_) => Settled::Stale,
+        let origin = &self.origin;
+        let acknowledging = self.acker.ack(BasicAckOptions::default());
+        let settled = is_sent(origin.shared.clock, acknowledging).await;
+        if settled == Settled::Yes {
+            origin.has_settled.store(true, Ordering::Relaxed);
+            let obstacles = &origin.shared.broker.obstacles;
+            obstacles.is_gone(&origin.queue, Kind::Unreadable);
         }
+        settled
     }
 
     /// Publishes a copy with `headers` and settles the original once the copy is confirmed, and the
@@ -303,10 +301,18 @@ impl Delivery for RabbitDelivery {
 
     async fn release(mut self: Box<Self>) -> Result<Settled> {
         self.is_settled = true;
-        match self.acker.nack(REQUEUE).await {
-            Ok(true) => Ok(Settled::Yes),
-            Ok(false) | Err(_) => Ok(Settled::Stale),
-        }
+        Ok(is_sent(self.origin.shared.clock, self.acker.nack(REQUEUE)).await)
+    }
+}
+
+/// Waits until an acknowledgement, or its opposite, is sent.
+///
+/// False: the channel was lost, or the tag is of an earlier one. An error: it was lost just now. No end: the client has lost
+/// the connection while it wrote, and tells nobody. The broker delivers again in each of these cases.
+async fn is_sent(clock: Clock, sending: impl Future<Output = lapin::Result<bool>>) -> Settled {
+    match within(clock, REPLY_WAIT, sending).await {
+        Some(Ok(true)) => Settled::Yes,
+        Some(Ok(false) | Err(_)) | None => Settled::Stale,
     }
 }
 
@@ -328,7 +334,7 @@ impl Drop for RabbitDelivery {
             runtime.spawn(async move {
                 let waiting = shared.clock.sleep(pauses.pause());
                 shared.broker.closing.run_until_stopped(waiting).await;
-                let _ = acker.nack(REQUEUE).await;
+                is_sent(shared.clock, acker.nack(REQUEUE)).await;
                 drop(channel);
             });
         }
