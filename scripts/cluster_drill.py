@@ -92,7 +92,7 @@ class ClusterRun(drill.Run):
     """One pair's drill with a cluster."""
 
     def __enter__(self):
-        self.blows, self.said = [], collections.Counter()
+        self.blows = []
         super().__enter__()
         self.prober = Prober(self.urls)
         self.prober.start()

@@ -1,6 +1,6 @@
 //! Accepts the connections of an HTTP server, and bounds how many there are.
 //!
-//! In: a listener. Out: each accepted stream with its [`Place`], handed to the server's own code. Always: a client that
+//! In: a listener. Out: each accepted stream with its [`OpenConnection`], handed to the server's own code. Always: a client that
 //! connects and sends no request, or does not read the reply, keeps no other client out: where there is no room, the
 //! oldest connection that no request is answered on is closed.
 
@@ -45,10 +45,10 @@ pub(crate) async fn accept<S, F>(
     serve: S,
 ) -> io::Result<()>
 where
-    S: Fn(TcpStream, Place) -> F,
+    S: Fn(TcpStream, OpenConnection) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let (tasks, places) = (TaskTracker::new(), Places::default());
+    let (tasks, connections) = (TaskTracker::new(), OpenConnections::default());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -57,14 +57,14 @@ where
         };
         match accepted {
             Ok((stream, _)) => {
-                if let Some(place) = places.take(room, &stop) {
-                    tasks.spawn(serve(stream, place));
+                if let Some(connection) = connections.open(room, &stop) {
+                    tasks.spawn(serve(stream, connection));
                 }
             }
             Err(error) if is_passing(&error) => {
                 tracing::warn!(%error, "connection not accepted");
                 if room != Room::Unlimited {
-                    places.close_oldest_idle();
+                    connections.close_oldest_idle();
                 }
                 clock.sleep(ACCEPT_PAUSE).await;
             }
@@ -92,43 +92,43 @@ fn is_passing(error: &io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// The places of all open connections, the oldest first.
+/// All open connections, the oldest first.
 #[derive(Clone, Default)]
-struct Places(Arc<Mutex<Taken>>);
+struct OpenConnections(Arc<Mutex<Registry>>);
 
 #[derive(Default)]
-struct Taken {
+struct Registry {
     next: u64,
-    open: BTreeMap<u64, Connection>,
+    open: BTreeMap<u64, Registered>,
 }
 
 /// What is known of an open connection.
-struct Connection {
+struct Registered {
     closing: Stopper,
     /// How many of its requests are being answered.
     answering: u32,
 }
 
-impl Places {
-    /// A place for a new connection, which stops with `stop`. None: all others are being answered.
-    fn take(&self, room: Room, stop: &Stopper) -> Option<Place> {
+impl OpenConnections {
+    /// Registers a new connection, which stops with `stop`. None: there is no room, and requests are answered on all others.
+    fn open(&self, room: Room, stop: &Stopper) -> Option<OpenConnection> {
         if let Room::Connections(most) = room
             && self.lock().open.len() >= most
             && !self.close_oldest_idle()
         {
             return None;
         }
-        let mut taken = self.lock();
-        let number = taken.next;
-        taken.next += 1;
+        let mut registry = self.lock();
+        let number = registry.next;
+        registry.next += 1;
         let closing = stop.child();
-        let connection = Connection {
+        let registered = Registered {
             closing: closing.clone(),
             answering: 0,
         };
-        taken.open.insert(number, connection);
-        Some(Place {
-            places: self.clone(),
+        registry.open.insert(number, registered);
+        Some(OpenConnection {
+            all: self.clone(),
             number,
             stopping: stop.clone(),
             closing,
@@ -137,18 +137,18 @@ impl Places {
 
     /// Closes the oldest connection that no request is answered on; whether there was one.
     fn close_oldest_idle(&self) -> bool {
-        let mut taken = self.lock();
-        let idle = taken.open.iter().find(|(_, one)| one.answering == 0);
+        let mut registry = self.lock();
+        let idle = registry.open.iter().find(|(_, one)| one.answering == 0);
         let Some(number) = idle.map(|(number, _)| *number) else {
             return false;
         };
-        if let Some(connection) = taken.open.remove(&number) {
+        if let Some(connection) = registry.open.remove(&number) {
             connection.closing.stop();
         }
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, Registry> {
         // Each change is whole, whichever task panicked while it held the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,19 +159,19 @@ impl Places {
 pub(crate) enum End {
     /// The server stops: a request that has begun is answered.
     Answered,
-    /// Another connection needs the place.
+    /// Another connection needs its room.
     AtOnce,
 }
 
-/// The place of one open connection, until it is dropped.
-pub(crate) struct Place {
-    places: Places,
+/// One open connection, until it is dropped.
+pub(crate) struct OpenConnection {
+    all: OpenConnections,
     number: u64,
     stopping: Stopper,
     closing: Stopper,
 }
 
-impl Place {
+impl OpenConnection {
     /// Returns once the connection is to end, and how.
     pub(crate) async fn ends(&self) -> End {
         self.closing.stopped().await;
@@ -183,31 +183,31 @@ impl Place {
 
     /// A request is answered until what is returned is dropped.
     pub(crate) fn answering(&self) -> Answering {
-        if let Some(connection) = self.places.lock().open.get_mut(&self.number) {
+        if let Some(connection) = self.all.lock().open.get_mut(&self.number) {
             connection.answering += 1;
         }
         Answering {
-            places: self.places.clone(),
+            all: self.all.clone(),
             number: self.number,
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.places.lock().open.remove(&self.number);
+        self.all.lock().open.remove(&self.number);
     }
 }
 
-/// A request that is being answered. See [`Place::answering`].
+/// A request that is being answered. See [`OpenConnection::answering`].
 pub(crate) struct Answering {
-    places: Places,
+    all: OpenConnections,
     number: u64,
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        if let Some(connection) = self.places.lock().open.get_mut(&self.number) {
+        if let Some(connection) = self.all.lock().open.get_mut(&self.number) {
             connection.answering = connection.answering.saturating_sub(1);
         }
     }
@@ -219,23 +219,23 @@ mod tests {
 
     #[test]
     fn the_oldest_idle_connection_makes_room() {
-        let (places, stop) = (Places::default(), Stopper::new());
-        let take = || places.take(Room::Connections(2), &stop);
-        let first = take().expect("there is room");
+        let (connections, stop) = (OpenConnections::default(), Stopper::new());
+        let open = || connections.open(Room::Connections(2), &stop);
+        let first = open().expect("there is room");
         let answered = first.answering();
-        let second = take().expect("there is room");
-        let third = take().expect("the second makes room");
+        let second = open().expect("there is room");
+        let third = open().expect("the second makes room");
         assert!(second.closing.is_stopped());
         assert!(!first.closing.is_stopped());
         let last = third.answering();
-        assert!(take().is_none(), "all are being answered");
+        assert!(open().is_none(), "all are being answered");
         drop(second);
-        assert!(take().is_none(), "it had no place any more");
+        assert!(open().is_none(), "it was closed before");
         drop((answered, last));
-        let _fourth = take().expect("the first makes room");
+        let _fourth = open().expect("the first makes room");
         assert!(first.closing.is_stopped());
         drop(third);
-        assert!(take().is_some());
+        assert!(open().is_some());
         assert!(!stop.is_stopped());
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
 use crate::ledger::Watched;
-use crate::listening::{End, Place, Room, accept};
+use crate::listening::{End, OpenConnection, Room, accept};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::shutdown::Stopper;
@@ -79,15 +79,14 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// When the listener can accept no more.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: Stopper) -> std::io::Result<()> {
     let (clock, router) = (pages.clock, router(pages));
-    let serve = move |stream, place| connection(router.clone(), stream, place);
+    let serve = move |stream, open| connection(router.clone(), stream, open);
     accept(listener, CONNECTIONS_MAX, clock, stop, serve).await
 }
 
 /// Answers the requests of one connection.
-async fn connection(router: Router, stream: TcpStream, place: Place) {
-    let place = Arc::new(place);
+async fn connection(router: Router, stream: TcpStream, open: OpenConnection) {
     let service = service_fn(|request| {
-        let answering = place.answering();
+        let answering = open.answering();
         let answer = TowerToHyperService::new(router.clone()).call(request);
         async move {
             let answer = answer.await;
@@ -104,7 +103,7 @@ async fn connection(router: Router, stream: TcpStream, place: Place) {
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
-        end = place.ends() => match end {
+        end = open.ends() => match end {
             End::AtOnce => return,
             End::Answered => {
                 connection.as_mut().graceful_shutdown();

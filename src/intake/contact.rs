@@ -231,7 +231,7 @@ impl RowReader {
         if numbers::cleaned(number).is_ok_and(|number| is_international(&number)) {
             return Ok(None);
         }
-        // A country is named in full, whatever it is: nobody finds a word that is masked in a long list.
+        // An unknown country is shown in full: an operator cannot find a masked word in a long list.
         let named: String = name.chars().take(40).collect();
         let named = if is_like_a_number(&named) {
             masked(&named)

@@ -148,8 +148,8 @@ pub fn masked(text: &str) -> String {
 
 /// What an error repeats of a value that is not what its column or field should hold.
 ///
-/// Where a row has shifted, such a value is somebody's name or number. Of its first 40 characters, days and short words stay,
-/// and of a longer word the first letter.
+/// In a row whose cells are shifted, such a value is a customer's name or number. The error repeats the first 40 characters of the
+/// value: days and short words in full, and the first letter of a longer word.
 #[must_use]
 pub fn in_error(text: &str) -> String {
     let text: String = text.chars().take(VALUE_CHARS_MAX).collect();

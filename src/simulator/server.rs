@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::Simulator;
 use super::exchange::Cut;
-use crate::listening::{Place, Room, accept};
+use crate::listening::{OpenConnection, Room, accept};
 use crate::shutdown::Stopper;
 
 /// The longest body read: Twilio's largest parameter here is 16 KB of attributes.
@@ -29,11 +29,11 @@ pub(super) async fn serve(
     stop: Stopper,
 ) -> io::Result<()> {
     let clock = simulator.inner.clock;
-    let serve = |stream, place| connection(simulator.clone(), stream, place);
+    let serve = |stream, open| connection(simulator.clone(), stream, open);
     accept(listener, Room::Unlimited, clock, stop, serve).await
 }
 
-async fn connection(simulator: Simulator, stream: TcpStream, place: Place) {
+async fn connection(simulator: Simulator, stream: TcpStream, open: OpenConnection) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
@@ -60,7 +60,7 @@ async fn connection(simulator: Simulator, stream: TcpStream, place: Place) {
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
-        _ = place.ends() => {
+        _ = open.ends() => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }

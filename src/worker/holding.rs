@@ -54,36 +54,24 @@ impl Drop for HeldDelivery {
     }
 }
 
-/// The messages that have their turn in this consumer.
+/// The messages that have their turn in this consumer, each with its lock.
 #[derive(Debug, Default)]
-pub(super) struct MessagesInTurn(Mutex<HashMap<MessageKey, Entry>>);
-
-/// One message's lock, and how many deliveries have it or wait for it.
-#[derive(Debug, Default)]
-struct Entry {
-    lock: Arc<tokio::sync::Mutex<()>>,
-    deliveries: usize,
-}
+pub(super) struct MessagesInTurn(Mutex<HashMap<MessageKey, Arc<tokio::sync::Mutex<()>>>>);
 
 impl MessagesInTurn {
     /// Waits until no other delivery of this message has its turn here. Its turn lasts until what is returned is dropped.
     pub(super) async fn begin<'a>(&'a self, key: &'a MessageKey) -> MessageInTurn<'a> {
-        let lock = {
-            let mut known = self.known();
-            let entry = known.entry(key.clone()).or_default();
-            entry.deliveries += 1;
-            Arc::clone(&entry.lock)
-        };
         let mut turn = MessageInTurn {
             of: self,
             key,
             lock: None,
         };
+        let lock = Arc::clone(self.locks().entry(key.clone()).or_default());
         turn.lock = Some(lock.lock_owned().await);
         turn
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<MessageKey, Entry>> {
+    fn locks(&self) -> MutexGuard<'_, HashMap<MessageKey, Arc<tokio::sync::Mutex<()>>>> {
         // Each change is whole, whichever turn panicked while it held the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,12 +87,13 @@ pub(super) struct MessageInTurn<'a> {
 impl Drop for MessageInTurn<'_> {
     fn drop(&mut self) {
         self.lock = None;
-        let mut known = self.of.known();
-        if let Some(entry) = known.get_mut(self.key) {
-            entry.deliveries -= 1;
-            if entry.deliveries == 0 {
-                known.remove(self.key);
-            }
+        let mut locks = self.of.locks();
+        // Every delivery that waits for the lock has a reference to it.
+        if locks
+            .get(self.key)
+            .is_some_and(|lock| Arc::strong_count(lock) == 1)
+        {
+            locks.remove(self.key);
         }
     }
 }
@@ -137,12 +126,12 @@ mod tests {
         let _unrelated = messages.begin(&other).await;
         let mut second = Box::pin(messages.begin(&one));
         assert!(futures::poll!(&mut second).is_pending());
-        // One that gives up waiting is in nobody's way.
+        // A delivery that stops waiting does not block the others.
         let mut third = Box::pin(messages.begin(&one));
         assert!(futures::poll!(&mut third).is_pending());
         drop(third);
         drop(first);
         drop(second.await);
-        assert_eq!(messages.known().len(), 1);
+        assert_eq!(messages.locks().len(), 1);
     }
 }

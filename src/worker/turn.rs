@@ -40,7 +40,7 @@ pub(super) async fn turn(
     stop: &Stopper,
     delivery: Box<dyn Delivery>,
 ) -> bool {
-    // The delivery stays with this consumer meanwhile: put off, all of a queue would go round through its delays.
+    // The delivery stays with this consumer meanwhile. If it were put off, all messages of the queue would go through the delays.
     if let Some(wait) = shared.parts.ledger.gives_no_lease_for() {
         stop.run_until_stopped(shared.parts.clock.sleep(wait)).await;
     }
@@ -98,7 +98,7 @@ async fn run(
     let _in_turn = tokio::select! {
         biased;
         begun = shared.in_turn.begin(&key) => begun,
-        // Given back, it would come round with every session for as long as that turn lasts.
+        // If it were given back, each new session would deliver it again for as long as the other turn lasts.
         () = stop.stopped() => {
             delivery.retry_later(HELD_AGAIN).await?;
             return Ok(false);

@@ -110,7 +110,8 @@ async fn look(
             Err(error) => return Err(error.into()),
         });
     }
-    // Counted twice: what left a delay after the first count has been counted, and so is what went into one since.
+    // Two counts, since messages move between the counts of the queues and of the delays: the first one has those that have left
+    // a delay meanwhile, the second one those that have entered one.
     let delayed = delayed_before.max(parts.queue.delayed().await?);
     for (record, (depth, is_deleted)) in records.iter().zip(depths) {
         let expected = on_queue.get(&record.id).copied().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What nobody asked for is told by no command at any log level: customers' numbers, names and texts, secrets, and characters
-//! that a terminal acts on.
+//! No command prints private text at any log level: customers' numbers, names and texts, secrets, and characters that a
+//! terminal acts on.
 //!
-//! Each command runs on rows whose every column is personal, hostile or wrong; all that it writes is searched, but for the
-//! standard output of the commands that are asked for data.
+//! Each command runs on rows whose every column is private, hostile or wrong. The test searches all output, except the
+//! standard output of commands that an operator asks for such data.
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
@@ -236,7 +236,7 @@ fn all_commands(place: &Place) -> BTreeSet<String> {
     all
 }
 
-/// A port that nobody listens on.
+/// A free TCP port.
 fn free_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener
@@ -268,7 +268,7 @@ fn write_files(place: &Place) {
     place.write("faults.json", json!({ "rules": rules }).to_string());
 }
 
-/// Runs every command at this level, and gives what was found that nobody asked for.
+/// Runs every command at this log level, and returns the lines that hold private text.
 fn searched(level: &'static str, prepare: impl FnOnce(&mut Place)) -> Vec<String> {
     // For its credentials, which are the same for every simulator.
     let twilio = FakeTwilio::start();
@@ -348,7 +348,7 @@ const COMMANDS: &[&[&str]] = &[
         "plan=goldplan",
         "--yes",
     ],
-    &["try", "try.toml", "--to", "nobody", "--yes"],
+    &["try", "try.toml", "--to", "not-a-number", "--yes"],
     &[
         "import",
         "spring.toml",
@@ -411,7 +411,7 @@ fn is_silent(found: &[String]) {
 }
 
 #[test]
-fn no_command_tells_at_any_level_what_nobody_asked_for() {
+fn no_command_prints_private_text_at_any_level() {
     let levels = ["error", "warn", "info", "debug", "trace"];
     let found = std::thread::scope(|scope| {
         let searches = levels.map(|level| scope.spawn(move || searched(level, |_| {})));
@@ -421,7 +421,7 @@ fn no_command_tells_at_any_level_what_nobody_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nor_over_rabbitmq_and_postgresql() {
+async fn no_command_prints_private_text_over_rabbitmq_and_postgresql() {
     let (vhost, database) = (Vhost::new().await, Database::new().await);
     let found = searched("trace", |place| {
         place.set("AMQP_URL", &vhost.url);

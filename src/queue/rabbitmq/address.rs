@@ -186,7 +186,7 @@ fn files(url: &Url, scheme: &AMQPScheme) -> Result<Files> {
     Ok(files)
 }
 
-/// How many members queues are to be made with: an odd number of nodes, of which most decide.
+/// How many members queues are to be made with.
 fn quorum_members(url: &Url) -> Result<Option<u16>> {
     let mut pairs = url.query_pairs();
     let Some((_, value)) = pairs.find(|(key, _)| key == QUORUM_MEMBERS) else {

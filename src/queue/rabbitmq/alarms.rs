@@ -10,11 +10,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use lapin::{Connection, Event};
 
-use super::obstacles::{Kind, Obstacles};
+use super::obstacles::{EVERYWHERE, Kind, Obstacles};
 use super::remedy;
-
-/// What an alarm is in the way of.
-const EVERYWHERE: &str = "flexcast.*";
 
 /// Follows a connection until it ends.
 pub(super) fn follow(

@@ -305,10 +305,11 @@ impl Delivery for RabbitDelivery {
     }
 }
 
-/// Waits until an acknowledgement, or its opposite, is sent.
+/// Waits until an acknowledgement, or a negative one, is sent.
 ///
-/// False: the channel was lost, or the tag is of an earlier one. An error: it was lost just now. No end: the client has lost
-/// the connection while it wrote, and tells nobody. The broker delivers again in each of these cases.
+/// `Ok(false)` means that the channel was lost, or that the delivery belongs to an earlier channel. An error means that the
+/// channel was lost just now. The client never resolves the future if it loses the connection while it writes. In each of these
+/// cases the broker delivers the message again.
 async fn is_sent(clock: Clock, sending: impl Future<Output = lapin::Result<bool>>) -> Settled {
     match within(clock, REPLY_WAIT, sending).await {
         Some(Ok(true)) => Settled::Yes,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 
 use super::broker::Broker;
-use super::obstacles::{Kind, Obstacles};
+use super::obstacles::{EVERYWHERE, Kind, Obstacles};
 use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
 use super::remedy;
 use super::topology;
@@ -41,9 +41,6 @@ pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
         Err(error) => tracing::debug!(%error, "the probe was not published"),
     }
 }
-
-/// All queues at once.
-const EVERYWHERE: &str = "flexcast.*";
 
 /// The queues that this process consumes, and how often each.
 #[derive(Clone, Debug, Default)]
@@ -95,7 +92,7 @@ impl Drop for ConsumedQueue {
 /// # Errors
 ///
 /// [`QueueError::Unreachable`]: the queue is without a majority, or its leader did not answer.
-pub(super) fn certain(
+pub(super) fn ready_if_answered(
     counted: topology::Count,
     queue: &str,
     consumed: &Consumed,
@@ -119,8 +116,12 @@ mod tests {
     fn a_count_of_zero_counts_only_where_the_queue_has_said_it() {
         let (consumed, obstacles) = (Consumed::default(), Obstacles::default());
         let of = |ready, consumers| topology::Count { ready, consumers };
-        let read = |counted| certain(counted, "q", &consumed, &obstacles).ok();
-        assert_eq!(read(of(0, 0)), Some(0), "nobody consumes it");
+        let read = |counted| ready_if_answered(counted, "q", &consumed, &obstacles).ok();
+        assert_eq!(
+            read(of(0, 0)),
+            Some(0),
+            "this process does not consume the queue"
+        );
         let first = consumed.one("q");
         let second = consumed.one("q");
         assert_eq!(read(of(0, 0)), None);

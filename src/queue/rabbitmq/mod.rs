@@ -241,7 +241,12 @@ impl Queue for RabbitQueue {
             Ok(counted) => {
                 let (consumed, broker) = (&self.shared.consumed, &self.shared.broker);
                 Ok(Depth {
-                    ready: majority::certain(counted, &name, consumed, &broker.obstacles)?,
+                    ready: majority::ready_if_answered(
+                        counted,
+                        &name,
+                        consumed,
+                        &broker.obstacles,
+                    )?,
                     unsettled: 0,
                 })
             }
@@ -320,7 +325,7 @@ impl Queue for RabbitQueue {
     }
 
     async fn is_ready(&self) -> bool {
-        !self.shared.broker.obstacles.stop_messages() && self.look().await.is_ok()
+        !self.shared.broker.obstacles.are_messages_stopped() && self.look().await.is_ok()
     }
 
     async fn close(&self) {

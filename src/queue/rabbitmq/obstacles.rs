@@ -10,6 +10,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::queue::{Obstacle, ObstacleKind};
 
+/// The name of all queues together, for an obstacle that is in the way of each.
+pub(super) const EVERYWHERE: &str = "flexcast.*";
+
 /// What kind of obstacle it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -116,7 +119,7 @@ impl Obstacles {
     }
 
     /// Whether messages cannot move: the user may not consume a queue, or queues are without a majority.
-    pub(super) fn stop_messages(&self) -> bool {
+    pub(super) fn are_messages_stopped(&self) -> bool {
         let stops = |kind: &Kind| matches!(kind, Kind::NoRight | Kind::NoMajority);
         self.lock().keys().any(|(_, kind)| stops(kind))
     }

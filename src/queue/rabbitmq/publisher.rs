@@ -141,8 +141,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes one message, once; whether the broker has confirmed it. It refuses what a queue without a leader would take, or
-    /// gives no answer.
+    /// Publishes one message once, and returns whether the broker confirmed it. For a queue without a leader the broker sends a
+    /// negative confirm, or none.
     ///
     /// # Errors
     ///

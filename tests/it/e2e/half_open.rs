@@ -8,8 +8,8 @@ use flexcast::clock::Clock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
-use super::{campaign, contacts};
-use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, fast_config, http_get};
+use super::slow_campaign;
+use crate::support::flexcast::{FakeTwilio, balanced, each_once, http_get};
 
 const CUSTOMERS: usize = 200;
 
@@ -36,16 +36,7 @@ fn clients() -> usize {
 #[test]
 fn clients_that_never_end_their_request_keep_no_probe_and_no_message_waiting() {
     let twilio = FakeTwilio::start();
-    let place = Place::facing(&twilio);
-    let slow = "create_conversation_message = \"20/s\"\n";
-    let any = "create_conversation_message = \"none\"\n";
-    place.write("flexcast.toml", fast_config().replace(any, slow));
-    let (numbers, file) = contacts(CUSTOMERS);
-    place.write("spring.toml", campaign("task_on_reply", "conversations"));
-    place.write("contacts.csv", file);
-    place
-        .run(&["import", "spring.toml", "contacts.csv"])
-        .ends_with(0);
+    let (place, numbers) = slow_campaign(&twilio, CUSTOMERS);
     let mut work = place.work(&[]);
     work.limit_open_files(Rlimit {
         current: Some(1_024),

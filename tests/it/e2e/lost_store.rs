@@ -3,35 +3,15 @@
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{campaign, contacts};
-use crate::support::flexcast::{
-    FakeTwilio, Place, balanced, each_once, eventually, fast_config, ledger_is_lost_once,
-};
+use super::slow_campaign;
+use crate::support::flexcast::{FakeTwilio, balanced, each_once, eventually, ledger_is_lost_once};
 
 const CUSTOMERS: usize = 150;
-
-/// A campaign that is under way for some seconds.
-fn applied(twilio: &FakeTwilio) -> (Place, Vec<String>) {
-    let place = Place::facing(twilio);
-    let slow = "create_conversation_message = \"20/s\"\n";
-    let any = "create_conversation_message = \"none\"\n";
-    place.write("flexcast.toml", fast_config().replace(any, slow));
-    let (numbers, file) = contacts(CUSTOMERS);
-    place.write("spring.toml", campaign("task_on_reply", "conversations"));
-    place.write("contacts.csv", file);
-    place
-        .run(&["campaign", "apply", "spring.toml"])
-        .ends_with(0);
-    place
-        .run(&["import", "spring", "contacts.csv"])
-        .ends_with(0);
-    (place, numbers)
-}
 
 #[test]
 fn while_the_ledgers_file_takes_no_write_nothing_is_changed_and_then_it_goes_on() {
     let twilio = FakeTwilio::start();
-    let (place, numbers) = applied(&twilio);
+    let (place, numbers) = slow_campaign(&twilio, CUSTOMERS);
     let mut work = place.work(&[]);
     place.status_until("spring", |books| books["done"].as_u64() >= Some(10));
     // Another process writes and does not come to an end. Reading goes on beside it.
@@ -63,7 +43,7 @@ fn while_the_ledgers_file_takes_no_write_nothing_is_changed_and_then_it_goes_on(
 #[test]
 fn a_log_that_takes_no_more_lines_stops_nobody() {
     let twilio = FakeTwilio::start();
-    let (place, numbers) = applied(&twilio);
+    let (place, numbers) = slow_campaign(&twilio, CUSTOMERS);
     place.write("flexcast.toml", fast_config());
     let work = ["work", "--http", "127.0.0.1:0", "--until-idle"];
     assert_eq!(place.run_with_a_full_log(&work), Some(0));

@@ -31,6 +31,8 @@ mod unknown;
 
 use std::fmt::Write as _;
 
+use crate::support::flexcast::{FakeTwilio, Place, fast_config};
+
 /// The four strategy/API pairs.
 const PAIRS: [(&str, &str); 4] = [
     ("task_now", "conversations"),
@@ -66,6 +68,24 @@ fn campaign_on(channel: &str, sender: &str, strategy: &str, api: &str) -> String
          [flex]\nstudio_flow_sid = \"FW00000000000000000000000000000001\"\n\
          [agents]\ndefault = \"alice\"\n[pace]\ncampaign = \"200/s\"\n"
     )
+}
+
+/// A campaign that is under way for some seconds, at 20 messages a second, and its customers' numbers.
+fn slow_campaign(twilio: &FakeTwilio, customers: usize) -> (Place, Vec<String>) {
+    let place = Place::facing(twilio);
+    let slow = "create_conversation_message = \"20/s\"\n";
+    let any = "create_conversation_message = \"none\"\n";
+    place.write("flexcast.toml", fast_config().replace(any, slow));
+    let (numbers, file) = contacts(customers);
+    place.write("spring.toml", campaign("task_on_reply", "conversations"));
+    place.write("contacts.csv", file);
+    place
+        .run(&["campaign", "apply", "spring.toml"])
+        .ends_with(0);
+    place
+        .run(&["import", "spring", "contacts.csv"])
+        .ends_with(0);
+    (place, numbers)
 }
 
 /// What the customer or the agent gets of a strategy, and gets once.

@@ -1,7 +1,7 @@
 //! Every sentence that an import says of a row: why it was rejected, and what was changed about one that was taken.
 //!
 //! The program reads rows that provoke them; what it prints stands in tests/fixtures/sentences.txt, in the order of
-//! reasons. `GOLDEN=write` writes that file anew. A reason or a warning without a sentence fails.
+//! reasons. `GOLDEN=write` replaces that file. The test fails if a reason or a warning has no sentence.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -311,7 +311,7 @@ fn every_reason_and_every_warning_has_its_sentences() {
     let differing = differing(&golden, &text);
     assert!(
         differing.is_empty(),
-        "{GOLDEN} (GOLDEN=write writes it anew):\n{differing}"
+        "{GOLDEN} (GOLDEN=write replaces the file):\n{differing}"
     );
 }
 
