@@ -4,7 +4,9 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::slow_campaign;
-use crate::support::flexcast::{FakeTwilio, balanced, each_once, eventually, ledger_is_lost_once};
+use crate::support::flexcast::{
+    FakeTwilio, balanced, each_once, eventually, fast_config, ledger_is_lost_once,
+};
 
 const CUSTOMERS: usize = 150;
 
