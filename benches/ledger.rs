@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::ledger::postgres::PostgresLedger;
-use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{CampaignRecord, Ending, Ledger, Publication, Settlement, Taken};
 use flexcast::message::{CampaignId, Event, Message};
 
@@ -23,18 +21,18 @@ async fn main() -> anyhow::Result<()> {
     let count: usize = count.unwrap_or(100_000);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let path = folder.path().join("ledger.db");
-    measure("file", Arc::new(SqliteLedger::open(&path)?), count).await?;
-    measure("memory", Arc::new(SqliteLedger::in_memory()?), count).await?;
+    measure("file", Arc::new(Ledger::open(&path)?), count).await?;
+    measure("memory", Arc::new(Ledger::in_memory()?), count).await?;
     if let Ok(url) = std::env::var("DATABASE_URL") {
-        let ledger = PostgresLedger::connect(&url).await?;
+        let ledger = Ledger::connect(&url).await?;
         measure("postgresql", Arc::new(ledger), count).await?;
     }
     Ok(())
 }
 
-async fn measure<L: Ledger + 'static>(
+async fn measure(
     store: &str,
-    ledger: Arc<L>,
+    ledger: Arc<Ledger>,
     count: usize,
 ) -> anyhow::Result<()> {
     let clock = Clock::system();
@@ -98,7 +96,7 @@ async fn measure<L: Ledger + 'static>(
 }
 
 /// The writes of a message that is done: its lease, one durable intent, its outcome.
-async fn turns_of(ledger: &dyn Ledger, clock: Clock, messages: &[Message]) -> anyhow::Result<()> {
+async fn turns_of(ledger: &Ledger, clock: Clock, messages: &[Message]) -> anyhow::Result<()> {
     let begun = [Event::Begun { generation: 0 }];
     for message in messages {
         let lease_for = Duration::from_secs(60);

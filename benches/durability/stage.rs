@@ -9,8 +9,7 @@ use flexcast::campaign::{self, Campaign, Flex};
 use flexcast::clock::Clock;
 use flexcast::engine::{AgentRules, Engine};
 use flexcast::intake::enqueue;
-use flexcast::ledger::sqlite::SqliteLedger;
-use flexcast::ledger::{CampaignRecord, Ledger, Publication, Watched};
+use flexcast::ledger::{CampaignRecord, Ledger, Publication};
 use flexcast::message::Message;
 use flexcast::metrics::Metrics;
 use flexcast::outcomes::RetryPolicy;
@@ -91,9 +90,9 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Run> {
     let clock = Clock::system();
     let folder = disk::folder()?;
-    let ledger: Arc<dyn Ledger> = Arc::new(match side {
-        Side::File => SqliteLedger::open(&folder.path().join("ledger.db"))?,
-        Side::Memory => SqliteLedger::in_memory()?,
+    let ledger: Arc<Ledger> = Arc::new(match side {
+        Side::File => Ledger::open(&folder.path().join("ledger.db"))?,
+        Side::Memory => Ledger::in_memory()?,
     });
     let queue: Arc<dyn Queue> = Arc::new(EmbeddedQueue::in_memory(clock)?);
     let simulator = simulator(clock);
@@ -151,7 +150,7 @@ fn client(simulator: &Simulator) -> anyhow::Result<Twilio> {
 async fn apply(
     pair: Pair,
     twilio: &Twilio,
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     clock: Clock,
 ) -> anyhow::Result<Campaign> {
     let text = format!(
@@ -175,7 +174,7 @@ async fn apply(
 /// What an import does, before the clock runs.
 async fn accept(
     campaign: &Campaign,
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     queue: &dyn Queue,
     count: u32,
     clock: Clock,
@@ -208,12 +207,11 @@ fn message(n: u32) -> anyhow::Result<Message> {
 
 fn worker(
     queue: Arc<dyn Queue>,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<Ledger>,
     twilio: Twilio,
     clock: Clock,
     in_flight: u16,
 ) -> Worker {
-    let ledger = Arc::new(Watched::over(ledger));
     let pacing = PacingSettings {
         limits: pacing::Limits::lifted(),
         senders: pacing::Senders::lifted(),
@@ -221,7 +219,6 @@ fn worker(
         concurrency: NonZeroU32::new(in_flight.into()).unwrap_or(NonZeroU32::MIN),
         ..PacingSettings::default()
     };
-    let ledger = Arc::new(Watched::over(ledger));
     let metrics = Metrics::new();
     let pacer = Pacer::new(pacing, clock);
     let engine = Engine::new(
@@ -248,8 +245,6 @@ fn worker(
         busy_wait: Duration::from_secs(60),
         queue_look: flexcast::worker::QUEUE_LOOK,
         agents: AgentRules::default(),
-        lanes: None,
-        begun: None,
         marks: None,
         holder: "bench".to_owned(),
         host: "bench".to_owned(),
@@ -259,7 +254,7 @@ fn worker(
 /// Every message is done, and left at Twilio what it is to leave, once.
 async fn check(
     pair: Pair,
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     simulator: &Simulator,
     messages: u32,
 ) -> anyhow::Result<()> {

@@ -5,7 +5,6 @@ use std::path::Path;
 use flexcast::campaign::{self, Campaign};
 use flexcast::clock::Clock;
 use flexcast::intake::{ContactsOptions, Importer, Input};
-use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{CampaignRecord, Ledger};
 use flexcast::queue::Queue;
 use flexcast::queue::embedded::EmbeddedQueue;
@@ -45,7 +44,7 @@ pub(crate) async fn into_embedded(file: &Path) -> u64 {
 
 async fn import(file: &Path, queue: &dyn Queue) -> u64 {
     let folder = tempfile::tempdir().expect("a folder");
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.db")).expect("a ledger");
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).expect("a ledger");
     let campaign = campaign::parse("bench.toml", CAMPAIGN).expect("a campaign");
     apply(&ledger, &campaign).await;
     let mut options = ContactsOptions::new(campaign.channel);
@@ -67,7 +66,7 @@ async fn import(file: &Path, queue: &dyn Queue) -> u64 {
     summary.rows
 }
 
-async fn apply(ledger: &dyn Ledger, campaign: &Campaign) {
+async fn apply(ledger: &Ledger, campaign: &Campaign) {
     let now = Clock::system().now();
     let record = CampaignRecord::running(
         campaign.id.clone(),

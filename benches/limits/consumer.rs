@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use flexcast::clock::Clock;
 use flexcast::engine::PacedGate;
-use flexcast::ledger::Watched;
-use flexcast::ledger::postgres::PostgresLedger;
+use flexcast::ledger::Ledger;
 use flexcast::metrics::Metrics;
-use flexcast::pacing::{Limits, Pacer, PacingSettings};
+use flexcast::pacing::{Limits, Pacer, PacingSettings, SharedStore, Sharer};
 use flexcast::simulator::{DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN};
 use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, Twilio, http_transport};
-use flexcast::worker::Sharer;
 use tokio::task::JoinSet;
 
 /// What a process is told by.
@@ -108,13 +106,10 @@ impl Role {
             });
         }
         if let Some(database) = &self.database {
-            let store = PostgresLedger::connect(database).await?;
-            let lanes = store.lanes();
-            let ledger = Arc::new(Watched::over(Arc::new(store)));
+            let ledger = Arc::new(Ledger::connect(database).await?);
             let sharer = Sharer {
                 pacer,
-                ledger: Arc::clone(&ledger),
-                lanes,
+                store: Arc::clone(&ledger) as Arc<dyn SharedStore>,
                 holder: format!("bench-{}", std::process::id()),
                 clock,
             };
@@ -150,7 +145,7 @@ impl Role {
 }
 
 /// As the worker does: a lost store is asked until it is there.
-async fn bring_back(ledger: Arc<Watched>, clock: Clock) {
+async fn bring_back(ledger: Arc<Ledger>, clock: Clock) {
     loop {
         ledger.lost().await;
         clock.sleep(Duration::from_millis(500)).await;

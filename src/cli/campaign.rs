@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::campaign::{self, Campaign};
-use crate::ledger::{CampaignRecord, CampaignState, Ledger};
+use crate::ledger::{CampaignRecord, CampaignState};
 use crate::message::{Address, CampaignId};
 use crate::operate::{Applied, Replacing, paused_notice};
 use crate::service::Service;

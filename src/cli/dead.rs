@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::ledger::{DeadRow, Ledger, MessageKey, UpcomingUndo};
+use crate::ledger::{DeadRow, MessageKey, UpcomingUndo};
 use crate::message::{CampaignId, Failure, MessageId};
 
 use super::{ExitCode, Global, Problem, output};

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::intake::escaped;
-use crate::ledger::{CampaignRecord, Ending, Ledger, PageRow, RejectedRow, Standing};
+use crate::ledger::{CampaignRecord, Ending, PageRow, RejectedRow, Standing};
 use crate::message::Effects;
 use crate::service::Service;
 

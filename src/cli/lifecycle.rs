@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::ledger::{Actor, CampaignRecord, ConsumerRow, Ledger};
+use crate::ledger::{Actor, CampaignRecord, ConsumerRow};
 use crate::message::CampaignId;
 use crate::operate::{Cancelled, Stopped};
 use crate::service::Service;

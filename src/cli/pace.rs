@@ -6,7 +6,6 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::campaign;
-use crate::ledger::Ledger;
 use crate::message::CampaignId;
 use crate::pacing::Quota;
 

@@ -14,7 +14,7 @@ use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
 use crate::files::private;
 use crate::intake::Input;
-use crate::ledger::{Books, CampaignRecord, Ledger};
+use crate::ledger::{Books, CampaignRecord};
 use crate::marks::{MarkError, ProcessMarks};
 use crate::operate::paused_notice;
 use crate::service::{Service, trial_folder};
@@ -316,7 +316,7 @@ fn spinner() -> ProgressBar {
 }
 
 /// Draws how far the campaign is, on a terminal.
-async fn show_progress(ledger: Arc<dyn crate::ledger::Ledger>, record: CampaignRecord) {
+async fn show_progress(ledger: Arc<crate::ledger::Ledger>, record: CampaignRecord) {
     const EVERY: Duration = Duration::from_millis(250);
     if !std::io::stderr().is_terminal() {
         return;

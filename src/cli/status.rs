@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportRecord, Ledger, Report, Upkeep};
+use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportRecord, Ledger, Report};
 use crate::message::CampaignId;
 use crate::queue::{Inspection, NodeInUse, Obstacle, Queue, QueueError};
 use crate::service::Service;
@@ -200,7 +200,7 @@ async fn asked(service: &Service, records: &[CampaignRecord]) -> Vec<Option<u64>
 
 /// How many messages wait on a campaign's queue that the ledger has not met yet.
 pub(super) async fn unseen(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     queue: &dyn Queue,
     id: &CampaignId,
     now: Timestamp,

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::campaign::{self, Arrivals, Campaign, Texts};
 use crate::clock::Clock;
 use crate::intake::enqueue;
-use crate::ledger::{Ledger, MessageKey, Publication, Standing};
+use crate::ledger::{MessageKey, Publication, Standing};
 use crate::message::{Address, AgentRef, CampaignId, Customer, Effects, Message, WIRE_VERSION};
 use crate::service::{Service, trial_folder};
 use crate::worker::{RunEnd, Until};

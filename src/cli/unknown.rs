@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use crate::ledger::{Ledger, MessageKey};
+use crate::ledger::MessageKey;
 use crate::message::{CampaignId, MessageId};
 
 use super::{ExitCode, Global, Problem, output};

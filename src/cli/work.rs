@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::http::{self, Pages};
-use crate::ledger::{CampaignRecord, Ledger};
+use crate::ledger::CampaignRecord;
 use crate::marks::MarkError;
 use crate::message::{CampaignId, Failure, PauseCause};
 use crate::operate::paused_notice;

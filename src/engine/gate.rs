@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger, Ownership, Watched};
+use crate::ledger::{Lease, Ledger};
 use crate::metrics::Metrics;
 use crate::pacing::{LaneKind, Pacer, Permit};
 use crate::twilio::{Closed, Gate, LastLook, Observed, Operation, Outages, Pass};
@@ -122,7 +122,7 @@ fn pass(permit: Permit, metrics: &Metrics) -> Pass {
 /// The gate of one message's turn.
 pub struct MessageGate {
     pacer: Pacer,
-    ledger: Arc<Watched>,
+    ledger: Arc<Ledger>,
     clock: Clock,
     lease: Mutex<Lease>,
     switch: Arc<CampaignSwitch>,
@@ -140,7 +140,7 @@ pub struct MessageGate {
 impl MessageGate {
     pub(super) fn new(
         pacer: Pacer,
-        ledger: Arc<Watched>,
+        ledger: Arc<Ledger>,
         clock: Clock,
         lease: Lease,
         switch: Arc<CampaignSwitch>,

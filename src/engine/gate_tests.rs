@@ -3,19 +3,18 @@
 use std::path::Path;
 
 use super::*;
-use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{MessageKey, StoreRun};
 use crate::message::{CampaignId, MessageId};
 use crate::pacing::PacingSettings;
 
 /// A ledger in a file of this folder.
-fn ledger_in(folder: &Path) -> Arc<Watched> {
-    let file = SqliteLedger::open(&folder.join("ledger.db")).expect("a new ledger");
-    Arc::new(Watched::over(Arc::new(file)))
+fn ledger_in(folder: &Path) -> Arc<Ledger> {
+    let file = Ledger::open(&folder.join("ledger.db")).expect("a new ledger");
+    Arc::new(Ledger::over(Arc::new(file)))
 }
 
 /// The gate of a message whose lease was given in this run of the ledger's store, and whose consumer may call.
-fn gate(ledger: &Arc<Watched>, run: StoreRun) -> MessageGate {
+fn gate(ledger: &Arc<Ledger>, run: StoreRun) -> MessageGate {
     let clock = Clock::system();
     let spans = Spans {
         call: Duration::from_secs(20),

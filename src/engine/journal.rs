@@ -11,7 +11,7 @@ use super::Interrupted;
 
 /// The journal of one leased message.
 pub(super) struct Journal {
-    ledger: std::sync::Arc<dyn Ledger>,
+    ledger: std::sync::Arc<Ledger>,
     clock: Clock,
     lease: Lease,
     saga: Saga,
@@ -27,7 +27,7 @@ impl Journal {
     ///
     /// [`Interrupted::Journal`] when what is recorded is no saga.
     pub(super) fn open(
-        ledger: std::sync::Arc<dyn Ledger>,
+        ledger: std::sync::Arc<Ledger>,
         clock: Clock,
         lease: Lease,
         recorded: &[Event],

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 
 use crate::campaign::{Campaign, InitiatedBy};
 use crate::clock::Clock;
-use crate::ledger::{Lease, LedgerError, Watched};
+use crate::ledger::{Lease, Ledger, LedgerError};
 use crate::message::{
     Api, Assignee, Ended, Event, Failure, IllegalEvent, Message, Name, Saga, Strategy,
 };
@@ -121,7 +121,7 @@ pub struct Delivered {
 /// Carries out messages.
 pub struct Engine {
     twilio: Twilio,
-    ledger: Arc<Watched>,
+    ledger: Arc<Ledger>,
     pacer: Pacer,
     clock: Clock,
     metrics: Metrics,
@@ -137,7 +137,7 @@ impl Engine {
     #[must_use]
     pub fn new(
         twilio: Twilio,
-        ledger: Arc<Watched>,
+        ledger: Arc<Ledger>,
         pacer: Pacer,
         clock: Clock,
         metrics: Metrics,

@@ -29,7 +29,7 @@ impl Counts {
     /// The books, at most so old as counting them anew would take 50 times.
     pub(super) async fn books(
         &self,
-        ledger: &dyn Ledger,
+        ledger: &Ledger,
         clock: Clock,
     ) -> Result<Counted, LedgerError> {
         // Held while counting: two scrapes at once count once.

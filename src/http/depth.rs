@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use crate::ledger::{CampaignState, Ledger, OnQueue};
+use crate::ledger::{CampaignState, OnQueue};
 use crate::message::CampaignId;
 use crate::queue::{Depth, Queue, QueueError};
 

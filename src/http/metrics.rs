@@ -3,7 +3,7 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, Ledger, LedgerError, Upkeep};
+use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, LedgerError};
 use crate::metrics::{MendedPart, PausedBy};
 
 use super::books::{Counts, off, rows, stuck, term};

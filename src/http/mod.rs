@@ -21,7 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
-use crate::ledger::Watched;
+use crate::ledger::Ledger;
 use crate::listening::{End, OpenConnection, Room, accept};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
@@ -40,7 +40,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// What the pages look at.
 #[derive(Clone)]
 pub struct Pages {
-    pub ledger: Arc<Watched>,
+    pub ledger: Arc<Ledger>,
     pub queue: Arc<dyn Queue>,
     pub metrics: Metrics,
     pub clock: Clock,

@@ -16,7 +16,7 @@ use crate::queue::Queue;
 ///
 /// [`crate::queue::QueueError::BoundElsewhere`] when it belongs to another ledger; those of the two stores.
 pub async fn bind_queue(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     queue: &dyn Queue,
     now: Timestamp,
 ) -> Result<Option<u64>, EnqueueError> {
@@ -46,7 +46,7 @@ pub async fn bind_queue(
 
 /// Marks all that waited on the queue, a batch at a time: a ledger may hold millions.
 async fn mark_all(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     after: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Option<u64>, LedgerError> {

@@ -22,7 +22,7 @@ pub enum EnqueueError {
 /// [`EnqueueError`]: some of them may be on the queue; whoever consumes deduplicates.
 pub async fn enqueue(
     queue: &dyn Queue,
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     campaign: &CampaignId,
     messages: &[(Publication, Message)],
 ) -> Result<(), EnqueueError> {

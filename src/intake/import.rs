@@ -70,7 +70,7 @@ impl From<crate::queue::QueueError> for ImportError {
 /// Where an import puts what it accepts.
 pub struct Importer<'a> {
     pub campaign: &'a Campaign,
-    pub ledger: &'a dyn Ledger,
+    pub ledger: &'a Ledger,
     pub queue: &'a dyn Queue,
     pub clock: Clock,
     /// Read the file whatever was imported of it before.

@@ -1,5 +1,6 @@
 //! How the ledger's types stand in columns, whichever store it is: times, words, JSON.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +15,11 @@ use super::{Ending, LedgerError, Result};
 /// A time as the ledger keeps it.
 pub(super) fn ms(at: Timestamp) -> i64 {
     at.as_millisecond()
+}
+
+/// A span as a column has it: ms.
+pub(super) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
 /// `wait` after `at`, or the end of time: as it will be kept, so that no holder believes its lease
@@ -61,6 +67,15 @@ pub(super) fn count(number: i64) -> u64 {
 /// A count for a column.
 pub(super) fn column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A text as both stores keep it: U+0000, the one character that PostgreSQL has no place for, becomes U+FFFD.
+pub(super) fn keepable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 fn damaged(what: &str, error: &dyn std::fmt::Display) -> LedgerError {

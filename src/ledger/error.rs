@@ -39,7 +39,7 @@ pub enum LedgerError {
     #[error("the ledger's records contradict each other: {0}")]
     Damaged(String),
     /// The database answered with an error whose cause its code does not tell: the store, or the data of this
-    /// call. A store returns it without a check. [`super::Watched`] returns it only after a probe of the store has
+    /// call. A store returns it without a check. [`super::Ledger`] returns it only after a probe of the store has
     /// passed: then the data of this call is the cause.
     #[error("the database refuses this: {text} ({code})")]
     Refused {
@@ -54,7 +54,20 @@ pub enum LedgerError {
     Corrupt(String),
 }
 
+/// The codes of a row that refers to a row which is not there: PostgreSQL's, and SQLite's.
+const NO_SUCH_ROW: [&str; 2] = ["23503", "SQLite 787"];
+
 impl LedgerError {
+    /// Names the campaign when it is what a row refers to and does not find.
+    pub(super) fn in_campaign(self, id: &CampaignId) -> Self {
+        match self {
+            Self::Refused { code, .. } if NO_SUCH_ROW.contains(&code.as_str()) => {
+                Self::NoCampaign(id.clone())
+            }
+            error => error,
+        }
+    }
+
     /// Whether it is the store that cannot be used, for any call, and not this call alone.
     #[must_use]
     pub fn is_stores(&self) -> bool {

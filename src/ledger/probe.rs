@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ending, MessageKey, Renewal, Settlement, Stray, UNDO_AFTER, UndoSettlement, Wake};
+use super::calls::{all_campaigns, draw, next_due, raise, record_damaged, record_stray, show};
+use super::columns::ms;
+use super::session::Session;
+use super::{
+    Ending, MessageKey, Renewal, Result, Settlement, Stray, UNDO_AFTER, UndoSettlement, Wake,
+};
 use crate::message::{DeadReason, DeferReason, Failure, FailureClass, Message};
 
 /// Who takes the message.
@@ -68,7 +73,7 @@ pub(super) fn undone() -> UndoSettlement {
 }
 
 /// A delivery that is no message.
-pub(super) fn stray(key: &MessageKey) -> Stray {
+fn stray(key: &MessageKey) -> Stray {
     Stray {
         campaign: key.campaign.clone(),
         reason: DeadReason::Malformed,
@@ -85,4 +90,18 @@ pub(super) fn renewal(name: &str) -> Renewal {
         pid: 0,
         confirmed: None,
     }
+}
+
+/// The part of the message's life whose statements are written once for both stores.
+pub(super) async fn walk(session: &impl Session, key: &MessageKey, name: &str) -> Result<()> {
+    next_due(session).await?;
+    all_campaigns(session).await?;
+    record_stray(session, &stray(key), AT).await?;
+    let holder = format!("{HOLDER}-{name}");
+    show(session, &holder, Some("null"), Some(ms(AT))).await?;
+    show(session, &holder, None, Some(ms(AT))).await?;
+    let token = format!("{HOLDER}-{name}");
+    draw(session, &token, AT).await?;
+    raise(session, &token).await?;
+    record_damaged(session, key, "probe", AT).await
 }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::record::{CampaignMark, from_attributes, of_campaign, of_ledger, to_attributes};
 use super::{Kept, MarkError, NotOurs, ProcessMarks, is_taken};
-use crate::ledger::{Incarnation, Ledger, Ownership};
+use crate::ledger::Incarnation;
 use crate::message::CampaignId;
 
 impl ProcessMarks {

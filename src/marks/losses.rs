@@ -1,7 +1,7 @@
 //! A store that loses its last transactions under the processes that work on it: in a failover to a server that had
 //! not received them.
 
-use crate::ledger::{Incarnation, Ownership};
+use crate::ledger::Incarnation;
 
 use super::record::LedgerMark;
 use super::{GOOD_FOR, Kept, MarkError, NotOurs, ProcessMarks};

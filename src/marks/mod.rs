@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::ledger::{Incarnation, Ledger, Ownership, Watched};
+use crate::ledger::{Incarnation, Ledger};
 use crate::message::CampaignId;
 use crate::twilio::{CallError, Conflict, Twilio, conflict, is_missing};
 
@@ -37,7 +37,7 @@ pub const GOOD_FOR: Duration = Duration::from_secs(90);
 /// The marks of one process.
 pub struct ProcessMarks {
     twilio: Twilio,
-    ledger: Arc<Watched>,
+    ledger: Arc<Ledger>,
     clock: Clock,
     /// This machine and the ledger here, for operators.
     location: String,
@@ -70,7 +70,7 @@ impl ProcessMarks {
     #[must_use]
     pub fn new(
         twilio: Twilio,
-        ledger: Arc<Watched>,
+        ledger: Arc<Ledger>,
         clock: Clock,
         location: String,
         take_over: bool,

@@ -83,7 +83,7 @@ fn senders(taken: &[(Address, u64)]) -> String {
 /// The operations on one ledger.
 #[derive(Clone, Copy)]
 pub struct Operations<'a> {
-    pub ledger: &'a dyn Ledger,
+    pub ledger: &'a Ledger,
     pub clock: Clock,
 }
 

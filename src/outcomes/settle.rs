@@ -17,7 +17,7 @@ const QUEUE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Carries verdicts out.
 #[derive(Clone)]
 pub struct Settler {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<Ledger>,
     clock: Clock,
 }
 
@@ -33,7 +33,7 @@ pub enum SettleError {
 impl Settler {
     /// A settler over this ledger.
     #[must_use]
-    pub fn new(ledger: Arc<dyn Ledger>, clock: Clock) -> Self {
+    pub fn new(ledger: Arc<Ledger>, clock: Clock) -> Self {
         Self { ledger, clock }
     }
 

@@ -36,6 +36,8 @@ pub mod senders;
 mod settings;
 mod share;
 mod shared;
+mod shared_store;
+mod sharer;
 mod starts;
 mod store_clock;
 mod table;
@@ -69,6 +71,8 @@ pub use settings::{InvalidMargin, Margin, PacingSettings};
 pub use shared::{
     Answer, Answers, LaneTime, Request, StartAnswer, StartLane, StartWant, Unused, Want, hand_out,
 };
+pub use shared_store::{ServerTime, SharedStore, StoreFailure};
+pub use sharer::Sharer;
 pub use store_clock::{Reading, StoreClock};
 pub use view::LaneView;
 

@@ -15,11 +15,8 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::intake::{EnqueueError, bind_queue};
-use crate::ledger::postgres::PostgresLedger;
-use crate::ledger::sqlite::{Hold, SqliteLedger, SqliteSource, Waiting, has_ledger, hold};
-use crate::ledger::{
-    Actor, BackupSource, BegunForAgents, Ledger, LedgerError, SharedLanes, Watched,
-};
+use crate::ledger::sqlite::{Hold, SqliteSource, Waiting, has_ledger, hold};
+use crate::ledger::{Actor, BackupSource, Ledger, LedgerError};
 use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
 use crate::operate::Operations;
@@ -81,12 +78,9 @@ pub struct Service {
     pub config: Config,
     pub clock: Clock,
     pub metrics: Metrics,
-    pub ledger: Arc<Watched>,
+    pub ledger: Arc<Ledger>,
     /// Which parts of Twilio are away, as the clients of this service find.
     pub outages: Arc<Outages>,
-    /// What consumers of a ledger on PostgreSQL share beside it.
-    lanes: Option<SharedLanes>,
-    begun: Option<BegunForAgents>,
 }
 
 impl Service {
@@ -97,23 +91,18 @@ impl Service {
     ///
     /// [`ServiceError`] names the directory, the file or the server.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
-        let (mut lanes, mut begun) = (None, None);
-        let ledger: Arc<dyn Ledger> = if let Some(url) = &config.database_url {
-            let ledger = PostgresLedger::connect(url.expose_secret()).await?;
-            (lanes, begun) = (Some(ledger.lanes()), Some(ledger.begun()));
-            Arc::new(ledger)
+        let ledger = if let Some(url) = &config.database_url {
+            Ledger::connect(url.expose_secret()).await?
         } else {
             make_folder(&config.state)?;
-            Arc::new(SqliteLedger::open(&config.state.join(LEDGER_FILE))?)
+            Ledger::open(&config.state.join(LEDGER_FILE))?
         };
         Ok(Self {
             config,
             clock,
             metrics: Metrics::new(),
-            ledger: Arc::new(Watched::over(ledger)),
+            ledger: Arc::new(ledger),
             outages: Arc::default(),
-            lanes,
-            begun,
         })
     }
 
@@ -250,7 +239,7 @@ impl Service {
         marks: Option<Arc<ProcessMarks>>,
     ) -> Result<Worker, ServiceError> {
         if let Held::Alone(_) = held {
-            let released = self.ledger.release_leases(self.clock.now()).await?;
+            let released = self.ledger.release_leases().await?;
             if released > 0 {
                 tracing::info!(messages = released, "taking over from a consumer that died");
             }
@@ -260,7 +249,7 @@ impl Service {
         self.ledger.show_alive(&holder).await?;
         let work = &self.config.file.work;
         open_files::prepare(work.in_flight);
-        let pacer = Pacer::new(pacing(&self.config, self.lanes.is_some())?, self.clock);
+        let pacer = Pacer::new(pacing(&self.config, self.ledger.is_shared())?, self.clock);
         let gate = PacedGate::new(pacer.clone(), self.metrics.clone());
         let engine = Engine::new(
             twilio.clone(),
@@ -291,8 +280,6 @@ impl Service {
                 wait: work.agent_wait,
                 shows_after: work.settle_time,
             },
-            lanes: self.lanes.clone(),
-            begun: self.begun.clone(),
             marks,
             holder,
             host: host(),

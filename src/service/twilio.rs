@@ -8,7 +8,6 @@ use super::{Service, ServiceError, host};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, TwilioAccess};
 use crate::engine::PacedGate;
-use crate::ledger::Ledger;
 use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
 use crate::pacing::{Limits, Margin, Pacer, PacingSettings};

@@ -62,9 +62,6 @@ async fn count(
     channel: &str,
 ) -> Result<bool, SettleError> {
     let parts = &shared.parts;
-    let Some(store) = &parts.begun else {
-        return Ok(true);
-    };
     let read = active.agents.read(agent, channel);
     let (free, read_at) = read.unwrap_or((0, parts.clock.instant()));
     let wish = AgentWish {
@@ -76,7 +73,9 @@ async fn count(
         kept_for: parts.agents.kept_for(),
         anyway: mine.assigned.may_stand,
     };
-    let answer = parts.ledger.noted(store.begin(&wish).await).await?;
+    let Some(answer) = parts.ledger.begin_for_agent(&wish).await? else {
+        return Ok(true);
+    };
     let begun = answer.others.saturating_add(u32::from(answer.taken));
     active.agents.note_begun(agent, read_at, begun);
     mine.assigned.is_counted = answer.taken;
@@ -108,11 +107,11 @@ impl Count {
 
     /// Tells the consumers' store.
     pub(super) async fn end(self, shared: &Shared) {
-        let Some(store) = shared.parts.begun.as_ref().filter(|_| self.is_shared) else {
+        if !self.is_shared {
             return;
-        };
-        let ended = store.end(&self.lease, self.may_stand).await;
-        if let Err(error) = shared.parts.ledger.noted(ended).await {
+        }
+        let ledger = &shared.parts.ledger;
+        if let Err(error) = ledger.end_for_agent(&self.lease, self.may_stand).await {
             let id = &self.lease.key.id;
             tracing::debug!(message.id = %id.in_log(), %error, "counted for its agent until a later look shows its task");
         }

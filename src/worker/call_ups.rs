@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::ledger::{Backlogs, CallUp, CalledUp, LedgerError};
+use crate::ledger::{CallUp, CalledUp, LedgerError};
 use crate::message::CampaignId;
 
 use super::campaigns::Campaigns;
@@ -70,9 +70,9 @@ impl CallUps {
     async fn read(&mut self, weights: &Weights) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.instant();
-        let every = match parts.lanes {
-            Some(_) => READ_EVERY,
-            None => READ_ALONE_EVERY,
+        let every = match parts.ledger.is_shared() {
+            true => READ_EVERY,
+            false => READ_ALONE_EVERY,
         };
         let is_known =
             |(at, of): &(Instant, Weights)| now < *at + every && of.keys().eq(weights.keys());

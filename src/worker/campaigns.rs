@@ -10,9 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Pace;
 use crate::engine::Position;
-use crate::ledger::{
-    CampaignRecord, CampaignState, Ledger, LedgerError, StateChange, Steering, WORKED_OFF,
-};
+use crate::ledger::{CampaignRecord, CampaignState, LedgerError, StateChange, WORKED_OFF};
 use crate::message::{CampaignId, PauseCause};
 use crate::pacing::{Lane, Quota};
 use crate::shutdown::Stopper;

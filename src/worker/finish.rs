@@ -43,7 +43,7 @@ pub enum Unfinished {
 ///
 /// [`WorkError`] when the ledger or the queue does not answer: then it is not finished.
 pub async fn finish(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     queue: &dyn Queue,
     id: &CampaignId,
     by: FinishedBy,

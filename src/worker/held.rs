@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::WhenUnavailable;
 use crate::engine::Availability;
-use crate::ledger::{HeldFor, Ledger, LedgerError};
+use crate::ledger::{HeldFor, LedgerError};
 use crate::message::Unavailable;
 
 use super::campaigns::Campaigns;

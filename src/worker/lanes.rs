@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::ledger::Ledger;
 use crate::metrics::LanesOfKind;
 use crate::pacing::{Lane, LaneKind, LaneView};
 use crate::queue::{NodeInUse, Obstacle};

@@ -43,7 +43,7 @@ impl LettingGo {
     /// # Errors
     ///
     /// The ledger's: what it did not take is told again the next time.
-    pub(super) async fn tell(&self, ledger: &dyn Ledger) -> Result<(), LedgerError> {
+    pub(super) async fn tell(&self, ledger: &Ledger) -> Result<(), LedgerError> {
         let mut later = Vec::new();
         let mut told = Ok(());
         while let Some(lease) = self.pop() {
@@ -90,7 +90,7 @@ impl LettingGo {
     /// The ledger's: what was not looked at is looked at the next time.
     pub(super) async fn end_unanswered(
         &self,
-        ledger: &dyn Ledger,
+        ledger: &Ledger,
         looker: &Looker<'_>,
     ) -> Result<(), LedgerError> {
         let mut due = Vec::new();
@@ -114,7 +114,7 @@ impl LettingGo {
 
     async fn end_one(
         &self,
-        ledger: &dyn Ledger,
+        ledger: &Ledger,
         looker: &Looker<'_>,
         key: &MessageKey,
     ) -> Result<(), LedgerError> {

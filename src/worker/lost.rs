@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::intake::EnqueueError;
 use crate::ledger::{
-    Actor, CampaignRecord, CampaignState, Ledger, LedgerError, MARKED_AT_ONCE, Ownership,
-    PUBLISH_AGAIN, PublishAgain, StateChange, Steering, Transition, Upkeep,
+    Actor, CampaignRecord, CampaignState, LedgerError, MARKED_AT_ONCE, PUBLISH_AGAIN, PublishAgain,
+    StateChange, Transition,
 };
 use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
 

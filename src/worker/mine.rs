@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{Agent, Place};
-use crate::ledger::{Lease, Ledger, LedgerError, MessageKey, Taken};
+use crate::ledger::{Lease, LedgerError, MessageKey, Taken};
 use crate::message::{Api, Assignee, Event, Message, Strategy};
 use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, SettleError};

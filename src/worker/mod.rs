@@ -31,7 +31,6 @@ mod refusal;
 mod report;
 mod rights;
 mod set_aside;
-mod sharing;
 mod store;
 mod turn;
 mod undos;
@@ -40,7 +39,6 @@ mod upkeep;
 pub use error::WorkError;
 pub use finish::{FinishedBy, Unfinished, finish};
 pub use lanes::{SEEN_FOR, ShownLane, ShownLanes};
-pub use sharing::Sharer;
 pub use upkeep::QUEUE_LOOK;
 
 use std::collections::BTreeMap;
@@ -51,12 +49,12 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::{AgentRules, Engine};
-use crate::ledger::{BegunForAgents, Ledger, LedgerError, SharedLanes, Watched};
+use crate::ledger::{Ledger, LedgerError};
 use crate::marks::ProcessMarks;
 use crate::message::{CampaignId, Failure};
 use crate::metrics::Metrics;
 use crate::outcomes::{RetryPolicy, Settler};
-use crate::pacing::Pacer;
+use crate::pacing::{Pacer, SharedStore, Sharer};
 use crate::queue::Queue;
 use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
@@ -106,7 +104,7 @@ pub enum RunEnd {
 /// What the worker is made of. Everything in it is shared by all turns.
 pub struct Parts {
     pub queue: Arc<dyn Queue>,
-    pub ledger: Arc<Watched>,
+    pub ledger: Arc<Ledger>,
     pub twilio: Twilio,
     pub engine: Engine,
     pub pacer: Pacer,
@@ -121,9 +119,6 @@ pub struct Parts {
     pub queue_look: Duration,
     /// For how long what is known of agents holds.
     pub agents: AgentRules,
-    /// What other consumers use too, if there may be others: lanes, and the count of what is begun for agents.
-    pub lanes: Option<SharedLanes>,
-    pub begun: Option<BegunForAgents>,
     /// Its marks at the Twilio account; none where no other ledger can be at work: a trial.
     pub marks: Option<Arc<ProcessMarks>>,
     /// This consumer's name in leases.
@@ -265,13 +260,12 @@ impl Worker {
     /// Keeps this consumer's part of what it shares with others, if it does.
     async fn share(&self) -> Infallible {
         let parts = &self.shared.parts;
-        let Some(lanes) = &parts.lanes else {
+        if !parts.ledger.is_shared() {
             return std::future::pending().await;
-        };
+        }
         let sharer = Sharer {
             pacer: parts.pacer.clone(),
-            ledger: Arc::clone(&parts.ledger),
-            lanes: lanes.clone(),
+            store: Arc::clone(&parts.ledger) as Arc<dyn SharedStore>,
             holder: parts.holder.clone(),
             clock: parts.clock,
         };

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Refused;
-use crate::ledger::Ledger;
 use crate::message::{CampaignId, DeadReason};
 use crate::outcomes::SettleError;
 use crate::queue::{Backoff, Consumer, Delivery};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::ledger::{Ledger, Steering, Watched};
+use crate::ledger::Ledger;
 
 use super::{Shared, Until, WorkError};
 
@@ -63,7 +63,7 @@ impl Patience {
     }
 
     /// Waits until the ledger is there, or is lost for good, or the patience is over.
-    pub(super) async fn until_back(&self, ledger: &Watched, clock: Clock) {
+    pub(super) async fn until_back(&self, ledger: &Ledger, clock: Clock) {
         let Some(end) = self.ends_at() else {
             return ledger.back().await;
         };

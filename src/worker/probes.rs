@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::ledger::{Actor, CampaignRecord, LedgerError, StateChange, Steering, Transition};
+use crate::ledger::{Actor, CampaignRecord, LedgerError, StateChange, Transition};
 use crate::message::{CampaignId, PauseCause};
 use crate::twilio::{CallError, Twilio, is_login_refused};
 

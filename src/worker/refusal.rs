@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::campaign::{Arrivals, Campaign, Refused};
-use crate::ledger::{Ledger, LedgerError, MessageKey, Stray, Watched};
+use crate::ledger::{Ledger, LedgerError, MessageKey, Stray};
 use crate::message::{CampaignId, Customer, DeadReason, Failure, Message};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Defect, Delivery, Settled};
@@ -86,7 +86,7 @@ pub(super) async fn refuse(
 }
 
 /// Records a stray; where the store refuses its own words and works otherwise, without them.
-async fn record(ledger: &Watched, stray: Stray, now: Timestamp) -> Result<(), LedgerError> {
+async fn record(ledger: &Ledger, stray: Stray, now: Timestamp) -> Result<(), LedgerError> {
     match ledger.record_stray(&stray, now).await {
         Err(LedgerError::Refused { code, .. }) => {
             let plain = Stray {
@@ -132,7 +132,7 @@ pub(super) fn written_otherwise(delivery: &dyn Delivery, message: &Message) -> O
 ///
 /// Those of the ledger.
 pub(super) async fn as_accepted(
-    ledger: &Watched,
+    ledger: &Ledger,
     written: Option<Message>,
     message: Message,
 ) -> Result<Message, LedgerError> {
@@ -189,7 +189,7 @@ pub(super) fn expiring(defect: Option<Defect>) -> Option<Refused> {
 ///
 /// Those of the ledger.
 pub(super) async fn unwelcome(
-    ledger: &Watched,
+    ledger: &Ledger,
     campaign: &Campaign,
     message: &Message,
     defect: Option<Defect>,

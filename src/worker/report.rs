@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use crate::engine::Position;
-use crate::ledger::{Actor, MessageKey, StateChange, Steering, Transition};
+use crate::ledger::{Actor, MessageKey, StateChange, Transition};
 use crate::message::{DeferReason, Failure};
 use crate::metrics::MessageEvent;
 use crate::outcomes::Verdict;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::engine::{CampaignSwitch, Position};
-use crate::ledger::{CampaignState, RIGHT_FOR, Renewal, Steering};
+use crate::ledger::{CampaignState, RIGHT_FOR, Renewal};
 use crate::message::CampaignId;
 
 use super::Shared;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::ledger::{Ending, Ledger, LedgerError, MessageKey, SetAside, Stray, Upkeep};
+use crate::ledger::{Ending, LedgerError, MessageKey, SetAside, Stray};
 use crate::message::{DeadReason, Effects, Failure, FailureClass, Message, Saga};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Delivery};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::campaign::Arrivals;
 use crate::engine::{Delivered, Interrupted, Job};
-use crate::ledger::{Lease, LedgerError, MessageKey, Ownership};
+use crate::ledger::{Lease, LedgerError, MessageKey};
 use crate::message::{Effects, Ended, Failure, Message};
 use crate::outcomes::{Circumstances, SettleError, Verdict, judge};
 use crate::pacing::LaneKind;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::engine::{Delivered, Interrupted, Job, Position};
-use crate::ledger::{Lease, Ledger, LedgerError, MessageKey, Stuck, UndoSettlement};
+use crate::ledger::{Lease, LedgerError, MessageKey, Stuck, UndoSettlement};
 use crate::message::{DeadReason, Ended, Event, Failure, FailureClass};
 use crate::outcomes::{undo_wait, undone};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::intake::{EnqueueError, bind_queue};
-use crate::ledger::{CampaignRecord, Ledger, LedgerError, OnQueue, Upkeep};
+use crate::ledger::{CampaignRecord, LedgerError, OnQueue};
 use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 

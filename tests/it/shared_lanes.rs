@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::ledger::SharedLanes;
-use flexcast::ledger::postgres::PostgresLedger;
+use flexcast::ledger::Ledger;
 use flexcast::pacing::{
-    Answer, Lane, LaneTime, Limits, Pacer, PacingSettings, Request, StartAnswer, StartLane,
-    StartWant, Unused, Want, hand_out,
+    Answer, Lane, LaneTime, Limits, Pacer, PacingSettings, Request, SharedStore, StartAnswer,
+    StartLane, StartWant, Unused, Want, hand_out,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -25,9 +24,16 @@ const ONE: NonZeroU32 = NonZeroU32::MIN;
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 
-async fn lanes_of(database: &Database) -> SharedLanes {
-    let ledger = PostgresLedger::connect(&database.url).await;
-    ledger.expect("a ledger").lanes()
+async fn ledger_of(database: &Database) -> Ledger {
+    let ledger = Ledger::connect(&database.url).await;
+    ledger.expect("a ledger")
+}
+
+/// What the store's clock shows, in nanoseconds since 1970.
+async fn store_time(ledger: &Ledger) -> u64 {
+    let handed = ledger.hand_out(&Request::default()).await;
+    let (_, time) = handed.expect("the time");
+    time.now
 }
 
 /// The rows of these lanes, as a session of its own sees them.
@@ -69,7 +75,7 @@ async fn what_several_are_given_at_once_never_overlaps() {
     let database = Database::new().await;
     let mut changes = JoinSet::new();
     for who in 0..4 {
-        let lanes = lanes_of(&database).await;
+        let ledger = ledger_of(&database).await;
         changes.spawn(async move {
             let mut given = Vec::new();
             for round in 0..25 {
@@ -78,7 +84,7 @@ async fn what_several_are_given_at_once_never_overlaps() {
                 names.rotate_left((who + round) % 3);
                 let mut request = each(names.map(|name| want(name, 10 * MS, 2)).to_vec());
                 request.ahead = 60 * SECOND;
-                let (answers, _) = lanes.hand_out(&request).await.expect("handed out");
+                let (answers, _) = ledger.hand_out(&request).await.expect("handed out");
                 for (name, answer) in names.into_iter().zip(answers.wants) {
                     let Answer::Stretch { from, to } = answer else {
                         panic!("{answer:?}");
@@ -171,13 +177,13 @@ fn drawn(random: &mut StdRng, now: u64) -> Request {
 #[tokio::test]
 async fn the_server_hands_out_what_the_arithmetic_says() {
     let database = Database::new().await;
-    let lanes = lanes_of(&database).await;
+    let ledger = ledger_of(&database).await;
     let session = database.session().await;
     for seed in 0..4 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut told = [0; 5];
         database.raw("DELETE FROM flexcast.lanes").await;
-        let mut now = lanes.time().await.expect("the time").now;
+        let mut now = store_time(&ledger).await;
         for step in 0..150 {
             let request = drawn(&mut random, now);
             // Time goes on by more than the test takes: what was handed out moves back.
@@ -185,7 +191,7 @@ async fn the_server_hands_out_what_the_arithmetic_says() {
             let sql = "UPDATE flexcast.lanes SET free_at = CASE free_at WHEN 0 THEN 0 ELSE free_at - $1 END";
             session.execute(sql, &[&back]).await.expect("moved");
             let mut before = rows(&session).await;
-            let handing = lanes.hand_out(&request).await;
+            let handing = ledger.hand_out(&request).await;
             let (answers, time) = handing.expect("handed out");
             let expected = hand_out(&request, &mut before, time.now);
             assert_eq!(answers, expected, "seed {seed}, step {step}: {request:?}");
@@ -213,7 +219,7 @@ async fn the_server_hands_out_what_the_arithmetic_says() {
 #[tokio::test]
 async fn a_lane_that_the_version_before_had_lent_counts_as_used_when_its_loan_ends() {
     let database = Database::new().await;
-    drop(lanes_of(&database).await);
+    drop(ledger_of(&database).await);
     let older = "DROP FUNCTION flexcast.hand_out;
         ALTER TABLE flexcast.lanes ADD holder TEXT, ADD held_until BIGINT;
         CREATE FUNCTION flexcast.hand_out() RETURNS INT LANGUAGE sql AS 'SELECT 1';
@@ -223,7 +229,7 @@ async fn a_lane_that_the_version_before_had_lent_counts_as_used_when_its_loan_en
     for sql in older.split(";\n") {
         database.raw(sql).await;
     }
-    drop(lanes_of(&database).await);
+    drop(ledger_of(&database).await);
     let rows = rows(&database.session().await).await;
     let free_at = |lane: &str| rows[lane].free_at;
     assert_eq!(
@@ -235,11 +241,11 @@ async fn a_lane_that_the_version_before_had_lent_counts_as_used_when_its_loan_en
 #[tokio::test]
 async fn a_failure_changes_nothing_and_its_connection_is_not_used_again() {
     let database = Database::new().await;
-    let lanes = lanes_of(&database).await;
+    let ledger = ledger_of(&database).await;
     let session = database.session().await;
     let name = "agent\u{1f}spring\u{1f}zo\u{eb}";
     let request = each(vec![want(name, 102 * MS, 3)]);
-    let (answers, _) = lanes.hand_out(&request).await.expect("handed out");
+    let (answers, _) = ledger.hand_out(&request).await.expect("handed out");
     assert!(matches!(
         answers.wants[..],
         [Answer::Later(_) | Answer::Stretch { .. }]
@@ -247,13 +253,14 @@ async fn a_failure_changes_nothing_and_its_connection_is_not_used_again() {
     let before = rows(&session).await;
     assert_eq!(before.keys().collect::<Vec<_>>(), [name]);
     database.read_only(true).await;
-    let error = lanes.hand_out(&request).await;
+    let error = ledger.hand_out(&request).await;
     let error = error.expect_err("the server takes nothing");
-    assert!(error.is_stores(), "{error}");
+    assert!(ledger.is_lost(), "{error}");
     database.read_only(false).await;
+    assert!(ledger.try_again().await, "{:?}", ledger.loss());
     let session = database.session().await;
     assert_eq!(rows(&session).await, before);
-    lanes.hand_out(&request).await.expect("handed out");
+    ledger.hand_out(&request).await.expect("handed out");
 }
 
 #[tokio::test]
@@ -262,8 +269,8 @@ async fn no_lock_is_held_while_an_answer_is_on_its_way() {
     let database = Database::new().await;
     let server = server_of(&database.url);
     let link = Link::to(server, Duration::ZERO);
-    let far = PostgresLedger::connect(&link.url(&database.url, server)).await;
-    let (far, near) = (far.expect("a ledger").lanes(), lanes_of(&database).await);
+    let far = Ledger::connect(&link.url(&database.url, server)).await;
+    let (far, near) = (far.expect("a ledger"), ledger_of(&database).await);
     let request = each(vec![want("a", 10 * MS, 1)]);
     far.hand_out(&request).await.expect("handed out");
     far.share_places("far", 8, 0).await.expect("a share");
@@ -289,9 +296,7 @@ async fn no_lock_is_held_while_an_answer_is_on_its_way() {
 
 /// A consumer that shares, for as long as it is kept.
 async fn consumer(database: &Database, name: &str, quota: &str) -> (Pacer, AbortOnDropHandle<()>) {
-    let store = PostgresLedger::connect(&database.url)
-        .await
-        .expect("a ledger");
+    let store = Ledger::connect(&database.url).await.expect("a ledger");
     let settings = PacingSettings {
         limits: Limits::lifted(),
         shared: true,
@@ -313,7 +318,7 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
     let count = Arc::new(AtomicU64::new(0));
     let mut waiters = JoinSet::new();
     let mut consumers = Vec::new();
-    let begun = lanes_of(&database).await.time().await.expect("the time");
+    let begun = store_time(&ledger_of(&database).await).await;
     for name in ["one", "two"] {
         let (pacer, keeping) = consumer(&database, name, "200/s").await;
         consumers.push(keeping);
@@ -331,7 +336,7 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
     let row = &rows["campaign\u{1f}spring"];
     // One slot after the other, and each has been handed out: the lane's time went on by as much.
     assert!(
-        row.free_at >= begun.now + 199 * row.period,
+        row.free_at >= begun + 199 * row.period,
         "{row:?} since {begun:?}"
     );
 }
@@ -339,9 +344,9 @@ async fn two_consumers_let_go_no_more_than_the_store_handed_out() {
 #[tokio::test]
 async fn the_shares_of_places_never_add_up_to_more_than_there_are() {
     let database = Database::new().await;
-    let lanes = lanes_of(&database).await;
+    let ledger = ledger_of(&database).await;
     let share = async |who: &str, taken| {
-        let (share, _) = lanes.share_places(who, 40, taken).await.expect("a share");
+        let (share, _) = ledger.share_places(who, 40, taken).await.expect("a share");
         (share.places, share.consumers)
     };
     assert_eq!(share("a", 0).await, (40, 1));

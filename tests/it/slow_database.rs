@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::ledger::postgres::PostgresLedger;
-use flexcast::ledger::{Ledger, Renewal, Steering, Watched};
+use flexcast::ledger::{Ledger, Renewal};
 use flexcast::pacing::Lane;
 
 use crate::support::distance::Consumers;
@@ -166,8 +165,8 @@ async fn a_lost_database_that_is_far_away_is_found_again() {
     let server = server_of(&database.url);
     // A probe makes one round trip after the other.
     let link = Link::uneven(server, Duration::from_millis(250));
-    let far = PostgresLedger::connect(&link.url(&database.url, server)).await;
-    let ledger = Watched::over(Arc::new(far.expect("a ledger")));
+    let far = Ledger::connect(&link.url(&database.url, server)).await;
+    let ledger = far.expect("a ledger");
     database.read_only(true).await;
     assert!(ledger.why_not_ready().await.is_some());
     assert!(ledger.is_lost());
@@ -179,7 +178,7 @@ async fn a_lost_database_that_is_far_away_is_found_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_to_start_calls_does_not_wait_behind_the_ledgers_other_calls() {
     let database = Database::new().await;
-    let ledger = PostgresLedger::connect(&database.url).await;
+    let ledger = Ledger::connect(&database.url).await;
     let ledger = Arc::new(ledger.expect("a ledger"));
     let now = Clock::system().now();
     let renewal = Renewal {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use flexcast::clock::Clock;
 use flexcast::ledger::Ledger;
-use flexcast::ledger::postgres::PostgresLedger;
 use flexcast::queue::rabbitmq::RabbitQueue;
 use flexcast::queue::{Queue, QueueError};
 use flexcast::tls::Files;
@@ -202,11 +201,11 @@ async fn a_database_behind_a_companys_certificate_is_checked_as_the_broker_is() 
     };
     let named = format!("&sslrootcert={ca}");
     let refusal = async |url: &str| {
-        let connected = PostgresLedger::connect(url).await;
+        let connected = Ledger::connect(url).await;
         connected.map(drop).expect_err("it is refused").to_string()
     };
     let port = company.in_front_of("server", server, asks).await;
-    let ledger = PostgresLedger::connect(&url(port, &named)).await;
+    let ledger = Ledger::connect(&url(port, &named)).await;
     assert!(ledger.expect("it connects").id().await.is_ok());
     let told = refusal(&url(port, "")).await;
     says(&told, &["\"Company CA\"", "sslrootcert in DATABASE_URL"]);
@@ -233,7 +232,7 @@ async fn a_database_behind_a_companys_certificate_is_checked_as_the_broker_is() 
     );
     let [certificate, key] = ["client.pem", "client.key"].map(|name| company.file(name));
     let shown = format!("{named}&sslcert={certificate}&sslkey={key}");
-    let ledger = PostgresLedger::connect(&url(asking, &shown)).await;
+    let ledger = Ledger::connect(&url(asking, &shown)).await;
     assert!(ledger.expect("it connects").id().await.is_ok());
 }
 

@@ -1,13 +1,9 @@
 //! What PostgreSQL's errors mean to the ledger's users.
 
-use std::borrow::Cow;
-
 use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
 
 use crate::ledger::LedgerError;
-use crate::message::CampaignId;
 
 impl From<Error> for LedgerError {
     /// By SQLSTATE (PostgreSQL's manual, appendix A): a refused login, a call that others were in the way of, a
@@ -92,24 +88,5 @@ impl From<PoolError> for LedgerError {
             }
             other => Self::Unavailable(other.to_string()),
         }
-    }
-}
-
-/// Names the campaign when it is what a row refers to and does not find.
-pub(super) fn in_campaign(id: &CampaignId) -> impl Fn(Error) -> LedgerError {
-    move |error| match error.code() {
-        Some(code) if *code == SqlState::FOREIGN_KEY_VIOLATION => {
-            LedgerError::NoCampaign(id.clone())
-        }
-        _ => error.into(),
-    }
-}
-
-/// A text as PostgreSQL can keep it: U+0000 is the one character that it has no place for.
-pub(super) fn keepable(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        text.replace('\0', "\u{fffd}").into()
-    } else {
-        text.into()
     }
 }

@@ -6,12 +6,53 @@ use deadpool_postgres::{Client, GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::ledger::columns::{column, from_json, message_id, ms, to_json};
-use crate::ledger::{Acceptance, DAMAGED_AGAIN, Import, LedgerError, Publication, Result};
+use crate::ledger::columns::{column, from_json, keepable, message_id, millis, ms, to_json};
+use crate::ledger::{
+    Acceptance, DAMAGED_AGAIN, Import, LedgerError, Publication, Result, Superseded,
+};
 use crate::message::{CampaignId, Message};
 
-use super::errors::in_campaign;
-use super::{imports, take, upkeep};
+use super::{PostgresSession, PostgresStore, on_client, take};
+use crate::ledger::calls::record_damaged;
+
+impl PostgresStore {
+    pub(in crate::ledger) async fn accept(
+        &self,
+        campaign: &CampaignId,
+        messages: &[Message],
+        import: Option<&Import>,
+        now: Timestamp,
+        queue_after: Timestamp,
+    ) -> Result<Vec<Acceptance>> {
+        let batch = Batch::of(messages)?;
+        let accepting = on_client!(self, |client| async {
+            let transaction = client.transaction().await?;
+            let acceptances = accept(&transaction, campaign, &batch, now, queue_after).await?;
+            if let Some(import) = import {
+                count(&transaction, campaign, import, &acceptances, now).await?;
+            }
+            transaction.commit().await?;
+            Ok(acceptances)
+        });
+        accepting.await
+    }
+
+    pub(in crate::ledger) async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
+        let lister = &self.lister;
+        on_client!(self, |client| mark_queued(&client, lister, published)).await
+    }
+
+    /// What it lists, it keeps from other processes for some seconds, so that several consumers do
+    /// not publish the same messages.
+    pub(in crate::ledger) async fn unqueued(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Publication, Message)>> {
+        let (chosen, lister) = (self.clock.chosen(now), &self.lister);
+        on_client!(self, |client| unqueued(&client, lister, chosen, now, limit)).await
+    }
+}
 
 /// A batch as columns.
 struct Batch {
@@ -36,37 +77,28 @@ impl Batch {
     }
 }
 
-pub(super) async fn accept(
-    client: &mut Client,
+async fn accept(
+    transaction: &Transaction<'_>,
     campaign: &CampaignId,
-    messages: &[Message],
-    import: Option<&Import>,
+    batch: &Batch,
     now: Timestamp,
     queue_after: Timestamp,
 ) -> Result<Vec<Acceptance>> {
-    let batch = Batch::of(messages)?;
-    let transaction = client.transaction().await?;
     // One batch of a campaign at a time: two that share messages could wait for each other.
     let sql = "SELECT FROM campaigns WHERE id = $1 FOR NO KEY UPDATE";
     let statement = transaction.prepare_cached(sql).await?;
-    if transaction
+    let locked = transaction
         .execute(&statement, &[&campaign.as_str()])
-        .await?
-        == 0
-    {
+        .await?;
+    if locked == 0 {
         return Err(LedgerError::NoCampaign(campaign.clone()));
     }
-    let inserted = insert(&transaction, campaign, &batch, now, queue_after).await?;
-    let acceptances = if inserted.len() == messages.len() {
-        vec![Acceptance::Accepted; messages.len()]
+    let inserted = insert(transaction, campaign, batch, now, queue_after).await?;
+    if inserted.len() == batch.ids.len() {
+        Ok(vec![Acceptance::Accepted; batch.ids.len()])
     } else {
-        judge(&transaction, campaign, &batch, &inserted).await?
-    };
-    if let Some(import) = import {
-        imports::count(&transaction, campaign, import, &acceptances, now).await?;
+        judge(transaction, campaign, batch, &inserted).await
     }
-    transaction.commit().await?;
-    Ok(acceptances)
 }
 
 /// Records the messages whose ids and addresses are free, the earlier of two in a batch, and gives
@@ -106,7 +138,7 @@ async fn insert(
             ],
         )
         .await
-        .map_err(in_campaign(campaign))?;
+        .map_err(|error| LedgerError::from(error).in_campaign(campaign))?;
     let mut first = HashMap::new();
     for (n, pair) in batch.ids.iter().zip(&batch.addresses).enumerate() {
         first.entry(pair).or_insert(n);
@@ -169,11 +201,7 @@ async fn judge(
     Ok(acceptances)
 }
 
-pub(super) async fn mark_queued(
-    client: &Client,
-    lister: &str,
-    published: &[Publication],
-) -> Result<()> {
+async fn mark_queued(client: &Client, lister: &str, published: &[Publication]) -> Result<()> {
     // Another lease number: taken since it was listed, so that it is its consumer's to say. Once a queue has lost
     // it, only whoever has it listed knows that it is on the queue: an earlier publication may be what was lost.
     // Rows are locked in one order, so that two callers do not wait for each other.
@@ -242,7 +270,7 @@ pub(super) async fn unqueued(
                 &lister,
                 &chosen,
                 &LISTED_FOR_MS,
-                &take::millis(DAMAGED_AGAIN),
+                &millis(DAMAGED_AGAIN),
             ],
         )
         .await?;
@@ -252,7 +280,8 @@ pub(super) async fn unqueued(
         match from_json(row.try_get(3)?) {
             Ok(message) => listed.push((publication, message)),
             Err(LedgerError::Damaged(detail)) => {
-                upkeep::record_damaged(client, &publication.key, &detail, now).await?;
+                let session = &PostgresSession(client);
+                record_damaged(session, &publication.key, &detail, now).await?;
             }
             Err(error) => return Err(error),
         }
@@ -265,4 +294,118 @@ fn publication(row: &Row) -> Result<Publication> {
         key: take::key(row.try_get(0)?, row.try_get(1)?)?,
         lease: row.try_get(2)?,
     })
+}
+
+/// Adds to an import what a batch accounts for.
+async fn count(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    import: &Import,
+    acceptances: &[Acceptance],
+    now: Timestamp,
+) -> Result<()> {
+    let accepted = acceptances
+        .iter()
+        .filter(|acceptance| matches!(acceptance, Acceptance::Accepted))
+        .count() as u64;
+    let duplicate = acceptances.len() as u64 - accepted;
+    let statement = transaction
+        .prepare_cached(
+            "UPDATE imports SET rows = rows + $3, accepted = accepted + $4,
+                duplicate = duplicate + $5, suppressed = suppressed + $6, seen_at = $7
+             WHERE number = $1 AND campaign = $2",
+        )
+        .await?;
+    let counted = transaction
+        .execute(
+            &statement,
+            &[
+                &import.number,
+                &campaign.as_str(),
+                &column(import.rows),
+                &column(accepted),
+                &column(duplicate),
+                &column(import.suppressed),
+                &ms(now),
+            ],
+        )
+        .await?;
+    if counted == 0 {
+        return Err(LedgerError::Damaged(format!(
+            "campaign {campaign} has no import {}",
+            import.number
+        )));
+    }
+    reject(transaction, campaign, import).await?;
+    match &import.supersedes {
+        Some(rows) => supersede(transaction, campaign, import.number, rows).await,
+        None => Ok(()),
+    }
+}
+
+async fn reject(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    import: &Import,
+) -> Result<()> {
+    if import.rejected.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached(
+            "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
+             SELECT $1, $2, line, \"column\", reason, detail
+             FROM unnest($3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
+                AS row (line, \"column\", reason, detail)",
+        )
+        .await?;
+    let rows = &import.rejected;
+    let lines: Vec<_> = rows.iter().map(|row| column(row.line)).collect();
+    let columns: Vec<_> = rows
+        .iter()
+        .map(|row| row.column.as_deref().map(keepable))
+        .collect();
+    let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_str()).collect();
+    let details: Vec<_> = rows.iter().map(|row| keepable(&row.detail)).collect();
+    transaction
+        .execute(
+            &statement,
+            &[
+                &import.number,
+                &campaign.as_str(),
+                &lines,
+                &columns,
+                &reasons,
+                &details,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Takes rows that were imported again off the rejected ones of their first file: there they are duplicates now.
+async fn supersede(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    by: i64,
+    rows: &Superseded,
+) -> Result<()> {
+    let statement = transaction
+        .prepare_cached(
+            "WITH earlier AS (
+                SELECT number FROM imports WHERE campaign = $1 AND sha256 = $2 AND number <> $3
+             ), taken AS (
+                DELETE FROM rejects WHERE campaign = $1 AND line = ANY ($4)
+                    AND import IN (SELECT number FROM earlier) RETURNING import
+             )
+             UPDATE imports i SET duplicate = duplicate + t.n
+             FROM (SELECT import, count(*) AS n FROM taken GROUP BY import) t
+             WHERE i.number = t.import",
+        )
+        .await?;
+    let lines: Vec<_> = rows.lines.iter().map(|line| column(*line)).collect();
+    transaction
+        .execute(&statement, &[&campaign.as_str(), &rows.sha256, &by, &lines])
+        .await?;
+    Ok(())
 }

@@ -4,7 +4,6 @@
 //! lock is held while anything is on its way; what was changed is durable when a call returns; on connections of their
 //! own, for nobody's pace waits for the ledger's calls, and lanes do not wait for places.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, GenericClient, Object};
@@ -15,64 +14,36 @@ use tokio_postgres::error::SqlState;
 
 use crate::ledger::columns::{column, count};
 use crate::ledger::{LedgerError, Result};
-use crate::pacing::{Answer, Answers, PlacesShare, Request, StartAnswer};
+use crate::pacing::{Answer, Answers, PlacesShare, Request, ServerTime, StartAnswer};
 
-use super::connection::Connections;
+use super::PostgresStore;
 
 /// How long a call may take: what is given later is over by then.
 const CALL_MAX: Duration = Duration::from_secs(3);
 
-/// What the server's clock showed, between which moments of ours.
-#[derive(Clone, Copy, Debug)]
-pub struct ServerTime {
-    pub asked: Instant,
-    /// Nanoseconds since 1970.
-    pub now: u64,
-    pub answered: Instant,
-}
-
-/// The lanes of one ledger's consumers. Clones share connections.
-#[derive(Clone)]
-pub struct SharedLanes {
-    connections: Connections,
-    for_lanes: Own,
-    for_places: Own,
-}
-
 /// A connection that one call at a time has.
-type Own = Arc<Mutex<Option<ClientWrapper>>>;
+type OwnConnection = Mutex<Option<ClientWrapper>>;
 
-impl SharedLanes {
-    pub(super) fn new(connections: Connections) -> Self {
-        Self {
-            connections,
-            for_lanes: Own::default(),
-            for_places: Own::default(),
-        }
-    }
+/// The connections of this file's calls: lanes do not wait for places, and neither waits for the ledger's calls.
+#[derive(Default)]
+pub(super) struct OwnConnections {
+    for_lanes: OwnConnection,
+    for_places: OwnConnection,
+}
 
+impl PostgresStore {
     /// Hands out what may be had of a request, and tells what the server's clock showed. One answer for each want and
     /// each start, with times on that clock, as the request's are.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]: nothing was changed, or it is not known whether it was.
-    pub async fn hand_out(&self, request: &Request) -> Result<(Answers, ServerTime)> {
-        self.call(&self.for_lanes, async |client| {
-            handed_out(client, request).await
-        })
-        .await
-    }
-
-    /// What the server's clock shows.
-    ///
-    /// # Errors
-    ///
-    /// As [`SharedLanes::hand_out`].
-    pub async fn time(&self) -> Result<ServerTime> {
-        let nothing = Request::default();
-        let (_, time) = self.hand_out(&nothing).await?;
-        Ok(time)
+    pub(in crate::ledger) async fn hand_out(
+        &self,
+        request: &Request,
+    ) -> Result<(Answers, ServerTime)> {
+        let work = async |client: &ClientWrapper| handed_out(client, request).await;
+        self.on_own(&self.for_limits.for_lanes, work).await
     }
 
     /// Gives `holder`, which has `taken` calls under way, its share of `all` places, and tells what the server's clock
@@ -80,44 +51,21 @@ impl SharedLanes {
     ///
     /// # Errors
     ///
-    /// As [`SharedLanes::hand_out`].
-    pub async fn share_places(
+    /// As [`PostgresStore::hand_out`].
+    pub(in crate::ledger) async fn share_places(
         &self,
         holder: &str,
         all: u32,
         taken: u32,
     ) -> Result<(PlacesShare, ServerTime)> {
-        self.call(&self.for_places, async |client| {
-            let sql = "SELECT share, consumers, at FROM share_places($1, $2, $3)";
-            let statement = client.prepare_cached(sql).await?;
-            let (all, taken) = (i64::from(all), i64::from(taken));
-            let asked = Instant::now();
-            let row = client
-                .query_one(&statement, &[&holder, &all, &taken])
-                .await?;
-            let answered = Instant::now();
-            let number = |column| -> Result<u32> {
-                let number: i64 = row.try_get(column)?;
-                Ok(u32::try_from(number).unwrap_or(u32::MAX))
-            };
-            let share = PlacesShare {
-                places: number(0)?,
-                consumers: number(1)?,
-            };
-            let time = ServerTime {
-                asked,
-                now: count(row.try_get(2)?),
-                answered,
-            };
-            Ok((share, time))
-        })
-        .await
+        let work = async |client: &ClientWrapper| places(client, holder, all, taken).await;
+        self.on_own(&self.for_limits.for_places, work).await
     }
 
     /// Makes a call; a connection that failed is not used again.
-    async fn call<T>(
+    async fn on_own<T>(
         &self,
-        own: &Own,
+        own: &OwnConnection,
         work: impl AsyncFnOnce(&ClientWrapper) -> Result<T> + Send,
     ) -> Result<T> {
         let mut own = own.lock().await;
@@ -137,6 +85,36 @@ impl SharedLanes {
         });
         called.map_err(|error| self.connections.at(error))
     }
+}
+
+async fn places(
+    client: &ClientWrapper,
+    holder: &str,
+    all: u32,
+    taken: u32,
+) -> Result<(PlacesShare, ServerTime)> {
+    let sql = "SELECT share, consumers, at FROM share_places($1, $2, $3)";
+    let statement = client.prepare_cached(sql).await?;
+    let (all, taken) = (i64::from(all), i64::from(taken));
+    let asked = Instant::now();
+    let row = client
+        .query_one(&statement, &[&holder, &all, &taken])
+        .await?;
+    let answered = Instant::now();
+    let number = |column| -> Result<u32> {
+        let number: i64 = row.try_get(column)?;
+        Ok(u32::try_from(number).unwrap_or(u32::MAX))
+    };
+    let share = PlacesShare {
+        places: number(0)?,
+        consumers: number(1)?,
+    };
+    let time = ServerTime {
+        asked,
+        now: count(row.try_get(2)?),
+        answered,
+    };
+    Ok((share, time))
 }
 
 /// A request as the parameters of the function `hand_out`, which counts from 1.

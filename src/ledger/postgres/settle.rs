@@ -10,16 +10,49 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use crate::ledger::columns::{grows_older, later, ms, outcome, to_json};
+use crate::ledger::columns::{grows_older, keepable, later, millis, ms, outcome, to_json};
 use crate::ledger::{
     Ending, LATE, Lease, LedgerError, Result, Settlement, UNCALLED_FOR, UNDO_AFTER, Wake,
 };
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
-use super::errors::keepable;
-use super::tail::Written;
-use super::take::millis;
-use super::{LeaseClock, undos};
+use super::server::Written;
+use super::{LeaseClock, PostgresStore, on_client, undos};
+
+impl PostgresStore {
+    pub(in crate::ledger) async fn record(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<()> {
+        let written = on_client!(self, |client| record(&client, lease, events, now)).await;
+        written.map(|written| self.committed(written))
+    }
+
+    pub(in crate::ledger) async fn renew(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Lease> {
+        let clock = self.clock;
+        on_client!(self, |client| renew(&client, lease, now, lease_for, clock)).await
+    }
+
+    pub(in crate::ledger) async fn settle(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let settling = on_client!(self, |client| settle(
+            &client, lease, events, settlement, now
+        ));
+        settling.await.map(|written| self.committed(written))
+    }
+}
 
 /// Finds the turn, for as long as the lease is the message's. A statement that waited for the row
 /// looks again at what the other one made of it.

@@ -2,18 +2,55 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{Client, GenericClient};
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
 use crate::ledger::columns::{
-    campaign_id, count, from_json, later, message_id, ms, time, to_json, word,
+    campaign_id, column, count, from_json, later, message_id, millis, ms, time, to_json, word,
 };
 use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, StoreRun, Taken};
 use crate::message::{Event, Message};
 
-use super::LeaseClock;
-use super::errors::in_campaign;
+use super::{LeaseClock, PostgresStore, on_client};
+
+impl PostgresStore {
+    pub(in crate::ledger) async fn take(
+        &self,
+        message: &Message,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Taken> {
+        let taking = on_client!(self, |client| async {
+            if let Some(rest) = self.gives_no_lease_for() {
+                let until = later(now, rest);
+                return Ok(Taken::Held { until });
+            }
+            take(&client, message, &self.taker(holder, now, lease_for)).await
+        });
+        taking.await
+    }
+
+    pub(in crate::ledger) async fn let_go(&self, lease: &Lease) -> Result<()> {
+        on_client!(self, |client| let_go(&client, lease)).await
+    }
+
+    /// For a consumer that is alone: one beside others cannot tell which of them died.
+    pub(in crate::ledger) async fn release_leases(&self) -> Result<u64> {
+        on_client!(self, |client| release_leases(&client)).await
+    }
+
+    pub(in crate::ledger) async fn sweep_leases(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let chosen = self.clock.chosen(now);
+        on_client!(self, |client| sweep(&client, holder, chosen, limit)).await
+    }
+}
 
 /// How often a message is looked at again that changed between two looks.
 const LOOKS_MAX: usize = 16;
@@ -275,7 +312,7 @@ async fn meet(
             ],
         )
         .await
-        .map_err(in_campaign(&key.campaign))?;
+        .map_err(|error| LedgerError::from(error).in_campaign(&key.campaign))?;
     let Some(met) = met else {
         return Ok(None);
     };
@@ -292,11 +329,6 @@ async fn meet(
         overtaken: false,
         distrusted_from: optional_time(met.try_get(0)?)?,
     }))
-}
-
-/// A span for a column.
-pub(super) fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
 /// A time that a column may hold.
@@ -321,4 +353,34 @@ pub(super) fn key(campaign: &str, id: &str) -> Result<MessageKey> {
         campaign: campaign_id(campaign)?,
         id: message_id(id)?,
     })
+}
+
+async fn release_leases(client: &Client) -> Result<u64> {
+    client.execute("DELETE FROM overtaken", &[]).await?;
+    let sql = "UPDATE turns SET state = 'waiting', queued = TRUE, queue_after = NULL,
+                   holder = NULL, lease_until = NULL, doubtful = TRUE
+               WHERE state = 'in_flight'";
+    let released = client.execute(sql, &[]).await?;
+    let sql = "UPDATE undos SET holder = NULL, lease_until = NULL";
+    client.execute(sql, &[]).await?;
+    Ok(released)
+}
+
+/// Only of holders that show no sign of life: one that lives may still send what it was about to send.
+async fn sweep(client: &Client, holder: &str, chosen: Option<i64>, limit: usize) -> Result<u64> {
+    let statement = client
+        .prepare_cached(
+            "UPDATE turns t SET state = 'waiting', queued = TRUE, queue_after = NULL,
+                holder = NULL, lease_until = NULL, doubtful = TRUE
+             FROM (
+                SELECT campaign, id, lease FROM turns
+                WHERE state = 'in_flight' AND lease_until <= lease_clock($2)
+                  AND holder <> $1 AND NOT lives(holder)
+                ORDER BY campaign, id LIMIT $3 FOR UPDATE SKIP LOCKED) dead
+             WHERE t.campaign = dead.campaign AND t.id = dead.id AND t.lease = dead.lease",
+        )
+        .await?;
+    Ok(client
+        .execute(&statement, &[&holder, &chosen, &column(limit as u64)])
+        .await?)
 }

@@ -1,17 +1,58 @@
 //! Undos that are tried again: of messages that are dead, and stuck.
 
+use std::time::Duration;
+
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 
-use crate::ledger::columns::{column, from_json, ms, outcome, time, to_json};
-use crate::ledger::{
-    Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoSettlement, UpcomingUndo,
-};
+use crate::ledger::columns::{column, from_json, millis, ms, outcome, to_json};
+use crate::ledger::{Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoSettlement};
 use crate::message::{DeadReason, Effects, Event};
 
+use super::server::Written;
 use super::settle::{APPEND, Entry, fenced};
-use super::tail::Written;
-use super::take::{Taker, attempts, journal, key, millis, optional_time};
+use super::take::{Taker, attempts, journal, key, optional_time};
+use super::{PostgresStore, on_client};
+
+impl PostgresStore {
+    pub(in crate::ledger) async fn due_undos(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<MessageKey>> {
+        let chosen = self.clock.chosen(now);
+        on_client!(self, |client| due(&client, chosen, now, limit)).await
+    }
+
+    pub(in crate::ledger) async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>> {
+        let taking = on_client!(self, |client| async {
+            if self.gives_no_lease_for().is_some() {
+                return Ok(None);
+            }
+            take(&client, key, &self.taker(holder, now, lease_for)).await
+        });
+        taking.await
+    }
+
+    pub(in crate::ledger) async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let settling = on_client!(self, |client| settle(
+            &client, lease, events, settlement, now
+        ));
+        settling.await.map(|written| self.committed(written))
+    }
+}
 
 /// Finds the undo, for as long as the lease is its.
 pub(super) const HELD: &str =
@@ -163,15 +204,4 @@ async fn write(
                 .await
         }
     }
-}
-
-/// An undo from two columns, which are empty where there is none.
-pub(super) fn upcoming(tries: Option<i64>, due: Option<i64>) -> Result<Option<UpcomingUndo>> {
-    let (Some(tries), Some(due)) = (tries, due) else {
-        return Ok(None);
-    };
-    Ok(Some(UpcomingUndo {
-        tries: attempts(tries),
-        due: time(due)?,
-    }))
 }

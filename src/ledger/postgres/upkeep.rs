@@ -1,106 +1,59 @@
 //! The upkeep of a ledger on PostgreSQL.
 
-use std::collections::BTreeMap;
-
-use async_trait::async_trait;
 use deadpool_postgres::{Client, GenericClient};
 use jiff::Timestamp;
 
-use super::errors::keepable;
-use super::take::{Taker, millis};
+use super::take::Taker;
 use super::{
-    LeaseClock, PostgresLedger, begun, call, campaigns, consumers, dead, intake, lanes, ownership,
-    settle, shown, take, undos, waking,
+    LeaseClock, PostgresSession, PostgresStore, agents, coming_back, intake, lanes, on_client,
+    settle, steering, take, undos,
 };
-use crate::ledger::columns::{
-    campaign_id, column, count, from_json, message_id, ms, outcome, time, to_json,
-};
+use crate::ledger::calls::{end_consumer, finish, touch};
+use crate::ledger::columns::{column, count, ms, outcome, to_json};
 use crate::ledger::{
-    BrokerLost, DamagedRow, Ending, HOLDING_FOR, Lease, LedgerError, MessageKey, PUBLISH_AGAIN,
-    PublishAgain, Result, SetAside, StoreRun, Taken, UndoSettlement, Upkeep, probe,
+    BrokerLost, Ending, Lease, LedgerError, MessageKey, PUBLISH_AGAIN, PublishAgain, Result,
+    SetAside, StoreRun, Taken, UndoSettlement, probe,
 };
 use crate::message::{CampaignId, Effects, Event, Message};
 
-#[async_trait]
-impl Upkeep for PostgresLedger {
-    async fn touch(&self) -> Result<()> {
-        call!(self, |client| touch(&client))
-    }
-
-    async fn probe(&self) -> Result<()> {
+impl PostgresStore {
+    pub(in crate::ledger) async fn probe(&self) -> Result<()> {
         let life = async {
             let mut client = self.connections.get().await?;
             try_life(&mut client, &self.lister).await
         };
-        self.connections.bounded_probe(life).await?;
-        call!(self, |client| campaigns::id(&client)).map(drop)
+        self.connections.bounded_probe(life).await
     }
 
-    async fn set_aside(
+    pub(in crate::ledger) async fn set_aside(
         &self,
         message: &Message,
         ending: &Ending,
         effects: &Effects,
         now: Timestamp,
     ) -> Result<SetAside> {
-        let clock = self.clock;
-        call!(self, |client| set_aside(
+        let at = (now, self.clock);
+        on_client!(self, |client| set_aside(
             &mut client,
             message,
             ending,
             effects,
-            (now, clock)
+            at
         ))
+        .await
     }
 
-    async fn record_damaged(&self, key: &MessageKey, detail: &str, now: Timestamp) -> Result<()> {
-        call!(self, |client| record_damaged(&client, key, detail, now))
-    }
-
-    async fn damaged(&self, limit: usize) -> Result<Vec<DamagedRow>> {
-        call!(self, |client| damaged(&client, limit))
-    }
-
-    async fn sweep_leases(&self, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
-        let chosen = self.clock.chosen(now);
-        call!(self, |client| sweep(&client, holder, chosen, limit))
-    }
-
-    async fn show_holding(
+    pub(in crate::ledger) async fn queue_again(
         &self,
-        holder: &str,
-        holding: &BTreeMap<CampaignId, u64>,
-        now: Timestamp,
-    ) -> Result<()> {
-        let chosen = self.clock.chosen(now);
-        call!(self, |client| show_holding(
-            &client, holder, holding, chosen
-        ))
+        campaign: &CampaignId,
+        again: &PublishAgain,
+    ) -> Result<u64> {
+        on_client!(self, |client| queue_again(&client, campaign, again)).await
     }
 
-    async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
-        let chosen = self.clock.chosen(now);
-        call!(self, |client| holding(&client, chosen))
+    pub(in crate::ledger) async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
+        on_client!(self, |client| broker_lost(&client, lost)).await
     }
-
-    async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
-        call!(self, |client| queue_again(&client, campaign, again))
-    }
-
-    async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
-        call!(self, |client| broker_lost(&client, lost))
-    }
-
-    async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
-        call!(self, |client| broker_lost_at(&client))
-    }
-}
-
-async fn touch(client: &impl GenericClient) -> Result<()> {
-    let sql = "UPDATE meta SET value = (1 - value::INTEGER)::TEXT WHERE name = 'probe'";
-    let statement = client.prepare_cached(sql).await?;
-    client.execute(&statement, &[]).await?;
-    Ok(())
 }
 
 /// The life of a message that does not exist, taken back; then a write that stays. A transaction each: what is
@@ -109,7 +62,7 @@ async fn try_life(client: &mut Client, name: &str) -> Result<()> {
     let transaction = client.transaction().await?;
     walk(&transaction, name).await?;
     transaction.rollback().await?;
-    touch(client).await
+    touch(&PostgresSession(client)).await
 }
 
 async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
@@ -134,7 +87,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     settle::renew(client, &lease, now, probe::LEASE_FOR, taker.clock).await?;
     settle::settle(client, &lease, &[], &probe::deferred(), now).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
-    begun::probe(client, &lease).await?;
+    agents::probe(client, &lease).await?;
     take::let_go(client, &lease).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
     settle::settle(client, &lease, &[], &probe::stuck(), now).await?;
@@ -147,22 +100,16 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     if let Some(undo) = undos::take(client, &key, &later).await? {
         undos::settle(client, &undo.lease, &[], &probe::undone(), due).await?;
     }
-    waking::wake(client, now, 1).await?;
-    waking::next_due(client).await?;
+    coming_back::wake(client, now, 1).await?;
     undos::due(client, None, now, 1).await?;
     intake::unqueued(client, name, None, now, 1).await?;
-    campaigns::all(client).await?;
-    dead::record_stray(client, &probe::stray(&key), now).await?;
-    shown::show(client, probe::HOLDER, Some(&serde_json::Value::Null), None).await?;
-    shown::show(client, probe::HOLDER, None, None).await?;
+    let session = &PostgresSession(client);
+    probe::walk(session, &key, name).await?;
     let renewal = probe::renewal(name);
-    consumers::renew(client, &renewal, now, taker.clock).await?;
-    consumers::end(client, &renewal.holder).await?;
-    let drawn = ownership::draw(client, now).await?;
-    ownership::raise(client, &drawn.token).await?;
-    record_damaged(client, &key, "probe", now).await?;
+    steering::renew(client, &renewal, now, taker.clock).await?;
+    end_consumer(session, &renewal.holder).await?;
     lock_message(client, &key).await?;
-    campaigns::finish_within(client, &key.campaign, true, now).await?;
+    finish(session, &key.campaign, true, now).await?;
     let sql = "INSERT INTO meta (name, value) VALUES ($1, '') ON CONFLICT (name) DO NOTHING";
     let statement = client.prepare_cached(sql).await?;
     client.execute(&statement, &[&campaign]).await?;
@@ -248,86 +195,6 @@ async fn set_aside(
     Ok(SetAside::Ended { accepted })
 }
 
-pub(super) async fn record_damaged(
-    client: &impl GenericClient,
-    key: &MessageKey,
-    detail: &str,
-    now: Timestamp,
-) -> Result<()> {
-    let sql = "INSERT INTO damaged (campaign, id, detail, at) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (campaign, id) DO UPDATE SET detail = excluded.detail, at = excluded.at";
-    let statement = client.prepare_cached(sql).await?;
-    let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
-    client
-        .execute(&statement, &[&campaign, &id, &keepable(detail), &ms(now)])
-        .await?;
-    Ok(())
-}
-
-async fn damaged(client: &Client, limit: usize) -> Result<Vec<DamagedRow>> {
-    let sql = "SELECT campaign, id, detail, at FROM damaged ORDER BY at, campaign, id LIMIT $1";
-    let statement = client.prepare_cached(sql).await?;
-    let rows = client.query(&statement, &[&column(limit as u64)]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(DamagedRow {
-                campaign: campaign_id(row.try_get(0)?)?,
-                id: message_id(row.try_get(1)?)?,
-                detail: row.try_get(2)?,
-                at: time(row.try_get(3)?)?,
-            })
-        })
-        .collect()
-}
-
-/// Only of holders that show no sign of life: one that lives may still send what it was about to send.
-async fn sweep(client: &Client, holder: &str, chosen: Option<i64>, limit: usize) -> Result<u64> {
-    let statement = client
-        .prepare_cached(
-            "UPDATE turns t SET state = 'waiting', queued = TRUE, queue_after = NULL,
-                holder = NULL, lease_until = NULL, doubtful = TRUE
-             FROM (
-                SELECT campaign, id, lease FROM turns
-                WHERE state = 'in_flight' AND lease_until <= lease_clock($2)
-                  AND holder <> $1 AND NOT lives(holder)
-                ORDER BY campaign, id LIMIT $3 FOR UPDATE SKIP LOCKED) dead
-             WHERE t.campaign = dead.campaign AND t.id = dead.id AND t.lease = dead.lease",
-        )
-        .await?;
-    Ok(client
-        .execute(&statement, &[&holder, &chosen, &column(limit as u64)])
-        .await?)
-}
-
-async fn show_holding(
-    client: &Client,
-    holder: &str,
-    holding: &BTreeMap<CampaignId, u64>,
-    chosen: Option<i64>,
-) -> Result<()> {
-    let sql = "UPDATE consumers SET holding = $2, holding_at = lease_clock($3) WHERE holder = $1";
-    let statement = client.prepare_cached(sql).await?;
-    client
-        .execute(&statement, &[&holder, &to_json(holding)?, &chosen])
-        .await?;
-    Ok(())
-}
-
-async fn holding(client: &Client, chosen: Option<i64>) -> Result<BTreeMap<CampaignId, u64>> {
-    let sql = "SELECT holding FROM consumers WHERE holding_at > lease_clock($1) - $2::BIGINT";
-    let statement = client.prepare_cached(sql).await?;
-    let mut all = BTreeMap::new();
-    for row in client
-        .query(&statement, &[&chosen, &millis(HOLDING_FOR)])
-        .await?
-    {
-        for (campaign, deliveries) in from_json::<BTreeMap<CampaignId, u64>>(row.try_get(0)?)? {
-            *all.entry(campaign).or_default() += deliveries;
-        }
-    }
-    Ok(all)
-}
-
 async fn queue_again(client: &Client, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
     let statement = client
         .prepare_cached(
@@ -386,11 +253,4 @@ async fn broker_lost(client: &Client, lost: &BrokerLost) -> Result<Option<u64>> 
         .query_opt(&statement, &[&now, &limit, &after])
         .await?;
     row.map(|row| Ok(count(row.try_get(0)?))).transpose()
-}
-
-async fn broker_lost_at(client: &Client) -> Result<Option<Timestamp>> {
-    let sql = "SELECT value::BIGINT FROM meta WHERE name = 'broker_lost_at'";
-    let statement = client.prepare_cached(sql).await?;
-    let row = client.query_opt(&statement, &[]).await?;
-    row.map(|row| time(row.try_get(0)?)).transpose()
 }

@@ -3,14 +3,63 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::ledger::calls::record_damaged;
+use crate::ledger::session::at_once;
 use crate::ledger::{
-    Acceptance, DAMAGED_AGAIN, Import, LedgerError, MessageKey, Publication, Result,
+    Acceptance, DAMAGED_AGAIN, Import, LedgerError, MessageKey, Publication, Result, Superseded,
 };
 use crate::message::{CampaignId, Message, MessageId};
 
-use super::imports;
-use super::rows::in_campaign;
+use super::SqliteStore;
+use super::session::SqliteSession;
 use crate::ledger::columns::{campaign_id, column, from_json, message_id, ms, to_json};
+
+impl SqliteStore {
+    pub(in crate::ledger) async fn accept(
+        &self,
+        campaign: &CampaignId,
+        messages: &[Message],
+        import: Option<&Import>,
+        now: Timestamp,
+        queue_after: Timestamp,
+    ) -> Result<Vec<Acceptance>> {
+        let offered = messages.iter().map(Offered::of);
+        let (campaign, messages) = (campaign.clone(), offered.collect::<Result<Vec<_>>>()?);
+        let import = import.cloned();
+        self.write(move |conn| {
+            let acceptances = accept(conn, &campaign, &messages, now, queue_after)?;
+            if let Some(import) = &import {
+                count(conn, &campaign, import, &acceptances, now)?;
+            }
+            Ok(acceptances)
+        })
+        .await
+    }
+
+    pub(in crate::ledger) async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
+        let published = published.to_vec();
+        self.write(move |conn| mark_queued(conn, &published)).await
+    }
+
+    pub(in crate::ledger) async fn unqueued(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Publication, Message)>> {
+        let looking = self.read(move |conn| unqueued(conn, now, limit));
+        let Unqueued { ready, damaged } = looking.await?;
+        if !damaged.is_empty() {
+            let record = move |conn: &Connection| {
+                let record = |(key, detail): &(MessageKey, String)| {
+                    at_once(record_damaged(&SqliteSession(conn), key, detail, now))
+                };
+                damaged.iter().try_for_each(record)
+            };
+            self.write(record).await?;
+        }
+        Ok(ready)
+    }
+}
 
 /// A message as its columns have it. It is made where the message is offered: the one thread that
 /// writes has enough to do.
@@ -30,11 +79,10 @@ impl Offered {
     }
 }
 
-pub(super) fn accept(
+fn accept(
     conn: &Connection,
     campaign: &CampaignId,
     messages: &[Offered],
-    import: Option<&Import>,
     now: Timestamp,
     queue_after: Timestamp,
 ) -> Result<Vec<Acceptance>> {
@@ -59,9 +107,6 @@ pub(super) fn accept(
         };
         acceptances.push(acceptance);
     }
-    if let Some(import) = import {
-        imports::count(conn, campaign, import, &acceptances, now)?;
-    }
     Ok(acceptances)
 }
 
@@ -84,7 +129,7 @@ pub(super) fn insert(
             message.payload,
             ms(now),
         ])
-        .map_err(in_campaign(campaign))?;
+        .map_err(|error| LedgerError::from(error).in_campaign(campaign))?;
     Ok(inserted == 1)
 }
 
@@ -112,7 +157,7 @@ fn known(conn: &Connection, campaign: &CampaignId, id: &MessageId) -> Result<Opt
         .optional()?)
 }
 
-pub(super) fn mark_queued(conn: &Connection, published: &[Publication]) -> Result<()> {
+fn mark_queued(conn: &Connection, published: &[Publication]) -> Result<()> {
     // Another lease number: taken since it was listed, so that it is its consumer's to say.
     let mut mark = conn.prepare_cached(
         "UPDATE turns SET queued = 1, queue_after = NULL
@@ -126,9 +171,9 @@ pub(super) fn mark_queued(conn: &Connection, published: &[Publication]) -> Resul
 
 /// What a look at messages to be published shows.
 pub(super) struct Unqueued {
-    pub(super) ready: Vec<(Publication, Message)>,
+    ready: Vec<(Publication, Message)>,
     /// Those that cannot be read, and why.
-    pub(super) damaged: Vec<(MessageKey, String)>,
+    damaged: Vec<(MessageKey, String)>,
 }
 
 pub(super) fn unqueued(conn: &Connection, now: Timestamp, limit: usize) -> Result<Unqueued> {
@@ -166,4 +211,82 @@ fn publication(row: &Row<'_>) -> Result<Publication> {
         key,
         lease: row.get(2)?,
     })
+}
+
+/// Adds to an import what a batch accounts for.
+fn count(
+    conn: &Connection,
+    campaign: &CampaignId,
+    import: &Import,
+    acceptances: &[Acceptance],
+    now: Timestamp,
+) -> Result<()> {
+    let accepted = acceptances
+        .iter()
+        .filter(|acceptance| matches!(acceptance, Acceptance::Accepted))
+        .count() as u64;
+    let duplicate = acceptances.len() as u64 - accepted;
+    let counted = conn
+        .prepare_cached(
+            "UPDATE imports SET rows = rows + ?3, accepted = accepted + ?4,
+                duplicate = duplicate + ?5, suppressed = suppressed + ?6, seen_at = ?7
+             WHERE number = ?1 AND campaign = ?2",
+        )?
+        .execute(params![
+            import.number,
+            campaign.as_str(),
+            column(import.rows),
+            column(accepted),
+            column(duplicate),
+            column(import.suppressed),
+            ms(now),
+        ])?;
+    if counted == 0 {
+        return Err(LedgerError::Damaged(format!(
+            "campaign {campaign} has no import {}",
+            import.number
+        )));
+    }
+    let mut reject = conn.prepare_cached(
+        "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for row in &import.rejected {
+        reject.execute(params![
+            import.number,
+            campaign.as_str(),
+            column(row.line),
+            row.column,
+            row.reason.as_str(),
+            row.detail,
+        ])?;
+    }
+    match &import.supersedes {
+        Some(rows) => supersede(conn, campaign, import.number, rows),
+        None => Ok(()),
+    }
+}
+
+/// Takes rows that were imported again off the rejected ones of their first file: there they are duplicates now.
+fn supersede(conn: &Connection, campaign: &CampaignId, by: i64, rows: &Superseded) -> Result<()> {
+    let imports: Vec<i64> = conn
+        .prepare_cached(
+            "SELECT number FROM imports WHERE campaign = ?1 AND sha256 = ?2 AND number != ?3",
+        )?
+        .query_map(params![campaign.as_str(), rows.sha256, by], |row| {
+            row.get(0)
+        })?
+        .collect::<std::result::Result<_, _>>()?;
+    let lines = serde_json::to_string(&rows.lines).unwrap_or_default();
+    for number in imports {
+        let taken = conn
+            .prepare_cached(
+                "DELETE FROM rejects WHERE campaign = ?1 AND import = ?2
+                    AND line IN (SELECT value FROM json_each(?3))",
+            )?
+            .execute(params![campaign.as_str(), number, lines])?;
+        conn.prepare_cached("UPDATE imports SET duplicate = duplicate + ?2 WHERE number = ?1")?
+            .execute(params![number, column(taken as u64)])?;
+    }
+    Ok(())
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::ledger::{Ending, LedgerError, MessageKey, MessageRecord, Result, Standing};
-use crate::message::{Effects, Event, Failure, Message};
+use crate::ledger::{Ending, LedgerError, MessageKey, Result, Standing};
+use crate::message::{Event, Message};
 
 use crate::ledger::columns::{from_json, time, word};
 
@@ -22,35 +22,23 @@ pub(super) struct Turn {
     pub(super) doubtful: bool,
     /// Since when it is tried.
     pub(super) tried_since: Option<Timestamp>,
-    last_failure: Option<Failure>,
 }
 
 /// The row of a message that is over.
 pub(super) struct Outcome {
     pub(super) ending: Ending,
-    effects: Effects,
-    pub(super) attempts: u32,
-    at: Timestamp,
-}
-
-impl From<Outcome> for Standing {
-    fn from(outcome: Outcome) -> Self {
-        Self::Over {
-            ending: outcome.ending,
-            effects: Box::new(outcome.effects),
-            at: outcome.at,
-        }
-    }
 }
 
 impl Turn {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
-            "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease, last_failure,
+            "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease,
                 events_taken, backlog, doubtful, tried_since
              FROM turns WHERE campaign = ?1 AND id = ?2",
         )?
-        .query_row([key.campaign.as_str(), key.id.as_str()], |row| Ok(Self::read(row)))
+        .query_row([key.campaign.as_str(), key.id.as_str()], |row| {
+            Ok(Self::read(row))
+        })
         .optional()?
         .transpose()
     }
@@ -71,38 +59,31 @@ impl Turn {
             },
             _ => return Err(LedgerError::Damaged(format!("no turn is {state}"))),
         };
-        let last_failure: Option<String> = row.get(8)?;
         Ok(Self {
             standing,
             attempts: row.get(6)?,
             lease: row.get(7)?,
-            events_taken: row.get::<_, i64>(9)?.unsigned_abs(),
-            backlog: row.get(10)?,
-            doubtful: row.get(11)?,
-            tried_since: row.get::<_, Option<i64>>(12)?.map(time).transpose()?,
-            last_failure: last_failure.as_deref().map(from_json).transpose()?,
+            events_taken: row.get::<_, i64>(8)?.unsigned_abs(),
+            backlog: row.get(9)?,
+            doubtful: row.get(10)?,
+            tried_since: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
         })
     }
 }
 
 impl Outcome {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
-        conn.prepare_cached(
-            "SELECT detail, effects, attempts, at FROM outcomes WHERE campaign = ?1 AND id = ?2",
-        )?
-        .query_row([key.campaign.as_str(), key.id.as_str()], |row| {
-            Ok(Self::read(row))
-        })
-        .optional()?
-        .transpose()
+        conn.prepare_cached("SELECT detail FROM outcomes WHERE campaign = ?1 AND id = ?2")?
+            .query_row([key.campaign.as_str(), key.id.as_str()], |row| {
+                Ok(Self::read(row))
+            })
+            .optional()?
+            .transpose()
     }
 
     fn read(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
             ending: from_json(&row.get::<_, String>(0)?)?,
-            effects: from_json(&row.get::<_, String>(1)?)?,
-            attempts: row.get(2)?,
-            at: time(row.get(3)?)?,
         })
     }
 }
@@ -133,27 +114,4 @@ pub(super) fn journal(conn: &Connection, key: &MessageKey) -> Result<Vec<(Timest
         Ok((time(row.get(0)?)?, from_json(&row.get::<_, String>(1)?)?))
     })?
     .collect()
-}
-
-pub(super) fn find(conn: &Connection, key: &MessageKey) -> Result<Option<MessageRecord>> {
-    let Some((message, accepted_at)) = accepted(conn, key)? else {
-        return Ok(None);
-    };
-    let mut record = MessageRecord {
-        message,
-        accepted_at,
-        attempts: 0,
-        standing: Standing::Nowhere,
-        last_failure: None,
-        journal: journal(conn, key)?,
-    };
-    if let Some(outcome) = Outcome::of(conn, key)? {
-        record.attempts = outcome.attempts;
-        record.standing = outcome.into();
-    } else if let Some(turn) = Turn::of(conn, key)? {
-        record.attempts = turn.attempts;
-        record.standing = turn.standing;
-        record.last_failure = turn.last_failure;
-    }
-    Ok(Some(record))
 }

@@ -13,7 +13,44 @@ use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
 use crate::ledger::columns::{grows_older, later, ms, outcome, to_json};
 
-use super::undos;
+use super::{SqliteStore, undos};
+
+impl SqliteStore {
+    pub(in crate::ledger) async fn record(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<()> {
+        let (lease, events) = (lease.clone(), events.to_vec());
+        self.write(move |conn| record(conn, &lease, &events, now))
+            .await
+    }
+
+    pub(in crate::ledger) async fn renew(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Lease> {
+        let lease = lease.clone();
+        self.write(move |conn| renew(conn, &lease, now, lease_for))
+            .await
+    }
+
+    pub(in crate::ledger) async fn settle(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (lease, events) = (lease.clone(), events.to_vec());
+        let settlement = settlement.clone();
+        self.write(move |conn| settle(conn, &lease, &events, &settlement, now))
+            .await
+    }
+}
 
 /// Fails unless the lease is the message's; gives the attempts that failed so far.
 fn fence(conn: &Connection, lease: &Lease) -> Result<i64> {

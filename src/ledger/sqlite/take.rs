@@ -3,15 +3,55 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, Standing, StoreRun, Taken};
-use crate::message::Message;
+use crate::message::{CampaignId, Message};
 
+use super::SqliteStore;
 use super::intake::{self, Offered};
 use super::message::{Outcome, Turn, accepted, journal};
-use super::ownership;
-use crate::ledger::columns::{column, later, ms};
+use crate::ledger::columns::{column, later, ms, time};
+
+impl SqliteStore {
+    /// A consumer that holds the file is alone with it: nobody looks for its sign of life.
+    pub(in crate::ledger) async fn show_alive(&self, _holder: &str) -> Result<()> {
+        Ok(())
+    }
+
+    pub(in crate::ledger) async fn take(
+        &self,
+        message: &Message,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Taken> {
+        let (message, holder) = (message.clone(), holder.to_owned());
+        self.write(move |conn| take(conn, &message, &holder, now, lease_for))
+            .await
+    }
+
+    pub(in crate::ledger) async fn let_go(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.write(move |conn| let_go(conn, &lease)).await
+    }
+
+    pub(in crate::ledger) async fn release_leases(&self) -> Result<u64> {
+        self.write(release_leases).await
+    }
+
+    /// A process has the file for itself: all other holders are dead.
+    pub(in crate::ledger) async fn sweep_leases(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let holder = holder.to_owned();
+        self.write(move |conn| sweep(conn, &holder, now, limit))
+            .await
+    }
+}
 
 pub(super) fn take(
     conn: &Connection,
@@ -41,7 +81,7 @@ pub(super) fn take(
     let journal: Vec<_> = journal.collect();
     let events = journal.len() as u64;
     Ok(Taken::Leased {
-        distrusted_from: ownership::distrusted_from(conn, &key.campaign)?,
+        distrusted_from: distrusted_from(conn, &key.campaign)?,
         message: Box::new(message),
         journal,
         attempts: turn.attempts,
@@ -103,7 +143,7 @@ fn meet(
     )?
     .execute([key.campaign.as_str(), key.id.as_str()])?;
     Ok(Taken::Leased {
-        distrusted_from: ownership::distrusted_from(conn, &key.campaign)?,
+        distrusted_from: distrusted_from(conn, &key.campaign)?,
         message: Box::new(message.clone()),
         journal: Vec::new(),
         attempts: 0,
@@ -158,4 +198,48 @@ fn lost(key: &MessageKey) -> LedgerError {
     LedgerError::Damaged(format!(
         "message {key} is neither open nor over: one of its records was lost"
     ))
+}
+
+fn release_leases(conn: &Connection) -> Result<u64> {
+    // The caller is alone with the file: all other consumers are dead.
+    conn.execute("DELETE FROM consumers", [])?;
+    conn.execute("DELETE FROM overtaken", [])?;
+    // By campaign, so that it reads the index of states and not a million turns.
+    let released = conn
+        .prepare_cached(
+            "UPDATE turns SET state = 'waiting', queued = 1, queue_after = NULL,
+                holder = NULL, lease_until = NULL, doubtful = 1
+             WHERE campaign IN (SELECT id FROM campaigns) AND state = 'in_flight'",
+        )?
+        .execute([])?;
+    conn.prepare_cached("UPDATE undos SET holder = NULL, lease_until = NULL")?
+        .execute([])?;
+    Ok(released as u64)
+}
+
+fn sweep(conn: &Connection, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
+    let swept = conn
+        .prepare_cached(
+            "UPDATE turns SET state = 'waiting', queued = 1, queue_after = NULL,
+                holder = NULL, lease_until = NULL, doubtful = 1
+             WHERE (campaign, id) IN (
+                SELECT campaign, id FROM turns
+                WHERE campaign IN (SELECT id FROM campaigns) AND state = 'in_flight'
+                  AND lease_until <= ?2 AND holder IS NOT ?1
+                LIMIT ?3)",
+        )?
+        .execute(params![holder, ms(now), column(limit as u64)])?;
+    Ok(swept as u64)
+}
+
+pub(super) fn distrusted_from(
+    conn: &Connection,
+    campaign: &CampaignId,
+) -> Result<Option<Timestamp>> {
+    let sql = "SELECT distrusted_from FROM campaigns WHERE id = ?1";
+    let from: Option<Option<i64>> = conn
+        .prepare_cached(sql)?
+        .query_row([campaign.as_str()], |row| row.get(0))
+        .optional()?;
+    from.flatten().map(time).transpose()
 }

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::SqliteLedger;
+use super::Ledger;
 use crate::ledger::{Ledger, LedgerError, Stray};
 use crate::message::{CampaignId, DeadReason};
 
 #[tokio::test]
 async fn a_full_disk_is_said_and_gets_better() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.db")).expect("a new ledger");
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).expect("a new ledger");
     let pages_max = async |pages: &'static str| {
         let sql = format!("PRAGMA max_page_count = {pages}");
         let limit = move |conn: &Connection| Ok(conn.query_row(&sql, [], |_| Ok(()))?);

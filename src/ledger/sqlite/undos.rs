@@ -11,9 +11,45 @@ use crate::ledger::{
 };
 use crate::message::{DeadReason, Effects, Event};
 
+use super::SqliteStore;
 use super::message::{Outcome, accepted, journal};
-use super::ownership;
 use super::settle::append;
+use super::take::distrusted_from;
+
+impl SqliteStore {
+    pub(in crate::ledger) async fn due_undos(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<MessageKey>> {
+        self.read(move |conn| due(conn, now, limit)).await
+    }
+
+    pub(in crate::ledger) async fn take_undo(
+        &self,
+        key: &MessageKey,
+        holder: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Stuck>> {
+        let (key, holder) = (key.clone(), holder.to_owned());
+        self.write(move |conn| take(conn, &key, &holder, now, lease_for))
+            .await
+    }
+
+    pub(in crate::ledger) async fn settle_undo(
+        &self,
+        lease: &Lease,
+        events: &[Event],
+        settlement: &UndoSettlement,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (lease, events) = (lease.clone(), events.to_vec());
+        let settlement = settlement.clone();
+        self.write(move |conn| settle(conn, &lease, &events, &settlement, now))
+            .await
+    }
+}
 
 pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
     conn.prepare_cached(
@@ -77,7 +113,7 @@ pub(super) fn take(
         message,
         failure: *failure,
         tries,
-        distrusted_from: ownership::distrusted_from(conn, &key.campaign)?,
+        distrusted_from: distrusted_from(conn, &key.campaign)?,
     }))
 }
 

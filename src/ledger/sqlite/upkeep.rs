@@ -1,39 +1,25 @@
 //! The upkeep of a ledger on SQLite.
 
-use std::collections::BTreeMap;
-
-use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{
-    SqliteLedger, campaigns, consumers, dead, intake, ownership, settle, shown, take, undos, waking,
-};
-use crate::ledger::columns::{
-    campaign_id, column, from_json, message_id, ms, outcome, time, to_json,
-};
+use super::session::SqliteSession;
+use super::{SqliteStore, coming_back, intake, settle, steering, take, undos};
+use crate::ledger::calls::{broker_lost_at, end_consumer, touch};
+use crate::ledger::columns::{column, ms, outcome, to_json};
+use crate::ledger::session::at_once;
 use crate::ledger::{
-    BrokerLost, DamagedRow, Ending, HOLDING_FOR, LedgerError, MessageKey, PUBLISH_AGAIN,
-    PublishAgain, Result, SetAside, Taken, UndoSettlement, Upkeep, probe,
+    BrokerLost, Ending, LedgerError, MessageKey, PUBLISH_AGAIN, PublishAgain, Result, SetAside,
+    Taken, UndoSettlement, probe,
 };
 use crate::message::{CampaignId, Effects, Event, Message};
 
-#[async_trait]
-impl Upkeep for SqliteLedger {
-    async fn touch(&self) -> Result<()> {
-        self.write(touch).await
+impl SqliteStore {
+    pub(in crate::ledger) async fn probe(&self) -> Result<()> {
+        self.write(try_life).await
     }
 
-    async fn in_place(&self) -> Result<()> {
-        self.look_at_place()
-    }
-
-    async fn probe(&self) -> Result<()> {
-        self.write(try_life).await?;
-        self.read(campaigns::id).await.map(drop)
-    }
-
-    async fn set_aside(
+    pub(in crate::ledger) async fn set_aside(
         &self,
         message: &Message,
         ending: &Ending,
@@ -45,62 +31,20 @@ impl Upkeep for SqliteLedger {
             .await
     }
 
-    async fn record_damaged(&self, key: &MessageKey, detail: &str, now: Timestamp) -> Result<()> {
-        let (key, detail) = (key.clone(), detail.to_owned());
-        self.write(move |conn| record_damaged(conn, &key, &detail, now))
-            .await
-    }
-
-    async fn damaged(&self, limit: usize) -> Result<Vec<DamagedRow>> {
-        self.read(move |conn| damaged(conn, limit)).await
-    }
-
-    async fn sweep_leases(&self, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
-        let holder = holder.to_owned();
-        self.write(move |conn| sweep(conn, &holder, now, limit))
-            .await
-    }
-
-    async fn show_holding(
+    pub(in crate::ledger) async fn queue_again(
         &self,
-        holder: &str,
-        holding: &BTreeMap<CampaignId, u64>,
-        now: Timestamp,
-    ) -> Result<()> {
-        let (holder, holding) = (holder.to_owned(), to_json(holding)?);
-        self.write(move |conn| {
-            let sql = "UPDATE consumers SET holding = ?2, holding_at = ?3 WHERE holder = ?1";
-            conn.prepare_cached(sql)?
-                .execute(params![holder, holding, ms(now)])?;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
-        self.read(move |conn| holding(conn, now)).await
-    }
-
-    async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
+        campaign: &CampaignId,
+        again: &PublishAgain,
+    ) -> Result<u64> {
         let (campaign, again) = (campaign.clone(), *again);
         self.write(move |conn| queue_again(conn, &campaign, &again))
             .await
     }
 
-    async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
+    pub(in crate::ledger) async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
         let lost = *lost;
         self.write(move |conn| broker_lost(conn, &lost)).await
     }
-
-    async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
-        self.read(broker_lost_at).await
-    }
-}
-
-fn touch(conn: &Connection) -> Result<()> {
-    conn.prepare_cached("UPDATE meta SET value = 1 - value WHERE name = 'probe'")?
-        .execute([])?;
-    Ok(())
 }
 
 fn try_life(conn: &Connection) -> Result<()> {
@@ -112,7 +56,7 @@ fn try_life(conn: &Connection) -> Result<()> {
         conn.prepare_cached("RELEASE probe")?.execute([])?;
     }
     walked?;
-    touch(conn)
+    at_once(touch(&SqliteSession(conn)))
 }
 
 /// The life of a message that does not exist.
@@ -145,20 +89,13 @@ fn walk(conn: &Connection) -> Result<()> {
     if let Some(undo) = undos::take(conn, &key, probe::HOLDER, due, probe::LEASE_FOR)? {
         undos::settle(conn, &undo.lease, &[], &probe::undone(), due)?;
     }
-    waking::wake(conn, now, 1)?;
-    waking::next_due(conn)?;
+    coming_back::wake(conn, now, 1)?;
     undos::due(conn, now, 1)?;
     intake::unqueued(conn, now, 1)?;
-    campaigns::all(conn)?;
-    dead::record_stray(conn, &probe::stray(&key), now)?;
-    shown::show(conn, probe::HOLDER, Some(&serde_json::Value::Null), now)?;
-    shown::show(conn, probe::HOLDER, None, now)?;
+    at_once(probe::walk(&SqliteSession(conn), &key, "file"))?;
     let renewal = probe::renewal("file");
-    consumers::renew(conn, &renewal, now)?;
-    consumers::end(conn, &renewal.holder)?;
-    let drawn = ownership::draw(conn, now)?;
-    ownership::raise(conn, &drawn.token)?;
-    record_damaged(conn, &key, "probe", now)
+    steering::renew(conn, &renewal, now)?;
+    at_once(end_consumer(&SqliteSession(conn), &renewal.holder))
 }
 
 fn set_aside(
@@ -215,62 +152,6 @@ fn set_aside(
     Ok(SetAside::Ended { accepted })
 }
 
-fn record_damaged(conn: &Connection, key: &MessageKey, detail: &str, now: Timestamp) -> Result<()> {
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO damaged (campaign, id, detail, at) VALUES (?1, ?2, ?3, ?4)",
-    )?
-    .execute(params![
-        key.campaign.as_str(),
-        key.id.as_str(),
-        detail,
-        ms(now)
-    ])?;
-    Ok(())
-}
-
-fn damaged(conn: &Connection, limit: usize) -> Result<Vec<DamagedRow>> {
-    let sql = "SELECT campaign, id, detail, at FROM damaged ORDER BY at, campaign, id LIMIT ?1";
-    conn.prepare_cached(sql)?
-        .query_and_then([column(limit as u64)], |row| {
-            Ok(DamagedRow {
-                campaign: campaign_id(&row.get::<_, String>(0)?)?,
-                id: message_id(&row.get::<_, String>(1)?)?,
-                detail: row.get(2)?,
-                at: time(row.get(3)?)?,
-            })
-        })?
-        .collect()
-}
-
-/// A process has the file for itself: all other holders are dead.
-fn sweep(conn: &Connection, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
-    let swept = conn
-        .prepare_cached(
-            "UPDATE turns SET state = 'waiting', queued = 1, queue_after = NULL,
-                holder = NULL, lease_until = NULL, doubtful = 1
-             WHERE (campaign, id) IN (
-                SELECT campaign, id FROM turns
-                WHERE campaign IN (SELECT id FROM campaigns) AND state = 'in_flight'
-                  AND lease_until <= ?2 AND holder IS NOT ?1
-                LIMIT ?3)",
-        )?
-        .execute(params![holder, ms(now), column(limit as u64)])?;
-    Ok(swept as u64)
-}
-
-fn holding(conn: &Connection, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
-    let since = ms(now) - column(HOLDING_FOR.as_millis() as u64);
-    let mut all = BTreeMap::new();
-    let mut statement =
-        conn.prepare_cached("SELECT holding FROM consumers WHERE holding_at > ?1")?;
-    for held in statement.query_map([since], |row| row.get::<_, String>(0))? {
-        for (campaign, deliveries) in from_json::<BTreeMap<CampaignId, u64>>(&held?)? {
-            *all.entry(campaign).or_default() += deliveries;
-        }
-    }
-    Ok(all)
-}
-
 fn queue_again(conn: &Connection, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
     let (campaign, now) = (campaign.as_str(), ms(again.now));
     let begun = conn
@@ -303,7 +184,7 @@ fn queue_again(conn: &Connection, campaign: &CampaignId, again: &PublishAgain) -
 }
 
 fn broker_lost(conn: &Connection, lost: &BrokerLost) -> Result<Option<u64>> {
-    let known = broker_lost_at(conn)?;
+    let known = at_once(broker_lost_at(&SqliteSession(conn)))?;
     if known != lost.after && known != Some(lost.now) {
         return Ok(None);
     }
@@ -322,13 +203,4 @@ fn broker_lost(conn: &Connection, lost: &BrokerLost) -> Result<Option<u64>> {
         )?
         .execute([now, column(lost.limit as u64)])?;
     Ok(Some(marked as u64))
-}
-
-fn broker_lost_at(conn: &Connection) -> Result<Option<Timestamp>> {
-    let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'broker_lost_at'";
-    let at: Option<i64> = conn
-        .prepare_cached(sql)?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    at.map(time).transpose()
 }

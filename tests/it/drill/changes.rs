@@ -68,7 +68,7 @@ pub(super) fn changes(dice: &mut Dice) -> Vec<(Duration, Change)> {
 
 /// Makes changes, one after the other.
 pub(super) struct Changing {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<Ledger>,
     simulator: Simulator,
     campaign: CampaignId,
     clock: Clock,

@@ -257,7 +257,7 @@ async fn strike(
 async fn purged(stage: &Stage) -> bool {
     let id = &stage.campaign.id;
     let gone = stage.queue.purge(id).await.expect("the queue answers");
-    let releasing = stage.ledger.release_leases(stage.clock.now()).await;
+    let releasing = stage.ledger.release_leases().await;
     releasing.expect("the next consumer does the same");
     let depth = stage.queue.depth(id).await.expect("the queue answers");
     let delayed = stage.queue.delayed().await.expect("the queue answers");

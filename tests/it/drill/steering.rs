@@ -57,7 +57,7 @@ struct Quiet {
 /// An operator of one world, and what it has done.
 #[derive(Clone)]
 pub(super) struct Operator {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<Ledger>,
     clock: Clock,
     campaign: CampaignId,
     quiet: Arc<Mutex<Vec<Quiet>>>,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::ledger::postgres::PostgresLedger;
-use flexcast::ledger::{CampaignRecord, Ledger, Ownership, RIGHT_FOR, Taken, Watched};
+use flexcast::ledger::{CampaignRecord, Ledger, RIGHT_FOR, Taken};
 use flexcast::marks::{MarkError, NotOurs, ProcessMarks};
 use flexcast::message::{CampaignId, Message};
 use flexcast::simulator::{Settings, Simulator};
@@ -116,11 +115,7 @@ async fn in_a_new_run_of_the_server_no_lease_counts_and_none_is_given_before_all
 {
     let server = tokio::task::block_in_place(Server::start);
     let (clock, long) = (Clock::system(), Duration::from_secs(600));
-    let open = async || {
-        PostgresLedger::connect(&server.url)
-            .await
-            .expect("a ledger")
-    };
+    let open = async || Ledger::connect(&server.url).await.expect("a ledger");
     let (one, other) = (open().await, open().await);
     let campaign = CampaignId::parse("spring").expect("an id");
     let record = CampaignRecord::running(campaign, json!({ "id": "spring" }), clock.now());
@@ -172,9 +167,9 @@ async fn in_a_new_run_of_the_server_no_lease_counts_and_none_is_given_before_all
 }
 
 /// A ledger on this pair, and the marks of a process that works on it.
-async fn process(url: &str, simulator: &Simulator) -> (Arc<Watched>, ProcessMarks) {
-    let ledger = PostgresLedger::connect(url).await.expect("a ledger");
-    let ledger = Arc::new(Watched::over(Arc::new(ledger)));
+async fn process(url: &str, simulator: &Simulator) -> (Arc<Ledger>, ProcessMarks) {
+    let ledger = Ledger::connect(url).await.expect("a ledger");
+    let ledger = Arc::new(ledger);
     let twilio = client(Arc::new(simulator.clone()));
     let (kept, host) = (Arc::clone(&ledger), "here".to_owned());
     let marks = ProcessMarks::new(twilio, kept, Clock::system(), host, false);
@@ -182,7 +177,7 @@ async fn process(url: &str, simulator: &Simulator) -> (Arc<Watched>, ProcessMark
 }
 
 /// A beat, once the ledger answers.
-async fn beat(ledger: &Watched, marks: &ProcessMarks) -> Result<Vec<NotOurs>, MarkError> {
+async fn beat(ledger: &Ledger, marks: &ProcessMarks) -> Result<Vec<NotOurs>, MarkError> {
     loop {
         match marks.beat().await {
             Err(MarkError::Ledger(_)) => {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::postgres::PostgresLedger;
+use flexcast::ledger::Ledger;
 use lapin::options::{BasicGetOptions, QueuePurgeOptions};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -272,7 +272,7 @@ async fn a_schema_that_is_away_for_a_while_kills_no_message() {
 async fn rights_that_are_revoked_for_a_while_kill_no_message() {
     let database = Database::new().await;
     // The role gets its rights on tables that are there.
-    let ledger = PostgresLedger::connect(&database.url).await;
+    let ledger = Ledger::connect(&database.url).await;
     drop(ledger.expect("a new ledger"));
     let role = database.consumers_role().await;
     let ways = [database.url.as_str(), &role.url];

@@ -17,13 +17,13 @@ fn backlogged(backlog: &str, since: i64, due: i64) -> Settlement {
     }
 }
 
-async fn put_off(ledger: &dyn Ledger, n: u32, backlog: &str, since: i64) {
+async fn put_off(ledger: &Ledger, n: u32, backlog: &str, since: i64) {
     let lease = lease(ledger, &message(n), at(1)).await;
     settle(ledger, &lease, &backlogged(backlog, since, 900), at(1)).await;
 }
 
 /// The names of the backlogs, each with the age of its oldest.
-async fn backlogs(ledger: &dyn Ledger) -> Vec<(String, i64)> {
+async fn backlogs(ledger: &Ledger) -> Vec<(String, i64)> {
     let rows = ledger.backlogs().await.expect("it answers");
     let pair = |row: BacklogRow| {
         assert_eq!(row.campaign, spring());
@@ -47,7 +47,7 @@ fn called(messages: u32, oldest: Option<i64>) -> CalledUp {
     }
 }
 
-pub(super) async fn a_backlog_is_called_up_by_age_and_no_other_with_it(ledger: &dyn Ledger) {
+pub(super) async fn a_backlog_is_called_up_by_age_and_no_other_with_it(ledger: &Ledger) {
     apply_spring(ledger).await;
     let messages: Vec<_> = (1..=7).map(message).collect();
     accept_queued(ledger, &messages).await;
@@ -94,7 +94,7 @@ pub(super) async fn a_backlog_is_called_up_by_age_and_no_other_with_it(ledger: &
     assert_eq!((books.waiting, books.deferred_total()), (4, 3));
 }
 
-pub(super) async fn who_takes_a_message_is_told_where_it_was_called_up(ledger: &dyn Ledger) {
+pub(super) async fn who_takes_a_message_is_told_where_it_was_called_up(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1)]).await;
     put_off(ledger, 1, "b", 0).await;
@@ -123,7 +123,7 @@ pub(super) async fn who_takes_a_message_is_told_where_it_was_called_up(ledger: &
     assert_eq!(from(120).await.1, None);
 }
 
-pub(super) async fn what_nobody_calls_up_comes_back_by_itself_in_the_end(ledger: &dyn Ledger) {
+pub(super) async fn what_nobody_calls_up_comes_back_by_itself_in_the_end(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1)]).await;
     put_off(ledger, 1, "b", 0).await;
@@ -134,7 +134,7 @@ pub(super) async fn what_nobody_calls_up_comes_back_by_itself_in_the_end(ledger:
     assert_eq!(backlogs(ledger).await, []);
 }
 
-pub(super) async fn what_leaves_its_backlog_is_not_called_up(ledger: &dyn Ledger) {
+pub(super) async fn what_leaves_its_backlog_is_not_called_up(ledger: &Ledger) {
     apply_spring(ledger).await;
     let old = Address::parse("+12025550100").expect("an address");
     let new = Address::parse("+12025550101").expect("an address");
@@ -157,7 +157,7 @@ pub(super) async fn what_leaves_its_backlog_is_not_called_up(ledger: &dyn Ledger
     assert_eq!(came.expect("it answers"), [called(0, None)]);
 }
 
-pub(super) async fn a_campaign_applied_anew_keeps_its_backlogs(ledger: &dyn Ledger) {
+pub(super) async fn a_campaign_applied_anew_keeps_its_backlogs(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1)]).await;
     put_off(ledger, 1, "b", 3).await;

@@ -30,7 +30,7 @@ fn unknown() -> Settlement {
     })
 }
 
-pub(super) async fn every_term_is_counted(ledger: &dyn Ledger) {
+pub(super) async fn every_term_is_counted(ledger: &Ledger) {
     apply_spring(ledger).await;
     let settlements = [
         done(),
@@ -61,7 +61,7 @@ pub(super) async fn every_term_is_counted(ledger: &dyn Ledger) {
     assert_eq!((books.open(), books.over(), books.imbalance()), (4, 7, 0));
 }
 
-pub(super) async fn the_books_of_one_campaign_are_its_own(ledger: &dyn Ledger) {
+pub(super) async fn the_books_of_one_campaign_are_its_own(ledger: &Ledger) {
     apply_spring(ledger).await;
     let autumn = campaign("autumn", at(0));
     ledger
@@ -88,7 +88,7 @@ struct Walk {
     over: u64,
 }
 
-pub(super) async fn the_books_balance_whatever_happens(ledger: &dyn Ledger) {
+pub(super) async fn the_books_balance_whatever_happens(ledger: &Ledger) {
     apply_spring(ledger).await;
     let mut random = StdRng::seed_from_u64(7);
     let mut walk = Walk::default();
@@ -105,7 +105,7 @@ pub(super) async fn the_books_balance_whatever_happens(ledger: &dyn Ledger) {
 }
 
 impl Walk {
-    async fn step(&mut self, ledger: &dyn Ledger, random: &mut StdRng, now: Timestamp) {
+    async fn step(&mut self, ledger: &Ledger, random: &mut StdRng, now: Timestamp) {
         let n = random.random_range(0..80);
         match random.random_range(0..10) {
             0 => self.accept(ledger, n, now).await,
@@ -127,13 +127,13 @@ impl Walk {
                 ledger.mark_queued(&published).await.expect("it answers");
             }
             _ if n == 0 => {
-                ledger.release_leases(now).await.expect("it answers");
+                ledger.release_leases().await.expect("it answers");
             }
             _ => {}
         }
     }
 
-    async fn accept(&mut self, ledger: &dyn Ledger, n: u32, now: Timestamp) {
+    async fn accept(&mut self, ledger: &Ledger, n: u32, now: Timestamp) {
         let batch = [
             message(n),
             message(n + 1),
@@ -149,7 +149,7 @@ impl Walk {
         }
     }
 
-    async fn settle(&mut self, ledger: &dyn Ledger, random: &mut StdRng, now: Timestamp) {
+    async fn settle(&mut self, ledger: &Ledger, random: &mut StdRng, now: Timestamp) {
         if self.held.is_empty() {
             return;
         }
@@ -174,7 +174,7 @@ impl Walk {
     }
 }
 
-pub(super) async fn dead_letters_are_listed_oldest_first_with_the_strays(ledger: &dyn Ledger) {
+pub(super) async fn dead_letters_are_listed_oldest_first_with_the_strays(ledger: &Ledger) {
     apply_spring(ledger).await;
     for (n, seconds) in [(1, 30), (2, 10)] {
         let lease = lease(ledger, &message(n), at(0)).await;

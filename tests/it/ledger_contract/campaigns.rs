@@ -4,7 +4,7 @@ use flexcast::ledger::{CampaignState, Ledger, LedgerError, Manifest, StateChange
 
 use super::fixture::{LEASE, apply_spring, at, campaign, message, operator, pause, spring};
 
-pub(super) async fn a_campaign_applied_again_keeps_its_state(ledger: &dyn Ledger) {
+pub(super) async fn a_campaign_applied_again_keeps_its_state(ledger: &Ledger) {
     apply_spring(ledger).await;
     pause(ledger, operator(), "lunch", at(5)).await;
     let mut again = campaign("spring", at(9));
@@ -24,7 +24,7 @@ pub(super) async fn a_campaign_applied_again_keeps_its_state(ledger: &dyn Ledger
     assert_eq!(kept, Some(expected));
 }
 
-pub(super) async fn campaigns_are_listed_in_the_order_they_were_first_applied(ledger: &dyn Ledger) {
+pub(super) async fn campaigns_are_listed_in_the_order_they_were_first_applied(ledger: &Ledger) {
     for id in ["winter", "autumn", "spring", "winter"] {
         let record = campaign(id, at(0));
         ledger
@@ -37,7 +37,7 @@ pub(super) async fn campaigns_are_listed_in_the_order_they_were_first_applied(le
     assert_eq!(ids, ["winter", "autumn", "spring"]);
 }
 
-pub(super) async fn a_campaign_that_was_never_applied_takes_nothing(ledger: &dyn Ledger) {
+pub(super) async fn a_campaign_that_was_never_applied_takes_nothing(ledger: &Ledger) {
     let id = spring();
     let reopen = StateChange::Reopen { reason: None };
     let state = ledger.change_state(&id, &reopen, at(0)).await;
@@ -67,7 +67,7 @@ pub(super) async fn a_campaign_that_was_never_applied_takes_nothing(ledger: &dyn
     assert_eq!(ledger.campaign(&id).await.expect("it answers"), None);
 }
 
-pub(super) async fn a_ledger_is_bound_to_one_account_and_base(ledger: &dyn Ledger) {
+pub(super) async fn a_ledger_is_bound_to_one_account_and_base(ledger: &Ledger) {
     let base = "https://api.twilio.com";
     for _ in 0..2 {
         ledger.bind("AC1", base).await.expect("it is ours");

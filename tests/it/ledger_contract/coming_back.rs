@@ -8,14 +8,12 @@ use super::fixture::{
 };
 
 /// Defers message `n`, which nobody has had yet.
-async fn defer(ledger: &dyn Ledger, n: u32, settlement: &Settlement) {
+async fn defer(ledger: &Ledger, n: u32, settlement: &Settlement) {
     let lease = lease(ledger, &message(n), at(0)).await;
     settle(ledger, &lease, settlement, at(0)).await;
 }
 
-pub(super) async fn a_deferred_message_is_taken_when_it_is_due_and_a_little_early(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn a_deferred_message_is_taken_when_it_is_due_and_a_little_early(ledger: &Ledger) {
     apply_spring(ledger).await;
     for (n, wake) in [(1, Wake::Ledger), (2, Wake::Queue)] {
         defer(ledger, n, &deferred(DeferReason::Pace, at(60), wake)).await;
@@ -30,7 +28,7 @@ pub(super) async fn a_deferred_message_is_taken_when_it_is_due_and_a_little_earl
     assert_eq!(next, None, "both are in flight");
 }
 
-pub(super) async fn the_ledger_wakes_what_it_was_to_wake(ledger: &dyn Ledger) {
+pub(super) async fn the_ledger_wakes_what_it_was_to_wake(ledger: &Ledger) {
     apply_spring(ledger).await;
     for (n, due) in [(1, 60), (2, 40), (3, 50)] {
         let settlement = deferred(DeferReason::Scheduled, at(due), Wake::Ledger);
@@ -52,7 +50,7 @@ pub(super) async fn the_ledger_wakes_what_it_was_to_wake(ledger: &dyn Ledger) {
     assert_eq!((books.waiting, books.deferred_total()), (2, 1));
 }
 
-pub(super) async fn what_the_queue_brings_back_is_woken_only_when_it_is_late(ledger: &dyn Ledger) {
+pub(super) async fn what_the_queue_brings_back_is_woken_only_when_it_is_late(ledger: &Ledger) {
     apply_spring(ledger).await;
     let settlement = deferred(DeferReason::Retry, at(10), Wake::Queue);
     defer(ledger, 1, &settlement).await;
@@ -63,7 +61,7 @@ pub(super) async fn what_the_queue_brings_back_is_woken_only_when_it_is_late(led
     assert_eq!(listed.len(), 1);
 }
 
-pub(super) async fn a_retry_keeps_its_failure_and_counts_its_attempt(ledger: &dyn Ledger) {
+pub(super) async fn a_retry_keeps_its_failure_and_counts_its_attempt(ledger: &Ledger) {
     apply_spring(ledger).await;
     defer(ledger, 1, &retry(at(10))).await;
     let Taken::Leased {
@@ -83,7 +81,7 @@ pub(super) async fn a_retry_keeps_its_failure_and_counts_its_attempt(ledger: &dy
     assert_eq!(found.standing, Standing::Deferred { reason, due });
 }
 
-pub(super) async fn what_is_released_waits_where_it_was_left(ledger: &dyn Ledger) {
+pub(super) async fn what_is_released_waits_where_it_was_left(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2)]).await;
     for (n, queued) in [(1, true), (2, false)] {

@@ -19,7 +19,7 @@ fn unknown() -> Settlement {
 }
 
 /// Message `n`, whose last call nobody can say of whether it was made.
-async fn in_question(ledger: &dyn Ledger, n: u32) -> i64 {
+async fn in_question(ledger: &Ledger, n: u32) -> i64 {
     let lease = lease(ledger, &message(n), at(0)).await;
     let events = [
         begun(),
@@ -36,14 +36,14 @@ async fn in_question(ledger: &dyn Ledger, n: u32) -> i64 {
     lease.number
 }
 
-async fn replayed(ledger: &dyn Ledger, n: u32) -> Saga {
+async fn replayed(ledger: &Ledger, n: u32) -> Saga {
     let record = ledger.find(&key(n)).await.expect("it answers");
     let journal = record.expect("it is known").journal;
     let events: Vec<Event> = journal.into_iter().map(|(_, event)| event).collect();
     Saga::replay(&events).expect("a legal journal")
 }
 
-pub(super) async fn an_unknown_that_was_sent_is_done(ledger: &dyn Ledger) {
+pub(super) async fn an_unknown_that_was_sent_is_done(ledger: &Ledger) {
     apply_spring(ledger).await;
     in_question(ledger, 1).await;
     let listed = ledger.unknown(Some(&spring()), 10).await.expect("a list");
@@ -65,7 +65,7 @@ pub(super) async fn an_unknown_that_was_sent_is_done(ledger: &dyn Ledger) {
     replayed(ledger, 1).await;
 }
 
-pub(super) async fn an_unknown_that_was_not_sent_goes_on_at_its_step(ledger: &dyn Ledger) {
+pub(super) async fn an_unknown_that_was_not_sent_goes_on_at_its_step(ledger: &Ledger) {
     apply_spring(ledger).await;
     let old = in_question(ledger, 1).await;
     assert!(
@@ -101,7 +101,7 @@ pub(super) async fn an_unknown_that_was_not_sent_goes_on_at_its_step(ledger: &dy
     replayed(ledger, 1).await;
 }
 
-pub(super) async fn a_campaign_is_read_page_by_page(ledger: &dyn Ledger) {
+pub(super) async fn a_campaign_is_read_page_by_page(ledger: &Ledger) {
     apply_spring(ledger).await;
     for n in 0..3 {
         let lease = lease(ledger, &message(n), at(0)).await;
@@ -127,7 +127,7 @@ pub(super) async fn a_campaign_is_read_page_by_page(ledger: &dyn Ledger) {
     assert_eq!(rest[0].standing, Standing::Waiting { queued: false });
 }
 
-pub(super) async fn rejected_rows_are_read_page_by_page(ledger: &dyn Ledger) {
+pub(super) async fn rejected_rows_are_read_page_by_page(ledger: &Ledger) {
     apply_spring(ledger).await;
     let number = ledger
         .begin_import(&spring(), &Manifest::of_file("a.csv"), at(0))

@@ -11,19 +11,19 @@ use super::fixture::{
     message, operator, pause, retry, settle, spring,
 };
 
-async fn finish(ledger: &dyn Ledger, by_itself: bool) -> bool {
+async fn finish(ledger: &Ledger, by_itself: bool) -> bool {
     let finishing = ledger.finish_campaign(&spring(), by_itself, at(9)).await;
     finishing.expect("it answers")
 }
 
-async fn state(ledger: &dyn Ledger) -> (CampaignState, Option<String>) {
+async fn state(ledger: &Ledger) -> (CampaignState, Option<String>) {
     let record = ledger.campaign(&spring()).await.expect("it answers");
     let record = record.expect("it was applied");
     (record.state, record.reason)
 }
 
 /// Imports message `n` from this file; `None` when it dies before its end.
-async fn import(ledger: &dyn Ledger, file: &str, n: u32, ends: bool) {
+async fn import(ledger: &Ledger, file: &str, n: u32, ends: bool) {
     let number = ledger
         .begin_import(&spring(), &Manifest::of_file(file), at(0))
         .await;
@@ -42,14 +42,12 @@ async fn import(ledger: &dyn Ledger, file: &str, n: u32, ends: bool) {
     }
 }
 
-async fn carry_out(ledger: &dyn Ledger, n: u32) {
+async fn carry_out(ledger: &Ledger, n: u32) {
     let lease = lease(ledger, &message(n), at(2)).await;
     settle(ledger, &lease, &done(), at(3)).await;
 }
 
-pub(super) async fn a_campaign_finishes_by_itself_when_its_files_are_worked_off(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn a_campaign_finishes_by_itself_when_its_files_are_worked_off(ledger: &Ledger) {
     apply_spring(ledger).await;
     assert!(!finish(ledger, true).await, "it had no file yet");
     import(ledger, "a.csv", 1, true).await;
@@ -70,7 +68,7 @@ pub(super) async fn a_campaign_finishes_by_itself_when_its_files_are_worked_off(
     assert_eq!(changed.expect("it is there").changed_at, at(9));
 }
 
-pub(super) async fn a_paused_campaign_finishes_only_when_somebody_says_so(ledger: &dyn Ledger) {
+pub(super) async fn a_paused_campaign_finishes_only_when_somebody_says_so(ledger: &Ledger) {
     apply_spring(ledger).await;
     import(ledger, "a.csv", 1, true).await;
     carry_out(ledger, 1).await;
@@ -82,7 +80,7 @@ pub(super) async fn a_paused_campaign_finishes_only_when_somebody_says_so(ledger
     assert_eq!(state(ledger).await, (CampaignState::Finished, None));
 }
 
-pub(super) async fn an_unknown_that_was_not_sent_lets_its_campaign_run_again(ledger: &dyn Ledger) {
+pub(super) async fn an_unknown_that_was_not_sent_lets_its_campaign_run_again(ledger: &Ledger) {
     apply_spring(ledger).await;
     let lease = lease(ledger, &message(1), at(0)).await;
     ledger
@@ -101,7 +99,7 @@ pub(super) async fn an_unknown_that_was_not_sent_lets_its_campaign_run_again(led
     assert!(!finish(ledger, false).await, "it waits again");
 }
 
-pub(super) async fn whether_anything_is_open_is_known_without_counting(ledger: &dyn Ledger) {
+pub(super) async fn whether_anything_is_open_is_known_without_counting(ledger: &Ledger) {
     apply_spring(ledger).await;
     let has_open = async |but_due| {
         let asking = ledger.has_open(&spring(), but_due).await;
@@ -130,7 +128,7 @@ pub(super) async fn whether_anything_is_open_is_known_without_counting(ledger: &
     assert!(!has_open(false).await);
 }
 
-pub(super) async fn what_the_queue_should_hold_is_told(ledger: &dyn Ledger) {
+pub(super) async fn what_the_queue_should_hold_is_told(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2)]).await;
     let unqueued = ledger
@@ -163,7 +161,7 @@ pub(super) async fn what_the_queue_should_hold_is_told(ledger: &dyn Ledger) {
     assert_eq!(told(40).await, on_queue(4, 0, 0));
 }
 
-pub(super) async fn the_books_of_each_campaign_are_counted_by_themselves(ledger: &dyn Ledger) {
+pub(super) async fn the_books_of_each_campaign_are_counted_by_themselves(ledger: &Ledger) {
     apply_spring(ledger).await;
     let autumn = campaign("autumn", at(0));
     ledger

@@ -38,7 +38,7 @@ pub(super) fn operator() -> Actor {
 }
 
 /// Pauses the campaign, for this reason.
-pub(super) async fn pause(ledger: &dyn Ledger, by: Actor, reason: &str, now: Timestamp) {
+pub(super) async fn pause(ledger: &Ledger, by: Actor, reason: &str, now: Timestamp) {
     let change = StateChange::Pause {
         by,
         reason: Some(reason.to_owned()),
@@ -48,7 +48,7 @@ pub(super) async fn pause(ledger: &dyn Ledger, by: Actor, reason: &str, now: Tim
 }
 
 /// Applies the campaign that the messages of these tests belong to.
-pub(super) async fn apply_spring(ledger: &dyn Ledger) {
+pub(super) async fn apply_spring(ledger: &Ledger) {
     let record = campaign("spring", at(0));
     ledger
         .save_campaign(&record, false)
@@ -88,7 +88,7 @@ pub(super) fn key(n: u32) -> MessageKey {
 }
 
 /// Accepts messages as an import does that has put them on the queue.
-pub(super) async fn accept_queued(ledger: &dyn Ledger, messages: &[Message]) {
+pub(super) async fn accept_queued(ledger: &Ledger, messages: &[Message]) {
     ledger
         .accept(&spring(), messages, None, at(0), at(0))
         .await
@@ -100,7 +100,7 @@ pub(super) async fn accept_queued(ledger: &dyn Ledger, messages: &[Message]) {
         .expect("they are marked");
 }
 
-pub(super) async fn take(ledger: &dyn Ledger, message: &Message, now: Timestamp) -> Taken {
+pub(super) async fn take(ledger: &Ledger, message: &Message, now: Timestamp) -> Taken {
     ledger
         .take(message, "consumer", now, LEASE)
         .await
@@ -108,7 +108,7 @@ pub(super) async fn take(ledger: &dyn Ledger, message: &Message, now: Timestamp)
 }
 
 /// Takes a message that is there to be taken.
-pub(super) async fn lease(ledger: &dyn Ledger, message: &Message, now: Timestamp) -> Lease {
+pub(super) async fn lease(ledger: &Ledger, message: &Message, now: Timestamp) -> Lease {
     match take(ledger, message, now).await {
         Taken::Leased { lease, .. } => lease,
         other => panic!("it should have been leased: {other:?}"),
@@ -116,7 +116,7 @@ pub(super) async fn lease(ledger: &dyn Ledger, message: &Message, now: Timestamp
 }
 
 pub(super) async fn settle(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     lease: &Lease,
     settlement: &Settlement,
     now: Timestamp,
@@ -205,7 +205,7 @@ pub(super) fn happened() -> Event {
 }
 
 /// Something is recorded under the lease.
-pub(super) async fn record_begun(ledger: &dyn Ledger, lease: &Lease, now: Timestamp) {
+pub(super) async fn record_begun(ledger: &Ledger, lease: &Lease, now: Timestamp) {
     let recorded = ledger.record(lease, &[begun()], now).await;
     recorded.expect("the lease is good");
 }

@@ -12,7 +12,7 @@ fn held(agent: &str, due: i64) -> Settlement {
     }
 }
 
-async fn held_for(ledger: &dyn Ledger) -> Vec<(String, u64)> {
+async fn held_for(ledger: &Ledger) -> Vec<(String, u64)> {
     let mut held = ledger.held().await.expect("it answers");
     held.sort_by(|a, b| a.agent.cmp(&b.agent));
     let pair = |one: HeldFor| {
@@ -22,12 +22,12 @@ async fn held_for(ledger: &dyn Ledger) -> Vec<(String, u64)> {
     held.into_iter().map(pair).collect()
 }
 
-async fn hold(ledger: &dyn Ledger, n: u32, agent: &str, due: i64) {
+async fn hold(ledger: &Ledger, n: u32, agent: &str, due: i64) {
     let lease = lease(ledger, &message(n), at(1)).await;
     settle(ledger, &lease, &held(agent, due), at(1)).await;
 }
 
-pub(super) async fn what_is_held_for_an_agent_is_recalled_for_that_agent(ledger: &dyn Ledger) {
+pub(super) async fn what_is_held_for_an_agent_is_recalled_for_that_agent(ledger: &Ledger) {
     apply_spring(ledger).await;
     let messages: Vec<_> = (1..=5).map(message).collect();
     accept_queued(ledger, &messages).await;
@@ -72,7 +72,7 @@ pub(super) async fn what_is_held_for_an_agent_is_recalled_for_that_agent(ledger:
     assert_eq!((books.waiting, books.deferred_total()), (4, 1));
 }
 
-pub(super) async fn what_is_held_comes_back_by_itself_when_it_is_due(ledger: &dyn Ledger) {
+pub(super) async fn what_is_held_comes_back_by_itself_when_it_is_due(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1)]).await;
     hold(ledger, 1, "alice", 60).await;

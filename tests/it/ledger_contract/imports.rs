@@ -17,12 +17,12 @@ fn manifest(file: &str) -> Manifest {
     }
 }
 
-async fn begin(ledger: &dyn Ledger, manifest: &Manifest, second: i64) -> i64 {
+async fn begin(ledger: &Ledger, manifest: &Manifest, second: i64) -> i64 {
     let begun = ledger.begin_import(&spring(), manifest, at(second)).await;
     begun.expect("it begins")
 }
 
-async fn account_for(ledger: &dyn Ledger, number: i64, ids: &[u32], second: i64) {
+async fn account_for(ledger: &Ledger, number: i64, ids: &[u32], second: i64) {
     let messages: Vec<_> = ids.iter().map(|n| message(*n)).collect();
     let import = Import {
         number,
@@ -41,7 +41,7 @@ async fn account_for(ledger: &dyn Ledger, number: i64, ids: &[u32], second: i64)
     accepting.await.expect("it is taken");
 }
 
-pub(super) async fn a_manifest_is_kept_with_what_was_counted(ledger: &dyn Ledger) {
+pub(super) async fn a_manifest_is_kept_with_what_was_counted(ledger: &Ledger) {
     apply_spring(ledger).await;
     let first = begin(ledger, &manifest("a.csv"), 0).await;
     account_for(ledger, first, &[1, 2, 2], 5).await;
@@ -78,7 +78,7 @@ pub(super) async fn a_manifest_is_kept_with_what_was_counted(ledger: &dyn Ledger
     assert_eq!(all, imports);
 }
 
-pub(super) async fn an_import_lives_as_long_as_it_shows_itself(ledger: &dyn Ledger) {
+pub(super) async fn an_import_lives_as_long_as_it_shows_itself(ledger: &Ledger) {
     apply_spring(ledger).await;
     let number = begin(ledger, &manifest("a.csv"), 0).await;
     let state = async |second: i64| {
@@ -109,9 +109,7 @@ pub(super) async fn an_import_lives_as_long_as_it_shows_itself(ledger: &dyn Ledg
     assert_eq!(imports[1].state(at(9_999)), ImportState::Done);
 }
 
-pub(super) async fn rows_that_were_imported_again_are_listed_as_rejected_no_more(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn rows_that_were_imported_again_are_listed_as_rejected_no_more(ledger: &Ledger) {
     apply_spring(ledger).await;
     let first = begin(ledger, &manifest("a.csv"), 0).await;
     account_for(ledger, first, &[1], 1).await;

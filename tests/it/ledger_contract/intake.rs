@@ -9,7 +9,7 @@ use super::fixture::{
 };
 use flexcast::ledger::Settlement;
 
-pub(super) async fn one_id_and_one_address_are_each_accepted_once(ledger: &dyn Ledger) {
+pub(super) async fn one_id_and_one_address_are_each_accepted_once(ledger: &Ledger) {
     apply_spring(ledger).await;
     let mut nameless = message(3);
     nameless.id = None;
@@ -59,7 +59,7 @@ pub(super) async fn one_id_and_one_address_are_each_accepted_once(ledger: &dyn L
     );
 }
 
-pub(super) async fn a_known_message_says_whether_somebody_brings_it(ledger: &dyn Ledger) {
+pub(super) async fn a_known_message_says_whether_somebody_brings_it(ledger: &Ledger) {
     apply_spring(ledger).await;
     let messages: Vec<_> = (0..8).map(message).collect();
     accept_queued(ledger, &messages[1..]).await;
@@ -93,7 +93,7 @@ pub(super) async fn a_known_message_says_whether_somebody_brings_it(ledger: &dyn
     assert_eq!(again, expected);
 }
 
-pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &dyn Ledger) {
+pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &Ledger) {
     apply_spring(ledger).await;
     let first = ledger
         .begin_import(&spring(), &Manifest::of_file("a.csv"), at(0))
@@ -146,7 +146,7 @@ pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &dyn Ledger
     assert_eq!(books.accepted, 4, "the refused batch left nothing behind");
 }
 
-pub(super) async fn what_nobody_published_is_listed_when_its_time_has_come(ledger: &dyn Ledger) {
+pub(super) async fn what_nobody_published_is_listed_when_its_time_has_come(ledger: &Ledger) {
     apply_spring(ledger).await;
     for (n, queue_after) in [(1, at(60)), (2, at(30)), (3, at(90))] {
         ledger
@@ -170,7 +170,7 @@ pub(super) async fn what_nobody_published_is_listed_when_its_time_has_come(ledge
     assert_eq!(listed(at(99), 9).await.1, [message(3)]);
 }
 
-pub(super) async fn a_late_mark_does_not_hide_what_was_given_back(ledger: &dyn Ledger) {
+pub(super) async fn a_late_mark_does_not_hide_what_was_given_back(ledger: &Ledger) {
     apply_spring(ledger).await;
     ledger
         .accept(&spring(), &[message(1)], None, at(0), at(0))

@@ -12,7 +12,7 @@ use super::fixture::{
     lease, message, message_to, record_begun, settle, spring, take,
 };
 
-pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledger: &dyn Ledger) {
+pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledger: &Ledger) {
     apply_spring(ledger).await;
     let Taken::Leased {
         lease,
@@ -40,7 +40,7 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
     assert_eq!((books.accepted, books.in_flight, books.rows), (1, 1, 0));
 }
 
-pub(super) async fn the_message_is_the_one_that_was_accepted(ledger: &dyn Ledger) {
+pub(super) async fn the_message_is_the_one_that_was_accepted(ledger: &Ledger) {
     apply_spring(ledger).await;
     let mut first = message(1);
     first.body = Some("Hello".to_owned());
@@ -60,7 +60,7 @@ pub(super) async fn the_message_is_the_one_that_was_accepted(ledger: &dyn Ledger
     assert_eq!((*message, accepted_at, fresh), (first, at(0), false));
 }
 
-pub(super) async fn an_address_has_one_message_whoever_sent_it(ledger: &dyn Ledger) {
+pub(super) async fn an_address_has_one_message_whoever_sent_it(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1)]).await;
     let taken = take(ledger, &message_to("the CRM's own", 1), at(1)).await;
@@ -71,7 +71,7 @@ pub(super) async fn an_address_has_one_message_whoever_sent_it(ledger: &dyn Ledg
     assert_eq!(ledger.books(None).await.expect("it answers").accepted, 1);
 }
 
-pub(super) async fn of_many_takers_one_has_the_message(ledger: &dyn Ledger) {
+pub(super) async fn of_many_takers_one_has_the_message(ledger: &Ledger) {
     apply_spring(ledger).await;
     let wanted = message(1);
     let takes = (0..16).map(|_| take(ledger, &wanted, at(1)));
@@ -82,9 +82,7 @@ pub(super) async fn of_many_takers_one_has_the_message(ledger: &dyn Ledger) {
     assert_eq!(taken.iter().filter(held).count(), 15);
 }
 
-pub(super) async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_refused(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_refused(ledger: &Ledger) {
     apply_spring(ledger).await;
     let old = lease(ledger, &message(1), at(0)).await;
     let still_held = take(ledger, &message(1), at(29)).await;
@@ -127,7 +125,7 @@ pub(super) async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_refuse
 
 /// Whether what is taken has been held by somebody who may live yet. Something is recorded under the
 /// new lease.
-async fn overtaken(ledger: &dyn Ledger, n: u32, now: jiff::Timestamp) -> bool {
+async fn overtaken(ledger: &Ledger, n: u32, now: jiff::Timestamp) -> bool {
     let (lease, overtaken) = match take(ledger, &message(n), now).await {
         Taken::Leased {
             lease, overtaken, ..
@@ -138,9 +136,7 @@ async fn overtaken(ledger: &dyn Ledger, n: u32, now: jiff::Timestamp) -> bool {
     overtaken
 }
 
-pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(ledger: &Ledger) {
     apply_spring(ledger).await;
     ledger.show_alive("consumer").await.expect("it is shown");
     accept_queued(ledger, &[message(1), message(2)]).await;
@@ -202,11 +198,11 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(
 
     // Who begins alone knows that all before are dead.
     assert!(overtaken(ledger, 2, at(62) + LEASE).await);
-    ledger.release_leases(at(99)).await.expect("it answers");
+    ledger.release_leases().await.expect("it answers");
     assert!(!overtaken(ledger, 2, at(100)).await);
 }
 
-pub(super) async fn a_lease_is_let_go_of_before_it_runs_out(ledger: &dyn Ledger) {
+pub(super) async fn a_lease_is_let_go_of_before_it_runs_out(ledger: &Ledger) {
     apply_spring(ledger).await;
     ledger.show_alive("consumer").await.expect("it is shown");
     accept_queued(ledger, &[message(1), message(2)]).await;
@@ -223,9 +219,7 @@ pub(super) async fn a_lease_is_let_go_of_before_it_runs_out(ledger: &dyn Ledger)
 }
 
 /// As when the reply to a take was lost: nobody knows that lease, and nobody can let go of it.
-pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(ledger: &Ledger) {
     apply_spring(ledger).await;
     ledger.show_alive("consumer").await.expect("it is shown");
     accept_queued(ledger, &[message(1)]).await;
@@ -243,7 +237,7 @@ pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(
     assert!(!overtaken(ledger, 1, next + LEASE).await, "with a journal");
 }
 
-pub(super) async fn a_lease_that_nobody_took_over_is_still_good(ledger: &dyn Ledger) {
+pub(super) async fn a_lease_that_nobody_took_over_is_still_good(ledger: &Ledger) {
     apply_spring(ledger).await;
     let late = lease(ledger, &message(1), at(0)).await;
     ledger
@@ -260,7 +254,7 @@ pub(super) async fn a_lease_that_nobody_took_over_is_still_good(ledger: &dyn Led
     );
 }
 
-pub(super) async fn the_journal_comes_back_in_order(ledger: &dyn Ledger) {
+pub(super) async fn the_journal_comes_back_in_order(ledger: &Ledger) {
     apply_spring(ledger).await;
     let first = lease(ledger, &message(1), at(0)).await;
     let other = lease(ledger, &message(2), at(0)).await;
@@ -288,7 +282,7 @@ pub(super) async fn the_journal_comes_back_in_order(ledger: &dyn Ledger) {
     );
 }
 
-pub(super) async fn a_message_that_is_over_stays_over(ledger: &dyn Ledger) {
+pub(super) async fn a_message_that_is_over_stays_over(ledger: &Ledger) {
     apply_spring(ledger).await;
     let lease = lease(ledger, &message(1), at(0)).await;
     let effects = Effects {
@@ -329,7 +323,7 @@ pub(super) async fn a_message_that_is_over_stays_over(ledger: &dyn Ledger) {
     assert!(ledger.find(&nobody).await.expect("it answers").is_none());
 }
 
-pub(super) async fn the_leases_of_dead_holders_end(ledger: &dyn Ledger) {
+pub(super) async fn the_leases_of_dead_holders_end(ledger: &Ledger) {
     apply_spring(ledger).await;
     let mut leases = Vec::new();
     for n in 1..=3 {
@@ -344,8 +338,8 @@ pub(super) async fn the_leases_of_dead_holders_end(ledger: &dyn Ledger) {
         at(0),
     )
     .await;
-    assert_eq!(ledger.release_leases(at(1)).await.expect("it answers"), 2);
-    assert_eq!(ledger.release_leases(at(1)).await.expect("it answers"), 0);
+    assert_eq!(ledger.release_leases().await.expect("it answers"), 2);
+    assert_eq!(ledger.release_leases().await.expect("it answers"), 0);
 
     let recorded = ledger.record(&leases[0], &[begun()], at(1)).await;
     assert!(

@@ -27,7 +27,7 @@ macro_rules! on_every_store {
             $(
                 #[tokio::test(start_paused = true)]
                 async fn $test() {
-                    let ledger = flexcast::ledger::sqlite::SqliteLedger::in_memory()
+                    let ledger = flexcast::ledger::Ledger::in_memory()
                         .expect("there is memory");
                     super::$module::$test(&ledger).await;
                 }
@@ -39,7 +39,7 @@ macro_rules! on_every_store {
                 async fn $test() {
                     let folder = tempfile::tempdir().expect("a folder");
                     let file = folder.path().join("ledger.db");
-                    let ledger = flexcast::ledger::sqlite::SqliteLedger::open(&file)
+                    let ledger = flexcast::ledger::Ledger::open(&file)
                         .expect("a new ledger");
                     super::$module::$test(&ledger).await;
                 }
@@ -49,11 +49,11 @@ macro_rules! on_every_store {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
+                    use flexcast::ledger::{LeaseClock, Ledger};
 
                     let database = crate::support::postgres::Database::new().await;
                     // The tests choose the time.
-                    let ledger = PostgresLedger::connect_with(&database.url, LeaseClock::Caller)
+                    let ledger = Ledger::connect_with(&database.url, LeaseClock::Caller)
                         .await
                         .expect("a new ledger");
                     super::$module::$test(&ledger).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::fixture::{at, campaign, spring};
 
 pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_changed_it(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
 ) {
     let mut record = campaign("spring", at(0));
     record.definition = json!({"id": "spring", "pace": {"campaign": "5/s"}, "body": "Grüße"});
@@ -41,9 +41,7 @@ pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_cha
     assert!(!replaced.expect("it answers"));
 }
 
-pub(super) async fn what_a_consumer_shows_is_seen_until_it_is_old_or_taken_away(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn what_a_consumer_shows_is_seen_until_it_is_old_or_taken_away(ledger: &Ledger) {
     let within = Duration::from_secs(10);
     let seen = async |now| {
         let looking = ledger.shown_lanes(at(now), within);

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
 use flexcast::ledger::{
-    Acceptance, BrokerLost, Ledger, LedgerError, Publication, Standing, Stray, Taken, Upkeep,
-    Watched,
+    Acceptance, BrokerLost, LeaseClock, Ledger, LedgerError, Publication, Standing, Stray, Taken,
 };
 use flexcast::message::{CampaignId, DeadReason};
 
@@ -16,19 +14,19 @@ use super::fixture::{
 };
 use crate::support::postgres::{Database, Server};
 
-async fn connect(url: &str) -> PostgresLedger {
-    PostgresLedger::connect(url).await.expect("it connects")
+async fn connect(url: &str) -> Ledger {
+    Ledger::connect(url).await.expect("it connects")
 }
 
 async fn refusal(url: &str) -> LedgerError {
-    let connected = PostgresLedger::connect(url).await;
+    let connected = Ledger::connect(url).await;
     connected.map(drop).expect_err("it is refused")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_may_connect_to_an_empty_database_at_once() {
     let database = Database::new().await;
-    let connecting = (0..8).map(|_| PostgresLedger::connect(&database.url));
+    let connecting = (0..8).map(|_| Ledger::connect(&database.url));
     let mut ids = Vec::new();
     for ledger in futures::future::join_all(connecting).await {
         let ledger = ledger.expect("it connects");
@@ -43,7 +41,7 @@ async fn many_may_connect_to_an_empty_database_at_once() {
 async fn a_late_mark_does_not_hide_what_a_broker_lost_meanwhile() {
     let database = Database::new().await;
     let at_times = async || {
-        let connecting = PostgresLedger::connect_with(&database.url, LeaseClock::Caller);
+        let connecting = Ledger::connect_with(&database.url, LeaseClock::Caller);
         connecting.await.expect("it connects")
     };
     let (slow, quick) = (at_times().await, at_times().await);
@@ -51,7 +49,7 @@ async fn a_late_mark_does_not_hide_what_a_broker_lost_meanwhile() {
     slow.accept(&spring(), &[message(1)], None, at(0), at(0))
         .await
         .expect("it is accepted");
-    let list = async |ledger: &PostgresLedger, second| {
+    let list = async |ledger: &Ledger, second| {
         let listed = ledger.unqueued(at(second), 10).await.expect("it answers");
         let listed: Vec<Publication> = listed.into_iter().map(|(listed, _)| listed).collect();
         listed
@@ -238,7 +236,7 @@ async fn imports_of_the_same_customers_at_once_accept_each_of_them_once() {
 #[tokio::test]
 async fn what_one_process_publishes_is_not_listed_for_another() {
     let database = Database::new().await;
-    let connect = || PostgresLedger::connect_with(&database.url, LeaseClock::Caller);
+    let connect = || Ledger::connect_with(&database.url, LeaseClock::Caller);
     let (one, other) = (connect().await, connect().await);
     let (one, other) = (one.expect("it connects"), other.expect("it connects"));
     apply_spring(&one).await;
@@ -411,7 +409,7 @@ async fn a_url_that_does_not_work_is_refused_without_its_password() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_ledger_in_place_of_the_lost_one_is_not_taken_for_it() {
     let database = Database::new().await;
-    let watched = Watched::over(Arc::new(connect(&database.url).await));
+    let watched = connect(&database.url).await;
     let ours = watched.id().await.expect("it answers");
     database.raw("ALTER SCHEMA flexcast RENAME TO away").await;
     let away = watched.campaigns().await.expect_err("there is no schema");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flexcast::ledger::sqlite::{SqliteLedger, hold};
+use flexcast::ledger::sqlite::hold;
 use flexcast::ledger::{Ledger, LedgerError};
 use tempfile::TempDir;
 
@@ -15,8 +15,8 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn open(path: &Path) -> SqliteLedger {
-    SqliteLedger::open(path).expect("it opens")
+fn open(path: &Path) -> Ledger {
+    Ledger::open(path).expect("it opens")
 }
 
 /// The file as a vandal sees it.
@@ -188,7 +188,7 @@ fn many_may_open_a_new_file_at_once() {
     let path = folder.path().join("ledger.db");
     std::thread::scope(|scope| {
         let opening: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| SqliteLedger::open(&path).map(drop)))
+            .map(|_| scope.spawn(|| Ledger::open(&path).map(drop)))
             .collect();
         for opened in opening {
             opened.join().expect("no panic").expect("it opens");
@@ -209,9 +209,7 @@ fn what_is_no_ledger_of_ours_is_refused_with_a_sentence() {
     )
     .expect("it is written");
     for (path, said) in [(newer, "newer flexcast"), (text, "not a database")] {
-        let refused = SqliteLedger::open(&path)
-            .map(drop)
-            .expect_err("it is refused");
+        let refused = Ledger::open(&path).map(drop).expect_err("it is refused");
         assert!(
             matches!(&refused, LedgerError::Misconfigured(_)),
             "{refused:?}"
@@ -219,7 +217,7 @@ fn what_is_no_ledger_of_ours_is_refused_with_a_sentence() {
         assert!(refused.to_string().contains(said), "{refused}");
     }
     let nowhere = folder.path().join("no such folder/ledger.db");
-    let refused = SqliteLedger::open(&nowhere)
+    let refused = Ledger::open(&nowhere)
         .map(drop)
         .expect_err("there is no folder");
     assert!(

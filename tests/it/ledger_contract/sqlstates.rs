@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use flexcast::ledger::postgres::PostgresLedger;
-use flexcast::ledger::{Ledger, LedgerError, Upkeep, Watched};
+use flexcast::ledger::{Ledger, LedgerError};
 
 use super::fixture::{accept_queued, apply_spring, at, key, message, spring};
 use crate::support::dice::Dice;
@@ -28,11 +27,11 @@ fn is_of_a_connection(call: &Call) -> bool {
     call.step == Step::Login || call.sql.contains("search_path")
 }
 
-async fn watched(url: &str) -> Watched {
-    let ledger = PostgresLedger::connect(url).await.expect("a ledger");
+async fn watched(url: &str) -> Ledger {
+    let ledger = Ledger::connect(url).await.expect("a ledger");
     apply_spring(&ledger).await;
     accept_queued(&ledger, &[message(1)]).await;
-    Watched::over(Arc::new(ledger))
+    ledger
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,8 +105,8 @@ async fn each_sqlstate_at_every_call_is_the_stores() {
     }
     // The last: they are not come back from.
     for code in STOP_FOR_GOOD {
-        let ledger = PostgresLedger::connect(&refusing.url(&database.url)).await;
-        let ledger = Watched::over(Arc::new(ledger.expect("a ledger")));
+        let ledger = Ledger::connect(&refusing.url(&database.url)).await;
+        let ledger = ledger.expect("a ledger");
         refusing.refuse(move |call| (!is_of_a_connection(call)).then(|| code.to_owned()));
         let error = ledger.find(&key(1)).await.expect_err(code);
         assert!(
@@ -127,15 +126,9 @@ const NOT_PROBED: [(&str, &str); 2] = [("SELECT", "migrations"), ("SELECT", "rej
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_probe_misses_each_right_that_a_consumer_needs() {
     let database = Database::new().await;
-    drop(
-        PostgresLedger::connect(&database.url)
-            .await
-            .expect("a new ledger"),
-    );
+    drop(Ledger::connect(&database.url).await.expect("a new ledger"));
     let role = database.consumers_role().await;
-    let ledger = PostgresLedger::connect(&role.url)
-        .await
-        .expect("its rights");
+    let ledger = Ledger::connect(&role.url).await.expect("its rights");
     ledger.probe().await.expect("it has all rights");
     let mut unnoticed = Vec::new();
     let rights = consumers_rights();
@@ -159,7 +152,7 @@ async fn a_probe_misses_each_right_that_a_consumer_needs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_may_not_make_the_schema_or_read_it_is_told_which_rights_it_needs() {
     let database = Database::new().await;
-    let owner = PostgresLedger::connect(&database.url).await;
+    let owner = Ledger::connect(&database.url).await;
     drop(owner.expect("a new ledger"));
     let role = database.consumers_role().await;
     let name = &role.name;
@@ -169,7 +162,7 @@ async fn a_role_that_may_not_make_the_schema_or_read_it_is_told_which_rights_it_
         "DROP SCHEMA flexcast CASCADE".to_owned(),
     ] {
         database.raw(&what).await;
-        let connected = PostgresLedger::connect(&role.url).await;
+        let connected = Ledger::connect(&role.url).await;
         let error = connected.map(drop).expect_err(&what);
         assert!(
             matches!(error, LedgerError::Misconfigured(_)),

@@ -17,14 +17,12 @@ fn program() -> Actor {
     }
 }
 
-async fn change(ledger: &dyn Ledger, change: StateChange) -> Transition {
+async fn change(ledger: &Ledger, change: StateChange) -> Transition {
     let changing = ledger.change_state(&spring(), &change, at(9)).await;
     changing.expect("the campaign is there")
 }
 
-pub(super) async fn a_pause_says_who_when_and_why_until_the_campaign_runs_again(
-    ledger: &dyn Ledger,
-) {
+pub(super) async fn a_pause_says_who_when_and_why_until_the_campaign_runs_again(ledger: &Ledger) {
     apply_spring(ledger).await;
     pause(ledger, operator(), "wrong \u{1b}[31mtext\u{0}", at(5)).await;
     let paused = ledger.campaign(&spring()).await.expect("it answers");
@@ -46,7 +44,7 @@ pub(super) async fn a_pause_says_who_when_and_why_until_the_campaign_runs_again(
     );
 }
 
-pub(super) async fn only_an_operator_ends_an_operators_pause(ledger: &dyn Ledger) {
+pub(super) async fn only_an_operator_ends_an_operators_pause(ledger: &Ledger) {
     apply_spring(ledger).await;
     pause(ledger, program(), "HTTP 401", at(1)).await;
     pause(ledger, operator(), "lunch", at(2)).await;
@@ -81,7 +79,7 @@ fn renewal(holder: &str, confirmed: Option<i64>) -> Renewal {
 }
 
 pub(super) async fn a_renewal_reports_what_is_stopped_and_is_confirmed_by_the_next(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
 ) {
     apply_spring(ledger).await;
     let renew = async |confirmed| {
@@ -109,7 +107,7 @@ pub(super) async fn a_renewal_reports_what_is_stopped_and_is_confirmed_by_the_ne
     assert_eq!(consumers[0].confirmed, Some(change));
 }
 
-pub(super) async fn a_consumer_that_ended_its_right_is_waited_for_no_more(ledger: &dyn Ledger) {
+pub(super) async fn a_consumer_that_ended_its_right_is_waited_for_no_more(ledger: &Ledger) {
     for holder in ["one", "two"] {
         let renewing = ledger.renew_right(&renewal(holder, None), at(1)).await;
         renewing.expect("it is renewed");
@@ -120,7 +118,7 @@ pub(super) async fn a_consumer_that_ended_its_right_is_waited_for_no_more(ledger
     assert_eq!(holders, ["two"]);
 }
 
-pub(super) async fn a_campaign_with_open_messages_is_not_converted(ledger: &dyn Ledger) {
+pub(super) async fn a_campaign_with_open_messages_is_not_converted(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1)]).await;
     let mut other = campaign("spring", at(2));
@@ -152,7 +150,7 @@ fn put_off(reason: DeferReason) -> Settlement {
     }
 }
 
-pub(super) async fn what_has_not_begun_is_skipped_and_the_rest_is_left(ledger: &dyn Ledger) {
+pub(super) async fn what_has_not_begun_is_skipped_and_the_rest_is_left(ledger: &Ledger) {
     apply_spring(ledger).await;
     let messages: Vec<_> = (1..=6).map(message).collect();
     accept_queued(ledger, &messages).await;
@@ -192,7 +190,7 @@ pub(super) async fn what_has_not_begun_is_skipped_and_the_rest_is_left(ledger: &
     assert!(is_skipped, "{standing:?}");
 }
 
-pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: &dyn Ledger) {
+pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: &Ledger) {
     apply_spring(ledger).await;
     let messages: Vec<_> = (1..=4).map(message).collect();
     accept_queued(ledger, &messages).await;
@@ -200,7 +198,7 @@ pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: 
     let broken = lease(ledger, &message(1), at(0)).await;
     ledger.let_go(&broken).await.expect("it is ended");
     lease(ledger, &message(2), at(0)).await;
-    ledger.release_leases(at(1)).await.expect("they are ended");
+    ledger.release_leases().await.expect("they are ended");
     lease(ledger, &message(3), at(2)).await;
     let second = lease(ledger, &message(3), at(100)).await;
     assert_eq!(second.number, 2);
@@ -230,7 +228,7 @@ pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: 
     assert_eq!(skipped.expect("it answers"), 0);
 }
 
-pub(super) async fn the_waits_of_a_campaign_end(ledger: &dyn Ledger) {
+pub(super) async fn the_waits_of_a_campaign_end(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2)]).await;
     for (n, reason) in [(1, DeferReason::Pace), (2, DeferReason::Retry)] {
@@ -247,7 +245,7 @@ pub(super) async fn the_waits_of_a_campaign_end(ledger: &dyn Ledger) {
     assert_eq!(end(true).await, 0);
 }
 
-pub(super) async fn senders_give_away_what_has_not_begun(ledger: &dyn Ledger) {
+pub(super) async fn senders_give_away_what_has_not_begun(ledger: &Ledger) {
     apply_spring(ledger).await;
     let address = |text: &str| Address::parse(text).expect("an address");
     let (old, new) = (address("+12025550100"), address("+12025550101"));

@@ -1,9 +1,7 @@
 //! What the version before has written is taken over: a campaign that was paused, and messages of which one
 //! was taken by a consumer.
 
-use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
-use flexcast::ledger::sqlite::SqliteLedger;
-use flexcast::ledger::{Actor, CampaignState, Ledger};
+use flexcast::ledger::{Actor, CampaignState, LeaseClock, Ledger};
 use flexcast::message::PauseCause;
 
 use super::fixture::{at, message, spring};
@@ -37,7 +35,7 @@ fn rows(no: &str) -> String {
     rows
 }
 
-async fn is_taken_over(ledger: &dyn Ledger) {
+async fn is_taken_over(ledger: &Ledger) {
     let paused = ledger.campaign(&spring()).await.expect("it answers");
     let paused = paused.expect("it is there");
     assert_eq!(paused.state, CampaignState::Paused);
@@ -67,7 +65,7 @@ async fn a_file_of_the_fifth_edition_is_taken_over() {
     );
     old.execute_batch(&sql).expect("the fifth edition");
     drop(old);
-    let ledger = SqliteLedger::open(&path).expect("it is brought up to date");
+    let ledger = Ledger::open(&path).expect("it is brought up to date");
     is_taken_over(&ledger).await;
 }
 
@@ -86,6 +84,6 @@ async fn a_schema_of_the_sixth_edition_on_postgresql_is_taken_over() {
         rows("FALSE")
     );
     database.raw(&sql).await;
-    let ledger = PostgresLedger::connect_with(&database.url, LeaseClock::Caller).await;
+    let ledger = Ledger::connect_with(&database.url, LeaseClock::Caller).await;
     is_taken_over(&ledger.expect("it is brought up to date")).await;
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::postgres::{LeaseClock, PostgresLedger};
-use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
-    Actor, Ending, Lease, Ledger, LedgerError, Stuck, UNDO_AFTER, UndoSettlement,
+    Actor, Ending, Lease, LeaseClock, Ledger, LedgerError, Stuck, UNDO_AFTER, UndoSettlement,
 };
 use flexcast::message::{
     DeadReason, Effects, Event, Failure, FailureClass, PauseCause, Saga, StepName,
@@ -31,7 +29,7 @@ fn left() -> Failure {
 }
 
 /// Message `n`, stuck at noon with a conversation that stands.
-async fn stuck(ledger: &dyn Ledger, n: u32) -> Lease {
+async fn stuck(ledger: &Ledger, n: u32) -> Lease {
     let lease = lease(ledger, &message(n), at(0)).await;
     let happened = Event::Happened {
         step: STEP,
@@ -53,25 +51,25 @@ async fn stuck(ledger: &dyn Ledger, n: u32) -> Lease {
     lease
 }
 
-async fn taken(ledger: &dyn Ledger, n: u32, seconds: i64) -> Option<Stuck> {
+async fn taken(ledger: &Ledger, n: u32, seconds: i64) -> Option<Stuck> {
     let taking = ledger
         .take_undo(&key(n), "consumer", at(seconds), LEASE)
         .await;
     taking.expect("the ledger answers")
 }
 
-async fn due(ledger: &dyn Ledger, seconds: i64) -> usize {
+async fn due(ledger: &Ledger, seconds: i64) -> usize {
     let due = ledger.due_undos(at(seconds), 9).await;
     due.expect("the ledger answers").len()
 }
 
-async fn dead_by(ledger: &dyn Ledger, reason: DeadReason) -> u64 {
+async fn dead_by(ledger: &Ledger, reason: DeadReason) -> u64 {
     let books = ledger.books(None).await.expect("it answers");
     assert_eq!((books.imbalance(), books.open()), (0, 0), "{books:?}");
     books.dead.get(&reason).copied().unwrap_or(0)
 }
 
-pub(super) async fn a_stuck_message_stays_dead_and_its_undo_comes_due(ledger: &dyn Ledger) {
+pub(super) async fn a_stuck_message_stays_dead_and_its_undo_comes_due(ledger: &Ledger) {
     apply_spring(ledger).await;
     let turn = stuck(ledger, 1).await;
     let other = lease(ledger, &message(2), at(0)).await;
@@ -90,7 +88,7 @@ pub(super) async fn a_stuck_message_stays_dead_and_its_undo_comes_due(ledger: &d
     assert!(taken(ledger, 1, DUE).await.is_none());
 }
 
-pub(super) async fn an_undo_that_fails_again_is_due_later_and_counted(ledger: &dyn Ledger) {
+pub(super) async fn an_undo_that_fails_again_is_due_later_and_counted(ledger: &Ledger) {
     apply_spring(ledger).await;
     stuck(ledger, 1).await;
     let undo = taken(ledger, 1, DUE).await.expect("it is due");
@@ -120,7 +118,7 @@ pub(super) async fn an_undo_that_fails_again_is_due_later_and_counted(ledger: &d
     assert_eq!(undo.tries, 1, "what was broken off was not tried");
 }
 
-pub(super) async fn an_undo_that_succeeds_leaves_the_messages_own_reason(ledger: &dyn Ledger) {
+pub(super) async fn an_undo_that_succeeds_leaves_the_messages_own_reason(ledger: &Ledger) {
     apply_spring(ledger).await;
     stuck(ledger, 1).await;
     let undo = taken(ledger, 1, DUE).await.expect("it is due");
@@ -143,7 +141,7 @@ pub(super) async fn an_undo_that_succeeds_leaves_the_messages_own_reason(ledger:
     assert_eq!(due(ledger, 9_999).await, 0);
 }
 
-pub(super) async fn an_undos_lease_is_fenced_as_a_turns(ledger: &dyn Ledger) {
+pub(super) async fn an_undos_lease_is_fenced_as_a_turns(ledger: &Ledger) {
     apply_spring(ledger).await;
     let turn = stuck(ledger, 1).await;
     let undo = taken(ledger, 1, DUE).await.expect("it is due");
@@ -178,15 +176,12 @@ pub(super) async fn an_undos_lease_is_fenced_as_a_turns(ledger: &dyn Ledger) {
     written.expect("the next one's is good");
 
     // Its consumer is certainly dead: the one consumer there is begins anew.
-    ledger
-        .release_leases(at(DUE + 92))
-        .await
-        .expect("it answers");
+    ledger.release_leases().await.expect("it answers");
     let again = taken(ledger, 1, DUE + 92).await.expect("nobody has it");
     assert_eq!(again.journal.last(), events.last());
 }
 
-pub(super) async fn what_is_left_stays_while_twilio_refuses_the_account(ledger: &dyn Ledger) {
+pub(super) async fn what_is_left_stays_while_twilio_refuses_the_account(ledger: &Ledger) {
     apply_spring(ledger).await;
     stuck(ledger, 1).await;
     let cause = PauseCause::CredentialsRefused;
@@ -229,7 +224,7 @@ fn first_edition_with_a_stuck_message() -> String {
 }
 
 /// It is due at once, and its journal goes on where it was.
-async fn is_taken_up(ledger: &dyn Ledger) {
+async fn is_taken_up(ledger: &Ledger) {
     let undo = taken(ledger, 1, 0).await.expect("it is due");
     assert_eq!((undo.message, undo.failure), (message(1), left()));
     let failed = Event::Failed {
@@ -255,7 +250,7 @@ async fn what_was_stuck_before_there_were_undos_is_tried_in_a_file() {
     old.execute_batch(&format!("{schema}; {stuck} PRAGMA user_version = 1"))
         .expect("the first edition");
     drop(old);
-    let ledger = SqliteLedger::open(&path).expect("it is brought up to date");
+    let ledger = Ledger::open(&path).expect("it is brought up to date");
     is_taken_up(&ledger).await;
 }
 
@@ -269,6 +264,6 @@ async fn what_was_stuck_before_there_were_undos_is_tried_in_postgresql() {
     let old = "CREATE SCHEMA flexcast; SET search_path = flexcast";
     let sql = format!("{old}; {schema} {stuck} {migrations}");
     database.raw(&sql).await;
-    let ledger = PostgresLedger::connect_with(&database.url, LeaseClock::Caller).await;
+    let ledger = Ledger::connect_with(&database.url, LeaseClock::Caller).await;
     is_taken_up(&ledger.expect("it is brought up to date")).await;
 }

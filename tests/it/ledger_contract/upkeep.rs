@@ -14,7 +14,7 @@ use super::fixture::{
     record_begun, retry, settle, spring, take,
 };
 
-pub(super) async fn a_probe_leaves_nothing_behind(ledger: &dyn Ledger) {
+pub(super) async fn a_probe_leaves_nothing_behind(ledger: &Ledger) {
     for _ in 0..3 {
         ledger.probe().await.expect("the store works");
         ledger.touch().await.expect("it takes writes");
@@ -29,14 +29,14 @@ pub(super) async fn a_probe_leaves_nothing_behind(ledger: &dyn Ledger) {
     assert_eq!(consumers, []);
 }
 
-async fn set_aside(ledger: &dyn Ledger, n: u32) -> SetAside {
+async fn set_aside(ledger: &Ledger, n: u32) -> SetAside {
     let ending = dead(DeadReason::StoreRefused);
     let (message, effects) = (message(n), Effects::default());
     let setting = ledger.set_aside(&message, &ending, &effects, at(9));
     setting.await.expect("so little is written")
 }
 
-pub(super) async fn what_is_set_aside_is_over_whether_it_was_known_or_not(ledger: &dyn Ledger) {
+pub(super) async fn what_is_set_aside_is_over_whether_it_was_known_or_not(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2), message(3)]).await;
     assert_eq!(
@@ -82,7 +82,7 @@ pub(super) async fn what_is_set_aside_is_over_whether_it_was_known_or_not(ledger
     assert_eq!((books.accepted, books.imbalance()), (4, 0));
 }
 
-pub(super) async fn a_damaged_message_is_named_until_it_is_taken(ledger: &dyn Ledger) {
+pub(super) async fn a_damaged_message_is_named_until_it_is_taken(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2)]).await;
     for (n, second) in [(1, 3), (2, 4), (1, 5)] {
@@ -99,7 +99,7 @@ pub(super) async fn a_damaged_message_is_named_until_it_is_taken(ledger: &dyn Le
     assert_eq!((left.len(), &left[0].id), (1, &key(1).id));
 }
 
-pub(super) async fn leases_that_ran_out_end_when_their_holders_are_dead(ledger: &dyn Ledger) {
+pub(super) async fn leases_that_ran_out_end_when_their_holders_are_dead(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2), message(3)]).await;
     let first = lease(ledger, &message(1), at(1)).await;
@@ -129,7 +129,7 @@ pub(super) async fn leases_that_ran_out_end_when_their_holders_are_dead(ledger: 
     );
 }
 
-pub(super) async fn what_the_queue_lost_is_published_again_once_in_a_while(ledger: &dyn Ledger) {
+pub(super) async fn what_the_queue_lost_is_published_again_once_in_a_while(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2), message(3), message(4)]).await;
     lease(ledger, &message(4), at(1)).await;
@@ -150,7 +150,7 @@ pub(super) async fn what_the_queue_lost_is_published_again_once_in_a_while(ledge
     assert_eq!(again(ledger, Some(500), 700, 10).await, 2);
 }
 
-pub(super) async fn a_resume_is_used_up_when_lost_messages_are_published(ledger: &dyn Ledger) {
+pub(super) async fn a_resume_is_used_up_when_lost_messages_are_published(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1)]).await;
     let cause = PauseCause::QueueEmptied;
@@ -169,14 +169,14 @@ pub(super) async fn a_resume_is_used_up_when_lost_messages_are_published(ledger:
     assert_eq!(reason(ledger).await, None);
 }
 
-async fn reason(ledger: &dyn Ledger) -> Option<String> {
+async fn reason(ledger: &Ledger) -> Option<String> {
     let record = ledger.campaign(&spring()).await.expect("it answers");
     record.expect("it was applied").reason
 }
 
 /// Marks what a broker has lost, after a look that saw a loss at `after`.
 async fn broker_lost(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     after: Option<i64>,
     second: i64,
     limit: usize,
@@ -189,12 +189,12 @@ async fn broker_lost(
     ledger.broker_lost(&lost).await.expect("it answers")
 }
 
-async fn listed(ledger: &dyn Ledger, second: i64) -> Vec<Publication> {
+async fn listed(ledger: &Ledger, second: i64) -> Vec<Publication> {
     let listed = ledger.unqueued(at(second), 10).await.expect("it answers");
     listed.into_iter().map(|(listed, _)| listed).collect()
 }
 
-pub(super) async fn what_a_broker_lost_is_published_again_at_once(ledger: &dyn Ledger) {
+pub(super) async fn what_a_broker_lost_is_published_again_at_once(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2), message(3)]).await;
     lease(ledger, &message(3), at(1)).await;
@@ -218,7 +218,7 @@ pub(super) async fn what_a_broker_lost_is_published_again_at_once(ledger: &dyn L
 
 /// Whatever a message is at when everything on the broker is lost, it is brought back without the wait between two
 /// publications.
-pub(super) async fn what_a_broker_lost_comes_back_whatever_it_was_at(ledger: &dyn Ledger) {
+pub(super) async fn what_a_broker_lost_comes_back_whatever_it_was_at(ledger: &Ledger) {
     apply_spring(ledger).await;
     let all: Vec<_> = (1..=8).map(message).collect();
     accept_queued(ledger, &all[..7]).await;
@@ -272,7 +272,7 @@ fn numbers(listed: &[Publication]) -> Vec<u32> {
     numbers
 }
 
-pub(super) async fn what_consumers_hold_adds_up_until_it_is_old(ledger: &dyn Ledger) {
+pub(super) async fn what_consumers_hold_adds_up_until_it_is_old(ledger: &Ledger) {
     let holding = |n| {
         BTreeMap::from([
             (spring(), n),
@@ -310,7 +310,7 @@ pub(super) async fn what_consumers_hold_adds_up_until_it_is_old(ledger: &dyn Led
 
 /// Marks lost messages after looks that saw a publication at `after`, with the pause between two marks that the consumer
 /// keeps.
-async fn again(ledger: &dyn Ledger, after: Option<i64>, second: i64, limit: usize) -> u64 {
+async fn again(ledger: &Ledger, after: Option<i64>, second: i64, limit: usize) -> u64 {
     let again = PublishAgain {
         after: after.map(at),
         not_since: at(second - 600),

@@ -13,7 +13,6 @@ mod stuck;
 mod succeeds;
 pub(crate) mod trap;
 pub(crate) mod trapped_ledger;
-mod trapped_ownership;
 mod trapped_queue;
 mod unfit;
 mod unwinds;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{CampaignRecord, Ending, Ledger, Standing};
 use flexcast::message::SkipReason;
 use flexcast::queue::Queue;
@@ -42,14 +41,13 @@ enum AgentsDo {
 
 impl Stage {
     /// Puts another ledger in place of this stage's, with a queue of its own that has what it has.
-    pub(crate) async fn replace_ledger(&mut self, ledger: SqliteLedger) {
+    pub(crate) async fn replace_ledger(&mut self, ledger: Ledger) {
         let queue = EmbeddedQueue::in_memory(self.clock).expect("a queue");
         let queue = Arc::new(queue);
         let ledger = Arc::new(ledger);
-        self.sqlite = Arc::clone(&ledger);
         self.ledger = ledger;
         let now = self.clock.now();
-        self.ledger.release_leases(now).await.expect("it is ours");
+        self.ledger.release_leases().await.expect("it is ours");
         let binding = flexcast::intake::bind_queue(&*self.ledger, &*queue, now);
         binding.await.expect("a new queue");
         self.queue = queue;
@@ -58,19 +56,19 @@ impl Stage {
     }
 
     /// Puts the ledger back to an older state.
-    pub(crate) fn restore(&self, older: &SqliteLedger) {
-        let restoring = self.sqlite.restore_in_memory(older);
+    pub(crate) fn restore(&self, older: &Ledger) {
+        let restoring = self.ledger.restore_in_memory(older);
         restoring.expect("it is copied");
     }
 
     /// A copy of the ledger as it is now.
-    pub(crate) fn copied_ledger(&self) -> SqliteLedger {
-        self.sqlite.copy_in_memory().expect("there is memory")
+    pub(crate) fn copied_ledger(&self) -> Ledger {
+        self.ledger.copy_in_memory().expect("there is memory")
     }
 
     /// A ledger that has the campaign and knows nothing else.
-    async fn new_ledger(&self) -> SqliteLedger {
-        let ledger = SqliteLedger::in_memory_as("another").expect("a ledger");
+    async fn new_ledger(&self) -> Ledger {
+        let ledger = Ledger::in_memory_as("another").expect("a ledger");
         let definition = serde_json::to_value(&self.campaign).expect("JSON");
         let id = self.campaign.id.clone();
         let record = CampaignRecord::running(id, definition, self.clock.now());

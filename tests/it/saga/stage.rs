@@ -10,9 +10,8 @@ use flexcast::campaign::{self, Campaign, Flex};
 use flexcast::clock::Clock;
 use flexcast::engine::{AgentRules, Engine};
 use flexcast::intake::enqueue;
-use flexcast::ledger::sqlite::SqliteLedger;
 use flexcast::ledger::{
-    Books, CampaignRecord, Ledger, MessageKey, MessageRecord, Publication, Standing, Watched,
+    Books, CampaignRecord, Ledger, MessageKey, MessageRecord, Publication, Standing,
 };
 use flexcast::marks::ProcessMarks;
 use flexcast::message::{
@@ -33,7 +32,7 @@ use flexcast::worker::{Parts, RunEnd, Until, Worker};
 use serde_json::{Value, json};
 
 use super::trap::{Side, Trap};
-use super::trapped_ledger::{Poison, PoisonAt, TrappedLedger};
+use super::trapped_ledger::{LedgerTrap, Poison, PoisonAt};
 use super::trapped_queue::TrappedQueue;
 
 pub(crate) const SENDER: &str = "+12025550100";
@@ -116,9 +115,7 @@ pub(crate) struct Stage {
     pub(crate) pair: Pair,
     pub(crate) clock: Clock,
     pub(crate) simulator: Simulator,
-    pub(crate) ledger: Arc<dyn Ledger>,
-    /// The same ledger, as what it is.
-    pub(super) sqlite: Arc<SqliteLedger>,
+    pub(crate) ledger: Arc<Ledger>,
     /// Whether its consumers keep marks at the account, and take over what others have.
     marks: Mutex<Option<TakeOver>>,
     pub(crate) queue: Arc<EmbeddedQueue>,
@@ -177,7 +174,7 @@ impl Stage {
         let twilio = client(Arc::new(simulator.clone()));
         let more = format!("sender = '{SENDER}'\n{more}");
         let campaign = applied(&twilio, "spring", pair, &more).await;
-        let ledger = Arc::new(SqliteLedger::in_memory().expect("a ledger"));
+        let ledger = Arc::new(Ledger::in_memory().expect("a ledger"));
         let queue = Arc::new(EmbeddedQueue::in_memory(clock).expect("a queue"));
         queue.bind("in-memory").await.expect("it is nobody's yet");
         let trap = Trap::new(simulator.clone());
@@ -185,8 +182,7 @@ impl Stage {
             pair,
             clock,
             simulator,
-            ledger: ledger.clone(),
-            sqlite: ledger,
+            ledger,
             marks: Mutex::default(),
             queue,
             trap,
@@ -273,20 +269,19 @@ impl Stage {
 
     /// A consumer that has just been started; leases of dead ones are ended.
     pub(crate) async fn worker(&self, in_flight: u16) -> Worker {
-        let now = self.clock.now();
-        self.ledger.release_leases(now).await.expect("it is ours");
+        self.ledger.release_leases().await.expect("it is ours");
         self.consumer(in_flight, &self.trap, "test")
     }
 
     /// A consumer beside others, behind a trap of its own: what they hold is theirs.
     pub(crate) fn consumer(&self, in_flight: u16, trap: &Arc<Trap>, holder: &str) -> Worker {
         self.consumers.fetch_add(1, Ordering::Relaxed);
-        let trapped = TrappedLedger {
-            inner: self.ledger.clone(),
+        let trapped = LedgerTrap {
             poison: self.poison(),
             trap: Arc::clone(trap),
         };
-        let ledger = Arc::new(Watched::over(Arc::new(trapped)));
+        let ledger = self.ledger.as_another_process();
+        let ledger = Arc::new(ledger.intercepted_by(Arc::new(trapped)));
         let pacing = PacingSettings {
             margin: Margin::NONE,
             concurrency: NonZeroU32::new(64).expect("not zero"),
@@ -329,8 +324,6 @@ impl Stage {
             busy_wait: Duration::from_secs(60),
             queue_look: flexcast::worker::QUEUE_LOOK,
             agents: AgentRules::default(),
-            lanes: None,
-            begun: None,
             marks,
             holder: holder.to_owned(),
             host: "stage".to_owned(),

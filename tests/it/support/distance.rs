@@ -7,10 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::ledger::Watched;
-use flexcast::ledger::postgres::PostgresLedger;
-use flexcast::pacing::{Lane, Limits, Pacer, PacingSettings};
-use flexcast::worker::Sharer;
+use flexcast::ledger::Ledger;
+use flexcast::pacing::{Lane, Limits, Pacer, PacingSettings, Sharer};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,15 +19,10 @@ use super::link::{Link, server_of};
 const CROWD: usize = 64;
 
 /// A consumer of this name shares its lanes through the store, for as long as this is kept.
-pub(crate) fn keep_sharing(
-    pacer: &Pacer,
-    store: PostgresLedger,
-    name: &str,
-) -> AbortOnDropHandle<()> {
+pub(crate) fn keep_sharing(pacer: &Pacer, store: Ledger, name: &str) -> AbortOnDropHandle<()> {
     let sharer = Sharer {
         pacer: pacer.clone(),
-        lanes: store.lanes(),
-        ledger: Arc::new(Watched::over(Arc::new(store))),
+        store: Arc::new(store),
         holder: name.to_owned(),
         clock: Clock::system(),
     };
@@ -114,7 +107,7 @@ impl Consumers {
         let server = server_of(database);
         let link = Link::uneven(server, round_trip);
         let url = link.url(database, server);
-        let store = PostgresLedger::connect(&url).await.expect("a ledger");
+        let store = Ledger::connect(&url).await.expect("a ledger");
         let settings = PacingSettings {
             limits: Limits::lifted(),
             shared: true,

@@ -1,0 +1,34 @@
+//! What the consumers of a ledger have begun for agents, counted together.
+
+use crate::ledger::interceptor::Call;
+use crate::ledger::{AgentAnswer, AgentWish, Lease, Ledger, Result, Store};
+
+impl Ledger {
+    /// Counts a message as begun for its agent, if there is a place. None where one consumer works at a time, which
+    /// counts for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`](crate::ledger::LedgerError): it may be counted all the same.
+    pub async fn begin_for_agent(&self, wish: &AgentWish<'_>) -> Result<Option<AgentAnswer>> {
+        let Store::Postgres(store) = &*self.store else {
+            return Ok(None);
+        };
+        let call = Call::named("begin_for_agent");
+        self.make(call, store.begin_for_agent(wish)).await.map(Some)
+    }
+
+    /// A message is under way no more; `may_stand`: its task may have been made.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`](crate::ledger::LedgerError): it counts until its lease is over and the next look has shown its
+    /// task.
+    pub async fn end_for_agent(&self, lease: &Lease, may_stand: bool) -> Result<()> {
+        let Store::Postgres(store) = &*self.store else {
+            return Ok(());
+        };
+        let call = Call::named("end_for_agent");
+        self.make(call, store.end_for_agent(lease, may_stand)).await
+    }
+}

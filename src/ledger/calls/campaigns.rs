@@ -1,0 +1,250 @@
+//! What the ledger is tied to, and its campaigns.
+
+use jiff::Timestamp;
+
+use super::{change, look, native};
+use crate::ledger::columns::to_json;
+use crate::ledger::facts::KeptState;
+use crate::ledger::interceptor::Call;
+use crate::ledger::session::{Row, Session, first, values};
+use crate::ledger::{
+    CampaignRecord, Ledger, LedgerError, Result, StateChange, Transition, WORKED_OFF,
+};
+use crate::message::CampaignId;
+
+impl Ledger {
+    /// This ledger's own name, made when it was: what a broker is bound to.
+    pub async fn id(&self) -> Result<String> {
+        let id = look!(self, Call::named("id"), |session| id(session))?;
+        self.begins_with(&id);
+        Ok(id)
+    }
+
+    /// The id, as it is read without a note of the result.
+    pub(in crate::ledger) async fn read_id(&self) -> Result<String> {
+        look!(@plain self, |session| id(session)).await
+    }
+
+    /// Ties the ledger to a Twilio account and base address, or finds it tied to them already.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::BoundElsewhere`] when it is tied to others.
+    pub async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
+        let (account_sid, base) = (account_sid.to_owned(), base.to_owned());
+        change!(in transaction, self, Call::named("bind"), |session| bind(
+            session,
+            &account_sid,
+            &base
+        ))
+    }
+
+    /// Stores a campaign's definition and settings; its state, that state's reason and the time it
+    /// was first applied are kept when it exists. With `only_idle` a campaign that exists is not changed
+    /// while a message of it is open: in one step, so that no message is accepted in between.
+    ///
+    /// `false` when it was not changed.
+    pub async fn save_campaign(&self, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
+        let record = record.clone();
+        let call = Call::named("save_campaign");
+        change!(in transaction, self, call, |session| save(session, &record, only_idle))
+    }
+
+    /// Replaces a campaign's definition if it is still `from`, so that what somebody else wrote meanwhile
+    /// is not lost. `false` when it is another one.
+    pub async fn redefine(
+        &self,
+        id: &CampaignId,
+        from: &serde_json::Value,
+        to: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let (id, from, to) = (id.clone(), to_json(from)?, to_json(to)?);
+        change!(self, Call::named("redefine"), |session| async {
+            let sql = "UPDATE campaigns SET definition = $3, changed_at = $4
+                       WHERE id = $1 AND definition = $2";
+            let values = values![&id, from.as_str(), to.as_str(), now];
+            Ok(session.execute(sql, values).await? == 1)
+        })
+    }
+
+    /// A campaign by its id.
+    pub async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
+        let id = id.clone();
+        look!(self, Call::named("campaign"), |session| one(session, &id))
+    }
+
+    /// All campaigns, in the order they were first applied.
+    pub async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
+        look!(self, Call::of_all("campaigns"), |session| all(session))
+    }
+
+    /// Moves a campaign to finished, unless a message of it is open: in one step, so that no message
+    /// is accepted in between. With `by_itself` only one that runs, that has imports, and none of
+    /// whose imports is under way or died: one that died is made good by a later one of the same file
+    /// (by its name or its bytes) that came to its end; the reason is then [`WORKED_OFF`]. Whether the books balance
+    /// is the caller's to look at.
+    ///
+    /// `false` when it is not to be finished.
+    pub async fn finish_campaign(
+        &self,
+        id: &CampaignId,
+        by_itself: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let id = id.clone();
+        let call = Call::named("finish_campaign");
+        change!(in transaction, self, call, |session| finish(session, &id, by_itself, now))
+    }
+
+    /// Moves a campaign to another state where the rules allow it ([`StateChange::on`]). A renewal of a
+    /// consumer's right that comes after it reports the new state.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NoCampaign`] when there is none of this id.
+    pub async fn change_state(
+        &self,
+        id: &CampaignId,
+        change: &StateChange,
+        now: Timestamp,
+    ) -> Result<Transition> {
+        let call = Call::named("change_state");
+        native!(self, call, |store| store.change_state(id, change, now))
+    }
+}
+
+pub(in crate::ledger) async fn id(session: &impl Session) -> Result<String> {
+    let missing = || LedgerError::Unavailable("its table of names holds no id".to_owned());
+    meta(session, "id").await?.ok_or_else(missing)
+}
+
+async fn meta(session: &impl Session, name: &str) -> Result<Option<String>> {
+    let sql = "SELECT value FROM meta WHERE name = $1";
+    first(session, sql, values![name], |row| row.text(0)).await
+}
+
+async fn bind(session: &impl Session, account_sid: &str, base: &str) -> Result<()> {
+    // Another process that binds it waits here.
+    session
+        .lock("SELECT 1 FROM meta WHERE name = 'id'", values![])
+        .await?;
+    let bound = (
+        meta(session, "account_sid").await?,
+        meta(session, "base").await?,
+    );
+    match bound {
+        (Some(account), Some(at)) if account == account_sid && at == base => Ok(()),
+        (Some(account), Some(at)) => Err(LedgerError::BoundElsewhere {
+            ours: format!("account {account_sid} at {base}"),
+            theirs: format!("account {account} at {at}"),
+        }),
+        _ => {
+            let sql = "INSERT INTO meta (name, value) VALUES ('account_sid', $1), ('base', $2)
+                       ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            session.execute(sql, values![account_sid, base]).await?;
+            Ok(())
+        }
+    }
+}
+
+/// Locks a campaign's row: a process that accepts messages or begins an import refers to this row and waits
+/// here. What it has written before, the next statement sees.
+async fn lock(session: &impl Session, id: &CampaignId) -> Result<()> {
+    let sql = "SELECT 1 FROM campaigns WHERE id = $1";
+    session.lock(sql, values![id]).await
+}
+
+async fn save(session: &impl Session, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
+    lock(session, &record.id).await?;
+    let sql = "INSERT INTO campaigns (id, state, reason, stopped_by, state_since, definition,
+            applied_at, changed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE
+         SET definition = excluded.definition, changed_at = excluded.changed_at
+         WHERE NOT $9 OR NOT EXISTS (SELECT 1 FROM turns WHERE campaign = $1)";
+    let values = values![
+        &record.id,
+        record.state.as_str(),
+        record.reason.as_deref(),
+        record.stopped_by().map(to_json).transpose()?,
+        record.state_since,
+        to_json(&record.definition)?,
+        record.applied_at,
+        record.changed_at,
+        only_idle,
+    ];
+    Ok(session.execute(sql, values).await? == 1)
+}
+
+const SELECT: &str =
+    "SELECT id, state, reason, stopped_by, state_since, definition, applied_at, changed_at, again_at,
+        distrusted_from
+    FROM campaigns";
+
+pub(in crate::ledger) async fn one(
+    session: &impl Session,
+    id: &CampaignId,
+) -> Result<Option<CampaignRecord>> {
+    let sql = format!("{SELECT} WHERE id = $1");
+    first(session, &sql, values![id], record).await
+}
+
+pub(in crate::ledger) async fn all(session: &impl Session) -> Result<Vec<CampaignRecord>> {
+    let sql = format!("{SELECT} ORDER BY number");
+    session.query(&sql, values![], record).await
+}
+
+pub(in crate::ledger) async fn finish(
+    session: &impl Session,
+    id: &CampaignId,
+    by_itself: bool,
+    now: Timestamp,
+) -> Result<bool> {
+    lock(session, id).await?;
+    let sql = "UPDATE campaigns SET state = 'finished', reason = $4, stopped_by = NULL,
+             state_since = $2, changed_at = $2
+         WHERE id = $1 AND state <> 'cancelled' AND NOT EXISTS (SELECT 1 FROM turns WHERE campaign = $1)
+           AND (NOT $3 OR (state = 'running'
+             AND EXISTS (SELECT 1 FROM imports WHERE campaign = $1)
+             AND NOT EXISTS (
+                SELECT 1 FROM imports i
+                WHERE i.campaign = $1 AND i.ended_at IS NULL AND NOT EXISTS (
+                    SELECT 1 FROM imports later
+                    WHERE later.campaign = $1 AND later.number > i.number
+                      AND (later.file = i.file OR later.sha256 = i.sha256)
+                      AND later.ended_at IS NOT NULL))))";
+    let reason = by_itself.then_some(WORKED_OFF);
+    let finished = session
+        .execute(sql, values![id, now, by_itself, reason])
+        .await?;
+    Ok(finished == 1)
+}
+
+/// Has a campaign run again that was finished.
+pub(super) async fn run_again(
+    session: &impl Session,
+    id: &CampaignId,
+    now: Timestamp,
+) -> Result<()> {
+    let sql =
+        "UPDATE campaigns SET state = 'running', reason = NULL, state_since = $2, changed_at = $2
+               WHERE id = $1 AND state = 'finished'";
+    session.execute(sql, values![id, now]).await.map(drop)
+}
+
+fn record(row: &Row<'_>) -> Result<CampaignRecord> {
+    let kept = KeptState {
+        state: row.word(1)?,
+        reason: row.text_or_none(2)?,
+        stopped_by: row.json_or_none(3)?,
+        since: row.time(4)?,
+    };
+    Ok(kept.of(&CampaignRecord {
+        applied_at: row.time(6)?,
+        changed_at: row.time(7)?,
+        published_again_at: row.time_or_none(8)?,
+        distrusted_from: row.time_or_none(9)?,
+        ..CampaignRecord::running(row.campaign(0)?, row.json(5)?, Timestamp::UNIX_EPOCH)
+    }))
+}

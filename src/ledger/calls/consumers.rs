@@ -1,0 +1,137 @@
+//! The consumers of a ledger: their rights to start calls, and what they show of themselves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{change, look, native};
+use crate::ledger::columns::to_json;
+use crate::ledger::facts::SHOWN_FOR;
+use crate::ledger::interceptor::Call;
+use crate::ledger::session::{Session, values};
+use crate::ledger::{ConsumerRow, HOLDING_FOR, Ledger, Renewal, Renewed, Result};
+use crate::message::CampaignId;
+
+impl Ledger {
+    /// Renews a consumer's right to start changing calls, and records which change of a state it has
+    /// carried out. The right lasts for [`RIGHT_FOR`](crate::ledger::RIGHT_FOR) from the moment before this call.
+    pub async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
+        let call = Call::named("renew_right");
+        native!(self, call, |store| store.renew_right(renewal, now))
+    }
+
+    /// Ends a consumer's right: it starts no changing call any more.
+    pub async fn end_right(&self, holder: &str) -> Result<()> {
+        let holder = holder.to_owned();
+        change!(self, Call::named("end_right"), |session| end(
+            session, &holder
+        ))
+    }
+
+    /// The number of the last change of a campaign's state, and the consumers that may live: they renewed
+    /// their rights within [`LIVES_FOR`](crate::ledger::LIVES_FOR); in a file, where one consumer works at a time, all
+    /// that did not end theirs.
+    pub async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
+        let call = Call::named("consumers");
+        native!(self, call, |store| store.consumers(now))
+    }
+
+    /// Shows how many deliveries of each campaign a consumer holds. Nothing is shown of one that never renewed
+    /// its right.
+    pub async fn show_holding(
+        &self,
+        holder: &str,
+        holding: &BTreeMap<CampaignId, u64>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (holder, holding) = (holder.to_owned(), to_json(holding)?);
+        let chosen = self.chosen(now);
+        change!(self, Call::named("show_holding"), |session| async {
+            let sql =
+                "UPDATE consumers SET holding = $2, holding_at = lease_clock($3) WHERE holder = $1";
+            let values = values![holder.as_str(), holding.as_str(), chosen];
+            session.execute(sql, values).await.map(drop)
+        })
+    }
+
+    /// How many deliveries of each campaign all consumers hold, as they showed it within
+    /// [`HOLDING_FOR`].
+    pub async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
+        let chosen = self.chosen(now);
+        look!(self, Call::named("holding"), |session| async {
+            let sql = "SELECT holding FROM consumers
+                       WHERE holding_at > lease_clock($1) - CAST($2 AS BIGINT)";
+            let shown: Vec<BTreeMap<CampaignId, u64>> = session
+                .query(sql, values![chosen, HOLDING_FOR], |row| row.json(0))
+                .await?;
+            let mut all = BTreeMap::new();
+            for (campaign, deliveries) in shown.into_iter().flatten() {
+                *all.entry(campaign).or_default() += deliveries;
+            }
+            Ok(all)
+        })
+    }
+
+    /// Shows a consumer's lanes to whoever looks, in place of what it has shown before; none: nothing any
+    /// more.
+    pub async fn show_lanes(
+        &self,
+        holder: &str,
+        lanes: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (holder, lanes) = (holder.to_owned(), lanes.map(to_json).transpose()?);
+        let chosen = self.chosen(now);
+        let call = Call::named("show_lanes");
+        change!(self, call, |session| show(
+            session,
+            &holder,
+            lanes.as_deref(),
+            chosen
+        ))
+    }
+
+    /// What consumers have shown of their lanes within so long before `now`, one entry each.
+    pub async fn shown_lanes(
+        &self,
+        now: Timestamp,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>> {
+        let chosen = self.chosen(now);
+        look!(self, Call::named("shown_lanes"), |session| async {
+            let sql = "SELECT lanes FROM shown
+                       WHERE at >= lease_clock($1) - CAST($2 AS BIGINT) ORDER BY holder";
+            session
+                .query(sql, values![chosen, within], |row| row.json(0))
+                .await
+        })
+    }
+}
+
+pub(in crate::ledger) async fn end(session: &impl Session, holder: &str) -> Result<()> {
+    let sql = "DELETE FROM consumers WHERE holder = $1";
+    session.execute(sql, values![holder]).await.map(drop)
+}
+
+/// By the store's clock: machines may differ on how old it is.
+pub(in crate::ledger) async fn show(
+    session: &impl Session,
+    holder: &str,
+    lanes: Option<&str>,
+    chosen: Option<i64>,
+) -> Result<()> {
+    let Some(lanes) = lanes else {
+        let sql = "DELETE FROM shown WHERE holder = $1";
+        return session.execute(sql, values![holder]).await.map(drop);
+    };
+    let sql = "INSERT INTO shown (holder, at, lanes) VALUES ($1, lease_clock($2), $3)
+               ON CONFLICT (holder) DO UPDATE SET at = excluded.at, lanes = excluded.lanes";
+    session.execute(sql, values![holder, chosen, lanes]).await?;
+    // Those of consumers that died go with the next one's.
+    let sql = "DELETE FROM shown WHERE at < lease_clock($1) - CAST($2 AS BIGINT)";
+    session
+        .execute(sql, values![chosen, SHOWN_FOR])
+        .await
+        .map(drop)
+}

@@ -1,0 +1,294 @@
+//! What an operator decides: unknowns, messages that have not begun, senders; and dead letters, to decide on.
+
+use jiff::Timestamp;
+
+use super::campaigns::run_again;
+use super::{change, look, native};
+use crate::ledger::columns::to_json;
+use crate::ledger::interceptor::Call;
+use crate::ledger::session::{Row, Session, values};
+use crate::ledger::{
+    DeadRow, Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, Stray, UnknownRow,
+    UpcomingUndo,
+};
+use crate::message::{
+    Address, CampaignId, DeadReason, Event, Failure, FailureClass, StepName, masked,
+};
+
+impl Ledger {
+    /// Messages whose outcome is unknown, oldest first.
+    pub async fn unknown(
+        &self,
+        campaign: Option<&CampaignId>,
+        limit: usize,
+    ) -> Result<Vec<UnknownRow>> {
+        let campaign = campaign.cloned();
+        look!(self, Call::named("unknown"), |session| async {
+            let sql = "SELECT o.campaign, o.id, m.address, o.at, o.detail
+                 FROM outcomes o JOIN messages m ON m.campaign = o.campaign AND m.id = o.id
+                 WHERE o.outcome = 'unknown' AND (CAST($1 AS TEXT) IS NULL OR o.campaign = $1)
+                 ORDER BY o.number LIMIT $2";
+            session
+                .query(sql, values![campaign.as_ref(), limit], unknown)
+                .await
+        })
+    }
+
+    /// Records what an operator found out of an unknown: sent, and it is done; not sent, and it
+    /// waits again, to go on at the step that was in question, and a campaign that was finished runs
+    /// again. `false` when it is not unknown.
+    pub async fn settle_unknown(
+        &self,
+        key: &MessageKey,
+        was_sent: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let key = key.clone();
+        let call = Call::named("settle_unknown");
+        change!(in transaction, self, call, |session| settle(session, &key, was_sent, now))
+    }
+
+    /// Dead letters, oldest first: of one campaign without the strays, or of all with them.
+    pub async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
+        let campaign = campaign.cloned();
+        look!(self, Call::named("dead"), |session| dead(
+            session,
+            campaign.as_ref(),
+            limit
+        ))
+    }
+
+    /// Records a delivery that is no message. One that the queue delivers twice is recorded twice:
+    /// nothing tells it from two alike.
+    pub async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
+        let stray = stray.clone();
+        let call = Call::named("record_stray");
+        change!(self, call, |session| record_stray(session, &stray, now))
+    }
+
+    /// Ends at most `limit` messages of a cancelled campaign as skipped: those of which nothing can stand
+    /// at Twilio, since no lease on them was ever used. Returns how many it ended.
+    pub async fn skip_unbegun(
+        &self,
+        campaign: &CampaignId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        let call = Call::named("skip_unbegun");
+        native!(self, call, |store| store.skip_unbegun(campaign, now, limit))
+    }
+
+    /// Makes the messages of a campaign due that are deferred; with `retries` those too that wait after a
+    /// failure. Returns how many.
+    pub async fn end_waits(
+        &self,
+        campaign: &CampaignId,
+        retries: bool,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let campaign = campaign.clone();
+        change!(self, Call::named("end_waits"), |session| async {
+            let sql = "UPDATE turns SET due_at = $2, wake_at = $2
+                       WHERE campaign = $1 AND state = 'deferred' AND ($3 OR reason <> 'retry')
+                         AND due_at > $2";
+            session.execute(sql, values![&campaign, now, retries]).await
+        })
+    }
+
+    /// How many open messages of a campaign each of its senders has.
+    pub async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
+        let call = Call::named("open_by_sender");
+        native!(self, call, |store| store.open_by_sender(campaign))
+    }
+
+    /// Gives at most `limit` messages of one sender to another: those that have not begun and are not in
+    /// flight. Their waits for the old sender's pace end. Returns how many it moved.
+    pub async fn move_sender(
+        &self,
+        campaign: &CampaignId,
+        from: &Address,
+        to: &Address,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<u64> {
+        native!(self, Call::named("move_sender"), |store| store.move_sender(
+            campaign,
+            (from, to),
+            now,
+            limit
+        ))
+    }
+}
+
+fn unknown(row: &Row<'_>) -> Result<UnknownRow> {
+    let Ending::Unknown { reason, evidence } = row.json(4)? else {
+        return Err(LedgerError::Damaged(
+            "an outcome is unknown by its word and not by its detail".to_owned(),
+        ));
+    };
+    let key = row.key(0)?;
+    Ok(UnknownRow {
+        campaign: key.campaign,
+        id: key.id,
+        customer: masked(row.str(2)?),
+        at: row.time(3)?,
+        reason,
+        evidence,
+    })
+}
+
+async fn settle<S: Session>(
+    session: &S,
+    key: &MessageKey,
+    was_sent: bool,
+    now: Timestamp,
+) -> Result<bool> {
+    let is_unknown = "SELECT 1 FROM outcomes
+        WHERE campaign = $1 AND id = $2 AND outcome = 'unknown'";
+    let of = values![&key.campaign, &key.id];
+    // Of two operators who settle it at once the second finds it settled.
+    session.lock(is_unknown, of).await?;
+    if session.query(is_unknown, of, |_| Ok(())).await?.is_empty() {
+        return Ok(false);
+    }
+    append(session, key, Event::Settled { was_sent }, now).await?;
+    if was_sent {
+        let done = Ending::Done {
+            already_sent: false,
+        };
+        let sql = "UPDATE outcomes SET outcome = 'done', reason = NULL, detail = $3, at = $4
+                   WHERE campaign = $1 AND id = $2";
+        let values = values![&key.campaign, &key.id, to_json(&done)?, now];
+        session.execute(sql, values).await?;
+        return Ok(true);
+    }
+    if let Some(step) = step_in_question(session, key).await? {
+        append(session, key, Event::Refused { step }, now).await?;
+    }
+    let sql = "DELETE FROM outcomes WHERE campaign = $1 AND id = $2";
+    session.execute(sql, of).await?;
+    // Lease numbers go on above all that were: the time in ms is more than any message's takers,
+    // so that one of them who wakes up late is still refused.
+    let sql = if S::TURNS_COUNT_EVENTS {
+        "INSERT INTO turns (campaign, id, state, queued, queue_after, lease, events)
+         SELECT $1, $2, 'waiting', FALSE, $3, $3, count(*)
+         FROM journal WHERE campaign = $1 AND id = $2"
+    } else {
+        "INSERT INTO turns (campaign, id, state, queued, queue_after, lease)
+         VALUES ($1, $2, 'waiting', FALSE, $3, $3)"
+    };
+    session
+        .execute(sql, values![&key.campaign, &key.id, now])
+        .await?;
+    run_again(session, &key.campaign, now).await?;
+    Ok(true)
+}
+
+/// The step that was in question: that of the last intent.
+async fn step_in_question(session: &impl Session, key: &MessageKey) -> Result<Option<StepName>> {
+    let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq DESC";
+    let events = session
+        .query(sql, values![&key.campaign, &key.id], |row| row.json(0))
+        .await?;
+    Ok(events.into_iter().find_map(|event| match event {
+        Event::Intended { step, .. } => Some(step),
+        _ => None,
+    }))
+}
+
+/// Appends an event to the journal of a message that no lease can be on.
+async fn append(
+    session: &impl Session,
+    key: &MessageKey,
+    event: Event,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO journal (campaign, id, seq, at, event)
+               SELECT $1, $2, count(*), $3, $4 FROM journal WHERE campaign = $1 AND id = $2";
+    let values = values![&key.campaign, &key.id, now, to_json(&event)?];
+    session.execute(sql, values).await.map(drop)
+}
+
+pub(in crate::ledger) async fn record_stray(
+    session: &impl Session,
+    stray: &Stray,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO strays (campaign, reason, detail, body, at) VALUES ($1, $2, $3, $4, $5)";
+    let values = values![
+        &stray.campaign,
+        stray.reason.as_str(),
+        stray.detail.as_str(),
+        stray.body.as_str(),
+        now,
+    ];
+    session.execute(sql, values).await.map(drop)
+}
+
+const LETTERS: &str =
+    "SELECT o.campaign, o.id, o.at, o.detail, m.address, o.attempts, u.tries, u.due_at,
+        o.number, NULL
+    FROM outcomes o JOIN messages m ON m.campaign = o.campaign AND m.id = o.id
+        LEFT JOIN undos u ON u.campaign = o.campaign AND u.id = o.id
+    WHERE o.outcome = 'dead'";
+
+const STRAYS: &str =
+    "SELECT campaign, NULL, at, detail, NULL, 0, NULL, NULL, number, reason FROM strays";
+
+async fn dead(
+    session: &impl Session,
+    campaign: Option<&CampaignId>,
+    limit: usize,
+) -> Result<Vec<DeadRow>> {
+    let in_order = "ORDER BY 3, 9 LIMIT $1";
+    match campaign {
+        Some(id) => {
+            let sql = format!("{LETTERS} AND o.campaign = $2 {in_order}");
+            session.query(&sql, values![limit, id], letter).await
+        }
+        None => {
+            let sql = format!("{LETTERS} UNION ALL {STRAYS} {in_order}");
+            session.query(&sql, values![limit], letter).await
+        }
+    }
+}
+
+/// A dead message, or a delivery that was none, which has no id.
+fn letter(row: &Row<'_>) -> Result<DeadRow> {
+    if row.str_or_none(1)?.is_none() {
+        let reason: DeadReason = row.word(9)?;
+        return Ok(DeadRow {
+            campaign: row.campaign(0)?,
+            id: None,
+            customer: None,
+            attempts: 0,
+            at: row.time(2)?,
+            failure: Failure::new(FailureClass::Permanent(reason), row.text(3)?),
+            reason,
+            undo: None,
+        });
+    }
+    let Ending::Dead { reason, failure } = row.json(3)? else {
+        return Err(LedgerError::Damaged(
+            "an outcome is dead by its word and not by its detail".to_owned(),
+        ));
+    };
+    let key = row.key(0)?;
+    let due = row.time_or_none(7)?;
+    let undo = due.map(|due| {
+        Ok::<_, LedgerError>(UpcomingUndo {
+            tries: row.small(6)?,
+            due,
+        })
+    });
+    Ok(DeadRow {
+        campaign: key.campaign,
+        id: Some(key.id),
+        customer: Some(masked(row.str(4)?)),
+        attempts: row.small(5)?,
+        at: row.time(2)?,
+        failure: *failure,
+        reason,
+        undo: undo.transpose()?,
+    })
+}

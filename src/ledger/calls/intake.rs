@@ -1,0 +1,153 @@
+//! Intake: imports, messages that are accepted, and their way onto the queue.
+
+use jiff::Timestamp;
+
+use super::{change, look, native};
+use crate::ledger::interceptor::Call;
+use crate::ledger::session::{Row, Session, values};
+use crate::ledger::{
+    Acceptance, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest, Publication,
+    Result,
+};
+use crate::message::{CampaignId, Message};
+
+impl Ledger {
+    /// Records the beginning of an import and gives it a number.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NoCampaign`] when there is none of this id.
+    pub async fn begin_import(
+        &self,
+        campaign: &CampaignId,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<i64> {
+        let (campaign, manifest) = (campaign.clone(), manifest.clone());
+        change!(self, Call::named("begin_import"), |session| begin(
+            session, &campaign, &manifest, now
+        ))
+    }
+
+    /// The imports of one campaign, or of all, oldest first.
+    pub async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+        let campaign = campaign.cloned();
+        look!(self, Call::named("imports"), |session| list(
+            session,
+            campaign.as_ref()
+        ))
+    }
+
+    /// Records that an import has accounted for its last row.
+    pub async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
+        change!(self, Call::named("end_import"), |session| async {
+            let sql = "UPDATE imports SET ended_at = $2, seen_at = $2 WHERE number = $1";
+            session.execute(sql, values![number, now]).await.map(drop)
+        })
+    }
+
+    /// Accepts messages: each is recorded as waiting, not queued yet, unless its id or address is
+    /// already taken within the campaign (also by an earlier one of the same batch). One
+    /// transaction; with `import`, its counts move in it too, and it shows that it lives. Whether a campaign that is
+    /// finished or cancelled takes messages is the caller's to decide.
+    ///
+    /// Returns one [`Acceptance`] a message, in order. Until `queue_after` nobody but the caller
+    /// publishes what is [`Acceptance::Accepted`] ([`Ledger::unqueued`]).
+    pub async fn accept(
+        &self,
+        campaign: &CampaignId,
+        messages: &[Message],
+        import: Option<&Import>,
+        now: Timestamp,
+        queue_after: Timestamp,
+    ) -> Result<Vec<Acceptance>> {
+        native!(self, Call::named("accept"), |store| store.accept(
+            campaign,
+            messages,
+            import,
+            now,
+            queue_after
+        ))
+    }
+
+    /// Records that these messages are durable on the queue.
+    ///
+    /// A message that was taken since it was listed is left alone: its consumer may have settled it
+    /// and given it back to the ledger before this call, and to call it queued then would lose it.
+    pub async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
+        let call = Call::named("mark_queued");
+        native!(self, call, |store| store.mark_queued(published))
+    }
+
+    /// Waiting messages that are not on the queue and whose `queue_after` has come, the longest due
+    /// first: what an import that died had accepted, what [`Ledger::wake`] woke, and what was
+    /// released off the queue. One that cannot be read is recorded as damaged, and is left out for
+    /// [`DAMAGED_AGAIN`](crate::ledger::DAMAGED_AGAIN): it holds up no other. On PostgreSQL other processes do not list
+    /// them again for some seconds.
+    pub async fn unqueued(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Publication, Message)>> {
+        let call = Call::named("unqueued");
+        native!(self, call, |store| store.unqueued(now, limit))
+    }
+}
+
+async fn begin(
+    session: &impl Session,
+    campaign: &CampaignId,
+    manifest: &Manifest,
+    now: Timestamp,
+) -> Result<i64> {
+    let sql = "INSERT INTO imports
+            (campaign, file, sha256, reading, continues, skipped, begun_at, seen_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING number";
+    let values = values![
+        campaign,
+        manifest.file.as_str(),
+        manifest.sha256.as_deref(),
+        manifest.reading.as_deref(),
+        manifest.continues,
+        manifest.skipped,
+        now,
+    ];
+    let begun = session.query(sql, values, |row| row.int(0)).await;
+    let numbers = begun.map_err(|error| error.in_campaign(campaign))?;
+    let none = || LedgerError::Damaged("an import was given no number".to_owned());
+    numbers.first().copied().ok_or_else(none)
+}
+
+async fn list(session: &impl Session, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+    let sql = "SELECT number, campaign, file, sha256, reading, continues, skipped, rows, accepted,
+            duplicate, suppressed, begun_at, coalesce(seen_at, begun_at), ended_at,
+            EXISTS (SELECT 1 FROM imports later WHERE later.continues = i.number)
+         FROM imports i WHERE CAST($1 AS TEXT) IS NULL OR campaign = $1 ORDER BY number";
+    session.query(sql, values![campaign], record).await
+}
+
+fn record(row: &Row<'_>) -> Result<ImportRecord> {
+    let counts = ImportCounts {
+        rows: row.count(7)?,
+        accepted: row.count(8)?,
+        duplicate: row.count(9)?,
+        suppressed: row.count(10)?,
+        rejected: 0,
+    };
+    Ok(ImportRecord {
+        number: row.int(0)?,
+        campaign: row.campaign(1)?,
+        manifest: Manifest {
+            file: row.text(2)?,
+            sha256: row.text_or_none(3)?,
+            reading: row.text_or_none(4)?,
+            continues: row.int_or_none(5)?,
+            skipped: row.count(6)?,
+        },
+        counts: counts.with_the_rest_rejected(),
+        begun_at: row.time(11)?,
+        seen_at: row.time(12)?,
+        ended_at: row.time_or_none(13)?,
+        is_continued: row.is(14)?,
+    })
+}

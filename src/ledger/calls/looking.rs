@@ -1,0 +1,255 @@
+//! Looks: the books, single messages, whole campaigns page by page.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::look;
+use crate::ledger::interceptor::Call;
+use crate::ledger::session::{Row, Session, first, values};
+use crate::ledger::{
+    Books, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, RejectedRow, Result,
+    Standing,
+};
+use crate::message::{CampaignId, Failure};
+
+impl Ledger {
+    /// The books of one campaign, or of all together. It counts every record: some 150 ms for a
+    /// million messages.
+    pub async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
+        let campaign = campaign.cloned();
+        look!(self, Call::named("books"), |session| async {
+            let each = books_of_each(session, campaign.as_ref()).await?;
+            let mut all = Books::default();
+            for books in each.values() {
+                all += books;
+            }
+            Ok(all)
+        })
+    }
+
+    /// The books of every campaign that has any, each by itself, in one snapshot.
+    pub async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
+        let call = Call::named("books_of_each");
+        look!(self, call, |session| books_of_each(session, None))
+    }
+
+    /// Whether any message of a campaign is open; with `but_due`, any but those that wait for a time
+    /// that the ledger keeps (retries are not such). It counts nothing.
+    pub async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
+        let campaign = campaign.clone();
+        look!(self, Call::named("has_open"), |session| async {
+            let sql = if but_due {
+                "SELECT EXISTS (SELECT 1 FROM turns WHERE campaign = $1 AND state = 'waiting')
+                     OR EXISTS (SELECT 1 FROM turns WHERE campaign = $1 AND state = 'in_flight')
+                     OR EXISTS (SELECT 1 FROM turns
+                                WHERE campaign = $1 AND state = 'deferred' AND reason = 'retry')"
+            } else {
+                "SELECT EXISTS (SELECT 1 FROM turns WHERE campaign = $1)"
+            };
+            let has_open = first(session, sql, values![&campaign], |row| row.is(0)).await?;
+            Ok(has_open.unwrap_or(false))
+        })
+    }
+
+    /// What the queue should hold of each campaign that has open messages, in one snapshot.
+    pub async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
+        let chosen = self.chosen(now);
+        look!(self, Call::of_all("on_queue"), |session| async {
+            let sql = "SELECT campaign,
+                    count(*) FILTER (WHERE queued AND (state = 'waiting'
+                        OR (state = 'in_flight' AND lease_until <= lease_clock($2))
+                        OR (state = 'deferred' AND due_at <= $1))),
+                    count(*) FILTER (WHERE queued AND state = 'deferred' AND due_at > $1),
+                    count(*) FILTER (WHERE state = 'in_flight' AND lease_until > lease_clock($2))
+                 FROM turns GROUP BY campaign";
+            let rows = session.query(sql, values![now, chosen], on_queue).await?;
+            Ok(rows.into_iter().collect())
+        })
+    }
+
+    /// All that is known of one message, in one snapshot.
+    pub async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
+        let key = key.clone();
+        look!(in snapshot, self, Call::named("find"), |session| find(session, &key))
+    }
+
+    /// Messages of a campaign in the order of acceptance, from after `after` (0: the first). Messages that are accepted
+    /// while pages are read may be missed.
+    pub async fn page(
+        &self,
+        campaign: &CampaignId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<PageRow>> {
+        let campaign = campaign.clone();
+        look!(self, Call::named("page"), |session| async {
+            let sql = format!(
+                "{FOUND} WHERE m.campaign = $1 AND m.number > $2 ORDER BY m.number LIMIT $3"
+            );
+            let values = values![&campaign, after, limit];
+            session.query(&sql, values, page_row).await
+        })
+    }
+
+    /// Rejected rows of a campaign's imports, in order, with the import's file; `after` as in
+    /// [`Ledger::page`].
+    pub async fn rejected_rows(
+        &self,
+        campaign: &CampaignId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, String, RejectedRow)>> {
+        let campaign = campaign.clone();
+        look!(self, Call::named("rejected_rows"), |session| async {
+            let sql = "SELECT r.number, i.file, r.line, r.\"column\", r.reason, r.detail
+                 FROM rejects r JOIN imports i ON i.number = r.import
+                 WHERE r.campaign = $1 AND r.number > $2 ORDER BY r.number LIMIT $3";
+            let values = values![&campaign, after, limit];
+            session.query(sql, values, rejected_row).await
+        })
+    }
+}
+
+/// Each term is one walk along an index that begins with the campaign. All of them are one statement, which is one
+/// snapshot.
+const TERMS: &str = "
+    SELECT campaign, 'accepted', NULL, count(*) FROM messages {where} GROUP BY campaign
+    UNION ALL SELECT campaign, state, reason, count(*) FROM turns {where}
+        GROUP BY campaign, state, reason
+    UNION ALL SELECT campaign, outcome, reason, count(*) FROM outcomes {where}
+        GROUP BY campaign, outcome, reason
+    UNION ALL SELECT campaign, 'rejected', reason, count(*) FROM rejects {where}
+        GROUP BY campaign, reason
+    UNION ALL SELECT campaign, 'twice', NULL, count(*) FROM
+        -- From the open ones, which are few at the end.
+        (SELECT campaign FROM turns t WHERE EXISTS
+            (SELECT 1 FROM outcomes o WHERE o.campaign = t.campaign AND o.id = t.id)) twice
+        {where} GROUP BY campaign
+    UNION ALL SELECT campaign, 'rows', NULL, CAST(sum(rows) AS BIGINT) FROM imports {where}
+        GROUP BY campaign
+    UNION ALL SELECT campaign, 'imported', NULL, CAST(sum(accepted) AS BIGINT) FROM imports {where}
+        GROUP BY campaign
+    UNION ALL SELECT campaign, 'duplicate', NULL, CAST(sum(duplicate) AS BIGINT) FROM imports {where}
+        GROUP BY campaign
+    UNION ALL SELECT campaign, 'suppressed', NULL, CAST(sum(suppressed) AS BIGINT) FROM imports {where}
+        GROUP BY campaign";
+
+async fn books_of_each(
+    session: &impl Session,
+    campaign: Option<&CampaignId>,
+) -> Result<BTreeMap<CampaignId, Books>> {
+    let read = |row: &Row<'_>| {
+        let (of, reason) = (row.text(1)?, row.text_or_none(2)?);
+        Ok((row.campaign(0)?, of, reason, row.count(3)?))
+    };
+    let terms = match campaign {
+        Some(id) => {
+            let sql = TERMS.replace("{where}", "WHERE campaign = $1");
+            session.query(&sql, values![id], read).await?
+        }
+        None => {
+            let sql = TERMS.replace("{where}", "");
+            session.query(&sql, values![], read).await?
+        }
+    };
+    let mut all = BTreeMap::<CampaignId, Books>::new();
+    for (campaign, of, reason, n) in terms {
+        let books = all.entry(campaign).or_default();
+        books.add(&of, reason.as_deref(), n)?;
+    }
+    Ok(all)
+}
+
+fn on_queue(row: &Row<'_>) -> Result<(CampaignId, OnQueue)> {
+    let on_queue = OnQueue {
+        ready: row.count(1)?,
+        delayed: row.count(2)?,
+        held: row.count(3)?,
+    };
+    Ok((row.campaign(0)?, on_queue))
+}
+
+/// A message and every place that it can be in: what [`page_row`] and [`last_failure`] read.
+const FOUND: &str = "
+    SELECT m.number, m.payload, m.accepted_at,
+        o.attempts, o.detail, o.effects, o.at,
+        t.attempts, t.state, t.queued, t.reason, t.due_at, t.holder, t.lease_until, t.last_failure
+    FROM messages m
+    LEFT JOIN outcomes o ON o.campaign = m.campaign AND o.id = m.id
+    LEFT JOIN turns t ON t.campaign = m.campaign AND t.id = m.id";
+
+fn page_row(row: &Row<'_>) -> Result<PageRow> {
+    let (attempts, standing) = if row.int_or_none(3)?.is_some() {
+        let over = Standing::Over {
+            ending: row.json(4)?,
+            effects: Box::new(row.json(5)?),
+            at: row.time(6)?,
+        };
+        (row.small(3)?, over)
+    } else if row.int_or_none(7)?.is_some() {
+        (row.small(7)?, open(row)?)
+    } else {
+        (0, Standing::Nowhere)
+    };
+    Ok(PageRow {
+        number: row.int(0)?,
+        message: row.json(1)?,
+        accepted_at: row.time(2)?,
+        attempts,
+        standing,
+    })
+}
+
+/// Where an open message is. The end of a lease is by the store's clock.
+fn open(row: &Row<'_>) -> Result<Standing> {
+    match row.str(8)? {
+        "waiting" => Ok(Standing::Waiting { queued: row.is(9)? }),
+        "deferred" => Ok(Standing::Deferred {
+            reason: row.word(10)?,
+            due: row.time(11)?,
+        }),
+        "in_flight" => Ok(Standing::InFlight {
+            holder: row.text(12)?,
+            until: row.time(13)?,
+        }),
+        state => Err(LedgerError::Damaged(format!("no turn is {state}"))),
+    }
+}
+
+/// The failure of the last attempt of a message that is open.
+fn last_failure(row: &Row<'_>) -> Result<Option<Failure>> {
+    match row.int_or_none(3)? {
+        Some(_) => Ok(None),
+        None => row.json_or_none(14),
+    }
+}
+
+async fn find(session: &impl Session, key: &MessageKey) -> Result<Option<MessageRecord>> {
+    let of = values![&key.campaign, &key.id];
+    let sql = format!("{FOUND} WHERE m.campaign = $1 AND m.id = $2");
+    let read = |row: &Row<'_>| Ok((page_row(row)?, last_failure(row)?));
+    let Some((found, last_failure)) = first(session, &sql, of, read).await? else {
+        return Ok(None);
+    };
+    let sql = "SELECT at, event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
+    let read = |row: &Row<'_>| Ok((row.time(0)?, row.json(1)?));
+    Ok(Some(MessageRecord {
+        message: found.message,
+        accepted_at: found.accepted_at,
+        attempts: found.attempts,
+        standing: found.standing,
+        last_failure,
+        journal: session.query(sql, of, read).await?,
+    }))
+}
+
+fn rejected_row(row: &Row<'_>) -> Result<(i64, String, RejectedRow)> {
+    let rejected = RejectedRow {
+        line: row.count(2)?,
+        column: row.text_or_none(3)?,
+        reason: row.word(4)?,
+        detail: row.text(5)?,
+    };
+    Ok((row.int(0)?, row.text(1)?, rejected))
+}

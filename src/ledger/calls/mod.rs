@@ -1,0 +1,110 @@
+//! The methods of [`Ledger`], by subject: each makes one call of the store.
+//!
+//! A method is made by one of three macros, all of which pass [`Ledger::make`]. `native!` hands the call to a method of
+//! each store: for the statements of a message's turn, which each database has its own way to do fast. `look!` reads and
+//! `change!` writes with statements that are written once, for a [`Session`] of either store.
+
+mod agents;
+mod backup;
+mod campaigns;
+mod coming_back;
+mod consumers;
+mod decisions;
+mod intake;
+mod looking;
+mod ownership;
+mod sharing;
+mod undos;
+mod upkeep;
+mod work;
+
+pub use backup::BackupSource;
+pub(super) use campaigns::{all as all_campaigns, finish, one as one_campaign};
+pub(super) use coming_back::next_due;
+pub(super) use consumers::{end as end_consumer, show};
+pub(super) use decisions::record_stray;
+pub(super) use ownership::{draw, raise};
+pub(super) use upkeep::{broker_lost_at, record_damaged, touch};
+
+/// Makes a call by a method that each store has: `native!(ledger, call, |store| store.method(..))`. With `@plain` for
+/// the call, it is the work alone.
+macro_rules! native {
+    (@plain $ledger:expr, |$store:ident| $making:expr) => {
+        async {
+            use $crate::ledger::Store;
+            match &*$ledger.store {
+                Store::Sqlite($store) => $making.await,
+                Store::Postgres($store) => $making.await,
+            }
+        }
+    };
+    ($ledger:expr, $call:expr, |$store:ident| $making:expr) => {
+        $ledger
+            .make($call, native!(@plain $ledger, |$store| $making))
+            .await
+    };
+}
+
+/// Makes a call that reads, with statements for both stores: `look!(in snapshot, ...)` where several have to see the
+/// same moment. What it captures is owned.
+macro_rules! look {
+    (@plain $ledger:expr, |$session:ident| $reading:expr) => {
+        look!(@in in_session, $ledger, |$session| $reading)
+    };
+    (@in $way:ident, $ledger:expr, |$session:ident| $reading:expr) => {
+        async {
+            use $crate::ledger::session::at_once;
+            use $crate::ledger::{Store, postgres, sqlite};
+            match &*$ledger.store {
+                Store::Sqlite(store) => {
+                    let reading = move |conn: &_| {
+                        let $session = &sqlite::session(conn);
+                        at_once($reading)
+                    };
+                    store.read(reading).await
+                }
+                Store::Postgres(store) => postgres::$way!(store, |$session| $reading).await,
+            }
+        }
+    };
+    (in snapshot, $ledger:expr, $call:expr, |$session:ident| $reading:expr) => {
+        $ledger
+            .make($call, look!(@in in_snapshot, $ledger, |$session| $reading))
+            .await
+    };
+    ($ledger:expr, $call:expr, |$session:ident| $reading:expr) => {
+        $ledger
+            .make($call, look!(@in in_session, $ledger, |$session| $reading))
+            .await
+    };
+}
+
+/// Makes a call that writes, with statements for both stores: `change!(in transaction, ...)` where there are several
+/// that stand or fall together. What it captures is owned.
+macro_rules! change {
+    (@with $way:ident, $ledger:expr, $call:expr, |$session:ident| $writing:expr) => {{
+        let making = async {
+            use $crate::ledger::session::at_once;
+            use $crate::ledger::{Store, postgres, sqlite};
+            match &*$ledger.store {
+                Store::Sqlite(store) => {
+                    let writing = move |conn: &_| {
+                        let $session = &sqlite::session(conn);
+                        at_once($writing)
+                    };
+                    store.write(writing).await
+                }
+                Store::Postgres(store) => postgres::$way!(store, |$session| $writing).await,
+            }
+        };
+        $ledger.make($call, making).await
+    }};
+    (in transaction, $ledger:expr, $call:expr, |$session:ident| $writing:expr) => {
+        change!(@with in_transaction, $ledger, $call, |$session| $writing)
+    };
+    ($ledger:expr, $call:expr, |$session:ident| $writing:expr) => {
+        change!(@with in_session, $ledger, $call, |$session| $writing)
+    };
+}
+
+use {change, look, native};

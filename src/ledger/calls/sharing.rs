@@ -1,0 +1,53 @@
+//! The limits that the consumers of a ledger share: what `pacing` asks of their store.
+
+use async_trait::async_trait;
+
+use crate::ledger::interceptor::Call;
+use crate::ledger::postgres::PostgresStore;
+use crate::ledger::{Ledger, LedgerError, Result, Store};
+use crate::pacing::{Answers, PlacesShare, Request, ServerTime, SharedStore, StoreFailure};
+
+impl Ledger {
+    fn server(&self) -> Result<&PostgresStore> {
+        match &*self.store {
+            Store::Postgres(store) => Ok(store),
+            Store::Sqlite(_) => Err(LedgerError::Misconfigured(
+                "a ledger in a file has one consumer, which shares its limits with nobody"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+#[async_trait]
+impl SharedStore for Ledger {
+    async fn back(&self) {
+        Ledger::back(self).await;
+    }
+
+    async fn hand_out(
+        &self,
+        request: &Request,
+    ) -> std::result::Result<(Answers, ServerTime), StoreFailure> {
+        let call = Call::named("hand_out");
+        let handing_out = async { self.server()?.hand_out(request).await };
+        Ok(self.make(call, handing_out).await?)
+    }
+
+    async fn share_places(
+        &self,
+        holder: &str,
+        all: u32,
+        taken: u32,
+    ) -> std::result::Result<(PlacesShare, ServerTime), StoreFailure> {
+        let call = Call::named("share_places");
+        let sharing = async { self.server()?.share_places(holder, all, taken).await };
+        Ok(self.make(call, sharing).await?)
+    }
+}
+
+impl From<LedgerError> for StoreFailure {
+    fn from(error: LedgerError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -1,0 +1,235 @@
+//! The books: where every message of a campaign is.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
+
+use super::{Actor, CampaignState, ImportReport};
+use crate::ledger::columns::{ALREADY_SENT, word};
+use crate::ledger::{LedgerError, Result};
+
+/// Counts of one campaign, or of all, from one snapshot of the ledger. As JSON it is the report
+/// that `send --json` and `status --json` print.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Books {
+    /// Rows read from files, all imports together.
+    pub rows: u64,
+    /// Messages the ledger has recorded.
+    pub accepted: u64,
+    /// Messages that imports have counted as accepted: all but those of publishers.
+    #[serde(skip)]
+    pub imported: u64,
+    /// Messages that are both open and over.
+    #[serde(skip)]
+    pub twice: u64,
+    pub rejected: BTreeMap<RejectReason, u64>,
+    /// Rows whose id or address the campaign had already.
+    pub duplicate: u64,
+    /// Rows whose customer has opted out.
+    pub suppressed: u64,
+    pub waiting: u64,
+    pub deferred: BTreeMap<DeferReason, u64>,
+    pub in_flight: u64,
+    pub done: u64,
+    /// Of those that are done: another ledger had carried them out.
+    pub already_sent: u64,
+    pub skipped: BTreeMap<SkipReason, u64>,
+    pub dead: BTreeMap<DeadReason, u64>,
+    pub unknown: u64,
+}
+
+impl Books {
+    /// Adds a count that a store made of its own records: `of` a term, for a reason where it has
+    /// several.
+    pub(in crate::ledger) fn add(&mut self, of: &str, reason: Option<&str>, n: u64) -> Result<()> {
+        match of {
+            "rows" => self.rows += n,
+            "accepted" => self.accepted += n,
+            "imported" => self.imported += n,
+            "twice" => self.twice += n,
+            "rejected" => return add(&mut self.rejected, reason, n),
+            "duplicate" => self.duplicate += n,
+            "suppressed" => self.suppressed += n,
+            "waiting" => self.waiting += n,
+            "deferred" => return add(&mut self.deferred, reason, n),
+            "in_flight" => self.in_flight += n,
+            "done" => {
+                self.done += n;
+                if reason == Some(ALREADY_SENT) {
+                    self.already_sent += n;
+                }
+            }
+            "skipped" => return add(&mut self.skipped, reason, n),
+            "dead" => return add(&mut self.dead, reason, n),
+            "unknown" => self.unknown += n,
+            other => {
+                return Err(LedgerError::Damaged(format!(
+                    "the books have no term {other:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages whose turn is not over.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.waiting + self.deferred_total() + self.in_flight
+    }
+
+    /// Messages whose turn is over.
+    #[must_use]
+    pub fn over(&self) -> u64 {
+        self.done + self.skipped_total() + self.dead_total() + self.unknown
+    }
+
+    /// `accepted` less every place a message can be: 0, or the books do not balance.
+    #[must_use]
+    pub fn imbalance(&self) -> i64 {
+        let places = self.open() + self.over();
+        i64::try_from(self.accepted).unwrap_or(i64::MAX) - i64::try_from(places).unwrap_or(0)
+    }
+
+    /// Messages that came from publishers.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.accepted.saturating_sub(self.imported)
+    }
+
+    /// Rows of files that are not accounted for, or too often; and messages that an import has
+    /// counted and the ledger no longer has. 0, or the books do not balance.
+    #[must_use]
+    pub fn rows_off(&self) -> u64 {
+        let fates = self.imported + self.rejected_total() + self.duplicate + self.suppressed;
+        self.rows.abs_diff(fates) + self.imported.saturating_sub(self.accepted)
+    }
+
+    /// Whether nothing is missing and nothing is there twice.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.imbalance() == 0 && self.twice == 0 && self.rows_off() == 0
+    }
+
+    /// All reasons together.
+    #[must_use]
+    pub fn deferred_total(&self) -> u64 {
+        self.deferred.values().sum()
+    }
+
+    /// All reasons together.
+    #[must_use]
+    pub fn skipped_total(&self) -> u64 {
+        self.skipped.values().sum()
+    }
+
+    /// All reasons together.
+    #[must_use]
+    pub fn dead_total(&self) -> u64 {
+        self.dead.values().sum()
+    }
+
+    /// All reasons together.
+    #[must_use]
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+}
+
+impl std::ops::AddAssign<&Books> for Books {
+    fn add_assign(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.accepted += other.accepted;
+        self.imported += other.imported;
+        self.twice += other.twice;
+        add_all(&mut self.rejected, &other.rejected);
+        self.duplicate += other.duplicate;
+        self.suppressed += other.suppressed;
+        self.waiting += other.waiting;
+        add_all(&mut self.deferred, &other.deferred);
+        self.in_flight += other.in_flight;
+        self.done += other.done;
+        self.already_sent += other.already_sent;
+        add_all(&mut self.skipped, &other.skipped);
+        add_all(&mut self.dead, &other.dead);
+        self.unknown += other.unknown;
+    }
+}
+
+fn add_all<R: Ord + Copy>(terms: &mut BTreeMap<R, u64>, more: &BTreeMap<R, u64>) {
+    for (reason, n) in more {
+        *terms.entry(*reason).or_default() += n;
+    }
+}
+
+fn add<R>(terms: &mut BTreeMap<R, u64>, reason: Option<&str>, n: u64) -> Result<()>
+where
+    R: Ord + for<'de> Deserialize<'de>,
+{
+    *terms.entry(word(reason.unwrap_or_default())?).or_default() += n;
+    Ok(())
+}
+
+/// What the queue should hold of one campaign, by the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnQueue {
+    /// Ready to be delivered: what waits there, what comes back from a retry, and what a consumer had
+    /// whose lease has run out.
+    pub ready: u64,
+    /// In the queue's own delay: short retries.
+    pub delayed: u64,
+    /// Delivered, and in the hands of a consumer whose lease is good.
+    pub held: u64,
+}
+
+impl OnQueue {
+    /// How many of the messages that should be ready the queue does not have. `unsettled`: what it
+    /// has delivered, where it can tell.
+    #[must_use]
+    pub fn missing(&self, ready: u64, unsettled: u64) -> u64 {
+        self.ready.saturating_sub(self.there(ready, unsettled))
+    }
+
+    /// How many messages the queue has ready of which the ledger knows nothing: publishers', that no
+    /// consumer has met yet, or copies of others.
+    #[must_use]
+    pub fn unseen(&self, ready: u64, unsettled: u64) -> u64 {
+        self.there(ready, unsettled).saturating_sub(self.ready)
+    }
+
+    /// Ready, or left unsettled by a consumer that is no more.
+    fn there(&self, ready: u64, unsettled: u64) -> u64 {
+        ready + unsettled.saturating_sub(self.held)
+    }
+}
+
+/// The report of one campaign: its name, its books, what nobody has seen yet, and its state.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report<'a> {
+    pub campaign: &'a str,
+    #[serde(flatten)]
+    pub books: &'a Books,
+    /// Messages on the queue that the ledger has not met; none when the queue was not asked, or did
+    /// not answer.
+    pub unseen: Option<u64>,
+    pub state: CampaignState,
+    /// Since when it is paused or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_since: Option<Timestamp>,
+    /// Why it is paused or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// Who paused it, while it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<&'a Actor>,
+    /// Who cancelled it, once it is cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<&'a Actor>,
+    /// Since when messages of it may have been carried out that this ledger does not know of, if any may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distrusted_from: Option<Timestamp>,
+    /// What was imported into it, oldest first.
+    pub imports: Vec<ImportReport>,
+}

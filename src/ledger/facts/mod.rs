@@ -1,0 +1,28 @@
+//! What the ledger knows, as plain types: no store and no statement.
+
+mod books;
+mod campaign;
+mod consumers;
+mod imports;
+mod message;
+mod upkeep;
+
+pub use books::{Books, OnQueue, Report};
+pub(super) use campaign::KeptState;
+pub use campaign::{
+    Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
+};
+pub use consumers::{ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed};
+pub use imports::{
+    IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
+    RejectedRow, Superseded,
+};
+pub(super) use message::SHOWN_FOR;
+pub use message::{
+    Acceptance, BacklogRow, CallUp, CalledUp, DeadRow, EARLY, Ending, HeldFor, LATE, Lease,
+    MessageKey, MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun,
+    Stray, Stuck, Taken, UNCALLED_FOR, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
+};
+pub use upkeep::{
+    BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,
+};

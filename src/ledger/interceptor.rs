@@ -1,0 +1,90 @@
+//! The one place that every call passes: a test may cut in there, and a lost store is noted.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+
+use super::{Ledger, Result};
+use crate::message::MessageId;
+
+/// A call of a ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The method's name.
+    pub name: &'static str,
+    /// The message whose own content (its fields, its events, its ending) the call is about to write.
+    pub content_of: Option<&'a MessageId>,
+    /// Whether it looks at the whole ledger: one row that cannot be read holds up everything.
+    pub(super) is_whole: bool,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn named(name: &'static str) -> Self {
+        Self {
+            name,
+            content_of: None,
+            is_whole: false,
+        }
+    }
+
+    pub(super) fn of_all(name: &'static str) -> Self {
+        Self {
+            is_whole: true,
+            ..Self::named(name)
+        }
+    }
+
+    pub(super) fn writes(self, message: &'a MessageId) -> Self {
+        Self {
+            content_of: Some(message),
+            ..self
+        }
+    }
+}
+
+/// A call that is made when this is awaited, and not made when this is dropped.
+pub type MadeCall<'a> = BoxFuture<'a, Result<()>>;
+
+/// Stands around each call of a ledger.
+#[async_trait]
+pub trait Interceptor: Send + Sync {
+    /// Makes the call, or does not; the error that it returns is the call's.
+    async fn around(&self, call: Call<'_>, making: MadeCall<'_>) -> Result<()>;
+}
+
+impl Ledger {
+    /// Makes a call, and takes note of whether the store is lost.
+    pub(super) async fn make<T: Send>(
+        &self,
+        call: Call<'_>,
+        making: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let result = self.pass(call, making).await;
+        if call.is_whole {
+            self.noted_whole(result).await
+        } else {
+            self.noted(result).await
+        }
+    }
+
+    /// Makes a call without taking note of its result: for what finds out whether the store is lost.
+    pub(super) async fn pass<T: Send>(
+        &self,
+        call: Call<'_>,
+        making: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let Some(interceptor) = &self.interceptor else {
+            return making.await;
+        };
+        let made = Mutex::new(None);
+        let making = async {
+            let value = making.await?;
+            *made.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            Ok(())
+        };
+        interceptor.around(call, Box::pin(making)).await?;
+        let value = made.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(value.expect("an interceptor that reports no error has made the call"))
+    }
+}

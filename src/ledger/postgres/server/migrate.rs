@@ -1,0 +1,102 @@
+//! The schema, brought up to date by whoever connects first.
+//!
+//! In: a connection. Out: a schema of this program's edition. Always: several processes may do this
+//! at once: one works, the others wait for it and find nothing left to do.
+
+use tokio_postgres::{Client, Transaction};
+
+use crate::ledger::{LedgerError, Result};
+
+use super::connection::SCHEMA;
+
+/// Every edition's change, oldest first.
+const EDITIONS: [&str; 14] = [
+    include_str!("../../migrations/postgres/0001_ledger.sql"),
+    include_str!("../../migrations/postgres/0002_undos.sql"),
+    include_str!("../../migrations/postgres/0003_overtaken.sql"),
+    include_str!("../../migrations/postgres/0004_lanes.sql"),
+    include_str!("../../migrations/postgres/0005_manifest.sql"),
+    include_str!("../../migrations/postgres/0006_waiting.sql"),
+    include_str!("../../migrations/postgres/0007_steering.sql"),
+    include_str!("../../migrations/postgres/0008_upkeep.sql"),
+    include_str!("../../migrations/postgres/0009_incarnations.sql"),
+    include_str!("../../migrations/postgres/0010_one_round_trip.sql"),
+    include_str!("../../migrations/postgres/0011_agents.sql"),
+    include_str!("../../migrations/postgres/0012_trying.sql"),
+    include_str!("../../migrations/postgres/0013_backlogs.sql"),
+    include_str!("../../migrations/postgres/0014_starts.sql"),
+];
+
+/// What processes agree to wait for each other by: "flexcast" in ASCII.
+const LOCK: i64 = 0x666c_6578_6361_7374;
+
+/// Brings the schema up to date; a connection of its own, whose search path is the schema.
+pub(super) async fn migrate(client: &mut Client) -> Result<()> {
+    // Looks come first: a role that may not create anything can use what is there.
+    if edition(client).await? == Some(EDITIONS.len()) {
+        return Ok(());
+    }
+    let transaction = client.transaction().await?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
+    let from = edition_within(&transaction).await?;
+    for (number, sql) in EDITIONS.iter().enumerate().skip(from) {
+        transaction.batch_execute(sql).await?;
+        let number = i64::try_from(number + 1).unwrap_or(i64::MAX);
+        transaction
+            .execute("INSERT INTO migrations (number) VALUES ($1)", &[&number])
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The edition of what is there; makes the schema and its table of editions when they are not.
+async fn edition_within(transaction: &Transaction<'_>) -> Result<usize> {
+    let row = transaction
+        .query_one("SELECT to_regnamespace($1) IS NULL", &[&SCHEMA])
+        .await?;
+    if row.try_get(0)? {
+        transaction
+            .batch_execute(&format!("CREATE SCHEMA {SCHEMA}"))
+            .await?;
+    }
+    transaction
+        .batch_execute(
+            "CREATE TABLE IF NOT EXISTS migrations (
+                number     BIGINT PRIMARY KEY,
+                applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+             )",
+        )
+        .await?;
+    let row = transaction.query_one(NEWEST, &[]).await?;
+    known(row.try_get(0)?)
+}
+
+/// The edition of what is there; None when nothing is.
+async fn edition(client: &Client) -> Result<Option<usize>> {
+    let table = format!("{SCHEMA}.migrations");
+    let row = client
+        .query_one("SELECT to_regclass($1) IS NULL", &[&table])
+        .await?;
+    if row.try_get(0)? {
+        return Ok(None);
+    }
+    let row = client.query_one(NEWEST, &[]).await?;
+    known(row.try_get(0)?).map(Some)
+}
+
+const NEWEST: &str = "SELECT coalesce(max(number), 0) FROM migrations";
+
+fn known(edition: i64) -> Result<usize> {
+    usize::try_from(edition)
+        .ok()
+        .filter(|edition| *edition <= EDITIONS.len())
+        .ok_or_else(|| {
+            LedgerError::Misconfigured(
+                "the ledger was written by a newer flexcast: use that version, or another database"
+                    .to_owned(),
+            )
+        })
+}

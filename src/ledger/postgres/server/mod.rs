@@ -1,0 +1,135 @@
+//! What a ledger on PostgreSQL is made of, and how one is come by.
+
+mod connection;
+mod migrate;
+mod presence;
+mod server_runs;
+mod tail;
+mod tls;
+
+pub(super) use connection::Connections;
+pub(super) use tail::Written;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+
+use super::on_client;
+use super::take::Taker;
+use crate::ledger::columns::ms;
+use crate::ledger::{Incarnation, Result, StoreRun};
+use presence::Presence;
+
+/// What leases are given and compared by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeaseClock {
+    /// The server's clock.
+    #[default]
+    Server,
+    /// The caller's `now`, for tests that choose the time.
+    Caller,
+}
+
+impl LeaseClock {
+    /// What the store's clock is told to show; NULL is its own time.
+    pub(in crate::ledger) fn chosen(self, now: Timestamp) -> Option<i64> {
+        match self {
+            Self::Server => None,
+            Self::Caller => Some(ms(now)),
+        }
+    }
+}
+
+/// A ledger's store on PostgreSQL.
+pub(in crate::ledger) struct PostgresStore {
+    pub(in crate::ledger) connections: Connections,
+    pub(in crate::ledger) clock: LeaseClock,
+    /// This process's name where it lists what it is going to publish.
+    pub(super) lister: String,
+    /// What shows others that this consumer lives.
+    presence: Mutex<Option<Presence>>,
+    /// The connection on which the right to start calls is renewed.
+    pub(super) for_rights: tokio::sync::Mutex<Option<Object>>,
+    /// The connections on which shared limits are asked for.
+    pub(super) for_limits: super::lanes::OwnConnections,
+}
+
+impl PostgresStore {
+    pub(in crate::ledger) async fn connect(url: &str, clock: LeaseClock) -> Result<Self> {
+        Ok(Self {
+            connections: Connections::open(url).await?,
+            clock,
+            lister: format!("{:016x}", rand::random::<u64>()),
+            presence: Mutex::default(),
+            for_rights: tokio::sync::Mutex::default(),
+            for_limits: super::lanes::OwnConnections::default(),
+        })
+    }
+
+    /// The server's identifier and the database's: a base backup has the same ones, a dump that was read elsewhere
+    /// has not.
+    pub(in crate::ledger) async fn place(&self) -> Result<String> {
+        let sql = "SELECT system_identifier::text || ':' ||
+                       (SELECT oid FROM pg_database WHERE datname = current_database())::text
+                   FROM pg_control_system()";
+        let place = on_client!(self, |client| async {
+            let statement = client.prepare_cached(sql).await?;
+            Ok(client.query_one(&statement, &[]).await?.try_get(0)?)
+        });
+        place.await
+    }
+
+    /// A server is where it is.
+    pub(in crate::ledger) async fn look_at_place(&self) -> Result<()> {
+        Ok(())
+    }
+
+    pub(in crate::ledger) async fn show_alive(&self, holder: &str) -> Result<()> {
+        let showing = on_client!(self, |client| presence::show(client, holder));
+        let shown = Presence::kept(showing.await?, self.connections.clone(), holder);
+        let mut presence = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
+        *presence = Some(shown);
+        Ok(())
+    }
+
+    pub(in crate::ledger) fn losses(&self) -> u64 {
+        self.connections.tail.losses()
+    }
+
+    pub(in crate::ledger) fn run(&self) -> StoreRun {
+        self.connections.runs.current()
+    }
+
+    pub(in crate::ledger) fn gives_no_lease_for(&self) -> Option<Duration> {
+        self.connections.runs.rest()
+    }
+
+    pub(in crate::ledger) fn note_beat(&self, beat: &Incarnation) {
+        self.connections.tail.note_beat(beat);
+    }
+
+    /// Takes note of what a call has committed to a journal, if it has.
+    pub(super) fn committed(&self, written: Option<Written>) {
+        if let Some(written) = written {
+            self.connections.tail.note(written);
+        }
+    }
+
+    /// Who takes, in the server's run of now.
+    pub(super) fn taker<'a>(
+        &self,
+        holder: &'a str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Taker<'a> {
+        Taker {
+            holder,
+            now,
+            lease_for,
+            clock: self.clock,
+            run: self.connections.runs.current(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Whether the server still has what this process committed last: after a failover it may not.
+//!
+//! In: what the server has acknowledged, and each connection to it. Out: nothing while the server has all of it.
+//! Always: before a connection is used to a server that has lost some of it, every campaign is distrusted and every
+//! lease is ended. A standby replays the primary's log in order, so that it has everything before the newest commit
+//! that it has: a look at the newest commits is enough.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_postgres::Client;
+
+use crate::ledger::columns::column;
+use crate::ledger::{Incarnation, LedgerError, Result};
+
+/// How many commits are remembered: as many as can be under way at once, since their acknowledgements may come in
+/// another order than they stand in the server's log.
+const NEWEST: usize = super::connection::CONNECTIONS_MAX;
+
+/// The newest row of a journal that a call has committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::ledger::postgres) struct Written {
+    pub(in crate::ledger::postgres) campaign: String,
+    pub(in crate::ledger::postgres) id: String,
+    pub(in crate::ledger::postgres) seq: i64,
+    /// ms.
+    pub(in crate::ledger::postgres) at: i64,
+    /// JSON.
+    pub(in crate::ledger::postgres) event: String,
+}
+
+/// What this process has committed last. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Tail {
+    kept: Arc<Mutex<Kept>>,
+    /// Held while what was lost is seen to: once is enough.
+    looking: Arc<tokio::sync::Mutex<()>>,
+    losses: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Default)]
+struct Kept {
+    /// The oldest first.
+    written: VecDeque<Written>,
+    /// The process's own incarnation, with its newest beat.
+    beat: Option<Incarnation>,
+}
+
+impl Kept {
+    fn is_empty(&self) -> bool {
+        self.written.is_empty() && self.beat.is_none()
+    }
+}
+
+impl Tail {
+    /// Takes note of what the server has acknowledged.
+    pub(super) fn note(&self, written: Written) {
+        let mut kept = self.kept();
+        if kept.written.len() == NEWEST {
+            kept.written.pop_front();
+        }
+        kept.written.push_back(written);
+    }
+
+    /// Takes note of the incarnation that this process has drawn, or whose beat it has raised.
+    pub(super) fn note_beat(&self, incarnation: &Incarnation) {
+        self.kept().beat = Some(incarnation.clone());
+    }
+
+    /// How often the server was found without what this process had committed.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
+    }
+
+    /// Looks, on a new connection, for what this process has committed. When some of it is missing, every campaign is
+    /// distrusted from now on, and every lease is ended.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unavailable`] of a standby, which may still be behind; else as the server has it. The
+    /// connection must not be used then.
+    pub(super) async fn check(&self, client: &Client) -> Result<()> {
+        if self.missing(client).await? == 0 {
+            return Ok(());
+        }
+        let _alone = self.looking.lock().await;
+        // Another connection may have seen to it meanwhile.
+        let missing = self.missing(client).await?;
+        if missing == 0 {
+            return Ok(());
+        }
+        distrust_everything(client).await?;
+        tracing::error!(
+            missing,
+            "the database has lost transactions that it had acknowledged: every message of every campaign is looked for \
+             at Twilio before it is sent (docs/ownership.md)"
+        );
+        *self.kept() = Kept::default();
+        self.losses.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// How many of the commits the server does not have; one round trip, and none where nothing was committed.
+    async fn missing(&self, client: &Client) -> Result<i64> {
+        let kept = self.kept().clone();
+        if kept.is_empty() {
+            return Ok(0);
+        }
+        missing(client, &kept).await
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Each change is one assignment: whole whoever panicked while holding it.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn missing(client: &Client, kept: &Kept) -> Result<i64> {
+    let all = || kept.written.iter();
+    let campaigns: Vec<_> = all().map(|written| written.campaign.as_str()).collect();
+    let ids: Vec<_> = all().map(|written| written.id.as_str()).collect();
+    let seqs: Vec<_> = all().map(|written| written.seq).collect();
+    let times: Vec<_> = all().map(|written| written.at).collect();
+    let events: Vec<_> = all().map(|written| written.event.as_str()).collect();
+    let token = kept.beat.as_ref().map(|beat| beat.token.as_str());
+    let beat = kept.beat.as_ref().map_or(0, |beat| column(beat.beat));
+    let sql = "SELECT
+            (SELECT count(*)
+             FROM unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[], $4::BIGINT[], $5::TEXT[])
+                AS ours (campaign, id, seq, at, event)
+             WHERE NOT EXISTS (
+                SELECT FROM journal j WHERE j.campaign = ours.campaign AND j.id = ours.id AND j.seq = ours.seq
+                    AND j.at = ours.at AND j.event = ours.event))
+            + ($6::TEXT IS NOT NULL
+                AND NOT EXISTS (SELECT FROM incarnations WHERE token = $6 AND beat >= $7))::INT,
+            pg_is_in_recovery()";
+    let row = client
+        .query_one(
+            sql,
+            &[&campaigns, &ids, &seqs, &times, &events, &token, &beat],
+        )
+        .await?;
+    if row.try_get(1)? {
+        let text = "the server is a standby, which takes no writes".to_owned();
+        return Err(LedgerError::Unavailable(text));
+    }
+    Ok(row.try_get(0)?)
+}
+
+/// First no lease is given that trusts; then those end that were given before, whose journals in memory may be ahead of
+/// what stands here.
+async fn distrust_everything(client: &Client) -> Result<()> {
+    let sql = "UPDATE campaigns SET distrusted_from = least(distrusted_from, applied_at)";
+    client.execute(sql, &[]).await?;
+    let sql = "INSERT INTO meta (name, value)
+        VALUES ('store_lost_at', (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT::TEXT)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    client.execute(sql, &[]).await?;
+    // The locks wait for takes that began before, and did not see it.
+    client
+        .batch_execute(
+            "BEGIN;
+             LOCK TABLE turns, undos IN SHARE ROW EXCLUSIVE MODE;
+             UPDATE turns SET state = 'waiting', queued = TRUE, queue_after = NULL, holder = NULL, lease_until = NULL,
+                doubtful = TRUE
+                WHERE state = 'in_flight';
+             UPDATE undos SET holder = NULL, lease_until = NULL WHERE lease_until IS NOT NULL;
+             COMMIT;",
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Opening the database: settings, and the schema brought up to date.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::functions::{Context as FunctionContext, FunctionFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
+
+use crate::ledger::{LedgerError, Result};
+use crate::sqlite_file::{FileError, Kind, SqliteFile, keep_log, look_after};
+
+/// What the sentences that refuse a ledger's file call it, and what they advise.
+pub(super) const KIND: Kind = Kind {
+    noun: "a ledger",
+    remedy: "Copy it with its log, or make the copy with: flexcast ledger backup FILE",
+};
+
+/// What is said of a ledger with migrations that this version does not have.
+pub(super) const NEWER: &str =
+    "the ledger was written by a newer flexcast: use that version, or another --state";
+
+/// How often a statement asks for the write lock while another process has it, a millisecond apart:
+/// five seconds, well under any lease. An import's batch takes milliseconds, so that a wait this long
+/// means that something is stuck.
+const BUSY_TRIES_MAX: i32 = 5_000;
+
+/// Prepared statements kept per connection: there are about fifty in all.
+const STATEMENTS_MAX: usize = 64;
+
+/// The writer's page cache in KiB: the upper levels of every index of a million messages, and no more. An
+/// import's whole process is to stay under 96 MiB, and what is not here is in the system's own cache.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
+
+/// A reader's page cache in KiB.
+const READER_CACHE_KIB: i64 = 16 * 1024;
+
+/// Pages (of 4 KiB) in the write-ahead log before it is checkpointed. SQLite's own 1,000 are two
+/// batches of an import: the same index pages would be written back again and again.
+const CHECKPOINT_PAGES: u32 = 8_000;
+
+/// The write-ahead log is cut back to this many bytes after a checkpoint.
+const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
+
+/// How often opening is tried again while another process opens the same new file.
+const OPEN_ATTEMPTS: u32 = 10;
+
+/// Opens the file for writing, makes it when it is not there, and brings its schema up to date.
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, SqliteFile)> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(unusable(folder, &"there is no such folder"));
+    }
+    let mut file = SqliteFile::open(path, &KIND, CHECKPOINT_PAGES, set_up)?;
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match try_open_writer(path, &mut file) {
+            Ok(conn) => return Ok((conn, file)),
+            // Two processes that bring the same file up to date at once trip over each other in ways
+            // that waiting for a lock does not cover: the change to WAL, and the migrations.
+            Err(LedgerError::Unavailable(_)) if attempt < OPEN_ATTEMPTS => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn try_open_writer(path: &Path, file: &mut SqliteFile) -> Result<Connection> {
+    // Without SQLITE_OPEN_CREATE: a file that was removed meanwhile is missed, and not begun again.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn =
+        Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
+    conn.busy_handler(Some(wait_for_lock))?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // NORMAL loses the last commits when the power goes: https://www.sqlite.org/pragma.html
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+    look_after(&conn)?;
+    prepare(&mut conn)?;
+    if migrations()
+        .pending_migrations(&conn)
+        .is_ok_and(|pending| pending > 0)
+    {
+        file.before_write(&conn)?;
+    }
+    migrate(&mut conn)?;
+    Ok(conn)
+}
+
+/// SQLite's own waiting soon asks only every 100 ms: beside a consumer that commits without a pause,
+/// and leaves gaps far shorter than that, an import could miss many of them.
+pub(super) fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    tries < BUSY_TRIES_MAX
+}
+
+/// Opens the file, which a writer has made, for reading alone.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
+    conn.busy_handler(Some(wait_for_lock))?;
+    keep_log(&conn)?;
+    conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    plan_once(&conn)?;
+    add_lease_clock(&conn)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(conn)
+}
+
+/// A database in memory. Its name is always the same, since a run from a seed is too.
+pub(super) fn open_in_memory(id: &str) -> Result<Connection> {
+    let mut conn = Connection::open_in_memory()?;
+    set_up(&mut conn)?;
+    conn.execute("UPDATE meta SET value = ?1 WHERE name = 'id'", [id])?;
+    Ok(conn)
+}
+
+fn set_up(conn: &mut Connection) -> Result<()> {
+    prepare(conn)?;
+    migrate(conn)
+}
+
+fn prepare(conn: &mut Connection) -> Result<()> {
+    conn.pragma_update(None, "foreign_keys", true)?;
+    plan_once(conn)?;
+    add_lease_clock(conn)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A transaction that begins by reading and writes later fails at once when another process
+    // wrote between: every one of ours takes the write lock first.
+    conn.set_transaction_behavior(TransactionBehavior::Immediate);
+    Ok(())
+}
+
+/// Gives statements that are written once for both stores the function that tells a lease's time on PostgreSQL. Here
+/// it is the caller's: one consumer works at a time, by its own clock.
+fn add_lease_clock(conn: &Connection) -> Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    let clock = |arguments: &FunctionContext<'_>| arguments.get::<i64>(0);
+    conn.create_scalar_function("lease_clock", 1, flags, clock)?;
+    Ok(())
+}
+
+/// Keeps a statement's plan when its parameters change: this SQLite is built to look at their values,
+/// and prepares anew, at each new time, whatever reads a partial index. We keep no statistics that it
+/// could look up. <https://www.sqlite.org/qpsg.html>
+fn plan_once(conn: &Connection) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+pub(super) fn migrations() -> Migrations<'static> {
+    Migrations::new(vec![
+        M::up(include_str!("../../migrations/sqlite/0001_ledger.sql")),
+        M::up(include_str!("../../migrations/sqlite/0002_undos.sql")),
+        M::up(include_str!("../../migrations/sqlite/0003_overtaken.sql")),
+        M::up(include_str!("../../migrations/sqlite/0004_manifest.sql")),
+        M::up(include_str!("../../migrations/sqlite/0005_waiting.sql")),
+        M::up(include_str!("../../migrations/sqlite/0006_steering.sql")),
+        M::up(include_str!("../../migrations/sqlite/0007_upkeep.sql")),
+        M::up(include_str!(
+            "../../migrations/sqlite/0008_incarnations.sql"
+        )),
+        M::up(include_str!("../../migrations/sqlite/0009_trying.sql")),
+        M::up(include_str!("../../migrations/sqlite/0010_backlogs.sql")),
+    ])
+}
+
+fn migrate(conn: &mut Connection) -> Result<()> {
+    migrations().to_latest(conn).map_err(|error| match error {
+        MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
+            LedgerError::Misconfigured(NEWER.to_owned())
+        }
+        // Not SQL of ours gone wrong but another process that has just run it: see open_writer.
+        MigrationError::RusqliteError { err, query } if !query.is_empty() => {
+            LedgerError::Unavailable(format!("its schema could not be made: {err}"))
+        }
+        MigrationError::RusqliteError { err, .. } => err.into(),
+        other => LedgerError::Misconfigured(other.to_string()),
+    })
+}
+
+impl From<FileError> for LedgerError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Refused(text) => Self::Misconfigured(text),
+            FileError::Unusable(text) => Self::Unavailable(text),
+        }
+    }
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> LedgerError {
+    LedgerError::Unavailable(format!("{}: {error}", path.display()))
+}

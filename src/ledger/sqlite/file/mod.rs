@@ -1,0 +1,175 @@
+//! What a ledger on SQLite is made of: a file with its writer and readers, or memory.
+
+mod backup;
+mod connection;
+mod hold;
+mod reader;
+mod writer;
+
+pub use backup::{SqliteSource, Waiting, has_ledger};
+pub use hold::{Hold, hold};
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::ledger::{LedgerError, Result};
+use crate::sqlite_file::{FileError, FilePlace};
+
+use reader::Reader;
+use writer::Writer;
+
+/// A ledger's store on SQLite.
+pub(in crate::ledger) struct SqliteStore {
+    place: Place,
+}
+
+/// Where a store is.
+enum Place {
+    /// In the order in which they are dropped: the writer's end finds no reader of this process in its way.
+    File {
+        reader: Reader,
+        writer: Writer,
+        file: FilePlace,
+    },
+    Memory {
+        conn: Mutex<Connection>,
+        place: Mutex<String>,
+    },
+}
+
+impl SqliteStore {
+    /// Opens the ledger in this file, and makes it when it is not there.
+    pub(in crate::ledger) fn open(path: &Path) -> Result<Self> {
+        let (conn, file) = connection::open_writer(path)?;
+        let place = file.place().clone();
+        let writer = Writer::start(conn, file)?;
+        let reader = Reader::new(path.to_owned());
+        Ok(Self {
+            place: Place::File {
+                reader,
+                writer,
+                file: place,
+            },
+        })
+    }
+
+    /// A ledger in memory, with this id.
+    pub(in crate::ledger) fn in_memory_as(id: &str) -> Result<Self> {
+        let conn = connection::open_in_memory(id)?;
+        Ok(Self {
+            place: Place::Memory {
+                conn: Mutex::new(conn),
+                place: Mutex::new(somewhere()),
+            },
+        })
+    }
+
+    /// A copy in memory of a ledger in memory.
+    pub(in crate::ledger) fn copy_in_memory(&self) -> Result<Self> {
+        let Place::Memory { conn, .. } = &self.place else {
+            return Err(not_in_memory());
+        };
+        let copy = Self::in_memory_as("in-memory")?;
+        if let Place::Memory { conn: to, .. } = &copy.place {
+            copy_all(conn, to)?;
+        }
+        Ok(copy)
+    }
+
+    /// Puts what another ledger in memory holds in place of what this one does.
+    pub(in crate::ledger) fn restore_in_memory(&self, from: &Self) -> Result<()> {
+        if let (Place::Memory { conn: from, .. }, Place::Memory { conn: to, place }) =
+            (&from.place, &self.place)
+        {
+            copy_all(from, to)?;
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = somewhere();
+        }
+        Ok(())
+    }
+
+    /// Where it is: a copy is elsewhere.
+    pub(in crate::ledger) async fn place(&self) -> Result<String> {
+        Ok(match &self.place {
+            Place::File { file, .. } => file.text(),
+            Place::Memory { place, .. } => {
+                let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                place.clone()
+            }
+        })
+    }
+
+    /// Whether the file that is written is the one at its path.
+    pub(in crate::ledger) async fn look_at_place(&self) -> Result<()> {
+        self.check_place()
+    }
+
+    fn check_place(&self) -> Result<()> {
+        let Place::File { file, .. } = &self.place else {
+            return Ok(());
+        };
+        file.look().map_err(|error| match error {
+            FileError::Refused(text) => LedgerError::Corrupt(text),
+            FileError::Unusable(text) => LedgerError::Unavailable(text),
+        })
+    }
+
+    /// Of a file that seems to be corrupt, whether another one stands in its place.
+    fn explained<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(LedgerError::Corrupt(_)) = &result {
+            self.check_place()?;
+        }
+        result
+    }
+
+    pub(in crate::ledger) async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T> + Send + 'static,
+    {
+        match &self.place {
+            Place::File { writer, .. } => self.explained(writer.write(job).await),
+            Place::Memory { conn, .. } => inline(conn, job),
+        }
+    }
+
+    pub(in crate::ledger) async fn read<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        match &self.place {
+            Place::File { reader, .. } => self.explained(reader.read(job).await),
+            Place::Memory { conn, .. } => inline(conn, job),
+        }
+    }
+}
+
+/// Refuses to copy, as if it were in memory, a ledger that is elsewhere.
+pub(in crate::ledger) fn not_in_memory() -> LedgerError {
+    let text = "the ledger is not in memory: flexcast ledger backup FILE copies one in a file";
+    LedgerError::Misconfigured(text.to_owned())
+}
+
+/// A place in memory that no other ledger has.
+fn somewhere() -> String {
+    format!("memory:{:032x}", rand::random::<u128>())
+}
+
+fn copy_all(from: &Mutex<Connection>, to: &Mutex<Connection>) -> Result<()> {
+    let from = from.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
+    rusqlite::backup::Backup::new(&from, &mut to)?.step(-1)?;
+    Ok(())
+}
+
+/// Runs `job` here and now, in a transaction of its own.
+fn inline<T>(conn: &Mutex<Connection>, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    // Whoever panicked while holding it left a transaction that was rolled back on the way out.
+    let mut conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
+    let transaction = conn.transaction()?;
+    let result = job(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}

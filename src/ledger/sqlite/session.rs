@@ -1,0 +1,95 @@
+//! A session on SQLite: the connection of a write or of a look.
+
+use std::future::{Future, ready};
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection};
+
+use crate::ledger::session::{Cells, Row, Session, Value};
+use crate::ledger::{LedgerError, Result};
+
+/// A connection within a transaction.
+pub(in crate::ledger) struct SqliteSession<'a>(pub(super) &'a Connection);
+
+impl SqliteSession<'_> {
+    /// The statement with its parameters: `$1` is a name here, and not the first.
+    fn prepare(&self, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'_>> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        for (n, value) in values.iter().enumerate() {
+            if let Some(at) = statement.parameter_index(&format!("${}", n + 1))? {
+                statement.raw_bind_parameter(at, value)?;
+            }
+        }
+        Ok(statement)
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.prepare(sql, values)?;
+        let mut rows = statement.raw_query();
+        let mut read_rows = Vec::new();
+        while let Some(row) = rows.next()? {
+            read_rows.push(read(&Row::of(row))?);
+        }
+        Ok(read_rows)
+    }
+
+    fn changed(&self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+        Ok(self.prepare(sql, values)?.raw_execute()? as u64)
+    }
+}
+
+impl Session for SqliteSession<'_> {
+    const TURNS_COUNT_EVENTS: bool = false;
+
+    fn query<T: Send>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Result<T> + Send + Sync,
+    ) -> impl Future<Output = Result<Vec<T>>> + Send {
+        ready(self.rows(sql, values, read))
+    }
+
+    fn execute(&self, sql: &str, values: &[Value<'_>]) -> impl Future<Output = Result<u64>> + Send {
+        ready(self.changed(sql, values))
+    }
+
+    fn lock(&self, _: &str, _: &[Value<'_>]) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Int(number) => number.to_sql(),
+            Self::Text(text) => text.to_sql(),
+            Self::Bool(is) => is.to_sql(),
+        }
+    }
+}
+
+impl Cells for rusqlite::Row<'_> {
+    fn int(&self, at: usize) -> Result<Option<i64>> {
+        Ok(self.get(at)?)
+    }
+
+    fn text(&self, at: usize) -> Result<Option<&str>> {
+        match self.get_ref(at)? {
+            ValueRef::Null => Ok(None),
+            cell => match cell.as_str() {
+                Ok(text) => Ok(Some(text)),
+                Err(error) => Err(LedgerError::Damaged(error.to_string())),
+            },
+        }
+    }
+
+    fn bool(&self, at: usize) -> Result<bool> {
+        Ok(self.get(at)?)
+    }
+}

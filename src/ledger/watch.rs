@@ -1,0 +1,242 @@
+//! Whether the store is there: every result of a call tells.
+//!
+//! In: the results of calls. Out: the same results, and whether the store is lost. Always: lost
+//! from the first result that says that the store cannot be used, until a probe passes; of a refusal
+//! that does not tell whose fault it is, a probe tells; a result that is one call's own (a lost lease,
+//! damaged records) says nothing of the store.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::interceptor::Call;
+use super::{Ledger, LedgerError, Result};
+
+/// What one process knows of its store.
+#[derive(Default)]
+pub(super) struct Watch {
+    state: Arc<StoreState>,
+    /// The ledger's id as it was first read: another id at the same place is another ledger.
+    id: OnceLock<String>,
+    /// One probe at a time: those who wait for it learn what it found.
+    probing: tokio::sync::Mutex<()>,
+}
+
+/// Whether the store is lost, and who waits for that to change. Those who wait are woken in the order in which
+/// they came, so that what a drill's seed does depends on nothing else.
+#[derive(Default)]
+struct StoreState {
+    /// Why the store is lost, while it is.
+    loss: Mutex<Option<Loss>>,
+    changed: Notify,
+}
+
+impl StoreState {
+    fn loss(&self) -> MutexGuard<'_, Option<Loss>> {
+        // One value is whole whoever panicked while holding it.
+        self.loss.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state; `change` says whether it did.
+    fn change(&self, change: impl FnOnce(&mut Option<Loss>) -> bool) {
+        let has_changed = change(&mut self.loss());
+        if has_changed {
+            self.changed.notify_waiters();
+        }
+    }
+
+    async fn until(&self, is_so: fn(Option<&Loss>) -> bool) {
+        loop {
+            // Before the look: no change in between is missed.
+            let changed = self.changed.notified();
+            if is_so(self.loss().as_ref()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// That a store cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// A sentence without a secret.
+    pub why: Arc<str>,
+    /// Whether the store does not come back by itself: it is corrupt, or another one stands in its place.
+    pub for_good: bool,
+}
+
+impl Ledger {
+    /// Whether nothing can be recorded now, so that nothing may be begun.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.watch.state.loss().is_some()
+    }
+
+    /// Why the store is lost, while it is.
+    #[must_use]
+    pub fn loss(&self) -> Option<Loss> {
+        self.watch.state.loss().clone()
+    }
+
+    /// Returns once the store is lost.
+    pub fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.until(|loss| loss.is_some())
+    }
+
+    /// Returns once the store is lost for good.
+    pub fn lost_for_good(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.until(|loss| loss.is_some_and(|loss| loss.for_good))
+    }
+
+    /// Returns once the store is there, at once if it is.
+    pub fn back(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.until(|loss| loss.is_none())
+    }
+
+    fn until(&self, is_so: fn(Option<&Loss>) -> bool) -> impl Future<Output = ()> + Send + use<> {
+        let state = Arc::clone(&self.watch.state);
+        async move { state.until(is_so).await }
+    }
+
+    /// Why the store takes no writes now, in a sentence without a secret; none if it does: what `/readyz` asks. A
+    /// lost store is not asked.
+    pub async fn why_not_ready(&self) -> Option<String> {
+        if let Some(loss) = self.loss() {
+            return Some(loss.why.to_string());
+        }
+        let looked = match self.in_place().await {
+            Ok(()) => self.touch().await,
+            displaced => displaced,
+        };
+        looked.err().map(|error| error.to_string())
+    }
+
+    /// Tries whether a lost store works again, and says so: what brings it back. One that is lost for good is
+    /// not tried.
+    pub async fn try_again(&self) -> bool {
+        let _alone = self.watch.probing.lock().await;
+        if self.loss().is_some_and(|loss| loss.for_good) {
+            return false;
+        }
+        match self.look().await {
+            Ok(()) => {
+                self.watch.state.change(|loss| loss.take().is_some());
+                true
+            }
+            Err(error) => {
+                self.still_lost(&error);
+                false
+            }
+        }
+    }
+
+    /// Takes note of why a lost store does not work yet: what is told is what holds now.
+    fn still_lost(&self, error: &LedgerError) {
+        if matches!(error, LedgerError::Corrupt(_)) {
+            return self.lose(error);
+        }
+        let now: Arc<str> = error.to_string().into();
+        self.watch.state.change(|loss| {
+            let Some(loss) = loss.as_mut().filter(|loss| loss.why != now) else {
+                return false;
+            };
+            tracing::warn!(why = %now, "the ledger is still lost");
+            loss.why = now;
+            true
+        });
+    }
+
+    /// Takes note that this process has no right to the ledger any more: for good.
+    pub fn disown(&self, why: &str) {
+        self.lose(&LedgerError::Corrupt(why.to_owned()));
+    }
+
+    /// Takes note of the ledger's id when it is first read.
+    pub(super) fn begins_with(&self, id: &str) {
+        self.watch.id.get_or_init(|| id.to_owned());
+    }
+
+    /// The probe, and whether it is still the same ledger.
+    async fn look(&self) -> Result<()> {
+        self.pass(Call::named("in_place"), self.look_at_place())
+            .await?;
+        self.pass(Call::named("probe"), self.try_life()).await?;
+        let id = self.pass(Call::named("id"), self.read_id()).await?;
+        let ours = self.watch.id.get_or_init(|| id.clone());
+        if *ours == id {
+            return Ok(());
+        }
+        Err(LedgerError::Corrupt(format!(
+            "another ledger ({id}) stands in place of the one that this process began with ({ours}): \
+             end the process, and look which of the two is yours"
+        )))
+    }
+
+    fn heard(&self, error: &LedgerError) {
+        if error.is_stores() {
+            self.lose(error);
+        }
+    }
+
+    fn lose(&self, error: &LedgerError) {
+        let for_good = matches!(error, LedgerError::Corrupt(_));
+        self.watch.state.change(|loss| {
+            let is_news = loss.as_ref().is_none_or(|loss| for_good && !loss.for_good);
+            if is_news {
+                let why = error.to_string().into();
+                *loss = Some(Loss { why, for_good });
+            }
+            is_news
+        });
+    }
+
+    /// Takes note of a result. An error that does not tell whose fault it is makes the store be probed: when
+    /// the probe fails it is the store's, and when it passes the call's alone.
+    pub(super) async fn noted<T>(&self, result: Result<T>) -> Result<T> {
+        let Err(error) = result else {
+            return result;
+        };
+        if let LedgerError::Refused { .. } = error {
+            return Err(self.blame(error).await);
+        }
+        self.heard(&error);
+        Err(error)
+    }
+
+    /// As [`Ledger::noted`], of a look at the whole ledger: a row that cannot be read holds up everything, so
+    /// that the store counts as lost until it can.
+    pub(super) async fn noted_whole<T>(&self, result: Result<T>) -> Result<T> {
+        let result = match result {
+            Err(LedgerError::Damaged(text)) => Err(LedgerError::Unavailable(text)),
+            result => result,
+        };
+        self.noted(result).await
+    }
+
+    async fn blame(&self, refused: LedgerError) -> LedgerError {
+        let _alone = self.watch.probing.lock().await;
+        if let Some(loss) = self.loss() {
+            return LedgerError::Unavailable(loss.why.to_string());
+        }
+        match self.look().await {
+            Ok(()) => refused,
+            // Other calls were in the probe's way: it says nothing of the store and nothing of the call.
+            Err(LedgerError::Hindered(text)) => LedgerError::Hindered(text),
+            Err(error @ LedgerError::Corrupt(_)) => {
+                self.lose(&error);
+                error
+            }
+            Err(error) => {
+                let lost = LedgerError::Unavailable(error.to_string());
+                self.lose(&lost);
+                lost
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
