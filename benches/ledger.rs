@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::ledger::{CampaignRecord, Ending, Ledger, Publication, Settlement, Taken};
+use flexcast::ledger::{CampaignRecord, Ending, LeasedMessage, Ledger, Publication, Settlement};
 use flexcast::message::{CampaignId, Event, Message};
 
 const BATCH: usize = 500;
@@ -30,11 +30,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn measure(
-    store: &str,
-    ledger: Arc<Ledger>,
-    count: usize,
-) -> anyhow::Result<()> {
+async fn measure(store: &str, ledger: Arc<Ledger>, count: usize) -> anyhow::Result<()> {
     let clock = Clock::system();
     let campaign = CampaignId::parse("bench")?;
     let record = CampaignRecord::running(campaign.clone(), serde_json::Value::Null, clock.now());
@@ -103,8 +99,8 @@ async fn turns_of(ledger: &Ledger, clock: Clock, messages: &[Message]) -> anyhow
         let taken = ledger
             .take(message, "bench", clock.now(), lease_for)
             .await?;
-        let Taken::Leased { lease, .. } = taken else {
-            anyhow::bail!("nobody else takes it: {taken:?}");
+        let Some(LeasedMessage { lease, .. }) = taken.leased() else {
+            anyhow::bail!("somebody else has it");
         };
         ledger.record(&lease, &begun, clock.now()).await?;
         let settlement = Settlement::Ended {

@@ -10,7 +10,7 @@ use crate::pacing::PacingSettings;
 /// A ledger in a file of this folder.
 fn ledger_in(folder: &Path) -> Arc<Ledger> {
     let file = Ledger::open(&folder.join("ledger.db")).expect("a new ledger");
-    Arc::new(Ledger::over(Arc::new(file)))
+    Arc::new(file)
 }
 
 /// The gate of a message whose lease was given in this run of the ledger's store, and whose consumer may call.

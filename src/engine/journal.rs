@@ -25,15 +25,14 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`Interrupted::Journal`] when what is recorded is no saga.
+    /// [`Interrupted::Journal`] when it cannot begin.
     pub(super) fn open(
         ledger: std::sync::Arc<Ledger>,
         clock: Clock,
         lease: Lease,
-        recorded: &[Event],
+        saga: Saga,
         taken_before: bool,
     ) -> Result<Self, Interrupted> {
-        let saga = Saga::replay(recorded)?;
         let mut journal = Self {
             name: name(&lease, saga.generation),
             ledger,

@@ -98,14 +98,17 @@ pub struct Job<'a> {
     /// good.
     pub unfit: Option<Failure>,
     pub lease: Lease,
-    pub recorded: &'a [Event],
+    /// What its journal comes to.
+    pub saga: &'a Saga,
+    /// The text that it sends itself, if it does ([`Sending::of`]).
+    pub sending: Option<Sending>,
     /// Whether it was taken before: somebody may have died while working on it.
     pub taken_before: bool,
-    /// Whether somebody whose lease ran out lives and has not let go.
+    /// Whether an earlier holder's lease expired while that holder is alive: it may still send.
     pub overtaken: bool,
     /// Since when messages of its campaign may have been carried out that the ledger does not know of, if any may.
     pub distrusted_from: Option<Timestamp>,
-    pub switch: Arc<CampaignSwitch>,
+    pub switch: &'a Arc<CampaignSwitch>,
 }
 
 /// A run that came to an outcome.
@@ -204,11 +207,11 @@ impl Engine {
     ///
     /// As [`Engine::deliver`].
     pub async fn may_stand(&self, job: &Job<'_>) -> Result<bool, Interrupted> {
-        let saga = Saga::replay(job.recorded)?;
+        let saga = job.saga;
         if saga.has_acted() {
             return Ok(true);
         }
-        let (twilio, _) = self.gated(job)?;
+        let (twilio, _) = self.gated(job);
         let key = &job.lease.key;
         let turn = Turn {
             twilio: &twilio,
@@ -234,15 +237,13 @@ impl Engine {
     }
 
     /// A client whose every call passes the message's gate.
-    fn gated(&self, job: &Job<'_>) -> Result<(Twilio, Arc<MessageGate>), IllegalEvent> {
-        let saga = Saga::replay(job.recorded)?;
-        let sending = Sending::of(&self.pacer, job.campaign, job.message, &saga.effects);
+    fn gated(&self, job: &Job<'_>) -> (Twilio, Arc<MessageGate>) {
         let gate = MessageGate::new(
             self.pacer.clone(),
             Arc::clone(&self.ledger),
             self.clock,
             job.lease.clone(),
-            Arc::clone(&job.switch),
+            Arc::clone(job.switch),
             Spans {
                 call: self.twilio.timeout(),
                 lease: self.lease_for,
@@ -251,10 +252,10 @@ impl Engine {
         )
         .with_right(Arc::clone(&self.right))
         .with_outages(Arc::clone(self.twilio.outages()))
-        .calling(Services::of(&job.campaign.flex), sending);
+        .calling(Services::of(&job.campaign.flex), job.sending.clone());
         let gate = Arc::new(gate);
         let twilio = self.twilio.gated(Arc::<MessageGate>::clone(&gate));
-        Ok((twilio, gate))
+        (twilio, gate)
     }
 
     async fn carry(
@@ -263,7 +264,7 @@ impl Engine {
         for_good: &(dyn Fn(&Failure) -> bool + Send + Sync),
         undo_for: Option<&Failure>,
     ) -> Result<Delivered, Interrupted> {
-        let (twilio, gate) = self.gated(&job)?;
+        let (twilio, gate) = self.gated(&job);
         let ground = Ground {
             twilio: &twilio,
             gate: &gate,
@@ -275,7 +276,7 @@ impl Engine {
             self.ledger.clone(),
             self.clock,
             job.lease,
-            job.recorded,
+            job.saga.clone(),
             job.taken_before,
         )?;
         if job.distrusted_from.is_some() && !journal.saga().distrusted {

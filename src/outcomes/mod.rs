@@ -9,5 +9,5 @@ mod settle;
 mod verdict;
 
 pub use retry::{Decision, RetryPolicy, undo_wait};
-pub use settle::{SettleError, Settler};
+pub use settle::{Conclusion, SettleError, Settler};
 pub use verdict::{Circumstances, Verdict, judge, undone};

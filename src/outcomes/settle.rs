@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::ledger::{Ending, Lease, Ledger, LedgerError, Settlement, Wake};
-use crate::message::{DeferReason, Effects, Event};
+use crate::message::{Effects, Event};
 use crate::queue::{DeadLetter, Delivery, QueueError};
 
 use super::Verdict;
@@ -19,6 +19,19 @@ const QUEUE_WAIT_MAX: Duration = Duration::from_secs(60);
 pub struct Settler {
     ledger: Arc<Ledger>,
     clock: Clock,
+}
+
+/// How a message's turn came to its end.
+#[derive(Debug)]
+pub struct Conclusion<'a> {
+    pub lease: &'a Lease,
+    /// Events of its journal that are to be written with the settlement.
+    pub unwritten: &'a [Event],
+    /// What stands at Twilio because of it.
+    pub effects: Effects,
+    /// How many attempts there were, this one included.
+    pub attempt: u32,
+    pub verdict: &'a Verdict,
 }
 
 /// Why a verdict was not carried out to its end. The delivery comes again, and the ledger knows.
@@ -37,29 +50,32 @@ impl Settler {
         Self { ledger, clock }
     }
 
-    /// Records the verdict, then lets go of the delivery accordingly.
+    /// Records the verdict, then acknowledges the delivery, or gives it back, or moves it, as the verdict says.
     ///
     /// # Errors
     ///
-    /// [`SettleError`]: after a ledger's error nothing was let go of; after a queue's error the
+    /// [`SettleError`]: after a ledger's error the delivery is untouched; after a queue's error the
     /// delivery comes again and is found settled.
     pub async fn settle(
         &self,
         delivery: Box<dyn Delivery>,
-        lease: &Lease,
-        unwritten: &[Event],
-        effects: Effects,
-        attempt: u32,
-        verdict: &Verdict,
+        conclusion: Conclusion<'_>,
     ) -> Result<(), SettleError> {
+        let Conclusion {
+            lease,
+            unwritten,
+            effects,
+            attempt,
+            verdict,
+        } = conclusion;
         let settlement = self.settlement(verdict, effects);
         let now = self.clock.now();
         self.ledger
             .settle(lease, unwritten, &settlement, now)
             .await?;
         match verdict {
-            Verdict::Defer { wait, .. } if is_short(*wait) => delivery.retry_later(*wait).await?,
-            Verdict::Dead { reason, failure } => {
+            Verdict::Again { wait, .. } if is_short(*wait) => delivery.retry_later(*wait).await?,
+            Verdict::End(Ending::Dead { reason, failure }) => {
                 let letter = DeadLetter {
                     reason: *reason,
                     step: failure.step,
@@ -82,29 +98,6 @@ impl Settler {
     }
 
     /// Records that a message waits, without an attempt, and acknowledges its delivery.
-    ///
-    /// # Errors
-    ///
-    /// As [`Settler::settle`].
-    pub async fn defer(
-        &self,
-        delivery: Box<dyn Delivery>,
-        lease: &Lease,
-        reason: DeferReason,
-        due: jiff::Timestamp,
-    ) -> Result<(), SettleError> {
-        let settlement = Settlement::Deferred {
-            reason,
-            due,
-            wake: Wake::Ledger,
-            failure: None,
-            uses_attempt: false,
-        };
-        self.put_off(delivery, lease, settlement).await
-    }
-
-    /// Records that a message waits for its agent ([`Settlement::Held`]) or its lanes
-    /// ([`Settlement::Backlogged`]), and acknowledges its delivery.
     ///
     /// # Errors
     ///
@@ -139,23 +132,12 @@ impl Settler {
     }
 
     fn settlement(&self, verdict: &Verdict, effects: Effects) -> Settlement {
-        let ended = |ending| Settlement::Ended {
-            ending,
-            effects: Box::new(effects),
-        };
         match verdict.clone() {
-            Verdict::Done { already_sent } => ended(Ending::Done { already_sent }),
-            Verdict::Skip { reason, detail } => ended(Ending::Skipped { reason, detail }),
-            Verdict::Dead { reason, failure } => ended(Ending::Dead { reason, failure }),
-            Verdict::Unknown {
-                step,
-                reason,
-                evidence,
-            } => ended(Ending::Unknown {
-                reason,
-                evidence: format!("{step}: {evidence}"),
-            }),
-            Verdict::Defer {
+            Verdict::End(ending) => Settlement::Ended {
+                ending,
+                effects: Box::new(effects),
+            },
+            Verdict::Again {
                 reason,
                 wait,
                 failure,

@@ -6,37 +6,21 @@ use jiff::Timestamp;
 
 use crate::campaign::WhenOpen;
 use crate::ledger::Ending;
-use crate::message::{
-    DeadReason, DeferReason, Ended, Failure, FailureClass, SkipReason, StepName, UnknownReason,
-};
+use crate::message::{DeadReason, DeferReason, Ended, Failure, FailureClass, SkipReason};
 
 use super::{Decision, RetryPolicy};
 
 /// What becomes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    Done {
-        already_sent: bool,
-    },
-    Skip {
-        reason: SkipReason,
-        detail: Option<String>,
-    },
+    /// Its turn is over.
+    End(Ending),
     /// Again after a while.
-    Defer {
+    Again {
         reason: DeferReason,
         wait: Duration,
         failure: Option<Box<Failure>>,
         uses_attempt: bool,
-    },
-    Dead {
-        reason: DeadReason,
-        failure: Box<Failure>,
-    },
-    Unknown {
-        step: StepName,
-        reason: UnknownReason,
-        evidence: String,
     },
     /// Given back; the campaign stops.
     Halt(Box<Failure>),
@@ -63,33 +47,32 @@ pub struct Circumstances {
 #[must_use]
 pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
     let failure = match ended {
-        Ended::Done { already_sent } => return Verdict::Done { already_sent },
+        Ended::Done { already_sent } => return Verdict::End(Ending::Done { already_sent }),
         Ended::Unknown {
             step,
             reason,
             evidence,
         } => {
-            return Verdict::Unknown {
-                step,
+            return Verdict::End(Ending::Unknown {
                 reason,
-                evidence,
-            };
+                evidence: format!("{step}: {evidence}"),
+            });
         }
         Ended::Busy(detail) => return busy(detail, of),
         Ended::Failed(failure) => Box::new(failure),
     };
     match policy.decide(&failure, of) {
-        Decision::Retry { wait, uses_attempt } => Verdict::Defer {
+        Decision::Retry { wait, uses_attempt } => Verdict::Again {
             reason: DeferReason::Retry,
             wait,
             failure: Some(failure),
             uses_attempt,
         },
-        Decision::Dead(reason) => Verdict::Dead { reason, failure },
-        Decision::Skip(reason) => Verdict::Skip {
+        Decision::Dead(reason) => Verdict::End(Ending::Dead { reason, failure }),
+        Decision::Skip(reason) => Verdict::End(Ending::Skipped {
             reason,
             detail: Some(failure.to_string()),
-        },
+        }),
         Decision::Halt => Verdict::Halt(failure),
     }
 }
@@ -119,11 +102,11 @@ pub fn undone(why: Failure) -> Ending {
 
 fn busy(detail: String, of: Circumstances) -> Verdict {
     match of.when_open {
-        WhenOpen::Skip => Verdict::Skip {
+        WhenOpen::Skip => Verdict::End(Ending::Skipped {
             reason: SkipReason::CustomerBusy,
             detail: Some(detail),
-        },
-        WhenOpen::Defer => Verdict::Defer {
+        }),
+        WhenOpen::Defer => Verdict::Again {
             reason: DeferReason::CustomerBusy,
             wait: of.busy_wait.mul_f64(1.0 + 0.2 * of.spread),
             failure: None,

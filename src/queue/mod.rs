@@ -158,7 +158,7 @@ pub struct Depth {
 /// One message handed to us, to be settled exactly once. Dropped unsettled, it comes again; where a failure
 /// repeats, ever later.
 #[async_trait]
-pub trait Delivery: Send {
+pub trait Delivery: Send + Sync {
     /// The body, whole.
     fn body(&self) -> &Bytes;
 

@@ -10,7 +10,8 @@ use crate::queue::{Backoff, Consumer};
 use crate::shutdown::Stopper;
 use crate::twilio::Product;
 
-use super::{Active, Shared, ownership, turn};
+use super::turn::{CampaignSession, turn};
+use super::{Active, Shared, ownership};
 
 /// The first and the longest wait before consuming is tried again after the queue refused.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -146,7 +147,12 @@ async fn take(
         let (shared, active, stop) = (Arc::clone(shared), Arc::clone(active), session.clone());
         let held = shared.holding.one(&active.campaign.id);
         turns.spawn(async move {
-            let is_settled = turn::turn(&shared, &active, &stop, delivery).await;
+            let session = CampaignSession {
+                shared: &shared,
+                active: &active,
+                stop: &stop,
+            };
+            let is_settled = turn(session, delivery).await;
             drop(held);
             is_settled
         });

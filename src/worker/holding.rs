@@ -60,10 +60,10 @@ pub(super) struct MessagesInTurn(Mutex<HashMap<MessageKey, Arc<tokio::sync::Mute
 
 impl MessagesInTurn {
     /// Waits until no other delivery of this message has its turn here. Its turn lasts until what is returned is dropped.
-    pub(super) async fn begin<'a>(&'a self, key: &'a MessageKey) -> MessageInTurn<'a> {
+    pub(super) async fn begin(&self, key: &MessageKey) -> MessageInTurn<'_> {
         let mut turn = MessageInTurn {
             of: self,
-            key,
+            key: key.clone(),
             lock: None,
         };
         let lock = Arc::clone(self.locks().entry(key.clone()).or_default());
@@ -80,7 +80,7 @@ impl MessagesInTurn {
 /// The turn of one message, or a delivery that waits for it. See [`MessagesInTurn::begin`].
 pub(super) struct MessageInTurn<'a> {
     of: &'a MessagesInTurn,
-    key: &'a MessageKey,
+    key: MessageKey,
     lock: Option<OwnedMutexGuard<()>>,
 }
 
@@ -90,10 +90,10 @@ impl Drop for MessageInTurn<'_> {
         let mut locks = self.of.locks();
         // Every delivery that waits for the lock has a reference to it.
         if locks
-            .get(self.key)
+            .get(&self.key)
             .is_some_and(|lock| Arc::strong_count(lock) == 1)
         {
-            locks.remove(self.key);
+            locks.remove(&self.key);
         }
     }
 }

@@ -4,11 +4,8 @@
 //! pace holds no place that another one needs; a stop lets what is in flight end and gives the rest
 //! back; while the ledger is lost nothing is taken and what is in flight is given back.
 
+mod abandoned_leases;
 mod active;
-mod admission;
-mod agent_places;
-mod assigning;
-mod begin;
 mod broker;
 mod call_ups;
 mod campaigns;
@@ -18,9 +15,7 @@ mod finish;
 mod held;
 mod holding;
 mod lanes;
-mod letting_go;
 mod lost;
-mod mine;
 mod orphans;
 mod outages;
 mod ownership;
@@ -28,7 +23,6 @@ mod patience;
 mod places;
 mod probes;
 mod refusal;
-mod report;
 mod rights;
 mod set_aside;
 mod store;
@@ -59,19 +53,19 @@ use crate::queue::Queue;
 use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
+use abandoned_leases::AbandonedLeases;
 pub(crate) use active::Active;
-use assigning::Agents;
 use call_ups::CallUps;
 use campaigns::Campaigns;
 use held::Held;
 use holding::{Holding, MessagesInTurn};
-use letting_go::LettingGo;
 use orphans::Orphans;
 use patience::Patience;
-use places::Places;
+use places::PlacesInFlight;
 use probes::Probes;
 use rights::Switches;
 use set_aside::StoreRefusals;
+use turn::Agents;
 use undos::Undos;
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
@@ -132,10 +126,10 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) settler: Settler,
     /// A place for each message whose saga runs.
-    places: Places,
+    places: PlacesInFlight,
     /// How many turns were over so far.
     pub(crate) turns: AtomicU64,
-    pub(crate) letting_go: LettingGo,
+    abandoned_leases: AbandonedLeases,
     /// What was refused and could not be moved away yet.
     refused: refusal::Recorded,
     /// How many messages were published again that the queue had lost.
@@ -177,9 +171,9 @@ impl Worker {
         parts.metrics.in_flight_limit(parts.in_flight.into());
         let shared = Shared {
             settler: Settler::new(parts.ledger.clone(), parts.clock),
-            places: Places::new(usize::from(parts.in_flight)),
+            places: PlacesInFlight::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
-            letting_go: LettingGo::default(),
+            abandoned_leases: AbandonedLeases::default(),
             refused: refusal::Recorded::default(),
             published_again: AtomicU64::new(0),
             holding: Holding::default(),
@@ -352,7 +346,7 @@ impl Worker {
     /// Ends the leases of turns that broke off.
     async fn let_go(&self) -> Result<(), LedgerError> {
         let parts = &self.shared.parts;
-        let telling = self.shared.letting_go.tell(&*parts.ledger);
+        let telling = self.shared.abandoned_leases.tell(&*parts.ledger);
         telling.await
     }
 

@@ -16,7 +16,7 @@ use crate::message::CampaignId;
 
 /// The places of one consumer. Clones share them.
 #[derive(Clone)]
-pub(super) struct Places {
+pub(super) struct PlacesInFlight {
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -34,16 +34,16 @@ struct Part {
     held: u64,
     /// When it was last given one: counted by what was given.
     last: u64,
-    waiting: VecDeque<oneshot::Sender<Place>>,
+    waiting: VecDeque<oneshot::Sender<PlaceInFlight>>,
 }
 
 /// A place, free again when this is dropped.
-pub(super) struct Place {
-    places: Places,
+pub(super) struct PlaceInFlight {
+    places: PlacesInFlight,
     campaign: CampaignId,
 }
 
-impl Places {
+impl PlacesInFlight {
     pub(super) fn new(count: usize) -> Self {
         let inner = Inner {
             free: count,
@@ -56,7 +56,7 @@ impl Places {
     }
 
     /// Waits for a place for a campaign of this weight; dropped, it takes none.
-    pub(super) async fn take(&self, campaign: &CampaignId, weight: u32) -> Place {
+    pub(super) async fn take(&self, campaign: &CampaignId, weight: u32) -> PlaceInFlight {
         let given = self.enter(campaign, weight);
         self.share_out();
         // What is asked for is given before it is forgotten: a sender goes only with its place.
@@ -67,7 +67,7 @@ impl Places {
     }
 
     /// A place for a campaign, if one is free that nobody waits for.
-    pub(super) fn try_take(&self, campaign: &CampaignId) -> Option<Place> {
+    pub(super) fn try_take(&self, campaign: &CampaignId) -> Option<PlaceInFlight> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.forget_gone();
         let is_wanted = |part: &Part| !part.waiting.is_empty();
@@ -78,7 +78,7 @@ impl Places {
         Some(self.place(campaign))
     }
 
-    fn enter(&self, campaign: &CampaignId, weight: u32) -> oneshot::Receiver<Place> {
+    fn enter(&self, campaign: &CampaignId, weight: u32) -> oneshot::Receiver<PlaceInFlight> {
         let (give, given) = oneshot::channel();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let part = inner.campaigns.entry(campaign.clone()).or_default();
@@ -100,8 +100,8 @@ impl Places {
         }
     }
 
-    fn place(&self, campaign: &CampaignId) -> Place {
-        Place {
+    fn place(&self, campaign: &CampaignId) -> PlaceInFlight {
+        PlaceInFlight {
             places: self.clone(),
             campaign: campaign.clone(),
         }
@@ -110,7 +110,7 @@ impl Places {
 
 impl Inner {
     /// Who gets a place next, if one is free.
-    fn next(&mut self) -> Option<(CampaignId, oneshot::Sender<Place>)> {
+    fn next(&mut self) -> Option<(CampaignId, oneshot::Sender<PlaceInFlight>)> {
         if self.free == 0 {
             return None;
         }
@@ -157,7 +157,7 @@ impl Inner {
     }
 }
 
-impl Drop for Place {
+impl Drop for PlaceInFlight {
     fn drop(&mut self) {
         {
             let inner = self.places.inner.lock();
@@ -180,7 +180,7 @@ mod tests {
 
     /// Gives `rounds` places one after the other, each free again at once, to campaigns that always want
     /// more; how many each got.
-    async fn share(places: &Places, wants: &[(&str, u32)], rounds: usize) -> Vec<usize> {
+    async fn share(places: &PlacesInFlight, wants: &[(&str, u32)], rounds: usize) -> Vec<usize> {
         let held = places.take(&id("holder"), 1).await;
         let mut waiting: Vec<_> = Vec::new();
         for (who, (name, weight)) in wants.iter().enumerate() {
@@ -209,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_single_place_goes_round() {
-        let places = Places::new(1);
+        let places = PlacesInFlight::new(1);
         assert_eq!(
             share(&places, &[("a", 1), ("b", 1), ("c", 1)], 30).await,
             [10, 10, 10]
@@ -218,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn places_in_hand_are_counted_and_the_fewest_for_its_weight_is_next() {
-        let places = Places::new(8);
+        let places = PlacesInFlight::new(8);
         let (slow_id, fast_id) = (id("slow"), id("fast"));
         let mut slow = Vec::new();
         for _ in 0..8 {
@@ -251,7 +251,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_wait_any_more_takes_nothing() {
-        let places = Places::new(1);
+        let places = PlacesInFlight::new(1);
         let held = places.take(&id("a"), 1).await;
         let other = id("b");
         {

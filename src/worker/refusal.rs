@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::campaign::{Arrivals, Campaign, Refused};
-use crate::ledger::{Ledger, LedgerError, MessageKey, Stray};
-use crate::message::{CampaignId, Customer, DeadReason, Failure, Message};
+use crate::campaign::Refused;
+use crate::ledger::{Ledger, LedgerError, Stray};
+use crate::message::{CampaignId, DeadReason, Message};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Defect, Delivery, Settled};
 
-use super::{Active, Shared};
+use super::Shared;
 
 /// How much of a body that is no message the ledger keeps.
 const STRAY_BYTES_MAX: usize = 1_024;
@@ -100,59 +100,6 @@ async fn record(ledger: &Ledger, stray: Stray, now: Timestamp) -> Result<(), Led
     }
 }
 
-/// A delivery's message, and whether its texts could be rendered: what could not is accepted as it is,
-/// and ends as a dead letter of its own.
-pub(super) fn arrived(
-    active: &Active,
-    delivery: &dyn Delivery,
-) -> Result<(Message, Result<(), Failure>), Refused> {
-    if let Some(refused) = defective(delivery) {
-        return Err(refused);
-    }
-    let arrivals = Arrivals::of(&active.campaign);
-    let mut message = arrivals.read(delivery.body(), delivery.is_publishers())?;
-    let rendered = arrivals.render(&mut message);
-    Ok((message, rendered))
-}
-
-/// A publisher's message as it is written, when its address is spelled otherwise and is its id.
-pub(super) fn written_otherwise(delivery: &dyn Delivery, message: &Message) -> Option<Message> {
-    if !delivery.is_publishers() {
-        return None;
-    }
-    let written = Message::from_json(delivery.body()).ok()?;
-    let is_otherwise = written.id.is_none() && written.customer.address != message.customer.address;
-    is_otherwise.then_some(written)
-}
-
-/// The same message under the address and id that it was accepted with before addresses were spelled in one way: a
-/// publisher's message that an earlier version has accepted and that comes again must not be accepted a second time.
-///
-/// # Errors
-///
-/// Those of the ledger.
-pub(super) async fn as_accepted(
-    ledger: &Ledger,
-    written: Option<Message>,
-    message: Message,
-) -> Result<Message, LedgerError> {
-    let Some(written) = written else {
-        return Ok(message);
-    };
-    match ledger.find(&MessageKey::of(&written)).await {
-        Ok(Some(_)) | Err(LedgerError::Damaged(_)) => Ok(Message {
-            id: Some(written.id()),
-            customer: Customer {
-                address: written.customer.address,
-                ..message.customer
-            },
-            ..message
-        }),
-        Ok(None) => Ok(message),
-        Err(error) => Err(error),
-    }
-}
-
 /// Why a delivery is refused before its body is read.
 pub(super) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
     match delivery.defect()? {
@@ -180,27 +127,4 @@ pub(super) fn expiring(defect: Option<Defect>) -> Option<Refused> {
                  seen: leave it out, and say `expires_at` in the message"
             .to_owned(),
     })
-}
-
-/// Why a message cannot be accepted: it expires on the queue, its address is not a number, or the campaign does not have
-/// the sender that it names. A message that was accepted before keeps its sender, also when the campaign has changed.
-///
-/// # Errors
-///
-/// Those of the ledger.
-pub(super) async fn unwelcome(
-    ledger: &Ledger,
-    campaign: &Campaign,
-    message: &Message,
-    defect: Option<Defect>,
-) -> Result<Option<Refused>, LedgerError> {
-    let unacceptable = || Arrivals::of(campaign).unacceptable(message);
-    let Some(refused) = expiring(defect).or_else(unacceptable) else {
-        return Ok(None);
-    };
-    match ledger.find(&MessageKey::of(message)).await {
-        // It has met it, and says what is damaged when it is taken.
-        Err(LedgerError::Damaged(_)) => Ok(None),
-        found => Ok(found?.is_none().then_some(refused)),
-    }
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::engine::{Delivered, Interrupted, Job, Position};
+use crate::engine::{Delivered, Interrupted, Job, Position, Sending};
 use crate::ledger::{Lease, LedgerError, MessageKey, Stuck, UndoSettlement};
-use crate::message::{DeadReason, Ended, Event, Failure, FailureClass};
+use crate::message::{DeadReason, Ended, Event, Failure, FailureClass, Saga};
 use crate::outcomes::{undo_wait, undone};
 
-use super::assigning::agent_of;
 use super::campaigns::Campaigns;
+use super::turn::agent_of;
 use super::{Active, Shared, WorkError};
 
 /// How many are tried at once: they must not crowd out what customers wait for.
@@ -113,6 +113,13 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
         return Ok(());
     };
     let why = why(&stuck);
+    let saga = match Saga::replay(&stuck.journal) {
+        Ok(saga) => saga,
+        Err(illegal) => {
+            tracing::warn!(message.id = %key.id.in_log(), %illegal, "an undo was interrupted");
+            return Ok(());
+        }
+    };
     // Whom it was for matters to some look-ups alone: an agent who is gone keeps nothing from being
     // taken away.
     let resolving = agent_of(shared, active, &stuck.message, &stuck.journal);
@@ -124,12 +131,18 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
         assigned: None,
         unfit: None,
         lease: stuck.lease.clone(),
-        recorded: &stuck.journal,
+        saga: &saga,
+        sending: Sending::of(
+            &parts.pacer,
+            &active.campaign,
+            &stuck.message,
+            &saga.effects,
+        ),
         taken_before: true,
         // It matters to what goes forward alone.
         overtaken: false,
         distrusted_from: stuck.distrusted_from,
-        switch: Arc::clone(&active.switch),
+        switch: &active.switch,
     };
     match parts.engine.undo(job, &why).await {
         Ok(delivered) => settle(shared, &stuck, why, delivered).await,

@@ -15,7 +15,7 @@ use crate::ledger::{CampaignRecord, LedgerError, OnQueue};
 use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 
-use super::letting_go::Looker;
+use super::abandoned_leases::Looker;
 use super::lost::{Found, Lost, act, is_recent};
 use super::{Shared, is_among};
 
@@ -79,7 +79,9 @@ async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
         now,
         lease_for: parts.engine.lease_for(),
     };
-    let ending = shared.letting_go.end_unanswered(&*parts.ledger, &looker);
+    let ending = shared
+        .abandoned_leases
+        .end_unanswered(&*parts.ledger, &looker);
     ending.await
 }
 

@@ -97,35 +97,39 @@ pub struct Lease {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreRun(pub(crate) i64);
 
+/// A message that was leased to whoever took it, with all that the ledger knows of it.
+#[derive(Clone, Debug)]
+pub struct LeasedMessage {
+    pub lease: Lease,
+    /// The message as it was accepted: what the queue brought may be a later edition.
+    pub message: Message,
+    pub journal: Vec<Event>,
+    /// Attempts that failed so far.
+    pub attempts: u32,
+    pub accepted_at: Timestamp,
+    /// Since when it is tried: since it was taken first, or first after Twilio was away or it waited for
+    /// anything but its next try.
+    pub tried_since: Timestamp,
+    /// Whether the ledger met it only now: a publisher's.
+    pub fresh: bool,
+    /// The backlog that it was called up from.
+    pub called_from: Option<String>,
+    /// Whether something of it may stand at Twilio that its journal does not know: a lease on it ended
+    /// without a settlement.
+    pub doubtful: bool,
+    /// Whether an earlier lease expired under which something was recorded, while its holder is alive and has not
+    /// abandoned it: stopped or slow, that holder may still send what it was about to send.
+    pub overtaken: bool,
+    /// Since when messages of the campaign may have been carried out that this ledger does not know of, if any
+    /// may.
+    pub distrusted_from: Option<Timestamp>,
+}
+
 /// What taking a delivered message gave.
 #[derive(Clone, Debug)]
 pub enum Taken {
-    /// Ours to work on.
-    Leased {
-        lease: Lease,
-        /// The message as it was accepted: what the queue brought may be a later edition.
-        message: Box<Message>,
-        journal: Vec<Event>,
-        /// Attempts that failed so far.
-        attempts: u32,
-        accepted_at: Timestamp,
-        /// Since when it is tried: since it was taken first, or first after Twilio was away or it waited for
-        /// anything but its next try.
-        tried_since: Timestamp,
-        /// Whether the ledger met it only now: a publisher's.
-        fresh: bool,
-        /// The backlog that it was called up from.
-        called_from: Option<String>,
-        /// Whether something of it may stand at Twilio that its journal does not know: a lease on it ended
-        /// without a settlement.
-        doubtful: bool,
-        /// Whether a lease on it ran out under which something was recorded, and whose holder lives and
-        /// has not let go: stopped or slow, it may still send what it was about to send.
-        overtaken: bool,
-        /// Since when messages of the campaign may have been carried out that this ledger does not know of, if any
-        /// may.
-        distrusted_from: Option<Timestamp>,
-    },
+    /// The caller has the message.
+    Leased(Box<LeasedMessage>),
     /// Its turn is over: whatever brought it again is acknowledged without an effect.
     Over(Ending),
     /// It is deferred and not due: the ledger, or the queue's own delayed copy, brings it back.
@@ -134,6 +138,17 @@ pub enum Taken {
     Held { until: Timestamp },
     /// The campaign has another message to this address.
     AddressTaken { by: MessageId },
+}
+
+impl Taken {
+    /// The message, where the caller has it.
+    #[must_use]
+    pub fn leased(self) -> Option<LeasedMessage> {
+        match self {
+            Self::Leased(taken) => Some(*taken),
+            _ => None,
+        }
+    }
 }
 
 /// How a message's turn was over.
@@ -277,7 +292,7 @@ pub struct Stuck {
     pub failure: Failure,
     /// How often the undo was tried again before.
     pub tries: u32,
-    /// As in [`Taken::Leased`].
+    /// As in [`LeasedMessage`].
     pub distrusted_from: Option<Timestamp>,
 }
 

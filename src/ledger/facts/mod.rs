@@ -20,8 +20,9 @@ pub use imports::{
 pub(super) use message::SHOWN_FOR;
 pub use message::{
     Acceptance, BacklogRow, CallUp, CalledUp, DeadRow, EARLY, Ending, HeldFor, LATE, Lease,
-    MessageKey, MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun,
-    Stray, Stuck, Taken, UNCALLED_FOR, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
+    LeasedMessage, MessageKey, MessageRecord, OpenOfSender, PageRow, Publication, Settlement,
+    Standing, StoreRun, Stray, Stuck, Taken, UNCALLED_FOR, UNDO_AFTER, UndoSettlement, UnknownRow,
+    UpcomingUndo, Wake,
 };
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,

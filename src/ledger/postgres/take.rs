@@ -9,7 +9,9 @@ use tokio_postgres::types::ToSql;
 use crate::ledger::columns::{
     campaign_id, column, count, from_json, later, message_id, millis, ms, time, to_json, word,
 };
-use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, StoreRun, Taken};
+use crate::ledger::{
+    EARLY, Lease, LeasedMessage, LedgerError, MessageKey, Result, StoreRun, Taken,
+};
 use crate::message::{Event, Message};
 
 use super::{LeaseClock, PostgresStore, on_client};
@@ -175,9 +177,9 @@ async fn lease(
     } else {
         Vec::new()
     };
-    Ok(Some(Taken::Leased {
+    Ok(Some(Taken::Leased(Box::new(LeasedMessage {
         lease: taker.lease(key.clone(), row.try_get(0)?),
-        message: Box::new(from_json(row.try_get(3)?)?),
+        message: from_json(row.try_get(3)?)?,
         journal,
         attempts: attempts(row.try_get(1)?),
         accepted_at: time(row.try_get(4)?)?,
@@ -187,7 +189,7 @@ async fn lease(
         doubtful: row.try_get(7)?,
         overtaken: row.try_get(5)?,
         distrusted_from: optional_time(row.try_get(8)?)?,
-    }))
+    }))))
 }
 
 pub(super) async fn journal(
@@ -316,9 +318,9 @@ async fn meet(
     let Some(met) = met else {
         return Ok(None);
     };
-    Ok(Some(Taken::Leased {
+    Ok(Some(Taken::Leased(Box::new(LeasedMessage {
         lease: taker.lease(key.clone(), 1),
-        message: Box::new(message.clone()),
+        message: message.clone(),
         journal: Vec::new(),
         attempts: 0,
         accepted_at: taker.now,
@@ -328,7 +330,7 @@ async fn meet(
         doubtful: false,
         overtaken: false,
         distrusted_from: optional_time(met.try_get(0)?)?,
-    }))
+    }))))
 }
 
 /// A time that a column may hold.

@@ -119,7 +119,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
 
 fn leased(taken: Taken) -> Result<Lease> {
     match taken {
-        Taken::Leased { lease, .. } => Ok(lease),
+        Taken::Leased(taken) => Ok(taken.lease),
         taken => Err(LedgerError::Damaged(format!(
             "the probe's message is {taken:?}"
         ))),

@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::ledger::{EARLY, Lease, LedgerError, MessageKey, Result, Standing, StoreRun, Taken};
+use crate::ledger::{
+    EARLY, Lease, LeasedMessage, LedgerError, MessageKey, Result, Standing, StoreRun, Taken,
+};
 use crate::message::{CampaignId, Message};
 
 use super::SqliteStore;
@@ -80,9 +82,9 @@ pub(super) fn take(
     let journal = journal(conn, &key)?.into_iter().map(|(_, event)| event);
     let journal: Vec<_> = journal.collect();
     let events = journal.len() as u64;
-    Ok(Taken::Leased {
+    Ok(Taken::Leased(Box::new(LeasedMessage {
         distrusted_from: distrusted_from(conn, &key.campaign)?,
-        message: Box::new(message),
+        message,
         journal,
         attempts: turn.attempts,
         accepted_at,
@@ -92,7 +94,7 @@ pub(super) fn take(
         doubtful: turn.doubtful || matches!(turn.standing, Standing::InFlight { .. }),
         overtaken: is_overtaken(conn, &key, &turn, events)?,
         lease: lease(conn, key, turn.lease + 1, holder, (now, until), events)?,
-    })
+    })))
 }
 
 /// Whether somebody whose lease ran out lives, has announced a call and has not let go. Nobody has the
@@ -142,9 +144,9 @@ fn meet(
         "INSERT INTO turns (campaign, id, state, queued) VALUES (?1, ?2, 'waiting', 1)",
     )?
     .execute([key.campaign.as_str(), key.id.as_str()])?;
-    Ok(Taken::Leased {
+    Ok(Taken::Leased(Box::new(LeasedMessage {
         distrusted_from: distrusted_from(conn, &key.campaign)?,
-        message: Box::new(message.clone()),
+        message: message.clone(),
         journal: Vec::new(),
         attempts: 0,
         accepted_at: now,
@@ -154,7 +156,7 @@ fn meet(
         doubtful: false,
         overtaken: false,
         lease: lease(conn, key, 1, holder, (now, until), 0)?,
-    })
+    })))
 }
 
 /// Puts the message in flight. It was delivered, so the queue has it and brings it back until it is

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::Ledger;
-use crate::ledger::{Ledger, LedgerError, Stray};
+use crate::ledger::{Ledger, LedgerError, Store, Stray};
 use crate::message::{CampaignId, DeadReason};
 
 #[tokio::test]
@@ -14,7 +13,10 @@ async fn a_full_disk_is_said_and_gets_better() {
     let pages_max = async |pages: &'static str| {
         let sql = format!("PRAGMA max_page_count = {pages}");
         let limit = move |conn: &Connection| Ok(conn.query_row(&sql, [], |_| Ok(()))?);
-        ledger.write(limit).await.expect("a limit is no write");
+        let Store::Sqlite(store) = &*ledger.store else {
+            panic!("it is in a file");
+        };
+        store.write(limit).await.expect("a limit is no write");
     };
     let stray = Stray {
         campaign: CampaignId::parse("spring").expect("an id"),

@@ -70,7 +70,7 @@ fn walk(conn: &Connection) -> Result<()> {
     )?
     .execute([key.campaign.as_str()])?;
     let take = || match take::take(conn, &message, probe::HOLDER, now, probe::LEASE_FOR)? {
-        Taken::Leased { lease, .. } => Ok(lease),
+        Taken::Leased(taken) => Ok(taken.lease),
         taken => Err(LedgerError::Damaged(format!(
             "the probe's message is {taken:?}"
         ))),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::Taken;
+use flexcast::ledger::LeasedMessage;
 use flexcast::message::DeferReason;
 use flexcast::simulator::{AgentChange, Assumptions, Faults, Settings};
 use serde_json::json;
@@ -125,7 +125,7 @@ async fn many_messages_of_one_who_is_away_are_taken_once_and_not_looked_at_again
             .ledger
             .take(&message, "test", now, Duration::from_secs(9));
         let taken = taking.await.expect("the ledger answers");
-        let Taken::Leased { lease, .. } = taken else {
+        let Some(LeasedMessage { lease, .. }) = taken.clone().leased() else {
             panic!("nobody has it: {taken:?}");
         };
         assert_eq!(lease.number, 2, "{n} was taken once before");

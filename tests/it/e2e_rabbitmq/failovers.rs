@@ -122,7 +122,7 @@ async fn in_a_new_run_of_the_server_no_lease_counts_and_none_is_given_before_all
     let saved = one.save_campaign(&record, false).await;
     saved.expect("it is saved");
     let leased = |taken: &Taken| match taken {
-        Taken::Leased { lease, .. } => Some(lease.clone()),
+        Taken::Leased(taken) => Some(taken.lease.clone()),
         _ => None,
     };
     let first = one.take(&message(1), "one", clock.now(), long).await;
@@ -143,7 +143,7 @@ async fn in_a_new_run_of_the_server_no_lease_counts_and_none_is_given_before_all
     let begun = clock.instant();
     loop {
         match other.take(&message(2), "other", clock.now(), long).await {
-            Ok(Taken::Leased { lease, .. }) => break assert_eq!(lease.run, one.run()),
+            Ok(Taken::Leased(taken)) => break assert_eq!(taken.lease.run, one.run()),
             Ok(Taken::Held { until }) => {
                 assert!(
                     until > clock.now() - Duration::from_secs(1),

@@ -1,7 +1,8 @@
 //! Messages that are put off for their pace: by the lanes that they wait for, oldest first.
 
 use flexcast::ledger::{
-    BacklogRow, CallUp, CalledUp, Ledger, Settlement, Standing, Taken, UNCALLED_FOR, Wake,
+    BacklogRow, CallUp, CalledUp, LeasedMessage, Ledger, Settlement, Standing, Taken, UNCALLED_FOR,
+    Wake,
 };
 use flexcast::message::{Address, CampaignId, DeferReason};
 
@@ -100,9 +101,9 @@ pub(super) async fn who_takes_a_message_is_told_where_it_was_called_up(ledger: &
     put_off(ledger, 1, "b", 0).await;
     let from = async |now| {
         let taken = take(ledger, &message(1), at(now)).await;
-        let Taken::Leased {
+        let Some(LeasedMessage {
             lease, called_from, ..
-        } = taken
+        }) = taken.clone().leased()
         else {
             panic!("it is there to be taken at {now}: {taken:?}");
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flexcast::ledger::{Acceptance, Ending, Lease, Ledger, Settlement, Stray, Taken, Wake};
+use flexcast::ledger::{Acceptance, Ending, Lease, LeasedMessage, Ledger, Settlement, Stray, Wake};
 use flexcast::message::{
     CampaignId, DeadReason, DeferReason, FailureClass, SkipReason, UnknownReason,
 };
@@ -111,7 +111,7 @@ impl Walk {
             0 => self.accept(ledger, n, now).await,
             1..=3 => {
                 let taken = take(ledger, &message(n), now).await;
-                if let Taken::Leased { lease, fresh, .. } = taken {
+                if let Some(LeasedMessage { lease, fresh, .. }) = taken.leased() {
                     let new = self.accepted.insert(lease.key.to_string());
                     assert_eq!(fresh, new, "{}", lease.key);
                     self.held.push(lease);

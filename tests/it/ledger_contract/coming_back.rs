@@ -1,6 +1,6 @@
 //! Messages that were put off or given back.
 
-use flexcast::ledger::{Ledger, Settlement, Standing, Taken, Wake};
+use flexcast::ledger::{LeasedMessage, Ledger, Settlement, Standing, Taken, Wake};
 use flexcast::message::DeferReason;
 
 use super::fixture::{
@@ -64,9 +64,9 @@ pub(super) async fn what_the_queue_brings_back_is_woken_only_when_it_is_late(led
 pub(super) async fn a_retry_keeps_its_failure_and_counts_its_attempt(ledger: &Ledger) {
     apply_spring(ledger).await;
     defer(ledger, 1, &retry(at(10))).await;
-    let Taken::Leased {
+    let Some(LeasedMessage {
         lease, attempts, ..
-    } = take(ledger, &message(1), at(10)).await
+    }) = take(ledger, &message(1), at(10)).await.leased()
     else {
         panic!("it is due");
     };
@@ -95,7 +95,8 @@ pub(super) async fn what_is_released_waits_where_it_was_left(ledger: &Ledger) {
     let listed = ledger.unqueued(at(5), 9).await.expect("it answers");
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].1, message(2));
-    let Taken::Leased { attempts, .. } = take(ledger, &message(1), at(6)).await else {
+    let Some(LeasedMessage { attempts, .. }) = take(ledger, &message(1), at(6)).await.leased()
+    else {
         panic!("nobody has it");
     };
     assert_eq!(attempts, 0);

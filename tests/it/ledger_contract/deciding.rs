@@ -1,7 +1,7 @@
 //! Unknowns and what an operator says of them, and whole campaigns page by page.
 
 use flexcast::ledger::{
-    Ending, Import, Ledger, Manifest, RejectedRow, Settlement, Standing, Taken,
+    Ending, Import, LeasedMessage, Ledger, Manifest, RejectedRow, Settlement, Standing,
 };
 use flexcast::message::{Event, RejectReason, Saga, StepName, UnknownReason};
 
@@ -79,7 +79,9 @@ pub(super) async fn an_unknown_that_was_not_sent_goes_on_at_its_step(ledger: &Le
     let listed = ledger.unqueued(at(3), 10).await.expect("a list");
     assert_eq!(listed.len(), 1, "somebody has to put it on the queue");
 
-    let Taken::Leased { lease, journal, .. } = take(ledger, &message(1), at(4)).await else {
+    let Some(LeasedMessage { lease, journal, .. }) =
+        take(ledger, &message(1), at(4)).await.leased()
+    else {
         panic!("it waits again");
     };
     assert!(

@@ -110,7 +110,7 @@ pub(super) async fn take(ledger: &Ledger, message: &Message, now: Timestamp) -> 
 /// Takes a message that is there to be taken.
 pub(super) async fn lease(ledger: &Ledger, message: &Message, now: Timestamp) -> Lease {
     match take(ledger, message, now).await {
-        Taken::Leased { lease, .. } => lease,
+        Taken::Leased(taken) => taken.lease,
         other => panic!("it should have been leased: {other:?}"),
     }
 }

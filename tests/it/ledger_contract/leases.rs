@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flexcast::ledger::{
-    Ending, Lease, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken,
+    Ending, Lease, LeasedMessage, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken,
 };
 use flexcast::message::{DeadReason, Effects};
 
@@ -14,7 +14,7 @@ use super::fixture::{
 
 pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledger: &Ledger) {
     apply_spring(ledger).await;
-    let Taken::Leased {
+    let Some(LeasedMessage {
         lease,
         message: stored,
         journal,
@@ -26,12 +26,12 @@ pub(super) async fn a_publishers_message_is_accepted_at_its_first_delivery(ledge
         called_from,
         doubtful,
         distrusted_from,
-    } = take(ledger, &message(1), at(3)).await
+    }) = take(ledger, &message(1), at(3)).await.leased()
     else {
         panic!("nobody else has it");
     };
     assert_eq!((lease.key, lease.until), (key(1), at(3) + LEASE));
-    assert_eq!((*stored, journal), (message(1), vec![]));
+    assert_eq!((stored, journal), (message(1), vec![]));
     assert_eq!((attempts, accepted_at, fresh), (0, at(3), true));
     assert_eq!(tried_since, at(3));
     assert!(!overtaken && !doubtful, "nobody had it before");
@@ -48,16 +48,16 @@ pub(super) async fn the_message_is_the_one_that_was_accepted(ledger: &Ledger) {
     let mut later_edition = message_to("crm-1", 7);
     later_edition.body = Some("Good bye".to_owned());
     let taken = take(ledger, &later_edition, at(5)).await;
-    let Taken::Leased {
+    let Some(LeasedMessage {
         message,
         accepted_at,
         fresh,
         ..
-    } = taken
+    }) = taken.leased()
     else {
         panic!("nobody else has it");
     };
-    assert_eq!((*message, accepted_at, fresh), (first, at(0), false));
+    assert_eq!((message, accepted_at, fresh), (first, at(0), false));
 }
 
 pub(super) async fn an_address_has_one_message_whoever_sent_it(ledger: &Ledger) {
@@ -76,7 +76,7 @@ pub(super) async fn of_many_takers_one_has_the_message(ledger: &Ledger) {
     let wanted = message(1);
     let takes = (0..16).map(|_| take(ledger, &wanted, at(1)));
     let taken = futures::future::join_all(takes).await;
-    let leased = |taken: &&Taken| matches!(taken, Taken::Leased { .. });
+    let leased = |taken: &&Taken| matches!(taken, Taken::Leased(_));
     let held = |taken: &&Taken| matches!(taken, Taken::Held { until } if *until == at(1) + LEASE);
     assert_eq!(taken.iter().filter(leased).count(), 1);
     assert_eq!(taken.iter().filter(held).count(), 15);
@@ -127,9 +127,7 @@ pub(super) async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_refuse
 /// new lease.
 async fn overtaken(ledger: &Ledger, n: u32, now: jiff::Timestamp) -> bool {
     let (lease, overtaken) = match take(ledger, &message(n), now).await {
-        Taken::Leased {
-            lease, overtaken, ..
-        } => (lease, overtaken),
+        Taken::Leased(taken) => (taken.lease, taken.overtaken),
         other => panic!("it should have been leased: {other:?}"),
     };
     record_begun(ledger, &lease, now).await;
@@ -267,7 +265,9 @@ pub(super) async fn the_journal_comes_back_in_order(ledger: &Ledger) {
             .await
             .expect("it is good");
     }
-    let Taken::Leased { lease, journal, .. } = take(ledger, &message(1), at(60)).await else {
+    let Some(LeasedMessage { lease, journal, .. }) =
+        take(ledger, &message(1), at(60)).await.leased()
+    else {
         panic!("its lease ran out");
     };
     assert_eq!(journal, [begun(), intended()]);

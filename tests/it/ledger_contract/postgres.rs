@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flexcast::ledger::{
-    Acceptance, BrokerLost, LeaseClock, Ledger, LedgerError, Publication, Standing, Stray, Taken,
+    Acceptance, BrokerLost, LeaseClock, LeasedMessage, Ledger, LedgerError, Publication, Standing,
+    Stray, Taken,
 };
 use flexcast::message::{CampaignId, DeadReason};
 
@@ -91,7 +92,7 @@ async fn several_consumers_lease_each_message_once() {
             let takes = messages.iter().map(|message| async {
                 let taken = ledger.take(message, &holder, at(0), LEASE).await;
                 let lease = match taken.expect("it answers") {
-                    Taken::Leased { lease, .. } => lease,
+                    Taken::Leased(taken) => taken.lease,
                     Taken::Held { .. } | Taken::Over(_) => return 0,
                     other => panic!("it is in nobody's way: {other:?}"),
                 };
@@ -122,7 +123,7 @@ async fn leases_go_by_the_servers_clock_whatever_the_consumers_show() {
     // A consumer whose clock is a day behind holds a message.
     let (behind, ahead) = (at(-86_400), at(86_400));
     let taken = ledger.take(&message(1), "behind", behind, LEASE).await;
-    let Taken::Leased { lease: held, .. } = taken.expect("it answers") else {
+    let Some(LeasedMessage { lease: held, .. }) = taken.expect("it answers").leased() else {
         panic!("nobody else has it");
     };
     assert_eq!(
@@ -142,7 +143,7 @@ async fn leases_go_by_the_servers_clock_whatever_the_consumers_show() {
     let renewed = ledger.renew(&held, behind, Duration::ZERO).await;
     renewed.expect("the lease is good");
     let taken = ledger.take(&message(1), "late", at(-172_800), LEASE).await;
-    let Taken::Leased { lease: new, .. } = taken.expect("it answers") else {
+    let Some(LeasedMessage { lease: new, .. }) = taken.expect("it answers").leased() else {
         panic!("its lease is over");
     };
     let recorded = ledger.record(&held, &[begun()], behind).await;
@@ -166,8 +167,8 @@ async fn a_dead_consumers_lease_is_taken_over_as_such() {
         let taken = ledger
             .take(&message(n), holder, at(0), Duration::ZERO)
             .await;
-        let Ok(Taken::Leased { lease, .. }) = taken else {
-            panic!("nobody else has it: {taken:?}");
+        let Ok(Some(LeasedMessage { lease, .. })) = taken.map(Taken::leased) else {
+            panic!("nobody else has it");
         };
         record_begun(&ledger, &lease, at(0)).await;
     }
@@ -187,8 +188,8 @@ async fn a_dead_consumers_lease_is_taken_over_as_such() {
     }
     for (n, expected) in [(1, false), (2, true)] {
         let taken = ledger.take(&message(n), "next", at(0), LEASE).await;
-        let Ok(Taken::Leased { overtaken, .. }) = taken else {
-            panic!("its lease is over: {taken:?}");
+        let Ok(Some(LeasedMessage { overtaken, .. })) = taken.map(Taken::leased) else {
+            panic!("its lease is over");
         };
         assert_eq!(overtaken, expected, "message {n}");
     }
@@ -292,7 +293,7 @@ async fn a_planted_loss_and_a_planted_duplicate_show_in_the_books() {
         match (planted == loss, planted == duplicate) {
             (true, _) => assert!(matches!(taken, Err(LedgerError::Damaged(_))), "{taken:?}"),
             (_, true) => assert!(matches!(taken, Ok(Taken::Over(_))), "{taken:?}"),
-            _ => assert!(matches!(taken, Ok(Taken::Leased { .. })), "{taken:?}"),
+            _ => assert!(matches!(taken, Ok(Taken::Leased(_))), "{taken:?}"),
         }
     }
 }

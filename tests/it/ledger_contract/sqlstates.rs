@@ -1,8 +1,6 @@
 //! Every SQLSTATE, over the wire: what one call says of the store, and what every call says of it. And every right
 //! of a consumer's role: a probe misses each of them.
 
-use std::sync::Arc;
-
 use flexcast::ledger::{Ledger, LedgerError};
 
 use super::fixture::{accept_queued, apply_spring, at, key, message, spring};

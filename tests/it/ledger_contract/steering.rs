@@ -1,8 +1,8 @@
 //! Stopping campaigns, the consumers that confirm it, and messages that have not begun.
 
 use flexcast::ledger::{
-    Actor, CampaignState, ConsumerRow, Ending, Ledger, OpenOfSender, Renewal, Settlement, Standing,
-    StateChange, Taken, Transition, Wake,
+    Actor, CampaignState, ConsumerRow, Ending, LeasedMessage, Ledger, OpenOfSender, Renewal,
+    Settlement, Standing, StateChange, Taken, Transition, Wake,
 };
 use flexcast::message::{Address, DeferReason, PauseCause, SkipReason};
 
@@ -212,8 +212,8 @@ pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: 
     .await;
     for (n, expected) in [(1, true), (2, true), (4, false)] {
         let taken = ledger.take(&message(n), "one", at(4), LEASE).await;
-        let Ok(Taken::Leased { doubtful, .. }) = taken else {
-            panic!("{taken:?}");
+        let Ok(Some(LeasedMessage { doubtful, .. })) = taken.map(Taken::leased) else {
+            panic!("{n} cannot be taken");
         };
         assert_eq!(doubtful, expected, "{n}");
     }

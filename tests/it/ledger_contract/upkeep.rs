@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flexcast::ledger::{
-    Actor, BrokerLost, Ledger, MessageKey, PUBLISH_AGAIN, Publication, PublishAgain, Renewal,
-    SetAside, Settlement, Standing, StateChange, Taken, Transition,
+    Actor, BrokerLost, LeasedMessage, Ledger, MessageKey, PUBLISH_AGAIN, Publication, PublishAgain,
+    Renewal, SetAside, Settlement, Standing, StateChange, Taken, Transition,
 };
 use flexcast::message::{CampaignId, DeadReason, Effects, PauseCause};
 
@@ -112,9 +112,9 @@ pub(super) async fn leases_that_ran_out_end_when_their_holders_are_dead(ledger: 
     let record = ledger.find(&key(1)).await.expect("it answers");
     let standing = record.expect("it is known").standing;
     assert_eq!(standing, Standing::Waiting { queued: true });
-    let Taken::Leased {
+    let Some(LeasedMessage {
         doubtful, journal, ..
-    } = take(ledger, &message(1), after).await
+    }) = take(ledger, &message(1), after).await.leased()
     else {
         panic!("nobody has it");
     };

@@ -15,7 +15,7 @@ use crate::ledger::{Lease, Ledger, LedgerError, MessageKey, Standing, Taken};
 
 /// Leases that the ledger is still to be told of.
 #[derive(Debug, Default)]
-pub(crate) struct LettingGo {
+pub(crate) struct AbandonedLeases {
     leases: Mutex<Vec<Lease>>,
     /// Messages whose take the ledger did not answer, and when each is looked at.
     unanswered: Mutex<BTreeMap<MessageKey, Timestamp>>,
@@ -29,10 +29,10 @@ pub(super) struct Looker<'a> {
     pub(super) lease_for: Duration,
 }
 
-impl LettingGo {
-    /// Watches over a turn: unless it is settled, its lease is let go when the watch is dropped.
-    pub(super) fn unless_settled(&self, lease: &Lease) -> Watch<'_> {
-        Watch {
+impl AbandonedLeases {
+    /// Watches over a turn: unless it is settled, its lease is noted as abandoned when the watch is dropped.
+    pub(super) fn unless_settled(&self, lease: &Lease) -> LeaseWatch<'_> {
+        LeaseWatch {
             to: self,
             lease: Some(lease.clone()),
         }
@@ -140,9 +140,9 @@ impl LettingGo {
         // As after a redelivery: only a take gives the number of a lease.
         let taking = ledger.take(&message, looker.holder, looker.now, looker.lease_for);
         match taking.await? {
-            Taken::Leased { lease, .. } => {
+            Taken::Leased(taken) => {
                 self.unanswered().remove(key);
-                self.push(lease);
+                self.push(taken.lease);
             }
             Taken::Held { until } => self.note_standing(key, until),
             _ => drop(self.unanswered().remove(key)),
@@ -175,20 +175,20 @@ impl LettingGo {
     }
 }
 
-/// See [`LettingGo::unless_settled`].
-pub(super) struct Watch<'a> {
-    to: &'a LettingGo,
+/// See [`AbandonedLeases::unless_settled`].
+pub(super) struct LeaseWatch<'a> {
+    to: &'a AbandonedLeases,
     lease: Option<Lease>,
 }
 
-impl Watch<'_> {
+impl LeaseWatch<'_> {
     /// The turn is settled: its lease is over.
     pub(super) fn settled(mut self) {
         self.lease = None;
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for LeaseWatch<'_> {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
             self.to.push(lease);

@@ -3,45 +3,45 @@
 use std::sync::PoisonError;
 
 use crate::engine::Position;
-use crate::ledger::{Actor, MessageKey, StateChange, Transition};
+use crate::ledger::{Actor, Ending, MessageKey, StateChange, Transition};
 use crate::message::{DeferReason, Failure};
 use crate::metrics::MessageEvent;
 use crate::outcomes::Verdict;
 use crate::twilio::pause_cause;
 
-use super::mine::{Mine, kind};
-use super::{Active, Shared};
+use super::super::{Active, Shared};
+use super::leased::Leased;
 
 /// Counts and logs a verdict; a halt pauses the campaign first.
-pub(super) async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict: &Verdict) {
+pub(super) async fn note(leased: &Leased<'_>, verdict: &Verdict) {
+    let (shared, active) = (leased.session.shared, leased.session.active);
     let parts = &shared.parts;
-    let (strategy, api) = kind(active, &mine.message);
-    let MessageKey { campaign, id } = &mine.lease.key;
+    let MessageKey { campaign, id } = leased.key();
     let event = match verdict {
-        Verdict::Done { .. } => {
+        Verdict::End(Ending::Done { .. }) => {
             parts.metrics.last_done(parts.clock.now());
             tracing::debug!(campaign.id = %campaign, message.id = %id.in_log(), "message done");
             MessageEvent::Done
         }
-        Verdict::Skip { reason, .. } => {
+        Verdict::End(Ending::Skipped { reason, .. }) => {
             tracing::info!(campaign.id = %campaign, message.id = %id.in_log(), %reason, "message skipped");
             MessageEvent::Skipped(*reason)
         }
-        Verdict::Dead { reason, failure } => {
+        Verdict::End(Ending::Dead { reason, failure }) => {
             tracing::warn!(
                 campaign.id = %campaign, message.id = %id.in_log(), %reason, %failure,
                 "message dead-lettered"
             );
             MessageEvent::Dead(*reason)
         }
-        Verdict::Unknown { step, evidence, .. } => {
+        Verdict::End(Ending::Unknown { evidence, .. }) => {
             tracing::error!(
-                campaign.id = %campaign, message.id = %id.in_log(), %step, evidence,
+                campaign.id = %campaign, message.id = %id.in_log(), evidence,
                 "outcome unknown: an operator has to settle it"
             );
             MessageEvent::Unknown
         }
-        Verdict::Defer {
+        Verdict::Again {
             reason,
             wait,
             failure,
@@ -60,7 +60,7 @@ pub(super) async fn note(shared: &Shared, active: &Active, mine: &Mine, verdict:
         }
         Verdict::Halt(failure) => return halt(shared, active, failure).await,
     };
-    parts.metrics.message(event, strategy, api);
+    leased.count(event);
 }
 
 /// Pauses the campaign: Twilio refuses every message of it. An operator's pause stays the operator's.
@@ -89,7 +89,7 @@ async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
 
 impl Shared {
     /// Has a run that is to end by itself end with this failure.
-    pub(super) fn halt(&self, failure: &Failure) {
+    pub(in crate::worker) fn halt(&self, failure: &Failure) {
         let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
         halted.get_or_insert_with(|| Box::new(failure.clone()));
     }

@@ -1,0 +1,135 @@
+//! The last stage: a message whose saga ran. It is judged and settled.
+
+use crate::engine::{Delivered, Interrupted};
+use crate::ledger::LedgerError;
+use crate::message::Failure;
+use crate::metrics::InFlight;
+use crate::outcomes::{Circumstances, Conclusion, judge};
+use crate::twilio::Closed;
+
+use super::super::places::PlaceInFlight;
+use super::super::set_aside::damaged;
+use super::agent::CountedPlace;
+use super::leased::{Leased, kind};
+use super::ready::Ready;
+use super::report::note;
+use super::{AFTER_FAILURE, HELD_AGAIN, Left};
+
+/// A message whose saga ran to an outcome.
+pub(super) struct Executed<'a> {
+    leased: Leased<'a>,
+    delivered: Delivered,
+    circumstances: Circumstances,
+    counted: CountedPlace,
+    _in_flight: InFlight,
+    _place: PlaceInFlight,
+}
+
+impl<'a> Ready<'a> {
+    /// Runs the saga, paced.
+    pub(super) async fn execute(self) -> Result<Executed<'a>, Left> {
+        let Self { mut leased, place } = self;
+        let shared = leased.session.shared;
+        let parts = &shared.parts;
+        let in_flight = parts.metrics.message_begins();
+        let began = parts.clock.instant();
+        // Read once: what was undone as failed for good must be judged so.
+        let circumstances = leased.circumstances();
+        let policy = &parts.policy;
+        let for_good = |failure: &Failure| policy.is_for_good(failure, circumstances);
+        let delivered = match parts.engine.deliver(leased.job(), &for_good).await {
+            Ok(delivered) => delivered,
+            Err(Interrupted::Closed(closed)) => return Err(leased.give_back(&closed).await),
+            // What the ledger failed to take may stand all the same: this lease is not written to again,
+            // and the next consumer that takes the message reads what stands.
+            Err(_) if parts.ledger.is_lost() => {
+                leased.delivery.release().await?;
+                shared.store_refusals.settled(&leased.taken.lease.key);
+                return Err(Left::BrokenOff);
+            }
+            Err(interrupted) => return Err(leased.interrupt(interrupted).await?),
+        };
+        let counted = CountedPlace::over(&mut leased, &delivered);
+        let (strategy, api) = kind(leased.session.active, leased.message());
+        parts.metrics.saga(strategy, api, began.elapsed());
+        leased.taken.lease = delivered.lease.clone();
+        Ok(Executed {
+            leased,
+            delivered,
+            circumstances,
+            counted,
+            _in_flight: in_flight,
+            _place: place,
+        })
+    }
+}
+
+impl Executed<'_> {
+    /// Settles the message.
+    pub(super) async fn settle(self) -> Result<(), Left> {
+        let Self {
+            leased,
+            delivered,
+            circumstances,
+            counted,
+            _in_flight,
+            _place,
+        } = self;
+        let shared = leased.session.shared;
+        let verdict = judge(delivered.ended, &shared.parts.policy, circumstances);
+        note(&leased, &verdict).await;
+        let conclusion = Conclusion {
+            lease: &leased.taken.lease,
+            unwritten: &delivered.unwritten,
+            effects: delivered.saga.effects,
+            attempt: leased.taken.attempts + 1,
+            verdict: &verdict,
+        };
+        let settling = shared.settler.settle(leased.delivery, conclusion);
+        // At once: neither waits for the other's way to the ledger.
+        let (settled, ()) = tokio::join!(settling, counted.end(shared));
+        let lease = &leased.taken.lease;
+        match leased.session.over(settled, lease, leased.watch) {
+            Left::Settled => Ok(()),
+            left => Err(left),
+        }
+    }
+}
+
+impl Leased<'_> {
+    /// Gives back a message whose call did not leave.
+    async fn give_back(self, closed: &Closed) -> Left {
+        tracing::info!(message.id = %self.key().id.in_log(), %closed, "message given back");
+        if closed.is_away() {
+            // It comes again at once where its campaign does not wait for what is away.
+            let pause = self.session.shared.parts.clock.sleep(AFTER_FAILURE);
+            self.session.stop.run_until_stopped(pause).await;
+        }
+        self.release().await
+    }
+
+    /// Puts off a message whose saga broke off, unless another try would break off too.
+    async fn interrupt(self, interrupted: Interrupted) -> Result<Left, Left> {
+        let (shared, key) = (self.session.shared, &self.taken.lease.key);
+        match interrupted {
+            Interrupted::Ledger(error @ LedgerError::Refused { .. }) => {
+                let pause = shared.store_refusals.pause(key);
+                self.delivery.retry_later(pause).await?;
+                return Err(error.into());
+            }
+            Interrupted::Ledger(LedgerError::Damaged(detail)) => {
+                damaged(shared, self.delivery, key, detail).await?;
+            }
+            Interrupted::Journal(illegal) => {
+                let detail = format!("its journal: {illegal}");
+                damaged(shared, self.delivery, key, detail).await?;
+            }
+            interrupted => {
+                tracing::warn!(message.id = %key.id.in_log(), %interrupted, "interrupted");
+                self.delivery.retry_later(HELD_AGAIN).await?;
+            }
+        }
+        shared.store_refusals.settled(key);
+        Ok(Left::BrokenOff)
+    }
+}

@@ -1,0 +1,170 @@
+//! The third stage: a message that is executed now. It has its agent, its own limits have granted it, and it has a place
+//! in flight.
+
+use crate::ledger::{Ending, Settlement, Wake};
+use crate::message::{DeferReason, Failure, SkipReason, Unavailable};
+use crate::metrics::MessageEvent;
+use crate::pacing::{LaneKind, backlog_name};
+
+use super::super::places::PlaceInFlight;
+use super::Left;
+use super::agent::{Assigning, Assignment, HeldForAgent, agent_of};
+use super::leased::Leased;
+use super::limits::Admission;
+
+/// How often an agent is looked for whose last place another message then takes first.
+const CHOICES_MAX: u32 = 4;
+
+/// A message that is executed now.
+pub(super) struct Ready<'a> {
+    pub(super) leased: Leased<'a>,
+    /// Others may have it when this is dropped.
+    pub(super) place: PlaceInFlight,
+}
+
+impl<'a> Leased<'a> {
+    /// Makes the message ready: first whether it may go forward, then its agent, then its own limits, then its place with
+    /// the agent, and last its place in flight.
+    pub(super) async fn prepare(mut self) -> Result<Ready<'a>, Left> {
+        if let Some(failure) = self.unfit.clone() {
+            if self.is_unbegun() {
+                return Err(self.fail(failure).await);
+            }
+            // Its campaign was cancelled, or applied again with other rules, since a consumer took it: what
+            // stands of it is undone.
+            let (shared, active) = (self.session.shared, self.session.active);
+            let agent = agent_of(shared, active, &self.taken.message, &self.taken.journal);
+            self.assignment.agent = agent.await.ok().flatten();
+            return self.in_flight().await;
+        }
+        match self.admission() {
+            Admission::Go => {}
+            not_now => return Err(self.not_now(not_now).await),
+        }
+        self.with_agent().await?.in_flight().await
+    }
+
+    /// Finds the message's agent, and takes its place there.
+    async fn with_agent(mut self) -> Result<Self, Left> {
+        // Another message may be faster with an agent's last place, of this consumer or of another one: then the campaign's
+        // rule says what becomes of this one, by what is known now.
+        for attempt in 1.. {
+            match self.assign().await {
+                Assigning::Go => {}
+                Assigning::Later(later, due) => {
+                    return Err(self.not_now(Admission::PutOff(later, due)).await);
+                }
+                Assigning::Unfit(failure) => return Ok(self.unfit_for(failure)),
+                Assigning::Skip(why) => return Err(self.skip_for_agent(why).await),
+                Assigning::Hold(held) => return Err(self.hold(held).await),
+                Assigning::GiveBack => return Err(self.release().await),
+            }
+            if self.is_new() {
+                match self.turn_comes() {
+                    Admission::Go => {}
+                    not_now => {
+                        self.give_back_place();
+                        return Err(self.not_now(not_now).await);
+                    }
+                }
+            }
+            match self.take_place().await? {
+                None => break,
+                Some(full) if attempt == CHOICES_MAX => return Err(self.hold(full).await),
+                Some(_) => {}
+            }
+            self.assignment = Assignment::default();
+            // Its turn has come: it is not put off a second time.
+            self.taken.called_from.get_or_insert_default();
+        }
+        Ok(self)
+    }
+
+    fn unfit_for(mut self, failure: Failure) -> Self {
+        self.unfit = Some(failure);
+        self
+    }
+
+    /// Waits for the message's own limits where it is to begin, and for its place in flight.
+    async fn in_flight(self) -> Result<Ready<'a>, Left> {
+        let stop = self.session.stop;
+        let (shared, active) = (self.session.shared, self.session.active);
+        if self.is_new() && self.unfit.is_none() {
+            // A drain does not wait for anybody's pace.
+            let Some(Some(permit)) = stop.run_until_stopped(self.permit()).await else {
+                return Err(self.release().await);
+            };
+            let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
+            shared.parts.metrics.pacing_wait(lane, permit.waited());
+        }
+        // Only now: a message that waits for its own pace must not hold a place that others need.
+        let weight = active.campaign.pace.weight.get();
+        let taking = shared.places.take(&active.campaign.id, weight);
+        match stop.run_until_stopped(taking).await {
+            Some(place) => Ok(Ready {
+                leased: self,
+                place,
+            }),
+            None => Err(self.release().await),
+        }
+    }
+
+    /// Settles a message that is not begun now.
+    async fn not_now(self, admission: Admission) -> Left {
+        match admission {
+            Admission::Go => self.release().await,
+            Admission::Skip(reason) => {
+                let detail = None;
+                self.end(Ending::Skipped { reason, detail }).await
+            }
+            Admission::PutOff(later, due) => {
+                self.count(MessageEvent::Deferred(DeferReason::Pace));
+                let settlement = Settlement::Backlogged {
+                    backlog: backlog_name(&later.lanes),
+                    since: self.taken.accepted_at,
+                    due,
+                };
+                let pacer = &self.session.shared.parts.pacer;
+                let campaign = self.session.active.campaign.id.as_str();
+                let left = self.put_off(settlement).await;
+                if matches!(left, Left::Settled) {
+                    // Only now is it there to be called up.
+                    pacer.put_off(campaign, later);
+                }
+                left
+            }
+            Admission::Later(reason, due) => {
+                self.count(MessageEvent::Deferred(reason));
+                let settlement = Settlement::Deferred {
+                    reason,
+                    due,
+                    wake: Wake::Ledger,
+                    failure: None,
+                    uses_attempt: false,
+                };
+                self.put_off(settlement).await
+            }
+        }
+    }
+
+    /// Settles a message that waits for its agent.
+    async fn hold(self, held: HeldForAgent) -> Left {
+        self.count(MessageEvent::Deferred(DeferReason::AgentUnavailable));
+        tracing::debug!(
+            message.id = %self.key().id.in_log(), agent = held.agent, why = %held.why,
+            "message held for its agent"
+        );
+        let HeldForAgent { agent, due, .. } = held;
+        self.put_off(Settlement::Held { agent, due }).await
+    }
+
+    async fn skip_for_agent(self, why: Unavailable) -> Left {
+        let named = self.message().agent.as_ref();
+        let agent = named.map_or("the agent", |agent| agent.worker.as_str());
+        let ending = Ending::Skipped {
+            reason: SkipReason::AgentUnavailable,
+            detail: Some(format!("{agent} is {why}")),
+        };
+        self.end(ending).await
+    }
+}
