@@ -54,11 +54,12 @@ pub trait Interceptor: Send + Sync {
 }
 
 impl Ledger {
-    /// Makes a call, and takes note of whether the store is lost.
+    /// Makes a call, and takes note of whether the store is lost. In a box: the futures of a message's turn, each
+    /// within the other, would not fit a thread's stack otherwise.
     pub(super) async fn make<T: Send>(
         &self,
         call: Call<'_>,
-        making: impl Future<Output = Result<T>> + Send,
+        making: BoxFuture<'_, Result<T>>,
     ) -> Result<T> {
         let result = self.pass(call, making).await;
         if call.is_whole {
@@ -72,7 +73,7 @@ impl Ledger {
     pub(super) async fn pass<T: Send>(
         &self,
         call: Call<'_>,
-        making: impl Future<Output = Result<T>> + Send,
+        making: BoxFuture<'_, Result<T>>,
     ) -> Result<T> {
         let Some(interceptor) = &self.interceptor else {
             return making.await;

@@ -160,10 +160,13 @@ impl Ledger {
 
     /// The probe, and whether it is still the same ledger.
     async fn look(&self) -> Result<()> {
-        self.pass(Call::named("in_place"), self.look_at_place())
+        self.pass(Call::named("in_place"), Box::pin(self.look_at_place()))
             .await?;
-        self.pass(Call::named("probe"), self.try_life()).await?;
-        let id = self.pass(Call::named("id"), self.read_id()).await?;
+        self.pass(Call::named("probe"), Box::pin(self.try_life()))
+            .await?;
+        let id = self
+            .pass(Call::named("id"), Box::pin(self.read_id()))
+            .await?;
         let ours = self.watch.id.get_or_init(|| id.clone());
         if *ours == id {
             return Ok(());

@@ -15,7 +15,9 @@ impl Ledger {
             return Ok(None);
         };
         let call = Call::named("begin_for_agent");
-        self.make(call, store.begin_for_agent(wish)).await.map(Some)
+        self.make(call, Box::pin(store.begin_for_agent(wish)))
+            .await
+            .map(Some)
     }
 
     /// A message is under way no more; `may_stand`: its task may have been made.
@@ -29,6 +31,7 @@ impl Ledger {
             return Ok(());
         };
         let call = Call::named("end_for_agent");
-        self.make(call, store.end_for_agent(lease, may_stand)).await
+        self.make(call, Box::pin(store.end_for_agent(lease, may_stand)))
+            .await
     }
 }

@@ -30,13 +30,13 @@ pub(super) use upkeep::{broker_lost_at, record_damaged, touch};
 /// the call, it is the work alone.
 macro_rules! native {
     (@plain $ledger:expr, |$store:ident| $making:expr) => {
-        async {
+        Box::pin(async {
             use $crate::ledger::Store;
             match &*$ledger.store {
                 Store::Sqlite($store) => $making.await,
                 Store::Postgres($store) => $making.await,
             }
-        }
+        })
     };
     ($ledger:expr, $call:expr, |$store:ident| $making:expr) => {
         $ledger
@@ -52,7 +52,7 @@ macro_rules! look {
         look!(@in in_session, $ledger, |$session| $reading)
     };
     (@in $way:ident, $ledger:expr, |$session:ident| $reading:expr) => {
-        async {
+        Box::pin(async {
             use $crate::ledger::session::at_once;
             use $crate::ledger::{Store, postgres, sqlite};
             match &*$ledger.store {
@@ -65,7 +65,7 @@ macro_rules! look {
                 }
                 Store::Postgres(store) => postgres::$way!(store, |$session| $reading).await,
             }
-        }
+        })
     };
     (in snapshot, $ledger:expr, $call:expr, |$session:ident| $reading:expr) => {
         $ledger
@@ -83,7 +83,7 @@ macro_rules! look {
 /// that stand or fall together. What it captures is owned.
 macro_rules! change {
     (@with $way:ident, $ledger:expr, $call:expr, |$session:ident| $writing:expr) => {{
-        let making = async {
+        let making = Box::pin(async {
             use $crate::ledger::session::at_once;
             use $crate::ledger::{Store, postgres, sqlite};
             match &*$ledger.store {
@@ -96,7 +96,7 @@ macro_rules! change {
                 }
                 Store::Postgres(store) => postgres::$way!(store, |$session| $writing).await,
             }
-        };
+        });
         $ledger.make($call, making).await
     }};
     (in transaction, $ledger:expr, $call:expr, |$session:ident| $writing:expr) => {

@@ -30,7 +30,7 @@ impl SharedStore for Ledger {
         request: &Request,
     ) -> std::result::Result<(Answers, ServerTime), StoreFailure> {
         let call = Call::named("hand_out");
-        let handing_out = async { self.server()?.hand_out(request).await };
+        let handing_out = Box::pin(async { self.server()?.hand_out(request).await });
         Ok(self.make(call, handing_out).await?)
     }
 
@@ -41,7 +41,7 @@ impl SharedStore for Ledger {
         taken: u32,
     ) -> std::result::Result<(PlacesShare, ServerTime), StoreFailure> {
         let call = Call::named("share_places");
-        let sharing = async { self.server()?.share_places(holder, all, taken).await };
+        let sharing = Box::pin(async { self.server()?.share_places(holder, all, taken).await });
         Ok(self.make(call, sharing).await?)
     }
 }

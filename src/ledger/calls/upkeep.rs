@@ -24,7 +24,7 @@ impl Ledger {
     ///
     /// [`LedgerError::Corrupt`](crate::ledger::LedgerError::Corrupt) when it is not.
     pub async fn in_place(&self) -> Result<()> {
-        self.make(Call::named("in_place"), self.look_at_place())
+        self.make(Call::named("in_place"), Box::pin(self.look_at_place()))
             .await
     }
 
@@ -40,7 +40,8 @@ impl Ledger {
     ///
     /// What the store says. [`LedgerError::Hindered`](crate::ledger::LedgerError::Hindered) tells nothing of it.
     pub async fn probe(&self) -> Result<()> {
-        self.make(Call::named("probe"), self.try_life()).await
+        self.make(Call::named("probe"), Box::pin(self.try_life()))
+            .await
     }
 
     pub(in crate::ledger) async fn try_life(&self) -> Result<()> {

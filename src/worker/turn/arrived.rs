@@ -90,7 +90,7 @@ impl<'a> Arrived<'a> {
         let until = parts.clock.now() + lease_for;
         shared.abandoned_leases.note_take(&self.key, &taken, until);
         match taken {
-            Ok(Taken::Leased(taken)) => self.leased(*taken).await,
+            Ok(Taken::Leased(taken)) => self.leased(taken).await,
             Ok(taken) => Err(self.pass_by(taken).await?),
             // Its records are broken: it would come round for ever. `status` names it.
             Err(LedgerError::Damaged(detail)) => {
@@ -106,7 +106,7 @@ impl<'a> Arrived<'a> {
         }
     }
 
-    async fn leased(self, taken: LeasedMessage) -> Result<Leased<'a>, Left> {
+    async fn leased(self, taken: Box<LeasedMessage>) -> Result<Leased<'a>, Left> {
         let CampaignSession { shared, active, .. } = self.session;
         let watch = shared.abandoned_leases.unless_settled(&taken.lease);
         let pacer = &shared.parts.pacer;
@@ -114,7 +114,7 @@ impl<'a> Arrived<'a> {
             pacer.arrived(taken.message.campaign.as_str(), backlog);
         }
         let saga = match Saga::replay(&taken.journal) {
-            Ok(saga) => saga,
+            Ok(saga) => Box::new(saga),
             Err(illegal) => {
                 let detail = format!("its journal: {illegal}");
                 damaged(shared, self.delivery, &self.key, detail).await?;

@@ -22,9 +22,9 @@ pub(super) struct Leased<'a> {
     pub(super) session: CampaignSession<'a>,
     pub(super) delivery: Box<dyn Delivery>,
     /// As the ledger had it when it was taken.
-    pub(super) taken: LeasedMessage,
+    pub(super) taken: Box<LeasedMessage>,
     /// What its journal comes to.
-    pub(super) saga: Saga,
+    pub(super) saga: Box<Saga>,
     /// The text that it sends itself, if it does.
     pub(super) sending: Option<Sending>,
     /// Why it cannot go forward, if it cannot.

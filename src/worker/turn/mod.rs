@@ -76,14 +76,15 @@ async fn live(session: CampaignSession<'_>, delivery: Box<dyn Delivery>) -> Resu
     // Left here: it is no message, or another delivery of it has its turn until the session ends.
     let arrived = Arrived::read(session, delivery).await?;
     let key = arrived.key.clone();
+    // Each stage in a box of its own: within each other their futures would not fit a thread's stack.
     let life = async {
         // Left here: the message is over, not due, another consumer's, refused, or set aside.
-        let leased = arrived.take().await?;
+        let leased = Box::pin(arrived.take()).await?;
         // Left here: it is skipped, scheduled, held for its agent, put off for its limits, or given back.
-        let ready = leased.prepare().await?;
+        let ready = Box::pin(leased.prepare()).await?;
         // Left here: a call did not leave, or the saga was interrupted.
-        let executed = ready.execute().await?;
-        executed.settle().await
+        let executed = Box::pin(ready.execute()).await?;
+        Box::pin(executed.settle()).await
     };
     life.await.map_err(|left| session.note_refusal(&key, left))
 }

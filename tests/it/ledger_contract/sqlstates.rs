@@ -40,19 +40,28 @@ async fn each_sqlstate_at_one_call_is_blamed_on_the_call_or_at_once_on_the_store
     let codes = drawn(&mut Dice::new(1), usize::MAX);
     assert!(codes.len() > 250);
     for (n, code) in codes.iter().copied().enumerate() {
-        // Its transaction: BEGIN, two statements that are prepared and executed, COMMIT; one after another.
-        let mut before = n % 6;
-        let mut is_done = false;
-        refusing.refuse(move |call| {
-            if is_done || is_of_a_connection(call) {
-                return None;
+        // Its transaction: BEGIN, two statements (prepared first where the connection is new), COMMIT; one after another.
+        let mut at = n % 6;
+        let error = loop {
+            let mut before = at;
+            let mut is_done = false;
+            refusing.refuse(move |call| {
+                if is_done || is_of_a_connection(call) {
+                    return None;
+                }
+                is_done = before == 0;
+                before = before.saturating_sub(1);
+                is_done.then(|| code.to_owned())
+            });
+            match ledger
+                .finish_campaign(&spring(), true, super::fixture::at(0))
+                .await
+            {
+                Err(error) => break error,
+                // It has fewer calls.
+                Ok(_) => at -= 1,
             }
-            is_done = before == 0;
-            before = before.saturating_sub(1);
-            is_done.then(|| code.to_owned())
-        });
-        let finished = ledger.finish_campaign(&spring(), true, at(0)).await;
-        let error = finished.expect_err(code);
+        };
         let is_as_expected = match &error {
             LedgerError::Refused { code: said, .. } => *said == code,
             LedgerError::Hindered(text) => is_in_the_way(code) && text.contains(code),
@@ -74,9 +83,8 @@ async fn each_sqlstate_at_one_call_is_blamed_on_the_call_or_at_once_on_the_store
     let refused = refusing.refused();
     eprintln!("{} refused, {:?}", refused.total(), refused.by_step);
     assert_eq!(refused.by_code.len(), codes.len());
-    // A third each.
     for step in [Step::Parse, Step::Execute, Step::Query] {
-        assert!(refused.by_step[&step] > 80, "{refused:?}");
+        assert!(refused.by_step[&step] > 30, "{refused:?}");
     }
 }
 
