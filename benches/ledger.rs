@@ -56,7 +56,7 @@ async fn measure(store: &str, ledger: Arc<Ledger>, count: usize) -> anyhow::Resu
     let mut tasks = tokio::task::JoinSet::new();
     for part in messages[..turns].chunks(turns.div_ceil(IN_FLIGHT)) {
         let (ledger, part) = (Arc::clone(&ledger), part.to_vec());
-        tasks.spawn(async move { turns_of(&*ledger, clock, &part).await });
+        tasks.spawn(async move { turns_of(&ledger, clock, &part).await });
     }
     for turned in tasks.join_all().await {
         turned?;

@@ -97,8 +97,8 @@ pub(crate) async fn run(
     let queue: Arc<dyn Queue> = Arc::new(EmbeddedQueue::in_memory(clock)?);
     let simulator = simulator(clock);
     let twilio = client(&simulator)?;
-    let campaign = apply(pair, &twilio, &*ledger, clock).await?;
-    accept(&campaign, &*ledger, &*queue, messages, clock).await?;
+    let campaign = apply(pair, &twilio, &ledger, clock).await?;
+    accept(&campaign, &ledger, &*queue, messages, clock).await?;
 
     let countdown = Countdown::from(messages);
     let counted = Arc::new(CountedQueue {
@@ -117,7 +117,7 @@ pub(crate) async fn run(
     };
     let (end, (took, cpu_ms, all_ms)) = tokio::join!(worker.run(&[], Until::Stopped, &stop), timed);
     anyhow::ensure!(matches!(end?, RunEnd::Stopped), "it stopped by itself");
-    check(pair, &*ledger, &simulator, messages).await?;
+    check(pair, &ledger, &simulator, messages).await?;
     let count = f64::from(messages);
     Ok(Run {
         per_second: count / took.as_secs_f64(),

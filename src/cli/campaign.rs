@@ -224,7 +224,7 @@ impl Finish {
         let service = global.reading().await?;
         let record = find(&service, &self.campaign).await?;
         let queue = service.queue_to_read().await?;
-        let (ledger, by) = (&*service.ledger, FinishedBy::Operator);
+        let (ledger, by) = (&service.ledger, FinishedBy::Operator);
         let finishing = worker::finish(ledger, &*queue, &record.id, by, service.clock.now());
         let finished = finishing.await?;
         queue.close().await;

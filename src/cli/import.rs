@@ -254,7 +254,7 @@ pub(super) async fn import(
     }
     let importer = Importer {
         campaign: into.definition,
-        ledger: &*into.service.ledger,
+        ledger: &into.service.ledger,
         queue: into.queue,
         clock: into.service.clock,
         again: into.again,

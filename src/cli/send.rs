@@ -147,9 +147,7 @@ impl Send {
         drop(following);
         self.save_effects(&target)?;
         let now = service.clock.now();
-        let unseen = unseen(&*service.ledger, &*queue, &record.id, now)
-            .await
-            .ok();
+        let unseen = unseen(&service.ledger, &*queue, &record.id, now).await.ok();
         queue.close().await;
         self.report(&target, &record, unseen, end?, &stop).await
     }

@@ -184,7 +184,7 @@ async fn asked(service: &Service, records: &[CampaignRecord]) -> Vec<Option<u64>
         let queue = service.queue_to_read().await?;
         let mut all = Vec::new();
         for record in records {
-            let (ledger, now) = (&*service.ledger, service.clock.now());
+            let (ledger, now) = (&service.ledger, service.clock.now());
             all.push(Some(unseen(ledger, &*queue, &record.id, now).await?));
         }
         queue.close().await;

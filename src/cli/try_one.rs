@@ -108,7 +108,7 @@ impl Try {
         let queue = service.queue().await?;
         queue.open(&record.id).await?;
         let now = service.clock.now();
-        let ledger = &*service.ledger;
+        let ledger = &service.ledger;
         let one = std::slice::from_ref(&message);
         ledger.accept(&record.id, one, None, now, now).await?;
         let publication = Publication::first(&message);

@@ -30,7 +30,7 @@ pub(super) async fn metrics(state: axum::extract::State<State>) -> Response {
 }
 
 async fn read_ledger(pages: &Pages, counts: &Counts) -> Result<(), LedgerError> {
-    let counted = counts.books(&*pages.ledger, pages.clock).await?;
+    let counted = counts.books(&pages.ledger, pages.clock).await?;
     let sum = |count: &dyn Fn(&Books) -> u64| counted.values().map(count).sum::<u64>();
     let metrics = &pages.metrics;
     metrics.books(|state| sum(&|books| term(books, state)));

@@ -180,7 +180,7 @@ impl Service {
     /// [`QueueError`] when it is not reachable or belongs to another ledger.
     pub async fn queue(&self) -> Result<Arc<dyn Queue>, ServiceError> {
         let queue = self.connected().await?;
-        bind_queue(&*self.ledger, &*queue, self.clock.now()).await?;
+        bind_queue(&self.ledger, &*queue, self.clock.now()).await?;
         Ok(queue)
     }
 
@@ -292,7 +292,7 @@ impl Service {
     #[must_use]
     pub fn operations(&self) -> Operations<'_> {
         Operations {
-            ledger: &*self.ledger,
+            ledger: &self.ledger,
             clock: self.clock,
         }
     }

@@ -209,7 +209,7 @@ impl Campaigns {
             if !is_end && self.kept.get(id).is_some_and(is_kept) {
                 continue;
             }
-            let (ledger, queue) = (&*parts.ledger, &*parts.queue);
+            let (ledger, queue) = (&parts.ledger, &*parts.queue);
             let by = FinishedBy::Itself;
             match finish(ledger, queue, id, by, parts.clock.now()).await? {
                 Ok(()) => tracing::info!(campaign.id = %id, "finished"),

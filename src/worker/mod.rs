@@ -346,7 +346,7 @@ impl Worker {
     /// Ends the leases of turns that broke off.
     async fn let_go(&self) -> Result<(), LedgerError> {
         let parts = &self.shared.parts;
-        let telling = self.shared.abandoned_leases.tell(&*parts.ledger);
+        let telling = self.shared.abandoned_leases.tell(&parts.ledger);
         telling.await
     }
 
@@ -363,7 +363,7 @@ impl Worker {
         }
         for (campaign, messages) in by_campaign {
             parts.queue.open(&campaign).await?;
-            crate::intake::enqueue(&*parts.queue, &*parts.ledger, &campaign, &messages).await?;
+            crate::intake::enqueue(&*parts.queue, &parts.ledger, &campaign, &messages).await?;
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
     };
     let ending = shared
         .abandoned_leases
-        .end_unanswered(&*parts.ledger, &looker);
+        .end_unanswered(&parts.ledger, &looker);
     ending.await
 }
 
@@ -199,7 +199,7 @@ async fn find_lost_broker(shared: &Shared) -> Result<bool, EnqueueError> {
     if lost_at.is_some_and(|at| is_recent(shared, at, MARKED_WITHIN)) {
         return Ok(true);
     }
-    let binding = bind_queue(&*parts.ledger, &*parts.queue, parts.clock.now());
+    let binding = bind_queue(&parts.ledger, &*parts.queue, parts.clock.now());
     let again = binding.await?;
     if let Some(again) = again {
         shared.count_published_again(again);

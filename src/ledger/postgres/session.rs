@@ -1,7 +1,5 @@
 //! A session on PostgreSQL: a connection of the pool, or a transaction on it.
 
-use std::future::Future;
-
 use deadpool_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
@@ -26,31 +24,25 @@ fn parameters<'a>(values: &'a [Value<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
 impl<C: GenericClient> Session for PostgresSession<'_, C> {
     const TURNS_COUNT_EVENTS: bool = true;
 
-    fn query<T: Send>(
+    async fn query<T: Send>(
         &self,
         sql: &str,
         values: &[Value<'_>],
         read: impl Fn(&Row<'_>) -> Result<T> + Send + Sync,
-    ) -> impl Future<Output = Result<Vec<T>>> + Send {
-        async move {
-            let statement = self.0.prepare_cached(sql).await?;
-            let rows = self.0.query(&statement, &parameters(values)).await?;
-            rows.iter().map(|row| read(&Row::of(row))).collect()
-        }
+    ) -> Result<Vec<T>> {
+        let statement = self.0.prepare_cached(sql).await?;
+        let rows = self.0.query(&statement, &parameters(values)).await?;
+        rows.iter().map(|row| read(&Row::of(row))).collect()
     }
 
-    fn execute(&self, sql: &str, values: &[Value<'_>]) -> impl Future<Output = Result<u64>> + Send {
-        async move {
-            let statement = self.0.prepare_cached(sql).await?;
-            Ok(self.0.execute(&statement, &parameters(values)).await?)
-        }
+    async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+        let statement = self.0.prepare_cached(sql).await?;
+        Ok(self.0.execute(&statement, &parameters(values)).await?)
     }
 
-    fn lock(&self, query: &str, values: &[Value<'_>]) -> impl Future<Output = Result<()>> + Send {
-        async move {
-            let sql = format!("{query} FOR UPDATE");
-            self.execute(&sql, values).await.map(drop)
-        }
+    async fn lock(&self, query: &str, values: &[Value<'_>]) -> Result<()> {
+        let sql = format!("{query} FOR UPDATE");
+        self.execute(&sql, values).await.map(drop)
     }
 }
 

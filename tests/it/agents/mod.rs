@@ -52,7 +52,7 @@ async fn accept_messages(stage: &Stage, messages: Vec<Message>) {
         .into_iter()
         .map(|message| (Publication::first(&message), message))
         .collect();
-    let queued = enqueue(&*stage.queue, &*stage.ledger, id, &published);
+    let queued = enqueue(&*stage.queue, &stage.ledger, id, &published);
     queued.await.expect("they are on the queue");
 }
 

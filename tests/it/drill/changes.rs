@@ -133,7 +133,7 @@ pub(super) async fn neighbour_begins(stage: &Stage) {
     let opened = stage.queue.open(&campaign.id).await;
     opened.expect("a queue of its own");
     let messages: Vec<_> = NEIGHBOURS.map(|n| message(stage, n)).collect();
-    let ledger = &*stage.ledger;
+    let ledger = &stage.ledger;
     let accepted = ledger.accept(&campaign.id, &messages, None, now, now).await;
     accepted.expect("they are accepted");
     let published: Vec<_> = messages

@@ -171,7 +171,7 @@ impl Operator {
 
     fn operations(&self) -> Operations<'_> {
         Operations {
-            ledger: &*self.ledger,
+            ledger: &self.ledger,
             clock: self.clock,
         }
     }

@@ -214,7 +214,7 @@ async fn writes_of_one_lease_at_the_same_time_are_all_in_the_journal() {
 async fn imports_of_the_same_customers_at_once_accept_each_of_them_once() {
     let database = Database::new().await;
     let ledger = Arc::new(connect(&database.url).await);
-    apply_spring(&*ledger).await;
+    apply_spring(&ledger).await;
     let messages: Vec<_> = (0..200).map(message).collect();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..4 {

@@ -40,7 +40,7 @@ async fn records_that_shared_a_commit_are_all_there_after_reopening() {
     for message in messages {
         let ledger = Arc::clone(&ledger);
         tasks.spawn(async move {
-            let lease = lease(&*ledger, &message, at(1)).await;
+            let lease = lease(&ledger, &message, at(1)).await;
             ledger.record(&lease, &[begun()], at(2)).await
         });
     }

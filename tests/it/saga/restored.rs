@@ -48,7 +48,7 @@ impl Stage {
         self.ledger = ledger;
         let now = self.clock.now();
         self.ledger.release_leases().await.expect("it is ours");
-        let binding = flexcast::intake::bind_queue(&*self.ledger, &*queue, now);
+        let binding = flexcast::intake::bind_queue(&self.ledger, &*queue, now);
         binding.await.expect("a new queue");
         self.queue = queue;
         let opening = self.queue.open(&self.campaign.id);

@@ -256,7 +256,7 @@ impl Stage {
             .into_iter()
             .map(|message| (Publication::first(&message), message))
             .collect();
-        enqueue(&*self.queue, &*self.ledger, id, &published)
+        enqueue(&*self.queue, &self.ledger, id, &published)
             .await
             .expect("they are on the queue");
     }
