@@ -21,6 +21,7 @@ pub mod queue;
 pub mod engine;
 pub mod outcomes;
 pub mod pacing;
+pub mod shown_lanes;
 pub mod twilio;
 pub mod worker;
 

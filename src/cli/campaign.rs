@@ -1,6 +1,7 @@
 //! `flexcast campaign`: apply a campaign file; list, show, finish and export campaigns. Its pace is in
 //! `pace`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -8,15 +9,13 @@ use clap::{Args, Subcommand};
 use crate::campaign::{self, Campaign};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::message::{Address, CampaignId};
-use crate::operate::{Applied, Replacing, paused_notice};
+use crate::operate::{AppliedCampaign, ExportWhich, Replacing, definition, notices, paused_notice};
 use crate::service::Service;
 use crate::twilio::Twilio;
-use crate::worker::{self, FinishedBy};
 
 use super::lifecycle::{Cancel, Pause, Resume, waiting};
 use super::pace::Pace;
-use super::status::report;
-use super::{ExitCode, Global, Problem, export, export_input, output};
+use super::{ExitCode, Global, Problem, output};
 
 /// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns.
 #[derive(Debug, Subcommand)]
@@ -133,7 +132,7 @@ impl Apply {
                 say!("{kept} messages have begun: they keep their senders.")?;
             }
             match record.state {
-                CampaignState::Paused => output::notice(&record)?,
+                CampaignState::Paused => output::notices(notices(&record))?,
                 _ => say!("Next: flexcast import {} CONTACTS.csv", record.id)?,
             }
         }
@@ -160,7 +159,7 @@ async fn applied(
     twilio: &Twilio,
     campaign: Campaign,
     move_to: Option<Address>,
-) -> Result<Applied, Problem> {
+) -> Result<AppliedCampaign, Problem> {
     let defaults = &service.config.file.flex;
     // First the account: a ledger of another one must not be written to.
     let twilio = service.patient(twilio);
@@ -169,25 +168,11 @@ async fn applied(
     for warning in checked.warnings {
         tell!("warning: {warning}");
     }
-    let replacing = Replacing {
-        by: Service::operator(),
-        move_to,
-    };
+    let replacing = Replacing { move_to };
     let operations = service.operations();
     Ok(operations
         .apply(checked.campaign, &replacing, &waiting)
         .await?)
-}
-
-/// Reads a recorded campaign.
-pub(super) async fn find(service: &Service, id: &CampaignId) -> Result<CampaignRecord, Problem> {
-    let record = service.ledger.campaign(id).await?;
-    record.ok_or_else(|| {
-        let text = format!(
-            "there is no campaign {id}: apply its file first, with: flexcast campaign apply FILE"
-        );
-        Problem::new(ExitCode::Config, text)
-    })
 }
 
 /// The campaign that a command names: by the id of one that was applied, or by a file, which is
@@ -205,37 +190,15 @@ pub(super) async fn named(service: &Service, name: &str) -> Result<CampaignRecor
             format!("{error}; and there is no such file"),
         )
     })?;
-    find(service, &id).await
-}
-
-/// The campaign as it was applied.
-pub(super) fn definition(record: &CampaignRecord) -> Result<Campaign, Problem> {
-    serde_json::from_value(record.definition.clone()).map_err(|error| {
-        let text = format!(
-            "campaign {} cannot be read: {error}; apply it again",
-            record.id
-        );
-        Problem::new(ExitCode::Config, text)
-    })
+    Ok(service.read_models().campaign(&id).await?)
 }
 
 impl Finish {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
-        let record = find(&service, &self.campaign).await?;
-        let queue = service.queue_to_read().await?;
-        let (ledger, by) = (&service.ledger, FinishedBy::Operator);
-        let finishing = worker::finish(ledger, &*queue, &record.id, by, service.clock.now());
-        let finished = finishing.await?;
-        queue.close().await;
-        if let Err(why) = finished {
-            let text = format!(
-                "campaign {} is not over: {why}; see: flexcast status {0}",
-                record.id
-            );
-            return Err(Problem::new(ExitCode::TryAgain, text));
-        }
-        say!("Campaign {} is finished.", record.id)?;
+        let operations = service.operations();
+        operations.finish(&self.campaign, &service).await?;
+        say!("Campaign {} is finished.", self.campaign)?;
         Ok(ExitCode::Success)
     }
 }
@@ -243,15 +206,19 @@ impl Finish {
 impl Export {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
-        let record = find(&service, &self.campaign).await?;
-        let which = export::Which {
+        let read = service.read_models();
+        let which = ExportWhich {
             failed: self.failed,
         };
-        if self.as_input {
-            export_input::export(&service, &record, which, output::data()).await?;
-        } else {
-            export::export(&service, &record, which, output::data()).await?;
+        let mut export = match self.as_input {
+            true => read.export_contacts(&self.campaign, which).await?,
+            false => read.export(&self.campaign, which).await?,
+        };
+        let mut out = output::data();
+        while let Some(piece) = export.next().await? {
+            out.write_all(&piece)?;
         }
+        out.flush()?;
         Ok(ExitCode::Success)
     }
 }
@@ -259,25 +226,24 @@ impl Export {
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
-        let records = service.ledger.campaigns().await?;
+        let read = service.read_models();
         if self.json {
-            output::json(&records)?;
+            output::json(&read.campaigns().await?)?;
             return Ok(ExitCode::Success);
         }
         let header = [
             "campaign", "state", "accepted", "open", "done", "dead", "unknown",
         ];
         let mut table = output::table(&header);
-        for record in records {
-            let books = service.ledger.books(Some(&record.id)).await?;
+        for row in read.campaign_rows().await? {
             table.add_row(vec![
-                record.id.to_string(),
-                record.state.to_string(),
-                books.accepted.to_string(),
-                books.open().to_string(),
-                books.done.to_string(),
-                books.dead_total().to_string(),
-                books.unknown.to_string(),
+                row.campaign.to_string(),
+                row.state.to_string(),
+                row.accepted.to_string(),
+                row.open.to_string(),
+                row.done.to_string(),
+                row.dead.to_string(),
+                row.unknown.to_string(),
             ]);
         }
         say!("{table}")?;
@@ -288,7 +254,8 @@ impl List {
 impl Show {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
-        let record = find(&service, &self.campaign).await?;
+        let read = service.read_models();
+        let record = read.campaign(&self.campaign).await?;
         if self.json {
             output::json(&record)?;
             return Ok(ExitCode::Success);
@@ -302,8 +269,7 @@ impl Show {
         let file = toml::to_string(&definition(&record)?)
             .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
         say!("{file}")?;
-        let books = service.ledger.books(Some(&record.id)).await?;
-        output::report(&report(&record, &books, None, &[], service.clock.now()))?;
+        output::report(&read.report(&record.id, None).await?)?;
         Ok(ExitCode::Success)
     }
 }

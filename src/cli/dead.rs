@@ -50,9 +50,10 @@ impl Dead {
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
+        let campaign = self.campaign.as_ref();
         let rows = service
-            .ledger
-            .dead(self.campaign.as_ref(), self.limit)
+            .read_models()
+            .dead_letters(campaign, self.limit)
             .await?;
         if self.json {
             output::json(&rows)?;
@@ -108,12 +109,7 @@ impl Show {
             campaign: self.campaign,
             id: self.id,
         };
-        let Some(record) = service.ledger.find(&key).await? else {
-            return Err(Problem::new(
-                ExitCode::Data,
-                format!("there is no message {key}"),
-            ));
-        };
+        let record = service.read_models().message(&key).await?;
         if self.json {
             output::json(&record)?;
             return Ok(ExitCode::Success);

@@ -4,10 +4,12 @@ use crate::campaign::{ApplyError, CampaignError, DiscoveryError};
 use crate::config::ConfigError;
 use crate::intake::{EnqueueError, ImportError, IntakeError};
 use crate::ledger::LedgerError;
-use crate::operate::OperateError;
+use crate::marks::MarkError;
+use crate::message::{Failure, PauseCause};
+use crate::operate::{OperateError, RunOutcome};
 use crate::queue::QueueError;
 use crate::service::ServiceError;
-use crate::twilio::{CallError, Operation, classify};
+use crate::twilio::{CallError, CallTrouble, pause_cause};
 use crate::worker::WorkError;
 
 /// How the program ends. The numbers above 63 are those of BSD's sysexits.h.
@@ -112,35 +114,14 @@ impl From<QueueError> for Problem {
 
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
-        let (code, text) = match &error {
-            CallError::NotSent { .. } | CallError::InDoubt { .. } => (
-                ExitCode::Unavailable,
-                format!("Twilio is not reachable: {error}"),
-            ),
-            CallError::Closed(closed) if closed.is_away() => (
-                ExitCode::Unavailable,
-                format!("Twilio is not reachable: {error}"),
-            ),
-            CallError::Malformed { .. } => (ExitCode::Config, format!("Twilio: {error}")),
-            CallError::NotProcessed { .. } | CallError::Closed(_) => {
-                (ExitCode::TryAgain, format!("Twilio: {error}"))
-            }
-            CallError::Rejected { status, .. } if is_refusal(*status, &error) => {
-                let text = format!(
-                    "Twilio refused the credentials: {error}; check TWILIO_ACCOUNT_SID, \
-                     TWILIO_AUTH_TOKEN or TWILIO_API_KEY and TWILIO_API_SECRET, and TWILIO_REGION"
-                );
-                (ExitCode::Refused, text)
-            }
-            CallError::Rejected { .. } => (ExitCode::Config, format!("Twilio: {error}")),
+        let code = match error.trouble() {
+            CallTrouble::Unreachable => ExitCode::Unavailable,
+            CallTrouble::CredentialsRefused => ExitCode::Refused,
+            CallTrouble::NotNow => ExitCode::TryAgain,
+            CallTrouble::Wrong => ExitCode::Config,
         };
-        Self::new(code, text)
+        Self::new(code, error.sentence())
     }
-}
-
-fn is_refusal(status: u16, error: &CallError) -> bool {
-    use crate::message::FailureClass;
-    status == 401 || classify(error, Operation::FetchConfiguration) == FailureClass::Halt
 }
 
 impl From<ApplyError> for Problem {
@@ -196,17 +177,81 @@ impl From<ServiceError> for Problem {
 
 impl From<OperateError> for Problem {
     fn from(error: OperateError) -> Self {
+        let code = match error {
+            OperateError::Ledger(error) => return error.into(),
+            OperateError::Queue(error) => return error.into(),
+            OperateError::Import(error) => return error.into(),
+            OperateError::Csv(error) => return error.into(),
+            OperateError::NoSuchSender { .. } | OperateError::BackupRefused { .. } => {
+                ExitCode::Usage
+            }
+            OperateError::NoMessage(_)
+            | OperateError::NotUnknown(_)
+            | OperateError::IdsShared { .. }
+            | OperateError::TooManyRejected { .. } => ExitCode::Data,
+            OperateError::NotOver { .. }
+            | OperateError::ChangedMeanwhile(_)
+            | OperateError::BackupFailed { .. } => ExitCode::TryAgain,
+            OperateError::Misconfigured(_)
+            | OperateError::NoCampaign(_)
+            | OperateError::WrongState { .. }
+            | OperateError::TakesNothing(_)
+            | OperateError::Converts { .. }
+            | OperateError::TakesSenders { .. }
+            | OperateError::Unreadable { .. }
+            | OperateError::Irreplaceable { .. } => ExitCode::Config,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// What a look at the marks that did not succeed means for a command.
+impl From<MarkError> for Problem {
+    fn from(error: MarkError) -> Self {
         match error {
-            OperateError::Ledger(error) => error.into(),
-            error @ (OperateError::NoSuchSender { .. } | OperateError::BackupRefused { .. }) => {
-                Self::new(ExitCode::Usage, error.to_string())
+            MarkError::NotOurs(_) | MarkError::NoChatService => {
+                Self::new(ExitCode::Config, error.to_string())
             }
-            error @ OperateError::BackupFailed { .. } => {
-                Self::new(ExitCode::TryAgain, error.to_string())
-            }
-            error => Self::new(ExitCode::Config, error.to_string()),
+            MarkError::Ahead { .. } => Self::new(ExitCode::TryAgain, error.to_string()),
+            MarkError::Twilio(error) => error.into(),
+            MarkError::Ledger(error) => error.into(),
         }
     }
+}
+
+/// How a run ends that came to this.
+impl From<RunOutcome> for ExitCode {
+    fn from(outcome: RunOutcome) -> Self {
+        match outcome {
+            RunOutcome::NothingAccepted => Self::Data,
+            RunOutcome::Failed => Self::Failed,
+            RunOutcome::Open => Self::TryAgain,
+            RunOutcome::Done => Self::Success,
+        }
+    }
+}
+
+/// How an import ends: nothing to do for anybody is a problem with the input; rejected rows alone are not.
+pub(super) fn of_import(has_usable_rows: bool) -> ExitCode {
+    match has_usable_rows {
+        true => ExitCode::Success,
+        false => ExitCode::Data,
+    }
+}
+
+/// How a run ends because its campaign is paused. `cause`: why flexcast itself paused it; none when an operator did.
+pub(super) fn of_pause(cause: Option<PauseCause>) -> ExitCode {
+    match cause {
+        None => ExitCode::TryAgain,
+        Some(PauseCause::CredentialsRefused | PauseCause::AccountSuspended) => ExitCode::Refused,
+        Some(_) => ExitCode::Config,
+    }
+}
+
+/// What a campaign that flexcast has just paused means for its run.
+pub(super) fn halted(failure: &Failure) -> Problem {
+    let text = format!("the campaign was paused: {failure}");
+    Problem::new(of_pause(Some(pause_cause(failure))), text)
 }
 
 impl From<WorkError> for Problem {

@@ -1,14 +1,11 @@
 //! `flexcast campaign pause`, `resume` and `cancel`.
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::ledger::{Actor, CampaignRecord, ConsumerRow};
+use crate::ledger::ConsumerRow;
 use crate::message::CampaignId;
 use crate::operate::{Cancelled, Stopped};
-use crate::service::Service;
 
-use super::campaign::find;
 use super::{ExitCode, Global, Problem, output, question};
 
 /// What `pause` and `cancel` take.
@@ -51,56 +48,24 @@ pub(super) struct Resume {
     json: bool,
 }
 
-/// What `--json` prints: the campaign as it is now, and what the command did.
-#[derive(Serialize)]
-struct Told<'a, T> {
-    campaign: &'a CampaignId,
-    state: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paused_by: Option<&'a Actor>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cancelled_by: Option<&'a Actor>,
-    #[serde(flatten)]
-    done: T,
-}
-
-impl<'a, T> Told<'a, T> {
-    fn of(record: &'a CampaignRecord, done: T) -> Self {
-        Self {
-            campaign: &record.id,
-            state: record.state.as_str(),
-            reason: record.reason.as_deref(),
-            paused_by: record.paused_by.as_ref(),
-            cancelled_by: record.cancelled_by.as_ref(),
-            done,
-        }
-    }
-}
-
 impl Pause {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let (id, reason) = (&self.stop.campaign, self.stop.reason);
-        find(&service, id).await?;
-        let stopped = service
-            .operations()
-            .pause(id, Service::operator(), reason, &waiting)
-            .await?;
-        let record = &stopped.record;
+        let operations = service.operations();
+        let stopped = operations.pause(id, reason, &waiting).await?;
         if self.stop.json {
-            output::json(&Told::of(record, &stopped))?;
+            output::json(&stopped)?;
             return Ok(ExitCode::Success);
         }
-        let by = record.paused_by.as_ref();
+        let by = stopped.now.paused_by.as_ref();
         let by = by.map_or(String::new(), |by| format!(", by {by}"));
         match stopped.changed {
             true => say!("Campaign {id} is paused{by}: no first contact starts any more.")?,
             false => say!("Campaign {id} was paused already{by}: no first contact starts.")?,
         }
         confirmations(&stopped)?;
-        let open = service.ledger.books(Some(id)).await?.open();
+        let open = service.read_models().open_messages(id).await?;
         say!("{open} messages are open. Resume the campaign with: flexcast campaign resume {id}")?;
         Ok(ExitCode::Success)
     }
@@ -110,19 +75,13 @@ impl Resume {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let id = &self.campaign;
-        find(&service, id).await?;
-        let operations = service.operations();
-        let (record, changed) = operations.resume(id, Service::operator()).await?;
+        let resumed = service.operations().resume(id).await?;
         if self.json {
-            #[derive(Serialize)]
-            struct Resumed {
-                changed: bool,
-            }
-            output::json(&Told::of(&record, Resumed { changed }))?;
+            output::json(&resumed)?;
             return Ok(ExitCode::Success);
         }
-        let open = service.ledger.books(Some(id)).await?.open();
-        match changed {
+        let open = service.read_models().open_messages(id).await?;
+        match resumed.changed {
             true => say!("Campaign {id} runs again: {open} messages are open.")?,
             false => say!("Campaign {id} was running already: {open} messages are open.")?,
         }
@@ -134,20 +93,19 @@ impl Cancel {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let (id, reason) = (&self.stop.campaign, self.stop.reason);
-        find(&service, id).await?;
-        let open = service.ledger.books(Some(id)).await?.open();
+        let read = service.read_models();
+        read.campaign(id).await?;
+        let open = read.open_messages(id).await?;
         let question =
             format!("Cancel campaign {id} for good? Its {open} open messages end unsent.");
         if !self.yes && question::can_ask() && !question::ask(&question)? {
             tell!("Nothing was cancelled. To stop it for a while: flexcast campaign pause {id}");
             return Ok(ExitCode::TryAgain);
         }
-        let cancelled = service
-            .operations()
-            .cancel(id, Service::operator(), reason, &waiting)
-            .await?;
+        let operations = service.operations();
+        let cancelled = operations.cancel(id, reason, &waiting).await?;
         if self.stop.json {
-            output::json(&Told::of(&cancelled.stopped.record, &cancelled))?;
+            output::json(&cancelled)?;
             return Ok(ExitCode::Success);
         }
         tell_cancelled(id, &cancelled)?;

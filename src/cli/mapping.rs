@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::campaign::Campaign;
-use crate::intake::{ContactsOptions, Field, Input, IntakeError, Preview, Rejects, parse_mapping};
+use crate::intake::{ContactsOptions, Field, Input, IntakeError, Rejects, parse_mapping};
+use crate::operate::{FileRules, RejectsMax};
 
-use super::{ExitCode, Problem, question};
+use super::{Problem, question};
 
 /// How columns are read.
 #[derive(Debug, Args)]
@@ -47,17 +48,10 @@ pub(super) struct Strictness {
     strict: bool,
     /// Take nothing of a file with more rejected rows than this: a number, or a share such as 5%
     #[arg(long, value_name = "N|N%", value_parser = parse_max)]
-    max_rejects: Option<MaxRejects>,
+    max_rejects: Option<RejectsMax>,
     /// Accept that several customers have the same id: each id is contacted once
     #[arg(long)]
-    pub(super) repeated_ids: bool,
-}
-
-/// How many rows may be rejected.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum MaxRejects {
-    Rows(u64),
-    Percent(f64),
+    repeated_ids: bool,
 }
 
 fn parse_delimiter(text: &str) -> Result<u8, String> {
@@ -68,14 +62,14 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
-fn parse_max(text: &str) -> Result<MaxRejects, String> {
+fn parse_max(text: &str) -> Result<RejectsMax, String> {
     let wrong = || format!("{text:?} is neither a number of rows nor a share such as 5%");
     match text.strip_suffix('%') {
         Some(percent) => match percent.trim().parse::<f64>() {
-            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(MaxRejects::Percent(percent)),
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(RejectsMax::Percent(percent)),
             _ => Err(wrong()),
         },
-        None => text.parse().map(MaxRejects::Rows).map_err(|_| wrong()),
+        None => text.parse().map(RejectsMax::Rows).map_err(|_| wrong()),
     }
 }
 
@@ -153,32 +147,16 @@ impl Mapping {
 }
 
 impl Strictness {
-    /// Whether the file must be read through before anything of it is taken.
-    pub(super) fn needs_preview(self) -> bool {
-        self.strict || self.max_rejects.is_some()
-    }
-
-    /// Refuses a file of which too much would be rejected.
-    pub(super) fn check(self, preview: &Preview) -> Result<(), Problem> {
-        let rejected = preview.rejected_total();
-        let max = match (self.strict, self.max_rejects) {
-            (true, _) => 0.0,
-            (false, Some(MaxRejects::Rows(max))) => max as f64,
-            (false, Some(MaxRejects::Percent(percent))) => preview.rows as f64 * percent / 100.0,
-            (false, None) => return Ok(()),
-        };
-        if rejected as f64 <= max {
-            return Ok(());
+    /// The rules that these flags ask for.
+    pub(super) fn rules(self) -> FileRules {
+        let max = self.max_rejects.unwrap_or_default();
+        FileRules {
+            rejects: match self.strict {
+                true => RejectsMax::Rows(0),
+                false => max,
+            },
+            repeated_ids: self.repeated_ids,
         }
-        let reasons = preview.rejected.iter();
-        let reasons: Vec<_> = reasons.map(|(reason, n)| format!("{reason} {n}")).collect();
-        let text = format!(
-            "{}: {rejected} of {} rows would be rejected ({}); nothing was taken",
-            preview.file,
-            preview.rows,
-            reasons.join(", ")
-        );
-        Err(Problem::new(ExitCode::Data, text))
     }
 }
 
@@ -188,9 +166,9 @@ mod tests {
 
     #[test]
     fn a_share_or_a_number_may_be_rejected() {
-        assert_eq!(parse_max("5%"), Ok(MaxRejects::Percent(5.0)));
-        assert_eq!(parse_max("0.5 %"), Ok(MaxRejects::Percent(0.5)));
-        assert_eq!(parse_max("20"), Ok(MaxRejects::Rows(20)));
+        assert_eq!(parse_max("5%"), Ok(RejectsMax::Percent(5.0)));
+        assert_eq!(parse_max("0.5 %"), Ok(RejectsMax::Percent(0.5)));
+        assert_eq!(parse_max("20"), Ok(RejectsMax::Rows(20)));
         for text in ["", "%", "-1", "101%", "few"] {
             assert!(parse_max(text).is_err(), "{text}");
         }

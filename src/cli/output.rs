@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::campaign::Campaign;
 use crate::intake::{Before, ImportSummary, Input, column_notes};
-use crate::ledger::{Books, CampaignRecord, DamagedRow, ImportReport, RejectedRow, Report};
-use crate::operate::{distrust_notice, paused_notice};
+use crate::ledger::{DamagedRow, ImportReport, RejectedRow};
+use crate::operate::{CampaignReport, Imbalance};
 use crate::queue::{Inspection, Obstacle, ObstacleKind};
+use crate::shown_lanes::ShownLane;
 use crate::telemetry::{printable, printable_json};
 use crate::twilio::AwayPart;
-use crate::worker::ShownLane;
 
 pub(super) use super::listing::{brief, table};
 pub(super) use super::stdout::{data, stdout};
@@ -52,7 +52,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Problem> {
 /// # Errors
 ///
 /// When standard output takes nothing more.
-pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
+pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
     if lanes.is_empty() {
         return Ok(());
     }
@@ -91,14 +91,13 @@ pub(super) fn lanes(lanes: &[&ShownLane], left_out: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Says who paused a campaign and how it goes on, and whether another ledger may have been at it.
+/// Prints what an operator should know about a campaign.
 ///
 /// # Errors
 ///
 /// When standard output takes nothing more.
-pub(super) fn notice(record: &CampaignRecord) -> io::Result<()> {
-    let notices = [paused_notice(record), distrust_notice(record)];
-    for notice in notices.into_iter().flatten() {
+pub(super) fn notices(notices: impl IntoIterator<Item = impl Display>) -> io::Result<()> {
+    for notice in notices {
         say!("{notice}")?;
     }
     Ok(())
@@ -145,7 +144,7 @@ pub(super) fn away(parts: &[AwayPart]) -> io::Result<()> {
 /// # Errors
 ///
 /// When standard output takes nothing more.
-pub(super) fn damaged<'a>(rows: impl Iterator<Item = &'a DamagedRow>) -> io::Result<()> {
+pub(super) fn damaged(rows: &[DamagedRow]) -> io::Result<()> {
     for row in rows {
         let DamagedRow {
             campaign,
@@ -185,8 +184,8 @@ pub(super) fn broker(inspection: &Inspection) -> io::Result<()> {
 /// # Errors
 ///
 /// When standard output takes nothing more.
-pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
-    let books = report.books;
+pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
+    let books = &report.books;
     say!("Campaign {}, {}", report.campaign, report.state)?;
     let mut table = table(&[]);
     let mut line = |what: &str, count: u64, by: String| {
@@ -223,13 +222,15 @@ pub(super) fn report(report: &Report<'_>) -> io::Result<()> {
         line("unseen", unseen, "on the queue, not met yet".to_owned());
     }
     say!("{table}")?;
-    if !books.balance() {
-        let lost = books.imbalance() + i64::try_from(books.twice).unwrap_or(i64::MAX);
+    if let Some(Imbalance {
+        nowhere,
+        twice,
+        rows,
+    }) = report.imbalance()
+    {
         say!(
-            "The books do not balance: {lost} messages are nowhere, {} are both open and over, \
-             {} rows are not accounted for.",
-            books.twice,
-            books.rows_off()
+            "The books do not balance: {nowhere} messages are nowhere, {twice} are both open and over, \
+             {rows} rows are not accounted for."
         )?;
     }
     Ok(())
@@ -346,17 +347,6 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
     }
     if summary.footers > 0 {
         tell!("  {} lines below the table were left out", summary.footers);
-    }
-}
-
-/// How a run over these books ends.
-pub(super) fn exit_code(books: &Books) -> ExitCode {
-    if books.dead_total() + books.unknown > 0 {
-        ExitCode::Failed
-    } else if books.open() > 0 {
-        ExitCode::TryAgain
-    } else {
-        ExitCode::Success
     }
 }
 

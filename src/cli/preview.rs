@@ -1,116 +1,13 @@
-//! What an import would do, shown before it does it.
+//! What an import would do, printed before it does it.
 
-use serde::Serialize;
-
-use crate::campaign::Campaign;
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::engine::{AgentDirectory, AgentError, AgentRules};
 use crate::intake::{ColumnUse, Preview, SegmentCount};
-use crate::pacing::Senders;
-use crate::service::looking_twilio;
-use crate::twilio::Twilio;
+use crate::operate::{AgentsAtTwilio, Forecast, ImportPreview, words};
 
-use super::forecast::{Forecast, words};
-use super::{ExitCode, Problem, output};
-
-/// How many agents are looked up before a campaign: TaskRouter answers a few such questions a second.
-const AGENTS_MAX: usize = 100;
-
-/// Which of a file's agents the account has.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Agents {
-    found: Vec<String>,
-    unknown: Vec<String>,
-    /// Several Workers answer to the name.
-    ambiguous: Vec<String>,
-    not_looked_up: u64,
-    /// Why not.
-    because: Option<String>,
-}
-
-/// What `--json` prints.
-#[derive(Serialize)]
-struct DryRun<'a> {
-    #[serde(flatten)]
-    preview: &'a Preview,
-    agents_at_twilio: &'a Agents,
-}
-
-impl Agents {
-    /// Looks the agents up in the account, where its credentials are at hand.
-    pub(super) async fn look_up(config: &Config, campaign: &Campaign, preview: &Preview) -> Self {
-        let mut agents = Self::default();
-        if let Err(problem) = agents.ask(config, campaign, preview).await {
-            agents.because = Some(problem.text);
-        }
-        let known = agents.found.len() + agents.unknown.len() + agents.ambiguous.len();
-        agents.not_looked_up = (preview.agents.len() - known) as u64;
-        agents
-    }
-
-    async fn ask(
-        &mut self,
-        config: &Config,
-        campaign: &Campaign,
-        preview: &Preview,
-    ) -> Result<(), Problem> {
-        if preview.agents.is_empty() {
-            return Ok(());
-        }
-        let twilio = looking_twilio(config)?;
-        let workspace = workspace(config, campaign, &twilio).await?;
-        let rules = AgentRules::default();
-        let directory = AgentDirectory::new(workspace, rules, Clock::system());
-        for name in preview.agents.keys().take(AGENTS_MAX) {
-            match directory.resolve(&twilio, name).await {
-                Ok(_) => self.found.push(name.clone()),
-                Err(AgentError::Unknown(_)) => self.unknown.push(name.clone()),
-                Err(AgentError::Several { .. }) => self.ambiguous.push(name.clone()),
-                Err(AgentError::Call(error)) => return Err(error.into()),
-            }
-        }
-        if preview.agents.len() > AGENTS_MAX {
-            self.because = Some(format!("only the first {AGENTS_MAX} are looked up"));
-        }
-        Ok(())
-    }
-
-    fn tell(&self) {
-        let list = |what: &str, names: &[String]| {
-            if !names.is_empty() {
-                tell!("  {what} at Twilio: {}", names.join(", "));
-            }
-        };
-        if !self.found.is_empty() {
-            tell!("  found at Twilio: {}", self.found.len());
-        }
-        list("unknown", &self.unknown);
-        list("ambiguous", &self.ambiguous);
-        if let Some(because) = &self.because {
-            tell!("  {} not looked up: {because}", self.not_looked_up);
-        }
-    }
-}
-
-async fn workspace(
-    config: &Config,
-    campaign: &Campaign,
-    twilio: &Twilio,
-) -> Result<String, Problem> {
-    let told = campaign.flex.workspace_sid.clone();
-    if let Some(sid) = told.or_else(|| config.file.flex.workspace_sid.clone()) {
-        return Ok(sid);
-    }
-    let configuration = twilio.fetch_configuration().await?;
-    configuration.taskrouter_workspace_sid.ok_or_else(|| {
-        let text = "flex.workspace_sid: the account's Flex configuration names none";
-        Problem::new(ExitCode::Config, text)
-    })
-}
+use super::{Problem, output};
 
 /// Says on standard error what would happen.
-pub(super) fn show(preview: &Preview, campaign: &Campaign, senders: &Senders, agents: &Agents) {
+pub(super) fn show(shown: &ImportPreview) {
+    let preview = &shown.preview;
     show_file(preview);
     tell!(
         "{}: {} rows, {} to accept, {} rejected, {} duplicate{}",
@@ -147,28 +44,49 @@ pub(super) fn show(preview: &Preview, campaign: &Campaign, senders: &Senders, ag
         preview.agents.len(),
         preview.without_agent
     );
-    agents.tell();
+    show_agents(&shown.agents_at_twilio);
     if let Some(segments) = &preview.segments {
         show_segments(segments);
     }
-    let forecast = Forecast::of(preview, campaign, senders);
-    if let Some(bound) = forecast.campaign {
+    show_forecast(&shown.forecast, preview.senders.len());
+}
+
+/// Which of the file's agents the account has.
+fn show_agents(agents: &AgentsAtTwilio) {
+    let list = |what: &str, names: &[String]| {
+        if !names.is_empty() {
+            tell!("  {what} at Twilio: {}", names.join(", "));
+        }
+    };
+    if !agents.found.is_empty() {
+        tell!("  found at Twilio: {}", agents.found.len());
+    }
+    list("unknown", &agents.unknown);
+    list("ambiguous", &agents.ambiguous);
+    if let Some(because) = &agents.because {
+        tell!("  {} not looked up: {because}", agents.not_looked_up);
+    }
+}
+
+/// What limits the campaign's speed. `senders`: how many senders the messages have.
+fn show_forecast(forecast: &Forecast, senders: usize) {
+    if let Some(bound) = &forecast.campaign {
         tell!(
             "At {} it takes at least {}.",
             bound.quota,
             words(bound.takes)
         );
     }
-    if let Some(bound) = forecast.agent {
-        let (agent, quota) = (bound.of, bound.quota);
+    if let Some(bound) = &forecast.agent {
+        let (agent, quota) = (&bound.of, bound.quota);
         tell!(
             "{agent} gets {quota}: it takes at least {}.",
             words(bound.takes)
         );
     }
-    if let Some(bound) = forecast.sender {
+    if let Some(bound) = &forecast.sender {
         let (sender, quota) = (bound.of.as_str(), bound.quota);
-        let of = match preview.senders.len() {
+        let of = match senders {
             1 => String::new(),
             several => format!(", the longest of {several} senders"),
         };
@@ -235,20 +153,11 @@ fn show_segments(segments: &SegmentCount) {
 }
 
 /// Prints a dry run: as JSON, or for people.
-pub(super) fn report(
-    preview: &Preview,
-    campaign: &Campaign,
-    senders: &Senders,
-    agents: &Agents,
-    json: bool,
-) -> Result<(), Problem> {
+pub(super) fn report(shown: &ImportPreview, json: bool) -> Result<(), Problem> {
     if json {
-        output::json(&DryRun {
-            preview,
-            agents_at_twilio: agents,
-        })
+        output::json(shown)
     } else {
-        show(preview, campaign, senders, agents);
+        show(shown);
         tell!("Nothing was taken: this was a dry run.");
         Ok(())
     }

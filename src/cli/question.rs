@@ -9,17 +9,13 @@ use std::io::IsTerminal;
 
 use jiff::tz::TimeZone;
 
-use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::intake::Preview;
-use crate::message::Address;
-use crate::pacing::Senders;
+use crate::operate::{ImportPreview, ends_at, words};
 use crate::service::client_settings;
 use crate::telemetry::printable;
 use crate::twilio::hide_numbers;
 
-use super::forecast::{self, Forecast};
 use super::{ExitCode, Problem, output};
 
 /// How many senders a question names.
@@ -182,20 +178,14 @@ fn shortened(sid: &str) -> String {
 }
 
 /// Says on standard error what is sent, from where, through which account, and when it will be done.
-pub(super) fn tell_what_is_sent(
-    to: &Destination,
-    preview: &Preview,
-    campaign: &Campaign,
-    senders: &Senders,
-) {
-    let count = preview.acceptable;
+pub(super) fn tell_what_is_sent(to: &Destination, shown: &ImportPreview) {
+    let count = shown.preview.acceptable;
     let customers = if count == 1 { "customer" } else { "customers" };
-    let from = from(preview.senders.keys().map(String::as_str), campaign);
-    let takes = Forecast::of(preview, campaign, senders).duration();
-    let done = takes.map(|takes| {
-        let end = forecast::ends_at(Clock::system().now(), takes, TimeZone::system());
+    let from = from(&shown.senders);
+    let done = shown.forecast.duration().map(|takes| {
+        let end = ends_at(Clock::system().now(), takes, TimeZone::system());
         let end = end.map(|end| format!(" ({end})")).unwrap_or_default();
-        format!(", done in about {}{end}", forecast::words(takes))
+        format!(", done in about {}{end}", words(takes))
     });
     tell!(
         "Send to {} {customers} from {from}, {to}{}.",
@@ -204,12 +194,8 @@ pub(super) fn tell_what_is_sent(
     );
 }
 
-/// The senders that a file's messages have; those of the campaign when it has none.
-fn from<'a>(found: impl Iterator<Item = &'a str>, campaign: &'a Campaign) -> String {
-    let mut names: Vec<_> = found.collect();
-    if names.is_empty() {
-        names = campaign.senders().iter().map(Address::as_str).collect();
-    }
+/// These senders, the first of them by name.
+fn from(names: &[String]) -> String {
     let shown = names.len().min(SENDERS_SHOWN);
     let more = match names.len() - shown {
         0 => String::new(),
@@ -323,15 +309,14 @@ mod tests {
         for (number, expected) in [(7, "7"), (1_238, "1,238"), (1_000_000, "1,000,000")] {
             assert_eq!(grouped(number), expected);
         }
-        let text = "id='c'\nchannel='sms'\nstrategy='task_now'\nsenders=['+12025550100']\n";
-        let campaign: Campaign = toml::from_str(text).expect("TOML of a campaign");
         let table: [(&[&str], &str); 3] = [
-            (&[], "+12025550100"),
+            (&["+12025550100"], "+12025550100"),
             (&["a", "b", "c"], "a, b, c"),
             (&["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
         ];
         for (names, expected) in table {
-            assert_eq!(from(names.iter().copied(), &campaign), expected);
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(from(&names), expected);
         }
     }
 }

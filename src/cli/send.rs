@@ -13,10 +13,12 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
 use crate::files::private;
-use crate::intake::Input;
-use crate::ledger::{Books, CampaignRecord};
+use crate::intake::ImportSummary;
+use crate::ledger::CampaignRecord;
 use crate::marks::{MarkError, ProcessMarks};
-use crate::operate::paused_notice;
+use crate::message::CampaignId;
+use crate::operate::{ImportRequest, ReadModels, definition};
+use crate::queue::Queue;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
 use crate::simulator::{Settings, Simulator};
@@ -25,14 +27,14 @@ use crate::twilio::{
 };
 use crate::worker::{RunEnd, Until};
 
-use super::campaign::{apply, definition, find};
-use super::import::{Asking, Confirming, Into, import};
+use super::campaign::apply;
+use super::exit::{self, halted};
+use super::import::{Asking, Confirming};
 use super::mapping::{Mapping, Strictness};
 use super::place::{self, Placed};
 use super::question::{self, Destination};
 use super::simulator::set_faults;
-use super::status::{report, unseen};
-use super::work::{check_login, code_of_pause, drained, halted, is_not_ours};
+use super::work::{check_login, drained};
 use super::{ExitCode, Global, Problem, broker, output, signals};
 
 /// The whole job on one machine: import a file, work until nothing is open, report.
@@ -98,7 +100,7 @@ impl Send {
         }
         let destination = asks.then(|| Destination::of(&config)).transpose()?;
         let is_wanted = Confirming {
-            strictness: self.strictness,
+            rules: self.strictness.rules(),
             asks: destination.map(Asking::Send),
         };
         if !is_wanted.confirm(&config, &campaign, &contacts).await? {
@@ -121,14 +123,15 @@ impl Send {
         let said = broker::warn(&*queue).await;
         let stop = signals::stopper()?;
         let campaign = definition(&record)?;
-        let into = Into {
-            service,
-            queue: &*queue,
+        output::opened(&campaign, &contacts);
+        let request = ImportRequest {
             record: &record,
-            definition: &campaign,
+            campaign: &campaign,
+            rejects: self.mapping.rejects(&contacts),
+            input: contacts,
             again: false,
         };
-        self.import(&into, contacts).await?;
+        self.import(service, &*queue, request).await?;
 
         let worker = service
             .worker(Arc::clone(&queue), target.twilio.clone(), &hold, marks)
@@ -138,7 +141,7 @@ impl Send {
         } else {
             Until::Idle
         };
-        let progress = tokio::spawn(show_progress(service.ledger.clone(), record.clone()));
+        let progress = tokio::spawn(show_progress(service.read_models(), record.id.clone()));
         let following = broker::follow(Arc::clone(&queue), said, service.clock);
         let following = AbortOnDropHandle::new(tokio::spawn(following));
         let only = [record.id.clone()];
@@ -146,10 +149,9 @@ impl Send {
         progress.abort();
         drop(following);
         self.save_effects(&target)?;
-        let now = service.clock.now();
-        let unseen = unseen(&service.ledger, &*queue, &record.id, now).await.ok();
+        let unseen = service.read_models().unseen(&record.id, &*queue).await.ok();
         queue.close().await;
-        self.report(&target, &record, unseen, end?, &stop).await
+        self.report(service, &record.id, unseen, end?, &stop).await
     }
 
     /// The real account, or a fake one in this process whose state is fresh.
@@ -203,17 +205,21 @@ impl Send {
         })
     }
 
-    async fn import(&self, into: &Into<'_>, contacts: Input) -> Result<(), Problem> {
-        output::opened(into.definition, &contacts);
+    async fn import(
+        &self,
+        service: &Service,
+        queue: &dyn Queue,
+        request: ImportRequest<'_>,
+    ) -> Result<(), Problem> {
         let file = self.contacts.display().to_string();
         let bar = spinner();
-        let progress = |summary: &crate::intake::ImportSummary| {
+        let progress = |summary: &ImportSummary| {
             bar.set_message(format!("{} rows read", summary.rows));
         };
-        let rejects = self.mapping.rejects(&contacts);
-        let summary = import(into, contacts, rejects, &progress).await?;
+        let operations = service.operations();
+        let imported = operations.import(request, queue, &progress).await?;
         bar.finish_and_clear();
-        output::import(&file, &summary);
+        output::import(&file, &imported.summary);
         Ok(())
     }
 
@@ -237,18 +243,14 @@ impl Send {
 
     async fn report(
         &self,
-        target: &Target,
-        record: &CampaignRecord,
+        service: &Service,
+        id: &CampaignId,
         unseen: Option<u64>,
         end: Option<RunEnd>,
         stop: &Stopper,
     ) -> Result<ExitCode, Problem> {
-        let service = &target.service;
-        let books = service.ledger.books(Some(&record.id)).await?;
         // As the worker left it: finished, if it is over.
-        let record = find(service, &record.id).await?;
-        let imports = service.ledger.imports(Some(&record.id)).await?;
-        let report = report(&record, &books, unseen, &imports, service.clock.now());
+        let report = service.read_models().report(id, unseen).await?;
         if self.json {
             output::json(&Placed::of(&report, service))?;
         } else {
@@ -257,17 +259,15 @@ impl Send {
         if let Some(RunEnd::Halted(failure)) = end {
             return Err(halted(&failure));
         }
-        if let Some(notice) = paused_notice(&record).filter(|_| books.open() > 0) {
+        let open = report.books.open();
+        if let Some(notice) = report.paused_notice.as_ref().filter(|_| open > 0) {
             tell!("{notice}");
-            return Ok(code_of_pause(&record));
+            return Ok(exit::of_pause(report.program_pause()));
         }
-        if stop.is_stopped() && books.open() > 0 {
-            tell!(
-                "Stopped with {} messages open. Go on with the same command.",
-                books.open()
-            );
+        if stop.is_stopped() && open > 0 {
+            tell!("Stopped with {open} messages open. Go on with the same command.");
         }
-        Ok(exit_code(&books))
+        Ok(report.outcome().into())
     }
 }
 
@@ -278,7 +278,7 @@ async fn own(marks: &ProcessMarks, record: &CampaignRecord) -> Result<(), Proble
         marks.claim(&record.id).await
     };
     // Both may be done again: what they write is the same again.
-    patiently(claiming, retriable).await.map_err(is_not_ours)
+    Ok(patiently(claiming, retriable).await?)
 }
 
 /// The call of a mark that may succeed a moment later.
@@ -287,14 +287,6 @@ fn retriable(error: &MarkError) -> Option<&CallError> {
         MarkError::Twilio(error) if error.may_pass() => Some(error),
         _ => None,
     }
-}
-
-/// A file without a usable row is a problem with the input.
-fn exit_code(books: &Books) -> ExitCode {
-    if books.accepted == 0 {
-        return ExitCode::Data;
-    }
-    output::exit_code(books)
 }
 
 /// A fake account has SIDs of its own: those of the real one are discovered anew. The Studio flow is
@@ -314,7 +306,7 @@ fn spinner() -> ProgressBar {
 }
 
 /// Draws how far the campaign is, on a terminal.
-async fn show_progress(ledger: Arc<crate::ledger::Ledger>, record: CampaignRecord) {
+async fn show_progress(read: ReadModels, campaign: CampaignId) {
     const EVERY: Duration = Duration::from_millis(250);
     if !std::io::stderr().is_terminal() {
         return;
@@ -324,13 +316,12 @@ async fn show_progress(ledger: Arc<crate::ledger::Ledger>, record: CampaignRecor
     let style = ProgressStyle::with_template(template);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     loop {
-        if let Ok(books) = ledger.books(Some(&record.id)).await {
-            bar.set_length(books.accepted);
-            bar.set_position(books.over());
+        if let Ok(progress) = read.progress(&campaign).await {
+            bar.set_length(progress.accepted);
+            bar.set_position(progress.over);
             bar.set_message(format!(
                 "in flight {} dead {}",
-                books.in_flight,
-                books.dead_total()
+                progress.in_flight, progress.dead
             ));
         }
         tokio::time::sleep(EVERY).await;

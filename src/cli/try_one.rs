@@ -3,24 +3,24 @@
 //! It has a campaign id, a ledger and a queue of its own: the campaign's books do not know of it, its
 //! names at Twilio are not the campaign's, and it runs beside a `work`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::campaign::{self, Arrivals, Campaign, Texts};
+use crate::campaign::{self, Campaign};
 use crate::clock::Clock;
-use crate::intake::enqueue;
-use crate::ledger::{MessageKey, Publication, Standing};
-use crate::message::{Address, AgentRef, CampaignId, Customer, Effects, Message, WIRE_VERSION};
+use crate::ledger::{Ending, MessageKey, Standing};
+use crate::message::{Address, CampaignId, Effects, Message};
+use crate::operate::{OperateError, TrialError, TrialRequest, trial_id, trial_message};
 use crate::service::{Service, trial_folder};
 use crate::worker::{RunEnd, Until};
 
-use super::campaign::{apply, definition};
+use super::campaign::apply;
+use super::exit::halted;
 use super::question::{self, Destination};
-use super::work::{drained, halted};
+use super::work::drained;
 use super::{ExitCode, Global, Problem, output, signals};
 
 /// Send one real message before a hundred thousand.
@@ -68,7 +68,8 @@ struct Tried<'a> {
 impl Try {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let mut campaign = campaign::load(&self.campaign)?;
-        let message = self.message(&campaign)?;
+        let message = trial_message(&campaign, self.request());
+        let message = message.map_err(|error| self.problem(error))?;
         let to = &message.customer.address;
         let sender = message.sender.as_ref();
         let asks = question::asks_before_sending(self.yes)?;
@@ -89,7 +90,9 @@ impl Try {
         let clock = Clock::system();
         config.state = trial_folder(&config.state, "tries", clock)?;
         (config.amqp_url, config.database_url) = (None, None);
-        campaign.id = own_id(&campaign.id, &config.state)?;
+        let stamp = config.state.file_name().unwrap_or_default();
+        campaign.id = trial_id(&campaign.id, &stamp.to_string_lossy())
+            .map_err(|error| Problem::new(ExitCode::Config, error.to_string()))?;
         let service = Service::open(config, clock).await?;
         self.send(&service, campaign, message).await
     }
@@ -104,16 +107,13 @@ impl Try {
         let twilio = service.twilio()?;
         let hold = service.hold()?;
         let record = apply(service, &twilio, campaign).await?;
-        message.campaign = definition(&record)?.id;
+        message.campaign = record.id.clone();
         let queue = service.queue().await?;
-        queue.open(&record.id).await?;
-        let now = service.clock.now();
-        let ledger = &service.ledger;
-        let one = std::slice::from_ref(&message);
-        ledger.accept(&record.id, one, None, now, now).await?;
-        let publication = Publication::first(&message);
         let key = MessageKey::of(&message);
-        enqueue(&*queue, ledger, &record.id, &[(publication, message)]).await?;
+        service
+            .operations()
+            .accept_message(message, &*queue)
+            .await?;
 
         let stop = signals::stopper()?;
         let worker = service
@@ -125,11 +125,15 @@ impl Try {
         if let Some(RunEnd::Halted(failure)) = end {
             return Err(halted(&failure));
         }
-        let found = ledger.find(&key).await?;
-        let Some(found) = found else {
-            let text = format!("message {key} is not in the ledger in {state}");
-            return Err(Problem::new(ExitCode::Failed, text));
-        };
+        let read = service.read_models();
+        let found = read.message(&key).await.map_err(|error| match error {
+            OperateError::NoMessage(key) => {
+                let text = format!("message {key} is not in the ledger in {state}");
+                Problem::new(ExitCode::Failed, text)
+            }
+            error => error.into(),
+        })?;
+        let report = read.report(&record.id, None).await?;
         if self.json {
             output::json(&Tried {
                 campaign: &record.id,
@@ -137,82 +141,50 @@ impl Try {
                 standing: &found.standing,
             })?;
         } else {
-            let books = ledger.books(Some(&record.id)).await?;
-            show(&found.standing, books.done > 0)?;
+            show(&found.standing)?;
             tell!("Its books: flexcast status {} --state {state}", record.id);
         }
-        let books = ledger.books(Some(&record.id)).await?;
-        Ok(output::exit_code(&books))
+        Ok(report.outcome().into())
     }
 
-    /// The one message, rendered as an import would.
-    fn message(&self, campaign: &Campaign) -> Result<Message, Problem> {
-        let wrong = |error: String| Problem::new(ExitCode::Usage, format!("--to: {error}"));
-        let address = Address::parse(&self.to).map_err(|error| wrong(error.to_string()))?;
-        address
-            .check(campaign.channel)
-            .map_err(|error| wrong(error.to_string()))?;
-        let agent = self.agent.clone();
-        let agent = agent.or_else(|| campaign.agents.default.clone());
-        if agent.is_none() && campaign.needs_agent() {
-            let text = "--agent: the campaign needs one, and has no agents.default";
-            return Err(Problem::new(ExitCode::Usage, text));
-        }
+    fn request(&self) -> TrialRequest {
         let attributes = self.set.iter();
-        let attributes: BTreeMap<_, _> = attributes
-            .map(|(name, value)| (name.clone(), value.as_str().into()))
-            .collect();
-        let customer = Customer {
-            address,
+        TrialRequest {
+            to: self.to.clone(),
+            agent: self.agent.clone(),
             name: self.name.clone(),
-            time_zone: None,
-            attributes,
-        };
-        let rendered = Texts::of(campaign)
-            .map_err(|detail| Problem::new(ExitCode::Config, detail))?
-            .render(&customer, agent.as_deref())
-            .map_err(|detail| {
-                let text = format!("{detail}; --name and --set say what the customer has");
-                Problem::new(ExitCode::Usage, text)
-            })?;
-        let mut message = Message {
-            version: WIRE_VERSION,
-            campaign: campaign.id.clone(),
-            id: None,
-            sender: campaign.sender_for(&customer.address).cloned(),
-            customer,
-            agent: agent.map(|worker| AgentRef { worker }),
-            strategy: None,
-            body: rendered.body,
-            content_variables: rendered.content_variables,
-            not_before: None,
-            expires_at: None,
-        };
-        message.id = Some(message.id());
-        Arrivals::of(campaign).check(&message).map_err(|failure| {
-            let text = format!("{}: {failure}", self.campaign.display());
-            Problem::new(ExitCode::Usage, text)
-        })?;
-        Ok(message)
+            attributes: attributes
+                .map(|(name, value)| (name.clone(), value.as_str().into()))
+                .collect(),
+        }
+    }
+
+    /// Which part of the command line, or of the campaign, is wrong.
+    fn problem(&self, error: TrialError) -> Problem {
+        let usage = |text: String| Problem::new(ExitCode::Usage, text);
+        match error {
+            TrialError::Address(why) => usage(format!("--to: {why}")),
+            TrialError::NoAgent => {
+                usage("--agent: the campaign needs one, and has no agents.default".to_owned())
+            }
+            TrialError::Texts(why) => Problem::new(ExitCode::Config, why),
+            TrialError::Missing(why) => {
+                usage(format!("{why}; --name and --set say what the customer has"))
+            }
+            TrialError::Refused(why) => usage(format!("{}: {why}", self.campaign.display())),
+        }
     }
 }
 
-/// An id that no campaign has: what is made at Twilio is named after it, and the campaign must not
-/// find its own message to the same number there.
-fn own_id(campaign: &CampaignId, folder: &std::path::Path) -> Result<CampaignId, Problem> {
-    const KEPT: usize = 80;
-    let stamp = folder.file_name().map(|name| name.to_string_lossy());
-    let stamp = stamp.unwrap_or_default().to_lowercase();
-    let kept: String = campaign.as_str().chars().take(KEPT).collect();
-    CampaignId::parse(&format!("{kept}-try-{stamp}"))
-        .map_err(|error| Problem::new(ExitCode::Config, error.to_string()))
-}
-
-fn show(standing: &Standing, is_done: bool) -> Result<(), Problem> {
+fn show(standing: &Standing) -> Result<(), Problem> {
     let text = serde_json::to_string_pretty(standing)
         .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
     match standing {
-        Standing::Over { effects, .. } if is_done => {
+        Standing::Over {
+            ending: Ending::Done { .. },
+            effects,
+            ..
+        } => {
             say!("It is out. At Twilio there are now:")?;
             say!("{}", made(effects)?)?;
         }

@@ -4,6 +4,7 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use crate::ledger::MessageKey;
 use crate::message::{CampaignId, MessageId};
+use crate::operate::UnknownFinding;
 
 use super::{ExitCode, Global, Problem, output};
 
@@ -55,7 +56,7 @@ impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
-        let rows = service.ledger.unknown(campaign, self.limit).await?;
+        let rows = service.read_models().unknowns(campaign, self.limit).await?;
         if self.json {
             output::json(&rows)?;
             return Ok(ExitCode::Success);
@@ -82,12 +83,11 @@ impl Settle {
             campaign: self.campaign,
             id: self.id,
         };
-        let now = service.clock.now();
-        let settled = service.ledger.settle_unknown(&key, self.sent, now).await?;
-        if !settled {
-            let text = format!("{key} is not unknown; see: flexcast unknown list");
-            return Err(Problem::new(ExitCode::Data, text));
-        }
+        let finding = match self.sent {
+            true => UnknownFinding::Sent,
+            false => UnknownFinding::NotSent,
+        };
+        service.operations().settle_unknown(&key, finding).await?;
         if self.sent {
             say!("{key} is done.")?;
         } else {

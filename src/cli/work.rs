@@ -6,17 +6,16 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::http::{self, Pages};
-use crate::ledger::CampaignRecord;
+use crate::http;
 use crate::marks::MarkError;
-use crate::message::{CampaignId, Failure, PauseCause};
-use crate::operate::paused_notice;
+use crate::message::CampaignId;
 use crate::queue::Queue;
 use crate::service::Service;
 use crate::shutdown::Stopper;
-use crate::twilio::{Twilio, is_login_refused, pause_cause};
+use crate::twilio::{Twilio, is_login_refused};
 use crate::worker::{RunEnd, Until, Worker};
 
+use super::exit::{self, halted};
 use super::{ExitCode, Global, Problem, signals};
 
 /// Consume: carry out the messages of all running campaigns.
@@ -57,7 +56,7 @@ impl Work {
         };
         match looked {
             Err(error @ (MarkError::NotOurs(_) | MarkError::NoChatService)) => {
-                return Err(is_not_ours(error));
+                return Err(error.into());
             }
             Err(error) => tracing::warn!(%error, "tried again"),
             Ok(_) => {}
@@ -66,7 +65,8 @@ impl Work {
             .worker(Arc::clone(&queue), twilio, &hold, Some(marks))
             .await?;
         // What ended badly in earlier runs is not this one's to answer for.
-        let before = failed(&service).await?;
+        let read = service.read_models();
+        let before = read.failed_messages().await?;
         let until = if self.until_idle {
             Until::Idle
         } else {
@@ -82,10 +82,14 @@ impl Work {
         match end {
             Some(RunEnd::Halted(failure)) => Err(halted(&failure)),
             Some(RunEnd::Idle) => {
-                if let Some(code) = self.paused(&service).await? {
-                    return Ok(code);
+                let paused = read.paused_runs(&self.campaigns).await?;
+                for run in &paused {
+                    tell!("{}", run.notice);
                 }
-                if failed(&service).await? > before {
+                if let Some(run) = paused.first() {
+                    return Ok(exit::of_pause(run.cause));
+                }
+                if read.failed_messages().await? > before {
                     return Ok(ExitCode::Failed);
                 }
                 Ok(ExitCode::Success)
@@ -96,24 +100,6 @@ impl Work {
     }
 }
 
-impl Work {
-    /// The exit code when a campaign is paused and has open messages: nothing more comes to its end.
-    async fn paused(&self, service: &Service) -> Result<Option<ExitCode>, Problem> {
-        let mut code = None;
-        for record in service.ledger.campaigns().await? {
-            let is_wanted = self.campaigns.is_empty() || self.campaigns.contains(&record.id);
-            let Some(notice) = paused_notice(&record).filter(|_| is_wanted) else {
-                continue;
-            };
-            if service.ledger.has_open(&record.id, false).await? {
-                tell!("{notice}");
-                code.get_or_insert(code_of_pause(&record));
-            }
-        }
-        Ok(code)
-    }
-}
-
 /// Makes sure that Twilio takes the credentials before anything is begun: a start with wrong ones pauses no
 /// campaign.
 pub(super) async fn check_login(twilio: &Twilio) -> Result<(), Problem> {
@@ -121,44 +107,6 @@ pub(super) async fn check_login(twilio: &Twilio) -> Result<(), Problem> {
         Err(error) if is_login_refused(&error) => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-/// What a look at the marks that did not succeed means for a command.
-pub(super) fn is_not_ours(error: MarkError) -> Problem {
-    match error {
-        MarkError::NotOurs(_) | MarkError::NoChatService => {
-            Problem::new(ExitCode::Config, error.to_string())
-        }
-        MarkError::Ahead { .. } => Problem::new(ExitCode::TryAgain, error.to_string()),
-        MarkError::Twilio(error) => error.into(),
-        MarkError::Ledger(error) => error.into(),
-    }
-}
-
-/// What a campaign that the program has just paused means for its run.
-pub(super) fn halted(failure: &Failure) -> Problem {
-    let text = format!("the campaign was paused: {failure}");
-    Problem::new(code_of_cause(pause_cause(failure)), text)
-}
-
-/// The exit code of a run that ends since its campaign is paused.
-pub(super) fn code_of_pause(record: &CampaignRecord) -> ExitCode {
-    record
-        .program_pause()
-        .map_or(ExitCode::TryAgain, code_of_cause)
-}
-
-fn code_of_cause(cause: PauseCause) -> ExitCode {
-    match cause {
-        PauseCause::CredentialsRefused | PauseCause::AccountSuspended => ExitCode::Refused,
-        _ => ExitCode::Config,
-    }
-}
-
-/// How many messages ended dead or unknown.
-async fn failed(service: &Service) -> Result<u64, Problem> {
-    let books = service.ledger.books(None).await?;
-    Ok(books.dead_total() + books.unknown)
 }
 
 /// Runs the worker; once a stop was asked for, no longer than the drain may take. `None` when it
@@ -203,14 +151,7 @@ impl Serving {
             let text = format!("--http {address}: {error}");
             Problem::new(ExitCode::Config, text)
         })?;
-        let pages = Pages {
-            ledger: Arc::clone(&service.ledger),
-            queue: Arc::clone(queue),
-            metrics: service.metrics.clone(),
-            clock: service.clock,
-            outages: Arc::clone(&service.outages),
-            draining: draining.clone(),
-        };
+        let pages = service.pages(queue, draining);
         tracing::info!(address = %listener.local_addr()?, "serving /metrics, /livez and /readyz");
         // Not a child of `draining`: probes and metrics are answered until the drain is over.
         let stop = Stopper::new();

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use crate::ledger::{CampaignState, OnQueue};
-use crate::message::CampaignId;
-use crate::queue::{Depth, Queue, QueueError};
+use crate::queue::{Depth, depth_of};
 
 use super::Pages;
 
@@ -17,12 +16,12 @@ type Anything = Box<dyn Error + Send + Sync>;
 
 /// Reads the depth of all queues that are in use, and compares them with the ledger.
 pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
-    let (ledger, queue) = (&pages.ledger, &*pages.queue);
+    let (ledger, queue) = (&*pages.ledger, &*pages.queue);
     let in_use = |state| !matches!(state, CampaignState::Finished);
     let records = ledger.campaigns().await?.into_iter();
     let mut depths = BTreeMap::new();
     for record in records.filter(|record| in_use(record.state)) {
-        let depth = depth(queue, &record.id).await?;
+        let depth = depth_of(queue, &record.id).await?;
         depths.insert(record.id, depth);
     }
     let mut known = ledger.on_queue(pages.clock.now()).await?;
@@ -34,7 +33,7 @@ pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
         let mut lacking = lacks(before);
         if lacking > 0 {
             // It may have come onto the queue after that was asked.
-            lacking = lacking.min(lacks(self::depth(queue, &id).await?));
+            lacking = lacking.min(lacks(depth_of(queue, &id).await?));
         }
         ready += before.ready;
         missing += lacking;
@@ -50,12 +49,4 @@ pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
     let dead_letters = queue.dead_letter_count().await?;
     pages.metrics.queue_depth(ready, dead_letters);
     Ok(())
-}
-
-/// A queue that was never made holds nothing.
-async fn depth(queue: &dyn Queue, id: &CampaignId) -> Result<Depth, QueueError> {
-    match queue.depth(id).await {
-        Err(QueueError::Refused(_)) => Ok(Depth::default()),
-        depth => depth,
-    }
 }

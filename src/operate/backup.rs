@@ -63,7 +63,7 @@ pub async fn back_up(
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(refused(&file, &error.to_string())),
     }
-    let part = Part::begin(&file)?;
+    let part = UnfinishedCopy::begin(&file)?;
     let messages = match source.copy_to(&part.path).await {
         Ok(messages) => messages,
         Err(LedgerError::Unavailable(why)) => return Err(part.given_up(&file, &why)),
@@ -92,12 +92,12 @@ pub async fn back_up(
 }
 
 /// A copy that is not whole yet, kept from other backups by a lock.
-struct Part {
+struct UnfinishedCopy {
     path: PathBuf,
     file: File,
 }
 
-impl Part {
+impl UnfinishedCopy {
     fn begin(file: &Path) -> Result<Self, OperateError> {
         let path = with(file, ".part");
         let failed = |error: &dyn std::fmt::Display| OperateError::BackupFailed {

@@ -4,10 +4,12 @@
 //! durable before the delivery is let go of; nothing here calls Twilio.
 
 mod caps;
+mod finish;
 mod retry;
 mod settle;
 mod verdict;
 
+pub use finish::{FinishError, FinishedBy, Unfinished, finish};
 pub use retry::{Decision, RetryPolicy, undo_wait};
 pub use settle::{Conclusion, SettleError, Settler};
 pub use verdict::{Circumstances, Verdict, judge, undone};

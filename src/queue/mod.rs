@@ -155,6 +155,14 @@ pub struct Depth {
     pub unsettled: u64,
 }
 
+impl Depth {
+    /// All that the queue holds.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.ready + self.unsettled
+    }
+}
+
 /// One message handed to us, to be settled exactly once. Dropped unsettled, it comes again; where a failure
 /// repeats, ever later.
 #[async_trait]
@@ -305,6 +313,18 @@ pub trait Queue: Send + Sync {
 
     /// Lets go of connections and files. Afterwards nothing else may be called.
     async fn close(&self);
+}
+
+/// How much a campaign's queue holds now. A queue that was never made holds nothing.
+///
+/// # Errors
+///
+/// [`QueueError`] when the queue does not answer.
+pub async fn depth_of(queue: &dyn Queue, campaign: &CampaignId) -> Result<Depth> {
+    match queue.depth(campaign).await {
+        Err(QueueError::Refused(_)) => Ok(Depth::default()),
+        depth => depth,
+    }
 }
 
 /// The reason with this name: how it is read back from a row or a header.

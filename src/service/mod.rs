@@ -3,31 +3,36 @@
 //! In: the configuration. Out: a ledger, a queue and a Twilio that belong together. Always: started
 //! in order, stopped in reverse.
 
+mod agents;
 mod folders;
 mod open_files;
 mod twilio;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{AgentRules, Engine, PacedGate};
+use crate::http::Pages;
 use crate::intake::{EnqueueError, bind_queue};
 use crate::ledger::sqlite::{Hold, SqliteSource, Waiting, has_ledger, hold};
 use crate::ledger::{Actor, BackupSource, Ledger, LedgerError};
 use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
-use crate::operate::Operations;
+use crate::operate::{OperateError, Operations, QueueAccess, ReadModels};
 use crate::outcomes::RetryPolicy;
 use crate::pacing::Pacer;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::queue::{Inspection, Queue, QueueError};
+use crate::shutdown::Stopper;
 use crate::twilio::{Outages, Twilio};
 use crate::worker::{Parts, Worker};
 
+pub use agents::AccountAgents;
 use folders::make_folder;
 pub use folders::trial_folder;
 use twilio::pacing;
@@ -77,10 +82,11 @@ pub enum Held {
 pub struct Service {
     pub config: Config,
     pub clock: Clock,
-    pub metrics: Metrics,
-    pub ledger: Arc<Ledger>,
+    metrics: Metrics,
+    /// For others through [`Service::operations`] and [`Service::read_models`] alone.
+    ledger: Arc<Ledger>,
     /// Which parts of Twilio are away, as the clients of this service find.
-    pub outages: Arc<Outages>,
+    outages: Arc<Outages>,
 }
 
 impl Service {
@@ -288,21 +294,69 @@ impl Service {
 }
 
 impl Service {
-    /// What an operator can do.
+    /// What the operator at this command line can do.
     #[must_use]
-    pub fn operations(&self) -> Operations<'_> {
-        Operations {
-            ledger: &self.ledger,
+    pub fn operations(&self) -> Operations {
+        let ReadModels { ledger, clock } = self.read_models();
+        let by = Self::operator();
+        Operations { ledger, clock, by }
+    }
+
+    /// What an operator can see.
+    #[must_use]
+    pub fn read_models(&self) -> ReadModels {
+        ReadModels {
+            ledger: Arc::clone(&self.ledger),
             clock: self.clock,
         }
     }
 
-    /// The operator at this command line: the user of the process, on this machine.
+    /// What probes and Prometheus look at. `draining`: stopped once the process drains.
     #[must_use]
-    pub fn operator() -> Actor {
+    pub fn pages(&self, queue: &Arc<dyn Queue>, draining: &Stopper) -> Pages {
+        Pages {
+            ledger: Arc::clone(&self.ledger),
+            queue: Arc::clone(queue),
+            metrics: self.metrics.clone(),
+            clock: self.clock,
+            outages: Arc::clone(&self.outages),
+            draining: draining.clone(),
+        }
+    }
+
+    /// The operator at this command line: the user of the process, on this machine.
+    fn operator() -> Actor {
         Actor::Operator {
             user: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
             host: host(),
+        }
+    }
+}
+
+/// The queue of this service, opened for a question.
+#[async_trait]
+impl QueueAccess for Service {
+    async fn open(&self) -> Result<Arc<dyn Queue>, OperateError> {
+        Ok(self.queue_to_read().await?)
+    }
+
+    async fn close(&self, queue: &dyn Queue) {
+        queue.close().await;
+    }
+
+    async fn inspection(&self) -> Option<Arc<Inspection>> {
+        self.inspect_broker().await
+    }
+}
+
+impl From<ServiceError> for OperateError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Ledger(error) => error.into(),
+            ServiceError::Queue(error) => error.into(),
+            error @ (ServiceError::Config(_) | ServiceError::State { .. }) => {
+                Self::Misconfigured(error.to_string())
+            }
         }
     }
 }

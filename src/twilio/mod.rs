@@ -32,6 +32,7 @@ mod settings;
 pub mod sid;
 mod taskrouter;
 mod transport;
+mod trouble;
 mod users;
 
 pub use away_part::{AwayCause, AwayPart};
@@ -70,3 +71,4 @@ pub use taskrouter::{
     Task, TaskChannel, TaskQueue, Worker, WorkerChannel, WorkersWhere, Workflow, Workspace, quoted,
 };
 pub use transport::{Dropped, InProcess, Transport, TransportError, http_transport};
+pub use trouble::CallTrouble;

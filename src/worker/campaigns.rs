@@ -12,11 +12,12 @@ use crate::campaign::Pace;
 use crate::engine::Position;
 use crate::ledger::{CampaignRecord, CampaignState, LedgerError, StateChange, WORKED_OFF};
 use crate::message::{CampaignId, PauseCause};
+use crate::outcomes::{FinishedBy, Unfinished, finish};
 use crate::pacing::{Lane, Quota};
+use crate::queue::depth_of;
 use crate::shutdown::Stopper;
 
 use super::active::{activate, read, without_pace};
-use super::finish::{FinishedBy, Unfinished, finish, on_queue};
 use super::{Active, Shared, WorkError, consume, is_among};
 
 /// How often a campaign is looked at that was not to be finished, and whether one that is finished has
@@ -193,7 +194,7 @@ impl Campaigns {
                 return Ok(false);
             }
             let is_consumed = self.consumed.contains_key(&record.id);
-            if is_consumed && on_queue(&*parts.queue, &record.id).await? > 0 {
+            if is_consumed && depth_of(&*parts.queue, &record.id).await?.total() > 0 {
                 return Ok(false);
             }
         }
@@ -273,7 +274,7 @@ impl Campaigns {
                 && self.is_ours(&record.id)
         });
         for record in finished.take(REOPEN_MAX) {
-            if on_queue(&*parts.queue, &record.id).await? > 0 {
+            if depth_of(&*parts.queue, &record.id).await?.total() > 0 {
                 self.run_again(&record.id).await?;
             }
         }

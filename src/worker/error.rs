@@ -3,6 +3,7 @@
 use crate::intake::EnqueueError;
 use crate::ledger::LedgerError;
 use crate::message::CampaignId;
+use crate::outcomes::FinishError;
 use crate::queue::QueueError;
 
 /// Why the worker could not go on.
@@ -19,4 +20,13 @@ pub enum WorkError {
     StandsStill(String),
     #[error("campaign {0} cannot be read from the ledger: {1}; apply it again")]
     Campaign(CampaignId, String),
+}
+
+impl From<FinishError> for WorkError {
+    fn from(error: FinishError) -> Self {
+        match error {
+            FinishError::Ledger(error) => error.into(),
+            FinishError::Queue(error) => error.into(),
+        }
+    }
 }

@@ -11,7 +11,6 @@ mod call_ups;
 mod campaigns;
 mod consume;
 mod error;
-mod finish;
 mod held;
 mod holding;
 mod lanes;
@@ -31,8 +30,6 @@ mod undos;
 mod upkeep;
 
 pub use error::WorkError;
-pub use finish::{FinishedBy, Unfinished, finish};
-pub use lanes::{SEEN_FOR, ShownLane, ShownLanes};
 pub use upkeep::QUEUE_LOOK;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@ mod gauges;
 mod ledger_contract;
 mod mutations;
 mod observability;
+mod operate;
 mod oracles;
 mod paces;
 mod pacing_limits;

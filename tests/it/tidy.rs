@@ -76,6 +76,11 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
         "the engine never acknowledges: return what the saga came to",
     ),
     (
+        "shown_lanes",
+        &["pacing", "queue", "twilio"],
+        "it is plain data, which the worker writes and `operate` reads",
+    ),
+    (
         "outcomes",
         &["campaign", "clock", "ledger", "message", "queue"],
         "outcomes never call Twilio",
@@ -88,15 +93,41 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     (
         "worker",
         &[
-            "campaign", "clock", "engine", "intake", "ledger", "marks", "message", "metrics",
-            "outcomes", "pacing", "queue", "shutdown", "twilio",
+            "campaign",
+            "clock",
+            "engine",
+            "intake",
+            "ledger",
+            "marks",
+            "message",
+            "metrics",
+            "outcomes",
+            "pacing",
+            "queue",
+            "shown_lanes",
+            "shutdown",
+            "twilio",
         ],
         "it works with the contracts that `service` hands it",
     ),
     (
         "operate",
-        &["campaign", "clock", "files", "ledger", "message"],
-        "it knows no exit code, no terminal and no Twilio: its callers present what it returns",
+        &[
+            "campaign",
+            "clock",
+            "files",
+            "intake",
+            "ledger",
+            "message",
+            "outcomes",
+            "pacing",
+            "queue",
+            "shown_lanes",
+            "twilio",
+        ],
+        "it knows no command line, no server and no worker: its callers present what it returns. Of intake it has the \
+         previews and imports, of outcomes the end of a campaign, of pacing the rates of a forecast, of the queue the \
+         contract, of twilio the record of a part that is away: it calls nobody",
     ),
     (
         "http",
@@ -291,5 +322,121 @@ fn every_file_says_what_it_is_first() {
         let text = fs::read_to_string(&path).expect("a source file");
         let is_main = path.ends_with("src/main.rs");
         assert!(is_main || text.starts_with("//! "), "{}", path.display());
+    }
+}
+
+/// What `operate` names nowhere: how a program ends, and where its words appear.
+const NOT_IN_OPERATE: &[&str] = &[
+    "ExitCode",
+    "IsTerminal",
+    "clap",
+    "eprint",
+    "print!",
+    "println!",
+    "std::env",
+    "std::io",
+    "std::process",
+    "stderr",
+    "stdout",
+    "twilio::Twilio",
+];
+
+/// A file of `operate` that names one of these all the same, and why.
+const IN_OPERATE_ALL_THE_SAME: &[(&str, &str, &str)] = &[(
+    "operate/backup.rs",
+    "std::io",
+    "it writes a file, and tells the operating system's errors apart",
+)];
+
+#[test]
+fn operations_know_no_terminal_and_no_exit_code() {
+    let mut is_seen = false;
+    for (file, code) in sources() {
+        if module(&file) != "operate" {
+            continue;
+        }
+        is_seen = true;
+        for name in NOT_IN_OPERATE {
+            let mut may = IN_OPERATE_ALL_THE_SAME.iter();
+            let may = may.any(|(of, what, _)| *of == file && what == name);
+            assert!(
+                may || !code.contains(name),
+                "{file} names {name}: an operation returns data, and its caller presents them"
+            );
+        }
+    }
+    assert!(is_seen, "operate/ is where this test looks for it");
+}
+
+/// The ledger's methods with which operators and imports change something.
+const CHANGES: &[&str] = &[
+    "begin_import",
+    "bind",
+    "broker_lost",
+    "change_state",
+    "end_import",
+    "end_right",
+    "end_waits",
+    "finish_campaign",
+    "mark_queued",
+    "move_sender",
+    "queue_again",
+    "recall",
+    "record_damaged",
+    "record_stray",
+    "redefine",
+    "release_leases",
+    "renew_right",
+    "save_campaign",
+    "set_aside",
+    "settle_undo",
+    "settle_unknown",
+    "show_alive",
+    "skip_unbegun",
+    "take_undo",
+];
+
+/// A command that calls a function of such a name, and why that is no change past `operate`.
+const CHANGES_ALL_THE_SAME: &[(&str, &str, &str)] = &[
+    (
+        "cli/campaign.rs",
+        "bind",
+        "Service::bind ties the ledger to the account, before the campaign is applied",
+    ),
+    ("cli/work.rs", "bind", "as in cli/campaign.rs"),
+    (
+        "cli/unknown.rs",
+        "settle_unknown",
+        "the operation has the name of the ledger's method",
+    ),
+];
+
+#[test]
+fn commands_change_nothing_but_through_operate() {
+    let all = sources();
+    let is_method = |name: &str| {
+        let declared = format!("async fn {name}(");
+        let mut ledger = all.iter().filter(|(file, _)| module(file) == "ledger");
+        ledger.any(|(_, code)| code.contains(&declared))
+    };
+    for name in CHANGES {
+        assert!(is_method(name), "the ledger has no method {name} any more");
+    }
+    for (file, code) in all.iter().filter(|(file, _)| module(file) == "cli") {
+        // Neither for a change nor for a look: what a command shows, a page shows too.
+        for way in [".ledger", "Importer", "enqueue("] {
+            assert!(
+                !code.contains(way),
+                "{file} names {way}: a command asks `operate`"
+            );
+        }
+        for name in CHANGES {
+            let mut may = CHANGES_ALL_THE_SAME.iter();
+            let may = may.any(|(of, what, _)| of == file && what == name);
+            assert!(
+                may || !code.contains(&format!(".{name}(")),
+                "{file} calls {name}: a change goes through `operate`"
+            );
+        }
     }
 }

@@ -99,9 +99,9 @@ impl Operator {
     /// Whether the campaign is paused: it may be finished by now.
     pub(super) async fn pause(&self) -> bool {
         let operations = self.operations();
-        match operations.pause(&self.campaign, by(), None, &|_| {}).await {
+        match operations.pause(&self.campaign, None, &|_| {}).await {
             Ok(stopped) => {
-                assert_eq!(stopped.record.paused_by, Some(by()));
+                assert_eq!(stopped.now.paused_by, Some(by()));
                 self.begin_quiet();
                 true
             }
@@ -114,7 +114,7 @@ impl Operator {
         // quiet.
         let now = self.clock.now();
         let operations = self.operations();
-        match operations.resume(&self.campaign, by()).await {
+        match operations.resume(&self.campaign).await {
             Ok(_) => {
                 for quiet in &mut *self.quiet() {
                     quiet.until.get_or_insert(now);
@@ -138,7 +138,7 @@ impl Operator {
             if record.id == self.campaign {
                 self.resume().await;
             } else {
-                let resumed = self.operations().resume(&record.id, by()).await;
+                let resumed = self.operations().resume(&record.id).await;
                 resumed.expect("it was paused");
             }
         }
@@ -161,7 +161,7 @@ impl Operator {
 
     async fn cancel(&self) {
         let operations = self.operations();
-        match operations.cancel(&self.campaign, by(), None, &|_| {}).await {
+        match operations.cancel(&self.campaign, None, &|_| {}).await {
             Ok(_) => self.begin_quiet(),
             Err(error) => {
                 is_over(&error);
@@ -169,10 +169,11 @@ impl Operator {
         }
     }
 
-    fn operations(&self) -> Operations<'_> {
+    fn operations(&self) -> Operations {
         Operations {
-            ledger: &self.ledger,
+            ledger: Arc::clone(&self.ledger),
             clock: self.clock,
+            by: by(),
         }
     }
 

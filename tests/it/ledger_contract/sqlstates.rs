@@ -54,7 +54,7 @@ async fn each_sqlstate_at_one_call_is_blamed_on_the_call_or_at_once_on_the_store
                 is_done.then(|| code.to_owned())
             });
             match ledger
-                .finish_campaign(&spring(), true, super::fixture::at(0))
+                .finish_campaign(&spring(), true, at(0))
                 .await
             {
                 Err(error) => break error,

@@ -5,11 +5,18 @@
 
 use jiff::Timestamp;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerError};
 use crate::message::CampaignId;
-use crate::queue::{Queue, QueueError};
+use crate::queue::{Queue, QueueError, depth_of};
 
-use super::WorkError;
+/// Why it is not known whether a campaign is over: it is not finished then.
+#[derive(Debug, thiserror::Error)]
+pub enum FinishError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
 
 /// Who says that a campaign is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +48,14 @@ pub enum Unfinished {
 ///
 /// # Errors
 ///
-/// [`WorkError`] when the ledger or the queue does not answer: then it is not finished.
+/// [`FinishError`] when the ledger or the queue does not answer: then it is not finished.
 pub async fn finish(
     ledger: &Ledger,
     queue: &dyn Queue,
     id: &CampaignId,
     by: FinishedBy,
     now: Timestamp,
-) -> Result<Result<(), Unfinished>, WorkError> {
+) -> Result<Result<(), Unfinished>, FinishError> {
     if ledger.has_open(id, false).await? {
         return Ok(Err(Unfinished::Open));
     }
@@ -59,7 +66,7 @@ pub async fn finish(
     if by == FinishedBy::Itself && books.published() > 0 {
         return Ok(Err(Unfinished::Published));
     }
-    let unseen = on_queue(queue, id).await?;
+    let unseen = depth_of(queue, id).await?.total();
     if unseen > 0 {
         return Ok(Err(Unfinished::Unseen(unseen)));
     }
@@ -74,13 +81,4 @@ pub async fn finish(
     } else {
         Unfinished::Importing
     }))
-}
-
-/// How many messages a campaign's queue holds. A queue that was never made holds none.
-pub(super) async fn on_queue(queue: &dyn Queue, id: &CampaignId) -> Result<u64, QueueError> {
-    match queue.depth(id).await {
-        Ok(depth) => Ok(depth.ready + depth.unsettled),
-        Err(QueueError::Refused(_)) => Ok(0),
-        Err(error) => Err(error),
-    }
 }

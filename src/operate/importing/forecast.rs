@@ -17,34 +17,35 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
 /// A rate, and how long what it limits takes at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bound<T> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound<T> {
     /// Whose rate it is.
-    pub(super) of: T,
-    pub(super) quota: Quota,
+    pub of: T,
+    pub quota: Quota,
     /// In whole seconds.
-    pub(super) takes: Duration,
+    pub takes: Duration,
 }
 
 /// What limits a campaign's speed; a rate that is not limited is left out.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Forecast<'a> {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forecast {
     /// The campaign's own pace.
-    pub(super) campaign: Option<Bound<()>>,
+    pub campaign: Option<Bound<()>>,
     /// The agent who has the most messages.
-    pub(super) agent: Option<Bound<&'a str>>,
+    pub agent: Option<Bound<String>>,
     /// The sender that takes longest for what it has to send.
-    pub(super) sender: Option<Bound<&'a Address>>,
+    pub sender: Option<Bound<Address>>,
 }
 
-impl<'a> Forecast<'a> {
+impl Forecast {
     /// Works out what limits a campaign that has these messages to send.
-    pub(super) fn of(preview: &'a Preview, campaign: &Campaign, senders: &Senders) -> Self {
+    #[must_use]
+    pub fn of(preview: &Preview, campaign: &Campaign, senders: &Senders) -> Self {
         let pace = &campaign.pace;
         let busiest = preview.agents.iter().max_by_key(|(_, count)| **count);
         let loads = preview.loads.iter().filter_map(|((sender, kind), load)| {
             let quota = senders.quota(&sender.on(campaign.channel), kind.as_str())?;
-            Some(Bound::of(sender, quota, *load))
+            Some(Bound::of(sender.clone(), quota, *load))
         });
         Self {
             campaign: pace
@@ -53,16 +54,17 @@ impl<'a> Forecast<'a> {
             agent: pace
                 .agent
                 .zip(busiest)
-                .map(|(quota, (agent, count))| Bound::of(agent.as_str(), quota, *count)),
+                .map(|(quota, (agent, count))| Bound::of(agent.clone(), quota, *count)),
             sender: loads.max_by_key(|bound| bound.takes),
         }
     }
 
     /// How long the campaign takes at least: what its slowest rate needs. None when no rate is limited.
-    pub(super) fn duration(&self) -> Option<Duration> {
-        let campaign = self.campaign.map(|bound| bound.takes);
-        let agent = self.agent.map(|bound| bound.takes);
-        let sender = self.sender.map(|bound| bound.takes);
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        let campaign = self.campaign.as_ref().map(|bound| bound.takes);
+        let agent = self.agent.as_ref().map(|bound| bound.takes);
+        let sender = self.sender.as_ref().map(|bound| bound.takes);
         [campaign, agent, sender].into_iter().flatten().max()
     }
 }
@@ -80,7 +82,8 @@ impl<T> Bound<T> {
 }
 
 /// A duration as people say it: `40 s`, `21 min`, `4 h 12 min`, `3 days 4 h`.
-pub(super) fn words(duration: Duration) -> String {
+#[must_use]
+pub fn words(duration: Duration) -> String {
     let secs = duration.as_secs();
     let whole = |unit: u64| secs.saturating_add(unit / 2) / unit;
     match secs {
@@ -102,7 +105,8 @@ pub(super) fn words(duration: Duration) -> String {
 
 /// When something that takes so long ends, on the clock of this place: `00:44`, `Sun 00:44` on another day,
 /// `2026-12-24 00:44` from a week on. None past the end of the calendar.
-pub(super) fn ends_at(now: Timestamp, takes: Duration, zone: TimeZone) -> Option<String> {
+#[must_use]
+pub fn ends_at(now: Timestamp, takes: Duration, zone: TimeZone) -> Option<String> {
     let end = now.checked_add(takes).ok()?.to_zoned(zone.clone());
     let now = now.to_zoned(zone);
     let format = match days_between(&now, &end) {
@@ -172,8 +176,10 @@ mod tests {
         }
         let (campaign, senders) = (campaign("agent='1/min'"), Senders::default());
         let forecast = Forecast::of(&preview, &campaign, &senders);
-        assert_eq!(forecast.agent.map(|bound| bound.of), Some("alice"));
-        let sender = forecast.sender.map(|bound| bound.of.as_str());
+        let agent = forecast.agent.map(|bound| bound.of);
+        assert_eq!(agent.as_deref(), Some("alice"));
+        let sender = forecast.sender.map(|bound| bound.of);
+        let sender = sender.as_ref().map(Address::as_str);
         assert_eq!(sender, Some("+12025550101"));
     }
 

@@ -1,13 +1,14 @@
-//! Pause, resume and cancel a campaign.
+//! Pause, resume, cancel and finish a campaign.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ledger::{Actor, CampaignRecord, ConsumerRow, StateChange, Transition};
+use crate::ledger::{Actor, CampaignRecord, CampaignState, ConsumerRow, StateChange, Transition};
 use crate::message::CampaignId;
-
-use super::{OperateError, Operations};
+use crate::operate::campaigns::find;
+use crate::operate::{OperateError, Operations, QueueAccess};
+use crate::outcomes::{FinishedBy, finish};
 
 /// How many messages of a cancelled campaign are ended in one transaction.
 const BATCH: usize = 2_000;
@@ -16,17 +17,54 @@ const BATCH: usize = 2_000;
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// A campaign's state after an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StateNow {
+    pub campaign: CampaignId,
+    pub state: CampaignState,
+    /// Why it is in this state, where somebody gave a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who paused it, while it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<Actor>,
+    /// Who cancelled it, once it is cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<Actor>,
+}
+
+impl From<CampaignRecord> for StateNow {
+    fn from(record: CampaignRecord) -> Self {
+        Self {
+            campaign: record.id,
+            state: record.state,
+            reason: record.reason,
+            paused_by: record.paused_by,
+            cancelled_by: record.cancelled_by,
+        }
+    }
+}
+
 /// A campaign that was stopped: no first contact of it starts any more.
 #[derive(Clone, Debug, Serialize)]
 pub struct Stopped {
-    #[serde(skip)]
-    pub record: CampaignRecord,
+    #[serde(flatten)]
+    pub now: StateNow,
     /// Whether this operation stopped it; otherwise it was stopped already.
     pub changed: bool,
     /// How many consumers confirmed the stop.
     pub confirmed: usize,
     /// Consumers that did not confirm. Their rights to start calls have run out.
     pub unconfirmed: Vec<ConsumerRow>,
+}
+
+/// A campaign that runs again.
+#[derive(Clone, Debug, Serialize)]
+pub struct Resumed {
+    #[serde(flatten)]
+    pub now: StateNow,
+    /// Whether this operation let it run; otherwise it ran already.
+    pub changed: bool,
 }
 
 /// A campaign that was cancelled.
@@ -41,43 +79,64 @@ pub struct Cancelled {
     pub open: u64,
 }
 
-impl Operations<'_> {
+impl Operations {
     /// Pauses a campaign, and returns when no first contact of it can start any more: when every consumer has
     /// confirmed, or its right to start changing calls has run out ([`crate::ledger::RIGHT_FOR`] at most). Undo
     /// goes on. `waiting` is told which consumers are waited for when that takes long.
     ///
     /// # Errors
     ///
-    /// [`OperateError::WrongState`] when it is finished or cancelled; [`OperateError::Ledger`] when the
+    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::WrongState`] when it is finished or
+    /// cancelled; [`OperateError::Ledger`] when the
     /// ledger did not take it: then it is not paused, or it is not known to be.
     pub async fn pause(
         &self,
         campaign: &CampaignId,
-        by: Actor,
         reason: Option<String>,
         waiting: &(dyn Fn(&[ConsumerRow]) + Send + Sync),
     ) -> Result<Stopped, OperateError> {
+        let by = self.by.clone();
         let change = StateChange::Pause { by, reason };
         self.stop(campaign, &change, "paused", waiting).await
     }
 
-    /// Lets a paused campaign run again, whether an operator or the program paused it. False when it ran.
+    /// Lets a paused campaign run again, whether an operator or the program paused it.
     ///
     /// # Errors
     ///
     /// As [`Operations::pause`].
-    pub async fn resume(
-        &self,
-        campaign: &CampaignId,
-        by: Actor,
-    ) -> Result<(CampaignRecord, bool), OperateError> {
+    pub async fn resume(&self, campaign: &CampaignId) -> Result<Resumed, OperateError> {
+        let by = self.by.clone();
         let change = StateChange::Resume { by };
         let now = self.clock.now();
-        match self.ledger.change_state(campaign, &change, now).await? {
-            Transition::Made(record) => Ok((record, true)),
-            Transition::Already(record) => Ok((record, false)),
-            Transition::Refused(record) => Err(refused(record, "resumed")),
-        }
+        let (record, changed) = match self.ledger.change_state(campaign, &change, now).await? {
+            Transition::Made(record) => (record, true),
+            Transition::Already(record) => (record, false),
+            Transition::Refused(record) => return Err(refused(record, "resumed")),
+        };
+        Ok(Resumed {
+            now: record.into(),
+            changed,
+        })
+    }
+
+    /// Declares a campaign finished: nothing more comes from its publishers, and nothing of it is open.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::NotOver`] says what is open;
+    /// [`OperateError::Ledger`] and [`OperateError::Queue`] when nobody can tell: then it is not finished.
+    pub async fn finish(
+        &self,
+        campaign: &CampaignId,
+        access: &dyn QueueAccess,
+    ) -> Result<(), OperateError> {
+        let id = find(&*self.ledger, campaign).await?.id;
+        let queue = access.open().await?;
+        let (by, now) = (FinishedBy::Operator, self.clock.now());
+        let finished = finish(&*self.ledger, &*queue, &id, by, now).await?;
+        access.close(&*queue).await;
+        finished.map_err(|why| OperateError::NotOver { id, why })
     }
 
     /// Cancels a campaign for good, and returns when no first contact of it can start any more, as
@@ -90,10 +149,10 @@ impl Operations<'_> {
     pub async fn cancel(
         &self,
         campaign: &CampaignId,
-        by: Actor,
         reason: Option<String>,
         waiting: &(dyn Fn(&[ConsumerRow]) + Send + Sync),
     ) -> Result<Cancelled, OperateError> {
+        let by = self.by.clone();
         let change = StateChange::Cancel { by, reason };
         let stopped = self.stop(campaign, &change, "cancelled", waiting).await?;
         let mut skipped = 0;
@@ -143,7 +202,7 @@ impl Operations<'_> {
         let since = self.clock.instant();
         let waited = self.wait_until_confirmed(since, waiting).await;
         Ok(Stopped {
-            record,
+            now: record.into(),
             changed,
             confirmed: waited.confirmed,
             unconfirmed: waited.expired,
@@ -157,37 +216,4 @@ fn refused(record: CampaignRecord, wanted: &'static str) -> OperateError {
         state: record.state,
         wanted,
     }
-}
-
-/// Who paused a campaign, since when and why, and how it goes on: one sentence wherever a paused campaign is
-/// shown.
-#[must_use]
-pub fn paused_notice(record: &CampaignRecord) -> Option<String> {
-    let by = record.paused_by.as_ref()?;
-    let id = &record.id;
-    let since = record.state_since.strftime("%Y-%m-%d %H:%M:%S UTC");
-    let reason = record.reason.as_deref();
-    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
-    let resume = format!("flexcast campaign resume {id}");
-    Some(match by {
-        Actor::Operator { .. } => {
-            format!("Campaign {id} was paused by {by} at {since}{reason}. Resume it with: {resume}")
-        }
-        Actor::Program { .. } => format!(
-            "Campaign {id} was paused by {by} at {since}{reason}. A consumer resumes it when Twilio accepts its \
-             messages again, or you do with: {resume}"
-        ),
-    })
-}
-
-/// That another ledger may have carried out messages of a campaign, and what that means; none where none may.
-#[must_use]
-pub fn distrust_notice(record: &CampaignRecord) -> Option<String> {
-    let since = record.distrusted_from?.strftime("%Y-%m-%d %H:%M:%S UTC");
-    Some(format!(
-        "Campaign {}: messages of it may have been sent since {since} that this ledger does not know of: another ledger \
-         ran it, or the database lost transactions. Each message is looked for at Twilio before it is sent \
-         (docs/ownership.md).",
-        record.id
-    ))
 }

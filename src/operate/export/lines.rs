@@ -1,23 +1,15 @@
-//! `flexcast campaign export`: one line for each message and each rejected row, as CSV.
-
-use std::io::Write;
+//! The lines of an export: one for each message and each rejected row.
 
 use serde::Serialize;
 
 use crate::intake::escaped;
-use crate::ledger::{CampaignRecord, Ending, PageRow, RejectedRow, Standing};
+use crate::ledger::{Ending, PageRow, RejectedRow, Standing};
 use crate::message::Effects;
-use crate::service::Service;
-
-use super::{ExitCode, Problem};
-
-/// Messages read from the ledger at once.
-const PAGE: usize = 1_000;
 
 /// A line of the export. The customer's address stands in it whole: it is the operator's own data,
 /// asked for as such.
 #[derive(Clone, Debug, Default, Serialize)]
-struct Line {
+pub(super) struct ExportLine {
     /// `message`, or `row` for a rejected row of a file.
     kind: &'static str,
     id: String,
@@ -45,84 +37,18 @@ struct Line {
     message_sid: String,
 }
 
-/// Which messages are exported.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Which {
-    /// Those that are dead, and no others.
-    pub(super) failed: bool,
-}
-
-impl Which {
-    fn has(self, row: &PageRow) -> bool {
-        let is_dead = matches!(
-            &row.standing,
-            Standing::Over {
-                ending: Ending::Dead { .. },
-                ..
-            }
-        );
-        !self.failed || is_dead
+/// These lines as CSV; `with_header`: behind the names of the columns, if there is a line.
+pub(super) fn written(lines: &[ExportLine], with_header: bool) -> Result<Vec<u8>, csv::Error> {
+    let mut csv = csv::WriterBuilder::new()
+        .has_headers(with_header)
+        .from_writer(Vec::new());
+    for line in lines {
+        csv.serialize(line.safe())?;
     }
+    super::written(csv)
 }
 
-/// Writes a campaign's export to `out`.
-///
-/// # Errors
-///
-/// When the ledger cannot be read or `out` takes nothing more.
-pub(super) async fn export(
-    service: &Service,
-    record: &CampaignRecord,
-    which: Which,
-    out: impl Write,
-) -> Result<(), Problem> {
-    let mut csv = csv::Writer::from_writer(out);
-    let write_row = &mut |row| write(&mut csv, &of_message(row));
-    each_message(service, record, which, write_row).await?;
-    let ledger = &service.ledger;
-    let mut after = 0;
-    loop {
-        let page = ledger.rejected_rows(&record.id, after, PAGE).await?;
-        let Some((last, ..)) = page.last() else { break };
-        after = *last;
-        for (_, file, row) in page {
-            write(&mut csv, &of_rejected(file, row))?;
-        }
-    }
-    csv.flush()?;
-    Ok(())
-}
-
-/// Hands out a campaign's messages, page by page, in the order in which they were accepted.
-///
-/// # Errors
-///
-/// When the ledger cannot be read, and those of `each`.
-pub(super) async fn each_message(
-    service: &Service,
-    record: &CampaignRecord,
-    which: Which,
-    each: &mut dyn FnMut(PageRow) -> Result<(), Problem>,
-) -> Result<(), Problem> {
-    let mut after = 0;
-    loop {
-        let page = service.ledger.page(&record.id, after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = last.number;
-        for row in page.into_iter().filter(|row| which.has(row)) {
-            each(row)?;
-        }
-    }
-}
-
-fn write(csv: &mut csv::Writer<impl Write>, line: &Line) -> Result<(), Problem> {
-    csv.serialize(line.safe())
-        .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
-}
-
-impl Line {
+impl ExportLine {
     /// The same with nothing that a spreadsheet program would execute.
     fn safe(&self) -> Self {
         let safe = |text: &str| escaped(text).into_owned();
@@ -140,9 +66,10 @@ impl Line {
     }
 }
 
-fn of_message(row: PageRow) -> Line {
+/// The line of a message.
+pub(super) fn of_message(row: PageRow) -> ExportLine {
     let message = row.message;
-    let mut line = Line {
+    let mut line = ExportLine {
         kind: "message",
         id: message.id().to_string(),
         address: message.customer.address.as_str().to_owned(),
@@ -154,7 +81,7 @@ fn of_message(row: PageRow) -> Line {
             .unwrap_or_default(),
         attempts: Some(row.attempts),
         accepted_at: row.accepted_at.to_string(),
-        ..Line::default()
+        ..ExportLine::default()
     };
     match row.standing {
         Standing::Waiting { .. } => line.state = "waiting",
@@ -192,7 +119,7 @@ fn of_ending(ending: Ending) -> (&'static str, String, String) {
     }
 }
 
-fn add_sids(line: &mut Line, effects: Effects) {
+fn add_sids(line: &mut ExportLine, effects: Effects) {
     line.channel_sid = effects.channel_sid.unwrap_or_default();
     line.task_sid = effects.task_sid.unwrap_or_default();
     line.session_sid = effects.session_sid.unwrap_or_default();
@@ -201,14 +128,15 @@ fn add_sids(line: &mut Line, effects: Effects) {
     line.message_sid = effects.message_sid.unwrap_or_default();
 }
 
-fn of_rejected(file: String, row: RejectedRow) -> Line {
-    Line {
+/// The line of a rejected row of this file.
+pub(super) fn of_rejected(file: String, row: RejectedRow) -> ExportLine {
+    ExportLine {
         kind: "row",
         state: "rejected",
         reason: row.reason.to_string(),
         detail: row.detail,
         file,
         line: Some(row.line),
-        ..Line::default()
+        ..ExportLine::default()
     }
 }

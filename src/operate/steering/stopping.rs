@@ -9,8 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::ledger::{ConsumerRow, RIGHT_FOR};
-
-use super::Operations;
+use crate::operate::Operations;
 
 /// How often the consumers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -27,7 +26,7 @@ pub(super) struct Waited {
     pub(super) expired: Vec<ConsumerRow>,
 }
 
-impl Operations<'_> {
+impl Operations {
     /// Waits until every consumer has confirmed the changes of states that the ledger has now, or until its
     /// right has run out. `since`: when the ledger had answered. `waiting` is told once for whom the wait is.
     pub(super) async fn wait_until_confirmed(

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use crate::campaign::{Campaign, conversions};
-use crate::ledger::{
-    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Transition,
-};
+use crate::campaign::{Campaign, Difference, conversions};
+use crate::ledger::{Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Transition};
 use crate::message::{Address, CampaignId};
-
-use super::{OperateError, Operations};
+use crate::operate::campaigns::find;
+use crate::operate::{OperateError, Operations};
 
 /// How many messages are given to another sender in one transaction.
 const BATCH: usize = 500;
@@ -19,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A campaign as it was recorded.
 #[derive(Clone, Debug)]
-pub struct Applied {
+pub struct AppliedCampaign {
     pub record: CampaignRecord,
     /// Messages that got another sender.
     pub moved: u64,
@@ -27,14 +25,14 @@ pub struct Applied {
     pub kept: u64,
 }
 
-/// Who applies a campaign, and which sender takes the messages of those that the file does not have any more.
-#[derive(Clone, Debug)]
+/// What becomes of messages whose senders the file does not have any more.
+#[derive(Clone, Debug, Default)]
 pub struct Replacing {
-    pub by: Actor,
+    /// The sender that takes those which have not begun. None: the file is refused.
     pub move_to: Option<Address>,
 }
 
-impl Operations<'_> {
+impl Operations {
     /// Records a campaign that was checked and filled in from the account. A finished campaign runs again, and
     /// so does one that the program has paused: an operator has acted. An operator's pause stays.
     ///
@@ -51,7 +49,7 @@ impl Operations<'_> {
         mut campaign: Campaign,
         replacing: &Replacing,
         waiting: &(dyn Fn(&[ConsumerRow]) + Send + Sync),
-    ) -> Result<Applied, OperateError> {
+    ) -> Result<AppliedCampaign, OperateError> {
         let id = campaign.id.clone();
         let Some(before) = self.ledger.campaign(&id).await? else {
             self.save(&campaign, false).await?;
@@ -65,7 +63,7 @@ impl Operations<'_> {
             });
         }
         let old: Campaign = serde_json::from_value(before.definition.clone())
-            .map_err(|error| unreadable(&id, &error))?;
+            .map_err(|error| irreplaceable(&id, &error))?;
         campaign.keep_flows_of(&old);
         let differences = conversions(&old, &campaign);
         let taken = self.taken_away(&old, &campaign).await?;
@@ -88,15 +86,14 @@ impl Operations<'_> {
                 if is_running {
                     let reason =
                         Some("apply --move-to gives messages to another sender".to_owned());
-                    self.pause(&id, replacing.by.clone(), reason, waiting)
-                        .await?;
+                    self.pause(&id, reason, waiting).await?;
                 }
                 let moved = match self.save_unless_converting(&campaign, differences).await {
                     Ok(()) => self.move_senders(&id, &taken, to).await,
                     Err(error) => Err(error),
                 };
                 if is_running {
-                    self.resume(&id, replacing.by.clone()).await?;
+                    self.resume(&id).await?;
                 }
                 moved?
             }
@@ -114,9 +111,9 @@ impl Operations<'_> {
         id: &CampaignId,
         moved: u64,
         kept: u64,
-    ) -> Result<Applied, OperateError> {
-        Ok(Applied {
-            record: self.find(id).await?,
+    ) -> Result<AppliedCampaign, OperateError> {
+        Ok(AppliedCampaign {
+            record: find(&*self.ledger, id).await?,
             moved,
             kept,
         })
@@ -125,7 +122,7 @@ impl Operations<'_> {
     /// False when it was not recorded, since a message is open.
     async fn save(&self, campaign: &Campaign, only_idle: bool) -> Result<bool, OperateError> {
         let definition =
-            serde_json::to_value(campaign).map_err(|error| unreadable(&campaign.id, &error))?;
+            serde_json::to_value(campaign).map_err(|error| irreplaceable(&campaign.id, &error))?;
         let now = self.clock.now();
         let record = CampaignRecord::running(campaign.id.clone(), definition, now);
         Ok(self.ledger.save_campaign(&record, only_idle).await?)
@@ -134,7 +131,7 @@ impl Operations<'_> {
     async fn save_unless_converting(
         &self,
         campaign: &Campaign,
-        differences: Vec<crate::campaign::Difference>,
+        differences: Vec<Difference>,
     ) -> Result<(), OperateError> {
         if self.save(campaign, !differences.is_empty()).await? {
             return Ok(());
@@ -213,8 +210,8 @@ impl Operations<'_> {
     }
 }
 
-fn unreadable(id: &CampaignId, error: &serde_json::Error) -> OperateError {
-    OperateError::Unreadable {
+fn irreplaceable(id: &CampaignId, error: &serde_json::Error) -> OperateError {
+    OperateError::Irreplaceable {
         id: id.clone(),
         detail: error.to_string(),
     }

@@ -1,0 +1,189 @@
+//! All messages of a campaign as CSV, in pieces: a command writes them to its output, a server into its reply.
+//!
+//! In: a campaign, and which of its messages. Out: the bytes of a file of CSV, a page of the ledger at a time. Always:
+//! a page is in memory and no more; nothing in a cell is executed by a spreadsheet program.
+
+mod contacts;
+mod lines;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::ledger::{Ending, Ledger, PageRow, Standing};
+use crate::message::CampaignId;
+
+use super::campaigns::find;
+use super::{OperateError, ReadModels};
+use contacts::ContactColumns;
+
+/// Messages and rows read from the ledger at once.
+const PAGE: usize = 1_000;
+
+/// Which messages are exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExportWhich {
+    /// Those that are dead, and no others.
+    pub failed: bool,
+}
+
+impl ExportWhich {
+    fn has(self, row: &PageRow) -> bool {
+        let is_dead = matches!(
+            &row.standing,
+            Standing::Over {
+                ending: Ending::Dead { .. },
+                ..
+            }
+        );
+        !self.failed || is_dead
+    }
+}
+
+/// A file of CSV that is being made, piece by piece.
+pub struct CampaignExport {
+    ledger: Arc<Ledger>,
+    campaign: CampaignId,
+    which: ExportWhich,
+    stage: Stage,
+}
+
+/// What is written next. `after`: the number of the last row of the ledger that was read; `is_headed`: the header is
+/// written, which comes with the first line.
+enum Stage {
+    Messages { after: i64, is_headed: bool },
+    RejectedRows { after: i64, is_headed: bool },
+    ContactHeader(ContactColumns),
+    Contacts { after: i64, columns: ContactColumns },
+    Over,
+}
+
+impl ReadModels {
+    /// The export of a campaign: one line for each message and each rejected row.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::NoCampaign`] when there is none of this id.
+    pub async fn export(
+        &self,
+        campaign: &CampaignId,
+        which: ExportWhich,
+    ) -> Result<CampaignExport, OperateError> {
+        let mut export = self.begun(campaign, which).await?;
+        export.stage = Stage::Messages {
+            after: 0,
+            is_headed: false,
+        };
+        Ok(export)
+    }
+
+    /// The messages of a campaign as a file of contacts with all attributes, which can be imported again. What is read
+    /// again is what was exported.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::Ledger`] when the ledger cannot be
+    /// read: all messages are read once for the names of their attributes.
+    pub async fn export_contacts(
+        &self,
+        campaign: &CampaignId,
+        which: ExportWhich,
+    ) -> Result<CampaignExport, OperateError> {
+        let mut export = self.begun(campaign, which).await?;
+        let mut names = BTreeSet::new();
+        let mut after = 0;
+        while let Some(rows) = export.messages(&mut after).await? {
+            names.extend(rows.iter().flat_map(contacts::attributes));
+        }
+        export.stage = Stage::ContactHeader(ContactColumns::of(names));
+        Ok(export)
+    }
+
+    async fn begun(
+        &self,
+        campaign: &CampaignId,
+        which: ExportWhich,
+    ) -> Result<CampaignExport, OperateError> {
+        Ok(CampaignExport {
+            ledger: Arc::clone(&self.ledger),
+            campaign: find(&*self.ledger, campaign).await?.id,
+            which,
+            stage: Stage::Over,
+        })
+    }
+}
+
+impl CampaignExport {
+    /// The next piece of the file. None: there is no more. A piece may be empty.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be read: the file is not whole then.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, OperateError> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let (piece, next) = match stage {
+            Stage::Messages {
+                mut after,
+                is_headed,
+            } => {
+                let Some(rows) = self.messages(&mut after).await? else {
+                    self.stage = Stage::RejectedRows {
+                        after: 0,
+                        is_headed,
+                    };
+                    return Ok(Some(Vec::new()));
+                };
+                let lines: Vec<_> = rows.into_iter().map(lines::of_message).collect();
+                let piece = lines::written(&lines, !is_headed)?;
+                let is_headed = is_headed || !lines.is_empty();
+                (piece, Stage::Messages { after, is_headed })
+            }
+            Stage::RejectedRows { after, is_headed } => {
+                let page = self.ledger.rejected_rows(&self.campaign, after, PAGE);
+                let page = page.await?;
+                let Some(after) = page.last().map(|(number, ..)| *number) else {
+                    return Ok(None);
+                };
+                let rows = page.into_iter();
+                let lines: Vec<_> = rows
+                    .map(|(_, file, row)| lines::of_rejected(file, row))
+                    .collect();
+                let piece = lines::written(&lines, !is_headed)?;
+                let is_headed = true;
+                (piece, Stage::RejectedRows { after, is_headed })
+            }
+            Stage::ContactHeader(columns) => {
+                let header = columns.header()?;
+                (header, Stage::Contacts { after: 0, columns })
+            }
+            Stage::Contacts { mut after, columns } => {
+                let Some(rows) = self.messages(&mut after).await? else {
+                    return Ok(None);
+                };
+                let lines = columns.lines(&rows)?;
+                (lines, Stage::Contacts { after, columns })
+            }
+            Stage::Over => return Ok(None),
+        };
+        self.stage = next;
+        Ok(Some(piece))
+    }
+
+    /// The next page of messages, in the order in which they were accepted, without those that are not wanted. None
+    /// after the last page.
+    async fn messages(&self, after: &mut i64) -> Result<Option<Vec<PageRow>>, OperateError> {
+        let mut page = self.ledger.page(&self.campaign, *after, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(None);
+        };
+        *after = last.number;
+        page.retain(|row| self.which.has(row));
+        Ok(Some(page))
+    }
+}
+
+/// What was written into memory.
+fn written(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, csv::Error> {
+    writer
+        .into_inner()
+        .map_err(|error| error.into_error().into())
+}

@@ -1,0 +1,79 @@
+//! When a file is refused as a whole: before anything of it is taken.
+
+use crate::campaign::Campaign;
+use crate::intake::{Input, Preview, SharedIds, shared_ids};
+use crate::operate::OperateError;
+
+/// What a file may have and is taken all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FileRules {
+    pub rejects: RejectsMax,
+    /// Several customers may have the same id: each id is contacted once.
+    pub repeated_ids: bool,
+}
+
+/// How many rows of a file may be rejected.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum RejectsMax {
+    #[default]
+    Any,
+    Rows(u64),
+    /// Of all rows: 0 to 100.
+    Percent(f64),
+}
+
+impl FileRules {
+    /// Ids of the file that stand for several people each, unless they may.
+    pub(super) fn shared_ids(&self, input: &Input) -> Result<Option<SharedIds>, OperateError> {
+        match self.repeated_ids {
+            true => Ok(None),
+            false => Ok(shared_ids(input)?),
+        }
+    }
+
+    /// Refuses a file of which too much would be rejected.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::TooManyRejected`].
+    pub fn check(&self, preview: &Preview) -> Result<(), OperateError> {
+        let rejected = preview.rejected_total();
+        let max = match self.rejects {
+            RejectsMax::Any => return Ok(()),
+            RejectsMax::Rows(max) => max as f64,
+            RejectsMax::Percent(percent) => preview.rows as f64 * percent / 100.0,
+        };
+        if rejected as f64 <= max {
+            return Ok(());
+        }
+        let by_reason = preview.rejected.iter();
+        Err(OperateError::TooManyRejected {
+            file: preview.file.clone(),
+            rejected,
+            rows: preview.rows,
+            by_reason: by_reason.map(|(reason, rows)| (*reason, *rows)).collect(),
+        })
+    }
+}
+
+/// Refuses a file that breaks the rules, where nobody is asked about it. The file is read through only if a rule needs
+/// that.
+///
+/// # Errors
+///
+/// [`OperateError::IdsShared`] and [`OperateError::TooManyRejected`]; [`OperateError::Import`] when the file cannot be
+/// read.
+pub fn check_file(
+    rules: &FileRules,
+    campaign: &Campaign,
+    input: &Input,
+) -> Result<(), OperateError> {
+    if let Some(shared) = rules.shared_ids(input)? {
+        let file = input.path().to_owned();
+        return Err(OperateError::IdsShared { file, shared });
+    }
+    if rules.rejects == RejectsMax::Any {
+        return Ok(());
+    }
+    rules.check(&Preview::of(campaign, input.again()?)?)
+}

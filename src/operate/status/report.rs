@@ -1,0 +1,146 @@
+//! The report of one campaign: its state, its books, its imports.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, ImportRecord, ImportReport};
+use crate::message::{CampaignId, PauseCause};
+use crate::operate::campaigns::{distrust_notice, find, paused_notice};
+use crate::operate::{OperateError, ReadModels};
+
+use super::RunOutcome;
+
+/// The report of one campaign: its name, its books, what nobody has seen yet, and its state.
+#[derive(Clone, Debug, Serialize)]
+pub struct CampaignReport {
+    pub campaign: CampaignId,
+    #[serde(flatten)]
+    pub books: Books,
+    /// Messages on the queue that the ledger has not met; none when the queue was not asked, or did
+    /// not answer.
+    pub unseen: Option<u64>,
+    pub state: CampaignState,
+    /// Since when it is paused or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_since: Option<Timestamp>,
+    /// Why it is paused or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who paused it, while it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<Actor>,
+    /// Who cancelled it, once it is cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<Actor>,
+    /// Since when messages of it may have been carried out that this ledger does not know of, if any may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distrusted_from: Option<Timestamp>,
+    /// What was imported into it, oldest first.
+    pub imports: Vec<ImportReport>,
+    /// Who paused it, why, and how it goes on, in a sentence; while it is paused.
+    #[serde(skip)]
+    pub paused_notice: Option<String>,
+    /// That another ledger may have carried out messages of it, in a sentence; where one may.
+    #[serde(skip)]
+    pub distrust_notice: Option<String>,
+}
+
+/// By how much the books of a campaign are off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imbalance {
+    /// Messages that are nowhere. Less than 0: there are more than were accepted.
+    pub nowhere: i64,
+    /// Messages that are both open and over.
+    pub twice: u64,
+    /// Rows that are not accounted for.
+    pub rows: u64,
+}
+
+impl CampaignReport {
+    /// `imports` may have those of other campaigns too.
+    pub(super) fn of(
+        record: CampaignRecord,
+        books: Books,
+        unseen: Option<u64>,
+        imports: &[ImportRecord],
+        now: Timestamp,
+    ) -> Self {
+        let is_stopped = record.stopped_by().is_some();
+        let its = imports.iter().filter(|it| it.campaign == record.id);
+        Self {
+            imports: its.map(|import| import.report(now)).collect(),
+            paused_notice: paused_notice(&record),
+            distrust_notice: distrust_notice(&record),
+            campaign: record.id,
+            books,
+            unseen,
+            state: record.state,
+            state_since: is_stopped.then_some(record.state_since),
+            reason: record.reason.filter(|_| is_stopped),
+            paused_by: record.paused_by,
+            cancelled_by: record.cancelled_by,
+            distrusted_from: record.distrusted_from,
+        }
+    }
+
+    /// What an operator should know about the campaign, one sentence each.
+    pub fn notices(&self) -> impl Iterator<Item = &str> {
+        let notices = [&self.paused_notice, &self.distrust_notice];
+        notices.into_iter().flatten().map(String::as_str)
+    }
+
+    /// By how much the books are off. None: they balance.
+    #[must_use]
+    pub fn imbalance(&self) -> Option<Imbalance> {
+        let books = &self.books;
+        (!books.balance()).then(|| Imbalance {
+            nowhere: books.imbalance() + i64::try_from(books.twice).unwrap_or(i64::MAX),
+            twice: books.twice,
+            rows: books.rows_off(),
+        })
+    }
+
+    /// What a run that has just ended came to.
+    #[must_use]
+    pub fn outcome(&self) -> RunOutcome {
+        let books = &self.books;
+        if books.accepted == 0 {
+            RunOutcome::NothingAccepted
+        } else if books.dead_total() + books.unknown > 0 {
+            RunOutcome::Failed
+        } else if books.open() > 0 {
+            RunOutcome::Open
+        } else {
+            RunOutcome::Done
+        }
+    }
+
+    /// Why flexcast itself paused the campaign, where it did.
+    #[must_use]
+    pub fn program_pause(&self) -> Option<PauseCause> {
+        match self.paused_by {
+            Some(Actor::Program { cause }) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl ReadModels {
+    /// The report of one campaign. `unseen`: what waits on its queue that the ledger has not met, where the caller
+    /// knows it.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::NoCampaign`] when there is none of this id.
+    pub async fn report(
+        &self,
+        id: &CampaignId,
+        unseen: Option<u64>,
+    ) -> Result<CampaignReport, OperateError> {
+        let books = self.ledger.books(Some(id)).await?;
+        let record = find(&*self.ledger, id).await?;
+        let imports = self.ledger.imports(Some(id)).await?;
+        let now = self.clock.now();
+        Ok(CampaignReport::of(record, books, unseen, &imports, now))
+    }
+}

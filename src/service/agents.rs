@@ -1,0 +1,73 @@
+//! Whom the account has, of the agents that a file names.
+
+use async_trait::async_trait;
+
+use super::looking_twilio;
+use crate::campaign::Campaign;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::{AgentDirectory, AgentError, AgentRules};
+use crate::operate::{AgentLookup, AgentsAtTwilio};
+use crate::twilio::Twilio;
+
+/// How many agents are looked up before a campaign: TaskRouter answers a few such questions a second.
+const AGENTS_MAX: usize = 100;
+
+/// The agents of the account that this configuration names, where its credentials are at hand.
+pub struct AccountAgents<'a>(pub &'a Config);
+
+#[async_trait]
+impl AgentLookup for AccountAgents<'_> {
+    async fn look_up(&self, campaign: &Campaign, names: &[&str]) -> AgentsAtTwilio {
+        let mut agents = AgentsAtTwilio::default();
+        if let Err(why) = self.ask(campaign, names, &mut agents).await {
+            agents.because = Some(why);
+        }
+        let known = agents.found.len() + agents.unknown.len() + agents.ambiguous.len();
+        agents.not_looked_up = (names.len() - known) as u64;
+        agents
+    }
+}
+
+impl AccountAgents<'_> {
+    async fn ask(
+        &self,
+        campaign: &Campaign,
+        names: &[&str],
+        agents: &mut AgentsAtTwilio,
+    ) -> Result<(), String> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let twilio = looking_twilio(self.0).map_err(|error| error.to_string())?;
+        let workspace = self.workspace(campaign, &twilio).await?;
+        let rules = AgentRules::default();
+        let directory = AgentDirectory::new(workspace, rules, Clock::system());
+        for name in names.iter().take(AGENTS_MAX) {
+            let of_its_kind = match directory.resolve(&twilio, name).await {
+                Ok(_) => &mut agents.found,
+                Err(AgentError::Unknown(_)) => &mut agents.unknown,
+                Err(AgentError::Several { .. }) => &mut agents.ambiguous,
+                Err(AgentError::Call(error)) => return Err(error.sentence()),
+            };
+            of_its_kind.push((*name).to_owned());
+        }
+        if names.len() > AGENTS_MAX {
+            agents.because = Some(format!("only the first {AGENTS_MAX} are looked up"));
+        }
+        Ok(())
+    }
+
+    async fn workspace(&self, campaign: &Campaign, twilio: &Twilio) -> Result<String, String> {
+        let told = campaign.flex.workspace_sid.clone();
+        if let Some(sid) = told.or_else(|| self.0.file.flex.workspace_sid.clone()) {
+            return Ok(sid);
+        }
+        let configuration = twilio.fetch_configuration().await;
+        let configuration = configuration.map_err(|error| error.sentence())?;
+        let sid = configuration.taskrouter_workspace_sid;
+        sid.ok_or_else(|| {
+            "flex.workspace_sid: the account's Flex configuration names none".to_owned()
+        })
+    }
+}
