@@ -4,10 +4,11 @@ use crate::campaign::{ApplyError, CampaignError, DiscoveryError};
 use crate::config::ConfigError;
 use crate::intake::{EnqueueError, ImportError, IntakeError};
 use crate::ledger::LedgerError;
+use crate::message::{FailureClass, PauseCause};
 use crate::operate::OperateError;
 use crate::queue::QueueError;
 use crate::service::ServiceError;
-use crate::twilio::{CallError, Operation, classify};
+use crate::twilio::{CallError, Operation, failure, pause_cause};
 use crate::worker::WorkError;
 
 /// How the program ends. The numbers above 63 are those of BSD's sysexits.h.
@@ -138,9 +139,14 @@ impl From<CallError> for Problem {
     }
 }
 
+/// Whether Twilio refused the account or its credentials; not where it refuses the campaign's sender or set-up.
 fn is_refusal(status: u16, error: &CallError) -> bool {
-    use crate::message::FailureClass;
-    status == 401 || classify(error, Operation::FetchConfiguration) == FailureClass::Halt
+    let failure = failure(error, Operation::FetchConfiguration);
+    let is_accounts = matches!(
+        pause_cause(&failure),
+        PauseCause::CredentialsRefused | PauseCause::AccountSuspended
+    );
+    status == 401 || (failure.class == FailureClass::Halt && is_accounts)
 }
 
 impl From<ApplyError> for Problem {
@@ -224,5 +230,36 @@ impl From<WorkError> for Problem {
 impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
         Self::new(ExitCode::Failed, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refused_account_is_told_as_refused_credentials() {
+        let problem = |status, code| {
+            let message = String::new();
+            Problem::from(CallError::Rejected {
+                status,
+                code,
+                message,
+            })
+        };
+        let table = [
+            (401, None, ExitCode::Refused),
+            (401, Some(20003), ExitCode::Refused),
+            (403, None, ExitCode::Refused),
+            (400, Some(20005), ExitCode::Refused),
+            // An API that is gone, a sender that Twilio does not accept: other credentials help nobody.
+            (410, Some(20410), ExitCode::Config),
+            (400, Some(80506), ExitCode::Config),
+            (400, Some(80605), ExitCode::Config),
+            (404, None, ExitCode::Config),
+        ];
+        for (status, code, expected) in table {
+            assert_eq!(problem(status, code).code, expected, "{status} {code:?}");
+        }
     }
 }
