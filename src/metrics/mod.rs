@@ -19,11 +19,11 @@ use jiff::Timestamp;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
+use self::labels::OTHER_CODE;
 pub use self::labels::{
     BookState, BooksCheck, MendedPart, MessageEvent, MessageOutcome, PausedBy, RowResult,
     StepResult,
 };
-use self::labels::OTHER_CODE;
 use self::zeros::away_labels;
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
 use crate::pacing::LaneKind;

@@ -37,14 +37,11 @@ pub use away_part::{AwayCause, AwayPart};
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
 pub use client::Twilio;
-pub use codes::{
-    Conflict, classify, conflict, failure, is_login_refused, is_missing, pause_cause,
-};
+pub use codes::{Conflict, classify, conflict, failure, is_login_refused, is_missing, pause_cause};
 pub use conversation_messages::{ConversationMessage, Delivery, NewConversationMessage};
 pub use conversations::{
-    Conversation, ConversationParticipant, ConversationWebhook,
-    ConversationsOf, MessagingBinding, NewConversation, NewConversationParticipant,
-    ParticipantConversation,
+    Conversation, ConversationParticipant, ConversationWebhook, ConversationsOf, MessagingBinding,
+    NewConversation, NewConversationParticipant, ParticipantConversation,
 };
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::CallError;

@@ -11,8 +11,8 @@ use flexcast::twilio::codes::CODES;
 const SOURCE_LINES_MAX: usize = 400;
 const TEST_LINES_MAX: usize = 500;
 
-/// What each module of `src/` may import from this crate, a module or a part of one, and why not more. `cli` and `service` see
-/// everything that is not private: they are the two ends.
+/// What each module of `src/` may import from this crate (a module, or a part of one), and why not more. `cli` and
+/// `service` see everything that is not private: they are the two ends.
 const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
     ("message", &[], "it is plain data: no I/O, no clock"),
     ("clock", &[], "a leaf"),
@@ -166,23 +166,15 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("zip", &["intake/workbook/"]),
 ];
 
+/// Texts that name the error that Twilio would answer with.
+const TO_AN_OPERATOR: &str = "the text names the error that Twilio would answer with";
+
 /// The codes of Twilio's that stand outside their table, each with the reason.
 const NAMES_A_CODE: &[(&str, u32, &str)] = &[
-    (
-        "campaign/content.rs",
-        21656,
-        "the text names the error that Twilio would answer with",
-    ),
-    (
-        "campaign/content.rs",
-        50540,
-        "the text names the error that Twilio would answer with",
-    ),
-    (
-        "campaign/rules.rs",
-        63016,
-        "the text names the error that Twilio would answer with",
-    ),
+    ("campaign/content.rs", 21617, TO_AN_OPERATOR),
+    ("campaign/content.rs", 21656, TO_AN_OPERATOR),
+    ("campaign/content.rs", 50540, TO_AN_OPERATOR),
+    ("campaign/rules.rs", 63016, TO_AN_OPERATOR),
     (
         "pacing/senders.rs",
         30001,

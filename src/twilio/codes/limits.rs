@@ -69,7 +69,7 @@ impl LimitRule {
 pub const LIMIT_RULES: &[LimitRule] = &[
     LimitRule {
         limit: Limit::SenderQueue,
-        replies: "21611 or 30001, whatever the status, to a call that sends a text",
+        replies: "one of its codes, whatever the status, to a call that sends a text",
         tells: |replied| replied.sends_text && replied.limit_of_code() == Some(Limit::SenderQueue),
         rests: "the sender: no text of it leaves, and no message of it is begun",
         // The queue holds what the sender sends in ten hours and goes on being sent meanwhile: within a
@@ -80,11 +80,11 @@ pub const LIMIT_RULES: &[LimitRule] = &[
             longest: Duration::from_secs(15 * 60),
         }),
         otherwise: None,
-        source: "21611: the queue holds 10 hours of the sender's rate; the message was not queued",
+        source: "the queue holds 10 hours of the sender's rate; the message was not queued",
     },
     LimitRule {
         limit: Limit::CallsAtOnce,
-        replies: "429 with 20429, but for Proxy's",
+        replies: "429 with its code, but for Proxy, which answers its own rate with it",
         tells: |replied| {
             let is_proxys = replied.operation.endpoint().product == Product::Proxy;
             let is_named = replied.limit_of_code() == Some(Limit::CallsAtOnce);
@@ -93,7 +93,7 @@ pub const LIMIT_RULES: &[LimitRule] = &[
         rests: "nothing; fewer calls of the account are let go at once",
         rest: None,
         otherwise: Some(Limit::Endpoint),
-        source: "20429: too many concurrent requests; the account's number is not published",
+        source: "too many concurrent requests; the account's number is not published",
     },
     LimitRule {
         limit: Limit::Endpoint,
@@ -145,14 +145,14 @@ pub const RETRY_RULES: &[RetryRule] = &[
         uses_attempt: false,
         ages: true,
         failures: "429, 422, or a code that says that nothing was processed",
-        source: "429 and 422 (20422) are never processed and safe to retry",
+        source: "429 and 422 are never processed and safe to retry",
     },
     RetryRule {
         class: TRANSIENT,
         uses_attempt: true,
         ages: true,
         failures: "another failure that may pass; no reply; 5xx",
-        source: "20503: \"try again a few times\"; 20500: a POST may have been carried out",
+        source: "503: try again a few times; 500: a POST may have been carried out",
     },
     RetryRule {
         class: FailureClass::Away,
@@ -178,7 +178,10 @@ pub struct Retry {
 #[must_use]
 pub fn retry(class: FailureClass, code: Option<u32>, failed_before: u32) -> Option<Retry> {
     let rule = RETRY_RULES.iter().find(|rule| rule.class == class)?;
-    let again = match code.and_then(known).map_or(TryAgain::ByClass, |row| row.again) {
+    let again = match code
+        .and_then(known)
+        .map_or(TryAgain::ByClass, |row| row.again)
+    {
         TryAgain::HourlyWhenRepeated if failed_before == 0 => TryAgain::ByClass,
         TryAgain::HourlyWhenRepeated => TryAgain::Hourly,
         again => again,

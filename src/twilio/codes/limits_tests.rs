@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{classify, table::CODES};
+use super::super::classify;
 use super::*;
 use crate::twilio::CallError;
 
@@ -228,16 +228,4 @@ fn a_refusal_that_is_not_believed_has_a_rule_that_rests() {
     }
     let longest = limit_rule(Limit::SenderQueue).and_then(|rule| rule.rest);
     assert_eq!(longest.map(|rest| rest.longest), Some(900 * SECOND));
-}
-
-/// The words of the rule for a sender's queue name its codes.
-#[test]
-fn the_rule_of_a_full_queue_names_every_code_of_one() {
-    let rule = limit_rule(Limit::SenderQueue).expect("a rule");
-    let codes = CODES
-        .iter()
-        .filter(|row| row.limit == Some(Limit::SenderQueue));
-    for row in codes {
-        assert!(rule.replies.contains(&row.code.to_string()), "{}", row.code);
-    }
 }

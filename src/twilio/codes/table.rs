@@ -226,6 +226,14 @@ mod tests {
         }
     }
 
+    /// A limit that refused a call has not processed it.
+    #[test]
+    fn a_code_of_a_limit_costs_no_attempt() {
+        for row in CODES.iter().filter(|row| row.limit.is_some()) {
+            assert_eq!(row.class, THROTTLED, "{}", row.code);
+        }
+    }
+
     #[test]
     fn every_row_says_what_it_means_in_whole_sentences() {
         for row in CODES {
