@@ -74,134 +74,68 @@ const fn failed(again: TryAgain) -> Does {
     }
 }
 
+/// What is looked at, what was called, the reply's status and code, and what is expected.
+type Case = (&'static str, Operation, u16, Option<u32>, Does);
+
+const API: Operation = Operation::CreateConversation;
+const TEXT: Operation = Operation::CreateConversationMessage;
+const PROXY: Operation = Operation::CreateSession;
+
+const ENDPOINT: Does = unprocessed(Some(Limit::Endpoint), RATE);
+const FULL: Does = unprocessed(Some(Limit::SenderQueue), QUEUE);
+const AT_ONCE: Does = unprocessed(Some(Limit::CallsAtOnce), None);
+/// No lane of ours counts it.
+const UNCOUNTED: Does = unprocessed(None, None);
+const BY_HOUR: Does = Does {
+    again: TryAgain::Hourly,
+    ..UNCOUNTED
+};
+
 /// Expected by Twilio's pages of the codes, its page on Proxy's limits, and its retry guidance.
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    // "429 is never processed and is always safe to retry".
+    ("a 429 without a code", API, 429, None, ENDPOINT),
+    ("a 429 with a code of nobody's", API, 429, Some(99999), ENDPOINT),
+    ("Flex's rate", Operation::CreateFlexChannel, 429, Some(45010), ENDPOINT),
+    ("Interactions' rate", Operation::CreateInteraction, 429, Some(45780), ENDPOINT),
+    ("Chat's rate", API, 429, Some(50063), ENDPOINT),
+    ("the service's rate", API, 429, Some(50074), ENDPOINT),
+    // "Your account is sending too many concurrent REST API requests".
+    ("calls at once", API, 429, Some(20429), AT_ONCE),
+    // Proxy: 30 a second for each endpoint and service; "429 beyond".
+    ("Proxy's rate", PROXY, 429, Some(20429), ENDPOINT),
+    // "create rejected, nothing queued"; it shows as 30001 from a Messaging Service.
+    ("a full queue", TEXT, 400, Some(21611), FULL),
+    ("a full queue as a 429", TEXT, 429, Some(21611), FULL),
+    ("a full queue of a service", TEXT, 400, Some(30001), FULL),
+    ("a full queue, told to another call", API, 400, Some(21611), UNCOUNTED),
+    // 20422: never processed, safe to retry. It says nothing of a limit.
+    ("a 422", API, 422, Some(20422), UNCOUNTED),
+    // 10DLC's and WhatsApp's rates and Twilio's count between two numbers.
+    ("a campaign's rate", TEXT, 400, Some(30022), UNCOUNTED),
+    ("the account's rate", TEXT, 400, Some(63017), UNCOUNTED),
+    ("Meta's rate", TEXT, 400, Some(63119), UNCOUNTED),
+    ("replies in 30 s", TEXT, 400, Some(14107), UNCOUNTED),
+    // "not before 8 a.m. or after 9 p.m.": never sent.
+    ("the hour", TEXT, 400, Some(30610), BY_HOUR),
+    // "reset daily at midnight PT".
+    ("a brand's cap", TEXT, 400, Some(30023), failed(TryAgain::MidnightPacific)),
+    ("T-Mobile's cap", TEXT, 400, Some(30027), failed(TryAgain::MidnightPacific)),
+    // "wait until 24 h have passed", in a window that slides.
+    ("24 hours", TEXT, 400, Some(63038), failed(TryAgain::Hourly)),
+    // "throttle first, day cap when it repeats".
+    ("a WhatsApp sender's", TEXT, 400, Some(63018), failed(TryAgain::ByClass)),
+    // "try again a few times".
+    ("a 503", API, 503, Some(20503), failed(TryAgain::ByClass)),
+];
+
 #[test]
 fn each_limit_does_what_twilio_says_of_it() {
-    use Operation::{CreateConversation, CreateConversationMessage, CreateSession};
-    let [api, text, proxy] = [CreateConversation, CreateConversationMessage, CreateSession];
-    let endpoint = || unprocessed(Some(Limit::Endpoint), RATE);
-    let queue = || unprocessed(Some(Limit::SenderQueue), QUEUE);
-    let table = [
-        // "429 is never processed and is always safe to retry".
-        ("a 429 without a code", api, 429, None, endpoint()),
-        (
-            "a 429 with a code of nobody's",
-            api,
-            429,
-            Some(99999),
-            endpoint(),
-        ),
-        (
-            "Flex's rate",
-            Operation::CreateFlexChannel,
-            429,
-            Some(45010),
-            endpoint(),
-        ),
-        (
-            "Interactions' rate",
-            Operation::CreateInteraction,
-            429,
-            Some(45780),
-            endpoint(),
-        ),
-        ("Chat's rate", api, 429, Some(50063), endpoint()),
-        ("the service's rate", api, 429, Some(50074), endpoint()),
-        // "Your account is sending too many concurrent REST API requests".
-        (
-            "calls at once",
-            api,
-            429,
-            Some(20429),
-            unprocessed(Some(Limit::CallsAtOnce), None),
-        ),
-        // Proxy: 30 a second for each endpoint and service; "429 beyond".
-        ("Proxy's rate", proxy, 429, Some(20429), endpoint()),
-        // "create rejected, nothing queued"; it shows as 30001 from a Messaging Service.
-        ("a full queue", text, 400, Some(21611), queue()),
-        ("a full queue as a 429", text, 429, Some(21611), queue()),
-        ("a full queue of a service", text, 400, Some(30001), queue()),
-        (
-            "a full queue, told to another call",
-            api,
-            400,
-            Some(21611),
-            unprocessed(None, None),
-        ),
-        // 20422: never processed, safe to retry. It says nothing of a limit.
-        ("a 422", api, 422, Some(20422), unprocessed(None, None)),
-        // 10DLC's and WhatsApp's rates and Twilio's count between two numbers: no lane of ours counts them.
-        (
-            "a campaign's rate",
-            text,
-            400,
-            Some(30022),
-            unprocessed(None, None),
-        ),
-        (
-            "the account's rate",
-            text,
-            400,
-            Some(63017),
-            unprocessed(None, None),
-        ),
-        (
-            "Meta's rate",
-            text,
-            400,
-            Some(63119),
-            unprocessed(None, None),
-        ),
-        (
-            "replies in 30 s",
-            text,
-            400,
-            Some(14107),
-            unprocessed(None, None),
-        ),
-        // "not between 9 p.m. and 8 a.m.": never sent.
-        (
-            "the hour",
-            text,
-            400,
-            Some(30610),
-            Does {
-                again: TryAgain::Hourly,
-                ..unprocessed(None, None)
-            },
-        ),
-        // "reset daily at midnight PT".
-        (
-            "a brand's cap",
-            text,
-            400,
-            Some(30023),
-            failed(TryAgain::MidnightPacific),
-        ),
-        (
-            "T-Mobile's cap",
-            text,
-            400,
-            Some(30027),
-            failed(TryAgain::MidnightPacific),
-        ),
-        // "wait until 24 h have passed", in a window that slides.
-        ("24 hours", text, 400, Some(63038), failed(TryAgain::Hourly)),
-        // "throttle first, day cap when it repeats".
-        (
-            "a WhatsApp sender's",
-            text,
-            400,
-            Some(63018),
-            failed(TryAgain::ByClass),
-        ),
-        // "try again a few times".
-        ("a 503", api, 503, Some(20503), failed(TryAgain::ByClass)),
-    ];
-    for (what, operation, status, code, expected) in table {
-        assert_eq!(does(operation, status, code, 0), expected, "{what}");
+    for (what, operation, status, code, expected) in CASES {
+        assert_eq!(does(*operation, *status, *code, 0), *expected, "{what}");
     }
-    let repeated = does(text, 400, Some(63018), 1);
+    let repeated = does(TEXT, 400, Some(63018), 1);
     assert_eq!(
         repeated,
         failed(TryAgain::Hourly),
