@@ -271,3 +271,34 @@ impl From<std::io::Error> for Problem {
         Self::new(ExitCode::Failed, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refused_account_is_told_as_refused_credentials() {
+        let problem = |status, code| {
+            let message = String::new();
+            Problem::from(CallError::Rejected {
+                status,
+                code,
+                message,
+            })
+        };
+        let table = [
+            (401, None, ExitCode::Refused),
+            (401, Some(20003), ExitCode::Refused),
+            (403, None, ExitCode::Refused),
+            (400, Some(20005), ExitCode::Refused),
+            // An API that is gone, a sender that Twilio does not accept: other credentials help nobody.
+            (410, Some(20410), ExitCode::Config),
+            (400, Some(80506), ExitCode::Config),
+            (400, Some(80605), ExitCode::Config),
+            (404, None, ExitCode::Config),
+        ];
+        for (status, code, expected) in table {
+            assert_eq!(problem(status, code).code, expected, "{status} {code:?}");
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 use crate::message::{Effects, Failure, FailureClass};
 use crate::metrics::StepResult;
-use crate::twilio::{CONVERSATION_CLOSED, CallError, Conflict, conflict, failure, is_missing};
+use crate::twilio::{CallError, Conflict, conflict, failure, is_missing};
 
 use super::Interrupted;
 use super::recovery::{self, Looked, Patience};
@@ -18,9 +18,6 @@ const THROTTLED_MAX: u32 = 5;
 
 /// How often a step is repeated within a run after a look-up found that it had not happened.
 const REPEATS_MAX: u32 = 2;
-
-/// Twilio's codes for a resource whose state does not allow the change: it may be closed.
-const WRONG_STATE: [u32; 2] = [20409, CONVERSATION_CLOSED];
 
 /// How a step's effect came to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,9 +226,10 @@ impl Runner<'_> {
                 self.journal.refuse(step.name())?;
                 return Ok(Tried::Gone(call.to_string()));
             }
-            None => {
+            None | Some(Conflict::Closed | Conflict::WrongState | Conflict::Missing) => {
                 self.journal.refuse(step.name())?;
-                let is_wrong_state = call.code().is_some_and(|code| WRONG_STATE.contains(&code));
+                let is_wrong_state =
+                    matches!(conflict_met, Some(Conflict::Closed | Conflict::WrongState));
                 let is_elsewhere = is_missing(call) || is_wrong_state;
                 if is_elsewhere && let Some(gone) = self.gone_container().await? {
                     return Ok(Tried::Gone(gone));

@@ -10,8 +10,9 @@ use super::sending::Sending;
 use crate::campaign::Flex;
 use crate::metrics::Metrics;
 use crate::pacing::limits::{CountedBy, counted_by};
-use crate::pacing::{Lane, Pacer};
-use crate::twilio::{Observed, Operation, Product, is_queue_full, may_be_concurrency};
+use crate::pacing::{CoolDown, Lane, Pacer};
+use crate::twilio::codes::{Limit, LimitRule, Replied, RestSpan, limit_told};
+use crate::twilio::{Observed, Operation, Product};
 
 /// The services that calls go to, where Twilio counts by service.
 #[derive(Clone, Debug, Default)]
@@ -66,12 +67,12 @@ impl CallLanes {
             .map_or(NonZeroU32::MIN, Sending::segments)
     }
 
-    /// Counts an error, cools the lane that caused a 429, and has a sender rest whose queue is full.
+    /// Counts an error, and has the lanes rest whose limit the reply tells of, as
+    /// [`LIMIT_RULES`](crate::twilio::codes::LIMIT_RULES) say.
     pub(super) fn observe(&self, pacer: &Pacer, metrics: &Metrics, observed: Observed) {
         if let Some(code) = observed.code {
             metrics.twilio_error(code);
         }
-        let is_full = self.sending.is_some() && observed.code.is_some_and(is_queue_full);
         if let Some(concurrent) = observed.concurrent {
             metrics.twilio_concurrent(concurrent);
         }
@@ -79,28 +80,51 @@ impl CallLanes {
         let Some(status) = observed.status else {
             return;
         };
-        let is_too_many = !is_full && may_be_concurrency(self.operation, status, observed.code);
+        let told = limit_told(&Replied {
+            operation: self.operation,
+            status,
+            code: observed.code,
+            sends_text: self.sending.is_some(),
+        });
+        let is_too_many = told.is_some_and(|rule| rule.limit == Limit::CallsAtOnce);
         if pacer.replied(observed.mark, is_too_many, observed.concurrent) {
             return;
         }
-        if status == 429 && !is_full {
-            pacer.throttled(&self.endpoint, observed.retry_after);
-        } else {
-            pacer.answered(&self.endpoint);
-        }
-        let is_taken = (200..300).contains(&status);
-        let sending = self.sending.iter();
-        // Nothing more is begun for it either.
-        for lane in sending
-            .flat_map(|sending| [sending.lane(), sending.entry()])
-            .flatten()
-        {
-            if is_full {
-                pacer.throttled(&lane, observed.retry_after);
-            } else if is_taken {
-                pacer.answered(&lane);
+        // A refusal that is not believed to be about calls at once was another limit's.
+        let told = told.and_then(LimitRule::where_not_believed);
+        let lanes = [
+            (Limit::Endpoint, vec![self.endpoint.clone()], true),
+            // Only a text that was taken shows that the sender's queue has room.
+            (
+                Limit::SenderQueue,
+                self.senders(),
+                (200..300).contains(&status),
+            ),
+        ];
+        for (limit, lanes, is_answered) in lanes {
+            let rest = told.filter(|rule| rule.limit == limit);
+            let rest = rest.and_then(|rule| rule.rest);
+            for lane in lanes {
+                if let Some(rest) = rest {
+                    pacer.throttled(&lane, rules_of(rest), observed.retry_after);
+                } else if is_answered {
+                    pacer.answered(&lane);
+                }
             }
         }
+    }
+
+    /// The lanes of the sender: nothing more is begun for one whose queue is full.
+    fn senders(&self) -> Vec<Lane> {
+        let lanes = |sending: &Sending| [sending.lane(), sending.entry()];
+        self.sending.iter().flat_map(lanes).flatten().collect()
+    }
+}
+
+fn rules_of(rest: RestSpan) -> CoolDown {
+    CoolDown {
+        floor: rest.first,
+        ceiling: rest.longest,
     }
 }
 
@@ -120,6 +144,19 @@ fn endpoint(operation: Operation, services: &Services) -> Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_queue_is_left_alone_for_a_minute_and_then_for_longer() {
+        let rule = limit_told(&Replied {
+            operation: Operation::CreateConversationMessage,
+            status: 400,
+            code: Some(21611),
+            sends_text: true,
+        });
+        let rest = rule.and_then(|rule| rule.rest).expect("it rests");
+        let minutes = |n| rules_of(rest).rest(None, n).as_secs() / 60;
+        assert_eq!([1, 2, 3, 4, 5, 6].map(minutes), [1, 2, 4, 8, 15, 15]);
+    }
 
     #[test]
     fn a_call_is_counted_by_its_service_where_twilio_counts_so() {

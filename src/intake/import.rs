@@ -13,7 +13,10 @@ use tokio::sync::mpsc;
 
 use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::ledger::{Acceptance, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest, Publication, StateChange};
+use crate::ledger::{
+    Acceptance, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest,
+    Publication, StateChange,
+};
 use crate::message::Message;
 use crate::queue::Queue;
 

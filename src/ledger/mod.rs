@@ -65,7 +65,9 @@ impl Ledger {
     /// [`LedgerError::Unavailable`] when the file cannot be made or written, [`LedgerError::Misconfigured`] when a
     /// newer program wrote it, it is no ledger, was copied without its log, or was cut off: then nothing is changed.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self::over(Store::Sqlite(Box::new(SqliteStore::open(path)?))))
+        Ok(Self::over(Store::Sqlite(Box::new(SqliteStore::open(
+            path,
+        )?))))
     }
 
     /// A ledger in memory, which is gone when it is dropped: for a paused clock.
@@ -83,7 +85,9 @@ impl Ledger {
     ///
     /// As [`Ledger::in_memory`].
     pub fn in_memory_as(id: &str) -> Result<Self> {
-        Ok(Self::over(Store::Sqlite(Box::new(SqliteStore::in_memory_as(id)?))))
+        Ok(Self::over(Store::Sqlite(Box::new(
+            SqliteStore::in_memory_as(id)?,
+        ))))
     }
 
     /// Connects to the database of this URL (`postgres://user:password@host:5432/database`, options
@@ -143,7 +147,9 @@ impl Ledger {
     /// [`LedgerError::Misconfigured`] for any other, which `ledger backup` or the database's own program copies.
     pub fn copy_in_memory(&self) -> Result<Self> {
         match &*self.store {
-            Store::Sqlite(store) => Ok(Self::over(Store::Sqlite(Box::new(store.copy_in_memory()?)))),
+            Store::Sqlite(store) => {
+                Ok(Self::over(Store::Sqlite(Box::new(store.copy_in_memory()?))))
+            }
             Store::Postgres(_) => Err(sqlite::not_in_memory()),
         }
     }

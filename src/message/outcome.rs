@@ -12,7 +12,7 @@ use super::names::closed_list;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
-    /// The customer told Twilio to stop (error 21610).
+    /// The customer told Twilio to stop.
     OptedOut,
     /// The campaign was cancelled before its turn.
     Cancelled,
@@ -92,15 +92,15 @@ pub enum DeadReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseCause {
-    /// HTTP 401 or 403, error 20003: the credentials are wrong, revoked or of another region.
+    /// The credentials are wrong, revoked or of another region.
     CredentialsRefused,
-    /// Errors 20005 and 30002: the account is not active.
+    /// The account is not active.
     AccountSuspended,
-    /// Error 21608: a trial account writes to verified numbers only.
+    /// A trial account writes to verified numbers only.
     TrialAccount,
-    /// Error 63015: the sender is the WhatsApp sandbox, which the customers have not joined.
+    /// The sender is the WhatsApp sandbox, which the customers have not joined.
     WhatsappSandbox,
-    /// Errors such as 63007 and 63051: Twilio or WhatsApp does not accept the sender.
+    /// Twilio or WhatsApp does not accept the sender.
     SenderRefused,
     /// The account or the campaign is set up in a way that no message passes.
     Misconfigured,

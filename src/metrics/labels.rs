@@ -182,14 +182,6 @@ closed_list!(RowResult {
     Suppressed => "suppressed",
 });
 
-/// The label of the Twilio error codes that are not in [`TWILIO_CODES`].
+/// The label of Twilio's error codes that have none of their own ([`crate::twilio::codes::ErrorCode::has_label`]):
+/// the code itself stands in the log and in the dead letter.
 pub(super) const OTHER_CODE: &str = "other";
-
-/// Twilio's error codes that tell an operator something of their own (Twilio's error dictionary):
-/// credentials and account, limits, opt-out, reachability, conflicts, senders, the 24-hour window.
-/// The others count as `other`; the code itself stands in the log and in the dead letter.
-pub(super) const TWILIO_CODES: &[u32] = &[
-    20001, 20003, 20404, 20409, 20429, 20500, 20503, 21211, 21408, 21606, 21610, 21611, 21612,
-    21614, 30007, 30034, 45010, 45208, 45211, 45352, 45780, 50063, 50074, 50349, 50353, 50407,
-    50416, 50438, 63016, 80103, 80206, 80208, 80402, 80404, 80506, 80603, 80604, 80607, 80623,
-];

@@ -19,15 +19,16 @@ use jiff::Timestamp;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::families::Families;
+use self::labels::OTHER_CODE;
 pub use self::labels::{
     BookState, BooksCheck, MendedPart, MessageEvent, MessageOutcome, PausedBy, RowResult,
     StepResult,
 };
-use self::labels::{OTHER_CODE, TWILIO_CODES};
 use self::zeros::away_labels;
 use crate::message::{Api, CampaignId, DeadReason, RejectReason, StepName, Strategy, Unavailable};
 use crate::pacing::LaneKind;
 use crate::queue::FindingKind;
+use crate::twilio::codes::known;
 use crate::twilio::{Answer, AwayPart, Operation};
 
 /// Running campaigns that have series of their own; more would only crowd Prometheus.
@@ -208,7 +209,7 @@ impl Metrics {
     /// Twilio answered with an error code.
     pub fn twilio_error(&self, code: u32) {
         let errors = &self.inner.twilio_errors;
-        if TWILIO_CODES.contains(&code) {
+        if known(code).is_some_and(|row| row.has_label) {
             count(errors, &code.to_string());
         } else {
             count(errors, OTHER_CODE);

@@ -7,12 +7,12 @@ use crate::message::{
 };
 use crate::pacing::LaneKind;
 use crate::queue::FindingKind;
+use crate::twilio::codes::CODES;
 use crate::twilio::{AwayCause, Product};
 
 use super::families::Families;
 use super::labels::{
     BookState, BooksCheck, MendedPart, MessageOutcome, OTHER_CODE, PausedBy, RowResult, StepResult,
-    TWILIO_CODES,
 };
 
 impl Families {
@@ -93,8 +93,8 @@ impl Families {
             MendedPart::ALL.iter().map(|it| it.as_str()),
         );
         zeros(&self.twilio_errors, [OTHER_CODE]);
-        for code in TWILIO_CODES {
-            zeros(&self.twilio_errors, [code.to_string().as_str()]);
+        for row in CODES.iter().filter(|row| row.has_label) {
+            zeros(&self.twilio_errors, [row.code.to_string().as_str()]);
         }
     }
 }

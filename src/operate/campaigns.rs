@@ -73,10 +73,7 @@ impl ReadModels {
 }
 
 /// A campaign by its id.
-pub(super) async fn find(
-    ledger: &Ledger,
-    id: &CampaignId,
-) -> Result<CampaignRecord, OperateError> {
+pub(super) async fn find(ledger: &Ledger, id: &CampaignId) -> Result<CampaignRecord, OperateError> {
     let record = ledger.campaign(id).await?;
     record.ok_or_else(|| OperateError::NoCampaign(id.clone()))
 }

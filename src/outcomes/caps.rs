@@ -1,7 +1,6 @@
-//! How long to wait after Twilio refused a text for a limit that stands for hours: until midnight, an hour at a time, or
-//! shorter at first.
+//! How long to wait after Twilio refused a text for a limit that stands for hours: until midnight, or an hour at a time.
 //!
-//! In: Twilio's code, how many attempts had failed before, the time. Out: a wait, where the code says that one helps.
+//! In: when the table of Twilio's errors has the message tried again, the time. Out: a wait, where the table has one.
 //! Always: pure.
 
 use std::time::Duration;
@@ -9,17 +8,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-/// Daily caps that lift at midnight Pacific time: the registered brand's with a US carrier (Twilio's page of 30023), and
-/// the carrier's (30027).
-const UNTIL_MIDNIGHT: [u32; 2] = [30023, 30027];
-
-/// Limits that lift within a day, and no source says when: the account's of 24 hours (63038), and the hours in which
-/// local rules let nobody be written to, 9 p.m. to 8 a.m. where the customer is (30610).
-const HOURLY: [u32; 2] = [63038, 30610];
-
-/// Two texts of Twilio's disagree on 63018: the sender's rate of a moment, or its limit of a day. The first refusal is
-/// taken as the rate.
-const HOURLY_WHEN_REPEATED: u32 = 63018;
+use crate::twilio::codes::TryAgain;
 
 /// The wait where nobody says when a limit lifts.
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -36,13 +25,15 @@ pub(super) enum Lifts {
     AskedAgain(Duration),
 }
 
-/// How long the limit stands that Twilio named with this code.
-pub(super) fn lifts(code: u32, failed_before: u32, now: Timestamp) -> Option<Lifts> {
-    if UNTIL_MIDNIGHT.contains(&code) {
-        return Some(until_midnight(now).map_or(Lifts::AskedAgain(HOUR), Lifts::After));
+/// How long the limit stands for which a message is tried again at this time.
+pub(super) fn lifts(again: TryAgain, now: Timestamp) -> Option<Lifts> {
+    match again {
+        TryAgain::ByClass => None,
+        TryAgain::Hourly | TryAgain::HourlyWhenRepeated => Some(Lifts::AskedAgain(HOUR)),
+        TryAgain::MidnightPacific => {
+            Some(until_midnight(now).map_or(Lifts::AskedAgain(HOUR), Lifts::After))
+        }
     }
-    let is_hourly = HOURLY.contains(&code) || (code == HOURLY_WHEN_REPEATED && failed_before > 0);
-    is_hourly.then_some(Lifts::AskedAgain(HOUR))
 }
 
 /// From now to the next midnight in Pacific time.
@@ -60,7 +51,7 @@ mod tests {
     fn a_brands_daily_cap_lifts_at_midnight_pacific_time() {
         let hours = |now: &str| {
             let now = now.parse().expect("a time");
-            match lifts(30023, 0, now).expect("a cap") {
+            match lifts(TryAgain::MidnightPacific, now).expect("a cap") {
                 Lifts::After(wait) => wait.as_secs_f64() / 3_600.0,
                 other => panic!("{other:?}"),
             }
@@ -88,8 +79,7 @@ mod tests {
     fn where_nobody_says_when_a_limit_lifts_it_is_asked_again_each_hour() {
         let now = Timestamp::UNIX_EPOCH;
         let hour = Some(Lifts::AskedAgain(HOUR));
-        assert_eq!((lifts(63038, 0, now), lifts(30610, 3, now)), (hour, hour));
-        assert_eq!((lifts(63018, 0, now), lifts(63018, 1, now)), (None, hour));
-        assert_eq!(lifts(21610, 5, now), None);
+        assert_eq!(lifts(TryAgain::Hourly, now), hour);
+        assert_eq!(lifts(TryAgain::ByClass, now), None);
     }
 }

@@ -9,6 +9,7 @@ use super::Circumstances;
 use super::caps::{Lifts, lifts};
 use crate::ledger::UNDO_AFTER;
 use crate::message::{DeadReason, Failure, FailureClass, SkipReason};
+use crate::twilio::codes::{Retry, retry};
 
 /// The longest wait Twilio may ask of us.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
@@ -68,23 +69,11 @@ impl RetryPolicy {
     /// The spread stretches the wait by up to a fifth: messages that failed together must not return together.
     #[must_use]
     pub fn decide(&self, failure: &Failure, of: Circumstances) -> Decision {
-        let uses_attempt = match failure.class {
-            FailureClass::Permanent(reason) => return Decision::Dead(reason),
-            FailureClass::Skip(reason) => return Decision::Skip(reason),
-            FailureClass::Halt => return Decision::Halt,
-            FailureClass::Transient => true,
-            // Never processed: as if it had not been tried. Its age alone ends it.
-            FailureClass::Throttled => false,
-            // Nor its age: what is away comes back, and no message is at fault.
-            FailureClass::Away => {
-                let wait = stretched(THROTTLED_WAIT, of);
-                return Decision::Retry {
-                    wait,
-                    uses_attempt: false,
-                };
-            }
+        let Some(retry) = retry(failure.class, failure.code, of.failed_before) else {
+            return not_again(failure.class);
         };
-        let scheduled = if uses_attempt {
+        // What costs no attempt was never processed: as if it had not been tried.
+        let scheduled = if retry.uses_attempt {
             match self.schedule.get(of.failed_before as usize) {
                 Some(&wait) => wait,
                 None => return Decision::Dead(DeadReason::Exhausted),
@@ -93,27 +82,41 @@ impl RetryPolicy {
             THROTTLED_WAIT
         };
         let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-        let code = failure.code;
-        match code.and_then(|code| lifts(code, of.failed_before, of.now)) {
+        match lifts(retry.again, of.now) {
             // It passes then, however old the message is: one more attempt is due to it.
-            Some(Lifts::After(lifted)) if of.age <= self.age_max => {
-                let wait = lifted + LIFTED_SPREAD.mul_f64(of.spread);
-                Decision::Retry { wait, uses_attempt }
-            }
+            Some(Lifts::After(lifted)) if of.age <= self.age_max => Decision::Retry {
+                wait: lifted + LIFTED_SPREAD.mul_f64(of.spread),
+                uses_attempt: retry.uses_attempt,
+            },
             Some(Lifts::AskedAgain(again)) => {
-                self.retry(scheduled.max(asked).max(again), uses_attempt, of)
+                self.retry(scheduled.max(asked).max(again), retry, of)
             }
-            _ => self.retry(scheduled.max(asked), uses_attempt, of),
+            _ => self.retry(scheduled.max(asked), retry, of),
         }
     }
 
     /// Again after this wait, unless the message is too old then.
-    fn retry(&self, wait: Duration, uses_attempt: bool, of: Circumstances) -> Decision {
+    fn retry(&self, wait: Duration, retry: Retry, of: Circumstances) -> Decision {
         let wait = stretched(wait, of);
-        if of.age + wait > self.age_max {
+        if retry.ages && of.age + wait > self.age_max {
             return Decision::Dead(DeadReason::Exhausted);
         }
-        Decision::Retry { wait, uses_attempt }
+        Decision::Retry {
+            wait,
+            uses_attempt: retry.uses_attempt,
+        }
+    }
+}
+
+/// What follows a failure after which another try is of no use.
+fn not_again(class: FailureClass) -> Decision {
+    match class {
+        FailureClass::Permanent(reason) => Decision::Dead(reason),
+        FailureClass::Skip(reason) => Decision::Skip(reason),
+        FailureClass::Halt
+        | FailureClass::Transient
+        | FailureClass::Throttled
+        | FailureClass::Away => Decision::Halt,
     }
 }
 

@@ -232,11 +232,11 @@ impl Pacer {
             .with(|schedule, _| schedule.table.forget_campaign(campaign));
     }
 
-    /// Twilio answered 429 on this lane, or a sender's queue is full: nothing leaves on it for as long as
-    /// it asked, within bounds.
-    pub fn throttled(&self, lane: &Lane, retry_after: Option<Duration>) {
+    /// The limit of this lane refused a call: nothing leaves on it for as long as these rules say.
+    /// `retry_after`: what the refusal asked for.
+    pub fn throttled(&self, lane: &Lane, rules: CoolDown, retry_after: Option<Duration>) {
         self.shared.with(|schedule, now| {
-            let id = schedule.table.throttled(lane, retry_after, now);
+            let id = schedule.table.throttled(lane, rules, retry_after, now);
             if schedule.table.tracks[id].share.is_some() {
                 schedule.asking.insert(id);
             }

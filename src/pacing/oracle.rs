@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use super::held::Held;
 use super::schedule::{Granted, Schedule, Seat};
 use super::table::Table;
-use super::{Lane, Margin, Nanos, PacingSettings, Quota};
+use super::{CoolDown, Lane, Margin, Nanos, PacingSettings, Quota};
 
 const MS: Nanos = 1_000_000;
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -211,7 +211,11 @@ fn who_needs_two_busy_lanes_out_of_step_is_not_passed_over_for_ever() {
     // Slots at 7 and 11 a second, out of phase, never open together, and each lane has its crowd.
     let mut schedule = schedule(&["7/s", "11/s"]);
     let shift = std::time::Duration::from_millis(1_051);
-    schedule.table.throttled(&lane(1), Some(shift), 0);
+    let rules = CoolDown {
+        floor: shift,
+        ceiling: shift,
+    };
+    schedule.table.throttled(&lane(1), rules, None, 0);
     for who in 0..400 {
         let needs: &[Lane] = match who % 2 {
             0 => &[lane(0)],

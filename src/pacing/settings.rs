@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{CoolDown, Limits, Senders};
+use super::{Limits, Senders};
 
 /// How many calls are under way at once for one account: Twilio's cap is unpublished (error 20429);
 /// with calls of 200 ms these carry 200 a second, more than all published limits of a saga together.
@@ -26,12 +26,6 @@ pub struct PacingSettings {
     pub margin: Margin,
     /// How many calls at once for the account.
     pub concurrency: NonZeroU32,
-    /// What a 429 does.
-    #[serde(skip)]
-    pub cooldown: CoolDown,
-    /// What a full queue does to its sender.
-    #[serde(skip)]
-    pub overflow: CoolDown,
     /// Lanes with a period up to this start empty: a process that ran before us may have used them a
     /// moment ago. Slower lanes start with one permit, else an agent's first message of a trial run
     /// would wait for minutes.
@@ -54,8 +48,6 @@ impl Default for PacingSettings {
             senders: Senders::default(),
             margin: Margin::default(),
             concurrency: CONCURRENCY_DEFAULT,
-            cooldown: CoolDown::default(),
-            overflow: CoolDown::OVERFLOW,
             start_empty: Duration::from_secs(1),
             shared: false,
             idle: Duration::from_secs(120),

@@ -15,7 +15,7 @@ use super::limiter::Limiter;
 use super::places::Places;
 use super::share::Share;
 use super::track::Track;
-use super::{CoolDown, Lane, LaneKind, Nanos, PacingSettings, Quota, nanos};
+use super::{CoolDown, Lane, Nanos, PacingSettings, Quota, nanos};
 
 /// How many lanes one call looks at: more than a call makes, so that the table cannot outgrow its use.
 const SWEPT_PER_CALL: usize = 4;
@@ -158,14 +158,14 @@ impl Table {
         id
     }
 
-    /// Has a lane rest: after a 429, or after a sender's queue was full.
+    /// Has a lane rest whose limit refused a call.
     pub(super) fn throttled(
         &mut self,
         lane: &Lane,
+        rules: CoolDown,
         retry_after: Option<Duration>,
         now: Nanos,
     ) -> usize {
-        let rules = self.rests(lane);
         let id = self.id(lane, now);
         let track = &mut self.tracks[id];
         track.rest.refused(rules, retry_after, now);
@@ -180,15 +180,7 @@ impl Table {
         id
     }
 
-    /// How a lane rests.
-    fn rests(&self, lane: &Lane) -> CoolDown {
-        match lane.kind() {
-            LaneKind::Sender => self.settings.overflow,
-            _ => self.settings.cooldown,
-        }
-    }
-
-    /// Takes note of a reply that was no 429.
+    /// Takes note of a reply that was no refusal of the lane's limit.
     pub(super) fn answered(&mut self, lane: &Lane, now: Nanos) {
         if let Some(id) = self.by_lane.get(lane) {
             self.tracks[*id].rest.answered(now);
@@ -253,11 +245,7 @@ impl Table {
                 continue;
             };
             let idle = now.saturating_sub(track.last_used) >= nanos(self.settings.idle);
-            let rules = match track.lane.kind() {
-                LaneKind::Sender => self.settings.overflow,
-                _ => self.settings.cooldown,
-            };
-            let rested = track.rest.is_over(rules, now);
+            let rested = track.rest.is_over(now);
             if idle && rested && track.is_forgettable(now) {
                 let track = self.tracks.remove(id);
                 self.by_lane.remove(&track.lane);

@@ -12,6 +12,12 @@ use super::*;
 
 pub(super) const ONE: NonZeroU32 = NonZeroU32::MIN;
 
+/// How a lane rests after a 429.
+const RATE: CoolDown = CoolDown {
+    floor: Duration::from_millis(100),
+    ceiling: Duration::from_secs(60),
+};
+
 pub(super) fn quota(text: &str) -> Option<Quota> {
     Some(text.parse().expect("a quota"))
 }
@@ -262,9 +268,9 @@ async fn a_429_rests_its_lane_and_no_other() {
     );
     tokio::time::sleep(Duration::from_secs(10)).await;
     let start = tokio::time::Instant::now();
-    pacer.throttled(&cooled, Some(Duration::from_secs(5)));
+    pacer.throttled(&cooled, RATE, Some(Duration::from_secs(5)));
     // Acted on even where there is no quota.
-    pacer.throttled(&Lane::endpoint("fetch_conversation"), None);
+    pacer.throttled(&Lane::endpoint("fetch_conversation"), RATE, None);
     drop(pacer.permit(&[other], ONE).await);
     assert_eq!(millis(start), 0);
     drop(

@@ -6,10 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{CallError, Form, Operation, Twilio, json, sid};
-
-/// Twilio's code of a change of a Conversation that is closed.
-pub const CONVERSATION_CLOSED: u32 = 50377;
+use super::{CallError, Conflict, Form, Operation, Twilio, conflict, json, sid};
 
 /// A Conversation to be created.
 #[derive(Clone, Debug, Default)]
@@ -169,8 +166,7 @@ impl Twilio {
             .await
     }
 
-    /// Closes a Conversation, and leaves these attributes in it; one that is gone, or closed already (error 50377), is
-    /// closed.
+    /// Closes a Conversation, and leaves these attributes in it; one that is gone, or closed already, is closed.
     ///
     /// # Errors
     ///
@@ -184,7 +180,7 @@ impl Twilio {
             .with("State", "closed")
             .json("Attributes", attributes);
         match self.end(Operation::UpdateConversation, &[sid], form).await {
-            Err(error) if error.code() == Some(CONVERSATION_CLOSED) => Ok(()),
+            Err(error) if error.code().and_then(conflict) == Some(Conflict::Closed) => Ok(()),
             ended => ended,
         }
     }

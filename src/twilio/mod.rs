@@ -10,8 +10,7 @@ mod away_part;
 mod base;
 mod chat;
 mod client;
-mod code_table;
-mod codes;
+pub mod codes;
 mod conversation_messages;
 mod conversations;
 mod credentials;
@@ -39,16 +38,11 @@ pub use away_part::{AwayCause, AwayPart};
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use chat::{ChatChannel, ChatMessage};
 pub use client::Twilio;
-pub use code_table::Conflict;
-pub use codes::{
-    classify, conflict, failure, is_login_refused, is_missing, is_queue_full, may_be_concurrency,
-    pause_cause,
-};
+pub use codes::{Conflict, classify, conflict, failure, is_login_refused, is_missing, pause_cause};
 pub use conversation_messages::{ConversationMessage, Delivery, NewConversationMessage};
 pub use conversations::{
-    CONVERSATION_CLOSED, Conversation, ConversationParticipant, ConversationWebhook,
-    ConversationsOf, MessagingBinding, NewConversation, NewConversationParticipant,
-    ParticipantConversation,
+    Conversation, ConversationParticipant, ConversationWebhook, ConversationsOf, MessagingBinding,
+    NewConversation, NewConversationParticipant, ParticipantConversation,
 };
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::CallError;

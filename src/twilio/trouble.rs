@@ -1,8 +1,7 @@
 //! What a failed call means for an operator who waits for its result.
 
-use super::codes::classify;
-use super::{CallError, Operation};
-use crate::message::FailureClass;
+use super::{CallError, Operation, failure, pause_cause};
+use crate::message::{FailureClass, PauseCause};
 
 /// What an operator can do about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +24,22 @@ impl CallError {
             Self::NotSent { .. } | Self::InDoubt { .. } => CallTrouble::Unreachable,
             Self::Closed(closed) if closed.is_away() => CallTrouble::Unreachable,
             Self::NotProcessed { .. } | Self::Closed(_) => CallTrouble::NotNow,
-            Self::Rejected { status: 401, .. } => CallTrouble::CredentialsRefused,
-            Self::Rejected { .. } => {
-                match classify(self, Operation::FetchConfiguration) == FailureClass::Halt {
-                    true => CallTrouble::CredentialsRefused,
-                    false => CallTrouble::Wrong,
-                }
+            Self::Rejected { status, .. } if *status == 401 || self.refuses_account() => {
+                CallTrouble::CredentialsRefused
             }
+            Self::Rejected { .. } => CallTrouble::Wrong,
             Self::Malformed { .. } => CallTrouble::Wrong,
         }
+    }
+
+    /// Whether Twilio refused the account; not where it refuses the campaign's sender or set-up.
+    fn refuses_account(&self) -> bool {
+        let failure = failure(self, Operation::FetchConfiguration);
+        let is_accounts = matches!(
+            pause_cause(&failure),
+            PauseCause::CredentialsRefused | PauseCause::AccountSuspended
+        );
+        failure.class == FailureClass::Halt && is_accounts
     }
 
     /// The error as a sentence for the operator.

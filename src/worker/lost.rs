@@ -9,7 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::intake::EnqueueError;
-use crate::ledger::{Actor, CampaignRecord, CampaignState, LedgerError, MARKED_AT_ONCE, PUBLISH_AGAIN, PublishAgain, StateChange, Transition};
+use crate::ledger::{
+    Actor, CampaignRecord, CampaignState, LedgerError, MARKED_AT_ONCE, PUBLISH_AGAIN, PublishAgain,
+    StateChange, Transition,
+};
 use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
 
 use super::Shared;

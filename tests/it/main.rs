@@ -8,6 +8,7 @@ mod documents;
 mod drill;
 mod e2e;
 mod e2e_rabbitmq;
+mod error_codes;
 mod exports;
 mod files;
 mod gauges;

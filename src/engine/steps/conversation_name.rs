@@ -11,7 +11,7 @@ use super::interaction::is_by_agent;
 use super::{UNDONE, brought, is_undone, sent_by};
 use crate::engine::step::{Found, Past, Step, StepError, Turn};
 use crate::message::{Effects, StepName};
-use crate::twilio::{CONVERSATION_CLOSED, Operation};
+use crate::twilio::{Conflict, Operation, conflict};
 
 pub(crate) struct ConversationName;
 
@@ -37,7 +37,7 @@ impl Step for ConversationName {
         let name = turn.name.as_str();
         match turn.twilio.name_conversation(conversation, name).await {
             // An agent was faster, and has ended it: nothing can be changed of it any more.
-            Err(error) if error.code() == Some(CONVERSATION_CLOSED) => {}
+            Err(error) if error.code().and_then(conflict) == Some(Conflict::Closed) => {}
             named => drop(named?),
         }
         Ok(Effects::default())

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::campaign::{Campaign, Difference, conversions};
-use crate::ledger::{Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Transition};
+use crate::ledger::{
+    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Transition,
+};
 use crate::message::{Address, CampaignId};
 use crate::operate::campaigns::find;
 use crate::operate::{OperateError, Operations};

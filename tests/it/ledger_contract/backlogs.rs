@@ -1,6 +1,9 @@
 //! Messages that are put off for their pace: by the lanes that they wait for, oldest first.
 
-use flexcast::ledger::{BacklogRow, CallUp, CalledUp, LeasedMessage, Ledger, Settlement, Standing, Taken, UNCALLED_FOR, Wake};
+use flexcast::ledger::{
+    BacklogRow, CallUp, CalledUp, LeasedMessage, Ledger, Settlement, Standing, Taken, UNCALLED_FOR,
+    Wake,
+};
 use flexcast::message::{Address, CampaignId, DeferReason};
 
 use super::fixture::{

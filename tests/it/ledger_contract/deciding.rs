@@ -1,6 +1,8 @@
 //! Unknowns and what an operator says of them, and whole campaigns page by page.
 
-use flexcast::ledger::{Ending, Import, LeasedMessage, Ledger, Manifest, RejectedRow, Settlement, Standing};
+use flexcast::ledger::{
+    Ending, Import, LeasedMessage, Ledger, Manifest, RejectedRow, Settlement, Standing,
+};
 use flexcast::message::{Event, RejectReason, Saga, StepName, UnknownReason};
 
 use super::fixture::{

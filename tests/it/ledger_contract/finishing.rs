@@ -1,6 +1,9 @@
 //! When a campaign may be finished, and what shows without counting everything.
 
-use flexcast::ledger::{Acceptance, CampaignState, Ending, Import, Ledger, Manifest, OnQueue, Settlement, WORKED_OFF, Wake};
+use flexcast::ledger::{
+    Acceptance, CampaignState, Ending, Import, Ledger, Manifest, OnQueue, Settlement, WORKED_OFF,
+    Wake,
+};
 use flexcast::message::{DeferReason, UnknownReason};
 
 use super::fixture::{

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{Actor, CampaignRecord, Ending, Lease, Ledger, MessageKey, Publication, Settlement, StateChange, Taken, Transition, Wake};
+use flexcast::ledger::{
+    Actor, CampaignRecord, Ending, Lease, Ledger, MessageKey, Publication, Settlement, StateChange,
+    Taken, Transition, Wake,
+};
 use flexcast::message::{
     Address, CampaignId, Customer, DeadReason, DeferReason, Effects, Event, Failure, FailureClass,
     Message, MessageId, StepName, WIRE_VERSION,

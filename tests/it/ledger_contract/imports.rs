@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{IMPORT_SEEN_FOR, Import, ImportState, Ledger, Manifest, RejectedRow, Superseded};
+use flexcast::ledger::{
+    IMPORT_SEEN_FOR, Import, ImportState, Ledger, Manifest, RejectedRow, Superseded,
+};
 use flexcast::message::RejectReason;
 
 use super::fixture::{apply_spring, at, message, spring};

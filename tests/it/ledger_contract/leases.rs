@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{Ending, Lease, LeasedMessage, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken};
+use flexcast::ledger::{
+    Ending, Lease, LeasedMessage, Ledger, LedgerError, MessageKey, Settlement, Standing, Taken,
+};
 use flexcast::message::{DeadReason, Effects};
 
 use super::fixture::{

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flexcast::ledger::{Acceptance, BrokerLost, LeaseClock, LeasedMessage, Ledger, LedgerError, Publication, Standing, Stray, Taken};
+use flexcast::ledger::{
+    Acceptance, BrokerLost, LeaseClock, LeasedMessage, Ledger, LedgerError, Publication, Standing,
+    Stray, Taken,
+};
 use flexcast::message::{CampaignId, DeadReason};
 
 use super::fixture::{

@@ -41,9 +41,9 @@ async fn each_sqlstate_at_one_call_is_blamed_on_the_call_or_at_once_on_the_store
     assert!(codes.len() > 250);
     for (n, code) in codes.iter().copied().enumerate() {
         // Its transaction: BEGIN, two statements (prepared first where the connection is new), COMMIT; one after another.
-        let mut at = n % 6;
+        let mut nth = n % 6;
         let error = loop {
-            let mut before = at;
+            let mut before = nth;
             let mut is_done = false;
             refusing.refuse(move |call| {
                 if is_done || is_of_a_connection(call) {
@@ -53,13 +53,10 @@ async fn each_sqlstate_at_one_call_is_blamed_on_the_call_or_at_once_on_the_store
                 before = before.saturating_sub(1);
                 is_done.then(|| code.to_owned())
             });
-            match ledger
-                .finish_campaign(&spring(), true, at(0))
-                .await
-            {
+            match ledger.finish_campaign(&spring(), true, at(0)).await {
                 Err(error) => break error,
                 // It has fewer calls.
-                Ok(_) => at -= 1,
+                Ok(_) => nth -= 1,
             }
         };
         let is_as_expected = match &error {

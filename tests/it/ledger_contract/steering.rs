@@ -1,6 +1,9 @@
 //! Stopping campaigns, the consumers that confirm it, and messages that have not begun.
 
-use flexcast::ledger::{Actor, CampaignState, ConsumerRow, Ending, LeasedMessage, Ledger, OpenOfSender, Renewal, Settlement, Standing, StateChange, Taken, Transition, Wake};
+use flexcast::ledger::{
+    Actor, CampaignState, ConsumerRow, Ending, LeasedMessage, Ledger, OpenOfSender, Renewal,
+    Settlement, Standing, StateChange, Taken, Transition, Wake,
+};
 use flexcast::message::{Address, DeferReason, PauseCause, SkipReason};
 
 use super::fixture::{

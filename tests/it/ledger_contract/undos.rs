@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flexcast::ledger::{Actor, Ending, Lease, LeaseClock, Ledger, LedgerError, Stuck, UNDO_AFTER, UndoSettlement};
+use flexcast::ledger::{
+    Actor, Ending, Lease, LeaseClock, Ledger, LedgerError, Stuck, UNDO_AFTER, UndoSettlement,
+};
 use flexcast::message::{
     DeadReason, Effects, Event, Failure, FailureClass, PauseCause, Saga, StepName,
 };

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flexcast::ledger::{Actor, BrokerLost, LeasedMessage, Ledger, MessageKey, PUBLISH_AGAIN, Publication, PublishAgain, Renewal, SetAside, Settlement, Standing, StateChange, Taken, Transition};
+use flexcast::ledger::{
+    Actor, BrokerLost, LeasedMessage, Ledger, MessageKey, PUBLISH_AGAIN, Publication, PublishAgain,
+    Renewal, SetAside, Settlement, Standing, StateChange, Taken, Transition,
+};
 use flexcast::message::{CampaignId, DeadReason, Effects, PauseCause};
 
 use super::fixture::{

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use flexcast::campaign::Campaign;
 use flexcast::clock::Clock;
-use flexcast::ledger::{Acceptance, Actor, Ending, Ledger, MessageKey, Settlement, Standing, Taken};
+use flexcast::ledger::{
+    Acceptance, Actor, Ending, Ledger, MessageKey, Settlement, Standing, Taken,
+};
 use flexcast::message::{
     CampaignId, DeadReason, Failure, FailureClass, Message, MessageId, UnknownReason,
 };

@@ -10,7 +10,9 @@ use flexcast::campaign::{self, Campaign, Flex};
 use flexcast::clock::Clock;
 use flexcast::engine::{AgentRules, Engine};
 use flexcast::intake::enqueue;
-use flexcast::ledger::{Books, CampaignRecord, Ledger, MessageKey, MessageRecord, Publication, Standing};
+use flexcast::ledger::{
+    Books, CampaignRecord, Ledger, MessageKey, MessageRecord, Publication, Standing,
+};
 use flexcast::marks::ProcessMarks;
 use flexcast::message::{
     Address, AgentRef, Customer, Effects, Event, Message, MessageId, WIRE_VERSION,

@@ -1,27 +1,21 @@
-//! What Twilio's errors mean for a message.
+//! What Twilio's errors mean: one table of codes, and the questions that everybody else asks of it.
 //!
-//! In: a [`CallError`]. Out: its [`FailureClass`], and for a code that says "there is something
-//! already" a [`Conflict`]. Always: pure; a code that is not in the table is decided by its HTTP
-//! status and logged.
+//! In: a [`CallError`], a code, a reply. Out: its [`FailureClass`], its [`Conflict`], the limit that it tells of, when
+//! the message is tried again. Always: pure; a code that is not in the table is decided by its HTTP status and logged.
 
-use super::code_table::{CONFIG, Conflict, HALT, REJECTED, THROTTLED, TRANSIENT, known};
-use super::{CallError, Operation, Product};
+mod limits;
+mod row;
+mod table;
+
+pub use limits::{
+    LIMIT_RULES, LimitRule, RETRY_RULES, Replied, RestSpan, Retry, RetryRule, limit_told, retry,
+};
+pub use row::{Conflict, ErrorCode, Limit, TryAgain};
+pub use table::{CODES, known};
+
+use super::{CallError, Operation};
 use crate::message::{Failure, FailureClass, PauseCause};
-
-/// Codes of a sender's queue that is full: of a number's, and of a Messaging Service's, which Twilio's page
-/// on 21611 says shows later as 30001.
-const QUEUE_FULL: [u32; 2] = [21611, 30001];
-
-/// Codes of a look-up that found nothing.
-const NOT_FOUND: [u32; 5] = [20404, 45204, 50300, 50350, 80308];
-
-/// Whether a reply may say that the account has too many calls under way at once (error 20429). Proxy answers
-/// its own rate limit with the same code.
-#[must_use]
-pub fn may_be_concurrency(operation: Operation, status: u16, code: Option<u32>) -> bool {
-    let is_proxys = operation.endpoint().product == Product::Proxy;
-    status == 429 && code == Some(20429) && !is_proxys
-}
+use row::{CONFIG, HALT, REJECTED, THROTTLED, TRANSIENT};
 
 /// What kind of failure a call's error is.
 ///
@@ -105,16 +99,9 @@ pub fn conflict(code: u32) -> Option<Conflict> {
 pub fn is_missing(error: &CallError) -> bool {
     match error {
         CallError::Rejected { status: 404, .. } => true,
-        CallError::Rejected { code, .. } => code.is_some_and(|code| NOT_FOUND.contains(&code)),
+        CallError::Rejected { code, .. } => code.and_then(conflict) == Some(Conflict::Missing),
         _ => false,
     }
-}
-
-/// Whether Twilio refused a text since its sender's queue is full: more was sent than the sender can send
-/// in ten hours. Nothing was queued.
-#[must_use]
-pub fn is_queue_full(code: u32) -> bool {
-    QUEUE_FULL.contains(&code)
 }
 
 /// The error as the failure that policy decides on.
@@ -187,6 +174,17 @@ mod tests {
         assert_eq!(class(400, Some(80202)), CONFIG);
     }
 
+    /// The pages of 21650 to 21659 in Twilio's error dictionary: half of them are about the sender.
+    #[test]
+    fn codes_about_the_sender_are_not_about_the_content() {
+        let class = |code| class(400, Some(code));
+        assert_eq!([21650, 21651, 21657, 21659].map(class), [CONFIG; 4]);
+        assert_eq!(class(21653), REJECTED);
+        let content = FailureClass::Permanent(DeadReason::InvalidContent);
+        let codes = [21652, 21654, 21655, 21656, 21658];
+        assert_eq!(codes.map(class), [content; 5]);
+    }
+
     #[test]
     fn an_unknown_code_is_decided_by_its_status() {
         let table = [
@@ -228,6 +226,13 @@ mod tests {
             (45353, Some(Conflict::AlreadyThere)),
             (50416, Some(Conflict::CustomerBusy)),
             (80607, Some(Conflict::Gone)),
+            (50377, Some(Conflict::Closed)),
+            (20409, Some(Conflict::WrongState)),
+            (80308, Some(Conflict::Missing)),
+            (50350, Some(Conflict::Missing)),
+            (50404, Some(Conflict::AlreadyThere)),
+            // Its page: "User conversation limit exceeded".
+            (50214, None),
             (21610, None),
             (99999, None),
         ];
