@@ -16,7 +16,7 @@ type Anything = Box<dyn Error + Send + Sync>;
 
 /// Reads the depth of all queues that are in use, and compares them with the ledger.
 pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
-    let (ledger, queue) = (&*pages.ledger, &*pages.queue);
+    let (ledger, queue) = (&pages.ledger, &*pages.queue);
     let in_use = |state| !matches!(state, CampaignState::Finished);
     let records = ledger.campaigns().await?.into_iter();
     let mut depths = BTreeMap::new();

@@ -28,7 +28,7 @@ impl ReadModels {
     ///
     /// [`OperateError::NoCampaign`] when there is none of this id.
     pub async fn campaign(&self, id: &CampaignId) -> Result<CampaignRecord, OperateError> {
-        find(&*self.ledger, id).await
+        find(&self.ledger, id).await
     }
 
     /// All campaigns as they were recorded, in the order in which they were first applied.

@@ -105,7 +105,7 @@ impl ReadModels {
     ) -> Result<CampaignExport, OperateError> {
         Ok(CampaignExport {
             ledger: Arc::clone(&self.ledger),
-            campaign: find(&*self.ledger, campaign).await?.id,
+            campaign: find(&self.ledger, campaign).await?.id,
             which,
             stage: Stage::Over,
         })

@@ -29,7 +29,7 @@ impl Operations {
         if acceptance == Acceptance::Accepted {
             queue.open(&campaign).await?;
             let publication = Publication::first(&message);
-            enqueue(queue, &*self.ledger, &campaign, &[(publication, message)]).await?;
+            enqueue(queue, &self.ledger, &campaign, &[(publication, message)]).await?;
         }
         Ok(acceptance)
     }

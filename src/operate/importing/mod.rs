@@ -106,7 +106,7 @@ impl Operations {
         }
         let importer = Importer {
             campaign: request.campaign,
-            ledger: &*self.ledger,
+            ledger: &self.ledger,
             queue,
             clock: self.clock,
             again: request.again,

@@ -105,7 +105,7 @@ impl ReadModels {
         access: &dyn QueueAccess,
     ) -> Result<StatusReport, OperateError> {
         let records = match campaign {
-            Some(id) => vec![find(&*self.ledger, id).await?],
+            Some(id) => vec![find(&self.ledger, id).await?],
             None => self.ledger.campaigns().await?,
         };
         let mut books = Vec::new();

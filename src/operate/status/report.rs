@@ -138,7 +138,7 @@ impl ReadModels {
         unseen: Option<u64>,
     ) -> Result<CampaignReport, OperateError> {
         let books = self.ledger.books(Some(id)).await?;
-        let record = find(&*self.ledger, id).await?;
+        let record = find(&self.ledger, id).await?;
         let imports = self.ledger.imports(Some(id)).await?;
         let now = self.clock.now();
         Ok(CampaignReport::of(record, books, unseen, &imports, now))

@@ -115,7 +115,7 @@ impl Operations {
         kept: u64,
     ) -> Result<AppliedCampaign, OperateError> {
         Ok(AppliedCampaign {
-            record: find(&*self.ledger, id).await?,
+            record: find(&self.ledger, id).await?,
             moved,
             kept,
         })

@@ -131,10 +131,10 @@ impl Operations {
         campaign: &CampaignId,
         access: &dyn QueueAccess,
     ) -> Result<(), OperateError> {
-        let id = find(&*self.ledger, campaign).await?.id;
+        let id = find(&self.ledger, campaign).await?.id;
         let queue = access.open().await?;
         let (by, now) = (FinishedBy::Operator, self.clock.now());
-        let finished = finish(&*self.ledger, &*queue, &id, by, now).await?;
+        let finished = finish(&self.ledger, &*queue, &id, by, now).await?;
         access.close(&*queue).await;
         finished.map_err(|why| OperateError::NotOver { id, why })
     }

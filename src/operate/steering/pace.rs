@@ -61,7 +61,7 @@ impl Operations {
         change: PaceChange,
     ) -> Result<Paced, OperateError> {
         for _ in 0..TRIES {
-            let record = find(&*self.ledger, campaign).await?;
+            let record = find(&self.ledger, campaign).await?;
             let mut pace = definition(&record)?.pace;
             pace.campaign = change.campaign.of(pace.campaign);
             pace.agent = change.agent.of(pace.agent);

@@ -150,7 +150,7 @@ async fn an_import_gets_its_turn_beside_a_consumer_that_never_pauses() {
         .map(|n| {
             let work = Arc::clone(&work);
             tokio::spawn(async move {
-                let lease = lease(&*work, &message(1_000 + n), at(0)).await;
+                let lease = lease(&work, &message(1_000 + n), at(0)).await;
                 loop {
                     let renewed = work.renew(&lease, at(1), LEASE).await;
                     renewed.expect("nobody takes it over");
