@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
 
-use super::{Actor, CampaignState, ImportReport};
 use crate::ledger::columns::{ALREADY_SENT, word};
 use crate::ledger::{LedgerError, Result};
 
@@ -203,33 +201,4 @@ impl OnQueue {
     fn there(&self, ready: u64, unsettled: u64) -> u64 {
         ready + unsettled.saturating_sub(self.held)
     }
-}
-
-/// The report of one campaign: its name, its books, what nobody has seen yet, and its state.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report<'a> {
-    pub campaign: &'a str,
-    #[serde(flatten)]
-    pub books: &'a Books,
-    /// Messages on the queue that the ledger has not met; none when the queue was not asked, or did
-    /// not answer.
-    pub unseen: Option<u64>,
-    pub state: CampaignState,
-    /// Since when it is paused or cancelled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state_since: Option<Timestamp>,
-    /// Why it is paused or cancelled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<&'a str>,
-    /// Who paused it, while it is paused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub paused_by: Option<&'a Actor>,
-    /// Who cancelled it, once it is cancelled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cancelled_by: Option<&'a Actor>,
-    /// Since when messages of it may have been carried out that this ledger does not know of, if any may.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distrusted_from: Option<Timestamp>,
-    /// What was imported into it, oldest first.
-    pub imports: Vec<ImportReport>,
 }

@@ -7,7 +7,7 @@ mod imports;
 mod message;
 mod upkeep;
 
-pub use books::{Books, OnQueue, Report};
+pub use books::{Books, OnQueue};
 pub(super) use campaign::KeptState;
 pub use campaign::{
     Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
