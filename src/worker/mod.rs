@@ -4,30 +4,15 @@
 //! pace holds no place that another one needs; a stop lets what is in flight end and gives the rest
 //! back; while the ledger is lost nothing is taken and what is in flight is given back.
 
-mod abandoned_leases;
-mod active;
-mod broker;
-mod call_ups;
 mod campaigns;
-mod consume;
-mod error;
-mod held;
-mod holding;
-mod lanes;
-mod lost;
-mod orphans;
-mod outages;
-mod ownership;
-mod patience;
+
 mod places;
-mod probes;
-mod refusal;
-mod rights;
-mod set_aside;
-mod store;
 mod turn;
-mod undos;
+
 mod upkeep;
+
+mod error;
+mod patience;
 
 pub use error::WorkError;
 pub use upkeep::QUEUE_LOOK;
@@ -50,20 +35,12 @@ use crate::queue::Queue;
 use crate::shutdown::Stopper;
 use crate::twilio::Twilio;
 
-use abandoned_leases::AbandonedLeases;
-pub(crate) use active::Active;
-use call_ups::CallUps;
-use campaigns::Campaigns;
-use held::Held;
-use holding::{Holding, MessagesInTurn};
-use orphans::Orphans;
+pub(crate) use campaigns::Active;
+use campaigns::{AgentRecalls, CallUps, Campaigns, Disowned, Probes, Switches, ownership, rights};
 use patience::Patience;
 use places::PlacesInFlight;
-use probes::Probes;
-use rights::Switches;
-use set_aside::StoreRefusals;
-use turn::Agents;
-use undos::Undos;
+use turn::{Agents, Holding, MessagesInTurn, RecordedRefusals, StoreRefusals};
+use upkeep::{AbandonedLeases, Orphans, Undos, broker, lanes, outages, store};
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
 /// effect within a second.
@@ -128,7 +105,7 @@ pub(crate) struct Shared {
     pub(crate) turns: AtomicU64,
     abandoned_leases: AbandonedLeases,
     /// What was refused and could not be moved away yet.
-    refused: refusal::Recorded,
+    refused: RecordedRefusals,
     /// How many messages were published again that the queue had lost.
     published_again: AtomicU64,
     /// The deliveries that this consumer holds.
@@ -142,7 +119,7 @@ pub(crate) struct Shared {
     /// The switches of the campaigns that are worked on.
     pub(crate) switches: Switches,
     /// The campaigns that another ledger runs.
-    disowned: ownership::Disowned,
+    disowned: Disowned,
     /// The failure that halted a campaign.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
@@ -151,7 +128,7 @@ pub(crate) struct Shared {
 struct Looking<'a> {
     campaigns: &'a mut Campaigns,
     undos: &'a mut Undos,
-    held: &'a mut Held,
+    recalls: &'a mut AgentRecalls,
     probes: &'a mut Probes,
     call_ups: &'a mut CallUps,
 }
@@ -171,14 +148,14 @@ impl Worker {
             places: PlacesInFlight::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             abandoned_leases: AbandonedLeases::default(),
-            refused: refusal::Recorded::default(),
+            refused: RecordedRefusals::default(),
             published_again: AtomicU64::new(0),
             holding: Holding::default(),
             in_turn: MessagesInTurn::default(),
             store_refusals: StoreRefusals::default(),
             agents: Agents::default(),
             switches: Switches::default(),
-            disowned: ownership::Disowned::default(),
+            disowned: Disowned::default(),
             halted: std::sync::Mutex::new(None),
             parts,
         };
@@ -200,7 +177,7 @@ impl Worker {
     ) -> Result<RunEnd, WorkError> {
         let mut campaigns = Campaigns::new(Arc::clone(&self.shared), only);
         let mut undos = Undos::new(Arc::clone(&self.shared));
-        let mut held = Held::new(Arc::clone(&self.shared));
+        let mut recalls = AgentRecalls::new(Arc::clone(&self.shared));
         let mut probes = Probes::new(Arc::clone(&self.shared));
         let mut call_ups = CallUps::new(Arc::clone(&self.shared));
         // Who works on chosen campaigns leaves the others' to others.
@@ -209,7 +186,7 @@ impl Worker {
             let looking = Looking {
                 campaigns: &mut campaigns,
                 undos: &mut undos,
-                held: &mut held,
+                recalls: &mut recalls,
                 probes: &mut probes,
                 call_ups: &mut call_ups,
             };
@@ -320,7 +297,7 @@ impl Worker {
         self.let_go().await?;
         campaigns.follow().await?;
         looking.probes.look(campaigns.paused());
-        looking.held.look(campaigns).await?;
+        looking.recalls.look(campaigns).await?;
         looking.call_ups.look(campaigns).await?;
         self.wake().await?;
         looking.undos.look(campaigns).await?;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 
-use super::{Shared, Until, WorkError};
+use crate::worker::{Shared, Until, WorkError};
 
 /// How long nothing may move: longer than any lease, a restart of the broker or the database, and the pause
 /// after which lost messages are published again once more.

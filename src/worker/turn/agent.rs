@@ -19,8 +19,8 @@ use crate::message::{Assignee, Ended, Event, Failure, FailureClass, Message, Una
 use crate::pacing::PutOff;
 use crate::twilio::{CallError, Product};
 
-use super::super::{Active, Parts, Shared};
 use super::leased::Leased;
+use crate::worker::{Active, Parts, Shared};
 
 /// The agents of each workspace: campaigns that share agents share what is known of them.
 #[derive(Default)]

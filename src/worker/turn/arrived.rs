@@ -8,14 +8,14 @@ use crate::message::{Customer, Failure, FailureClass, Message, Saga, SkipReason}
 use crate::metrics::MessageEvent;
 use crate::queue::{Defect, Delivery};
 
-use super::super::Active;
-use super::super::holding::MessageInTurn;
-use super::super::refusal::{defective, expiring, refuse};
-use super::super::set_aside::{damaged, set_aside};
 use super::agent::Assignment;
+use super::holding::MessageInTurn;
 use super::leased::{Leased, kind};
+use super::refusal::{defective, expiring, refuse};
+use super::set_aside::{damaged, set_aside};
 use super::{CampaignSession, HELD_AGAIN, Left};
 use crate::engine::Sending;
+use crate::worker::Active;
 
 /// A message that has arrived.
 pub(super) struct Arrived<'a> {

@@ -7,13 +7,13 @@ use crate::metrics::InFlight;
 use crate::outcomes::{Circumstances, Conclusion, judge};
 use crate::twilio::Closed;
 
-use super::super::places::PlaceInFlight;
-use super::super::set_aside::damaged;
 use super::agent::CountedPlace;
 use super::leased::{Leased, kind};
 use super::ready::Ready;
 use super::report::note;
+use super::set_aside::damaged;
 use super::{AFTER_FAILURE, HELD_AGAIN, Left};
+use crate::worker::places::PlaceInFlight;
 
 /// A message whose saga ran to an outcome.
 pub(super) struct Executed<'a> {

@@ -10,12 +10,12 @@ use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, Conclusion, SettleError, Verdict, judge};
 use crate::queue::Delivery;
 
-use super::super::Active;
-use super::super::abandoned_leases::LeaseWatch;
-use super::super::holding::MessageInTurn;
 use super::agent::Assignment;
+use super::holding::MessageInTurn;
 use super::report::note;
 use super::{CampaignSession, Left};
+use crate::worker::Active;
+use crate::worker::upkeep::LeaseWatch;
 
 /// A message that is leased to this consumer.
 pub(super) struct Leased<'a> {

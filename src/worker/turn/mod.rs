@@ -13,7 +13,14 @@ mod ready;
 mod executed;
 mod report;
 
+mod holding;
+mod refusal;
+mod set_aside;
+
 pub(super) use agent::{Agents, agent_of};
+pub(super) use holding::{Holding, MessagesInTurn};
+pub(super) use refusal::{RecordedRefusals, defective, expiring, refuse};
+pub(super) use set_aside::StoreRefusals;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +30,7 @@ use crate::outcomes::SettleError;
 use crate::queue::{Delivery, QueueError};
 use crate::shutdown::Stopper;
 
-use super::{Active, Shared};
+use crate::worker::{Active, Shared};
 use arrived::Arrived;
 
 /// When a delivery whose message another turn or another consumer works on is looked at again.

@@ -6,11 +6,11 @@ use crate::message::{DeferReason, Failure, SkipReason, Unavailable};
 use crate::metrics::MessageEvent;
 use crate::pacing::{LaneKind, backlog_name};
 
-use super::super::places::PlaceInFlight;
 use super::Left;
 use super::agent::{Assigning, Assignment, HeldForAgent, agent_of};
 use super::leased::Leased;
 use super::limits::Admission;
+use crate::worker::places::PlaceInFlight;
 
 /// How often an agent is looked for whose last place another message then takes first.
 const CHOICES_MAX: u32 = 4;

@@ -9,8 +9,8 @@ use crate::metrics::MessageEvent;
 use crate::outcomes::Verdict;
 use crate::twilio::pause_cause;
 
-use super::super::{Active, Shared};
 use super::leased::Leased;
+use crate::worker::{Active, Shared};
 
 /// Counts and logs a verdict; a halt pauses the campaign first.
 pub(super) async fn note(leased: &Leased<'_>, verdict: &Verdict) {

@@ -9,21 +9,21 @@ use crate::marks::{BEAT, MarkError, NotOurs};
 use crate::message::CampaignId;
 use crate::shutdown::Stopper;
 
-use super::{Active, Shared};
+use crate::worker::{Active, Shared};
 
 /// How soon a look at the marks is tried again that did not succeed.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The campaigns that another ledger runs, and why they were left alone.
 #[derive(Default)]
-pub(super) struct Disowned(Mutex<BTreeMap<CampaignId, String>>);
+pub(in crate::worker) struct Disowned(Mutex<BTreeMap<CampaignId, String>>);
 
 impl Disowned {
-    pub(super) fn has(&self, id: &CampaignId) -> bool {
+    pub(in crate::worker) fn has(&self, id: &CampaignId) -> bool {
         self.lock().contains_key(id)
     }
 
-    pub(super) fn reasons(&self) -> Vec<String> {
+    pub(in crate::worker) fn reasons(&self) -> Vec<String> {
         self.lock().values().cloned().collect()
     }
 
@@ -33,7 +33,7 @@ impl Disowned {
 }
 
 /// Raises the beat for as long as it is polled. A ledger that is not the one that ran last is lost for good.
-pub(super) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
     let parts = &shared.parts;
     let Some(marks) = &parts.marks else {
         return std::future::pending().await;
@@ -68,7 +68,7 @@ pub(super) async fn keep(shared: &Shared) -> Infallible {
 }
 
 /// Says at the account that this process has ended.
-pub(super) async fn end(shared: &Shared) {
+pub(in crate::worker) async fn end(shared: &Shared) {
     let Some(marks) = &shared.parts.marks else {
         return;
     };
@@ -78,7 +78,7 @@ pub(super) async fn end(shared: &Shared) {
 }
 
 /// Waits until the campaign is known to be this ledger's; `false` when it is not, or on a stop.
-pub(super) async fn claim(shared: &Shared, active: &Active, stop: &Stopper) -> bool {
+pub(in crate::worker) async fn claim(shared: &Shared, active: &Active, stop: &Stopper) -> bool {
     let Some(marks) = &shared.parts.marks else {
         return true;
     };

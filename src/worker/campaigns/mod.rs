@@ -1,4 +1,24 @@
 //! Which campaigns are being consumed: follows their states in the ledger.
+//!
+//! `active` is one of them, `consume` its consumer; `rights` and `ownership` say whether this process may call Twilio for
+//! it; `probes` find out whether a paused one may go on; `call_ups` and `agent_recalls` bring its messages back.
+
+mod active;
+mod consume;
+
+pub(super) mod ownership;
+pub(super) mod rights;
+
+mod agent_recalls;
+mod call_ups;
+mod probes;
+
+pub(crate) use active::Active;
+pub(super) use agent_recalls::AgentRecalls;
+pub(super) use call_ups::CallUps;
+pub(super) use ownership::Disowned;
+pub(super) use probes::Probes;
+pub(super) use rights::Switches;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -17,8 +37,8 @@ use crate::pacing::{Lane, Quota};
 use crate::queue::depth_of;
 use crate::shutdown::Stopper;
 
-use super::active::{activate, read, without_pace};
-use super::{Active, Shared, WorkError, consume, is_among};
+use crate::worker::{Shared, WorkError, is_among};
+use active::{activate, read, without_pace};
 
 /// How often a campaign is looked at that was not to be finished, and whether one that is finished has
 /// to run again: both ask more than the ledger's small tables.

@@ -15,14 +15,14 @@ use crate::engine::Availability;
 use crate::ledger::{HeldFor, LedgerError};
 use crate::message::Unavailable;
 
-use super::campaigns::Campaigns;
-use super::{Active, Shared, WorkError};
+use super::Campaigns;
+use crate::worker::{Active, Shared, WorkError};
 
 /// How many agents are looked at in one round: at 20 looks a second, a quarter of the time of a round.
 const LOOKED_AT_MAX: usize = 50;
 
 /// The rounds.
-pub(super) struct Held {
+pub(in crate::worker) struct AgentRecalls {
     shared: Arc<Shared>,
     /// When the last round began.
     looked: Option<Instant>,
@@ -31,8 +31,8 @@ pub(super) struct Held {
     from: usize,
 }
 
-impl Held {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+impl AgentRecalls {
+    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             looked: None,
@@ -42,7 +42,7 @@ impl Held {
     }
 
     /// Begins a round if the last one is over and what it read is old by now.
-    pub(super) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
+    pub(in crate::worker) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.instant();
         let is_early = |at: Instant| now < at + parts.agents.read_for;

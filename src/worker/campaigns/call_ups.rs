@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use crate::ledger::{CallUp, CalledUp, LedgerError};
 use crate::message::CampaignId;
 
-use super::campaigns::Campaigns;
-use super::{Shared, WAKE_BATCH, WorkError};
+use super::Campaigns;
+use crate::worker::{Shared, WAKE_BATCH, WorkError};
 
 /// How often the ledger is asked which backlogs there are: others put messages off too.
 const READ_EVERY: Duration = Duration::from_secs(2);
@@ -26,19 +26,19 @@ const READ_ALONE_EVERY: Duration = Duration::from_secs(60);
 type Weights = BTreeMap<Arc<str>, NonZeroU32>;
 
 /// The calls of one consumer.
-pub(super) struct CallUps {
+pub(in crate::worker) struct CallUps {
     shared: Arc<Shared>,
     /// When the ledger was last asked for its backlogs, and of which campaigns.
     read: Option<(Instant, Weights)>,
 }
 
 impl CallUps {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
         Self { shared, read: None }
     }
 
     /// Calls up the messages that the lanes grant soon.
-    pub(super) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
+    pub(in crate::worker) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         let weights: Weights = campaigns.weights().collect();
         self.read(&weights).await?;
         let parts = &self.shared.parts;

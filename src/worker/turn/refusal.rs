@@ -12,7 +12,7 @@ use crate::message::{CampaignId, DeadReason, Message};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Defect, Delivery, Settled};
 
-use super::Shared;
+use crate::worker::Shared;
 
 /// How much of a body that is no message the ledger keeps.
 const STRAY_BYTES_MAX: usize = 1_024;
@@ -23,9 +23,9 @@ const RECORDED_MAX: usize = 10_000;
 /// Refused deliveries that the ledger has and the queue could not move away: they come again, and must not be
 /// recorded each time.
 #[derive(Debug, Default)]
-pub(super) struct Recorded(Mutex<HashSet<u64>>);
+pub(in crate::worker) struct RecordedRefusals(Mutex<HashSet<u64>>);
 
-impl Recorded {
+impl RecordedRefusals {
     /// What a delivery is known by: its campaign and all of its body. Not its id, which may be anybody's.
     fn name(campaign: &CampaignId, body: &[u8]) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -39,7 +39,7 @@ impl Recorded {
 }
 
 /// Refuses a delivery that came as one of `campaign`.
-pub(super) async fn refuse(
+pub(in crate::worker) async fn refuse(
     shared: &Shared,
     campaign: &CampaignId,
     delivery: Box<dyn Delivery>,
@@ -56,7 +56,7 @@ pub(super) async fn refuse(
         body: String::from_utf8_lossy(kept).into_owned(),
     };
     let parts = &shared.parts;
-    let name = Recorded::name(campaign, body);
+    let name = RecordedRefusals::name(campaign, body);
     if !shared.refused.lock().contains(&name) {
         record(&parts.ledger, stray, parts.clock.now()).await?;
         parts.metrics.dead_letter(reason);
@@ -101,7 +101,7 @@ async fn record(ledger: &Ledger, stray: Stray, now: Timestamp) -> Result<(), Led
 }
 
 /// Why a delivery is refused before its body is read.
-pub(super) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
+pub(in crate::worker) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
     match delivery.defect()? {
         Defect::Oversized { bytes, max } => Some(Refused {
             reason: DeadReason::Oversized,
@@ -120,7 +120,7 @@ pub(super) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
 }
 
 /// Why a delivery is refused that expires: the next one like it may be gone before it is seen.
-pub(super) fn expiring(defect: Option<Defect>) -> Option<Refused> {
+pub(in crate::worker) fn expiring(defect: Option<Defect>) -> Option<Refused> {
     (defect == Some(Defect::Expires)).then(|| Refused {
         reason: DeadReason::Malformed,
         detail: "it has the AMQP property `expiration`, with which a broker drops messages before they are \

@@ -16,7 +16,7 @@ use crate::message::{DeadReason, Effects, Failure, FailureClass, Message, Saga};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Delivery};
 
-use super::Shared;
+use crate::worker::Shared;
 
 /// The waits before a message is tried again whose writing the store has refused.
 const PAUSES: [Duration; 3] = [
@@ -43,11 +43,11 @@ const HELD_AGAIN: Duration = Duration::from_secs(5);
 
 /// The messages that were refused, how often, and why.
 #[derive(Debug, Default)]
-pub(super) struct StoreRefusals(Mutex<HashMap<MessageKey, StoreRefusal>>);
+pub(in crate::worker) struct StoreRefusals(Mutex<HashMap<MessageKey, StoreRefusal>>);
 
 /// How often the store refused a message's writes, and what it said the last time.
 #[derive(Clone, Debug)]
-pub(super) struct StoreRefusal {
+pub(in crate::worker) struct StoreRefusal {
     times: usize,
     /// What the last one was (SQLSTATE, or SQLite's name), and how many in a row were that.
     code: String,
@@ -67,13 +67,13 @@ impl StoreRefusal {
 
 impl StoreRefusals {
     /// How long to wait before a message is tried again that was refused just now.
-    pub(super) fn pause(&self, key: &MessageKey) -> Duration {
+    pub(in crate::worker) fn pause(&self, key: &MessageKey) -> Duration {
         let times = self.lock().get(key).map_or(0, |refusal| refusal.times);
         PAUSES[times.min(PAUSES.len() - 1)]
     }
 
     /// Takes note of a refusal; of another error nothing.
-    pub(super) fn note(&self, key: &MessageKey, error: &LedgerError, now: Instant) {
+    pub(in crate::worker) fn note(&self, key: &MessageKey, error: &LedgerError, now: Instant) {
         let LedgerError::Refused { code, .. } = error else {
             return;
         };
@@ -109,7 +109,7 @@ impl StoreRefusals {
     }
 
     /// The refusals of a message that was tried again as often as it may be.
-    pub(super) fn spent(&self, key: &MessageKey) -> Option<StoreRefusal> {
+    pub(in crate::worker) fn spent(&self, key: &MessageKey) -> Option<StoreRefusal> {
         let known = self.lock();
         let refusal = known.get(key)?;
         refusal.is_spent().then(|| refusal.clone())
@@ -117,14 +117,14 @@ impl StoreRefusals {
 
     /// A turn of the message was settled: what the store refused here and there until then is not its fault. What is
     /// refused in the same way again and again may be.
-    pub(super) fn settled(&self, key: &MessageKey) {
+    pub(in crate::worker) fn settled(&self, key: &MessageKey) {
         if let Some(refusal) = self.lock().get_mut(key) {
             refusal.times = 0;
         }
     }
 
     /// The message is over.
-    pub(super) fn forget(&self, key: &MessageKey) {
+    pub(in crate::worker) fn forget(&self, key: &MessageKey) {
         let mut known = self.lock();
         // Asked after every message; there is nothing to forget but when one was refused before.
         if !known.is_empty() {
@@ -134,7 +134,7 @@ impl StoreRefusals {
 
     /// Whether a message is to be tried again that the queue may hold in a delay meanwhile. One that was refused
     /// long ago has come to another consumer.
-    pub(super) fn are_open(&self, now: Instant) -> bool {
+    pub(in crate::worker) fn are_open(&self, now: Instant) -> bool {
         let known = self.lock();
         known
             .values()
@@ -147,7 +147,7 @@ impl StoreRefusals {
 }
 
 /// Sets a message aside, and its delivery.
-pub(super) async fn set_aside(
+pub(in crate::worker) async fn set_aside(
     shared: &Shared,
     delivery: Box<dyn Delivery>,
     message: &Message,
@@ -240,7 +240,7 @@ async fn is_known(shared: &Shared, key: &MessageKey, detail: &str) -> Result<boo
 
 /// Names a message whose records contradict each other, and moves its delivery to the dead letters: only an
 /// operator can say what it is.
-pub(super) async fn damaged(
+pub(in crate::worker) async fn damaged(
     shared: &Shared,
     delivery: Box<dyn Delivery>,
     key: &MessageKey,

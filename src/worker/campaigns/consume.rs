@@ -10,8 +10,9 @@ use crate::queue::{Backoff, Consumer};
 use crate::shutdown::Stopper;
 use crate::twilio::Product;
 
-use super::turn::{CampaignSession, turn};
-use super::{Active, Shared, ownership};
+use super::ownership;
+use crate::worker::turn::{CampaignSession, turn};
+use crate::worker::{Active, Shared};
 
 /// The first and the longest wait before consuming is tried again after the queue refused.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ const AGAIN_AFTER_MAX: Duration = Duration::from_secs(30);
 /// Consumes until stopped; then gives back what has not begun and waits for what has. While the ledger is lost, or a
 /// part of Twilio is away that the campaign needs, nothing is taken: what was delivered and not begun is the queue's
 /// again.
-pub(super) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
+pub(in crate::worker) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
     if !ownership::claim(&shared, &active, &stop).await {
         return;
     }

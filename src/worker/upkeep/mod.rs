@@ -4,6 +4,21 @@
 //! ended; how many messages the queue of a campaign has lost; a ledger whose file was removed or replaced is lost. Always: missing counts only what is missing in
 //! every look of a minute.
 
+mod lost;
+
+mod abandoned_leases;
+mod orphans;
+mod undos;
+
+pub(super) mod broker;
+pub(super) mod lanes;
+pub(super) mod outages;
+pub(super) mod store;
+
+pub(super) use abandoned_leases::{AbandonedLeases, LeaseWatch};
+pub(super) use orphans::Orphans;
+pub(super) use undos::Undos;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,9 +30,9 @@ use crate::ledger::{CampaignRecord, LedgerError, OnQueue};
 use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 
-use super::abandoned_leases::Looker;
-use super::lost::{Found, Lost, act, is_recent};
-use super::{Shared, is_among};
+use crate::worker::{Shared, is_among};
+use abandoned_leases::Looker;
+use lost::{Found, Lost, act, is_recent};
 
 /// How often the queue is looked at unless the configuration says otherwise.
 pub const QUEUE_LOOK: Duration = Duration::from_secs(20);

@@ -14,9 +14,9 @@ use crate::ledger::{Lease, LedgerError, MessageKey, Stuck, UndoSettlement};
 use crate::message::{DeadReason, Ended, Event, Failure, FailureClass, Saga};
 use crate::outcomes::{undo_wait, undone};
 
-use super::campaigns::Campaigns;
-use super::turn::agent_of;
-use super::{Active, Shared, WorkError};
+use crate::worker::campaigns::Campaigns;
+use crate::worker::turn::agent_of;
+use crate::worker::{Active, Shared, WorkError};
 
 /// How many are tried at once: they must not crowd out what customers wait for.
 const AT_ONCE: usize = 8;
@@ -28,7 +28,7 @@ const LISTED: usize = 100;
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// The undos that are being tried.
-pub(super) struct Undos {
+pub(in crate::worker) struct Undos {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
     tried: Tried,
@@ -38,7 +38,7 @@ pub(super) struct Undos {
 type Tried = Arc<Mutex<BTreeMap<MessageKey, Option<Arc<Active>>>>>;
 
 impl Undos {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             tasks: JoinSet::new(),
@@ -47,7 +47,7 @@ impl Undos {
     }
 
     /// Begins to try what is due; stops the undos of campaigns that the program has paused.
-    pub(super) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
+    pub(in crate::worker) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         while self.tasks.try_join_next().is_some() {}
         for (key, active) in &*lock(&self.tried) {
             if let Some(active) = active
@@ -90,7 +90,7 @@ impl Undos {
     }
 
     /// Waits until those that were begun have ended.
-    pub(super) async fn drain(&mut self) {
+    pub(in crate::worker) async fn drain(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
 }

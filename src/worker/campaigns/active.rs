@@ -6,7 +6,7 @@ use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
 use crate::ledger::{CampaignRecord, CampaignState};
 
-use super::{Shared, WorkError};
+use crate::worker::{Shared, WorkError};
 
 /// A campaign that is being consumed.
 pub(crate) struct Active {
@@ -21,7 +21,7 @@ pub(crate) struct Active {
 
 impl Active {
     /// Whether its messages are taken: a cancelled campaign's too, so that what has begun is undone.
-    pub(super) fn is_consumed(&self) -> bool {
+    pub(in crate::worker) fn is_consumed(&self) -> bool {
         match self.switch.position() {
             Position::Running => true,
             Position::Stopped => self.cancelled,
@@ -31,7 +31,10 @@ impl Active {
 }
 
 /// A campaign with a switch of its own.
-pub(super) fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Active, WorkError> {
+pub(in crate::worker) fn activate(
+    shared: &Shared,
+    record: &CampaignRecord,
+) -> Result<Active, WorkError> {
     let campaign = read(record)?;
     let workspace = campaign.flex.workspace_sid.clone().unwrap_or_default();
     let switch = shared.switches.of(&record.id);
@@ -51,7 +54,7 @@ pub(super) fn activate(shared: &Shared, record: &CampaignRecord) -> Result<Activ
     })
 }
 
-pub(super) fn read(record: &CampaignRecord) -> Result<Campaign, WorkError> {
+pub(in crate::worker) fn read(record: &CampaignRecord) -> Result<Campaign, WorkError> {
     serde_json::from_value(record.definition.clone())
         .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))
 }
@@ -59,7 +62,7 @@ pub(super) fn read(record: &CampaignRecord) -> Result<Campaign, WorkError> {
 /// The keys of a definition's `pace` that change while its campaign goes on.
 const QUOTAS: [&str; 2] = ["campaign", "agent"];
 
-pub(super) fn without_pace(definition: &serde_json::Value) -> serde_json::Value {
+pub(in crate::worker) fn without_pace(definition: &serde_json::Value) -> serde_json::Value {
     let mut rest = definition.clone();
     if let Some(pace) = rest.get_mut("pace").and_then(|pace| pace.as_object_mut()) {
         pace.retain(|key, _| !QUOTAS.contains(&key.as_str()));

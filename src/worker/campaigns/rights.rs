@@ -13,13 +13,13 @@ use crate::engine::{CampaignSwitch, Position};
 use crate::ledger::{CampaignState, RIGHT_FOR, Renewal};
 use crate::message::CampaignId;
 
-use super::Shared;
+use crate::worker::Shared;
 
 /// How often the right is renewed: three renewals may fail before it runs out.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// Renews the right for as long as it is polled.
-pub(super) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
     let parts = &shared.parts;
     let mut renewal = Renewal {
         holder: parts.holder.clone(),
@@ -52,7 +52,7 @@ pub(super) async fn keep(shared: &Shared) -> Infallible {
 }
 
 /// Ends the right, and tells the ledger so: no operator waits for this consumer any more.
-pub(super) async fn end(shared: &Shared) {
+pub(in crate::worker) async fn end(shared: &Shared) {
     let parts = &shared.parts;
     parts.engine.right().end();
     if let Err(error) = parts.ledger.end_right(&parts.holder).await {
@@ -74,7 +74,7 @@ struct Known {
 impl Switches {
     /// A new switch for a campaign. It is stopped from the start if the last renewal reported so: the
     /// campaign's record may have been read before.
-    pub(super) fn of(&self, id: &CampaignId) -> Arc<CampaignSwitch> {
+    pub(in crate::worker) fn of(&self, id: &CampaignId) -> Arc<CampaignSwitch> {
         let switch = Arc::new(CampaignSwitch::default());
         let mut known = self.lock();
         if known.stopped.contains_key(id) {
@@ -99,7 +99,7 @@ impl Switches {
     }
 
     /// Lets no changing call of this campaign leave any more, not even to undo.
-    pub(super) fn halt(&self, campaign: &CampaignId) {
+    pub(in crate::worker) fn halt(&self, campaign: &CampaignId) {
         for (id, switch) in &self.lock().live {
             if id == campaign
                 && let Some(switch) = switch.upgrade()

@@ -14,11 +14,11 @@ use crate::message::CampaignId;
 
 /// How many deliveries of each campaign this consumer holds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Holding(Arc<Mutex<BTreeMap<CampaignId, u64>>>);
+pub(in crate::worker) struct Holding(Arc<Mutex<BTreeMap<CampaignId, u64>>>);
 
 impl Holding {
     /// One more, until what is returned is dropped.
-    pub(super) fn one(&self, campaign: &CampaignId) -> HeldDelivery {
+    pub(in crate::worker) fn one(&self, campaign: &CampaignId) -> HeldDelivery {
         self.change(campaign, |held| held + 1);
         HeldDelivery {
             of: self.clone(),
@@ -26,7 +26,7 @@ impl Holding {
         }
     }
 
-    pub(super) fn now(&self) -> BTreeMap<CampaignId, u64> {
+    pub(in crate::worker) fn now(&self) -> BTreeMap<CampaignId, u64> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.clone()
     }
@@ -42,7 +42,7 @@ impl Holding {
 }
 
 /// A delivery that this consumer holds.
-pub(super) struct HeldDelivery {
+pub(in crate::worker) struct HeldDelivery {
     of: Holding,
     campaign: CampaignId,
 }
@@ -56,11 +56,13 @@ impl Drop for HeldDelivery {
 
 /// The messages that have their turn in this consumer, each with its lock.
 #[derive(Debug, Default)]
-pub(super) struct MessagesInTurn(Mutex<HashMap<MessageKey, Arc<tokio::sync::Mutex<()>>>>);
+pub(in crate::worker) struct MessagesInTurn(
+    Mutex<HashMap<MessageKey, Arc<tokio::sync::Mutex<()>>>>,
+);
 
 impl MessagesInTurn {
     /// Waits until no other delivery of this message has its turn here. Its turn lasts until what is returned is dropped.
-    pub(super) async fn begin(&self, key: &MessageKey) -> MessageInTurn<'_> {
+    pub(in crate::worker) async fn begin(&self, key: &MessageKey) -> MessageInTurn<'_> {
         let mut turn = MessageInTurn {
             of: self,
             key: key.clone(),
@@ -78,7 +80,7 @@ impl MessagesInTurn {
 }
 
 /// The turn of one message, or a delivery that waits for it. See [`MessagesInTurn::begin`].
-pub(super) struct MessageInTurn<'a> {
+pub(in crate::worker) struct MessageInTurn<'a> {
     of: &'a MessagesInTurn,
     key: MessageKey,
     lock: Option<OwnedMutexGuard<()>>,

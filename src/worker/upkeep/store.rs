@@ -6,18 +6,18 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::Shared;
+use crate::worker::Shared;
 
 /// The first wait before a lost store is asked again, and the longest; each is twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// What is left to do about a ledger that does not come back by itself.
-pub(super) const WHEN_LOST_FOR_GOOD: &str = "stop flexcast, keep a copy of the ledger as it is, restore the \
+pub(in crate::worker) const WHEN_LOST_FOR_GOOD: &str = "stop flexcast, keep a copy of the ledger as it is, restore the \
     last backup, and read the runbook \"Restore the ledger\" before you start again";
 
 /// Watches for as long as it is polled.
-pub(super) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
     let (ledger, clock) = (&shared.parts.ledger, shared.parts.clock);
     loop {
         ledger.lost().await;

@@ -22,16 +22,16 @@ pub(crate) struct AbandonedLeases {
 }
 
 /// Who looks at messages whose take was not answered, and when.
-pub(super) struct Looker<'a> {
+pub(in crate::worker) struct Looker<'a> {
     /// The consumer's own name in leases.
-    pub(super) holder: &'a str,
-    pub(super) now: Timestamp,
-    pub(super) lease_for: Duration,
+    pub(in crate::worker) holder: &'a str,
+    pub(in crate::worker) now: Timestamp,
+    pub(in crate::worker) lease_for: Duration,
 }
 
 impl AbandonedLeases {
     /// Watches over a turn: unless it is settled, its lease is noted as abandoned when the watch is dropped.
-    pub(super) fn unless_settled(&self, lease: &Lease) -> LeaseWatch<'_> {
+    pub(in crate::worker) fn unless_settled(&self, lease: &Lease) -> LeaseWatch<'_> {
         LeaseWatch {
             to: self,
             lease: Some(lease.clone()),
@@ -43,7 +43,7 @@ impl AbandonedLeases {
     /// # Errors
     ///
     /// The ledger's: what it did not take is told again the next time.
-    pub(super) async fn tell(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+    pub(in crate::worker) async fn tell(&self, ledger: &Ledger) -> Result<(), LedgerError> {
         let mut later = Vec::new();
         let mut told = Ok(());
         while let Some(lease) = self.pop() {
@@ -67,7 +67,7 @@ impl AbandonedLeases {
     /// Takes note of a take's result. One without an answer may stand all the same, under a lease that no turn
     /// knows: the message is looked at after `until`, when that lease has run out. What the queue delivers meanwhile
     /// finds it held.
-    pub(super) fn note_take(
+    pub(in crate::worker) fn note_take(
         &self,
         key: &MessageKey,
         taken: &Result<Taken, LedgerError>,
@@ -88,7 +88,7 @@ impl AbandonedLeases {
     /// # Errors
     ///
     /// The ledger's: what was not looked at is looked at the next time.
-    pub(super) async fn end_unanswered(
+    pub(in crate::worker) async fn end_unanswered(
         &self,
         ledger: &Ledger,
         looker: &Looker<'_>,
@@ -176,14 +176,14 @@ impl AbandonedLeases {
 }
 
 /// See [`AbandonedLeases::unless_settled`].
-pub(super) struct LeaseWatch<'a> {
+pub(in crate::worker) struct LeaseWatch<'a> {
     to: &'a AbandonedLeases,
     lease: Option<Lease>,
 }
 
 impl LeaseWatch<'_> {
     /// The turn is settled: its lease is over.
-    pub(super) fn settled(mut self) {
+    pub(in crate::worker) fn settled(mut self) {
         self.lease = None;
     }
 }

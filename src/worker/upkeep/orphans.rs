@@ -16,8 +16,8 @@ use crate::queue::{Backoff, Consumer, Delivery};
 use crate::shutdown::Stopper;
 use crate::twilio::hide_numbers;
 
-use super::Shared;
-use super::refusal::{defective, expiring, refuse};
+use crate::worker::Shared;
+use crate::worker::turn::{defective, expiring, refuse};
 
 /// How many orphans are on their way here at once: they are handled one by one.
 const PREFETCH: u16 = 20;
@@ -30,13 +30,13 @@ const AFTER_FAILURE_MAX: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(1);
 
 /// Looks after orphans until it is ended.
-pub(super) struct Orphans {
+pub(in crate::worker) struct Orphans {
     stop: Stopper,
     task: AbortOnDropHandle<()>,
 }
 
 impl Orphans {
-    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
+    pub(in crate::worker) fn begin(shared: &Arc<Shared>) -> Self {
         let stop = Stopper::new();
         let looking = look_after(Arc::clone(shared), stop.clone());
         Self {
@@ -46,7 +46,7 @@ impl Orphans {
     }
 
     /// Stops, once the one at hand is settled.
-    pub(super) async fn end(self) {
+    pub(in crate::worker) async fn end(self) {
         self.stop.stop();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the consumer of orphans ended badly");

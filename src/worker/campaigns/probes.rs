@@ -15,7 +15,7 @@ use crate::ledger::{Actor, CampaignRecord, LedgerError, StateChange, Transition}
 use crate::message::{CampaignId, PauseCause};
 use crate::twilio::{CallError, Twilio, is_login_refused};
 
-use super::Shared;
+use crate::worker::Shared;
 
 /// The first wait between a pause for refused credentials and the question, and the longest; each is twice the
 /// one before.
@@ -30,7 +30,7 @@ const FIRST_WAIT_UNSEEN: Duration = Duration::from_secs(30);
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(20 * 60);
 
 /// The questions.
-pub(super) struct Probes {
+pub(in crate::worker) struct Probes {
     shared: Arc<Shared>,
     causes: BTreeMap<PauseCause, Asking>,
     /// The pauses that were there when the last look was made.
@@ -67,7 +67,7 @@ impl Asking {
 }
 
 impl Probes {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             causes: BTreeMap::new(),
@@ -77,7 +77,10 @@ impl Probes {
     }
 
     /// Takes note of the pauses there are, and asks Twilio when it is time.
-    pub(super) fn look<'a>(&mut self, records: impl Iterator<Item = &'a CampaignRecord>) {
+    pub(in crate::worker) fn look<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a CampaignRecord>,
+    ) {
         let clock = self.shared.parts.clock;
         let (now, today) = (clock.instant(), clock.now());
         self.paused.clear();
@@ -123,7 +126,7 @@ impl Probes {
     }
 
     /// Whether a campaign may run again before an operator acts: a question is under way, or was never asked.
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::worker) fn is_open(&self) -> bool {
         let never_asked = |cause| {
             let asking = self.causes.get(cause);
             asking.is_some_and(|asking| asking.asked.is_none())

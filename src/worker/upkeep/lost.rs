@@ -15,7 +15,7 @@ use crate::ledger::{
 };
 use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
 
-use super::Shared;
+use crate::worker::Shared;
 
 /// A message is published again at most once in this time, unless an operator has asked for it since.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
@@ -32,7 +32,7 @@ const LOOKS: usize = 4;
 
 /// What the last looks found of one campaign.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Found {
+pub(in crate::worker) struct Found {
     /// How many messages were missing at each of the last looks, the latest last.
     missing: Vec<u64>,
     /// Whether there was no queue at the last look.
@@ -47,7 +47,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn note(&mut self, missing: u64) {
+    pub(in crate::worker) fn note(&mut self, missing: u64) {
         if self.missing.len() == LOOKS {
             self.missing.remove(0);
         }
@@ -55,13 +55,13 @@ impl Found {
     }
 
     /// What was missing all the while, once there were enough looks.
-    pub(super) fn lasting(&self) -> Option<u64> {
+    pub(in crate::worker) fn lasting(&self) -> Option<u64> {
         let missing = self.missing.iter().copied().min();
         missing.filter(|_| self.missing.len() == LOOKS)
     }
 
     /// Forgets the looks made before the last publication: they do not show what is missing after it.
-    pub(super) fn follow(&mut self, record: &CampaignRecord) {
+    pub(in crate::worker) fn follow(&mut self, record: &CampaignRecord) {
         if self.published_again_at != record.published_again_at {
             *self = Self {
                 published_again_at: record.published_again_at,
@@ -71,7 +71,7 @@ impl Found {
     }
 
     /// Forgets the looks made before the queue was deleted: they do not show what went with it.
-    pub(super) fn follow_queue(&mut self, is_deleted: bool) {
+    pub(in crate::worker) fn follow_queue(&mut self, is_deleted: bool) {
         if is_deleted && !self.is_deleted {
             self.missing.clear();
         }
@@ -80,7 +80,7 @@ impl Found {
 
     /// Takes note of a look while the campaign is paused because its queue was emptied. The looks before the pause do
     /// not show what is missing after it. Where no consumer holds a message, the count is exact.
-    pub(super) fn pause(&mut self, missing: u64, held: u64) {
+    pub(in crate::worker) fn pause(&mut self, missing: u64, held: u64) {
         self.missing.clear();
         if held == 0 {
             self.agreed = Some(missing);
@@ -88,7 +88,7 @@ impl Found {
     }
 
     /// Takes note that nothing is missing.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::worker) fn clear(&mut self) {
         self.told = 0;
         self.agreed = None;
     }
@@ -96,13 +96,13 @@ impl Found {
 
 /// Messages of a campaign that its queue does not have any more.
 #[derive(Clone, Copy)]
-pub(super) struct Lost {
-    pub(super) messages: u64,
+pub(in crate::worker) struct Lost {
+    pub(in crate::worker) messages: u64,
     /// How many the ledger expects on the queue, with its consumers, or in a delay.
-    pub(super) expected: u64,
+    pub(in crate::worker) expected: u64,
     /// Whether the queue has nothing ready: what waits in the ledger is missing, or with a consumer.
-    pub(super) is_drained: bool,
-    pub(super) is_deleted: bool,
+    pub(in crate::worker) is_drained: bool,
+    pub(in crate::worker) is_deleted: bool,
 }
 
 impl Lost {
@@ -119,7 +119,7 @@ impl Lost {
 }
 
 /// Does what is to be done about lost messages; whether the looks that found them are spent.
-pub(super) async fn act(
+pub(in crate::worker) async fn act(
     shared: &Shared,
     id: &CampaignId,
     lost: &Lost,
@@ -224,7 +224,7 @@ async fn is_loss_known(shared: &Shared) -> Result<bool, LedgerError> {
 }
 
 /// Whether `at` is less than this time ago.
-pub(super) fn is_recent(shared: &Shared, at: Timestamp, within: Duration) -> bool {
+pub(in crate::worker) fn is_recent(shared: &Shared, at: Timestamp, within: Duration) -> bool {
     let age = shared.parts.clock.now().duration_since(at);
     let age: Duration = age.try_into().unwrap_or_default();
     age < within

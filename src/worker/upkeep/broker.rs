@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::queue::Said;
 
-use super::Shared;
+use crate::worker::Shared;
 
 /// How often the broker is inspected, and how often while something could not be read: a queue that was just
 /// made has no statistics for some ten seconds.
@@ -19,7 +19,7 @@ const INSPECT_AGAIN: Duration = Duration::from_secs(10);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Probes and inspects for as long as it is polled.
-pub(super) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
     tokio::select! {
         never = probe(shared) => never,
         never = inspect(shared) => never,
