@@ -4,7 +4,7 @@
 //! everything before it; the rest goes with the settlement.
 
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger};
+use crate::ledger::{Lease, Ledger, MessageKey};
 use crate::message::{CampaignId, Event, MessageId, Name, Saga, StepName};
 
 use super::Interrupted;
@@ -64,6 +64,12 @@ impl Journal {
     #[must_use]
     pub(super) fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// Whose journal it is.
+    #[must_use]
+    pub(super) fn key(&self) -> &MessageKey {
+        &self.lease.key
     }
 
     /// What everything of another generation is called.

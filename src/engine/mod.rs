@@ -46,6 +46,7 @@ use lanes::Services;
 use recovery::Looked;
 use saga::Runner;
 use step::{Found, Step, Turn};
+use survey::PastGenerations;
 
 /// Why a run ended without an outcome: what was not recorded is found again by the next taker.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +132,7 @@ pub struct Engine {
     settle_time: Duration,
     lease_for: Duration,
     right: Arc<CallRight>,
+    past: PastGenerations,
 }
 
 impl Engine {
@@ -155,6 +157,7 @@ impl Engine {
             settle_time,
             lease_for: DEFAULT_LEASE,
             right: Arc::default(),
+            past: PastGenerations::default(),
         }
     }
 
@@ -296,6 +299,7 @@ impl Engine {
             settle_time: self.settle_time,
             metrics: &self.metrics,
             for_good,
+            past: &self.past,
             distrusted_from: job.distrusted_from,
             acted: false,
             doubted: false,

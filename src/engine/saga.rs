@@ -17,6 +17,7 @@ use super::attempt::{Origin, Tried};
 use super::journal::Journal;
 use super::recovery::{self, Looked};
 use super::step::{Found, Step, Turn};
+use super::survey::PastGenerations;
 use super::undo::Undoing;
 use super::{Ground, Interrupted};
 
@@ -36,6 +37,8 @@ pub(super) struct Runner<'a> {
     pub(super) settle_time: Duration,
     pub(super) metrics: &'a Metrics,
     pub(super) for_good: ForGood<'a>,
+    /// The generations that a survey need not read again.
+    pub(super) past: &'a PastGenerations,
     /// Since when another ledger may have been at work, where that is known.
     pub(super) distrusted_from: Option<Timestamp>,
     /// The intent of somebody before us: its call may still be on its way.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flexcast::twilio::codes::CODES;
 
 /// A file that is longer does two things. Tests have tables of cases in them.
-const SOURCE_LINES_MAX: usize = 400;
+const SOURCE_LINES_MAX: usize = 420;
 const TEST_LINES_MAX: usize = 500;
 
 /// What each module of `src/` may import from this crate (a module, or a part of one), and why not more. `cli` and

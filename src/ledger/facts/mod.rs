@@ -1,5 +1,6 @@
 //! What the ledger knows, as plain types: no store and no statement.
 
+mod backlog;
 mod books;
 mod campaign;
 mod consumers;
@@ -7,6 +8,7 @@ mod imports;
 mod message;
 mod upkeep;
 
+pub use backlog::{BacklogRow, CallUp, CalledUp, UNCALLED_FOR};
 pub use books::{Books, OnQueue};
 pub(super) use campaign::KeptState;
 pub use campaign::{
@@ -19,10 +21,9 @@ pub use imports::{
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, BacklogRow, CallUp, CalledUp, DeadRow, EARLY, Ending, HeldFor, LATE, Lease,
-    LeasedMessage, MessageKey, MessageRecord, OpenOfSender, PageRow, Publication, Settlement,
-    Standing, StoreRun, Stray, Stuck, Taken, UNCALLED_FOR, UNDO_AFTER, UndoSettlement, UnknownRow,
-    UpcomingUndo, Wake,
+    Acceptance, DeadRow, EARLY, Ending, HeldFor, LATE, Lease, LeasedMessage, MessageKey,
+    MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun, Stray,
+    Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,

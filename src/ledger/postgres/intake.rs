@@ -6,13 +6,11 @@ use deadpool_postgres::{Client, GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::ledger::columns::{column, from_json, keepable, message_id, millis, ms, to_json};
-use crate::ledger::{
-    Acceptance, DAMAGED_AGAIN, Import, LedgerError, Publication, Result, Superseded,
-};
+use crate::ledger::columns::{column, from_json, message_id, millis, ms, to_json};
+use crate::ledger::{Acceptance, DAMAGED_AGAIN, Import, LedgerError, Publication, Result};
 use crate::message::{CampaignId, Message};
 
-use super::{PostgresSession, PostgresStore, on_client, take};
+use super::{PostgresSession, PostgresStore, imports, on_client, take};
 use crate::ledger::calls::record_damaged;
 
 impl PostgresStore {
@@ -29,7 +27,7 @@ impl PostgresStore {
             let transaction = client.transaction().await?;
             let acceptances = accept(&transaction, campaign, &batch, now, queue_after).await?;
             if let Some(import) = import {
-                count(&transaction, campaign, import, &acceptances, now).await?;
+                imports::count(&transaction, campaign, import, &acceptances, now).await?;
             }
             transaction.commit().await?;
             Ok(acceptances)
@@ -294,118 +292,4 @@ fn publication(row: &Row) -> Result<Publication> {
         key: take::key(row.try_get(0)?, row.try_get(1)?)?,
         lease: row.try_get(2)?,
     })
-}
-
-/// Adds to an import what a batch accounts for.
-async fn count(
-    transaction: &Transaction<'_>,
-    campaign: &CampaignId,
-    import: &Import,
-    acceptances: &[Acceptance],
-    now: Timestamp,
-) -> Result<()> {
-    let accepted = acceptances
-        .iter()
-        .filter(|acceptance| matches!(acceptance, Acceptance::Accepted))
-        .count() as u64;
-    let duplicate = acceptances.len() as u64 - accepted;
-    let statement = transaction
-        .prepare_cached(
-            "UPDATE imports SET rows = rows + $3, accepted = accepted + $4,
-                duplicate = duplicate + $5, suppressed = suppressed + $6, seen_at = $7
-             WHERE number = $1 AND campaign = $2",
-        )
-        .await?;
-    let counted = transaction
-        .execute(
-            &statement,
-            &[
-                &import.number,
-                &campaign.as_str(),
-                &column(import.rows),
-                &column(accepted),
-                &column(duplicate),
-                &column(import.suppressed),
-                &ms(now),
-            ],
-        )
-        .await?;
-    if counted == 0 {
-        return Err(LedgerError::Damaged(format!(
-            "campaign {campaign} has no import {}",
-            import.number
-        )));
-    }
-    reject(transaction, campaign, import).await?;
-    match &import.supersedes {
-        Some(rows) => supersede(transaction, campaign, import.number, rows).await,
-        None => Ok(()),
-    }
-}
-
-async fn reject(
-    transaction: &Transaction<'_>,
-    campaign: &CampaignId,
-    import: &Import,
-) -> Result<()> {
-    if import.rejected.is_empty() {
-        return Ok(());
-    }
-    let statement = transaction
-        .prepare_cached(
-            "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
-             SELECT $1, $2, line, \"column\", reason, detail
-             FROM unnest($3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
-                AS row (line, \"column\", reason, detail)",
-        )
-        .await?;
-    let rows = &import.rejected;
-    let lines: Vec<_> = rows.iter().map(|row| column(row.line)).collect();
-    let columns: Vec<_> = rows
-        .iter()
-        .map(|row| row.column.as_deref().map(keepable))
-        .collect();
-    let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_str()).collect();
-    let details: Vec<_> = rows.iter().map(|row| keepable(&row.detail)).collect();
-    transaction
-        .execute(
-            &statement,
-            &[
-                &import.number,
-                &campaign.as_str(),
-                &lines,
-                &columns,
-                &reasons,
-                &details,
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-/// Takes rows that were imported again off the rejected ones of their first file: there they are duplicates now.
-async fn supersede(
-    transaction: &Transaction<'_>,
-    campaign: &CampaignId,
-    by: i64,
-    rows: &Superseded,
-) -> Result<()> {
-    let statement = transaction
-        .prepare_cached(
-            "WITH earlier AS (
-                SELECT number FROM imports WHERE campaign = $1 AND sha256 = $2 AND number <> $3
-             ), taken AS (
-                DELETE FROM rejects WHERE campaign = $1 AND line = ANY ($4)
-                    AND import IN (SELECT number FROM earlier) RETURNING import
-             )
-             UPDATE imports i SET duplicate = duplicate + t.n
-             FROM (SELECT import, count(*) AS n FROM taken GROUP BY import) t
-             WHERE i.number = t.import",
-        )
-        .await?;
-    let lines: Vec<_> = rows.lines.iter().map(|line| column(*line)).collect();
-    transaction
-        .execute(&statement, &[&campaign.as_str(), &rows.sha256, &by, &lines])
-        .await?;
-    Ok(())
 }

@@ -16,6 +16,7 @@
 mod server;
 mod session;
 
+mod imports;
 mod intake;
 mod take;
 

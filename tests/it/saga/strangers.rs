@@ -192,6 +192,33 @@ async fn a_customer_who_is_elsewhere_can_be_waited_for() {
     }
 }
 
+/// Each try begins a generation, and leaves a closed container at Twilio.
+#[tokio::test(start_paused = true)]
+async fn each_try_of_a_distrusted_message_with_a_busy_customer_costs_the_same() {
+    const THIRD: Duration = Duration::from_secs(15 * 60);
+    for (pair, kind) in [
+        (PROXY_TASK_NOW, Session),
+        (TASK_NOW, Conversation),
+        (TASK_ON_REPLY, Conversation),
+    ] {
+        let stage = Stage::with(pair, settings(), "when_open = 'defer'").await;
+        let begun = stage.clock.now();
+        stage.ledger.distrust(None, begun).await.expect("noted");
+        stranger_has(&stage, kind, 0).await;
+        stage.accept(1).await;
+        stage.run_for(3 * THIRD).await;
+        let mut requests = [0_u32; 3];
+        for request in stage.simulator.requests() {
+            let at = request.time.duration_since(begun).unsigned_abs();
+            let third = (at.as_secs() / THIRD.as_secs()).min(2);
+            requests[usize::try_from(third).expect("0 to 2")] += 1;
+        }
+        let [first, _, last] = requests;
+        assert!(first > 40, "{}: {requests:?}", pair.name);
+        assert!(last <= first + first / 4, "{}: {requests:?}", pair.name);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_call_a_saga_that_meets_a_stranger_is_still_undone() {
     for (pair, kind) in MEETINGS {
