@@ -10,7 +10,7 @@ use crate::message::MessageId;
 
 /// A call of a ledger.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub struct LedgerCall<'a> {
     /// The method's name.
     pub name: &'static str,
     /// The message whose own content (its fields, its events, its ending) the call is about to write.
@@ -19,7 +19,7 @@ pub struct Call<'a> {
     pub(super) is_whole: bool,
 }
 
-impl<'a> Call<'a> {
+impl<'a> LedgerCall<'a> {
     pub(super) fn named(name: &'static str) -> Self {
         Self {
             name,
@@ -50,7 +50,7 @@ pub type MadeCall<'a> = BoxFuture<'a, Result<()>>;
 #[async_trait]
 pub trait Interceptor: Send + Sync {
     /// Makes the call, or does not; the error that it returns is the call's.
-    async fn around(&self, call: Call<'_>, making: MadeCall<'_>) -> Result<()>;
+    async fn around(&self, call: LedgerCall<'_>, making: MadeCall<'_>) -> Result<()>;
 }
 
 impl Ledger {
@@ -58,7 +58,7 @@ impl Ledger {
     /// within the other, would not fit a thread's stack otherwise.
     pub(super) async fn make<T: Send>(
         &self,
-        call: Call<'_>,
+        call: LedgerCall<'_>,
         making: BoxFuture<'_, Result<T>>,
     ) -> Result<T> {
         let result = self.pass(call, making).await;
@@ -72,7 +72,7 @@ impl Ledger {
     /// Makes a call without taking note of its result: for what finds out whether the store is lost.
     pub(super) async fn pass<T: Send>(
         &self,
-        call: Call<'_>,
+        call: LedgerCall<'_>,
         making: BoxFuture<'_, Result<T>>,
     ) -> Result<T> {
         let Some(interceptor) = &self.interceptor else {

@@ -21,14 +21,14 @@ mod interceptor;
 mod probe;
 mod watch;
 
-pub mod postgres;
+mod postgres;
 pub mod sqlite;
 
 pub use calls::BackupSource;
 pub use error::{LedgerError, Result};
 pub use facts::*;
-pub use interceptor::{Call, Interceptor, MadeCall};
-pub use postgres::{AgentAnswer, AgentWish, LeaseClock};
+pub use interceptor::{Interceptor, LedgerCall, MadeCall};
+pub use postgres::LeaseClock;
 pub use watch::Loss;
 
 use std::path::Path;

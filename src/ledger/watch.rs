@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::interceptor::Call;
+use super::interceptor::LedgerCall;
 use super::{Ledger, LedgerError, Result};
 
 /// What one process knows of its store.
@@ -160,12 +160,15 @@ impl Ledger {
 
     /// The probe, and whether it is still the same ledger.
     async fn look(&self) -> Result<()> {
-        self.pass(Call::named("in_place"), Box::pin(self.look_at_place()))
-            .await?;
-        self.pass(Call::named("probe"), Box::pin(self.try_life()))
+        self.pass(
+            LedgerCall::named("in_place"),
+            Box::pin(self.look_at_place()),
+        )
+        .await?;
+        self.pass(LedgerCall::named("probe"), Box::pin(self.try_life()))
             .await?;
         let id = self
-            .pass(Call::named("id"), Box::pin(self.read_id()))
+            .pass(LedgerCall::named("id"), Box::pin(self.read_id()))
             .await?;
         let ours = self.watch.id.get_or_init(|| id.clone());
         if *ours == id {

@@ -1,6 +1,6 @@
 //! What the consumers of a ledger have begun for agents, counted together.
 
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::{AgentAnswer, AgentWish, Lease, Ledger, Result, Store};
 
 impl Ledger {
@@ -14,7 +14,7 @@ impl Ledger {
         let Store::Postgres(store) = &*self.store else {
             return Ok(None);
         };
-        let call = Call::named("begin_for_agent");
+        let call = LedgerCall::named("begin_for_agent");
         self.make(call, Box::pin(store.begin_for_agent(wish)))
             .await
             .map(Some)
@@ -30,7 +30,7 @@ impl Ledger {
         let Store::Postgres(store) = &*self.store else {
             return Ok(());
         };
-        let call = Call::named("end_for_agent");
+        let call = LedgerCall::named("end_for_agent");
         self.make(call, Box::pin(store.end_for_agent(lease, may_stand)))
             .await
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::facts::KeptState;
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{Row, Session, first, values};
 use crate::ledger::{
     CampaignRecord, Ledger, LedgerError, Result, StateChange, Transition, WORKED_OFF,
@@ -15,7 +15,7 @@ use crate::message::CampaignId;
 impl Ledger {
     /// This ledger's own name, made when it was: what a broker is bound to.
     pub async fn id(&self) -> Result<String> {
-        let id = look!(self, Call::named("id"), |session| id(session))?;
+        let id = look!(self, LedgerCall::named("id"), |session| id(session))?;
         self.begins_with(&id);
         Ok(id)
     }
@@ -32,7 +32,7 @@ impl Ledger {
     /// [`LedgerError::BoundElsewhere`] when it is tied to others.
     pub async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
         let (account_sid, base) = (account_sid.to_owned(), base.to_owned());
-        change!(in transaction, self, Call::named("bind"), |session| bind(
+        change!(in transaction, self, LedgerCall::named("bind"), |session| bind(
             session,
             &account_sid,
             &base
@@ -46,7 +46,7 @@ impl Ledger {
     /// `false` when it was not changed.
     pub async fn save_campaign(&self, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
         let record = record.clone();
-        let call = Call::named("save_campaign");
+        let call = LedgerCall::named("save_campaign");
         change!(in transaction, self, call, |session| save(session, &record, only_idle))
     }
 
@@ -60,7 +60,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<bool> {
         let (id, from, to) = (id.clone(), to_json(from)?, to_json(to)?);
-        change!(self, Call::named("redefine"), |session| async {
+        change!(self, LedgerCall::named("redefine"), |session| async {
             let sql = "UPDATE campaigns SET definition = $3, changed_at = $4
                        WHERE id = $1 AND definition = $2";
             let values = values![&id, from.as_str(), to.as_str(), now];
@@ -71,12 +71,16 @@ impl Ledger {
     /// A campaign by its id.
     pub async fn campaign(&self, id: &CampaignId) -> Result<Option<CampaignRecord>> {
         let id = id.clone();
-        look!(self, Call::named("campaign"), |session| one(session, &id))
+        look!(self, LedgerCall::named("campaign"), |session| one(
+            session, &id
+        ))
     }
 
     /// All campaigns, in the order they were first applied.
     pub async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
-        look!(self, Call::of_all("campaigns"), |session| all(session))
+        look!(self, LedgerCall::of_all("campaigns"), |session| all(
+            session
+        ))
     }
 
     /// Moves a campaign to finished, unless a message of it is open: in one step, so that no message
@@ -93,7 +97,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<bool> {
         let id = id.clone();
-        let call = Call::named("finish_campaign");
+        let call = LedgerCall::named("finish_campaign");
         change!(in transaction, self, call, |session| finish(session, &id, by_itself, now))
     }
 
@@ -109,7 +113,7 @@ impl Ledger {
         change: &StateChange,
         now: Timestamp,
     ) -> Result<Transition> {
-        let call = Call::named("change_state");
+        let call = LedgerCall::named("change_state");
         native!(self, call, |store| store.change_state(id, change, now))
     }
 }

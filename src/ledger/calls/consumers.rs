@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::facts::SHOWN_FOR;
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{Session, values};
 use crate::ledger::{ConsumerRow, HOLDING_FOR, Ledger, Renewal, Renewed, Result};
 use crate::message::CampaignId;
@@ -17,14 +17,14 @@ impl Ledger {
     /// Renews a consumer's right to start changing calls, and records which change of a state it has
     /// carried out. The right lasts for [`RIGHT_FOR`](crate::ledger::RIGHT_FOR) from the moment before this call.
     pub async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
-        let call = Call::named("renew_right");
+        let call = LedgerCall::named("renew_right");
         native!(self, call, |store| store.renew_right(renewal, now))
     }
 
     /// Ends a consumer's right: it starts no changing call any more.
     pub async fn end_right(&self, holder: &str) -> Result<()> {
         let holder = holder.to_owned();
-        change!(self, Call::named("end_right"), |session| end(
+        change!(self, LedgerCall::named("end_right"), |session| end(
             session, &holder
         ))
     }
@@ -33,7 +33,7 @@ impl Ledger {
     /// their rights within [`LIVES_FOR`](crate::ledger::LIVES_FOR); in a file, where one consumer works at a time, all
     /// that did not end theirs.
     pub async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
-        let call = Call::named("consumers");
+        let call = LedgerCall::named("consumers");
         native!(self, call, |store| store.consumers(now))
     }
 
@@ -47,7 +47,7 @@ impl Ledger {
     ) -> Result<()> {
         let (holder, holding) = (holder.to_owned(), to_json(holding)?);
         let chosen = self.chosen(now);
-        change!(self, Call::named("show_holding"), |session| async {
+        change!(self, LedgerCall::named("show_holding"), |session| async {
             let sql =
                 "UPDATE consumers SET holding = $2, holding_at = lease_clock($3) WHERE holder = $1";
             let values = values![holder.as_str(), holding.as_str(), chosen];
@@ -59,7 +59,7 @@ impl Ledger {
     /// [`HOLDING_FOR`].
     pub async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
         let chosen = self.chosen(now);
-        look!(self, Call::named("holding"), |session| async {
+        look!(self, LedgerCall::named("holding"), |session| async {
             let sql = "SELECT holding FROM consumers
                        WHERE holding_at > lease_clock($1) - CAST($2 AS BIGINT)";
             let shown: Vec<BTreeMap<CampaignId, u64>> = session
@@ -83,7 +83,7 @@ impl Ledger {
     ) -> Result<()> {
         let (holder, lanes) = (holder.to_owned(), lanes.map(to_json).transpose()?);
         let chosen = self.chosen(now);
-        let call = Call::named("show_lanes");
+        let call = LedgerCall::named("show_lanes");
         change!(self, call, |session| show(
             session,
             &holder,
@@ -99,7 +99,7 @@ impl Ledger {
         within: Duration,
     ) -> Result<Vec<serde_json::Value>> {
         let chosen = self.chosen(now);
-        look!(self, Call::named("shown_lanes"), |session| async {
+        look!(self, LedgerCall::named("shown_lanes"), |session| async {
             let sql = "SELECT lanes FROM shown
                        WHERE at >= lease_clock($1) - CAST($2 AS BIGINT) ORDER BY holder";
             session

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::campaigns::run_again;
 use super::{change, look, native};
 use crate::ledger::columns::to_json;
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{Row, Session, values};
 use crate::ledger::{
     DeadRow, Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, Stray, UnknownRow,
@@ -23,7 +23,7 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<UnknownRow>> {
         let campaign = campaign.cloned();
-        look!(self, Call::named("unknown"), |session| async {
+        look!(self, LedgerCall::named("unknown"), |session| async {
             let sql = "SELECT o.campaign, o.id, m.address, o.at, o.detail
                  FROM outcomes o JOIN messages m ON m.campaign = o.campaign AND m.id = o.id
                  WHERE o.outcome = 'unknown' AND (CAST($1 AS TEXT) IS NULL OR o.campaign = $1)
@@ -44,14 +44,14 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<bool> {
         let key = key.clone();
-        let call = Call::named("settle_unknown");
+        let call = LedgerCall::named("settle_unknown");
         change!(in transaction, self, call, |session| settle(session, &key, was_sent, now))
     }
 
     /// Dead letters, oldest first: of one campaign without the strays, or of all with them.
     pub async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
         let campaign = campaign.cloned();
-        look!(self, Call::named("dead"), |session| dead(
+        look!(self, LedgerCall::named("dead"), |session| dead(
             session,
             campaign.as_ref(),
             limit
@@ -62,7 +62,7 @@ impl Ledger {
     /// nothing tells it from two alike.
     pub async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
         let stray = stray.clone();
-        let call = Call::named("record_stray");
+        let call = LedgerCall::named("record_stray");
         change!(self, call, |session| record_stray(session, &stray, now))
     }
 
@@ -74,7 +74,7 @@ impl Ledger {
         now: Timestamp,
         limit: usize,
     ) -> Result<u64> {
-        let call = Call::named("skip_unbegun");
+        let call = LedgerCall::named("skip_unbegun");
         native!(self, call, |store| store.skip_unbegun(campaign, now, limit))
     }
 
@@ -87,7 +87,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<u64> {
         let campaign = campaign.clone();
-        change!(self, Call::named("end_waits"), |session| async {
+        change!(self, LedgerCall::named("end_waits"), |session| async {
             let sql = "UPDATE turns SET due_at = $2, wake_at = $2
                        WHERE campaign = $1 AND state = 'deferred' AND ($3 OR reason <> 'retry')
                          AND due_at > $2";
@@ -97,7 +97,7 @@ impl Ledger {
 
     /// How many open messages of a campaign each of its senders has.
     pub async fn open_by_sender(&self, campaign: &CampaignId) -> Result<Vec<OpenOfSender>> {
-        let call = Call::named("open_by_sender");
+        let call = LedgerCall::named("open_by_sender");
         native!(self, call, |store| store.open_by_sender(campaign))
     }
 
@@ -111,12 +111,8 @@ impl Ledger {
         now: Timestamp,
         limit: usize,
     ) -> Result<u64> {
-        native!(self, Call::named("move_sender"), |store| store.move_sender(
-            campaign,
-            (from, to),
-            now,
-            limit
-        ))
+        native!(self, LedgerCall::named("move_sender"), |store| store
+            .move_sender(campaign, (from, to), now, limit))
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{change, look, native};
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{Row, Session, values};
 use crate::ledger::{
     Acceptance, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest, Publication,
@@ -24,7 +24,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<i64> {
         let (campaign, manifest) = (campaign.clone(), manifest.clone());
-        change!(self, Call::named("begin_import"), |session| begin(
+        change!(self, LedgerCall::named("begin_import"), |session| begin(
             session, &campaign, &manifest, now
         ))
     }
@@ -32,7 +32,7 @@ impl Ledger {
     /// The imports of one campaign, or of all, oldest first.
     pub async fn imports(&self, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
         let campaign = campaign.cloned();
-        look!(self, Call::named("imports"), |session| list(
+        look!(self, LedgerCall::named("imports"), |session| list(
             session,
             campaign.as_ref()
         ))
@@ -40,7 +40,7 @@ impl Ledger {
 
     /// Records that an import has accounted for its last row.
     pub async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
-        change!(self, Call::named("end_import"), |session| async {
+        change!(self, LedgerCall::named("end_import"), |session| async {
             let sql = "UPDATE imports SET ended_at = $2, seen_at = $2 WHERE number = $1";
             session.execute(sql, values![number, now]).await.map(drop)
         })
@@ -61,7 +61,7 @@ impl Ledger {
         now: Timestamp,
         queue_after: Timestamp,
     ) -> Result<Vec<Acceptance>> {
-        native!(self, Call::named("accept"), |store| store.accept(
+        native!(self, LedgerCall::named("accept"), |store| store.accept(
             campaign,
             messages,
             import,
@@ -75,7 +75,7 @@ impl Ledger {
     /// A message that was taken since it was listed is left alone: its consumer may have settled it
     /// and given it back to the ledger before this call, and to call it queued then would lose it.
     pub async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
-        let call = Call::named("mark_queued");
+        let call = LedgerCall::named("mark_queued");
         native!(self, call, |store| store.mark_queued(published))
     }
 
@@ -89,7 +89,7 @@ impl Ledger {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Publication, Message)>> {
-        let call = Call::named("unqueued");
+        let call = LedgerCall::named("unqueued");
         native!(self, call, |store| store.unqueued(now, limit))
     }
 }

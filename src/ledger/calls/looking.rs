@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::look;
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{Row, Session, first, values};
 use crate::ledger::{
     Books, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, RejectedRow, Result,
@@ -18,7 +18,7 @@ impl Ledger {
     /// million messages.
     pub async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
         let campaign = campaign.cloned();
-        look!(self, Call::named("books"), |session| async {
+        look!(self, LedgerCall::named("books"), |session| async {
             let each = books_of_each(session, campaign.as_ref()).await?;
             let mut all = Books::default();
             for books in each.values() {
@@ -30,7 +30,7 @@ impl Ledger {
 
     /// The books of every campaign that has any, each by itself, in one snapshot.
     pub async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
-        let call = Call::named("books_of_each");
+        let call = LedgerCall::named("books_of_each");
         look!(self, call, |session| books_of_each(session, None))
     }
 
@@ -38,7 +38,7 @@ impl Ledger {
     /// that the ledger keeps (retries are not such). It counts nothing.
     pub async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
         let campaign = campaign.clone();
-        look!(self, Call::named("has_open"), |session| async {
+        look!(self, LedgerCall::named("has_open"), |session| async {
             let sql = if but_due {
                 "SELECT EXISTS (SELECT 1 FROM turns WHERE campaign = $1 AND state = 'waiting')
                      OR EXISTS (SELECT 1 FROM turns WHERE campaign = $1 AND state = 'in_flight')
@@ -55,7 +55,7 @@ impl Ledger {
     /// What the queue should hold of each campaign that has open messages, in one snapshot.
     pub async fn on_queue(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, OnQueue>> {
         let chosen = self.chosen(now);
-        look!(self, Call::of_all("on_queue"), |session| async {
+        look!(self, LedgerCall::of_all("on_queue"), |session| async {
             let sql = "SELECT campaign,
                     count(*) FILTER (WHERE queued AND (state = 'waiting'
                         OR (state = 'in_flight' AND lease_until <= lease_clock($2))
@@ -71,7 +71,7 @@ impl Ledger {
     /// All that is known of one message, in one snapshot.
     pub async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
         let key = key.clone();
-        look!(in snapshot, self, Call::named("find"), |session| find(session, &key))
+        look!(in snapshot, self, LedgerCall::named("find"), |session| find(session, &key))
     }
 
     /// Messages of a campaign in the order of acceptance, from after `after` (0: the first). Messages that are accepted
@@ -83,7 +83,7 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<PageRow>> {
         let campaign = campaign.clone();
-        look!(self, Call::named("page"), |session| async {
+        look!(self, LedgerCall::named("page"), |session| async {
             let sql = format!(
                 "{FOUND} WHERE m.campaign = $1 AND m.number > $2 ORDER BY m.number LIMIT $3"
             );
@@ -101,7 +101,7 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<(i64, String, RejectedRow)>> {
         let campaign = campaign.clone();
-        look!(self, Call::named("rejected_rows"), |session| async {
+        look!(self, LedgerCall::named("rejected_rows"), |session| async {
             let sql = "SELECT r.number, i.file, r.line, r.\"column\", r.reason, r.detail
                  FROM rejects r JOIN imports i ON i.number = r.import
                  WHERE r.campaign = $1 AND r.number > $2 ORDER BY r.number LIMIT $3";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{change, look, native};
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{Session, first, values};
 use crate::ledger::{Incarnation, Ledger, Result, Store, StoreRun};
 use crate::message::CampaignId;
@@ -13,13 +13,13 @@ use crate::message::CampaignId;
 impl Ledger {
     /// Where the ledger's store is: a copy of it elsewhere has another place.
     pub async fn place(&self) -> Result<String> {
-        native!(self, Call::named("place"), |store| store.place())
+        native!(self, LedgerCall::named("place"), |store| store.place())
     }
 
     /// Draws an incarnation for a process that is about to work on the ledger.
     pub async fn draw_incarnation(&self, now: Timestamp) -> Result<Incarnation> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let drawn = change!(self, Call::named("draw_incarnation"), |session| draw(
+        let drawn = change!(self, LedgerCall::named("draw_incarnation"), |session| draw(
             session, &token, now
         ))?;
         self.note_beat(&drawn);
@@ -29,7 +29,7 @@ impl Ledger {
     /// Raises the beat of an incarnation that this ledger has drawn. `None` when it has drawn no such one.
     pub async fn raise_beat(&self, token: &str) -> Result<Option<Incarnation>> {
         let token = token.to_owned();
-        let call = Call::named("raise_beat");
+        let call = LedgerCall::named("raise_beat");
         let raised = change!(self, call, |session| raise(session, &token))?;
         if let Some(raised) = &raised {
             self.note_beat(raised);
@@ -48,7 +48,7 @@ impl Ledger {
     /// Whether this ledger has itself been there: it has drawn the incarnation, and raised its beat as far.
     pub async fn has_been(&self, incarnation: &Incarnation) -> Result<bool> {
         let incarnation = incarnation.clone();
-        look!(self, Call::named("has_been"), |session| async {
+        look!(self, LedgerCall::named("has_been"), |session| async {
             let sql = "SELECT 1 FROM incarnations WHERE token = $1 AND beat >= $2";
             let values = values![incarnation.token.as_str(), incarnation.beat];
             Ok(!session.query(sql, values, |_| Ok(())).await?.is_empty())
@@ -85,7 +85,7 @@ impl Ledger {
 
     /// When the store was last found without transactions that a process had committed to it.
     pub async fn lost_at(&self) -> Result<Option<Timestamp>> {
-        look!(self, Call::named("lost_at"), |session| async {
+        look!(self, LedgerCall::named("lost_at"), |session| async {
             let sql = "SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'store_lost_at'";
             first(session, sql, values![], |row| row.time(0)).await
         })
@@ -95,7 +95,7 @@ impl Ledger {
     /// this time, or since the campaign was first applied if that was before.
     pub async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {
         let campaign = campaign.cloned();
-        change!(self, Call::named("distrust"), |session| async {
+        change!(self, LedgerCall::named("distrust"), |session| async {
             let sql = "UPDATE campaigns SET distrusted_from = CASE
                     WHEN distrusted_from <= applied_at AND distrusted_from <= $2 THEN distrusted_from
                     WHEN applied_at <= $2 THEN applied_at

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::postgres::PostgresStore;
 use crate::ledger::{Ledger, LedgerError, Result, Store};
 use crate::pacing::{Answers, PlacesShare, Request, ServerTime, SharedStore, StoreFailure};
@@ -29,7 +29,7 @@ impl SharedStore for Ledger {
         &self,
         request: &Request,
     ) -> std::result::Result<(Answers, ServerTime), StoreFailure> {
-        let call = Call::named("hand_out");
+        let call = LedgerCall::named("hand_out");
         let handing_out = Box::pin(async { self.server()?.hand_out(request).await });
         Ok(self.make(call, handing_out).await?)
     }
@@ -40,7 +40,7 @@ impl SharedStore for Ledger {
         all: u32,
         taken: u32,
     ) -> std::result::Result<(PlacesShare, ServerTime), StoreFailure> {
-        let call = Call::named("share_places");
+        let call = LedgerCall::named("share_places");
         let sharing = Box::pin(async { self.server()?.share_places(holder, all, taken).await });
         Ok(self.make(call, sharing).await?)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::native;
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::{Lease, Ledger, MessageKey, Result, Stuck, UndoSettlement};
 use crate::message::Event;
 
@@ -13,7 +13,7 @@ impl Ledger {
     /// Stuck messages whose undo is due, the longest due first: without those of paused campaigns, and
     /// without those that a consumer tries.
     pub async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
-        let call = Call::of_all("due_undos");
+        let call = LedgerCall::of_all("due_undos");
         native!(self, call, |store| store.due_undos(now, limit))
     }
 
@@ -26,7 +26,7 @@ impl Ledger {
         now: Timestamp,
         lease_for: Duration,
     ) -> Result<Option<Stuck>> {
-        native!(self, Call::named("take_undo"), |store| store
+        native!(self, LedgerCall::named("take_undo"), |store| store
             .take_undo(key, holder, now, lease_for))
     }
 
@@ -42,7 +42,7 @@ impl Ledger {
         settlement: &UndoSettlement,
         now: Timestamp,
     ) -> Result<()> {
-        native!(self, Call::named("settle_undo"), |store| store
+        native!(self, LedgerCall::named("settle_undo"), |store| store
             .settle_undo(lease, events, settlement, now))
     }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{change, look, native};
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{Session, first, values};
 use crate::ledger::{
     BrokerLost, DamagedRow, Ending, Ledger, MessageKey, PublishAgain, Result, SetAside,
@@ -14,7 +14,7 @@ use crate::message::{CampaignId, Effects, Message};
 impl Ledger {
     /// Writes and commits one value: what `/readyz` asks.
     pub async fn touch(&self) -> Result<()> {
-        change!(self, Call::named("touch"), |session| touch(session))
+        change!(self, LedgerCall::named("touch"), |session| touch(session))
     }
 
     /// Looks whether the store is the one that was opened and is where others find it: a ledger's file may be removed
@@ -24,8 +24,11 @@ impl Ledger {
     ///
     /// [`LedgerError::Corrupt`](crate::ledger::LedgerError::Corrupt) when it is not.
     pub async fn in_place(&self) -> Result<()> {
-        self.make(Call::named("in_place"), Box::pin(self.look_at_place()))
-            .await
+        self.make(
+            LedgerCall::named("in_place"),
+            Box::pin(self.look_at_place()),
+        )
+        .await
     }
 
     pub(in crate::ledger) async fn look_at_place(&self) -> Result<()> {
@@ -40,7 +43,7 @@ impl Ledger {
     ///
     /// What the store says. [`LedgerError::Hindered`](crate::ledger::LedgerError::Hindered) tells nothing of it.
     pub async fn probe(&self) -> Result<()> {
-        self.make(Call::named("probe"), Box::pin(self.try_life()))
+        self.make(LedgerCall::named("probe"), Box::pin(self.try_life()))
             .await
     }
 
@@ -62,7 +65,7 @@ impl Ledger {
         effects: &Effects,
         now: Timestamp,
     ) -> Result<SetAside> {
-        native!(self, Call::named("set_aside"), |store| store
+        native!(self, LedgerCall::named("set_aside"), |store| store
             .set_aside(message, ending, effects, now))
     }
 
@@ -74,7 +77,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<()> {
         let (key, detail) = (key.clone(), detail.to_owned());
-        let call = Call::named("record_damaged");
+        let call = LedgerCall::named("record_damaged");
         change!(self, call, |session| record_damaged(
             session, &key, &detail, now
         ))
@@ -82,7 +85,7 @@ impl Ledger {
 
     /// At most `limit` messages whose stored fields contradict each other, the longest known first.
     pub async fn damaged(&self, limit: usize) -> Result<Vec<DamagedRow>> {
-        look!(self, Call::named("damaged"), |session| async {
+        look!(self, LedgerCall::named("damaged"), |session| async {
             let sql =
                 "SELECT campaign, id, detail, at FROM damaged ORDER BY at, campaign, id LIMIT $1";
             session
@@ -103,7 +106,7 @@ impl Ledger {
     /// ids. Returns how many there were; none where messages of the campaign were published again after the
     /// caller's looks. The operator's `resume` ([`PUBLISH_AGAIN`](crate::ledger::PUBLISH_AGAIN)) is used up by that.
     pub async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
-        let call = Call::named("queue_again");
+        let call = LedgerCall::named("queue_again");
         native!(self, call, |store| store.queue_again(campaign, again))
     }
 
@@ -111,13 +114,13 @@ impl Ledger {
     /// until it is due is the ledger's to bring back then. Marks at most `limit` messages, and none twice for the
     /// same `now`; returns how many. `None` where another caller has taken note of a loss since the caller's look.
     pub async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
-        let call = Call::named("broker_lost");
+        let call = LedgerCall::named("broker_lost");
         native!(self, call, |store| store.broker_lost(lost))
     }
 
     /// When the queue last lost everything.
     pub async fn broker_lost_at(&self) -> Result<Option<Timestamp>> {
-        let call = Call::named("broker_lost_at");
+        let call = LedgerCall::named("broker_lost_at");
         look!(self, call, |session| broker_lost_at(session))
     }
 }

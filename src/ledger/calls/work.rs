@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::native;
-use crate::ledger::interceptor::Call;
+use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::{Lease, Ledger, Result, Settlement, Taken};
 use crate::message::{Event, Message};
 
@@ -13,7 +13,7 @@ impl Ledger {
     /// Shows to those who share the ledger that this consumer lives, until its process ends: they then
     /// know whether the holder of a lease is dead, or only slow. Before its first take.
     pub async fn show_alive(&self, holder: &str) -> Result<()> {
-        let call = Call::named("show_alive");
+        let call = LedgerCall::named("show_alive");
         native!(self, call, |store| store.show_alive(holder))
     }
 
@@ -31,7 +31,7 @@ impl Ledger {
         lease_for: Duration,
     ) -> Result<Taken> {
         let id = message.id();
-        let call = Call::named("take").writes(&id);
+        let call = LedgerCall::named("take").writes(&id);
         native!(self, call, |store| store
             .take(message, holder, now, lease_for))
     }
@@ -43,7 +43,7 @@ impl Ledger {
     /// [`LedgerError::LeaseLost`](crate::ledger::LedgerError::LeaseLost) when the lease's number is no longer the
     /// message's, or the message is no longer in flight. A lease that has run out and that nobody took is still good.
     pub async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
-        let call = Call::named("record").writes(&lease.key.id);
+        let call = LedgerCall::named("record").writes(&lease.key.id);
         native!(self, call, |store| store.record(lease, events, now))
     }
 
@@ -53,7 +53,7 @@ impl Ledger {
     ///
     /// [`LedgerError::LeaseLost`](crate::ledger::LedgerError::LeaseLost), as [`Ledger::record`].
     pub async fn renew(&self, lease: &Lease, now: Timestamp, lease_for: Duration) -> Result<Lease> {
-        let call = Call::named("renew");
+        let call = LedgerCall::named("renew");
         native!(self, call, |store| store.renew(lease, now, lease_for))
     }
 
@@ -69,7 +69,7 @@ impl Ledger {
         settlement: &Settlement,
         now: Timestamp,
     ) -> Result<()> {
-        let call = Call::named("settle");
+        let call = LedgerCall::named("settle");
         let call = match settlement {
             Settlement::Ended { .. } => call.writes(&lease.key.id),
             _ => call,
@@ -82,14 +82,15 @@ impl Ledger {
     /// message over need not wait for this holder any more. A lease that still is the message's ends, and
     /// the message waits on the queue, which brings it back.
     pub async fn let_go(&self, lease: &Lease) -> Result<()> {
-        native!(self, Call::named("let_go"), |store| store.let_go(lease))
+        native!(self, LedgerCall::named("let_go"), |store| store
+            .let_go(lease))
     }
 
     /// Ends every lease of holders that are certainly dead: called by the one consumer of a store
     /// that only one consumer can hold. Their messages wait on the queue, which brings back what was
     /// not acknowledged. Returns how many there were.
     pub async fn release_leases(&self) -> Result<u64> {
-        let call = Call::named("release_leases");
+        let call = LedgerCall::named("release_leases");
         native!(self, call, |store| store.release_leases())
     }
 
@@ -97,7 +98,7 @@ impl Ledger {
     /// Their messages wait on the queue, which brings back what was not acknowledged. Returns how many there
     /// were.
     pub async fn sweep_leases(&self, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
-        let call = Call::named("sweep_leases");
+        let call = LedgerCall::named("sweep_leases");
         native!(self, call, |store| store.sweep_leases(holder, now, limit))
     }
 }

@@ -1,4 +1,5 @@
-//! The consumers of a ledger, as the ledger knows them: each renews its right to start changing calls.
+//! The consumers of a ledger, as the ledger knows them: each renews its right to start changing calls, and counts what it
+//! begins for agents.
 //!
 //! An operator who stops a campaign waits until every consumer has confirmed the stop, or until its right
 //! has run out. A renewal and a change of a campaign's state never overlap: a renewal that comes after the
@@ -7,10 +8,11 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::message::CampaignId;
 
-use super::CampaignState;
+use super::{CampaignState, Lease};
 
 /// How long a right lasts from the moment at which its consumer asked for it.
 pub const RIGHT_FOR: Duration = Duration::from_secs(3);
@@ -64,4 +66,31 @@ pub struct Incarnation {
     pub token: String,
     /// How many minutes the process has worked.
     pub beat: u64,
+}
+
+/// A message that is to be begun for an agent.
+#[derive(Clone, Copy, Debug)]
+pub struct AgentWish<'a> {
+    /// The agent: a Worker's SID.
+    pub agent: &'a str,
+    /// The lease under which it is begun.
+    pub lease: &'a Lease,
+    /// How many tasks the agent can take by the look at them.
+    pub free: u32,
+    /// When that look began.
+    pub read_at: Instant,
+    /// How long a task that was made may take to show.
+    pub shows_after: Duration,
+    /// How old a look may be.
+    pub kept_for: Duration,
+    /// Whether it counts whether there is a place or not: it has its task already, or is about to.
+    pub anyway: bool,
+}
+
+/// Whether a message is counted now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentAnswer {
+    pub taken: bool,
+    /// How many other messages the look may not show.
+    pub others: u32,
 }

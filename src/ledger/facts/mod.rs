@@ -14,7 +14,9 @@ pub(super) use campaign::KeptState;
 pub use campaign::{
     Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
 };
-pub use consumers::{ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed};
+pub use consumers::{
+    AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,
+};
 pub use imports::{
     IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
     RejectedRow, Superseded,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use deadpool_postgres::GenericClient;
 use tokio::time::Instant;
 
-use crate::ledger::{Lease, Result};
+use crate::ledger::{AgentAnswer, AgentWish, Lease, Result};
 
 use super::{PostgresStore, on_client};
 use crate::ledger::columns::millis;
@@ -19,33 +19,6 @@ const SLACK: Duration = Duration::from_secs(3);
 
 /// How often a wish is looked at again that took longer.
 const LOOKS_MAX: u32 = 3;
-
-/// A message that is to be begun for an agent.
-#[derive(Clone, Copy, Debug)]
-pub struct AgentWish<'a> {
-    /// The agent: a Worker's SID.
-    pub agent: &'a str,
-    /// The lease under which it is begun.
-    pub lease: &'a Lease,
-    /// How many tasks the agent can take by the look at them.
-    pub free: u32,
-    /// When that look began.
-    pub read_at: Instant,
-    /// How long a task that was made may take to show.
-    pub shows_after: Duration,
-    /// How old a look may be.
-    pub kept_for: Duration,
-    /// Whether it counts whether there is a place or not: it has its task already, or is about to.
-    pub anyway: bool,
-}
-
-/// Whether a message is counted now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AgentAnswer {
-    pub taken: bool,
-    /// How many other messages the look may not show.
-    pub others: u32,
-}
 
 impl PostgresStore {
     pub(in crate::ledger) async fn begin_for_agent(

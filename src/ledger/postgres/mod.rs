@@ -31,7 +31,6 @@ mod lanes;
 
 mod errors;
 
-pub use agents::{AgentAnswer, AgentWish};
 pub use server::LeaseClock;
 pub(super) use server::PostgresStore;
 pub(super) use session::PostgresSession;

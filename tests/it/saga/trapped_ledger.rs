@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use flexcast::ledger::{Call, Interceptor, LedgerError, MadeCall, Result};
+use flexcast::ledger::{Interceptor, LedgerCall, LedgerError, MadeCall, Result};
 use flexcast::message::MessageId;
 
 use super::trap::{Failing, Place, Trap};
@@ -41,7 +41,7 @@ const NO_RISK: [&str; 8] = [
 
 #[async_trait]
 impl Interceptor for LedgerTrap {
-    async fn around(&self, call: Call<'_>, making: MadeCall<'_>) -> Result<()> {
+    async fn around(&self, call: LedgerCall<'_>, making: MadeCall<'_>) -> Result<()> {
         if NO_RISK.contains(&call.name) {
             return making.await;
         }
@@ -57,7 +57,7 @@ impl Interceptor for LedgerTrap {
 
 impl LedgerTrap {
     /// Whether the store refuses what is to be written of this message at this call.
-    fn poison(&self, call: &Call<'_>) -> Result<()> {
+    fn poison(&self, call: &LedgerCall<'_>) -> Result<()> {
         let at = match call.name {
             "take" => PoisonAt::Taking,
             "record" => PoisonAt::Recording,

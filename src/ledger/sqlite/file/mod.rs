@@ -22,11 +22,11 @@ use writer::Writer;
 
 /// A ledger's store on SQLite.
 pub(in crate::ledger) struct SqliteStore {
-    place: Place,
+    storage: Storage,
 }
 
-/// Where a store is.
-enum Place {
+/// Where a store keeps what is written.
+enum Storage {
     /// In the order in which they are dropped: the writer's end finds no reader of this process in its way.
     File {
         reader: Reader,
@@ -47,7 +47,7 @@ impl SqliteStore {
         let writer = Writer::start(conn, file)?;
         let reader = Reader::new(path.to_owned());
         Ok(Self {
-            place: Place::File {
+            storage: Storage::File {
                 reader,
                 writer,
                 file: place,
@@ -59,7 +59,7 @@ impl SqliteStore {
     pub(in crate::ledger) fn in_memory_as(id: &str) -> Result<Self> {
         let conn = connection::open_in_memory(id)?;
         Ok(Self {
-            place: Place::Memory {
+            storage: Storage::Memory {
                 conn: Mutex::new(conn),
                 place: Mutex::new(somewhere()),
             },
@@ -68,11 +68,11 @@ impl SqliteStore {
 
     /// A copy in memory of a ledger in memory.
     pub(in crate::ledger) fn copy_in_memory(&self) -> Result<Self> {
-        let Place::Memory { conn, .. } = &self.place else {
+        let Storage::Memory { conn, .. } = &self.storage else {
             return Err(not_in_memory());
         };
         let copy = Self::in_memory_as("in-memory")?;
-        if let Place::Memory { conn: to, .. } = &copy.place {
+        if let Storage::Memory { conn: to, .. } = &copy.storage {
             copy_all(conn, to)?;
         }
         Ok(copy)
@@ -80,8 +80,8 @@ impl SqliteStore {
 
     /// Puts what another ledger in memory holds in place of what this one does.
     pub(in crate::ledger) fn restore_in_memory(&self, from: &Self) -> Result<()> {
-        if let (Place::Memory { conn: from, .. }, Place::Memory { conn: to, place }) =
-            (&from.place, &self.place)
+        if let (Storage::Memory { conn: from, .. }, Storage::Memory { conn: to, place }) =
+            (&from.storage, &self.storage)
         {
             copy_all(from, to)?;
             *place.lock().unwrap_or_else(PoisonError::into_inner) = somewhere();
@@ -91,9 +91,9 @@ impl SqliteStore {
 
     /// Where it is: a copy is elsewhere.
     pub(in crate::ledger) async fn place(&self) -> Result<String> {
-        Ok(match &self.place {
-            Place::File { file, .. } => file.text(),
-            Place::Memory { place, .. } => {
+        Ok(match &self.storage {
+            Storage::File { file, .. } => file.text(),
+            Storage::Memory { place, .. } => {
                 let place = place.lock().unwrap_or_else(PoisonError::into_inner);
                 place.clone()
             }
@@ -106,7 +106,7 @@ impl SqliteStore {
     }
 
     fn check_place(&self) -> Result<()> {
-        let Place::File { file, .. } = &self.place else {
+        let Storage::File { file, .. } = &self.storage else {
             return Ok(());
         };
         file.look().map_err(|error| match error {
@@ -128,9 +128,9 @@ impl SqliteStore {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T> + Send + 'static,
     {
-        match &self.place {
-            Place::File { writer, .. } => self.explained(writer.write(job).await),
-            Place::Memory { conn, .. } => inline(conn, job),
+        match &self.storage {
+            Storage::File { writer, .. } => self.explained(writer.write(job).await),
+            Storage::Memory { conn, .. } => inline(conn, job),
         }
     }
 
@@ -139,9 +139,9 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        match &self.place {
-            Place::File { reader, .. } => self.explained(reader.read(job).await),
-            Place::Memory { conn, .. } => inline(conn, job),
+        match &self.storage {
+            Storage::File { reader, .. } => self.explained(reader.read(job).await),
+            Storage::Memory { conn, .. } => inline(conn, job),
         }
     }
 }
