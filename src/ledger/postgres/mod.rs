@@ -21,6 +21,7 @@ mod intake;
 mod take;
 
 mod coming_back;
+mod fenced;
 mod settle;
 mod steering;
 mod undos;

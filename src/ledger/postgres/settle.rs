@@ -16,8 +16,9 @@ use crate::ledger::{
 };
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
+use super::fenced::{APPEND, Entry, FENCE, HELD, fenced};
 use super::server::Written;
-use super::{LeaseClock, PostgresStore, on_client, undos};
+use super::{LeaseClock, PostgresStore, on_client};
 
 impl PostgresStore {
     pub(in crate::ledger) async fn record(
@@ -54,72 +55,8 @@ impl PostgresStore {
     }
 }
 
-/// Finds the turn, for as long as the lease is the message's. A statement that waited for the row
-/// looks again at what the other one made of it.
-const FENCE: &str = "campaign = $1 AND id = $2 AND lease = $3 AND state = 'in_flight'";
-
-/// Counts the events that are appended, and gives the first one's number.
-const COUNT: &str = "events = events + cardinality($5::TEXT[])";
-const FIRST: &str = "events - cardinality($5::TEXT[]) AS first";
-
 /// What makes a message's undo be tried again: its outcome's reason.
 const STUCK: &str = DeadReason::Stuck.as_str();
-
-/// The journal's part: events $5, at $4, after `held`.
-pub(super) const APPEND: &str = "INSERT INTO journal (campaign, id, seq, at, event)
-    SELECT $1, $2, held.first + given.n - 1, $4::BIGINT, given.event
-    FROM held, unnest($5::TEXT[]) WITH ORDINALITY AS given (event, n)";
-
-/// What a fenced statement is told beside its own parameters, which begin at $6.
-pub(super) struct Entry<'a> {
-    lease: &'a Lease,
-    now: i64,
-    events: Vec<String>,
-}
-
-impl<'a> Entry<'a> {
-    pub(super) fn new(lease: &'a Lease, events: &[Event], now: Timestamp) -> Result<Self> {
-        Ok(Self {
-            lease,
-            now: ms(now),
-            events: events.iter().map(to_json).collect::<Result<_>>()?,
-        })
-    }
-
-    /// Runs a fenced statement. Returns the newest row of the journal that it has written.
-    pub(super) async fn run(
-        &self,
-        client: &impl GenericClient,
-        sql: &str,
-        further: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Written>> {
-        let statement = client.prepare_cached(sql).await?;
-        let key = &self.lease.key;
-        let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
-        let mut parameters: Vec<&(dyn ToSql + Sync)> =
-            vec![&campaign, &id, &self.lease.number, &self.now, &self.events];
-        parameters.extend(further);
-        let row = client.query_opt(&statement, &parameters).await?;
-        let first: i64 = row.ok_or(LedgerError::LeaseLost)?.try_get(0)?;
-        let last = self.events.iter().zip(first..).last();
-        Ok(last.map(|(event, seq)| Written {
-            campaign: campaign.to_owned(),
-            id: id.to_owned(),
-            seq,
-            at: self.now,
-            event: event.clone(),
-        }))
-    }
-}
-
-/// A statement that changes the turn, or the undo, and appends the events if it did.
-pub(super) fn fenced(table: &str, fence: &str, change: &str) -> String {
-    format!(
-        "WITH held AS (UPDATE {table} SET {COUNT}{change} WHERE {fence} RETURNING {FIRST}),
-         written AS ({APPEND})
-         SELECT first FROM held"
-    )
-}
 
 pub(super) async fn record(
     client: &impl GenericClient,
@@ -129,7 +66,8 @@ pub(super) async fn record(
 ) -> Result<Option<Written>> {
     let entry = Entry::new(lease, events, now)?;
     match entry.run(client, &fenced("turns", FENCE, ""), &[]).await {
-        Err(LedgerError::LeaseLost) => undos::record(client, &entry).await,
+        // Perhaps it is the lease of an undo.
+        Err(LedgerError::LeaseLost) => entry.run(client, &fenced("undos", HELD, ""), &[]).await,
         recorded => recorded,
     }
 }
@@ -143,7 +81,7 @@ pub(super) async fn renew(
 ) -> Result<Lease> {
     let (campaign, id) = (lease.key.campaign.as_str(), lease.key.id.as_str());
     let lasts = millis(lease_for);
-    for (table, fence) in [("turns", FENCE), ("undos", undos::HELD)] {
+    for (table, fence) in [("turns", FENCE), ("undos", HELD)] {
         let sql =
             format!("UPDATE {table} SET lease_until = lease_clock($4) + $5::BIGINT WHERE {fence}");
         let statement = client.prepare_cached(&sql).await?;

@@ -9,8 +9,8 @@ use crate::ledger::columns::{column, from_json, millis, ms, outcome, to_json};
 use crate::ledger::{Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoSettlement};
 use crate::message::{DeadReason, Effects, Event};
 
+use super::fenced::{APPEND, Entry, HELD, fenced};
 use super::server::Written;
-use super::settle::{APPEND, Entry, fenced};
 use super::take::{Taker, attempts, journal, key, optional_time};
 use super::{PostgresStore, on_client};
 
@@ -53,10 +53,6 @@ impl PostgresStore {
         settling.await.map(|written| self.committed(written))
     }
 }
-
-/// Finds the undo, for as long as the lease is its.
-pub(super) const HELD: &str =
-    "campaign = $1 AND id = $2 AND lease = $3 AND lease_until IS NOT NULL";
 
 pub(super) async fn due(
     client: &impl GenericClient,
@@ -126,14 +122,6 @@ pub(super) async fn take(
         tries: attempts(row.try_get(1)?),
         distrusted_from: optional_time(row.try_get(4)?)?,
     }))
-}
-
-/// Appends events under the lease of an undo.
-pub(super) async fn record(
-    client: &impl GenericClient,
-    entry: &Entry<'_>,
-) -> Result<Option<Written>> {
-    entry.run(client, &fenced("undos", HELD, ""), &[]).await
 }
 
 pub(super) async fn settle(

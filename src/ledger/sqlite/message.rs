@@ -1,12 +1,12 @@
 //! Reading what is known of one message, record by record.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::ledger::{Ending, LedgerError, MessageKey, Result, Standing};
 use crate::message::{Event, Message};
 
-use crate::ledger::columns::{from_json, time, word};
+use crate::ledger::columns::{from_json, ms, time, to_json, word};
 
 /// The row of a message that is open.
 pub(super) struct Turn {
@@ -114,4 +114,29 @@ pub(super) fn journal(conn: &Connection, key: &MessageKey) -> Result<Vec<(Timest
         Ok((time(row.get(0)?)?, from_json(&row.get::<_, String>(1)?)?))
     })?
     .collect()
+}
+
+/// Appends events to a message's journal.
+pub(super) fn append(
+    conn: &Connection,
+    key: &MessageKey,
+    events: &[Event],
+    now: Timestamp,
+) -> Result<()> {
+    let of = [key.campaign.as_str(), key.id.as_str()];
+    if events.is_empty() {
+        return Ok(());
+    }
+    let next: i64 = conn
+        .prepare_cached(
+            "SELECT coalesce(max(seq) + 1, 0) FROM journal WHERE campaign = ?1 AND id = ?2",
+        )?
+        .query_row(of, |row| row.get(0))?;
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO journal (campaign, id, seq, at, event) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (seq, event) in (next..).zip(events) {
+        insert.execute(params![of[0], of[1], seq, ms(now), to_json(event)?])?;
+    }
+    Ok(())
 }

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::ledger::{
-    Ending, LATE, Lease, LedgerError, MessageKey, Result, Settlement, UNCALLED_FOR, UNDO_AFTER,
-    Wake,
+    Ending, LATE, Lease, LedgerError, Result, Settlement, UNCALLED_FOR, UNDO_AFTER, Wake,
 };
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
 use crate::ledger::columns::{grows_older, later, ms, outcome, to_json};
 
+use super::message::append;
 use super::{SqliteStore, undos};
 
 impl SqliteStore {
@@ -81,31 +81,6 @@ fn held(conn: &Connection, lease: &Lease) -> Result<()> {
         Err(LedgerError::LeaseLost) if undos::is_held(conn, lease)? => Ok(()),
         fenced => fenced.map(drop),
     }
-}
-
-/// Appends events to a message's journal.
-pub(super) fn append(
-    conn: &Connection,
-    key: &MessageKey,
-    events: &[Event],
-    now: Timestamp,
-) -> Result<()> {
-    let of = [key.campaign.as_str(), key.id.as_str()];
-    if events.is_empty() {
-        return Ok(());
-    }
-    let next: i64 = conn
-        .prepare_cached(
-            "SELECT coalesce(max(seq) + 1, 0) FROM journal WHERE campaign = ?1 AND id = ?2",
-        )?
-        .query_row(of, |row| row.get(0))?;
-    let mut insert = conn.prepare_cached(
-        "INSERT INTO journal (campaign, id, seq, at, event) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    for (seq, event) in (next..).zip(events) {
-        insert.execute(params![of[0], of[1], seq, ms(now), to_json(event)?])?;
-    }
-    Ok(())
 }
 
 pub(super) fn renew(

@@ -12,8 +12,7 @@ use crate::ledger::{
 use crate::message::{DeadReason, Effects, Event};
 
 use super::SqliteStore;
-use super::message::{Outcome, accepted, journal};
-use super::settle::append;
+use super::message::{Outcome, accepted, append, journal};
 use super::take::distrusted_from;
 
 impl SqliteStore {

@@ -17,20 +17,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::ledger::{LedgerError, Result};
 
+use super::limits::{CONNECTIONS_MAX, SCHEMA, invalid};
 use super::migrate::migrate;
 use super::server_runs::ServerRuns;
 use super::tail::Tail;
 use super::tls;
 use crate::ledger::postgres::errors::is_of_a_value;
-
-/// The schema that holds the ledger: a database that others use too has no names in common with it.
-pub(super) const SCHEMA: &str = "flexcast";
-
-/// Connections of one process. The server groups the commits that wait at the same time, and with a
-/// commit in some milliseconds these make thousands of them a second; several consumers and an import
-/// stay below the 100 that a server takes by default (`max_connections`). One of them is kept for the renewal of a
-/// consumer's right.
-pub(super) const CONNECTIONS_MAX: usize = 17;
 
 /// How long one call of the ledger may take, waiting for a connection included: longer than the
 /// server lets a statement take, so that its answer comes first.
@@ -302,10 +294,6 @@ fn unusable(error: &tokio_postgres::Error) -> LedgerError {
         Some(cause) if cause.starts_with("invalid value for option") => invalid(&cause),
         _ => invalid("it is no URL of a PostgreSQL database; is the password percent-encoded?"),
     }
-}
-
-pub(super) fn invalid(why: &str) -> LedgerError {
-    LedgerError::Misconfigured(format!("DATABASE_URL is not usable: {why}"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Transaction};
 
 use crate::ledger::{LedgerError, Result};
 
-use super::connection::SCHEMA;
+use super::limits::SCHEMA;
 
 /// Every edition's change, oldest first.
 const EDITIONS: [&str; 14] = [

@@ -1,6 +1,7 @@
 //! What a ledger on PostgreSQL is made of, and how one is come by.
 
 mod connection;
+mod limits;
 mod migrate;
 mod presence;
 mod server_runs;

@@ -16,7 +16,7 @@ use crate::ledger::{Incarnation, LedgerError, Result};
 
 /// How many commits are remembered: as many as can be under way at once, since their acknowledgements may come in
 /// another order than they stand in the server's log.
-const NEWEST: usize = super::connection::CONNECTIONS_MAX;
+const NEWEST: usize = super::limits::CONNECTIONS_MAX;
 
 /// The newest row of a journal that a call has committed.
 #[derive(Clone, Debug, PartialEq, Eq)]

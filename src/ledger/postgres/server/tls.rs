@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use crate::ledger::{LedgerError, Result};
 use crate::tls::{self, Check, Files, Keys};
 
-use super::connection::invalid;
+use super::limits::invalid;
 
 /// What the files of TLS are called in `DATABASE_URL`.
 const KEYS: Keys = Keys {

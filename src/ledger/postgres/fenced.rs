@@ -1,0 +1,79 @@
+//! Statements that hold only as long as a lease does: they change the turn or the undo, and append events if they did.
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
+
+use super::server::Written;
+use crate::ledger::columns::{ms, to_json};
+use crate::ledger::{Lease, LedgerError, Result};
+use crate::message::Event;
+
+/// Finds the turn, for as long as the lease is the message's. A statement that waited for the row
+/// looks again at what the other one made of it.
+pub(super) const FENCE: &str = "campaign = $1 AND id = $2 AND lease = $3 AND state = 'in_flight'";
+
+/// Finds the undo, for as long as the lease is its.
+pub(super) const HELD: &str =
+    "campaign = $1 AND id = $2 AND lease = $3 AND lease_until IS NOT NULL";
+
+/// Counts the events that are appended, and gives the first one's number.
+const COUNT: &str = "events = events + cardinality($5::TEXT[])";
+const FIRST: &str = "events - cardinality($5::TEXT[]) AS first";
+
+/// The journal's part: events $5, at $4, after `held`.
+pub(super) const APPEND: &str = "INSERT INTO journal (campaign, id, seq, at, event)
+    SELECT $1, $2, held.first + given.n - 1, $4::BIGINT, given.event
+    FROM held, unnest($5::TEXT[]) WITH ORDINALITY AS given (event, n)";
+
+/// What a fenced statement is told beside its own parameters, which begin at $6.
+pub(super) struct Entry<'a> {
+    lease: &'a Lease,
+    /// ms.
+    pub(super) now: i64,
+    events: Vec<String>,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn new(lease: &'a Lease, events: &[Event], now: Timestamp) -> Result<Self> {
+        Ok(Self {
+            lease,
+            now: ms(now),
+            events: events.iter().map(to_json).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Runs a fenced statement. Returns the newest row of the journal that it has written.
+    pub(super) async fn run(
+        &self,
+        client: &impl GenericClient,
+        sql: &str,
+        further: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Written>> {
+        let statement = client.prepare_cached(sql).await?;
+        let key = &self.lease.key;
+        let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
+        let mut parameters: Vec<&(dyn ToSql + Sync)> =
+            vec![&campaign, &id, &self.lease.number, &self.now, &self.events];
+        parameters.extend(further);
+        let row = client.query_opt(&statement, &parameters).await?;
+        let first: i64 = row.ok_or(LedgerError::LeaseLost)?.try_get(0)?;
+        let last = self.events.iter().zip(first..).last();
+        Ok(last.map(|(event, seq)| Written {
+            campaign: campaign.to_owned(),
+            id: id.to_owned(),
+            seq,
+            at: self.now,
+            event: event.clone(),
+        }))
+    }
+}
+
+/// A statement that changes the turn, or the undo, and appends the events if it did.
+pub(super) fn fenced(table: &str, fence: &str, change: &str) -> String {
+    format!(
+        "WITH held AS (UPDATE {table} SET {COUNT}{change} WHERE {fence} RETURNING {FIRST}),
+         written AS ({APPEND})
+         SELECT first FROM held"
+    )
+}
