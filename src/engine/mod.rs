@@ -7,6 +7,7 @@ mod agents;
 mod attempt;
 mod call_right;
 mod gate;
+mod generations;
 mod journal;
 mod lanes;
 mod recovery;
@@ -41,12 +42,12 @@ use crate::pacing::Pacer;
 use crate::twilio::{Closed, Product, Twilio};
 
 use gate::Spans;
+use generations::PastGenerations;
 use journal::Journal;
 use lanes::Services;
 use recovery::Looked;
 use saga::Runner;
 use step::{Found, Step, Turn};
-use survey::PastGenerations;
 
 /// Why a run ended without an outcome: what was not recorded is found again by the next taker.
 #[derive(Debug, thiserror::Error)]

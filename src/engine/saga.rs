@@ -14,10 +14,10 @@ use crate::message::{
 use crate::metrics::{Metrics, StepResult};
 
 use super::attempt::{Origin, Tried};
+use super::generations::PastGenerations;
 use super::journal::Journal;
 use super::recovery::{self, Looked};
 use super::step::{Found, Step, Turn};
-use super::survey::PastGenerations;
 use super::undo::Undoing;
 use super::{Ground, Interrupted};
 

@@ -4,17 +4,11 @@
 //! Always: every generation's container is read, a closed one too; a closed container leads to the next generation
 //! only when nothing of it reached the customer or an agent.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use crate::ledger::MessageKey;
 use crate::message::{Effects, Ended, Event, StepName};
 
 use super::Interrupted;
 use super::attempt::Origin;
+use super::generations::Final;
 use super::recovery::{self, Looked};
 use super::saga::{Runner, anew, left_as_it_is, unknown};
 use super::step::{Past, Step, Turn};
@@ -22,66 +16,6 @@ use super::undo::Undoing;
 
 /// So many generations in a row without a container are the last: a generation may have failed before it made one.
 const ABSENT_MAX: u32 = 2;
-
-/// Of how many messages the past generations are remembered.
-const REMEMBERED_MAX: usize = 10_000;
-
-/// What this process has read of generations, where that cannot change any more: those are not read again. A customer who
-/// is busy for a day costs a generation at each try, and each try would read all of them.
-#[derive(Debug, Default)]
-pub(super) struct PastGenerations(Mutex<HashMap<MessageKey, BTreeMap<u32, Final>>>);
-
-/// What a generation is for good.
-#[derive(Clone, Copy, Debug)]
-enum Final {
-    /// Its container is closed with nothing in it that reached the customer or an agent, and nothing reaches anybody in
-    /// a closed container.
-    Closed,
-    /// An earlier generation than the message's own had no container when it was first read. Read so again after
-    /// `settle_time`, it has none: whatever was made had to show by then.
-    Absent { since: Instant, is_sure: bool },
-}
-
-impl PastGenerations {
-    /// What is sure of a generation.
-    fn of(&self, key: &MessageKey, generation: u32) -> Option<Final> {
-        let known = self.known();
-        let known = known.get(key)?.get(&generation).copied();
-        known.filter(|known| matches!(known, Final::Closed | Final::Absent { is_sure: true, .. }))
-    }
-
-    fn note_closed(&self, key: &MessageKey, generation: u32) {
-        self.change(key, |of| {
-            of.insert(generation, Final::Closed);
-        });
-    }
-
-    fn note_absent(&self, key: &MessageKey, generation: u32, settle_time: Duration) {
-        let now = Instant::now();
-        self.change(key, |of| {
-            let first = Final::Absent {
-                since: now,
-                is_sure: false,
-            };
-            if let Final::Absent { since, is_sure } = of.entry(generation).or_insert(first) {
-                *is_sure |= now.saturating_duration_since(*since) >= settle_time;
-            }
-        });
-    }
-
-    fn change(&self, key: &MessageKey, change: impl FnOnce(&mut BTreeMap<u32, Final>)) {
-        let mut known = self.known();
-        if known.len() >= REMEMBERED_MAX && !known.contains_key(key) {
-            known.clear();
-        }
-        change(known.entry(key.clone()).or_default());
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<MessageKey, BTreeMap<u32, Final>>> {
-        // Each change is whole, whichever turn panicked while it held the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The generations at Twilio of a message that is not over there.
 #[derive(Default)]

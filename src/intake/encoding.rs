@@ -12,7 +12,7 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::lines::LineCount;
+use super::line_count::LineCount;
 use super::western::WesternLook;
 
 const CHUNK_BYTES: usize = 64 * 1024;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Field;
+use super::enqueue::EnqueueError;
 
 /// A failure of the whole file; what is wrong with one row is a [`super::Rejection`].
 #[derive(Debug, thiserror::Error)]
@@ -100,5 +101,31 @@ impl IntakeError {
             | Self::NoSuchRegion { .. }
             | Self::NoSuchEncoding { .. } => false,
         }
+    }
+}
+
+/// Why an import stopped. What it had accepted stays accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    #[error("{0}")]
+    Template(String),
+    /// The thread that reads panicked; what it said is on standard error.
+    #[error("the file was not read to its end: {0}")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+impl From<crate::ledger::LedgerError> for ImportError {
+    fn from(error: crate::ledger::LedgerError) -> Self {
+        Self::Enqueue(error.into())
+    }
+}
+
+impl From<crate::queue::QueueError> for ImportError {
+    fn from(error: crate::queue::QueueError) -> Self {
+        Self::Enqueue(error.into())
     }
 }

@@ -20,13 +20,14 @@ use crate::ledger::{
 use crate::message::Message;
 use crate::queue::Queue;
 
-use super::enqueue::{EnqueueError, enqueue};
+use super::enqueue::enqueue;
+use super::error::ImportError;
 use super::manifest::{Earlier, earlier, manifest};
 use super::parts::Parts;
 use super::reading::{Batch, Read, Reader};
 use super::rejects::Rejects;
 use super::summary::{Before, ImportSummary};
-use super::{Input, IntakeError, column_notes};
+use super::{Input, column_notes};
 
 /// Batches that are read ahead of the ledger.
 const READ_AHEAD: usize = 2;
@@ -40,32 +41,6 @@ const BEAT: Duration = Duration::from_secs(15);
 
 /// The most messages that an import which died can have left off the queue.
 const LEFT_MAX: usize = 10_000;
-
-/// Why an import stopped. What it had accepted stays accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    #[error(transparent)]
-    Intake(#[from] IntakeError),
-    #[error(transparent)]
-    Enqueue(#[from] EnqueueError),
-    #[error("{0}")]
-    Template(String),
-    /// The thread that reads panicked; what it said is on standard error.
-    #[error("the file was not read to its end: {0}")]
-    Broken(#[from] tokio::task::JoinError),
-}
-
-impl From<crate::ledger::LedgerError> for ImportError {
-    fn from(error: crate::ledger::LedgerError) -> Self {
-        Self::Enqueue(error.into())
-    }
-}
-
-impl From<crate::queue::QueueError> for ImportError {
-    fn from(error: crate::queue::QueueError) -> Self {
-        Self::Enqueue(error.into())
-    }
-}
 
 /// Where an import puts what it accepts.
 pub struct Importer<'a> {

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::lines::LineCount;
+use super::line_count::LineCount;
 
 /// The longest row, in bytes: one that is longer is a quote that never closes, and would be held in
 /// memory to the file's end.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc::Sender;
 
 use super::draft::Drafter;
-use super::import::ImportError;
+use super::error::ImportError;
 use super::rejects::Rejects;
 use super::summary::ImportSummary;
 use super::{Input, IntakeError, Item};

@@ -1,11 +1,11 @@
 //! The metrics themselves: names, help texts, labels, buckets, and the zeros they begin with.
 
-use prometheus::core::Collector;
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
 
+use super::make::make;
 use super::process::ProcessMetrics;
 
 /// From 5 ms to 10 s: Twilio answers within tens of milliseconds, and time-outs are seconds.
@@ -303,17 +303,4 @@ impl Families {
         families.export_zeros();
         families
     }
-}
-
-/// Registers a metric.
-///
-/// Names and labels are this module's own, each of them once: a mistake shows in the first test.
-pub(super) fn make<M: Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: prometheus::Result<M>,
-) -> M {
-    let metric = metric.expect("this module's names and labels are well-formed");
-    let registered = registry.register(Box::new(metric.clone()));
-    registered.expect("this module's names are each given once");
-    metric
 }

@@ -6,6 +6,7 @@
 
 mod families;
 mod labels;
+mod make;
 mod process;
 #[cfg(test)]
 mod tests;

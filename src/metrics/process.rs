@@ -7,7 +7,7 @@ use std::fs;
 
 use prometheus::{Counter, Gauge, Registry};
 
-use super::families::make;
+use super::make::make;
 
 /// Clock ticks a second in `/proc/self/stat`: `USER_HZ`, which Linux keeps at 100 for programs.
 const TICKS_PER_SECOND: f64 = 100.0;
