@@ -296,12 +296,7 @@ fn modules_import_only_what_they_may() {
 
 #[test]
 fn only_service_and_cli_know_the_backends() {
-    let backends = [
-        "queue::rabbitmq",
-        "queue::embedded",
-        "ledger::sqlite",
-        "ledger::postgres",
-    ];
+    let backends = ["queue::rabbitmq", "queue::embedded", "ledger::sqlite"];
     for (file, code) in sources() {
         for backend in backends {
             let (contract, _) = backend.split_once("::").expect("two parts");
