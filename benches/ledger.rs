@@ -100,7 +100,7 @@ async fn turns_of(ledger: &Ledger, clock: Clock, messages: &[Message]) -> anyhow
             .take(message, "bench", clock.now(), lease_for)
             .await?;
         let Some(LeasedMessage { lease, .. }) = taken.leased() else {
-            anyhow::bail!("somebody else has it");
+            anyhow::bail!("another consumer has the message's lease");
         };
         ledger.record(&lease, &begun, clock.now()).await?;
         let settlement = Settlement::Ended {

@@ -170,13 +170,13 @@ fn follows(row: &ErrorCode) -> String {
         Some(Conflict::CustomerBusy) => {
             "adopted where it is ours; else the customer is busy (`when_open`)".to_owned()
         }
-        Some(Conflict::Gone) => "all is begun anew under another name".to_owned(),
+        Some(Conflict::Gone) => "the saga begins again under another name".to_owned(),
         Some(Conflict::Closed | Conflict::WrongState) => {
-            format!("where a container of the message is closed, all is begun anew; else {end}")
+            format!("where a container of the message is closed, the saga begins again; else {end}")
         }
         Some(Conflict::Missing) => {
             format!(
-                "an answer to a look-up; where a container of the message is gone, all is begun anew; else {end}"
+                "an answer to a look-up; where a container of the message is gone, the saga begins again; else {end}"
             )
         }
     }

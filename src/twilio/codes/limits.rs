@@ -46,7 +46,7 @@ pub struct LimitRule {
     tells: fn(&Replied) -> bool,
     /// What rests, in words.
     pub rests: &'static str,
-    /// How long it rests; none: fewer calls at once are let go instead.
+    /// How long it rests; none: the account makes fewer calls at once instead.
     pub rest: Option<RestSpan>,
     /// The limit that is taken for it where the reply is not believed.
     pub otherwise: Option<Limit>,
@@ -90,7 +90,7 @@ pub const LIMIT_RULES: &[LimitRule] = &[
             let is_named = replied.limit_of_code() == Some(Limit::CallsAtOnce);
             replied.status == 429 && is_named && !is_proxys
         },
-        rests: "nothing; fewer calls of the account are let go at once",
+        rests: "nothing; the account makes fewer calls at once",
         rest: None,
         otherwise: Some(Limit::Endpoint),
         source: "too many concurrent requests; the account's number is not published",

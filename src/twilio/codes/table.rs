@@ -69,10 +69,10 @@ pub const CODES: &[ErrorCode] = &[
     pauses(30002, PauseCause::AccountSuspended, "The account is suspended.").act("Have Twilio activate the account."),
     is(30003, TRANSIENT, "The customer's phone cannot be reached now."),
     is(30004, REJECTED, "The customer's phone or carrier blocks the message."),
-    is(30005, ADDRESS, "Nobody has this number."),
+    is(30005, ADDRESS, "The number does not exist."),
     is(30006, ADDRESS, "The number is a landline, or its carrier takes no messages."),
     is(30007, REJECTED, "Twilio or a carrier filtered the message.").labelled().act("Check the text against the carriers' rules."),
-    is(30008, TRANSIENT, "The delivery failed for a reason that nobody knows."),
+    is(30008, TRANSIENT, "The delivery failed, and the reason is unknown."),
     is(30017, TRANSIENT, "The carrier's network is congested."),
     is(30022, THROTTLED, "The registered campaign's rate is exceeded (10DLC).").act("Give the sender in `[senders]` the rate that its registration has."),
     is(30023, TRANSIENT, "The registered brand has sent all that a US carrier takes of it in a day; the cap lifts at midnight Pacific time.").again(TryAgain::MidnightPacific),
@@ -84,7 +84,7 @@ pub const CODES: &[ErrorCode] = &[
     is(30047, TRANSIENT, "The Compliance Toolkit could not put the message off to a permitted hour, and it was not sent."),
     is(30410, TRANSIENT, "The provider behind Twilio did not answer in time; Twilio does not repeat it."),
     is(30450, REJECTED, "Twilio takes messages to this number for fraud (SMS pumping)."),
-    is(30610, THROTTLED, "Local rules let nobody be written to at this hour: in the US only from 8 a.m. to 9 p.m. where the customer is.").again(TryAgain::Hourly)
+    is(30610, THROTTLED, "Local rules forbid messages at this hour. In the US they allow them from 8 a.m. to 9 p.m. in the customer's time zone.").again(TryAgain::Hourly)
         .act("Run the campaign by day."),
     is(30640, REJECTED, "The Compliance Toolkit refused the message: this customer is not to be written to.").from(SKILL),
 
@@ -194,7 +194,7 @@ pub const CODES: &[ErrorCode] = &[
     is(80610, REJECTED, "The SIDs do not belong together."),
     meets(80612, Conflict::Gone, "The participant was in the session and was deleted: it cannot come back."),
     is(80613, REJECTED, "A service behind Proxy refused the request."),
-    is(80614, REJECTED, "A message came in, and the session has nobody who takes it."),
+    is(80614, REJECTED, "A message came in, and the session has no second participant."),
     is(80616, CONFIG, "A session of this mode takes no address of this kind."),
     pauses(80617, PauseCause::Misconfigured, "Flex is not set up for Proxy as it should be."),
     pauses(80618, PauseCause::Misconfigured, "The integration with Chat is not set up as it should be."),
