@@ -8,7 +8,6 @@ use crate::message::{Effects, Ended, Event, StepName};
 
 use super::Interrupted;
 use super::attempt::Origin;
-use super::generations::Final;
 use super::recovery::{self, Looked};
 use super::saga::{Runner, anew, left_as_it_is, unknown};
 use super::step::{Past, Step, Turn};
@@ -64,27 +63,7 @@ impl Runner<'_> {
         let mut absent = 0;
         let mut generation = 0;
         while absent < ABSENT_MAX || generation <= own {
-            match self.past.of(self.journal.key(), generation) {
-                Some(Final::Closed) => {
-                    absent = 0;
-                    traces.latest = Some((generation, false));
-                    generation += 1;
-                    continue;
-                }
-                Some(Final::Absent { .. }) => {
-                    absent += 1;
-                    generation += 1;
-                    continue;
-                }
-                None => {}
-            }
-            let name = self.journal.name_of(generation);
-            let nothing = Effects::default();
-            let turn = Turn {
-                name: &name,
-                ..self.turn_with(&nothing)
-            };
-            let past = match recovery::past(anchor, &turn).await {
+            let past = match self.past_of(anchor, generation).await {
                 Ok(past) => past,
                 Err(Looked::Closed(closed)) => return Err(closed.into()),
                 Err(Looked::Failed(failure)) => {
@@ -97,8 +76,8 @@ impl Runner<'_> {
             match past {
                 Past::Absent => {
                     if generation < own {
-                        let key = self.journal.key();
-                        self.past.note_absent(key, generation, self.settle_time);
+                        let (key, container) = (self.journal.key(), (anchor.name(), generation));
+                        self.past.note_absent(key, container, self.settle_time);
                     }
                     absent += 1;
                 }
@@ -107,7 +86,8 @@ impl Runner<'_> {
                     traces.latest = Some((generation, true));
                 }
                 Past::Empty => {
-                    self.past.note_closed(self.journal.key(), generation);
+                    let container = (anchor.name(), generation);
+                    self.past.note_closed(self.journal.key(), container);
                     absent = 0;
                     traces.latest = Some((generation, false));
                 }
@@ -117,6 +97,21 @@ impl Runner<'_> {
             generation += 1;
         }
         Ok(Read::Traces(traces))
+    }
+
+    /// What is at Twilio of a generation. What is sure of it is not read again.
+    async fn past_of(&self, anchor: &dyn Step, generation: u32) -> Result<Past, Looked> {
+        let container = (anchor.name(), generation);
+        if let Some(sure) = self.past.of(self.journal.key(), container) {
+            return Ok(sure);
+        }
+        let name = self.journal.name_of(generation);
+        let nothing = Effects::default();
+        let turn = Turn {
+            name: &name,
+            ..self.turn_with(&nothing)
+        };
+        recovery::past(anchor, &turn).await
     }
 
     /// Another ledger has carried the message out.

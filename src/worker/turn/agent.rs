@@ -15,7 +15,7 @@ use crate::engine::{
     WhenNot, choose, tasks_agent_now,
 };
 use crate::ledger::{AgentWish, Lease, LedgerError};
-use crate::message::{Assignee, Ended, Event, Failure, FailureClass, Message, Unavailable};
+use crate::message::{Assignee, Ended, Failure, FailureClass, Message, Saga, Unavailable};
 use crate::pacing::PutOff;
 use crate::twilio::{CallError, Product};
 
@@ -344,13 +344,9 @@ pub(in crate::worker) async fn agent_of(
     shared: &Shared,
     active: &Active,
     message: &Message,
-    journal: &[Event],
+    saga: &Saga,
 ) -> Result<Option<Arc<Agent>>, AgentError> {
-    let assigned = journal.iter().rev().find_map(|event| match event {
-        Event::Assigned { to } => Some(to),
-        _ => None,
-    });
-    let Some(name) = decided(assigned, message) else {
+    let Some(name) = decided(saga.assigned.as_ref(), message) else {
         return Ok(None);
     };
     let resolving = active.agents.resolve(&shared.parts.twilio, &name);

@@ -91,7 +91,24 @@ impl<'a> Arrived<'a> {
         shared.abandoned_leases.note_take(&self.key, &taken, until);
         match taken {
             Ok(Taken::Leased(taken)) => self.leased(taken).await,
-            Ok(taken) => Err(self.pass_by(taken).await?),
+            Ok(Taken::Over(_)) => {
+                shared.store_refusals.forget(&self.key);
+                Err(self.pass_by(MessageEvent::Redelivered).await?)
+            }
+            Ok(Taken::AddressTaken { by }) => {
+                tracing::info!(
+                    message.id = %self.key.id.in_log(), duplicate_of = %by.in_log(),
+                    "not accepted: the campaign has another message to this address"
+                );
+                Err(self.pass_by(MessageEvent::Duplicate).await?)
+            }
+            // Its own time, or the queue's delayed copy, brings it back.
+            Ok(Taken::Deferred { .. }) => Err(self.pass_by(MessageEvent::Redelivered).await?),
+            Ok(Taken::Held { .. }) => {
+                self.count(MessageEvent::Redelivered);
+                self.delivery.retry_later(HELD_AGAIN).await?;
+                Err(Left::Settled)
+            }
             // Its records are broken: it would come round for ever. `status` names it.
             Err(LedgerError::Damaged(detail)) => {
                 damaged(shared, self.delivery, &self.key, detail).await?;
@@ -134,37 +151,17 @@ impl<'a> Arrived<'a> {
         })
     }
 
-    /// Settles the delivery of a message that is not to be worked on now.
-    async fn pass_by(self, taken: Taken) -> Result<Left, Left> {
+    /// Acknowledges the delivery of a message that is not to be worked on now.
+    async fn pass_by(self, event: MessageEvent) -> Result<Left, Left> {
+        self.count(event);
+        self.delivery.ack().await?;
+        Ok(Left::Settled)
+    }
+
+    fn count(&self, event: MessageEvent) {
         let CampaignSession { shared, active, .. } = self.session;
         let (strategy, api) = kind(active, &self.message);
-        let note = |event| shared.parts.metrics.message(event, strategy, api);
-        match taken {
-            Taken::Leased(_) => {}
-            Taken::Over(_) => {
-                shared.store_refusals.forget(&self.key);
-                note(MessageEvent::Redelivered);
-                self.delivery.ack().await?;
-            }
-            Taken::AddressTaken { by } => {
-                note(MessageEvent::Duplicate);
-                tracing::info!(
-                    message.id = %self.key.id.in_log(), duplicate_of = %by.in_log(),
-                    "not accepted: the campaign has another message to this address"
-                );
-                self.delivery.ack().await?;
-            }
-            // Its own time, or the queue's delayed copy, brings it back.
-            Taken::Deferred { .. } => {
-                note(MessageEvent::Redelivered);
-                self.delivery.ack().await?;
-            }
-            Taken::Held { .. } => {
-                note(MessageEvent::Redelivered);
-                self.delivery.retry_later(HELD_AGAIN).await?;
-            }
-        }
-        Ok(Left::Settled)
+        shared.parts.metrics.message(event, strategy, api);
     }
 }
 

@@ -33,7 +33,7 @@ impl<'a> Leased<'a> {
             // Its campaign was cancelled, or applied again with other rules, since a consumer took it: what
             // stands of it is undone.
             let (shared, active) = (self.session.shared, self.session.active);
-            let agent = agent_of(shared, active, &self.taken.message, &self.taken.journal);
+            let agent = agent_of(shared, active, &self.taken.message, &self.saga);
             self.assignment.agent = agent.await.ok().flatten();
             return self.in_flight().await;
         }

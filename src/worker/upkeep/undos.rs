@@ -122,7 +122,7 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
     };
     // Whom it was for matters to some look-ups alone: an agent who is gone keeps nothing from being
     // taken away.
-    let resolving = agent_of(shared, active, &stuck.message, &stuck.journal);
+    let resolving = agent_of(shared, active, &stuck.message, &saga);
     let agent = resolving.await.ok().flatten();
     let job = Job {
         campaign: &active.campaign,
