@@ -3,37 +3,29 @@
 //! In: a TOML file, and the account. Out: a [`Campaign`] every message of it is carried out by.
 //! Always: unknown keys are refused; nothing is guessed where Twilio offers none or several.
 
+mod texts;
+
 mod apply;
 mod arrival;
 mod changes;
-mod content;
-mod dates;
 mod discovery;
 mod file;
-mod particulars;
 mod rules;
 mod schema;
 mod senders;
-mod sizes;
-mod spelling;
 mod task;
-mod template;
-#[cfg(test)]
-mod template_tests;
-mod texts;
-mod zones;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use arrival::{Arrivals, Refused};
 pub use changes::{Difference, conversions};
-pub use content::{Misfit, Part, name_misfit};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
-pub use sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened};
-pub use template::{Template, UnknownColumns, unfit};
+pub use texts::content::{Misfit, Part, name_misfit};
+pub use texts::sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened};
+pub use texts::template::{Template, UnknownColumns, unfit};
+pub use texts::zones::iana_zone;
 pub use texts::{OnMissing, Rendered, Texts};
-pub use zones::iana_zone;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

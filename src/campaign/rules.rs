@@ -2,9 +2,9 @@
 //!
 //! In: a campaign as written. Out: what is refused and what is worth a warning. Always: pure.
 
-use super::content::variable_key_misfit;
-use super::sizes::{TASK_ATTRIBUTES_BYTES_MAX, VARIABLES_MAX};
 use super::task;
+use super::texts::content::variable_key_misfit;
+use super::texts::sizes::{TASK_ATTRIBUTES_BYTES_MAX, VARIABLES_MAX};
 use super::{
     Campaign, InitiatedBy, MessageParticipant, OnMissing, ReplyRouting, ReplyTo, WhenUnavailable,
 };

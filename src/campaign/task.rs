@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::particulars::is_empty;
+use super::texts::particulars::is_empty;
 use super::{Campaign, Template};
 use crate::message::{Api, Customer, attribute_name};
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Field;
-use super::enqueue::EnqueueError;
+use super::import::enqueue::EnqueueError;
 
 /// A failure of the whole file; what is wrong with one row is a [`super::Rejection`].
 #[derive(Debug, thiserror::Error)]

@@ -4,64 +4,27 @@
 //! campaign reads it. Out: a message for each row, or why not: line, column and reason. Always:
 //! one row is in memory at a time, nothing is dropped silently, and no full number stands in an error.
 
-mod binding;
-mod blanks;
-mod cells;
-mod columns;
-#[cfg(test)]
-mod columns_tests;
-mod columns_used;
-mod contact;
-mod contacts;
-mod delimiter;
-mod draft;
-mod encoding;
-#[cfg(test)]
-mod encoding_tests;
-mod enqueue;
-mod error;
-mod field;
-mod header;
+mod file;
+mod rows;
 mod import;
-mod input;
-mod joined;
-mod kept;
-mod line_count;
-mod lines;
-mod manifest;
-mod messages;
-mod misfit;
-mod origin;
-mod parts;
-mod person;
-mod phones;
-mod preview;
-mod quotes;
-mod reading;
-mod records;
-mod rejects;
-mod shared_ids;
-mod source;
-mod summary;
-mod survey;
-mod unique_names;
-mod western;
-mod workbook;
+
+mod binding;
+mod error;
 
 pub use binding::bind_queue;
-pub use cells::escaped;
-pub use columns::Columns;
-pub use columns_used::{ColumnUse, column_notes, column_uses};
-pub use contact::{Contact, Rejection, Warning};
-pub use contacts::{Contacts, ContactsOptions, Row};
-pub use enqueue::{EnqueueError, enqueue};
 pub use error::{ImportError, IntakeError};
-pub use field::{Field, parse_mapping};
 pub use import::Importer;
-pub use input::{Input, Item};
-pub use messages::{Line, Messages};
-pub use origin::Origin;
-pub use preview::{Preview, Sample, SegmentCount};
-pub use rejects::Rejects;
-pub use shared_ids::{SharedIds, shared_ids};
-pub use summary::{Before, ImportSummary};
+pub use import::enqueue::{EnqueueError, enqueue};
+pub use import::input::{Input, Item};
+pub use import::messages::{Line, Messages};
+pub use import::preview::{Preview, Sample, SegmentCount};
+pub use import::rejects::Rejects;
+pub use import::summary::{Before, ImportSummary};
+pub use rows::cells::escaped;
+pub use rows::columns::Columns;
+pub use rows::columns_used::{ColumnUse, column_notes, column_uses};
+pub use rows::contact::{Contact, Rejection, Warning};
+pub use rows::contacts::{Contacts, ContactsOptions, Row};
+pub use rows::field::{Field, parse_mapping};
+pub use rows::origin::Origin;
+pub use rows::shared_ids::{SharedIds, shared_ids};

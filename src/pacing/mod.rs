@@ -12,39 +12,11 @@
 //! `schedule` says who goes next and is pure in time; `limiter` is one lane's arithmetic; `driver` is
 //! where the clock comes in.
 
-mod asking;
-mod backlog;
-mod backlog_name;
-mod booking;
-mod calling;
-mod ceiling;
-mod classes;
-mod coming;
-mod cooldown;
-mod distance;
-mod driver;
-mod held;
+mod quotas;
 mod lane;
-mod limiter;
-pub mod limits;
-mod load;
-mod permit;
-mod places;
-mod quota;
-mod schedule;
-pub mod senders;
-mod settings;
-mod share;
-mod shared;
-mod shared_store;
-mod sharer;
-mod starts;
-mod store_clock;
-mod table;
-mod told;
-mod track;
-mod usage;
-mod view;
+mod line;
+mod backlog;
+mod cluster;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -55,31 +27,32 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use asking::{Asked, Given};
 pub use backlog::PutOff;
-pub use backlog_name::backlog_name;
-pub use booking::{Booking, Turn};
-pub use calling::Call;
-pub use cooldown::CoolDown;
-pub use lane::{Lane, LaneKind, Sender};
-pub use limits::{CountedBy, Limits, UnknownOperation};
-pub use permit::Permit;
-pub use places::PlacesShare;
-pub use quota::{InvalidQuota, Quota, Unit};
-pub use senders::Senders;
-pub use settings::{InvalidMargin, Margin, PacingSettings};
-pub use shared::{
+pub use backlog::booking::{Booking, Turn};
+pub use backlog::calling::Call;
+pub use backlog::name::backlog_name;
+pub use cluster::asking::{Asked, Given};
+pub use cluster::shared::{
     Answer, Answers, LaneTime, Request, StartAnswer, StartLane, StartWant, Unused, Want, hand_out,
 };
-pub use shared_store::{ServerTime, SharedStore, StoreFailure};
-pub use sharer::Sharer;
-pub use store_clock::{Reading, StoreClock};
-pub use view::LaneView;
+pub use cluster::shared_store::{ServerTime, SharedStore, StoreFailure};
+pub use cluster::sharer::Sharer;
+pub use cluster::store_clock::{Reading, StoreClock};
+pub use lane::cooldown::CoolDown;
+pub use lane::places::PlacesShare;
+pub use lane::{Lane, LaneKind, Sender};
+pub use line::permit::Permit;
+pub use line::view::LaneView;
+pub use quotas::limits::{CountedBy, Limits, UnknownOperation};
+pub use quotas::quota::{InvalidQuota, Quota, Unit};
+pub use quotas::senders::Senders;
+pub use quotas::settings::{InvalidMargin, Margin, PacingSettings};
+pub use quotas::{limits, senders};
 
-use booking::{Expectation, Needs};
-use driver::Shared;
-use schedule::Schedule;
-use table::Table;
+use backlog::booking::{Expectation, Needs};
+use line::Schedule;
+use line::driver::Shared;
+use line::table::Table;
 
 use crate::clock::Clock;
 
@@ -109,7 +82,7 @@ impl Pacer {
         let senders = Arc::new(settings.senders.clone());
         let schedule = Schedule::new(Table::new(settings));
         let shared = Arc::new(Shared::new(schedule, clock));
-        let driver = tokio::spawn(driver::drive(shared.clone()));
+        let driver = tokio::spawn(line::driver::drive(shared.clone()));
         Self {
             shared,
             senders,
@@ -168,7 +141,7 @@ impl Pacer {
         let expectation = self.shared.with(|schedule, now| {
             schedule.table.sweep(now);
             let needs = Needs { lanes, cost };
-            booking::book(schedule, needs, hold_max, turn, now)
+            backlog::booking::book(schedule, needs, hold_max, turn, now)
         });
         match expectation {
             Expectation::Soon => Booking::Soon,
@@ -179,13 +152,13 @@ impl Pacer {
     /// How long somebody who asked now would wait on `lanes`, behind all who wait there already.
     #[must_use]
     pub fn expected(&self, lanes: &[Lane]) -> Duration {
-        let wait = self
-            .shared
-            .with(|schedule, now| booking::expected(&mut schedule.table, lanes, now) - now);
+        let wait = self.shared.with(|schedule, now| {
+            backlog::booking::expected(&mut schedule.table, lanes, now) - now
+        });
         Duration::from_nanos(wait)
     }
 
-    /// The name of a sender's lanes: at `rate`, one of [`senders::PUBLISHED`], unless the operator gave
+    /// The name of a sender's lanes: at `rate`, one of [`quotas::senders::PUBLISHED`], unless the operator gave
     /// it one quota for all it sends.
     #[must_use]
     pub fn sender(&self, address: &str, rate: &str) -> Sender {
@@ -336,7 +309,9 @@ impl Pacer {
     /// Every lane in use, in the lanes' order.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneView> {
-        let mut views = self.shared.with(|schedule, now| view::views(schedule, now));
+        let mut views = self
+            .shared
+            .with(|schedule, now| line::view::views(schedule, now));
         views.sort_unstable_by(|a, b| a.lane.cmp(&b.lane));
         views
     }
@@ -349,16 +324,6 @@ impl fmt::Debug for Pacer {
 }
 
 #[cfg(test)]
-mod backlog_campaign;
-#[cfg(test)]
-mod backlog_play;
-#[cfg(test)]
-mod backlog_tests;
-#[cfg(test)]
-mod far_tests;
-#[cfg(test)]
 mod oracle;
-#[cfg(test)]
-mod sharing_tests;
 #[cfg(test)]
 mod tests;

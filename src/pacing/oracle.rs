@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::held::Held;
-use super::schedule::{Granted, Schedule, Seat};
-use super::table::Table;
+use super::line::held::Held;
+use super::line::table::Table;
+use super::line::{Granted, Schedule, Seat};
 use super::{CoolDown, Lane, Margin, Nanos, PacingSettings, Quota};
 
 const MS: Nanos = 1_000_000;

@@ -125,7 +125,7 @@ impl Faults {
     ///
     /// [`InvalidFaults`] names the first rule that cannot be meant.
     pub fn validate(&self) -> Result<(), InvalidFaults> {
-        self.check(super::router::is_operation)
+        self.check(super::http::router::is_operation)
     }
 
     fn check(&self, is_operation: impl Fn(&str) -> bool) -> Result<(), InvalidFaults> {

@@ -6,47 +6,18 @@
 //! one order of requests give one world; what Twilio's sources leave open is a setting
 //! ([`Assumptions`]) or stands in `docs/simulator.md`.
 
-mod agents;
-mod assignment;
-mod capacity;
 mod chat;
-mod chat_messages;
-mod content;
-mod conversation_messages;
 mod conversations;
-mod customers;
-mod effects;
-mod exchange;
-mod expression;
-mod faults;
 mod flex;
-mod flows;
-mod form;
-mod interactions;
-mod limits;
-mod marks;
-mod own;
-mod participants;
+mod http;
+mod people;
 mod proxy;
-mod proxy_messages;
-mod proxy_participants;
-mod queues;
-mod record;
-mod reply;
-mod router;
-mod server;
-mod sessions;
-mod settings;
-mod setup;
-mod sids;
-mod staff;
-mod table;
 mod taskrouter;
-mod tasks;
-mod timers;
-mod users;
-mod workers;
 mod world;
+
+mod faults;
+mod limits;
+mod settings;
 
 use std::fmt;
 use std::io;
@@ -63,17 +34,17 @@ use crate::clock::Clock;
 use crate::shutdown::Stopper;
 use crate::twilio::{Dropped, InProcess};
 
-pub use customers::{Reached, Unreached};
-pub use effects::{Effect, EffectKind};
 pub use faults::{Customers, Faults, InvalidFaults, Kind, Rule, Share, When};
 pub use limits::{Limits, Quota};
-pub use queues::Sending;
+pub use people::customers::{Reached, Unreached};
+pub use people::staff::{AgentChange, AgentState, NoSuchAgent};
 pub use settings::{
     Assumptions, BusyInteraction, ChannelKey, DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, ProxyPool,
     Settings,
 };
-pub use staff::{AgentChange, AgentState, NoSuchAgent};
 pub use world::DebuggerEvent;
+pub use world::effects::{Effect, EffectKind};
+pub use world::queues::Sending;
 
 /// One request, stamped when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -106,7 +77,7 @@ struct State {
     windows: limits::Windows,
     dice: faults::Dice,
     requests: Vec<RequestRecord>,
-    recorder: Option<record::Recorder>,
+    recorder: Option<http::record::Recorder>,
 }
 
 impl fmt::Debug for Simulator {
@@ -125,7 +96,7 @@ impl Simulator {
     #[must_use]
     pub fn new(settings: Settings, clock: Clock) -> Self {
         let recorder = settings.record.as_deref().and_then(|path| {
-            record::Recorder::open(path)
+            http::record::Recorder::open(path)
                 .inspect_err(|error| tracing::warn!(%error, "exchanges are not recorded"))
                 .ok()
         });
@@ -156,7 +127,7 @@ impl Simulator {
     ///
     /// When the listener can accept no more.
     pub async fn serve(&self, listener: TcpListener, stop: Stopper) -> io::Result<()> {
-        server::serve(self.clone(), listener, stop).await
+        http::server::serve(self.clone(), listener, stop).await
     }
 
     /// Hires a worker (or finds the one of this name) and returns its SID. Its `contact_uri` is
@@ -228,7 +199,10 @@ impl Simulator {
 
 #[async_trait]
 impl InProcess for Simulator {
-    async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped> {
+    async fn call(
+        &self,
+        request: ::http::Request<Bytes>,
+    ) -> Result<::http::Response<Bytes>, Dropped> {
         let simulator = self.clone();
         let caller = Arc::new(());
         let listening = Arc::downgrade(&caller);

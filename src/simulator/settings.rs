@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::faults::Faults;
 use super::limits::Limits;
-use super::queues::Sending;
+use super::world::queues::Sending;
 
 /// The account SID of [`Settings::default`].
 pub const DEFAULT_ACCOUNT_SID: &str = "ACf1e8ca57f1e8ca57f1e8ca57f1e8ca57";

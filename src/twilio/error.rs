@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::header::RETRY_AFTER;
 use serde_json::Value;
 
-use super::gate::Closed;
-use super::gate::KEPT_BACK;
+use super::client::gate::Closed;
+use super::client::gate::KEPT_BACK;
+use super::client::transport::NoReply;
 use super::hiding::{hide_numbers, hide_secrets};
-use super::transport::NoReply;
 
 /// The longest message of Twilio's that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;

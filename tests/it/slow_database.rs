@@ -1,6 +1,6 @@
 //! A PostgreSQL that is not next door: shared limits are used all the same, and none is exceeded.
 //!
-//! `benches/distance` has the whole table, from 0 to 150 ms. In pure time it is in `src/pacing/sharing_tests.rs`.
+//! `benches/distance` has the whole table, from 0 to 150 ms. In pure time it is in `src/pacing/cluster/sharing_tests.rs`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

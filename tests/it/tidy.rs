@@ -169,20 +169,23 @@ const MAY_IMPORT: &[(&str, &[&str], &str)] = &[
 /// A crate that is talked to in one place only.
 const BELONGS_TO: &[(&str, &[&str])] = &[
     ("axum", &["http/"]),
-    ("chardetng", &["intake/encoding.rs"]),
+    ("chardetng", &["intake/file/encoding/mod.rs"]),
     ("clap", &["cli/"]),
     ("governor", &["pacing/"]),
     ("hyper", &["http/", "simulator/"]),
     ("lapin", &["queue/rabbitmq/"]),
     (
         "minijinja",
-        &["campaign/particulars.rs", "campaign/template.rs"],
+        &[
+            "campaign/texts/particulars.rs",
+            "campaign/texts/template.rs",
+        ],
     ),
     ("prometheus", &["metrics/"]),
-    ("quick_xml", &["intake/workbook/"]),
+    ("quick_xml", &["intake/file/workbook/"]),
     (
         "reqwest",
-        &["twilio/transport.rs", "queue/rabbitmq/management/"],
+        &["twilio/client/transport.rs", "queue/rabbitmq/management/"],
     ),
     ("rlibphonenumber", &["numbers/"]),
     ("rustls_native_certs", &["tls/"]),
@@ -190,11 +193,11 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         "rusqlite",
         &["ledger/sqlite/", "queue/embedded/", "sqlite_file/"],
     ),
-    ("ssfmt", &["intake/workbook/"]),
+    ("ssfmt", &["intake/file/workbook/"]),
     ("tokio_postgres", &["ledger/postgres/"]),
     ("webpki", &["tls/"]),
     ("webpki_root_certs", &["tls/"]),
-    ("zip", &["intake/workbook/"]),
+    ("zip", &["intake/file/workbook/"]),
 ];
 
 /// Texts that name the error that Twilio would answer with.
@@ -202,12 +205,12 @@ const TO_AN_OPERATOR: &str = "the text names the error that Twilio would answer 
 
 /// The codes of Twilio's that stand outside their table, each with the reason.
 const NAMES_A_CODE: &[(&str, u32, &str)] = &[
-    ("campaign/content.rs", 21617, TO_AN_OPERATOR),
-    ("campaign/content.rs", 21656, TO_AN_OPERATOR),
-    ("campaign/content.rs", 50540, TO_AN_OPERATOR),
+    ("campaign/texts/content.rs", 21617, TO_AN_OPERATOR),
+    ("campaign/texts/content.rs", 21656, TO_AN_OPERATOR),
+    ("campaign/texts/content.rs", 50540, TO_AN_OPERATOR),
     ("campaign/rules.rs", 63016, TO_AN_OPERATOR),
     (
-        "pacing/senders.rs",
+        "pacing/quotas/senders.rs",
         30001,
         "it is the page that a rate comes from",
     ),

@@ -1,7 +1,8 @@
 //! When a file is refused as a whole: before anything of it is taken.
 
 use crate::campaign::Campaign;
-use crate::intake::{Input, Preview, SharedIds, shared_ids};
+use crate::intake::shared_ids;
+use crate::intake::{Input, Preview, SharedIds};
 use crate::operate::OperateError;
 
 /// What a file may have and is taken all the same.

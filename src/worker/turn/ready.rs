@@ -4,7 +4,8 @@
 use crate::ledger::{Ending, Settlement, Wake};
 use crate::message::{DeferReason, Failure, SkipReason, Unavailable};
 use crate::metrics::MessageEvent;
-use crate::pacing::{LaneKind, backlog_name};
+use crate::pacing::LaneKind;
+use crate::pacing::backlog_name;
 
 use super::Left;
 use super::agent::{Assigning, Assignment, HeldForAgent, agent_of};

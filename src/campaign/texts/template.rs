@@ -1,0 +1,280 @@
+//! The text of a message, with the customer's and the agent's particulars filled in.
+//!
+//! In: a template (Jinja's syntax) and a customer. Out: the text as the customer will read it.
+//! Always: a particular that is missing or empty takes the template's `default`, else what the
+//! campaign puts in its place, else the text is refused; nobody receives "Hello ,", nothing at all, or
+//! a placeholder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+
+use minijinja::value::Rest;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
+
+use super::particulars::{
+    AGENT, Asked, CUSTOMER, DATE, date, is_missing, made_up_customer, of_agent, of_customer,
+    or_default,
+};
+use super::spelling::spelled_out;
+use crate::campaign::OnMissing;
+use crate::message::{Customer, attribute_name, masked};
+
+/// A template that was parsed. Cheap enough to render for every message.
+#[derive(Clone, Debug)]
+pub struct Template {
+    environment: Environment<'static>,
+    on_missing: OnMissing,
+}
+
+/// The one template in an environment; its name stands in minijinja's errors.
+const NAME: &str = "template";
+
+/// The most steps that a template may take for one customer: a text of some pages takes a few hundred.
+const STEPS_MAX: u64 = 100_000;
+
+/// Columns that a template names and a file does not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnknownColumns {
+    /// Their attributes' names.
+    pub names: BTreeSet<String>,
+    /// Whether no row can have a text without them.
+    pub are_needed: bool,
+}
+
+impl Template {
+    /// Parses a template and looks whether it names only what there is: `customer.name`,
+    /// `.address`, `.time_zone`, `.attributes.<column>`, and `agent.identity` (or `agent.worker`, the
+    /// same).
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the line or the name that is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let template = Self::parse_again(text)?;
+        template.check_names()?;
+        template.check_filters()?;
+        Ok(template)
+    }
+
+    /// The same for a text that [`Self::parse`] has taken: its names are known.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the line that is wrong.
+    pub(in crate::campaign) fn parse_again(text: &str) -> Result<Self, String> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        // It names what is missing.
+        environment.set_debug(true);
+        environment.set_fuel(Some(STEPS_MAX));
+        environment.add_filter("date", date);
+        environment
+            .add_template_owned(NAME, spelled_out(text))
+            .map_err(|error| sentence(&error))?;
+        Ok(Self {
+            environment,
+            on_missing: OnMissing::Reject,
+        })
+    }
+
+    /// The same template, with what stands in for a particular that is missing and has no `default`.
+    #[must_use]
+    pub fn on_missing(mut self, on_missing: &OnMissing) -> Self {
+        if *on_missing != OnMissing::Reject {
+            self.environment.add_filter("default", or_default);
+            self.environment.add_filter("d", or_default);
+            self.environment
+                .add_test("defined", |value: Value| !is_missing(&value));
+            self.environment
+                .add_test("undefined", |value: Value| is_missing(&value));
+        }
+        self.on_missing = on_missing.clone();
+        self
+    }
+
+    /// Fills in one customer. `agent` is the Worker as the row or the campaign names it.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names what is missing, without the customer's address; also when the text is
+    /// empty or a placeholder is left in it.
+    pub fn render(&self, customer: &Customer, agent: Option<&str>) -> Result<String, String> {
+        let template = self.environment.get_template(NAME);
+        let context = BTreeMap::from([
+            ("customer", of_customer(customer, &self.on_missing)),
+            ("agent", of_agent(agent, &self.on_missing)),
+        ]);
+        let text = template
+            .and_then(|template| template.render(Value::from(context)))
+            .map_err(|error| {
+                let address = customer.address.as_str();
+                sentence(&error).replace(address, &masked(address))
+            })?;
+        unfit(&text).map_or(Ok(text), |why| Err(why.to_owned()))
+    }
+
+    /// The columns that it names and that are not among `names` ([`attribute_name`]).
+    #[must_use]
+    pub fn unknown_columns(&self, names: &BTreeSet<String>) -> UnknownColumns {
+        let asked = Asked::default();
+        // Once forgiving, for all that is asked for; once as for a customer, for what is needed.
+        let _ = self.try_on(UndefinedBehavior::Chainable, names, &asked);
+        let tried = self.try_on(UndefinedBehavior::SemiStrict, names, &asked);
+        let mut unknown: BTreeSet<String> = self
+            .columns()
+            .into_iter()
+            .filter(|name| !names.contains(name))
+            .collect();
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.extend(asked.iter().map(|name| attribute_name(name)));
+        let is_undefined = |error: Error| error.kind() == ErrorKind::UndefinedError;
+        UnknownColumns {
+            are_needed: !unknown.is_empty()
+                && self.on_missing == OnMissing::Reject
+                && tried.is_err_and(is_undefined),
+            names: unknown,
+        }
+    }
+
+    /// The columns that it names by their attributes' names, as far as that can be told without a customer.
+    #[must_use]
+    pub fn columns(&self) -> BTreeSet<String> {
+        let Ok(template) = self.environment.get_template(NAME) else {
+            return BTreeSet::new();
+        };
+        let asked = Asked::default();
+        let _ = self.try_on(UndefinedBehavior::Chainable, &BTreeSet::new(), &asked);
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = template.undeclared_variables(true);
+        let names = names.iter().filter_map(|name| {
+            let name = name.strip_prefix("customer.attributes.")?;
+            name.split('.').next()
+        });
+        let all = names.chain(asked.iter().map(String::as_str));
+        all.map(attribute_name).collect()
+    }
+
+    /// Renders it for a made-up customer with attributes of these names, none of which is a date.
+    fn try_on(
+        &self,
+        behaviour: UndefinedBehavior,
+        names: &BTreeSet<String>,
+        asked: &Asked,
+    ) -> Result<String, Error> {
+        let mut environment = self.environment.clone();
+        environment.set_undefined_behavior(behaviour);
+        environment.add_filter("date", |value: &Value, _: Rest<Value>| value.clone());
+        render_made_up(&environment, names, asked)
+    }
+
+    /// Filters, functions and tests are looked up only when a template is rendered: renders it once,
+    /// forgiving what this customer has not.
+    fn check_filters(&self) -> Result<(), String> {
+        use ErrorKind::{OutOfFuel, UnknownFilter, UnknownFunction, UnknownMethod, UnknownTest};
+        let mut environment = self.environment.clone();
+        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+        let rendered = render_made_up(&environment, &BTreeSet::new(), &Asked::default());
+        let Err(error) = rendered else {
+            return Ok(());
+        };
+        let is_of_the_template = matches!(
+            error.kind(),
+            OutOfFuel | UnknownFilter | UnknownFunction | UnknownMethod | UnknownTest
+        );
+        let is_of_a_date = error
+            .detail()
+            .is_some_and(|detail| detail.starts_with(DATE));
+        match is_of_the_template || is_of_a_date {
+            true => Err(sentence(&error)),
+            false => Ok(()),
+        }
+    }
+
+    fn check_names(&self) -> Result<(), String> {
+        let template = self.environment.get_template(NAME);
+        let names = template
+            .map_err(|error| sentence(&error))?
+            .undeclared_variables(true);
+        let functions: Vec<&str> = self.environment.globals().map(|(name, _)| name).collect();
+        // Sorted, for a set's order differs from run to run and the first wrong name is reported.
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort();
+        for name in &names {
+            let mut parts = name.split('.');
+            match (parts.next(), parts.next()) {
+                (Some("customer"), None) | (Some("agent"), None) => {}
+                (Some("customer"), Some(part)) if CUSTOMER.contains(&part) => {}
+                (Some("customer"), Some(part)) => {
+                    return Err(format!(
+                        "customer.{part} is not known; a column of the file is \
+                         customer.attributes.{part}, and a customer has {}",
+                        CUSTOMER.join(", ")
+                    ));
+                }
+                (Some("agent"), Some(part)) if AGENT.contains(&part) => {}
+                (Some("agent"), Some(part)) => {
+                    let known = AGENT.join(", ");
+                    return Err(format!("agent.{part} is not known; an agent has {known}"));
+                }
+                (Some(name), _) if functions.contains(&name) => {}
+                _ => {
+                    return Err(format!(
+                        "{name} is not known; a template can say customer and agent"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Renders the template of an environment for a made-up customer with attributes of these names.
+fn render_made_up(
+    environment: &Environment<'_>,
+    names: &BTreeSet<String>,
+    asked: &Asked,
+) -> Result<String, Error> {
+    let context = BTreeMap::from([
+        ("customer", made_up_customer(names, asked)),
+        ("agent", of_agent(Some("x"), &OnMissing::Reject)),
+    ]);
+    environment.get_template(NAME)?.render(Value::from(context))
+}
+
+/// Why a customer should not receive this text.
+#[must_use]
+pub fn unfit(text: &str) -> Option<&'static str> {
+    if text.trim().is_empty() {
+        Some("the text is empty")
+    } else if text.contains("{{") || text.contains("{%") {
+        Some("a placeholder is left in the text: it has {{ or {%")
+    } else {
+        None
+    }
+}
+
+fn sentence(error: &Error) -> String {
+    let what = match (error.kind(), error.detail()) {
+        (ErrorKind::UndefinedError, detail) => format!(
+            "{} is missing or empty and has no default",
+            detail.and_then(undefined_name).unwrap_or("a particular")
+        ),
+        (ErrorKind::OutOfFuel, _) => format!(
+            "it does not come to an end: it takes more than {STEPS_MAX} steps for one customer"
+        ),
+        (_, Some(detail)) if detail.starts_with(DATE) => detail.to_owned(),
+        (kind, Some(detail)) => format!("{kind}: {detail}"),
+        (kind, None) => kind.to_string(),
+    };
+    match error.line() {
+        Some(line) => format!("{what} (line {line} of the template)"),
+        None => what,
+    }
+}
+
+/// What is undefined, out of minijinja's words for it: "(`customer.name` is undefined)".
+fn undefined_name(detail: &str) -> Option<&str> {
+    let (_, rest) = detail.split_once('`')?;
+    let (name, _) = rest.split_once('`')?;
+    Some(name)
+}

@@ -1,0 +1,18 @@
+//! Bytes become rows: encoding, delimiter, quotes, workbooks.
+//!
+//! In: a file of any encoding or a workbook. Out: its records, each with the line it begins on. Always: no row is read
+//! into another; what cannot be read safely is an error with its line.
+
+pub(super) mod kept;
+pub(super) mod encoding;
+pub(super) mod line_count;
+pub(super) mod delimiter;
+pub(super) mod quotes;
+pub(super) mod misfit;
+pub(super) mod lines;
+pub(super) mod header;
+pub(super) mod records;
+pub(super) mod joined;
+pub(super) mod blanks;
+pub(super) mod source;
+pub(super) mod workbook;

@@ -1,0 +1,74 @@
+//! What a file is, by its bytes: text, a workbook, or a workbook that cannot be read.
+
+use std::io::{self, Read};
+
+use super::super::kept::Bytes;
+
+/// What every ZIP file begins with, and so every workbook.
+const ZIP: &[u8] = b"PK\x03\x04";
+
+/// What `.xls` files begin with, and workbooks with a password (OLE2 compound documents).
+const OLE2: &[u8] = b"\xd0\xcf\x11\xe0";
+
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::intake) enum Kind {
+    Text,
+    Workbook,
+    /// A workbook that a password protects (MS-OFFCRYPTO 2.3.4).
+    Encrypted,
+    /// Excel's format before 2007.
+    OldWorkbook,
+}
+
+impl Kind {
+    pub(in crate::intake) fn of(mut file: Bytes) -> io::Result<Self> {
+        let mut start = Vec::new();
+        (&mut file).take(4).read_to_end(&mut start)?;
+        Ok(match start.as_slice() {
+            ZIP => Self::Workbook,
+            OLE2 if has_encrypted_package(file)? => Self::Encrypted,
+            OLE2 => Self::OldWorkbook,
+            _ => Self::Text,
+        })
+    }
+
+    /// Why it is not read, and what to do.
+    pub(in crate::intake) fn refusal(self) -> Option<String> {
+        let why = match self {
+            Self::Text | Self::Workbook => return None,
+            Self::Encrypted => {
+                "a password protects the workbook: take the password away (in Excel: File, Info, Protect \
+                 Workbook, Encrypt with Password) and save it"
+            }
+            Self::OldWorkbook => "it is a workbook of Excel before 2007; save it as .xlsx",
+        };
+        Some(why.to_owned())
+    }
+}
+
+/// Whether the compound document has the stream that encrypted workbooks are in.
+fn has_encrypted_package(mut file: impl Read) -> io::Result<bool> {
+    let name = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes);
+    let name: Vec<u8> = name.collect();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    // What a name that goes on in the next chunk may have begun with.
+    let mut kept = 0;
+    loop {
+        let count = file.read(&mut chunk[kept..])?;
+        if count == 0 {
+            return Ok(false);
+        }
+        let filled = kept + count;
+        if chunk[..filled]
+            .windows(name.len())
+            .any(|bytes| bytes == name)
+        {
+            return Ok(true);
+        }
+        kept = filled.min(name.len() - 1);
+        chunk.copy_within(filled - kept..filled, 0);
+    }
+}

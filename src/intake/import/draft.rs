@@ -1,0 +1,160 @@
+//! A contact becomes a message of its campaign, with its texts rendered; a line is one already.
+//!
+//! In: a row or a line. Out: the message, or why there is none. Always: an import and the preview before it
+//! come to the same, and a line of a file to what it would come to on the queue.
+
+use super::input::Item;
+use super::messages::{Line, LineText};
+use crate::campaign::{Arrivals, Campaign, Part, Texts};
+use crate::intake::{Contact, Row, Warning};
+use crate::ledger::RejectedRow;
+use crate::message::{
+    AgentRef, DeadReason, Failure, FailureClass, Message, RejectReason, Unreadable, WIRE_VERSION,
+};
+
+/// Makes a campaign's messages.
+pub(super) struct Drafter<'a> {
+    campaign: &'a Campaign,
+    arrivals: Arrivals<'a>,
+    texts: Texts,
+}
+
+impl<'a> Drafter<'a> {
+    /// # Errors
+    ///
+    /// A sentence that names the template that does not parse.
+    pub(in crate::intake) fn of(campaign: &'a Campaign) -> Result<Self, String> {
+        Ok(Self {
+            campaign,
+            arrivals: Arrivals::of(campaign),
+            texts: Texts::of(campaign)?,
+        })
+    }
+
+    /// The message of a row or a line, or what is wrong with it.
+    pub(in crate::intake) fn message(&self, item: &Item) -> Result<Message, RejectedRow> {
+        match item {
+            Item::Row(row) => self.of_row(row),
+            Item::Line(line) => self.of_line(line).map_err(|(reason, detail)| RejectedRow {
+                line: line.number,
+                column: None,
+                reason,
+                detail,
+            }),
+        }
+    }
+
+    /// What is worth a warning about a message that was made.
+    pub(in crate::intake) fn warnings(&self, message: &Message) -> &'static [Warning] {
+        match self.campaign.has_long_variable(message) {
+            true => &[Warning::VariableLong],
+            false => &[],
+        }
+    }
+
+    fn of_line(&self, line: &Line) -> Result<Message, (RejectReason, String)> {
+        let text = match &line.text {
+            LineText::Whole(text) => text,
+            LineText::TooLong(bytes) => {
+                let text = Unreadable::Oversized { bytes: *bytes }.to_string();
+                return Err((RejectReason::MessageOversized, text));
+            }
+        };
+        let read = self.arrivals.read(text, true);
+        let mut message = read.map_err(|refused| (rejected(refused.reason), refused.detail))?;
+        if let Some(refused) = self.arrivals.unacceptable(&message) {
+            return Err((rejected(refused.reason), refused.detail));
+        }
+        let unfit = |failure: Failure| match failure.class {
+            FailureClass::Permanent(reason) => (rejected(reason), failure.detail),
+            _ => (RejectReason::MessageMalformed, failure.detail),
+        };
+        self.arrivals.render(&mut message).map_err(unfit)?;
+        self.fits(&message)?;
+        self.arrivals.check(&message).map_err(unfit)?;
+        Ok(message)
+    }
+
+    fn of_row(&self, row: &Row) -> Result<Message, RejectedRow> {
+        let contact = match &row.outcome {
+            Ok(contact) => contact.clone(),
+            Err(rejection) => {
+                return Err(RejectedRow {
+                    line: rejection.line,
+                    column: rejection.column.clone(),
+                    reason: rejection.reason,
+                    detail: rejection.detail.clone(),
+                });
+            }
+        };
+        self.of_contact(contact)
+            .map_err(|(reason, detail)| RejectedRow {
+                line: row.line,
+                column: None,
+                reason,
+                detail,
+            })
+    }
+
+    fn of_contact(&self, contact: Contact) -> Result<Message, (RejectReason, String)> {
+        let campaign = self.campaign;
+        if campaign.senders().contains(&contact.customer.address) {
+            let text = "the address is a sender of the campaign's own";
+            return Err((RejectReason::AddressInvalid, text.to_owned()));
+        }
+        let default = campaign.agents.default.clone();
+        let default = default.map(|worker| AgentRef { worker });
+        let agent = contact.agent.or(default);
+        if agent.is_none() && campaign.needs_agent() {
+            let text = "the row names no agent, and the campaign has no agents.default";
+            return Err((RejectReason::AgentMissing, text.to_owned()));
+        }
+        let name = agent.as_ref().map(|agent| agent.worker.as_str());
+        let rendered = self
+            .texts
+            .render(&contact.customer, name)
+            .map_err(|detail| (RejectReason::TemplateFailed, detail))?;
+        let mut message = Message {
+            version: WIRE_VERSION,
+            campaign: campaign.id.clone(),
+            id: contact.id,
+            sender: campaign.sender_for(&contact.customer.address).cloned(),
+            customer: contact.customer,
+            agent,
+            strategy: None,
+            body: rendered.body,
+            content_variables: rendered.content_variables,
+            not_before: contact.not_before,
+            expires_at: contact.expires_at,
+        };
+        message.id = Some(message.id());
+        self.fits(&message)?;
+        Ok(message)
+    }
+
+    /// Refuses what Twilio would refuse once an agent has a task for it.
+    fn fits(&self, message: &Message) -> Result<(), (RejectReason, String)> {
+        let Some(misfit) = self.campaign.misfit(message) else {
+            return Ok(());
+        };
+        let reason = match misfit.part {
+            Part::Text => RejectReason::ContentInvalid,
+            Part::Name => RejectReason::NameInvalid,
+            Part::TaskAttributes => RejectReason::AttributesOversized,
+            Part::TaskTemplate => RejectReason::TemplateFailed,
+        };
+        Err((reason, misfit.detail))
+    }
+}
+
+/// The word of a file for what a consumer would dead-letter.
+fn rejected(reason: DeadReason) -> RejectReason {
+    match reason {
+        DeadReason::Oversized => RejectReason::MessageOversized,
+        DeadReason::WrongVersion => RejectReason::MessageWrongVersion,
+        DeadReason::InvalidAddress => RejectReason::AddressInvalid,
+        DeadReason::InvalidContent => RejectReason::TemplateFailed,
+        DeadReason::UnknownAgent => RejectReason::AgentMissing,
+        _ => RejectReason::MessageMalformed,
+    }
+}

@@ -1,0 +1,189 @@
+//! The reading half of an import, on a thread of its own: rows become batches of messages.
+//!
+//! In: a file and its campaign. Out: batches in the file's order. Always: no more than a few batches
+//! are in memory; a batch accounts for each of its rows, as a message or as a rejected row.
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc::Sender;
+
+use super::draft::Drafter;
+use super::rejects::Rejects;
+use super::summary::ImportSummary;
+use crate::campaign::Campaign;
+use crate::intake::error::ImportError;
+use crate::intake::{Input, IntakeError, Item};
+use crate::ledger::{Import, LedgerError, RejectedRow, Superseded};
+use crate::message::{Message, RejectReason};
+
+/// Rows that go through the ledger together. Its indexes are written a page for each row or for
+/// several, and the more rows a transaction has the more share one.
+const BATCH: usize = 1_000;
+
+/// Rows read and not yet accepted.
+#[derive(Default)]
+pub(in crate::intake) struct Batch {
+    pub(in crate::intake) messages: Vec<Message>,
+    /// The line of each message.
+    lines: Vec<u64>,
+    pub(in crate::intake) import: Import,
+    /// What is to be said of its rows.
+    pub(in crate::intake) seen: ImportSummary,
+}
+
+/// What is known once all was read.
+pub(in crate::intake) struct Read {
+    pub(in crate::intake) footers: u64,
+    pub(in crate::intake) rejects: Option<Result<PathBuf, String>>,
+}
+
+/// Reads a file.
+pub(in crate::intake) struct Reader {
+    pub(in crate::intake) input: Input,
+    pub(in crate::intake) campaign: Campaign,
+    pub(in crate::intake) rejects: Option<Rejects>,
+    /// Rows that an import before this one accounts for: only their rejects are wanted again.
+    pub(in crate::intake) skip: u64,
+    pub(super) batches: Sender<Batch>,
+}
+
+impl Reader {
+    /// Reads to the end, or until nobody takes batches any more.
+    pub(super) fn run(mut self) -> Result<Read, ImportError> {
+        let drafter = Drafter::of(&self.campaign).map_err(ImportError::Template)?;
+        let stamp = self.input.stamp()?;
+        let mut rejects = self.rejects.map(Ok);
+        let superseded = match &self.input {
+            Input::Contacts(contacts) => contacts.columns().superseded(),
+            Input::Messages(_) => None,
+        };
+        let superseded = superseded.map(|(of, at)| (of.to_owned(), at));
+        let mut batch = Batch::default();
+        let mut number = 0;
+        for item in &mut self.input {
+            number += 1;
+            let item = item?;
+            batch.take(&item, &drafter, number <= self.skip, &mut rejects);
+            if let (Some((of, at)), true) = (&superseded, number > self.skip) {
+                batch.supersede(&item, of, *at);
+            }
+            let is_full = batch.seen.rows as usize >= BATCH || number == self.skip;
+            if is_full
+                && self
+                    .batches
+                    .blocking_send(std::mem::take(&mut batch))
+                    .is_err()
+            {
+                // Who took them failed, and says why.
+                break;
+            }
+        }
+        let _ = self.batches.blocking_send(batch);
+        if self.input.stamp()? != stamp {
+            let path = self.input.path().to_path_buf();
+            return Err(IntakeError::Changed { path }.into());
+        }
+        Ok(Read {
+            footers: self.input.footers(),
+            rejects: rejects.and_then(finished),
+        })
+    }
+}
+
+impl Batch {
+    /// A row becomes a message of the batch, or a rejected row of it.
+    fn take(
+        &mut self,
+        item: &Item,
+        drafter: &Drafter<'_>,
+        is_accounted_for: bool,
+        rejects: &mut Option<Result<Rejects, String>>,
+    ) {
+        self.seen.rows += 1;
+        self.seen.note_warnings(item.line(), item.warnings());
+        let drafted = drafter.message(item);
+        if let Err(rejected) = &drafted {
+            self.seen.note_rejected(rejected);
+            if let Some(Ok(file)) = rejects
+                && let Err(error) = file.add(item, rejected)
+            {
+                *rejects = Some(Err(error.to_string()));
+            }
+        }
+        if is_accounted_for {
+            return;
+        }
+        self.import.rows += 1;
+        match drafted {
+            Ok(message) => {
+                let warnings = drafter.warnings(&message);
+                self.seen.note_warnings(item.line(), warnings);
+                self.messages.push(message);
+                self.lines.push(item.line());
+            }
+            Err(rejected) => self.import.rejected.push(rejected),
+        }
+    }
+}
+
+impl Batch {
+    /// Notes which rejected row of the original a row of a file of rejects stands for.
+    fn supersede(&mut self, item: &Item, of: &str, at: usize) {
+        let Item::Row(row) = item else { return };
+        let line = row.cells.get(at).map(str::trim);
+        if let Some(line) = line.and_then(|line| line.parse().ok()) {
+            let superseded = self.import.supersedes.get_or_insert_with(|| Superseded {
+                sha256: of.to_owned(),
+                lines: Vec::new(),
+            });
+            superseded.lines.push(line);
+        }
+    }
+}
+
+/// What becomes of a batch that the database refuses.
+impl Batch {
+    /// Two batches of its rows, one after the other in the file: each has half of the messages. What is to be said
+    /// of the rows is said with the first.
+    pub(in crate::intake) fn halves(self) -> [Self; 2] {
+        let mut first = self;
+        let half = first.messages.len() / 2;
+        let begins = first.lines.get(half).copied().unwrap_or(u64::MAX);
+        let rejected = &mut first.import.rejected;
+        let before = rejected.partition_point(|row| row.line < begins);
+        let mut second = Self {
+            messages: first.messages.split_off(half),
+            lines: first.lines.split_off(half),
+            ..Self::default()
+        };
+        second.import.rejected = first.import.rejected.split_off(before);
+        for part in [&mut first, &mut second] {
+            part.import.rows = (part.messages.len() + part.import.rejected.len()) as u64;
+        }
+        [first, second]
+    }
+
+    /// Rejects its only message, which the database refuses.
+    pub(super) fn reject(&mut self, error: &LedgerError) {
+        self.messages.clear();
+        for line in self.lines.drain(..) {
+            let rejected = RejectedRow {
+                line,
+                column: None,
+                reason: RejectReason::StoreRefused,
+                detail: error.to_string(),
+            };
+            self.seen.note_rejected(&rejected);
+            let rows = &mut self.import.rejected;
+            rows.insert(rows.partition_point(|row| row.line < line), rejected);
+        }
+    }
+}
+
+fn finished(rejects: Result<Rejects, String>) -> Option<Result<PathBuf, String>> {
+    let finished = match rejects {
+        Ok(rejects) => rejects.finish().map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    finished.transpose()
+}

@@ -1,0 +1,223 @@
+//! How many messages of which backlogs come back now.
+//!
+//! In: the backlogs, the weights of their campaigns. Out: calls, for which the lanes' time is reserved. Always: no
+//! more is called up than the lanes grant soon. Of several campaigns on one sender the one is next that had least
+//! of it for its weight; of its backlogs the one whose agent is free first, and of those whose agents are free
+//! when the sender is, the one with the oldest message.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::coming::UNIT;
+use super::load::{InHand, Load};
+use super::name::backlog_name;
+use crate::pacing::backlog::{Backlogs, Key, PutOff};
+use crate::pacing::line::Schedule;
+use crate::pacing::line::table::Table;
+use crate::pacing::{Nanos, Pacer};
+
+/// The most messages of one campaign that are called up and have not arrived: its queue is not to become its
+/// backlog.
+const CALLED_MAX: u32 = 1_000;
+
+/// How many messages of a backlog are to come back now. The caller reports the result to [`crate::pacing::Pacer::called_up`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub campaign: Arc<str>,
+    /// The backlog's name.
+    pub backlog: Arc<str>,
+    /// How many of its oldest messages.
+    pub messages: u32,
+}
+
+/// The campaigns that are worked on, and their weights.
+pub(super) type Weights = BTreeMap<Arc<str>, NonZeroU32>;
+
+/// The backlogs of one campaign on the same shared lanes.
+#[derive(Default)]
+struct Group {
+    /// When its shared lanes grant one more message.
+    free: Nanos,
+    /// By when the agent is free, and the age of the oldest message.
+    next: BinaryHeap<Reverse<(Nanos, i64, Key)>>,
+    called: u32,
+}
+
+/// A campaign, and its shared lanes.
+type GroupKey = (Arc<str>, Vec<usize>);
+
+impl Pacer {
+    /// A message was put off, and that is recorded in the backlog of its lanes ([`backlog_name`]).
+    pub fn put_off(&self, campaign: &str, put_off: PutOff) {
+        let key = (campaign.into(), backlog_name(&put_off.lanes).into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.put_off(table, key, put_off, now);
+        });
+    }
+
+    /// Takes note of a backlog that the ledger has; `oldest`: the age of its oldest message, as
+    /// [`PutOff::since`].
+    pub fn note_backlog(&self, campaign: &str, backlog: &str, oldest: i64) {
+        let key = (campaign.into(), backlog.into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.note(table, key, oldest, now);
+        });
+    }
+
+    /// How many messages of which backlogs are to come back now, at most `most` in all. `weights`: the
+    /// campaigns that are worked on. The caller reports the result of each to [`Self::called_up`].
+    #[must_use = "what is called up holds its lanes' time until it has come"]
+    pub fn call_up(&self, weights: &BTreeMap<Arc<str>, NonZeroU32>, most: usize) -> Vec<Call> {
+        self.shared.with(|schedule, now| {
+            let in_hand = schedule.in_hand();
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.call_up(table, &in_hand, (weights, most), now)
+        })
+    }
+
+    /// The result of a call: how many messages there were, and the age of the oldest that is left, as
+    /// [`PutOff::since`]. None: it failed.
+    pub fn called_up(&self, call: &Call, came: Option<(u32, Option<i64>)>) {
+        let key = (call.campaign.clone(), call.backlog.clone());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.called_up(table, &key, (call.messages, came), now);
+        });
+    }
+
+    /// A message has arrived that was called up from this backlog: here, or at this consumer's word elsewhere.
+    pub fn arrived(&self, campaign: &str, backlog: &str) {
+        let key = (campaign.into(), backlog.into());
+        self.shared.with(|schedule, now| {
+            let Schedule {
+                table, backlogs, ..
+            } = schedule;
+            backlogs.arrived(table, &key, now);
+        });
+    }
+}
+
+impl Backlogs {
+    /// Says how many of which backlogs are to come back now, at most `most`, and reserves their lanes' time.
+    /// Backlogs of campaigns without a weight are forgotten: those who work on them know of theirs.
+    pub(in crate::pacing) fn call_up(
+        &mut self,
+        table: &mut Table,
+        in_hand: &[InHand],
+        (weights, most): (&Weights, usize),
+        now: Nanos,
+    ) -> Vec<Call> {
+        self.forget(table, |key| !weights.contains_key(&key.0), now);
+        self.expire(table, now);
+        let mut groups = self.groups(table, now);
+        share(table, &groups, weights);
+        let mut load = Load::default();
+        for some in in_hand {
+            load.add(table, some);
+        }
+        let mut on_their_way = BTreeMap::<Arc<str>, u32>::new();
+        for (key, backlog) in &self.all {
+            let messages = backlog.on_their_way();
+            *on_their_way.entry(key.0.clone()).or_default() += messages;
+            if messages > 0 {
+                let lanes = table.ids(&backlog.lanes, now);
+                load.add(table, &InHand::of(lanes, messages, backlog.cost));
+            }
+        }
+        let mut calls = BTreeMap::<Key, u32>::new();
+        for _ in 0..most {
+            groups.retain(|(campaign, _), group| {
+                let is_much = on_their_way
+                    .get(campaign)
+                    .is_some_and(|it| *it >= CALLED_MAX);
+                !is_much && self.has_next(table, &load, group, now)
+            });
+            let rank = |((campaign, shared), group): &(&GroupKey, &mut Group)| {
+                let lead = |id: &usize| table.tracks[*id].coming.portions.lead(campaign);
+                let weight = weights.get(campaign).map_or(1, |weight| weight.get());
+                let called = u64::from(group.called) * UNIT / u64::from(weight);
+                (shared.iter().map(lead).max().unwrap_or(0), called)
+            };
+            let Some(((campaign, _), group)) = groups.iter_mut().min_by_key(rank) else {
+                break;
+            };
+            let Some(Reverse((_, oldest, key))) = group.next.pop() else {
+                break;
+            };
+            let Some(backlog) = self.all.get_mut(&key) else {
+                continue;
+            };
+            backlog.reserve(table, &key.0, now);
+            let lanes = table.ids(&backlog.lanes, now);
+            load.add(table, &InHand::of(lanes, 1, backlog.cost));
+            group.called += 1;
+            *on_their_way.entry(campaign.clone()).or_default() += 1;
+            let messages = calls.entry(key.clone()).or_default();
+            *messages += 1;
+            if u64::from(*messages) < backlog.size {
+                let ready = backlog.ready(table, now).0.max(group.free);
+                group.next.push(Reverse((ready, oldest, key)));
+            }
+        }
+        let call = |((campaign, backlog), messages)| Call {
+            campaign,
+            backlog,
+            messages,
+        };
+        calls.into_iter().map(call).collect()
+    }
+
+    fn groups(&self, table: &mut Table, now: Nanos) -> BTreeMap<GroupKey, Group> {
+        let mut groups = BTreeMap::<GroupKey, Group>::new();
+        for (key, backlog) in &self.all {
+            let Some(oldest) = backlog.oldest else {
+                continue;
+            };
+            let (agents, others) = backlog.ready(table, now);
+            let group = groups.entry((key.0.clone(), backlog.shared(table, now)));
+            let group = group.or_default();
+            group.free = group.free.max(others);
+            let ready = agents.max(others);
+            group.next.push(Reverse((ready, oldest, key.clone())));
+        }
+        groups
+    }
+
+    /// Drops the backlogs at a group's head whose lanes grant no more; whether one is left.
+    fn has_next(&self, table: &mut Table, load: &Load, group: &mut Group, now: Nanos) -> bool {
+        while let Some(Reverse((_, _, key))) = group.next.peek() {
+            let lanes = self.all.get(key).map(|it| table.ids(&it.lanes, now));
+            if lanes.is_some_and(|lanes| load.has_room(table, &lanes, now)) {
+                return true;
+            }
+            group.next.pop();
+        }
+        false
+    }
+}
+
+/// Tells each shared lane which campaigns have messages put off for it.
+fn share(table: &mut Table, groups: &BTreeMap<GroupKey, Group>, weights: &Weights) {
+    let mut of = BTreeMap::<usize, Weights>::new();
+    for (campaign, shared) in groups.keys() {
+        let weight = weights.get(campaign).copied().unwrap_or(NonZeroU32::MIN);
+        for id in shared {
+            of.entry(*id).or_default().insert(campaign.clone(), weight);
+        }
+    }
+    for (id, weights) in of {
+        table.tracks[id].coming.portions.keep(&weights);
+    }
+}

@@ -1,0 +1,344 @@
+//! Messages whose turn comes later, by the lanes that they wait for.
+//!
+//! In: what is put off, and for which lanes; what arrives. Out: backlogs. Always: a message that is put off holds no
+//! time of any lane. What is called up holds a lane's time until it arrives, for ten seconds at most.
+
+pub(super) mod name;
+pub(super) mod coming;
+pub(super) mod load;
+pub(super) mod booking;
+pub(super) mod calling;
+#[cfg(test)]
+pub(super) mod campaign;
+#[cfg(test)]
+pub(super) mod play;
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::line::table::Table;
+use super::{Lane, LaneKind, Nanos, nanos};
+
+/// How long the time of a message is kept that was called up: by then another consumer has it.
+const RESERVED_FOR: Duration = Duration::from_secs(10);
+
+/// The same where several consumers take from one queue. Most of what one calls up arrives at the others, and its time
+/// is kept here in vain: with ten seconds a sender of three a second stood idle with one message in hand (measured in
+/// `backlog_tests`).
+const RESERVED_AMONG_SEVERAL: Duration = Duration::from_secs(2);
+
+/// How many messages a backlog is taken to have of which the ledger alone knows.
+const UNKNOWN_SIZE: u64 = 8;
+
+/// A campaign's id, and its backlog's name.
+pub(super) type Key = (Arc<str>, Arc<str>);
+
+/// A message that is put off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutOff {
+    pub lanes: Vec<Lane>,
+    /// As a permit's.
+    pub cost: NonZeroU32,
+    /// Its age: milliseconds since the epoch when it was accepted.
+    pub since: i64,
+}
+
+/// What becomes of the time of a message's lanes.
+#[derive(Clone, Copy, Debug)]
+enum Time {
+    /// It is called up.
+    Reserved,
+    /// It has arrived, here or elsewhere.
+    Used,
+    /// It was not there.
+    Unused,
+}
+
+/// Messages that were called up together and have not arrived.
+#[derive(Clone, Copy, Debug)]
+struct Reserved {
+    messages: u32,
+    /// What each costs.
+    cost: NonZeroU32,
+    until: Nanos,
+}
+
+/// The messages of one campaign that wait for the same lanes.
+#[derive(Clone, Debug)]
+pub(super) struct Backlog {
+    pub(super) lanes: Vec<Lane>,
+    /// What the last one that was put off costs.
+    pub(super) cost: NonZeroU32,
+    /// The age of the oldest; none when there is none.
+    pub(super) oldest: Option<i64>,
+    /// How many, as far as is known: all were put off here, or the ledger has others.
+    pub(super) size: u64,
+    is_counted: bool,
+    reserved: VecDeque<Reserved>,
+}
+
+/// All backlogs, as far as this consumer knows of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Backlogs {
+    pub(super) all: BTreeMap<Key, Backlog>,
+}
+
+impl Backlogs {
+    /// A message was put off, and that is recorded.
+    pub(super) fn put_off(&mut self, table: &mut Table, key: Key, put_off: PutOff, now: Nanos) {
+        let PutOff { lanes, cost, since } = put_off;
+        let backlog = self.entry(key, lanes);
+        let size = if backlog.oldest.is_some() {
+            backlog.size
+        } else {
+            0
+        };
+        let oldest = backlog.oldest.map_or(since, |oldest| oldest.min(since));
+        backlog.become_of(table, (Some(oldest), size + 1, cost), now);
+    }
+
+    /// What the ledger says of a backlog. One whose name is not understood is left to its time.
+    pub(super) fn note(&mut self, table: &mut Table, key: Key, oldest: i64, now: Nanos) {
+        let Some(lanes) = self::name::lanes_of(&key.0, &key.1) else {
+            return;
+        };
+        let backlog = self.entry(key, lanes);
+        let is_news = backlog.oldest.is_none();
+        backlog.is_counted &= !is_news;
+        let size = if is_news { UNKNOWN_SIZE } else { backlog.size };
+        let cost = backlog.cost;
+        backlog.become_of(table, (Some(oldest), size, cost), now);
+    }
+
+    fn entry(&mut self, key: Key, lanes: Vec<Lane>) -> &mut Backlog {
+        self.all.entry(key).or_insert_with(|| Backlog {
+            lanes,
+            cost: NonZeroU32::MIN,
+            oldest: None,
+            size: 0,
+            is_counted: true,
+            reserved: VecDeque::new(),
+        })
+    }
+
+    /// A message has arrived that was called up from this backlog. Where another consumer had called it up, one
+    /// that this one has called up has arrived there, or will.
+    pub(super) fn arrived(&mut self, table: &mut Table, key: &Key, now: Nanos) {
+        if self.give_back(table, key, (1, Time::Used), now) > 0 {
+            return;
+        }
+        let of_campaign = self.all.range((key.0.clone(), Arc::from(""))..);
+        let of_campaign = of_campaign.take_while(|(other, _)| other.0 == key.0);
+        let oldest = of_campaign
+            .filter_map(|(other, backlog)| Some((backlog.reserved.front()?.until, other)))
+            .min();
+        if let Some((_, other)) = oldest {
+            let other = other.clone();
+            self.give_back(table, &other, (1, Time::Used), now);
+        }
+    }
+
+    /// Gives the lanes' time back that was reserved for so many messages, or for fewer; for how many.
+    fn give_back(
+        &mut self,
+        table: &mut Table,
+        key: &Key,
+        (messages, time): (u32, Time),
+        now: Nanos,
+    ) -> u32 {
+        let mut given_back = 0;
+        let Some(backlog) = self.all.get_mut(key) else {
+            return given_back;
+        };
+        while given_back < messages
+            // The newest: so the ones that never arrive become old, and end, while others arrive.
+            && let Some(newest) = backlog.reserved.back_mut()
+        {
+            let cost = newest.cost;
+            newest.messages -= 1;
+            if newest.messages == 0 {
+                backlog.reserved.pop_back();
+            }
+            backlog.hold(table, &key.0, (cost, time), now);
+            given_back += 1;
+        }
+        self.tidy(key);
+        given_back
+    }
+
+    /// The result of a call: how many messages came, and the age of the oldest that is left. None: the call failed.
+    pub(super) fn called_up(
+        &mut self,
+        table: &mut Table,
+        key: &Key,
+        (asked, came): (u32, Option<(u32, Option<i64>)>),
+        now: Nanos,
+    ) {
+        let (messages, oldest) = match came {
+            Some(came) => came,
+            None => (0, self.all.get(key).and_then(|backlog| backlog.oldest)),
+        };
+        let unused = asked.saturating_sub(messages);
+        self.give_back(table, key, (unused, Time::Unused), now);
+        let Some(backlog) = self.all.get_mut(key) else {
+            return;
+        };
+        let left = backlog.size.saturating_sub(messages.into());
+        backlog.is_counted &= oldest.is_none() || left > 0;
+        let size = match oldest {
+            None => 0,
+            Some(_) if backlog.is_counted => left,
+            // There are more than was known: as many as were asked for, and once more.
+            Some(_) => left.max(2 * u64::from(messages)).max(UNKNOWN_SIZE),
+        };
+        backlog.is_counted |= oldest.is_none();
+        let cost = backlog.cost;
+        backlog.become_of(table, (oldest, size, cost), now);
+        self.tidy(key);
+    }
+
+    /// Gives back the time of messages that have not arrived in theirs.
+    pub(super) fn expire(&mut self, table: &mut Table, now: Nanos) {
+        for (key, backlog) in &mut self.all {
+            while let Some(late) = backlog.reserved.pop_front_if(|oldest| oldest.until <= now) {
+                for _ in 0..late.messages {
+                    backlog.hold(table, &key.0, (late.cost, Time::Used), now);
+                }
+            }
+        }
+        self.all.retain(|_, backlog| !backlog.is_over());
+    }
+
+    /// Forgets backlogs: those who work on their campaigns know of them.
+    pub(super) fn forget(
+        &mut self,
+        table: &mut Table,
+        is_other: impl Fn(&Key) -> bool,
+        now: Nanos,
+    ) {
+        let others: Vec<_> = self
+            .all
+            .keys()
+            .filter(|key| is_other(key))
+            .cloned()
+            .collect();
+        for key in others {
+            self.give_back(table, &key, (u32::MAX, Time::Unused), now);
+            if let Some(backlog) = self.all.get_mut(&key) {
+                let cost = backlog.cost;
+                backlog.become_of(table, (None, 0, cost), now);
+            }
+            self.tidy(&key);
+        }
+    }
+
+    fn tidy(&mut self, key: &Key) {
+        if self.all.get(key).is_some_and(Backlog::is_over) {
+            self.all.remove(key);
+        }
+    }
+}
+
+impl Backlog {
+    /// Whether it has no message, and none is on its way.
+    fn is_over(&self) -> bool {
+        self.oldest.is_none() && self.reserved.is_empty()
+    }
+
+    /// Has another oldest message (none: it is empty), size and cost from here on; its lanes are told.
+    fn become_of(
+        &mut self,
+        table: &mut Table,
+        (oldest, size, cost): (Option<i64>, u64, NonZeroU32),
+        now: Nanos,
+    ) {
+        let (was, is) = (self.oldest.is_some(), oldest.is_some());
+        for id in table.ids(&self.lanes, now) {
+            let track = &mut table.tracks[id];
+            let before = self
+                .size
+                .saturating_mul(track.lane.charge(self.cost).get().into());
+            let after = size.saturating_mul(track.lane.charge(cost).get().into());
+            track.coming.put_off(before, after);
+            if was != is {
+                track.coming.count_backlog(is);
+            }
+        }
+        (self.oldest, self.size, self.cost) = (oldest, size, cost);
+    }
+
+    /// When its lanes grant one more message: its agent's lane, and all others.
+    pub(super) fn ready(&self, table: &mut Table, now: Nanos) -> (Nanos, Nanos) {
+        let consumers = table.consumers;
+        let (mut agents, mut others) = (now, now);
+        for id in table.ids(&self.lanes, now) {
+            let track = &table.tracks[id];
+            let expected = track.expected_after_called(now, consumers);
+            match track.lane.kind() {
+                LaneKind::Agent => agents = agents.max(expected),
+                _ => others = others.max(expected),
+            }
+        }
+        (agents, others)
+    }
+
+    /// The lanes that other campaigns use too.
+    pub(super) fn shared(&self, table: &mut Table, now: Nanos) -> Vec<usize> {
+        let mut ids = table.ids(&self.lanes, now);
+        ids.retain(|id| table.tracks[*id].lane.kind() == LaneKind::Sender);
+        ids
+    }
+
+    /// How many of its messages were called up and have not arrived.
+    pub(super) fn on_their_way(&self) -> u32 {
+        self.reserved.iter().map(|it| it.messages).sum()
+    }
+
+    /// Reserves the time of one message.
+    pub(super) fn reserve(&mut self, table: &mut Table, campaign: &str, now: Nanos) {
+        let reserved_for = match table.consumers {
+            1 => RESERVED_FOR,
+            _ => RESERVED_AMONG_SEVERAL,
+        };
+        let (cost, until) = (self.cost, now.saturating_add(nanos(reserved_for)));
+        match self.reserved.back_mut() {
+            Some(last) if last.until == until && last.cost == cost => last.messages += 1,
+            _ => self.reserved.push_back(Reserved {
+                messages: 1,
+                cost,
+                until,
+            }),
+        }
+        self.hold(table, campaign, (cost, Time::Reserved), now);
+    }
+
+    /// What becomes of the lanes' time for one message.
+    fn hold(
+        &self,
+        table: &mut Table,
+        campaign: &str,
+        (cost, time): (NonZeroU32, Time),
+        now: Nanos,
+    ) {
+        for id in table.ids(&self.lanes, now) {
+            let track = &mut table.tracks[id];
+            let cost = u64::from(track.lane.charge(cost).get());
+            let coming = &mut track.coming;
+            match time {
+                Time::Reserved => {
+                    coming.reserve(cost);
+                    coming.portions.serve(campaign, cost);
+                }
+                Time::Used => coming.give_back(cost),
+                Time::Unused => {
+                    coming.give_back(cost);
+                    coming.portions.refund(campaign, cost);
+                }
+            }
+        }
+    }
+}

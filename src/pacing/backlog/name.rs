@@ -1,0 +1,82 @@
+//! The names of backlogs, as they stand in the ledger: a name tells the backlog's lanes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pacing::{Lane, Sender};
+
+/// A lane of one campaign, without its campaign.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Part {
+    Campaign,
+    Agent(String),
+    /// The address, and the name of its rate.
+    Entry(String, Option<String>),
+    Sender(String, Option<String>),
+}
+
+/// The name of the backlog of messages that wait for these lanes of one campaign.
+#[must_use]
+pub fn backlog_name(lanes: &[Lane]) -> String {
+    let of = |sender: &Sender| {
+        let rate = sender.rate.as_deref().map(str::to_owned);
+        (sender.address.to_string(), rate)
+    };
+    let mut parts: Vec<(&Lane, Part)> = Vec::new();
+    for lane in lanes {
+        let part = match lane {
+            Lane::Campaign(_) => Part::Campaign,
+            Lane::Agent { agent, .. } => Part::Agent(agent.to_string()),
+            Lane::Entry(sender) => {
+                let (address, rate) = of(sender);
+                Part::Entry(address, rate)
+            }
+            Lane::Sender(sender) => {
+                let (address, rate) = of(sender);
+                Part::Sender(address, rate)
+            }
+            // No message waits for a call's lanes before it begins.
+            Lane::Account | Lane::Endpoint { .. } => continue,
+        };
+        parts.push((lane, part));
+    }
+    parts.sort_by_key(|(lane, _)| *lane);
+    let parts: Vec<Part> = parts.into_iter().map(|(_, part)| part).collect();
+    serde_json::to_string(&parts).unwrap_or_default()
+}
+
+/// The lanes of a backlog of this name; none when it is no name of ours.
+pub(super) fn lanes_of(campaign: &str, name: &str) -> Option<Vec<Lane>> {
+    let parts: Vec<Part> = serde_json::from_str(name).ok()?;
+    let lane = |part| match part {
+        Part::Campaign => Lane::campaign(campaign),
+        Part::Agent(agent) => Lane::agent(campaign, &agent),
+        Part::Entry(address, rate) => Lane::Entry(Sender::new(&address, rate.as_deref())),
+        Part::Sender(address, rate) => Lane::Sender(Sender::new(&address, rate.as_deref())),
+    };
+    Some(parts.into_iter().map(lane).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_the_lanes_in_whatever_order_they_were_given() {
+        let entry = Lane::Entry(Sender::new("+12025550100", Some("long_code")));
+        let own = Lane::Sender(Sender::new("whatsapp:+12025550100", None));
+        let lanes = [
+            Lane::agent("spring", "Zoë \u{0} \"O'Hara\""),
+            own,
+            entry,
+            Lane::campaign("spring"),
+        ];
+        let name = backlog_name(&lanes);
+        assert!(name.chars().all(|c| c != '\0'), "PostgreSQL keeps none");
+        let mut sorted = lanes.to_vec();
+        sorted.sort();
+        assert_eq!(lanes_of("spring", &name), Some(sorted.clone()));
+        assert_eq!(backlog_name(&sorted), name);
+        assert_eq!(lanes_of("spring", "a later version's"), None);
+    }
+}

@@ -1,0 +1,325 @@
+//! What this consumer asks the store of shared lanes for, and what it does with the answers.
+//!
+//! In: who waits for which shared lane. Out: a request to the store; its answers become stretches of
+//! the lanes, and starts. Always: a stretch of a lane is asked for only when the waiter's other lanes grant by then, and
+//! by one request at a time; a request that failed is as if it had not been made.
+
+use std::collections::BTreeMap;
+
+use super::shared::{self, Answer, Answers, Request, Unused, Want};
+use super::store_clock::StoreClock;
+use crate::pacing::lane::track::{Refused, Track};
+use crate::pacing::line::Schedule;
+use crate::pacing::line::starts::AskedStart;
+use crate::pacing::{Lane, Nanos};
+
+/// The most waiters whose lanes are asked for at once; the others are next.
+const GROUPS_MAX: usize = 512;
+
+/// A lane that let nobody here go for so long, and for several of its turns, is not served.
+const UNSERVED_AFTER: Nanos = 10_000_000_000;
+
+/// For how many turns, each as long as all consumers take for one.
+const UNSERVED_TURNS: u64 = 5;
+
+/// A request that is under way.
+#[derive(Debug)]
+pub struct Asked {
+    /// On our clock: nanoseconds since the pacer began.
+    pub(in crate::pacing) request: Request,
+    /// The lanes of its wants, and of the rests that it tells of.
+    wanted: Vec<Place>,
+    rested: Vec<Place>,
+    starts: Vec<AskedStart>,
+}
+
+/// A lane's place in the table, as long as it is that lane's.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    id: usize,
+    serial: u64,
+}
+
+/// A request in the making.
+#[derive(Default)]
+struct Draft {
+    request: Request,
+    wanted: Vec<Place>,
+    by_lane: BTreeMap<usize, usize>,
+}
+
+impl<W> Schedule<W> {
+    /// Gathers what the store is to be told and asked; nothing when there is nothing.
+    pub(in crate::pacing) fn asks(&mut self, now: Nanos) -> Option<Asked> {
+        let mut draft = Draft::default();
+        let mut asked = Asked {
+            request: Request::default(),
+            wanted: Vec::new(),
+            rested: Vec::new(),
+            starts: Vec::new(),
+        };
+        for id in std::mem::take(&mut self.asking) {
+            if draft.request.groups.len() >= GROUPS_MAX {
+                self.asking.insert(id);
+                continue;
+            }
+            self.tell(id, now, &mut draft.request, &mut asked);
+            self.want_starts(id, now, &mut draft.request, &mut asked.starts);
+            self.want(id, now, &mut draft);
+        }
+        asked.request = Request {
+            way: self.table.distance.round_trip(),
+            ahead: self.table.distance.ahead(),
+            ..draft.request
+        };
+        asked.wanted = draft.wanted;
+        (!asked.request.is_empty()).then_some(asked)
+    }
+
+    /// What the store is to know of a lane: starts that were not used, a rest.
+    fn tell(&mut self, id: usize, now: Nanos, request: &mut Request, asked: &mut Asked) {
+        let Some(track) = self.table.tracks.get_mut(id) else {
+            return;
+        };
+        let place = Place {
+            id,
+            serial: track.serial,
+        };
+        let Some(share) = &mut track.share else {
+            return;
+        };
+        share.prune(now);
+        if let Some(until) = share.rest.take() {
+            request.rests.push((track.lane.key(), until));
+            asked.rested.push(place);
+        }
+        for (slots, end) in share.unused.drain(..) {
+            let lane = track.lane.key();
+            request.unused.push(Unused { lane, slots, end });
+        }
+    }
+
+    /// What the oldest waiter of a lane needs of the store, unless it needs something else first.
+    fn want(&mut self, id: usize, now: Nanos, draft: &mut Draft) {
+        let track = self.table.tracks.get(id);
+        let Some(&(_, class)) = track.and_then(|track| track.parked.first()) else {
+            return;
+        };
+        let lanes = self.classes[class].lanes.clone();
+        if self.is_by_starts(&lanes) {
+            return;
+        }
+        let ask = self.ask_of(class, now);
+        let (lead, low) = (self.table.distance.lead(), self.table.distance.low());
+        let mut members = Vec::new();
+        let mut until = now;
+        for lane in lanes.iter() {
+            let track = &self.table.tracks[*lane];
+            match track.ask(&ask) {
+                Err(Refused::Ask(_)) => members.push(*lane),
+                // Ours, and used up soon.
+                Ok(_) | Err(Refused::Until(_)) if track.is_to_ask(now, low) => members.push(*lane),
+                // The others are to last as long.
+                Ok(_) => until = until.max(track.stretch_end(now)),
+                Err(Refused::Until(due)) if due <= now.saturating_add(lead) => {
+                    until = until.max(due).max(track.stretch_end(now));
+                }
+                Err(_) => {
+                    // It waits for that first, and is seated there.
+                    self.wake(id, now);
+                    return;
+                }
+            }
+        }
+        if members.is_empty() {
+            return;
+        }
+        let cost = ask.cost;
+        let mut group = Vec::new();
+        for lane in members {
+            let cost = u64::from(self.table.tracks[lane].lane.charge(cost).get());
+            let waiting = self.waiting_at(lane).max(cost);
+            let distance = &self.table.distance;
+            let track = &mut self.table.tracks[lane];
+            let most = distance.slots_max(track.period());
+            let reach = distance.reach();
+            let share = track.share.as_ref();
+            let demand = share.map_or(0, |share| share.demand(reach, now));
+            let waiting = waiting.max(demand.min(distance.in_hand_max(track.period())));
+            if let Some(n) = draft.want(lane, track, (cost, waiting, most), until, now) {
+                group.push(n);
+            }
+        }
+        draft.request.groups.push(group);
+    }
+
+    /// What those who wait at this lane cost there, as far as a stretch goes and their other lanes let
+    /// them through meanwhile.
+    fn waiting_at(&self, lane: usize) -> u64 {
+        let (track, distance) = (&self.table.tracks[lane], &self.table.distance);
+        let period = |id: &usize| {
+            let limiter = self.table.tracks[*id].limiter.as_ref();
+            limiter.map_or(0, crate::pacing::lane::limiter::Limiter::period)
+        };
+        let most = distance.in_hand_max(period(&lane));
+        let mut sum = 0;
+        for (_, class) in &track.parked {
+            let class = &self.classes[*class];
+            let slowest = class.lanes.iter().map(period).max().unwrap_or(0);
+            let pass = usize::try_from(distance.in_hand_max(slowest)).unwrap_or(usize::MAX);
+            for waiter in class.waiters.values().take(pass) {
+                sum += u64::from(track.lane.charge(waiter.cost).get());
+                // Whole messages: of half of one nobody has any use.
+                if sum >= most {
+                    return sum;
+                }
+            }
+        }
+        sum
+    }
+
+    /// How long a shared lane's oldest waiter has been waiting for it in vain, if that is longer than the lane's pace
+    /// explains, or if the pace cannot be kept since the store is too far away to lend the lane so often.
+    pub(in crate::pacing) fn unserved(&self, lane: usize, now: Nanos) -> Option<Nanos> {
+        let track = &self.table.tracks[lane];
+        let (_, class) = track.parked.first()?;
+        let (Some(share), Some(limiter)) = (&track.share, &track.limiter) else {
+            return None;
+        };
+        let (cost, since) = self.classes[*class].oldest()?;
+        let since = since.max(share.used_at()).max(track.rest.until);
+        let waited = now.saturating_sub(since);
+        let charge = u64::from(track.lane.charge(cost).get());
+        let turn = track.slot(self.table.consumers)?.saturating_mul(charge);
+        let is_late = waited > UNSERVED_AFTER.saturating_add(turn.saturating_mul(UNSERVED_TURNS));
+        let period = limiter.period();
+        let is_too_far = shared::is_slow(period) && self.table.distance.round_trip() > period;
+        (is_late || is_too_far).then_some(waited)
+    }
+
+    /// Takes the store's answers, or that it gave none.
+    pub(in crate::pacing) fn answered(
+        &mut self,
+        asked: &Asked,
+        answers: Option<&Answers>,
+        now: Nanos,
+    ) {
+        if answers.is_none() {
+            self.untell(asked);
+        }
+        let starts = answers.map(|answers| answers.starts.as_slice());
+        self.starts_answered(&asked.starts, starts, now);
+        for (n, place) in asked.wanted.iter().enumerate() {
+            let Some(track) = self.table.tracks.get_mut(place.id) else {
+                continue;
+            };
+            let (Some(share), true) = (&mut track.share, track.serial == place.serial) else {
+                continue;
+            };
+            share.is_asked = false;
+            match answers.and_then(|answers| answers.wants.get(n)) {
+                Some(Answer::Stretch { from, to }) => {
+                    share.give(*from, *to, asked.request.wants[n].period);
+                }
+                Some(Answer::Later(at)) => share.refuse(*at),
+                Some(Answer::Open) | None => {}
+            }
+            self.wake(place.id, now);
+        }
+    }
+
+    /// Takes back what the store did not hear. A start that was not used is not told of again: the store may have
+    /// heard of it.
+    fn untell(&mut self, asked: &Asked) {
+        for (place, (_, until)) in asked.rested.iter().zip(&asked.request.rests) {
+            if let Some(track) = self.table.tracks.get_mut(place.id)
+                && track.serial == place.serial
+                && let Some(share) = &mut track.share
+            {
+                share.rest = Some(share.rest.unwrap_or(0).max(*until));
+                self.asking.insert(place.id);
+            }
+        }
+    }
+}
+
+impl Draft {
+    /// A want of this lane; the one that there is already takes the waiter in. In slots: what the waiter costs, what
+    /// all who wait cost, and the most that is asked for at once.
+    fn want(
+        &mut self,
+        id: usize,
+        track: &mut Track,
+        (cost, waiting, most): (u64, u64, u64),
+        until: Nanos,
+        now: Nanos,
+    ) -> Option<usize> {
+        let (Some(share), Some(limiter)) = (&mut track.share, &track.limiter) else {
+            return None;
+        };
+        let period = limiter.period();
+        if let Some(n) = self.by_lane.get(&id) {
+            let want = &mut self.request.wants[*n];
+            want.slots = want.slots.saturating_add(cost).min(most.max(cost));
+            want.until = want.until.max(until);
+            return Some(*n);
+        }
+        let missing = waiting.saturating_sub(share.slots(limiter, now));
+        let slots = missing.min(most).max(cost);
+        share.is_asked = true;
+        let n = self.request.wants.len();
+        self.request.wants.push(Want {
+            lane: track.lane.key(),
+            period,
+            slots,
+            until,
+        });
+        self.wanted.push(Place {
+            id,
+            serial: track.serial,
+        });
+        self.by_lane.insert(id, n);
+        Some(n)
+    }
+}
+
+/// What a request was given, on our clock.
+#[derive(Debug)]
+pub struct Given(pub(in crate::pacing) Answers);
+
+impl Asked {
+    /// The request with its times on the store's clock.
+    #[must_use]
+    pub fn request(&self, clock: &StoreClock) -> Request {
+        self.request.clone().shifted(|at| clock.theirs(at))
+    }
+}
+
+impl Given {
+    /// What the store answered, each want and start by its place, with its times on its clock. The rows that say so
+    /// must be durable before [`crate::pacing::Pacer::give`] hears of it.
+    #[must_use]
+    pub fn new(answers: &Answers, clock: &StoreClock) -> Self {
+        Self(answers.shifted(|at| clock.ours(at)))
+    }
+}
+
+impl Lane {
+    /// The lane's name in a store: like nobody else's, whatever is in its parts.
+    pub(in crate::pacing) fn key(&self) -> String {
+        let kind = self.kind();
+        match self {
+            Self::Account => kind.to_string(),
+            Self::Endpoint { operation, service } => {
+                format!(
+                    "{kind}\u{1f}{operation}\u{1f}{}",
+                    service.as_deref().unwrap_or_default()
+                )
+            }
+            Self::Sender(sender) => format!("{kind}\u{1f}{}", sender.key()),
+            Self::Entry(sender) => format!("{kind} begun\u{1f}{}", sender.key()),
+            Self::Campaign(id) => format!("{kind}\u{1f}{id}"),
+            Self::Agent { campaign, agent } => format!("{kind}\u{1f}{campaign}\u{1f}{agent}"),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! A lane that several consumers share, as their store keeps it: who gets how much of its time.
+//!
+//! In: lanes' rows, what one consumer wants of them. Out: stretches of their time that are its alone,
+//! starts, or when to ask again. Always: pure, on the store's clock; what is handed out never overlaps, so
+//! that the lane's limit holds for all together, whatever becomes of any of them; nothing is handed out
+//! for a time that is over when the answer arrives.
+//!
+//! A fast lane is handed out in stretches of a quarter of a second, one behind the other, a little
+//! ahead of time, both longer the farther away the store is (`distance`): a consumer that dies takes one with it.
+//! A message or call that needs a slow lane asks for a start instead: one moment on all of its lanes, so that none of
+//! them waits for another. Starts are given in the order of that moment, and by age where several could have it.
+//!
+//! PostgreSQL's function `hand_out` (edition 14 of the schema) does the same in one round trip, and holds no lock over
+//! the network; `tests/it/shared_lanes.rs` holds the two against each other.
+
+use std::collections::BTreeMap;
+
+use crate::pacing::Nanos;
+
+/// From this period on a lane is slow, in nanoseconds.
+const SLOW: Nanos = 500_000_000;
+
+/// A lane whose period is at most this starts empty: who used it before may have lost the record.
+const START_EMPTY: Nanos = 1_000_000_000;
+
+/// Whether a lane of this period is handed out start by start.
+pub(in crate::pacing) fn is_slow(period: Nanos) -> bool {
+    period > SLOW
+}
+
+/// One lane's row. Times are nanoseconds since 1970 on the store's clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneTime {
+    /// From when on the lane is free: the end of what was handed out (GCRA's theoretical arrival
+    /// time). 0: the lane is new.
+    pub free_at: Nanos,
+    /// From one to the next, the margin included; what is owed is owed in these.
+    pub period: Nanos,
+}
+
+/// What a consumer wants of one fast lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The lane's name in the store.
+    pub lane: String,
+    pub period: Nanos,
+    /// How many slots, side by side.
+    pub slots: u64,
+    /// Up to when it is to last at least: another lane of the same waiter lets go then.
+    pub until: Nanos,
+}
+
+/// What a start takes of one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartLane {
+    /// The lane's name in the store.
+    pub lane: String,
+    pub period: Nanos,
+    /// How many slots, side by side.
+    pub slots: u64,
+    /// How long before the start the lane is charged from at most, if it is free so long: what it loses while it waits
+    /// for the other lanes. At most half a period.
+    pub credit: Nanos,
+}
+
+/// A start that a consumer wants for one message or call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartWant {
+    pub lanes: Vec<StartLane>,
+    /// It is of no use earlier.
+    pub not_before: Nanos,
+}
+
+/// A start that was not used: its slots are given back where nothing was handed out behind them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unused {
+    pub lane: String,
+    pub slots: u64,
+    /// When the last slot ends, within a quarter of a period.
+    pub end: Nanos,
+}
+
+/// Everything a consumer tells and asks at once.
+///
+/// Times are nanoseconds: on the consumer's clock, or since 1970 on the store's. All parts name one period for a lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// How long the answer is on its way at most: nothing that is given begins earlier.
+    pub way: Nanos,
+    /// How far ahead of its time a lane is handed out.
+    pub ahead: Nanos,
+    /// By age: the oldest first.
+    pub starts: Vec<StartWant>,
+    pub wants: Vec<Want>,
+    /// Wants, by their place, that are of no use without each other.
+    pub groups: Vec<Vec<usize>>,
+    pub unused: Vec<Unused>,
+    /// Lanes on which Twilio answered 429, shut until then.
+    pub rests: Vec<(String, Nanos)>,
+}
+
+/// What becomes of a want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The lane is the consumer's from here to there.
+    Stretch { from: Nanos, to: Nanos },
+    /// Not now; to be asked for again then.
+    Later(Nanos),
+    /// It could be had, but another lane of its group could not.
+    Open,
+}
+
+/// What becomes of a start that was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAnswer {
+    /// It is then.
+    At(Nanos),
+    /// Not now; to be asked for again at `at`. `lane`: the place of the lane that is the last to be free.
+    Later { lane: usize, at: Nanos },
+}
+
+/// One answer for each want, and one for each start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    pub wants: Vec<Answer>,
+    pub starts: Vec<StartAnswer>,
+}
+
+impl Want {
+    fn lasts(&self) -> Nanos {
+        self.slots.saturating_mul(self.period)
+    }
+}
+
+impl Request {
+    /// Whether there is nothing to tell and nothing to ask.
+    pub(in crate::pacing) fn is_empty(&self) -> bool {
+        self.wants.is_empty()
+            && self.starts.is_empty()
+            && self.unused.is_empty()
+            && self.rests.is_empty()
+    }
+
+    /// Every lane it is about, in order, and its period; 0: the request only tells of it.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<(&str, Nanos)> {
+        let starts = self.starts.iter().flat_map(|start| &start.lanes);
+        let starts = starts.map(|it| (it.lane.as_str(), it.period.max(1)));
+        let wants = self.wants.iter();
+        let wants = wants.map(|it| (it.lane.as_str(), it.period.max(1)));
+        let unused = self.unused.iter().map(|it| (it.lane.as_str(), 0));
+        let rests = self.rests.iter().map(|(lane, _)| (lane.as_str(), 0));
+        let mut lanes = BTreeMap::new();
+        for (lane, period) in unused.chain(rests).chain(wants).chain(starts) {
+            let known: &mut Nanos = lanes.entry(lane).or_default();
+            *known = period.max(*known);
+        }
+        lanes.into_iter().collect()
+    }
+
+    /// The same request with its times on another clock.
+    pub(super) fn shifted(mut self, by: impl Fn(Nanos) -> Nanos) -> Self {
+        let untils = self.wants.iter_mut().map(|want| &mut want.until);
+        let rests = self.rests.iter_mut().map(|(_, until)| until);
+        let unused = self.unused.iter_mut().map(|unused| &mut unused.end);
+        let starts = self.starts.iter_mut().map(|start| &mut start.not_before);
+        for at in untils.chain(rests).chain(unused).chain(starts) {
+            *at = by(*at);
+        }
+        self
+    }
+}
+
+impl Answers {
+    /// The same answers with their times on another clock.
+    pub(super) fn shifted(&self, by: impl Fn(Nanos) -> Nanos) -> Self {
+        let want = |answer: &Answer| match *answer {
+            Answer::Stretch { from, to } => Answer::Stretch {
+                from: by(from),
+                to: by(to),
+            },
+            Answer::Later(at) => Answer::Later(by(at)),
+            Answer::Open => Answer::Open,
+        };
+        let start = |answer: &StartAnswer| match *answer {
+            StartAnswer::At(at) => StartAnswer::At(by(at)),
+            StartAnswer::Later { lane, at } => StartAnswer::Later { lane, at: by(at) },
+        };
+        Self {
+            wants: self.wants.iter().map(want).collect(),
+            starts: self.starts.iter().map(start).collect(),
+        }
+    }
+}
+
+/// Hands out what may be had at `now`, and changes the rows to say so.
+///
+/// Times are nanoseconds since 1970 on the store's clock. Every lane of the request needs no row yet.
+pub fn hand_out(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: Nanos) -> Answers {
+    for (lane, period) in request.lanes() {
+        let row = rows.entry(lane.to_owned()).or_insert(LaneTime {
+            free_at: 0,
+            period: 1,
+        });
+        if period > 0 {
+            row.adapt(period, now);
+        }
+    }
+    for Unused { lane, slots, end } in &request.unused {
+        if let Some(row) = rows.get_mut(lane)
+            && row.free_at <= end.saturating_add(row.period / 4)
+        {
+            row.free_at -= slots.saturating_mul(row.period).min(row.free_at);
+        }
+    }
+    for (lane, until) in &request.rests {
+        if let Some(row) = rows.get_mut(lane) {
+            row.free_at = row.free_at.max(*until);
+        }
+    }
+    let starts = starts(request, rows, now);
+    let wants = stretches(request, rows, now);
+    Answers { wants, starts }
+}
+
+/// Gives starts, in the order of the moment at which their lanes are free; of the same moment, in the request's order.
+fn starts(
+    request: &Request,
+    rows: &mut BTreeMap<String, LaneTime>,
+    now: Nanos,
+) -> Vec<StartAnswer> {
+    let free = |start: &StartWant, rows: &BTreeMap<String, LaneTime>| {
+        let free = start.lanes.iter().map(|it| rows[&it.lane].free_at).max();
+        free.unwrap_or(0)
+            .max(now + request.way)
+            .max(start.not_before)
+    };
+    let mut order: Vec<(Nanos, usize)> = request
+        .starts
+        .iter()
+        .enumerate()
+        .map(|(n, start)| (free(start, rows), n))
+        .collect();
+    order.sort_unstable();
+    let mut answers = vec![StartAnswer::At(0); request.starts.len()];
+    for (_, n) in order {
+        let start = &request.starts[n];
+        let lanes = start.lanes.iter().enumerate();
+        let last = lanes.map(|(n, it)| (rows[&it.lane].free_at, n)).max();
+        answers[n] = match last {
+            Some((free_at, lane)) if free_at > now + request.ahead => StartAnswer::Later {
+                lane,
+                at: free_at - request.ahead,
+            },
+            _ => StartAnswer::At(free(start, rows)),
+        };
+        if let StartAnswer::At(at) = answers[n] {
+            for it in &start.lanes {
+                if let Some(row) = rows.get_mut(&it.lane) {
+                    let from = row.free_at.max(at.saturating_sub(it.credit));
+                    row.free_at = from.saturating_add(it.slots.saturating_mul(row.period));
+                }
+            }
+        }
+    }
+    answers
+}
+
+/// Gives stretches, group by group.
+fn stretches(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: Nanos) -> Vec<Answer> {
+    let mut answers = vec![Answer::Open; request.wants.len()];
+    for group in &request.groups {
+        // When all lanes of the group let go, if they do.
+        let mut begins = Some(now);
+        for n in group {
+            let want = &request.wants[*n];
+            let offer = match answers[*n] {
+                Answer::Stretch { from, .. } => Ok(from),
+                _ => rows[&want.lane].offers(request, now),
+            };
+            match offer {
+                Ok(from) => begins = begins.map(|begins| begins.max(from).max(want.until)),
+                Err(later) => {
+                    answers[*n] = Answer::Later(later);
+                    begins = None;
+                }
+            }
+        }
+        let Some(begins) = begins else { continue };
+        // Lanes that are needed together are given for the same time: the slowest says how long.
+        let lasts = group.iter().map(|n| request.wants[*n].lasts());
+        let until = begins + lasts.max().unwrap_or(0);
+        for n in group {
+            let want = &request.wants[*n];
+            if !matches!(answers[*n], Answer::Stretch { .. })
+                && let Some(row) = rows.get_mut(&want.lane)
+            {
+                answers[*n] = row.give(want, until, now + request.way);
+            }
+        }
+    }
+    answers
+}
+
+impl LaneTime {
+    /// Takes note of a lane's period.
+    fn adapt(&mut self, period: Nanos, now: Nanos) {
+        if self.free_at == 0 {
+            self.free_at = now + if period <= START_EMPTY { period } else { 0 };
+        } else if self.period != period {
+            let owed = u128::from(self.free_at.saturating_sub(now)) * u128::from(period);
+            let owed = owed.div_ceil(u128::from(self.period.max(1)));
+            self.free_at = now.saturating_add(u64::try_from(owed).unwrap_or(u64::MAX / 4));
+        }
+        self.period = period;
+    }
+
+    /// From when on it could be had; else when to ask again.
+    fn offers(&self, request: &Request, now: Nanos) -> Result<Nanos, Nanos> {
+        if self.free_at > now + request.ahead {
+            return Err(self.free_at - request.ahead);
+        }
+        Ok(self.free_at.max(now + request.way))
+    }
+
+    /// Gives a stretch that begins at `arrives` at the earliest, and lasts until `until` at least.
+    fn give(&mut self, want: &Want, until: Nanos, arrives: Nanos) -> Answer {
+        let from = self.free_at.max(arrives);
+        let lasts = until.saturating_sub(from).div_ceil(self.period);
+        let slots = want.slots.max(lasts);
+        self.free_at = from.saturating_add(slots.saturating_mul(self.period));
+        let to = self.free_at;
+        Answer::Stretch { from, to }
+    }
+}

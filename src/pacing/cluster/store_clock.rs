@@ -1,0 +1,131 @@
+//! How the store's clock goes beside ours.
+//!
+//! In: what the store's clock showed, and the moments right before and after it was asked. Out: times
+//! of one on the other. Always: by what all readings of late allow together. Each says between which two differences
+//! the clocks are; the fastest way there and the fastest way back bound that, in whichever answers they were. The
+//! error is at most half of the difference between these two ways.
+
+use std::collections::VecDeque;
+
+use crate::pacing::Nanos;
+
+/// How long a reading counts: clocks of machines drift by less than a tenth of a millisecond in it
+/// (100 ppm, the most that NTP corrects without a step: RFC 5905, 11.3).
+const COUNTS_FOR: Nanos = 10_000_000_000;
+
+/// One look at the store's clock. `sent` and `received` are on ours, `store` is nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    pub sent: Nanos,
+    pub store: Nanos,
+    pub received: Nanos,
+}
+
+impl Reading {
+    /// How far the store's clock is ahead of ours, at least and at most.
+    fn ahead(&self) -> (i128, i128) {
+        let since = |at: Nanos| i128::from(self.store) - i128::from(at);
+        (since(self.received), since(self.sent))
+    }
+}
+
+/// What we know of the store's clock.
+#[derive(Clone, Debug, Default)]
+pub struct StoreClock {
+    readings: VecDeque<Reading>,
+    /// How far it is ahead of ours.
+    ahead: i128,
+}
+
+impl StoreClock {
+    /// Takes note of a reading.
+    pub fn read(&mut self, reading: Reading) {
+        let old = |it: &Reading| it.received.saturating_add(COUNTS_FOR) < reading.received;
+        self.readings.retain(|it| !old(it));
+        self.readings.push_back(reading);
+        let (mut least, mut most) = reading.ahead();
+        for it in &self.readings {
+            let (at_least, at_most) = it.ahead();
+            (least, most) = (least.max(at_least), most.min(at_most));
+        }
+        if least > most {
+            // One of the clocks was set: what was read before says nothing any more.
+            self.readings.drain(..self.readings.len() - 1);
+            (least, most) = reading.ahead();
+        }
+        self.ahead = least.midpoint(most);
+    }
+
+    /// A time of ours on the store's clock; ours when it was never read.
+    #[must_use]
+    pub fn theirs(&self, ours: Nanos) -> Nanos {
+        shift(ours, self.ahead)
+    }
+
+    /// A time of the store's on our clock.
+    #[must_use]
+    pub fn ours(&self, theirs: Nanos) -> Nanos {
+        shift(theirs, -self.ahead)
+    }
+}
+
+fn shift(time: Nanos, by: i128) -> Nanos {
+    let shifted = i128::from(time) + by;
+    Nanos::try_from(shifted.max(0)).unwrap_or(Nanos::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Nanos = 1_000_000;
+    const SECOND: Nanos = 1_000 * MS;
+
+    fn reading(sent: Nanos, took: Nanos, store: Nanos) -> Reading {
+        Reading {
+            sent,
+            store,
+            received: sent + took,
+        }
+    }
+
+    #[test]
+    fn times_go_there_and_back() {
+        let mut clock = StoreClock::default();
+        clock.read(reading(10 * MS, 2 * MS, 1_000 * SECOND));
+        assert_eq!(clock.theirs(11 * MS), 1_000 * SECOND);
+        assert_eq!(clock.ours(1_000 * SECOND + 5 * MS), 16 * MS);
+        for at in [0, 5 * MS, 3 * SECOND] {
+            assert_eq!(clock.ours(clock.theirs(at)), at);
+        }
+    }
+
+    #[test]
+    fn what_all_readings_allow_together_decides() {
+        let mut clock = StoreClock::default();
+        // Fast there and slow back, then slow there and fast back: each by itself is 19 ms off.
+        clock.read(reading(0, 42 * MS, SECOND + 2 * MS));
+        clock.read(reading(100 * MS, 42 * MS, SECOND + 140 * MS));
+        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
+        // A slow answer says nothing new.
+        clock.read(reading(200 * MS, 80 * MS, SECOND + 230 * MS));
+        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_read_anew_and_old_readings_are_forgotten() {
+        let mut clock = StoreClock::default();
+        clock.read(reading(0, 2 * MS, SECOND + MS));
+        clock.read(reading(SECOND, 4 * MS, 60 * SECOND + 2 * MS));
+        assert_eq!(clock.theirs(SECOND), 60 * SECOND);
+        // Slowly enough that no two readings contradict each other.
+        for n in 2..30 {
+            let store = (60 + n) * SECOND + 2 * MS + n * MS / 10;
+            clock.read(reading(n * SECOND, 4 * MS, store));
+        }
+        let off = clock
+            .theirs(29 * SECOND)
+            .abs_diff(89 * SECOND + 29 * MS / 10);
+        assert!(off <= MS, "{off}");
+    }
+}

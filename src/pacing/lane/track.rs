@@ -1,0 +1,378 @@
+//! Everything we keep about one lane.
+//!
+//! In: who asks, and when. Out: yes, or the moment to ask again. Always: asking changes nothing.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+
+use super::ceiling::Level;
+use super::cooldown::Rest;
+use super::limiter::{Charge, Limiter};
+use super::places::Places;
+use super::share::Share;
+use super::usage::Usage;
+use crate::pacing::backlog::coming::Coming;
+use crate::pacing::cluster::shared;
+use crate::pacing::{Lane, Nanos};
+
+/// The order of arrival: whoever came first has the lower one.
+pub(in crate::pacing) type Ticket = u64;
+
+/// No time brings it: a place has to be freed.
+pub(in crate::pacing) const FOREVER: Nanos = Nanos::MAX;
+
+/// The longest that a place is kept free for a waiter who was passed over too often.
+const PLACE_CLAIM_MAX: Nanos = 1_000_000_000;
+
+/// Who asks, for how much, and when.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pacing) struct Ask {
+    pub(in crate::pacing) ticket: Ticket,
+    /// What the whole permit costs; a lane charges its part.
+    pub(in crate::pacing) cost: NonZeroU32,
+    /// Since when it waits: a lane that is due since then is charged from its due moment, within what it makes good.
+    pub(in crate::pacing) as_of: Nanos,
+    pub(in crate::pacing) now: Nanos,
+}
+
+/// Why a lane does not let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pacing) enum Refused {
+    /// It lets go then; [`FOREVER`]: when something happens.
+    Until(Nanos),
+    /// The store that it is shared through said that there is nothing before, which is no promise.
+    AskAgain(Nanos),
+    /// That store has to be asked for some of it. Its period.
+    Ask(Nanos),
+}
+
+impl Refused {
+    /// When to ask again.
+    pub(in crate::pacing) fn due(self) -> Nanos {
+        match self {
+            Self::Until(due) | Self::AskAgain(due) => due,
+            Self::Ask(_) => FOREVER,
+        }
+    }
+
+    /// Of the refusals of several lanes the greatest is the one to wait for: a lane that the store has to be
+    /// asked for only when the others let go by the time it answers, at `answers`; of such lanes the
+    /// slowest.
+    pub(in crate::pacing) fn rank(self, answers: Nanos) -> (u8, Nanos) {
+        match self {
+            Self::Until(due) if due <= answers => (0, due),
+            Self::Ask(period) => (1, period),
+            Self::Until(due) | Self::AskAgain(due) => (2, due),
+        }
+    }
+}
+
+/// A lane kept for one waiter, who was passed over too often.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    ticket: Ticket,
+    until: Nanos,
+}
+
+/// One lane.
+pub(in crate::pacing) struct Track {
+    pub(in crate::pacing) lane: Lane,
+    /// Tells a lane from the one that had its place before.
+    pub(in crate::pacing) serial: u64,
+    pub(in crate::pacing) limiter: Option<Limiter>,
+    /// What is granted to this consumer of it, when other consumers use it too.
+    pub(in crate::pacing) share: Option<Share>,
+    /// Waiters that need this lane and a slow one: all who need this lane ask for starts then.
+    pub(in crate::pacing) wait_for_starts: u32,
+    pub(in crate::pacing) places: Option<Places>,
+    pub(in crate::pacing) rest: Rest,
+    claim: Option<Claim>,
+    /// The classes that wait for this lane, by their oldest waiter.
+    pub(in crate::pacing) parked: BTreeSet<(Ticket, usize)>,
+    /// When the oldest of them is asked again.
+    pub(in crate::pacing) alarm: Option<Nanos>,
+    /// Waiters that need this lane, wherever they are parked, and what they cost here.
+    pub(in crate::pacing) waiting: u32,
+    pub(super) waiting_cost: u64,
+    /// Messages that were called up, and those that are put off.
+    pub(in crate::pacing) coming: Coming,
+    pub(in crate::pacing) usage: Usage,
+    pub(in crate::pacing) last_used: Nanos,
+}
+
+impl Track {
+    pub(in crate::pacing) fn new(lane: Lane, serial: u64, now: Nanos) -> Self {
+        Self {
+            lane,
+            serial,
+            limiter: None,
+            share: None,
+            wait_for_starts: 0,
+            places: None,
+            rest: Rest::default(),
+            claim: None,
+            parked: BTreeSet::new(),
+            alarm: None,
+            waiting: 0,
+            waiting_cost: 0,
+            coming: Coming::default(),
+            usage: Usage::default(),
+            last_used: now,
+        }
+    }
+
+    /// Asks whether this lane lets go now.
+    ///
+    /// # Errors
+    ///
+    /// When to ask again, or what has to happen first.
+    pub(in crate::pacing) fn ask(&self, ask: &Ask) -> Result<Option<Charge>, Refused> {
+        if self.rest.until > ask.now {
+            return Err(Refused::Until(self.rest.until));
+        }
+        // First come, first served: even when a smaller one behind an older one could go.
+        if self
+            .parked
+            .first()
+            .is_some_and(|(head, _)| *head < ask.ticket)
+        {
+            return Err(Refused::Until(self.alarm.unwrap_or(FOREVER)));
+        }
+        let claim = self
+            .claim
+            .filter(|claim| claim.until > ask.now && claim.ticket < ask.ticket);
+        if let Some(places) = &self.places {
+            let kept = u32::from(claim.is_some() && self.limiter.is_none());
+            if places.free() == 0 {
+                return Err(Refused::Until(FOREVER));
+            }
+            if places.free() <= kept {
+                let until = claim.map_or(FOREVER, |claim| claim.until);
+                return Err(Refused::Until(until));
+            }
+        }
+        let Some(limiter) = &self.limiter else {
+            return Ok(None);
+        };
+        if let Some(claim) = claim {
+            return Err(Refused::Until(claim.until));
+        }
+        let cost = self.lane.charge(ask.cost);
+        let charge = match &self.share {
+            Some(share) => share.ask(limiter, cost, ask),
+            None => limiter
+                .ask(cost, ask.as_of.max(limiter.due(cost)), ask.now)
+                .map_err(Refused::Until),
+        };
+        charge.map(Some)
+    }
+
+    /// Takes what [`Self::ask`] offered.
+    pub(in crate::pacing) fn take(&mut self, ask: &Ask, charge: Option<Charge>) -> Option<Level> {
+        if let (Some(limiter), Some(charge)) = (&mut self.limiter, charge) {
+            limiter.charge(charge);
+            if let Some(share) = &mut self.share {
+                share.count(self.lane.charge(ask.cost).get().into(), ask.now);
+            }
+        }
+        let level = self.places.as_mut().map(Places::take);
+        if self.claim.is_some_and(|claim| claim.ticket == ask.ticket) {
+            self.claim = None;
+        }
+        self.usage.add(ask.now, self.lane.charge(ask.cost).get());
+        self.last_used = ask.now;
+        level
+    }
+
+    /// Whether the store is to be asked for another stretch: the last one is used up within `low`.
+    pub(in crate::pacing) fn is_to_ask(&self, now: Nanos, low: Nanos) -> bool {
+        let (Some(share), Some(limiter)) = (&self.share, &self.limiter) else {
+            return false;
+        };
+        !shared::is_slow(limiter.period())
+            && self.waiting > 0
+            && self.wait_for_starts == 0
+            && share.may_ask(now)
+            && share.is_low(now, low)
+    }
+
+    /// From one slot to the next; 0 without a limit.
+    pub(in crate::pacing) fn period(&self) -> Nanos {
+        self.limiter.as_ref().map_or(0, Limiter::period)
+    }
+
+    /// When what we have of a lane that is shared ends; of any other lane, now.
+    pub(in crate::pacing) fn stretch_end(&self, now: Nanos) -> Nanos {
+        match (&self.share, &self.limiter) {
+            (Some(share), Some(_)) => share.free_at().max(now),
+            _ => now,
+        }
+    }
+
+    /// Whether what needs this lane asks for starts, since it is slow itself or is needed together with a slow one.
+    pub(in crate::pacing) fn is_by_starts(&self) -> bool {
+        self.is_slow_and_shared()
+            || (self.wait_for_starts > 0 && self.share.is_some() && self.limiter.is_some())
+    }
+
+    /// Whether the lane is slow and other consumers use it too.
+    pub(in crate::pacing) fn is_slow_and_shared(&self) -> bool {
+        self.share.is_some() && shared::is_slow(self.period())
+    }
+
+    /// Asks whether anything but the lane's pace is in the way of a start at `now`.
+    ///
+    /// # Errors
+    ///
+    /// When to ask again.
+    pub(in crate::pacing) fn bars_start(&self, ticket: Ticket, now: Nanos) -> Result<(), Nanos> {
+        if self.rest.until > now {
+            return Err(self.rest.until);
+        }
+        let claim = self.claim;
+        let claim = claim.filter(|claim| claim.until > now && claim.ticket < ticket);
+        let kept = u32::from(claim.is_some() && self.limiter.is_none());
+        match &self.places {
+            Some(places) if places.free() == 0 => Err(FOREVER),
+            Some(places) if places.free() <= kept => {
+                Err(claim.map_or(FOREVER, |claim| claim.until))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a start that the store gave for `at`.
+    pub(in crate::pacing) fn start(
+        &mut self,
+        ask: &Ask,
+        at: Nanos,
+    ) -> (Option<Charge>, Option<Level>) {
+        let cost = self.lane.charge(ask.cost);
+        let charge = self.limiter.as_ref().map(|it| it.start(cost, at));
+        let level = self.take(ask, charge);
+        (charge, level)
+    }
+
+    /// When a start at `at` comes too late to count as if it were then.
+    pub(in crate::pacing) fn is_too_late(&self, at: Nanos, now: Nanos) -> bool {
+        let is_late = |limiter: &Limiter| limiter.credited(now) > at;
+        self.share.is_some() && self.limiter.as_ref().is_some_and(is_late)
+    }
+
+    /// A start of `cost` that the store gave for `at` is not used. Whether the store is to be told.
+    pub(in crate::pacing) fn unused(&mut self, cost: NonZeroU32, at: Nanos) -> bool {
+        let slots = u64::from(self.lane.charge(cost).get());
+        let end = at.saturating_add(slots.saturating_mul(self.period()));
+        let (Some(share), Some(_)) = (&mut self.share, &self.limiter) else {
+            return false;
+        };
+        share.unused.push((slots, end));
+        true
+    }
+
+    /// Keeps this lane for a waiter until another lane lets go at `due`, if that costs the lane one
+    /// slot at most.
+    pub(in crate::pacing) fn claim(&mut self, ask: &Ask, due: Nanos) {
+        let bound = match &self.limiter {
+            Some(limiter) => limiter.period(),
+            None if self.places.is_some() => PLACE_CLAIM_MAX,
+            None => return,
+        };
+        let until = if due == FOREVER {
+            ask.now.saturating_add(bound)
+        } else {
+            due
+        };
+        let older = |claim: Claim| claim.until > ask.now && claim.ticket < ask.ticket;
+        if until - ask.now <= bound && !self.claim.is_some_and(older) {
+            let ticket = ask.ticket;
+            self.claim = Some(Claim { ticket, until });
+        }
+    }
+
+    /// Gives up the claim of a waiter who left.
+    pub(in crate::pacing) fn unclaim(&mut self, ticket: Ticket) {
+        if self.claim.is_some_and(|claim| claim.ticket == ticket) {
+            self.claim = None;
+        }
+    }
+
+    /// When somebody who comes now would be let go, after everybody who waits here and as many at each of
+    /// the other `consumers`.
+    pub(in crate::pacing) fn expected(&self, now: Nanos, consumers: u64) -> Nanos {
+        let period = self.slot(consumers).unwrap_or(0);
+        let queued = self.waiting_cost.saturating_mul(period);
+        let free = self.limited_until().max(now).saturating_add(queued);
+        free.max(self.rest.until)
+    }
+
+    /// When the lane grants the next message if no other message waits for it.
+    pub(in crate::pacing) fn free_at(&self, now: Nanos) -> Nanos {
+        self.limited_until().max(self.rest.until).max(now)
+    }
+
+    fn limited_until(&self) -> Nanos {
+        self.limiter.as_ref().map_or(0, |limiter| {
+            let told = self.share.as_ref().map_or(0, Share::free_at);
+            limiter.due(NonZeroU32::MIN).max(told)
+        })
+    }
+
+    /// What those cost who wait, and those that were called up.
+    pub(in crate::pacing) fn in_hand(&self) -> u64 {
+        self.waiting_cost.saturating_add(self.coming.reserved())
+    }
+
+    /// The same after the messages that were called up as well.
+    pub(in crate::pacing) fn expected_after_called(&self, now: Nanos, consumers: u64) -> Nanos {
+        self.expected_after(self.coming.reserved(), now, consumers)
+    }
+
+    /// The same after all that is put off: what it would be if the others were first, each in its turn.
+    pub(in crate::pacing) fn expected_after_all(&self, now: Nanos, consumers: u64) -> Nanos {
+        self.expected_after(self.coming.all(), now, consumers)
+    }
+
+    fn expected_after(&self, cost: u64, now: Nanos, consumers: u64) -> Nanos {
+        let expected = self.expected(now, consumers);
+        let slot = self.slot(consumers).unwrap_or(0);
+        expected.saturating_add(cost.saturating_mul(slot))
+    }
+
+    /// How long the lane is taken by a cost of one, the turns of the other `consumers` included; none
+    /// without a limit.
+    pub(in crate::pacing) fn slot(&self, consumers: u64) -> Option<Nanos> {
+        let period = self.limiter.as_ref()?.period();
+        Some(period.saturating_mul(self.sharing(consumers)))
+    }
+
+    /// How many consumers use this lane, of so many.
+    fn sharing(&self, consumers: u64) -> u64 {
+        if self.share.is_some() { consumers } else { 1 }
+    }
+
+    /// Counts a waiter in or out.
+    pub(in crate::pacing) fn count(&mut self, cost: NonZeroU32, comes: bool) {
+        let cost = u64::from(self.lane.charge(cost).get());
+        if comes {
+            self.waiting += 1;
+            self.waiting_cost += cost;
+        } else {
+            self.waiting -= 1;
+            self.waiting_cost -= cost;
+        }
+    }
+
+    /// Whether anything would be lost if the lane were forgotten, its rest and age apart.
+    pub(in crate::pacing) fn is_forgettable(&self, now: Nanos) -> bool {
+        self.waiting == 0
+            && self.parked.is_empty()
+            && self.places.is_none_or(|places| places.taken() == 0)
+            && self
+                .limiter
+                .as_ref()
+                .is_none_or(|limiter| limiter.is_fresh(now))
+            && self.coming.is_empty()
+            && self.share.as_ref().is_none_or(Share::is_forgettable)
+    }
+}

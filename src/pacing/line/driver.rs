@@ -1,0 +1,178 @@
+//! What turns the pure schedule into something to wait for: one lock, one clock, one task.
+//!
+//! In: the schedule's next alarm. Out: woken waiters. Always: one timer for all of them; whoever is
+//! let go is told after the lock is released.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::held::Held;
+use super::permit::{Permit, Waiting};
+use crate::clock::Clock;
+use crate::pacing::lane::track::FOREVER;
+use crate::pacing::line::{Granted, Schedule, Seat};
+use crate::pacing::{Lane, Nanos, nanos};
+
+pub(in crate::pacing) type Waiters = Schedule<oneshot::Sender<Permit>>;
+type Grants = Vec<Granted<oneshot::Sender<Permit>>>;
+
+struct Inner {
+    schedule: Waiters,
+    /// When the task looks next.
+    sleeps_until: Nanos,
+}
+
+/// What the pacer, its permits and its task have in common.
+pub(in crate::pacing) struct Shared {
+    pub(in crate::pacing) clock: Clock,
+    start: Instant,
+    inner: Mutex<Inner>,
+    /// An alarm was set before the moment the task sleeps until.
+    earlier: Notify,
+    /// The store of shared lanes is to be asked something.
+    asking: Notify,
+}
+
+impl Shared {
+    pub(in crate::pacing) fn new(schedule: Waiters, clock: Clock) -> Self {
+        Self {
+            start: clock.instant(),
+            clock,
+            inner: Mutex::new(Inner {
+                schedule,
+                sleeps_until: FOREVER,
+            }),
+            earlier: Notify::new(),
+            asking: Notify::new(),
+        }
+    }
+
+    /// Does something to the schedule at the present moment, and lets go whom that lets go.
+    pub(in crate::pacing) fn with<T>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut Waiters, Nanos) -> T,
+    ) -> T {
+        let mut granted = Grants::new();
+        let (outcome, earlier, is_asking) = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let (outcome, _) = self.act(&mut inner.schedule, &mut granted, act);
+            let next = inner.schedule.next_alarm().unwrap_or(FOREVER);
+            let earlier = next < inner.sleeps_until;
+            inner.sleeps_until = inner.sleeps_until.min(next);
+            (outcome, earlier, !inner.schedule.asking.is_empty())
+        };
+        if is_asking {
+            self.asking.notify_one();
+        }
+        if earlier {
+            self.earlier.notify_one();
+        }
+        self.tell(granted);
+        outcome
+    }
+
+    fn act<T>(
+        &self,
+        schedule: &mut Waiters,
+        granted: &mut Grants,
+        act: impl FnOnce(&mut Waiters, Nanos) -> T,
+    ) -> (T, Nanos) {
+        // Read under the lock: the order of entering is the order of time.
+        let now = nanos(self.clock.instant().duration_since(self.start));
+        schedule.advance(now, granted);
+        let outcome = act(schedule, now);
+        schedule.advance(now, granted);
+        (outcome, now)
+    }
+
+    fn tell(self: &Arc<Self>, granted: Grants) {
+        for granted in granted {
+            let waited = Some((granted.waited, granted.last));
+            let permit = Permit::new(self.clone(), granted.held, waited);
+            if let Err(unheard) = granted.wake.send(permit) {
+                unheard.give_back();
+            }
+        }
+    }
+
+    /// Takes a permit, or a seat to wait for it.
+    pub(in crate::pacing) fn enter(
+        self: &Arc<Self>,
+        lanes: &[Lane],
+        cost: NonZeroU32,
+    ) -> Result<Permit, Waiting> {
+        let mut grant = None;
+        let entered = self.with(|schedule, now| {
+            schedule.enter(lanes, cost, now, || {
+                let (wake, told) = oneshot::channel();
+                grant = Some(told);
+                wake
+            })
+        });
+        match (entered, grant) {
+            (Ok(held), _) => Ok(Permit::new(self.clone(), held, None)),
+            (Err(seat), Some(grant)) => Err(Waiting {
+                shared: self.clone(),
+                seat,
+                grant,
+                over: false,
+            }),
+            (Err(_), None) => unreachable!("a seat is taken with a way to be told"),
+        }
+    }
+
+    /// False when the waiter had been let go already.
+    pub(in crate::pacing) fn leave(self: &Arc<Self>, seat: Seat) -> bool {
+        self.with(|schedule, now| schedule.leave(seat, now))
+    }
+
+    pub(in crate::pacing) fn release(self: &Arc<Self>, held: &[Held], unused: bool) {
+        self.with(|schedule, now| schedule.release(held, unused, now));
+    }
+
+    /// Lets go whoever is due; how long there is nothing to do, none: until somebody comes.
+    fn turn(self: &Arc<Self>) -> Option<Duration> {
+        let mut granted = Grants::new();
+        let (idle, is_asking) = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let ((), now) = self.act(&mut inner.schedule, &mut granted, |_, _| ());
+            let next = inner.schedule.next_alarm();
+            inner.sleeps_until = next.unwrap_or(FOREVER);
+            let idle = next.map(|due| Duration::from_nanos(due.saturating_sub(now)));
+            (idle, !inner.schedule.asking.is_empty())
+        };
+        if is_asking {
+            self.asking.notify_one();
+        }
+        self.tell(granted);
+        idle
+    }
+
+    /// Returns once the store of shared lanes is to be asked something.
+    pub(in crate::pacing) async fn asking(&self) {
+        self.asking.notified().await;
+    }
+
+    /// Our time of a moment.
+    pub(in crate::pacing) fn nanos_at(&self, moment: Instant) -> Nanos {
+        nanos(moment.saturating_duration_since(self.start))
+    }
+}
+
+/// Runs until it is dropped.
+pub(in crate::pacing) async fn drive(shared: Arc<Shared>) {
+    loop {
+        match shared.turn() {
+            Some(idle) => tokio::select! {
+                biased;
+                () = shared.earlier.notified() => {}
+                () = shared.clock.sleep(idle) => {}
+            },
+            None => shared.earlier.notified().await,
+        }
+    }
+}

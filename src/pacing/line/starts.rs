@@ -1,0 +1,376 @@
+//! Starts: moments that the store gives on all lanes of a waiter at once, where one of them is a slow shared lane.
+//!
+//! In: classes of waiters, the store's answers. Out: waiters that are granted. Always: a class with a start that is
+//! asked for or granted is parked nowhere unless it wants another one; a start is used in its moment, or given back.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::classes::PARKED_NOWHERE;
+use super::held::Held;
+use crate::pacing::Nanos;
+use crate::pacing::cluster::shared::{Request, StartAnswer, StartLane, StartWant};
+use crate::pacing::lane::LaneKind;
+use crate::pacing::lane::track::{Ask, FOREVER, Refused, Ticket, Track};
+use crate::pacing::line::{Granted, Refusal, Schedule};
+
+/// How many classes of one lane's waiters ask at once at least. More of them than the lane has slots, since the other
+/// lanes of some are taken by other consumers.
+const ASKED_MIN: u64 = 16;
+
+/// The same, for each slot that the lane has until the next answer.
+const ASKED_A_SLOT: u64 = 4;
+
+/// The most starts that are asked for at once; the others are next.
+const STARTS_MAX: usize = 512;
+
+/// Starts of one class of waiters.
+#[derive(Debug, Default)]
+pub(in crate::pacing) struct Starts {
+    /// How many the store has been asked for.
+    asked: u64,
+    /// Those that it gave: when, and for what cost.
+    given: Vec<(Nanos, NonZeroU32)>,
+}
+
+impl Starts {
+    fn count(&self) -> u64 {
+        self.asked + self.given.len() as u64
+    }
+}
+
+/// A start that the store is asked for.
+#[derive(Clone, Debug)]
+pub(in crate::pacing) struct AskedStart {
+    class: usize,
+    /// Tells the class from the one that had its place before.
+    serial: Ticket,
+    cost: NonZeroU32,
+    /// The lanes of the start, in the request's order, and their serial numbers.
+    lanes: Vec<(usize, u64)>,
+}
+
+impl<W> Schedule<W> {
+    /// Whether what needs these lanes asks for starts.
+    pub(in crate::pacing) fn is_by_starts(&self, lanes: &[usize]) -> bool {
+        let mut tracks = lanes.iter().map(|lane| &self.table.tracks[*lane]);
+        tracks.any(Track::is_by_starts)
+    }
+
+    /// Whether one of these lanes is slow and shared.
+    pub(in crate::pacing) fn is_slow(&self, lanes: &[usize]) -> bool {
+        let mut tracks = lanes.iter().map(|lane| &self.table.tracks[*lane]);
+        tracks.any(Track::is_slow_and_shared)
+    }
+
+    /// What a class that asks for starts waits for.
+    pub(super) fn start_refusal(&self, lanes: &[usize], ask: &Ask) -> Refusal {
+        let answers = ask.now.saturating_add(self.table.distance.lead());
+        let refused = |lane: usize| {
+            let track = &self.table.tracks[lane];
+            if let Err(until) = track.bars_start(ask.ticket, ask.now) {
+                return Refused::Until(until);
+            }
+            match (&track.share, &track.limiter) {
+                (Some(share), Some(_)) if share.not_before() > ask.now => {
+                    Refused::AskAgain(share.not_before())
+                }
+                _ => Refused::Ask(track.period()),
+            }
+        };
+        // Those that only the store can grant wait at the lane that most others need: they ask together.
+        let rank = |lane: usize| {
+            let refused = refused(lane);
+            let (class, due) = refused.rank(answers);
+            let track = &self.table.tracks[lane];
+            match refused {
+                Refused::Ask(period) => (class, u64::from(track.waiting), period),
+                _ => (class, due, 0),
+            }
+        };
+        let limited = |lane: &usize| {
+            let track = &self.table.tracks[*lane];
+            track.limiter.is_some() || track.places.is_some() || track.rest.until > ask.now
+        };
+        let last = lanes
+            .iter()
+            .copied()
+            .filter(limited)
+            .max_by_key(|lane| rank(*lane));
+        let lane = last.or_else(|| lanes.first().copied()).unwrap_or(0);
+        let mut refused = refused(lane);
+        if let Refused::Until(due) = refused
+            && due != FOREVER
+        {
+            // The store is asked in time for what comes then.
+            let lead = self.table.distance.lead();
+            refused = Refused::Until(due.saturating_sub(lead).max(ask.now + 1));
+        }
+        Refusal { lane, refused }
+    }
+
+    /// How many starts a class may have asked for and granted at once.
+    fn starts_max(&self, class: usize) -> u64 {
+        let class = &self.classes[class];
+        let period = |lane: &usize| self.table.tracks[*lane].period();
+        let slowest = class.lanes.iter().map(period).max().unwrap_or(0);
+        let waiting = class.waiters.len() as u64;
+        self.table.distance.in_hand_max(slowest).min(waiting)
+    }
+
+    /// Parks a class that is parked nowhere, if one of its waiters has no start yet.
+    pub(super) fn settle(&mut self, class: usize, now: Nanos) {
+        let Some(of) = self.classes.get(class) else {
+            return;
+        };
+        if of.parked != PARKED_NOWHERE || of.starts.count() >= self.starts_max(class) {
+            return;
+        }
+        let lanes = of.lanes.clone();
+        let ask = self.ask_of(class, now);
+        match self.ask_all(&lanes, &ask) {
+            // Granted when its lane is next served.
+            Ok(()) => {
+                let lane = lanes.first().copied().unwrap_or(0);
+                let refused = Refused::Until(now);
+                self.park(class, ask.ticket, Refusal { lane, refused });
+            }
+            Err(refusal) => self.park(class, ask.ticket, refusal),
+        }
+    }
+
+    /// Asks for starts for those who are parked at a lane, the oldest first.
+    pub(in crate::pacing) fn want_starts(
+        &mut self,
+        lane: usize,
+        now: Nanos,
+        request: &mut Request,
+        asked: &mut Vec<AskedStart>,
+    ) {
+        let Some(track) = self.table.tracks.get(lane) else {
+            return;
+        };
+        let slots = self.table.distance.in_hand_max(track.period());
+        let most = slots.saturating_mul(ASKED_A_SLOT).max(ASKED_MIN);
+        let mut left = usize::try_from(most).unwrap_or(usize::MAX);
+        let parked: Vec<_> = track.parked.iter().copied().collect();
+        for (ticket, class) in parked {
+            let lanes = self.classes[class].lanes.clone();
+            if !self.is_by_starts(&lanes) {
+                continue;
+            }
+            if left == 0 || request.starts.len() >= STARTS_MAX {
+                self.asking.insert(lane);
+                return;
+            }
+            let ask = self.ask_of(class, now);
+            let refusal = self.start_refusal(&lanes, &ask);
+            self.unpark(class, ticket);
+            if !matches!(refusal.refused, Refused::Ask(_)) {
+                self.park(class, ticket, refusal);
+                continue;
+            }
+            self.classes[class].parked = PARKED_NOWHERE;
+            left -= 1;
+            let wanted = self.starts_max(class);
+            let waiters = &self.classes[class].waiters;
+            let begun = self.classes[class].starts.count();
+            let costs = waiters.values().map(|waiter| waiter.cost);
+            let costs: Vec<_> = costs
+                .skip(usize::try_from(begun).unwrap_or(usize::MAX))
+                .take(usize::try_from(wanted.saturating_sub(begun)).unwrap_or(usize::MAX))
+                .collect();
+            for cost in costs {
+                self.ask_for_start(class, &lanes, cost, request, asked);
+            }
+        }
+    }
+
+    fn ask_for_start(
+        &mut self,
+        class: usize,
+        lanes: &Arc<[usize]>,
+        cost: NonZeroU32,
+        request: &mut Request,
+        asked: &mut Vec<AskedStart>,
+    ) {
+        let mut start = StartWant {
+            lanes: Vec::new(),
+            not_before: 0,
+        };
+        let mut of = Vec::new();
+        for lane in lanes.iter() {
+            let track = &self.table.tracks[*lane];
+            start.not_before = start.not_before.max(track.rest.until);
+            if let (Some(_), Some(limiter)) = (&track.share, &track.limiter) {
+                start.lanes.push(StartLane {
+                    lane: track.lane.key(),
+                    period: limiter.period(),
+                    slots: track.lane.charge(cost).get().into(),
+                    credit: limiter.credit(),
+                });
+                of.push((*lane, track.serial));
+            }
+        }
+        request.starts.push(start);
+        self.classes[class].starts.asked += 1;
+        asked.push(AskedStart {
+            class,
+            serial: self.classes[class].serial,
+            cost,
+            lanes: of,
+        });
+    }
+
+    /// Takes the store's answers about starts; none: it gave none.
+    pub(in crate::pacing) fn starts_answered(
+        &mut self,
+        asked: &[AskedStart],
+        answers: Option<&[StartAnswer]>,
+        now: Nanos,
+    ) {
+        for (n, start) in asked.iter().enumerate() {
+            let answer = answers.and_then(|answers| answers.get(n));
+            let class = self.classes.get_mut(start.class);
+            let class = class.filter(|class| class.serial == start.serial);
+            let is_wanted = class.is_some();
+            if let Some(class) = class {
+                class.starts.asked -= 1;
+                if let Some(StartAnswer::At(at)) = answer {
+                    class.starts.given.push((*at, start.cost));
+                    self.starts.insert((*at, start.class));
+                }
+            }
+            match answer {
+                Some(StartAnswer::At(at)) if !is_wanted => {
+                    let lanes = self.still_there(&start.lanes);
+                    self.give_back(&lanes, start.cost, *at);
+                }
+                Some(StartAnswer::Later { lane, at }) => {
+                    let (lane, serial) = start.lanes[*lane];
+                    if let Some(track) = self.table.tracks.get_mut(lane)
+                        && track.serial == serial
+                        && let Some(share) = &mut track.share
+                    {
+                        share.refuse(*at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for start in asked {
+            self.settle(start.class, now);
+        }
+    }
+
+    /// Those of these lanes that were not forgotten since.
+    fn still_there(&self, lanes: &[(usize, u64)]) -> Vec<usize> {
+        let is_there = |(lane, serial): &&(usize, u64)| {
+            let track = self.table.tracks.get(*lane);
+            track.is_some_and(|track| track.serial == *serial)
+        };
+        lanes
+            .iter()
+            .filter(is_there)
+            .map(|(lane, _)| *lane)
+            .collect()
+    }
+
+    /// Gives back a start on these lanes.
+    fn give_back(&mut self, lanes: &[usize], cost: NonZeroU32, at: Nanos) {
+        for lane in lanes {
+            if self.table.tracks[*lane].unused(cost, at) {
+                self.asking.insert(*lane);
+            }
+        }
+    }
+
+    /// Gives back all starts of a class that has no waiter left.
+    pub(super) fn forget_starts(&mut self, class: usize) {
+        let given = std::mem::take(&mut self.classes[class].starts.given);
+        let lanes = self.classes[class].lanes.clone();
+        for (at, cost) in given {
+            self.starts.remove(&(at, class));
+            self.give_back(&lanes, cost, at);
+        }
+    }
+
+    /// Grants the waiters whose start has come.
+    pub(super) fn grant_starts(&mut self, now: Nanos, granted: &mut Vec<Granted<W>>) {
+        while let Some(&(at, class)) = self.starts.first().filter(|(at, _)| *at <= now) {
+            self.starts.pop_first();
+            let given = &mut self.classes[class].starts.given;
+            let Some(n) = given.iter().position(|(given, _)| *given == at) else {
+                continue;
+            };
+            let (_, cost) = given.remove(n);
+            let lanes = self.classes[class].lanes.clone();
+            let ask = self.ask_of(class, now);
+            if self.is_usable(&lanes, &ask, (at, cost)) {
+                granted.extend(self.grant_start(class, &lanes, &ask, at));
+            } else {
+                self.give_back(&lanes, cost, at);
+            }
+            self.settle(class, now);
+        }
+    }
+
+    fn is_usable(&mut self, lanes: &[usize], ask: &Ask, (at, cost): (Nanos, NonZeroU32)) -> bool {
+        if ask.cost > cost {
+            return false;
+        }
+        let bars = |lane: &usize| {
+            self.table.tracks[*lane]
+                .bars_start(ask.ticket, ask.now)
+                .is_err()
+        };
+        if lanes.iter().any(bars) {
+            // A place that is free in time is kept for the next start.
+            for lane in lanes {
+                let track = &mut self.table.tracks[*lane];
+                if track.places.is_some() {
+                    track.claim(ask, FOREVER);
+                }
+            }
+            return false;
+        }
+        !lanes
+            .iter()
+            .any(|lane| self.table.tracks[*lane].is_too_late(at, ask.now))
+    }
+
+    fn grant_start(
+        &mut self,
+        class: usize,
+        lanes: &[usize],
+        ask: &Ask,
+        at: Nanos,
+    ) -> Option<Granted<W>> {
+        let mut held = Vec::new();
+        for lane in lanes {
+            let track = &mut self.table.tracks[*lane];
+            let (charge, level) = track.start(ask, at);
+            held.push(Held {
+                lane: *lane,
+                serial: track.serial,
+                charge,
+                amount: track.lane.charge(ask.cost).get(),
+                level,
+                start: charge.is_some().then_some(at),
+            });
+        }
+        let slowest = lanes
+            .iter()
+            .max_by_key(|lane| self.table.tracks[**lane].period());
+        let last = slowest.map_or(LaneKind::Account, |lane| {
+            self.table.tracks[*lane].lane.kind()
+        });
+        let waiter = self.unseat(class, ask.ticket)?;
+        Some(Granted {
+            waited: ask.now - waiter.since,
+            wake: waiter.wake,
+            held,
+            last,
+        })
+    }
+}

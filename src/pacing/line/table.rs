@@ -1,0 +1,260 @@
+//! All lanes, and the rules by which a new one gets its limits.
+//!
+//! In: lanes by name. Out: their place in the table. Always: a lane that nobody uses and that owes
+//! nothing is forgotten after a while, a few looked at with each call, so that no call pays for all.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::pacing::cluster::distance::Distance;
+use crate::pacing::lane::limiter::Limiter;
+use crate::pacing::lane::places::Places;
+use crate::pacing::lane::share::Share;
+use crate::pacing::lane::track::Track;
+use crate::pacing::{CoolDown, Lane, Nanos, PacingSettings, Quota, nanos};
+
+/// How many lanes one call looks at: more than a call makes, so that the table cannot outgrow its use.
+const SWEPT_PER_CALL: usize = 4;
+
+/// All lanes.
+pub(in crate::pacing) struct Table {
+    settings: PacingSettings,
+    pub(in crate::pacing) tracks: Slab<Track>,
+    by_lane: HashMap<Lane, usize>,
+    /// Quotas set for one lane; none: set to no limit.
+    quotas: HashMap<Lane, Option<Quota>>,
+    /// The quota of each agent of a campaign.
+    agents: HashMap<Arc<str>, Option<Quota>>,
+    /// Numbers of places set for one lane.
+    places: HashMap<Lane, Option<u32>>,
+    serials: u64,
+    hand: usize,
+    /// How many consumers use the lanes that are shared.
+    pub(in crate::pacing) consumers: u64,
+    /// How far away the store is that they are shared through.
+    pub(in crate::pacing) distance: Distance,
+}
+
+impl Table {
+    pub(in crate::pacing) fn new(settings: PacingSettings) -> Self {
+        Self {
+            settings,
+            tracks: Slab::new(),
+            by_lane: HashMap::new(),
+            quotas: HashMap::new(),
+            agents: HashMap::new(),
+            places: HashMap::new(),
+            serials: 0,
+            hand: 0,
+            consumers: 1,
+            distance: Distance::default(),
+        }
+    }
+
+    /// The lanes' places in the table, in order and each once; a lane that is new gets its limits.
+    pub(in crate::pacing) fn ids(&mut self, lanes: &[Lane], now: Nanos) -> Vec<usize> {
+        let mut ids: Vec<usize> = lanes.iter().map(|lane| self.id(lane, now)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    pub(in crate::pacing) fn id(&mut self, lane: &Lane, now: Nanos) -> usize {
+        if let Some(id) = self.by_lane.get(lane) {
+            return *id;
+        }
+        self.serials += 1;
+        let mut track = Track::new(lane.clone(), self.serials, now);
+        track.limiter = self.quota_of(lane).map(|quota| self.limiter(quota));
+        track.share = self.settings.shared.then(Share::default);
+        track.places = self.places_of(lane).map(|most| match lane {
+            Lane::Account => Places::felt_out(most),
+            _ => Places::new(most),
+        });
+        let id = self.tracks.insert(track);
+        self.by_lane.insert(lane.clone(), id);
+        id
+    }
+
+    fn limiter(&self, quota: Quota) -> Limiter {
+        if self.settings.shared {
+            return Limiter::shared(quota, self.settings.margin);
+        }
+        let empty = quota.period() <= self.settings.start_empty;
+        Limiter::new(quota, self.settings.margin).starting(empty)
+    }
+
+    fn quota_of(&self, lane: &Lane) -> Option<Quota> {
+        if let Some(quota) = self.quotas.get(lane) {
+            return *quota;
+        }
+        match lane {
+            Lane::Endpoint { operation, .. } => self.settings.limits.of(operation),
+            Lane::Agent { campaign, .. } => self.agents.get(campaign).copied().flatten(),
+            Lane::Sender(sender) | Lane::Entry(sender) => self.settings.senders.of(sender),
+            Lane::Account | Lane::Campaign(_) => None,
+        }
+    }
+
+    fn places_of(&self, lane: &Lane) -> Option<u32> {
+        match self.places.get(lane) {
+            Some(places) => *places,
+            None if *lane == Lane::Account => Some(self.settings.concurrency.get()),
+            None => None,
+        }
+    }
+
+    /// How many calls of the account may be under way at once.
+    pub(in crate::pacing) fn concurrency(&self) -> NonZeroU32 {
+        self.settings.concurrency
+    }
+
+    /// Sets one lane's quota from now on.
+    pub(in crate::pacing) fn set_quota(
+        &mut self,
+        lane: &Lane,
+        quota: Option<Quota>,
+        now: Nanos,
+    ) -> Vec<usize> {
+        self.quotas.insert(lane.clone(), quota);
+        let id = self.by_lane.get(lane).copied();
+        id.into_iter().filter(|id| self.requota(*id, now)).collect()
+    }
+
+    /// Sets the quota of each agent of a campaign, those with one of their own apart.
+    pub(in crate::pacing) fn set_agents(
+        &mut self,
+        campaign: &Arc<str>,
+        quota: Option<Quota>,
+        now: Nanos,
+    ) -> Vec<usize> {
+        self.agents.insert(campaign.clone(), quota);
+        let theirs =
+            |lane: &Lane| matches!(lane, Lane::Agent { campaign: of, .. } if of == campaign);
+        let ids: Vec<usize> = self
+            .tracks
+            .iter()
+            .filter(|(_, track)| theirs(&track.lane))
+            .map(|(id, _)| id)
+            .collect();
+        ids.into_iter()
+            .filter(|id| self.requota(*id, now))
+            .collect()
+    }
+
+    /// Sets how many may be under way at once on a lane.
+    pub(in crate::pacing) fn set_places(
+        &mut self,
+        lane: &Lane,
+        max: Option<u32>,
+        now: Nanos,
+    ) -> usize {
+        self.places.insert(lane.clone(), max);
+        let id = self.id(lane, now);
+        let track = &mut self.tracks[id];
+        match (&mut track.places, max) {
+            (Some(places), Some(max)) => places.allow(max),
+            (places, max) => *places = max.map(Places::new),
+        }
+        id
+    }
+
+    /// Has a lane rest whose limit refused a call.
+    pub(in crate::pacing) fn throttled(
+        &mut self,
+        lane: &Lane,
+        rules: CoolDown,
+        retry_after: Option<Duration>,
+        now: Nanos,
+    ) -> usize {
+        let id = self.id(lane, now);
+        let track = &mut self.tracks[id];
+        track.rest.refused(rules, retry_after, now);
+        track.last_used = now;
+        if let Some(share) = &mut track.share {
+            share.rest = Some(track.rest.until);
+        }
+        // The burst as well: it must not go off when the rest is over.
+        if let Some(limiter) = &mut track.limiter {
+            limiter.push(track.rest.until);
+        }
+        id
+    }
+
+    /// Takes note of a reply that was no refusal of the lane's limit.
+    pub(in crate::pacing) fn answered(&mut self, lane: &Lane, now: Nanos) {
+        if let Some(id) = self.by_lane.get(lane) {
+            self.tracks[*id].rest.answered(now);
+        }
+    }
+
+    /// Forgets the rules of a campaign that is over; its lanes follow when nothing is owed.
+    pub(in crate::pacing) fn forget_campaign(&mut self, campaign: &str) {
+        self.agents.remove(campaign);
+        self.quotas.retain(|lane, _| match lane {
+            Lane::Campaign(id) | Lane::Agent { campaign: id, .. } => &**id != campaign,
+            Lane::Account | Lane::Endpoint { .. } | Lane::Sender(_) | Lane::Entry(_) => true,
+        });
+    }
+
+    /// Gives a lane the quota that its rules say; whether that is another one.
+    fn requota(&mut self, id: usize, now: Nanos) -> bool {
+        let quota = self.quota_of(&self.tracks[id].lane);
+        let old = self.tracks[id].limiter.take();
+        if old.as_ref().map(Limiter::quota) == quota {
+            self.tracks[id].limiter = old;
+            return false;
+        }
+        let next = quota.map(|quota| match old {
+            Some(mut limiter) => {
+                limiter.requota(self.limiter(quota), now);
+                limiter
+            }
+            // What went through while there was no limit counts as one: the next waits a period.
+            None => {
+                let mut limiter = self.limiter(quota);
+                let used = self.tracks[id].last_used.min(now);
+                if self.tracks[id].usage.last_minute(now) > 0 {
+                    limiter.push(used.saturating_add(limiter.period()));
+                }
+                limiter
+            }
+        });
+        let track = &mut self.tracks[id];
+        track.limiter = next;
+        if let Some(share) = &mut track.share {
+            share.forget();
+        }
+        if let Some(limiter) = &mut track.limiter
+            && track.rest.until > now
+        {
+            limiter.push(track.rest.until);
+        }
+        true
+    }
+
+    /// Looks at a few lanes and forgets those that are idle.
+    pub(in crate::pacing) fn sweep(&mut self, now: Nanos) {
+        for _ in 0..SWEPT_PER_CALL {
+            let id = self.hand;
+            self.hand = if id < self.tracks.capacity() {
+                id + 1
+            } else {
+                0
+            };
+            let Some(track) = self.tracks.get_mut(id) else {
+                continue;
+            };
+            let idle = now.saturating_sub(track.last_used) >= nanos(self.settings.idle);
+            let rested = track.rest.is_over(now);
+            if idle && rested && track.is_forgettable(now) {
+                let track = self.tracks.remove(id);
+                self.by_lane.remove(&track.lane);
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Every exchange as a line of JSON, for the check against Twilio's OpenAPI.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::form::Form;
+use super::reply::Reply;
+
+use crate::files::private;
+
+#[derive(Debug)]
+pub(in crate::simulator) struct Recorder {
+    file: File,
+}
+
+/// What was asked.
+pub(in crate::simulator) struct Asked<'a> {
+    pub(in crate::simulator) product: &'a str,
+    pub(in crate::simulator) method: &'a str,
+    /// The path under the product.
+    pub(in crate::simulator) path: String,
+    pub(in crate::simulator) query: &'a Form,
+    pub(in crate::simulator) form: &'a Form,
+}
+
+impl Recorder {
+    pub(in crate::simulator) fn open(path: &Path) -> io::Result<Self> {
+        let mut options = File::options();
+        options.create(true).append(true);
+        Ok(Self {
+            file: private(&mut options).open(path)?,
+        })
+    }
+
+    /// A failed write is lost: the record is for tests, and the test that reads it will miss it.
+    pub(in crate::simulator) fn write(&mut self, asked: &Asked<'_>, reply: &Reply) {
+        let line = json!({
+            "product": asked.product,
+            "method": asked.method,
+            "path": asked.path,
+            "query": pairs(asked.query),
+            "request_form": pairs(asked.form),
+            "status": reply.status,
+            "response": reply.body,
+        });
+        // One write a line, so that several simulators can append to one file.
+        if let Err(error) = self.file.write_all(format!("{line}\n").as_bytes()) {
+            tracing::warn!(%error, "exchange not recorded");
+        }
+    }
+}
+
+fn pairs(form: &Form) -> Value {
+    form.pairs()
+        .map(|(name, value)| json!([name, value]))
+        .collect()
+}

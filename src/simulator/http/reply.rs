@@ -1,0 +1,221 @@
+//! What the simulator answers: JSON bodies, pages of a list, and errors as Twilio words them.
+//!
+//! Always: an error body is `{code, message, more_info, status}`; a page's URLs are absolute and
+//! under the base the client called; times are ISO 8601 in UTC to the second.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::form::Form;
+
+/// A request that was carried out.
+#[derive(Clone, Debug)]
+pub(in crate::simulator) struct Reply {
+    pub(in crate::simulator) status: u16,
+    /// None for 204.
+    pub(in crate::simulator) body: Option<Value>,
+    pub(super) headers: Vec<(&'static str, String)>,
+}
+
+/// A request that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::simulator) struct Refusal {
+    pub(in crate::simulator) status: u16,
+    /// Twilio's error code.
+    pub(in crate::simulator) code: u32,
+    pub(in crate::simulator) message: String,
+}
+
+pub(in crate::simulator) type Answer = Result<Reply, Refusal>;
+
+impl Reply {
+    pub(in crate::simulator) fn new(status: u16, body: Value) -> Self {
+        Self {
+            status,
+            body: Some(body),
+            headers: Vec::new(),
+        }
+    }
+
+    pub(in crate::simulator) fn ok(body: Value) -> Answer {
+        Ok(Self::new(200, body))
+    }
+
+    pub(in crate::simulator) fn created(body: Value) -> Answer {
+        Ok(Self::new(201, body))
+    }
+
+    pub(in crate::simulator) fn empty(status: u16) -> Answer {
+        Ok(Self {
+            status,
+            body: None,
+            headers: Vec::new(),
+        })
+    }
+}
+
+impl Refusal {
+    pub(in crate::simulator) fn new(status: u16, code: u32, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// 400 with 20001, Twilio's code for an invalid parameter.
+    pub(in crate::simulator) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(400, 20001, message)
+    }
+
+    /// 404 with 20404, in Twilio's words.
+    pub(in crate::simulator) fn not_found(path: &str) -> Self {
+        Self::new(
+            404,
+            20404,
+            format!("The requested resource {path} was not found"),
+        )
+    }
+
+    pub(in crate::simulator) fn body(&self) -> Value {
+        json!({
+            "code": self.code,
+            "message": self.message,
+            "more_info": format!("https://www.twilio.com/docs/errors/{}", self.code),
+            "status": self.status,
+        })
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.status, refusal.body())
+    }
+}
+
+/// ISO 8601, UTC, to the second: the form of Twilio's v1 and v2 APIs.
+pub(in crate::simulator) fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+pub(in crate::simulator) fn stamp_or_null(at: Option<Timestamp>) -> Value {
+    at.map_or(Value::Null, |at| Value::String(stamp(at)))
+}
+
+/// One page of a list, as a client asked for it.
+pub(in crate::simulator) struct Page<'a> {
+    /// The list's own URL, without a query.
+    pub(in crate::simulator) url: String,
+    pub(in crate::simulator) query: &'a Form,
+    /// The name of the list in the reply, which is also `meta.key`.
+    pub(in crate::simulator) key: &'static str,
+    /// The most a page holds: more is cut to it (the OpenAPI's `maximum`).
+    pub(super) size_max: usize,
+}
+
+impl Page<'_> {
+    /// Renders those of `rows` that fall on the page.
+    pub(in crate::simulator) fn of<T>(
+        self,
+        rows: impl Iterator<Item = T>,
+        render: impl Fn(T) -> Value,
+    ) -> Answer {
+        let size = match self.query.integer("PageSize", 1, i64::MAX)? {
+            Some(size) => usize::try_from(size)
+                .unwrap_or(usize::MAX)
+                .min(self.size_max),
+            None => self.size_max.min(50),
+        };
+        let token = self
+            .query
+            .get("PageToken")
+            .and_then(|token| token.strip_prefix("PT"))
+            .and_then(|page| page.parse().ok());
+        let number = match token {
+            Some(number) => number,
+            None => {
+                usize::try_from(self.query.integer("Page", 0, 1_000_000)?.unwrap_or(0)).unwrap_or(0)
+            }
+        };
+        let mut rows = rows.skip(number.saturating_mul(size));
+        let page: Vec<Value> = rows.by_ref().take(size).map(render).collect();
+        let more = rows.next().is_some();
+        let mut body = json!({});
+        body[self.key] = Value::Array(page);
+        body["meta"] = json!({
+            "page": number,
+            "page_size": size,
+            "first_page_url": self.page_url(size, 0),
+            "previous_page_url": (number > 0).then(|| self.page_url(size, number - 1)),
+            "url": self.page_url(size, number),
+            "next_page_url": more.then(|| self.page_url(size, number + 1)),
+            "key": self.key,
+        });
+        Reply::ok(body)
+    }
+
+    fn page_url(&self, size: usize, page: usize) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in self.query.pairs() {
+            if !matches!(name, "PageSize" | "Page" | "PageToken") {
+                query.append_pair(name, value);
+            }
+        }
+        query.append_pair("PageSize", &size.to_string());
+        query.append_pair("Page", &page.to_string());
+        if page > 0 {
+            query.append_pair("PageToken", &format!("PT{page}"));
+        }
+        format!("{}?{}", self.url, query.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(query: &str, rows: usize) -> Value {
+        let query = Form::parse(query.as_bytes());
+        let page = Page {
+            url: "http://127.0.0.1:1/proxy/v1/Services".to_owned(),
+            query: &query,
+            key: "services",
+            size_max: 100,
+        };
+        let reply = page.of(0..rows, |row| json!(row)).expect("a page");
+        reply.body.expect("a body")
+    }
+
+    #[test]
+    fn a_list_is_read_to_its_end_by_following_the_next_page() {
+        let mut query = "PageSize=2&State=open".to_owned();
+        let mut seen = Vec::new();
+        loop {
+            let body = page(&query, 5);
+            seen.extend(body["services"].as_array().expect("a list").clone());
+            let Some(next) = body["meta"]["next_page_url"].as_str() else {
+                break;
+            };
+            assert!(next.starts_with("http://127.0.0.1:1/proxy/v1/Services?State=open&"));
+            query = next.split_once('?').expect("a query").1.to_owned();
+        }
+        assert_eq!(seen, [0, 1, 2, 3, 4].map(Value::from));
+    }
+
+    #[test]
+    fn a_page_holds_fifty_unless_asked_and_never_more_than_the_most() {
+        assert_eq!(page("", 500)["meta"]["page_size"], 50);
+        assert_eq!(page("PageSize=5000", 500)["meta"]["page_size"], 100);
+    }
+
+    #[test]
+    fn an_error_has_twilios_four_fields() {
+        let body = Refusal::new(409, 80603, "taken").body();
+        assert_eq!(body["code"], 80603);
+        assert_eq!(body["status"], 409);
+        assert_eq!(
+            body["more_info"],
+            "https://www.twilio.com/docs/errors/80603"
+        );
+    }
+}

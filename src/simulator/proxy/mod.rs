@@ -1,0 +1,166 @@
+//! Proxy: the table of its endpoints, its service and that service's numbers.
+
+pub(super) mod messages;
+pub(super) mod participants;
+pub(super) mod sessions;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::http::reply::{Answer, Refusal, Reply, stamp};
+use super::http::router::{Call, Route};
+use super::settings::ProxyPool;
+use super::world::World;
+
+#[rustfmt::skip]
+pub(super) const ROUTES: &[Route] = &[
+    Route { operation: "list_proxy_services", method: "GET", path: "/v1/Services", answer: services },
+    Route { operation: "fetch_proxy_service", method: "GET", path: "/v1/Services/{Sid}", answer: service },
+    Route { operation: "list_proxy_numbers", method: "GET", path: "/v1/Services/{ServiceSid}/PhoneNumbers", answer: numbers },
+    Route { operation: "create_proxy_number", method: "POST", path: "/v1/Services/{ServiceSid}/PhoneNumbers", answer: add_number },
+    Route { operation: "list_sessions", method: "GET", path: "/v1/Services/{ServiceSid}/Sessions", answer: sessions::list },
+    Route { operation: "create_session", method: "POST", path: "/v1/Services/{ServiceSid}/Sessions", answer: sessions::create },
+    Route { operation: "fetch_session", method: "GET", path: "/v1/Services/{ServiceSid}/Sessions/{Sid}", answer: sessions::fetch },
+    Route { operation: "update_session", method: "POST", path: "/v1/Services/{ServiceSid}/Sessions/{Sid}", answer: sessions::update },
+    Route { operation: "delete_session", method: "DELETE", path: "/v1/Services/{ServiceSid}/Sessions/{Sid}", answer: sessions::delete },
+    Route { operation: "create_proxy_participant", method: "POST", path: "/v1/Services/{ServiceSid}/Sessions/{SessionSid}/Participants", answer: participants::create },
+    Route { operation: "list_proxy_participants", method: "GET", path: "/v1/Services/{ServiceSid}/Sessions/{SessionSid}/Participants", answer: participants::list },
+    Route { operation: "fetch_proxy_participant", method: "GET", path: "/v1/Services/{ServiceSid}/Sessions/{SessionSid}/Participants/{Sid}", answer: participants::fetch },
+    Route { operation: "delete_proxy_participant", method: "DELETE", path: "/v1/Services/{ServiceSid}/Sessions/{SessionSid}/Participants/{Sid}", answer: participants::delete },
+    Route { operation: "create_message_interaction", method: "POST", path: "/v1/Services/{ServiceSid}/Sessions/{SessionSid}/Participants/{ParticipantSid}/MessageInteractions", answer: messages::create },
+    Route { operation: "list_message_interactions", method: "GET", path: "/v1/Services/{ServiceSid}/Sessions/{SessionSid}/Participants/{ParticipantSid}/MessageInteractions", answer: messages::list_of_participant },
+    Route { operation: "fetch_message_interaction", method: "GET", path: "/v1/Services/{ServiceSid}/Sessions/{SessionSid}/Participants/{ParticipantSid}/MessageInteractions/{Sid}", answer: messages::fetch_of_participant },
+    Route { operation: "list_proxy_interactions", method: "GET", path: "/v1/Services/{ServiceSid}/Sessions/{SessionSid}/Interactions", answer: messages::list },
+];
+
+#[derive(Clone, Debug)]
+pub(super) struct ProxyService {
+    pub(super) sid: String,
+    pub(super) unique_name: String,
+    pub(super) chat_service: String,
+    pub(super) default_ttl: i64,
+    pub(super) numbers: Vec<Number>,
+    pub(super) created: Timestamp,
+}
+
+/// A number of the service's pool.
+#[derive(Clone, Debug)]
+pub(super) struct Number {
+    pub(super) sid: String,
+    pub(super) number: String,
+    created: Timestamp,
+}
+
+/// The account's one Proxy service, tied to Flex's chat service.
+pub(super) fn found_service(world: &mut World, now: Timestamp) {
+    let sid = world.sids.sid("KS");
+    let (ProxyPool::Open(numbers) | ProxyPool::Fixed(numbers)) = world.settings.proxy_pool.clone();
+    let numbers = numbers.into_iter().map(|number| Number {
+        sid: world.sids.sid("PN"),
+        number,
+        created: now,
+    });
+    let service = ProxyService {
+        numbers: numbers.collect(),
+        unique_name: "Flex Proxy Service".to_owned(),
+        chat_service: world.account.chat_service.clone(),
+        default_ttl: 0,
+        created: now,
+        sid: sid.clone(),
+    };
+    world.proxy_services.insert(&sid, service);
+}
+
+impl ProxyService {
+    fn json(&self, account: &str, base: &str) -> Value {
+        let url = format!("{base}/v1/Services/{}", self.sid);
+        json!({
+            "sid": self.sid,
+            "unique_name": self.unique_name,
+            "account_sid": account,
+            "chat_instance_sid": self.chat_service,
+            "callback_url": null,
+            "default_ttl": self.default_ttl,
+            "number_selection_behavior": "prefer-sticky",
+            "geo_match_level": "country",
+            "intercept_callback_url": null,
+            "out_of_session_callback_url": null,
+            "date_created": stamp(self.created),
+            "date_updated": stamp(self.created),
+            "url": url,
+            "links": {"sessions": format!("{url}/Sessions"), "phone_numbers": format!("{url}/PhoneNumbers")},
+        })
+    }
+
+    pub(super) fn add(&mut self, sid: String, number: &str, now: Timestamp) {
+        self.numbers.push(Number {
+            sid,
+            number: number.to_owned(),
+            created: now,
+        });
+    }
+}
+
+fn services(call: &mut Call<'_>) -> Answer {
+    let world = &*call.world;
+    let page = call.page("/v1/Services", "services", 100);
+    page.of(world.proxy_services.values(), |service| {
+        service.json(&world.account.sid, call.base)
+    })
+}
+
+fn service(call: &mut Call<'_>) -> Answer {
+    Reply::ok(found_in(call)?.json(&call.world.account.sid, call.base))
+}
+
+/// The service the path names.
+pub(super) fn found_in<'b>(call: &'b Call<'_>) -> Result<&'b ProxyService, Refusal> {
+    let sid = call.param(0);
+    let service = call.world.proxy_services.get(sid);
+    service.ok_or_else(|| Refusal::not_found(&format!("/v1/Services/{sid}")))
+}
+
+fn number_json(service: &str, number: &Number, world: &World, base: &str) -> Value {
+    let used = world.pairs.keys().filter(|(_, n)| *n == number.number);
+    json!({
+        "sid": number.sid,
+        "account_sid": world.account.sid,
+        "service_sid": service,
+        "date_created": stamp(number.created),
+        "date_updated": stamp(number.created),
+        "phone_number": number.number,
+        "friendly_name": number.number,
+        "iso_country": null,
+        "capabilities": {"sms": true, "mms": true, "voice": true, "fax": false},
+        "url": format!("{base}/v1/Services/{service}/PhoneNumbers/{}", number.sid),
+        "is_reserved": false,
+        "in_use": used.count(),
+    })
+}
+
+fn numbers(call: &mut Call<'_>) -> Answer {
+    let service = found_in(call)?;
+    let path = format!("/v1/Services/{}/PhoneNumbers", service.sid);
+    let page = call.page(&path, "phone_numbers", 100);
+    page.of(service.numbers.iter(), |number| {
+        number_json(&service.sid, number, call.world, call.base)
+    })
+}
+
+fn add_number(call: &mut Call<'_>) -> Answer {
+    let service = found_in(call)?;
+    let text = call.form.required("PhoneNumber")?;
+    if service.numbers.iter().any(|one| one.number == text) {
+        let message = "PhoneNumber has already been added to Service";
+        return Err(Refusal::new(400, 80104, message));
+    }
+    let sid = call.world.sids.sid("PN");
+    let service = call.world.proxy_services.get_mut(call.param(0));
+    let Some(service) = service else {
+        return Err(Refusal::not_found(call.param(0)));
+    };
+    service.add(sid, text, call.now);
+    let number = service.numbers.last().cloned();
+    let json = number.map(|one| number_json(call.param(0), &one, call.world, call.base));
+    Reply::created(json.unwrap_or_default())
+}

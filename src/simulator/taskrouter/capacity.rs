@@ -1,0 +1,175 @@
+//! How much the people take at a time: worker channels, and who is offered what.
+//!
+//! Always: a task for a worker is reserved while the worker's activity lets tasks come and its channel
+//! has a free place; otherwise it waits, in order.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::tasks::Reservation;
+use super::workers::TaskChannel;
+use crate::simulator::http::reply::{Answer, Refusal, stamp};
+use crate::simulator::http::router::Call;
+use crate::simulator::world::World;
+
+/// A worker's part in one task channel.
+#[derive(Clone, Debug)]
+pub(in crate::simulator) struct WorkerChannel {
+    pub(in crate::simulator) sid: String,
+    pub(in crate::simulator) name: &'static str,
+    task_channel: String,
+    /// How many tasks at a time.
+    pub(in crate::simulator) capacity: u32,
+    /// How many are reserved or assigned.
+    load: u32,
+}
+
+impl WorkerChannel {
+    pub(in crate::simulator) fn new(sid: String, of: &TaskChannel, capacity: u32) -> Self {
+        Self {
+            sid,
+            name: of.unique_name,
+            task_channel: of.sid.clone(),
+            capacity,
+            load: 0,
+        }
+    }
+
+    /// Whether it is meant by this SID or unique name of a task channel.
+    pub(in crate::simulator) fn is(&self, task_channel: &str) -> bool {
+        self.name == task_channel || self.task_channel == task_channel
+    }
+
+    fn free(&self) -> u32 {
+        self.capacity.saturating_sub(self.load)
+    }
+}
+
+pub(in crate::simulator) fn channels(call: &mut Call<'_>) -> Answer {
+    let sid = call.param(1);
+    let world = &*call.world;
+    let Some(worker) = world.workers.get(sid) else {
+        return Err(Refusal::not_found(&format!("/Workers/{sid}")));
+    };
+    let workspace = &world.account.workspace;
+    let path = format!("/v1/Workspaces/{workspace}/Workers/{sid}/Channels");
+    let url = format!("{}{path}", call.base);
+    let page = call.page(&path, "channels", 1000);
+    page.of(worker.channels.iter(), |one| {
+        json!({
+            "account_sid": world.account.sid,
+            "assigned_tasks": one.load,
+            "available": true,
+            "available_capacity_percentage": 100 * one.free() / one.capacity.max(1),
+            "configured_capacity": one.capacity,
+            "date_created": stamp(worker.created),
+            "date_updated": stamp(worker.created),
+            "sid": one.sid,
+            "task_channel_sid": one.task_channel,
+            "task_channel_unique_name": one.name,
+            "worker_sid": worker.sid,
+            "workspace_sid": workspace,
+            "url": format!("{url}/{}", one.sid),
+        })
+    })
+}
+
+impl World {
+    /// Reserves a task for its worker, or lets it wait for a free place.
+    pub(super) fn offer(&mut self, task: &str, now: Timestamp) {
+        let Some(row) = self.tasks.get(task).filter(|row| row.status == "pending") else {
+            return;
+        };
+        let channel = row.channel.clone();
+        let Some(worker) = row
+            .worker
+            .as_ref()
+            .and_then(|sid| self.workers.get_mut(sid))
+        else {
+            // Nobody's task: the queue's workers are not played, it stays pending.
+            return;
+        };
+        let takes_tasks = self.activities[worker.activity].available;
+        let Some(place) = worker.channels.iter_mut().find(|one| one.name == channel) else {
+            return;
+        };
+        if !takes_tasks || place.free() == 0 {
+            let line = worker.waiting.entry(channel).or_default();
+            line.push_back(task.to_owned());
+            return;
+        }
+        place.load += 1;
+        let reservation = Reservation {
+            sid: self.sids.sid("WR"),
+            worker: worker.sid.clone(),
+            worker_name: worker.friendly_name.clone(),
+            status: "pending",
+            created: now,
+            updated: now,
+        };
+        if let Some(row) = self.tasks.get_mut(task) {
+            row.reservations.push(reservation);
+        }
+        self.set_task_status(task, "reserved", now);
+    }
+
+    /// A task has ended: its place goes to the next one in line.
+    pub(super) fn release(&mut self, task: &str, now: Timestamp) {
+        let Some(row) = self.tasks.get(task) else {
+            return;
+        };
+        let (channel, had_place) = (row.channel.clone(), !row.reservations.is_empty());
+        let Some(worker) = row
+            .worker
+            .as_ref()
+            .and_then(|sid| self.workers.get_mut(sid))
+        else {
+            return;
+        };
+        let line = worker.waiting.entry(channel.clone()).or_default();
+        line.retain(|waiting| waiting != task);
+        if !had_place {
+            return;
+        }
+        let place = worker.channels.iter_mut().find(|one| one.name == channel);
+        if let Some(place) = place {
+            place.load = place.load.saturating_sub(1);
+        }
+        let sid = worker.sid.clone();
+        self.offer_waiting(&sid, now);
+    }
+
+    /// Offers what waits for a worker who may have room for it now.
+    pub(in crate::simulator) fn offer_waiting(&mut self, sid: &str, now: Timestamp) {
+        let Some(worker) = self.workers.get_mut(sid) else {
+            return;
+        };
+        if !self.activities[worker.activity].available {
+            return;
+        }
+        let mut next = Vec::new();
+        for place in &worker.channels {
+            if let Some(line) = worker.waiting.get_mut(place.name) {
+                let free = place.free().try_into().unwrap_or(usize::MAX);
+                next.extend(line.drain(..free.min(line.len())));
+            }
+        }
+        for task in next {
+            self.offer(&task, now);
+        }
+    }
+
+    /// Puts a worker into the account's activity number `activity`.
+    pub(in crate::simulator) fn set_activity(
+        &mut self,
+        sid: &str,
+        activity: usize,
+        now: Timestamp,
+    ) {
+        if let Some(worker) = self.workers.get_mut(sid) {
+            worker.activity = activity;
+            worker.updated = now;
+        }
+        self.offer_waiting(sid, now);
+    }
+}

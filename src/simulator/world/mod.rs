@@ -1,0 +1,208 @@
+//! The fake account: everything that is in it, and the time that passes in it.
+//!
+//! In: requests, one after the other, under one lock. Out: the things they made. Always: what falls
+//! due (time to live, timers, set-ups) has happened before the next request looks.
+
+pub(super) mod content;
+pub(super) mod effects;
+pub(super) mod queues;
+pub(super) mod sids;
+pub(super) mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use self::effects::Effects;
+use self::queues::Queues;
+use self::sids::Sids;
+use self::table::Table;
+use super::chat::Chat;
+use super::chat::users::User;
+use super::conversations::Conversation;
+use super::conversations::timers::DefaultTimers;
+use super::flex::interactions::Interaction;
+use super::flex::{FlexChannel, FlexFlow};
+use super::proxy::ProxyService;
+use super::proxy::sessions::Session;
+use super::settings::Settings;
+use super::taskrouter::marks::Marks;
+use super::taskrouter::tasks::Task;
+use super::taskrouter::workers::{Activity, TaskChannel, Worker};
+
+/// Something Twilio's debugger would show: why a text went nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DebuggerEvent {
+    pub code: u32,
+    pub sid: String,
+    pub detail: String,
+    pub time: Timestamp,
+}
+
+/// What can fall due.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    Interaction(String),
+    Session(String),
+    Conversation(String),
+    /// A task's time to live.
+    Task(String),
+    /// The end of an ended task's stay.
+    EndedTask(String),
+}
+
+/// The account's fixed parts, by SID.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) sid: String,
+    pub(super) workspace: String,
+    pub(super) workflow: String,
+    pub(super) queue: String,
+    pub(super) chat_service: String,
+    pub(super) flex_service: String,
+    pub(super) flex_instance: String,
+    pub(super) messaging_service: String,
+    pub(super) role: String,
+    pub(super) born: Timestamp,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) settings: Arc<Settings>,
+    pub(super) sids: Sids,
+    pub(super) account: Account,
+    pub(super) effects: Effects,
+    pub(super) debugger: Vec<DebuggerEvent>,
+    pub(super) flows: Table<FlexFlow>,
+    pub(super) flex_channels: Table<FlexChannel>,
+    /// The active channel of a flow and a customer.
+    pub(super) active_channels: BTreeMap<(String, String), String>,
+    pub(super) chats: Table<Chat>,
+    pub(super) chat_names: BTreeMap<String, String>,
+    pub(super) users: BTreeMap<String, String>,
+    /// The chat service's Users that were made as such.
+    pub(super) service_users: Table<User>,
+    pub(super) proxy_services: Table<ProxyService>,
+    pub(super) sessions: Table<Session>,
+    pub(super) session_names: BTreeMap<(String, String), String>,
+    /// The open session of an identifier and a proxy identifier.
+    pub(super) pairs: BTreeMap<(String, String), String>,
+    pub(super) conversations: Table<Conversation>,
+    pub(super) default_timers: DefaultTimers,
+    pub(super) conversation_names: BTreeMap<String, String>,
+    /// The open conversation of an address and a proxy address.
+    pub(super) bindings: BTreeMap<(String, String), String>,
+    /// The conversations an address or identity has ever been in.
+    pub(super) memberships: BTreeMap<String, Vec<String>>,
+    pub(super) interactions: Table<Interaction>,
+    pub(super) tasks: Table<Task>,
+    pub(super) task_marks: Marks,
+    pub(super) workers: Table<Worker>,
+    pub(super) worker_names: BTreeMap<String, String>,
+    pub(super) activities: Vec<Activity>,
+    pub(super) task_channels: Vec<TaskChannel>,
+    /// Customers who said stop to a sender.
+    pub(super) opted_out: BTreeSet<(String, String)>,
+    pub(super) queues: Queues,
+    pub(super) listing_delay: Duration,
+    due: BTreeSet<(Timestamp, Due)>,
+}
+
+impl World {
+    pub(super) fn new(settings: &Arc<Settings>, now: Timestamp) -> Self {
+        let mut sids = Sids::new(settings.seed);
+        let account = Account {
+            sid: settings.account_sid.clone(),
+            workspace: sids.sid("WS"),
+            workflow: sids.sid("WW"),
+            queue: sids.sid("WQ"),
+            chat_service: sids.sid("IS"),
+            flex_service: sids.sid("IS"),
+            flex_instance: sids.sid("GO"),
+            messaging_service: sids.sid("MG"),
+            role: sids.sid("RL"),
+            born: now,
+        };
+        let activities = Activity::usual(&mut sids);
+        let task_channels = TaskChannel::usual(&mut sids);
+        let mut world = Self {
+            settings: Arc::clone(settings),
+            sids,
+            account,
+            effects: Effects::default(),
+            debugger: Vec::new(),
+            flows: Table::default(),
+            flex_channels: Table::default(),
+            active_channels: BTreeMap::new(),
+            chats: Table::default(),
+            chat_names: BTreeMap::new(),
+            users: BTreeMap::new(),
+            service_users: Table::default(),
+            proxy_services: Table::default(),
+            sessions: Table::default(),
+            session_names: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            conversations: Table::default(),
+            default_timers: DefaultTimers::of(settings),
+            conversation_names: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            memberships: BTreeMap::new(),
+            interactions: Table::default(),
+            tasks: Table::default(),
+            task_marks: Marks::default(),
+            workers: Table::default(),
+            worker_names: BTreeMap::new(),
+            activities,
+            task_channels,
+            opted_out: BTreeSet::new(),
+            queues: Queues::default(),
+            listing_delay: settings.listing_delay,
+            due: BTreeSet::new(),
+        };
+        super::proxy::found_service(&mut world, now);
+        for agent in &settings.agents {
+            world.hire(agent, now);
+        }
+        world
+    }
+
+    /// Remembers to look at `what` at `at`.
+    pub(super) fn at(&mut self, at: Timestamp, what: Due) {
+        self.due.insert((at, what));
+    }
+
+    /// Lets everything happen that has fallen due by `now`, in the order of its time.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        while let Some((at, what)) = self.due.first().cloned() {
+            if at > now {
+                return;
+            }
+            self.due.remove(&(at, what.clone()));
+            match what {
+                Due::Interaction(sid) => self.finish_setup(&sid, at),
+                Due::Session(sid) => self.expire_session(&sid, at),
+                Due::Conversation(sid) => self.run_timers(&sid, at),
+                Due::Task(sid) => self.time_out_task(&sid, at),
+                Due::EndedTask(sid) => self.forget_task(&sid),
+            }
+        }
+    }
+
+    /// Whether something made at `created` shows in lists and look-ups yet.
+    pub(super) fn is_listed(&self, created: Timestamp, now: Timestamp) -> bool {
+        let delay = self.listing_delay;
+        delay.is_zero() || created.checked_add(delay).is_ok_and(|shown| shown <= now)
+    }
+
+    pub(super) fn debug(&mut self, code: u32, sid: &str, detail: &str, time: Timestamp) {
+        self.debugger.push(DebuggerEvent {
+            code,
+            sid: sid.to_owned(),
+            detail: detail.to_owned(),
+            time,
+        });
+    }
+}

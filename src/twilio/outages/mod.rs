@@ -1,0 +1,390 @@
+//! Which parts of Twilio are away: a circuit breaker for each product, and for each operation.
+//!
+//! In: how each call went. Out: whether a call may leave now. Always: nothing of one message alone opens a breaker;
+//! an open one lets one call through at a time to find out whether the part is back, and closes by itself. A product
+//! that was not reached is probed by calls that change nothing. What answers with 5xx may have carried a call out, so
+//! that a message's next call, with its journal, is a probe as good as any.
+
+pub(super) mod away_part;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::away_part::{AwayCause, AwayPart, Part};
+use super::client::observer::Heard;
+use super::{Closed, Operation, Product};
+
+/// How many calls in a row have to fail before a part counts as away.
+const FAILURES_MIN: u32 = 5;
+
+/// Of how many messages these have to be. One that fails whenever it is tried closes nothing to others: where fewer
+/// than these fail, a call that belongs to no message tells whether the part is away.
+const CALLERS_MIN: usize = 3;
+
+/// The first wait before a part that is away is tried again, and the longest; each is twice the one before.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// An operation that nothing has tried for so long is taken to be back: nothing needs it any more, or the next call
+/// tells.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// What does not leave while a part is away.
+pub(super) const AWAY: Closed = Closed("the part of Twilio that this call needs is away");
+
+/// The breakers of one account's calls. Clients that are clones share them.
+#[derive(Debug, Default)]
+pub struct Outages {
+    breakers: Mutex<BTreeMap<Part, Breaker>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+enum Breaker {
+    /// Calls go through.
+    Closed {
+        failures: u32,
+        callers: BTreeSet<u64>,
+    },
+    Open(Away),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Away {
+    cause: AwayCause,
+    since: Instant,
+    wait: Duration,
+    /// When the next probe may leave.
+    due: Instant,
+    is_probed: bool,
+}
+
+impl Away {
+    fn begins(cause: AwayCause, now: Instant) -> Self {
+        Self {
+            cause,
+            since: now,
+            wait: FIRST_WAIT,
+            due: now + FIRST_WAIT,
+            is_probed: false,
+        }
+    }
+
+    fn may_be_probed(&self, now: Instant) -> bool {
+        !self.is_probed && now >= self.due
+    }
+
+    /// Whether a message's next call may be the probe.
+    fn takes_messages(&self, now: Instant) -> bool {
+        self.cause == AwayCause::ServerErrors && self.may_be_probed(now)
+    }
+
+    fn failed(&mut self, cause: AwayCause, now: Instant) {
+        self.cause = cause;
+        self.is_probed = false;
+        self.wait = WAIT_MAX.min(self.wait * 2);
+        self.due = now + self.wait;
+    }
+}
+
+/// The right to find out whether parts that are away are back. Dropped, another call may.
+#[derive(Debug)]
+pub(super) struct Probe {
+    outages: Arc<Outages>,
+    parts: Vec<Part>,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let mut breakers = self.outages.breakers();
+        for part in &self.parts {
+            if let Some(Breaker::Open(away)) = breakers.get_mut(part) {
+                away.is_probed = false;
+            }
+        }
+        drop(breakers);
+        self.outages.changed.notify_waiters();
+    }
+}
+
+impl Outages {
+    /// Whether a call may leave now, if only as a probe.
+    pub(super) fn check(&self, operation: Operation) -> Result<(), Closed> {
+        may_leave(&self.breakers(), operation).map(drop)
+    }
+
+    /// Lets a call leave; as the probe, if one of its parts is away.
+    pub(super) fn enter(self: &Arc<Self>, operation: Operation) -> Result<Option<Probe>, Closed> {
+        let mut breakers = self.breakers();
+        let parts = may_leave(&breakers, operation)?;
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        for part in &parts {
+            if let Some(Breaker::Open(away)) = breakers.get_mut(part) {
+                away.is_probed = true;
+            }
+        }
+        drop(breakers);
+        self.changed.notify_waiters();
+        let outages = Arc::clone(self);
+        Ok(Some(Probe { outages, parts }))
+    }
+
+    /// Takes note of how a call went. `caller`: the message that it was for, as a number of its own.
+    pub(super) fn heard(&self, operation: Operation, heard: Heard, caller: Option<u64>) {
+        let now = Instant::now();
+        let mut breakers = self.breakers();
+        let [product, itself] = parts_of(operation);
+        let has_changed = match heard {
+            Heard::Answer => {
+                closed(&mut breakers, product, now) | closed(&mut breakers, itself, now)
+            }
+            Heard::ServerError => {
+                let cause = AwayCause::ServerErrors;
+                failed(&mut breakers, product, cause, caller, now)
+                    | failed(&mut breakers, itself, cause, caller, now)
+            }
+            Heard::Nothing => failed(&mut breakers, product, AwayCause::Unreachable, caller, now),
+        };
+        drop(breakers);
+        if has_changed {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// What is away at this time, which is now.
+    #[must_use]
+    pub fn away(&self, time: Timestamp) -> Vec<AwayPart> {
+        let now = Instant::now();
+        let since = |away: &Away| {
+            let since = time - now.duration_since(away.since);
+            since.round(jiff::Unit::Second).unwrap_or(since)
+        };
+        let mut breakers = self.breakers();
+        forget(&mut breakers, now);
+        let open = breakers.iter().filter_map(|(part, breaker)| match breaker {
+            Breaker::Open(away) => Some((part, away)),
+            Breaker::Closed { .. } => None,
+        });
+        open.map(|(part, away)| AwayPart {
+            product: part.product().to_string(),
+            operation: match part {
+                Part::Product(_) => None,
+                Part::Operation(operation) => Some(operation.to_string()),
+            },
+            cause: away.cause.to_string(),
+            since: since(away),
+        })
+        .collect()
+    }
+
+    /// Whether a part of these products is away: then one message at a time is begun, if any.
+    #[must_use]
+    pub fn has_away(&self, products: &[Product]) -> bool {
+        let mut breakers = self.breakers();
+        open_of(&mut breakers, products, Instant::now())
+            .next()
+            .is_some()
+    }
+
+    /// Waits until a message that needs these products may be begun, if only to find out whether they are back.
+    pub async fn passable(&self, products: &[Product]) {
+        loop {
+            let changed = self.changed.notified();
+            let Some(due) = self.closed_until(products) else {
+                return;
+            };
+            tokio::select! {
+                biased;
+                () = changed => {}
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Waits until no message that needs these products may be begun.
+    pub async fn impassable(&self, products: &[Product]) {
+        loop {
+            let changed = self.changed.notified();
+            if self.closed_until(products).is_some() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until no part of these products is away.
+    pub async fn back(&self, products: &[Product]) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.has_away(products) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until a product that is away, or may be, is to be probed by a call that changes nothing.
+    pub async fn next_probe(&self) -> Product {
+        loop {
+            let changed = self.changed.notified();
+            let due = match self.due() {
+                Some((product, due)) if due <= Instant::now() => return product,
+                due => due.map(|(_, due)| due),
+            };
+            tokio::select! {
+                biased;
+                () = changed => {}
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// The product that is to be probed next, and when.
+    fn due(&self) -> Option<(Product, Instant)> {
+        let now = Instant::now();
+        let due = |breaker: &Breaker| match breaker {
+            Breaker::Open(away) => (!away.is_probed).then_some(away.due),
+            Breaker::Closed { failures, .. } => (*failures >= FAILURES_MIN).then_some(now),
+        };
+        let breakers = self.breakers();
+        let products = breakers.iter().filter_map(|(part, breaker)| match part {
+            Part::Product(product) => Some((*product, due(breaker)?)),
+            Part::Operation(_) => None,
+        });
+        products.min_by_key(|(_, due)| *due)
+    }
+
+    /// Whether no message that needs these products may be begun, and until when, where a time tells.
+    fn closed_until(&self, products: &[Product]) -> Option<Option<Instant>> {
+        let now = Instant::now();
+        let mut breakers = self.breakers();
+        let mut closed = open_of(&mut breakers, products, now)
+            .filter(|away| !away.takes_messages(now))
+            .peekable();
+        closed.peek()?;
+        let timed = closed.filter(|away| away.cause == AwayCause::ServerErrors && !away.is_probed);
+        // Several are away: a look at the first that is due finds the others.
+        Some(timed.map(|away| away.due).min())
+    }
+
+    fn breakers(&self) -> MutexGuard<'_, BTreeMap<Part, Breaker>> {
+        // Each breaker is changed by one assignment: whole whoever panicked while holding it.
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn parts_of(operation: Operation) -> [Part; 2] {
+    let product = operation.endpoint().product;
+    [Part::Product(product), Part::Operation(operation)]
+}
+
+/// The parts that a call probes if it leaves now.
+fn may_leave(
+    breakers: &BTreeMap<Part, Breaker>,
+    operation: Operation,
+) -> Result<Vec<Part>, Closed> {
+    let now = Instant::now();
+    let mut probed = Vec::new();
+    for part in parts_of(operation) {
+        let Some(Breaker::Open(away)) = breakers.get(&part) else {
+            continue;
+        };
+        let is_fit = away.cause == AwayCause::ServerErrors || !operation.is_changing();
+        if !is_fit || !away.may_be_probed(now) {
+            return Err(AWAY);
+        }
+        probed.push(part);
+    }
+    Ok(probed)
+}
+
+/// What is away of these products: they themselves, and their operations.
+fn open_of<'b>(
+    breakers: &'b mut BTreeMap<Part, Breaker>,
+    products: &[Product],
+    now: Instant,
+) -> impl Iterator<Item = &'b Away> {
+    forget(breakers, now);
+    breakers.iter().filter_map(|(part, breaker)| match breaker {
+        Breaker::Open(away) if products.contains(&part.product()) => Some(away),
+        _ => None,
+    })
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Closes a breaker; whether that is news.
+fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) -> bool {
+    let Some(Breaker::Open(away)) = breakers.remove(&part) else {
+        return false;
+    };
+    let seconds = now.duration_since(away.since).as_secs();
+    tracing::info!(twilio.part = part.name(), seconds, "Twilio is back");
+    true
+}
+
+/// Counts a failure; whether a waiter has to know.
+fn failed(
+    breakers: &mut BTreeMap<Part, Breaker>,
+    part: Part,
+    cause: AwayCause,
+    caller: Option<u64>,
+    now: Instant,
+) -> bool {
+    let breaker = breakers.entry(part).or_insert_with(|| Breaker::Closed {
+        failures: 0,
+        callers: BTreeSet::new(),
+    });
+    let (failures, callers) = match breaker {
+        Breaker::Closed { failures, callers } => (failures, callers),
+        Breaker::Open(away) if away.is_probed => {
+            away.failed(cause, now);
+            return true;
+        }
+        // It left before.
+        Breaker::Open(_) => return false,
+    };
+    *failures += 1;
+    let is_enough = match caller {
+        None => true,
+        Some(caller) => {
+            if callers.len() < CALLERS_MIN {
+                callers.insert(caller);
+            }
+            callers.len() >= CALLERS_MIN
+        }
+    };
+    let is_much = *failures >= FAILURES_MIN;
+    if is_much && is_enough {
+        *breaker = Breaker::Open(Away::begins(cause, now));
+        tracing::error!(
+            twilio.part = part.name(), %cause,
+            "Twilio is away: no message that needs this part is begun, and none loses an attempt, until it is back"
+        );
+    }
+    is_much
+}
+
+/// Drops operations that are away as far as the last call told, which is long ago.
+fn forget(breakers: &mut BTreeMap<Part, Breaker>, now: Instant) {
+    breakers.retain(|part, breaker| match (part, breaker) {
+        (Part::Operation(_), Breaker::Open(away)) => {
+            away.is_probed || now < away.due + FORGOTTEN_AFTER
+        }
+        _ => true,
+    });
+}
