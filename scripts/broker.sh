@@ -117,8 +117,10 @@ wait_until_it_answers() {
   local pid=$1 try
   for try in $(seq 300); do
     kill -0 "$pid" 2>/dev/null || fail "the broker ended: see $RABBITMQ_LOG_BASE and $FLEXCAST_BROKER_DIR/output"
-    # The listener opens last, when queues and exchanges are recovered and the management plugin answers.
+    # The listener opens last, when queues and exchanges are recovered and the management plugin answers. A little
+    # later the node says that it runs; rabbitmqctl is refused before.
     if ! is_free "$RABBITMQ_NODE_PORT"; then
+      "$bin/rabbitmqctl" -q await_startup --timeout 60 || fail "the broker does not run: see $RABBITMQ_LOG_BASE"
       return
     fi
     sleep 0.2

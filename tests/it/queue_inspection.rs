@@ -153,17 +153,17 @@ async fn alarms_are_found_and_are_over_when_they_are() {
     let has = |kind: FindingKind| {
         move |inspection: &Inspection| inspection.findings.iter().any(|it| it.kind == kind)
     };
-    node.ctl(&["set_disk_free_limit", "1000000GB"]);
+    node.set("set_disk_free_limit", "1000000GB");
     let disk = inspect_until(&*queue, "the disk alarm", has(FindingKind::DiskAlarm)).await;
     assert!(disk.findings[0].on[0].starts_with("flexcast-"), "{disk:?}");
-    node.ctl(&["set_disk_free_limit", "1MB"]);
-    node.ctl(&["set_vm_memory_high_watermark", "0.00001"]);
+    node.set("set_disk_free_limit", "1MB");
+    node.set("set_vm_memory_high_watermark", "0.00001");
     inspect_until(&*queue, "the memory alarm", has(FindingKind::MemoryAlarm)).await;
-    node.ctl(&["set_vm_memory_high_watermark", "0.4"]);
+    node.set("set_vm_memory_high_watermark", "0.4");
     let is_over = |inspection: &Inspection| inspection.is_whole() && inspection.findings.is_empty();
     inspect_until(&*queue, "the end of the alarms", is_over).await;
     // What was found stays while nobody answers.
-    node.ctl(&["set_disk_free_limit", "1000000GB"]);
+    node.set("set_disk_free_limit", "1000000GB");
     inspect_until(&*queue, "the disk alarm", has(FindingKind::DiskAlarm)).await;
     node.kill();
     let away = inspect_until(&*queue, "no answer", |it| it.not_checked.is_some()).await;

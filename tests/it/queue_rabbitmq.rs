@@ -199,7 +199,7 @@ async fn a_channel_that_the_broker_closes_is_followed_by_another() {
 async fn a_broker_short_of_memory_still_takes_acks_and_takes_messages_later() {
     let node = Node::start();
     let (queue, mut consumer, held) = holding_one(&node).await;
-    node.ctl(&["set_vm_memory_high_watermark", "0.00001"]);
+    node.set("set_vm_memory_high_watermark", "0.00001");
     let publishing = tokio::spawn({
         let queue = Arc::clone(&queue);
         async move { publish(&queue, &["b"]).await }
@@ -210,7 +210,7 @@ async fn a_broker_short_of_memory_still_takes_acks_and_takes_messages_later() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(!publishing.is_finished());
-    node.ctl(&["set_vm_memory_high_watermark", "0.8"]);
+    node.set("set_vm_memory_high_watermark", "0.8");
     publishing.await.expect("published");
     assert_eq!(text(&*next(&mut consumer).await), "b");
 }

@@ -140,7 +140,7 @@ async fn a_memory_alarm_is_named_at_once_and_what_waits_for_its_end_goes_on() {
         .run(&["campaign", "apply", "spring.toml"])
         .ends_with(0);
     place.write("contacts.csv", csv(&customers(30)));
-    node.ctl(&["set_vm_memory_high_watermark", "0.0000001"]);
+    node.set("set_vm_memory_high_watermark", "0.0000001");
     let mut importing = place.start(&["import", CAMPAIGN, "contacts.csv"]);
     let told = eventually("the alarm to be named", || {
         let err = importing.err();
@@ -148,7 +148,7 @@ async fn a_memory_alarm_is_named_at_once_and_what_waits_for_its_end_goes_on() {
     });
     assert!(told.contains("low on memory"), "{told}");
     assert!(told.contains("rabbitmq-diagnostics alarms"), "{told}");
-    node.ctl(&["set_vm_memory_high_watermark", "0.9"]);
+    node.set("set_vm_memory_high_watermark", "0.9");
     importing.ended().ends_with(0);
     let mut work = place.work(&[]);
     let books = place.status_until(CAMPAIGN, |books| books["state"] == "finished");
