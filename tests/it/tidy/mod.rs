@@ -1,6 +1,8 @@
 //! Rules about the sources themselves: who may import whom, which crate belongs where, how long a
 //! file may be. How long a function may be is clippy's (clippy.toml).
 
+mod walls;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
