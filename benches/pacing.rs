@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::pacing::{Lane, Limits, Pacer, PacingSettings, Quota, Turn};
+use flexcast::pacing::{Arrival, Lane, Limits, Pacer, PacingSettings, Quota};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -103,7 +103,7 @@ async fn decisions(count: usize) {
     let start = Instant::now();
     for n in 0..DECISIONS as usize {
         let needs = [Lane::campaign("spring"), lanes[n * 7_919 % count].clone()];
-        black_box(pacer.book(&needs, ONE, Duration::from_secs(30), Turn::First));
+        black_box(pacer.book(&needs, ONE, Duration::from_secs(30), Arrival::First));
     }
     let book_ns = nanos_each(start);
 

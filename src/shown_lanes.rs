@@ -78,7 +78,9 @@ impl From<&LaneView> for ShownLane {
             waiting: view.waiting.into(),
             resting_ms: view.resting.map(millis),
             unserved_ms: view.unserved.map(millis),
-            places: view.places.map(|(max, taken)| (max.into(), taken.into())),
+            places: view
+                .concurrency
+                .map(|(max, taken)| (max.into(), taken.into())),
         }
     }
 }
@@ -170,7 +172,7 @@ mod tests {
     fn view(lane: Lane, waiting: u32, used: u32) -> LaneView {
         LaneView {
             quota: "2/s".parse().ok(),
-            places: None,
+            concurrency: None,
             used_last_minute: used,
             waiting,
             resting: None,
@@ -196,11 +198,11 @@ mod tests {
     fn what_several_show_adds_up() {
         let lane = || Lane::campaign("spring");
         let mut second = view(lane(), 3, 10);
-        second.places = Some((4, 1));
+        second.concurrency = Some((4, 1));
         second.resting = Some(Duration::from_millis(1_500));
         second.unserved = Some(Duration::from_secs(12));
         let mut first = view(lane(), 1, 5);
-        first.places = Some((2, 2));
+        first.concurrency = Some((2, 2));
         let parts = [ShownLanes::of(&[first]), ShownLanes::of(&[second])];
         let together = ShownLanes::together(parts);
         let [one] = &together.lanes[..] else {

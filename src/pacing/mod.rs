@@ -24,22 +24,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use backlog::PutOff;
-pub use backlog::booking::{Booking, Turn};
-pub use backlog::calling::Call;
+pub use backlog::booking::{Arrival, Booking};
+pub use backlog::calling::CallUp;
 pub use backlog::name::backlog_name;
-pub use cluster::asking::{Asked, Given};
 pub use cluster::shared::{
-    Answer, Answers, LaneTime, Request, StartAnswer, StartLane, StartWant, Unused, Want, hand_out,
+    LaneAnswers, LaneRequest, LaneTime, SliceAnswer, SliceWant, StartAnswer, StartLane, StartWant,
+    UnusedStart, hand_out,
 };
 pub use cluster::shared_store::{ServerTime, SharedStore, StoreFailure};
 pub use cluster::sharer::Sharer;
-pub use cluster::store_clock::{Reading, StoreClock};
+pub use lane::concurrency::ConcurrencyShare;
 pub use lane::cooldown::CoolDown;
-pub use lane::places::PlacesShare;
 pub use lane::{Lane, LaneKind, Sender};
 pub use line::permit::Permit;
 pub use line::view::LaneView;
@@ -51,8 +49,8 @@ pub use quotas::{limits, senders};
 
 use backlog::booking::{Expectation, Needs};
 use line::Schedule;
-use line::driver::Shared;
-use line::table::Table;
+use line::driver::PacerState;
+use line::table::LaneTable;
 
 use crate::clock::Clock;
 
@@ -66,7 +64,7 @@ fn nanos(duration: Duration) -> Nanos {
 /// Hands out permits. Cheap to copy; all copies share their lanes.
 #[derive(Clone)]
 pub struct Pacer {
-    shared: Arc<Shared>,
+    shared: Arc<PacerState>,
     senders: Arc<Senders>,
     _driver: Arc<AbortOnDropHandle<()>>,
 }
@@ -80,8 +78,8 @@ impl Pacer {
     #[must_use]
     pub fn new(settings: PacingSettings, clock: Clock) -> Self {
         let senders = Arc::new(settings.senders.clone());
-        let schedule = Schedule::new(Table::new(settings));
-        let shared = Arc::new(Shared::new(schedule, clock));
+        let schedule = Schedule::new(LaneTable::new(settings));
+        let shared = Arc::new(PacerState::new(schedule, clock));
         let driver = tokio::spawn(line::driver::drive(shared.clone()));
         Self {
             shared,
@@ -96,7 +94,7 @@ impl Pacer {
     /// without a limit let go at once. Dropped before it is ready, it takes nothing. The first poll
     /// is the place in the line.
     pub async fn permit(&self, lanes: &[Lane], cost: NonZeroU32) -> Permit {
-        match self.shared.enter(lanes, cost) {
+        match Permit::take(&self.shared, lanes, cost) {
             Ok(permit) => permit,
             Err(waiting) => waiting.await,
         }
@@ -106,42 +104,19 @@ impl Pacer {
     ///
     /// Up to `hold_max` it is [`Booking::Soon`]: the caller goes on to [`Self::permit`]. Beyond it the
     /// message is to be put off, [`Self::put_off`] told when that is recorded, and to ask again as
-    /// [`Turn::CalledUp`] after [`Self::call_up`] has named its backlog.
+    /// [`Arrival::CalledUp`] after [`Self::call_up`] has named its backlog.
     #[must_use = "a message that is not soon must be put off"]
     pub fn book(
         &self,
         lanes: &[Lane],
         cost: NonZeroU32,
         hold_max: Duration,
-        turn: Turn,
-    ) -> Booking {
-        self.booked(lanes, cost, hold_max, (turn, false))
-    }
-
-    /// The same for a message that may not be able to begin when its turn comes, and is not to be asked
-    /// about that before: [`Booking::Soon`] counts nothing.
-    #[must_use = "a message that is not soon must be put off"]
-    pub fn book_later(
-        &self,
-        lanes: &[Lane],
-        cost: NonZeroU32,
-        hold_max: Duration,
-        turn: Turn,
-    ) -> Booking {
-        self.booked(lanes, cost, hold_max, (turn, true))
-    }
-
-    fn booked(
-        &self,
-        lanes: &[Lane],
-        cost: NonZeroU32,
-        hold_max: Duration,
-        turn: (Turn, bool),
+        arrival: Arrival,
     ) -> Booking {
         let expectation = self.shared.with(|schedule, now| {
             schedule.table.sweep(now);
             let needs = Needs { lanes, cost };
-            backlog::booking::book(schedule, needs, hold_max, turn, now)
+            backlog::booking::book(schedule, needs, hold_max, arrival, now)
         });
         match expectation {
             Expectation::Soon => Booking::Soon,
@@ -192,9 +167,9 @@ impl Pacer {
     }
 
     /// Sets how many permits of a lane may be held at once, none for no limit.
-    pub fn set_places(&self, lane: &Lane, places: Option<u32>) {
+    pub fn set_concurrency(&self, lane: &Lane, concurrency: Option<u32>) {
         self.shared.with(|schedule, now| {
-            let id = schedule.table.set_places(lane, places, now);
+            let id = schedule.table.set_concurrency(lane, concurrency, now);
             schedule.wake(id, now);
         });
     }
@@ -235,50 +210,6 @@ impl Pacer {
             .with(|schedule, now| schedule.table.answered(lane, now));
     }
 
-    /// How many calls of the account may be under way at once, over all consumers.
-    #[must_use]
-    pub fn concurrency(&self) -> NonZeroU32 {
-        self.shared.with(|schedule, _| schedule.table.concurrency())
-    }
-
-    /// How many of our calls are under way.
-    #[must_use]
-    pub fn under_way(&self) -> u32 {
-        self.shared.with(|schedule, now| {
-            let id = schedule.table.id(&Lane::Account, now);
-            let places = schedule.table.tracks[id].places;
-            places.map_or(0, |places| places.taken())
-        })
-    }
-
-    /// Sets our share of the account's places, among so many consumers: a message of a lane that they
-    /// share comes back so much later.
-    pub fn set_share(&self, share: PlacesShare) {
-        self.set_places(&Lane::Account, Some(share.places));
-        self.shared.with(|schedule, _| {
-            schedule.table.consumers = u64::from(share.consumers).max(1);
-        });
-    }
-
-    /// Returns once the store that lanes are shared through is to be asked something
-    /// ([`PacingSettings::shared`]).
-    pub async fn wants_to_ask(&self) {
-        self.shared.asking().await;
-    }
-
-    /// What the store is to be told and asked now, if anything. Whoever takes it answers with
-    /// [`Self::give`] or [`Self::not_given`].
-    #[must_use]
-    pub fn asks(&self) -> Option<Asked> {
-        self.shared.with(Schedule::asks)
-    }
-
-    /// Takes note of how long the store took to answer: what is asked of it is planned by that.
-    pub fn store_took(&self, took: Duration) {
-        self.shared
-            .with(|schedule, _| schedule.table.distance.note(nanos(took)));
-    }
-
     /// How long the store takes to answer, by its slower answers of late.
     #[must_use]
     pub fn store_takes(&self) -> Duration {
@@ -286,24 +217,6 @@ impl Pacer {
             .shared
             .with(|schedule, _| schedule.table.distance.round_trip());
         Duration::from_nanos(takes)
-    }
-
-    /// Takes what the store gave: it is in force at once.
-    pub fn give(&self, asked: &Asked, given: &Given) {
-        self.shared
-            .with(|schedule, now| schedule.answered(asked, Some(&given.0), now));
-    }
-
-    /// The store gave no answer: what was asked and told is asked and told again.
-    pub fn not_given(&self, asked: &Asked) {
-        self.shared
-            .with(|schedule, now| schedule.answered(asked, None, now));
-    }
-
-    /// The pacer's time of a moment, for [`StoreClock::read`].
-    #[must_use]
-    pub fn nanos_at(&self, moment: Instant) -> u64 {
-        self.shared.nanos_at(moment)
     }
 
     /// Every lane in use, in the lanes' order.

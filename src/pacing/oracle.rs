@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::line::held::Held;
-use super::line::table::Table;
+use super::line::held::LaneHold;
+use super::line::table::LaneTable;
 use super::line::{Granted, Schedule, Seat};
 use super::{CoolDown, Lane, Margin, Nanos, PacingSettings, Quota};
 
@@ -26,7 +26,7 @@ fn schedule(quotas: &[&str]) -> Schedule<usize> {
         margin: Margin::NONE,
         ..PacingSettings::default()
     };
-    let mut table = Table::new(settings);
+    let mut table = LaneTable::new(settings);
     for (n, quota) in quotas.iter().enumerate() {
         let _ = table.set_quota(&lane(n), Some(quota.parse().expect("a quota")), 0);
     }
@@ -196,7 +196,7 @@ fn with_claims_costs_and_permits_given_back_no_lane_is_ever_exceeded_and_all_are
 }
 
 /// Runs until `until`, at the schedule's own alarms; who was let go and when.
-fn run(schedule: &mut Schedule<usize>, until: Nanos) -> Vec<(Nanos, usize, Vec<Held>)> {
+fn run(schedule: &mut Schedule<usize>, until: Nanos) -> Vec<(Nanos, usize, Vec<LaneHold>)> {
     let mut gone = Vec::new();
     while let Some(now) = schedule.next_alarm().filter(|at| *at <= until) {
         let mut granted = Vec::new();
@@ -261,7 +261,7 @@ fn a_crowd_for_one_agent_is_asked_about_once_a_slot() {
 #[test]
 fn places_are_freed_in_order_and_never_exceeded() {
     let mut schedule = schedule(&["1000/s"]);
-    let id = schedule.table.set_places(&Lane::Account, Some(3), 0);
+    let id = schedule.table.set_concurrency(&Lane::Account, Some(3), 0);
     let mut held = Vec::new();
     for who in 0..50 {
         if let Ok(permit) = schedule.enter(&[Lane::Account, lane(0)], ONE, MS * 2, || who) {
@@ -276,7 +276,10 @@ fn places_are_freed_in_order_and_never_exceeded() {
         schedule.advance(now, &mut granted);
         order.extend(granted.iter().map(|g| g.wake));
         held.extend(granted.into_iter().map(|g| g.held));
-        let taken = schedule.table.tracks[id].places.expect("places").taken();
+        let taken = schedule.table.tracks[id]
+            .concurrency
+            .expect("concurrency")
+            .taken();
         assert_eq!(usize::try_from(taken).expect("small"), held.len());
         assert!(taken <= 3);
         if !held.is_empty() {

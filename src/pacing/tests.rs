@@ -180,7 +180,7 @@ async fn a_waiter_that_is_dropped_takes_nothing() {
 async fn a_permit_that_was_granted_but_never_taken_frees_its_slot_and_place() {
     let pacer = pacer();
     let lane = endpoint(&pacer, "x", "1/s");
-    pacer.set_places(&Lane::Account, Some(1));
+    pacer.set_concurrency(&Lane::Account, Some(1));
     let start = tokio::time::Instant::now();
     let lanes = [Lane::Account, lane];
     let mut waiting = Box::pin(pacer.permit(&lanes, ONE));
@@ -198,7 +198,7 @@ async fn a_permit_that_was_granted_but_never_taken_frees_its_slot_and_place() {
 #[tokio::test(start_paused = true)]
 async fn an_account_carries_so_many_calls_at_once() {
     let pacer = pacer();
-    pacer.set_places(&Lane::Account, Some(4));
+    pacer.set_concurrency(&Lane::Account, Some(4));
     let under_way = Arc::new(Mutex::new((0, 0)));
     let mut calls = JoinSet::new();
     for _ in 0..40 {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use flexcast::clock::Clock;
 use flexcast::ledger::Ledger;
 use flexcast::pacing::{
-    Answer, Lane, LaneTime, Limits, Pacer, PacingSettings, Request, SharedStore, StartAnswer,
-    StartLane, StartWant, Unused, Want, hand_out,
+    Lane, LaneRequest, LaneTime, Limits, Pacer, PacingSettings, SharedStore, SliceAnswer,
+    SliceWant, StartAnswer, StartLane, StartWant, UnusedStart, hand_out,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -31,7 +31,7 @@ async fn ledger_of(database: &Database) -> Ledger {
 
 /// What the store's clock shows, in nanoseconds since 1970.
 async fn store_time(ledger: &Ledger) -> u64 {
-    let handed = ledger.hand_out(&Request::default()).await;
+    let handed = ledger.hand_out(&LaneRequest::default()).await;
     let (_, time) = handed.expect("the time");
     time.now
 }
@@ -51,8 +51,8 @@ async fn rows(session: &tokio_postgres::Client) -> BTreeMap<String, LaneTime> {
     rows.iter().map(row).collect()
 }
 
-fn want(lane: &str, period: u64, slots: u64) -> Want {
-    Want {
+fn want(lane: &str, period: u64, slots: u64) -> SliceWant {
+    SliceWant {
         lane: lane.to_owned(),
         period,
         slots,
@@ -61,12 +61,12 @@ fn want(lane: &str, period: u64, slots: u64) -> Want {
 }
 
 /// A request for each of these lanes by itself.
-fn each(wants: Vec<Want>) -> Request {
-    Request {
+fn each(wants: Vec<SliceWant>) -> LaneRequest {
+    LaneRequest {
         ahead: 100 * MS,
         groups: (0..wants.len()).map(|want| vec![want]).collect(),
         wants,
-        ..Request::default()
+        ..LaneRequest::default()
     }
 }
 
@@ -86,7 +86,7 @@ async fn what_several_are_given_at_once_never_overlaps() {
                 request.ahead = 60 * SECOND;
                 let (answers, _) = ledger.hand_out(&request).await.expect("handed out");
                 for (name, answer) in names.into_iter().zip(answers.wants) {
-                    let Answer::Stretch { from, to } = answer else {
+                    let SliceAnswer::Slice { from, to } = answer else {
                         panic!("{answer:?}");
                     };
                     given.push((name, from, to));
@@ -107,7 +107,7 @@ async fn what_several_are_given_at_once_never_overlaps() {
 }
 
 /// A request as a consumer may make it, on the lanes that a drawing knows.
-fn drawn(random: &mut StdRng, now: u64) -> Request {
+fn drawn(random: &mut StdRng, now: u64) -> LaneRequest {
     const PERIODS: [u64; 6] = [1, 10, 102, 340, 1_020, 6_120];
     // A quota that was changed now and then.
     let moved: Vec<usize> = (0..8)
@@ -118,7 +118,7 @@ fn drawn(random: &mut StdRng, now: u64) -> Request {
     let mut wants = Vec::new();
     for _ in 0..random.random_range(0..6) {
         let lane = names.remove(random.random_range(0..names.len()));
-        wants.push(Want {
+        wants.push(SliceWant {
             lane: format!("lane-{lane}"),
             period: period(lane),
             slots: random.random_range(1..5),
@@ -158,10 +158,10 @@ fn drawn(random: &mut StdRng, now: u64) -> Request {
     let unused = (0..random.random_range(0..3)).map(|_| {
         let (lane, end) = told(random);
         let slots = random.random_range(1..3);
-        Unused { lane, slots, end }
+        UnusedStart { lane, slots, end }
     });
     let unused = unused.collect();
-    Request {
+    LaneRequest {
         way: random.random_range(0..200) * MS,
         ahead: random.random_range(100..500) * MS,
         unused,
@@ -199,9 +199,9 @@ async fn the_server_hands_out_what_the_arithmetic_says() {
             assert_eq!(after, before, "seed {seed}, step {step}: {request:?}");
             for answer in answers.wants {
                 told[match answer {
-                    Answer::Stretch { .. } => 0,
-                    Answer::Later(_) => 1,
-                    Answer::Open => 2,
+                    SliceAnswer::Slice { .. } => 0,
+                    SliceAnswer::Later(_) => 1,
+                    SliceAnswer::Open => 2,
                 }] += 1;
             }
             for answer in answers.starts {
@@ -248,7 +248,7 @@ async fn a_failure_changes_nothing_and_its_connection_is_not_used_again() {
     let (answers, _) = ledger.hand_out(&request).await.expect("handed out");
     assert!(matches!(
         answers.wants[..],
-        [Answer::Later(_) | Answer::Stretch { .. }]
+        [SliceAnswer::Later(_) | SliceAnswer::Slice { .. }]
     ));
     let before = rows(&session).await;
     assert_eq!(before.keys().collect::<Vec<_>>(), [name]);
@@ -273,23 +273,23 @@ async fn no_lock_is_held_while_an_answer_is_on_its_way() {
     let (far, near) = (far.expect("a ledger"), ledger_of(&database).await);
     let request = each(vec![want("a", 10 * MS, 1)]);
     far.hand_out(&request).await.expect("handed out");
-    far.share_places("far", 8, 0).await.expect("a share");
+    far.share_concurrency("far", 8, 0).await.expect("a share");
     let session = database.session().await;
     let before = rows(&session).await["a"].free_at;
     // Its answers never arrive: it does not know yet that it has anything.
     link.mute(true);
     let asking = tokio::spawn(async move {
-        let _ = tokio::join!(far.hand_out(&request), far.share_places("far", 8, 0));
+        let _ = tokio::join!(far.hand_out(&request), far.share_concurrency("far", 8, 0));
     });
     until_async(async || rows(&session).await["a"].free_at != before).await;
     let mut request = each(vec![want("a", 10 * MS, 1)]);
     request.ahead = 60 * SECOND;
     let (answers, _) = near.hand_out(&request).await.expect("handed out");
     assert!(
-        matches!(answers.wants[..], [Answer::Stretch { .. }]),
+        matches!(answers.wants[..], [SliceAnswer::Slice { .. }]),
         "{answers:?}"
     );
-    let (share, _) = near.share_places("near", 8, 0).await.expect("a share");
+    let (share, _) = near.share_concurrency("near", 8, 0).await.expect("a share");
     assert_eq!(share.consumers, 2);
     asking.abort();
 }
@@ -346,8 +346,11 @@ async fn the_shares_of_places_never_add_up_to_more_than_there_are() {
     let database = Database::new().await;
     let ledger = ledger_of(&database).await;
     let share = async |who: &str, taken| {
-        let (share, _) = ledger.share_places(who, 40, taken).await.expect("a share");
-        (share.places, share.consumers)
+        let (share, _) = ledger
+            .share_concurrency(who, 40, taken)
+            .await
+            .expect("a share");
+        (share.concurrency, share.consumers)
     };
     assert_eq!(share("a", 0).await, (40, 1));
     // a has 35 under way when b comes: there is nothing for b before a has looked again.
@@ -408,7 +411,7 @@ async fn places_of_one_that_comes_are_taken_from_one_that_is_there() {
 fn places(pacer: &Pacer) -> Option<u32> {
     let lanes = pacer.lanes();
     let account = lanes.iter().find(|view| view.lane == Lane::Account)?;
-    account.places.map(|(most, _)| most)
+    account.concurrency.map(|(most, _)| most)
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::postgres::PostgresStore;
 use crate::ledger::{Ledger, LedgerError, Result, Store};
-use crate::pacing::{Answers, PlacesShare, Request, ServerTime, SharedStore, StoreFailure};
+use crate::pacing::{
+    ConcurrencyShare, LaneAnswers, LaneRequest, ServerTime, SharedStore, StoreFailure,
+};
 
 impl Ledger {
     fn server(&self) -> Result<&PostgresStore> {
@@ -27,21 +29,22 @@ impl SharedStore for Ledger {
 
     async fn hand_out(
         &self,
-        request: &Request,
-    ) -> std::result::Result<(Answers, ServerTime), StoreFailure> {
+        request: &LaneRequest,
+    ) -> std::result::Result<(LaneAnswers, ServerTime), StoreFailure> {
         let call = LedgerCall::named("hand_out");
         let handing_out = Box::pin(async { self.server()?.hand_out(request).await });
         Ok(self.make(call, handing_out).await?)
     }
 
-    async fn share_places(
+    async fn share_concurrency(
         &self,
         holder: &str,
         all: u32,
         taken: u32,
-    ) -> std::result::Result<(PlacesShare, ServerTime), StoreFailure> {
-        let call = LedgerCall::named("share_places");
-        let sharing = Box::pin(async { self.server()?.share_places(holder, all, taken).await });
+    ) -> std::result::Result<(ConcurrencyShare, ServerTime), StoreFailure> {
+        let call = LedgerCall::named("share_concurrency");
+        let sharing =
+            Box::pin(async { self.server()?.share_concurrency(holder, all, taken).await });
         Ok(self.make(call, sharing).await?)
     }
 }

@@ -14,7 +14,9 @@ use tokio_postgres::error::SqlState;
 
 use crate::ledger::columns::{column, count};
 use crate::ledger::{LedgerError, Result};
-use crate::pacing::{Answer, Answers, PlacesShare, Request, ServerTime, StartAnswer};
+use crate::pacing::{
+    ConcurrencyShare, LaneAnswers, LaneRequest, ServerTime, SliceAnswer, StartAnswer,
+};
 
 use super::PostgresStore;
 
@@ -40,8 +42,8 @@ impl PostgresStore {
     /// [`LedgerError`]: nothing was changed, or it is not known whether it was.
     pub(in crate::ledger) async fn hand_out(
         &self,
-        request: &Request,
-    ) -> Result<(Answers, ServerTime)> {
+        request: &LaneRequest,
+    ) -> Result<(LaneAnswers, ServerTime)> {
         let work = async |client: &ClientWrapper| handed_out(client, request).await;
         self.on_own(&self.for_limits.for_lanes, work).await
     }
@@ -52,12 +54,12 @@ impl PostgresStore {
     /// # Errors
     ///
     /// As [`PostgresStore::hand_out`].
-    pub(in crate::ledger) async fn share_places(
+    pub(in crate::ledger) async fn share_concurrency(
         &self,
         holder: &str,
         all: u32,
         taken: u32,
-    ) -> Result<(PlacesShare, ServerTime)> {
+    ) -> Result<(ConcurrencyShare, ServerTime)> {
         let work = async |client: &ClientWrapper| places(client, holder, all, taken).await;
         self.on_own(&self.for_limits.for_places, work).await
     }
@@ -92,7 +94,7 @@ async fn places(
     holder: &str,
     all: u32,
     taken: u32,
-) -> Result<(PlacesShare, ServerTime)> {
+) -> Result<(ConcurrencyShare, ServerTime)> {
     let sql = "SELECT share, consumers, at FROM share_places($1, $2, $3)";
     let statement = client.prepare_cached(sql).await?;
     let (all, taken) = (i64::from(all), i64::from(taken));
@@ -105,8 +107,8 @@ async fn places(
         let number: i64 = row.try_get(column)?;
         Ok(u32::try_from(number).unwrap_or(u32::MAX))
     };
-    let share = PlacesShare {
-        places: number(0)?,
+    let share = ConcurrencyShare {
+        concurrency: number(0)?,
         consumers: number(1)?,
     };
     let time = ServerTime {
@@ -130,7 +132,7 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn of(request: &'a Request) -> Self {
+    fn of(request: &'a LaneRequest) -> Self {
         let (lanes, periods): (Vec<&str>, Vec<u64>) = request.lanes().into_iter().unzip();
         let of = |lane: &str| place(lanes.partition_point(|other| *other < lane));
         let unused = request.unused.iter();
@@ -172,7 +174,10 @@ fn place(at: usize) -> i32 {
     i32::try_from(at + 1).unwrap_or(i32::MAX)
 }
 
-async fn handed_out(client: &ClientWrapper, request: &Request) -> Result<(Answers, ServerTime)> {
+async fn handed_out(
+    client: &ClientWrapper,
+    request: &LaneRequest,
+) -> Result<(LaneAnswers, ServerTime)> {
     let sql = "SELECT at, kinds, froms, tos, start_at, start_late
                FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
                    $19)";
@@ -215,17 +220,17 @@ async fn handed_out(client: &ClientWrapper, request: &Request) -> Result<(Answer
     Ok((answers(&row)?, time))
 }
 
-fn answers(row: &Row) -> Result<Answers> {
+fn answers(row: &Row) -> Result<LaneAnswers> {
     let kinds: Vec<i32> = row.try_get(1)?;
     let (froms, tos): (Vec<i64>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
     let each = kinds.into_iter().zip(froms).zip(tos);
     let wants = each.map(|((kind, from), to)| match kind {
-        1 => Answer::Stretch {
+        1 => SliceAnswer::Slice {
             from: count(from),
             to: count(to),
         },
-        2 => Answer::Later(count(from)),
-        _ => Answer::Open,
+        2 => SliceAnswer::Later(count(from)),
+        _ => SliceAnswer::Open,
     });
     let (moments, late): (Vec<i64>, Vec<i32>) = (row.try_get(4)?, row.try_get(5)?);
     let starts = moments.into_iter().zip(late).map(|(at, late)| {
@@ -235,7 +240,7 @@ fn answers(row: &Row) -> Result<Answers> {
             None => StartAnswer::At(at),
         }
     });
-    Ok(Answers {
+    Ok(LaneAnswers {
         wants: wants.collect(),
         starts: starts.collect(),
     })

@@ -10,19 +10,22 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::pacing::line::Schedule;
-use crate::pacing::line::table::Table;
+use crate::pacing::line::table::LaneTable;
 use crate::pacing::{Lane, LaneKind, Nanos, nanos};
 
 /// A new message waits here while others are put off only if its lanes grant it within this part of a hold, a fifteenth:
 /// so a lane is not idle between two calls of a backlog, which come half a second apart.
 const NEAR: u64 = 15;
 
-/// How a message came.
+/// How a message comes to ask for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// For the first time, or it was put off for something else than its pace.
+pub enum Arrival {
+    /// For the first time, or after a delay that its pace was not the reason of.
     First,
-    /// It was called up from its backlog.
+    /// As [`Arrival::First`], for a message that may not be able to begin when its turn comes: nothing is counted for its
+    /// campaign yet.
+    Tentative,
+    /// Its backlog was called up.
     CalledUp,
 }
 
@@ -52,7 +55,7 @@ pub(in crate::pacing) struct Needs<'a> {
 }
 
 /// The moment at which somebody who comes now is let go by `lanes`, after all who wait there.
-pub(in crate::pacing) fn expected(table: &mut Table, lanes: &[Lane], now: Nanos) -> Nanos {
+pub(in crate::pacing) fn expected(table: &mut LaneTable, lanes: &[Lane], now: Nanos) -> Nanos {
     let ids = table.ids(lanes, now);
     let consumers = table.consumers;
     let queued = ids
@@ -61,13 +64,12 @@ pub(in crate::pacing) fn expected(table: &mut Table, lanes: &[Lane], now: Nanos)
     queued.max().unwrap_or(now)
 }
 
-/// Says whether a message waits here. `may_fail`: when its turn comes the message may not be able to begin, so
-/// that nothing is counted for its campaign yet.
+/// Says whether a message waits here.
 pub(in crate::pacing) fn book<W>(
     schedule: &mut Schedule<W>,
     needs: Needs<'_>,
     hold_max: Duration,
-    (turn, may_fail): (Turn, bool),
+    arrival: Arrival,
     now: Nanos,
 ) -> Expectation {
     let table = &mut schedule.table;
@@ -75,12 +77,12 @@ pub(in crate::pacing) fn book<W>(
     let latest = |of: &dyn Fn(usize) -> Nanos| ids.iter().map(|id| of(*id)).max().unwrap_or(now);
     let has_backlog = |id: &usize| table.tracks[*id].coming.has_backlog();
     let hold = nanos(hold_max);
-    let (comes, within) = match turn {
-        Turn::CalledUp => (
+    let (comes, within) = match arrival {
+        Arrival::CalledUp => (
             latest(&|id| table.tracks[id].expected(now, consumers)),
             hold,
         ),
-        Turn::First => (
+        Arrival::First | Arrival::Tentative => (
             latest(&|id| table.tracks[id].expected_after_called(now, consumers)),
             if ids.iter().any(has_backlog) {
                 hold / NEAR
@@ -93,7 +95,7 @@ pub(in crate::pacing) fn book<W>(
         let expected = latest(&|id| table.tracks[id].expected_after_all(now, consumers));
         return Expectation::In(expected - now);
     }
-    if !may_fail && turn == Turn::First {
+    if arrival == Arrival::First {
         charge(table, needs, &ids, now);
     }
     Expectation::Soon
@@ -101,7 +103,7 @@ pub(in crate::pacing) fn book<W>(
 
 /// Counts what the message's campaign has of the lanes that it shares with others: of what was called up, that
 /// was counted when it was.
-fn charge(table: &mut Table, needs: Needs<'_>, ids: &[usize], now: Nanos) {
+fn charge(table: &mut LaneTable, needs: Needs<'_>, ids: &[usize], now: Nanos) {
     let campaign = needs.lanes.iter().find_map(|lane| match lane {
         Lane::Campaign(id) => Some(id),
         _ => None,

@@ -15,7 +15,7 @@ use super::load::{InHand, Load};
 use super::name::backlog_name;
 use crate::pacing::backlog::{Backlogs, Key, PutOff};
 use crate::pacing::line::Schedule;
-use crate::pacing::line::table::Table;
+use crate::pacing::line::table::LaneTable;
 use crate::pacing::{Nanos, Pacer};
 
 /// The most messages of one campaign that are called up and have not arrived: its queue is not to become its
@@ -24,7 +24,7 @@ const CALLED_MAX: u32 = 1_000;
 
 /// How many messages of a backlog are to come back now. The caller reports the result to [`crate::pacing::Pacer::called_up`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct CallUp {
     pub campaign: Arc<str>,
     /// The backlog's name.
     pub backlog: Arc<str>,
@@ -75,7 +75,7 @@ impl Pacer {
     /// How many messages of which backlogs are to come back now, at most `most` in all. `weights`: the
     /// campaigns that are worked on. The caller reports the result of each to [`Self::called_up`].
     #[must_use = "what is called up holds its lanes' time until it has come"]
-    pub fn call_up(&self, weights: &BTreeMap<Arc<str>, NonZeroU32>, most: usize) -> Vec<Call> {
+    pub fn call_up(&self, weights: &BTreeMap<Arc<str>, NonZeroU32>, most: usize) -> Vec<CallUp> {
         self.shared.with(|schedule, now| {
             let in_hand = schedule.in_hand();
             let Schedule {
@@ -87,7 +87,7 @@ impl Pacer {
 
     /// The result of a call: how many messages there were, and the age of the oldest that is left, as
     /// [`PutOff::since`]. None: it failed.
-    pub fn called_up(&self, call: &Call, came: Option<(u32, Option<i64>)>) {
+    pub fn called_up(&self, call: &CallUp, came: Option<(u32, Option<i64>)>) {
         let key = (call.campaign.clone(), call.backlog.clone());
         self.shared.with(|schedule, now| {
             let Schedule {
@@ -114,11 +114,11 @@ impl Backlogs {
     /// Backlogs of campaigns without a weight are forgotten: those who work on them know of theirs.
     pub(in crate::pacing) fn call_up(
         &mut self,
-        table: &mut Table,
+        table: &mut LaneTable,
         in_hand: &[InHand],
         (weights, most): (&Weights, usize),
         now: Nanos,
-    ) -> Vec<Call> {
+    ) -> Vec<CallUp> {
         self.forget(table, |key| !weights.contains_key(&key.0), now);
         self.expire(table, now);
         let mut groups = self.groups(table, now);
@@ -171,7 +171,7 @@ impl Backlogs {
                 group.next.push(Reverse((ready, oldest, key)));
             }
         }
-        let call = |((campaign, backlog), messages)| Call {
+        let call = |((campaign, backlog), messages)| CallUp {
             campaign,
             backlog,
             messages,
@@ -179,7 +179,7 @@ impl Backlogs {
         calls.into_iter().map(call).collect()
     }
 
-    fn groups(&self, table: &mut Table, now: Nanos) -> BTreeMap<GroupKey, Group> {
+    fn groups(&self, table: &mut LaneTable, now: Nanos) -> BTreeMap<GroupKey, Group> {
         let mut groups = BTreeMap::<GroupKey, Group>::new();
         for (key, backlog) in &self.all {
             let Some(oldest) = backlog.oldest else {
@@ -196,7 +196,7 @@ impl Backlogs {
     }
 
     /// Drops the backlogs at a group's head whose lanes grant no more; whether one is left.
-    fn has_next(&self, table: &mut Table, load: &Load, group: &mut Group, now: Nanos) -> bool {
+    fn has_next(&self, table: &mut LaneTable, load: &Load, group: &mut Group, now: Nanos) -> bool {
         while let Some(Reverse((_, _, key))) = group.next.peek() {
             let lanes = self.all.get(key).map(|it| table.ids(&it.lanes, now));
             if lanes.is_some_and(|lanes| load.has_room(table, &lanes, now)) {
@@ -209,7 +209,7 @@ impl Backlogs {
 }
 
 /// Tells each shared lane which campaigns have messages put off for it.
-fn share(table: &mut Table, groups: &BTreeMap<GroupKey, Group>, weights: &Weights) {
+fn share(table: &mut LaneTable, groups: &BTreeMap<GroupKey, Group>, weights: &Weights) {
     let mut of = BTreeMap::<usize, Weights>::new();
     for (campaign, shared) in groups.keys() {
         let weight = weights.get(campaign).copied().unwrap_or(NonZeroU32::MIN);

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::pacing::line::Schedule;
-use crate::pacing::line::table::Table;
+use crate::pacing::line::table::LaneTable;
 use crate::pacing::{LaneKind, Nanos};
 
 const SECOND: Nanos = 1_000_000_000;
@@ -59,7 +59,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(in crate::pacing) fn add(&mut self, table: &Table, some: &InHand) {
+    pub(in crate::pacing) fn add(&mut self, table: &LaneTable, some: &InHand) {
         let messages = self.of.entry(some.lanes.clone()).or_default();
         let (before, after) = (*messages, *messages + some.messages);
         *messages = after;
@@ -83,7 +83,7 @@ impl Load {
     }
 
     /// Whether all of these lanes grant one more message in time.
-    pub(super) fn has_room(&self, table: &Table, lanes: &[usize], now: Nanos) -> bool {
+    pub(super) fn has_room(&self, table: &LaneTable, lanes: &[usize], now: Nanos) -> bool {
         lanes.iter().all(|id| {
             let track = &table.tracks[*id];
             let ahead = ahead(track.lane.kind());
@@ -110,14 +110,14 @@ impl Load {
 }
 
 /// How much a lane grants in so long, in [`PART`]s.
-fn lets_go(table: &Table, lane: usize, within: Nanos) -> u64 {
+fn lets_go(table: &LaneTable, lane: usize, within: Nanos) -> u64 {
     let slot = table.tracks[lane].slot(table.consumers);
     slot.map_or(u64::MAX, |slot| {
         (within.saturating_mul(PART) / slot.max(1)).max(1)
     })
 }
 
-fn lane_of(table: &Table, lanes: &[usize], kind: LaneKind) -> Option<usize> {
+fn lane_of(table: &LaneTable, lanes: &[usize], kind: LaneKind) -> Option<usize> {
     let is_of = |id: &&usize| table.tracks[**id].lane.kind() == kind;
     lanes.iter().find(is_of).copied()
 }

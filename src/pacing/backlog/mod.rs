@@ -20,7 +20,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::line::table::Table;
+use super::line::table::LaneTable;
 use super::{Lane, LaneKind, Nanos, nanos};
 
 /// How long the time of a message is kept that was called up: by then another consumer has it.
@@ -55,7 +55,7 @@ enum Time {
     /// It has arrived, here or elsewhere.
     Used,
     /// It was not there.
-    Unused,
+    UnusedStart,
 }
 
 /// Messages that were called up together and have not arrived.
@@ -89,7 +89,7 @@ pub(super) struct Backlogs {
 
 impl Backlogs {
     /// A message was put off, and that is recorded.
-    pub(super) fn put_off(&mut self, table: &mut Table, key: Key, put_off: PutOff, now: Nanos) {
+    pub(super) fn put_off(&mut self, table: &mut LaneTable, key: Key, put_off: PutOff, now: Nanos) {
         let PutOff { lanes, cost, since } = put_off;
         let backlog = self.entry(key, lanes);
         let size = if backlog.oldest.is_some() {
@@ -102,7 +102,7 @@ impl Backlogs {
     }
 
     /// What the ledger says of a backlog. One whose name is not understood is left to its time.
-    pub(super) fn note(&mut self, table: &mut Table, key: Key, oldest: i64, now: Nanos) {
+    pub(super) fn note(&mut self, table: &mut LaneTable, key: Key, oldest: i64, now: Nanos) {
         let Some(lanes) = self::name::lanes_of(&key.0, &key.1) else {
             return;
         };
@@ -127,7 +127,7 @@ impl Backlogs {
 
     /// A message has arrived that was called up from this backlog. Where another consumer had called it up, one
     /// that this one has called up has arrived there, or will.
-    pub(super) fn arrived(&mut self, table: &mut Table, key: &Key, now: Nanos) {
+    pub(super) fn arrived(&mut self, table: &mut LaneTable, key: &Key, now: Nanos) {
         if self.give_back(table, key, (1, Time::Used), now) > 0 {
             return;
         }
@@ -145,7 +145,7 @@ impl Backlogs {
     /// Gives the lanes' time back that was reserved for so many messages, or for fewer; for how many.
     fn give_back(
         &mut self,
-        table: &mut Table,
+        table: &mut LaneTable,
         key: &Key,
         (messages, time): (u32, Time),
         now: Nanos,
@@ -173,7 +173,7 @@ impl Backlogs {
     /// The result of a call: how many messages came, and the age of the oldest that is left. None: the call failed.
     pub(super) fn called_up(
         &mut self,
-        table: &mut Table,
+        table: &mut LaneTable,
         key: &Key,
         (asked, came): (u32, Option<(u32, Option<i64>)>),
         now: Nanos,
@@ -183,7 +183,7 @@ impl Backlogs {
             None => (0, self.all.get(key).and_then(|backlog| backlog.oldest)),
         };
         let unused = asked.saturating_sub(messages);
-        self.give_back(table, key, (unused, Time::Unused), now);
+        self.give_back(table, key, (unused, Time::UnusedStart), now);
         let Some(backlog) = self.all.get_mut(key) else {
             return;
         };
@@ -202,7 +202,7 @@ impl Backlogs {
     }
 
     /// Gives back the time of messages that have not arrived in theirs.
-    pub(super) fn expire(&mut self, table: &mut Table, now: Nanos) {
+    pub(super) fn expire(&mut self, table: &mut LaneTable, now: Nanos) {
         for (key, backlog) in &mut self.all {
             while let Some(late) = backlog.reserved.pop_front_if(|oldest| oldest.until <= now) {
                 for _ in 0..late.messages {
@@ -216,7 +216,7 @@ impl Backlogs {
     /// Forgets backlogs: those who work on their campaigns know of them.
     pub(super) fn forget(
         &mut self,
-        table: &mut Table,
+        table: &mut LaneTable,
         is_other: impl Fn(&Key) -> bool,
         now: Nanos,
     ) {
@@ -227,7 +227,7 @@ impl Backlogs {
             .cloned()
             .collect();
         for key in others {
-            self.give_back(table, &key, (u32::MAX, Time::Unused), now);
+            self.give_back(table, &key, (u32::MAX, Time::UnusedStart), now);
             if let Some(backlog) = self.all.get_mut(&key) {
                 let cost = backlog.cost;
                 backlog.become_of(table, (None, 0, cost), now);
@@ -252,7 +252,7 @@ impl Backlog {
     /// Has another oldest message (none: it is empty), size and cost from here on; its lanes are told.
     fn become_of(
         &mut self,
-        table: &mut Table,
+        table: &mut LaneTable,
         (oldest, size, cost): (Option<i64>, u64, NonZeroU32),
         now: Nanos,
     ) {
@@ -272,7 +272,7 @@ impl Backlog {
     }
 
     /// When its lanes grant one more message: its agent's lane, and all others.
-    pub(super) fn ready(&self, table: &mut Table, now: Nanos) -> (Nanos, Nanos) {
+    pub(super) fn ready(&self, table: &mut LaneTable, now: Nanos) -> (Nanos, Nanos) {
         let consumers = table.consumers;
         let (mut agents, mut others) = (now, now);
         for id in table.ids(&self.lanes, now) {
@@ -287,7 +287,7 @@ impl Backlog {
     }
 
     /// The lanes that other campaigns use too.
-    pub(super) fn shared(&self, table: &mut Table, now: Nanos) -> Vec<usize> {
+    pub(super) fn shared(&self, table: &mut LaneTable, now: Nanos) -> Vec<usize> {
         let mut ids = table.ids(&self.lanes, now);
         ids.retain(|id| table.tracks[*id].lane.kind() == LaneKind::Sender);
         ids
@@ -299,7 +299,7 @@ impl Backlog {
     }
 
     /// Reserves the time of one message.
-    pub(super) fn reserve(&mut self, table: &mut Table, campaign: &str, now: Nanos) {
+    pub(super) fn reserve(&mut self, table: &mut LaneTable, campaign: &str, now: Nanos) {
         let reserved_for = match table.consumers {
             1 => RESERVED_FOR,
             _ => RESERVED_AMONG_SEVERAL,
@@ -319,7 +319,7 @@ impl Backlog {
     /// What becomes of the lanes' time for one message.
     fn hold(
         &self,
-        table: &mut Table,
+        table: &mut LaneTable,
         campaign: &str,
         (cost, time): (NonZeroU32, Time),
         now: Nanos,
@@ -334,7 +334,7 @@ impl Backlog {
                     coming.portions.serve(campaign, cost);
                 }
                 Time::Used => coming.give_back(cost),
-                Time::Unused => {
+                Time::UnusedStart => {
                     coming.give_back(cost);
                     coming.portions.refund(campaign, cost);
                 }

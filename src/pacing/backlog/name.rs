@@ -7,7 +7,7 @@ use crate::pacing::{Lane, Sender};
 /// A lane of one campaign, without its campaign.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Part {
+enum LanePart {
     Campaign,
     Agent(String),
     /// The address, and the name of its rate.
@@ -22,18 +22,18 @@ pub fn backlog_name(lanes: &[Lane]) -> String {
         let rate = sender.rate.as_deref().map(str::to_owned);
         (sender.address.to_string(), rate)
     };
-    let mut parts: Vec<(&Lane, Part)> = Vec::new();
+    let mut parts: Vec<(&Lane, LanePart)> = Vec::new();
     for lane in lanes {
         let part = match lane {
-            Lane::Campaign(_) => Part::Campaign,
-            Lane::Agent { agent, .. } => Part::Agent(agent.to_string()),
+            Lane::Campaign(_) => LanePart::Campaign,
+            Lane::Agent { agent, .. } => LanePart::Agent(agent.to_string()),
             Lane::Entry(sender) => {
                 let (address, rate) = of(sender);
-                Part::Entry(address, rate)
+                LanePart::Entry(address, rate)
             }
             Lane::Sender(sender) => {
                 let (address, rate) = of(sender);
-                Part::Sender(address, rate)
+                LanePart::Sender(address, rate)
             }
             // No message waits for a call's lanes before it begins.
             Lane::Account | Lane::Endpoint { .. } => continue,
@@ -41,18 +41,18 @@ pub fn backlog_name(lanes: &[Lane]) -> String {
         parts.push((lane, part));
     }
     parts.sort_by_key(|(lane, _)| *lane);
-    let parts: Vec<Part> = parts.into_iter().map(|(_, part)| part).collect();
+    let parts: Vec<LanePart> = parts.into_iter().map(|(_, part)| part).collect();
     serde_json::to_string(&parts).unwrap_or_default()
 }
 
 /// The lanes of a backlog of this name; none when it is no name of ours.
 pub(super) fn lanes_of(campaign: &str, name: &str) -> Option<Vec<Lane>> {
-    let parts: Vec<Part> = serde_json::from_str(name).ok()?;
+    let parts: Vec<LanePart> = serde_json::from_str(name).ok()?;
     let lane = |part| match part {
-        Part::Campaign => Lane::campaign(campaign),
-        Part::Agent(agent) => Lane::agent(campaign, &agent),
-        Part::Entry(address, rate) => Lane::Entry(Sender::new(&address, rate.as_deref())),
-        Part::Sender(address, rate) => Lane::Sender(Sender::new(&address, rate.as_deref())),
+        LanePart::Campaign => Lane::campaign(campaign),
+        LanePart::Agent(agent) => Lane::agent(campaign, &agent),
+        LanePart::Entry(address, rate) => Lane::Entry(Sender::new(&address, rate.as_deref())),
+        LanePart::Sender(address, rate) => Lane::Sender(Sender::new(&address, rate.as_deref())),
     };
     Some(parts.into_iter().map(lane).collect())
 }

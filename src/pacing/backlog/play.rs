@@ -9,13 +9,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::PutOff;
-use super::booking::{Expectation, Needs, Turn, book};
+use super::booking::{Arrival, Expectation, Needs, book};
 use super::campaign::{Campaign, Message, sender};
 use super::name::backlog_name;
-use crate::pacing::cluster::asking::Given;
 use crate::pacing::cluster::shared::{LaneTime, hand_out};
-use crate::pacing::cluster::store_clock::{Reading, StoreClock};
-use crate::pacing::line::table::Table;
+use crate::pacing::cluster::store_clock::{ClockReading, StoreClock};
+use crate::pacing::line::table::LaneTable;
 use crate::pacing::line::{Granted, Schedule, Seat};
 use crate::pacing::{Lane, Margin, Nanos, PacingSettings};
 
@@ -126,7 +125,7 @@ impl Play {
             margin: Margin::percent(2.0).expect("a margin"),
             ..PacingSettings::default()
         };
-        let mut table = Table::new(settings);
+        let mut table = LaneTable::new(settings);
         let _ = table.set_quota(
             &sender(),
             Some(self.sender_quota.parse().expect("one")),
@@ -233,10 +232,10 @@ impl Play {
         consumer.schedule.advance(now, &mut granted);
         // The store answers at once, but not for ever at one moment.
         for _ in 0..4 {
-            let Some(asked) = consumer.schedule.asks(now) else {
+            let Some(asked) = consumer.schedule.next_request(now) else {
                 break;
             };
-            consumer.clock.read(Reading {
+            consumer.clock.read(ClockReading {
                 sent: now,
                 store: EPOCH + now,
                 received: now,
@@ -244,8 +243,8 @@ impl Play {
             let (rows, clock) = (&mut self.rows, &consumer.clock);
             let request = asked.request(clock);
             let answers = hand_out(&request, rows, EPOCH + now);
-            let given = Given::new(&answers, clock);
-            consumer.schedule.answered(&asked, Some(&given.0), now);
+            let given = answers.on_our_clock(clock);
+            consumer.schedule.answered(&asked, Some(&given), now);
             consumer.schedule.advance(now, &mut granted);
         }
         for granted in granted {
@@ -331,9 +330,9 @@ impl Play {
             campaign.lanes(message.agent),
             &mut self.consumers[n].schedule,
         );
-        let mut turn = Turn::First;
+        let mut turn = Arrival::First;
         if let Some(backlog) = &message.called_from {
-            turn = Turn::CalledUp;
+            turn = Arrival::CalledUp;
             let key = (campaign.id.clone(), backlog.as_str().into());
             let Schedule {
                 table, backlogs, ..
@@ -344,7 +343,7 @@ impl Play {
             lanes: &lanes,
             cost: ONE,
         };
-        if book(schedule, needs, HOLD, (turn, false), now) == Expectation::Soon {
+        if book(schedule, needs, HOLD, turn, now) == Expectation::Soon {
             let wake = (of, message.number);
             match schedule.enter(&lanes, ONE, now, || wake) {
                 Ok(_) => {

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::shared::{self, Answer, Answers, Request, Unused, Want};
+use super::shared::{self, LaneAnswers, LaneRequest, SliceAnswer, SliceWant, UnusedStart};
 use super::store_clock::StoreClock;
-use crate::pacing::lane::track::{Refused, Track};
+use crate::pacing::lane::ask::LaneRefusal;
+use crate::pacing::lane::track::Track;
 use crate::pacing::line::Schedule;
 use crate::pacing::line::starts::AskedStart;
 use crate::pacing::{Lane, Nanos};
@@ -24,9 +25,9 @@ const UNSERVED_TURNS: u64 = 5;
 
 /// A request that is under way.
 #[derive(Debug)]
-pub struct Asked {
+pub(in crate::pacing) struct PendingRequest {
     /// On our clock: nanoseconds since the pacer began.
-    pub(in crate::pacing) request: Request,
+    pub(in crate::pacing) request: LaneRequest,
     /// The lanes of its wants, and of the rests that it tells of.
     wanted: Vec<Place>,
     rested: Vec<Place>,
@@ -43,17 +44,17 @@ struct Place {
 /// A request in the making.
 #[derive(Default)]
 struct Draft {
-    request: Request,
+    request: LaneRequest,
     wanted: Vec<Place>,
     by_lane: BTreeMap<usize, usize>,
 }
 
 impl<W> Schedule<W> {
     /// Gathers what the store is to be told and asked; nothing when there is nothing.
-    pub(in crate::pacing) fn asks(&mut self, now: Nanos) -> Option<Asked> {
+    pub(in crate::pacing) fn next_request(&mut self, now: Nanos) -> Option<PendingRequest> {
         let mut draft = Draft::default();
-        let mut asked = Asked {
-            request: Request::default(),
+        let mut asked = PendingRequest {
+            request: LaneRequest::default(),
             wanted: Vec::new(),
             rested: Vec::new(),
             starts: Vec::new(),
@@ -67,7 +68,7 @@ impl<W> Schedule<W> {
             self.want_starts(id, now, &mut draft.request, &mut asked.starts);
             self.want(id, now, &mut draft);
         }
-        asked.request = Request {
+        asked.request = LaneRequest {
             way: self.table.distance.round_trip(),
             ahead: self.table.distance.ahead(),
             ..draft.request
@@ -77,7 +78,13 @@ impl<W> Schedule<W> {
     }
 
     /// What the store is to know of a lane: starts that were not used, a rest.
-    fn tell(&mut self, id: usize, now: Nanos, request: &mut Request, asked: &mut Asked) {
+    fn tell(
+        &mut self,
+        id: usize,
+        now: Nanos,
+        request: &mut LaneRequest,
+        asked: &mut PendingRequest,
+    ) {
         let Some(track) = self.table.tracks.get_mut(id) else {
             return;
         };
@@ -95,7 +102,7 @@ impl<W> Schedule<W> {
         }
         for (slots, end) in share.unused.drain(..) {
             let lane = track.lane.key();
-            request.unused.push(Unused { lane, slots, end });
+            request.unused.push(UnusedStart { lane, slots, end });
         }
     }
 
@@ -116,12 +123,14 @@ impl<W> Schedule<W> {
         for lane in lanes.iter() {
             let track = &self.table.tracks[*lane];
             match track.ask(&ask) {
-                Err(Refused::Ask(_)) => members.push(*lane),
+                Err(LaneRefusal::Ask(_)) => members.push(*lane),
                 // Ours, and used up soon.
-                Ok(_) | Err(Refused::Until(_)) if track.is_to_ask(now, low) => members.push(*lane),
+                Ok(_) | Err(LaneRefusal::Until(_)) if track.is_to_ask(now, low) => {
+                    members.push(*lane)
+                }
                 // The others are to last as long.
                 Ok(_) => until = until.max(track.stretch_end(now)),
-                Err(Refused::Until(due)) if due <= now.saturating_add(lead) => {
+                Err(LaneRefusal::Until(due)) if due <= now.saturating_add(lead) => {
                     until = until.max(due).max(track.stretch_end(now));
                 }
                 Err(_) => {
@@ -200,8 +209,8 @@ impl<W> Schedule<W> {
     /// Takes the store's answers, or that it gave none.
     pub(in crate::pacing) fn answered(
         &mut self,
-        asked: &Asked,
-        answers: Option<&Answers>,
+        asked: &PendingRequest,
+        answers: Option<&LaneAnswers>,
         now: Nanos,
     ) {
         if answers.is_none() {
@@ -218,11 +227,11 @@ impl<W> Schedule<W> {
             };
             share.is_asked = false;
             match answers.and_then(|answers| answers.wants.get(n)) {
-                Some(Answer::Stretch { from, to }) => {
+                Some(SliceAnswer::Slice { from, to }) => {
                     share.give(*from, *to, asked.request.wants[n].period);
                 }
-                Some(Answer::Later(at)) => share.refuse(*at),
-                Some(Answer::Open) | None => {}
+                Some(SliceAnswer::Later(at)) => share.refuse(*at),
+                Some(SliceAnswer::Open) | None => {}
             }
             self.wake(place.id, now);
         }
@@ -230,7 +239,7 @@ impl<W> Schedule<W> {
 
     /// Takes back what the store did not hear. A start that was not used is not told of again: the store may have
     /// heard of it.
-    fn untell(&mut self, asked: &Asked) {
+    fn untell(&mut self, asked: &PendingRequest) {
         for (place, (_, until)) in asked.rested.iter().zip(&asked.request.rests) {
             if let Some(track) = self.table.tracks.get_mut(place.id)
                 && track.serial == place.serial
@@ -268,7 +277,7 @@ impl Draft {
         let slots = missing.min(most).max(cost);
         share.is_asked = true;
         let n = self.request.wants.len();
-        self.request.wants.push(Want {
+        self.request.wants.push(SliceWant {
             lane: track.lane.key(),
             period,
             slots,
@@ -283,24 +292,17 @@ impl Draft {
     }
 }
 
-/// What a request was given, on our clock.
-#[derive(Debug)]
-pub struct Given(pub(in crate::pacing) Answers);
-
-impl Asked {
+impl PendingRequest {
     /// The request with its times on the store's clock.
-    #[must_use]
-    pub fn request(&self, clock: &StoreClock) -> Request {
+    pub(in crate::pacing) fn request(&self, clock: &StoreClock) -> LaneRequest {
         self.request.clone().shifted(|at| clock.theirs(at))
     }
 }
 
-impl Given {
-    /// What the store answered, each want and start by its place, with its times on its clock. The rows that say so
-    /// must be durable before [`crate::pacing::Pacer::give`] hears of it.
-    #[must_use]
-    pub fn new(answers: &Answers, clock: &StoreClock) -> Self {
-        Self(answers.shifted(|at| clock.ours(at)))
+impl LaneAnswers {
+    /// The store's answers with their times on our clock. The rows behind them must be durable before they are used.
+    pub(in crate::pacing) fn on_our_clock(&self, clock: &StoreClock) -> Self {
+        self.shifted(|at| clock.ours(at))
     }
 }
 

@@ -40,7 +40,7 @@ pub struct LaneTime {
 
 /// What a consumer wants of one fast lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
+pub struct SliceWant {
     /// The lane's name in the store.
     pub lane: String,
     pub period: Nanos,
@@ -73,7 +73,7 @@ pub struct StartWant {
 
 /// A start that was not used: its slots are given back where nothing was handed out behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unused {
+pub struct UnusedStart {
     pub lane: String,
     pub slots: u64,
     /// When the last slot ends, within a quarter of a period.
@@ -84,26 +84,26 @@ pub struct Unused {
 ///
 /// Times are nanoseconds: on the consumer's clock, or since 1970 on the store's. All parts name one period for a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct LaneRequest {
     /// How long the answer is on its way at most: nothing that is given begins earlier.
     pub way: Nanos,
     /// How far ahead of its time a lane is handed out.
     pub ahead: Nanos,
     /// By age: the oldest first.
     pub starts: Vec<StartWant>,
-    pub wants: Vec<Want>,
+    pub wants: Vec<SliceWant>,
     /// Wants, by their place, that are of no use without each other.
     pub groups: Vec<Vec<usize>>,
-    pub unused: Vec<Unused>,
+    pub unused: Vec<UnusedStart>,
     /// Lanes on which Twilio answered 429, shut until then.
     pub rests: Vec<(String, Nanos)>,
 }
 
 /// What becomes of a want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum SliceAnswer {
     /// The lane is the consumer's from here to there.
-    Stretch { from: Nanos, to: Nanos },
+    Slice { from: Nanos, to: Nanos },
     /// Not now; to be asked for again then.
     Later(Nanos),
     /// It could be had, but another lane of its group could not.
@@ -121,18 +121,18 @@ pub enum StartAnswer {
 
 /// One answer for each want, and one for each start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
-    pub wants: Vec<Answer>,
+pub struct LaneAnswers {
+    pub wants: Vec<SliceAnswer>,
     pub starts: Vec<StartAnswer>,
 }
 
-impl Want {
+impl SliceWant {
     fn lasts(&self) -> Nanos {
         self.slots.saturating_mul(self.period)
     }
 }
 
-impl Request {
+impl LaneRequest {
     /// Whether there is nothing to tell and nothing to ask.
     pub(in crate::pacing) fn is_empty(&self) -> bool {
         self.wants.is_empty()
@@ -171,16 +171,16 @@ impl Request {
     }
 }
 
-impl Answers {
+impl LaneAnswers {
     /// The same answers with their times on another clock.
     pub(super) fn shifted(&self, by: impl Fn(Nanos) -> Nanos) -> Self {
-        let want = |answer: &Answer| match *answer {
-            Answer::Stretch { from, to } => Answer::Stretch {
+        let want = |answer: &SliceAnswer| match *answer {
+            SliceAnswer::Slice { from, to } => SliceAnswer::Slice {
                 from: by(from),
                 to: by(to),
             },
-            Answer::Later(at) => Answer::Later(by(at)),
-            Answer::Open => Answer::Open,
+            SliceAnswer::Later(at) => SliceAnswer::Later(by(at)),
+            SliceAnswer::Open => SliceAnswer::Open,
         };
         let start = |answer: &StartAnswer| match *answer {
             StartAnswer::At(at) => StartAnswer::At(by(at)),
@@ -196,7 +196,11 @@ impl Answers {
 /// Hands out what may be had at `now`, and changes the rows to say so.
 ///
 /// Times are nanoseconds since 1970 on the store's clock. Every lane of the request needs no row yet.
-pub fn hand_out(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: Nanos) -> Answers {
+pub fn hand_out(
+    request: &LaneRequest,
+    rows: &mut BTreeMap<String, LaneTime>,
+    now: Nanos,
+) -> LaneAnswers {
     for (lane, period) in request.lanes() {
         let row = rows.entry(lane.to_owned()).or_insert(LaneTime {
             free_at: 0,
@@ -206,7 +210,7 @@ pub fn hand_out(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: N
             row.adapt(period, now);
         }
     }
-    for Unused { lane, slots, end } in &request.unused {
+    for UnusedStart { lane, slots, end } in &request.unused {
         if let Some(row) = rows.get_mut(lane)
             && row.free_at <= end.saturating_add(row.period / 4)
         {
@@ -220,12 +224,12 @@ pub fn hand_out(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: N
     }
     let starts = starts(request, rows, now);
     let wants = stretches(request, rows, now);
-    Answers { wants, starts }
+    LaneAnswers { wants, starts }
 }
 
 /// Gives starts, in the order of the moment at which their lanes are free; of the same moment, in the request's order.
 fn starts(
-    request: &Request,
+    request: &LaneRequest,
     rows: &mut BTreeMap<String, LaneTime>,
     now: Nanos,
 ) -> Vec<StartAnswer> {
@@ -267,21 +271,25 @@ fn starts(
 }
 
 /// Gives stretches, group by group.
-fn stretches(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: Nanos) -> Vec<Answer> {
-    let mut answers = vec![Answer::Open; request.wants.len()];
+fn stretches(
+    request: &LaneRequest,
+    rows: &mut BTreeMap<String, LaneTime>,
+    now: Nanos,
+) -> Vec<SliceAnswer> {
+    let mut answers = vec![SliceAnswer::Open; request.wants.len()];
     for group in &request.groups {
         // When all lanes of the group let go, if they do.
         let mut begins = Some(now);
         for n in group {
             let want = &request.wants[*n];
             let offer = match answers[*n] {
-                Answer::Stretch { from, .. } => Ok(from),
+                SliceAnswer::Slice { from, .. } => Ok(from),
                 _ => rows[&want.lane].offers(request, now),
             };
             match offer {
                 Ok(from) => begins = begins.map(|begins| begins.max(from).max(want.until)),
                 Err(later) => {
-                    answers[*n] = Answer::Later(later);
+                    answers[*n] = SliceAnswer::Later(later);
                     begins = None;
                 }
             }
@@ -292,7 +300,7 @@ fn stretches(request: &Request, rows: &mut BTreeMap<String, LaneTime>, now: Nano
         let until = begins + lasts.max().unwrap_or(0);
         for n in group {
             let want = &request.wants[*n];
-            if !matches!(answers[*n], Answer::Stretch { .. })
+            if !matches!(answers[*n], SliceAnswer::Slice { .. })
                 && let Some(row) = rows.get_mut(&want.lane)
             {
                 answers[*n] = row.give(want, until, now + request.way);
@@ -316,7 +324,7 @@ impl LaneTime {
     }
 
     /// From when on it could be had; else when to ask again.
-    fn offers(&self, request: &Request, now: Nanos) -> Result<Nanos, Nanos> {
+    fn offers(&self, request: &LaneRequest, now: Nanos) -> Result<Nanos, Nanos> {
         if self.free_at > now + request.ahead {
             return Err(self.free_at - request.ahead);
         }
@@ -324,12 +332,12 @@ impl LaneTime {
     }
 
     /// Gives a stretch that begins at `arrives` at the earliest, and lasts until `until` at least.
-    fn give(&mut self, want: &Want, until: Nanos, arrives: Nanos) -> Answer {
+    fn give(&mut self, want: &SliceWant, until: Nanos, arrives: Nanos) -> SliceAnswer {
         let from = self.free_at.max(arrives);
         let lasts = until.saturating_sub(from).div_ceil(self.period);
         let slots = want.slots.max(lasts);
         self.free_at = from.saturating_add(slots.saturating_mul(self.period));
         let to = self.free_at;
-        Answer::Stretch { from, to }
+        SliceAnswer::Slice { from, to }
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::pacing::{Answers, PlacesShare, Request};
+use crate::pacing::{ConcurrencyShare, LaneAnswers, LaneRequest};
 
 /// What the store's clock showed, between which moments of ours.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,10 @@ pub trait SharedStore: Send + Sync {
     /// # Errors
     ///
     /// [`StoreFailure`]: nothing was granted, or it is not known whether it was.
-    async fn hand_out(&self, request: &Request) -> Result<(Answers, ServerTime), StoreFailure>;
+    async fn hand_out(
+        &self,
+        request: &LaneRequest,
+    ) -> Result<(LaneAnswers, ServerTime), StoreFailure>;
 
     /// Gives `holder`, which has `taken` calls under way, its share of `all` places for calls, and tells what the store's
     /// clock showed.
@@ -40,10 +43,10 @@ pub trait SharedStore: Send + Sync {
     /// # Errors
     ///
     /// As [`SharedStore::hand_out`].
-    async fn share_places(
+    async fn share_concurrency(
         &self,
         holder: &str,
         all: u32,
         taken: u32,
-    ) -> Result<(PlacesShare, ServerTime), StoreFailure>;
+    ) -> Result<(ConcurrencyShare, ServerTime), StoreFailure>;
 }

@@ -7,10 +7,10 @@ use std::num::NonZeroU32;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::asking::{Asked, Given};
-use super::shared::{Answers, LaneTime, Request, hand_out};
-use super::store_clock::{Reading, StoreClock};
-use crate::pacing::line::table::Table;
+use super::asking::PendingRequest;
+use super::shared::{LaneAnswers, LaneRequest, LaneTime, hand_out};
+use super::store_clock::{ClockReading, StoreClock};
+use crate::pacing::line::table::LaneTable;
 use crate::pacing::line::{Granted, Schedule};
 use crate::pacing::{Lane, Margin, Nanos, PacingSettings, Sender};
 
@@ -21,7 +21,7 @@ pub(in crate::pacing) const SECOND: Nanos = 1_000 * MS;
 pub(in crate::pacing) const EPOCH: Nanos = 1_800_000_000 * SECOND;
 
 /// What the store answered, and what its clock showed; none: it is away.
-type Back = Option<(Answers, Reading)>;
+type Back = Option<(LaneAnswers, ClockReading)>;
 
 /// One consumer: its own schedule, on its own time.
 pub(in crate::pacing) struct Consumer {
@@ -30,9 +30,9 @@ pub(in crate::pacing) struct Consumer {
     /// The play's time at this consumer's zero.
     pub(in crate::pacing) began: Nanos,
     /// A request on its way: when it was sent, and when it arrives.
-    on_its_way: Option<(Nanos, Nanos, Asked, Request)>,
+    on_its_way: Option<(Nanos, Nanos, PendingRequest, LaneRequest)>,
     /// An answer on its way: when it arrives.
-    coming_back: Option<(Nanos, Asked, Back)>,
+    coming_back: Option<(Nanos, PendingRequest, Back)>,
     stalled_until: Nanos,
     is_dead: bool,
     waiting: usize,
@@ -85,7 +85,7 @@ impl Play {
             margin: Margin::percent(2.0).expect("a margin"),
             ..PacingSettings::default()
         };
-        let mut table = Table::new(settings);
+        let mut table = LaneTable::new(settings);
         for (lane, text) in &self.quotas {
             let _ = table.set_quota(lane, Some(text.parse().expect("a quota")), 0);
         }
@@ -93,7 +93,7 @@ impl Play {
         let mut clock = StoreClock::default();
         for _ in 0..3 {
             let (out, back) = (self.way(), self.way());
-            clock.read(Reading {
+            clock.read(ClockReading {
                 sent: 0,
                 store: EPOCH + self.now + out,
                 received: out + back,
@@ -154,7 +154,7 @@ impl Play {
         };
         let given = (!is_away).then(|| {
             let at = EPOCH + self.now;
-            let reading = Reading {
+            let reading = ClockReading {
                 sent: sent.saturating_sub(consumer.began),
                 store: at,
                 received: back.saturating_sub(consumer.began),
@@ -165,7 +165,7 @@ impl Play {
         consumer.coming_back = Some((back, asked, given));
     }
 
-    /// The look for the share of places, twice a second: its answer shows the store's clock as well.
+    /// The look for the share of concurrency, twice a second: its answer shows the store's clock as well.
     fn look(&mut self, n: usize) {
         if !(self.now - self.consumers[n].began).is_multiple_of(SECOND / 2) {
             return;
@@ -173,7 +173,7 @@ impl Play {
         let (out, back) = (self.way(), self.way());
         let consumer = &mut self.consumers[n];
         let sent = (self.now - consumer.began).saturating_sub(out + back);
-        consumer.clock.read(Reading {
+        consumer.clock.read(ClockReading {
             sent,
             store: EPOCH + consumer.began + sent + out,
             received: sent + out + back,
@@ -193,9 +193,9 @@ impl Play {
                     .table
                     .distance
                     .note(reading.received - reading.sent);
-                Given::new(&answers, &consumer.clock)
+                answers.on_our_clock(&consumer.clock)
             });
-            let answers = given.as_ref().map(|given| &given.0);
+            let answers = given.as_ref();
             consumer.schedule.answered(&asked, answers, now);
         }
         consumer.schedule.advance(now, &mut granted);
@@ -211,7 +211,7 @@ impl Play {
         }
         if consumer.on_its_way.is_none()
             && consumer.coming_back.is_none()
-            && let Some(asked) = consumer.schedule.asks(now)
+            && let Some(asked) = consumer.schedule.next_request(now)
         {
             let request = asked.request(&consumer.clock);
             consumer.on_its_way = Some((self.now, self.now + way, asked, request));

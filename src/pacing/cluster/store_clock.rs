@@ -15,13 +15,13 @@ const COUNTS_FOR: Nanos = 10_000_000_000;
 
 /// One look at the store's clock. `sent` and `received` are on ours, `store` is nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    pub sent: Nanos,
-    pub store: Nanos,
-    pub received: Nanos,
+pub(in crate::pacing) struct ClockReading {
+    pub(in crate::pacing) sent: Nanos,
+    pub(in crate::pacing) store: Nanos,
+    pub(in crate::pacing) received: Nanos,
 }
 
-impl Reading {
+impl ClockReading {
     /// How far the store's clock is ahead of ours, at least and at most.
     fn ahead(&self) -> (i128, i128) {
         let since = |at: Nanos| i128::from(self.store) - i128::from(at);
@@ -31,16 +31,16 @@ impl Reading {
 
 /// What we know of the store's clock.
 #[derive(Clone, Debug, Default)]
-pub struct StoreClock {
-    readings: VecDeque<Reading>,
+pub(in crate::pacing) struct StoreClock {
+    readings: VecDeque<ClockReading>,
     /// How far it is ahead of ours.
     ahead: i128,
 }
 
 impl StoreClock {
     /// Takes note of a reading.
-    pub fn read(&mut self, reading: Reading) {
-        let old = |it: &Reading| it.received.saturating_add(COUNTS_FOR) < reading.received;
+    pub(in crate::pacing) fn read(&mut self, reading: ClockReading) {
+        let old = |it: &ClockReading| it.received.saturating_add(COUNTS_FOR) < reading.received;
         self.readings.retain(|it| !old(it));
         self.readings.push_back(reading);
         let (mut least, mut most) = reading.ahead();
@@ -57,14 +57,12 @@ impl StoreClock {
     }
 
     /// A time of ours on the store's clock; ours when it was never read.
-    #[must_use]
-    pub fn theirs(&self, ours: Nanos) -> Nanos {
+    pub(in crate::pacing) fn theirs(&self, ours: Nanos) -> Nanos {
         shift(ours, self.ahead)
     }
 
     /// A time of the store's on our clock.
-    #[must_use]
-    pub fn ours(&self, theirs: Nanos) -> Nanos {
+    pub(in crate::pacing) fn ours(&self, theirs: Nanos) -> Nanos {
         shift(theirs, -self.ahead)
     }
 }
@@ -81,8 +79,8 @@ mod tests {
     const MS: Nanos = 1_000_000;
     const SECOND: Nanos = 1_000 * MS;
 
-    fn reading(sent: Nanos, took: Nanos, store: Nanos) -> Reading {
-        Reading {
+    fn reading(sent: Nanos, took: Nanos, store: Nanos) -> ClockReading {
+        ClockReading {
             sent,
             store,
             received: sent + took,

@@ -79,7 +79,7 @@ pub(super) struct Ceiling {
     waves: u16,
     refusals: u32,
     strikes: u32,
-    taken: Taken,
+    taken: TakenLevels,
     /// When one more is tried, and how long after the next refusal.
     probe_at: Nanos,
     probe_after: Nanos,
@@ -87,13 +87,13 @@ pub(super) struct Ceiling {
 
 /// The highest level at which a call was carried out of late.
 #[derive(Clone, Copy, Debug, Default)]
-struct Taken {
+struct TakenLevels {
     now: u32,
     before: u32,
     since: Nanos,
 }
 
-impl Taken {
+impl TakenLevels {
     fn note(&mut self, under_way: u32, now: Nanos) {
         self.turn(now);
         self.now = self.now.max(under_way);
@@ -130,7 +130,7 @@ impl Ceiling {
             waves: 0,
             refusals: 0,
             strikes: 0,
-            taken: Taken::default(),
+            taken: TakenLevels::default(),
             probe_at: 0,
             probe_after: PROBE_FIRST,
         }

@@ -40,12 +40,12 @@ impl Clock for Moment {
 
 /// A lane's state as `governor` sees it. What it decides stays here: lanes are charged only when all
 /// of them let go.
-struct Probe {
+struct LaneState {
     tat: Option<Nanos>,
     proposed: Cell<Nanos>,
 }
 
-impl StateStore for Probe {
+impl StateStore for LaneState {
     type Key = NotKeyed;
 
     fn measure_and_replace<T, F, E>(&self, _key: &NotKeyed, f: F) -> Result<T, E>
@@ -199,11 +199,11 @@ impl Limiter {
     fn governor(
         &self,
         moment: Nanos,
-    ) -> RateLimiter<NotKeyed, Probe, Moment, NoOpMiddleware<GovernorNanos>> {
+    ) -> RateLimiter<NotKeyed, LaneState, Moment, NoOpMiddleware<GovernorNanos>> {
         let quota = GovernorQuota::with_period(Duration::from_nanos(self.period))
             .expect("a period is above zero: a quota's count is bounded")
             .allow_burst(self.burst);
-        let probe = Probe {
+        let probe = LaneState {
             tat: self.tat,
             proposed: Cell::new(0),
         };

@@ -3,13 +3,14 @@
 //! In: names that others chose. Out: a key, and its kind for metrics. Always: cheap to copy and
 //! ordered, so that what is listed by lane is listed the same way each time.
 
+pub(super) mod ask;
 pub(super) mod usage;
 pub(super) mod cooldown;
 pub(super) mod ceiling;
-pub(super) mod told;
+pub(super) mod account_calls;
 pub(super) mod limiter;
-pub(super) mod places;
-pub(super) mod share;
+pub(super) mod concurrency;
+pub(super) mod slices;
 pub(super) mod track;
 
 use std::fmt;

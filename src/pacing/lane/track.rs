@@ -5,67 +5,19 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
+use super::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
 use super::ceiling::Level;
+use super::concurrency::Concurrency;
 use super::cooldown::Rest;
 use super::limiter::{Charge, Limiter};
-use super::places::Places;
-use super::share::Share;
+use super::slices::Slices;
 use super::usage::Usage;
 use crate::pacing::backlog::coming::Coming;
 use crate::pacing::cluster::shared;
 use crate::pacing::{Lane, Nanos};
 
-/// The order of arrival: whoever came first has the lower one.
-pub(in crate::pacing) type Ticket = u64;
-
-/// No time brings it: a place has to be freed.
-pub(in crate::pacing) const FOREVER: Nanos = Nanos::MAX;
-
 /// The longest that a place is kept free for a waiter who was passed over too often.
 const PLACE_CLAIM_MAX: Nanos = 1_000_000_000;
-
-/// Who asks, for how much, and when.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::pacing) struct Ask {
-    pub(in crate::pacing) ticket: Ticket,
-    /// What the whole permit costs; a lane charges its part.
-    pub(in crate::pacing) cost: NonZeroU32,
-    /// Since when it waits: a lane that is due since then is charged from its due moment, within what it makes good.
-    pub(in crate::pacing) as_of: Nanos,
-    pub(in crate::pacing) now: Nanos,
-}
-
-/// Why a lane does not let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pacing) enum Refused {
-    /// It lets go then; [`FOREVER`]: when something happens.
-    Until(Nanos),
-    /// The store that it is shared through said that there is nothing before, which is no promise.
-    AskAgain(Nanos),
-    /// That store has to be asked for some of it. Its period.
-    Ask(Nanos),
-}
-
-impl Refused {
-    /// When to ask again.
-    pub(in crate::pacing) fn due(self) -> Nanos {
-        match self {
-            Self::Until(due) | Self::AskAgain(due) => due,
-            Self::Ask(_) => FOREVER,
-        }
-    }
-
-    /// Of the refusals of several lanes the greatest is the one to wait for: a lane that the store has to be
-    /// asked for only when the others let go by the time it answers, at `answers`; of such lanes the
-    /// slowest.
-    pub(in crate::pacing) fn rank(self, answers: Nanos) -> (u8, Nanos) {
-        match self {
-            Self::Until(due) if due <= answers => (0, due),
-            Self::Ask(period) => (1, period),
-            Self::Until(due) | Self::AskAgain(due) => (2, due),
-        }
-    }
-}
 
 /// A lane kept for one waiter, who was passed over too often.
 #[derive(Clone, Copy, Debug)]
@@ -81,10 +33,10 @@ pub(in crate::pacing) struct Track {
     pub(in crate::pacing) serial: u64,
     pub(in crate::pacing) limiter: Option<Limiter>,
     /// What is granted to this consumer of it, when other consumers use it too.
-    pub(in crate::pacing) share: Option<Share>,
+    pub(in crate::pacing) share: Option<Slices>,
     /// Waiters that need this lane and a slow one: all who need this lane ask for starts then.
     pub(in crate::pacing) wait_for_starts: u32,
-    pub(in crate::pacing) places: Option<Places>,
+    pub(in crate::pacing) concurrency: Option<Concurrency>,
     pub(in crate::pacing) rest: Rest,
     claim: Option<Claim>,
     /// The classes that wait for this lane, by their oldest waiter.
@@ -108,7 +60,7 @@ impl Track {
             limiter: None,
             share: None,
             wait_for_starts: 0,
-            places: None,
+            concurrency: None,
             rest: Rest::default(),
             claim: None,
             parked: BTreeSet::new(),
@@ -126,9 +78,9 @@ impl Track {
     /// # Errors
     ///
     /// When to ask again, or what has to happen first.
-    pub(in crate::pacing) fn ask(&self, ask: &Ask) -> Result<Option<Charge>, Refused> {
+    pub(in crate::pacing) fn ask(&self, ask: &LaneAsk) -> Result<Option<Charge>, LaneRefusal> {
         if self.rest.until > ask.now {
-            return Err(Refused::Until(self.rest.until));
+            return Err(LaneRefusal::Until(self.rest.until));
         }
         // First come, first served: even when a smaller one behind an older one could go.
         if self
@@ -136,46 +88,50 @@ impl Track {
             .first()
             .is_some_and(|(head, _)| *head < ask.ticket)
         {
-            return Err(Refused::Until(self.alarm.unwrap_or(FOREVER)));
+            return Err(LaneRefusal::Until(self.alarm.unwrap_or(FOREVER)));
         }
         let claim = self
             .claim
             .filter(|claim| claim.until > ask.now && claim.ticket < ask.ticket);
-        if let Some(places) = &self.places {
+        if let Some(concurrency) = &self.concurrency {
             let kept = u32::from(claim.is_some() && self.limiter.is_none());
-            if places.free() == 0 {
-                return Err(Refused::Until(FOREVER));
+            if concurrency.free() == 0 {
+                return Err(LaneRefusal::Until(FOREVER));
             }
-            if places.free() <= kept {
+            if concurrency.free() <= kept {
                 let until = claim.map_or(FOREVER, |claim| claim.until);
-                return Err(Refused::Until(until));
+                return Err(LaneRefusal::Until(until));
             }
         }
         let Some(limiter) = &self.limiter else {
             return Ok(None);
         };
         if let Some(claim) = claim {
-            return Err(Refused::Until(claim.until));
+            return Err(LaneRefusal::Until(claim.until));
         }
         let cost = self.lane.charge(ask.cost);
         let charge = match &self.share {
             Some(share) => share.ask(limiter, cost, ask),
             None => limiter
                 .ask(cost, ask.as_of.max(limiter.due(cost)), ask.now)
-                .map_err(Refused::Until),
+                .map_err(LaneRefusal::Until),
         };
         charge.map(Some)
     }
 
     /// Takes what [`Self::ask`] offered.
-    pub(in crate::pacing) fn take(&mut self, ask: &Ask, charge: Option<Charge>) -> Option<Level> {
+    pub(in crate::pacing) fn take(
+        &mut self,
+        ask: &LaneAsk,
+        charge: Option<Charge>,
+    ) -> Option<Level> {
         if let (Some(limiter), Some(charge)) = (&mut self.limiter, charge) {
             limiter.charge(charge);
             if let Some(share) = &mut self.share {
                 share.count(self.lane.charge(ask.cost).get().into(), ask.now);
             }
         }
-        let level = self.places.as_mut().map(Places::take);
+        let level = self.concurrency.as_mut().map(Concurrency::take);
         if self.claim.is_some_and(|claim| claim.ticket == ask.ticket) {
             self.claim = None;
         }
@@ -232,9 +188,9 @@ impl Track {
         let claim = self.claim;
         let claim = claim.filter(|claim| claim.until > now && claim.ticket < ticket);
         let kept = u32::from(claim.is_some() && self.limiter.is_none());
-        match &self.places {
-            Some(places) if places.free() == 0 => Err(FOREVER),
-            Some(places) if places.free() <= kept => {
+        match &self.concurrency {
+            Some(concurrency) if concurrency.free() == 0 => Err(FOREVER),
+            Some(concurrency) if concurrency.free() <= kept => {
                 Err(claim.map_or(FOREVER, |claim| claim.until))
             }
             _ => Ok(()),
@@ -244,7 +200,7 @@ impl Track {
     /// Takes a start that the store gave for `at`.
     pub(in crate::pacing) fn start(
         &mut self,
-        ask: &Ask,
+        ask: &LaneAsk,
         at: Nanos,
     ) -> (Option<Charge>, Option<Level>) {
         let cost = self.lane.charge(ask.cost);
@@ -272,10 +228,10 @@ impl Track {
 
     /// Keeps this lane for a waiter until another lane lets go at `due`, if that costs the lane one
     /// slot at most.
-    pub(in crate::pacing) fn claim(&mut self, ask: &Ask, due: Nanos) {
+    pub(in crate::pacing) fn claim(&mut self, ask: &LaneAsk, due: Nanos) {
         let bound = match &self.limiter {
             Some(limiter) => limiter.period(),
-            None if self.places.is_some() => PLACE_CLAIM_MAX,
+            None if self.concurrency.is_some() => PLACE_CLAIM_MAX,
             None => return,
         };
         let until = if due == FOREVER {
@@ -313,7 +269,7 @@ impl Track {
 
     fn limited_until(&self) -> Nanos {
         self.limiter.as_ref().map_or(0, |limiter| {
-            let told = self.share.as_ref().map_or(0, Share::free_at);
+            let told = self.share.as_ref().map_or(0, Slices::free_at);
             limiter.due(NonZeroU32::MIN).max(told)
         })
     }
@@ -367,12 +323,14 @@ impl Track {
     pub(in crate::pacing) fn is_forgettable(&self, now: Nanos) -> bool {
         self.waiting == 0
             && self.parked.is_empty()
-            && self.places.is_none_or(|places| places.taken() == 0)
+            && self
+                .concurrency
+                .is_none_or(|concurrency| concurrency.taken() == 0)
             && self
                 .limiter
                 .as_ref()
                 .is_none_or(|limiter| limiter.is_fresh(now))
             && self.coming.is_empty()
-            && self.share.as_ref().is_none_or(Share::is_forgettable)
+            && self.share.as_ref().is_none_or(Slices::is_forgettable)
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::starts::Starts;
 use crate::pacing::Nanos;
-use crate::pacing::lane::track::{Ask, Ticket};
-use crate::pacing::line::{Refusal, Schedule};
+use crate::pacing::lane::ask::{LaneAsk, Ticket};
+use crate::pacing::line::{Schedule, ShutLane};
 
 /// A message or call that waits for its permit.
 pub(in crate::pacing) struct Waiter<W> {
@@ -20,16 +20,14 @@ pub(in crate::pacing) struct Waiter<W> {
     pub(in crate::pacing) wake: W,
 }
 
-/// Where a class is parked whose waiters have starts, or are asked for.
-pub(super) const PARKED_NOWHERE: usize = usize::MAX;
-
 /// Waiters that need the same lanes, by age.
 pub(in crate::pacing) struct Class<W> {
     pub(in crate::pacing) lanes: Arc<[usize]>,
     /// Tells the class from the one that had its place before.
     pub(in crate::pacing) serial: Ticket,
     pub(in crate::pacing) waiters: BTreeMap<Ticket, Waiter<W>>,
-    pub(in crate::pacing) parked: usize,
+    /// The lane that refused its oldest waiter; none: its waiters have starts, or starts are asked for.
+    pub(in crate::pacing) parked: Option<usize>,
     /// One of its lanes is slow and shared.
     pub(in crate::pacing) is_slow: bool,
     pub(in crate::pacing) starts: Starts,
@@ -51,7 +49,7 @@ impl<W> Schedule<W> {
             lanes: lanes.clone(),
             serial,
             waiters: BTreeMap::new(),
-            parked: PARKED_NOWHERE,
+            parked: None,
             is_slow: self.is_slow(&lanes),
             starts: Starts::default(),
         });
@@ -98,12 +96,12 @@ impl<W> Schedule<W> {
     }
 
     /// What the class's oldest waiter asks of its lanes.
-    pub(in crate::pacing) fn ask_of(&self, class: usize, now: Nanos) -> Ask {
+    pub(in crate::pacing) fn ask_of(&self, class: usize, now: Nanos) -> LaneAsk {
         let (ticket, waiter) = self.classes[class]
             .waiters
             .first_key_value()
             .expect("a class goes when its last waiter goes");
-        Ask {
+        LaneAsk {
             ticket: *ticket,
             cost: waiter.cost,
             as_of: waiter.since,
@@ -112,8 +110,8 @@ impl<W> Schedule<W> {
     }
 
     /// Parks a class on the lane that refused it.
-    pub(super) fn park(&mut self, class: usize, ticket: Ticket, refusal: Refusal) {
-        self.classes[class].parked = refusal.lane;
+    pub(super) fn park(&mut self, class: usize, ticket: Ticket, refusal: ShutLane) {
+        self.classes[class].parked = Some(refusal.lane);
         self.table.tracks[refusal.lane]
             .parked
             .insert((ticket, class));
@@ -122,10 +120,9 @@ impl<W> Schedule<W> {
 
     /// Takes a class off the lane that it is parked on, if it is parked.
     pub(super) fn unpark(&mut self, class: usize, ticket: Ticket) {
-        let lane = self.classes[class].parked;
-        if lane == PARKED_NOWHERE {
+        let Some(lane) = self.classes[class].parked else {
             return;
-        }
+        };
         self.table.tracks[lane].parked.remove(&(ticket, class));
     }
 
@@ -139,12 +136,12 @@ impl<W> Schedule<W> {
         self.count(class, waiter.cost, false);
         if head == Some(ticket) {
             self.unpark(class, ticket);
-            match next {
-                Some(_) if lane == PARKED_NOWHERE => {}
-                Some(next) => {
+            match (next, lane) {
+                (Some(next), Some(lane)) => {
                     self.table.tracks[lane].parked.insert((next, class));
                 }
-                None => {
+                (Some(_), None) => {}
+                (None, _) => {
                     self.forget_starts(class);
                     let class = self.classes.remove(class);
                     self.by_lanes.remove(&class.lanes);

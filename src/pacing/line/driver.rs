@@ -10,15 +10,21 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::held::Held;
-use super::permit::{Permit, Waiting};
+use super::held::LaneHold;
 use crate::clock::Clock;
-use crate::pacing::lane::track::FOREVER;
+use crate::pacing::lane::ask::FOREVER;
 use crate::pacing::line::{Granted, Schedule, Seat};
-use crate::pacing::{Lane, Nanos, nanos};
+use crate::pacing::{Lane, LaneKind, Nanos, nanos};
 
-pub(in crate::pacing) type Waiters = Schedule<oneshot::Sender<Permit>>;
-type Grants = Vec<Granted<oneshot::Sender<Permit>>>;
+pub(in crate::pacing) type Waiters = Schedule<oneshot::Sender<Grant>>;
+type Grants = Vec<Granted<oneshot::Sender<Grant>>>;
+
+/// What a waiter is told when its lanes granted it.
+pub(in crate::pacing) struct Grant {
+    pub(super) held: Vec<LaneHold>,
+    /// How long it waited, and the lane that granted last; none when there was no wait.
+    pub(super) waited: Option<(Nanos, LaneKind)>,
+}
 
 struct Inner {
     schedule: Waiters,
@@ -27,7 +33,7 @@ struct Inner {
 }
 
 /// What the pacer, its permits and its task have in common.
-pub(in crate::pacing) struct Shared {
+pub(in crate::pacing) struct PacerState {
     pub(in crate::pacing) clock: Clock,
     start: Instant,
     inner: Mutex<Inner>,
@@ -37,7 +43,7 @@ pub(in crate::pacing) struct Shared {
     asking: Notify,
 }
 
-impl Shared {
+impl PacerState {
     pub(in crate::pacing) fn new(schedule: Waiters, clock: Clock) -> Self {
         Self {
             start: clock.instant(),
@@ -92,36 +98,27 @@ impl Shared {
     fn tell(self: &Arc<Self>, granted: Grants) {
         for granted in granted {
             let waited = Some((granted.waited, granted.last));
-            let permit = Permit::new(self.clone(), granted.held, waited);
-            if let Err(unheard) = granted.wake.send(permit) {
-                unheard.give_back();
+            let grant = Grant {
+                held: granted.held,
+                waited,
+            };
+            if let Err(unheard) = granted.wake.send(grant) {
+                self.release(&unheard.held, true);
             }
         }
     }
 
-    /// Takes a permit, or a seat to wait for it.
-    pub(in crate::pacing) fn enter(
+    /// Takes the time of the lanes, or a seat to wait for it with the way to hear of the grant.
+    pub(super) fn enter(
         self: &Arc<Self>,
         lanes: &[Lane],
         cost: NonZeroU32,
-    ) -> Result<Permit, Waiting> {
-        let mut grant = None;
-        let entered = self.with(|schedule, now| {
-            schedule.enter(lanes, cost, now, || {
-                let (wake, told) = oneshot::channel();
-                grant = Some(told);
-                wake
-            })
-        });
-        match (entered, grant) {
-            (Ok(held), _) => Ok(Permit::new(self.clone(), held, None)),
-            (Err(seat), Some(grant)) => Err(Waiting {
-                shared: self.clone(),
-                seat,
-                grant,
-                over: false,
-            }),
-            (Err(_), None) => unreachable!("a seat is taken with a way to be told"),
+    ) -> Result<Grant, (Seat, oneshot::Receiver<Grant>)> {
+        let (wake, told) = oneshot::channel();
+        let entered = self.with(|schedule, now| schedule.enter(lanes, cost, now, || wake));
+        match entered {
+            Ok(held) => Ok(Grant { held, waited: None }),
+            Err(seat) => Err((seat, told)),
         }
     }
 
@@ -130,7 +127,7 @@ impl Shared {
         self.with(|schedule, now| schedule.leave(seat, now))
     }
 
-    pub(in crate::pacing) fn release(self: &Arc<Self>, held: &[Held], unused: bool) {
+    pub(in crate::pacing) fn release(self: &Arc<Self>, held: &[LaneHold], unused: bool) {
         self.with(|schedule, now| schedule.release(held, unused, now));
     }
 
@@ -164,7 +161,7 @@ impl Shared {
 }
 
 /// Runs until it is dropped.
-pub(in crate::pacing) async fn drive(shared: Arc<Shared>) {
+pub(in crate::pacing) async fn drive(shared: Arc<PacerState>) {
     loop {
         match shared.turn() {
             Some(idle) => tokio::select! {

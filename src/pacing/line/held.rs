@@ -12,18 +12,18 @@ use crate::pacing::lane::limiter::Charge;
 
 /// What one permit took from one lane.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pacing) struct Held {
+pub(in crate::pacing) struct LaneHold {
     pub(in crate::pacing) lane: usize,
     pub(in crate::pacing) serial: u64,
     pub(in crate::pacing) charge: Option<Charge>,
     pub(in crate::pacing) amount: u32,
-    /// Of a lane with places: how many were under way.
+    /// Of a lane with concurrency: how many were under way.
     pub(in crate::pacing) level: Option<Level>,
     /// When the store of shared lanes gave the start that was used, if it was one.
     pub(in crate::pacing) start: Option<Nanos>,
 }
 
-impl Held {
+impl LaneHold {
     /// The level of what was let go, for whoever only passes it on.
     pub(in crate::pacing) fn mark(&self) -> Option<u64> {
         self.level.map(Level::to_mark)
@@ -39,7 +39,7 @@ impl<W> Schedule<W> {
     /// A permit is over: its places are free. With `unused`, its slots too.
     ///
     /// Time must be advanced after.
-    pub(in crate::pacing) fn release(&mut self, held: &[Held], unused: bool, now: Nanos) {
+    pub(in crate::pacing) fn release(&mut self, held: &[LaneHold], unused: bool, now: Nanos) {
         for held in held {
             let Some(track) = self.table.tracks.get_mut(held.lane) else {
                 continue;
@@ -47,8 +47,8 @@ impl<W> Schedule<W> {
             if track.serial != held.serial {
                 continue;
             }
-            if let (Some(_), Some(places)) = (held.level, &mut track.places) {
-                places.release();
+            if let (Some(_), Some(concurrency)) = (held.level, &mut track.concurrency) {
+                concurrency.release();
             }
             if unused {
                 track.usage.take_back(held.amount);
@@ -69,8 +69,8 @@ impl<W> Schedule<W> {
 
     /// What a permit took of which lanes.
     #[cfg(test)]
-    pub(in crate::pacing) fn used(&self, held: &[Held]) -> Vec<(crate::pacing::Lane, u32)> {
-        let lane = |held: &Held| self.table.tracks[held.lane].lane.clone();
+    pub(in crate::pacing) fn used(&self, held: &[LaneHold]) -> Vec<(crate::pacing::Lane, u32)> {
+        let lane = |held: &LaneHold| self.table.tracks[held.lane].lane.clone();
         held.iter().map(|held| (lane(held), held.amount)).collect()
     }
 
@@ -87,14 +87,14 @@ impl<W> Schedule<W> {
         now: Nanos,
     ) -> bool {
         let ours = self.table.concurrency().get();
-        let Some(places) = &mut self.table.tracks[lane].places else {
+        let Some(concurrency) = &mut self.table.tracks[lane].concurrency else {
             return false;
         };
         let level = Level::of_mark(mark);
-        let is_believed = places.replied(level, is_too_many, now);
+        let is_believed = concurrency.replied(level, is_too_many, now);
         // A refusal that is not believed to be about calls at once tells nothing of their limit.
         if let Some(concurrent) = concurrent.filter(|_| is_believed || !is_too_many) {
-            places.told(level, concurrent, is_too_many, ours, now);
+            concurrency.told(level, concurrent, is_too_many, ours, now);
         }
         self.wake(lane, now);
         is_believed

@@ -23,10 +23,11 @@ use std::sync::Arc;
 use slab::Slab;
 
 use self::classes::{Class, Waiter};
-use self::held::Held;
-use self::table::Table;
+use self::held::LaneHold;
+use self::table::LaneTable;
 use super::backlog::Backlogs;
-use super::lane::track::{Ask, FOREVER, Refused, Ticket, Track};
+use super::lane::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
+use super::lane::track::Track;
 use super::{Lane, LaneKind, Nanos};
 
 /// How often a waiter may find one lane open and another shut before it keeps the open one.
@@ -35,7 +36,7 @@ const PATIENCE: u32 = 8;
 /// Somebody who was let go.
 pub(super) struct Granted<W> {
     pub(super) wake: W,
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<LaneHold>,
     pub(super) waited: Nanos,
     /// The lane that let go last.
     pub(super) last: LaneKind,
@@ -50,14 +51,14 @@ pub(super) struct Seat {
 
 /// The lane that lets go last, and when.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Refusal {
+pub(super) struct ShutLane {
     pub(super) lane: usize,
-    pub(super) refused: Refused,
+    pub(super) refused: LaneRefusal,
 }
 
 /// Who waits for what.
 pub(super) struct Schedule<W> {
-    pub(super) table: Table,
+    pub(super) table: LaneTable,
     pub(super) classes: Slab<Class<W>>,
     pub(super) by_lanes: HashMap<Arc<[usize]>, usize>,
     alarms: BTreeSet<(Nanos, usize)>,
@@ -72,7 +73,7 @@ pub(super) struct Schedule<W> {
 }
 
 impl<W> Schedule<W> {
-    pub(super) fn new(table: Table) -> Self {
+    pub(super) fn new(table: LaneTable) -> Self {
         Self {
             table,
             classes: Slab::new(),
@@ -95,11 +96,11 @@ impl<W> Schedule<W> {
         cost: NonZeroU32,
         now: Nanos,
         wake: impl FnOnce() -> W,
-    ) -> Result<Vec<Held>, Seat> {
+    ) -> Result<Vec<LaneHold>, Seat> {
         self.table.sweep(now);
         let lanes = self.table.ids(lanes, now);
         self.tickets += 1;
-        let ask = Ask {
+        let ask = LaneAsk {
             ticket: self.tickets,
             cost,
             as_of: now,
@@ -195,21 +196,21 @@ impl<W> Schedule<W> {
         self.head(lane).map(|(ticket, _)| ticket)
     }
 
-    pub(super) fn ask_all(&self, lanes: &[usize], ask: &Ask) -> Result<(), Refusal> {
+    pub(super) fn ask_all(&self, lanes: &[usize], ask: &LaneAsk) -> Result<(), ShutLane> {
         let refusals = lanes.iter().filter_map(|lane| {
             let refused = self.table.tracks[*lane].ask(ask).err()?;
-            Some(Refusal {
+            Some(ShutLane {
                 lane: *lane,
                 refused,
             })
         });
         let lead = self.table.distance.lead();
         let answers = ask.now.saturating_add(lead);
-        let mut last: Option<Refusal> = None;
+        let mut last: Option<ShutLane> = None;
         let mut is_store_needed = false;
         for refusal in refusals {
-            is_store_needed |= matches!(refusal.refused, Refused::Ask(_));
-            let rank = |it: Refusal| it.refused.rank(answers);
+            is_store_needed |= matches!(refusal.refused, LaneRefusal::Ask(_));
+            let rank = |it: ShutLane| it.refused.rank(answers);
             if last.is_none_or(|last| rank(last) <= rank(refusal)) {
                 last = Some(refusal);
             }
@@ -219,15 +220,15 @@ impl<W> Schedule<W> {
             return Err(self.start_refusal(lanes, ask));
         }
         // The store is asked for the other lane in time.
-        if let (true, Refused::Until(due)) = (is_store_needed, last.refused)
+        if let (true, LaneRefusal::Until(due)) = (is_store_needed, last.refused)
             && due != FOREVER
         {
-            last.refused = Refused::Until(due.saturating_sub(lead).max(ask.now + 1));
+            last.refused = LaneRefusal::Until(due.saturating_sub(lead).max(ask.now + 1));
         }
         Err(last)
     }
 
-    fn take_all(&mut self, lanes: &[usize], ask: &Ask) -> Vec<Held> {
+    fn take_all(&mut self, lanes: &[usize], ask: &LaneAsk) -> Vec<LaneHold> {
         let low = self.table.distance.low();
         let take = |id: &usize| {
             let track: &mut Track = &mut self.table.tracks[*id];
@@ -236,7 +237,7 @@ impl<W> Schedule<W> {
             if track.is_to_ask(ask.now, low) {
                 self.asking.insert(*id);
             }
-            Held {
+            LaneHold {
                 lane: *id,
                 serial: track.serial,
                 charge,
@@ -249,7 +250,7 @@ impl<W> Schedule<W> {
     }
 
     /// Notes that a waiter's lane was open and another shut; too often, and what is open is kept.
-    fn passed_over(&mut self, class: usize, lanes: &[usize], ask: &Ask, refusal: Refusal) {
+    fn passed_over(&mut self, class: usize, lanes: &[usize], ask: &LaneAsk, refusal: ShutLane) {
         let waiter = self.classes[class].waiters.get_mut(&ask.ticket);
         let Some(waiter) = waiter else { return };
         waiter.passed_over += 1;
@@ -265,8 +266,8 @@ impl<W> Schedule<W> {
     }
 
     /// Has a lane's oldest waiter asked again when the lane may let go, or the store asked for some of it.
-    pub(super) fn await_lane(&mut self, refusal: Refusal) {
-        if let Refused::Ask(_) = refusal.refused {
+    pub(super) fn await_lane(&mut self, refusal: ShutLane) {
+        if let LaneRefusal::Ask(_) = refusal.refused {
             self.asking.insert(refusal.lane);
         }
         self.set_alarm(refusal.lane, refusal.refused.due());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,30 +11,43 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Seat;
-use super::driver::Shared;
-use super::held::Held;
-use crate::pacing::{LaneKind, Nanos};
+use super::driver::{Grant, PacerState};
+use super::held::LaneHold;
+use crate::pacing::{Lane, LaneKind, Nanos};
 
-/// Leave to act once. Dropping it frees its places: hold it until the reply is in.
-#[must_use = "a permit's places are free again when it is dropped"]
+/// Leave to act once. While it is held it counts against the concurrency of its lanes: hold it until the reply is in.
+#[must_use = "a permit does not count against its lanes' concurrency any more once it is dropped"]
 pub struct Permit {
-    shared: Arc<Shared>,
-    held: Vec<Held>,
+    shared: Arc<PacerState>,
+    held: Vec<LaneHold>,
     /// How long it was waited for, and the lane that let go last.
     waited: Option<(Nanos, LaneKind)>,
 }
 
 impl Permit {
-    pub(in crate::pacing) fn new(
-        shared: Arc<Shared>,
-        held: Vec<Held>,
-        waited: Option<(Nanos, LaneKind)>,
-    ) -> Self {
+    fn new(shared: Arc<PacerState>, grant: Grant) -> Self {
         Self {
             shared,
-            held,
-            waited,
+            held: grant.held,
+            waited: grant.waited,
         }
+    }
+
+    /// Takes a permit, or the wait for it.
+    pub(in crate::pacing) fn take(
+        shared: &Arc<PacerState>,
+        lanes: &[Lane],
+        cost: NonZeroU32,
+    ) -> Result<Self, PendingPermit> {
+        let entered = shared.enter(lanes, cost);
+        entered
+            .map(|grant| Self::new(shared.clone(), grant))
+            .map_err(|(seat, grant)| PendingPermit {
+                shared: shared.clone(),
+                seat,
+                grant,
+                is_over: false,
+            })
     }
 
     /// How long it was waited for.
@@ -51,7 +65,7 @@ impl Permit {
     /// What [`crate::pacing::Pacer::replied`] knows the call by: how many were under way with it.
     #[must_use]
     pub fn mark(&self) -> u64 {
-        self.held.iter().find_map(Held::mark).unwrap_or(0)
+        self.held.iter().find_map(LaneHold::mark).unwrap_or(0)
     }
 
     /// Gives an unused permit back: nothing was done, and its slots are free unless somebody was let
@@ -64,7 +78,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.held.iter().any(Held::is_place) {
+        if self.held.iter().any(LaneHold::is_place) {
             self.shared.release(&self.held, false);
         }
     }
@@ -80,21 +94,21 @@ impl fmt::Debug for Permit {
 }
 
 /// The wait for a permit; dropped, it takes nothing.
-pub(in crate::pacing) struct Waiting {
-    pub(in crate::pacing) shared: Arc<Shared>,
-    pub(in crate::pacing) seat: Seat,
-    pub(in crate::pacing) grant: oneshot::Receiver<Permit>,
-    pub(in crate::pacing) over: bool,
+pub(in crate::pacing) struct PendingPermit {
+    shared: Arc<PacerState>,
+    seat: Seat,
+    grant: oneshot::Receiver<Grant>,
+    is_over: bool,
 }
 
-impl Future for Waiting {
+impl Future for PendingPermit {
     type Output = Permit;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
         match Pin::new(&mut self.grant).poll(context) {
-            Poll::Ready(Ok(permit)) => {
-                self.over = true;
-                Poll::Ready(permit)
+            Poll::Ready(Ok(grant)) => {
+                self.is_over = true;
+                Poll::Ready(Permit::new(self.shared.clone(), grant))
             }
             // A waiter's sender is dropped with the pacer only, and we hold on to that.
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
@@ -102,15 +116,15 @@ impl Future for Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PendingPermit {
     fn drop(&mut self) {
-        if self.over || self.shared.leave(self.seat) {
+        if self.is_over || self.shared.leave(self.seat) {
             return;
         }
-        // Let go, but not told yet or not listening any more: it takes nothing all the same.
+        // The permit was granted and is not used: it takes nothing.
         self.grant.close();
-        if let Ok(permit) = self.grant.try_recv() {
-            permit.give_back();
+        if let Ok(grant) = self.grant.try_recv() {
+            self.shared.release(&grant.held, true);
         }
     }
 }

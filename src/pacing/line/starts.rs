@@ -6,13 +6,13 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::classes::PARKED_NOWHERE;
-use super::held::Held;
+use super::held::LaneHold;
 use crate::pacing::Nanos;
-use crate::pacing::cluster::shared::{Request, StartAnswer, StartLane, StartWant};
+use crate::pacing::cluster::shared::{LaneRequest, StartAnswer, StartLane, StartWant};
 use crate::pacing::lane::LaneKind;
-use crate::pacing::lane::track::{Ask, FOREVER, Refused, Ticket, Track};
-use crate::pacing::line::{Granted, Refusal, Schedule};
+use crate::pacing::lane::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
+use crate::pacing::lane::track::Track;
+use crate::pacing::line::{Granted, Schedule, ShutLane};
 
 /// How many classes of one lane's waiters ask at once at least. More of them than the lane has slots, since the other
 /// lanes of some are taken by other consumers.
@@ -64,18 +64,18 @@ impl<W> Schedule<W> {
     }
 
     /// What a class that asks for starts waits for.
-    pub(super) fn start_refusal(&self, lanes: &[usize], ask: &Ask) -> Refusal {
+    pub(super) fn start_refusal(&self, lanes: &[usize], ask: &LaneAsk) -> ShutLane {
         let answers = ask.now.saturating_add(self.table.distance.lead());
         let refused = |lane: usize| {
             let track = &self.table.tracks[lane];
             if let Err(until) = track.bars_start(ask.ticket, ask.now) {
-                return Refused::Until(until);
+                return LaneRefusal::Until(until);
             }
             match (&track.share, &track.limiter) {
                 (Some(share), Some(_)) if share.not_before() > ask.now => {
-                    Refused::AskAgain(share.not_before())
+                    LaneRefusal::AskAgain(share.not_before())
                 }
-                _ => Refused::Ask(track.period()),
+                _ => LaneRefusal::Ask(track.period()),
             }
         };
         // Those that only the store can grant wait at the lane that most others need: they ask together.
@@ -84,13 +84,13 @@ impl<W> Schedule<W> {
             let (class, due) = refused.rank(answers);
             let track = &self.table.tracks[lane];
             match refused {
-                Refused::Ask(period) => (class, u64::from(track.waiting), period),
+                LaneRefusal::Ask(period) => (class, u64::from(track.waiting), period),
                 _ => (class, due, 0),
             }
         };
         let limited = |lane: &usize| {
             let track = &self.table.tracks[*lane];
-            track.limiter.is_some() || track.places.is_some() || track.rest.until > ask.now
+            track.limiter.is_some() || track.concurrency.is_some() || track.rest.until > ask.now
         };
         let last = lanes
             .iter()
@@ -99,14 +99,14 @@ impl<W> Schedule<W> {
             .max_by_key(|lane| rank(*lane));
         let lane = last.or_else(|| lanes.first().copied()).unwrap_or(0);
         let mut refused = refused(lane);
-        if let Refused::Until(due) = refused
+        if let LaneRefusal::Until(due) = refused
             && due != FOREVER
         {
             // The store is asked in time for what comes then.
             let lead = self.table.distance.lead();
-            refused = Refused::Until(due.saturating_sub(lead).max(ask.now + 1));
+            refused = LaneRefusal::Until(due.saturating_sub(lead).max(ask.now + 1));
         }
-        Refusal { lane, refused }
+        ShutLane { lane, refused }
     }
 
     /// How many starts a class may have asked for and granted at once.
@@ -123,7 +123,7 @@ impl<W> Schedule<W> {
         let Some(of) = self.classes.get(class) else {
             return;
         };
-        if of.parked != PARKED_NOWHERE || of.starts.count() >= self.starts_max(class) {
+        if of.parked.is_some() || of.starts.count() >= self.starts_max(class) {
             return;
         }
         let lanes = of.lanes.clone();
@@ -132,8 +132,8 @@ impl<W> Schedule<W> {
             // Granted when its lane is next served.
             Ok(()) => {
                 let lane = lanes.first().copied().unwrap_or(0);
-                let refused = Refused::Until(now);
-                self.park(class, ask.ticket, Refusal { lane, refused });
+                let refused = LaneRefusal::Until(now);
+                self.park(class, ask.ticket, ShutLane { lane, refused });
             }
             Err(refusal) => self.park(class, ask.ticket, refusal),
         }
@@ -144,7 +144,7 @@ impl<W> Schedule<W> {
         &mut self,
         lane: usize,
         now: Nanos,
-        request: &mut Request,
+        request: &mut LaneRequest,
         asked: &mut Vec<AskedStart>,
     ) {
         let Some(track) = self.table.tracks.get(lane) else {
@@ -166,11 +166,11 @@ impl<W> Schedule<W> {
             let ask = self.ask_of(class, now);
             let refusal = self.start_refusal(&lanes, &ask);
             self.unpark(class, ticket);
-            if !matches!(refusal.refused, Refused::Ask(_)) {
+            if !matches!(refusal.refused, LaneRefusal::Ask(_)) {
                 self.park(class, ticket, refusal);
                 continue;
             }
-            self.classes[class].parked = PARKED_NOWHERE;
+            self.classes[class].parked = None;
             left -= 1;
             let wanted = self.starts_max(class);
             let waiters = &self.classes[class].waiters;
@@ -191,7 +191,7 @@ impl<W> Schedule<W> {
         class: usize,
         lanes: &Arc<[usize]>,
         cost: NonZeroU32,
-        request: &mut Request,
+        request: &mut LaneRequest,
         asked: &mut Vec<AskedStart>,
     ) {
         let mut start = StartWant {
@@ -315,7 +315,12 @@ impl<W> Schedule<W> {
         }
     }
 
-    fn is_usable(&mut self, lanes: &[usize], ask: &Ask, (at, cost): (Nanos, NonZeroU32)) -> bool {
+    fn is_usable(
+        &mut self,
+        lanes: &[usize],
+        ask: &LaneAsk,
+        (at, cost): (Nanos, NonZeroU32),
+    ) -> bool {
         if ask.cost > cost {
             return false;
         }
@@ -328,7 +333,7 @@ impl<W> Schedule<W> {
             // A place that is free in time is kept for the next start.
             for lane in lanes {
                 let track = &mut self.table.tracks[*lane];
-                if track.places.is_some() {
+                if track.concurrency.is_some() {
                     track.claim(ask, FOREVER);
                 }
             }
@@ -343,14 +348,14 @@ impl<W> Schedule<W> {
         &mut self,
         class: usize,
         lanes: &[usize],
-        ask: &Ask,
+        ask: &LaneAsk,
         at: Nanos,
     ) -> Option<Granted<W>> {
         let mut held = Vec::new();
         for lane in lanes {
             let track = &mut self.table.tracks[*lane];
             let (charge, level) = track.start(ask, at);
-            held.push(Held {
+            held.push(LaneHold {
                 lane: *lane,
                 serial: track.serial,
                 charge,

@@ -11,9 +11,9 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::pacing::cluster::distance::Distance;
+use crate::pacing::lane::concurrency::Concurrency;
 use crate::pacing::lane::limiter::Limiter;
-use crate::pacing::lane::places::Places;
-use crate::pacing::lane::share::Share;
+use crate::pacing::lane::slices::Slices;
 use crate::pacing::lane::track::Track;
 use crate::pacing::{CoolDown, Lane, Nanos, PacingSettings, Quota, nanos};
 
@@ -21,7 +21,7 @@ use crate::pacing::{CoolDown, Lane, Nanos, PacingSettings, Quota, nanos};
 const SWEPT_PER_CALL: usize = 4;
 
 /// All lanes.
-pub(in crate::pacing) struct Table {
+pub(in crate::pacing) struct LaneTable {
     settings: PacingSettings,
     pub(in crate::pacing) tracks: Slab<Track>,
     by_lane: HashMap<Lane, usize>,
@@ -30,7 +30,7 @@ pub(in crate::pacing) struct Table {
     /// The quota of each agent of a campaign.
     agents: HashMap<Arc<str>, Option<Quota>>,
     /// Numbers of places set for one lane.
-    places: HashMap<Lane, Option<u32>>,
+    concurrency: HashMap<Lane, Option<u32>>,
     serials: u64,
     hand: usize,
     /// How many consumers use the lanes that are shared.
@@ -39,7 +39,7 @@ pub(in crate::pacing) struct Table {
     pub(in crate::pacing) distance: Distance,
 }
 
-impl Table {
+impl LaneTable {
     pub(in crate::pacing) fn new(settings: PacingSettings) -> Self {
         Self {
             settings,
@@ -47,7 +47,7 @@ impl Table {
             by_lane: HashMap::new(),
             quotas: HashMap::new(),
             agents: HashMap::new(),
-            places: HashMap::new(),
+            concurrency: HashMap::new(),
             serials: 0,
             hand: 0,
             consumers: 1,
@@ -70,10 +70,10 @@ impl Table {
         self.serials += 1;
         let mut track = Track::new(lane.clone(), self.serials, now);
         track.limiter = self.quota_of(lane).map(|quota| self.limiter(quota));
-        track.share = self.settings.shared.then(Share::default);
-        track.places = self.places_of(lane).map(|most| match lane {
-            Lane::Account => Places::felt_out(most),
-            _ => Places::new(most),
+        track.share = self.settings.shared.then(Slices::default);
+        track.concurrency = self.concurrency_of(lane).map(|most| match lane {
+            Lane::Account => Concurrency::felt_out(most),
+            _ => Concurrency::new(most),
         });
         let id = self.tracks.insert(track);
         self.by_lane.insert(lane.clone(), id);
@@ -100,9 +100,9 @@ impl Table {
         }
     }
 
-    fn places_of(&self, lane: &Lane) -> Option<u32> {
-        match self.places.get(lane) {
-            Some(places) => *places,
+    fn concurrency_of(&self, lane: &Lane) -> Option<u32> {
+        match self.concurrency.get(lane) {
+            Some(concurrency) => *concurrency,
             None if *lane == Lane::Account => Some(self.settings.concurrency.get()),
             None => None,
         }
@@ -147,18 +147,18 @@ impl Table {
     }
 
     /// Sets how many may be under way at once on a lane.
-    pub(in crate::pacing) fn set_places(
+    pub(in crate::pacing) fn set_concurrency(
         &mut self,
         lane: &Lane,
         max: Option<u32>,
         now: Nanos,
     ) -> usize {
-        self.places.insert(lane.clone(), max);
+        self.concurrency.insert(lane.clone(), max);
         let id = self.id(lane, now);
         let track = &mut self.tracks[id];
-        match (&mut track.places, max) {
-            (Some(places), Some(max)) => places.allow(max),
-            (places, max) => *places = max.map(Places::new),
+        match (&mut track.concurrency, max) {
+            (Some(concurrency), Some(max)) => concurrency.allow(max),
+            (concurrency, max) => *concurrency = max.map(Concurrency::new),
         }
         id
     }

@@ -13,7 +13,7 @@ pub struct LaneView {
     /// None: no limit.
     pub quota: Option<Quota>,
     /// How many permits may be held at once, and how many are.
-    pub places: Option<(u32, u32)>,
+    pub concurrency: Option<(u32, u32)>,
     /// Permits of the last minute (55 to 60 s of it), in segments for a sender.
     pub used_last_minute: u32,
     /// How many wait for a permit that needs this lane.
@@ -29,7 +29,9 @@ pub(in crate::pacing) fn views<W>(schedule: &Schedule<W>, now: Nanos) -> Vec<Lan
     let view = |(id, track): (usize, &crate::pacing::lane::track::Track)| LaneView {
         lane: track.lane.clone(),
         quota: track.limiter.as_ref().map(Limiter::quota),
-        places: track.places.map(|places| (places.most(), places.taken())),
+        concurrency: track
+            .concurrency
+            .map(|concurrency| (concurrency.most(), concurrency.taken())),
         used_last_minute: track.usage.last_minute(now),
         waiting: track.waiting,
         resting: (track.rest.until > now).then(|| Duration::from_nanos(track.rest.until - now)),

@@ -91,7 +91,7 @@ impl CallUps {
     }
 }
 
-fn call_up(call: &crate::pacing::Call) -> Result<CallUp, LedgerError> {
+fn call_up(call: &crate::pacing::CallUp) -> Result<CallUp, LedgerError> {
     let campaign = CampaignId::parse(&call.campaign);
     Ok(CallUp {
         campaign: campaign.map_err(|error| LedgerError::Damaged(error.to_string()))?,

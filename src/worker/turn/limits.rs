@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::engine::{SENDER_WAIT_MAX, Sending};
 use crate::message::{DeferReason, SkipReason};
-use crate::pacing::{Booking, Lane, Permit, PutOff, Turn};
+use crate::pacing::{Arrival, Booking, Lane, Permit, PutOff};
 
 use super::leased::Leased;
 
@@ -60,7 +60,11 @@ impl Leased<'_> {
     pub(super) fn turn_comes_later(&self) -> Option<(PutOff, Timestamp)> {
         let own = self.lanes_to_begin();
         let pacer = &self.session.shared.parts.pacer;
-        match pacer.book_later(&own.lanes, own.cost, HOLD_MAX, self.turn()) {
+        let arrival = match self.arrival() {
+            Arrival::CalledUp => Arrival::CalledUp,
+            Arrival::First | Arrival::Tentative => Arrival::Tentative,
+        };
+        match pacer.book(&own.lanes, own.cost, HOLD_MAX, arrival) {
             Booking::Soon => None,
             Booking::Later(due) => Some((self.until_granted(own), due)),
         }
@@ -81,17 +85,17 @@ impl Leased<'_> {
 
     fn book(&self, own: OwnLanes, hold_max: Duration) -> Admission {
         let pacer = &self.session.shared.parts.pacer;
-        match pacer.book(&own.lanes, own.cost, hold_max, self.turn()) {
+        match pacer.book(&own.lanes, own.cost, hold_max, self.arrival()) {
             Booking::Soon => Admission::Go,
             Booking::Later(due) => Admission::PutOff(self.until_granted(own), due),
         }
     }
 
-    fn turn(&self) -> Turn {
+    fn arrival(&self) -> Arrival {
         if self.taken.called_from.is_some() {
-            Turn::CalledUp
+            Arrival::CalledUp
         } else {
-            Turn::First
+            Arrival::First
         }
     }
 

@@ -12,12 +12,12 @@ const REFUSAL_COUNTS: Nanos = 600_000_000_000;
 
 /// What replies told of the whole account.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct AccountCalls {
     /// The fewest calls under way of which one was refused, and when.
     refused: Option<(u32, Nanos)>,
 }
 
-impl Told {
+impl AccountCalls {
     /// Takes note of a reply that came while the account had this many calls under way. `ours`: how many all
     /// consumers together may have. Whether one more would be too many.
     pub(in crate::pacing) fn note(
@@ -54,11 +54,11 @@ mod tests {
 
     #[test]
     fn full_is_what_was_refused_of_late_and_else_what_is_above_our_own() {
-        let mut told = Told::default();
+        let mut told = AccountCalls::default();
         let second = 1_000_000_000;
         assert!(!told.note(40, false, 40, second));
         assert!(told.note(41, false, 40, second));
-        // Refused at 30, with strangers' calls among them.
+        // LaneRefusal at 30, with strangers' calls among them.
         assert!(!told.note(30, true, 40, 2 * second));
         assert!(!told.note(28, false, 40, 3 * second));
         assert!(told.note(29, false, 40, 3 * second));

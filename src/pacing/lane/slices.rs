@@ -7,13 +7,13 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
+use super::ask::{FOREVER, LaneAsk, LaneRefusal};
 use super::limiter::{Charge, Limiter};
-use super::track::{Ask, FOREVER, Refused};
 use crate::pacing::Nanos;
 
 /// A stretch of a lane's time, the end not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stretch {
+struct Slice {
     from: Nanos,
     to: Nanos,
 }
@@ -51,9 +51,9 @@ impl Demand {
 
 /// Our part of one lane.
 #[derive(Clone, Debug, Default)]
-pub(in crate::pacing) struct Share {
+pub(in crate::pacing) struct Slices {
     /// In order, none overlapping another.
-    stretches: VecDeque<Stretch>,
+    stretches: VecDeque<Slice>,
     /// The store has been asked and has not answered.
     pub(in crate::pacing) is_asked: bool,
     /// The store said that there is nothing before.
@@ -67,7 +67,7 @@ pub(in crate::pacing) struct Share {
     used_at: Nanos,
 }
 
-impl Share {
+impl Slices {
     /// Asks whether `cost` may go now.
     ///
     /// # Errors
@@ -77,14 +77,14 @@ impl Share {
         &self,
         limiter: &Limiter,
         cost: NonZeroU32,
-        ask: &Ask,
-    ) -> Result<Charge, Refused> {
+        ask: &LaneAsk,
+    ) -> Result<Charge, LaneRefusal> {
         let needs = limiter.period().saturating_mul(cost.get().into());
         for stretch in &self.stretches {
             let due = limiter.due(cost).max(stretch.from);
             if due > ask.now {
                 if due.saturating_add(needs) <= stretch.to {
-                    return Err(Refused::Until(due));
+                    return Err(LaneRefusal::Until(due));
                 }
                 continue;
             }
@@ -96,18 +96,18 @@ impl Share {
             }
         }
         if self.is_asked {
-            return Err(Refused::Until(FOREVER));
+            return Err(LaneRefusal::Until(FOREVER));
         }
         if self.not_before > ask.now {
-            return Err(Refused::AskAgain(self.not_before));
+            return Err(LaneRefusal::AskAgain(self.not_before));
         }
-        Err(Refused::Ask(limiter.period()))
+        Err(LaneRefusal::Ask(limiter.period()))
     }
 
     /// How many slots of a fast lane are in hand.
     pub(in crate::pacing) fn slots(&self, limiter: &Limiter, now: Nanos) -> u64 {
         let begun = limiter.due(NonZeroU32::MIN).max(now);
-        let left = |it: &Stretch| it.to.saturating_sub(it.from.max(begun)) / limiter.period();
+        let left = |it: &Slice| it.to.saturating_sub(it.from.max(begun)) / limiter.period();
         self.stretches.iter().map(left).sum()
     }
 
@@ -151,7 +151,7 @@ impl Share {
             before.to = before.to.max(to).max(as_long.min(to.saturating_add(moved)));
             return;
         }
-        self.stretches.push_back(Stretch { from, to });
+        self.stretches.push_back(Slice { from, to });
     }
 
     /// Takes the store's word that there is nothing before `at`.

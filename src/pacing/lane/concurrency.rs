@@ -1,39 +1,39 @@
-//! A lane's places: how many may be under way at once.
+//! A lane's concurrency: how many may be under way at once.
 
+use super::account_calls::AccountCalls;
 use super::ceiling::{Ceiling, Level};
-use super::told::Told;
 use crate::pacing::Nanos;
 
 /// What several consumers' store gave one of them of the account's calls at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlacesShare {
+pub struct ConcurrencyShare {
     /// How many calls it may have under way.
-    pub places: u32,
+    pub concurrency: u32,
     /// How many consumers there are.
     pub consumers: u32,
 }
 
 /// How many may be under way at once, and how many are.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pacing) struct Places {
+pub(in crate::pacing) struct Concurrency {
     most: u32,
     /// What Twilio takes of them, where that is found out.
     ceiling: Option<Ceiling>,
-    told: Told,
+    told: AccountCalls,
     taken: u32,
 }
 
-impl Places {
+impl Concurrency {
     pub(in crate::pacing) fn new(most: u32) -> Self {
         Self {
             most,
             ceiling: None,
-            told: Told::default(),
+            told: AccountCalls::default(),
             taken: 0,
         }
     }
 
-    /// Places of which Twilio may take fewer than are allowed.
+    /// Concurrency of which Twilio may take fewer than are allowed.
     pub(in crate::pacing) fn felt_out(most: u32) -> Self {
         Self {
             ceiling: Some(Ceiling::new(most)),
@@ -99,7 +99,7 @@ impl Places {
         is_too_many && ceiling.refused(level, now)
     }
 
-    /// Takes note of how many calls of the account the reply told of: [`Told::note`].
+    /// Takes note of how many calls of the account the reply told of: [`AccountCalls::note`].
     pub(in crate::pacing) fn told(
         &mut self,
         level: Level,
