@@ -26,10 +26,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use backlog::PutOff;
 pub use backlog::booking::{Arrival, Booking};
-pub use backlog::calling::CallUp;
+pub use backlog::calling::BacklogCall;
 pub use backlog::name::backlog_name;
+pub use backlog::{CallResult, PutOff};
 pub use cluster::shared::{
     LaneAnswers, LaneRequest, LaneTime, SliceAnswer, SliceWant, StartAnswer, StartLane, StartWant,
     UnusedStart, hand_out,
@@ -185,7 +185,7 @@ impl Pacer {
     pub fn throttled(&self, lane: &Lane, rules: CoolDown, retry_after: Option<Duration>) {
         self.shared.with(|schedule, now| {
             let id = schedule.table.throttled(lane, rules, retry_after, now);
-            if schedule.table.tracks[id].share.is_some() {
+            if schedule.table.tracks[id].slices.is_some() {
                 schedule.asking.insert(id);
             }
         });

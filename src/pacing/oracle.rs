@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::line::held::LaneHold;
+use super::line::hold::LaneHold;
 use super::line::table::LaneTable;
 use super::line::{Granted, Schedule, Seat};
 use super::{CoolDown, Lane, Margin, Nanos, PacingSettings, Quota};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::coming::UNIT;
 use super::load::{InHand, Load};
 use super::name::backlog_name;
-use crate::pacing::backlog::{Backlogs, Key, PutOff};
+use crate::pacing::backlog::{Backlogs, CallResult, Key, PutOff};
 use crate::pacing::line::Schedule;
 use crate::pacing::line::table::LaneTable;
 use crate::pacing::{Nanos, Pacer};
@@ -24,7 +24,7 @@ const CALLED_MAX: u32 = 1_000;
 
 /// How many messages of a backlog are to come back now. The caller reports the result to [`crate::pacing::Pacer::called_up`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallUp {
+pub struct BacklogCall {
     pub campaign: Arc<str>,
     /// The backlog's name.
     pub backlog: Arc<str>,
@@ -75,25 +75,28 @@ impl Pacer {
     /// How many messages of which backlogs are to come back now, at most `most` in all. `weights`: the
     /// campaigns that are worked on. The caller reports the result of each to [`Self::called_up`].
     #[must_use = "what is called up holds its lanes' time until it has come"]
-    pub fn call_up(&self, weights: &BTreeMap<Arc<str>, NonZeroU32>, most: usize) -> Vec<CallUp> {
+    pub fn call_up(
+        &self,
+        weights: &BTreeMap<Arc<str>, NonZeroU32>,
+        most: usize,
+    ) -> Vec<BacklogCall> {
         self.shared.with(|schedule, now| {
             let in_hand = schedule.in_hand();
             let Schedule {
                 table, backlogs, ..
             } = schedule;
-            backlogs.call_up(table, &in_hand, (weights, most), now)
+            backlogs.call_up(table, &in_hand, weights, most, now)
         })
     }
 
-    /// The result of a call: how many messages there were, and the age of the oldest that is left, as
-    /// [`PutOff::since`]. None: it failed.
-    pub fn called_up(&self, call: &CallUp, came: Option<(u32, Option<i64>)>) {
+    /// The result of a call. None: the call failed.
+    pub fn called_up(&self, call: &BacklogCall, came: Option<CallResult>) {
         let key = (call.campaign.clone(), call.backlog.clone());
         self.shared.with(|schedule, now| {
             let Schedule {
                 table, backlogs, ..
             } = schedule;
-            backlogs.called_up(table, &key, (call.messages, came), now);
+            backlogs.called_up(table, &key, call.messages, came, now);
         });
     }
 
@@ -116,9 +119,10 @@ impl Backlogs {
         &mut self,
         table: &mut LaneTable,
         in_hand: &[InHand],
-        (weights, most): (&Weights, usize),
+        weights: &Weights,
+        most: usize,
         now: Nanos,
-    ) -> Vec<CallUp> {
+    ) -> Vec<BacklogCall> {
         self.forget(table, |key| !weights.contains_key(&key.0), now);
         self.expire(table, now);
         let mut groups = self.groups(table, now);
@@ -133,7 +137,7 @@ impl Backlogs {
             *on_their_way.entry(key.0.clone()).or_default() += messages;
             if messages > 0 {
                 let lanes = table.ids(&backlog.lanes, now);
-                load.add(table, &InHand::of(lanes, messages, backlog.cost));
+                load.add(table, &InHand::of(lanes, messages, backlog.content.cost));
             }
         }
         let mut calls = BTreeMap::<Key, u32>::new();
@@ -161,17 +165,17 @@ impl Backlogs {
             };
             backlog.reserve(table, &key.0, now);
             let lanes = table.ids(&backlog.lanes, now);
-            load.add(table, &InHand::of(lanes, 1, backlog.cost));
+            load.add(table, &InHand::of(lanes, 1, backlog.content.cost));
             group.called += 1;
             *on_their_way.entry(campaign.clone()).or_default() += 1;
             let messages = calls.entry(key.clone()).or_default();
             *messages += 1;
-            if u64::from(*messages) < backlog.size {
+            if u64::from(*messages) < backlog.content.size {
                 let ready = backlog.ready(table, now).0.max(group.free);
                 group.next.push(Reverse((ready, oldest, key)));
             }
         }
-        let call = |((campaign, backlog), messages)| CallUp {
+        let call = |((campaign, backlog), messages)| BacklogCall {
             campaign,
             backlog,
             messages,
@@ -182,7 +186,7 @@ impl Backlogs {
     fn groups(&self, table: &mut LaneTable, now: Nanos) -> BTreeMap<GroupKey, Group> {
         let mut groups = BTreeMap::<GroupKey, Group>::new();
         for (key, backlog) in &self.all {
-            let Some(oldest) = backlog.oldest else {
+            let Some(oldest) = backlog.content.oldest else {
                 continue;
             };
             let (agents, others) = backlog.ready(table, now);

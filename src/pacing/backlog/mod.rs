@@ -47,7 +47,16 @@ pub struct PutOff {
     pub since: i64,
 }
 
-/// What becomes of the time of a message's lanes.
+/// The result of a call for the oldest messages of a backlog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallResult {
+    /// How many messages were put on the queue.
+    pub messages: u32,
+    /// The age of the oldest message that is left, as [`PutOff::since`]; none: no message is left.
+    pub oldest: Option<i64>,
+}
+
+/// How the time of a message's lanes is spent.
 #[derive(Clone, Copy, Debug)]
 enum Time {
     /// It is called up.
@@ -55,7 +64,7 @@ enum Time {
     /// It has arrived, here or elsewhere.
     Used,
     /// It was not there.
-    UnusedStart,
+    Unused,
 }
 
 /// Messages that were called up together and have not arrived.
@@ -71,14 +80,21 @@ struct Reserved {
 #[derive(Clone, Debug)]
 pub(super) struct Backlog {
     pub(super) lanes: Vec<Lane>,
-    /// What the last one that was put off costs.
-    pub(super) cost: NonZeroU32,
-    /// The age of the oldest; none when there is none.
-    pub(super) oldest: Option<i64>,
-    /// How many, as far as is known: all were put off here, or the ledger has others.
-    pub(super) size: u64,
+    pub(super) content: BacklogContent,
+    /// Whether its size is exact: all of its messages were put off here.
     is_counted: bool,
     reserved: VecDeque<Reserved>,
+}
+
+/// What a backlog holds, as far as this consumer knows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BacklogContent {
+    /// The age of the oldest message ([`PutOff::since`]); none: the backlog is empty.
+    pub(super) oldest: Option<i64>,
+    /// How many messages: exact, or the least that is likely while only the ledger knows.
+    pub(super) size: u64,
+    /// What the message costs that was put off last, as a permit.
+    pub(super) cost: NonZeroU32,
 }
 
 /// All backlogs, as far as this consumer knows of them.
@@ -92,13 +108,15 @@ impl Backlogs {
     pub(super) fn put_off(&mut self, table: &mut LaneTable, key: Key, put_off: PutOff, now: Nanos) {
         let PutOff { lanes, cost, since } = put_off;
         let backlog = self.entry(key, lanes);
-        let size = if backlog.oldest.is_some() {
-            backlog.size
-        } else {
-            0
+        let before = backlog.content;
+        let size = before.oldest.map_or(0, |_| before.size) + 1;
+        let oldest = before.oldest.map_or(since, |oldest| oldest.min(since));
+        let content = BacklogContent {
+            oldest: Some(oldest),
+            size,
+            cost,
         };
-        let oldest = backlog.oldest.map_or(since, |oldest| oldest.min(since));
-        backlog.become_of(table, (Some(oldest), size + 1, cost), now);
+        backlog.hold(table, content, now);
     }
 
     /// What the ledger says of a backlog. One whose name is not understood is left to its time.
@@ -107,19 +125,25 @@ impl Backlogs {
             return;
         };
         let backlog = self.entry(key, lanes);
-        let is_news = backlog.oldest.is_none();
+        let before = backlog.content;
+        let is_news = before.oldest.is_none();
         backlog.is_counted &= !is_news;
-        let size = if is_news { UNKNOWN_SIZE } else { backlog.size };
-        let cost = backlog.cost;
-        backlog.become_of(table, (Some(oldest), size, cost), now);
+        let content = BacklogContent {
+            oldest: Some(oldest),
+            size: if is_news { UNKNOWN_SIZE } else { before.size },
+            cost: before.cost,
+        };
+        backlog.hold(table, content, now);
     }
 
     fn entry(&mut self, key: Key, lanes: Vec<Lane>) -> &mut Backlog {
         self.all.entry(key).or_insert_with(|| Backlog {
             lanes,
-            cost: NonZeroU32::MIN,
-            oldest: None,
-            size: 0,
+            content: BacklogContent {
+                oldest: None,
+                size: 0,
+                cost: NonZeroU32::MIN,
+            },
             is_counted: true,
             reserved: VecDeque::new(),
         })
@@ -128,7 +152,7 @@ impl Backlogs {
     /// A message has arrived that was called up from this backlog. Where another consumer had called it up, one
     /// that this one has called up has arrived there, or will.
     pub(super) fn arrived(&mut self, table: &mut LaneTable, key: &Key, now: Nanos) {
-        if self.give_back(table, key, (1, Time::Used), now) > 0 {
+        if self.give_back(table, key, 1, Time::Used, now) > 0 {
             return;
         }
         let of_campaign = self.all.range((key.0.clone(), Arc::from(""))..);
@@ -138,7 +162,7 @@ impl Backlogs {
             .min();
         if let Some((_, other)) = oldest {
             let other = other.clone();
-            self.give_back(table, &other, (1, Time::Used), now);
+            self.give_back(table, &other, 1, Time::Used, now);
         }
     }
 
@@ -147,7 +171,8 @@ impl Backlogs {
         &mut self,
         table: &mut LaneTable,
         key: &Key,
-        (messages, time): (u32, Time),
+        messages: u32,
+        time: Time,
         now: Nanos,
     ) -> u32 {
         let mut given_back = 0;
@@ -163,31 +188,33 @@ impl Backlogs {
             if newest.messages == 0 {
                 backlog.reserved.pop_back();
             }
-            backlog.hold(table, &key.0, (cost, time), now);
+            backlog.spend(table, &key.0, cost, time, now);
             given_back += 1;
         }
         self.tidy(key);
         given_back
     }
 
-    /// The result of a call: how many messages came, and the age of the oldest that is left. None: the call failed.
+    /// The result of a call for `asked` messages. None: the call failed.
     pub(super) fn called_up(
         &mut self,
         table: &mut LaneTable,
         key: &Key,
-        (asked, came): (u32, Option<(u32, Option<i64>)>),
+        asked: u32,
+        came: Option<CallResult>,
         now: Nanos,
     ) {
-        let (messages, oldest) = match came {
-            Some(came) => came,
-            None => (0, self.all.get(key).and_then(|backlog| backlog.oldest)),
-        };
+        let known = self.all.get(key).and_then(|backlog| backlog.content.oldest);
+        let CallResult { messages, oldest } = came.unwrap_or(CallResult {
+            messages: 0,
+            oldest: known,
+        });
         let unused = asked.saturating_sub(messages);
-        self.give_back(table, key, (unused, Time::UnusedStart), now);
+        self.give_back(table, key, unused, Time::Unused, now);
         let Some(backlog) = self.all.get_mut(key) else {
             return;
         };
-        let left = backlog.size.saturating_sub(messages.into());
+        let left = backlog.content.size.saturating_sub(messages.into());
         backlog.is_counted &= oldest.is_none() || left > 0;
         let size = match oldest {
             None => 0,
@@ -196,8 +223,12 @@ impl Backlogs {
             Some(_) => left.max(2 * u64::from(messages)).max(UNKNOWN_SIZE),
         };
         backlog.is_counted |= oldest.is_none();
-        let cost = backlog.cost;
-        backlog.become_of(table, (oldest, size, cost), now);
+        let content = BacklogContent {
+            oldest,
+            size,
+            cost: backlog.content.cost,
+        };
+        backlog.hold(table, content, now);
         self.tidy(key);
     }
 
@@ -206,7 +237,7 @@ impl Backlogs {
         for (key, backlog) in &mut self.all {
             while let Some(late) = backlog.reserved.pop_front_if(|oldest| oldest.until <= now) {
                 for _ in 0..late.messages {
-                    backlog.hold(table, &key.0, (late.cost, Time::Used), now);
+                    backlog.spend(table, &key.0, late.cost, Time::Used, now);
                 }
             }
         }
@@ -227,10 +258,14 @@ impl Backlogs {
             .cloned()
             .collect();
         for key in others {
-            self.give_back(table, &key, (u32::MAX, Time::UnusedStart), now);
+            self.give_back(table, &key, u32::MAX, Time::Unused, now);
             if let Some(backlog) = self.all.get_mut(&key) {
-                let cost = backlog.cost;
-                backlog.become_of(table, (None, 0, cost), now);
+                let content = BacklogContent {
+                    oldest: None,
+                    size: 0,
+                    cost: backlog.content.cost,
+                };
+                backlog.hold(table, content, now);
             }
             self.tidy(&key);
         }
@@ -246,29 +281,25 @@ impl Backlogs {
 impl Backlog {
     /// Whether it has no message, and none is on its way.
     fn is_over(&self) -> bool {
-        self.oldest.is_none() && self.reserved.is_empty()
+        self.content.oldest.is_none() && self.reserved.is_empty()
     }
 
-    /// Has another oldest message (none: it is empty), size and cost from here on; its lanes are told.
-    fn become_of(
-        &mut self,
-        table: &mut LaneTable,
-        (oldest, size, cost): (Option<i64>, u64, NonZeroU32),
-        now: Nanos,
-    ) {
-        let (was, is) = (self.oldest.is_some(), oldest.is_some());
+    /// Holds `content` from here on, and tells its lanes.
+    fn hold(&mut self, table: &mut LaneTable, content: BacklogContent, now: Nanos) {
+        let before = std::mem::replace(&mut self.content, content);
+        let (was, is) = (before.oldest.is_some(), content.oldest.is_some());
         for id in table.ids(&self.lanes, now) {
             let track = &mut table.tracks[id];
-            let before = self
-                .size
-                .saturating_mul(track.lane.charge(self.cost).get().into());
-            let after = size.saturating_mul(track.lane.charge(cost).get().into());
+            let costs = |it: &BacklogContent| {
+                let cost = track.lane.charge(it.cost).get();
+                it.size.saturating_mul(cost.into())
+            };
+            let (before, after) = (costs(&before), costs(&content));
             track.coming.put_off(before, after);
             if was != is {
                 track.coming.count_backlog(is);
             }
         }
-        (self.oldest, self.size, self.cost) = (oldest, size, cost);
     }
 
     /// When its lanes grant one more message: its agent's lane, and all others.
@@ -304,7 +335,7 @@ impl Backlog {
             1 => RESERVED_FOR,
             _ => RESERVED_AMONG_SEVERAL,
         };
-        let (cost, until) = (self.cost, now.saturating_add(nanos(reserved_for)));
+        let (cost, until) = (self.content.cost, now.saturating_add(nanos(reserved_for)));
         match self.reserved.back_mut() {
             Some(last) if last.until == until && last.cost == cost => last.messages += 1,
             _ => self.reserved.push_back(Reserved {
@@ -313,15 +344,16 @@ impl Backlog {
                 until,
             }),
         }
-        self.hold(table, campaign, (cost, Time::Reserved), now);
+        self.spend(table, campaign, cost, Time::Reserved, now);
     }
 
-    /// What becomes of the lanes' time for one message.
-    fn hold(
+    /// Accounts for the lanes' time of one message.
+    fn spend(
         &self,
         table: &mut LaneTable,
         campaign: &str,
-        (cost, time): (NonZeroU32, Time),
+        cost: NonZeroU32,
+        time: Time,
         now: Nanos,
     ) {
         for id in table.ids(&self.lanes, now) {
@@ -334,7 +366,7 @@ impl Backlog {
                     coming.portions.serve(campaign, cost);
                 }
                 Time::Used => coming.give_back(cost),
-                Time::UnusedStart => {
+                Time::Unused => {
                     coming.give_back(cost);
                     coming.portions.refund(campaign, cost);
                 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::PutOff;
 use super::booking::{Arrival, Expectation, Needs, book};
 use super::campaign::{Campaign, Message, sender};
 use super::name::backlog_name;
+use super::{CallResult, PutOff};
 use crate::pacing::cluster::shared::{LaneTime, hand_out};
 use crate::pacing::cluster::store_clock::{ClockReading, StoreClock};
 use crate::pacing::line::table::LaneTable;
@@ -278,7 +278,7 @@ impl Play {
                 }
             }
         }
-        for call in backlogs.call_up(table, &in_hand, (&weights, 500), now) {
+        for call in backlogs.call_up(table, &in_hand, &weights, 500, now) {
             let found = self.campaigns.iter_mut().find(|it| it.id == call.campaign);
             let campaign = found.expect("it is one of them");
             let messages = campaign.backlogs.entry(call.backlog.to_string());
@@ -298,7 +298,16 @@ impl Play {
             }
             let oldest = messages.first().map(|(oldest, _)| *oldest);
             let key = (call.campaign.clone(), call.backlog.clone());
-            backlogs.called_up(table, &key, (call.messages, Some((came, oldest))), now);
+            backlogs.called_up(
+                table,
+                &key,
+                call.messages,
+                Some(CallResult {
+                    messages: came,
+                    oldest,
+                }),
+                now,
+            );
         }
     }
 

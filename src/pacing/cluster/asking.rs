@@ -12,6 +12,7 @@ use crate::pacing::lane::ask::LaneRefusal;
 use crate::pacing::lane::track::Track;
 use crate::pacing::line::Schedule;
 use crate::pacing::line::starts::AskedStart;
+use crate::pacing::line::table::LaneRef;
 use crate::pacing::{Lane, Nanos};
 
 /// The most waiters whose lanes are asked for at once; the others are next.
@@ -29,23 +30,28 @@ pub(in crate::pacing) struct PendingRequest {
     /// On our clock: nanoseconds since the pacer began.
     pub(in crate::pacing) request: LaneRequest,
     /// The lanes of its wants, and of the rests that it tells of.
-    wanted: Vec<Place>,
-    rested: Vec<Place>,
+    wanted: Vec<LaneRef>,
+    rested: Vec<LaneRef>,
     starts: Vec<AskedStart>,
 }
 
-/// A lane's place in the table, as long as it is that lane's.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    id: usize,
-    serial: u64,
+/// What one waiter needs of a shared lane. Costs are in slots.
+struct Demanded {
+    /// What the waiter costs.
+    cost: u64,
+    /// What all cost that wait for the lane.
+    waiting: u64,
+    /// The most that is asked for at once.
+    most: u64,
+    /// The slice is to last until then at least.
+    until: Nanos,
 }
 
 /// A request in the making.
 #[derive(Default)]
 struct Draft {
     request: LaneRequest,
-    wanted: Vec<Place>,
+    wanted: Vec<LaneRef>,
     by_lane: BTreeMap<usize, usize>,
 }
 
@@ -88,19 +94,19 @@ impl<W> Schedule<W> {
         let Some(track) = self.table.tracks.get_mut(id) else {
             return;
         };
-        let place = Place {
+        let place = LaneRef {
             id,
             serial: track.serial,
         };
-        let Some(share) = &mut track.share else {
+        let Some(slices) = &mut track.slices else {
             return;
         };
-        share.prune(now);
-        if let Some(until) = share.rest.take() {
+        slices.prune(now);
+        if let Some(until) = slices.rest.take() {
             request.rests.push((track.lane.key(), until));
             asked.rested.push(place);
         }
-        for (slots, end) in share.unused.drain(..) {
+        for (slots, end) in slices.unused.drain(..) {
             let lane = track.lane.key();
             request.unused.push(UnusedStart { lane, slots, end });
         }
@@ -129,9 +135,9 @@ impl<W> Schedule<W> {
                     members.push(*lane)
                 }
                 // The others are to last as long.
-                Ok(_) => until = until.max(track.stretch_end(now)),
+                Ok(_) => until = until.max(track.slice_end(now)),
                 Err(LaneRefusal::Until(due)) if due <= now.saturating_add(lead) => {
-                    until = until.max(due).max(track.stretch_end(now));
+                    until = until.max(due).max(track.slice_end(now));
                 }
                 Err(_) => {
                     // It waits for that first, and is seated there.
@@ -152,10 +158,20 @@ impl<W> Schedule<W> {
             let track = &mut self.table.tracks[lane];
             let most = distance.slots_max(track.period());
             let reach = distance.reach();
-            let share = track.share.as_ref();
-            let demand = share.map_or(0, |share| share.demand(reach, now));
+            let slices = track.slices.as_ref();
+            let demand = slices.map_or(0, |slices| slices.demand(reach, now));
             let waiting = waiting.max(demand.min(distance.in_hand_max(track.period())));
-            if let Some(n) = draft.want(lane, track, (cost, waiting, most), until, now) {
+            if let Some(n) = draft.want(
+                lane,
+                track,
+                &Demanded {
+                    cost,
+                    waiting,
+                    most,
+                    until,
+                },
+                now,
+            ) {
                 group.push(n);
             }
         }
@@ -192,11 +208,11 @@ impl<W> Schedule<W> {
     pub(in crate::pacing) fn unserved(&self, lane: usize, now: Nanos) -> Option<Nanos> {
         let track = &self.table.tracks[lane];
         let (_, class) = track.parked.first()?;
-        let (Some(share), Some(limiter)) = (&track.share, &track.limiter) else {
+        let (Some(slices), Some(limiter)) = (&track.slices, &track.limiter) else {
             return None;
         };
         let (cost, since) = self.classes[*class].oldest()?;
-        let since = since.max(share.used_at()).max(track.rest.until);
+        let since = since.max(slices.used_at()).max(track.rest.until);
         let waited = now.saturating_sub(since);
         let charge = u64::from(track.lane.charge(cost).get());
         let turn = track.slot(self.table.consumers)?.saturating_mul(charge);
@@ -219,18 +235,16 @@ impl<W> Schedule<W> {
         let starts = answers.map(|answers| answers.starts.as_slice());
         self.starts_answered(&asked.starts, starts, now);
         for (n, place) in asked.wanted.iter().enumerate() {
-            let Some(track) = self.table.tracks.get_mut(place.id) else {
+            let track = self.table.find(*place);
+            let Some(slices) = track.and_then(|track| track.slices.as_mut()) else {
                 continue;
             };
-            let (Some(share), true) = (&mut track.share, track.serial == place.serial) else {
-                continue;
-            };
-            share.is_asked = false;
+            slices.is_asked = false;
             match answers.and_then(|answers| answers.wants.get(n)) {
                 Some(SliceAnswer::Slice { from, to }) => {
-                    share.give(*from, *to, asked.request.wants[n].period);
+                    slices.give(*from, *to, asked.request.wants[n].period);
                 }
-                Some(SliceAnswer::Later(at)) => share.refuse(*at),
+                Some(SliceAnswer::Later(at)) => slices.refuse(*at),
                 Some(SliceAnswer::Open) | None => {}
             }
             self.wake(place.id, now);
@@ -241,11 +255,10 @@ impl<W> Schedule<W> {
     /// heard of it.
     fn untell(&mut self, asked: &PendingRequest) {
         for (place, (_, until)) in asked.rested.iter().zip(&asked.request.rests) {
-            if let Some(track) = self.table.tracks.get_mut(place.id)
-                && track.serial == place.serial
-                && let Some(share) = &mut track.share
+            if let Some(track) = self.table.find(*place)
+                && let Some(slices) = &mut track.slices
             {
-                share.rest = Some(share.rest.unwrap_or(0).max(*until));
+                slices.rest = Some(slices.rest.unwrap_or(0).max(*until));
                 self.asking.insert(place.id);
             }
         }
@@ -253,17 +266,21 @@ impl<W> Schedule<W> {
 }
 
 impl Draft {
-    /// A want of this lane; the one that there is already takes the waiter in. In slots: what the waiter costs, what
-    /// all who wait cost, and the most that is asked for at once.
+    /// Asks for slots of this lane; a request that there is already takes the waiter in. Its place in the request.
     fn want(
         &mut self,
         id: usize,
         track: &mut Track,
-        (cost, waiting, most): (u64, u64, u64),
-        until: Nanos,
+        demanded: &Demanded,
         now: Nanos,
     ) -> Option<usize> {
-        let (Some(share), Some(limiter)) = (&mut track.share, &track.limiter) else {
+        let Demanded {
+            cost,
+            waiting,
+            most,
+            until,
+        } = *demanded;
+        let (Some(slices), Some(limiter)) = (&mut track.slices, &track.limiter) else {
             return None;
         };
         let period = limiter.period();
@@ -273,9 +290,9 @@ impl Draft {
             want.until = want.until.max(until);
             return Some(*n);
         }
-        let missing = waiting.saturating_sub(share.slots(limiter, now));
+        let missing = waiting.saturating_sub(slices.slots(limiter, now));
         let slots = missing.min(most).max(cost);
-        share.is_asked = true;
+        slices.is_asked = true;
         let n = self.request.wants.len();
         self.request.wants.push(SliceWant {
             lane: track.lane.key(),
@@ -283,7 +300,7 @@ impl Draft {
             slots,
             until,
         });
-        self.wanted.push(Place {
+        self.wanted.push(LaneRef {
             id,
             serial: track.serial,
         });

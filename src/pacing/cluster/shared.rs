@@ -223,7 +223,7 @@ pub fn hand_out(
         }
     }
     let starts = starts(request, rows, now);
-    let wants = stretches(request, rows, now);
+    let wants = slices(request, rows, now);
     LaneAnswers { wants, starts }
 }
 
@@ -271,7 +271,7 @@ fn starts(
 }
 
 /// Gives stretches, group by group.
-fn stretches(
+fn slices(
     request: &LaneRequest,
     rows: &mut BTreeMap<String, LaneTime>,
     now: Nanos,

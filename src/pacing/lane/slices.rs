@@ -53,7 +53,7 @@ impl Demand {
 #[derive(Clone, Debug, Default)]
 pub(in crate::pacing) struct Slices {
     /// In order, none overlapping another.
-    stretches: VecDeque<Slice>,
+    slices: VecDeque<Slice>,
     /// The store has been asked and has not answered.
     pub(in crate::pacing) is_asked: bool,
     /// The store said that there is nothing before.
@@ -80,17 +80,17 @@ impl Slices {
         ask: &LaneAsk,
     ) -> Result<Charge, LaneRefusal> {
         let needs = limiter.period().saturating_mul(cost.get().into());
-        for stretch in &self.stretches {
-            let due = limiter.due(cost).max(stretch.from);
+        for slice in &self.slices {
+            let due = limiter.due(cost).max(slice.from);
             if due > ask.now {
-                if due.saturating_add(needs) <= stretch.to {
+                if due.saturating_add(needs) <= slice.to {
                     return Err(LaneRefusal::Until(due));
                 }
                 continue;
             }
             let as_of = ask.as_of.max(due);
             if let Ok(charge) = limiter.ask(cost, as_of, ask.now)
-                && charge.end() <= stretch.to
+                && charge.end() <= slice.to
             {
                 return Ok(charge);
             }
@@ -108,7 +108,7 @@ impl Slices {
     pub(in crate::pacing) fn slots(&self, limiter: &Limiter, now: Nanos) -> u64 {
         let begun = limiter.due(NonZeroU32::MIN).max(now);
         let left = |it: &Slice| it.to.saturating_sub(it.from.max(begun)) / limiter.period();
-        self.stretches.iter().map(left).sum()
+        self.slices.iter().map(left).sum()
     }
 
     /// Counts what goes through at `now`.
@@ -133,7 +133,7 @@ impl Slices {
 
     /// Whether what is in hand ends within `low`.
     pub(super) fn is_low(&self, now: Nanos, low: Nanos) -> bool {
-        let end = self.stretches.back().map_or(0, |last| last.to);
+        let end = self.slices.back().map_or(0, |last| last.to);
         end < now.saturating_add(low)
     }
 
@@ -142,7 +142,7 @@ impl Slices {
         self.not_before = 0;
         // Between the two there is no room for anybody else's slot, whatever the clocks' readings are off by: a permit
         // may begin late in one and end in the other.
-        if let Some(before) = self.stretches.back_mut()
+        if let Some(before) = self.slices.back_mut()
             && from < before.to.saturating_add(period / 2)
         {
             // A clock that was read anew meanwhile must not cost the last slot.
@@ -151,7 +151,7 @@ impl Slices {
             before.to = before.to.max(to).max(as_long.min(to.saturating_add(moved)));
             return;
         }
-        self.stretches.push_back(Slice { from, to });
+        self.slices.push_back(Slice { from, to });
     }
 
     /// Takes the store's word that there is nothing before `at`.
@@ -161,8 +161,8 @@ impl Slices {
 
     /// Forgets stretches that are over.
     pub(in crate::pacing) fn prune(&mut self, now: Nanos) {
-        while self.stretches.front().is_some_and(|it| it.to <= now) {
-            self.stretches.pop_front();
+        while self.slices.front().is_some_and(|it| it.to <= now) {
+            self.slices.pop_front();
         }
     }
 
@@ -173,7 +173,7 @@ impl Slices {
 
     /// Lets go of what is in hand, and of what the store said of it: its quota is another one.
     pub(in crate::pacing) fn forget(&mut self) {
-        self.stretches.clear();
+        self.slices.clear();
         self.not_before = 0;
     }
 
@@ -189,7 +189,7 @@ impl Slices {
 
     /// When the lane is free for whoever comes now, as far as the store told.
     pub(in crate::pacing) fn free_at(&self) -> Nanos {
-        let end = self.stretches.back().map_or(0, |last| last.to);
+        let end = self.slices.back().map_or(0, |last| last.to);
         end.max(self.not_before)
     }
 }

@@ -33,7 +33,7 @@ pub(in crate::pacing) struct Track {
     pub(in crate::pacing) serial: u64,
     pub(in crate::pacing) limiter: Option<Limiter>,
     /// What is granted to this consumer of it, when other consumers use it too.
-    pub(in crate::pacing) share: Option<Slices>,
+    pub(in crate::pacing) slices: Option<Slices>,
     /// Waiters that need this lane and a slow one: all who need this lane ask for starts then.
     pub(in crate::pacing) wait_for_starts: u32,
     pub(in crate::pacing) concurrency: Option<Concurrency>,
@@ -58,7 +58,7 @@ impl Track {
             lane,
             serial,
             limiter: None,
-            share: None,
+            slices: None,
             wait_for_starts: 0,
             concurrency: None,
             rest: Rest::default(),
@@ -110,8 +110,8 @@ impl Track {
             return Err(LaneRefusal::Until(claim.until));
         }
         let cost = self.lane.charge(ask.cost);
-        let charge = match &self.share {
-            Some(share) => share.ask(limiter, cost, ask),
+        let charge = match &self.slices {
+            Some(slices) => slices.ask(limiter, cost, ask),
             None => limiter
                 .ask(cost, ask.as_of.max(limiter.due(cost)), ask.now)
                 .map_err(LaneRefusal::Until),
@@ -127,8 +127,8 @@ impl Track {
     ) -> Option<Level> {
         if let (Some(limiter), Some(charge)) = (&mut self.limiter, charge) {
             limiter.charge(charge);
-            if let Some(share) = &mut self.share {
-                share.count(self.lane.charge(ask.cost).get().into(), ask.now);
+            if let Some(slices) = &mut self.slices {
+                slices.count(self.lane.charge(ask.cost).get().into(), ask.now);
             }
         }
         let level = self.concurrency.as_mut().map(Concurrency::take);
@@ -142,14 +142,14 @@ impl Track {
 
     /// Whether the store is to be asked for another stretch: the last one is used up within `low`.
     pub(in crate::pacing) fn is_to_ask(&self, now: Nanos, low: Nanos) -> bool {
-        let (Some(share), Some(limiter)) = (&self.share, &self.limiter) else {
+        let (Some(slices), Some(limiter)) = (&self.slices, &self.limiter) else {
             return false;
         };
         !shared::is_slow(limiter.period())
             && self.waiting > 0
             && self.wait_for_starts == 0
-            && share.may_ask(now)
-            && share.is_low(now, low)
+            && slices.may_ask(now)
+            && slices.is_low(now, low)
     }
 
     /// From one slot to the next; 0 without a limit.
@@ -158,9 +158,9 @@ impl Track {
     }
 
     /// When what we have of a lane that is shared ends; of any other lane, now.
-    pub(in crate::pacing) fn stretch_end(&self, now: Nanos) -> Nanos {
-        match (&self.share, &self.limiter) {
-            (Some(share), Some(_)) => share.free_at().max(now),
+    pub(in crate::pacing) fn slice_end(&self, now: Nanos) -> Nanos {
+        match (&self.slices, &self.limiter) {
+            (Some(slices), Some(_)) => slices.free_at().max(now),
             _ => now,
         }
     }
@@ -168,12 +168,12 @@ impl Track {
     /// Whether what needs this lane asks for starts, since it is slow itself or is needed together with a slow one.
     pub(in crate::pacing) fn is_by_starts(&self) -> bool {
         self.is_slow_and_shared()
-            || (self.wait_for_starts > 0 && self.share.is_some() && self.limiter.is_some())
+            || (self.wait_for_starts > 0 && self.slices.is_some() && self.limiter.is_some())
     }
 
     /// Whether the lane is slow and other consumers use it too.
     pub(in crate::pacing) fn is_slow_and_shared(&self) -> bool {
-        self.share.is_some() && shared::is_slow(self.period())
+        self.slices.is_some() && shared::is_slow(self.period())
     }
 
     /// Asks whether anything but the lane's pace is in the way of a start at `now`.
@@ -212,17 +212,17 @@ impl Track {
     /// When a start at `at` comes too late to count as if it were then.
     pub(in crate::pacing) fn is_too_late(&self, at: Nanos, now: Nanos) -> bool {
         let is_late = |limiter: &Limiter| limiter.credited(now) > at;
-        self.share.is_some() && self.limiter.as_ref().is_some_and(is_late)
+        self.slices.is_some() && self.limiter.as_ref().is_some_and(is_late)
     }
 
     /// A start of `cost` that the store gave for `at` is not used. Whether the store is to be told.
     pub(in crate::pacing) fn unused(&mut self, cost: NonZeroU32, at: Nanos) -> bool {
         let slots = u64::from(self.lane.charge(cost).get());
         let end = at.saturating_add(slots.saturating_mul(self.period()));
-        let (Some(share), Some(_)) = (&mut self.share, &self.limiter) else {
+        let (Some(slices), Some(_)) = (&mut self.slices, &self.limiter) else {
             return false;
         };
-        share.unused.push((slots, end));
+        slices.unused.push((slots, end));
         true
     }
 
@@ -269,7 +269,7 @@ impl Track {
 
     fn limited_until(&self) -> Nanos {
         self.limiter.as_ref().map_or(0, |limiter| {
-            let told = self.share.as_ref().map_or(0, Slices::free_at);
+            let told = self.slices.as_ref().map_or(0, Slices::free_at);
             limiter.due(NonZeroU32::MIN).max(told)
         })
     }
@@ -304,7 +304,7 @@ impl Track {
 
     /// How many consumers use this lane, of so many.
     fn sharing(&self, consumers: u64) -> u64 {
-        if self.share.is_some() { consumers } else { 1 }
+        if self.slices.is_some() { consumers } else { 1 }
     }
 
     /// Counts a waiter in or out.
@@ -331,6 +331,6 @@ impl Track {
                 .as_ref()
                 .is_none_or(|limiter| limiter.is_fresh(now))
             && self.coming.is_empty()
-            && self.share.as_ref().is_none_or(Slices::is_forgettable)
+            && self.slices.as_ref().is_none_or(Slices::is_forgettable)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::held::LaneHold;
+use super::hold::LaneHold;
 use crate::clock::Clock;
 use crate::pacing::lane::ask::FOREVER;
 use crate::pacing::line::{Granted, Schedule, Seat};

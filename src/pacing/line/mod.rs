@@ -10,7 +10,7 @@
 
 pub(super) mod table;
 pub(super) mod classes;
-pub(super) mod held;
+pub(super) mod hold;
 pub(super) mod starts;
 pub(super) mod permit;
 pub(super) mod driver;
@@ -23,8 +23,8 @@ use std::sync::Arc;
 use slab::Slab;
 
 use self::classes::{Class, Waiter};
-use self::held::LaneHold;
-use self::table::LaneTable;
+use self::hold::LaneHold;
+use self::table::{LaneRef, LaneTable};
 use super::backlog::Backlogs;
 use super::lane::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
 use super::lane::track::Track;
@@ -238,8 +238,10 @@ impl<W> Schedule<W> {
                 self.asking.insert(*id);
             }
             LaneHold {
-                lane: *id,
-                serial: track.serial,
+                lane: LaneRef {
+                    id: *id,
+                    serial: track.serial,
+                },
                 charge,
                 amount: track.lane.charge(ask.cost).get(),
                 level,

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Seat;
 use super::driver::{Grant, PacerState};
-use super::held::LaneHold;
+use super::hold::LaneHold;
 use crate::pacing::{Lane, LaneKind, Nanos};
 
 /// Leave to act once. While it is held it counts against the concurrency of its lanes: hold it until the reply is in.

@@ -6,7 +6,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::held::LaneHold;
+use super::hold::LaneHold;
+use super::table::LaneRef;
 use crate::pacing::Nanos;
 use crate::pacing::cluster::shared::{LaneRequest, StartAnswer, StartLane, StartWant};
 use crate::pacing::lane::LaneKind;
@@ -24,13 +25,21 @@ const ASKED_A_SLOT: u64 = 4;
 /// The most starts that are asked for at once; the others are next.
 const STARTS_MAX: usize = 512;
 
+/// A start that the store gave.
+#[derive(Clone, Copy, Debug)]
+struct GivenStart {
+    at: Nanos,
+    /// What it was asked for: a waiter that costs more cannot use it.
+    cost: NonZeroU32,
+}
+
 /// Starts of one class of waiters.
 #[derive(Debug, Default)]
 pub(in crate::pacing) struct Starts {
     /// How many the store has been asked for.
     asked: u64,
-    /// Those that it gave: when, and for what cost.
-    given: Vec<(Nanos, NonZeroU32)>,
+    /// Those that it gave.
+    given: Vec<GivenStart>,
 }
 
 impl Starts {
@@ -46,8 +55,8 @@ pub(in crate::pacing) struct AskedStart {
     /// Tells the class from the one that had its place before.
     serial: Ticket,
     cost: NonZeroU32,
-    /// The lanes of the start, in the request's order, and their serial numbers.
-    lanes: Vec<(usize, u64)>,
+    /// The lanes of the start, in the request's order.
+    lanes: Vec<LaneRef>,
 }
 
 impl<W> Schedule<W> {
@@ -71,9 +80,9 @@ impl<W> Schedule<W> {
             if let Err(until) = track.bars_start(ask.ticket, ask.now) {
                 return LaneRefusal::Until(until);
             }
-            match (&track.share, &track.limiter) {
-                (Some(share), Some(_)) if share.not_before() > ask.now => {
-                    LaneRefusal::AskAgain(share.not_before())
+            match (&track.slices, &track.limiter) {
+                (Some(slices), Some(_)) if slices.not_before() > ask.now => {
+                    LaneRefusal::AskAgain(slices.not_before())
                 }
                 _ => LaneRefusal::Ask(track.period()),
             }
@@ -202,14 +211,17 @@ impl<W> Schedule<W> {
         for lane in lanes.iter() {
             let track = &self.table.tracks[*lane];
             start.not_before = start.not_before.max(track.rest.until);
-            if let (Some(_), Some(limiter)) = (&track.share, &track.limiter) {
+            if let (Some(_), Some(limiter)) = (&track.slices, &track.limiter) {
                 start.lanes.push(StartLane {
                     lane: track.lane.key(),
                     period: limiter.period(),
                     slots: track.lane.charge(cost).get().into(),
                     credit: limiter.credit(),
                 });
-                of.push((*lane, track.serial));
+                of.push(LaneRef {
+                    id: *lane,
+                    serial: track.serial,
+                });
             }
         }
         request.starts.push(start);
@@ -237,7 +249,10 @@ impl<W> Schedule<W> {
             if let Some(class) = class {
                 class.starts.asked -= 1;
                 if let Some(StartAnswer::At(at)) = answer {
-                    class.starts.given.push((*at, start.cost));
+                    class.starts.given.push(GivenStart {
+                        at: *at,
+                        cost: start.cost,
+                    });
                     self.starts.insert((*at, start.class));
                 }
             }
@@ -247,12 +262,10 @@ impl<W> Schedule<W> {
                     self.give_back(&lanes, start.cost, *at);
                 }
                 Some(StartAnswer::Later { lane, at }) => {
-                    let (lane, serial) = start.lanes[*lane];
-                    if let Some(track) = self.table.tracks.get_mut(lane)
-                        && track.serial == serial
-                        && let Some(share) = &mut track.share
+                    if let Some(track) = self.table.find(start.lanes[*lane])
+                        && let Some(slices) = &mut track.slices
                     {
-                        share.refuse(*at);
+                        slices.refuse(*at);
                     }
                 }
                 _ => {}
@@ -264,16 +277,10 @@ impl<W> Schedule<W> {
     }
 
     /// Those of these lanes that were not forgotten since.
-    fn still_there(&self, lanes: &[(usize, u64)]) -> Vec<usize> {
-        let is_there = |(lane, serial): &&(usize, u64)| {
-            let track = self.table.tracks.get(*lane);
-            track.is_some_and(|track| track.serial == *serial)
-        };
-        lanes
-            .iter()
-            .filter(is_there)
-            .map(|(lane, _)| *lane)
-            .collect()
+    fn still_there(&mut self, lanes: &[LaneRef]) -> Vec<usize> {
+        let is_there = |lane: &&LaneRef| self.table.find(**lane).is_some();
+        let there = lanes.iter().filter(is_there);
+        there.map(|lane| lane.id).collect()
     }
 
     /// Gives back a start on these lanes.
@@ -289,9 +296,9 @@ impl<W> Schedule<W> {
     pub(super) fn forget_starts(&mut self, class: usize) {
         let given = std::mem::take(&mut self.classes[class].starts.given);
         let lanes = self.classes[class].lanes.clone();
-        for (at, cost) in given {
-            self.starts.remove(&(at, class));
-            self.give_back(&lanes, cost, at);
+        for start in given {
+            self.starts.remove(&(start.at, class));
+            self.give_back(&lanes, start.cost, start.at);
         }
     }
 
@@ -300,28 +307,23 @@ impl<W> Schedule<W> {
         while let Some(&(at, class)) = self.starts.first().filter(|(at, _)| *at <= now) {
             self.starts.pop_first();
             let given = &mut self.classes[class].starts.given;
-            let Some(n) = given.iter().position(|(given, _)| *given == at) else {
+            let Some(n) = given.iter().position(|given| given.at == at) else {
                 continue;
             };
-            let (_, cost) = given.remove(n);
+            let start = given.remove(n);
             let lanes = self.classes[class].lanes.clone();
             let ask = self.ask_of(class, now);
-            if self.is_usable(&lanes, &ask, (at, cost)) {
+            if self.is_usable(&lanes, &ask, start) {
                 granted.extend(self.grant_start(class, &lanes, &ask, at));
             } else {
-                self.give_back(&lanes, cost, at);
+                self.give_back(&lanes, start.cost, at);
             }
             self.settle(class, now);
         }
     }
 
-    fn is_usable(
-        &mut self,
-        lanes: &[usize],
-        ask: &LaneAsk,
-        (at, cost): (Nanos, NonZeroU32),
-    ) -> bool {
-        if ask.cost > cost {
+    fn is_usable(&mut self, lanes: &[usize], ask: &LaneAsk, start: GivenStart) -> bool {
+        if ask.cost > start.cost {
             return false;
         }
         let bars = |lane: &usize| {
@@ -341,7 +343,7 @@ impl<W> Schedule<W> {
         }
         !lanes
             .iter()
-            .any(|lane| self.table.tracks[*lane].is_too_late(at, ask.now))
+            .any(|lane| self.table.tracks[*lane].is_too_late(start.at, ask.now))
     }
 
     fn grant_start(
@@ -356,8 +358,10 @@ impl<W> Schedule<W> {
             let track = &mut self.table.tracks[*lane];
             let (charge, level) = track.start(ask, at);
             held.push(LaneHold {
-                lane: *lane,
-                serial: track.serial,
+                lane: LaneRef {
+                    id: *lane,
+                    serial: track.serial,
+                },
                 charge,
                 amount: track.lane.charge(ask.cost).get(),
                 level,

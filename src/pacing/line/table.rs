@@ -20,6 +20,13 @@ use crate::pacing::{CoolDown, Lane, Nanos, PacingSettings, Quota, nanos};
 /// How many lanes one call looks at: more than a call makes, so that the table cannot outgrow its use.
 const SWEPT_PER_CALL: usize = 4;
 
+/// A lane's place in the table, as long as it is that lane's: a lane that is forgotten leaves its place to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pacing) struct LaneRef {
+    pub(in crate::pacing) id: usize,
+    pub(in crate::pacing) serial: u64,
+}
+
 /// All lanes.
 pub(in crate::pacing) struct LaneTable {
     settings: PacingSettings,
@@ -70,7 +77,7 @@ impl LaneTable {
         self.serials += 1;
         let mut track = Track::new(lane.clone(), self.serials, now);
         track.limiter = self.quota_of(lane).map(|quota| self.limiter(quota));
-        track.share = self.settings.shared.then(Slices::default);
+        track.slices = self.settings.shared.then(Slices::default);
         track.concurrency = self.concurrency_of(lane).map(|most| match lane {
             Lane::Account => Concurrency::felt_out(most),
             _ => Concurrency::new(most),
@@ -78,6 +85,18 @@ impl LaneTable {
         let id = self.tracks.insert(track);
         self.by_lane.insert(lane.clone(), id);
         id
+    }
+
+    /// The lane in a place, to be found again.
+    pub(in crate::pacing) fn lane_ref(&self, id: usize) -> LaneRef {
+        let serial = self.tracks[id].serial;
+        LaneRef { id, serial }
+    }
+
+    /// The lane that `lane` refers to; none: it was forgotten.
+    pub(in crate::pacing) fn find(&mut self, lane: LaneRef) -> Option<&mut Track> {
+        let track = self.tracks.get_mut(lane.id);
+        track.filter(|track| track.serial == lane.serial)
     }
 
     fn limiter(&self, quota: Quota) -> Limiter {
@@ -175,8 +194,8 @@ impl LaneTable {
         let track = &mut self.tracks[id];
         track.rest.refused(rules, retry_after, now);
         track.last_used = now;
-        if let Some(share) = &mut track.share {
-            share.rest = Some(track.rest.until);
+        if let Some(slices) = &mut track.slices {
+            slices.rest = Some(track.rest.until);
         }
         // The burst as well: it must not go off when the rest is over.
         if let Some(limiter) = &mut track.limiter {
@@ -226,8 +245,8 @@ impl LaneTable {
         });
         let track = &mut self.tracks[id];
         track.limiter = next;
-        if let Some(share) = &mut track.share {
-            share.forget();
+        if let Some(slices) = &mut track.slices {
+            slices.forget();
         }
         if let Some(limiter) = &mut track.limiter
             && track.rest.until > now

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::ledger::{CallUp, CalledUp, LedgerError};
 use crate::message::CampaignId;
+use crate::pacing::{BacklogCall, CallResult};
 
 use super::Campaigns;
 use crate::worker::{Shared, WAKE_BATCH, WorkError};
@@ -51,11 +52,9 @@ impl CallUps {
             Ok(asked) => parts.ledger.call_up(&asked, parts.clock.now()).await,
             Err(error) => Err(error),
         };
-        let came = |called: &CalledUp| {
-            (
-                called.messages,
-                called.oldest.map(Timestamp::as_millisecond),
-            )
+        let came = |called: &CalledUp| CallResult {
+            messages: called.messages,
+            oldest: called.oldest.map(Timestamp::as_millisecond),
         };
         for (number, call) in calls.iter().enumerate() {
             let called = called.as_ref().ok().and_then(|called| called.get(number));
@@ -91,7 +90,7 @@ impl CallUps {
     }
 }
 
-fn call_up(call: &crate::pacing::CallUp) -> Result<CallUp, LedgerError> {
+fn call_up(call: &BacklogCall) -> Result<CallUp, LedgerError> {
     let campaign = CampaignId::parse(&call.campaign);
     Ok(CallUp {
         campaign: campaign.map_err(|error| LedgerError::Damaged(error.to_string()))?,

@@ -6,6 +6,7 @@
 use std::num::NonZeroU32;
 
 use super::Schedule;
+use super::table::LaneRef;
 use crate::pacing::Nanos;
 use crate::pacing::lane::ceiling::Level;
 use crate::pacing::lane::limiter::Charge;
@@ -13,8 +14,7 @@ use crate::pacing::lane::limiter::Charge;
 /// What one permit took from one lane.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pacing) struct LaneHold {
-    pub(in crate::pacing) lane: usize,
-    pub(in crate::pacing) serial: u64,
+    pub(in crate::pacing) lane: LaneRef,
     pub(in crate::pacing) charge: Option<Charge>,
     pub(in crate::pacing) amount: u32,
     /// Of a lane with concurrency: how many were under way.
@@ -41,12 +41,9 @@ impl<W> Schedule<W> {
     /// Time must be advanced after.
     pub(in crate::pacing) fn release(&mut self, held: &[LaneHold], unused: bool, now: Nanos) {
         for held in held {
-            let Some(track) = self.table.tracks.get_mut(held.lane) else {
+            let Some(track) = self.table.find(held.lane) else {
                 continue;
             };
-            if track.serial != held.serial {
-                continue;
-            }
             if let (Some(_), Some(concurrency)) = (held.level, &mut track.concurrency) {
                 concurrency.release();
             }
@@ -58,11 +55,11 @@ impl<W> Schedule<W> {
                 if let (Some(at), Some(slots)) = (held.start, NonZeroU32::new(held.amount))
                     && track.unused(slots, at)
                 {
-                    self.asking.insert(held.lane);
+                    self.asking.insert(held.lane.id);
                 }
             }
             if held.is_place() || unused {
-                self.wake(held.lane, now);
+                self.wake(held.lane.id, now);
             }
         }
     }
@@ -70,7 +67,7 @@ impl<W> Schedule<W> {
     /// What a permit took of which lanes.
     #[cfg(test)]
     pub(in crate::pacing) fn used(&self, held: &[LaneHold]) -> Vec<(crate::pacing::Lane, u32)> {
-        let lane = |held: &LaneHold| self.table.tracks[held.lane].lane.clone();
+        let lane = |held: &LaneHold| self.table.tracks[held.lane.id].lane.clone();
         held.iter().map(|held| (lane(held), held.amount)).collect()
     }
 
