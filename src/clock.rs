@@ -57,6 +57,15 @@ impl Clock {
         tokio::time::sleep(wait).await;
     }
 
+    /// Waits for `work`, for at most `limit`. None: the time is over, and `work` is dropped.
+    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.sleep(limit) => None,
+        }
+    }
+
     /// Waits until the time of day is `due`; returns at once when it has passed.
     pub async fn sleep_until(&self, due: Timestamp) {
         self.sleep(self.until(due)).await;

@@ -12,7 +12,7 @@ use lapin::{Connection, ConnectionProperties};
 
 use super::address::{Address, Host, KEYS, of_host};
 use super::alarms;
-use super::connection::{explain, within};
+use super::errors::explain;
 use super::management::Login;
 use super::obstacles::Obstacles;
 use super::wire::{Bounds, FRAME_MAX, Notes, Wire};
@@ -240,7 +240,7 @@ impl Broker {
         let uri = of_host(self.address.uri.clone(), host);
         let place = self.told(&host.to_string());
         let connecting = self.wire.connect(uri, properties);
-        let Some(connected) = within(self.clock, HANDSHAKE_WAIT, connecting).await else {
+        let Some(connected) = self.clock.within(HANDSHAKE_WAIT, connecting).await else {
             return Err(QueueError::Unreachable(format!(
                 "no answer from {place} within {HANDSHAKE_WAIT:?}"
             )));

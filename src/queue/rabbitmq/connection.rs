@@ -3,18 +3,16 @@
 //! In: the broker. Out: a live connection. Always: after a connection was lost, the next host of the list is tried
 //! first.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lapin::{Channel, Connection, ErrorKind};
+use lapin::{Channel, Connection};
 use tokio::sync::Mutex;
 
 use super::broker::{Broker, Connected};
-use super::remedy::with_remedy;
+use super::errors::explain;
 use super::wire::{FRAME_MAX, Notes};
-use crate::clock::Clock;
 use crate::queue::{Backoff, QueueError, Result};
 
 /// For one request and its reply on an open channel.
@@ -112,7 +110,7 @@ impl Link {
     ) -> Option<T> {
         let mut work = std::pin::pin!(work);
         loop {
-            let done = within(self.broker.clock(), limit, &mut work).await;
+            let done = self.broker.clock().within(limit, &mut work).await;
             if done.is_some() || !self.is_blocked() || self.broker.closing.is_stopped() {
                 return done;
             }
@@ -156,55 +154,11 @@ impl Link {
         };
         let closing = live.connection.close(200, "OK".into());
         // A connection that does not answer is gone as well.
-        let _ = within(self.broker.clock(), CLOSE_WAIT, closing).await;
-    }
-}
-
-/// Waits for `work` for at most `limit`.
-pub(super) async fn within<T>(
-    clock: Clock,
-    limit: Duration,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = work => Some(done),
-        () = clock.sleep(limit) => None,
+        let _ = self.broker.clock().within(CLOSE_WAIT, closing).await;
     }
 }
 
 /// The pauses between tries to reach the broker.
 pub(super) fn pauses() -> Backoff {
     Backoff::spread(Duration::from_millis(200), Duration::from_secs(10))
-}
-
-/// Whether an error says that something on the connection could not be read: what it was lies on some queue
-/// and comes again.
-fn is_unreadable(error: &lapin::Error) -> bool {
-    match error.kind() {
-        ErrorKind::ParsingError(_) => true,
-        // What our filter refuses.
-        ErrorKind::IOError(error) => error.kind() == std::io::ErrorKind::InvalidData,
-        // 501 frame error, 502 syntax error, 505 unexpected frame: said by the client of the broker.
-        ErrorKind::ProtocolError(amqp) => [501, 502, 505].contains(&amqp.get_id()),
-        _ => false,
-    }
-}
-
-/// Our error for lapin's: what the broker will refuse again, and what another try may cure.
-pub(super) fn explain(error: &lapin::Error) -> QueueError {
-    match error.kind() {
-        _ if is_unreadable(error) => QueueError::Unreadable(error.to_string()),
-        // 403 access refused, 404 not found, 405 locked, 406 other arguments, 530 not allowed
-        // (AMQP 0-9-1, reply codes): the same request gets the same answer.
-        ErrorKind::ProtocolError(amqp) if [403, 404, 405, 406, 530].contains(&amqp.get_id()) => {
-            QueueError::Refused(with_remedy(amqp.get_message().as_str()))
-        }
-        _ => QueueError::Unreachable(error.to_string()),
-    }
-}
-
-/// Whether the broker says that a queue or exchange is not there.
-pub(super) fn is_not_found(error: &QueueError) -> bool {
-    matches!(error, QueueError::Refused(why) if why.starts_with("NOT_FOUND"))
 }

@@ -16,8 +16,9 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
 use super::Shared;
-use super::connection::{Link, explain, is_not_found, pauses, within};
+use super::connection::{Link, pauses};
 use super::delivery::{Origin, REQUEUE, RabbitDelivery};
+use super::errors::{explain, is_not_found};
 use super::majority::ConsumedQueue;
 use super::obstacles::Kind;
 use super::remedy;
@@ -323,9 +324,8 @@ impl Consumer for RabbitConsumer {
         // The stream ends after what was on its way. Dropping it instead would leave that unsettled
         // for as long as the channel is open.
         let clock = self.shared.clock;
-        while let Some(Some(Ok(delivery))) = within(clock, DRAIN_WAIT, session.stream.next()).await
-        {
-            within(clock, DRAIN_WAIT, delivery.acker.nack(REQUEUE)).await;
+        while let Some(Some(Ok(delivery))) = clock.within(DRAIN_WAIT, session.stream.next()).await {
+            clock.within(DRAIN_WAIT, delivery.acker.nack(REQUEUE)).await;
         }
     }
 }

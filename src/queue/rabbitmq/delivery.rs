@@ -14,12 +14,13 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, BasicProperties, Channel};
 
-use super::connection::{REPLY_WAIT, is_not_found, within};
+use super::connection::REPLY_WAIT;
 use super::copy::{self, Room};
+use super::errors::is_not_found;
 use super::obstacles::Kind;
 use super::publisher::is_unrouted;
 use super::publisher::{Parcel, Route};
-use super::topology::{self, DEAD, retry_exchange};
+use super::topology::{self, DEAD, REASON, retry_exchange};
 use super::wire::Note;
 use super::{OURS, OWN_BYTES_MAX, Shared, refusal};
 use crate::clock::Clock;
@@ -29,7 +30,6 @@ use crate::queue::{
     step_named,
 };
 
-pub(super) const REASON: &str = "flexcast-reason";
 const STEP: &str = "flexcast-step";
 const CODE: &str = "flexcast-code";
 const ATTEMPT: &str = "flexcast-attempt";
@@ -311,7 +311,7 @@ impl Delivery for RabbitDelivery {
 /// channel was lost just now. The client never resolves the future if it loses the connection while it writes. In each of these
 /// cases the broker delivers the message again.
 async fn is_sent(clock: Clock, sending: impl Future<Output = lapin::Result<bool>>) -> Settled {
-    match within(clock, REPLY_WAIT, sending).await {
+    match clock.within(REPLY_WAIT, sending).await {
         Some(Ok(true)) => Settled::Yes,
         Some(Ok(false) | Err(_)) | None => Settled::Stale,
     }

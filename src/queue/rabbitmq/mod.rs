@@ -12,6 +12,7 @@ mod connection;
 mod consumer;
 mod copy;
 mod delivery;
+mod errors;
 mod majority;
 mod management;
 mod obstacles;
@@ -31,8 +32,9 @@ use lapin::options::{BasicGetOptions, BasicNackOptions};
 use lapin::types::ShortString;
 
 use self::broker::Broker;
-use self::connection::{Link, is_not_found};
+use self::connection::Link;
 use self::consumer::{RabbitConsumer, Source};
+use self::errors::is_not_found;
 use self::majority::Consumed;
 use self::management::Inspector;
 use self::obstacles::Removal;

@@ -16,7 +16,8 @@ use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::Mutex;
 
 use super::broker::Broker;
-use super::connection::{Link, explain, pauses, within};
+use super::connection::{Link, pauses};
+use super::errors::explain;
 use crate::clock::Clock;
 use crate::queue::{QueueError, Result};
 
@@ -135,7 +136,7 @@ impl Publisher {
             properties: BasicProperties::default(),
         };
         let asking = self.publish(&route, std::slice::from_ref(&parcel), &|| false);
-        match within(self.clock, RIGHTS_WAIT, asking).await {
+        match self.clock.within(RIGHTS_WAIT, asking).await {
             Some(Err(error @ QueueError::Refused(_))) if !is_unrouted(&error) => Err(error),
             _ => Ok(()),
         }

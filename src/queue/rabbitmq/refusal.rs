@@ -8,10 +8,8 @@ use std::time::Duration;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::connection::within;
-use super::delivery::REASON;
 use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
-use super::topology::REJECTED;
+use super::topology::{REASON, REJECTED};
 use crate::message::Refusal;
 
 /// For the broker to take a refusal. The delivery that was refused is settled after it.
@@ -42,7 +40,7 @@ pub(super) async fn tell(publisher: &Publisher, refusal: &Refusal, of: &BasicPro
         properties,
     };
     let telling = publisher.publish(&route, std::slice::from_ref(&parcel), &|| false);
-    match within(publisher.clock(), TELL_WAIT, telling).await {
+    match publisher.clock().within(TELL_WAIT, telling).await {
         Some(Ok(())) => {}
         Some(Err(error)) => tracing::warn!(%error, "a publisher was not told of a refusal"),
         None => tracing::warn!("a publisher was not told of a refusal: no answer in time"),

@@ -28,6 +28,8 @@ pub(super) const DEAD: &str = "flexcast.dead";
 /// Where this program's probes go: it holds the last one alone.
 pub(super) const PROBE: &str = "flexcast.probe";
 pub(super) const REJECTED: &str = "flexcast.rejected";
+/// The header of a dead letter and of a refusal that says why.
+pub(super) const REASON: &str = "flexcast-reason";
 pub(super) const WORK_PREFIX: &str = "flexcast.work.";
 const LEDGER: &str = "flexcast.ledger";
 const LEDGER_PREFIX: &str = "flexcast.ledger:";

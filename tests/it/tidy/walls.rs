@@ -6,20 +6,53 @@
 //! arrow: a folder's door and its files are one house.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use super::sources;
 
 /// Files that import each other, and why they may.
 const CIRCLES: &[(&[&str], &str)] = &[];
 
-/// Type names that more than one module uses, and why.
-const NAMES: &[(&str, &str)] = &[];
+/// Why two modules have a type of one name: it is one resource of Twilio's, seen from two or three sides.
+const ONE_RESOURCE: &str =
+    "one resource of Twilio's: the simulator's, the client's, and the step that makes it";
+
+/// Names of types that several modules have, and why.
+const NAMES: &[(&str, &str)] = &[
+    ("ChatMessage", ONE_RESOURCE),
+    ("Conversation", ONE_RESOURCE),
+    ("ConversationMessage", ONE_RESOURCE),
+    ("ConversationParticipant", ONE_RESOURCE),
+    ("FlexChannel", ONE_RESOURCE),
+    ("FlexFlow", ONE_RESOURCE),
+    ("Interaction", ONE_RESOURCE),
+    ("Participant", ONE_RESOURCE),
+    ("ProxyService", ONE_RESOURCE),
+    (
+        "Result",
+        "each error has its alias, as in the standard library",
+    ),
+    ("Session", ONE_RESOURCE),
+    ("Task", ONE_RESOURCE),
+    ("TaskChannel", ONE_RESOURCE),
+    ("User", ONE_RESOURCE),
+    (
+        "Worker",
+        "TaskRouter's word for an agent, and ours for the loop that consumes",
+    ),
+    ("WorkerChannel", ONE_RESOURCE),
+];
 
 /// The most entries that a folder has.
 const ENTRIES_MAX: usize = 14;
 
 /// Folders with more entries, and why.
-const LARGE_FOLDERS: &[(&str, &str)] = &[];
+const LARGE_FOLDERS: &[(&str, &str)] = &[
+    ("", "the crate's own listing is the life of a message"),
+    ("cli", "one file for each command"),
+    ("engine/steps", "one file for each step"),
+];
 
 /// All sources by their module's path, such as `pacing::lane`.
 struct House {
@@ -279,5 +312,105 @@ fn no_files_import_each_other_in_a_circle() {
         found.is_empty(),
         "move what two files need of each other to where one of them does not look, or give the reason in CIRCLES:\n{}",
         told.join("\n")
+    );
+}
+
+/// The names of the types that a file defines for others, private ones apart.
+fn shown_types(code: &str) -> impl Iterator<Item = &str> {
+    code.lines().filter_map(|line| {
+        let rest = line.strip_prefix("pub")?;
+        let rest = match rest.strip_prefix('(') {
+            Some(rest) => rest.split_once(')')?.1,
+            None => rest,
+        };
+        let mut words = rest.split_whitespace();
+        let is_type = ["struct", "enum", "trait", "type"].contains(&words.next()?);
+        let name = words.next().filter(|_| is_type)?;
+        name.split(|c: char| !c.is_alphanumeric()).next()
+    })
+}
+
+#[test]
+fn one_name_stands_for_one_type() {
+    let mut of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, code) in sources() {
+        for name in shown_types(&code) {
+            of.entry(name.to_owned()).or_default().insert(file.clone());
+        }
+    }
+    of.retain(|_, files| files.len() > 1);
+    for (name, why) in NAMES {
+        assert!(of.remove(*name).is_some(), "{name} stands once: {why}");
+    }
+    assert!(
+        of.is_empty(),
+        "name each by its noun, or give the reason in NAMES: {of:#?}"
+    );
+}
+
+#[test]
+fn a_folder_can_be_held_in_mind() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut large = BTreeMap::new();
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).expect("a folder of ours");
+        let entries: Vec<_> = entries.map(|it| it.expect("an entry").path()).collect();
+        let name = folder.strip_prefix(&root).expect("under src").display();
+        if entries.len() > ENTRIES_MAX {
+            large.insert(name.to_string(), entries.len());
+        }
+        folders.extend(entries.into_iter().filter(|path| path.is_dir()));
+    }
+    for (folder, why) in LARGE_FOLDERS {
+        assert!(
+            large.remove(*folder).is_some(),
+            "{folder} is not large any more: {why}"
+        );
+    }
+    assert!(
+        large.is_empty(),
+        "split them into rooms, or give the reason in LARGE_FOLDERS: {large:?}"
+    );
+}
+
+/// The parameters of each function, with its name.
+fn parameters(code: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("fn ") {
+        let Some(open) = code[at..].find('(').map(|open| at + open) else {
+            continue;
+        };
+        let name = code[at + 3..open].split('<').next().unwrap_or_default();
+        let mut depth = 0;
+        let end = code[open..].find(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        if let Some(end) = end {
+            found.push((name, &code[open + 1..open + end]));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_tuple_stands_in_for_parameters() {
+    let mut found = Vec::new();
+    for (file, code) in sources() {
+        for (name, parameters) in parameters(&code) {
+            let is_tuple = parameters.lines().any(|line| {
+                let line = line.trim();
+                line.starts_with('(') && line.contains("):")
+            });
+            let is_first = parameters.starts_with('(') || parameters.contains(", (");
+            if is_tuple || (is_first && parameters.contains("): (")) {
+                found.push(format!("{file}: {name}"));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "a fact that travels together is a type: {found:#?}"
     );
 }

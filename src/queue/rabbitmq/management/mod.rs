@@ -19,7 +19,6 @@ use serde_json::{Map, Value};
 use self::api::Api;
 pub(super) use self::api::Login;
 use super::broker::Broker;
-use super::connection::within;
 use super::topology::campaign_of;
 use crate::clock::Clock;
 use crate::queue::{Inspection, QueueCounts, Result};
@@ -147,7 +146,7 @@ impl Inspector {
         let Some(api) = &self.api else {
             return;
         };
-        let looked = within(self.clock, LOOK_WAIT, read(api, &self.vhost)).await;
+        let looked = self.clock.within(LOOK_WAIT, read(api, &self.vhost)).await;
         let looked = looked.unwrap_or_else(|| {
             let place = api.base();
             Err(format!("no whole answer from {place} within {LOOK_WAIT:?}"))

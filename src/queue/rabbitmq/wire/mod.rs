@@ -33,7 +33,6 @@ use tokio::net::TcpStream;
 pub use filter::{Bounds, Filter, Garbled};
 pub use notes::{Mended, Note, Notes};
 
-use super::connection::within;
 use crate::clock::Clock;
 use stream::{Filtered, Socket};
 
@@ -101,7 +100,7 @@ async fn open(uri: &AMQPUri, tls: Option<Arc<ClientConfig>>, clock: Clock) -> io
     let connecting = TcpStream::connect((host, authority.port));
     let tcp = match uri.query.connection_timeout.map(Duration::from_millis) {
         None => connecting.await?,
-        Some(wait) => within(clock, wait, connecting).await.unwrap_or_else(|| {
+        Some(wait) => clock.within(wait, connecting).await.unwrap_or_else(|| {
             let text = format!("no connection within {wait:?}");
             Err(io::Error::new(io::ErrorKind::TimedOut, text))
         })?,

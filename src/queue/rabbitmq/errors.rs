@@ -1,0 +1,37 @@
+//! The errors of the AMQP client, in the terms of a queue's contract.
+
+use lapin::ErrorKind;
+
+use super::remedy::with_remedy;
+use crate::queue::QueueError;
+
+/// Whether an error says that something on the connection could not be read: what it was lies on some queue
+/// and comes again.
+fn is_unreadable(error: &lapin::Error) -> bool {
+    match error.kind() {
+        ErrorKind::ParsingError(_) => true,
+        // What our filter refuses.
+        ErrorKind::IOError(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        // 501 frame error, 502 syntax error, 505 unexpected frame: said by the client of the broker.
+        ErrorKind::ProtocolError(amqp) => [501, 502, 505].contains(&amqp.get_id()),
+        _ => false,
+    }
+}
+
+/// Our error for lapin's: what the broker will refuse again, and what another try may cure.
+pub(super) fn explain(error: &lapin::Error) -> QueueError {
+    match error.kind() {
+        _ if is_unreadable(error) => QueueError::Unreadable(error.to_string()),
+        // 403 access refused, 404 not found, 405 locked, 406 other arguments, 530 not allowed
+        // (AMQP 0-9-1, reply codes): the same request gets the same answer.
+        ErrorKind::ProtocolError(amqp) if [403, 404, 405, 406, 530].contains(&amqp.get_id()) => {
+            QueueError::Refused(with_remedy(amqp.get_message().as_str()))
+        }
+        _ => QueueError::Unreachable(error.to_string()),
+    }
+}
+
+/// Whether the broker says that a queue or exchange is not there.
+pub(super) fn is_not_found(error: &QueueError) -> bool {
+    matches!(error, QueueError::Refused(why) if why.starts_with("NOT_FOUND"))
+}
