@@ -21,7 +21,7 @@ pub use changes::{Difference, conversions};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
-pub use texts::content::{Misfit, Part, name_misfit};
+pub use texts::content::{ContentPart, Misfit, name_misfit};
 pub use texts::sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened};
 pub use texts::template::{Template, UnknownColumns, unfit};
 pub use texts::zones::iana_zone;

@@ -31,7 +31,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use look::{Look, look};
+use look::{FilePresence, look};
 use users::Users;
 
 /// How often the first write waits for readers of an older state of the file, a millisecond apart.
@@ -50,7 +50,7 @@ thread_local! {
 
 /// What a file is for: the words of the sentences that refuse one.
 #[derive(Debug)]
-pub(crate) struct Kind {
+pub(crate) struct DatabaseKind {
     /// With its article: "a ledger".
     pub(crate) noun: &'static str,
     /// What to do about a copy that lacks its log, as an imperative sentence without its full stop.
@@ -96,7 +96,7 @@ impl SqliteFile {
     /// [`FileError::Unusable`] when it cannot be read or made.
     pub(crate) fn open<E: Display>(
         path: &Path,
-        kind: &Kind,
+        kind: &DatabaseKind,
         fold_pages: u32,
         make: impl Fn(&mut Connection) -> Result<(), E>,
     ) -> Result<Self, FileError> {
@@ -105,13 +105,13 @@ impl SqliteFile {
         let users = Users::of(path)?;
         for _ in 0..OPEN_ATTEMPTS {
             users.join()?;
-            if let Look::There { is_in_use } = look(path, kind)? {
+            if let FilePresence::There { is_in_use } = look(path, kind)? {
                 return Ok(Self::joined(path, users, is_in_use, fold_pages));
             }
             // Another process that makes the file keeps it afterwards, maybe for days: it is not waited for.
-            let is_made = || matches!(look(path, kind), Ok(Look::There { .. }));
+            let is_made = || matches!(look(path, kind), Ok(FilePresence::There { .. }));
             let is_alone = users.be_alone_unless(is_made)?;
-            if let Look::Missing = look(path, kind)?
+            if let FilePresence::Missing = look(path, kind)?
                 && is_alone
             {
                 create::create(path, &make)?;
@@ -125,13 +125,13 @@ impl SqliteFile {
     /// # Errors
     ///
     /// As [`SqliteFile::open`]; [`FileError::Unusable`] also when it is not there.
-    pub(crate) fn open_existing(path: &Path, kind: &Kind) -> Result<Self, FileError> {
+    pub(crate) fn open_existing(path: &Path, kind: &DatabaseKind) -> Result<Self, FileError> {
         look(path, kind)?;
         let users = Users::of(path)?;
         users.join()?;
         match look(path, kind)? {
-            Look::There { is_in_use } => Ok(Self::joined(path, users, is_in_use, u32::MAX)),
-            Look::Missing => Err(unusable(path, &"there is no such file")),
+            FilePresence::There { is_in_use } => Ok(Self::joined(path, users, is_in_use, u32::MAX)),
+            FilePresence::Missing => Err(unusable(path, &"there is no such file")),
         }
     }
 

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use super::{FileError, unusable};
 
 /// A file of the file system: its device and inode.
-type Identity = (u64, u64);
+type FileId = (u64, u64);
 
 /// A path, and which file was there.
 #[derive(Clone, Debug)]
 pub(crate) struct FilePlace {
     path: PathBuf,
-    file: Option<Identity>,
+    file: Option<FileId>,
 }
 
 impl FilePlace {
@@ -79,21 +79,21 @@ impl FilePlace {
     clippy::unnecessary_wraps,
     reason = "elsewhere the file system tells nothing of the kind"
 )]
-fn identity(metadata: &Metadata) -> Option<Identity> {
+fn identity(metadata: &Metadata) -> Option<FileId> {
     use std::os::unix::fs::MetadataExt as _;
     Some((metadata.dev(), metadata.ino()))
 }
 
 /// A file that is open cannot be replaced there.
 #[cfg(not(unix))]
-fn identity(_: &Metadata) -> Option<Identity> {
+fn identity(_: &Metadata) -> Option<FileId> {
     None
 }
 
 /// Whether a file that this process has open has no name any more. Linux tells of open files without opening them again;
 /// where nobody tells, the file may have been moved.
 #[cfg(target_os = "linux")]
-fn is_removed(file: Identity) -> bool {
+fn is_removed(file: FileId) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
     let mut files = open.filter_map(|entry| std::fs::metadata(entry.ok()?.path()).ok());
@@ -101,6 +101,6 @@ fn is_removed(file: Identity) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_removed(_: Identity) -> bool {
+fn is_removed(_: FileId) -> bool {
     false
 }

@@ -7,9 +7,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::users::Users;
-use super::{FileError, Kind, LOG_PAGES, SqliteFile, beside, look_after, mark};
+use super::{DatabaseKind, FileError, LOG_PAGES, SqliteFile, beside, look_after, mark};
 
-const KIND: Kind = Kind {
+const KIND: DatabaseKind = DatabaseKind {
     noun: "a test's file",
     remedy: "Copy it again",
 };

@@ -14,7 +14,7 @@ use crate::message::{Api, Channel, Message, Strategy};
 
 /// What of a message would be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ContentPart {
     /// Its text or a variable.
     Text,
     /// The customer's name.
@@ -28,13 +28,13 @@ pub enum Part {
 /// Something that Twilio or Meta would refuse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    pub part: Part,
+    pub part: ContentPart,
     /// A sentence that has the number and no text of the message.
     pub detail: String,
 }
 
 impl Misfit {
-    fn of(part: Part, detail: String) -> Self {
+    fn of(part: ContentPart, detail: String) -> Self {
         Self { part, detail }
     }
 }
@@ -67,7 +67,7 @@ impl Campaign {
         if !is_sent {
             return None;
         }
-        let refused = |detail| Some(Misfit::of(Part::Text, detail));
+        let refused = |detail| Some(Misfit::of(ContentPart::Text, detail));
         // No Proxy session relays it.
         if self.api == Api::Proxy && self.channel == Channel::Custom {
             let bytes = body.len();
@@ -88,7 +88,7 @@ impl Campaign {
 
     fn variables_misfit(&self, message: &Message) -> Option<Misfit> {
         let variables = &message.content_variables;
-        let refused = |detail| Some(Misfit::of(Part::Text, detail));
+        let refused = |detail| Some(Misfit::of(ContentPart::Text, detail));
         // Without a template they are not sent.
         self.content_sid.as_ref()?;
         if variables.len() > VARIABLES_MAX {
@@ -115,13 +115,13 @@ impl Campaign {
                     "the Conversation's attributes have up to {bytes} bytes; Twilio takes at most \
                      {CONVERSATION_ATTRIBUTES_BYTES_MAX}: name fewer columns in task.show"
                 );
-                Misfit::of(Part::TaskAttributes, detail)
+                Misfit::of(ContentPart::TaskAttributes, detail)
             });
         }
         let agent = message.agent.as_ref().map(|agent| agent.worker.as_str());
         let own = match self.task_fields(customer, agent) {
             Ok(fields) => object_bytes(&fields) + TASK_ATTRIBUTES_RESERVED,
-            Err(detail) => return Some(Misfit::of(Part::TaskTemplate, detail)),
+            Err(detail) => return Some(Misfit::of(ContentPart::TaskTemplate, detail)),
         };
         let name = customer.name.as_deref().unwrap_or_default();
         let sender = self.sender_of(message).map_or("", |sender| sender.as_str());
@@ -133,7 +133,7 @@ impl Campaign {
                 "the task's attributes have up to {bytes} bytes with the customer's name; TaskRouter \
                  takes at most {TASK_ATTRIBUTES_BYTES_MAX}: shorten task.attributes, the columns of task.show or the name"
             );
-            Misfit::of(Part::TaskAttributes, detail)
+            Misfit::of(ContentPart::TaskAttributes, detail)
         })
     }
 
@@ -150,7 +150,7 @@ pub fn name_misfit(name: &str) -> Option<Misfit> {
     let count = characters(name);
     (count > NAME_MAX).then(|| {
         let detail = format!("the name has {count} characters; Twilio takes at most {NAME_MAX}");
-        Misfit::of(Part::Name, detail)
+        Misfit::of(ContentPart::Name, detail)
     })
 }
 
@@ -206,7 +206,7 @@ mod tests {
 
     const SMS: &str = "id='c'\nchannel='sms'\nsender='+12025550100'\nstrategy='task_on_reply'\n";
 
-    fn misfit(campaign: &str, message: serde_json::Value) -> Option<(Part, String)> {
+    fn misfit(campaign: &str, message: serde_json::Value) -> Option<(ContentPart, String)> {
         let campaign: Campaign = toml::from_str(&format!("{SMS}{campaign}")).expect(campaign);
         let mut json =
             serde_json::json!({"campaign": "c", "customer": {"address": "+12025550173"}});
@@ -220,7 +220,11 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(found: &Option<(Part, String)>, expected: Option<(Part, &str)>, context: &str) {
+    fn refused(
+        found: &Option<(ContentPart, String)>,
+        expected: Option<(ContentPart, &str)>,
+        context: &str,
+    ) {
         match (found, expected) {
             (None, None) => {}
             (Some((part, detail)), Some((wanted, named))) => {
@@ -237,7 +241,7 @@ mod tests {
     /// Twilio's OpenAPI (Conversations, Message: Body) and error 21617.
     #[test]
     fn a_text_has_at_most_1600_characters_where_it_is_sent() {
-        let long = Some((Part::Text, "1601 characters"));
+        let long = Some((ContentPart::Text, "1601 characters"));
         let proxy = "api='proxy'\n";
         let table = [
             ("", "a".repeat(1_600), None),
@@ -287,8 +291,8 @@ mod tests {
         };
         let attributes =
             |bytes: usize| format!("[task.attributes]\nnote='{}'\n", "n".repeat(bytes));
-        let name = Some((Part::Name, "257 characters"));
-        let task = Some((Part::TaskAttributes, "4096"));
+        let name = Some((ContentPart::Name, "257 characters"));
+        let task = Some((ContentPart::TaskAttributes, "4096"));
         let table = [
             (String::new(), named("n".repeat(256)), None),
             (String::new(), named("n".repeat(257)), name),
@@ -308,7 +312,7 @@ mod tests {
     #[test]
     fn variables_have_the_shape_that_twilio_and_meta_take() {
         let template = "content_sid='HX1'\n";
-        let text = |named| Some((Part::Text, named));
+        let text = |named| Some((ContentPart::Text, named));
         let long_key = "k".repeat(17);
         let table = [
             ("1", "gold".to_owned(), None),

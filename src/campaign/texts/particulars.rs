@@ -93,9 +93,9 @@ impl Object for Attributes {
 }
 
 /// A made-up customer with attributes of these names. It notes which other attributes a template asks for.
-pub(super) fn made_up_customer(names: &BTreeSet<String>, asked: &Asked) -> Value {
+pub(super) fn made_up_customer(names: &BTreeSet<String>, asked: &MissingNames) -> Value {
     let texts = CUSTOMER[..3].iter().map(|key| (*key, Value::from("x")));
-    let probe = Probe {
+    let probe = AttributeProbe {
         names: names.clone(),
         asked: Arc::clone(asked),
     };
@@ -104,15 +104,15 @@ pub(super) fn made_up_customer(names: &BTreeSet<String>, asked: &Asked) -> Value
 }
 
 /// The names of attributes that a template asked for and did not get.
-pub(super) type Asked = Arc<Mutex<BTreeSet<String>>>;
+pub(super) type MissingNames = Arc<Mutex<BTreeSet<String>>>;
 
 #[derive(Debug)]
-struct Probe {
+struct AttributeProbe {
     names: BTreeSet<String>,
-    asked: Asked,
+    asked: MissingNames,
 }
 
-impl Object for Probe {
+impl Object for AttributeProbe {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let key = key.as_str()?;
         if self.names.contains(&attribute_name(key)) {

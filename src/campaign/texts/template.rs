@@ -12,7 +12,7 @@ use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
 use super::particulars::{
-    AGENT, Asked, CUSTOMER, DATE, date, is_missing, made_up_customer, of_agent, of_customer,
+    AGENT, CUSTOMER, DATE, MissingNames, date, is_missing, made_up_customer, of_agent, of_customer,
     or_default,
 };
 use super::spelling::spelled_out;
@@ -116,7 +116,7 @@ impl Template {
     /// The columns that it names and that are not among `names` ([`attribute_name`]).
     #[must_use]
     pub fn unknown_columns(&self, names: &BTreeSet<String>) -> UnknownColumns {
-        let asked = Asked::default();
+        let asked = MissingNames::default();
         // Once forgiving, for all that is asked for; once as for a customer, for what is needed.
         let _ = self.try_on(UndefinedBehavior::Chainable, names, &asked);
         let tried = self.try_on(UndefinedBehavior::SemiStrict, names, &asked);
@@ -142,7 +142,7 @@ impl Template {
         let Ok(template) = self.environment.get_template(NAME) else {
             return BTreeSet::new();
         };
-        let asked = Asked::default();
+        let asked = MissingNames::default();
         let _ = self.try_on(UndefinedBehavior::Chainable, &BTreeSet::new(), &asked);
         let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
         let names = template.undeclared_variables(true);
@@ -159,7 +159,7 @@ impl Template {
         &self,
         behaviour: UndefinedBehavior,
         names: &BTreeSet<String>,
-        asked: &Asked,
+        asked: &MissingNames,
     ) -> Result<String, Error> {
         let mut environment = self.environment.clone();
         environment.set_undefined_behavior(behaviour);
@@ -173,7 +173,7 @@ impl Template {
         use ErrorKind::{OutOfFuel, UnknownFilter, UnknownFunction, UnknownMethod, UnknownTest};
         let mut environment = self.environment.clone();
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        let rendered = render_made_up(&environment, &BTreeSet::new(), &Asked::default());
+        let rendered = render_made_up(&environment, &BTreeSet::new(), &MissingNames::default());
         let Err(error) = rendered else {
             return Ok(());
         };
@@ -232,7 +232,7 @@ impl Template {
 fn render_made_up(
     environment: &Environment<'_>,
     names: &BTreeSet<String>,
-    asked: &Asked,
+    asked: &MissingNames,
 ) -> Result<String, Error> {
     let context = BTreeMap::from([
         ("customer", made_up_customer(names, asked)),

@@ -6,7 +6,7 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::quotes::{Place, Quotes, TooBig};
+use super::quotes::{Quotes, RowPlace, TooBig};
 
 /// Passes bytes through and notes where rows stand.
 pub(super) struct LineReader<R> {
@@ -23,7 +23,7 @@ impl<R: Read> LineReader<R> {
     }
 
     /// Where the row stands that the CSV reader gave last. To be asked for each row once.
-    pub(in crate::intake) fn row(&mut self) -> Option<Place> {
+    pub(in crate::intake) fn row(&mut self) -> Option<RowPlace> {
         self.quotes.row()
     }
 

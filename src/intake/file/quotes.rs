@@ -18,7 +18,7 @@ pub(super) const CELLS_MAX: usize = 16_384;
 
 /// What is wrong with a row's quotes or line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::intake) enum Wrong {
+pub(in crate::intake) enum RowFault {
     TextAfterQuote,
     QuoteInside,
     NeverClosed,
@@ -27,11 +27,11 @@ pub(in crate::intake) enum Wrong {
 
 /// Where a row stands. Lines are the file's own, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::intake) struct Place {
+pub(in crate::intake) struct RowPlace {
     pub(in crate::intake) line: u64,
     /// The line it ends on.
     pub(in crate::intake) last_line: u64,
-    pub(in crate::intake) wrong: Option<Wrong>,
+    pub(in crate::intake) wrong: Option<RowFault>,
 }
 
 /// Why a text is not read further.
@@ -83,12 +83,12 @@ pub(super) struct Quotes {
     has_return: bool,
     /// Whether the next row begins after a line end that the file's others are not like.
     is_cut: bool,
-    row: Place,
+    row: RowPlace,
     row_offset: u64,
     cells: usize,
     too_big: Option<TooBig>,
     /// Rows that ended and were not asked for.
-    rows: VecDeque<Place>,
+    rows: VecDeque<RowPlace>,
 }
 
 impl Quotes {
@@ -101,7 +101,7 @@ impl Quotes {
             line_end: None,
             has_return: false,
             is_cut: false,
-            row: Place {
+            row: RowPlace {
                 line: 1,
                 last_line: 1,
                 wrong: None,
@@ -114,7 +114,7 @@ impl Quotes {
     }
 
     /// The next row that ended, in the text's order.
-    pub(in crate::intake) fn row(&mut self) -> Option<Place> {
+    pub(in crate::intake) fn row(&mut self) -> Option<RowPlace> {
         self.rows.pop_front()
     }
 
@@ -154,11 +154,11 @@ impl Quotes {
         match self.state {
             State::Between => {}
             State::Quoted => {
-                self.mark(Wrong::NeverClosed);
+                self.mark(RowFault::NeverClosed);
                 self.end_row();
             }
             State::Formula => {
-                self.mark(Wrong::QuoteInside);
+                self.mark(RowFault::QuoteInside);
                 self.end_row();
             }
             _ => self.end_row(),
@@ -188,7 +188,7 @@ impl Quotes {
             State::Quoted => return,
             State::Between => {}
             State::Formula => {
-                self.mark(Wrong::QuoteInside);
+                self.mark(RowFault::QuoteInside);
                 self.end_row();
             }
             _ => self.end_row(),
@@ -205,7 +205,7 @@ impl Quotes {
             (State::Quoted, b'"') => State::QuoteSeen,
             (State::QuoteSeen, b'"') | (State::Quoted, _) => State::Quoted,
             (State::Formula, _) if is_delimiter => {
-                self.mark(Wrong::QuoteInside);
+                self.mark(RowFault::QuoteInside);
                 self.end_cell()
             }
             (_, _) if is_delimiter => self.end_cell(),
@@ -215,11 +215,11 @@ impl Quotes {
             (State::Formula, b'"') => State::FormulaEnd,
             (State::Formula, _) => State::Formula,
             (State::QuoteSeen, _) => {
-                self.mark(Wrong::TextAfterQuote);
+                self.mark(RowFault::TextAfterQuote);
                 State::Bare
             }
             (State::FormulaEnd, _) | (State::Bare, b'"') => {
-                self.mark(Wrong::QuoteInside);
+                self.mark(RowFault::QuoteInside);
                 State::Bare
             }
             (State::Between | State::CellStart | State::Bare | State::Equals, _) => State::Bare,
@@ -237,10 +237,10 @@ impl Quotes {
 
     fn begin_row(&mut self, offset: u64) {
         self.state = State::CellStart;
-        self.row = Place {
+        self.row = RowPlace {
             line: self.lines.line,
             last_line: self.lines.line,
-            wrong: self.is_cut.then_some(Wrong::LoneReturn),
+            wrong: self.is_cut.then_some(RowFault::LoneReturn),
         };
         self.row_offset = offset;
         self.cells = 0;
@@ -253,7 +253,7 @@ impl Quotes {
         self.state = State::Between;
     }
 
-    fn mark(&mut self, wrong: Wrong) {
+    fn mark(&mut self, wrong: RowFault) {
         self.row.wrong.get_or_insert(wrong);
     }
 
@@ -263,7 +263,7 @@ impl Quotes {
         let first = *self.line_end.get_or_insert(by);
         if first != by {
             if let Some(before) = self.rows.back_mut() {
-                before.wrong.get_or_insert(Wrong::LoneReturn);
+                before.wrong.get_or_insert(RowFault::LoneReturn);
             }
             self.is_cut = true;
         }
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     /// A row's line, and what is wrong with it.
-    type Row = (u64, Option<Wrong>);
+    type Row = (u64, Option<RowFault>);
 
     /// The rows of a text; the same in parts of every size.
     fn rows(text: &str) -> Vec<Row> {
@@ -299,7 +299,7 @@ mod tests {
     /// a quote inside.
     #[test]
     fn quotes_that_do_not_fit_are_found_in_their_rows() {
-        use Wrong::{NeverClosed, QuoteInside, TextAfterQuote};
+        use RowFault::{NeverClosed, QuoteInside, TextAfterQuote};
         let table: &[(&str, &[Row])] = &[
             ("a,b\n1,2\n", &[(1, None), (2, None)]),
             ("a,\"b\n1\",2\n\"\"\n", &[(1, None), (3, None)]),
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn lines_are_an_editors_whatever_ends_them() {
-        use Wrong::LoneReturn;
+        use RowFault::LoneReturn;
         let cut = Some(LoneReturn);
         let table: &[(&str, &[Row])] = &[
             ("a\rb\r\rc", &[(1, None), (2, None), (4, None)]),

@@ -11,7 +11,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::header::{ABOVE_MAX, header_among};
 use super::lines::LineReader;
-use super::quotes::{CELLS_MAX, Place, ROW_BYTES_MAX, TooBig};
+use super::quotes::{CELLS_MAX, ROW_BYTES_MAX, RowPlace, TooBig};
 use super::source::Source;
 use crate::intake::IntakeError;
 
@@ -98,7 +98,7 @@ impl Records {
     pub(in crate::intake) fn next(
         &mut self,
         record: &mut StringRecord,
-    ) -> Result<Option<Place>, IntakeError> {
+    ) -> Result<Option<RowPlace>, IntakeError> {
         loop {
             let read = self.csv.read_record(record);
             if let Some(too_big) = self.csv.get_ref().too_big() {

@@ -14,7 +14,7 @@ use encoding_rs::Encoding;
 use super::delimiter::Delimiter;
 use super::encoding::FileEncoding;
 use super::kept::{Bytes, Kept};
-use super::workbook::{self, Kind, Sheet};
+use super::workbook::{self, FileKind, Sheet};
 use crate::intake::{ContactsOptions, IntakeError};
 
 /// How much of a text is looked at for its separator, in bytes.
@@ -45,7 +45,7 @@ impl Source {
             path: path.into(),
             source,
         };
-        let kind = Kind::of(kept.open().map_err(unreadable)?).map_err(unreadable)?;
+        let kind = FileKind::of(kept.open().map_err(unreadable)?).map_err(unreadable)?;
         let comma = Delimiter {
             byte: b',',
             has_sep_line: false,
@@ -57,7 +57,7 @@ impl Source {
             delimiter: comma,
             sheet: None,
         };
-        if kind == Kind::Text {
+        if kind == FileKind::Text {
             source.encoding = encoding_of(kept, told(options)?)?;
             let start = source.start().map_err(unreadable)?;
             source.delimiter =

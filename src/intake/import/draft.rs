@@ -5,7 +5,7 @@
 
 use super::input::Item;
 use super::messages::{Line, LineText};
-use crate::campaign::{Arrivals, Campaign, Part, Texts};
+use crate::campaign::{Arrivals, Campaign, ContentPart, Texts};
 use crate::intake::{Contact, Row, Warning};
 use crate::ledger::RejectedRow;
 use crate::message::{
@@ -138,10 +138,10 @@ impl<'a> Drafter<'a> {
             return Ok(());
         };
         let reason = match misfit.part {
-            Part::Text => RejectReason::ContentInvalid,
-            Part::Name => RejectReason::NameInvalid,
-            Part::TaskAttributes => RejectReason::AttributesOversized,
-            Part::TaskTemplate => RejectReason::TemplateFailed,
+            ContentPart::Text => RejectReason::ContentInvalid,
+            ContentPart::Name => RejectReason::NameInvalid,
+            ContentPart::TaskAttributes => RejectReason::AttributesOversized,
+            ContentPart::TaskTemplate => RejectReason::TemplateFailed,
         };
         Err((reason, misfit.detail))
     }

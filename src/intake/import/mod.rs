@@ -33,8 +33,8 @@ use crate::queue::Queue;
 
 use self::enqueue::enqueue;
 use self::manifest::{Earlier, earlier, manifest};
-use self::parts::Parts;
-use self::reading::{Batch, Read, Reader};
+use self::parts::BatchParts;
+use self::reading::{ImportReader, Read, RowBatch};
 use self::rejects::Rejects;
 use self::summary::{Before, ImportSummary};
 use super::error::ImportError;
@@ -127,7 +127,7 @@ impl Importer<'_> {
         let left = self.left_by_the_dead(manifest).await?;
         let rejects = rejects.map(|rejects| rejects.of(manifest.sha256.clone()));
         let (batches, received) = mpsc::channel(READ_AHEAD);
-        let reader = Reader {
+        let reader = ImportReader {
             input,
             campaign: self.campaign.clone(),
             rejects,
@@ -159,7 +159,7 @@ impl Importer<'_> {
         &self,
         number: i64,
         left: Publishable,
-        batches: mpsc::Receiver<Batch>,
+        batches: mpsc::Receiver<RowBatch>,
         summary: &mut ImportSummary,
         progress: &(dyn Fn(&ImportSummary) + Send + Sync),
     ) -> Result<(), ImportError> {
@@ -167,7 +167,7 @@ impl Importer<'_> {
         let accepting = async move {
             // Dropped with an error, the receiver says why.
             let _ = publishable.send(left).await;
-            let mut parts = Parts::of(batches);
+            let mut parts = BatchParts::of(batches);
             while let Some(mut batch) = parts.next().await {
                 let list = match self.accept(number, &mut batch, summary).await {
                     Ok(list) => list,
@@ -201,7 +201,7 @@ impl Importer<'_> {
     async fn accept(
         &self,
         number: i64,
-        batch: &mut Batch,
+        batch: &mut RowBatch,
         summary: &mut ImportSummary,
     ) -> Result<Publishable, LedgerError> {
         let mut publishable = Vec::with_capacity(batch.messages.len());

@@ -5,22 +5,22 @@
 
 use tokio::sync::mpsc::Receiver;
 
-use super::reading::Batch;
+use super::reading::RowBatch;
 use crate::ledger::LedgerError;
 
 /// How many rows in a row may be refused: more are no fault of the rows. Each is refused some ten times before it
 /// counts, in ever smaller batches.
 const IN_A_ROW_MAX: usize = 10;
 
-pub(in crate::intake) struct Parts {
-    batches: Receiver<Batch>,
+pub(in crate::intake) struct BatchParts {
+    batches: Receiver<RowBatch>,
     /// Parts of a batch that was refused, the file's next one last.
-    parts: Vec<Batch>,
+    parts: Vec<RowBatch>,
     refused_in_a_row: usize,
 }
 
-impl Parts {
-    pub(in crate::intake) fn of(batches: Receiver<Batch>) -> Self {
+impl BatchParts {
+    pub(in crate::intake) fn of(batches: Receiver<RowBatch>) -> Self {
         Self {
             batches,
             parts: Vec::new(),
@@ -28,7 +28,7 @@ impl Parts {
         }
     }
 
-    pub(in crate::intake) async fn next(&mut self) -> Option<Batch> {
+    pub(in crate::intake) async fn next(&mut self) -> Option<RowBatch> {
         match self.parts.pop() {
             None => self.batches.recv().await,
             part => part,
@@ -47,7 +47,7 @@ impl Parts {
     /// The same error, where it is no row's fault.
     pub(super) fn not_taken(
         &mut self,
-        mut batch: Batch,
+        mut batch: RowBatch,
         error: LedgerError,
     ) -> Result<(), LedgerError> {
         let is_refused = matches!(error, LedgerError::Refused { .. });

@@ -22,7 +22,7 @@ const BATCH: usize = 1_000;
 
 /// Rows read and not yet accepted.
 #[derive(Default)]
-pub(in crate::intake) struct Batch {
+pub(in crate::intake) struct RowBatch {
     pub(in crate::intake) messages: Vec<Message>,
     /// The line of each message.
     lines: Vec<u64>,
@@ -38,16 +38,16 @@ pub(in crate::intake) struct Read {
 }
 
 /// Reads a file.
-pub(in crate::intake) struct Reader {
+pub(in crate::intake) struct ImportReader {
     pub(in crate::intake) input: Input,
     pub(in crate::intake) campaign: Campaign,
     pub(in crate::intake) rejects: Option<Rejects>,
     /// Rows that an import before this one accounts for: only their rejects are wanted again.
     pub(in crate::intake) skip: u64,
-    pub(super) batches: Sender<Batch>,
+    pub(super) batches: Sender<RowBatch>,
 }
 
-impl Reader {
+impl ImportReader {
     /// Reads to the end, or until nobody takes batches any more.
     pub(super) fn run(mut self) -> Result<Read, ImportError> {
         let drafter = Drafter::of(&self.campaign).map_err(ImportError::Template)?;
@@ -58,7 +58,7 @@ impl Reader {
             Input::Messages(_) => None,
         };
         let superseded = superseded.map(|(of, at)| (of.to_owned(), at));
-        let mut batch = Batch::default();
+        let mut batch = RowBatch::default();
         let mut number = 0;
         for item in &mut self.input {
             number += 1;
@@ -90,7 +90,7 @@ impl Reader {
     }
 }
 
-impl Batch {
+impl RowBatch {
     /// A row becomes a message of the batch, or a rejected row of it.
     fn take(
         &mut self,
@@ -126,7 +126,7 @@ impl Batch {
     }
 }
 
-impl Batch {
+impl RowBatch {
     /// Notes which rejected row of the original a row of a file of rejects stands for.
     fn supersede(&mut self, item: &Item, of: &str, at: usize) {
         let Item::Row(row) = item else { return };
@@ -142,7 +142,7 @@ impl Batch {
 }
 
 /// What becomes of a batch that the database refuses.
-impl Batch {
+impl RowBatch {
     /// Two batches of its rows, one after the other in the file: each has half of the messages. What is to be said
     /// of the rows is said with the first.
     pub(in crate::intake) fn halves(self) -> [Self; 2] {

@@ -28,18 +28,18 @@ const MEND: &str = "mend this row, then clear this cell";
 /// Where rejected rows go while a file is imported.
 pub struct Rejects {
     path: PathBuf,
-    form: Form,
-    file: Option<Begun>,
+    form: RejectsFormat,
+    file: Option<RejectsWriter>,
 }
 
 /// How rejected rows are written.
-enum Form {
-    Table(Table),
+enum RejectsFormat {
+    Table(RejectsTable),
     Lines,
 }
 
 /// A table in the original's manner.
-struct Table {
+struct RejectsTable {
     delimiter: u8,
     has_bom: bool,
     headers: Vec<String>,
@@ -49,7 +49,7 @@ struct Table {
 }
 
 /// A file that something was written into.
-enum Begun {
+enum RejectsWriter {
     Table(Box<Writer<NamedTempFile>>),
     Lines(BufWriter<NamedTempFile>),
 }
@@ -70,8 +70,8 @@ impl Rejects {
     #[must_use]
     pub fn to(path: PathBuf, input: &Input) -> Self {
         let form = match input {
-            Input::Contacts(contacts) => Form::Table(Table::like(contacts)),
-            Input::Messages(_) => Form::Lines,
+            Input::Contacts(contacts) => RejectsFormat::Table(RejectsTable::like(contacts)),
+            Input::Messages(_) => RejectsFormat::Lines,
         };
         Self {
             path,
@@ -96,7 +96,7 @@ impl Rejects {
 
     /// Says which file they are the rejects of.
     pub(in crate::intake) fn of(mut self, sha256: Option<String>) -> Self {
-        if let Form::Table(table) = &mut self.form {
+        if let RejectsFormat::Table(table) = &mut self.form {
             table.origin.of = sha256;
         }
         self
@@ -107,16 +107,18 @@ impl Rejects {
             self.file = Some(self.begun()?);
         }
         match (&mut self.file, &self.form, item) {
-            (Some(Begun::Table(file)), Form::Table(table), Item::Row(row)) => {
+            (Some(RejectsWriter::Table(file)), RejectsFormat::Table(table), Item::Row(row)) => {
                 table.add(file, &row.cells, rejected)
             }
-            (Some(Begun::Lines(file)), _, Item::Line(line)) => add_line(file, &line.text, rejected),
+            (Some(RejectsWriter::Lines(file)), _, Item::Line(line)) => {
+                add_line(file, &line.text, rejected)
+            }
             // A file is all rows or all lines.
             _ => Ok(()),
         }
     }
 
-    fn begun(&self) -> io::Result<Begun> {
+    fn begun(&self) -> io::Result<RejectsWriter> {
         let folder = self.path.parent().filter(|path| *path != Path::new(""));
         let folder = folder.unwrap_or(Path::new("."));
         let name = self.path.file_name().unwrap_or_default();
@@ -124,8 +126,10 @@ impl Rejects {
         sweep(folder, &prefix);
         let file = Builder::new().prefix(&prefix).tempfile_in(folder)?;
         match &self.form {
-            Form::Table(table) => table.begin(file).map(Box::new).map(Begun::Table),
-            Form::Lines => Ok(Begun::Lines(BufWriter::new(file))),
+            RejectsFormat::Table(table) => {
+                table.begin(file).map(Box::new).map(RejectsWriter::Table)
+            }
+            RejectsFormat::Lines => Ok(RejectsWriter::Lines(BufWriter::new(file))),
         }
     }
 
@@ -134,8 +138,10 @@ impl Rejects {
     pub(in crate::intake) fn finish(self) -> io::Result<Option<PathBuf>> {
         let file = match self.file {
             None => return Ok(None),
-            Some(Begun::Table(csv)) => csv.into_inner().map_err(csv::IntoInnerError::into_error)?,
-            Some(Begun::Lines(lines)) => {
+            Some(RejectsWriter::Table(csv)) => {
+                csv.into_inner().map_err(csv::IntoInnerError::into_error)?
+            }
+            Some(RejectsWriter::Lines(lines)) => {
                 lines.into_inner().map_err(io::IntoInnerError::into_error)?
             }
         };
@@ -149,7 +155,7 @@ impl Rejects {
     }
 }
 
-impl Table {
+impl RejectsTable {
     fn like(contacts: &Contacts) -> Self {
         let (delimiter, has_bom) = contacts.dialect();
         let headers = contacts.columns().headers().to_vec();

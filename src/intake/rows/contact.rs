@@ -116,7 +116,7 @@ pub(super) struct RowReader {
 }
 
 /// What is wrong with one cell.
-type Wrong = (Option<Field>, RejectReason, String);
+type CellFault = (Option<Field>, RejectReason, String);
 
 impl RowReader {
     /// Reads the row that begins on `line`.
@@ -134,7 +134,7 @@ impl RowReader {
             })
     }
 
-    fn contact(&self, record: &StringRecord) -> Result<(Contact, Vec<Warning>), Wrong> {
+    fn contact(&self, record: &StringRecord) -> Result<(Contact, Vec<Warning>), CellFault> {
         let mut warnings = Vec::new();
         self.check_width(record, &mut warnings)?;
         let contact = Contact {
@@ -155,7 +155,11 @@ impl RowReader {
     /// Refuses a row with more columns than the header, or one that ends before the last field: its
     /// values may stand in the wrong columns. Empty cells at the end are what spreadsheets add, and
     /// what they leave away.
-    fn check_width(&self, record: &StringRecord, warnings: &mut Vec<Warning>) -> Result<(), Wrong> {
+    fn check_width(
+        &self,
+        record: &StringRecord,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), CellFault> {
         let (has, wants) = (record.len(), self.columns.headers().len());
         let excess_is_empty = record.iter().skip(wants).all(|cell| cell.trim().is_empty());
         if !excess_is_empty || has < self.columns.fields_end() {
@@ -195,7 +199,7 @@ impl RowReader {
         &self,
         record: &StringRecord,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Address, Wrong> {
+    ) -> Result<Address, CellFault> {
         let of = Some(Field::Address);
         let Some(text) = self.cell(record, Field::Address) else {
             let detail = "the row has no address".to_owned();
@@ -221,7 +225,7 @@ impl RowReader {
 
     /// The row's country, or the campaign's. Not looked at for a number that has its country code: a
     /// country written out in words does no harm there.
-    fn region(&self, record: &StringRecord, number: &str) -> Result<Option<Region>, Wrong> {
+    fn region(&self, record: &StringRecord, number: &str) -> Result<Option<Region>, CellFault> {
         let Some(name) = self.cell(record, Field::Country) else {
             return Ok(self.default_region);
         };
@@ -246,7 +250,7 @@ impl RowReader {
         Err((Some(Field::Country), RejectReason::CountryInvalid, detail))
     }
 
-    fn name(&self, record: &StringRecord) -> Result<Option<String>, Wrong> {
+    fn name(&self, record: &StringRecord) -> Result<Option<String>, CellFault> {
         let parts = self.columns.name_parts().iter();
         let parts: Vec<&str> = match self.cell(record, Field::Name) {
             Some(name) => vec![name],
@@ -259,7 +263,7 @@ impl RowReader {
         }
     }
 
-    fn id(&self, record: &StringRecord) -> Result<Option<MessageId>, Wrong> {
+    fn id(&self, record: &StringRecord) -> Result<Option<MessageId>, CellFault> {
         let Some(text) = self.cell(record, Field::Id) else {
             return Ok(None);
         };
@@ -294,7 +298,7 @@ impl RowReader {
         zone
     }
 
-    fn time(&self, record: &StringRecord, field: Field) -> Result<Option<Timestamp>, Wrong> {
+    fn time(&self, record: &StringRecord, field: Field) -> Result<Option<Timestamp>, CellFault> {
         let Some(text) = self.cell(record, field) else {
             return Ok(None);
         };

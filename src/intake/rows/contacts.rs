@@ -15,7 +15,7 @@ use super::survey::survey;
 use crate::intake::file::blanks;
 use crate::intake::file::joined::Joined;
 use crate::intake::file::kept::Kept;
-use crate::intake::file::quotes::{Place, Wrong};
+use crate::intake::file::quotes::{RowFault, RowPlace};
 use crate::intake::file::records::Records;
 use crate::intake::file::source::Source;
 use crate::intake::{Columns, Contact, Field, IntakeError, Origin, Rejection, Warning};
@@ -278,7 +278,7 @@ impl Contacts {
             let may_be_footer = match place.wrong {
                 None => true,
                 // A report's name in quotes.
-                Some(wrong) => wrong == Wrong::QuoteInside && place.line == place.last_line,
+                Some(wrong) => wrong == RowFault::QuoteInside && place.line == place.last_line,
             };
             let is_footer = may_be_footer && self.rows.is_like_a_footer(&self.record, is_sheet);
             let row = self.read(place);
@@ -292,7 +292,7 @@ impl Contacts {
         Ok(())
     }
 
-    fn read(&self, place: Place) -> Row {
+    fn read(&self, place: RowPlace) -> Row {
         let line = place.line;
         let read = match self.misfit(place) {
             Some(detail) => Err(Rejection {
@@ -330,7 +330,7 @@ impl Contacts {
     }
 
     /// Why a row's cells cannot be trusted, as far as its quotes and line breaks tell.
-    fn misfit(&self, place: Place) -> Option<String> {
+    fn misfit(&self, place: RowPlace) -> Option<String> {
         if let Some(wrong) = place.wrong {
             return Some(place.detail(wrong));
         }

@@ -53,7 +53,7 @@ pub fn shared_ids(input: &Input) -> Result<Option<SharedIds>, IntakeError> {
     let Some(header) = columns.header(Field::Id) else {
         return Ok(None);
     };
-    let mut look = Look {
+    let mut look = SharedIdSearch {
         columns,
         header,
         seen: HashMap::new(),
@@ -63,7 +63,7 @@ pub fn shared_ids(input: &Input) -> Result<Option<SharedIds>, IntakeError> {
     Ok(look.found)
 }
 
-struct Look<'a> {
+struct SharedIdSearch<'a> {
     columns: &'a Columns,
     header: &'a str,
     /// By the id's hash: the line it stood in first, its number and its name.
@@ -71,7 +71,7 @@ struct Look<'a> {
     found: Option<SharedIds>,
 }
 
-impl Look<'_> {
+impl SharedIdSearch<'_> {
     fn at(&mut self, line: u64, record: &StringRecord) {
         let cell = |field| {
             let mut columns = self.columns.all_of(field).iter();

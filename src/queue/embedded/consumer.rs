@@ -14,9 +14,9 @@ use rusqlite::Connection;
 use tokio::sync::futures::Notified;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Shared;
-use super::schema::{self, Fetched, Look};
-use super::store::Answer;
+use super::EmbeddedCore;
+use super::schema::{self, FetchOutcome, Fetched};
+use super::store::JobResult;
 use crate::message::CampaignId;
 use crate::queue::{Consumer, DeadLetter, Delivery, Result, Settled};
 
@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(200);
 const FETCH_MAX: u32 = 64;
 
 pub(super) struct EmbeddedConsumer {
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedCore>,
     campaign: CampaignId,
     epoch: i64,
     /// One permit for each delivery that may be unsettled.
@@ -35,12 +35,12 @@ pub(super) struct EmbeddedConsumer {
     fetched: VecDeque<EmbeddedDelivery>,
     /// A look that is under way: kept here, so that rows marked for us are not lost when the
     /// future of [`Consumer::next`] is dropped.
-    looking: Option<(OwnedSemaphorePermit, Answer<Look>)>,
+    looking: Option<(OwnedSemaphorePermit, JobResult<FetchOutcome>)>,
 }
 
 impl EmbeddedConsumer {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<EmbeddedCore>,
         campaign: CampaignId,
         epoch: i64,
         prefetch: u16,
@@ -56,7 +56,7 @@ impl EmbeddedConsumer {
     }
 
     /// Asks the file for as many rows as there is room for, once there is room.
-    async fn look(&mut self) -> Option<Result<Look>> {
+    async fn look(&mut self) -> Option<Result<FetchOutcome>> {
         if self.looking.is_none() {
             let room = Arc::clone(&self.room);
             let mut permit = room.acquire_owned().await.ok()?;
@@ -84,13 +84,13 @@ impl EmbeddedConsumer {
             Err(_) => return Some(Err(super::store::closed())),
         };
         Some(found.map(|look| match look {
-            Look::Rows(rows, next) => {
+            FetchOutcome::Rows(rows, next) => {
                 for row in rows {
                     if let Some(permit) = permit.split(1) {
                         self.fetched.push_back(self.delivery(row, permit));
                     }
                 }
-                Look::Rows(Vec::new(), next)
+                FetchOutcome::Rows(Vec::new(), next)
             }
             superseded => superseded,
         }))
@@ -136,11 +136,11 @@ impl Consumer for EmbeddedConsumer {
             // From before the look on: what is published after it wakes the wait.
             let news = shared.news.notified();
             match self.look().await? {
-                Ok(Look::Superseded) => return None,
-                Ok(Look::Rows(_, next)) if self.fetched.is_empty() => {
+                Ok(FetchOutcome::Superseded) => return None,
+                Ok(FetchOutcome::Rows(_, next)) if self.fetched.is_empty() => {
                     self.wait(news, next).await;
                 }
-                Ok(Look::Rows(..)) => {}
+                Ok(FetchOutcome::Rows(..)) => {}
                 Err(error) => {
                     tracing::warn!(%error, campaign.id = %self.campaign, "queue file not read");
                     self.shared.clock.sleep(POLL).await;
@@ -161,7 +161,7 @@ impl Consumer for EmbeddedConsumer {
 }
 
 struct EmbeddedDelivery {
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedCore>,
     campaign: CampaignId,
     epoch: i64,
     row: Fetched,

@@ -16,19 +16,19 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use self::consumer::EmbeddedConsumer;
-use self::store::Store;
+use self::store::EmbeddedStore;
 use super::{Consumer, DeadDelivery, Depth, Outgoing, Queue, QueueError, Result};
 use crate::clock::Clock;
 use crate::message::CampaignId;
 
 /// A queue in one SQLite file, or in memory.
 pub struct EmbeddedQueue {
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedCore>,
 }
 
 /// What the queue, its consumers and their deliveries use together.
-struct Shared {
-    store: Store,
+struct EmbeddedCore {
+    store: EmbeddedStore,
     clock: Clock,
     /// Wakes the consumers, in the order in which they came, when a message may have become ready in this process.
     news: Notify,
@@ -36,7 +36,7 @@ struct Shared {
     is_shared_file: bool,
 }
 
-impl Shared {
+impl EmbeddedCore {
     fn announce(&self) {
         self.news.notify_waiters();
     }
@@ -52,7 +52,7 @@ impl EmbeddedQueue {
     /// version's tables; [`QueueError::Refused`] when it was copied without its log, or is no queue.
     pub fn open(path: &Path, clock: Clock) -> Result<Self> {
         let (connection, file) = schema::open(path)?;
-        let store = Store::on_a_thread(connection, file)?;
+        let store = EmbeddedStore::on_a_thread(connection, file)?;
         Ok(Self::with(store, clock, true))
     }
 
@@ -65,12 +65,12 @@ impl EmbeddedQueue {
     pub fn in_memory(clock: Clock) -> Result<Self> {
         let connection = schema::in_memory()
             .map_err(|error| QueueError::Unreachable(format!("queue in memory: {error}")))?;
-        Ok(Self::with(Store::inline(connection), clock, false))
+        Ok(Self::with(EmbeddedStore::inline(connection), clock, false))
     }
 
-    fn with(store: Store, clock: Clock, is_shared_file: bool) -> Self {
+    fn with(store: EmbeddedStore, clock: Clock, is_shared_file: bool) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(EmbeddedCore {
                 store,
                 clock,
                 news: Notify::new(),

@@ -15,10 +15,10 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
 use crate::message::{CampaignId, DeadReason, StepName};
 use crate::queue::{self, DeadDelivery, DeadLetter, Depth, Outgoing, QueueError};
-use crate::sqlite_file::{FileError, Kind, SqliteFile, look_after};
+use crate::sqlite_file::{DatabaseKind, FileError, SqliteFile, look_after};
 
 /// What the sentences that refuse a queue's file call it, and what they advise.
-const KIND: Kind = Kind {
+const KIND: DatabaseKind = DatabaseKind {
     noun: "a queue",
     remedy: "Copy it with its log, or move it away and have the ledger publish again what waits \
              (docs/runbooks.md, FlexcastQueueLacksMessages)",
@@ -74,7 +74,7 @@ pub(super) struct Fetched {
 }
 
 /// What a consumer finds when it looks.
-pub(super) enum Look {
+pub(super) enum FetchOutcome {
     /// Rows that are its own now; when there are none, when the next one falls due.
     Rows(Vec<Fetched>, Option<Timestamp>),
     /// Another consumer has begun since, or the campaign is gone.
@@ -225,15 +225,15 @@ pub(super) fn fetch(
     holder: i64,
     limit: usize,
     now: Timestamp,
-) -> SqlResult<Look> {
+) -> SqlResult<FetchOutcome> {
     if epoch(db, id)? != Some(holder) {
-        return Ok(Look::Superseded);
+        return Ok(FetchOutcome::Superseded);
     }
     let mut rows = take(db, id, holder, (1, now.as_millisecond()), limit)?;
     let left = limit - rows.len();
     rows.extend(take(db, id, holder, (0, 0), left)?);
     if !rows.is_empty() {
-        return Ok(Look::Rows(rows, None));
+        return Ok(FetchOutcome::Rows(rows, None));
     }
     let next: Option<i64> = db
         .prepare_cached(
@@ -242,7 +242,7 @@ pub(super) fn fetch(
         )?
         .query_row([id.as_str()], |row| row.get(0))?;
     let next = next.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    Ok(Look::Rows(rows, next))
+    Ok(FetchOutcome::Rows(rows, next))
 }
 
 /// Marks rows whose due time lies in `due` (both ends included) as delivered to `holder`.

@@ -17,27 +17,27 @@ use crate::sqlite_file::SqliteFile;
 const GROUP_MAX: usize = 512;
 
 /// Runs one job's statements; gives what tells its caller once the commit is known.
-type Job = Box<dyn FnOnce(&Connection) -> Told + Send>;
+type StoreJob = Box<dyn FnOnce(&Connection) -> CommitReply + Send>;
 /// Tells the caller the result after a commit, or why there was none.
-type Told = Box<dyn FnOnce(std::result::Result<(), QueueError>) + Send>;
+type CommitReply = Box<dyn FnOnce(std::result::Result<(), QueueError>) + Send>;
 /// Where a job's result arrives. It may be awaited later and across cancellations.
-pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
+pub(super) type JobResult<T> = oneshot::Receiver<Result<T>>;
 
 /// A SQLite connection that takes jobs.
-pub(super) enum Store {
+pub(super) enum EmbeddedStore {
     /// `None` once closed.
-    Thread(Mutex<Option<Serving>>),
+    Thread(Mutex<Option<StoreThread>>),
     /// `None` once closed.
     Inline(Mutex<Option<Connection>>),
 }
 
 /// The thread with the connection, and the way to it.
-pub(super) struct Serving {
-    jobs: Sender<Job>,
+pub(super) struct StoreThread {
+    jobs: Sender<StoreJob>,
     thread: JoinHandle<()>,
 }
 
-impl Serving {
+impl StoreThread {
     /// Returns once the thread has done what it was given and has closed the file.
     fn end(self) {
         let Self { jobs, thread } = self;
@@ -50,7 +50,7 @@ impl Serving {
     }
 }
 
-impl Drop for Store {
+impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         if let Self::Thread(thread) = self
             && let Some(serving) = locked(thread).take()
@@ -60,7 +60,7 @@ impl Drop for Store {
     }
 }
 
-impl Store {
+impl EmbeddedStore {
     /// Moves the connection to a thread of its own, so that no disk write holds up a Tokio worker:
     /// heartbeats and timers run there.
     pub(super) fn on_a_thread(connection: Connection, file: SqliteFile) -> Result<Self> {
@@ -69,7 +69,7 @@ impl Store {
             .name("flexcast-queue".to_owned())
             .spawn(move || serve(connection, file, &receiver))
             .map_err(|error| QueueError::Unreachable(format!("no thread for it: {error}")))?;
-        Ok(Self::Thread(Mutex::new(Some(Serving { jobs, thread }))))
+        Ok(Self::Thread(Mutex::new(Some(StoreThread { jobs, thread }))))
     }
 
     /// Runs every job where it is called, each in a transaction of its own.
@@ -89,9 +89,9 @@ impl Store {
     pub(super) fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> JobResult<T> {
         let (sender, answer) = oneshot::channel();
-        let job: Job = Box::new(move |db| {
+        let job: StoreJob = Box::new(move |db| {
             let done = in_savepoint(db, job);
             Box::new(move |committed| {
                 let told = match (committed, done) {
@@ -118,7 +118,7 @@ impl Store {
         answer
     }
 
-    /// Whether [`Store::close`] was called.
+    /// Whether [`EmbeddedStore::close`] was called.
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Self::Thread(thread) => locked(thread).is_none(),
@@ -142,7 +142,7 @@ impl Store {
     }
 }
 
-fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<Job>) {
+fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<StoreJob>) {
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP_MAX - 1));
@@ -156,8 +156,8 @@ fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<Job>)
     file.close(connection);
 }
 
-fn commit(connection: &mut Connection, group: Vec<Job>) {
-    let mut told: Vec<Told> = Vec::with_capacity(group.len());
+fn commit(connection: &mut Connection, group: Vec<StoreJob>) {
+    let mut told: Vec<CommitReply> = Vec::with_capacity(group.len());
     let committed = connection
         // Immediate: two processes that both read first and write then would both fail.
         .transaction_with_behavior(TransactionBehavior::Immediate)

@@ -64,7 +64,7 @@ impl fmt::Display for Host {
 }
 
 /// `AMQP_URL`, read.
-pub(super) struct Address {
+pub(super) struct BrokerAddress {
     /// All but the hosts; its own host is the first.
     pub(super) uri: AMQPUri,
     /// At least one, in the order in which they are tried.
@@ -74,7 +74,7 @@ pub(super) struct Address {
     pub(super) quorum_members: Option<u16>,
 }
 
-impl Address {
+impl BrokerAddress {
     /// Reads the URL. Its hosts are separated by commas, each with a port of its own or the scheme's, and shuffled:
     /// consumers spread over the nodes of a cluster.
     ///
@@ -241,13 +241,18 @@ mod tests {
             ("amqp://", "localhost:5672", "/"),
         ];
         for (url, hosts, vhost) in table {
-            let address = Address::in_order(url).expect(url);
+            let address = BrokerAddress::in_order(url).expect(url);
             let told: Vec<_> = address.hosts.iter().map(ToString::to_string).collect();
             assert_eq!(told.join(" "), hosts, "{url}");
             assert_eq!(address.uri.vhost, vhost, "{url}");
-            assert_eq!(Address::parse(url).expect(url).hosts.len(), told.len());
+            assert_eq!(
+                BrokerAddress::parse(url).expect(url).hosts.len(),
+                told.len()
+            );
         }
-        let login = Address::in_order("amqp://me:p%2Cq@a,b").expect("a URL").uri;
+        let login = BrokerAddress::in_order("amqp://me:p%2Cq@a,b")
+            .expect("a URL")
+            .uri;
         assert_eq!(login.authority.userinfo.password, "p,q");
     }
 
@@ -265,7 +270,7 @@ mod tests {
             ("amqp://me:s3cret@a?cacertfile=/ca.pem", "amqps://"),
         ];
         for (url, expected) in table {
-            let Err(error) = Address::in_order(url) else {
+            let Err(error) = BrokerAddress::in_order(url) else {
                 panic!("{url} was taken");
             };
             let told = error.to_string();
@@ -279,7 +284,7 @@ mod tests {
     fn the_files_of_tls_are_named_as_rabbitmq_names_them() {
         let url =
             "amqps://a?cacertfile=%2Fca.pem&certfile=/me.pem&keyfile=/me.key&verify=verify_peer";
-        let files = Address::in_order(url).expect("a URL").files;
+        let files = BrokerAddress::in_order(url).expect("a URL").files;
         let text = |text: &str| Some(text.to_owned());
         let expected = Files {
             ca: text("/ca.pem"),

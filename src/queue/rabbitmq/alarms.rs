@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use lapin::{Connection, Event};
 
-use super::obstacles::{EVERYWHERE, Kind, Obstacles};
+use super::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
 use super::remedy;
 
 /// Follows a connection until it ends.
@@ -29,17 +29,17 @@ pub(super) fn follow(
                         "RabbitMQ takes nothing from publishers ({reason}): imports, retries and dead letters wait, and \
                          go on when it has what it needs"
                     );
-                    obstacles.found(EVERYWHERE, Kind::Alarm, why, remedy::of_alarm());
+                    obstacles.found(EVERYWHERE, ObstacleCause::Alarm, why, remedy::of_alarm());
                 }
                 Event::ConnectionUnblocked => {
                     is_blocked = false;
-                    obstacles.is_gone(EVERYWHERE, Kind::Alarm);
+                    obstacles.is_gone(EVERYWHERE, ObstacleCause::Alarm);
                 }
                 _ => {}
             }
         }
         if is_blocked {
-            obstacles.is_gone(EVERYWHERE, Kind::Alarm);
+            obstacles.is_gone(EVERYWHERE, ObstacleCause::Alarm);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
 
-use super::address::{Address, Host, KEYS, of_host};
+use super::address::{BrokerAddress, Host, KEYS, of_host};
 use super::alarms;
 use super::connection::{explain, within};
 use super::management::Login;
@@ -38,7 +38,7 @@ const FRAME_MIN: u32 = 8_192;
 
 /// Where the broker is, parsed once.
 pub(super) struct Broker {
-    address: Address,
+    address: BrokerAddress,
     wire: Wire,
     clock: Clock,
     /// The connections there are, each with the place of its host in the list.
@@ -68,7 +68,7 @@ impl Broker {
     /// [`QueueError::Refused`], without the text: it may hold a password. The same for a file of TLS that cannot
     /// be used.
     pub(super) fn parse(url: &str, clock: Clock) -> Result<Self> {
-        let mut address = Address::parse(url)?;
+        let mut address = BrokerAddress::parse(url)?;
         let query = &mut address.uri.query;
         query.heartbeat.get_or_insert(HEARTBEAT_SECS);
         query.connection_timeout.get_or_insert(CONNECT_TIMEOUT_MS);

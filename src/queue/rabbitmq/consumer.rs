@@ -15,11 +15,11 @@ use lapin::Channel;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
-use super::Shared;
+use super::RabbitCore;
 use super::connection::{Link, explain, is_not_found, pauses, within};
-use super::delivery::{Origin, REQUEUE, RabbitDelivery};
+use super::delivery::{DeliveryOrigin, REQUEUE, RabbitDelivery};
 use super::majority::ConsumedQueue;
-use super::obstacles::Kind;
+use super::obstacles::ObstacleCause;
 use super::remedy;
 use super::topology;
 use super::wire::Notes;
@@ -33,12 +33,12 @@ const PREFETCH_MAX: u16 = 2_000;
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
 /// What is consumed.
-pub(super) enum Source {
+pub(super) enum ConsumerQueue {
     Campaign(CampaignId),
     Orphans,
 }
 
-impl Source {
+impl ConsumerQueue {
     fn queue(&self) -> String {
         match self {
             Self::Campaign(campaign) => topology::work_queue(campaign),
@@ -48,25 +48,25 @@ impl Source {
 }
 
 pub(super) struct RabbitConsumer {
-    shared: Arc<Shared>,
+    shared: Arc<RabbitCore>,
     state: State,
 }
 
 enum State {
-    Live(Box<(Sessions, Session)>),
+    Live(Box<(Sessions, ConsumerSession)>),
     /// A session was lost, and the next is being made. Whoever waits for a delivery may give up waiting at any
     /// time, and waits again: the work that is done so far stays.
-    Recovering(BoxFuture<'static, Option<Box<(Sessions, Session)>>>),
+    Recovering(BoxFuture<'static, Option<Box<(Sessions, ConsumerSession)>>>),
     /// The queue was deleted.
     Ended,
 }
 
 /// What makes the sessions of a consumer, one after the other.
 struct Sessions {
-    shared: Arc<Shared>,
-    source: Source,
+    shared: Arc<RabbitCore>,
+    source: ConsumerQueue,
     prefetch: u16,
-    origin: Arc<Origin>,
+    origin: Arc<DeliveryOrigin>,
     /// The connection of this consumer alone, once the common one cannot be trusted.
     own: Option<Arc<Link>>,
     /// The broker ended the last session without an error: perhaps the queue is gone.
@@ -76,7 +76,7 @@ struct Sessions {
 }
 
 /// One channel with one consumer on it.
-struct Session {
+struct ConsumerSession {
     channel: Channel,
     stream: lapin::Consumer,
     notes: Arc<Notes>,
@@ -86,9 +86,9 @@ struct Session {
 /// A channel on which a consumer was asked for. The broker may have made it although its answer did not come, or was
 /// not waited for. lapin then keeps the consumer and its channel for as long as there is a connection, and what
 /// the broker delivers to it is settled by nobody. So the channel is closed, unless the session was had.
-struct Asked(Option<Channel>);
+struct PendingChannel(Option<Channel>);
 
-impl Drop for Asked {
+impl Drop for PendingChannel {
     fn drop(&mut self) {
         let Some(channel) = self.0.take() else {
             return;
@@ -104,8 +104,12 @@ impl Drop for Asked {
 
 impl RabbitConsumer {
     /// Begins to consume.
-    pub(super) async fn start(shared: Arc<Shared>, source: Source, prefetch: u16) -> Result<Self> {
-        let origin = Origin {
+    pub(super) async fn start(
+        shared: Arc<RabbitCore>,
+        source: ConsumerQueue,
+        prefetch: u16,
+    ) -> Result<Self> {
+        let origin = DeliveryOrigin {
             shared: Arc::clone(&shared),
             queue: source.queue(),
             has_settled: AtomicBool::new(false),
@@ -173,7 +177,7 @@ impl RabbitConsumer {
 
 impl Sessions {
     /// The first session. Who consumes a campaign that was never opened is told, and makes no queue.
-    async fn begin(&self) -> Result<Session> {
+    async fn begin(&self) -> Result<ConsumerSession> {
         let link = self.link();
         topology::ready(link, &link.channel().await?, &self.source.queue()).await?;
         self.begin_session().await
@@ -192,7 +196,7 @@ impl Sessions {
         }
     }
 
-    async fn begin_session(&self) -> Result<Session> {
+    async fn begin_session(&self) -> Result<ConsumerSession> {
         let link = self.link();
         let (channel, notes) = link.noted_channel().await?;
         let qos = channel.basic_qos(self.prefetch, BasicQosOptions::default());
@@ -200,12 +204,12 @@ impl Sessions {
         let queue = self.source.queue().into();
         let options = BasicConsumeOptions::default();
         let consuming = channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        let mut asked = Asked(Some(channel.clone()));
+        let mut asked = PendingChannel(Some(channel.clone()));
         let stream = link.ask(consuming).await?;
         asked.0 = None;
         let obstacles = &self.shared.broker.obstacles;
-        obstacles.is_gone(&self.origin.queue, Kind::NoRight);
-        Ok(Session {
+        obstacles.is_gone(&self.origin.queue, ObstacleCause::NoRight);
+        Ok(ConsumerSession {
             channel,
             stream,
             notes,
@@ -214,7 +218,7 @@ impl Sessions {
     }
 
     /// A new session after one that was lost; `None` when the queue was deleted.
-    async fn begin_again(&self) -> Result<Option<Session>> {
+    async fn begin_again(&self) -> Result<Option<ConsumerSession>> {
         let link = self.link();
         if self.was_cancelled {
             let channel = link.channel().await?;
@@ -226,14 +230,14 @@ impl Sessions {
         }
         // A broker that came back may have come back empty.
         topology::declare_shared(link).await?;
-        if let Source::Campaign(campaign) = &self.source {
+        if let ConsumerQueue::Campaign(campaign) = &self.source {
             topology::declare_campaign(link, campaign).await?;
         }
         self.begin_session().await.map(Some)
     }
 
     /// Makes a session, for as long as it takes. `None` when there is nothing to consume.
-    async fn recover(mut self) -> Option<Box<(Self, Session)>> {
+    async fn recover(mut self) -> Option<Box<(Self, ConsumerSession)>> {
         loop {
             if self.origin.has_settled.swap(false, Ordering::Relaxed) {
                 self.pauses.reset();
@@ -263,7 +267,12 @@ impl Sessions {
             QueueError::Refused(why) => {
                 if let Some(removal) = remedy::of_rights(why) {
                     let obstacles = &self.shared.broker.obstacles;
-                    obstacles.found(&self.origin.queue, Kind::NoRight, why.clone(), removal);
+                    obstacles.found(
+                        &self.origin.queue,
+                        ObstacleCause::NoRight,
+                        why.clone(),
+                        removal,
+                    );
                 }
                 return;
             }
@@ -278,14 +287,18 @@ impl Sessions {
             let why = format!("a message on it cannot be read, and ends the connection: {why}");
             let removal = self.shared.removal(queue);
             let obstacles = &self.shared.broker.obstacles;
-            obstacles.found(queue, Kind::Unreadable, why, removal);
+            obstacles.found(queue, ObstacleCause::Unreadable, why, removal);
         }
     }
 
-    fn delivery(&self, session: &Session, delivery: lapin::message::Delivery) -> Box<dyn Delivery> {
+    fn delivery(
+        &self,
+        session: &ConsumerSession,
+        delivery: lapin::message::Delivery,
+    ) -> Box<dyn Delivery> {
         let key = match &self.source {
-            Source::Campaign(campaign) => campaign.to_string(),
-            Source::Orphans => delivery.routing_key.to_string(),
+            ConsumerQueue::Campaign(campaign) => campaign.to_string(),
+            ConsumerQueue::Orphans => delivery.routing_key.to_string(),
         };
         let (channel, tag) = (session.channel.id(), delivery.delivery_tag);
         let note = session.notes.take(channel, tag);

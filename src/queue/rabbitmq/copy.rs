@@ -42,14 +42,14 @@ const TOLD_MAX: usize = 100;
 
 /// How much may stand in the headers of a copy, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct HeaderRoom {
     /// For all headers of the publisher's.
     theirs: usize,
     /// For each text of ours.
     text: usize,
 }
 
-impl Room {
+impl HeaderRoom {
     /// What fits a frame of this many bytes beside everything else: a content header cannot be divided. 32 KiB
     /// and 4 KiB where nobody has set other limits.
     pub(super) fn of(frame_max: u32) -> Self {
@@ -88,9 +88,9 @@ pub(super) fn of(
     original: &BasicProperties,
     note: Note,
     ours: &FieldTable,
-    room: Room,
+    room: HeaderRoom,
 ) -> BasicProperties {
-    let mut dropped = Dropped::default();
+    let mut dropped = DroppedHeaders::default();
     if note.is_altered {
         dropped.0.push_str(
             "altered on arrival: text that was not UTF-8 (U+001A for each such byte), or nesting of more than 32 levels",
@@ -130,9 +130,9 @@ fn add(headers: &mut FieldTable, ours: &FieldTable) {
 
 /// What was left out, as text.
 #[derive(Default)]
-struct Dropped(String);
+struct DroppedHeaders(String);
 
-impl Dropped {
+impl DroppedHeaders {
     fn add(&mut self, what: &str, value: &str) {
         let clipped: String = value.chars().take(TOLD_MAX).collect();
         let more = if clipped.len() < value.len() {
@@ -148,7 +148,7 @@ impl Dropped {
     }
 }
 
-fn kept_properties(original: &BasicProperties, dropped: &mut Dropped) -> BasicProperties {
+fn kept_properties(original: &BasicProperties, dropped: &mut DroppedHeaders) -> BasicProperties {
     let mut lose = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             dropped.add(name, &value);
@@ -214,7 +214,11 @@ fn put(
     }
 }
 
-fn kept_headers(original: &BasicProperties, room: Room, dropped: &mut Dropped) -> FieldTable {
+fn kept_headers(
+    original: &BasicProperties,
+    room: HeaderRoom,
+    dropped: &mut DroppedHeaders,
+) -> FieldTable {
     let mut kept = FieldTable::default();
     let mut room = room.theirs;
     let came_back = came_back(original);
@@ -264,7 +268,7 @@ mod tests {
 
     fn copied(original: &BasicProperties) -> BasicProperties {
         let ours = table(&[("flexcast-reason", text("malformed"))]);
-        of(original, Note::default(), &ours, Room::of(FRAME_MAX))
+        of(original, Note::default(), &ours, HeaderRoom::of(FRAME_MAX))
     }
 
     #[test]
@@ -343,7 +347,7 @@ mod tests {
                 all.insert(format!("x-{n}").into(), text("\u{fffd}\u{fffd}\u{fffd}"));
             }
             let original = BasicProperties::default().with_headers(all);
-            let room = Room::of(frame_max);
+            let room = HeaderRoom::of(frame_max);
             let copy = of(&original, Note::default(), &FieldTable::default(), room);
             let size = size_of_value(&AMQPValue::FieldTable(
                 copy.headers().clone().expect("headers"),

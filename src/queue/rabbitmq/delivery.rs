@@ -15,13 +15,13 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, BasicProperties, Channel};
 
 use super::connection::{REPLY_WAIT, is_not_found, within};
-use super::copy::{self, Room};
-use super::obstacles::Kind;
+use super::copy::{self, HeaderRoom};
+use super::obstacles::ObstacleCause;
 use super::publisher::is_unrouted;
-use super::publisher::{Parcel, Route};
+use super::publisher::{Parcel, PublishRoute};
 use super::topology::{self, DEAD, retry_exchange};
 use super::wire::Note;
-use super::{OURS, OWN_BYTES_MAX, Shared, refusal};
+use super::{OURS, OWN_BYTES_MAX, RabbitCore, refusal};
 use crate::clock::Clock;
 use crate::message::{DeadReason, MESSAGE_BYTES_MAX, Refusal, WIRE_VERSION};
 use crate::queue::{
@@ -56,7 +56,7 @@ pub(super) struct RabbitDelivery {
     acker: Acker,
     /// The campaign, or whatever an orphan was published under.
     key: String,
-    origin: Arc<Origin>,
+    origin: Arc<DeliveryOrigin>,
     note: Note,
     defect: Option<Defect>,
     is_settled: bool,
@@ -65,8 +65,8 @@ pub(super) struct RabbitDelivery {
 }
 
 /// Where deliveries come from.
-pub(super) struct Origin {
-    pub(super) shared: Arc<Shared>,
+pub(super) struct DeliveryOrigin {
+    pub(super) shared: Arc<RabbitCore>,
     pub(super) queue: String,
     /// Whether one of its deliveries was settled since this was last looked at.
     pub(super) has_settled: AtomicBool,
@@ -77,7 +77,7 @@ impl RabbitDelivery {
         delivery: lapin::message::Delivery,
         key: String,
         note: Note,
-        origin: Arc<Origin>,
+        origin: Arc<DeliveryOrigin>,
         channel: Channel,
     ) -> Self {
         let properties = delivery.properties;
@@ -110,7 +110,7 @@ impl RabbitDelivery {
         if settled == Settled::Yes {
             origin.has_settled.store(true, Ordering::Relaxed);
             let obstacles = &origin.shared.broker.obstacles;
-            obstacles.is_gone(&origin.queue, Kind::Unreadable);
+            obstacles.is_gone(&origin.queue, ObstacleCause::Unreadable);
         }
         settled
     }
@@ -129,7 +129,10 @@ impl RabbitDelivery {
         let published = self.copy(exchange, &headers).await;
         let (shared, queue) = (&self.origin.shared, &self.origin.queue);
         match published {
-            Ok(()) => shared.broker.obstacles.is_gone(queue, Kind::NotCopied),
+            Ok(()) => shared
+                .broker
+                .obstacles
+                .is_gone(queue, ObstacleCause::NotCopied),
             Err(_) if !self.acker.usable() => return Ok(Settled::Stale),
             Err(error) => {
                 let why =
@@ -138,7 +141,7 @@ impl RabbitDelivery {
                 shared
                     .broker
                     .obstacles
-                    .found(queue, Kind::NotCopied, why, removal);
+                    .found(queue, ObstacleCause::NotCopied, why, removal);
                 return Err(error);
             }
         }
@@ -168,7 +171,7 @@ impl RabbitDelivery {
     }
 
     async fn publish(&self, exchange: &'static str, properties: BasicProperties) -> Result<()> {
-        let route = Route {
+        let route = PublishRoute {
             exchange,
             key: self.key.clone(),
             mandatory: true,
@@ -184,8 +187,8 @@ impl RabbitDelivery {
             .await
     }
 
-    fn room(&self) -> Room {
-        Room::of(self.origin.shared.publisher.frame_max())
+    fn room(&self) -> HeaderRoom {
+        HeaderRoom::of(self.origin.shared.publisher.frame_max())
     }
 
     /// The headers that make a copy a dead letter.

@@ -11,15 +11,15 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 
 use super::broker::Broker;
-use super::obstacles::{EVERYWHERE, Kind, Obstacles};
-use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
+use super::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
+use super::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::remedy;
 use super::topology;
 use crate::queue::{QueueError, Result};
 
 /// Publishes one message to the probe's queue, which drops the one before it.
 pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
-    let route = Route {
+    let route = PublishRoute {
         exchange: "",
         key: topology::PROBE.to_owned(),
         mandatory: false,
@@ -29,13 +29,20 @@ pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
         properties: BasicProperties::default().with_delivery_mode(PERSISTENT),
     };
     match publisher.is_taken(&route, parcel).await {
-        Ok(true) => broker.obstacles.is_gone(EVERYWHERE, Kind::NoMajority),
+        Ok(true) => broker
+            .obstacles
+            .is_gone(EVERYWHERE, ObstacleCause::NoMajority),
         Ok(false) => {
             let why = "queues are without a majority of their members: RabbitMQ takes and delivers nothing until most nodes \
                        of the cluster run again";
             let obstacles = &broker.obstacles;
             let removal = remedy::of_majority();
-            obstacles.found(EVERYWHERE, Kind::NoMajority, why.to_owned(), removal);
+            obstacles.found(
+                EVERYWHERE,
+                ObstacleCause::NoMajority,
+                why.to_owned(),
+                removal,
+            );
         }
         // A connection that cannot be had is said by those who need it.
         Err(error) => tracing::debug!(%error, "the probe was not published"),
@@ -44,9 +51,9 @@ pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
 
 /// The queues that this process consumes, and how often each.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Consumed(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(super) struct ConsumedQueues(Arc<Mutex<BTreeMap<String, usize>>>);
 
-impl Consumed {
+impl ConsumedQueues {
     /// One more consumer of a queue, until what is returned is dropped.
     pub(super) fn one(&self, queue: &str) -> ConsumedQueue {
         *self.lock().entry(queue.to_owned()).or_default() += 1;
@@ -66,9 +73,9 @@ impl Consumed {
     }
 }
 
-/// A queue that is consumed. See [`Consumed::one`].
+/// A queue that is consumed. See [`ConsumedQueues::one`].
 pub(super) struct ConsumedQueue {
-    of: Consumed,
+    of: ConsumedQueues,
     queue: String,
 }
 
@@ -95,11 +102,11 @@ impl Drop for ConsumedQueue {
 pub(super) fn ready_if_answered(
     counted: topology::Count,
     queue: &str,
-    consumed: &Consumed,
+    consumed: &ConsumedQueues,
     obstacles: &Obstacles,
 ) -> Result<u64> {
     let is_answered = counted.ready > 0 || counted.consumers > 0 || !consumed.has(queue);
-    if is_answered && !obstacles.is_there(EVERYWHERE, Kind::NoMajority) {
+    if is_answered && !obstacles.is_there(EVERYWHERE, ObstacleCause::NoMajority) {
         return Ok(counted.ready);
     }
     Err(QueueError::Unreachable(format!(
@@ -114,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_count_of_zero_counts_only_where_the_queue_has_said_it() {
-        let (consumed, obstacles) = (Consumed::default(), Obstacles::default());
+        let (consumed, obstacles) = (ConsumedQueues::default(), Obstacles::default());
         let of = |ready, consumers| topology::Count { ready, consumers };
         let read = |counted| ready_if_answered(counted, "q", &consumed, &obstacles).ok();
         assert_eq!(
@@ -132,7 +139,12 @@ mod tests {
         drop(second);
         assert_eq!(read(of(0, 0)), Some(0));
         let removal = Removal::default();
-        obstacles.found(EVERYWHERE, Kind::NoMajority, "why".to_owned(), removal);
+        obstacles.found(
+            EVERYWHERE,
+            ObstacleCause::NoMajority,
+            "why".to_owned(),
+            removal,
+        );
         assert_eq!(read(of(3, 1)), None, "what is counted may be long gone");
     }
 }

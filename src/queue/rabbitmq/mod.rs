@@ -32,11 +32,11 @@ use lapin::types::ShortString;
 
 use self::broker::Broker;
 use self::connection::{Link, is_not_found};
-use self::consumer::{RabbitConsumer, Source};
-use self::majority::Consumed;
+use self::consumer::{ConsumerQueue, RabbitConsumer};
+use self::majority::ConsumedQueues;
 use self::management::Inspector;
 use self::obstacles::Removal;
-use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
+use self::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::{
     Consumer, DeadDelivery, Depth, Inspection, Mended, NodeInUse, Obstacle, Outgoing, Queue,
     QueueError, Result,
@@ -58,16 +58,16 @@ const READ_AHEAD: usize = 1_000;
 
 /// A virtual host of a RabbitMQ broker as the queue.
 pub struct RabbitQueue {
-    shared: Arc<Shared>,
+    shared: Arc<RabbitCore>,
 }
 
 /// What the queue, its consumers and their deliveries use together.
-struct Shared {
+struct RabbitCore {
     broker: Arc<Broker>,
     inspector: Inspector,
     consuming: Arc<Link>,
     /// The queues that this process consumes now.
-    consumed: Consumed,
+    consumed: ConsumedQueues,
     /// Whether each consumer has a connection of its own: something could not be read on the common one.
     is_apart: AtomicBool,
     /// How often a connection of one consumer alone was made again.
@@ -76,7 +76,7 @@ struct Shared {
     clock: Clock,
 }
 
-impl Shared {
+impl RabbitCore {
     /// How an operator gets at the first messages of a queue: with the management API, which is the same in all
     /// versions, where the two versions of `rabbitmqadmin` are not.
     fn removal(&self, queue: &str) -> Removal {
@@ -110,10 +110,10 @@ impl RabbitQueue {
         clock: Clock,
     ) -> Result<Self> {
         let broker = Arc::new(Broker::parse(url, clock)?);
-        let shared = Shared {
+        let shared = RabbitCore {
             inspector: Inspector::new(&broker, management, clock)?,
             consuming: Arc::new(Link::new(Arc::clone(&broker), "consume")),
-            consumed: Consumed::default(),
+            consumed: ConsumedQueues::default(),
             is_apart: AtomicBool::new(false),
             apart_reconnects: AtomicU64::new(0),
             publisher: Arc::new(Publisher::new(Arc::clone(&broker), clock)),
@@ -189,7 +189,7 @@ impl Queue for RabbitQueue {
     async fn publish(&self, campaign: &CampaignId, batch: &[Outgoing]) -> Result<()> {
         // Straight to the queue: through the exchange `flexcast`, which is for everybody else, a
         // message for a campaign without a queue becomes an orphan and its publisher never knows.
-        let route = Route {
+        let route = PublishRoute {
             exchange: "",
             key: topology::work_queue(campaign),
             mandatory: true,
@@ -219,7 +219,7 @@ impl Queue for RabbitQueue {
 
     async fn consume(&self, campaign: &CampaignId, prefetch: u16) -> Result<Box<dyn Consumer>> {
         let shared = Arc::clone(&self.shared);
-        let source = Source::Campaign(campaign.clone());
+        let source = ConsumerQueue::Campaign(campaign.clone());
         match RabbitConsumer::start(shared, source, prefetch).await {
             Ok(consumer) => Ok(Box::new(consumer)),
             Err(error) if is_not_found(&error) => Err(never_opened(campaign)),
@@ -229,7 +229,7 @@ impl Queue for RabbitQueue {
 
     async fn consume_orphans(&self, prefetch: u16) -> Result<Option<Box<dyn Consumer>>> {
         let shared = Arc::clone(&self.shared);
-        let consumer = RabbitConsumer::start(shared, Source::Orphans, prefetch).await?;
+        let consumer = RabbitConsumer::start(shared, ConsumerQueue::Orphans, prefetch).await?;
         Ok(Some(Box::new(consumer)))
     }
 

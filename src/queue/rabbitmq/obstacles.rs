@@ -15,7 +15,7 @@ pub(super) const EVERYWHERE: &str = "flexcast.*";
 
 /// What kind of obstacle it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum ObstacleCause {
     /// The client cannot read it: its connection ends with it.
     Unreadable,
     /// The broker does not take the copy that is to replace it.
@@ -28,7 +28,7 @@ pub(super) enum Kind {
     NoMajority,
 }
 
-impl Kind {
+impl ObstacleCause {
     /// Whether a message is in the way, or the broker.
     fn shown_as(self) -> ObstacleKind {
         match self {
@@ -78,12 +78,12 @@ impl Removal {
 
 #[derive(Debug, Default)]
 pub(super) struct Obstacles {
-    now: Mutex<BTreeMap<(String, Kind), Obstacle>>,
+    now: Mutex<BTreeMap<(String, ObstacleCause), Obstacle>>,
 }
 
 impl Obstacles {
     /// Something lies in the way on a queue.
-    pub(super) fn found(&self, queue: &str, kind: Kind, why: String, removal: Removal) {
+    pub(super) fn found(&self, queue: &str, kind: ObstacleCause, why: String, removal: Removal) {
         let obstacle = Obstacle {
             kind: kind.shown_as(),
             queue: queue.to_owned(),
@@ -110,7 +110,7 @@ impl Obstacles {
     }
 
     /// It is gone: something of this kind has succeeded on the queue.
-    pub(super) fn is_gone(&self, queue: &str, kind: Kind) {
+    pub(super) fn is_gone(&self, queue: &str, kind: ObstacleCause) {
         let mut now = self.lock();
         // Asked after every delivery; there is nothing to remove but when something failed before.
         if !now.is_empty() && now.remove(&(queue.to_owned(), kind)).is_some() {
@@ -120,12 +120,14 @@ impl Obstacles {
 
     /// Whether messages cannot move: the user may not consume a queue, or queues are without a majority.
     pub(super) fn are_messages_stopped(&self) -> bool {
-        let stops = |kind: &Kind| matches!(kind, Kind::NoRight | Kind::NoMajority);
+        let stops = |kind: &ObstacleCause| {
+            matches!(kind, ObstacleCause::NoRight | ObstacleCause::NoMajority)
+        };
         self.lock().keys().any(|(_, kind)| stops(kind))
     }
 
     /// Whether something of this kind lies in the way of a queue.
-    pub(super) fn is_there(&self, queue: &str, kind: Kind) -> bool {
+    pub(super) fn is_there(&self, queue: &str, kind: ObstacleCause) -> bool {
         let now = self.lock();
         now.keys()
             .any(|(name, known)| name == queue && *known == kind)
@@ -136,7 +138,7 @@ impl Obstacles {
         self.lock().values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Kind), Obstacle>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, ObstacleCause), Obstacle>> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,14 +158,14 @@ mod tests {
             };
             obstacles.found("flexcast.work.spring", kind, text("why"), removal);
         };
-        found(Kind::Unreadable);
-        found(Kind::Unreadable);
-        found(Kind::NotCopied);
+        found(ObstacleCause::Unreadable);
+        found(ObstacleCause::Unreadable);
+        found(ObstacleCause::NotCopied);
         assert_eq!(obstacles.now().len(), 2);
-        obstacles.is_gone("flexcast.work.autumn", Kind::NotCopied);
-        obstacles.is_gone("flexcast.work.spring", Kind::Unreadable);
+        obstacles.is_gone("flexcast.work.autumn", ObstacleCause::NotCopied);
+        obstacles.is_gone("flexcast.work.spring", ObstacleCause::Unreadable);
         assert_eq!(obstacles.now().len(), 1);
-        obstacles.is_gone("flexcast.work.spring", Kind::NotCopied);
+        obstacles.is_gone("flexcast.work.spring", ObstacleCause::NotCopied);
         assert_eq!(obstacles.now(), []);
     }
 }

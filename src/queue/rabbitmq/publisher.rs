@@ -49,14 +49,14 @@ pub(super) const PERSISTENT: u8 = 2;
 
 /// Where something is published to.
 #[derive(Clone, Debug)]
-pub(super) struct Route {
+pub(super) struct PublishRoute {
     pub(super) exchange: &'static str,
     pub(super) key: String,
     /// Whether it is a failure that nothing is there to take it.
     pub(super) mandatory: bool,
 }
 
-impl Route {
+impl PublishRoute {
     /// Names what the route leads to. lapin hands a returned message to whichever confirm comes
     /// next on its channel, so that every destination has a channel of its own.
     fn destination(&self) -> &str {
@@ -125,7 +125,7 @@ impl Publisher {
     ///
     /// [`QueueError::Refused`]: it may not.
     pub(super) async fn may_publish(&self) -> Result<()> {
-        let route = Route {
+        let route = PublishRoute {
             exchange: "",
             key: NO_QUEUE.to_owned(),
             mandatory: true,
@@ -147,7 +147,7 @@ impl Publisher {
     /// # Errors
     ///
     /// The connection's.
-    pub(super) async fn is_taken(&self, route: &Route, parcel: Parcel) -> Result<bool> {
+    pub(super) async fn is_taken(&self, route: &PublishRoute, parcel: Parcel) -> Result<bool> {
         let mut open = VecDeque::from([0]);
         let tried = self.try_once(route, &[parcel], &mut open).await;
         match tried {
@@ -166,7 +166,7 @@ impl Publisher {
     /// [`QueueError::Refused`] when nothing is there to take them; the last try's failure otherwise.
     pub(super) async fn publish(
         &self,
-        route: &Route,
+        route: &PublishRoute,
         parcels: &[Parcel],
         is_wanted: &(dyn Fn() -> bool + Sync),
     ) -> Result<()> {
@@ -197,7 +197,7 @@ impl Publisher {
     /// Publishes what is `open` and leaves there what was not confirmed.
     async fn try_once(
         &self,
-        route: &Route,
+        route: &PublishRoute,
         parcels: &[Parcel],
         open: &mut VecDeque<usize>,
     ) -> Result<()> {
@@ -221,7 +221,7 @@ impl Publisher {
     async fn fill_window(
         &self,
         channel: &Channel,
-        route: &Route,
+        route: &PublishRoute,
         parcels: &[Parcel],
         open: &mut VecDeque<usize>,
         nacked: &mut Vec<usize>,
@@ -262,7 +262,7 @@ impl Publisher {
         window: &mut VecDeque<PublisherConfirm>,
         open: &mut VecDeque<usize>,
         nacked: &mut Vec<usize>,
-        route: &Route,
+        route: &PublishRoute,
     ) -> Result<()> {
         let Some(oldest) = window.pop_front() else {
             return Ok(());
@@ -293,7 +293,7 @@ impl Publisher {
         }
     }
 
-    async fn channel(&self, route: &Route) -> Result<Channel> {
+    async fn channel(&self, route: &PublishRoute) -> Result<Channel> {
         let mut channels = self.channels.lock().await;
         if let Some(channel) = channels.get(route.destination())
             && channel.status().connected()

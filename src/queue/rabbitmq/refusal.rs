@@ -10,7 +10,7 @@ use lapin::types::{AMQPValue, FieldTable};
 
 use super::connection::within;
 use super::delivery::REASON;
-use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
+use super::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::topology::REJECTED;
 use crate::message::Refusal;
 
@@ -32,7 +32,7 @@ pub(super) async fn tell(publisher: &Publisher, refusal: &Refusal, of: &BasicPro
     if let Some(id) = of.message_id() {
         properties = properties.with_correlation_id(id.clone());
     }
-    let route = Route {
+    let route = PublishRoute {
         exchange: REJECTED,
         key: refusal.campaign.clone(),
         mandatory: false,

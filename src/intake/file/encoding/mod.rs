@@ -16,7 +16,7 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use self::western::WesternLook;
+use self::western::WesternSurvey;
 use super::line_count::LineCount;
 
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -65,7 +65,7 @@ pub(in crate::intake) struct NotText {
 }
 
 /// What a look at all bytes of a file found.
-pub(in crate::intake) struct Look {
+pub(in crate::intake) struct EncodingSurvey {
     start: Vec<u8>,
     /// The first byte that is not UTF-8, with its line.
     pub(in crate::intake) first_wrong: Option<(u64, u8)>,
@@ -74,7 +74,7 @@ pub(in crate::intake) struct Look {
     pub(in crate::intake) multibyte: u64,
     detector: EncodingDetector,
     /// What the detector does not tell apart.
-    western: WesternLook,
+    western: WesternSurvey,
 }
 
 impl FileEncoding {
@@ -167,7 +167,7 @@ impl FileEncoding {
     }
 }
 
-impl Look {
+impl EncodingSurvey {
     fn guess(&self) -> Result<(&'static Encoding, How), NotText> {
         if let Some(encoding) = utf_16_by_zeroes(&self.start) {
             return Ok((encoding, How::Zeroes));
@@ -238,14 +238,14 @@ fn utf_16_by_zeroes(start: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-pub(in crate::intake) fn look(mut file: impl Read) -> io::Result<Look> {
-    let mut look = Look {
+pub(in crate::intake) fn look(mut file: impl Read) -> io::Result<EncodingSurvey> {
+    let mut look = EncodingSurvey {
         start: Vec::new(),
         first_wrong: None,
         wrong: 0,
         multibyte: 0,
         detector: EncodingDetector::new(Iso2022JpDetection::Deny),
-        western: WesternLook::default(),
+        western: WesternSurvey::default(),
     };
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut lines = LineCount::default();

@@ -32,7 +32,7 @@ const LETTERS_MIN: i64 = 3;
 
 /// How plausible a text is in each of them.
 #[derive(Debug, Default)]
-pub(in crate::intake) struct WesternLook {
+pub(in crate::intake) struct WesternSurvey {
     /// How many bytes in words were looked at.
     letters: i64,
     windows: i64,
@@ -42,7 +42,7 @@ pub(in crate::intake) struct WesternLook {
     before: [u8; 2],
 }
 
-impl WesternLook {
+impl WesternSurvey {
     pub(in crate::intake) fn pass(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let [before, at] = self.before;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn found(bytes: &[u8]) -> Western {
-        let mut look = WesternLook::default();
+        let mut look = WesternSurvey::default();
         look.pass(bytes);
         look.pass(b"\n");
         look.found()

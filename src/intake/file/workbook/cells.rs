@@ -11,7 +11,7 @@ use super::xml::{Fault, Xml, add_text, add_unescaped, attribute, is_set};
 const ROWS_MAX: u32 = 1_048_576;
 pub(super) const COLUMNS_MAX: u32 = 16_384;
 
-pub(super) struct Cells<'a> {
+pub(super) struct SheetCells<'a> {
     xml: Xml<'a>,
     /// The row and the column of the next cell that does not say its own, counted from 0.
     row: u32,
@@ -33,11 +33,11 @@ pub(super) struct Cell<'c> {
     /// Whether its row is hidden, by hand or by a filter.
     pub(super) is_hidden: bool,
     pub(super) style: usize,
-    pub(super) value: Value<'c>,
+    pub(super) value: CellValue<'c>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Value<'c> {
+pub(super) enum CellValue<'c> {
     /// The place of a shared text.
     Shared(usize),
     Text(&'c str),
@@ -52,7 +52,7 @@ pub(super) enum Value<'c> {
 
 /// How a cell's value is written (ECMA-376 18.18.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum CellType {
     Number,
     Shared,
     Formula,
@@ -63,14 +63,14 @@ enum Kind {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Begun {
+struct OpenCell {
     row: u32,
     column: u32,
     style: usize,
-    kind: Kind,
+    kind: CellType,
 }
 
-impl<'a> Cells<'a> {
+impl<'a> SheetCells<'a> {
     pub(super) fn of(xml: Xml<'a>) -> Self {
         Self {
             xml,
@@ -112,7 +112,7 @@ impl<'a> Cells<'a> {
             };
             self.column = begun.column + 1;
             let has_formula = self.read_value(begun.kind)?;
-            let is_text = matches!(begun.kind, Kind::Formula | Kind::Inline);
+            let is_text = matches!(begun.kind, CellType::Formula | CellType::Inline);
             if self.text.is_empty() && (is_text || !has_formula) {
                 continue;
             }
@@ -129,9 +129,9 @@ impl<'a> Cells<'a> {
     }
 
     /// Reads on to the cell's end; gives whether it has a formula.
-    fn read_value(&mut self, kind: Kind) -> Result<bool, Fault> {
+    fn read_value(&mut self, kind: CellType) -> Result<bool, Fault> {
         self.text.clear();
-        let wanted = if kind == Kind::Inline { "t" } else { "v" };
+        let wanted = if kind == CellType::Inline { "t" } else { "v" };
         let (mut has_formula, mut is_in_value, mut is_reading) = (false, false, false);
         loop {
             let event = self.xml.next()?;
@@ -153,52 +153,52 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn value(&mut self, kind: Kind) -> Result<Value<'_>, Fault> {
+    fn value(&mut self, kind: CellType) -> Result<CellValue<'_>, Fault> {
         let text = self.text.as_str();
         let plain = text.trim();
-        if plain.is_empty() && !matches!(kind, Kind::Formula | Kind::Inline) {
-            return Ok(Value::NotCalculated);
+        if plain.is_empty() && !matches!(kind, CellType::Formula | CellType::Inline) {
+            return Ok(CellValue::NotCalculated);
         }
         let wrong = || Fault::Refused(format!("it is damaged: {plain:?} is no value of its kind"));
         Ok(match kind {
-            Kind::Number => match plain
+            CellType::Number => match plain
                 .parse::<f64>()
                 .ok()
                 .filter(|number| number.is_finite())
             {
-                Some(number) => Value::Number(number),
-                None => Value::Text(plain),
+                Some(number) => CellValue::Number(number),
+                None => CellValue::Text(plain),
             },
-            Kind::Shared => Value::Shared(plain.parse().map_err(|_| wrong())?),
-            Kind::Boolean => Value::Boolean(match plain.to_ascii_lowercase().as_str() {
+            CellType::Shared => CellValue::Shared(plain.parse().map_err(|_| wrong())?),
+            CellType::Boolean => CellValue::Boolean(match plain.to_ascii_lowercase().as_str() {
                 "1" | "true" => true,
                 "0" | "false" => false,
                 _ => return Err(wrong()),
             }),
-            Kind::Error => Value::Error(plain),
-            Kind::Date => Value::Date(plain),
-            Kind::Formula | Kind::Inline => {
+            CellType::Error => CellValue::Error(plain),
+            CellType::Date => CellValue::Date(plain),
+            CellType::Formula | CellType::Inline => {
                 self.unescaped.clear();
                 add_unescaped(&mut self.unescaped, text);
-                Value::Text(&self.unescaped)
+                CellValue::Text(&self.unescaped)
             }
         })
     }
 }
 
-fn begun(element: &BytesStart<'_>, row: u32, column: u32) -> Result<Begun, Fault> {
+fn begun(element: &BytesStart<'_>, row: u32, column: u32) -> Result<OpenCell, Fault> {
     let place = attribute(element, "r").and_then(|name| place(&name));
     let (row, column) = place.unwrap_or((row, column));
     let style = attribute(element, "s").and_then(|style| style.parse().ok());
     let kind = attribute(element, "t").unwrap_or_default();
     let kind = match &*kind {
-        "" | "n" => Kind::Number,
-        "s" => Kind::Shared,
-        "str" => Kind::Formula,
-        "inlineStr" => Kind::Inline,
-        "b" => Kind::Boolean,
-        "e" => Kind::Error,
-        "d" => Kind::Date,
+        "" | "n" => CellType::Number,
+        "s" => CellType::Shared,
+        "str" => CellType::Formula,
+        "inlineStr" => CellType::Inline,
+        "b" => CellType::Boolean,
+        "e" => CellType::Error,
+        "d" => CellType::Date,
         other => {
             let other: String = other.chars().take(40).collect();
             return Err(Fault::Refused(format!(
@@ -206,7 +206,7 @@ fn begun(element: &BytesStart<'_>, row: u32, column: u32) -> Result<Begun, Fault
             )));
         }
     };
-    Ok(Begun {
+    Ok(OpenCell {
         row: within(row, ROWS_MAX, "rows")?,
         column: within(column, COLUMNS_MAX, "columns")?,
         style: style.unwrap_or_default(),

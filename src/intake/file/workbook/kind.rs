@@ -14,7 +14,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::intake) enum Kind {
+pub(in crate::intake) enum FileKind {
     Text,
     Workbook,
     /// A workbook that a password protects (MS-OFFCRYPTO 2.3.4).
@@ -23,7 +23,7 @@ pub(in crate::intake) enum Kind {
     OldWorkbook,
 }
 
-impl Kind {
+impl FileKind {
     pub(in crate::intake) fn of(mut file: Bytes) -> io::Result<Self> {
         let mut start = Vec::new();
         (&mut file).take(4).read_to_end(&mut start)?;

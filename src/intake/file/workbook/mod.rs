@@ -24,7 +24,7 @@ use xml::Fault;
 
 use super::kept::Bytes;
 
-pub(in crate::intake) use kind::Kind;
+pub(in crate::intake) use kind::FileKind;
 
 /// The least that a sheet's text may take on disk, in bytes, and how many times the file's length otherwise.
 const TEXT_BYTES_MIN: u64 = 64 * 1024 * 1024;
@@ -88,7 +88,7 @@ fn written(
         None => {
             let mut has_addresses = |sheet: &&SheetPart| match package.part(&sheet.path) {
                 Ok(Some(part)) => {
-                    let mut cells = cells::Cells::of(part);
+                    let mut cells = cells::SheetCells::of(part);
                     table::has_addresses(&mut cells, &texts, &formats, exact)
                 }
                 _ => false,
@@ -106,8 +106,8 @@ fn written(
         let why = format!("sheet \"{}\" is not in it", chosen.name);
         return Err(Fault::Refused(why));
     };
-    let table = table::Table::new(tempfile::tempfile()?, bytes_max, exact);
-    let table = table.read(cells::Cells::of(sheet), &texts, &formats);
+    let table = table::SheetTable::new(tempfile::tempfile()?, bytes_max, exact);
+    let table = table.read(cells::SheetCells::of(sheet), &texts, &formats);
     let table = table.map_err(|fault| match fault {
         Fault::Refused(why) => Fault::Refused(format!("sheet \"{}\": {why}", chosen.name)),
         other => other,

@@ -49,13 +49,13 @@ impl Workbook {
 
 /// Texts that cells share.
 #[derive(Debug, Default)]
-pub(super) struct Texts {
+pub(super) struct SharedStrings {
     text: String,
     /// Where each ends.
     ends: Vec<usize>,
 }
 
-impl Texts {
+impl SharedStrings {
     pub(super) fn get(&self, at: usize) -> Option<&str> {
         let end = *self.ends.get(at)?;
         let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
@@ -167,8 +167,8 @@ fn resolved(folder: &str, target: &str) -> String {
 }
 
 /// Reads the texts that cells share.
-pub(super) fn texts(package: &mut Package, workbook: &Workbook) -> Result<Texts, Fault> {
-    let mut texts = Texts::default();
+pub(super) fn texts(package: &mut Package, workbook: &Workbook) -> Result<SharedStrings, Fault> {
+    let mut texts = SharedStrings::default();
     let Some(path) = &workbook.texts else {
         return Ok(texts);
     };

@@ -39,7 +39,7 @@ pub(in crate::queue::rabbitmq) struct Login {
 }
 
 /// The management API of one broker.
-pub(super) struct Api {
+pub(super) struct ManagementApi {
     client: reqwest::Client,
     /// Without credentials.
     base: Url,
@@ -48,11 +48,11 @@ pub(super) struct Api {
 
 /// How the API says why it refuses.
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     reason: String,
 }
 
-impl Api {
+impl ManagementApi {
     /// Reads `AMQP_MANAGEMENT_URL`; `login` is for one without credentials, and `files` are for one whose query names
     /// no file of TLS.
     ///
@@ -154,7 +154,7 @@ impl Api {
 
 /// Why a request was refused, in the API's words where they are short and plain.
 fn refused(place: &str, status: u16, body: &[u8]) -> String {
-    let reason = serde_json::from_slice::<Refusal>(body).map(|refusal| refusal.reason);
+    let reason = serde_json::from_slice::<ErrorBody>(body).map(|refusal| refusal.reason);
     let is_plain = |reason: &String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || " ,.'_-".contains(c);
         reason.len() <= REASON_MAX && reason.chars().all(plain)
@@ -231,12 +231,12 @@ fn told(error: reqwest::Error) -> String {
 mod tests {
     use super::*;
 
-    fn api(url: &str) -> Result<Api> {
+    fn api(url: &str) -> Result<ManagementApi> {
         let login = Login {
             user: "amqp".to_owned(),
             password: "hidden".to_owned().into(),
         };
-        Api::new(url, login, &Files::default())
+        ManagementApi::new(url, login, &Files::default())
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::super::topology::{DEAD, ORPHAN, WORK_PREFIX, retry_delay};
-use super::{Listed, Node, Policy, Seen};
+use super::{BrokerSnapshot, Listed, Node, Policy};
 use crate::queue::{Finding, FindingKind};
 
 /// What one of our queues is for.
@@ -67,7 +67,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 }
 
 /// All findings, sorted by kind.
-pub(super) fn of(seen: &Seen) -> Vec<Finding> {
+pub(super) fn of(seen: &BrokerSnapshot) -> Vec<Finding> {
     let mut grouped = Grouped::new();
     let mut found = |kind, on: &str, why: String, remedy: String| {
         let queues = grouped.entry((kind, why, remedy)).or_default();
@@ -245,7 +245,7 @@ fn redirections(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<D
 }
 
 /// The policies that set a key to the value in effect on a queue, and the commands that remove them.
-fn source(seen: &Seen, queue: &Listed, key: &str, value: &Value) -> (String, String) {
+fn source(seen: &BrokerSnapshot, queue: &Listed, key: &str, value: &Value) -> (String, String) {
     // Of two numbers the lower one is in effect, of other values the operator policy's.
     let sets = |policies: &[Policy], name: &str| {
         let named = policies.iter().find(|policy| policy.name == name);

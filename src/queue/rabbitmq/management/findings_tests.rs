@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::topology::{DEAD, ORPHAN};
 use super::findings::of;
-use super::{Listed, Node, Policies, Policy, Seen};
+use super::{BrokerSnapshot, Listed, Node, Policies, Policy};
 use crate::queue::FindingKind as Kind;
 
 const WORK: &str = "flexcast.work.spring";
@@ -21,11 +21,11 @@ fn queue(name: &str, definition: &Value) -> Listed {
     }
 }
 
-fn seen(queues: Vec<Listed>) -> Seen {
-    Seen {
+fn seen(queues: Vec<Listed>) -> BrokerSnapshot {
+    BrokerSnapshot {
         vhost: "/".to_owned(),
         queues,
-        ..Seen::default()
+        ..BrokerSnapshot::default()
     }
 }
 

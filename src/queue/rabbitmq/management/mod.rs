@@ -16,8 +16,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use self::api::Api;
 pub(super) use self::api::Login;
+use self::api::ManagementApi;
 use super::broker::Broker;
 use super::connection::within;
 use super::topology::campaign_of;
@@ -42,7 +42,7 @@ const COLUMNS: &str = "name,type,state,policy,operator_policy,effective_policy_d
 
 /// Looks at the broker through its management API, and keeps what the last look found.
 pub(super) struct Inspector {
-    api: Option<Api>,
+    api: Option<ManagementApi>,
     vhost: String,
     clock: Clock,
     last: Mutex<Arc<Inspection>>,
@@ -67,7 +67,7 @@ struct Listed {
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct QueuePage {
     items: Vec<Listed>,
     page_count: u32,
 }
@@ -100,7 +100,7 @@ struct Policies {
 
 /// All that one look has read.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct BrokerSnapshot {
     vhost: String,
     queues: Vec<Listed>,
     nodes: Vec<Node>,
@@ -116,7 +116,7 @@ impl Inspector {
     ///
     /// [`crate::queue::QueueError::Refused`], without the text: it may hold a password.
     pub(super) fn new(broker: &Broker, url: Option<&str>, clock: Clock) -> Result<Self> {
-        let api = url.map(|url| Api::new(url, broker.credentials(), broker.files()));
+        let api = url.map(|url| ManagementApi::new(url, broker.credentials(), broker.files()));
         let api = api.transpose()?;
         let why = match &api {
             Some(_) => "the broker was not looked at yet",
@@ -132,7 +132,7 @@ impl Inspector {
 
     /// The base of the API's addresses, without credentials.
     pub(super) fn base(&self) -> Option<String> {
-        self.api.as_ref().map(Api::base)
+        self.api.as_ref().map(ManagementApi::base)
     }
 
     /// What the last look found.
@@ -163,7 +163,7 @@ impl Inspector {
         *last = Arc::new(inspection);
     }
 
-    fn inspection(&self, seen: &Seen) -> Inspection {
+    fn inspection(&self, seen: &BrokerSnapshot) -> Inspection {
         let counts = |queue: &Listed| QueueCounts {
             ready: queue.messages_ready,
             unacknowledged: queue.messages_unacknowledged,
@@ -184,11 +184,11 @@ impl Inspector {
 }
 
 /// Reads everything once. What a user without enough rights cannot read is noted and left out.
-async fn read(api: &Api, vhost: &str) -> std::result::Result<Seen, String> {
-    let mut seen = Seen {
+async fn read(api: &ManagementApi, vhost: &str) -> std::result::Result<BrokerSnapshot, String> {
+    let mut seen = BrokerSnapshot {
         vhost: vhost.to_owned(),
         queues: queues(api, vhost).await?,
-        ..Seen::default()
+        ..BrokerSnapshot::default()
     };
     let is_new = |queue: &&Listed| queue.effective_policy_definition.is_none();
     let new = seen.queues.iter().filter(is_new).count();
@@ -212,7 +212,7 @@ async fn read(api: &Api, vhost: &str) -> std::result::Result<Seen, String> {
     Ok(seen)
 }
 
-async fn queues(api: &Api, vhost: &str) -> std::result::Result<Vec<Listed>, String> {
+async fn queues(api: &ManagementApi, vhost: &str) -> std::result::Result<Vec<Listed>, String> {
     let mut all = Vec::new();
     for number in 1..=PAGES_MAX {
         let number_text = number.to_string();
@@ -222,7 +222,7 @@ async fn queues(api: &Api, vhost: &str) -> std::result::Result<Vec<Listed>, Stri
             ("name", NAMES),
             ("columns", COLUMNS),
         ];
-        let page: Page = api.get(&["queues", vhost], &query).await?;
+        let page: QueuePage = api.get(&["queues", vhost], &query).await?;
         all.extend(
             page.items
                 .into_iter()
@@ -237,7 +237,7 @@ async fn queues(api: &Api, vhost: &str) -> std::result::Result<Vec<Listed>, Stri
     ))
 }
 
-async fn policies(api: &Api, vhost: &str) -> std::result::Result<Policies, String> {
+async fn policies(api: &ManagementApi, vhost: &str) -> std::result::Result<Policies, String> {
     Ok(Policies {
         users: api.get(&["policies", vhost], &[]).await?,
         operators: api.get(&["operator-policies", vhost], &[]).await?,

@@ -10,9 +10,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::frame::{self, Header, Method};
+use super::frame::{self, ContentHeader, MethodKind};
 use super::mend::Changed;
-use super::notes::{Mended, Note, Notes};
+use super::notes::{MendedCounters, Note, Notes};
 
 /// Types of frames (AMQP 0-9-1, section 4.2.3).
 const METHOD: u8 = 1;
@@ -54,7 +54,7 @@ pub enum Garbled {
 
 /// Where in a frame we are.
 #[derive(Debug)]
-enum Place {
+enum FramePosition {
     /// In its first seven bytes, which are gathered.
     Head,
     /// In a method, header or heartbeat, which is gathered to its end.
@@ -83,8 +83,8 @@ struct Content {
 pub struct Filter {
     bounds: Bounds,
     notes: Arc<Notes>,
-    mended: Arc<Mended>,
-    place: Place,
+    mended: Arc<MendedCounters>,
+    place: FramePosition,
     /// What is gathered of the frame at hand.
     frame: Vec<u8>,
     is_first: bool,
@@ -96,12 +96,12 @@ pub struct Filter {
 impl Filter {
     /// A filter for a new connection.
     #[must_use]
-    pub fn new(bounds: Bounds, notes: Arc<Notes>, mended: Arc<Mended>) -> Self {
+    pub fn new(bounds: Bounds, notes: Arc<Notes>, mended: Arc<MendedCounters>) -> Self {
         Self {
             bounds,
             notes,
             mended,
-            place: Place::Head,
+            place: FramePosition::Head,
             frame: Vec::new(),
             is_first: true,
             announced: HashMap::new(),
@@ -117,24 +117,24 @@ impl Filter {
     pub fn push(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), Garbled> {
         while !input.is_empty() {
             match self.place {
-                Place::Head => {
+                FramePosition::Head => {
                     let rest = self.gather(&mut input, HEAD);
                     if self.is_first && self.frame[0] == PROTOCOL {
                         out.append(&mut self.frame);
-                        self.place = Place::Foreign;
+                        self.place = FramePosition::Foreign;
                     } else if rest == 0 {
                         self.begin(out)?;
                     }
                 }
-                Place::Whole { size } => {
+                FramePosition::Whole { size } => {
                     if self.gather(&mut input, size) == 0 {
                         check_end(self.frame[size - 1])?;
                         self.finish(out);
                         self.frame.clear();
-                        self.place = Place::Head;
+                        self.place = FramePosition::Head;
                     }
                 }
-                Place::Body {
+                FramePosition::Body {
                     ref mut pass,
                     ref mut drop,
                     is_void,
@@ -153,10 +153,10 @@ impl Filter {
                             true => out.extend_from_slice(&A_HEARTBEAT),
                             false => out.push(FRAME_END),
                         }
-                        self.place = Place::Head;
+                        self.place = FramePosition::Head;
                     }
                 }
-                Place::Foreign => {
+                FramePosition::Foreign => {
                     out.extend_from_slice(input);
                     input = &[];
                 }
@@ -199,13 +199,13 @@ impl Filter {
                 }
                 self.frame.clear();
                 let drop = length - pass;
-                self.place = Place::Body {
+                self.place = FramePosition::Body {
                     pass,
                     drop,
                     is_void,
                 };
             }
-            _ => self.place = Place::Whole { size },
+            _ => self.place = FramePosition::Whole { size },
         }
         Ok(())
     }
@@ -249,19 +249,19 @@ impl Filter {
         out.extend_from_slice(&self.frame);
     }
 
-    fn method(&mut self, channel: u16, method: Method, changed: Changed) {
+    fn method(&mut self, channel: u16, method: MethodKind, changed: Changed) {
         // Whatever body was under way on this channel is over.
         self.contents.remove(&channel);
         self.announced.remove(&channel);
         match method {
-            Method::Deliver(tag) => drop(self.announced.insert(channel, (tag, changed))),
-            Method::ChannelOpened => self.notes.forget(channel),
-            Method::Other => {}
+            MethodKind::Deliver(tag) => drop(self.announced.insert(channel, (tag, changed))),
+            MethodKind::ChannelOpened => self.notes.forget(channel),
+            MethodKind::Other => {}
         }
     }
 
     /// Of the content header at hand: bounds its body, and notes what was done to the delivery.
-    fn header(&mut self, channel: u16, header: Header) {
+    fn header(&mut self, channel: u16, header: ContentHeader) {
         let bound = match header.is_ours {
             true => self.bounds.own_body,
             false => self.bounds.body,

@@ -19,7 +19,7 @@ const BYTE_ARRAY: u8 = b'x';
 
 /// A field of a method's arguments.
 #[derive(Clone, Copy)]
-pub(super) enum Field {
+pub(super) enum WireField {
     /// So many bytes that are no text.
     Plain(usize),
     Text,
@@ -29,7 +29,7 @@ pub(super) enum Field {
     Key,
 }
 
-use Field::{Bytes, Key, Plain, Table, Text};
+use WireField::{Bytes, Key, Plain, Table, Text};
 
 /// What was changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl<'p> Cursor<'p> {
         tag
     }
 
-    pub(super) fn field(&mut self, field: Field, changed: &mut Changed) -> Option<()> {
+    pub(super) fn field(&mut self, field: WireField, changed: &mut Changed) -> Option<()> {
         match field {
             Plain(count) => self.skip(count),
             Text => self.text(&mut changed.text),
@@ -106,7 +106,7 @@ impl<'p> Cursor<'p> {
                 let begin = self.at;
                 self.skip(usize::try_from(length).ok()?)?;
                 let table = &mut self.payload[begin..self.at];
-                if entries(table, Kind::Table, 0, changed).is_none() {
+                if entries(table, ContainerKind::Table, 0, changed).is_none() {
                     changed.nesting = true;
                     blank(table);
                 }
@@ -139,17 +139,22 @@ fn make_utf8(mut text: &mut [u8]) -> bool {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ContainerKind {
     Table,
     Array,
 }
 
 /// Mends what is in a table or array that is `depth` levels deep; `None` when it is none, and is to be
 /// replaced as a whole. Recursion ends at [`NESTING_MAX`].
-fn entries(content: &mut [u8], kind: Kind, depth: usize, changed: &mut Changed) -> Option<()> {
+fn entries(
+    content: &mut [u8],
+    kind: ContainerKind,
+    depth: usize,
+    changed: &mut Changed,
+) -> Option<()> {
     let mut cursor = Cursor::of(content);
     while cursor.at < cursor.payload.len() {
-        if kind == Kind::Table {
+        if kind == ContainerKind::Table {
             cursor.text(&mut changed.text)?;
         }
         let tag = cursor.at;
@@ -169,8 +174,8 @@ fn entries(content: &mut [u8], kind: Kind, depth: usize, changed: &mut Changed) 
                 cursor.field(Bytes, changed)?;
                 let nested = &mut cursor.payload[begin..cursor.at];
                 let kind = match type_of {
-                    b'F' => Kind::Table,
-                    _ => Kind::Array,
+                    b'F' => ContainerKind::Table,
+                    _ => ContainerKind::Array,
                 };
                 let is_deep = depth == NESTING_MAX;
                 if is_deep || entries(nested, kind, depth + 1, changed).is_none() {
@@ -251,7 +256,7 @@ mod tests {
             let mut table = [&b"\x01n"[..], &nested(levels)].concat();
             let before = table.clone();
             let mut changed = Changed::default();
-            entries(&mut table, Kind::Table, 0, &mut changed).expect("a table");
+            entries(&mut table, ContainerKind::Table, 0, &mut changed).expect("a table");
             assert_eq!(changed.nesting, is_changed, "{levels}");
             let differ = before.iter().zip(&table).filter(|(a, b)| a != b).count();
             assert_eq!(differ, usize::from(is_changed), "{levels}");
@@ -264,7 +269,7 @@ mod tests {
             let mut table = vec![0xff; length];
             blank(&mut table);
             let mut changed = Changed::default();
-            let read = entries(&mut table, Kind::Table, 0, &mut changed);
+            let read = entries(&mut table, ContainerKind::Table, 0, &mut changed);
             assert!(read.is_some() && changed == Changed::default(), "{length}");
         }
     }

@@ -31,7 +31,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 
 pub use filter::{Bounds, Filter, Garbled};
-pub use notes::{Mended, Note, Notes};
+pub use notes::{MendedCounters, Note, Notes};
 
 use super::connection::within;
 use crate::clock::Clock;
@@ -47,7 +47,7 @@ pub(super) struct Wire {
     tls: Option<Arc<ClientConfig>>,
     clock: Clock,
     bounds: Bounds,
-    mended: Arc<Mended>,
+    mended: Arc<MendedCounters>,
 }
 
 impl Wire {

@@ -51,14 +51,14 @@ impl Notes {
 
 /// How many deliveries were mended so far, over all connections of a queue.
 #[derive(Debug, Default)]
-pub struct Mended {
+pub struct MendedCounters {
     text: AtomicU64,
     key: AtomicU64,
     nesting: AtomicU64,
     body: AtomicU64,
 }
 
-impl Mended {
+impl MendedCounters {
     pub(super) fn count(&self, note: Note, text: bool, nesting: bool) {
         let add = |counter: &AtomicU64, is_so: bool| {
             counter.fetch_add(u64::from(is_so), Ordering::Relaxed);
