@@ -1,7 +1,7 @@
-//! Where the statements run: on one thread, committed in groups, or inline.
+//! The executor of statements: on one thread, committed in groups, or inline.
 //!
-//! In: jobs, each a few statements. Out: each job's result, told after its commit. Always: a job is
-//! done whole or not at all, and one that fails takes no other with it.
+//! In: jobs of a few statements each. Out: each job's result, sent after its commit. Always: a job is executed
+//! completely or not at all, and a failed job does not affect another.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,17 +13,17 @@ use tokio::sync::oneshot;
 use crate::queue::{QueueError, Result};
 use crate::sqlite_file::SqliteFile;
 
-/// The most jobs in one transaction, so that the first of them is not kept waiting for the last.
+/// The most jobs in one transaction: the limit bounds the wait of the first one.
 const GROUP_MAX: usize = 512;
 
-/// Runs one job's statements; gives what tells its caller once the commit is known.
+/// Runs one job's statements; returns the function that sends the result once the commit is known.
 type StoreJob = Box<dyn FnOnce(&Connection) -> CommitReply + Send>;
-/// Tells the caller the result after a commit, or why there was none.
+/// Sends the job's result to the caller after the commit, or the error of the commit.
 type CommitReply = Box<dyn FnOnce(std::result::Result<(), QueueError>) + Send>;
-/// Where a job's result arrives. It may be awaited later and across cancellations.
+/// The receiver of a job's result. It may be awaited later, and again after a cancellation.
 pub(super) type JobResult<T> = oneshot::Receiver<Result<T>>;
 
-/// A SQLite connection that takes jobs.
+/// A SQLite connection that executes jobs.
 pub(super) enum EmbeddedStore {
     /// `None` once closed.
     Thread(Mutex<Option<StoreThread>>),
@@ -31,20 +31,20 @@ pub(super) enum EmbeddedStore {
     Inline(Mutex<Option<Connection>>),
 }
 
-/// The thread with the connection, and the way to it.
+/// The thread that owns the connection, and the channel to it.
 pub(super) struct StoreThread {
     jobs: Sender<StoreJob>,
     thread: JoinHandle<()>,
 }
 
 impl StoreThread {
-    /// Returns once the thread has done what it was given and has closed the file.
+    /// Returns when the thread has executed all jobs and has closed the file.
     fn end(self) {
         let Self { jobs, thread } = self;
         drop(jobs);
-        // The last to use the queue may be a job on the thread itself.
+        // The last reference to the queue may be dropped by a job on the thread itself.
         if thread.thread().id() != std::thread::current().id() {
-            // A panic there has been printed there.
+            // The panic of the thread has been printed already.
             let _ = thread.join();
         }
     }
@@ -61,8 +61,8 @@ impl Drop for EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Moves the connection to a thread of its own, so that no disk write holds up a Tokio worker:
-    /// heartbeats and timers run there.
+    /// Moves the connection to its own thread: no disk write delays a Tokio worker, on which heartbeats and timers
+    /// run.
     pub(super) fn on_a_thread(connection: Connection, file: SqliteFile) -> Result<Self> {
         let (jobs, receiver) = channel();
         let thread = std::thread::Builder::new()
@@ -72,7 +72,7 @@ impl EmbeddedStore {
         Ok(Self::Thread(Mutex::new(Some(StoreThread { jobs, thread }))))
     }
 
-    /// Runs every job where it is called, each in a transaction of its own.
+    /// Runs every job in the caller's task, each in its own transaction.
     pub(super) fn inline(connection: Connection) -> Self {
         Self::Inline(Mutex::new(Some(connection)))
     }
@@ -85,7 +85,7 @@ impl EmbeddedStore {
         self.submit(job).await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Hands in a job. It is done even if nobody waits for the answer.
+    /// Submits a job. It runs even if the result is never awaited.
     pub(super) fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -98,12 +98,12 @@ impl EmbeddedStore {
                     (Err(error), _) => Err(error),
                     (Ok(()), done) => done.map_err(|error| unusable(&error)),
                 };
-                // Nobody waits any more: the work is done all the same.
+                // Ignores a dropped receiver: the job is done all the same.
                 let _ = sender.send(told);
             })
         });
         match self {
-            // A dropped job drops its sender, which `run` takes for closed.
+            // A dropped job drops its sender; `run` reports that as closed.
             Self::Thread(thread) => {
                 if let Some(serving) = locked(thread).as_ref() {
                     let _ = serving.jobs.send(job);
@@ -126,14 +126,14 @@ impl EmbeddedStore {
         }
     }
 
-    /// Ends the thread after what it has been given, and returns once the file is closed; later jobs are
+    /// Ends the thread after the jobs that were submitted, and returns when the file is closed. Later jobs are
     /// refused.
     pub(super) async fn close(&self) {
         match self {
             Self::Thread(thread) => {
                 let serving = locked(thread).take();
                 if let Some(serving) = serving {
-                    // A panic there has been printed there.
+                    // The panic of the thread has been printed already.
                     let _ = tokio::task::spawn_blocking(|| serving.end()).await;
                 }
             }
@@ -148,7 +148,7 @@ fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<Store
         group.extend(jobs.try_iter().take(GROUP_MAX - 1));
         match file.before_write(&connection) {
             Ok(()) => commit(&mut connection, group),
-            // The jobs are dropped, and with them their senders, as where a transaction does not begin.
+            // The jobs are dropped together with their senders, as when a transaction does not begin.
             Err(error) => tracing::warn!(%error, "queue file not written"),
         }
         file.after_write(&connection);
@@ -159,7 +159,7 @@ fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<Store
 fn commit(connection: &mut Connection, group: Vec<StoreJob>) {
     let mut told: Vec<CommitReply> = Vec::with_capacity(group.len());
     let committed = connection
-        // Immediate: two processes that both read first and write then would both fail.
+        // Immediate: if two processes both read first and then wrote, both would fail.
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .and_then(|transaction| {
             told.extend(group.into_iter().map(|job| job(&transaction)));
@@ -168,7 +168,7 @@ fn commit(connection: &mut Connection, group: Vec<StoreJob>) {
     for tell in told {
         tell(committed.as_ref().map_err(unusable).copied());
     }
-    // Where not even the transaction began, the jobs were dropped and with them their senders.
+    // If the transaction did not begin, the jobs were dropped together with their senders.
 }
 
 fn in_savepoint<T>(
@@ -186,7 +186,7 @@ fn in_savepoint<T>(
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind the lock is taken or left whole: a panic cannot have broken it.
+    // A panic cannot leave the value inconsistent: it is only taken or left.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
