@@ -1,7 +1,7 @@
-//! The broker's alarms: it is short of memory or disk, and blocks who publishes.
+//! The broker's alarms: a broker that is short of memory or disk blocks publishing connections.
 //!
-//! In: the events of one connection. Out: an obstacle for as long as the broker blocks that connection. Always: it ends
-//! with the connection, and does not keep the connection open.
+//! In: the events of one connection. Out: an obstacle while the broker blocks that connection. Always: the obstacle
+//! ends with the connection, and this watch does not keep the connection open.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use lapin::{Connection, Event};
 use super::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
 use super::remedy;
 
-/// Follows a connection until it ends.
+/// Watches a connection until it ends.
 pub(super) fn follow(
     connection: &Connection,
     obstacles: Arc<Obstacles>,

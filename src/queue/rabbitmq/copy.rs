@@ -1,8 +1,8 @@
-//! What our copies of a message carry: dead letters, retries, orphans on their way to their campaign.
+//! The properties of copies: dead letters, retries, and orphans on their way to their campaign.
 //!
-//! In: the properties a publisher gave a message. Out: those of its copy. Always: only what is on a list, and
-//! headers that fit; what was left out stands as text in one header of ours. The broker can neither refuse the
-//! copy for what is in it, nor send it elsewhere, nor let it expire.
+//! In: the properties of a publisher's message. Out: the properties of its copy. Always: only allowed properties,
+//! and headers that fit. One header lists the dropped ones as text. The broker cannot refuse the copy because of
+//! its contents, route it elsewhere or let it expire.
 
 use std::fmt::Write as _;
 
@@ -13,18 +13,18 @@ use super::publisher::PERSISTENT;
 use super::value::{shown, size_of_value};
 use super::wire::{FRAME_MAX, Note};
 
-/// The header that tells what was left out.
+/// The header that lists the dropped properties and headers.
 const DROPPED: &str = "flexcast-dropped";
 
-/// The beginning of the names that are ours: a publisher's would be taken for a dead letter's.
+/// The prefix of flexcast's headers: a publisher's header with it would look like a dead letter's.
 const OUR_PREFIX: &str = "flexcast-";
 
-/// Where the broker would send a copy as well, when the retry queue's time is up
+/// Headers that would make the broker also send the message elsewhere after the retry delay
 /// (<https://www.rabbitmq.com/docs/sender-selected>).
 const ROUTING: [&str; 2] = ["CC", "BCC"];
 
-/// What a broker writes itself: publishers have not lost it. Sent back, a broker may take its own `x-death`
-/// for a cycle.
+/// Headers that the broker writes; they are not a publisher's. If `x-death` is sent back, the broker may see a
+/// cycle.
 const BROKERS: [&str; 5] = [
     "x-death",
     "x-first-death-",
@@ -33,44 +33,44 @@ const BROKERS: [&str; 5] = [
     "x-acquired-count",
 ];
 
-/// As `reply_to` it is refused from whoever does not wait for the answer on the same channel
+/// The broker refuses this `reply_to` unless the publisher consumes the replies on the same channel
 /// (<https://www.rabbitmq.com/docs/direct-reply-to>).
 const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
 
-/// How much of a value that was left out is told, in characters.
+/// The longest excerpt of a dropped value, in characters.
 const TOLD_MAX: usize = 100;
 
-/// How much may stand in the headers of a copy, in bytes.
+/// The space for headers of a copy, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderRoom {
-    /// For all headers of the publisher's.
+    /// For all of the publisher's headers together.
     theirs: usize,
-    /// For each text of ours.
+    /// For each of flexcast's texts.
     text: usize,
 }
 
 impl HeaderRoom {
-    /// What fits a frame of this many bytes beside everything else: a content header cannot be divided. 32 KiB
-    /// and 4 KiB where nobody has set other limits.
+    /// The space within a frame of this length: a content header cannot be split over frames. 32 KiB and 4 KiB with
+    /// the default limits.
     pub(super) fn of(frame_max: u32) -> Self {
         let theirs = frame_max.min(FRAME_MAX) as usize / 4;
         let text = theirs / 8;
         Self { theirs, text }
     }
 
-    /// The beginning of a text of ours.
+    /// Cuts one of flexcast's texts to the limit.
     pub(super) fn clip(self, text: &str) -> &str {
         &text[..text.floor_char_boundary(self.text)]
     }
 }
 
-/// Whether a message has come round a retry queue.
+/// Whether a message has passed through a retry queue.
 pub(super) fn came_back(properties: &BasicProperties) -> bool {
     let headers = properties.headers().as_ref();
     headers.is_some_and(|headers| headers.contains_key("x-death"))
 }
 
-/// How often the broker has delivered a message before, as it counts.
+/// The number of earlier deliveries, as the broker counts them.
 pub(super) fn deliveries(properties: &BasicProperties) -> usize {
     let headers = properties.headers().as_ref();
     let count = headers.and_then(|headers| headers.inner().get("x-delivery-count"));
@@ -106,7 +106,7 @@ pub(super) fn of(
     copy.with_headers(headers)
 }
 
-/// The least that a copy can have, for when the broker refuses the other: `ours`, and who has sent it.
+/// The minimal copy, for when the broker refuses the full one: `ours`, the sender and the id.
 pub(super) fn bare(original: &BasicProperties, ours: &FieldTable) -> BasicProperties {
     let mut headers = FieldTable::default();
     let told = "everything: the broker refused a copy with the message's properties and headers";
@@ -128,7 +128,7 @@ fn add(headers: &mut FieldTable, ours: &FieldTable) {
     }
 }
 
-/// What was left out, as text.
+/// The list of dropped properties and headers, as text.
 #[derive(Default)]
 struct DroppedHeaders(String);
 
@@ -143,7 +143,7 @@ impl DroppedHeaders {
         if !self.0.is_empty() {
             self.0.push_str("; ");
         }
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = write!(self.0, "{what} {clipped:?}{more}");
     }
 }
@@ -155,9 +155,9 @@ fn kept_properties(original: &BasicProperties, dropped: &mut DroppedHeaders) -> 
         }
     };
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
-    // The broker refuses a copy under a user's name that is not ours.
+    // The broker refuses a `user_id` other than the connection's.
     lose("user_id", text(original.user_id()));
-    // A dead letter would vanish, and a retry be taken for due.
+    // A dead letter would expire, and a retry would become due early.
     lose("expiration", text(original.expiration()));
     lose(
         "priority",
@@ -228,7 +228,7 @@ fn kept_headers(
         if BROKERS.iter().any(|prefix| text.starts_with(prefix)) {
             continue;
         }
-        // What a copy of ours has lost already.
+        // The list from an earlier copy.
         if came_back && text == DROPPED {
             dropped.0.push_str(&shown(value));
             continue;
@@ -364,7 +364,7 @@ mod tests {
             ("x-death", text("by the broker")),
         ]));
         assert_eq!(header(&copied(&original), DROPPED), Some(&lost));
-        // A publisher's own is not taken for it.
+        // A publisher's own header of this name is ignored.
         let forged = BasicProperties::default().with_headers(table(&[(DROPPED, lost)]));
         let told = "header \"flexcast-dropped\" \"user_id \\\"crm\\\"\"";
         assert_eq!(header(&copied(&forged), DROPPED), Some(&text(told)));

@@ -1,8 +1,8 @@
-//! Whether queues have the majority of their members. Without it a quorum queue confirms and delivers nothing, and
-//! RabbitMQ answers that it is empty.
+//! Checks whether queues have a majority of their members. Without it a quorum queue neither confirms nor delivers,
+//! and RabbitMQ reports it as empty.
 //!
-//! In: a message of our own, published to a queue that holds no other, and counts of queues. Out: an obstacle until the
-//! majority is back. Always: a count that the queue itself has not given is no count.
+//! In: a probe message, published to a queue that holds nothing else; counts of queues. Out: an obstacle until the
+//! majority is back. Always: only a count from the queue itself is valid.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use super::remedy;
 use super::topology;
 use crate::queue::{QueueError, Result};
 
-/// Publishes one message to the probe's queue, which drops the one before it.
+/// Publishes one message to the probe queue, which then drops the previous one.
 pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
     let route = PublishRoute {
         exchange: "",
@@ -44,17 +44,17 @@ pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
                 removal,
             );
         }
-        // A connection that cannot be had is said by those who need it.
+        // Other code reports a broker that cannot be reached.
         Err(error) => tracing::debug!(%error, "the probe was not published"),
     }
 }
 
-/// The queues that this process consumes, and how often each.
+/// The queues that this process consumes, with the number of its consumers on each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ConsumedQueues(Arc<Mutex<BTreeMap<String, usize>>>);
 
 impl ConsumedQueues {
-    /// One more consumer of a queue, until what is returned is dropped.
+    /// Counts one more consumer of a queue until the returned guard is dropped.
     pub(super) fn one(&self, queue: &str) -> ConsumedQueue {
         *self.lock().entry(queue.to_owned()).or_default() += 1;
         ConsumedQueue {
@@ -68,12 +68,12 @@ impl ConsumedQueues {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
-        // Each change is whole, whichever task panicked while it held the lock.
+        // A panic cannot leave the map inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A queue that is consumed. See [`ConsumedQueues::one`].
+/// A guard that counts one consumer of a queue. See [`ConsumedQueues::one`].
 pub(super) struct ConsumedQueue {
     of: ConsumedQueues,
     queue: String,
@@ -91,14 +91,14 @@ impl Drop for ConsumedQueue {
     }
 }
 
-/// How many messages are ready on a queue, if the queue itself has said so.
+/// The number of ready messages on a queue, if the queue itself has reported it.
 ///
-/// RabbitMQ answers 0 messages and 0 consumers for a queue whose leader it does not reach within a quarter of a second. A
-/// queue that this process consumes has a consumer.
+/// RabbitMQ reports 0 messages and 0 consumers for a queue whose leader it does not reach within a quarter of a
+/// second. A queue that this process consumes has at least one consumer.
 ///
 /// # Errors
 ///
-/// [`QueueError::Unreachable`]: the queue is without a majority, or its leader did not answer.
+/// [`QueueError::Unreachable`] when the queue has no majority or its leader did not answer.
 pub(super) fn ready_if_answered(
     counted: topology::Count,
     queue: &str,

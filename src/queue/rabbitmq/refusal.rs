@@ -1,7 +1,7 @@
-//! Tells publishers what was refused.
+//! Publishes refusals to publishers.
 //!
-//! In: a refusal, once the dead letter is durable. Out: a message on `flexcast.rejected`. Always: it is
-//! tried once and for a limited time; nobody has to listen, and nothing waits for who does.
+//! In: a refusal, once the dead letter is durable. Out: a message on `flexcast.rejected`. Always: it is published
+//! once and with a time limit; no listener is required, and nothing waits for one.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::topology::REJECTED;
 use crate::message::Refusal;
 
-/// For the broker to take a refusal. The delivery that was refused is settled after it.
+/// The time limit for the broker's confirm. The refused delivery is settled after it.
 const TELL_WAIT: Duration = Duration::from_secs(2);
 
-/// Publishes a refusal under the key of the message, whose AMQP properties are given.
+/// Publishes a refusal under the message's routing key; `of` has the message's AMQP properties.
 pub(super) async fn tell(publisher: &Publisher, refusal: &Refusal, of: &BasicProperties) {
     let Ok(body) = serde_json::to_vec(refusal) else {
         return;

@@ -1,4 +1,4 @@
-//! Each key on each kind of queue, and who set it.
+//! Tests of each policy key on each kind of queue, and of the policy that is named.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn found(name: &str, definition: &Value) -> Vec<(Kind, String)> {
     findings.into_iter().map(|it| (it.kind, it.why)).collect()
 }
 
-/// A queue, the definition of its policy, and what is found of it.
+/// A queue, the definition of its policy, and the expected finding.
 #[rustfmt::skip]
 const HARMFUL: &[(&str, &str, Kind, &str)] = &[
     (WORK, r#"{"message-ttl": 60000}"#, Kind::MessageTtl, "drops messages"),
@@ -125,7 +125,7 @@ fn the_policy_that_set_the_value_is_named() {
         name: name.to_owned(),
         definition: definition.as_object().cloned().unwrap_or_default(),
     };
-    // Without their definitions it may be either.
+    // Without the definitions, either policy may have set it.
     let unread = of(&seen);
     assert!(
         unread[0]

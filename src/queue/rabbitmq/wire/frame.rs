@@ -1,7 +1,7 @@
-//! Mends the payload of one frame, length for length, until the client can read it.
+//! Repairs the payload of one frame without a change of length, until the client can read it.
 //!
-//! In: the payload of a method or of a content header, whole. Out: the same number of bytes, and what was
-//! changed. Always: pure; what is well-formed and within the bounds stays as it is, to the byte.
+//! In: the complete payload of a method or a content header. Out: the same number of bytes, and the changes that
+//! were made. Always: pure; well-formed bytes within the limits stay unchanged.
 
 use super::mend::WireField::{Bytes, Key, Plain, Table, Text};
 use super::mend::{Changed, Cursor, WireField};
@@ -9,9 +9,8 @@ use super::mend::{Changed, Cursor, WireField};
 /// The class `basic` (AMQP 0-9-1, section 1.8).
 const BASIC: u16 = 60;
 
-/// The arguments of the methods that a broker sends and that have text in them, by class and method
-/// (AMQP 0-9-1, section 1). What a broker says of an error is cut at 255 bytes, which can be in the middle of
-/// a character.
+/// The arguments of the broker's methods that contain text, by class and method (AMQP 0-9-1, section 1). A broker
+/// cuts error texts at 255 bytes, possibly in the middle of a character.
 const LAYOUTS: &[((u16, u16), &[WireField])] = &[
     // connection.start, -.close, -.blocked
     ((10, 10), &[Plain(2), Table, Bytes, Bytes]),
@@ -34,26 +33,27 @@ const LAYOUTS: &[((u16, u16), &[WireField])] = &[
 const DELIVER: (u16, u16) = (BASIC, 60);
 const CHANNEL_OPENED: (u16, u16) = (20, 11);
 
-/// What a method means for what follows it.
+/// The kind of a method, as far as the filter needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MethodKind {
     /// A delivery to a consumer, with its tag.
     Deliver(u64),
-    /// A channel was opened: what was known of an earlier one with its number is void.
+    /// A channel was opened: notes on an earlier channel of this number are void.
     ChannelOpened,
     Other,
 }
 
-/// What a content header says.
+/// The contents of a content header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ContentHeader {
     pub(super) changed: Changed,
-    /// The length of the body in bytes, and whether this program says that it has sent it.
+    /// The length of the body in bytes.
     pub(super) body: u64,
+    /// Whether the body's `app_id` is flexcast's.
     pub(super) is_ours: bool,
 }
 
-/// Mends the payload of a method frame.
+/// Repairs the payload of a method frame.
 pub(super) fn mend_method(payload: &mut [u8]) -> (MethodKind, Changed) {
     let mut changed = Changed::default();
     let mut cursor = Cursor::of(payload);
@@ -70,7 +70,7 @@ pub(super) fn mend_method(payload: &mut [u8]) -> (MethodKind, Changed) {
     };
     let layout = LAYOUTS.iter().find(|(known, _)| *known == id);
     for field in layout.into_iter().flat_map(|(_, fields)| *fields) {
-        // What is cut short is left to the client, which refuses it.
+        // The client itself refuses truncated arguments.
         if cursor.field(*field, &mut changed).is_none() {
             break;
         }
@@ -78,7 +78,7 @@ pub(super) fn mend_method(payload: &mut [u8]) -> (MethodKind, Changed) {
     (method, changed)
 }
 
-/// Mends the payload of a content header frame; `None` when it is too short to be one.
+/// Repairs the payload of a content header frame; `None` when it is too short.
 pub(super) fn mend_header(payload: &mut [u8], ours: &str) -> Option<ContentHeader> {
     let mut cursor = Cursor::of(payload);
     // Class and weight.
@@ -124,7 +124,7 @@ pub(super) fn mend_header(payload: &mut [u8], ours: &str) -> Option<ContentHeade
     })
 }
 
-/// Says another length of the body in a content header that was mended.
+/// Writes another body length into a content header that was repaired.
 pub(super) fn set_body_size(payload: &mut [u8], size: u64) {
     if let Some(field) = payload.get_mut(4..12) {
         field.copy_from_slice(&size.to_be_bytes());

@@ -1,65 +1,65 @@
-//! Mends the fields of a payload: text, tables, arrays.
+//! Repairs the fields of a payload: text, tables, arrays.
 //!
-//! In: bytes. Out: as many, which the client can read. Always: what is well-formed and within the bounds stays
-//! as it is.
+//! In: bytes. Out: the same number of bytes, readable by the client. Always: well-formed bytes within the limits
+//! stay unchanged.
 //!
-//! The client wants short strings in UTF-8, and reads tables and arrays by recursion; the broker checks
-//! neither (AMQP 0-9-1, section 4.2.5).
+//! The client requires short strings in UTF-8 and reads tables and arrays by recursion; the broker checks neither
+//! (AMQP 0-9-1, section 4.2.5).
 
-/// The most levels of tables and arrays in a message's headers: lapin's reader takes some 300 in a debug
-/// build before its stack is used up, and no publisher means more than a few.
+/// The deepest nesting of tables and arrays in headers. lapin's parser overflows its stack after about 300 levels
+/// in a debug build; publishers need only a few.
 pub(super) const NESTING_MAX: usize = 32;
 
-/// What stands in place of a byte that breaks UTF-8: the control character SUBSTITUTE, whose purpose that
-/// is, and which is one byte long.
+/// Replaces a byte that is not UTF-8: the control character SUBSTITUTE exists for this purpose and is one byte
+/// long.
 const SUBSTITUTE: u8 = 0x1a;
 
-/// An entry of a table or array that is no longer read: a byte array has the same four bytes of length.
+/// The type that an unreadable table or array becomes: a byte array has the same four-byte length.
 const BYTE_ARRAY: u8 = b'x';
 
 /// A field of a method's arguments.
 #[derive(Clone, Copy)]
 pub(super) enum WireField {
-    /// So many bytes that are no text.
+    /// This number of bytes without text.
     Plain(usize),
     Text,
     Bytes,
     Table,
-    /// The key of a message.
+    /// The routing key of a message.
     Key,
 }
 
 use WireField::{Bytes, Key, Plain, Table, Text};
 
-/// What was changed.
+/// The repairs that were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changed {
-    /// Text that was not UTF-8, but the key's.
+    /// Text, other than the routing key, that was not UTF-8.
     pub(super) text: bool,
     /// The key of a message.
     pub(super) key: bool,
-    /// Tables or arrays nested too deeply, or that are none.
+    /// Tables or arrays that were nested too deeply or malformed.
     pub(super) nesting: bool,
 }
 
-/// A place in a payload. Every method answers `None`, and changes nothing, where too little is left.
+/// A position in a payload. Every method returns `None`, without a change, if too few bytes are left.
 pub(super) struct Cursor<'p> {
     payload: &'p mut [u8],
     at: usize,
 }
 
 impl<'p> Cursor<'p> {
-    /// At the beginning of this payload.
+    /// A cursor at the beginning of the payload.
     pub(super) fn of(payload: &'p mut [u8]) -> Self {
         Self { payload, at: 0 }
     }
 
-    /// Where it is.
+    /// The current position.
     pub(super) fn place(&self) -> usize {
         self.at
     }
 
-    /// What lies between an earlier place and this one.
+    /// The bytes between an earlier position and this one.
     pub(super) fn since(&self, place: usize) -> &[u8] {
         &self.payload[place..self.at]
     }
@@ -83,7 +83,7 @@ impl<'p> Cursor<'p> {
         self.take().map(u64::from_be_bytes)
     }
 
-    /// The tag of a delivery, which comes after its consumer's; the place stays.
+    /// The delivery tag, which follows the consumer tag; the position does not change.
     pub(super) fn delivery_tag(&mut self) -> Option<u64> {
         let begin = self.at;
         let [length] = self.take()?;
@@ -124,13 +124,13 @@ impl<'p> Cursor<'p> {
     }
 }
 
-/// Puts a substitute for each byte that breaks UTF-8; tells whether there was one.
+/// Replaces each byte that is not UTF-8; returns whether there was one.
 fn make_utf8(mut text: &mut [u8]) -> bool {
     let mut changed = false;
     while let Err(error) = std::str::from_utf8(text) {
         changed = true;
         let begin = error.valid_up_to();
-        // None: it is cut off in the middle of a character, to the end.
+        // `None`: the text ends in the middle of a character.
         let count = error.error_len().unwrap_or(text.len() - begin);
         text[begin..begin + count].fill(SUBSTITUTE);
         text = &mut text[begin + count..];
@@ -144,8 +144,8 @@ enum ContainerKind {
     Array,
 }
 
-/// Mends what is in a table or array that is `depth` levels deep; `None` when it is none, and is to be
-/// replaced as a whole. Recursion ends at [`NESTING_MAX`].
+/// Repairs the entries of a table or array at nesting level `depth`; `None` when it is malformed and must be
+/// replaced completely. Recursion ends at [`NESTING_MAX`].
 fn entries(
     content: &mut [u8],
     kind: ContainerKind,
@@ -159,8 +159,8 @@ fn entries(
         }
         let tag = cursor.at;
         let [type_of] = cursor.take()?;
-        // The types of RabbitMQ, which are not those of the specification
-        // (https://www.rabbitmq.com/docs/amqp-0-9-1-errata, section 3).
+        // RabbitMQ's types, which differ from the specification's (https://www.rabbitmq.com/docs/amqp-0-9-1-errata,
+        // section 3).
         match type_of {
             b'V' => {}
             b't' | b'b' | b'B' => cursor.skip(1)?,
@@ -189,7 +189,7 @@ fn entries(
     Some(())
 }
 
-/// Makes a table with one byte array under an empty name, or nothing but a name, of what is no table.
+/// Replaces a malformed table by one with a single byte array under an empty name, or with a name only.
 fn blank(table: &mut [u8]) {
     const OVERHEAD: usize = 6;
     match table.len().checked_sub(OVERHEAD) {
@@ -205,7 +205,7 @@ fn blank(table: &mut [u8]) {
             table[0] = u8::try_from(last - 1).unwrap_or(0);
             table[last] = b'V';
         }
-        // A table of one byte cannot be made; no broker lets it pass.
+        // A table of one byte cannot exist; no broker accepts it.
         None => {}
     }
 }
@@ -240,7 +240,7 @@ mod tests {
         }
     }
 
-    /// So many arrays within one another.
+    /// This many nested arrays.
     fn nested(levels: usize) -> Vec<u8> {
         let mut value = Vec::new();
         for _ in 0..levels {
