@@ -84,7 +84,7 @@ pub fn is_short_code(sender: &Address) -> bool {
 ///
 /// A text for the operator that says how to write it.
 pub fn check_sender_name(text: &str) -> Result<(), &'static str> {
-    let address = Address::parse(text).map_err(|_| "it is no sender's name")?;
+    let address = Address::parse(text).map_err(|_| "it is not a sender's name")?;
     let channel = match text {
         _ if text.starts_with("whatsapp:") => Channel::Whatsapp,
         _ if text.starts_with("messenger:") => Channel::Facebook,

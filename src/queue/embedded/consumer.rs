@@ -142,7 +142,7 @@ impl Consumer for EmbeddedConsumer {
                 }
                 Ok(FetchOutcome::Rows(..)) => {}
                 Err(error) => {
-                    tracing::warn!(%error, campaign.id = %self.campaign, "queue file not read");
+                    tracing::warn!(%error, campaign.id = %self.campaign, "the queue file could not be read");
                     self.shared.clock.sleep(POLL).await;
                 }
             }

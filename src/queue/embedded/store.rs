@@ -149,7 +149,7 @@ fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<Store
         match file.before_write(&connection) {
             Ok(()) => commit(&mut connection, group),
             // The jobs are dropped together with their senders, as when a transaction does not begin.
-            Err(error) => tracing::warn!(%error, "queue file not written"),
+            Err(error) => tracing::warn!(%error, "the queue file could not be written"),
         }
         file.after_write(&connection);
     }

@@ -98,7 +98,7 @@ impl BrokerAddress {
         let items: Vec<&str> = list.split(',').map(str::trim).collect();
         if items.len() > 1 && items.iter().any(|item| item.is_empty()) {
             return Err(refused(
-                "AMQP_URL has an empty place in its list of hosts: it looks like \
+                "AMQP_URL has an empty entry in its list of hosts: write it as \
                  amqp://user:password@one:5672,two:5672,three:5672/vhost",
             ));
         }
@@ -173,14 +173,14 @@ fn files(url: &Url, scheme: &AMQPScheme) -> Result<Files> {
         }
         if key == "verify" && value != "verify_peer" {
             return Err(refused(
-                "AMQP_URL has verify, and not as verify_peer: a broker's certificate is always checked; name its \
+                "AMQP_URL has verify with a value other than verify_peer: a broker's certificate is always checked; name its \
                  authority's file with cacertfile",
             ));
         }
     }
     if *scheme == AMQPScheme::AMQP && !files.is_empty() {
         return Err(refused(
-            "AMQP_URL names files of TLS, and its scheme amqp has no TLS: write amqps:// and the port of TLS, or leave \
+            "AMQP_URL names TLS files, but its scheme amqp has no TLS: write amqps:// and the port of TLS, or leave \
              cacertfile, certfile and keyfile out",
         ));
     }
@@ -196,7 +196,7 @@ fn quorum_members(url: &Url) -> Result<Option<u16>> {
     let members = value.parse().ok().filter(|n| (1..=MEMBERS_MAX).contains(n));
     members.map(Some).ok_or_else(|| {
         refused(&format!(
-            "AMQP_URL has {QUORUM_MEMBERS}, and not as a number from 1 to {MEMBERS_MAX}: it is how many nodes of the \
+            "AMQP_URL has {QUORUM_MEMBERS} that is not a number from 1 to {MEMBERS_MAX}: it is how many nodes of the \
              cluster keep a copy of each new queue, usually 3 or 5"
         ))
     })
@@ -218,7 +218,7 @@ pub(super) fn query_files(url: &Url) -> Files {
 
 fn no_address() -> QueueError {
     refused(
-        "AMQP_URL is no address of a broker: it looks like amqp://user:password@host:5672/vhost, or \
+        "AMQP_URL is not the address of a broker: write it as amqp://user:password@host:5672/vhost, or \
          amqp://user:password@one:5672,two:5672/vhost for the nodes of a cluster, with a / in the vhost written %2f",
     )
 }

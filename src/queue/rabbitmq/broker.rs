@@ -139,7 +139,7 @@ impl Broker {
                 queue,
                 made_for,
                 wanted,
-                "the queue stays with the members that it has, not those of AMQP_URL's quorum_members: \
+                "the queue keeps its number of members, not AMQP_URL's quorum_members: \
                  `rabbitmq-queues grow` and `shrink` change them"
             );
         }

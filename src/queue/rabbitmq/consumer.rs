@@ -285,7 +285,7 @@ impl Sessions {
         if self.own.is_some() {
             self.shared.apart_reconnects.fetch_add(1, Ordering::Relaxed);
             let queue = &self.origin.queue;
-            let why = format!("a message on it cannot be read, and ends the connection: {why}");
+            let why = format!("a message on it cannot be read and ends the connection: {why}");
             let removal = self.shared.removal(queue);
             let obstacles = &self.shared.broker.obstacles;
             obstacles.found(queue, ObstacleCause::Unreadable, why, removal);

@@ -156,7 +156,7 @@ impl RabbitDelivery {
         let whole = copy::of(&self.properties, self.note, headers, self.room());
         match self.publish(exchange, whole).await {
             Err(error @ QueueError::Refused(_)) if self.acker.usable() => {
-                tracing::warn!(%error, exchange, "a copy was refused; it goes with less");
+                tracing::warn!(%error, exchange, "the broker refused a copy; a minimal copy is published instead");
                 if is_gone(&error) {
                     // A shared exchange or queue was deleted.
                     let link = &shared.consuming;
@@ -356,7 +356,7 @@ pub(super) fn dead_delivery(message: lapin::message::Delivery) -> DeadDelivery {
         _ => None,
     };
     let reason = text(REASON).and_then(|name| reason_named(&name));
-    let foreign = "it was put here by another program, without a reason";
+    let foreign = "another program put it here, without a reason";
     let letter = DeadLetter {
         reason: reason.unwrap_or(DeadReason::Malformed),
         step: text(STEP).and_then(|name| step_named(&name)),

@@ -103,7 +103,7 @@ impl Obstacles {
                 remove,
             } = obstacle;
             let what = match kind {
-                ObstacleKind::Message => "something on a queue lies in the way",
+                ObstacleKind::Message => "a message on a queue can be neither processed nor moved",
                 ObstacleKind::Broker => "RabbitMQ does not let flexcast use a queue",
             };
             tracing::error!(queue, why, look, remove, "{what}");
@@ -115,7 +115,7 @@ impl Obstacles {
         let mut now = self.lock();
         // Called after every delivery; usually the map is empty.
         if !now.is_empty() && now.remove(&(queue.to_owned(), kind)).is_some() {
-            tracing::info!(queue, "what was in the way of a queue is gone");
+            tracing::info!(queue, "an obstacle on a queue is gone");
         }
     }
 

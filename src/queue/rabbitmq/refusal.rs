@@ -44,7 +44,7 @@ pub(super) async fn tell(publisher: &Publisher, refusal: &Refusal, of: &BasicPro
     let telling = publisher.publish(&route, std::slice::from_ref(&parcel), &|| false);
     match within(publisher.clock(), TELL_WAIT, telling).await {
         Some(Ok(())) => {}
-        Some(Err(error)) => tracing::warn!(%error, "a publisher was not told of a refusal"),
-        None => tracing::warn!("a publisher was not told of a refusal: no answer in time"),
+        Some(Err(error)) => tracing::warn!(%error, "a refusal was not published to its publisher"),
+        None => tracing::warn!("a refusal was not published to its publisher: no confirm in time"),
     }
 }

@@ -41,13 +41,13 @@ fn of_refusal(refusal: &str) -> Option<String> {
             None => ("exchange", "delete it in the management plugin".to_owned()),
         };
         return Some(format!(
-            "A {kind} of that name is there that flexcast has not made so: use another virtual host in AMQP_URL, or, \
-             if nothing on it is wanted, delete it: {delete}"
+            "A {kind} of that name exists with other arguments than flexcast's: use another virtual host in AMQP_URL, or, \
+             if you do not need it, delete it: {delete}"
         ));
     }
     if refusal.starts_with("RESOURCE_LOCKED") {
         return Some(
-            "A queue of that name is another program's alone: use another virtual host in AMQP_URL"
+            "Another program uses a queue of that name exclusively: use another virtual host in AMQP_URL"
                 .to_owned(),
         );
     }
@@ -78,7 +78,7 @@ pub(super) fn of_majority() -> Removal {
     Removal {
         look: "rabbitmqctl cluster_status".to_owned(),
         remove:
-            "start the nodes that are not running; of a node that is gone for good, rabbitmqctl \
+            "start the nodes that are not running; remove a node that is gone for good with rabbitmqctl \
                  forget_cluster_node, once most others run"
                 .to_owned(),
     }

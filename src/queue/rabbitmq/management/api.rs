@@ -62,14 +62,14 @@ impl ManagementApi {
     pub(super) fn new(url: &str, login: Login, files: &Files) -> Result<Self> {
         let refused = |what: &str| {
             QueueError::Refused(format!(
-                "AMQP_MANAGEMENT_URL {what}: it looks like http://user:password@host:15672"
+                "AMQP_MANAGEMENT_URL {what}: write it as http://user:password@host:15672"
             ))
         };
         let parsed = Url::parse(url.trim()).ok();
         let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         let mut base = parsed
             .filter(is_http)
-            .ok_or_else(|| refused("is no address of a management API"))?;
+            .ok_or_else(|| refused("is not the address of a management API"))?;
         let login = if base.username().is_empty() {
             login
         } else {
@@ -171,7 +171,7 @@ fn refused(place: &str, status: u16, body: &[u8]) -> String {
 
 fn no_management(place: &str, status: u16) -> String {
     format!(
-        "what answers at {place} ({status}) is not RabbitMQ's management API: check \
+        "the server at {place} ({status}) is not RabbitMQ's management API: check \
          AMQP_MANAGEMENT_URL, and whether the plugin rabbitmq_management is enabled"
     )
 }

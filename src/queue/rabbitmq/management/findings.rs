@@ -132,7 +132,7 @@ fn removes(role: Role, definition: &Map<String, Value>, what: &str) -> String {
     let loss = role.loss();
     match text(definition, "dead-letter-exchange") {
         Some(exchange) => format!(
-            "the broker moves {what} to the exchange {exchange:?}, where flexcast does not look: \
+            "the broker moves {what} to the exchange {exchange:?}, which flexcast does not read: \
              {loss}"
         ),
         None => format!("the broker drops {what}: {loss}"),
@@ -227,13 +227,13 @@ fn redirections(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<D
     }
     if text(definition, "dead-letter-exchange").is_some() && !is_retry {
         let effect =
-            "the broker moves what a limit takes off the queue there, where flexcast does \
+            "the broker moves messages that a limit takes off the queue there, where flexcast does \
                       not look"
                 .to_owned();
         add(FindingKind::DeadLettering, "dead-letter-exchange", effect);
     }
     if text(definition, "dead-letter-routing-key").is_some() && is_retry {
-        let effect = "what is to be tried again comes back under this key, not under its \
+        let effect = "a retry comes back under this key, not under its \
                       campaign's: it does not reach its campaign"
             .to_owned();
         add(
@@ -339,7 +339,7 @@ fn alarms(node: &Node) -> Vec<(FindingKind, String, String)> {
     let mut alarms = Vec::new();
     if node.mem_alarm {
         let why = format!("the node is over its memory limit: {waits}");
-        let remedy = "rabbitmq-diagnostics memory_breakdown shows what takes it; let consumers \
+        let remedy = "rabbitmq-diagnostics memory_breakdown shows what uses it; let consumers \
                       work, or give the node more";
         alarms.push((FindingKind::MemoryAlarm, why, remedy.to_owned()));
     }
@@ -351,7 +351,7 @@ fn alarms(node: &Node) -> Vec<(FindingKind, String, String)> {
     if !node.partitions.is_empty() {
         let others = node.partitions.join(", ");
         let why = format!(
-            "the node has lost sight of {others}: the parts of the cluster may decide differently"
+            "the node cannot reach {others}: the parts of the cluster may decide differently"
         );
         let remedy = "rabbitmqctl cluster_status shows the parts; restart the nodes of the smaller";
         alarms.push((FindingKind::Partition, why, remedy.to_owned()));

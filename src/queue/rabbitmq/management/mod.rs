@@ -120,7 +120,7 @@ impl Inspector {
         let api = url.map(|url| ManagementApi::new(url, broker.credentials(), broker.files()));
         let api = api.transpose()?;
         let why = match &api {
-            Some(_) => "the broker was not looked at yet",
+            Some(_) => "the broker was not inspected yet",
             None => "set AMQP_MANAGEMENT_URL",
         };
         Ok(Self {
@@ -151,7 +151,7 @@ impl Inspector {
         let looked = within(self.clock, LOOK_WAIT, read(api, &self.vhost)).await;
         let looked = looked.unwrap_or_else(|| {
             let place = api.base();
-            Err(format!("no whole answer from {place} within {LOOK_WAIT:?}"))
+            Err(format!("no complete answer from {place} within {LOOK_WAIT:?}"))
         });
         let inspection = match looked {
             Ok(seen) => self.inspection(&seen),

@@ -36,7 +36,7 @@ use WireField::{Bytes, Key, Plain, Table, Text};
 pub(super) struct Changed {
     /// Text, other than the routing key, that was not UTF-8.
     pub(super) text: bool,
-    /// The key of a message.
+    /// A routing key that was not UTF-8.
     pub(super) key: bool,
     /// Tables or arrays that were nested too deeply or malformed.
     pub(super) nesting: bool,
