@@ -1,6 +1,6 @@
-//! What a campaign may ask for: refused here, when it is applied, and not message by message.
+//! The rules for campaigns: they are checked when a campaign is applied, not for each message.
 //!
-//! In: a campaign as written. Out: what is refused and what is worth a warning. Always: pure.
+//! In: a campaign as written. Out: refusals and warnings. Always: pure.
 
 use super::task;
 use super::texts::content::variable_key_misfit;
@@ -10,16 +10,16 @@ use super::{
 };
 use crate::message::{Api, Channel, Strategy, is_short_code};
 
-/// Something to tell the operator about a campaign.
+/// A notice to the operator about a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Refused, or only warned about.
+    /// Whether the campaign is refused; otherwise it is a warning.
     pub refused: bool,
-    /// Names the key and says what to do.
+    /// The key and the remedy.
     pub text: String,
 }
 
-/// Checks a campaign as it is written, without asking Twilio.
+/// Checks a campaign as written, without requests to Twilio.
 #[must_use]
 pub fn check(campaign: &Campaign) -> Vec<Notice> {
     let mut notices = Vec::new();
@@ -37,7 +37,7 @@ pub fn check(campaign: &Campaign) -> Vec<Notice> {
     notices
 }
 
-/// How one of the 16 combinations is carried out, for the documents: its steps in words.
+/// The steps of one of the 16 combinations, in words for the documents.
 #[must_use]
 pub fn matrix(channel: Channel, strategy: Strategy, api: Api) -> &'static str {
     match (api, channel, strategy) {
@@ -114,7 +114,7 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
     }
 }
 
-/// What of a content template's variables would be refused with every message.
+/// Refuses content variables that Twilio would refuse in every message.
 fn check_variables(campaign: &Campaign, notices: &mut Vec<Notice>) {
     let variables = &campaign.content_variables;
     for text in variables.keys().filter_map(|key| variable_key_misfit(key)) {

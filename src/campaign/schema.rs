@@ -1,4 +1,4 @@
-//! The JSON Schema of a campaign file, for editors: what a key may be, not what Twilio takes.
+//! The JSON Schema of a campaign file, for editors. It checks the form of keys and values, not Twilio's rules.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What a file is before it is opened, and the sentences that refuse one.
+//! Checks a file before it is opened, and refuses it with a sentence for the operator.
 
 use std::path::Path;
 
@@ -7,24 +7,24 @@ use rusqlite::config::DbConfig;
 
 use super::{DatabaseKind, FileError, beside, mark, polled, unusable};
 
-/// How often a file that seems to lack its log is looked at, a millisecond apart: the last process that used
-/// it may mark it as whole and remove the log between two looks.
+/// The number of checks, a millisecond apart, of a file that seems to lack its log: between two checks, its last
+/// user may mark the file as whole and remove the log.
 const LOOKS: u32 = 20;
 
-/// A file that is not refused.
+/// The state of a file that is not refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FilePresence {
     Missing,
     There {
-        /// The file itself says that it is in use.
+        /// Whether the file's mark is [`mark::IN_USE`].
         is_in_use: bool,
     },
 }
 
-/// Looks at a file and changes nothing.
+/// Checks a file without a change to it.
 pub(super) fn look(path: &Path, kind: &DatabaseKind) -> Result<FilePresence, FileError> {
     let mut seen = Err(unusable(path, &"it was not looked at"));
-    // Only what is refused may be about to change.
+    // Only a refused file may change between two checks.
     polled(LOOKS, || {
         seen = look_once(path, kind);
         (!matches!(seen, Err(FileError::Refused(_)))).then_some(())
@@ -37,7 +37,7 @@ fn look_once(path: &Path, kind: &DatabaseKind) -> Result<FilePresence, FileError
         Ok(metadata) if metadata.is_file() => metadata.len(),
         Ok(_) => return Err(unusable(path, &"it is no file")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            // SQLite would remove the log of a file that is not there.
+            // SQLite would remove the log of a missing file.
             return match log_bytes(path) {
                 None | Some(0) => Ok(FilePresence::Missing),
                 Some(_) => Err(lost(path, kind)),
@@ -66,19 +66,20 @@ fn look_once(path: &Path, kind: &DatabaseKind) -> Result<FilePresence, FileError
         None if edition == 0 => return Err(without_tables(path, kind)),
         _ => {}
     }
-    // A crash during a checkpoint may leave the file shorter than it says; the rest is in its log.
+    // A crash during a checkpoint can leave the file shorter than its header says; the missing pages are in the
+    // log.
     if log.unwrap_or_default() == 0 && is_cut_off {
         return Err(cut_off(path, kind, bytes));
     }
     Ok(FilePresence::There { is_in_use })
 }
 
-/// What a file says of itself.
+/// The contents of a file's header.
 struct FileContents {
     mark: i32,
-    /// The number of its last migration; 0 without tables.
+    /// The version of its schema; 0 without tables.
     edition: i64,
-    /// It has more pages than it is long.
+    /// Whether the file is shorter than its number of pages.
     is_cut_off: bool,
 }
 
@@ -100,7 +101,7 @@ fn read(path: &Path) -> rusqlite::Result<FileContents> {
     })
 }
 
-/// The length of a file's log; none without one.
+/// The length of a file's log in bytes; `None` without a log.
 pub(super) fn log_bytes(path: &Path) -> Option<u64> {
     let metadata = std::fs::metadata(beside(path, "-wal"));
     metadata.ok().map(|metadata| metadata.len())

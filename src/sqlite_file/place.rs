@@ -1,7 +1,7 @@
-//! Whether a file that is open is still the one at its path.
+//! Checks whether an open file is still the one at its path.
 //!
-//! A file that was removed, or that another one took the place of, goes on being written by who has it open, and nobody
-//! finds it afterwards. Always: the file is not opened for a look, since to close it would end SQLite's own locks
+//! A process can go on writing to a file that was removed or replaced, and its data is lost at the end. Always: the
+//! check does not open the file, because the close would release SQLite's own locks
 //! (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
 
 use std::fs::Metadata;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use super::{FileError, unusable};
 
-/// A file of the file system: its device and inode.
+/// The identity of a file: device and inode.
 type FileId = (u64, u64);
 
-/// A path, and which file was there.
+/// A path and the identity of the file that was there.
 #[derive(Clone, Debug)]
 pub(crate) struct FilePlace {
     path: PathBuf,
@@ -30,8 +30,7 @@ impl FilePlace {
         }
     }
 
-    /// The path, the device and the inode as text: a file that was copied or restored is another one, also at the
-    /// same path.
+    /// The path, device and inode as text: a copied or restored file differs, also at the same path.
     pub(crate) fn text(&self) -> String {
         let path = self.path.canonicalize();
         let path = path.as_deref().unwrap_or(&self.path).display();
@@ -41,12 +40,13 @@ impl FilePlace {
         }
     }
 
-    /// Looks whether it is still there: one call of the operating system while it is.
+    /// Checks whether the file is still there: one system call if it is.
     ///
     /// # Errors
     ///
-    /// [`FileError::Refused`] when it was removed, or another one is there: what is written to it is lost.
-    /// [`FileError::Unusable`] when it was moved, since it can be moved back, or when the file system does not tell.
+    /// [`FileError::Refused`] when the file was removed or replaced: further writes are lost.
+    /// [`FileError::Unusable`] when it was moved, because it can be moved back, or when the file system does not
+    /// tell.
     pub(crate) fn look(&self) -> Result<(), FileError> {
         let file = self.path.display();
         match std::fs::metadata(&self.path) {
@@ -84,14 +84,14 @@ fn identity(metadata: &Metadata) -> Option<FileId> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// A file that is open cannot be replaced there.
+/// An open file cannot be replaced on this system.
 #[cfg(not(unix))]
 fn identity(_: &Metadata) -> Option<FileId> {
     None
 }
 
-/// Whether a file that this process has open has no name any more. Linux tells of open files without opening them again;
-/// where nobody tells, the file may have been moved.
+/// Whether a file that this process has open has no name any more. Linux lists open files without opening them; on
+/// other systems the file may have been moved.
 #[cfg(target_os = "linux")]
 fn is_removed(file: FileId) -> bool {
     use std::os::unix::fs::MetadataExt as _;

@@ -1,8 +1,8 @@
-//! What Twilio and Meta take of a message's content, and nothing beyond it is begun.
+//! Checks a message's content against the limits of Twilio and Meta before the message starts.
 //!
-//! In: a campaign and a message. Out: what would be refused, with the number that says so. Always: rows, lines
-//! and publishers' messages come to the same; a text that is not sent is not measured; neither a text nor a
-//! number stands in a reason.
+//! In: a campaign and a message. Out: the part that would be refused, and the limit. Always: rows, lines and
+//! publishers' messages give the same result; a text that is not sent is not checked; no reason contains a text or
+//! a phone number.
 
 use super::sizes::{
     BODY_MAX, CHAT_BODY_BYTES_MAX, CONVERSATION_ATTRIBUTES_BYTES_MAX, NAME_MAX,
@@ -12,24 +12,24 @@ use super::sizes::{
 use crate::campaign::Campaign;
 use crate::message::{Api, Channel, Message, Strategy};
 
-/// What of a message would be refused.
+/// The part of a message that would be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentPart {
-    /// Its text or a variable.
+    /// The text or a content variable.
     Text,
     /// The customer's name.
     Name,
-    /// What its task carries: too much.
+    /// The task's attributes: they are too long.
     TaskAttributes,
-    /// What its task carries: something that this customer lacks.
+    /// The task's attributes: a template needs a value that this customer lacks.
     TaskTemplate,
 }
 
-/// Something that Twilio or Meta would refuse.
+/// A part of a message that Twilio or Meta would refuse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     pub part: ContentPart,
-    /// A sentence that has the number and no text of the message.
+    /// One sentence with the limit and without the message's text.
     pub detail: String,
 }
 
@@ -40,7 +40,7 @@ impl Misfit {
 }
 
 impl Campaign {
-    /// What Twilio or Meta would refuse of a message that has its texts.
+    /// The part that Twilio or Meta would refuse, of a message with rendered texts.
     #[must_use]
     pub fn misfit(&self, message: &Message) -> Option<Misfit> {
         let name = message.customer.name.as_deref();
@@ -50,7 +50,7 @@ impl Campaign {
             .or_else(|| self.task_misfit(message))
     }
 
-    /// Whether a value of a message's variables is longer than is recommended.
+    /// Whether a content variable is longer than recommended.
     #[must_use]
     pub fn has_long_variable(&self, message: &Message) -> bool {
         let mut values = message.content_variables.values();
@@ -68,7 +68,7 @@ impl Campaign {
             return None;
         }
         let refused = |detail| Some(Misfit::of(ContentPart::Text, detail));
-        // No Proxy session relays it.
+        // Without a Proxy session the text stays in chat.
         if self.api == Api::Proxy && self.channel == Channel::Custom {
             let bytes = body.len();
             return match bytes > CHAT_BODY_BYTES_MAX {
@@ -89,7 +89,7 @@ impl Campaign {
     fn variables_misfit(&self, message: &Message) -> Option<Misfit> {
         let variables = &message.content_variables;
         let refused = |detail| Some(Misfit::of(ContentPart::Text, detail));
-        // Without a template they are not sent.
+        // Variables are sent only with a content template.
         self.content_sid.as_ref()?;
         if variables.len() > VARIABLES_MAX {
             let count = variables.len();
@@ -103,11 +103,11 @@ impl Campaign {
         variables.iter().find_map(misfit).and_then(refused)
     }
 
-    /// Measured as far as it is known before an agent is looked up.
+    /// Measures the attributes that are known before the agent is looked up.
     fn task_misfit(&self, message: &Message) -> Option<Misfit> {
         let customer = &message.customer;
-        // With task_on_reply the answer makes the task, and Studio says what it carries: the Conversation has what
-        // `task.show` names.
+        // With task_on_reply the customer's reply creates the task, and Studio sets its attributes; only the
+        // Conversation has the columns of `task.show`.
         if message.strategy.unwrap_or(self.strategy) == Strategy::TaskOnReply {
             let bytes = object_bytes(&self.shown_of(customer)) + TASK_ATTRIBUTES_RESERVED;
             return (bytes > CONVERSATION_ATTRIBUTES_BYTES_MAX).then(|| {
@@ -125,7 +125,7 @@ impl Campaign {
         };
         let name = customer.name.as_deref().unwrap_or_default();
         let sender = self.sender_of(message).map_or("", |sender| sender.as_str());
-        // Name and address stand in it twice (Twilio's pages on outbound messages and on Interactions).
+        // Name and address occur twice (Twilio's pages on outbound messages and on Interactions).
         let texts = 2 * (json_bytes(name) + json_bytes(customer.address.as_str()));
         let bytes = own + texts + json_bytes(sender);
         (bytes > TASK_ATTRIBUTES_BYTES_MAX).then(|| {
@@ -137,14 +137,14 @@ impl Campaign {
         })
     }
 
-    /// How large a task's attributes are without customer and sender, in bytes at most.
+    /// The largest size of a task's attributes without customer and sender, in bytes.
     pub(in crate::campaign) fn task_attributes_bytes(&self) -> usize {
         let own = serde_json::to_vec(&self.task.attributes).map_or(0, |json| json.len());
         own + TASK_ATTRIBUTES_RESERVED
     }
 }
 
-/// Why a customer's name would be refused.
+/// The refusal of a customer's name, if Twilio would refuse it.
 #[must_use]
 pub fn name_misfit(name: &str) -> Option<Misfit> {
     let count = characters(name);
@@ -154,7 +154,7 @@ pub fn name_misfit(name: &str) -> Option<Misfit> {
     })
 }
 
-/// Why a variable's key would be refused.
+/// The refusal of a variable's key, if Twilio would refuse it.
 pub(in crate::campaign) fn variable_key_misfit(key: &str) -> Option<String> {
     let count = characters(key);
     (count == 0 || count > VARIABLE_KEY_MAX).then(|| {
@@ -165,7 +165,7 @@ pub(in crate::campaign) fn variable_key_misfit(key: &str) -> Option<String> {
     })
 }
 
-/// Why a variable's value would be refused, by Twilio or by Meta behind it.
+/// The refusal of a variable's value, if Twilio or Meta would refuse it.
 fn variable_misfit(key: &str, value: &str) -> Option<String> {
     let count = characters(value);
     let why = if value.trim().is_empty() {
@@ -184,7 +184,7 @@ fn variable_misfit(key: &str, value: &str) -> Option<String> {
     Some(format!("content_variables.{key}: {why} (error 21656)"))
 }
 
-/// Every character that Unicode lets a line end with, where Twilio names the newline alone.
+/// All line break characters of Unicode; Twilio names only the newline.
 fn is_line_break(c: char) -> bool {
     matches!(
         c,

@@ -151,7 +151,9 @@ impl Inspector {
         let looked = within(self.clock, LOOK_WAIT, read(api, &self.vhost)).await;
         let looked = looked.unwrap_or_else(|| {
             let place = api.base();
-            Err(format!("no complete answer from {place} within {LOOK_WAIT:?}"))
+            Err(format!(
+                "no complete answer from {place} within {LOOK_WAIT:?}"
+            ))
         });
         let inspection = match looked {
             Ok(seen) => self.inspection(&seen),
