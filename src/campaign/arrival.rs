@@ -144,7 +144,7 @@ impl<'a> Arrivals<'a> {
         let is_ours = self.campaign.senders().contains(sender);
         (!is_ours).then(|| {
             malformed(format!(
-                "the message names the sender {sender}, which is none of the campaign's; leave the sender out, or name one of the \
+                "the message names the sender {sender}, which the campaign does not have; leave the sender out, or name one of the \
                  campaign's"
             ))
         })

@@ -338,7 +338,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|signed| Duration::try_from(signed).ok());
     duration.ok_or_else(|| {
-        format!("{text:?} is no duration; write one such as \"72h\", \"90m\" or \"1h 30m\"")
+        format!("{text:?} is not a duration; write one such as \"72h\", \"90m\" or \"1h 30m\"")
     })
 }
 

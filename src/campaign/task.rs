@@ -164,15 +164,17 @@ pub(super) fn refusals(campaign: &Campaign) -> Vec<String> {
     let is_taken = |key: &str| campaign.is_reserved(key);
     for key in campaign.task.attributes.keys().filter(|key| is_taken(key)) {
         wrong.push(format!(
-            "task.attributes.{key}: the key is Flex's or flexcast's own; take another"
+            "task.attributes.{key}: Flex or flexcast uses this key; choose another"
         ));
     }
     for (name, written) in campaign.shown().iter().zip(&campaign.task.show) {
         if name.is_empty() {
-            wrong.push(format!("task.show: {written:?} is the name of no column"));
+            wrong.push(format!(
+                "task.show: {written:?} is not the name of a column"
+            ));
         } else if is_taken(name) {
             wrong.push(format!(
-                "task.show: {name} is a key of Flex's or flexcast's own; give the column another in task.attributes: \
+                "task.show: Flex or flexcast uses the key {name}; give the column another key in task.attributes: \
                  customer_{name} = \"{{{{ customer.attributes.{name} }}}}\""
             ));
         } else if campaign.task.attributes.contains_key(name) {

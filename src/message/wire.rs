@@ -97,7 +97,7 @@ impl Message {
 /// The error together with the field that it is about.
 fn named(body: &[u8], error: &serde_json::Error) -> String {
     if error.is_syntax() || error.is_eof() {
-        return format!("it is no JSON: {error}");
+        return format!("it is not JSON: {error}");
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, Message>(&mut reader) {

@@ -115,7 +115,7 @@ fn invalid(text: &str, region: Option<Region>, why: NotANumber) -> NoNumber {
         NotANumber::Unreadable if region.is_none() && !text.starts_with('+') => {
             "it has no country code, and no country is named: set default_region, or add a column of countries"
         }
-        NotANumber::Unreadable => "this is no phone number",
+        NotANumber::Unreadable => "this is not a phone number",
     };
     let detail = format!("{}: {why}", masked(text));
     (RejectReason::AddressInvalid, detail)

@@ -23,7 +23,7 @@ pub(super) enum FilePresence {
 
 /// Checks a file without a change to it.
 pub(super) fn look(path: &Path, kind: &DatabaseKind) -> Result<FilePresence, FileError> {
-    let mut seen = Err(unusable(path, &"it was not looked at"));
+    let mut seen = Err(unusable(path, &"it was not checked"));
     // Only a refused file may change between two checks.
     polled(LOOKS, || {
         seen = look_once(path, kind);
@@ -35,12 +35,12 @@ pub(super) fn look(path: &Path, kind: &DatabaseKind) -> Result<FilePresence, Fil
 fn look_once(path: &Path, kind: &DatabaseKind) -> Result<FilePresence, FileError> {
     let bytes = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => metadata.len(),
-        Ok(_) => return Err(unusable(path, &"it is no file")),
+        Ok(_) => return Err(unusable(path, &"it is not a file")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             // SQLite would remove the log of a missing file.
             return match log_bytes(path) {
                 None | Some(0) => Ok(FilePresence::Missing),
-                Some(_) => Err(lost(path, kind)),
+                Some(_) => Err(lost(path)),
             };
         }
         Err(error) => return Err(unusable(path, &error)),
@@ -110,7 +110,7 @@ pub(super) fn log_bytes(path: &Path) -> Option<u64> {
 fn without_log(path: &Path, kind: &DatabaseKind) -> FileError {
     let (file, DatabaseKind { remedy, .. }) = (path.display(), kind);
     FileError::Refused(format!(
-        "{file} was copied without its log: {file}-wal is not beside it, and has what was written last. {remedy}. \
+        "{file} was copied without its log: {file}-wal, which has the last writes, is not beside it. {remedy}. \
          Nothing was changed"
     ))
 }
@@ -118,16 +118,16 @@ fn without_log(path: &Path, kind: &DatabaseKind) -> FileError {
 fn without_tables(path: &Path, kind: &DatabaseKind) -> FileError {
     let (file, DatabaseKind { noun, remedy }) = (path.display(), kind);
     FileError::Refused(format!(
-        "{file} is a database without tables: {noun} that was copied without its log {file}-wal, or none at all. \
-         {remedy}; to begin {noun} that is new, move the file away. Nothing was changed"
+        "{file} is a database without tables: {noun} that was copied without its log {file}-wal, or not {noun} at all. \
+         {remedy}; to start with a new file, move this one away. Nothing was changed"
     ))
 }
 
-fn lost(path: &Path, kind: &DatabaseKind) -> FileError {
-    let (file, DatabaseKind { noun, .. }) = (path.display(), kind);
+fn lost(path: &Path) -> FileError {
+    let file = path.display();
     FileError::Refused(format!(
-        "{file} is missing, but its log {file}-wal is there: put the file back beside it; to begin {noun} that is \
-         new, move the log away. Nothing was changed"
+        "{file} is missing, but its log {file}-wal is there: put the file back beside it; to start with a new \
+         file, move the log away. Nothing was changed"
     ))
 }
 
@@ -135,7 +135,7 @@ fn empty(path: &Path, kind: &DatabaseKind) -> FileError {
     let (file, DatabaseKind { noun, .. }) = (path.display(), kind);
     FileError::Refused(format!(
         "{file} has 0 bytes, which {noun} never has: a copy was cut off, or the file was emptied. Put the whole \
-         file in its place; to begin {noun} that is new, move the empty file and {file}-wal away. Nothing was \
+         file in its place; to start with a new file, move the empty file and {file}-wal away. Nothing was \
          changed"
     ))
 }
@@ -143,7 +143,7 @@ fn empty(path: &Path, kind: &DatabaseKind) -> FileError {
 fn cut_off(path: &Path, kind: &DatabaseKind, bytes: u64) -> FileError {
     let (file, DatabaseKind { noun, .. }) = (path.display(), kind);
     FileError::Refused(format!(
-        "{file} is {noun} that was cut off: it has {bytes} bytes, and more pages by its own word. Put the whole file in its place. \
+        "{file} is {noun} that was cut off: it has {bytes} bytes, fewer than its pages need. Put the whole file in its place. \
          Nothing was changed"
     ))
 }

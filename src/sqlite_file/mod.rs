@@ -118,7 +118,7 @@ impl SqliteFile {
                 create::create(path, &make)?;
             }
         }
-        Err(unusable(path, &"it is removed as soon as it is made"))
+        Err(unusable(path, &"it is removed each time it is created"))
     }
 
     /// As [`SqliteFile::open`], for an existing file.
@@ -169,7 +169,7 @@ impl SqliteFile {
         if !is_said && !mark::fold_in_use(&self.path, conn, FIRST_ATTEMPTS)? {
             tracing::warn!(
                 file = %self.path.display(),
-                "another program reads an old state of this file: a copy without its log would not be noticed"
+                "another program reads an old state of this file: a copy without its log cannot be detected"
             );
         }
         self.is_marked = true;
@@ -189,7 +189,7 @@ impl SqliteFile {
             return;
         }
         if let Err(error) = mark::fold_in_use(&self.path, conn, LATER_ATTEMPTS) {
-            tracing::debug!(%error, file = %self.path.display(), "the log is not folded in yet");
+            tracing::debug!(%error, file = %self.path.display(), "the log is not checkpointed yet");
         }
         // A log with a reader cannot be restarted: avoid a checkpoint at each commit.
         self.pages = LOG_PAGES.get();
@@ -202,13 +202,13 @@ impl SqliteFile {
         // If another file took the path, the log belongs to that file and is not removed.
         let is_ours = self.place.look().is_ok();
         let is_whole = is_ours && self.users.are_gone() && self.is_folded(&conn).unwrap_or_else(|error| {
-            tracing::warn!(%error, file = %self.path.display(), "the log is not folded in: keep it with the file");
+            tracing::warn!(%error, file = %self.path.display(), "the log is not checkpointed: keep it with the file");
             false
         });
         // Only then may the close remove the log.
         let removed = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_whole);
         if let Err(error) = removed {
-            tracing::debug!(%error, "the log's end is SQLite's to choose");
+            tracing::debug!(%error, "SQLite decides whether the log is removed");
         }
         // Closed while the lock is held: the next user finds a complete file.
         drop(conn);

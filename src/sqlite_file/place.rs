@@ -52,8 +52,8 @@ impl FilePlace {
         match std::fs::metadata(&self.path) {
             Ok(metadata) if self.file == identity(&metadata) => Ok(()),
             Ok(_) => Err(FileError::Refused(format!(
-                "{file} is another file than the one that this process opened, which nobody finds once the process \
-                 has ended. End the process, and look which of the two is yours"
+                "{file} is another file than the one that this process opened, which is lost once the process \
+                 has ended. End the process, and check which of the two files is yours"
             ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.missing()),
             Err(error) => Err(unusable(&self.path, &error)),

@@ -74,8 +74,7 @@ impl Users {
             Err(TryLockError::WouldBlock) => None,
             Err(TryLockError::Error(error)) => Some(Err(unusable(&self.path, &error))),
         });
-        let held =
-            "another flexcast process is opening or closing the file and does not come to an end";
+        let held = "another flexcast process is opening or closing the file and does not finish";
         answer.unwrap_or_else(|| Err(unusable(&self.path, &held)))
     }
 }

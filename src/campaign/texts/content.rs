@@ -94,7 +94,7 @@ impl Campaign {
         if variables.len() > VARIABLES_MAX {
             let count = variables.len();
             return refused(format!(
-                "content_variables: {count} of them; a template takes {VARIABLES_MAX}"
+                "content_variables: {count} of them; a template takes at most {VARIABLES_MAX}"
             ));
         }
         let misfit = |(key, value): (&String, &String)| {

@@ -41,11 +41,11 @@ const TIMES: [&str; 4] = ["%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p"];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DateError {
     #[error(
-        "the value is no date; write it as 2026-12-01, or say how it is written: date(from=\"%d.%m.%Y\")"
+        "the value is not a date; write it as 2026-12-01, or give its format: date(from=\"%d.%m.%Y\")"
     )]
     NoDate,
     #[error(
-        "the value is one date with the month first and another with the day first; say which: date(from=\"%m/%d/%Y\")"
+        "the value is one date with the month first and another with the day first; give its format: date(from=\"%m/%d/%Y\")"
     )]
     Ambiguous,
     #[error("it cannot be written as {0:?}: {1}")]

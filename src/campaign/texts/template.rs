@@ -256,7 +256,7 @@ fn sentence(error: &Error) -> String {
     let what = match (error.kind(), error.detail()) {
         (ErrorKind::UndefinedError, detail) => format!(
             "{} is missing or empty and has no default",
-            detail.and_then(undefined_name).unwrap_or("a particular")
+            detail.and_then(undefined_name).unwrap_or("a value")
         ),
         (ErrorKind::OutOfFuel, _) => format!(
             "it does not come to an end: it takes more than {STEPS_MAX} steps for one customer"

@@ -1,11 +1,11 @@
-//! What is wrong with a row's quotes and line ends, in a sentence.
+//! Sentences about faults in a row's quotes and line ends.
 //!
-//! In: the row's place. Out: the sentence, with the lines that are lost where several rows may be in it.
+//! In: the row's lines and its fault. Out: the sentence, with the lost lines if the row may contain several rows.
 
 use super::quotes::{RowFault, RowPlace};
 
 impl RowPlace {
-    /// What is wrong with it, for the person who mends the file.
+    /// The sentence about the fault, for the person who corrects the file.
     pub(in crate::intake) fn detail(&self, wrong: RowFault) -> String {
         let (line, last) = (self.line, self.last_line);
         let is_several = last > line;
@@ -28,7 +28,7 @@ impl RowPlace {
             RowFault::QuoteInside => "a quote stands inside a cell that does not begin with one: put the cell in \
                                    quotes, and write the quote inside it twice (\"\")"
                 .to_owned(),
-            RowFault::LoneReturn => "the line end before or after this row is another one than that of the file's first line (a \
+            RowFault::LoneReturn => "the line end before or after this row differs from that of the file's first line (a \
                                   carriage return alone, or a line feed): the row may be a part of another one"
                 .to_owned(),
         }

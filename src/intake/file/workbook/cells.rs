@@ -1,22 +1,22 @@
-//! The cells of a sheet, one after the other.
+//! Reads the cells of a sheet, one after the other.
 //!
-//! In: a sheet's XML. Out: each cell that has something in it, with its place. Always: a place within Excel's bounds;
-//! a formula without a value is told from an empty cell.
+//! In: a sheet's XML. Out: each non-empty cell with its position. Always: positions are within Excel's limits; a
+//! formula without a value differs from an empty cell.
 
 use quick_xml::events::{BytesStart, Event};
 
 use super::xml::{Fault, Xml, add_text, add_unescaped, attribute, is_set};
 
-/// How many rows and columns a sheet of Excel has at most.
+/// The limits of rows and columns in Excel.
 const ROWS_MAX: u32 = 1_048_576;
 pub(super) const COLUMNS_MAX: u32 = 16_384;
 
 pub(super) struct SheetCells<'a> {
     xml: Xml<'a>,
-    /// The row and the column of the next cell that does not say its own, counted from 0.
+    /// The position of the next cell if it does not give its own, counted from 0.
     row: u32,
     column: u32,
-    /// The row of the next `row` that does not say its own.
+    /// The number of the next `row` if it does not give its own.
     next_row: u32,
     is_hidden: bool,
     is_in_sheet: bool,
@@ -38,19 +38,19 @@ pub(super) struct Cell<'c> {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum CellValue<'c> {
-    /// The place of a shared text.
+    /// The index of a shared string.
     Shared(usize),
     Text(&'c str),
     Number(f64),
     Boolean(bool),
-    /// A date as ISO 8601 writes it.
+    /// A date in ISO 8601.
     Date(&'c str),
     Error(&'c str),
-    /// A formula that no program has calculated.
+    /// A formula without a calculated value.
     NotCalculated,
 }
 
-/// How a cell's value is written (ECMA-376 18.18.11).
+/// The type of a cell's value (ECMA-376 18.18.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CellType {
     Number,
@@ -128,7 +128,7 @@ impl<'a> SheetCells<'a> {
         }
     }
 
-    /// Reads on to the cell's end; gives whether it has a formula.
+    /// Reads to the cell's end; returns whether it has a formula.
     fn read_value(&mut self, kind: CellType) -> Result<bool, Fault> {
         self.text.clear();
         let wanted = if kind == CellType::Inline { "t" } else { "v" };
@@ -159,7 +159,11 @@ impl<'a> SheetCells<'a> {
         if plain.is_empty() && !matches!(kind, CellType::Formula | CellType::Inline) {
             return Ok(CellValue::NotCalculated);
         }
-        let wrong = || Fault::Refused(format!("it is damaged: {plain:?} is no value of its kind"));
+        let wrong = || {
+            Fault::Refused(format!(
+                "it is damaged: {plain:?} is not a value of its type"
+            ))
+        };
         Ok(match kind {
             CellType::Number => match plain
                 .parse::<f64>()
@@ -202,7 +206,7 @@ fn begun(element: &BytesStart<'_>, row: u32, column: u32) -> Result<OpenCell, Fa
         other => {
             let other: String = other.chars().take(40).collect();
             return Err(Fault::Refused(format!(
-                "it has a cell of the unknown kind {other:?}"
+                "it has a cell of the unknown type {other:?}"
             )));
         }
     };
@@ -223,7 +227,7 @@ fn within(place: u32, max: u32, what: &str) -> Result<u32, Fault> {
     )))
 }
 
-/// Row and column, counted from 0, of a cell's name such as `B7`.
+/// The row and column, counted from 0, of a cell name such as `B7`.
 fn place(name: &str) -> Option<(u32, u32)> {
     let digits = name.find(|c: char| c.is_ascii_digit())?;
     let (letters, digits) = name.split_at(digits);
@@ -240,7 +244,7 @@ fn place(name: &str) -> Option<(u32, u32)> {
     Some((row.checked_sub(1)?, column - 1))
 }
 
-/// A cell's name, such as `B7`, of a place counted from 0.
+/// The name of a cell, such as `B7`, from its position counted from 0.
 pub(super) fn name(row: u32, column: u32) -> String {
     let mut letters = Vec::new();
     let mut rest = column + 1;

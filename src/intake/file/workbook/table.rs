@@ -1,8 +1,8 @@
-//! The table in a sheet: where it begins, what belongs to it, and its rows as CSV.
+//! The table in a sheet: its header, its columns, and its rows as CSV.
 //!
-//! In: the sheet's cells. Out: the header and the rows below it in a file, and notes on what was left out. Always: a
-//! row that is written has a value below the header; what stands above or beside the table is said; a file that
-//! would take more disk than it may ends in an error.
+//! In: the sheet's cells. Out: the header and the rows below it in a file, and notes on ignored cells. Always: a
+//! written row has a value below the header; cells above or beside the table are reported; a file that exceeds its
+//! limit on disk is an error.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -16,23 +16,23 @@ use super::parts::SharedStrings;
 use super::shown::Formats;
 use super::xml::Fault;
 
-/// The most text in a row, in bytes.
+/// The longest text of a row, in bytes.
 const ROW_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// The most that is held to find the header in, in bytes.
+/// The most bytes that are held in the search for the header.
 const ABOVE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// How many columns without a header may stand within a table.
+/// The most consecutive columns without a header within a table.
 const GAP_MAX: usize = 2;
 
-/// A sheet's table on its way into a file.
+/// Writes a sheet's table to a file.
 pub(super) struct SheetTable<'e> {
     csv: Writer<BufWriter<Bounded>>,
     exact: &'e dyn Fn(&[String]) -> Option<Vec<usize>>,
-    /// Rows that may stand above the header, while it is looked for.
+    /// The first rows, until the header is found.
     above: Vec<SheetRow>,
     above_bytes: usize,
-    /// What belongs to the table, once the header was found.
+    /// The table's columns, once the header is found.
     span: Option<Span>,
     written: u64,
     rows: Vec<(u64, u64)>,
@@ -72,7 +72,7 @@ struct CellText {
     exact: Option<String>,
 }
 
-/// What is to be said about a sheet.
+/// The facts about a sheet that become notes.
 #[derive(Default)]
 struct SheetFindings {
     above: usize,
@@ -83,8 +83,8 @@ struct SheetFindings {
     beside_at: Option<String>,
 }
 
-/// Whether the table in a sheet has a column of addresses, as far as its first rows tell. What is wrong with a sheet is said
-/// when it is read.
+/// Whether a sheet's table has a column of addresses, by its first rows. Errors are ignored here; they are reported
+/// when the sheet is read.
 pub(super) fn has_addresses(
     cells: &mut SheetCells<'_>,
     texts: &SharedStrings,
@@ -290,7 +290,7 @@ impl SheetRow {
         Ok(())
     }
 
-    /// Its cells from column A on, empty ones too.
+    /// All cells from column A on, including empty ones.
     fn dense(&self) -> Vec<String> {
         let columns = self.cells.iter().map(|cell| cell.column + 1).max();
         let mut cells = vec![String::new(); columns.unwrap_or_default()];
@@ -333,8 +333,8 @@ impl SheetFindings {
     }
 }
 
-/// The first and the last column of the table that `column` belongs to: up to more than [`GAP_MAX`] columns without
-/// a header.
+/// The first and the last column of the table around `column`: it ends at more than [`GAP_MAX`] columns without a
+/// header.
 fn span(header: &[String], column: usize) -> (usize, usize) {
     let (mut first, mut last) = (column, column);
     for (at, cell) in header.iter().enumerate().skip(column) {
@@ -350,7 +350,7 @@ fn span(header: &[String], column: usize) -> (usize, usize) {
     (first, last)
 }
 
-/// Takes no more than may be written.
+/// A file with a limit on its length.
 struct Bounded {
     file: File,
     left: u64,
