@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Tells the time of day by an anchor and Tokio's monotonic clock. Cheap to copy.
+/// The time of day, computed from an anchor and Tokio's monotonic clock. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     anchor_wall: Timestamp,
@@ -27,7 +27,7 @@ impl Clock {
         Self::starting_at(wall)
     }
 
-    /// A clock that shows `wall` now and goes on from there: tests and rehearsals choose their day.
+    /// A clock that shows `wall` now and advances from there: tests and rehearsals choose their date.
     #[must_use]
     pub fn starting_at(wall: Timestamp) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Clock {
         }
     }
 
-    /// The time of day, to the millisecond: what the ledger keeps.
+    /// The time of day in milliseconds, the ledger's precision.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let at = self
@@ -46,7 +46,7 @@ impl Clock {
         Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
     }
 
-    /// Tokio's instant, for durations and for what waits.
+    /// Tokio's instant, for durations and timers.
     #[must_use]
     pub fn instant(&self) -> Instant {
         Instant::now()

@@ -1,15 +1,15 @@
-//! Applying a campaign: everything that can be refused is refused here, before any message.
+//! Applies a campaign: all checks that can refuse it run here, before any message.
 
 use super::discovery::{self, DiscoveryError};
 use super::rules::{self, Notice};
 use super::{Campaign, Flex, Template};
 use crate::twilio::Twilio;
 
-/// A campaign that can be carried out.
+/// A campaign that passed all checks.
 #[derive(Clone, Debug)]
 pub struct Applied {
     pub campaign: Campaign,
-    /// What is worth a warning.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ pub enum ApplyError {
 ///
 /// # Errors
 ///
-/// [`ApplyError`], with everything that is refused at once.
+/// [`ApplyError`], with all refusals together.
 pub async fn apply(
     twilio: &Twilio,
     mut campaign: Campaign,
@@ -54,7 +54,7 @@ pub async fn apply(
     })
 }
 
-/// Every template of the campaign that does not parse, by its key.
+/// The parse errors of the campaign's templates, with their keys.
 fn broken_templates(campaign: &Campaign) -> Vec<String> {
     let mut templates = Vec::new();
     if let Some(body) = &campaign.body {
@@ -75,7 +75,7 @@ fn broken_templates(campaign: &Campaign) -> Vec<String> {
     broken.collect()
 }
 
-/// The campaign's own values over the defaults.
+/// The campaign's own values, then the defaults.
 fn merged(own: Flex, defaults: &Flex) -> Flex {
     let or = |own: Option<String>, default: &Option<String>| own.or_else(|| default.clone());
     Flex {

@@ -1,7 +1,7 @@
-//! A publisher's body becomes a message that can be carried out: read, its text rendered, checked.
+//! Turns a publisher's body into a message that is ready for processing: parsed, rendered, checked.
 //!
-//! In: a campaign and a body. Out: a message, or why it is refused. Always: an import of messages and a
-//! consumer come to the same; no number stands in a reason.
+//! In: a campaign and a body. Out: a message, or the reason of its refusal. Always: an import of messages and a
+//! consumer give the same result; no reason contains a phone number.
 
 use std::cell::OnceCell;
 
@@ -13,18 +13,18 @@ use crate::message::{
 use crate::numbers::{self, Plus, unmarked};
 use crate::twilio::hide_numbers;
 
-/// Takes the messages that arrive for a campaign.
+/// Accepts messages that arrive for a campaign.
 pub struct Arrivals<'a> {
     campaign: &'a Campaign,
-    /// Parsed once it is needed: most of what arrives has its text.
+    /// Parsed on first use: most messages have their own text.
     texts: OnceCell<Result<Texts, String>>,
 }
 
-/// Why a body is refused.
+/// The refusal of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub reason: DeadReason,
-    /// A sentence for the dead letter and the publisher.
+    /// One sentence for the dead letter and the publisher.
     pub detail: String,
 }
 
@@ -32,13 +32,13 @@ impl From<Unreadable> for Refused {
     fn from(error: Unreadable) -> Self {
         Self {
             reason: error.reason(),
-            // serde shows what it stumbled over: that may be a number, and as long as the body.
+            // serde quotes the unexpected value, which may be a phone number or as long as the body.
             detail: hide_numbers(&clipped(&error.to_string())),
         }
     }
 }
 
-/// The beginning of a reason: it goes into logs, headers and the ledger.
+/// Cuts a reason to the length for logs, headers and the ledger.
 fn clipped(text: &str) -> String {
     const CHARS_MAX: usize = 500;
     let mut clipped: String = text.chars().take(CHARS_MAX).collect();
@@ -49,7 +49,7 @@ fn clipped(text: &str) -> String {
 }
 
 impl<'a> Arrivals<'a> {
-    /// Those of this campaign.
+    /// The arrivals of this campaign.
     #[must_use]
     pub fn of(campaign: &'a Campaign) -> Self {
         Self {
@@ -58,12 +58,12 @@ impl<'a> Arrivals<'a> {
         }
     }
 
-    /// Reads a body as a message of this campaign. What this program has put on a queue itself may
-    /// have grown beyond what a publisher's may have: it has its text with it.
+    /// Parses a body as a message of this campaign. A message that flexcast itself has published may exceed a
+    /// publisher's limit, because rendered texts were added.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: it is no message, or another campaign's.
+    /// [`Refused`] when it is not a valid message, or is a message of another campaign.
     pub fn read(&self, body: &[u8], is_publishers: bool) -> Result<Message, Refused> {
         if is_publishers && body.len() > MESSAGE_BYTES_MAX {
             return Err(Unreadable::Oversized { bytes: body.len() }.into());
@@ -95,8 +95,8 @@ impl<'a> Arrivals<'a> {
         Ok(message)
     }
 
-    /// Writes what names the customer as a file's row would have it: one customer is one address, however a publisher
-    /// spells it. What is no number stays as it is, and is refused by [`Self::unacceptable`].
+    /// Normalises the customer's address and time zone as a file's row is normalised: one customer has one address,
+    /// however a publisher writes it. An invalid number stays unchanged; [`Self::unacceptable`] refuses it.
     fn spell(&self, message: &mut Message) {
         let customer = &mut message.customer;
         if let Ok(address) = self.address(customer.address.as_str()) {
@@ -107,7 +107,8 @@ impl<'a> Arrivals<'a> {
         }
     }
 
-    /// Reads an address of the campaign's channel, as rows of files are read; a number has its country's code.
+    /// Parses an address of the campaign's channel with the rules for rows of files. A number needs its country
+    /// code.
     fn address(&self, text: &str) -> Result<Address, String> {
         let channel = self.campaign.channel;
         if matches!(channel, Channel::Facebook | Channel::Custom) {
@@ -121,8 +122,8 @@ impl<'a> Arrivals<'a> {
             .map_err(|(_, detail)| detail)
     }
 
-    /// Why a message that is not accepted yet is refused: its address is not a number, a spreadsheet program has rounded
-    /// its id, or the campaign does not have the sender that it names.
+    /// The refusal of a message that is not accepted yet: its address is not a number, a spreadsheet program has
+    /// rounded its id, or its sender is not one of the campaign's.
     #[must_use]
     pub fn unacceptable(&self, message: &Message) -> Option<Refused> {
         let malformed = |detail: String| Refused {
@@ -143,17 +144,17 @@ impl<'a> Arrivals<'a> {
         let is_ours = self.campaign.senders().contains(sender);
         (!is_ours).then(|| {
             malformed(format!(
-                "the message names the sender {sender}, which is none of the campaign's; leave the sender out, or name one of the \
+                "the message names the sender {sender}, which the campaign does not have; leave the sender out, or name one of the \
                  campaign's"
             ))
         })
     }
 
-    /// Renders the campaign's texts for a message that brings none.
+    /// Renders the campaign's texts for a message without its own.
     ///
     /// # Errors
     ///
-    /// A failure for good: the campaign's template asks for what this customer has not.
+    /// A permanent failure: this customer lacks a value that the template requires.
     pub fn render(&self, message: &mut Message) -> Result<(), Failure> {
         let campaign = self.campaign;
         let has_body = message.body.is_some() || campaign.body.is_none();
@@ -178,11 +179,11 @@ impl<'a> Arrivals<'a> {
         Ok(())
     }
 
-    /// Checks what a message can have wrong that has its texts.
+    /// Checks a message after its texts are rendered.
     ///
     /// # Errors
     ///
-    /// A failure for good.
+    /// A permanent failure.
     pub fn check(&self, message: &Message) -> Result<(), Failure> {
         let campaign = self.campaign;
         let address = &message.customer.address;
@@ -212,7 +213,7 @@ impl<'a> Arrivals<'a> {
     }
 }
 
-/// Whether an Interaction of the campaign's is initiated by its agent, whoever that is.
+/// Whether the agent initiates the campaign's Interactions.
 fn is_by_agent(campaign: &Campaign) -> bool {
     campaign.api == Api::Conversations && campaign.conversations.initiated_by == InitiatedBy::Agent
 }
@@ -258,7 +259,7 @@ mod tests {
         assert_eq!(message.content_variables["1"], "Hello Zoe");
         let kept = Message::from_json(&message.to_json()).expect("its own JSON");
         assert_eq!(kept, message);
-        // The campaign is applied anew with another text: who was accepted keeps the first.
+        // The campaign is applied again with another text: accepted messages keep the first.
         let other = "Goodbye".to_owned();
         campaign.content_variables.insert("1".to_owned(), other);
         let arrivals = Arrivals::of(&campaign);

@@ -1,5 +1,4 @@
-//! What two editions of a campaign file differ in, where the difference would carry out open messages in
-//! another way than they were accepted for.
+//! Differences between two editions of a campaign file that would change how open messages are processed.
 
 use std::fmt;
 
@@ -22,8 +21,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Keys that decide which steps a message takes, and in which of Twilio's services. A message that has begun
-/// under one value cannot go on under another, and one that waits was accepted for the first.
+/// The keys that determine a message's steps and the Twilio services that they use. A message that has started
+/// under one value cannot continue under another, and a waiting one was accepted for the first.
 const CONVERTING: [&str; 9] = [
     "channel",
     "strategy",
@@ -36,7 +35,7 @@ const CONVERTING: [&str; 9] = [
     "flex.proxy_service_sid",
 ];
 
-/// The differences that would convert open messages. A key that one of the two editions leaves out is none.
+/// The differences that affect open messages. A key that one of the editions leaves out is not a difference.
 #[must_use]
 pub fn conversions(before: &Campaign, after: &Campaign) -> Vec<Difference> {
     let (Ok(before), Ok(after)) = (serde_json::to_value(before), serde_json::to_value(after))

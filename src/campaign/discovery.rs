@@ -1,16 +1,16 @@
-//! What a campaign stands on, found in the account.
+//! Finds the account's resources that a campaign needs.
 //!
-//! In: a campaign with gaps in `[flex]`. Out: the gaps filled. Always: only what is missing is
-//! asked for; none or several found is refused with the list and the key to set.
+//! In: a campaign with missing keys in `[flex]`. Out: the keys filled in. Always: only missing keys are requested;
+//! if there are none or several candidates, the error lists them and names the key to set.
 
 use super::{Campaign, Flex};
 use crate::message::{Address, Api, Channel, Strategy};
 use crate::twilio::{CallError, Configuration, FlexFlow, NewFlexFlow, Twilio};
 
-/// How often a call is repeated after looks have found that it had no effect.
+/// How often a create call is repeated after look-ups have shown that it had no effect.
 const REPEATS_MAX: u32 = 2;
 
-/// Why the account does not give what a campaign needs.
+/// Why a resource could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
     #[error("{key}: {found}; set it in the campaign's [flex] table or in flexcast.toml")]
@@ -19,7 +19,7 @@ pub enum DiscoveryError {
     Call(#[from] CallError),
 }
 
-/// Fills the gaps in a campaign's `[flex]`; a Flex Flow is made when there is none.
+/// Fills in a campaign's `[flex]`; creates a Flex Flow if there is none.
 ///
 /// # Errors
 ///
@@ -32,11 +32,11 @@ pub(super) async fn fill(twilio: &Twilio, campaign: &mut Campaign) -> Result<(),
     Ok(())
 }
 
-/// Looks for what a campaign stands on, and makes nothing.
+/// Finds the resources that a campaign needs, without creating any.
 ///
 /// # Errors
 ///
-/// [`DiscoveryError`]; what was found before it stands in the campaign.
+/// [`DiscoveryError`]; resources that were found before the error are set in the campaign.
 pub async fn discover(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
     let configuration = twilio.fetch_configuration().await?;
     fill_routing(twilio, campaign, &configuration).await?;
@@ -76,7 +76,7 @@ async fn fill_routing(
             }
         };
     }
-    // Only an agent's Interaction names its queue.
+    // Only the Interaction of an agent names a queue.
     if campaign.api == Api::Conversations && flex.queue_sid.is_none() {
         flex.queue_sid = match &configuration.taskrouter_target_taskqueue_sid {
             Some(sid) => Some(sid.clone()),
@@ -90,8 +90,8 @@ async fn fill_routing(
     check_task_channel(twilio, campaign, &workspace).await
 }
 
-/// The task channel is the channel's own where the workspace has it, else `chat`: Flex renders both
-/// as conversations (Twilio's page: "a Messaging capable Task Channel such as sms or chat").
+/// The task channel is the one of the campaign's channel if the workspace has it, else `chat`: Flex shows both as
+/// conversations (Twilio's page: "a Messaging capable Task Channel such as sms or chat").
 async fn check_task_channel(
     twilio: &Twilio,
     campaign: &mut Campaign,
@@ -134,7 +134,7 @@ fn fill_chat_service(
     Ok(())
 }
 
-/// The Proxy service that serves the chat service.
+/// The Proxy service of the chat service.
 async fn fill_proxy_service(twilio: &Twilio, flex: &mut Flex) -> Result<(), DiscoveryError> {
     if flex.proxy_service_sid.is_some() {
         return Ok(());
@@ -149,8 +149,8 @@ async fn fill_proxy_service(twilio: &Twilio, flex: &mut Flex) -> Result<(), Disc
     Ok(())
 }
 
-/// The Flex Flow of each sender: found by channel type, contact identity, integration type and by
-/// when it makes the task; created once when there is none.
+/// The Flex Flow of each sender: found by channel type, contact identity, integration type and the time at which it
+/// creates the task; created once if there is none.
 async fn fill_flex_flows(twilio: &Twilio, campaign: &mut Campaign) -> Result<(), DiscoveryError> {
     let senders = campaign.senders().to_vec();
     let missing = |sender: &&Address| campaign.flex_flow_of(sender).is_none();
@@ -206,8 +206,8 @@ fn matches(flow: &FlexFlow, campaign: &Campaign, sender: &str, on_message: bool)
         && flow.integration.creation_on_message.unwrap_or_default() == on_message
 }
 
-/// Makes a sender's Flex Flow. A call without an answer may have made it, and a second one would stand beside it: it is
-/// repeated only when two looks, a settle time apart, have found none.
+/// Creates a sender's Flex Flow. A call without a reply may have created it, and a repeat would create a second
+/// one: it is repeated only when two look-ups, a settle time apart, have found none.
 async fn make_flex_flow(
     twilio: &Twilio,
     campaign: &Campaign,
@@ -260,7 +260,7 @@ async fn create_flex_flow(
     Ok(twilio.create_flex_flow(&new).await?.sid)
 }
 
-/// The only one, or a refusal that lists what there is.
+/// The only candidate, or an error that lists all of them.
 fn the_one(
     key: &'static str,
     found: impl Iterator<Item = (String, Option<String>)>,

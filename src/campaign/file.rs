@@ -1,19 +1,19 @@
-//! Reading a campaign file. Every error names the file, and the line or key.
+//! Reads a campaign file. Every error names the file, and the line or key.
 
 use std::path::Path;
 
 use super::Campaign;
 use super::rules;
 
-/// Why a campaign file is not usable.
+/// Why a campaign file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CampaignError {
     #[error("{file}: cannot be read: {cause}")]
     Unreadable { file: String, cause: std::io::Error },
-    /// Not TOML, an unknown key, a value of the wrong kind. The text shows the line.
+    /// Not TOML, an unknown key, or a value of the wrong type. The text shows the line.
     #[error("{file}: {detail}")]
     Invalid { file: String, detail: String },
-    /// It reads well and cannot be carried out.
+    /// The file is valid, but its settings are refused.
     #[error("{file}: {}", .refusals.join("\n  "))]
     Refused { file: String, refusals: Vec<String> },
 }
@@ -22,7 +22,7 @@ pub enum CampaignError {
 ///
 /// # Errors
 ///
-/// [`CampaignError`], with everything that is refused at once.
+/// [`CampaignError`], with all refusals together.
 pub fn load(path: &Path) -> Result<Campaign, CampaignError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|cause| CampaignError::Unreadable {

@@ -1,7 +1,7 @@
-//! A campaign: what the campaign file says, checked, with everything discovered filled in.
+//! A campaign: the checked contents of the campaign file, completed with discovered values.
 //!
-//! In: a TOML file, and the account. Out: a [`Campaign`] every message of it is carried out by.
-//! Always: unknown keys are refused; nothing is guessed where Twilio offers none or several.
+//! In: a TOML file, and the account. Out: a [`Campaign`], by which all its messages are processed. Always: unknown
+//! keys are refused; no value is guessed if Twilio has none or several.
 
 mod texts;
 
@@ -21,7 +21,7 @@ pub use changes::{Difference, conversions};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};
-pub use texts::content::{Misfit, Part, name_misfit};
+pub use texts::content::{ContentPart, Misfit, name_misfit};
 pub use texts::sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened};
 pub use texts::template::{Template, UnknownColumns, unfit};
 pub use texts::zones::iana_zone;
@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::message::{Address, Api, CampaignId, Channel, Strategy};
 use crate::pacing::Quota;
 
-/// One bulk send: a strategy, a sender, limits. Also the JSON that the ledger keeps.
+/// One bulk send: a strategy, a sender, limits. Also the JSON that the ledger stores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Campaign {
@@ -46,33 +46,32 @@ pub struct Campaign {
     #[serde(default)]
     pub api: Api,
     pub channel: Channel,
-    /// Our number (E.164) or short code, `messenger:<page id>` or the name of our side of a custom
-    /// channel.
+    /// The sender: a number (E.164), a short code, `messenger:<page id>`, or the sender's name on a custom channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Address>,
-    /// Several of them instead: each customer is written to from one, always the same.
+    /// Several senders instead of one: each customer always gets messages from the same one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub senders: Vec<Address>,
-    /// The template of the text; rendered once a message, at import or on arrival.
+    /// The template of the text; rendered once for each message, at import or on arrival.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// A content template of Twilio's (`HX...`) instead of `body`.
+    /// A Twilio content template (`HX...`) instead of `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_sid: Option<String>,
-    /// The content template's variables; each value is a template of ours.
+    /// The content template's variables; each value is itself a template.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub content_variables: BTreeMap<String, String>,
-    /// What stands in for a particular that is missing and has no `default`.
+    /// The substitute for a value that is missing and has no `default`.
     #[serde(default)]
     pub on_missing: OnMissing,
     /// The country (ISO 3166-1 alpha-2) of numbers that are written without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_region: Option<String>,
-    /// When open sessions and conversations close: Proxy's `Ttl`, Conversations' `Timers.Closed`.
+    /// The time after which open sessions and conversations close: Proxy's `Ttl`, Conversations' `Timers.Closed`.
     #[serde(default = "default_time_to_live", with = "duration_text")]
     #[schemars(with = "String")]
     pub time_to_live: Duration,
-    /// What to do with a customer who is in a conversation or session that is not ours.
+    /// The rule for a customer who is in a conversation or session of another program.
     #[serde(default)]
     pub when_open: WhenOpen,
     #[serde(default)]
@@ -89,7 +88,7 @@ pub struct Campaign {
     pub pace: Pace,
 }
 
-/// The account's own things a campaign stands on. What is missing is discovered on apply.
+/// The account's resources that a campaign uses. Missing keys are discovered when the campaign is applied.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Flex {
@@ -101,62 +100,62 @@ pub struct Flex {
     pub queue_sid: Option<String>,
     /// The TaskRouter task channel, by SID or unique name.
     pub task_channel: Option<String>,
-    /// `IS...`: Programmable Chat's service.
+    /// `IS...`: the service of Programmable Chat.
     pub chat_service_sid: Option<String>,
     /// `KS...`
     pub proxy_service_sid: Option<String>,
-    /// `FO...`: of a campaign's only sender.
+    /// `FO...`: the Flex Flow of the campaign's only sender.
     pub flex_flow_sid: Option<String>,
-    /// `FO...` by sender, where there are several.
+    /// `FO...` by sender, if there are several.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub flex_flow_sids: BTreeMap<Address, String>,
-    /// `FW...`: the Studio flow that takes the customer's reply. Never guessed.
+    /// `FW...`: the Studio flow that receives the customer's reply. Never guessed.
     pub studio_flow_sid: Option<String>,
 }
 
-/// What the agent's task carries.
+/// The contents of the agent's task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskSettings {
-    /// How long a task may wait before TaskRouter drops it.
+    /// The time after which TaskRouter drops a waiting task.
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
     pub timeout: Duration,
-    /// Columns of a file, or attributes of a publisher's, that stand in the task's and the Conversation's attributes:
-    /// agents see them, workflows route by them, and they stay at Twilio.
+    /// Columns of a file, or attributes of a publisher's message, that are copied into the attributes of the task
+    /// and the Conversation: agents see them, workflows route by them, and they stay at Twilio.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub show: Vec<String>,
-    /// Beside them; texts may be templates.
+    /// Further task attributes; texts may be templates.
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
 
-/// Who gets the tasks.
+/// The agents that get the tasks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Agents {
-    /// For rows without an agent.
+    /// The agent for rows without one.
     pub default: Option<String>,
-    /// Who takes what another agent cannot, with [`WhenUnavailable::Next`].
+    /// The agents that replace an unavailable one, with [`WhenUnavailable::Next`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub list: Vec<String>,
     pub when_unavailable: WhenUnavailable,
 }
 
-/// What to do with a message whose agent cannot take it.
+/// The rule for a message whose agent is unavailable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenUnavailable {
     /// Wait for this agent.
     #[default]
     Hold,
-    /// Take the next agent of the campaign's list.
+    /// Assign the next agent of the campaign's list.
     Next,
-    /// Let the queue have it, without a named agent.
+    /// Create the task without a named agent: the workflow's queue assigns it.
     Queue,
     Skip,
 }
 
-/// What to do with a customer who is in somebody else's conversation or session.
+/// The rule for a customer who is in a conversation or session of another program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenOpen {
@@ -176,7 +175,7 @@ pub struct ConversationsSettings {
     pub follow: Follow,
 }
 
-/// Who an Interaction is initiated by.
+/// The initiator of an Interaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitiatedBy {
@@ -187,7 +186,7 @@ pub enum InitiatedBy {
     Api,
 }
 
-/// What takes the customer's reply.
+/// The receiver of the customer's reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplyTo {
@@ -197,7 +196,7 @@ pub enum ReplyTo {
     Webhook,
 }
 
-/// How the reply finds its agent.
+/// The routing of the reply to an agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplyRouting {
@@ -206,8 +205,8 @@ pub enum ReplyRouting {
     Workflow,
 }
 
-/// What tells that an Interaction's set-up is over. Twilio's pages disagree on whether the
-/// Interaction's channels can be read ("GET actions are not accessible" against the OpenAPI).
+/// The sign that an Interaction's set-up is complete. Twilio's pages disagree on whether the Interaction's channels
+/// can be read ("GET actions are not accessible" against the OpenAPI).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Follow {
@@ -224,47 +223,47 @@ pub enum Follow {
 pub struct ProxySettings {
     pub customer_proxy: CustomerProxy,
     pub message_participant: MessageParticipant,
-    /// The task attribute that the workflow reads the agent from.
+    /// The task attribute from which the workflow reads the agent.
     pub target_attribute: String,
-    /// The template of its value.
+    /// The template of that attribute's value.
     pub target_value: String,
     /// Whether Twilio's Channel Janitor removes sessions whose task was deleted.
     pub janitor: bool,
 }
 
-/// Who chooses the number the customer sees.
+/// The chooser of the number that the customer sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CustomerProxy {
     /// The campaign's sender.
     #[default]
     Sender,
-    /// Proxy, out of its pool: as on Twilio's page.
+    /// Proxy, from its pool, as on Twilio's page.
     Pool,
 }
 
-/// Where the message of `task_on_reply` is posted.
+/// The resource to which the message of `task_on_reply` is posted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageParticipant {
-    /// The agent's Proxy participant: as on Twilio's page.
+    /// The agent's Proxy participant, as on Twilio's page.
     #[default]
     Agent,
-    /// The customer's Proxy participant: as in Proxy's own documentation.
+    /// The customer's Proxy participant, as in Proxy's documentation.
     Customer,
     /// The chat channel; Proxy relays it.
     Chat,
 }
 
-/// How fast a campaign may go. Without a key: as fast as the account's limits let it.
+/// The pace of a campaign. Without a key, only the account's limits apply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pace {
-    /// Messages begun, over the whole campaign.
+    /// The rate of started messages of the whole campaign.
     pub campaign: Option<Quota>,
-    /// Messages begun, for each agent.
+    /// The rate of started messages for each agent.
     pub agent: Option<Quota>,
-    /// Its part of what it shares with other campaigns that run at the same time, beside theirs.
+    /// The campaign's weight when it shares capacity with other campaigns that run at the same time.
     pub weight: NonZeroU32,
 }
 
@@ -281,7 +280,7 @@ impl Default for Pace {
 impl Default for TaskSettings {
     fn default() -> Self {
         Self {
-            // TaskRouter's own default: 24 hours.
+            // TaskRouter's default: 24 hours.
             timeout: Duration::from_secs(24 * 60 * 60),
             show: Vec::new(),
             attributes: BTreeMap::new(),
@@ -302,7 +301,7 @@ impl Default for ProxySettings {
 }
 
 impl Campaign {
-    /// Whether a message of the campaign's own strategy must name its agent.
+    /// Whether a message of the campaign's default strategy must name its agent.
     #[must_use]
     pub fn needs_agent(&self) -> bool {
         self.api == Api::Conversations
@@ -310,7 +309,7 @@ impl Campaign {
             && self.conversations.initiated_by == InitiatedBy::Agent
     }
 
-    /// Whether a text names the customer.
+    /// Whether a template uses the customer's name.
     #[must_use]
     pub fn names_the_customer(&self) -> bool {
         let mut texts = self.body.iter().chain(self.content_variables.values());
@@ -328,18 +327,18 @@ fn default_time_to_live() -> Duration {
     Duration::from_secs(72 * 60 * 60)
 }
 
-/// Reads a duration with its unit, such as `72h`, `90m` or `1h 30m`.
+/// Parses a duration with units, such as `72h`, `90m` or `1h 30m`.
 ///
 /// # Errors
 ///
-/// A sentence that shows what is taken.
+/// A sentence that shows the accepted form.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let signed = text.parse::<jiff::SignedDuration>();
     let duration = signed
         .ok()
         .and_then(|signed| Duration::try_from(signed).ok());
     duration.ok_or_else(|| {
-        format!("{text:?} is no duration; write one such as \"72h\", \"90m\" or \"1h 30m\"")
+        format!("{text:?} is not a duration; write one such as \"72h\", \"90m\" or \"1h 30m\"")
     })
 }
 

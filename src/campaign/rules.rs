@@ -1,6 +1,6 @@
-//! What a campaign may ask for: refused here, when it is applied, and not message by message.
+//! The rules for campaigns: they are checked when a campaign is applied, not for each message.
 //!
-//! In: a campaign as written. Out: what is refused and what is worth a warning. Always: pure.
+//! In: a campaign as written. Out: refusals and warnings. Always: pure.
 
 use super::task;
 use super::texts::content::variable_key_misfit;
@@ -10,16 +10,16 @@ use super::{
 };
 use crate::message::{Api, Channel, Strategy, is_short_code};
 
-/// Something to tell the operator about a campaign.
+/// A notice to the operator about a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Refused, or only warned about.
+    /// Whether the campaign is refused; otherwise it is a warning.
     pub refused: bool,
-    /// Names the key and says what to do.
+    /// The key and the remedy.
     pub text: String,
 }
 
-/// Checks a campaign as it is written, without asking Twilio.
+/// Checks a campaign as written, without requests to Twilio.
 #[must_use]
 pub fn check(campaign: &Campaign) -> Vec<Notice> {
     let mut notices = Vec::new();
@@ -37,7 +37,7 @@ pub fn check(campaign: &Campaign) -> Vec<Notice> {
     notices
 }
 
-/// How one of the 16 combinations is carried out, for the documents: its steps in words.
+/// The steps of one of the 16 combinations, in words for the documents.
 #[must_use]
 pub fn matrix(channel: Channel, strategy: Strategy, api: Api) -> &'static str {
     match (api, channel, strategy) {
@@ -74,7 +74,7 @@ fn check_senders(campaign: &Campaign, notices: &mut Vec<Notice>) {
             refuse(notices, format!("{}: {error}", key(at)));
         }
         if campaign.senders()[..at].contains(sender) {
-            refuse(notices, format!("{}: it stands there twice", key(at)));
+            refuse(notices, format!("{}: it is listed twice", key(at)));
         }
     }
 }
@@ -104,7 +104,7 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
     }
     check_variables(campaign, notices);
     if matches!(&campaign.on_missing, OnMissing::Text(text) if text.trim().is_empty()) {
-        let text = "on_missing: it is empty; give \"reject\" or the text to put in";
+        let text = "on_missing: it is empty; give \"reject\" or a substitute text";
         refuse(notices, text.to_owned());
     }
     if campaign.channel == Channel::Whatsapp && sends && campaign.content_sid.is_none() {
@@ -114,14 +114,14 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
     }
 }
 
-/// What of a content template's variables would be refused with every message.
+/// Refuses content variables that Twilio would refuse in every message.
 fn check_variables(campaign: &Campaign, notices: &mut Vec<Notice>) {
     let variables = &campaign.content_variables;
     for text in variables.keys().filter_map(|key| variable_key_misfit(key)) {
         refuse(notices, text);
     }
     if variables.len() > VARIABLES_MAX {
-        let text = format!("content_variables: a template takes {VARIABLES_MAX}");
+        let text = format!("content_variables: a template takes at most {VARIABLES_MAX}");
         refuse(notices, text);
     }
 }
@@ -192,7 +192,7 @@ fn check_agents(campaign: &Campaign, notices: &mut Vec<Notice>) {
         refuse(notices, text.to_owned());
     }
     if !is_next && !agents.list.is_empty() {
-        let text = "agents.list: nothing looks at it without when_unavailable = \"next\"";
+        let text = "agents.list: it has no effect without when_unavailable = \"next\"";
         warn(notices, text.to_owned());
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -200,14 +200,14 @@ fn check_agents(campaign: &Campaign, notices: &mut Vec<Notice>) {
         if name.trim().is_empty() {
             refuse(notices, "agents.list: a name in it is empty".to_owned());
         } else if !seen.insert(name.to_lowercase()) {
-            refuse(notices, format!("agents.list: {name:?} stands in it twice"));
+            refuse(notices, format!("agents.list: {name:?} is listed twice"));
         }
     }
     let by_agent = campaign.api == Api::Conversations
         && campaign.conversations.initiated_by == InitiatedBy::Agent;
     if agents.when_unavailable == WhenUnavailable::Queue && by_agent {
-        let text = "agents.when_unavailable: \"queue\" leaves out the agent, by whom \
-                    conversations.initiated_by = \"agent\" has every Interaction initiated; use \
+        let text = "agents.when_unavailable: \"queue\" creates tasks without an agent, but with \
+                    conversations.initiated_by = \"agent\" an agent initiates every Interaction; use \
                     \"auto\"";
         refuse(notices, text.to_owned());
     }
@@ -234,7 +234,7 @@ fn check_times(campaign: &Campaign, notices: &mut Vec<Notice>) {
     let makes_task = campaign.strategy == Strategy::TaskNow;
     if makes_task && campaign.task_attributes_bytes() > TASK_ATTRIBUTES_BYTES_MAX {
         let text = format!(
-            "task.attributes: with what each task has beside them they are over the \
+            "task.attributes: together with the attributes of every task they exceed the \
              {TASK_ATTRIBUTES_BYTES_MAX} bytes that TaskRouter takes"
         );
         refuse(notices, text);

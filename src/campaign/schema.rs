@@ -1,4 +1,4 @@
-//! The JSON Schema of a campaign file, for editors: what a key may be, not what Twilio takes.
+//! The JSON Schema of a campaign file, for editors. It checks the form of keys and values, not Twilio's rules.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ impl JsonSchema for OnMissing {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "`reject`, or the text that stands in for a particular that is missing",
+            "description": "`reject`, or the substitute text for a missing value",
             "type": "string"
         })
     }
@@ -36,7 +36,7 @@ impl JsonSchema for Quota {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "How many in what time: `5/s`, `10/min`, `80/s, burst 20`",
+            "description": "A number of messages in a time: `5/s`, `10/min`, `80/s, burst 20`",
             "type": "string"
         })
     }

@@ -1,7 +1,7 @@
-//! A campaign's senders: which one writes to whom, and what each stands on.
+//! A campaign's senders: the choice of a message's sender, its cost and its Flex Flow.
 //!
-//! In: a campaign, a message. Out: its sender. Always: who was accepted keeps the sender it was
-//! accepted with, whatever the campaign says by now.
+//! In: a campaign, a message. Out: its sender. Always: an accepted message keeps its sender, even if the campaign
+//! changes later.
 
 use std::num::NonZeroU32;
 
@@ -9,7 +9,7 @@ use super::Campaign;
 use crate::message::{Address, Api, Channel, Message, Segments, Strategy, sender_for};
 
 impl Campaign {
-    /// All senders, however the file names them.
+    /// All senders, from `sender` or `senders`.
     #[must_use]
     pub fn senders(&self) -> &[Address] {
         match &self.sender {
@@ -18,8 +18,7 @@ impl Campaign {
         }
     }
 
-    /// The sender that a customer is written to from: the same one each time. A campaign that was
-    /// applied has one.
+    /// The sender for a customer: always the same one. An applied campaign has at least one.
     #[must_use]
     pub fn sender_for(&self, customer: &Address) -> Option<&Address> {
         sender_for(customer, self.senders())
@@ -32,12 +31,12 @@ impl Campaign {
         recorded.or_else(|| self.sender_for(&message.customer.address))
     }
 
-    /// What a message's own text costs its sender: SMS segments, or one elsewhere. None when it sends no
-    /// text: its agent writes first.
+    /// The cost of a message's text for its sender: SMS segments; 1 on other channels. `None` when flexcast sends
+    /// no text because the agent writes first.
     #[must_use]
     pub fn cost_of(&self, message: &Message) -> Option<NonZeroU32> {
         let strategy = message.strategy.unwrap_or(self.strategy);
-        // A content template is Twilio's, and its text not known here: it counts as one segment.
+        // The text of a content template is not known here: it counts as one segment.
         let text = message.body.as_deref();
         let text = text.filter(|_| self.content_sid.is_none());
         let sends = match self.api {
@@ -58,8 +57,8 @@ impl Campaign {
         own.or(self.flex.flex_flow_sid.as_ref())
     }
 
-    /// Keeps the Flex Flows of senders that the campaign had before it was applied anew: some who were
-    /// accepted are written to from them still.
+    /// Keeps the Flex Flows of the senders that the campaign had before it was applied again: accepted messages
+    /// still use them.
     pub fn keep_flows_of(&mut self, before: &Campaign) {
         let others = before.flex.flex_flow_sids.keys();
         for sender in before.senders().iter().chain(others) {
@@ -100,7 +99,7 @@ mod tests {
         assert_eq!(now.flex_flow_of(&sender).map(String::as_str), Some("FO1"));
         let chosen = now.sender_for(&message.customer.address).expect("one");
         assert_eq!(now.flex_flow_of(chosen).map(String::as_str), Some("FO2"));
-        // Back again: what the account says now holds.
+        // Back again: the account's current value applies.
         let mut back = campaign("sender='+12025550100'\n[flex]\nflex_flow_sid='FO3'");
         back.keep_flows_of(&now);
         assert_eq!(back.flex_flow_of(&sender).map(String::as_str), Some("FO3"));

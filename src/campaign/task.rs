@@ -1,7 +1,7 @@
-//! What a task carries of the campaign's and of its customer: what the agent sees, and what workflows route by.
+//! The attributes of a task from the campaign and its customer: agents see them, and workflows route by them.
 //!
-//! In: `[task]` and a customer. Out: attributes. Always: of a customer's columns only those that `task.show` names leave,
-//! for they are personal data that stay at Twilio; what is Flex's or ours is not overwritten.
+//! In: `[task]` and a customer. Out: attributes. Always: of a customer's columns only those in `task.show` are
+//! sent, because they are personal data that stay at Twilio; keys of Flex and flexcast are not overwritten.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use super::texts::particulars::is_empty;
 use super::{Campaign, Template};
 use crate::message::{Api, Customer, attribute_name};
 
-/// What every task of ours says of its customer, and where Flex and flexcast look for what is theirs.
+/// Reserved attributes of tasks of Interactions: those that every task of flexcast has, and those that Flex or
+/// flexcast reads.
 const OF_INTERACTIONS: &[&str] = &[
     "customerName",
     "customerAddress",
@@ -26,7 +27,7 @@ const OF_INTERACTIONS: &[&str] = &[
     "flexChannelInviteSid",
 ];
 
-/// The same of tasks of Flex Channels, and of the chat channels below them.
+/// Reserved attributes of tasks of Flex Channels, and of their chat channels.
 const OF_FLEX_CHANNELS: &[&str] = &[
     "to",
     "direction",
@@ -44,11 +45,11 @@ const OF_FLEX_CHANNELS: &[&str] = &[
     "proxySession",
 ];
 
-/// Our marker, and all that begins like it.
+/// flexcast's marker, and all keys that begin with it.
 const OURS: &str = "flexcast";
 
 impl Campaign {
-    /// The columns whose values stand in the task's and the Conversation's attributes, by their attributes' names.
+    /// The columns that are copied into the attributes of the task and the Conversation, by attribute name.
     #[must_use]
     pub fn shown(&self) -> Vec<String> {
         self.task
@@ -58,7 +59,7 @@ impl Campaign {
             .collect()
     }
 
-    /// Whether an attribute of this key is Flex's or ours.
+    /// Whether this attribute key is reserved for Flex or flexcast.
     #[must_use]
     pub fn is_reserved(&self, key: &str) -> bool {
         let taken = match self.api {
@@ -69,12 +70,12 @@ impl Campaign {
         key.starts_with(OURS) || taken.contains(&key) || is_target
     }
 
-    /// Every column of which something leaves with the task: those that `task.show` names, and those that
-    /// `task.attributes` do.
+    /// All columns that are sent with the task: those in `task.show`, and those that templates in `task.attributes`
+    /// use.
     ///
     /// # Errors
     ///
-    /// A sentence that names the template that does not parse.
+    /// A sentence that names the invalid template.
     pub fn task_columns(&self) -> Result<BTreeSet<String>, String> {
         let mut columns: BTreeSet<String> = self.shown().into_iter().collect();
         for template in self.task_templates()? {
@@ -83,7 +84,7 @@ impl Campaign {
         Ok(columns)
     }
 
-    /// What `task.show` lets leave of a customer.
+    /// The customer's attributes that `task.show` sends.
     #[must_use]
     pub fn shown_of(&self, customer: &Customer) -> Map<String, Value> {
         let value = |name: &String| {
@@ -100,11 +101,11 @@ impl Campaign {
             .collect()
     }
 
-    /// The campaign's own part of a task's attributes, with the customer's and the agent's particulars filled in.
+    /// The campaign's part of a task's attributes, with the customer's and the agent's values filled in.
     ///
     /// # Errors
     ///
-    /// A sentence that names the key and what is missing.
+    /// A sentence that names the key and the missing value.
     pub fn task_fields(
         &self,
         customer: &Customer,
@@ -128,7 +129,7 @@ impl Campaign {
     ) -> Result<Value, String> {
         Ok(match value {
             Value::String(text) if is_template(text) => {
-                // It was checked when the campaign was applied.
+                // The template was checked when the campaign was applied.
                 let template = Template::parse_again(text)?.on_missing(&self.on_missing);
                 template.render(customer, agent)?.into()
             }
@@ -157,21 +158,23 @@ impl Campaign {
     }
 }
 
-/// What is wrong with `[task]` for all customers, each with its key.
+/// The errors in `[task]` that concern all customers, with their keys.
 pub(super) fn refusals(campaign: &Campaign) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_taken = |key: &str| campaign.is_reserved(key);
     for key in campaign.task.attributes.keys().filter(|key| is_taken(key)) {
         wrong.push(format!(
-            "task.attributes.{key}: the key is Flex's or flexcast's own; take another"
+            "task.attributes.{key}: Flex or flexcast uses this key; choose another"
         ));
     }
     for (name, written) in campaign.shown().iter().zip(&campaign.task.show) {
         if name.is_empty() {
-            wrong.push(format!("task.show: {written:?} is the name of no column"));
+            wrong.push(format!(
+                "task.show: {written:?} is not the name of a column"
+            ));
         } else if is_taken(name) {
             wrong.push(format!(
-                "task.show: {name} is a key of Flex's or flexcast's own; give the column another in task.attributes: \
+                "task.show: Flex or flexcast uses the key {name}; give the column another key in task.attributes: \
                  customer_{name} = \"{{{{ customer.attributes.{name} }}}}\""
             ));
         } else if campaign.task.attributes.contains_key(name) {

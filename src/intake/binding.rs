@@ -1,4 +1,5 @@
-//! Ties a queue to the ledger; where the queue is new and the ledger is not, what waited is published again.
+//! Binds a queue to the ledger. If the queue is new and the ledger is not, the waiting messages are published
+//! again.
 
 use jiff::Timestamp;
 
@@ -6,21 +7,22 @@ use super::EnqueueError;
 use crate::ledger::{BrokerLost, Ledger, LedgerError, MARKED_AT_ONCE};
 use crate::queue::Queue;
 
-/// Ties a queue to the ledger, or finds it tied already.
+/// Binds a queue to the ledger. Succeeds when it is bound to this ledger already.
 ///
-/// A queue that was tied to none although the ledger has messages on a queue has lost everything, or is another
-/// one: those messages are published again. Returns how many there were; none where the queue was tied, nothing
-/// was on it, or another process has just marked them.
+/// If the queue is unbound although the ledger has messages on a queue, the queue has lost all messages or is
+/// another one: those messages are published again. Returns their number; `None` if the queue was bound, had no
+/// messages, or another process has just marked them.
 ///
 /// # Errors
 ///
-/// [`crate::queue::QueueError::BoundElsewhere`] when it belongs to another ledger; those of the two stores.
+/// [`crate::queue::QueueError::BoundElsewhere`] when the queue is bound to another ledger; the errors of ledger and
+/// queue.
 pub async fn bind_queue(
     ledger: &Ledger,
     queue: &dyn Queue,
     now: Timestamp,
 ) -> Result<Option<u64>, EnqueueError> {
-    // Before the look at the queue: who marks in between is seen.
+    // Read before the check of the queue, to detect another process that marks the messages meanwhile.
     let after = ledger.broker_lost_at().await?;
     let is_new = !queue.is_bound().await?;
     let id = ledger.id().await?;
@@ -29,7 +31,7 @@ pub async fn bind_queue(
         let on_queue = ledger.on_queue(now).await?;
         let mut counts = on_queue.values();
         if counts.any(|one| one.ready + one.held + one.delayed > 0) {
-            // Before the queue is tied: what breaks off between the two is done again.
+            // Before the binding: after a crash between the two, this is done again.
             again = mark_all(ledger, after, now).await?;
         }
     }
@@ -37,14 +39,14 @@ pub async fn bind_queue(
     if let Some(messages) = again {
         tracing::error!(
             messages,
-            "the queue holds nothing of this ledger any more: the broker has lost its disk, or it is another one; \
-             all that waited on it is published again; messages of publishers that no consumer had read are lost"
+            "the queue has lost all messages of this ledger: the broker has lost its disk, or it is another broker; \
+             the waiting messages are published again; publishers' messages that no consumer had read are lost"
         );
     }
     Ok(again)
 }
 
-/// Marks all that waited on the queue, a batch at a time: a ledger may hold millions.
+/// Marks all messages that were on the queue, in batches: a ledger may hold millions.
 async fn mark_all(
     ledger: &Ledger,
     after: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! Why a file cannot be read as contacts at all.
+//! Errors that concern a whole file of contacts.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,46 +6,45 @@ use std::path::PathBuf;
 use super::Field;
 use super::import::enqueue::EnqueueError;
 
-/// A failure of the whole file; what is wrong with one row is a [`super::Rejection`].
+/// An error of the whole file; the error of one row is a [`super::Rejection`].
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// The file cannot be opened or read: a wrong path, a missing right.
+    /// The file cannot be opened or read, for example because of a wrong path or a missing right.
     #[error("{} cannot be read: {source}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    /// Nothing is in it.
+    /// The file is empty.
     #[error("{} is empty: it needs a header row, then one row for each customer", path.display())]
     Empty { path: PathBuf },
-    /// A header, and no row below it.
+    /// The file has a header and no rows.
     #[error("{} has a header and no rows", path.display())]
     NoRows { path: PathBuf },
-    /// A file of messages without a line.
+    /// The file of messages has no lines.
     #[error("{} is empty: it needs a message in each line", path.display())]
     NoMessages { path: PathBuf },
-    /// Somebody wrote to it while it was imported.
+    /// The file was changed during the import.
     #[error("{} was changed while it was read: import it again", path.display())]
     Changed { path: PathBuf },
-    /// Its bytes are no text, or not in the encoding that the rest of it is in. Found before any row
-    /// is handed out.
+    /// Its bytes are not text, or are invalid in its encoding. Detected before any row is returned.
     #[error("{}: line {line}: {why}", path.display())]
     NotText {
         path: PathBuf,
         /// The physical line, counted from 1.
         line: u64,
-        /// What is wrong and what to do.
+        /// The fault and the remedy.
         why: String,
     },
-    /// It is a workbook without a sheet that can be read.
+    /// The file is a workbook without a readable sheet.
     #[error("{}: {why}", path.display())]
     NotUsable { path: PathBuf, why: String },
-    /// One row goes on and on: a quote that never closes, in a file too big to take for one row.
+    /// A row is too long: a quote never closes.
     #[error("{}: the row that begins on line {line} is longer than {max_mib} MiB: a quote opens in it and never closes", path.display())]
     RowTooLong {
         path: PathBuf,
         line: u64,
         max_mib: u64,
     },
-    /// One row has more cells than a sheet has columns.
-    #[error("{}: the row that begins on line {line} has more than {max} columns: is it a table of contacts, and is what separates its columns right (--delimiter)?", path.display())]
+    /// A row has more cells than a sheet has columns.
+    #[error("{}: the row that begins on line {line} has more than {max} columns: is it a table of contacts, and is its separator right (--delimiter)?", path.display())]
     RowTooWide {
         path: PathBuf,
         line: u64,
@@ -59,11 +58,11 @@ pub enum IntakeError {
     NoAddressColumn {
         /// "phone numbers" or "addresses".
         what: &'static str,
-        /// The headers found, numbers among them masked.
+        /// The headers of the file; numbers are masked.
         headers: String,
-        /// The headers as they are; none when they seem to be a customer.
+        /// The unmasked headers; empty when they seem to be a customer.
         columns: Vec<String>,
-        /// What else may be wrong: another separator, a missing header row.
+        /// A hint at another possible cause: the separator, or a missing header row.
         hint: &'static str,
     },
     /// `--map` names a column that the file does not have.
@@ -73,17 +72,19 @@ pub enum IntakeError {
         header: String,
         headers: String,
     },
-    /// The default region is no country that has phone numbers.
-    #[error("default_region {region:?} is no country code; it takes two letters, such as \"US\"")]
+    /// The default region is not a country with phone numbers.
+    #[error(
+        "default_region {region:?} is not a country code; it takes two letters, such as \"US\""
+    )]
     NoSuchRegion { region: String },
-    /// `--encoding` names none.
+    /// `--encoding` names an unknown encoding.
     #[error("--encoding {encoding:?} is not known; it takes a label such as utf-8 or windows-1252")]
     NoSuchEncoding { encoding: String },
 }
 
 impl IntakeError {
-    /// Whether the file is there and holds nothing that could be used: exit code 65. The others are
-    /// about what was typed: the path, `--map`, the region, the encoding.
+    /// Whether the error is in the file's data: exit code 65. The other errors concern the operator's input: the
+    /// path, `--map`, the region, the encoding.
     #[must_use]
     pub fn is_data(&self) -> bool {
         match self {
@@ -104,7 +105,7 @@ impl IntakeError {
     }
 }
 
-/// Why an import stopped. What it had accepted stays accepted.
+/// The error that stopped an import. Rows that were accepted stay accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error(transparent)]
@@ -113,7 +114,7 @@ pub enum ImportError {
     Enqueue(#[from] EnqueueError),
     #[error("{0}")]
     Template(String),
-    /// The thread that reads panicked; what it said is on standard error.
+    /// The reading thread panicked; its message is on standard error.
     #[error("the file was not read to its end: {0}")]
     Broken(#[from] tokio::task::JoinError),
 }

@@ -1,8 +1,8 @@
-//! A file becomes messages on a queue.
+//! Intake: turns a file into messages on a queue.
 //!
-//! In: a file with a header (CSV in any encoding, `.xlsx`), or of messages line by line, and how the
-//! campaign reads it. Out: a message for each row, or why not: line, column and reason. Always:
-//! one row is in memory at a time, nothing is dropped silently, and no full number stands in an error.
+//! In: a file with a header (CSV in any encoding, `.xlsx`) or a file of messages, one in each line, and the
+//! campaign. Out: for each row a message, or a rejection with line, column and reason. Always: one row at a time is
+//! in memory, no row is dropped silently, and no error contains a full number.
 
 mod file;
 mod rows;

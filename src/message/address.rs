@@ -1,4 +1,4 @@
-//! Whom we write to: parsed once, printed masked.
+//! Addresses of customers and senders: parsed once, masked when printed.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use super::Channel;
 /// Participant).
 const ADDRESS_CHARS_MAX: usize = 191;
 
-/// A customer's or a sender's address, normalised: an E.164 number, `messenger:<id>` or a free identity.
+/// A normalised address of a customer or a sender: an E.164 number, `messenger:<id>` or a free identity.
 ///
-/// `Display` and `Debug` mask it; [`Address::as_str`] is the whole of it, for Twilio and the ledger.
+/// `Display` and `Debug` print it masked; [`Address::as_str`] returns the whole address, for Twilio and the ledger.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address(String);
 
-/// Why a text is not an address, or not one of this channel. Never holds the address itself.
+/// Why a text is not an address, or not an address of this channel. It never holds the address itself.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum InvalidAddress {
     #[error("the address is empty")]
@@ -35,8 +35,8 @@ pub enum InvalidAddress {
 }
 
 impl Address {
-    /// Takes the text as it stands, without spaces around it and without `whatsapp:`, which belongs
-    /// to the channel and not to the customer.
+    /// Takes the text unchanged, except for two parts that are removed: spaces around it, and the prefix
+    /// `whatsapp:`, which belongs to the channel and not to the customer.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Address {
     ///
     /// # Errors
     ///
-    /// [`InvalidAddress`] with what the channel takes.
+    /// [`InvalidAddress`] with the form that the channel accepts.
     pub fn check(&self, channel: Channel) -> Result<(), InvalidAddress> {
         match channel {
             Channel::Sms | Channel::Whatsapp if !is_e164(&self.0) => {
@@ -71,8 +71,7 @@ impl Address {
         }
     }
 
-    /// The address as Twilio wants it on `channel`: `whatsapp:+1...` on WhatsApp, as it stands
-    /// elsewhere.
+    /// The address in Twilio's form for `channel`: `whatsapp:+1...` on WhatsApp, unchanged elsewhere.
     #[must_use]
     pub fn on(&self, channel: Channel) -> String {
         match channel {
@@ -81,7 +80,7 @@ impl Address {
         }
     }
 
-    /// The whole address. Not for logs, metrics or errors.
+    /// The whole address. Never use it in logs, metrics or errors.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -103,7 +102,8 @@ fn is_messenger(text: &str) -> bool {
         .is_some_and(|id| !id.is_empty() && !id.contains(char::is_whitespace))
 }
 
-/// Whether a text may be a phone number: seven digits or more, and nothing but what numbers are written with.
+/// Whether a text may be a phone number: at least seven digits, and only characters that phone numbers are written
+/// with.
 #[must_use]
 pub fn is_like_a_number(text: &str) -> bool {
     let is_of_a_number = |c: char| c.is_ascii_digit() || "+()-./ ".contains(c);
@@ -115,17 +115,18 @@ pub fn is_like_a_number(text: &str) -> bool {
             .all(is_of_a_number)
 }
 
-/// How much of a value an error repeats, in characters.
+/// The longest excerpt of a value that an error repeats, in characters.
 const VALUE_CHARS_MAX: usize = 40;
 
-/// The longest word that an error repeats: the name of a month in short, a zone, a code of a country.
+/// The longest word that an error repeats in full: a short month name, a time zone, a country code.
 const WORD_CHARS_MAX: usize = 3;
 
-/// A longer text is not shown by its length: no number is so long.
+/// The longest text that is masked character by character. No phone number is longer; of a longer text the length
+/// is printed.
 const MASKED_MAX: usize = 40;
 
-/// Masks a number or identity: the first two and the last four characters stay when the text is
-/// long enough, so that two log lines can be told apart and nobody can be called.
+/// Masks a number or identity. Of a long enough text the first two and the last four characters stay: two log lines
+/// can be told apart, and the number cannot be called.
 #[must_use]
 pub fn masked(text: &str) -> String {
     let count = text.chars().count();
@@ -146,10 +147,10 @@ pub fn masked(text: &str) -> String {
         .collect()
 }
 
-/// What an error repeats of a value that is not what its column or field should hold.
+/// The excerpt of an unexpected value that an error repeats.
 ///
-/// In a row whose cells are shifted, such a value is a customer's name or number. The error repeats the first 40 characters of the
-/// value: days and short words in full, and the first letter of a longer word.
+/// In a row with shifted cells, such a value can be a customer's name or number. The excerpt has at most 40
+/// characters: dates and short words in full, of a longer word only the first letter.
 #[must_use]
 pub fn in_error(text: &str) -> String {
     let text: String = text.chars().take(VALUE_CHARS_MAX).collect();
@@ -173,7 +174,7 @@ pub fn in_error(text: &str) -> String {
     told
 }
 
-/// Whether a text is a day in figures: three groups of at most eight digits together.
+/// Whether a text is a numeric date: three groups of digits with at most eight digits together.
 fn is_like_a_date(text: &str) -> bool {
     let groups: Vec<&str> = text.split(['-', '.', '/']).collect();
     let digits: usize = groups.iter().map(|group| group.len()).sum();

@@ -1,12 +1,13 @@
-//! The name under which a template, a task and a filter know a column.
+//! Attribute names: the names of a file's columns in templates, tasks and filters.
 
 use unicode_ident::is_xid_continue;
 use unicode_normalization::UnicodeNormalization;
 
-/// The attribute's name of a header, empty when no letter or digit is in it.
+/// The attribute name of a column header. Empty when the header has no letter and no digit.
 ///
-/// Lower case, words joined by `_`, apostrophes left away, every other sign a gap between words: `Plan (2026)` is `plan_2026`, `Customer's plan` is `customers_plan`, `Prénom` is `prénom` however its accent is
-/// composed. A name is its own name.
+/// The name is in lower case, its words joined by `_`. Apostrophes are removed; every other sign separates words.
+/// Examples: `Plan (2026)` becomes `plan_2026`, `Customer's plan` becomes `customers_plan`, and `Prénom` becomes
+/// `prénom`, composed (NFC) or not. An attribute name stays unchanged.
 #[must_use]
 pub fn attribute_name(header: &str) -> String {
     let header = header.trim_matches(|c: char| c.is_whitespace() || is_silent(c));
@@ -26,7 +27,7 @@ pub fn attribute_name(header: &str) -> String {
     name
 }
 
-/// Whether a character is neither a letter nor a gap between words: an apostrophe, or invisible.
+/// Whether a character is ignored in names: an apostrophe or an invisible character.
 fn is_silent(c: char) -> bool {
     matches!(
         c,

@@ -1,4 +1,4 @@
-//! The names of campaigns and messages, and the name under which a message's things stand at Twilio.
+//! Ids of campaigns and messages, and the unique name of the resources that a message creates at Twilio.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,11 +9,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Address, in_error, is_like_a_number, masked};
 
-/// The longest campaign id and message id, in characters. An AMQP routing key or queue name has at
-/// most 255 bytes (AMQP 0-9-1, short string), and the queue's name is longer than the id.
+/// The longest campaign id and message id, in characters. An AMQP routing key or queue name has at most 255 bytes
+/// (AMQP 0-9-1, short string), and the name of a campaign's queue is longer than the id.
 const ID_CHARS_MAX: usize = 120;
 
-/// Why a text is not an id.
+/// The error of a text that is not a valid id.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("{what} {text:?} is not usable: {why}")]
 pub struct InvalidId {
@@ -22,19 +22,19 @@ pub struct InvalidId {
     why: &'static str,
 }
 
-/// The name of a campaign, also the routing key of its messages.
+/// The id of a campaign, also the routing key of its messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CampaignId(String);
 
-/// The name of a message within its campaign: the publisher's, or a hash of the address.
+/// The id of a message within its campaign: chosen by the publisher, or a hash of the address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MessageId(String);
 
 impl CampaignId {
-    /// Takes lower-case letters, digits, `-`, `_` and `.`: what a queue name, a file name and a URL
-    /// take without quoting.
+    /// Accepts lower-case letters, digits, `-`, `_` and `.`: characters that a queue name, a file name and a URL
+    /// can hold without quoting.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl CampaignId {
 }
 
 impl MessageId {
-    /// Takes any printable text of at most 120 characters: ids are the publisher's own.
+    /// Accepts any printable text of at most 120 characters: the publisher chooses the format of its ids.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl MessageId {
         })
     }
 
-    /// The id of a message whose publisher gave none: a hash of the normalised address, so that the
-    /// same customer has the same id wherever the message came from.
+    /// The id of a message whose publisher sets none: a hash of the normalised address. The same customer has the
+    /// same id, wherever the message comes from.
     #[must_use]
     pub fn of_address(address: &Address) -> Self {
         let digest = Sha256::digest(address.as_str().as_bytes());
@@ -113,21 +113,21 @@ impl MessageId {
     }
 }
 
-/// The name that everything a message creates at Twilio carries.
+/// The unique name of the resources that a message creates at Twilio.
 ///
-/// `fc-` and 32 hex digits: short, safe in a URL, without personal data. It is the
-/// `ChatUniqueName`, the Conversation's `UniqueName` and the marker in attributes.
+/// `fc-` and 32 hex digits: short, safe in a URL, without personal data. It is the `ChatUniqueName`, the
+/// `UniqueName` of the Conversation, and the marker in attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Name(String);
 
 impl Name {
-    /// The name of this message in its `generation`, counted from 0: what is begun anew after an
-    /// undo must not meet the remains of what was undone.
+    /// The name of this message in its `generation`, counted from 0. A message that starts again after an undo gets
+    /// another name, so that it cannot collide with remains of the generation before.
     #[must_use]
     pub fn of(campaign: &CampaignId, id: &MessageId, generation: u32) -> Self {
         let mut hasher = Sha256::new();
-        // Lengths in front, so that no two (campaign, id) pairs run together to the same bytes.
+        // Length prefixes: two different (campaign, id) pairs never give the same bytes.
         for part in [campaign.as_str(), id.as_str()] {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part.as_bytes());

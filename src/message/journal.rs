@@ -1,7 +1,7 @@
-//! The journal of one saga: its events, the legal transitions, and what replaying them gives.
+//! The journal of one saga: its events, the legal transitions, and the state that a replay gives.
 //!
-//! In: events, in order. Out: what a resumed saga needs to know. Always: pure; the same function
-//! takes a new event and replays an old one, so that a journal that was written can be read.
+//! In: events, in order. Out: the state that a resumed saga needs. Always: pure; the same function applies a new
+//! event and replays an old one, so that every written journal can be replayed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Failure;
 use super::names::closed_list;
 
-/// One Twilio action of a strategy, by its name in journals, metrics, dead letters and logs.
+/// One step of a strategy, an action at Twilio. Its name stands in journals, metrics, dead letters and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepName {
@@ -35,9 +35,9 @@ pub enum StepName {
     ConversationParticipant,
     /// A Flex Interaction.
     Interaction,
-    /// The Interaction's set-up, which Twilio carries out after it answered.
+    /// The Interaction's set-up, which Twilio performs after it has answered.
     InteractionSetup,
-    /// Our unique name on the Conversation that an agent's Interaction has brought.
+    /// The unique name, set on the Conversation of an agent's Interaction.
     ConversationName,
     /// A message in the Conversation.
     ConversationMessage,
@@ -62,7 +62,8 @@ closed_list!(StepName {
 
 macro_rules! effects {
     ($($(#[$doc:meta])* $field:ident),+ $(,)?) => {
-        /// What a saga's steps changed at Twilio, by SID. Steps add to it and later steps read it.
+        /// The resources that a saga's steps created at Twilio, by SID. Each step adds its own, and later steps
+        /// read them.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Effects {
             $(
@@ -73,7 +74,7 @@ macro_rules! effects {
         }
 
         impl Effects {
-            /// Adds what a step brought; what it did not bring stays.
+            /// Takes over all fields that are set in `brought`; the others stay.
             pub fn merge(&mut self, brought: Effects) {
                 $(if brought.$field.is_some() { self.$field = brought.$field; })+
             }
@@ -92,7 +93,7 @@ effects! {
     agent_participant_sid,
     /// The customer's Proxy participant, `KP...`.
     customer_participant_sid,
-    /// The number that Proxy shows to the customer. Kept for the books, masked when printed.
+    /// The number that Proxy shows to the customer. Stored for reports, masked when printed.
     customer_proxy_identifier,
     /// The Conversation, `CH...`.
     conversation_sid,
@@ -108,85 +109,89 @@ effects! {
     message_sid,
 }
 
-/// Who is to have the task.
+/// The assignee of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Assignee {
     /// The Worker of this SID.
     Agent(String),
-    /// Nobody by name: whom the workflow finds.
+    /// No named agent: the workflow chooses one.
     Queue,
 }
 
-/// One thing that happened to a saga.
+/// One event in the history of a saga.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
-    /// The saga began, or began anew after an undo with the next generation.
+    /// The saga began, or began again after an undo with the next generation.
     Begun { generation: u32 },
-    /// It was decided who is to have the task, and is not decided again. Without it: whom the message
+    /// The assignee of the task was decided; the decision is final. Without this event: the agent that the message
     /// names.
     Assigned { to: Assignee },
-    /// A call is about to be made whose repeat would not collide. Durable before the call.
+    /// A call is about to be made for which Twilio would not refuse a repeat as a duplicate. Durable before the
+    /// call.
     Intended {
         step: StepName,
-        /// When; none in a journal of a version before 0.2.
+        /// The time of the event; `None` in a journal of a version before 0.2.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Timestamp>,
     },
-    /// The call of an intended step was refused: it certainly did not happen.
+    /// Twilio refused the call of an intended step: the step certainly did not happen.
     Refused { step: StepName },
-    /// The step's effect stands at Twilio: we made it, or found ours and adopted it.
+    /// The step has taken effect at Twilio: this saga created the resource, or found its own resource and adopted
+    /// it.
     Happened {
         step: StepName,
         effects: Box<Effects>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         adopted: bool,
-        /// Whether it stood before this journal's first call of it: another ledger may have made it.
+        /// Whether the effect existed before this journal's first call of the step: another ledger may have created
+        /// it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         foreign: bool,
     },
-    /// Another ledger may have carried the message out, or has begun to: from here on every step is looked for
-    /// before its call, and what is found is not undone.
+    /// Another ledger may have processed the message, fully or in part. From here on every step looks for an
+    /// existing resource before its call, and a resource that it finds is not undone.
     Distrusted {
-        /// Whether something was met that this journal did not make: what stands is not certainly its own.
+        /// Whether a resource was found that this journal did not create: existing effects may belong to the other
+        /// ledger.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         met: bool,
     },
-    /// A step failed for good: from here on only undoing.
+    /// A step failed permanently: from here on the saga is only undone.
     Failed { failure: Box<Failure> },
-    /// An operator said whether an intended call whose outcome nobody could find out happened.
+    /// An operator has decided whether an intended call of unknown outcome happened.
     Settled { was_sent: bool },
-    /// The step's effect is gone again.
+    /// The step's effect was removed.
     Undone { step: StepName },
 }
 
-/// What a journal says: where the saga is, and what it has made.
+/// The state of a saga by its journal: its progress and its resources at Twilio.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Saga {
-    /// How often the saga has begun anew after an undo.
+    /// How often the saga has begun again after an undo.
     pub generation: u32,
     /// Whether the saga has begun at all.
     pub begun: bool,
-    /// Who is to have the task, where that was decided: in every generation the same.
+    /// The assignee of the task, once decided. The same in every generation.
     pub assigned: Option<Assignee>,
-    /// The steps whose effect stands, in order.
+    /// The steps that have taken effect and were not undone, in order.
     pub standing: Vec<StepName>,
-    /// A call that was about to be made and whose outcome is not known.
+    /// A step whose call was about to be made and whose outcome is unknown.
     pub intended: Option<StepName>,
-    /// When that call was about to be made; none without one, and in a journal that does not tell.
+    /// The time of that intention. `None`: there is none, or the journal has no time for it.
     pub intended_at: Option<Timestamp>,
-    /// Whether another ledger may have carried the message out.
+    /// Whether another ledger may have processed the message.
     pub distrusted: bool,
-    /// The steps whose effect stands and that another ledger may have made: no undo touches them.
+    /// The steps in effect that another ledger may have made: they are not undone.
     pub foreign: Vec<StepName>,
-    /// What the steps changed.
+    /// The resources that the steps created.
     pub effects: Effects,
-    /// Why the saga is being undone, once it is.
+    /// The failure for which the saga is being undone.
     pub failure: Option<Failure>,
 }
 
-/// An event that cannot follow what the journal says.
+/// An event that is illegal in the saga's state.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{event:?} cannot follow {saga:?}")]
 pub struct IllegalEvent {
@@ -199,7 +204,7 @@ impl Saga {
     ///
     /// # Errors
     ///
-    /// [`IllegalEvent`] when the events are not a saga's, in order.
+    /// [`IllegalEvent`] when the events are not a saga's events in a legal order.
     pub fn replay(events: &[Event]) -> Result<Self, IllegalEvent> {
         let mut saga = Self::default();
         for event in events {
@@ -208,11 +213,11 @@ impl Saga {
         Ok(saga)
     }
 
-    /// Takes one event: every legal transition is a line of this `match`.
+    /// Applies one event: every legal transition is an arm of this `match`.
     ///
     /// # Errors
     ///
-    /// [`IllegalEvent`] names both sides of any other.
+    /// [`IllegalEvent`] with the state and the event, for any other transition.
     pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
         let forward = self.begun && self.failure.is_none();
         match event {
@@ -251,7 +256,7 @@ impl Saga {
                 self.intend_nothing();
                 self.effects.merge((**effects).clone());
             }
-            // Its call came late: it shows only while everything is being undone, and is to be undone too.
+            // A late call: its effect is discovered only during the undo, and must be undone too.
             Event::Happened {
                 step,
                 effects,
@@ -269,7 +274,7 @@ impl Saga {
             Event::Undone { step } if self.failure.is_some() && self.stands(*step) => {
                 self.standing.retain(|standing| standing != step);
                 self.foreign.retain(|foreign| foreign != step);
-                // What is undone is not to be read as standing.
+                // SIDs of undone resources must not look valid.
                 if self.standing.is_empty() {
                     self.effects = Effects::default();
                 }
@@ -284,15 +289,15 @@ impl Saga {
         Ok(())
     }
 
-    /// Whether a generation may begin now: the next one after an undo; any later one of a distrusted saga, which
-    /// goes on with what it finds.
+    /// Whether a generation may begin now: after an undo the next one; in a distrusted saga any later one, which
+    /// continues with the resources that it finds.
     fn may_begin(&self, generation: u32) -> bool {
         let is_next = generation == self.generation + 1;
         let is_undone = self.failure.is_some() && self.standing.is_empty();
         is_undone && is_next || self.distrusted && !self.has_acted()
     }
 
-    /// The saga as a later generation begins: of what was before, two decisions stay.
+    /// The saga at the beginning of a later generation: two decisions of the earlier ones stay.
     fn next(&mut self, generation: u32) -> Self {
         Self {
             generation,
@@ -308,13 +313,13 @@ impl Saga {
         self.intended_at = None;
     }
 
-    /// Whether anything of it stands or may stand, by what is written here.
+    /// Whether any step has taken effect or may have, by this journal.
     #[must_use]
     pub fn has_acted(&self) -> bool {
         !self.standing.is_empty() || self.intended.is_some()
     }
 
-    /// Whether the step's effect stands.
+    /// Whether the step has taken effect and was not undone.
     #[must_use]
     pub fn stands(&self, step: StepName) -> bool {
         self.standing.contains(&step)

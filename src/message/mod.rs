@@ -1,6 +1,6 @@
-//! The domain: plain data, no I/O, no clock.
+//! The domain types: plain data without I/O and without a clock.
 //!
-//! A [`Message`] is one customer's turn in a campaign: what the queue carries and the ledger keeps.
+//! A [`Message`] is one campaign's message to one customer. The queue carries it and the ledger stores it.
 
 mod address;
 mod attribute;
@@ -40,64 +40,64 @@ use wire::wire_version;
 
 /// One customer's turn in a campaign.
 ///
-/// This is the JSON on the wire too: `campaign` and `customer.address` are required, everything
-/// else has a default, and unknown fields are refused so that a publisher's typing error is seen.
+/// This is also the JSON on the wire: `campaign` and `customer.address` are required, every other field has a
+/// default. An unknown field is an error, so that a publisher notices a misspelt name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// The wire format's version; absent means 1.
+    /// The version of the wire format; absent means 1.
     #[serde(default = "wire_version")]
     #[schemars(schema_with = "schema::known_version")]
     pub version: u32,
-    /// The campaign it belongs to; also the routing key.
+    /// The campaign that the message belongs to; also the AMQP routing key.
     pub campaign: CampaignId,
     /// The publisher's own id, unique within the campaign. Without one: a hash of the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<MessageId>,
-    /// Whom we write to.
+    /// The recipient.
     pub customer: Customer,
-    /// The Flex worker who gets the task; without one the campaign's default, or none.
+    /// The Flex Worker who gets the task. Absent: the campaign's default agent, or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentRef>,
-    /// The sender it is written from: one of the campaign's, fixed when the message is accepted. Without
-    /// one the campaign chooses.
+    /// The sender of the text message: one of the campaign's senders, fixed when the message is accepted. Absent:
+    /// the campaign chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Address>,
     /// Overrides the campaign's strategy for this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
-    /// The text as the customer will read it, already rendered; without one the campaign's.
+    /// The text, already rendered. Absent: the campaign's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The variables of the campaign's content template, already rendered; without any the campaign's.
+    /// The variables of the campaign's content template, already rendered. Empty: the campaign's variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub content_variables: BTreeMap<String, String>,
-    /// Not to be begun before this time.
+    /// Processing does not begin before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// Not to be begun after this time: then it is skipped as expired.
+    /// Processing does not begin after this time: the message is skipped as expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
 
-/// Whom a message is for.
+/// The recipient of a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Customer {
-    /// The number or identity the campaign's channel reaches.
+    /// The phone number or identity that the campaign's channel can reach.
     pub address: Address,
-    /// The name, for the template and for the agent's screen.
+    /// The name, for templates and for the agent's screen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The IANA time zone, for quiet hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// Anything else that is known of the customer: template variables.
+    /// Further data about the customer, for templates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
 
-/// Names an agent: a Worker's SID, friendly name or identity.
+/// A reference to an agent: a Worker's SID, friendly name or identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentRef {

@@ -1,17 +1,17 @@
-//! The closed lists a campaign chooses from.
+//! The closed lists of values that a campaign chooses from.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a message is carried out, named after when the agent's task is created.
+/// How a message is processed, named after the time at which the agent's task is created.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// The agent gets the task at once and writes to the customer (strategy 1 of Twilio's page).
+    /// The task is created at once, and the agent writes to the customer (strategy 1 of Twilio's page).
     TaskNow,
-    /// The customer gets a message; the task is created when the customer answers (strategy 2).
+    /// The customer gets a message, and the task is created when the customer answers (strategy 2).
     TaskOnReply,
 }
 
@@ -39,7 +39,7 @@ pub enum Api {
     Proxy,
 }
 
-/// The way to the customer. Twilio's page: sms, whatsapp, facebook or custom.
+/// The channel to the customer: sms, whatsapp, facebook or custom (Twilio's page on outbound messages).
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -48,7 +48,7 @@ pub enum Channel {
     Sms,
     Whatsapp,
     Facebook,
-    /// A channel of the operator's own: the address is a free identity in chat.
+    /// The operator's own channel: the address is a free identity in chat.
     Custom,
 }
 

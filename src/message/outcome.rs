@@ -1,4 +1,4 @@
-//! How a message's turn can end, and the facts that policy needs of a failure.
+//! The possible outcomes of a message, and the facts about a failure that the retry policy needs.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,113 +8,114 @@ use serde::{Deserialize, Serialize};
 use super::StepName;
 use super::names::closed_list;
 
-/// Why a message was not to be done.
+/// Why a message is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
-    /// The customer told Twilio to stop.
+    /// The customer has opted out at Twilio.
     OptedOut,
-    /// The campaign was cancelled before its turn.
+    /// The campaign was cancelled before the message was processed.
     Cancelled,
-    /// Its `expires_at` had passed.
+    /// Its `expires_at` has passed.
     Expired,
-    /// The customer is in a conversation or session that is not ours.
+    /// The customer is in a conversation or session of another program.
     CustomerBusy,
-    /// The agent it was for could not take it, and the campaign says to skip.
+    /// The agent of the message is unavailable, and the campaign's rule is to skip.
     AgentUnavailable,
 }
 
-/// Why a message waits for a time to come.
+/// Why a message is deferred to a later time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeferReason {
-    /// Its `not_before` has not come.
+    /// Its `not_before` lies in the future.
     Scheduled,
-    /// A lane of its own (its campaign's or agent's pace) is booked until then.
+    /// Its campaign's or agent's pace has no free slot before that time.
     Pace,
-    /// An attempt failed in a way that may pass.
+    /// An attempt failed with a transient error.
     Retry,
-    /// The customer is in a conversation or session that is not ours, and the campaign waits.
+    /// The customer is in a conversation or session of another program, and the campaign's rule is to wait.
     CustomerBusy,
-    /// The agent is away, and the campaign waits.
+    /// The agent is unavailable, and the campaign's rule is to wait.
     AgentUnavailable,
     /// The campaign is paused.
     Paused,
 }
 
-/// Why an agent cannot take a message.
+/// Why an agent cannot get a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unavailable {
-    /// The Worker's activity lets no task come.
+    /// The Worker's activity is one in which no tasks are assigned.
     Offline,
-    /// The Worker's channel has as many tasks as it takes at a time.
+    /// The Worker's channel has reached its task capacity.
     Full,
-    /// No Worker answers to the name.
+    /// No Worker has this name.
     Gone,
 }
 
-/// Why a message failed for good.
+/// Why a message has failed permanently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadReason {
-    /// It is no message: bad JSON, a missing or unknown field, another campaign's.
+    /// It is not a valid message: bad JSON, a missing or unknown field, or a message of another campaign.
     Malformed,
-    /// It is longer than a message may be.
+    /// It is longer than the limit for messages.
     Oversized,
-    /// It is of a version that this program does not read.
+    /// Its version is not one that this program reads.
     WrongVersion,
-    /// Its routing key is no campaign's.
+    /// No campaign has its routing key as an id.
     NoCampaign,
-    /// The channel cannot reach this address, or Twilio says nobody can.
+    /// The channel cannot reach this address, or Twilio reports it as unreachable.
     InvalidAddress,
-    /// No Worker answers to the agent's name, or several do.
+    /// No Worker has the agent's name, or several have it.
     UnknownAgent,
-    /// Twilio refused the content, or would.
+    /// Twilio refused the content, or a check before the call found that it would.
     InvalidContent,
-    /// Twilio refused because of how the account or the campaign is set up.
+    /// Twilio refused because of the settings of the account or the campaign.
     Misconfigured,
     /// Twilio refused for another reason.
     Rejected,
-    /// The Interaction was accepted and its set-up failed.
+    /// The Interaction was accepted, but its set-up failed.
     SetupFailed,
-    /// It might have passed, but the attempts are used up.
+    /// The error was transient, but all attempts are used up.
     Exhausted,
-    /// An undo failed: something is left at Twilio, named in the dead letter.
+    /// An undo failed: a resource remains at Twilio. The dead letter names it.
     Stuck,
-    /// The ledger's database refuses what is to be written of this message, and works otherwise.
+    /// The ledger's database refuses this message's data and works otherwise.
     StoreRefused,
-    /// The ledger's records of it contradict each other.
+    /// The ledger's records of the message contradict each other.
     Damaged,
 }
 
-/// Why flexcast itself pauses a campaign: Twilio refuses every message of it, or its queue was emptied.
+/// Why flexcast itself pauses a campaign: Twilio refuses all its messages, or its queue was emptied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseCause {
-    /// The credentials are wrong, revoked or of another region.
+    /// The credentials are wrong, revoked or for another region.
     CredentialsRefused,
     /// The account is not active.
     AccountSuspended,
-    /// A trial account writes to verified numbers only.
+    /// A trial account can send to verified numbers only.
     TrialAccount,
     /// The sender is the WhatsApp sandbox, which the customers have not joined.
     WhatsappSandbox,
     /// Twilio or WhatsApp does not accept the sender.
     SenderRefused,
-    /// The account or the campaign is set up in a way that no message passes.
+    /// The settings of the account or the campaign make every message fail.
     Misconfigured,
-    /// Much of its queue vanished at once, or the queue was deleted. Only an operator ends this pause.
+    /// Many messages of its queue disappeared at once, or the queue was deleted. Only an operator can end this
+    /// pause.
     QueueEmptied,
 }
 
-/// Why nobody can say whether a step happened.
+/// Why it is unknown whether a step happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownReason {
-    /// The reply was lost and two look-ups spread over the settle time found nothing.
+    /// The reply was lost, and two look-ups within the settle time found nothing.
     NotFound,
-    /// What would be looked up cannot be: its container is gone or refuses.
+    /// The look-up is impossible: the container of the resource is gone or refuses access.
     NotVisible,
 }
 
@@ -122,43 +123,43 @@ pub enum UnknownReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectReason {
-    /// The row is not CSV: a stray quote, other than the header's number of columns.
+    /// The row is not valid CSV: a stray quote, or a number of columns that differs from the header's.
     RowMalformed,
     /// The address column is empty.
     AddressMissing,
-    /// No phone number, or none that its country gives out.
+    /// The cell holds no phone number, or a number that its country does not assign.
     AddressInvalid,
-    /// Two numbers or more stand in one cell.
+    /// One cell holds two numbers or more.
     AddressMultiple,
     /// A spreadsheet program has rounded the number (`1.20256E+10`): its last digits are gone.
     AddressLostDigits,
-    /// Two numbers, depending on whether it lost its `+` or a zero.
+    /// The digits can be read as two numbers, depending on whether a `+` or a leading zero was lost.
     AddressAmbiguous,
-    /// The id column holds what is no id.
+    /// The id column holds an invalid id.
     IdInvalid,
-    /// A spreadsheet program has rounded the id (`1.23457E+17`): different people would have the same.
+    /// A spreadsheet program has rounded the id (`1.23457E+17`): different people would share one id.
     IdLostDigits,
-    /// A time column holds what is no time.
+    /// A time column holds an invalid time.
     TimeInvalid,
-    /// The country column holds what is no country.
+    /// The country column holds an unknown country.
     CountryInvalid,
     /// The template cannot be rendered for this row.
     TemplateFailed,
-    /// The text or a content variable is none that Twilio or Meta takes.
+    /// Twilio or Meta would refuse the text or a content variable.
     ContentInvalid,
-    /// The customer's name is longer than Twilio takes.
+    /// The customer's name is longer than Twilio's limit.
     NameInvalid,
-    /// The task would carry more than TaskRouter takes.
+    /// The task's attributes would exceed TaskRouter's limit.
     AttributesOversized,
     /// The row names no agent, the campaign has no default, and its strategy needs one.
     AgentMissing,
-    /// The line is no message: bad JSON, a missing or unknown field, another campaign's.
+    /// The line is not a valid message: bad JSON, a missing or unknown field, or a message of another campaign.
     MessageMalformed,
-    /// The line is longer than a message may be.
+    /// The line is longer than the limit for messages.
     MessageOversized,
-    /// The line is a message of a version that this program does not read.
+    /// The version of the message is not one that this program reads.
     MessageWrongVersion,
-    /// The database works and refuses this row, in whatever batch it is.
+    /// The database refuses this row in every batch, and works otherwise.
     StoreRefused,
 }
 
@@ -195,7 +196,7 @@ closed_list!(DeadReason {
     Damaged => "damaged",
 });
 impl PauseCause {
-    /// Whether a question to Twilio may find that the cause is gone.
+    /// Whether a request to Twilio can show that the cause has ended.
     #[must_use]
     pub fn is_twilios(self) -> bool {
         self != Self::QueueEmptied
@@ -234,22 +235,22 @@ closed_list!(RejectReason {
     StoreRefused => "store_refused",
 });
 
-/// What kind of failure it is: what policy decides on.
+/// The class of a failure: the retry policy depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "class", content = "reason")]
 pub enum FailureClass {
-    /// It may pass: try again later.
+    /// Transient: the step is retried later.
     Transient,
-    /// Twilio said 429 or 422: never processed. Tried again without using up an attempt.
+    /// Twilio answered 429 or 422: it did not process the request. The retry does not count as an attempt.
     Throttled,
-    /// The call did not leave, since Twilio was not reached. Tried again without using up an attempt, for as long as
-    /// that lasts.
+    /// The request was not sent, because Twilio was unreachable. Retried until Twilio is reachable again; the
+    /// retries do not count as attempts.
     Away,
-    /// It will not pass.
+    /// Permanent: a retry cannot succeed.
     Permanent(DeadReason),
-    /// Not to be done.
+    /// The message is skipped.
     Skip(SkipReason),
-    /// Nothing of this campaign will pass until somebody acts: credentials, account, sender.
+    /// An error that stops the whole campaign until an operator acts, such as refused credentials.
     Halt,
 }
 
@@ -258,7 +259,7 @@ pub enum FailureClass {
 pub struct Failure {
     #[serde(flatten)]
     pub class: FailureClass,
-    /// The step that failed; none when the saga had not begun.
+    /// The step that failed. `None`: the saga had not begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepName>,
     /// Twilio's error code.
@@ -267,18 +268,18 @@ pub struct Failure {
     /// The HTTP status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// What happened, for an operator. Without numbers and secrets.
+    /// A description for the operator, without phone numbers and secrets.
     pub detail: String,
-    /// How long Twilio asked us to wait.
+    /// The wait that Twilio asked for (`Retry-After`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
-    /// Of an undo that failed: what was to be undone for.
+    /// For a failed undo: the failure that caused the undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Box<Failure>>,
 }
 
 impl Failure {
-    /// A failure that Twilio had no part in.
+    /// A failure without an answer from Twilio.
     #[must_use]
     pub fn new(class: FailureClass, detail: impl Into<String>) -> Self {
         Self {
@@ -318,19 +319,19 @@ impl fmt::Display for Failure {
     }
 }
 
-/// How a run of a saga ended.
+/// The result of one run of a saga.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Every step stands.
+    /// Every step has taken effect.
     Done {
-        /// Another ledger had carried it out: this one has made nothing of it.
+        /// Another ledger had already sent the message: this run created nothing.
         already_sent: bool,
     },
-    /// A step failed; whether for good is policy's to say.
+    /// A step failed. The retry policy decides whether the failure is permanent.
     Failed(Failure),
-    /// The customer is in a conversation or session that is not ours.
+    /// The customer is in a conversation or session of another program.
     Busy(String),
-    /// Nobody can say whether this step happened.
+    /// It is unknown whether this step happened.
     Unknown {
         step: StepName,
         reason: UnknownReason,

@@ -1,4 +1,4 @@
-//! What its publisher is told of a message that was refused.
+//! Refusals: notices to publishers about messages that were refused.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::wire::wire_version;
 use super::{DeadReason, schema};
 
-/// Tells a publisher that a message of its own was refused.
+/// Tells a publisher that one of its messages was refused.
 ///
-/// What lies on the exchange `flexcast.rejected`, under the routing key that the message had. The
-/// message itself lies in `flexcast.dead`. A refusal holds no number and no text of the message.
+/// Refusals are published to the exchange `flexcast.rejected` under the message's routing key. The message itself
+/// is moved to `flexcast.dead`. A refusal holds no number and no text of the message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
@@ -18,21 +18,21 @@ pub struct Refusal {
     #[serde(default = "wire_version")]
     #[schemars(schema_with = "schema::known_version")]
     pub version: u32,
-    /// The routing key it was published under: its campaign, if there is one of this id.
+    /// The routing key of the message: its campaign's id, if such a campaign exists.
     pub campaign: String,
-    /// Its `id`; without one that can be read the AMQP property `message_id`.
+    /// The `id` of the message. If it cannot be read: the AMQP property `message_id`.
     pub id: Option<String>,
-    /// Why.
+    /// The reason.
     #[schemars(schema_with = "schema::refusal_reasons")]
     pub reason: DeadReason,
-    /// One sentence for whoever mends the publisher.
+    /// One sentence for the developer of the publisher.
     pub detail: String,
-    /// When it was refused.
+    /// The time of the refusal.
     pub at: Timestamp,
 }
 
 impl DeadReason {
-    /// Why a message is refused before anything was done for it: what its publisher is told.
+    /// The reasons for which a message is refused before it is processed; its publisher gets a [`Refusal`].
     pub const REFUSALS: &'static [Self] = &[
         Self::Malformed,
         Self::Oversized,

@@ -1,7 +1,8 @@
-//! The JSON Schemas of what crosses the borders: messages and refusals.
+//! The JSON Schemas of messages and refusals.
 //!
-//! In: the types. Out: schemas in draft-07, which `AsyncAPI` documents carry. Always: what a schema lets
-//! pass, this program reads; what depends on the campaign (a number for SMS, an agent) no schema tells.
+//! In: the types. Out: schemas in draft-07, the dialect of `AsyncAPI` documents. Always: this program reads every
+//! document that passes its schema. Rules that depend on the campaign (a number for SMS, an agent) are not part of
+//! a schema.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::{Address, CampaignId, DeadReason, Message, MessageId, Refusal, WIRE_VERSION};
 
 impl Message {
-    /// The schema of what publishers send.
+    /// The schema of the messages that publishers send.
     #[must_use]
     pub fn schema() -> Schema {
         schema_of::<Self>()
@@ -19,7 +20,7 @@ impl Message {
 }
 
 impl Refusal {
-    /// The schema of what publishers are told.
+    /// The schema of the refusals that publishers receive.
     #[must_use]
     pub fn schema() -> Schema {
         schema_of::<Self>()
@@ -63,12 +64,12 @@ text_schema!(Address, "Address", {
     "pattern": "^(?!\\s*(whatsapp:)?\\s*$)[^\\u0000-\\u001f\\u007f-\\u009f]{1,191}$"
 });
 
-/// The one version that is read.
+/// The only version that this program reads.
 pub(super) fn known_version(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "const": WIRE_VERSION })
 }
 
-/// The words that a refusal can have.
+/// The reasons that a refusal can have.
 pub(super) fn refusal_reasons(_: &mut SchemaGenerator) -> Schema {
     let words: Vec<_> = DeadReason::REFUSALS.iter().map(|it| it.as_str()).collect();
     json_schema!({ "type": "string", "enum": words })

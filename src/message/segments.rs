@@ -1,14 +1,13 @@
-//! How many segments a text message is sent in, as Twilio counts and charges them.
+//! The number of segments of a text message, as Twilio counts and charges them.
 //!
-//! In: the text as the customer will read it. Out: its encoding and its segments. Always: GSM-7 (3GPP
-//! TS 23.038: 160 units, or 153 in each of several segments) when every character is in it, else
-//! UCS-2 (70, or 67); an escape pair or a surrogate pair is not split between segments. (Twilio's
-//! calculator also keeps emoji of several characters whole: beside a segment's end it may count one
-//! more.)
+//! In: the rendered text. Out: its encoding and its segments. Always: the encoding is GSM-7 (3GPP TS 23.038: 160
+//! units, or 153 in each of several segments) when it has every character of the text, else UCS-2 (70, or 67). An
+//! escape pair or a surrogate pair is not split between segments. (Twilio's calculator also keeps emoji of several
+//! characters whole: at a segment's end it may count one segment more.)
 
 use super::names::closed_list;
 
-/// What a text message's characters are sent as.
+/// The encoding of a text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SmsEncoding {
     Gsm7,
@@ -17,7 +16,7 @@ pub enum SmsEncoding {
 
 closed_list!(SmsEncoding { Gsm7 => "GSM-7", Ucs2 => "UCS-2" });
 
-/// What a text takes as a text message.
+/// The size of a text as a text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segments {
     pub encoding: SmsEncoding,
@@ -30,7 +29,7 @@ pub struct Segments {
 }
 
 impl SmsEncoding {
-    /// Units in a message of one segment, and in each of several.
+    /// The capacity in units: of a single segment, and of each of several.
     const fn room(self) -> (u32, u32) {
         match self {
             Self::Gsm7 => (160, 153),
@@ -79,10 +78,10 @@ impl Segments {
     }
 }
 
-/// The basic table but for ASCII's letters and digits, and without the escape.
+/// The basic table without ASCII letters and digits and without the escape.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./:;<=>?¡ÄÖÑÜ§¿äöñüà";
 
-/// What takes an escape in front.
+/// The characters of the extension table: each takes an escape before it.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
 fn is_gsm_7(c: char) -> bool {

@@ -1,8 +1,8 @@
-//! Our side: which of several senders a customer is written to from, and what a sender is.
+//! Senders: the choice of one of several senders for a customer, and the kinds of senders.
 //!
-//! In: addresses. Out: a choice, a kind. Always: the same customer and the same senders give the same
-//! choice, in every campaign and in whatever order they stand; one sender more or less moves no
-//! customer but those it gains or loses.
+//! In: addresses. Out: a choice, a kind. Always: the same customer and the same senders give the same choice, in
+//! every campaign and for every order of the senders. A sender that is added or removed moves only its own
+//! customers.
 
 use sha2::{Digest, Sha256};
 
@@ -12,15 +12,15 @@ use super::{Address, Channel};
 /// Prefixes of toll-free numbers in the US and Canada (North American Numbering Plan).
 const TOLL_FREE: [&str; 7] = ["800", "888", "877", "866", "855", "844", "833"];
 
-/// What a sender is and where it writes, as far as its rate depends on it.
+/// The kind of a sender and of its destination, as far as the send rate depends on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SenderKind {
-    /// A number to `+1`. That of another country is taken as slow as one of the US: for it nothing is
-    /// published.
+    /// A number that sends to `+1`. A number of another country counts as slow as one of the US: no rate is
+    /// published for it.
     LongCode,
-    /// A toll-free number of the US and Canada to `+1`.
+    /// A toll-free number of the US or Canada that sends to `+1`.
     TollFree,
-    /// Any number to a country outside `+1`.
+    /// Any number that sends to a country outside `+1`.
     NumberAbroad,
     /// A name instead of a number.
     Alphanumeric,
@@ -28,7 +28,7 @@ pub enum SenderKind {
     ShortCode,
     Whatsapp,
     Messenger,
-    /// Our side of a custom channel.
+    /// The sender of a custom channel.
     Custom,
 }
 
@@ -44,7 +44,7 @@ closed_list!(SenderKind {
 });
 
 impl SenderKind {
-    /// What `sender` is to `customer` on `channel`.
+    /// The kind of `sender` when it writes to `customer` on `channel`.
     #[must_use]
     pub fn of(channel: Channel, sender: &Address, customer: &Address) -> Self {
         match channel {
@@ -77,20 +77,20 @@ pub fn is_short_code(sender: &Address) -> bool {
     matches!(text.len(), 5 | 6) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A text as a sender's name, the way Twilio writes it: `+12025550100`, `whatsapp:+12025550100`, a short
-/// code, `messenger:` and a page's id, or a name that is no number.
+/// Checks the name of a sender in Twilio's form: `+12025550100`, `whatsapp:+12025550100`, a short code,
+/// `messenger:` and a page's id, or an alphanumeric name.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// A text for the operator that says how to write it.
 pub fn check_sender_name(text: &str) -> Result<(), &'static str> {
-    let address = Address::parse(text).map_err(|_| "it is no sender's name")?;
+    let address = Address::parse(text).map_err(|_| "it is not a sender's name")?;
     let channel = match text {
         _ if text.starts_with("whatsapp:") => Channel::Whatsapp,
         _ if text.starts_with("messenger:") => Channel::Facebook,
         _ if is_short_code(&address) => return Ok(()),
         _ if text.starts_with(|c: char| c.is_ascii_digit() || "+(".contains(c)) => Channel::Sms,
-        // A name of letters, or our side of a custom channel.
+        // An alphanumeric name, or the sender of a custom channel.
         _ => return Ok(()),
     };
     address.check(channel).map_err(|_| {
@@ -99,13 +99,13 @@ pub fn check_sender_name(text: &str) -> Result<(), &'static str> {
     })
 }
 
-/// The sender that a customer is written to from: by rendezvous hashing, the one that scores highest
-/// with this customer. None only where there are none.
+/// The sender for a customer, by rendezvous hashing: the one with the highest score together with this customer.
+/// `None` only when there are no senders.
 #[must_use]
 pub fn sender_for<'a>(customer: &Address, senders: &'a [Address]) -> Option<&'a Address> {
     senders.iter().max_by_key(|sender| {
         let mut hasher = Sha256::new();
-        // The length in front, so that no two pairs run together to the same bytes.
+        // A length prefix: two different pairs never give the same bytes.
         hasher.update((customer.as_str().len() as u64).to_be_bytes());
         hasher.update(customer.as_str().as_bytes());
         hasher.update(sender.as_str().as_bytes());

@@ -1,33 +1,33 @@
 //! A message as JSON: what publishers send, and what the queue carries.
 //!
-//! In: a body. Out: a [`Message`], or why it is none. Always: what is wrong is named, and neither an
-//! address nor a number is.
+//! In: a body. Out: a [`Message`], or an error. Always: the error names the wrong field and never repeats an
+//! address or a number.
 
 use serde::Deserialize;
 
 use super::{DeadReason, Message};
 
-/// The version of the wire format this program writes and the only one it reads.
+/// The version of the wire format that this program writes; it reads no other.
 pub const WIRE_VERSION: u32 = 1;
 
-/// The longest body of a publisher, in bytes: far more than a text and what a task carries need
-/// (TaskRouter takes 4 KB of attributes), and little enough for a consumer to hold many at once.
+/// The longest body of a message, in bytes. A text and a task's attributes (TaskRouter allows 4 KB) need far less,
+/// and a consumer can hold many bodies of this size.
 pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 
-/// Why a body is no message.
+/// The error of a body that is not a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     #[error("the message has {bytes} bytes; it may have at most {MESSAGE_BYTES_MAX}")]
     Oversized { bytes: usize },
     #[error("version {0} is not known here; this program reads version {WIRE_VERSION}")]
     WrongVersion(String),
-    /// What the parser says; the value it stumbled over may stand in it.
+    /// The parser's error.
     #[error("{0}")]
     Malformed(String),
 }
 
 impl Unreadable {
-    /// The word for it in dead letters and refusals.
+    /// The matching reason for dead letters and refusals.
     #[must_use]
     pub fn reason(&self) -> DeadReason {
         match self {
@@ -38,7 +38,7 @@ impl Unreadable {
     }
 }
 
-/// The little that is read of a body that is no message.
+/// The fields that are read of a body that is not a valid message.
 #[derive(Deserialize)]
 struct Outline {
     version: Option<serde_json::Number>,
@@ -50,7 +50,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`Unreadable`] names the field or place that is wrong.
+    /// [`Unreadable`], which names the wrong field or position.
     pub fn from_json(body: &[u8]) -> Result<Self, Unreadable> {
         let read = serde_json::from_slice::<Self>(body);
         let malformed = match read {
@@ -58,7 +58,7 @@ impl Message {
             Ok(message) => return Err(Unreadable::WrongVersion(message.version.to_string())),
             Err(error) => named(body, &error),
         };
-        // Another version has other fields: that they are unknown is not what its publisher must hear.
+        // Another version may have other fields: its publisher gets the error about the version, not about a field.
         match serde_json::from_slice::<Outline>(body) {
             Ok(Outline {
                 version: Some(version),
@@ -71,7 +71,7 @@ impl Message {
         }
     }
 
-    /// The id that a body gives itself, though it is no message.
+    /// The `id` in a body that is not a valid message.
     #[must_use]
     pub fn id_in(body: &[u8]) -> Option<String> {
         if body.len() > MESSAGE_BYTES_MAX {
@@ -87,28 +87,28 @@ impl Message {
     ///
     /// # Panics
     ///
-    /// Never: every map in a message has text keys, which is all JSON asks for.
+    /// Never: JSON requires text keys, and every map in a message has them.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a message has text keys only")
     }
 }
 
-/// What is wrong, and the field that it is wrong in.
+/// The error together with the field that it is about.
 fn named(body: &[u8], error: &serde_json::Error) -> String {
     if error.is_syntax() || error.is_eof() {
-        return format!("it is no JSON: {error}");
+        return format!("it is not JSON: {error}");
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, Message>(&mut reader) {
         Err(named) => without_value(&named.to_string()),
-        // What follows the message is wrong.
+        // The error is in the bytes after the message.
         Ok(_) => error.to_string(),
     }
 }
 
-/// An error of serde's without the value that it repeats, which may be a customer's: of `invalid type: string "Zoe",
-/// expected a map` all but the name.
+/// An error of serde without the value that it repeats, which may be personal data: from `invalid type: string
+/// "Zoe", expected a map` the name is removed.
 fn without_value(error: &str) -> String {
     let kinds = ["invalid type: ", "invalid value: "];
     let found = kinds

@@ -1,7 +1,7 @@
-//! The country that a text names.
+//! Countries by code or name.
 //!
-//! In: a code of two or three letters, a calling code, or a name in one of 34 languages. Out: the country. Always: a text
-//! that may mean two countries means none.
+//! In: a code of two or three letters, a calling code, or a name in one of 34 languages. Out: the country. Always:
+//! a text that could mean two countries gives none.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use unicode_normalization::char::is_combining_mark;
 use super::phone::{self, Region};
 use super::unmarked;
 
-/// A line for each country: its code, then its folded names. Lines that begin with `#` say where they are from.
+/// One line for each country: its code, then its folded names. Lines that begin with `#` name the sources.
 const NAMES: &str = include_str!("countries.txt");
 
 static BY_NAME: LazyLock<HashMap<&'static str, Region>> = LazyLock::new(|| {
@@ -27,7 +27,7 @@ static BY_NAME: LazyLock<HashMap<&'static str, Region>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The country that a text names, when it has phone numbers: `US`, `usa`, `U.S.A.`, `Deutschland`, `+49`.
+/// The country of a text, if it has phone numbers: `US`, `usa`, `U.S.A.`, `Deutschland`, `+49`.
 pub(crate) fn country(text: &str) -> Option<Region> {
     let text = unmarked(text);
     phone::region(text)
@@ -35,7 +35,7 @@ pub(crate) fn country(text: &str) -> Option<Region> {
         .or_else(|| BY_NAME.get(folded(text).as_str()).copied())
 }
 
-/// Of a calling code that several countries share: the one that it is named after (libphonenumber's main country).
+/// Calling codes that several countries share, with libphonenumber's main country.
 const MAIN: [(&str, &str); 11] = [
     ("1", "US"),
     ("7", "RU"),
@@ -50,7 +50,7 @@ const MAIN: [(&str, &str); 11] = [
     ("599", "CW"),
 ];
 
-/// The country of a calling code as people write it: `+49`, `0049`, `49`.
+/// The country of a calling code in any usual form: `+49`, `0049`, `49`.
 fn of_calling_code(text: &str) -> Option<Region> {
     let digits = text.strip_prefix('+').or_else(|| text.strip_prefix("00"));
     let code = digits.unwrap_or(text);
@@ -65,7 +65,7 @@ fn of_calling_code(text: &str) -> Option<Region> {
     regions.find(|region| phone::calling_code(*region).as_deref() == Some(code))
 }
 
-/// Letters and digits alone, in lower case, without accents.
+/// Folds a name: letters and digits only, in lower case, without accents.
 fn folded(text: &str) -> String {
     let plain = text.nfkd().filter(|c| !is_combining_mark(*c));
     plain
@@ -114,7 +114,7 @@ mod tests {
     fn every_name_stands_for_a_country_with_phone_numbers_or_one_without_them() {
         assert!(BY_NAME.len() > 5_000, "{}", BY_NAME.len());
         for (name, region) in BY_NAME.iter() {
-            // A code of two letters means what ISO 3166 says, whatever it spells.
+            // A code of two letters has its meaning in ISO 3166, even if it is also a word.
             if name.len() > 2 {
                 assert_eq!(country(name), Some(*region), "{name}");
             }

@@ -1,11 +1,11 @@
-//! Invisible characters, which programs put around and into what people copy.
+//! Invisible characters that programs insert into copied text.
 //!
-//! In: a text. Out: the text without them. Always: what can be seen stays as it is.
+//! In: a text. Out: the text without them. Always: visible characters stay unchanged.
 
 use std::borrow::Cow;
 
-/// Whether a character is invisible: a mark of direction or joining (Unicode's category Cf), the soft hyphen, a space that
-/// does not break.
+/// Whether a character is invisible: a direction or joining mark (Unicode's category Cf), a soft hyphen or a
+/// non-breaking space.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -24,7 +24,7 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// A number's text without invisible characters, inside and at its ends.
+/// The text of a number without any invisible characters.
 pub(crate) fn without_marks(text: &str) -> Cow<'_, str> {
     if text.contains(is_invisible) {
         Cow::Owned(text.replace(is_invisible, ""))
@@ -33,10 +33,10 @@ pub(crate) fn without_marks(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A cell's text without white space and invisible characters at its ends. Inside they may mean something: a joiner
-/// in an emoji, a mark in a name that is written from right to left.
+/// A cell's text without white space and invisible characters at both ends. Inside the text they may have a
+/// meaning: a joiner in an emoji, a mark in a name that is written from right to left.
 pub(crate) fn unmarked(text: &str) -> &str {
-    // A presentation selector ends an emoji, and belongs to it.
+    // A presentation selector at the end belongs to an emoji.
     let is_around =
         |c: char| c.is_whitespace() || (is_invisible(c) && !('\u{fe00}'..='\u{fe0f}').contains(&c));
     text.trim_matches(is_around)

@@ -1,8 +1,8 @@
-//! Phone numbers and countries as people write them.
+//! Phone numbers and countries in the forms that people write.
 //!
-//! In: a text, and the country whose national numbers it may be. Out: one spelling of the number, or why it is none.
-//! Always: rows of a file, lines of messages and publishers' messages are read by the same functions, so that one
-//! customer has one address; no full number stands in an error.
+//! In: a text, and the country for national numbers. Out: the normalised number, or an error. Always: rows of
+//! files, lines of messages and publishers' messages use the same functions, so that one customer has one address;
+//! no error contains a full number.
 
 mod country;
 mod marks;
@@ -14,21 +14,21 @@ pub(crate) use marks::{unmarked, without_marks};
 pub(crate) use number::{cleaned, expanded_id, read, vote};
 pub(crate) use phone::Region;
 
-/// Whether a column's numbers have lost the `+` in front, as spreadsheet programs take it away.
+/// Whether a spreadsheet program has removed the `+` of a column's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plus {
     Kept,
-    /// Most of the numbers that are written without `+` read as international ones.
+    /// Most numbers without `+` are valid as international numbers.
     Lost,
 }
 
-/// What was changed about a number that was read.
+/// A correction that was made to a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It had an extension, which a text message cannot reach.
+    /// An extension was dropped: a text message cannot reach it.
     ExtensionDropped,
-    /// It begins with `00`, which is not how its country dials abroad: read as `+`.
+    /// A leading `00`, which is not its country's prefix for calls abroad, was read as `+`.
     DoubleZero,
-    /// It has no `+`, and neither have the others of its column: read as if it had one.
+    /// A missing `+` was added, because the other numbers of the column lack it too.
     PlusRestored,
 }

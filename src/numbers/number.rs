@@ -1,8 +1,7 @@
-//! What stands in a cell becomes a number, or a reason why not.
+//! Reads the number in a cell.
 //!
-//! In: the cell's text, the country whose national numbers it may be, and what the column's other
-//! numbers look like. Out: an address, with a warning for everything that was put right. Always:
-//! nothing is guessed silently; a digit that is gone is not made up.
+//! In: the cell's text, the country for national numbers, and whether the column has lost its `+`. Out: an address
+//! with a warning for each correction, or an error. Always: no silent guess; a lost digit is not invented.
 
 use std::borrow::Cow;
 
@@ -10,10 +9,10 @@ use super::phone::{self, NotANumber, Number, Region};
 use super::{Change, Plus, without_marks};
 use crate::message::{Address, RejectReason, masked};
 
-/// Fewer digits than this are no number of their own: an extension, an area code.
+/// The fewest digits of a separate number; fewer are an extension or an area code.
 const NUMBER_DIGITS_MIN: usize = 7;
 
-/// Why a cell holds no number.
+/// Why a cell is not a valid number.
 pub(crate) type NoNumber = (RejectReason, String);
 
 /// Reads a cell.
@@ -35,7 +34,7 @@ pub(crate) fn read(
     Ok((number.address, warnings))
 }
 
-/// What a number without `+` says about its column: that the plus signs are gone, or not.
+/// The evidence of a number without `+` about its column: whether the plus signs were lost.
 pub(crate) fn vote(cell: &str, region: Option<Region>) -> Option<Plus> {
     let text = cleaned(cell).ok().filter(|text| is_bare(text))?;
     let international = phone::read(&format!("+{text}"), None);
@@ -51,8 +50,8 @@ pub(crate) fn vote(cell: &str, region: Option<Region>) -> Option<Plus> {
     Some(if lost { Plus::Lost } else { Plus::Kept })
 }
 
-/// A number that begins with `00`: its own country may read that as the way abroad; where it does
-/// not, it is read so all the same, with a warning.
+/// Reads a number that begins with `00`. If that is not its country's prefix for calls abroad, it is read as `+`
+/// nevertheless, with a warning.
 fn double_zero(
     text: &str,
     rest: &str,
@@ -69,7 +68,7 @@ fn double_zero(
     Ok(number)
 }
 
-/// A number without `+` and without a zero in front: national, or one that lost its `+`.
+/// Reads a number without `+` and without a leading zero: a national one, or one that lost its `+`.
 fn bare(
     text: &str,
     region: Option<Region>,
@@ -116,13 +115,13 @@ fn invalid(text: &str, region: Option<Region>, why: NotANumber) -> NoNumber {
         NotANumber::Unreadable if region.is_none() && !text.starts_with('+') => {
             "it has no country code, and no country is named: set default_region, or add a column of countries"
         }
-        NotANumber::Unreadable => "this is no phone number",
+        NotANumber::Unreadable => "this is not a phone number",
     };
     let detail = format!("{}: {why}", masked(text));
     (RejectReason::AddressInvalid, detail)
 }
 
-/// Whether it begins with a digit that is no zero, perhaps in brackets.
+/// Whether the text begins with a digit other than zero, possibly in brackets.
 fn is_bare(text: &str) -> bool {
     let first = text.trim_start_matches('(').chars().next();
     first.is_some_and(|c| matches!(c, '1'..='9'))
@@ -136,7 +135,7 @@ fn has_calling_code(text: &str, region: Option<Region>) -> bool {
     code.bytes().all(|digit| digits.next() == Some(digit))
 }
 
-/// A cell without what programs put around a number.
+/// A cell's text without the characters that programs add around a number.
 pub(crate) fn cleaned(cell: &str) -> Result<Cow<'_, str>, NoNumber> {
     match without_marks(cell) {
         Cow::Borrowed(cell) => seen(cell),
@@ -144,7 +143,7 @@ pub(crate) fn cleaned(cell: &str) -> Result<Cow<'_, str>, NoNumber> {
     }
 }
 
-/// A cell in which everything can be seen, without what programs put around a number.
+/// As [`cleaned`], for a text without invisible characters.
 fn seen(cell: &str) -> Result<Cow<'_, str>, NoNumber> {
     let text = unwrapped(cell);
     if let Some(expanded) = expanded(text) {
@@ -161,7 +160,7 @@ fn seen(cell: &str) -> Result<Cow<'_, str>, NoNumber> {
     })
 }
 
-/// Without `="..."` (a formula that keeps a text a text), quote marks around it, and `tel:`.
+/// Removes `="..."` (a formula that keeps a text a text), quotation marks and `tel:`.
 fn unwrapped(cell: &str) -> &str {
     const QUOTES: &[char] = &[
         '\'', '"', '`', '\u{b4}', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}',
@@ -175,7 +174,7 @@ fn unwrapped(cell: &str) -> &str {
     let is_scheme = ["tel", "sms", "whatsapp", "callto"]
         .iter()
         .any(|known| scheme.trim().eq_ignore_ascii_case(known));
-    // The parser reads the parameters of `tel:`, such as where a local number is local to.
+    // The phone library itself reads parameters of `tel:`, such as the context of a local number.
     if is_scheme && !rest.contains(";phone-context=") {
         rest.trim()
     } else {
@@ -183,7 +182,7 @@ fn unwrapped(cell: &str) -> &str {
     }
 }
 
-/// `1.20255501730E+10` with every digit; an error when some are gone. None for any other text.
+/// Expands `1.20255501730E+10` to all its digits; an error if some are lost. `None` for any other text.
 fn expanded(text: &str) -> Option<Result<String, NoNumber>> {
     let (mantissa, exponent) = text.split_once(['e', 'E'])?;
     let plus = if mantissa.starts_with('+') { "+" } else { "" };
@@ -207,8 +206,8 @@ fn expanded(text: &str) -> Option<Result<String, NoNumber>> {
     Some(Err((RejectReason::AddressLostDigits, detail.to_owned())))
 }
 
-/// An id that a spreadsheet program has written as a number with an exponent (`1.23457E+17`): with every digit, or an
-/// error when some are gone. None for any other text; without a sign in its exponent (`9E45`) it is an id of letters.
+/// Expands an id that a spreadsheet program has written with an exponent (`1.23457E+17`); an error if digits are
+/// lost. `None` for any other text: without a sign in its exponent, `9E45` is an ordinary id.
 pub(crate) fn expanded_id(text: &str) -> Option<Result<String, &'static str>> {
     let (mantissa, exponent) = text.split_once(['e', 'E'])?;
     exponent.strip_prefix('+')?;
@@ -221,7 +220,7 @@ pub(crate) fn expanded_id(text: &str) -> Option<Result<String, &'static str>> {
 const ID_LOST_DIGITS: &str = "the spreadsheet program has rounded the id and its last digits are gone: different people \
                               would be one; format the column as text and export again, or import the .xlsx";
 
-/// `12025550173.0` without the `.0` that a program put there for which it was a decimal.
+/// Removes the `.0` of `12025550173.0`, from a program that read the number as a decimal.
 fn without_point_zero(text: &str) -> Option<&str> {
     let (whole, zeroes) = text.split_once('.')?;
     let digits = whole.strip_prefix('+').unwrap_or(whole);
@@ -230,9 +229,9 @@ fn without_point_zero(text: &str) -> Option<&str> {
     (is_whole && is_zero).then_some(whole)
 }
 
-/// How many numbers stand beside each other, by what people put between them.
+/// The number of phone numbers in a text, split at the usual separators.
 fn numbers_in(text: &str) -> usize {
-    // Google Contacts puts ` ::: ` between them.
+    // Google Contacts separates numbers by ` ::: `.
     let between = |c: char| matches!(c, '/' | ';' | ',' | '|' | '\n' | '&' | ':' | '+');
     let parts = text
         .split(between)
@@ -245,7 +244,7 @@ fn numbers_in(text: &str) -> usize {
     parts.filter(|part| is_number(part)).count()
 }
 
-/// Full-width digits and plus as those of a keyboard.
+/// Full-width digits and plus signs in their ASCII form.
 fn narrowed(c: char) -> char {
     match c {
         '\u{ff10}'..='\u{ff19}' => char::from(b'0' + (c as u32 - 0xff10) as u8),
@@ -306,7 +305,7 @@ mod tests {
     fn a_lost_plus_is_put_back_only_where_the_column_has_lost_its_plus_signs() {
         let de = phone::region("DE");
         let table = [
-            // Valid both ways: with the column it is clear, without it nobody can say.
+            // Valid both ways: unique only together with the column.
             ("4915123246326", de, Plus::Lost, Ok(("+4915123246326", 1))),
             (
                 "4915123246326",
@@ -314,10 +313,10 @@ mod tests {
                 Plus::Kept,
                 Err(RejectReason::AddressAmbiguous),
             ),
-            // The same either way.
+            // The same number either way.
             ("12025550173", us(), Plus::Kept, Ok(("+12025550173", 0))),
             ("12025550173", us(), Plus::Lost, Ok(("+12025550173", 0))),
-            // Valid only with its plus. A digit too many makes an American number Egyptian.
+            // Valid only with its plus. With one digit too many, an American number becomes an Egyptian one.
             ("4915123246326", us(), Plus::Lost, Ok(("+4915123246326", 1))),
             (
                 "20255501730",
@@ -332,7 +331,7 @@ mod tests {
                 Plus::Kept,
                 Err(RejectReason::AddressInvalid),
             ),
-            // A German number that lost its zero would be an American one with a plus.
+            // A German number that lost its zero would become an American one with a plus.
             ("15123246326", de, Plus::Kept, Ok(("+4915123246326", 0))),
         ];
         for (text, region, plus, expected) in table {

@@ -1,7 +1,7 @@
-//! One function around the phone library: what a person wrote becomes an E.164 number.
+//! The interface to the phone library: a written number becomes an E.164 number.
 //!
-//! In: the text, and the country whose national numbers it may be. Out: an [`Address`] that can be
-//! dialled from anywhere. Always: valid by libphonenumber's metadata, `+` and at most 15 digits.
+//! In: the text, and the country for national numbers. Out: an [`Address`] that can be dialled from any country.
+//! Always: valid by libphonenumber's metadata, `+` and at most 15 digits.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber};
 
@@ -9,7 +9,7 @@ pub(crate) use rlibphonenumber::Region;
 
 use crate::message::{Address, Channel};
 
-/// A number as Twilio takes it.
+/// A number in Twilio's form.
 #[derive(Debug)]
 pub(super) struct Number {
     pub(super) address: Address,
@@ -17,20 +17,19 @@ pub(super) struct Number {
     pub(super) extension_dropped: bool,
 }
 
-/// Why a text is no number.
+/// Why a text is not a valid number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotANumber {
-    /// It cannot be parsed: no digits, too short, too long, a country code that is not in use.
+    /// It cannot be parsed: no digits, too short, too long, or an unassigned country code.
     Unreadable,
-    /// It can be parsed, and its country gives out no such number.
+    /// It can be parsed, but its country does not assign such a number.
     NotGivenOut,
 }
 
-/// The country that two letters (ISO 3166-1 alpha-2, in either case) stand for, when it has phone
-/// numbers.
+/// The country of a two-letter code (ISO 3166-1 alpha-2, upper or lower case), if it has phone numbers.
 pub(crate) fn region(code: &str) -> Option<Region> {
     let region = Region::from_code(code.trim()).ok()?;
-    // Every pair of letters is a Region; only countries with a calling code are of use.
+    // Every pair of letters is a Region; only countries with a calling code have numbers.
     PHONE_NUMBER_UTIL.get_country_code_for_region(region)?;
     Some(region)
 }
@@ -41,11 +40,11 @@ pub(super) fn calling_code(region: Region) -> Option<String> {
     Some(code.to_string())
 }
 
-/// Reads a number. Without a `region`, only numbers written with `+` and a country code are read.
+/// Parses a number. Without a `region`, only numbers with `+` and a country code are valid.
 pub(super) fn read(text: &str, region: Option<Region>) -> Result<Number, NotANumber> {
     let mut number = PhoneNumber::parse(text, region).map_err(|_| NotANumber::Unreadable)?;
     if !number.is_valid() {
-        // Only where the country is said: without it a 1 in front may be anybody's.
+        // Only with an explicit country: without it the leading 1 could have another meaning.
         let today = text.contains('+').then(|| renumbered(&number)).flatten();
         let today = today.ok_or(NotANumber::NotGivenOut)?;
         number = PhoneNumber::parse(&today, None).map_err(|_| NotANumber::Unreadable)?;
@@ -54,7 +53,7 @@ pub(super) fn read(text: &str, region: Option<Region>) -> Result<Number, NotANum
         }
     }
     let address = Address::parse(&number.to_string()).map_err(|_| NotANumber::Unreadable)?;
-    // libphonenumber calls some German numbers of 16 and 17 digits valid; E.164 ends at 15.
+    // libphonenumber accepts some German numbers of 16 and 17 digits; E.164 ends at 15.
     address
         .check(Channel::Sms)
         .map_err(|_| NotANumber::NotGivenOut)?;
@@ -64,9 +63,8 @@ pub(super) fn read(text: &str, region: Option<Region>) -> Result<Number, NotANum
     })
 }
 
-/// The number of today for one that is written as it was dialled once: mobile phones of Mexico had a 1 after the country
-/// code until 2019 (Instituto Federal de Telecomunicaciones, Plan Técnico Fundamental de Numeración), and WhatsApp
-/// still shows them so.
+/// The current form of a number in its old form: mobile numbers of Mexico had a 1 after the country code until 2019
+/// (Instituto Federal de Telecomunicaciones, Plan Técnico Fundamental de Numeración), and WhatsApp still shows it.
 fn renumbered(number: &PhoneNumber) -> Option<String> {
     let digits = number.to_string();
     let national = digits.strip_prefix("+521")?;
@@ -108,7 +106,7 @@ mod tests {
             // `number` reads it; the prefix for going abroad is 011 in the US.
             ("001-672-799-2170", us),
             ("+999 123 4567", us),
-            // Valid for libphonenumber, and 16 digits long.
+            // libphonenumber accepts it, and it has 16 digits.
             ("+4926592554177596", None),
         ];
         for (text, region) in table {
@@ -129,7 +127,7 @@ mod tests {
             let number = read(text, region(country));
             let found = number.as_ref().map_or("", |number| number.address.as_str());
             count += 1;
-            // Google refuses Mexico's numbers of before 2019, which we read as those of today.
+            // libphonenumber refuses Mexico's numbers in their form before 2019, which flexcast converts.
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();
             if country == "MX" && expected.is_empty() && digits.starts_with("521") {
                 renumbered +=

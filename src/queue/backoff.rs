@@ -1,12 +1,12 @@
-//! The pauses between tries of what fails again and again.
+//! Pauses between retries of an operation that fails repeatedly.
 
 use std::fmt;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// Pauses that double from one failure to the next, up to a bound. They begin again from the first once
-/// something has succeeded for good: a delivery that was settled, and not a connection that was made.
+/// Pauses that double with each failure up to a maximum. After a lasting success they start again at the first
+/// pause: a settled delivery is one, a new connection is not.
 pub struct Backoff {
     builder: ExponentialBuilder,
     pauses: ExponentialBackoff,
@@ -14,17 +14,17 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses from `min` up to `max`, the same every time.
+    /// Pauses from `min` up to `max`, without jitter.
     #[must_use]
     pub fn new(min: Duration, max: Duration) -> Self {
         Self::of(exponential(min, max), max)
     }
 
-    /// As [`Backoff::new`], each pause a part of itself that chance decides, between the half and all of it: those
-    /// that failed together do not come back together.
+    /// As [`Backoff::new`], but with jitter: each pause is a random time between half and all of it. Clients that
+    /// failed together do not return together.
     #[must_use]
     pub fn spread(min: Duration, max: Duration) -> Self {
-        // The library adds up to a whole pause, also to the longest one.
+        // The library adds jitter of up to one whole pause, also to the longest one.
         Self::of(exponential(min / 2, max / 2).with_jitter(), max)
     }
 
@@ -41,7 +41,7 @@ impl Backoff {
         self.pauses.next().unwrap_or(self.max)
     }
 
-    /// Something has succeeded: the next pause is the first again.
+    /// Call after a success: the next pause is the first one again.
     pub fn reset(&mut self) {
         self.pauses = self.builder.build();
     }

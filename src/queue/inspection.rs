@@ -1,8 +1,8 @@
-//! What an inspection of the broker found: settings that would lose messages, alarms, counts.
+//! The result of an inspection of the broker: settings that would lose messages, alarms and counts.
 //!
-//! In: what the queue's `inspect` has read. Out: findings for the log, `status`, probes and metrics, and the
-//! counts of each campaign's queue with the time of the look. Always: a finding names the queues, the cause
-//! and the command that ends it; what could not be read is named too.
+//! In: the data that the queue's `inspect` reads. Out: findings for the log, `status`, probes and metrics; the
+//! counts of each campaign's queue with the time of the inspection. Always: a finding names the queues, the cause
+//! and the command that ends it; data that could not be read is named too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,29 +12,29 @@ use serde::Serialize;
 
 use crate::message::{CampaignId, closed_list};
 
-/// By how much the counts of an inspection may be older than its time.
+/// The longest time by which the counts of an inspection are older than the inspection.
 ///
-/// RabbitMQ 3.10 in its default settings showed a change after 9 seconds (measured): its queues report every 5 s and
-/// its management plugin collects every 5 s.
+/// RabbitMQ 3.10 with its default settings showed a change after 9 seconds (measured): its queues report every 5 s
+/// and its management plugin collects every 5 s.
 pub const COUNTS_LAG: Duration = Duration::from_secs(15);
 
-/// How many queues of a finding a text names; JSON has them all.
+/// The number of queues that a line of text names; JSON names all of them.
 const NAMED_MAX: usize = 3;
 
-/// What kind of danger a finding is.
+/// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
-    /// A policy drops messages, or returns retries, after a time.
+    /// A policy drops messages, or ends retry delays early, after a time to live.
     MessageTtl,
-    /// A policy deletes a queue that is not used.
+    /// A policy deletes unused queues.
     Expires,
-    /// A policy bounds a queue: more is dropped or refused.
+    /// A policy limits a queue's length: more messages are dropped or refused.
     MaxLength,
-    /// A policy drops a message that was delivered so many times.
+    /// A policy drops a message after a number of deliveries.
     DeliveryLimit,
-    /// A policy sends messages somewhere else.
+    /// A policy changes where dead letters go.
     DeadLettering,
-    /// A queue is not of the type quorum.
+    /// A queue is not a quorum queue.
     QueueType,
     /// Members of a queue are not online.
     Members,
@@ -42,7 +42,7 @@ pub enum FindingKind {
     MemoryAlarm,
     /// A node is short of disk.
     DiskAlarm,
-    /// Nodes have lost sight of each other.
+    /// The cluster is partitioned: nodes cannot reach each other.
     Partition,
 }
 
@@ -65,20 +65,20 @@ impl Serialize for FindingKind {
     }
 }
 
-/// One danger.
+/// One setting or state of the broker that endangers messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     pub kind: FindingKind,
-    /// The queues, or the one node, it is about; sorted.
+    /// The queues, or the node, that it is about; sorted.
     pub on: Vec<String>,
-    /// What is wrong and what that does, in a sentence.
+    /// The problem and its effect, in one sentence.
     pub why: String,
-    /// The command that ends it, or shows what to do.
+    /// The command that ends it, or that shows how to end it.
     pub remedy: String,
 }
 
 impl Finding {
-    /// The queues or the node for a line of text: the first three, and how many more.
+    /// The queues or the node for one line of text: the first three, and the number of the others.
     #[must_use]
     pub fn place(&self) -> String {
         let named = self.on.iter().take(NAMED_MAX).map(String::as_str);
@@ -90,33 +90,33 @@ impl Finding {
     }
 }
 
-/// What a campaign's queue held at an inspection. None: the broker had no count yet.
+/// The counts of a campaign's queue at an inspection. `None`: the broker had no count yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounts {
-    /// Messages that wait to be delivered.
+    /// Messages that are ready for delivery.
     pub ready: Option<u64>,
-    /// Messages that were delivered to any consumer and not yet acknowledged.
+    /// Messages that were delivered to a consumer and are not acknowledged.
     pub unacknowledged: Option<u64>,
-    /// Consumers, those of other programs included.
+    /// Consumers, including those of other programs.
     pub consumers: Option<u64>,
 }
 
-/// What is known of the broker. While it cannot be inspected, what the last successful inspection found stays.
+/// The current knowledge about the broker. While inspections fail, the last successful result stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Inspection {
-    /// When the last successful inspection ended. None: there was none.
+    /// The end of the last successful inspection. `None`: there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-    /// Why the latest inspection was not made or failed.
+    /// Why the latest inspection was skipped or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_checked: Option<String>,
-    /// What the last successful inspection could not read, and why.
+    /// The data that the last successful inspection could not read, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<String>,
     /// Sorted by kind.
     pub findings: Vec<Finding>,
-    /// Every campaign's queue that existed at `at`: one that is missing here did not exist, or was made within
-    /// [`COUNTS_LAG`]. The counts may be older than `at` by so much.
+    /// All campaigns' queues that existed at `at`. A queue that is missing here did not exist, or was created
+    /// within the last [`COUNTS_LAG`]. The counts may be that much older than `at`.
     #[serde(skip)]
     pub campaigns: BTreeMap<CampaignId, QueueCounts>,
 }
@@ -131,13 +131,13 @@ impl Inspection {
         }
     }
 
-    /// Whether the latest inspection has read all that there is to read.
+    /// Whether the latest inspection was complete.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.at.is_some() && self.not_checked.is_none() && self.not_read.is_empty()
     }
 
-    /// Each finding and each thing that was not checked, in a sentence.
+    /// One line for each finding and for each part that was not checked.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self
@@ -159,12 +159,12 @@ impl Inspection {
     }
 }
 
-/// Remembers what was said, so that each thing is said once until it is over.
+/// Remembers the lines of the last inspection, so that each line is logged once until it disappears.
 #[derive(Debug, Default)]
 pub struct Said(BTreeSet<String>);
 
 impl Said {
-    /// The lines of an inspection that were not in the one before.
+    /// The lines of this inspection that the one before did not have.
     pub fn news(&mut self, inspection: &Inspection) -> Vec<String> {
         let lines = inspection.lines();
         let is_news = |line: &&String| !self.0.contains(*line);

@@ -1,7 +1,7 @@
-//! Where messages wait: the contract that `rabbitmq` and `embedded` keep.
+//! The queue of messages: the contract of the implementations `rabbitmq` and `embedded`.
 //!
-//! In: bodies of messages under a campaign's key. Out: deliveries, at least once each. Always: what
-//! was published is durable when `publish` returns; a delivery that is not settled comes again.
+//! In: bodies of messages under a campaign's key. Out: deliveries, at least one for each message. Always: a
+//! published message is durable when `publish` returns; an unsettled delivery is redelivered.
 
 mod backoff;
 pub mod embedded;
@@ -20,32 +20,32 @@ pub use inspection::{COUNTS_LAG, Finding, FindingKind, Inspection, QueueCounts, 
 
 use crate::message::{CampaignId, DeadReason, MessageId, StepName};
 
-/// A queue's failure, by what its user can do about it.
+/// An error of a queue, classified by the reaction that it calls for.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The broker or file cannot be reached or used now.
+    /// The broker or file is unreachable or unusable now.
     #[error("the queue is not reachable: {0}")]
     Unreachable(String),
-    /// The connection was lost because something on it could not be read: it lies on some queue.
+    /// The client lost its connection on a message that it could not read; the message is still on some queue.
     #[error("the connection to the queue was lost: {0}")]
     Unreadable(String),
-    /// Nobody knows whether the broker took it: publish again, consumers deduplicate.
+    /// The broker's confirm is missing: the message may be on the queue. Publish it again; consumers deduplicate.
     #[error("the queue did not confirm: {0}")]
     InDoubt(String),
-    /// The broker does not know our user or password: other credentials, not another try.
+    /// The broker refuses the user name or password. A retry needs other credentials.
     #[error("the broker refuses the login: {0}")]
     LoginRefused(String),
-    /// The broker belongs to another ledger: two ledgers on one broker would double.
+    /// The broker is bound to another ledger. Two ledgers on one broker would send messages twice.
     #[error("this broker belongs to another ledger ({theirs}); ours is {ours}")]
     BoundElsewhere { ours: String, theirs: String },
-    /// The broker refuses what we ask: other arguments, missing rights.
+    /// The broker refuses the operation: different queue arguments, or missing rights.
     #[error("the queue refuses: {0}")]
     Refused(String),
 }
 
 pub type Result<T> = std::result::Result<T, QueueError>;
 
-/// What goes onto a queue.
+/// A message to publish.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The AMQP `message_id`.
@@ -54,7 +54,7 @@ pub struct Outgoing {
     pub body: Bytes,
 }
 
-/// Why a delivery becomes a dead letter: the `flexcast-*` headers.
+/// The reason for a dead letter: its `flexcast-*` headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// `flexcast-reason`
@@ -69,7 +69,7 @@ pub struct DeadLetter {
     pub detail: String,
 }
 
-/// A dead letter as it lies in the dead-letter queue.
+/// A dead letter in the dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct DeadDelivery {
     pub campaign: String,
@@ -77,245 +77,248 @@ pub struct DeadDelivery {
     pub letter: DeadLetter,
 }
 
-/// Whether a settlement reached the queue.
+/// The result of a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// The queue has let go of the delivery.
+    /// The queue has settled the delivery.
     Yes,
-    /// The delivery was no longer ours to settle (the connection was lost): it comes again.
+    /// The delivery no longer belonged to this consumer (the connection was lost): it is redelivered.
     Stale,
 }
 
-/// Why a delivery is refused, whatever its body says.
+/// A defect for which a delivery is refused, independent of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
-    /// The body has so many bytes where `max` are allowed; only its beginning is there.
+    /// The body has `bytes` bytes and exceeds the limit `max`; only its beginning was kept.
     Oversized { bytes: u64, max: u64 },
-    /// The key it was published under is no text: not UTF-8.
+    /// Its routing key is not UTF-8.
     UnreadableKey,
-    /// Its publisher has set an `expiration`: the broker drops such messages before they are seen.
+    /// Its publisher has set an `expiration`: the broker drops such messages before they are consumed.
     Expires,
 }
 
-/// How many deliveries could only be read after they were mended, by what was mended.
+/// The number of deliveries that had to be repaired before they could be read, by repair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mended {
-    /// Text in properties or in the names of headers that was not UTF-8.
+    /// Text in properties or in header names was not UTF-8.
     pub text: u64,
-    /// Keys that were not UTF-8.
+    /// The routing key was not UTF-8.
     pub key: u64,
-    /// Headers that were nested too deeply.
+    /// Headers were nested too deeply.
     pub nesting: u64,
-    /// Bodies that were cut.
+    /// The body was too long and was truncated.
     pub body: u64,
 }
 
-/// Whether an obstacle is one message, or the broker itself.
+/// The kind of an obstacle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObstacleKind {
-    /// A message lies on the queue that can neither be carried out nor be moved out of the way.
+    /// A message on the queue can be neither processed nor moved away.
     #[default]
     Message,
-    /// The broker does not let the queue be used: a right is missing, or it is short of memory or disk.
+    /// The broker prevents the use of the queue: a right is missing, or the broker is short of memory or disk.
     Broker,
 }
 
-/// What keeps the messages of a queue from being carried out.
+/// An obstacle that blocks the messages of a queue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Obstacle {
     #[serde(default)]
     pub kind: ObstacleKind,
-    /// The queue; all of them: `flexcast.*`.
+    /// The name of the queue; `flexcast.*` stands for all queues.
     pub queue: String,
-    /// What is wrong, in a sentence.
+    /// The problem, in one sentence.
     pub why: String,
-    /// The command that shows it: of a message, that shows the queue's first ones and leaves them there.
+    /// The command that shows the obstacle. For a message, it shows the first messages of the queue and leaves them
+    /// there.
     #[serde(default)]
     pub look: String,
-    /// The command that ends it: of a message, that takes the first one away, and shows it.
+    /// The command that removes the obstacle. For a message, it removes and shows the first message of the queue.
     pub remove: String,
 }
 
-/// A node of a broker, and how much it is used.
+/// A node of the broker with this process's connections to it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NodeInUse {
-    /// Its host and port, as the broker's address names them.
+    /// Host and port, as in the broker's address.
     pub node: String,
-    /// Connections to it that are open now.
+    /// Connections that are open now.
     pub connections: u64,
 }
 
-/// How much a campaign's queue holds.
+/// The number of messages on a campaign's queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Ready to be delivered.
+    /// Messages that are ready for delivery.
     pub ready: u64,
-    /// Delivered and not settled, where the queue can tell.
+    /// Messages that are delivered and not settled. 0 where the queue cannot count them.
     pub unsettled: u64,
 }
 
 impl Depth {
-    /// All that the queue holds.
+    /// The sum of both.
     #[must_use]
     pub fn total(self) -> u64 {
         self.ready + self.unsettled
     }
 }
 
-/// One message handed to us, to be settled exactly once. Dropped unsettled, it comes again; where a failure
-/// repeats, ever later.
+/// One message that was delivered to this process, to be settled exactly once. A delivery that is dropped unsettled
+/// is redelivered; if failures repeat, with growing delays.
 #[async_trait]
 pub trait Delivery: Send + Sync {
-    /// The body, whole.
+    /// The complete body.
     fn body(&self) -> &Bytes;
 
-    /// Whether the queue has delivered it before.
+    /// Whether the queue has delivered the message before.
     fn redelivered(&self) -> bool;
 
-    /// Whether another program has put it on the queue.
+    /// Whether another program has published the message.
     fn is_publishers(&self) -> bool {
         false
     }
 
-    /// The key it was published under.
+    /// The routing key under which it was published.
     fn key(&self) -> &str;
 
-    /// What is wrong with it beside its body.
+    /// A defect outside its body.
     fn defect(&self) -> Option<Defect> {
         None
     }
 
-    /// Lets the queue forget it.
+    /// Acknowledges the delivery: the queue deletes the message.
     async fn ack(self: Box<Self>) -> Result<Settled>;
 
-    /// Has it come again after `delay`, at most about a minute: longer waits are the ledger's.
-    /// The delay may be rounded up to the queue's next level.
+    /// Returns the message to the queue for redelivery after `delay`, which is at most about a minute; the ledger
+    /// keeps longer waits. The queue may round the delay up to its next level.
     async fn retry_later(self: Box<Self>, delay: Duration) -> Result<Settled>;
 
-    /// Moves it to the dead-letter queue, body and headers kept as far as they are harmless there, the reason
-    /// added.
+    /// Moves the message to the dead-letter queue with its body, with those headers that are harmless there, and
+    /// with the reason.
     async fn dead_letter(self: Box<Self>, letter: DeadLetter) -> Result<Settled>;
 
-    /// As [`Delivery::dead_letter`], before anything was done for the message: its publisher, if it has
-    /// one, is told the reason and the id, or the property `message_id` in its place.
+    /// As [`Delivery::dead_letter`], for a message that was not processed at all. A publisher of another program
+    /// also gets a refusal with the reason and the message's id, or the property `message_id` in its place.
     ///
-    /// The dead letter is durable before the publisher is told, and waits for nobody who listens. A crash
-    /// between the two tells it once more; a broker that does not take it in time loses it.
+    /// The dead letter is durable before the refusal is published, and does not depend on a listener. A crash
+    /// between the two repeats the refusal; a broker that does not confirm it in time loses it.
     async fn refuse(self: Box<Self>, letter: DeadLetter, id: Option<String>) -> Result<Settled> {
         drop(id);
         self.dead_letter(letter).await
     }
 
-    /// Gives it back untouched, for the next consumer: what a drain does with what it had not begun.
+    /// Returns the delivery unprocessed, for the next consumer: a drain does this with deliveries that it has not
+    /// begun.
     async fn release(self: Box<Self>) -> Result<Settled>;
 }
 
-/// A campaign's deliveries, as long as it is consumed.
+/// The stream of a campaign's deliveries.
 #[async_trait]
 pub trait Consumer: Send {
-    /// The next delivery, waited for. `None` when the queue was deleted or the consumer stopped.
-    /// Reconnecting after a lost connection happens inside. A caller may drop the future at any time: no delivery is
-    /// lost by that, and a connection that is being made is made on by the next call.
+    /// Waits for the next delivery. `None` when the queue was deleted or the consumer was stopped. It reconnects by
+    /// itself after a lost connection. A caller may drop the future at any time: no delivery is lost, and the next
+    /// call continues a reconnect in progress.
     async fn next(&mut self) -> Option<Box<dyn Delivery>>;
 
-    /// Takes no more deliveries and gives back what was fetched and not handed out. What was handed
+    /// Stops consuming and returns all deliveries that were fetched and not handed out. Deliveries that were handed
     /// out can still be settled.
     async fn stop(self: Box<Self>);
 }
 
-/// Where messages wait. Every method may be called from many tasks at once.
+/// A queue of messages. All methods may be called concurrently.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Ties the queue to a ledger, or finds it tied to that ledger already.
+    /// Binds the queue to a ledger. Succeeds when it is bound to this ledger already.
     ///
     /// # Errors
     ///
-    /// [`QueueError::BoundElsewhere`] when it is tied to another one.
+    /// [`QueueError::BoundElsewhere`] when the queue is bound to another ledger.
     async fn bind(&self, ledger_id: &str) -> Result<()>;
 
-    /// Whether the queue is tied to a ledger. One that was and is not any more has lost everything.
+    /// Whether the queue is bound to a ledger. A queue that was bound and is not bound any more has lost all its
+    /// messages.
     async fn is_bound(&self) -> Result<bool>;
 
-    /// Makes what a campaign needs. Idempotent.
+    /// Creates the queues that a campaign needs. Idempotent.
     async fn open(&self, campaign: &CampaignId) -> Result<()>;
 
-    /// Puts messages on a campaign's queue and returns when all of them are durable there.
+    /// Publishes messages to a campaign's queue and returns when all of them are durable there.
     ///
     /// # Errors
     ///
-    /// After an error any part of the batch may be on the queue: publish it again, whoever consumes
-    /// deduplicates by the ledger.
+    /// After an error any part of the batch may be on the queue. Publish the batch again: consumers deduplicate by
+    /// the ledger.
     async fn publish(&self, campaign: &CampaignId, batch: &[Outgoing]) -> Result<()>;
 
-    /// Consumes a campaign's queue with at most `prefetch` deliveries unsettled.
+    /// Consumes a campaign's queue with at most `prefetch` unsettled deliveries.
     async fn consume(&self, campaign: &CampaignId, prefetch: u16) -> Result<Box<dyn Consumer>>;
 
-    /// Consumes what was published under a key that is no campaign's: with [`Delivery::retry_later`] it
-    /// goes to the campaign of its key, if there is one by then. `None` for a queue that nobody else
-    /// publishes to.
+    /// Consumes messages whose routing key is no campaign's id. [`Delivery::retry_later`] sends such a message to
+    /// the campaign of its key, if that campaign exists by then. `None` for a queue to which no other program
+    /// publishes.
     async fn consume_orphans(&self, prefetch: u16) -> Result<Option<Box<dyn Consumer>>> {
         let _ = prefetch;
         Ok(None)
     }
 
-    /// How much a campaign's queue holds now.
+    /// The number of messages on a campaign's queue now.
     async fn depth(&self, campaign: &CampaignId) -> Result<Depth>;
 
-    /// How many messages of all campaigns wait for [`Delivery::retry_later`]'s delay to end.
+    /// The number of messages, of all campaigns, in the delay of a [`Delivery::retry_later`].
     async fn delayed(&self) -> Result<u64>;
 
-    /// How many dead letters there are. Cheap: what `/metrics` asks.
+    /// The number of dead letters. Cheap: `/metrics` calls it.
     async fn dead_letter_count(&self) -> Result<u64>;
 
-    /// The first `limit` dead letters, oldest first, left where they are.
+    /// The first `limit` dead letters, oldest first. They stay on their queue.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadDelivery>>;
 
-    /// How often a connection was lost and made again since this queue was opened.
+    /// The number of reconnects since this queue was opened.
     fn reconnects(&self) -> u64 {
         0
     }
 
-    /// How many deliveries were mended since this queue was opened.
+    /// The number of repaired deliveries since this queue was opened.
     fn mended(&self) -> Mended {
         Mended::default()
     }
 
-    /// What lies in the way now.
+    /// The current obstacles.
     fn obstacles(&self) -> Vec<Obstacle> {
         Vec::new()
     }
 
-    /// The nodes of the broker that are known, sorted, and how many connections this process has to each. Empty for a
-    /// queue without a broker.
+    /// The known nodes of the broker, sorted, with this process's connections to each. Empty for a queue without a
+    /// broker.
     fn nodes(&self) -> Vec<NodeInUse> {
         Vec::new()
     }
 
-    /// Finds out whether the queue still takes messages, which [`Queue::obstacles`] then shows. Returns once it knows, and
-    /// waits for the end of an alarm. Does nothing for a queue without a broker.
+    /// Tests whether the queue still accepts messages; [`Queue::obstacles`] then shows the result. Returns when the
+    /// result is known; during an alarm it waits for the alarm's end. Does nothing for a queue without a broker.
     async fn probe(&self) {}
 
-    /// Looks at how the broker is set up and what its queues hold, and keeps what it found. Returns within
-    /// seconds. Does nothing for a queue without a broker.
+    /// Reads the settings of the broker and the counts of its queues, and stores the result for
+    /// [`Queue::inspection`]. Returns within seconds. Does nothing for a queue without a broker.
     async fn inspect(&self) {}
 
-    /// What [`Queue::inspect`] has found. `None` for a queue without a broker.
+    /// The result of [`Queue::inspect`]. `None` for a queue without a broker.
     ///
-    /// Its counts lag (see [`COUNTS_LAG`]), which is why [`Queue::depth`] does not use them: a message that was
-    /// settled a moment ago would count as unsettled still, and hide one that is missing.
+    /// Its counts lag (see [`COUNTS_LAG`]), so [`Queue::depth`] does not use them: a message that was settled a
+    /// moment ago would still count as unsettled, and would hide a missing message.
     fn inspection(&self) -> Option<Arc<Inspection>> {
         None
     }
 
-    /// Whether the queue answers now: what `/readyz` asks.
+    /// Whether the queue answers now; `/readyz` calls it.
     async fn is_ready(&self) -> bool;
 
-    /// Lets go of connections and files. Afterwards nothing else may be called.
+    /// Closes connections and files. No other method may be called afterwards.
     async fn close(&self);
 }
 
-/// How much a campaign's queue holds now. A queue that was never made holds nothing.
+/// The number of messages on a campaign's queue now; zero for a queue that does not exist.
 ///
 /// # Errors
 ///
@@ -327,13 +330,13 @@ pub async fn depth_of(queue: &dyn Queue, campaign: &CampaignId) -> Result<Depth>
     }
 }
 
-/// The reason with this name: how it is read back from a row or a header.
+/// The reason with this name, for values in rows and headers.
 fn reason_named(name: &str) -> Option<DeadReason> {
     let mut all = DeadReason::ALL.iter().copied();
     all.find(|reason| reason.as_str() == name)
 }
 
-/// The step with this name: how it is read back from a row or a header.
+/// The step with this name, for values in rows and headers.
 fn step_named(name: &str) -> Option<StepName> {
     let mut all = StepName::ALL.iter().copied();
     all.find(|step| step.as_str() == name)

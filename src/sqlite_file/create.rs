@@ -1,4 +1,4 @@
-//! Making a file: under another name until it is whole.
+//! Creates a file under a temporary name until it is complete.
 
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
@@ -10,8 +10,8 @@ use super::{FileError, beside, mark, unusable};
 
 use crate::files::private;
 
-/// Makes the file at `path`, filled by `make`. The caller keeps other processes out. A crash leaves no file of
-/// this name, and the next call removes what it left under the other.
+/// Creates the file at `path` and fills it with `make`. The caller keeps other processes out. After a crash there
+/// is no file of this name, and the next call removes the temporary file.
 pub(super) fn create<E: Display>(
     path: &Path,
     make: impl Fn(&mut Connection) -> Result<(), E>,
@@ -32,7 +32,8 @@ fn fill<E: Display>(
     new: &Path,
     make: impl Fn(&mut Connection) -> Result<(), E>,
 ) -> Result<(), FileError> {
-    // For its owner alone before SQLite writes to it: it holds people's numbers. Its log takes the same rights.
+    // Readable by its owner only before SQLite writes to it: it contains phone numbers. SQLite's log gets the same
+    // rights.
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     let file = private(&mut options)
@@ -56,14 +57,14 @@ fn fill<E: Display>(
     file.sync_all().map_err(|error| unusable(new, &error))
 }
 
-/// What cannot be removed is in the way of the next step, which says so.
+/// A failure is ignored here: the next step reports it.
 fn remove(new: &Path) {
     for end in ["", "-wal", "-shm", "-journal"] {
         let _ = fs::remove_file(beside(new, end));
     }
 }
 
-/// Makes a change of names in a file's folder outlive a power failure.
+/// Syncs a file's folder, so that a rename survives a power failure.
 fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()

@@ -1,30 +1,30 @@
-//! What a file is before it is opened, and the sentences that refuse one.
+//! Checks a file before it is opened, and refuses it with a sentence for the operator.
 
 use std::path::Path;
 
 use rusqlite::ErrorCode;
 use rusqlite::config::DbConfig;
 
-use super::{FileError, Kind, beside, mark, polled, unusable};
+use super::{DatabaseKind, FileError, beside, mark, polled, unusable};
 
-/// How often a file that seems to lack its log is looked at, a millisecond apart: the last process that used
-/// it may mark it as whole and remove the log between two looks.
+/// The number of checks, a millisecond apart, of a file that seems to lack its log: between two checks, its last
+/// user may mark the file as whole and remove the log.
 const LOOKS: u32 = 20;
 
-/// A file that is not refused.
+/// The state of a file that is not refused.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Look {
+pub(super) enum FilePresence {
     Missing,
     There {
-        /// The file itself says that it is in use.
+        /// Whether the file's mark is [`mark::IN_USE`].
         is_in_use: bool,
     },
 }
 
-/// Looks at a file and changes nothing.
-pub(super) fn look(path: &Path, kind: &Kind) -> Result<Look, FileError> {
-    let mut seen = Err(unusable(path, &"it was not looked at"));
-    // Only what is refused may be about to change.
+/// Checks a file without a change to it.
+pub(super) fn look(path: &Path, kind: &DatabaseKind) -> Result<FilePresence, FileError> {
+    let mut seen = Err(unusable(path, &"it was not checked"));
+    // Only a refused file may change between two checks.
     polled(LOOKS, || {
         seen = look_once(path, kind);
         (!matches!(seen, Err(FileError::Refused(_)))).then_some(())
@@ -32,15 +32,15 @@ pub(super) fn look(path: &Path, kind: &Kind) -> Result<Look, FileError> {
     seen
 }
 
-fn look_once(path: &Path, kind: &Kind) -> Result<Look, FileError> {
+fn look_once(path: &Path, kind: &DatabaseKind) -> Result<FilePresence, FileError> {
     let bytes = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => metadata.len(),
-        Ok(_) => return Err(unusable(path, &"it is no file")),
+        Ok(_) => return Err(unusable(path, &"it is not a file")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            // SQLite would remove the log of a file that is not there.
+            // SQLite would remove the log of a missing file.
             return match log_bytes(path) {
-                None | Some(0) => Ok(Look::Missing),
-                Some(_) => Err(lost(path, kind)),
+                None | Some(0) => Ok(FilePresence::Missing),
+                Some(_) => Err(lost(path)),
             };
         }
         Err(error) => return Err(unusable(path, &error)),
@@ -48,7 +48,7 @@ fn look_once(path: &Path, kind: &Kind) -> Result<Look, FileError> {
     if bytes == 0 {
         return Err(empty(path, kind));
     }
-    let Seen {
+    let FileContents {
         mark,
         edition,
         is_cut_off,
@@ -66,23 +66,24 @@ fn look_once(path: &Path, kind: &Kind) -> Result<Look, FileError> {
         None if edition == 0 => return Err(without_tables(path, kind)),
         _ => {}
     }
-    // A crash during a checkpoint may leave the file shorter than it says; the rest is in its log.
+    // A crash during a checkpoint can leave the file shorter than its header says; the missing pages are in the
+    // log.
     if log.unwrap_or_default() == 0 && is_cut_off {
         return Err(cut_off(path, kind, bytes));
     }
-    Ok(Look::There { is_in_use })
+    Ok(FilePresence::There { is_in_use })
 }
 
-/// What a file says of itself.
-struct Seen {
+/// The contents of a file's header.
+struct FileContents {
     mark: i32,
-    /// The number of its last migration; 0 without tables.
+    /// The version of its schema; 0 without tables.
     edition: i64,
-    /// It has more pages than it is long.
+    /// Whether the file is shorter than its number of pages.
     is_cut_off: bool,
 }
 
-fn read(path: &Path) -> rusqlite::Result<Seen> {
+fn read(path: &Path) -> rusqlite::Result<FileContents> {
     let conn = mark::open_alone(path)?;
     let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
     let mark = mark::of(&conn)?;
@@ -93,62 +94,62 @@ fn read(path: &Path) -> rusqlite::Result<Seen> {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => true,
         Err(error) => return Err(error),
     };
-    Ok(Seen {
+    Ok(FileContents {
         mark,
         edition,
         is_cut_off,
     })
 }
 
-/// The length of a file's log; none without one.
+/// The length of a file's log in bytes; `None` without a log.
 pub(super) fn log_bytes(path: &Path) -> Option<u64> {
     let metadata = std::fs::metadata(beside(path, "-wal"));
     metadata.ok().map(|metadata| metadata.len())
 }
 
-fn without_log(path: &Path, kind: &Kind) -> FileError {
-    let (file, Kind { remedy, .. }) = (path.display(), kind);
+fn without_log(path: &Path, kind: &DatabaseKind) -> FileError {
+    let (file, DatabaseKind { remedy, .. }) = (path.display(), kind);
     FileError::Refused(format!(
-        "{file} was copied without its log: {file}-wal is not beside it, and has what was written last. {remedy}. \
+        "{file} was copied without its log: {file}-wal, which has the last writes, is not beside it. {remedy}. \
          Nothing was changed"
     ))
 }
 
-fn without_tables(path: &Path, kind: &Kind) -> FileError {
-    let (file, Kind { noun, remedy }) = (path.display(), kind);
+fn without_tables(path: &Path, kind: &DatabaseKind) -> FileError {
+    let (file, DatabaseKind { noun, remedy }) = (path.display(), kind);
     FileError::Refused(format!(
-        "{file} is a database without tables: {noun} that was copied without its log {file}-wal, or none at all. \
-         {remedy}; to begin {noun} that is new, move the file away. Nothing was changed"
+        "{file} is a database without tables: {noun} that was copied without its log {file}-wal, or not {noun} at all. \
+         {remedy}; to start with a new file, move this one away. Nothing was changed"
     ))
 }
 
-fn lost(path: &Path, kind: &Kind) -> FileError {
-    let (file, Kind { noun, .. }) = (path.display(), kind);
+fn lost(path: &Path) -> FileError {
+    let file = path.display();
     FileError::Refused(format!(
-        "{file} is missing, but its log {file}-wal is there: put the file back beside it; to begin {noun} that is \
-         new, move the log away. Nothing was changed"
+        "{file} is missing, but its log {file}-wal is there: put the file back beside it; to start with a new \
+         file, move the log away. Nothing was changed"
     ))
 }
 
-fn empty(path: &Path, kind: &Kind) -> FileError {
-    let (file, Kind { noun, .. }) = (path.display(), kind);
+fn empty(path: &Path, kind: &DatabaseKind) -> FileError {
+    let (file, DatabaseKind { noun, .. }) = (path.display(), kind);
     FileError::Refused(format!(
         "{file} has 0 bytes, which {noun} never has: a copy was cut off, or the file was emptied. Put the whole \
-         file in its place; to begin {noun} that is new, move the empty file and {file}-wal away. Nothing was \
+         file in its place; to start with a new file, move the empty file and {file}-wal away. Nothing was \
          changed"
     ))
 }
 
-fn cut_off(path: &Path, kind: &Kind, bytes: u64) -> FileError {
-    let (file, Kind { noun, .. }) = (path.display(), kind);
+fn cut_off(path: &Path, kind: &DatabaseKind, bytes: u64) -> FileError {
+    let (file, DatabaseKind { noun, .. }) = (path.display(), kind);
     FileError::Refused(format!(
-        "{file} is {noun} that was cut off: it has {bytes} bytes, and more pages by its own word. Put the whole file in its place. \
+        "{file} is {noun} that was cut off: it has {bytes} bytes, fewer than its pages need. Put the whole file in its place. \
          Nothing was changed"
     ))
 }
 
-fn no_database(path: &Path, kind: &Kind) -> FileError {
-    let (file, Kind { noun, .. }) = (path.display(), kind);
+fn no_database(path: &Path, kind: &DatabaseKind) -> FileError {
+    let (file, DatabaseKind { noun, .. }) = (path.display(), kind);
     FileError::Refused(format!(
         "{file} is not a database, so it is not {noun}: put {noun} in its place, or choose another --state. \
          Nothing was changed"

@@ -1,4 +1,4 @@
-//! The mark in the file, and how it gets from the log into the file itself.
+//! The mark in a file, and the checkpoints that write it from the log into the file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,63 +6,64 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-/// The file is whole without its log. ("flcs")
+/// The file is complete without its log. ("flcs")
 pub(super) const WHOLE: i32 = 0x666c_6373;
 
-/// The file's last commits may be in its log alone. ("flcu")
+/// The file's last commits may be only in its log. ("flcu")
 pub(super) const IN_USE: i32 = 0x666c_6375;
 
 /// Whether a checkpoint also empties the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fold {
-    /// Waits for nobody: what a reader still needs stays in the log alone.
+    /// A passive checkpoint: it does not wait; pages that a reader still needs stay in the log.
     WhatGoes,
-    /// Waits for readers and writers, as long as the connection waits for locks, and empties the log.
+    /// A truncating checkpoint: it waits for readers and writers, up to the connection's busy timeout, and empties
+    /// the log.
     AndEmpty,
 }
 
-/// The mark as this connection sees it: the log's, where the log has one. 0 in a file of an earlier version.
+/// The mark that this connection sees: the log's, if the log has one. 0 in a file of an earlier version.
 pub(super) fn of(conn: &Connection) -> rusqlite::Result<i32> {
     conn.query_row("PRAGMA application_id", [], |row| row.get(0))
 }
 
-/// The mark in the file itself, whatever its log says.
+/// The mark in the file itself, without its log.
 pub(super) fn in_file(path: &Path) -> rusqlite::Result<i32> {
     of(&open_alone(path)?)
 }
 
-/// Marks a file as whole: one that nobody else has open and that has no log.
+/// Marks a file as whole. No other process may have it open, and it must have no log.
 ///
 /// # Errors
 ///
-/// SQLite's.
+/// The errors of SQLite.
 pub(crate) fn set_whole(conn: &Connection) -> rusqlite::Result<()> {
     set(conn, WHOLE)
 }
 
-/// Folds the log into the file, so that the file itself says that it is in use and the log that the file is
-/// whole: true of the file at that moment, and of any later one at which the whole log is folded in. False when
-/// a reader of an older state, or another process that does the same, was in the way.
+/// Checkpoints the log so that the file's mark is in-use and the log's mark is whole. The first is true of the file
+/// now; the second becomes true of it with any later complete checkpoint. Returns false if a reader of an older
+/// state, or another process with the same action, prevented it.
 pub(super) fn fold_in_use(path: &Path, conn: &Connection, attempts: u32) -> rusqlite::Result<bool> {
     for attempt in 0..attempts {
         if attempt > 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
         set(conn, IN_USE)?;
-        // Another process may have set the other mark before our checkpoint: then the file has that one.
+        // Another process may have set the other mark before this checkpoint: then the file has that one.
         if fold(conn, Fold::WhatGoes)? && in_file(path)? == IN_USE {
             set(conn, WHOLE)?;
             return Ok(true);
         }
     }
-    // Said already, at an earlier time. Otherwise the mark stays for whoever folds it in next.
+    // The file was marked earlier. Otherwise the in-use mark stays in the log for the next checkpoint.
     if in_file(path)? == IN_USE {
         set(conn, WHOLE)?;
     }
     Ok(false)
 }
 
-/// Folds the log into the file; whether all of it is there now.
+/// Checkpoints the log; returns whether all of it is in the file now.
 pub(super) fn fold(conn: &Connection, how: Fold) -> rusqlite::Result<bool> {
     let sql = match how {
         Fold::WhatGoes => "PRAGMA wal_checkpoint(PASSIVE)",
@@ -74,9 +75,9 @@ pub(super) fn fold(conn: &Connection, how: Fold) -> rusqlite::Result<bool> {
     })
 }
 
-/// Opens the file as if it had no log: as it would be read where only the file was copied to. By SQLite, since
-/// to open and close a file in any other way drops the locks that this process has on it
-/// (<https://www.sqlite.org/howtocorrupt.html>, section 2.2). Takes no lock and makes nothing.
+/// Opens the file without its log, as a copy of the file alone would be read. It uses SQLite, because any other
+/// open and close of the file drops this process's locks on it (<https://www.sqlite.org/howtocorrupt.html>, section
+/// 2.2). Takes no lock and creates no file.
 pub(super) fn open_alone(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -87,13 +88,13 @@ pub(super) fn open_alone(path: &Path) -> rusqlite::Result<Connection> {
     };
     url.set_query(Some("immutable=1"));
     let conn = Connection::open_with_flags(url.as_str(), flags)?;
-    // A checkpoint writes page 1 first, so that the file is shorter than it says for a moment: SQLite would
-    // call that damaged.
+    // A checkpoint writes page 1 first: for a moment the file is shorter than its header says, and SQLite would
+    // report it as damaged.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
     Ok(conn)
 }
 
-/// Sets the mark: in the log, where the file has one.
+/// Sets the mark, in the log if the file has one.
 pub(super) fn set(conn: &Connection, mark: i32) -> rusqlite::Result<()> {
     if of(conn)? == mark {
         return Ok(());

@@ -1,15 +1,15 @@
-//! A file of SQLite's that several of our processes use, and the log beside it.
+//! A SQLite file that several flexcast processes use, and the log beside it.
 //!
-//! In: a path. Out: the right to write the file, or a sentence why it is refused. Always: a file whose last
-//! commits are in its log alone says so itself, so that a copy of it without the log is refused; after the
-//! last process has closed the file, the file alone is whole.
+//! In: a path. Out: the right to write the file, or the sentence that refuses it. Always: if a file's last commits
+//! are only in its log, the file itself is marked so, and a copy without the log is refused; after the last process
+//! has closed the file, the file alone is complete.
 //!
-//! How: `PRAGMA application_id` holds a mark. While a process writes, the file itself says [`mark::IN_USE`],
-//! and the newest page 1 in the log says [`mark::WHOLE`]. So the file becomes whole and says so, whichever
-//! program folds the log into it: ours at its end, or another program of SQLite's after a crash. Our own
-//! checkpoints before the end leave the file in use ([`mark::fold_in_use`]).
+//! How: `PRAGMA application_id` holds a mark. While a process writes, the mark in the file itself is
+//! [`mark::IN_USE`], and the mark on the newest page 1 in the log is [`mark::WHOLE`]. So the file becomes complete,
+//! and is marked so, with any complete checkpoint: flexcast's at its end, or another SQLite program's after a
+//! crash. flexcast's own earlier checkpoints leave the file marked as in use ([`mark::fold_in_use`]).
 //!
-//! <https://www.sqlite.org/wal.html>: a log (`-wal`) stays after a crash, and is removed by the last close.
+//! <https://www.sqlite.org/wal.html>: a log (`-wal`) stays after a crash; the last close removes it.
 
 mod create;
 mod look;
@@ -31,107 +31,108 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use look::{Look, look};
+use look::{FilePresence, look};
 use users::Users;
 
-/// How often the first write waits for readers of an older state of the file, a millisecond apart.
+/// The number of attempts, a millisecond apart, of the first write's checkpoint while others read an older state.
 const FIRST_ATTEMPTS: u32 = 5_000;
 
-/// How often a checkpoint between two writes is tried at once.
+/// The number of attempts of a checkpoint between two writes.
 const LATER_ATTEMPTS: u32 = 3;
 
-/// How often a file that is made and removed meanwhile is looked for.
+/// The number of attempts to open a file that is created and removed meanwhile.
 const OPEN_ATTEMPTS: u32 = 5;
 
 thread_local! {
-    /// Pages in the log after this thread's last commit, as SQLite has told.
+    /// The pages in the log after this thread's last commit, as SQLite reports them.
     static LOG_PAGES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// What a file is for: the words of the sentences that refuse one.
+/// The kind of a database file: the words for it in error messages.
 #[derive(Debug)]
-pub(crate) struct Kind {
+pub(crate) struct DatabaseKind {
     /// With its article: "a ledger".
     pub(crate) noun: &'static str,
-    /// What to do about a copy that lacks its log, as an imperative sentence without its full stop.
+    /// The remedy for a copy without its log, as an imperative sentence without its full stop.
     pub(crate) remedy: &'static str,
 }
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// The file is not what it should be. Nothing was changed.
+    /// The file is not usable as it is. Nothing was changed.
     #[error("{0}")]
     Refused(String),
-    /// The file system, or another process, does not let us.
+    /// The file system or another process prevents its use.
     #[error("{0}")]
     Unusable(String),
 }
 
-/// A file that this process uses. [`SqliteFile::close`] ends that; a drop does what a crash does.
+/// A file that this process uses. [`SqliteFile::close`] ends the use; a drop has the effect of a crash.
 #[derive(Debug)]
 pub(crate) struct SqliteFile {
     path: PathBuf,
     place: FilePlace,
     users: Users,
-    /// The file itself said that it was in use when it was opened. It says so until we are gone.
+    /// The file was marked as in use when it was opened, and keeps the mark while this process uses it.
     was_in_use: bool,
-    /// The file itself says that it is in use, as far as that could be had.
+    /// Whether this process has marked the file as in use, as far as that was possible.
     is_marked: bool,
-    /// So many pages in the log are reason for a checkpoint.
+    /// The number of pages in the log that triggers a checkpoint.
     fold_pages: u32,
-    /// The next checkpoint is tried at so many pages.
+    /// The number of pages that triggers the next attempt.
     fold_at: u32,
-    /// Pages in the log when they were last looked at.
+    /// The pages in the log at the last check.
     pages: u32,
 }
 
 impl SqliteFile {
-    /// Looks at the file, refuses it or shows that this process uses it. A file that is not there is made:
-    /// `make` fills it, and it gets its name when it is whole. `fold_pages`: how many pages may be in the log.
+    /// Checks the file, and refuses it or registers this process as a user. A missing file is created: `make` fills
+    /// it, and it gets its name when it is complete. `fold_pages` is the number of pages in the log that triggers a
+    /// checkpoint.
     ///
     /// # Errors
     ///
-    /// [`FileError::Refused`] when the file lacks its log, is empty, is cut off or is no database;
-    /// [`FileError::Unusable`] when it cannot be read or made.
+    /// [`FileError::Refused`] when the file lacks its log, is empty, is truncated or is not a database;
+    /// [`FileError::Unusable`] when it cannot be read or created.
     pub(crate) fn open<E: Display>(
         path: &Path,
-        kind: &Kind,
+        kind: &DatabaseKind,
         fold_pages: u32,
         make: impl Fn(&mut Connection) -> Result<(), E>,
     ) -> Result<Self, FileError> {
-        // First of all: a file that is refused gets no neighbours.
+        // Checked first: no other file is created beside a refused one.
         look(path, kind)?;
         let users = Users::of(path)?;
         for _ in 0..OPEN_ATTEMPTS {
             users.join()?;
-            if let Look::There { is_in_use } = look(path, kind)? {
+            if let FilePresence::There { is_in_use } = look(path, kind)? {
                 return Ok(Self::joined(path, users, is_in_use, fold_pages));
             }
-            // Another process that makes the file keeps it afterwards, maybe for days: it is not waited for.
-            let is_made = || matches!(look(path, kind), Ok(Look::There { .. }));
+            // Another process that creates the file keeps it open afterwards, maybe for days: do not wait for it.
+            let is_made = || matches!(look(path, kind), Ok(FilePresence::There { .. }));
             let is_alone = users.be_alone_unless(is_made)?;
-            if let Look::Missing = look(path, kind)?
+            if let FilePresence::Missing = look(path, kind)?
                 && is_alone
             {
                 create::create(path, &make)?;
             }
         }
-        Err(unusable(path, &"it is removed as soon as it is made"))
+        Err(unusable(path, &"it is removed each time it is created"))
     }
 
-    /// As [`SqliteFile::open`], of a file that is there.
+    /// As [`SqliteFile::open`], for an existing file.
     ///
     /// # Errors
     ///
-    /// As [`SqliteFile::open`]; [`FileError::Unusable`] also when it is not there.
-    pub(crate) fn open_existing(path: &Path, kind: &Kind) -> Result<Self, FileError> {
+    /// As [`SqliteFile::open`]; [`FileError::Unusable`] also when the file is missing.
+    pub(crate) fn open_existing(path: &Path, kind: &DatabaseKind) -> Result<Self, FileError> {
         look(path, kind)?;
         let users = Users::of(path)?;
         users.join()?;
         match look(path, kind)? {
-            Look::There { is_in_use } => Ok(Self::joined(path, users, is_in_use, u32::MAX)),
-            Look::Missing => Err(unusable(path, &"there is no such file")),
+            FilePresence::There { is_in_use } => Ok(Self::joined(path, users, is_in_use, u32::MAX)),
+            FilePresence::Missing => Err(unusable(path, &"there is no such file")),
         }
     }
 
@@ -148,18 +149,18 @@ impl SqliteFile {
         }
     }
 
-    /// Which file it is.
+    /// The identity of the file.
     #[must_use]
     pub(crate) fn place(&self) -> &FilePlace {
         &self.place
     }
 
-    /// Before the first write of a connection, and at no cost before the others: has the file itself say that
-    /// it is in use. Not within a transaction.
+    /// Call before each write, outside a transaction: the first call marks the file as in use, later calls cost
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// SQLite's: another process keeps the write lock, or the disk is full.
+    /// SQLite's errors: another process holds the write lock, or the disk is full.
     pub(crate) fn before_write(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         if self.is_marked {
             return Ok(());
@@ -168,19 +169,19 @@ impl SqliteFile {
         if !is_said && !mark::fold_in_use(&self.path, conn, FIRST_ATTEMPTS)? {
             tracing::warn!(
                 file = %self.path.display(),
-                "another program reads an old state of this file: a copy without its log would not be noticed"
+                "another program reads an old state of this file: a copy without its log cannot be detected"
             );
         }
         self.is_marked = true;
         Ok(())
     }
 
-    /// After a commit: folds the log into the file when it has grown long. A failure is no matter: the next
-    /// one tries again.
+    /// Call after each commit: checkpoints a log that has grown long. A failure is harmless: the next call tries
+    /// again.
     pub(crate) fn after_write(&mut self, conn: &Connection) {
         let pages = LOG_PAGES.get();
         if pages < self.pages {
-            // The log has begun again.
+            // The log was restarted.
             self.fold_at = self.fold_pages;
         }
         self.pages = pages;
@@ -188,28 +189,28 @@ impl SqliteFile {
             return;
         }
         if let Err(error) = mark::fold_in_use(&self.path, conn, LATER_ATTEMPTS) {
-            tracing::debug!(%error, file = %self.path.display(), "the log is not folded in yet");
+            tracing::debug!(%error, file = %self.path.display(), "the log is not checkpointed yet");
         }
-        // A log that is still read from does not begin again: it is not folded in at each commit.
+        // A log with a reader cannot be restarted: avoid a checkpoint at each commit.
         self.pages = LOG_PAGES.get();
         self.fold_at = self.fold_pages.max(self.pages + self.fold_pages / 8);
     }
 
-    /// Closes the writing connection. The last process that uses the file folds the log in, so that the file
-    /// alone is whole; where that fails the log stays, as after a crash.
+    /// Closes the writing connection. The last process that uses the file checkpoints the log, so that the file
+    /// alone is complete; if that fails, the log stays, as after a crash.
     pub(crate) fn close(self, conn: Connection) {
-        // The log beside another file is that one's: it is not removed.
+        // If another file took the path, the log belongs to that file and is not removed.
         let is_ours = self.place.look().is_ok();
         let is_whole = is_ours && self.users.are_gone() && self.is_folded(&conn).unwrap_or_else(|error| {
-            tracing::warn!(%error, file = %self.path.display(), "the log is not folded in: keep it with the file");
+            tracing::warn!(%error, file = %self.path.display(), "the log is not checkpointed: keep it with the file");
             false
         });
-        // Without that the log is not removed by the close.
+        // Only then may the close remove the log.
         let removed = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_whole);
         if let Err(error) = removed {
-            tracing::debug!(%error, "the log's end is SQLite's to choose");
+            tracing::debug!(%error, "SQLite decides whether the log is removed");
         }
-        // While the lock is held: who opens the file next finds it whole.
+        // Closed while the lock is held: the next user finds a complete file.
         drop(conn);
     }
 
@@ -222,12 +223,12 @@ impl SqliteFile {
     }
 }
 
-/// Sets a connection up for a file that [`SqliteFile`] looks after: its log is folded in by us alone. After
-/// every other setting that concerns the log.
+/// Prepares a connection to a file of [`SqliteFile`]: only flexcast checkpoints the log. Call it after every other
+/// setting of the log.
 ///
 /// # Errors
 ///
-/// SQLite's.
+/// The errors of SQLite.
 pub(crate) fn look_after(conn: &Connection) -> rusqlite::Result<()> {
     keep_log(conn)?;
     conn.wal_hook(Some(|_, pages| {
@@ -237,17 +238,17 @@ pub(crate) fn look_after(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Has the close of a connection leave the log where it is.
+/// Makes the close of a connection keep the log.
 ///
 /// # Errors
 ///
-/// SQLite's.
+/// The errors of SQLite.
 pub(crate) fn keep_log(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 
-/// The files that SQLite and we keep for a file, by their paths: its log and what belongs to it.
+/// The paths of the files that SQLite and flexcast create beside a file: the log and others.
 #[must_use]
 pub(crate) fn neighbours(path: &Path) -> Vec<PathBuf> {
     ["-wal", "-shm", "-journal", ".users", ".lock", ".new"]
@@ -255,13 +256,13 @@ pub(crate) fn neighbours(path: &Path) -> Vec<PathBuf> {
         .into()
 }
 
-/// Whether a file is there, or a log whose file is missing.
+/// Whether the file exists, or a log whose file is missing.
 #[must_use]
 pub(crate) fn is_there(path: &Path) -> bool {
     path.exists() || look::log_bytes(path).is_some_and(|bytes| bytes > 0)
 }
 
-/// A path with something added to its name.
+/// The path with `end` added to its name.
 fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(end);
@@ -272,7 +273,7 @@ fn unusable(path: &Path, error: &dyn Display) -> FileError {
     FileError::Unusable(format!("{}: {error}", path.display()))
 }
 
-/// Asks again, a millisecond apart, until there is an answer.
+/// Calls `ask`, a millisecond apart, until it returns a value.
 fn polled<T>(attempts: u32, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     for _ in 0..attempts {
         if let Some(answer) = ask() {

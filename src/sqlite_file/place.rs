@@ -1,7 +1,7 @@
-//! Whether a file that is open is still the one at its path.
+//! Checks whether an open file is still the one at its path.
 //!
-//! A file that was removed, or that another one took the place of, goes on being written by who has it open, and nobody
-//! finds it afterwards. Always: the file is not opened for a look, since to close it would end SQLite's own locks
+//! A process can go on writing to a file that was removed or replaced, and its data is lost at the end. Always: the
+//! check does not open the file, because the close would release SQLite's own locks
 //! (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
 
 use std::fs::Metadata;
@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use super::{FileError, unusable};
 
-/// A file of the file system: its device and inode.
-type Identity = (u64, u64);
+/// The identity of a file: device and inode.
+type FileId = (u64, u64);
 
-/// A path, and which file was there.
+/// A path and the identity of the file that was there.
 #[derive(Clone, Debug)]
 pub(crate) struct FilePlace {
     path: PathBuf,
-    file: Option<Identity>,
+    file: Option<FileId>,
 }
 
 impl FilePlace {
@@ -30,8 +30,7 @@ impl FilePlace {
         }
     }
 
-    /// The path, the device and the inode as text: a file that was copied or restored is another one, also at the
-    /// same path.
+    /// The path, device and inode as text: a copied or restored file differs, also at the same path.
     pub(crate) fn text(&self) -> String {
         let path = self.path.canonicalize();
         let path = path.as_deref().unwrap_or(&self.path).display();
@@ -41,19 +40,20 @@ impl FilePlace {
         }
     }
 
-    /// Looks whether it is still there: one call of the operating system while it is.
+    /// Checks whether the file is still there: one system call if it is.
     ///
     /// # Errors
     ///
-    /// [`FileError::Refused`] when it was removed, or another one is there: what is written to it is lost.
-    /// [`FileError::Unusable`] when it was moved, since it can be moved back, or when the file system does not tell.
+    /// [`FileError::Refused`] when the file was removed or replaced: further writes are lost.
+    /// [`FileError::Unusable`] when it was moved, because it can be moved back, or when the file system does not
+    /// tell.
     pub(crate) fn look(&self) -> Result<(), FileError> {
         let file = self.path.display();
         match std::fs::metadata(&self.path) {
             Ok(metadata) if self.file == identity(&metadata) => Ok(()),
             Ok(_) => Err(FileError::Refused(format!(
-                "{file} is another file than the one that this process opened, which nobody finds once the process \
-                 has ended. End the process, and look which of the two is yours"
+                "{file} is another file than the one that this process opened, which is lost once the process \
+                 has ended. End the process, and check which of the two files is yours"
             ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.missing()),
             Err(error) => Err(unusable(&self.path, &error)),
@@ -79,21 +79,21 @@ impl FilePlace {
     clippy::unnecessary_wraps,
     reason = "elsewhere the file system tells nothing of the kind"
 )]
-fn identity(metadata: &Metadata) -> Option<Identity> {
+fn identity(metadata: &Metadata) -> Option<FileId> {
     use std::os::unix::fs::MetadataExt as _;
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// A file that is open cannot be replaced there.
+/// An open file cannot be replaced on this system.
 #[cfg(not(unix))]
-fn identity(_: &Metadata) -> Option<Identity> {
+fn identity(_: &Metadata) -> Option<FileId> {
     None
 }
 
-/// Whether a file that this process has open has no name any more. Linux tells of open files without opening them again;
-/// where nobody tells, the file may have been moved.
+/// Whether a file that this process has open has no name any more. Linux lists open files without opening them; on
+/// other systems the file may have been moved.
 #[cfg(target_os = "linux")]
-fn is_removed(file: Identity) -> bool {
+fn is_removed(file: FileId) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
     let mut files = open.filter_map(|entry| std::fs::metadata(entry.ok()?.path()).ok());
@@ -101,6 +101,6 @@ fn is_removed(file: Identity) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_removed(_: Identity) -> bool {
+fn is_removed(_: FileId) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-//! What a crash at each moment leaves, and what a copy of the file alone is worth then.
+//! Tests of the file after a crash at each moment, and of a copy of the file alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::users::Users;
-use super::{FileError, Kind, LOG_PAGES, SqliteFile, beside, look_after, mark};
+use super::{DatabaseKind, FileError, LOG_PAGES, SqliteFile, beside, look_after, mark};
 
-const KIND: Kind = Kind {
+const KIND: DatabaseKind = DatabaseKind {
     noun: "a test's file",
     remedy: "Copy it again",
 };
 
-/// So few pages in the log are reason for a checkpoint.
+/// The number of pages in the log that triggers a checkpoint.
 const FOLD_PAGES: u32 = 8;
 
 struct User {
@@ -54,13 +54,13 @@ fn rows(conn: &Connection) -> u32 {
         .expect("a count")
 }
 
-/// How many pages the log has room for: it grows, and is written from its beginning again.
+/// The size of the log in pages: it grows, and is rewritten from its beginning.
 fn log_pages(path: &Path) -> u32 {
     let log = fs::metadata(beside(path, "-wal")).expect("a log");
     (log.len() / 4_096) as u32
 }
 
-/// A state at one moment, which a crash would leave.
+/// The files as a crash at one moment would leave them.
 struct Moment {
     folder: TempDir,
 }
@@ -82,11 +82,11 @@ impl Moment {
     }
 }
 
-/// Panics unless a crash at this moment loses none of the rows and is no reason to refuse the file, and a copy of
-/// the file alone has them all or is refused. Whether it is refused.
+/// Panics unless, after a crash at this moment, all rows are there and the file opens, and a copy of the file alone
+/// has all rows or is refused. Returns whether the copy is refused.
 #[track_caller]
 fn crash(path: &Path, wanted: u32) -> bool {
-    // Of this thread's own file: the others here have logs too.
+    // Restores this thread's count: the files that are opened here have logs too.
     let pages = LOG_PAGES.get();
     let is_refused = crash_of(path, wanted);
     LOG_PAGES.set(pages);
@@ -118,7 +118,7 @@ fn crash_of(path: &Path, wanted: u32) -> bool {
     false
 }
 
-/// Panics unless the file is whole after another program of SQLite's has opened it since a crash.
+/// Panics unless the file is complete after another SQLite program has opened it since a crash.
 #[track_caller]
 fn crash_and_look(path: &Path, wanted: u32) {
     let pages = LOG_PAGES.get();
@@ -162,7 +162,7 @@ fn a_crash_at_each_moment_of_a_process_is_no_reason_to_refuse_its_file() {
 fn a_crash_at_each_moment_of_a_beginning_and_an_end_is_no_reason_either() {
     let (_folder, path) = place();
     let mut user = open(&path).expect("a new file");
-    // What `before_write` does, one step after the other.
+    // The steps of `before_write`.
     mark::set(&user.conn, mark::IN_USE).expect("it is set");
     assert!(!crash(&path, 0));
     assert!(mark::fold(&user.conn, mark::Fold::WhatGoes).expect("it is folded in"));
@@ -173,7 +173,7 @@ fn a_crash_at_each_moment_of_a_beginning_and_an_end_is_no_reason_either() {
     for n in 1..=5 {
         user.write(n);
     }
-    // What `close` does.
+    // The steps of `close`.
     mark::set(&user.conn, mark::IN_USE).expect("it is set");
     assert!(crash(&path, 5));
     assert!(mark::fold(&user.conn, mark::Fold::WhatGoes).expect("it is folded in"));
@@ -200,7 +200,7 @@ fn a_crash_in_a_checkpoint_is_no_reason_either() {
     assert!(mark::fold(&user.conn, mark::Fold::WhatGoes).expect("it is folded in"));
     let after = fs::read(&path).expect("a file");
     assert!(after.len() > before.len());
-    // SQLite writes pages in their order; the log is left alone until all are durable.
+    // SQLite writes pages in order; the log stays until all of them are durable.
     for pages in 1..after.len() / 4_096 {
         let torn = tempfile::tempdir().expect("a folder");
         let torn_path = torn.path().join("file.db");
@@ -229,7 +229,7 @@ fn of_several_users_the_last_one_makes_the_file_whole() {
     assert!(crash(&path, 3), "one is left, which has written nothing");
     status.close();
     assert!(!crash(&path, 3) && !beside(&path, "-wal").exists());
-    // One that only looks leaves no mark.
+    // A user that only reads leaves no mark.
     let status = open(&path).expect("it is there");
     assert!(!crash(&path, 3));
     status.close();
@@ -268,7 +268,7 @@ fn a_reader_of_an_old_state_only_puts_the_folding_off() {
     assert!(!crash(&path, 100));
 }
 
-/// Of two processes that find no file, one makes it and keeps it: the other does not wait until that one has ended.
+/// Of two processes that find no file, one creates it and keeps it open: the other does not wait for its end.
 #[test]
 fn a_process_that_was_second_to_make_the_file_does_not_wait_for_the_first_to_end() {
     let (_folder, path) = place();

@@ -1,4 +1,4 @@
-//! Which processes use a file: a lock that each shares, on a file beside it.
+//! The processes that use a file: each holds a shared lock on a second file beside it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use super::{FileError, beside, polled, unusable};
 
 use crate::files::private;
 
-/// How often a lock is asked for, a millisecond apart. The last process to use a file has the lock alone while
-/// it folds the log in, which takes a second at most.
+/// The number of attempts to get a lock, a millisecond apart. The last user of a file holds the lock exclusively
+/// during its checkpoint, which takes a second at most.
 const ATTEMPTS: u32 = 10_000;
 
-/// This process's share. The operating system ends it with the process, however that ends.
+/// This process's lock. The operating system releases it when the process ends in any way.
 #[derive(Debug)]
 pub(super) struct Users {
     path: PathBuf,
@@ -19,8 +19,8 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// The users of the file at `path`; this process is none of them yet. Makes the file with the lock, since to
-    /// lock the database itself would interfere with SQLite's own locks.
+    /// Opens the lock file of the file at `path`; this process is not a user yet. A separate file is used because a
+    /// lock on the database itself would interfere with SQLite's locks.
     pub(super) fn of(path: &Path) -> Result<Self, FileError> {
         let path = beside(path, ".users");
         let mut options = OpenOptions::new();
@@ -31,14 +31,14 @@ impl Users {
         Ok(Self { path, lock })
     }
 
-    /// Makes this process one of them. It must not be alone when it asks.
+    /// Registers this process as a user. It must not hold the exclusive lock.
     pub(super) fn join(&self) -> Result<(), FileError> {
         self.leave()?;
         self.ask(File::try_lock_shared)
     }
 
-    /// Waits until there is no other user, and keeps others out; or until that is needless. Tells whether this process
-    /// is alone.
+    /// Waits until there is no other user and keeps others out, or until `is_needless` returns true. Returns
+    /// whether this process is alone.
     pub(super) fn be_alone_unless(
         &self,
         is_needless: impl Fn() -> bool,
@@ -55,8 +55,9 @@ impl Users {
         Ok(is_alone.get())
     }
 
-    /// Whether there is no other. If so, others are kept out from now on; in any case this process is no user any
-    /// more. Of two that ask at the same time one at least is told so, unless a third joins.
+    /// Returns whether there is no other user. If so, others are kept out from now on; in any case this process is
+    /// no user any more. Of two processes that call this at the same time, at least one gets true, unless a third
+    /// one joins.
     pub(super) fn are_gone(&self) -> bool {
         self.leave().is_ok() && self.lock.try_lock().is_ok()
     }
@@ -73,8 +74,7 @@ impl Users {
             Err(TryLockError::WouldBlock) => None,
             Err(TryLockError::Error(error)) => Some(Err(unusable(&self.path, &error))),
         });
-        let held =
-            "another flexcast process is opening or closing the file and does not come to an end";
+        let held = "another flexcast process is opening or closing the file and does not finish";
         answer.unwrap_or_else(|| Err(unusable(&self.path, &held)))
     }
 }

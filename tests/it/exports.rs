@@ -323,7 +323,10 @@ fn a_workbook_keeps_the_digits_that_its_export_would_lose() {
 fn a_workbook_of_before_2007_and_a_picture_are_refused_with_what_to_do() {
     let table: [(&[u8], &str); 3] = [
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx"),
-        (b"PK\x03\x04nothing of a workbook", "no .xlsx workbook"),
+        (
+            b"PK\x03\x04nothing of a workbook",
+            "not a whole .xlsx workbook",
+        ),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "zero bytes"),
     ];
     for (content, said) in table {

@@ -1,8 +1,8 @@
-//! What Twilio and Meta take of a message's content, and nothing beyond it is begun.
+//! Checks a message's content against the limits of Twilio and Meta before the message starts.
 //!
-//! In: a campaign and a message. Out: what would be refused, with the number that says so. Always: rows, lines
-//! and publishers' messages come to the same; a text that is not sent is not measured; neither a text nor a
-//! number stands in a reason.
+//! In: a campaign and a message. Out: the part that would be refused, and the limit. Always: rows, lines and
+//! publishers' messages give the same result; a text that is not sent is not checked; no reason contains a text or
+//! a phone number.
 
 use super::sizes::{
     BODY_MAX, CHAT_BODY_BYTES_MAX, CONVERSATION_ATTRIBUTES_BYTES_MAX, NAME_MAX,
@@ -12,35 +12,35 @@ use super::sizes::{
 use crate::campaign::Campaign;
 use crate::message::{Api, Channel, Message, Strategy};
 
-/// What of a message would be refused.
+/// The part of a message that would be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Its text or a variable.
+pub enum ContentPart {
+    /// The text or a content variable.
     Text,
     /// The customer's name.
     Name,
-    /// What its task carries: too much.
+    /// The task's attributes: they are too long.
     TaskAttributes,
-    /// What its task carries: something that this customer lacks.
+    /// The task's attributes: a template needs a value that this customer lacks.
     TaskTemplate,
 }
 
-/// Something that Twilio or Meta would refuse.
+/// A part of a message that Twilio or Meta would refuse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    pub part: Part,
-    /// A sentence that has the number and no text of the message.
+    pub part: ContentPart,
+    /// One sentence with the limit and without the message's text.
     pub detail: String,
 }
 
 impl Misfit {
-    fn of(part: Part, detail: String) -> Self {
+    fn of(part: ContentPart, detail: String) -> Self {
         Self { part, detail }
     }
 }
 
 impl Campaign {
-    /// What Twilio or Meta would refuse of a message that has its texts.
+    /// The part that Twilio or Meta would refuse, of a message with rendered texts.
     #[must_use]
     pub fn misfit(&self, message: &Message) -> Option<Misfit> {
         let name = message.customer.name.as_deref();
@@ -50,7 +50,7 @@ impl Campaign {
             .or_else(|| self.task_misfit(message))
     }
 
-    /// Whether a value of a message's variables is longer than is recommended.
+    /// Whether a content variable is longer than recommended.
     #[must_use]
     pub fn has_long_variable(&self, message: &Message) -> bool {
         let mut values = message.content_variables.values();
@@ -67,8 +67,8 @@ impl Campaign {
         if !is_sent {
             return None;
         }
-        let refused = |detail| Some(Misfit::of(Part::Text, detail));
-        // No Proxy session relays it.
+        let refused = |detail| Some(Misfit::of(ContentPart::Text, detail));
+        // Without a Proxy session the text stays in chat.
         if self.api == Api::Proxy && self.channel == Channel::Custom {
             let bytes = body.len();
             return match bytes > CHAT_BODY_BYTES_MAX {
@@ -88,13 +88,13 @@ impl Campaign {
 
     fn variables_misfit(&self, message: &Message) -> Option<Misfit> {
         let variables = &message.content_variables;
-        let refused = |detail| Some(Misfit::of(Part::Text, detail));
-        // Without a template they are not sent.
+        let refused = |detail| Some(Misfit::of(ContentPart::Text, detail));
+        // Variables are sent only with a content template.
         self.content_sid.as_ref()?;
         if variables.len() > VARIABLES_MAX {
             let count = variables.len();
             return refused(format!(
-                "content_variables: {count} of them; a template takes {VARIABLES_MAX}"
+                "content_variables: {count} of them; a template takes at most {VARIABLES_MAX}"
             ));
         }
         let misfit = |(key, value): (&String, &String)| {
@@ -103,11 +103,11 @@ impl Campaign {
         variables.iter().find_map(misfit).and_then(refused)
     }
 
-    /// Measured as far as it is known before an agent is looked up.
+    /// Measures the attributes that are known before the agent is looked up.
     fn task_misfit(&self, message: &Message) -> Option<Misfit> {
         let customer = &message.customer;
-        // With task_on_reply the answer makes the task, and Studio says what it carries: the Conversation has what
-        // `task.show` names.
+        // With task_on_reply the customer's reply creates the task, and Studio sets its attributes; only the
+        // Conversation has the columns of `task.show`.
         if message.strategy.unwrap_or(self.strategy) == Strategy::TaskOnReply {
             let bytes = object_bytes(&self.shown_of(customer)) + TASK_ATTRIBUTES_RESERVED;
             return (bytes > CONVERSATION_ATTRIBUTES_BYTES_MAX).then(|| {
@@ -115,17 +115,17 @@ impl Campaign {
                     "the Conversation's attributes have up to {bytes} bytes; Twilio takes at most \
                      {CONVERSATION_ATTRIBUTES_BYTES_MAX}: name fewer columns in task.show"
                 );
-                Misfit::of(Part::TaskAttributes, detail)
+                Misfit::of(ContentPart::TaskAttributes, detail)
             });
         }
         let agent = message.agent.as_ref().map(|agent| agent.worker.as_str());
         let own = match self.task_fields(customer, agent) {
             Ok(fields) => object_bytes(&fields) + TASK_ATTRIBUTES_RESERVED,
-            Err(detail) => return Some(Misfit::of(Part::TaskTemplate, detail)),
+            Err(detail) => return Some(Misfit::of(ContentPart::TaskTemplate, detail)),
         };
         let name = customer.name.as_deref().unwrap_or_default();
         let sender = self.sender_of(message).map_or("", |sender| sender.as_str());
-        // Name and address stand in it twice (Twilio's pages on outbound messages and on Interactions).
+        // Name and address occur twice (Twilio's pages on outbound messages and on Interactions).
         let texts = 2 * (json_bytes(name) + json_bytes(customer.address.as_str()));
         let bytes = own + texts + json_bytes(sender);
         (bytes > TASK_ATTRIBUTES_BYTES_MAX).then(|| {
@@ -133,28 +133,28 @@ impl Campaign {
                 "the task's attributes have up to {bytes} bytes with the customer's name; TaskRouter \
                  takes at most {TASK_ATTRIBUTES_BYTES_MAX}: shorten task.attributes, the columns of task.show or the name"
             );
-            Misfit::of(Part::TaskAttributes, detail)
+            Misfit::of(ContentPart::TaskAttributes, detail)
         })
     }
 
-    /// How large a task's attributes are without customer and sender, in bytes at most.
+    /// The largest size of a task's attributes without customer and sender, in bytes.
     pub(in crate::campaign) fn task_attributes_bytes(&self) -> usize {
         let own = serde_json::to_vec(&self.task.attributes).map_or(0, |json| json.len());
         own + TASK_ATTRIBUTES_RESERVED
     }
 }
 
-/// Why a customer's name would be refused.
+/// The refusal of a customer's name, if Twilio would refuse it.
 #[must_use]
 pub fn name_misfit(name: &str) -> Option<Misfit> {
     let count = characters(name);
     (count > NAME_MAX).then(|| {
         let detail = format!("the name has {count} characters; Twilio takes at most {NAME_MAX}");
-        Misfit::of(Part::Name, detail)
+        Misfit::of(ContentPart::Name, detail)
     })
 }
 
-/// Why a variable's key would be refused.
+/// The refusal of a variable's key, if Twilio would refuse it.
 pub(in crate::campaign) fn variable_key_misfit(key: &str) -> Option<String> {
     let count = characters(key);
     (count == 0 || count > VARIABLE_KEY_MAX).then(|| {
@@ -165,7 +165,7 @@ pub(in crate::campaign) fn variable_key_misfit(key: &str) -> Option<String> {
     })
 }
 
-/// Why a variable's value would be refused, by Twilio or by Meta behind it.
+/// The refusal of a variable's value, if Twilio or Meta would refuse it.
 fn variable_misfit(key: &str, value: &str) -> Option<String> {
     let count = characters(value);
     let why = if value.trim().is_empty() {
@@ -184,7 +184,7 @@ fn variable_misfit(key: &str, value: &str) -> Option<String> {
     Some(format!("content_variables.{key}: {why} (error 21656)"))
 }
 
-/// Every character that Unicode lets a line end with, where Twilio names the newline alone.
+/// All line break characters of Unicode; Twilio names only the newline.
 fn is_line_break(c: char) -> bool {
     matches!(
         c,
@@ -206,7 +206,7 @@ mod tests {
 
     const SMS: &str = "id='c'\nchannel='sms'\nsender='+12025550100'\nstrategy='task_on_reply'\n";
 
-    fn misfit(campaign: &str, message: serde_json::Value) -> Option<(Part, String)> {
+    fn misfit(campaign: &str, message: serde_json::Value) -> Option<(ContentPart, String)> {
         let campaign: Campaign = toml::from_str(&format!("{SMS}{campaign}")).expect(campaign);
         let mut json =
             serde_json::json!({"campaign": "c", "customer": {"address": "+12025550173"}});
@@ -220,7 +220,11 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(found: &Option<(Part, String)>, expected: Option<(Part, &str)>, context: &str) {
+    fn refused(
+        found: &Option<(ContentPart, String)>,
+        expected: Option<(ContentPart, &str)>,
+        context: &str,
+    ) {
         match (found, expected) {
             (None, None) => {}
             (Some((part, detail)), Some((wanted, named))) => {
@@ -237,7 +241,7 @@ mod tests {
     /// Twilio's OpenAPI (Conversations, Message: Body) and error 21617.
     #[test]
     fn a_text_has_at_most_1600_characters_where_it_is_sent() {
-        let long = Some((Part::Text, "1601 characters"));
+        let long = Some((ContentPart::Text, "1601 characters"));
         let proxy = "api='proxy'\n";
         let table = [
             ("", "a".repeat(1_600), None),
@@ -287,8 +291,8 @@ mod tests {
         };
         let attributes =
             |bytes: usize| format!("[task.attributes]\nnote='{}'\n", "n".repeat(bytes));
-        let name = Some((Part::Name, "257 characters"));
-        let task = Some((Part::TaskAttributes, "4096"));
+        let name = Some((ContentPart::Name, "257 characters"));
+        let task = Some((ContentPart::TaskAttributes, "4096"));
         let table = [
             (String::new(), named("n".repeat(256)), None),
             (String::new(), named("n".repeat(257)), name),
@@ -308,7 +312,7 @@ mod tests {
     #[test]
     fn variables_have_the_shape_that_twilio_and_meta_take() {
         let template = "content_sid='HX1'\n";
-        let text = |named| Some((Part::Text, named));
+        let text = |named| Some((ContentPart::Text, named));
         let long_key = "k".repeat(17);
         let table = [
             ("1", "gold".to_owned(), None),

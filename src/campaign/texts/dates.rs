@@ -1,17 +1,17 @@
-//! Dates in a text, written as the campaign wants them.
+//! Dates in a text, in the campaign's format.
 //!
-//! In: a date as files have it, and how to write it. Out: the text. Always: a date that can be read in two ways is
-//! refused, and neither is guessed; a customer's value does not stand in an error.
+//! In: a date from a file, and a format. Out: the text. Always: an ambiguous date is refused, never guessed; no
+//! error contains a customer's value.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::TimeZone;
 
-/// How a date is written when the template does not say: `1 December 2026`.
+/// The default format: `1 December 2026`.
 pub(super) const USUAL: &str = "%-d %B %Y";
 
-/// Ways to write a date of which no two read the same text as different days.
+/// Date formats of which no two read the same text as different days.
 const PLAIN: [&str; 12] = [
     "%Y-%m-%d",
     "%Y/%m/%d",
@@ -27,7 +27,7 @@ const PLAIN: [&str; 12] = [
     "%d-%b-%y",
 ];
 
-/// Day and month in either order: taken when only one of the two is a date.
+/// Day and month in either order: accepted only if one of the two readings is a date.
 const EITHER: [[&str; 2]; 4] = [
     ["%m/%d/%Y", "%d/%m/%Y"],
     ["%m/%d/%y", "%d/%m/%y"],
@@ -37,22 +37,22 @@ const EITHER: [[&str; 2]; 4] = [
 
 const TIMES: [&str; 4] = ["%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p"];
 
-/// Why a date cannot be written.
+/// Why a date cannot be reformatted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DateError {
     #[error(
-        "the value is no date; write it as 2026-12-01, or say how it is written: date(from=\"%d.%m.%Y\")"
+        "the value is not a date; write it as 2026-12-01, or give its format: date(from=\"%d.%m.%Y\")"
     )]
     NoDate,
     #[error(
-        "the value is one date with the month first and another with the day first; say which: date(from=\"%m/%d/%Y\")"
+        "the value is one date with the month first and another with the day first; give its format: date(from=\"%m/%d/%Y\")"
     )]
     Ambiguous,
     #[error("it cannot be written as {0:?}: {1}")]
     Format(String, String),
 }
 
-/// Writes a date as `format` says (strftime). `from` says how the value is written, where that cannot be told.
+/// Writes a date in `format` (strftime). `from` is the format of the value, for ambiguous values.
 pub(super) fn rewritten(
     value: &str,
     format: &str,
@@ -77,7 +77,7 @@ fn read(text: &str) -> Result<DateTime, DateError> {
     if let Ok(date) = whole {
         return Ok(date.at(0, 0, 0, 0));
     }
-    // A time of day behind the date: the shortest beginning that leaves one.
+    // A time of day after the date: the shortest date part whose rest is a time.
     for (at, _) in text.match_indices([' ', 'T']) {
         let time = TIMES.iter().find_map(|format| {
             let text = text[at + 1..].trim().to_uppercase();
@@ -91,7 +91,7 @@ fn read(text: &str) -> Result<DateTime, DateError> {
 }
 
 fn date(text: &str) -> Result<Date, DateError> {
-    // "1.12.26" is not of the year 26, nor of the year 1.
+    // "1.12.26" is not a date of the year 26 or of the year 1.
     let is_of_four_digits = |date: &Date| date.year() >= 1_000;
     let by = |format: &&str| Date::strptime(format, text).ok().filter(is_of_four_digits);
     if let Some(date) = PLAIN.iter().find_map(by) {
@@ -107,7 +107,7 @@ fn date(text: &str) -> Result<Date, DateError> {
     Err(DateError::NoDate)
 }
 
-/// A value in a given format, with a time of day or without.
+/// Parses a value in a given format, with or without a time of day.
 fn by(format: &str, text: &str) -> Option<DateTime> {
     let parsed = BrokenDownTime::parse(format, text).ok()?;
     let date = parsed.to_date().ok()?;

@@ -1,7 +1,7 @@
-//! The texts of a campaign, for one customer after the other.
+//! The texts of a campaign, rendered for each customer.
 //!
-//! In: a campaign and a customer. Out: the body and the content template's variables. Always:
-//! rendered once, when a message is accepted, and kept with it: nobody's text changes on a retry.
+//! In: a campaign and a customer. Out: the body and the content template's variables. Always: the texts are
+//! rendered once, when the message is accepted, and stored with it; a retry sends the same text.
 
 pub(super) mod template;
 #[cfg(test)]
@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use super::{Campaign, Template, UnknownColumns};
 use crate::message::Customer;
 
-/// What to do about a particular that is missing or empty and has no `default` in the template. In a
-/// campaign file: `"reject"`, or the text that stands in for it.
+/// The rule for a value that is missing or empty and has no `default` in the template. In a campaign file:
+/// `"reject"`, or the substitute text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum OnMissing {
@@ -49,7 +49,7 @@ impl From<OnMissing> for String {
     }
 }
 
-/// A campaign's templates, parsed.
+/// The parsed templates of a campaign.
 #[derive(Clone, Debug)]
 pub struct Texts {
     body: Option<Template>,
@@ -64,11 +64,11 @@ pub struct Rendered {
 }
 
 impl Texts {
-    /// Parses what a campaign sends.
+    /// Parses the campaign's templates.
     ///
     /// # Errors
     ///
-    /// A sentence that names the key and what is wrong.
+    /// A sentence that names the key and the error.
     pub fn of(campaign: &Campaign) -> Result<Self, String> {
         let parse = |key: &str, text: &str| match Template::parse(text) {
             Ok(template) => Ok(template.on_missing(&campaign.on_missing)),
@@ -85,7 +85,7 @@ impl Texts {
         })
     }
 
-    /// The columns that they name, by their attributes' names.
+    /// The columns that the templates use, by attribute name.
     #[must_use]
     pub fn columns(&self) -> BTreeSet<String> {
         self.by_key()
@@ -93,7 +93,7 @@ impl Texts {
             .collect()
     }
 
-    /// Columns that they name and that are not among `names`, by the template's key.
+    /// The columns that the templates use and that are not among `names`, by the template's key.
     #[must_use]
     pub fn unknown_columns(&self, names: &BTreeSet<String>) -> Vec<(String, UnknownColumns)> {
         let unknown = self
@@ -110,11 +110,11 @@ impl Texts {
         body.chain(variables.map(|(name, one)| (format!("content_variables.{name}"), one)))
     }
 
-    /// Renders them for one customer; `agent` is the Worker as the row or the campaign names it.
+    /// Renders the templates for one customer; `agent` is the Worker's name from the row or the campaign.
     ///
     /// # Errors
     ///
-    /// A sentence that names the key and what is missing, without the customer's address.
+    /// A sentence that names the key and the missing value, without the customer's address.
     pub fn render(&self, customer: &Customer, agent: Option<&str>) -> Result<Rendered, String> {
         let mut rendered = Rendered::default();
         if let Some(body) = &self.body {

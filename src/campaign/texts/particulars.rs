@@ -1,7 +1,7 @@
-//! What a template sees of a customer and an agent.
+//! The values of a customer and an agent for templates.
 //!
-//! In: a customer, an agent's name, and what stands in for what is missing. Out: values for the
-//! template. Always: what is empty is missing.
+//! In: a customer, an agent's name, and the rule for missing values. Out: values for the template. Always: an empty
+//! value counts as missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,12 +15,12 @@ use super::dates;
 use crate::campaign::OnMissing;
 use crate::message::{Customer, attribute_name};
 
-/// What a template can say of the customer.
+/// The fields of `customer` in a template.
 pub(super) const CUSTOMER: &[&str] = &["name", "address", "time_zone", "attributes"];
-/// What it can say of the agent.
+/// The fields of `agent` in a template.
 pub(super) const AGENT: &[&str] = &["identity", "worker"];
 
-/// What is missing or empty is left out, so that the template sees it as undefined.
+/// Missing and empty values are left out: the template sees them as undefined.
 pub(super) fn of_customer(customer: &Customer, on_missing: &OnMissing) -> Value {
     let mut known = BTreeMap::from([("address".to_owned(), customer.address.as_str().into())]);
     let texts = [("name", &customer.name), ("time_zone", &customer.time_zone)];
@@ -67,7 +67,7 @@ fn missing(on_missing: &OnMissing) -> Option<Value> {
     }
 }
 
-/// A customer's attributes: found by their names, or by a header of that name.
+/// A customer's attributes, found by attribute name or by the column header of that name.
 #[derive(Debug)]
 struct Attributes {
     known: BTreeMap<String, Value>,
@@ -92,10 +92,10 @@ impl Object for Attributes {
     }
 }
 
-/// A made-up customer with attributes of these names. It notes which other attributes a template asks for.
-pub(super) fn made_up_customer(names: &BTreeSet<String>, asked: &Asked) -> Value {
+/// A sample customer with attributes of these names. It records which other attributes a template uses.
+pub(super) fn made_up_customer(names: &BTreeSet<String>, asked: &MissingNames) -> Value {
     let texts = CUSTOMER[..3].iter().map(|key| (*key, Value::from("x")));
-    let probe = Probe {
+    let probe = AttributeProbe {
         names: names.clone(),
         asked: Arc::clone(asked),
     };
@@ -103,16 +103,16 @@ pub(super) fn made_up_customer(names: &BTreeSet<String>, asked: &Asked) -> Value
     Value::from(known.collect::<BTreeMap<_, _>>())
 }
 
-/// The names of attributes that a template asked for and did not get.
-pub(super) type Asked = Arc<Mutex<BTreeSet<String>>>;
+/// The names of attributes that a template used and that were missing.
+pub(super) type MissingNames = Arc<Mutex<BTreeSet<String>>>;
 
 #[derive(Debug)]
-struct Probe {
+struct AttributeProbe {
     names: BTreeSet<String>,
-    asked: Asked,
+    asked: MissingNames,
 }
 
-impl Object for Probe {
+impl Object for AttributeProbe {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let key = key.as_str()?;
         if self.names.contains(&attribute_name(key)) {
@@ -124,8 +124,8 @@ impl Object for Probe {
     }
 }
 
-/// The filter `date`: a date of the customer's as a format of strftime's says. `from` says how it is written where that
-/// cannot be told.
+/// The filter `date`: formats a customer's date with a strftime format. `from` is the format of the value, for
+/// ambiguous values.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the template language hands a filter its options so"
@@ -138,7 +138,7 @@ pub(super) fn date(value: &Value, format: Option<String>, options: Kwargs) -> Re
     let wrong =
         |error: dates::DateError| Error::new(ErrorKind::InvalidOperation, format!("{DATE}{error}"));
     if is_missing(value) {
-        // A wrong format is an error for each customer, also for one without a date.
+        // An invalid format is an error for every customer, also without a date.
         dates::rewritten("2026-12-01", &format, None).map_err(wrong)?;
         return Ok(value.clone());
     }
@@ -149,10 +149,10 @@ pub(super) fn date(value: &Value, format: Option<String>, options: Kwargs) -> Re
     rewritten.map(Value::from).map_err(wrong)
 }
 
-/// What a reason of the filter `date` begins with.
+/// The prefix of errors of the filter `date`.
 pub(super) const DATE: &str = "date: ";
 
-/// Particulars of which every one that is asked for is there: the campaign's text, if need be.
+/// Values in which every missing field has the campaign's substitute text.
 #[derive(Debug)]
 struct Particulars {
     known: BTreeMap<String, Value>,
@@ -170,7 +170,7 @@ impl Object for Particulars {
     }
 }
 
-/// A particular that is missing: prints as the campaign's text, and is false in an `if`.
+/// A missing value: prints the campaign's substitute text, and is false in an `if`.
 #[derive(Debug)]
 struct Missing(String);
 
@@ -192,7 +192,7 @@ pub(super) fn is_missing(value: &Value) -> bool {
     value.is_undefined() || value.downcast_object_ref::<Missing>().is_some()
 }
 
-/// Jinja's `default`, for which a particular that is missing is undefined too.
+/// Jinja's `default`; it also treats a missing value as undefined.
 pub(super) fn or_default(value: Value, other: Option<Value>, lax: Option<bool>) -> Value {
     if is_missing(&value) || (lax.unwrap_or_default() && !value.is_true()) {
         other.unwrap_or_else(|| Value::from(""))
@@ -201,7 +201,7 @@ pub(super) fn or_default(value: Value, other: Option<Value>, lax: Option<bool>) 
     }
 }
 
-/// Whether an attribute holds nothing: null, or a text of blanks.
+/// Whether an attribute is empty: null, or only white space.
 pub(in crate::campaign) fn is_empty(value: &serde_json::Value) -> bool {
     value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }

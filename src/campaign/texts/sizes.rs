@@ -1,6 +1,6 @@
-//! The sizes of what Twilio takes: one table, each number with its source.
+//! Twilio's size limits: one table, each number with its source.
 //!
-//! In: texts. Out: their sizes as Twilio counts them. Always: pure; where two sources differ, both are named.
+//! In: texts. Out: their sizes by Twilio's count. Always: pure; if two sources differ, both are named.
 
 /// The longest text, in characters as [`characters`] counts them.
 ///
@@ -14,28 +14,28 @@ pub(super) const CHAT_BODY_BYTES_MAX: usize = 32 * 1024;
 
 /// The longest name of a customer, in characters.
 ///
-/// A Conversation's `FriendlyName` (Twilio's OpenAPI, "limited to 256 characters"): no resource of ours takes
-/// more, and those that take less get as much of it as they take.
+/// A Conversation's `FriendlyName` (Twilio's OpenAPI, "limited to 256 characters"): no resource that flexcast uses
+/// allows more; resources with a lower limit get a shortened name.
 pub const NAME_MAX: usize = 256;
 
 /// The longest name of a Flex Channel's chat channel and of its user, in characters.
 ///
-/// A chat channel's `FriendlyName` (Twilio's OpenAPI, "up to 64 characters long" where it is created). That Flex
-/// takes no more is assumed.
+/// A chat channel's `FriendlyName` (Twilio's OpenAPI, "up to 64 characters long" at its creation). The limit is
+/// assumed to be Flex's too.
 pub const CHAT_NAME_MAX: usize = 64;
 
 /// The longest name of a Proxy participant, in characters: Twilio's OpenAPI, "255 characters or fewer".
 pub const PARTICIPANT_NAME_MAX: usize = 255;
 
-/// The most a task's attributes may have, in bytes: twilio.com/docs/taskrouter/limits.
+/// The largest attributes of a task, in bytes: twilio.com/docs/taskrouter/limits.
 pub(in crate::campaign) const TASK_ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 
-/// The most a Conversation's or a chat channel's attributes may have, in bytes:
+/// The largest attributes of a Conversation or a chat channel, in bytes:
 /// twilio.com/docs/conversations/conversations-limits.
 pub(super) const CONVERSATION_ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
 
-/// What a task's attributes have beside the campaign's own, the customer's name and the addresses, in bytes at
-/// most: keys, the marker, the agent to route to.
+/// The space for a task's attributes beside the campaign's own, the customer's name and the addresses, in bytes:
+/// keys, the marker, the agent to route to.
 pub(super) const TASK_ATTRIBUTES_RESERVED: usize = 512;
 
 /// The most variables of a content template: twilio.com/docs/content/using-variables-with-content-api.
@@ -44,23 +44,23 @@ pub(in crate::campaign) const VARIABLES_MAX: usize = 100;
 /// The longest key of a variable, in characters: the same page, and error 50540.
 pub(super) const VARIABLE_KEY_MAX: usize = 16;
 
-/// The longest value of a variable, in characters: the same page. Error 50541 of Conversations speaks of 256.
+/// The longest value of a variable, in characters: the same page. Error 50541 of Conversations names 256.
 pub(super) const VARIABLE_MAX: usize = 1_600;
 
-/// Beyond it a value draws a warning, in characters: the same page recommends less than 250.
+/// A longer value causes a warning, in characters: the same page recommends less than 250.
 pub(super) const VARIABLE_RECOMMENDED_MAX: usize = 250;
 
-/// More spaces in a row are refused in a variable: error 21656, "more than four consecutive spaces", and Meta's
-/// rule for parameters of templates.
+/// The most consecutive spaces in a variable: error 21656, "more than four consecutive spaces", and Meta's rule for
+/// template parameters.
 pub(super) const VARIABLE_SPACES_MAX: usize = 4;
 
-/// Characters as Twilio counts them: an emoji is several (twilio.com/docs/api/errors/21617), which is taken to
-/// mean units of UTF-16.
+/// The number of characters as Twilio counts them: an emoji counts as several (twilio.com/docs/api/errors/21617),
+/// assumed to be UTF-16 units.
 pub(in crate::campaign) fn characters(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// As much of a text as fits into so many characters; what is cut ends with an ellipsis.
+/// Cuts a text to at most `max` characters; a cut text ends with an ellipsis.
 #[must_use]
 pub fn shortened(text: &str, max: usize) -> String {
     if characters(text) <= max {

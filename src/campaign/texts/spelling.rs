@@ -1,14 +1,14 @@
-//! Names of columns that the template language does not read as names.
+//! Column names that the template language cannot parse as names.
 //!
-//! In: a template. Out: the same, with `customer.attributes.2nd_plan` as `customer.attributes["2nd_plan"]`. Always: texts and
-//! what stands in quotes stay as they are.
+//! In: a template. Out: the same, with `customer.attributes.2nd_plan` as `customer.attributes["2nd_plan"]`. Always:
+//! text outside placeholders and text in quotes stay unchanged.
 
 use unicode_ident::is_xid_continue;
 
-/// What stands in front of a column's name.
+/// The text before a column's name.
 const BEFORE: &str = "attributes.";
 
-/// Writes out names that begin with a digit.
+/// Rewrites names that begin with a digit.
 pub(super) fn spelled_out(template: &str) -> String {
     let mut text = String::with_capacity(template.len());
     let mut rest = template;
@@ -33,18 +33,18 @@ pub(super) fn spelled_out(template: &str) -> String {
     text
 }
 
-/// Where in a template something stands.
+/// The position in a template.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
     Text,
     Code,
     Quotes(char),
-    /// Behind a backslash in quotes.
+    /// After a backslash in quotes.
     Escaped(char),
 }
 
 impl Inside {
-    /// Where what begins `rest` stands.
+    /// The position of the first character of `rest`.
     fn after(self, rest: &str) -> Self {
         let first = rest.chars().next().unwrap_or_default();
         match self {

@@ -1,9 +1,8 @@
-//! The text of a message, with the customer's and the agent's particulars filled in.
+//! Templates: the text of a message with the customer's and the agent's values.
 //!
-//! In: a template (Jinja's syntax) and a customer. Out: the text as the customer will read it.
-//! Always: a particular that is missing or empty takes the template's `default`, else what the
-//! campaign puts in its place, else the text is refused; nobody receives "Hello ,", nothing at all, or
-//! a placeholder.
+//! In: a template (Jinja's syntax) and a customer. Out: the text for the customer. Always: a value that is missing
+//! or empty is replaced by the template's `default`, else by the campaign's substitute; without either, the text is
+//! refused. No customer receives "Hello ,", an empty text or a placeholder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -12,43 +11,42 @@ use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
 use super::particulars::{
-    AGENT, Asked, CUSTOMER, DATE, date, is_missing, made_up_customer, of_agent, of_customer,
+    AGENT, CUSTOMER, DATE, MissingNames, date, is_missing, made_up_customer, of_agent, of_customer,
     or_default,
 };
 use super::spelling::spelled_out;
 use crate::campaign::OnMissing;
 use crate::message::{Customer, attribute_name, masked};
 
-/// A template that was parsed. Cheap enough to render for every message.
+/// A parsed template. Cheap to render for every message.
 #[derive(Clone, Debug)]
 pub struct Template {
     environment: Environment<'static>,
     on_missing: OnMissing,
 }
 
-/// The one template in an environment; its name stands in minijinja's errors.
+/// The name of the only template in an environment; minijinja's errors contain it.
 const NAME: &str = "template";
 
-/// The most steps that a template may take for one customer: a text of some pages takes a few hundred.
+/// The most steps of a template for one customer: a text of several pages takes a few hundred.
 const STEPS_MAX: u64 = 100_000;
 
-/// Columns that a template names and a file does not have.
+/// Columns that a template uses and a file does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnknownColumns {
-    /// Their attributes' names.
+    /// Their attribute names.
     pub names: BTreeSet<String>,
-    /// Whether no row can have a text without them.
+    /// Whether no row can be rendered without them.
     pub are_needed: bool,
 }
 
 impl Template {
-    /// Parses a template and looks whether it names only what there is: `customer.name`,
-    /// `.address`, `.time_zone`, `.attributes.<column>`, and `agent.identity` (or `agent.worker`, the
-    /// same).
+    /// Parses a template and checks that it uses only known names: `customer.name`, `.address`, `.time_zone`,
+    /// `.attributes.<column>`, and `agent.identity` (or `agent.worker`, the same).
     ///
     /// # Errors
     ///
-    /// A sentence that names the line or the name that is wrong.
+    /// A sentence that names the wrong line or name.
     pub fn parse(text: &str) -> Result<Self, String> {
         let template = Self::parse_again(text)?;
         template.check_names()?;
@@ -56,15 +54,15 @@ impl Template {
         Ok(template)
     }
 
-    /// The same for a text that [`Self::parse`] has taken: its names are known.
+    /// Parses a text that [`Self::parse`] has accepted before, without the check of its names.
     ///
     /// # Errors
     ///
-    /// A sentence that names the line that is wrong.
+    /// A sentence that names the wrong line.
     pub(in crate::campaign) fn parse_again(text: &str) -> Result<Self, String> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        // It names what is missing.
+        // With debug, errors name the missing value.
         environment.set_debug(true);
         environment.set_fuel(Some(STEPS_MAX));
         environment.add_filter("date", date);
@@ -77,7 +75,7 @@ impl Template {
         })
     }
 
-    /// The same template, with what stands in for a particular that is missing and has no `default`.
+    /// The same template with the rule for values that are missing and have no `default`.
     #[must_use]
     pub fn on_missing(mut self, on_missing: &OnMissing) -> Self {
         if *on_missing != OnMissing::Reject {
@@ -92,12 +90,12 @@ impl Template {
         self
     }
 
-    /// Fills in one customer. `agent` is the Worker as the row or the campaign names it.
+    /// Renders the template for one customer. `agent` is the Worker's name from the row or the campaign.
     ///
     /// # Errors
     ///
-    /// A sentence that names what is missing, without the customer's address; also when the text is
-    /// empty or a placeholder is left in it.
+    /// A sentence that names the missing value, without the customer's address. Also when the text is empty or
+    /// still contains a placeholder.
     pub fn render(&self, customer: &Customer, agent: Option<&str>) -> Result<String, String> {
         let template = self.environment.get_template(NAME);
         let context = BTreeMap::from([
@@ -113,11 +111,12 @@ impl Template {
         unfit(&text).map_or(Ok(text), |why| Err(why.to_owned()))
     }
 
-    /// The columns that it names and that are not among `names` ([`attribute_name`]).
+    /// The columns that the template uses and that are not among `names` ([`attribute_name`]).
     #[must_use]
     pub fn unknown_columns(&self, names: &BTreeSet<String>) -> UnknownColumns {
-        let asked = Asked::default();
-        // Once forgiving, for all that is asked for; once as for a customer, for what is needed.
+        let asked = MissingNames::default();
+        // First a lenient run finds all columns in use; then a strict run, as for a customer, finds whether they
+        // are required.
         let _ = self.try_on(UndefinedBehavior::Chainable, names, &asked);
         let tried = self.try_on(UndefinedBehavior::SemiStrict, names, &asked);
         let mut unknown: BTreeSet<String> = self
@@ -136,13 +135,13 @@ impl Template {
         }
     }
 
-    /// The columns that it names by their attributes' names, as far as that can be told without a customer.
+    /// The columns that the template uses, by attribute name, as far as they can be found without a customer.
     #[must_use]
     pub fn columns(&self) -> BTreeSet<String> {
         let Ok(template) = self.environment.get_template(NAME) else {
             return BTreeSet::new();
         };
-        let asked = Asked::default();
+        let asked = MissingNames::default();
         let _ = self.try_on(UndefinedBehavior::Chainable, &BTreeSet::new(), &asked);
         let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
         let names = template.undeclared_variables(true);
@@ -154,12 +153,12 @@ impl Template {
         all.map(attribute_name).collect()
     }
 
-    /// Renders it for a made-up customer with attributes of these names, none of which is a date.
+    /// Renders the template for a sample customer with attributes of these names, none of which is a date.
     fn try_on(
         &self,
         behaviour: UndefinedBehavior,
         names: &BTreeSet<String>,
-        asked: &Asked,
+        asked: &MissingNames,
     ) -> Result<String, Error> {
         let mut environment = self.environment.clone();
         environment.set_undefined_behavior(behaviour);
@@ -167,13 +166,13 @@ impl Template {
         render_made_up(&environment, names, asked)
     }
 
-    /// Filters, functions and tests are looked up only when a template is rendered: renders it once,
-    /// forgiving what this customer has not.
+    /// Renders the template once, ignoring missing values: filters, functions and tests are resolved only during
+    /// rendering.
     fn check_filters(&self) -> Result<(), String> {
         use ErrorKind::{OutOfFuel, UnknownFilter, UnknownFunction, UnknownMethod, UnknownTest};
         let mut environment = self.environment.clone();
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        let rendered = render_made_up(&environment, &BTreeSet::new(), &Asked::default());
+        let rendered = render_made_up(&environment, &BTreeSet::new(), &MissingNames::default());
         let Err(error) = rendered else {
             return Ok(());
         };
@@ -196,7 +195,7 @@ impl Template {
             .map_err(|error| sentence(&error))?
             .undeclared_variables(true);
         let functions: Vec<&str> = self.environment.globals().map(|(name, _)| name).collect();
-        // Sorted, for a set's order differs from run to run and the first wrong name is reported.
+        // Sorted, so that the first wrong name in the error is the same in every run.
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort();
         for name in &names {
@@ -228,11 +227,11 @@ impl Template {
     }
 }
 
-/// Renders the template of an environment for a made-up customer with attributes of these names.
+/// Renders the template of an environment for a sample customer with attributes of these names.
 fn render_made_up(
     environment: &Environment<'_>,
     names: &BTreeSet<String>,
-    asked: &Asked,
+    asked: &MissingNames,
 ) -> Result<String, Error> {
     let context = BTreeMap::from([
         ("customer", made_up_customer(names, asked)),
@@ -241,7 +240,7 @@ fn render_made_up(
     environment.get_template(NAME)?.render(Value::from(context))
 }
 
-/// Why a customer should not receive this text.
+/// Why this text must not be sent, if so.
 #[must_use]
 pub fn unfit(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {
@@ -257,7 +256,7 @@ fn sentence(error: &Error) -> String {
     let what = match (error.kind(), error.detail()) {
         (ErrorKind::UndefinedError, detail) => format!(
             "{} is missing or empty and has no default",
-            detail.and_then(undefined_name).unwrap_or("a particular")
+            detail.and_then(undefined_name).unwrap_or("a value")
         ),
         (ErrorKind::OutOfFuel, _) => format!(
             "it does not come to an end: it takes more than {STEPS_MAX} steps for one customer"
@@ -272,7 +271,7 @@ fn sentence(error: &Error) -> String {
     }
 }
 
-/// What is undefined, out of minijinja's words for it: "(`customer.name` is undefined)".
+/// The undefined name in minijinja's error: "(`customer.name` is undefined)".
 fn undefined_name(detail: &str) -> Option<&str> {
     let (_, rest) = detail.split_once('`')?;
     let (name, _) = rest.split_once('`')?;

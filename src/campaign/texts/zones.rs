@@ -1,6 +1,6 @@
-//! The time zone that a name stands for.
+//! Time zones by name.
 //!
-//! In: a name of IANA's, of Windows or of Rails. Out: the name of IANA's. Always: what is no zone is none.
+//! In: a time zone name of IANA, Windows or Rails. Out: the IANA name. Always: an unknown name gives none.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -29,7 +29,7 @@ pub fn iana_zone(name: &str) -> Option<String> {
         };
         BY_NAME.get(&name.trim().to_lowercase()).copied()
     };
-    // A machine without a time zone database cannot tell, and takes what it is told.
+    // Without a time zone database on the machine, the name is accepted unchecked.
     if tz::db().is_definitively_empty() {
         return Some(other().unwrap_or(name).to_owned());
     }

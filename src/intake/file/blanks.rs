@@ -1,14 +1,14 @@
-//! What stands in a cell that holds nothing: an error of a spreadsheet program, a program's word for no value.
+//! Cells without a value: they hold an error of a spreadsheet program, or a program's word for no value.
 //!
-//! In: a row. Out: the row with these cells empty. Always: an error is never taken for a customer's data, in any language of
-//! the program; a word that may be a name (`Null`, `Nan`) stays.
+//! In: a row. Out: the row with these cells empty. Always: an error is never taken for a customer's data, in any
+//! language of the program; a word that could be a name (`Null`, `Nan`) stays.
 
 use csv::StringRecord;
 
-/// What a cell shows whose formula was never calculated: another program wrote the workbook.
+/// The text for a formula that was never calculated because another program wrote the workbook.
 pub(super) const NOT_CALCULATED: &str = "#NOT_CALCULATED!";
 
-/// Errors as Excel, `LibreOffice` and Google Sheets show them, in the languages that these programs write them in.
+/// The errors of Excel, `LibreOffice` and Google Sheets, in the languages of these programs.
 const ERRORS: &[&str] = &[
     NOT_CALCULATED,
     "#N/A",
@@ -76,7 +76,7 @@ const ERRORS: &[&str] = &[
     "#N/B",
 ];
 
-/// What programs write in place of a value, and what is not a person's name.
+/// Words that programs write for a missing value and that are not names of people.
 const NOTHING: &[&str] = &[
     "NULL",
     "null",
@@ -94,11 +94,11 @@ const NOTHING: &[&str] = &[
     "undefined",
 ];
 
-/// What means no value where a name, an agent or an id is wanted. (In another column it may be an answer.)
+/// Words that mean no value in a name, agent or id column. (In another column they may be an answer.)
 const NO_NAME: &[&str] = &["None", "N/A", "n/a"];
 
-/// The row without the cells that hold nothing, if there are any; `is_field` says of a column whether it holds
-/// something that the program understands.
+/// The row with the cells without a value emptied, if there are any. `is_field` returns whether a column is one of
+/// flexcast's fields.
 pub(in crate::intake) fn without(
     record: &StringRecord,
     is_field: impl Fn(usize) -> bool,
@@ -125,7 +125,7 @@ pub(in crate::intake) fn without(
     Some(cleaned)
 }
 
-/// Looks at the first byte alone: most cells are told by it.
+/// A quick check of the first byte, which excludes most cells.
 fn may_be_nothing(cell: &str) -> bool {
     matches!(
         cell.as_bytes().first(),

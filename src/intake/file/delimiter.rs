@@ -1,7 +1,7 @@
-//! What separates a file's columns.
+//! The separator of a file's columns.
 //!
-//! In: the beginning of a file. Out: `,`, `;`, TAB or `|`. Always: a first line `sep=;` decides; else
-//! the one under which a header names an address, then the one that most rows agree with.
+//! In: the beginning of a file. Out: `,`, `;`, TAB or `|`. Always: a first line `sep=;` decides; else the separator
+//! with which a header names an address; else the one with the most consistent rows.
 
 use std::cmp::Reverse;
 
@@ -12,7 +12,7 @@ use super::quotes::CELLS_MAX;
 
 const CANDIDATES: [u8; 4] = *b",;\t|";
 
-/// The separator of a file, and whether its first line is there to name it.
+/// The separator of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::intake) struct Delimiter {
     pub(in crate::intake) byte: u8,
@@ -20,8 +20,8 @@ pub(in crate::intake) struct Delimiter {
 }
 
 impl Delimiter {
-    /// Finds the separator in the first lines of a file; the last of `start` may be cut short.
-    /// `names_an_address` says of a header whether the address would be found in it.
+    /// Finds the separator in the first lines of a file; the last line of `start` may be incomplete. `told` is the
+    /// operator's choice. `names_an_address` returns whether a header has a column of addresses.
     pub(in crate::intake) fn find(
         start: &str,
         told: Option<u8>,
@@ -44,7 +44,7 @@ impl Delimiter {
         }
     }
 
-    /// The separator as a person calls it.
+    /// The name of the separator for the operator.
     pub(in crate::intake) fn name(self) -> &'static str {
         match self.byte {
             b',' => "comma",
@@ -56,12 +56,12 @@ impl Delimiter {
     }
 }
 
-/// How a file looks under one separator.
+/// The evidence for one separator.
 struct Vote {
     /// Whether the header names an address.
     names: bool,
     columns: usize,
-    /// Of a thousand rows, those that have the header's number of columns; 0 when that is one.
+    /// The rows, per thousand, with as many columns as the header; 0 for a single column.
     agreeing: usize,
 }
 
@@ -75,7 +75,7 @@ impl Vote {
         let records = csv.records().map_while(Result::ok);
         let is_filled = |record: &StringRecord| record.iter().any(|cell| !cell.trim().is_empty());
         let mut records: Vec<StringRecord> = records.filter(is_filled).collect();
-        // The last row may be cut short.
+        // The last row may be incomplete.
         if records.len() > 2 {
             records.pop();
         }
@@ -100,7 +100,7 @@ impl Vote {
     }
 }
 
-/// What Excel writes and reads as a first line: `sep=;`.
+/// The separator in a first line `sep=;`, which Excel writes and reads.
 fn sep_line(start: &str) -> Option<u8> {
     let line = start.lines().next()?.trim_end_matches('\r');
     let line = line.trim_matches('"');
@@ -131,7 +131,7 @@ mod tests {
             ("sep=;\r\nphone;name\r\n1;a,b\r\n", b';', true),
             ("\"sep=|\"\nphone|name\n", b'|', true),
             ("SEP=\t\nphone\tname\n", b'\t', true),
-            // More commas than columns, and only one reading has the phone.
+            // More commas than semicolons, but only semicolons give a phone column.
             ("phone;a, b, c\n1;x, y, z\n", b';', false),
             // A title above the table.
             ("Customers, all of May\nphone;name\n1;a\n2;b\n", b';', false),

@@ -1,20 +1,19 @@
-//! Where a table begins: which of its first rows is the header.
+//! Finds the header among the first rows of a table.
 //!
-//! In: the first rows. Out: the header's place among them. Always: the first row, but where a row below it names the
-//! customers' addresses and nothing that stands above that row looks like a customer.
+//! In: the first rows. Out: the header's index. Always: the first row, unless a later row names the customers'
+//! addresses and no row above that one looks like a customer.
 
-/// How many rows may stand above a header: a title, a date, a note.
+/// The most rows above a header: a title, a date, a note.
 pub(super) const ABOVE_MAX: usize = 20;
 
-/// The header's place among the first rows; `names_an_address` says of a row whether the customers' addresses would
-/// be found under it.
+/// The header's index among the first rows. `names_an_address` returns whether a row has a header for addresses.
 pub(super) fn header_among<'r>(
     rows: impl Iterator<Item = &'r [String]>,
     names_an_address: impl Fn(&[String]) -> bool,
 ) -> usize {
     let mut alone = None;
     for (at, row) in rows.take(ABOVE_MAX + 1).enumerate() {
-        // A customer above it would be lost.
+        // A customer above the header would be lost.
         if row.iter().any(|cell| has_a_number(cell)) {
             break;
         }
@@ -28,7 +27,7 @@ pub(super) fn header_among<'r>(
     alone.unwrap_or(0)
 }
 
-/// Whether a cell may hold a customer's number.
+/// Whether a cell may contain a customer's number.
 fn has_a_number(cell: &str) -> bool {
     let is_of_a_number = |c: char| c.is_ascii_digit() || "+()-./ ".contains(c);
     let digits = cell.chars().filter(char::is_ascii_digit).count();
@@ -36,7 +35,7 @@ fn has_a_number(cell: &str) -> bool {
     is_number && cell.trim().chars().filter(|c| !is_of_a_number(*c)).count() * 2 < digits
 }
 
-/// Whether a cell begins with a date in digits, as the lines above a report do.
+/// Whether a cell begins with a numeric date, as lines above a report do.
 fn is_a_date(cell: &str) -> bool {
     let date = cell.split_whitespace().next().unwrap_or_default();
     let parts: Vec<&str> = date.split(['-', '/', '.']).collect();
@@ -58,7 +57,7 @@ mod tests {
             ("Phone|Report of 2026-05-01|name,phone|1,a", 2),
             ("Phone|a", 0),
             ("Customers,|Phone|+12025550173", 1),
-            // A customer above: no title.
+            // A customer above the header is not a title.
             ("+12025550173,Clark|phone,name", 0),
             ("number,who|+12025550173,mobile|x,phone", 0),
             ("company,plan|x,y", 0),

@@ -1,26 +1,26 @@
-//! Rows that a quote has joined to one which is well-formed.
+//! Detects rows that a missing quote has joined into one well-formed row.
 //!
-//! In: a row with line breaks in a cell. Out: whether the cell holds the ends of two rows. Always: a cell of several
-//! lines is left alone unless a customer's address stands in it where the header has the addresses.
+//! In: a row with line breaks in a cell. Out: whether the cell contains parts of several rows. Always: a cell of
+//! several lines is accepted unless it has a customer's address at the header's address column.
 
 use csv::StringRecord;
 
 use crate::message::{Channel, is_like_a_number};
 
-/// How a table is read.
+/// The form of a table.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::intake) struct Joined {
     pub(in crate::intake) channel: Channel,
-    /// What separates cells.
+    /// The separator of cells.
     pub(in crate::intake) delimiter: char,
-    /// The column of addresses.
+    /// The index of the address column.
     pub(in crate::intake) address: usize,
-    /// How many columns the header has.
+    /// The number of the header's columns.
     pub(in crate::intake) columns: usize,
 }
 
 impl Joined {
-    /// Whether a cell of the row looks like the end of one row and the beginning of the next, or rows between.
+    /// Whether a cell of the row looks like the end of one row and the beginning of another.
     pub(in crate::intake) fn is_joined(self, record: &StringRecord) -> bool {
         let cells = record.iter().enumerate();
         let mut of_lines = cells.filter(|(_, cell)| cell.contains(['\n', '\r']));
@@ -34,7 +34,7 @@ impl Joined {
         if below.any(|line| self.is_address_at(line, self.address)) {
             return true;
         }
-        // The quote opens left of the addresses: the first row's own stands in the cell's first line.
+        // The quote opens before the address column: the first row's address is in the cell's first line.
         self.address > at
             && first.split(self.delimiter).count() == self.columns - at.min(self.columns)
             && self.is_address_at(first, self.address - at)

@@ -1,7 +1,7 @@
-//! A file as it was given, which can be read again and again.
+//! An input file that can be read repeatedly.
 //!
-//! In: a path. Out: its bytes from the beginning, as often as wanted. Always: what can be read only
-//! once (a pipe) is kept in a temporary file that has no name, so that nothing stays of it when the process dies.
+//! In: a path. Out: its bytes from the beginning, any number of times. Always: input that can be read only once (a
+//! pipe) is copied to a temporary file without a name, which disappears when the process dies.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,23 +12,23 @@ use std::time::SystemTime;
 use super::encoding::FileEncoding;
 use crate::intake::IntakeError;
 
-/// How much of a file is looked at to tell messages from a table, in bytes.
+/// The number of bytes that are read to distinguish messages from a table.
 const START_BYTES: u64 = 1024;
 
-/// A file's length and when it was last written.
+/// A file's length and time of last modification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::intake) struct Stamp(u64, Option<SystemTime>);
 
-/// A file that can be read again.
+/// A file that can be read repeatedly.
 #[derive(Debug)]
 pub(in crate::intake) struct Kept {
-    /// As the operator named it.
+    /// The path as the operator wrote it.
     named: PathBuf,
-    /// What a pipe brought.
+    /// The copy of a pipe's data.
     copy: Option<Arc<File>>,
 }
 
-/// Reads an open file from its beginning. Each reader has a place of its own in the file.
+/// Reads an open file from its beginning. Each reader has its own position.
 #[derive(Debug)]
 pub(in crate::intake) struct Bytes {
     file: Arc<File>,
@@ -36,7 +36,7 @@ pub(in crate::intake) struct Bytes {
 }
 
 impl Kept {
-    /// Keeps what stands at a path.
+    /// Opens the file at a path and copies it if it is a pipe.
     pub(in crate::intake) fn of(path: &Path) -> Result<Self, IntakeError> {
         let copy = copy_of_a_pipe(path).map_err(|source| IntakeError::Unreadable {
             path: path.into(),
@@ -48,12 +48,12 @@ impl Kept {
         })
     }
 
-    /// The path as it was given.
+    /// The path as the operator wrote it.
     pub(in crate::intake) fn named(&self) -> &Path {
         &self.named
     }
 
-    /// What changes when the file does.
+    /// A stamp that changes with the file.
     pub(in crate::intake) fn stamp(&self) -> io::Result<Stamp> {
         let metadata = match &self.copy {
             Some(copy) => copy.metadata()?,
@@ -69,8 +69,8 @@ impl Kept {
         }
     }
 
-    /// Whether it is messages, a line of JSON each, and no table: by its name, or because it begins with
-    /// a brace, which no header does.
+    /// Whether the file contains messages, one line of JSON each, and not a table: by its extension, or by a brace
+    /// at its beginning, which no header has.
     pub(in crate::intake) fn is_of_messages(&self) -> io::Result<bool> {
         let extension = self.named.extension().and_then(|end| end.to_str());
         let by_name = |end: &str| ["jsonl", "ndjson"].contains(&end.to_ascii_lowercase().as_str());
@@ -89,7 +89,7 @@ impl Bytes {
         Self { file, offset: 0 }
     }
 
-    /// The whole file's length in bytes.
+    /// The length of the file in bytes.
     pub(in crate::intake) fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }

@@ -1,6 +1,8 @@
-//! The lines of a text, counted.
+//! Counts the lines of a text.
 
-/// Counts lines as an editor does: `\n`, `\r\n` and a `\r` alone each end one.
+/// Counts lines as an editor does: each of `
+/// `, `\r
+/// ` and a single `\r` ends one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LineCount {
     /// The line of the next byte, counted from 1.

@@ -1,14 +1,14 @@
-//! The bytes of a table on their way to the CSV reader, with the places of its rows.
+//! Passes the bytes of a table to the CSV reader and records the lines of its rows.
 //!
-//! In: a text. Out: the same bytes, and where each row stands that the CSV reader makes of them. Always: what was
-//! passed on was looked at; a row that is too big to be held ends the reading. (The CSV reader's own count of lines
-//! stands where the record before ended, and it takes any quotes.)
+//! In: a text. Out: the same bytes, and the lines of each row. Always: every byte is examined before the CSV reader
+//! gets it; a row that is too large for memory ends the reading. (The CSV reader itself counts a row's line from
+//! the end of the record before, and accepts any quotes.)
 
 use std::io::{self, ErrorKind, Read};
 
-use super::quotes::{Place, Quotes, TooBig};
+use super::quotes::{Quotes, RowPlace, TooBig};
 
-/// Passes bytes through and notes where rows stand.
+/// Passes bytes through and records the lines of rows.
 pub(super) struct LineReader<R> {
     inner: R,
     quotes: Quotes,
@@ -22,12 +22,12 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// Where the row stands that the CSV reader gave last. To be asked for each row once.
-    pub(in crate::intake) fn row(&mut self) -> Option<Place> {
+    /// The lines of the row that the CSV reader returned last. Call it once for each row.
+    pub(in crate::intake) fn row(&mut self) -> Option<RowPlace> {
         self.quotes.row()
     }
 
-    /// Why reading stopped, or must stop.
+    /// The row that is too large, if there is one: reading must stop.
     pub(super) fn too_big(&self) -> Option<TooBig> {
         self.quotes.too_big()
     }
@@ -38,7 +38,7 @@ impl<R: Read> Read for LineReader<R> {
         if self.too_big().is_some() {
             return Err(ErrorKind::InvalidData.into());
         }
-        // What follows a carriage return tells whether a row ends there: the two are passed on together.
+        // The byte after a carriage return decides whether a row ends there: both are passed on together.
         let kept = usize::from(buffer.len() > 1);
         let room = buffer.len() - kept;
         let mut count = self.inner.read(&mut buffer[..room])?;

@@ -1,34 +1,34 @@
-//! What is wrong with a row's quotes and line ends, in a sentence.
+//! Sentences about faults in a row's quotes and line ends.
 //!
-//! In: the row's place. Out: the sentence, with the lines that are lost where several rows may be in it.
+//! In: the row's lines and its fault. Out: the sentence, with the lost lines if the row may contain several rows.
 
-use super::quotes::{Place, Wrong};
+use super::quotes::{RowFault, RowPlace};
 
-impl Place {
-    /// What is wrong with it, for the person who mends the file.
-    pub(in crate::intake) fn detail(&self, wrong: Wrong) -> String {
+impl RowPlace {
+    /// The sentence about the fault, for the person who corrects the file.
+    pub(in crate::intake) fn detail(&self, wrong: RowFault) -> String {
         let (line, last) = (self.line, self.last_line);
         let is_several = last > line;
         match wrong {
-            Wrong::NeverClosed => {
+            RowFault::NeverClosed => {
                 "a quote opens in this row and never closes: the rows below count as part of it, and none of them was \
                  taken"
                 .to_owned()
             }
-            Wrong::TextAfterQuote if is_several => format!(
+            RowFault::TextAfterQuote if is_several => format!(
                 "the row takes lines {line} to {last}, and text follows a closing quote in it: a quote is missing in one \
                  of these lines, and none of them was taken"
             ),
-            Wrong::TextAfterQuote => "text follows a closing quote: a quote inside a quoted cell is written twice (\"\")"
+            RowFault::TextAfterQuote => "text follows a closing quote: a quote inside a quoted cell is written twice (\"\")"
                 .to_owned(),
-            Wrong::QuoteInside if is_several => format!(
+            RowFault::QuoteInside if is_several => format!(
                 "the row takes lines {line} to {last}, and a quote stands inside a cell that does not begin with one: \
                  none of these lines was taken"
             ),
-            Wrong::QuoteInside => "a quote stands inside a cell that does not begin with one: put the cell in \
+            RowFault::QuoteInside => "a quote stands inside a cell that does not begin with one: put the cell in \
                                    quotes, and write the quote inside it twice (\"\")"
                 .to_owned(),
-            Wrong::LoneReturn => "the line end before or after this row is another one than that of the file's first line (a \
+            RowFault::LoneReturn => "the line end before or after this row differs from that of the file's first line (a \
                                   carriage return alone, or a line feed): the row may be a part of another one"
                 .to_owned(),
         }

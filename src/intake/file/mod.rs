@@ -1,7 +1,7 @@
-//! Bytes become rows: encoding, delimiter, quotes, workbooks.
+//! Turns a file's bytes into rows: encoding, separator, quotes, workbooks.
 //!
-//! In: a file of any encoding or a workbook. Out: its records, each with the line it begins on. Always: no row is read
-//! into another; what cannot be read safely is an error with its line.
+//! In: a file of any encoding or a workbook. Out: its records, each with its first line. Always: no row is merged
+//! into another; unsafe input is an error with its line.
 
 pub(super) mod kept;
 pub(super) mod encoding;

@@ -1,40 +1,40 @@
-//! Where the rows of a CSV text begin, and which have quotes that do not fit.
+//! Finds the lines of the rows of a CSV text, and faults in their quotes.
 //!
-//! In: the text's bytes, as they pass to the CSV reader. Out: for each row its lines, and the first thing that
-//! is wrong with it. Always: a row here is a row of the CSV reader, which takes any quotes and never fails; what
-//! is wrong is what RFC 4180 (2.5 to 2.7) and Go's `encoding/csv` refuse. The exception is `="..."`, by which
-//! spreadsheet programs are told to keep a number as text.
+//! In: the text's bytes, in chunks, before the CSV reader gets them. Out: for each row its lines and its first
+//! fault. Always: rows are the same as the CSV reader's, which accepts any quotes and never fails; faults are those
+//! that RFC 4180 (2.5 to 2.7) and Go's `encoding/csv` refuse. The exception is `="..."`, with which spreadsheet
+//! programs keep a number as text.
 
 use std::collections::VecDeque;
 
 use super::line_count::LineCount;
 
-/// The longest row, in bytes: one that is longer is a quote that never closes, and would be held in
-/// memory to the file's end.
+/// The longest row, in bytes: a longer one has a quote that never closes, and would fill the memory up to the end
+/// of the file.
 pub(super) const ROW_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// The most cells that a row may have: as many as a sheet of Excel or `LibreOffice` has columns.
+/// The most cells in a row: the number of columns in a sheet of Excel or `LibreOffice`.
 pub(super) const CELLS_MAX: usize = 16_384;
 
-/// What is wrong with a row's quotes or line ends.
+/// A fault in a row's quotes or line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::intake) enum Wrong {
+pub(in crate::intake) enum RowFault {
     TextAfterQuote,
     QuoteInside,
     NeverClosed,
     LoneReturn,
 }
 
-/// Where a row stands. Lines are the file's own, counted from 1.
+/// The lines of a row, counted from 1 in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::intake) struct Place {
+pub(in crate::intake) struct RowPlace {
     pub(in crate::intake) line: u64,
-    /// The line it ends on.
+    /// The last line of the row.
     pub(in crate::intake) last_line: u64,
-    pub(in crate::intake) wrong: Option<Wrong>,
+    pub(in crate::intake) wrong: Option<RowFault>,
 }
 
-/// Why a text is not read further.
+/// A row that is too large: reading stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TooBig {
     /// The row that begins on this line has more than [`ROW_BYTES_MAX`] bytes.
@@ -43,7 +43,7 @@ pub(super) enum TooBig {
     Wide { line: u64 },
 }
 
-/// Where in a row the last byte stands.
+/// The position of the last byte in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Before a row.
@@ -52,43 +52,45 @@ enum State {
     CellStart,
     /// In a cell without quotes.
     Bare,
-    /// After the `=` that a cell begins with.
+    /// After an `=` at the beginning of a cell.
     Equals,
     /// In the quotes of `="..."`.
     Formula,
     FormulaEnd,
     Quoted,
-    /// After a quote in a quoted cell: the cell's end, or the first of two.
+    /// After a quote in a quoted cell: it is the cell's end, or the first of two quotes.
     QuoteSeen,
 }
 
-/// What ends the lines of a file: `\n` (after `\r` or not), or `\r` alone.
+/// The line end of a file: `
+/// ` (with or without `\r` before it), or a single `\r`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LineEnd {
     Feed,
     Return,
 }
 
-/// Passes over a text.
+/// Scans a text.
 #[derive(Debug)]
 pub(super) struct Quotes {
     delimiter: u8,
     state: State,
-    /// How many bytes were passed.
+    /// The number of scanned bytes.
     offset: u64,
     lines: LineCount,
-    /// What ended the first line outside of quotes.
+    /// The first line end outside of quotes.
     line_end: Option<LineEnd>,
-    /// Whether a `\r` outside of quotes waits for the next byte, which tells whether it stands alone.
+    /// Whether the last byte was a `\r` outside of quotes: the next byte decides whether it is a line end of its
+    /// own.
     has_return: bool,
-    /// Whether the next row begins after a line end that the file's others are not like.
+    /// Whether the next row begins after a line end that differs from the file's first.
     is_cut: bool,
-    row: Place,
+    row: RowPlace,
     row_offset: u64,
     cells: usize,
     too_big: Option<TooBig>,
-    /// Rows that ended and were not asked for.
-    rows: VecDeque<Place>,
+    /// Complete rows that were not returned yet.
+    rows: VecDeque<RowPlace>,
 }
 
 impl Quotes {
@@ -101,7 +103,7 @@ impl Quotes {
             line_end: None,
             has_return: false,
             is_cut: false,
-            row: Place {
+            row: RowPlace {
                 line: 1,
                 last_line: 1,
                 wrong: None,
@@ -113,12 +115,12 @@ impl Quotes {
         }
     }
 
-    /// The next row that ended, in the text's order.
-    pub(in crate::intake) fn row(&mut self) -> Option<Place> {
+    /// The next complete row, in the text's order.
+    pub(in crate::intake) fn row(&mut self) -> Option<RowPlace> {
         self.rows.pop_front()
     }
 
-    /// Whether a row is longer or wider than rows may be.
+    /// The row that exceeds a limit, if there is one.
     pub(super) fn too_big(&self) -> Option<TooBig> {
         let is_long = self.state != State::Between && self.offset - self.row_offset > ROW_BYTES_MAX;
         let line = self.row.line;
@@ -127,7 +129,7 @@ impl Quotes {
 
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        // The CSV reader leaves a byte order mark away.
+        // The CSV reader skips a byte order mark.
         if self.offset == 0 {
             rest = rest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(rest);
         }
@@ -149,16 +151,16 @@ impl Quotes {
         self.offset += bytes.len() as u64;
     }
 
-    /// The text is over.
+    /// Handles the end of the text.
     pub(in crate::intake) fn end(&mut self) {
         match self.state {
             State::Between => {}
             State::Quoted => {
-                self.mark(Wrong::NeverClosed);
+                self.mark(RowFault::NeverClosed);
                 self.end_row();
             }
             State::Formula => {
-                self.mark(Wrong::QuoteInside);
+                self.mark(RowFault::QuoteInside);
                 self.end_row();
             }
             _ => self.end_row(),
@@ -188,7 +190,7 @@ impl Quotes {
             State::Quoted => return,
             State::Between => {}
             State::Formula => {
-                self.mark(Wrong::QuoteInside);
+                self.mark(RowFault::QuoteInside);
                 self.end_row();
             }
             _ => self.end_row(),
@@ -205,7 +207,7 @@ impl Quotes {
             (State::Quoted, b'"') => State::QuoteSeen,
             (State::QuoteSeen, b'"') | (State::Quoted, _) => State::Quoted,
             (State::Formula, _) if is_delimiter => {
-                self.mark(Wrong::QuoteInside);
+                self.mark(RowFault::QuoteInside);
                 self.end_cell()
             }
             (_, _) if is_delimiter => self.end_cell(),
@@ -215,11 +217,11 @@ impl Quotes {
             (State::Formula, b'"') => State::FormulaEnd,
             (State::Formula, _) => State::Formula,
             (State::QuoteSeen, _) => {
-                self.mark(Wrong::TextAfterQuote);
+                self.mark(RowFault::TextAfterQuote);
                 State::Bare
             }
             (State::FormulaEnd, _) | (State::Bare, b'"') => {
-                self.mark(Wrong::QuoteInside);
+                self.mark(RowFault::QuoteInside);
                 State::Bare
             }
             (State::Between | State::CellStart | State::Bare | State::Equals, _) => State::Bare,
@@ -237,10 +239,10 @@ impl Quotes {
 
     fn begin_row(&mut self, offset: u64) {
         self.state = State::CellStart;
-        self.row = Place {
+        self.row = RowPlace {
             line: self.lines.line,
             last_line: self.lines.line,
-            wrong: self.is_cut.then_some(Wrong::LoneReturn),
+            wrong: self.is_cut.then_some(RowFault::LoneReturn),
         };
         self.row_offset = offset;
         self.cells = 0;
@@ -253,17 +255,17 @@ impl Quotes {
         self.state = State::Between;
     }
 
-    fn mark(&mut self, wrong: Wrong) {
+    fn mark(&mut self, wrong: RowFault) {
         self.row.wrong.get_or_insert(wrong);
     }
 
-    /// Compares what ended a line with what ended the first one: the rows on both sides of another line end may
-    /// be two halves of one.
+    /// Compares a line end with the file's first one: the rows on both sides of a different line end may be two
+    /// halves of one row.
     fn line_ended(&mut self, by: LineEnd) {
         let first = *self.line_end.get_or_insert(by);
         if first != by {
             if let Some(before) = self.rows.back_mut() {
-                before.wrong.get_or_insert(Wrong::LoneReturn);
+                before.wrong.get_or_insert(RowFault::LoneReturn);
             }
             self.is_cut = true;
         }
@@ -274,10 +276,10 @@ impl Quotes {
 mod tests {
     use super::*;
 
-    /// A row's line, and what is wrong with it.
-    type Row = (u64, Option<Wrong>);
+    /// A row's line and its fault.
+    type Row = (u64, Option<RowFault>);
 
-    /// The rows of a text; the same in parts of every size.
+    /// The rows of a text; they are the same for chunks of every size.
     fn rows(text: &str) -> Vec<Row> {
         let in_parts = |size: usize| {
             let mut quotes = Quotes::of(b',');
@@ -295,11 +297,11 @@ mod tests {
         whole
     }
 
-    /// What Go's `encoding/csv` says: `ErrQuote` is text after a quote or a quote that never closes, `ErrBareQuote`
-    /// a quote inside.
+    /// The errors of Go's `encoding/csv`: `ErrQuote` is text after a quote or a quote that never closes,
+    /// `ErrBareQuote` a quote inside.
     #[test]
     fn quotes_that_do_not_fit_are_found_in_their_rows() {
-        use Wrong::{NeverClosed, QuoteInside, TextAfterQuote};
+        use RowFault::{NeverClosed, QuoteInside, TextAfterQuote};
         let table: &[(&str, &[Row])] = &[
             ("a,b\n1,2\n", &[(1, None), (2, None)]),
             ("a,\"b\n1\",2\n\"\"\n", &[(1, None), (3, None)]),
@@ -336,7 +338,7 @@ mod tests {
 
     #[test]
     fn lines_are_an_editors_whatever_ends_them() {
-        use Wrong::LoneReturn;
+        use RowFault::LoneReturn;
         let cut = Some(LoneReturn);
         let table: &[(&str, &[Row])] = &[
             ("a\rb\r\rc", &[(1, None), (2, None), (4, None)]),
@@ -345,7 +347,7 @@ mod tests {
                 "\u{feff}\n\na\n\"x\n\r\ny\"\nb",
                 &[(3, None), (4, None), (7, None)],
             ),
-            // A return alone in a file of line feeds, and the other way round.
+            // A single return in a file of line feeds, and vice versa.
             (
                 "a,b\nx,Cl\rark\ny,z\n",
                 &[(1, None), (2, cut), (3, cut), (4, None)],

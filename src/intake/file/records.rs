@@ -1,7 +1,7 @@
-//! The records of a file: a header, then rows, each with the line it begins on.
+//! The records of a file: a header, then rows, each with its first line.
 //!
-//! In: a source. Out: its records that are not empty, with what is wrong with their quotes. Always: a record that is
-//! too big to be held ends the reading with its line.
+//! In: a source. Out: its non-empty records, with the faults in their quotes. Always: a record that is too large
+//! for memory ends the reading with its line.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,23 +11,23 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::header::{ABOVE_MAX, header_among};
 use super::lines::LineReader;
-use super::quotes::{CELLS_MAX, Place, ROW_BYTES_MAX, TooBig};
+use super::quotes::{CELLS_MAX, ROW_BYTES_MAX, RowPlace, TooBig};
 use super::source::Source;
 use crate::intake::IntakeError;
 
-/// How much of the file is read at once, in bytes.
+/// The size of one read, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// The most that is held to find the header in, in bytes.
+/// The most bytes that are held in the search for the header.
 const ABOVE_BYTES_MAX: usize = 1024 * 1024;
 
-/// A file's records from its beginning on.
+/// A file's records from its beginning.
 pub(in crate::intake) struct Records {
     source: Arc<Source>,
     csv: csv::Reader<LineReader<Box<dyn Read + Send>>>,
 }
 
-/// A header, and how many records stand above it.
+/// A header, and the number of records above it.
 pub(in crate::intake) struct Header {
     pub(in crate::intake) cells: Vec<String>,
     pub(in crate::intake) above: usize,
@@ -51,7 +51,7 @@ impl Records {
         Ok(records)
     }
 
-    /// The records below the header that `above` others stand above of.
+    /// The records below the header, which has `above` records above it.
     pub(in crate::intake) fn below(source: Arc<Source>, above: usize) -> Result<Self, IntakeError> {
         let mut records = Self::of(source)?;
         let mut record = StringRecord::new();
@@ -61,7 +61,7 @@ impl Records {
         Ok(records)
     }
 
-    /// Finds the header among the first records; none in an empty file.
+    /// Finds the header among the first records; `None` in an empty file.
     pub(in crate::intake) fn header(
         mut self,
         names_an_address: impl Fn(&[String]) -> bool,
@@ -94,11 +94,11 @@ impl Records {
         }))
     }
 
-    /// Reads on to the next record that is not empty.
+    /// Reads the next non-empty record.
     pub(in crate::intake) fn next(
         &mut self,
         record: &mut StringRecord,
-    ) -> Result<Option<Place>, IntakeError> {
+    ) -> Result<Option<RowPlace>, IntakeError> {
         loop {
             let read = self.csv.read_record(record);
             if let Some(too_big) = self.csv.get_ref().too_big() {

@@ -1,8 +1,7 @@
-//! A file of contacts as text that can be read again and again.
+//! A file of contacts as text that can be read repeatedly.
 //!
-//! In: a path: CSV in any encoding, or an `.xlsx` workbook. Out: its text as UTF-8, with what
-//! separates its columns. Always: the same text however often it
-//! is read.
+//! In: a path: CSV in any encoding, or an `.xlsx` workbook. Out: its text as UTF-8, and its column separator.
+//! Always: each read gives the same text.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -14,27 +13,27 @@ use encoding_rs::Encoding;
 use super::delimiter::Delimiter;
 use super::encoding::FileEncoding;
 use super::kept::{Bytes, Kept};
-use super::workbook::{self, Kind, Sheet};
+use super::workbook::{self, FileKind, Sheet};
 use crate::intake::{ContactsOptions, IntakeError};
 
-/// How much of a text is looked at for its separator, in bytes.
+/// The number of bytes that are read to find the separator.
 const START_BYTES: u64 = 64 * 1024;
 
-/// A file's text.
+/// A file's text and its form.
 #[derive(Debug)]
 pub(in crate::intake) struct Source {
-    /// As the operator named it.
+    /// The path as the operator wrote it.
     pub(in crate::intake) path: PathBuf,
     pub(in crate::intake) kept: Arc<Kept>,
     pub(in crate::intake) encoding: FileEncoding,
     pub(in crate::intake) delimiter: Delimiter,
-    /// The sheet it is, of a workbook.
+    /// The sheet, for a workbook.
     pub(in crate::intake) sheet: Option<Sheet>,
 }
 
 impl Source {
-    /// Finds out what a file is. `exact` says of a header in which columns every digit counts: those of addresses and
-    /// ids. None when no column holds addresses.
+    /// Detects the form of a file. `exact` returns the columns of a header in which every digit counts: addresses
+    /// and ids. It returns `None` when no column has addresses.
     pub(in crate::intake) fn open(
         kept: &Arc<Kept>,
         options: &ContactsOptions,
@@ -45,7 +44,7 @@ impl Source {
             path: path.into(),
             source,
         };
-        let kind = Kind::of(kept.open().map_err(unreadable)?).map_err(unreadable)?;
+        let kind = FileKind::of(kept.open().map_err(unreadable)?).map_err(unreadable)?;
         let comma = Delimiter {
             byte: b',',
             has_sep_line: false,
@@ -57,7 +56,7 @@ impl Source {
             delimiter: comma,
             sheet: None,
         };
-        if kind == Kind::Text {
+        if kind == FileKind::Text {
             source.encoding = encoding_of(kept, told(options)?)?;
             let start = source.start().map_err(unreadable)?;
             source.delimiter =
@@ -91,13 +90,13 @@ impl Source {
     fn start(&self) -> io::Result<String> {
         let mut start = Vec::new();
         self.text()?.take(START_BYTES).read_to_end(&mut start)?;
-        // The last character may be cut in two.
+        // The last character may be incomplete.
         Ok(String::from_utf8_lossy(&start).into_owned())
     }
 }
 
 impl fmt::Display for Source {
-    /// What the file was taken for: `windows-1252, separated by semicolon`.
+    /// The detected form: `windows-1252, separated by semicolon`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.sheet {
             Some(Sheet { name, others, .. }) if others.is_empty() => write!(f, "sheet {name:?}"),
@@ -130,7 +129,7 @@ pub(in crate::intake) fn told(
         })
 }
 
-/// Finds the encoding of a file; `told` is the one that the operator names.
+/// Detects the encoding of a file; `told` is the operator's choice.
 pub(in crate::intake) fn encoding_of(
     kept: &Kept,
     told: Option<&'static Encoding>,

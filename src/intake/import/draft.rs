@@ -1,18 +1,18 @@
-//! A contact becomes a message of its campaign, with its texts rendered; a line is one already.
+//! Turns a contact into a message of its campaign with rendered texts; a line is a message already.
 //!
-//! In: a row or a line. Out: the message, or why there is none. Always: an import and the preview before it
-//! come to the same, and a line of a file to what it would come to on the queue.
+//! In: a row or a line. Out: the message, or a rejection. Always: an import and its preview give the same result,
+//! and a line of a file has the same result as a message on the queue.
 
 use super::input::Item;
 use super::messages::{Line, LineText};
-use crate::campaign::{Arrivals, Campaign, Part, Texts};
+use crate::campaign::{Arrivals, Campaign, ContentPart, Texts};
 use crate::intake::{Contact, Row, Warning};
 use crate::ledger::RejectedRow;
 use crate::message::{
     AgentRef, DeadReason, Failure, FailureClass, Message, RejectReason, Unreadable, WIRE_VERSION,
 };
 
-/// Makes a campaign's messages.
+/// Creates a campaign's messages.
 pub(super) struct Drafter<'a> {
     campaign: &'a Campaign,
     arrivals: Arrivals<'a>,
@@ -22,7 +22,7 @@ pub(super) struct Drafter<'a> {
 impl<'a> Drafter<'a> {
     /// # Errors
     ///
-    /// A sentence that names the template that does not parse.
+    /// A sentence that names the invalid template.
     pub(in crate::intake) fn of(campaign: &'a Campaign) -> Result<Self, String> {
         Ok(Self {
             campaign,
@@ -31,7 +31,7 @@ impl<'a> Drafter<'a> {
         })
     }
 
-    /// The message of a row or a line, or what is wrong with it.
+    /// The message of a row or a line, or its rejection.
     pub(in crate::intake) fn message(&self, item: &Item) -> Result<Message, RejectedRow> {
         match item {
             Item::Row(row) => self.of_row(row),
@@ -44,7 +44,7 @@ impl<'a> Drafter<'a> {
         }
     }
 
-    /// What is worth a warning about a message that was made.
+    /// The warnings about a message.
     pub(in crate::intake) fn warnings(&self, message: &Message) -> &'static [Warning] {
         match self.campaign.has_long_variable(message) {
             true => &[Warning::VariableLong],
@@ -132,22 +132,22 @@ impl<'a> Drafter<'a> {
         Ok(message)
     }
 
-    /// Refuses what Twilio would refuse once an agent has a task for it.
+    /// Rejects content that Twilio would refuse later, when the agent has a task for it.
     fn fits(&self, message: &Message) -> Result<(), (RejectReason, String)> {
         let Some(misfit) = self.campaign.misfit(message) else {
             return Ok(());
         };
         let reason = match misfit.part {
-            Part::Text => RejectReason::ContentInvalid,
-            Part::Name => RejectReason::NameInvalid,
-            Part::TaskAttributes => RejectReason::AttributesOversized,
-            Part::TaskTemplate => RejectReason::TemplateFailed,
+            ContentPart::Text => RejectReason::ContentInvalid,
+            ContentPart::Name => RejectReason::NameInvalid,
+            ContentPart::TaskAttributes => RejectReason::AttributesOversized,
+            ContentPart::TaskTemplate => RejectReason::TemplateFailed,
         };
         Err((reason, misfit.detail))
     }
 }
 
-/// The word of a file for what a consumer would dead-letter.
+/// The reject reason that corresponds to a consumer's dead-letter reason.
 fn rejected(reason: DeadReason) -> RejectReason {
     match reason {
         DeadReason::Oversized => RejectReason::MessageOversized,

@@ -1,4 +1,4 @@
-//! From the ledger onto the queue: what was accepted is published, and recorded as published.
+//! Publishes accepted messages and records the publication in the ledger.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::ledger::{Ledger, LedgerError, Publication};
 use crate::message::{CampaignId, Message};
 use crate::queue::{Outgoing, Queue, QueueError};
 
-/// Why messages are not on the queue. They stay in the ledger, and are published later.
+/// Why messages were not published. They stay in the ledger and are published later.
 #[derive(Debug, thiserror::Error)]
 pub enum EnqueueError {
     #[error(transparent)]
@@ -15,11 +15,11 @@ pub enum EnqueueError {
     Queue(#[from] QueueError),
 }
 
-/// Puts messages on their campaign's queue and records that they are there.
+/// Publishes messages to their campaign's queue and records it.
 ///
 /// # Errors
 ///
-/// [`EnqueueError`]: some of them may be on the queue; whoever consumes deduplicates.
+/// [`EnqueueError`]: some messages may be on the queue; consumers deduplicate.
 pub async fn enqueue(
     queue: &dyn Queue,
     ledger: &Ledger,

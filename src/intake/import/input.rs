@@ -1,7 +1,7 @@
-//! What an import reads: a table of contacts, or messages line by line.
+//! The input of an import: a table of contacts, or messages line by line.
 //!
-//! In: a path. Out: an iterator of [`Item`]s, each a row or a line. Always: which of the two a file is
-//! is found out before anything of it is handed out.
+//! In: a path. Out: an iterator of [`Item`]s, each a row or a line. Always: the kind of the file is known before
+//! the first item.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::intake::file::kept::{Bytes, Kept, Stamp};
 use crate::intake::file::source::told;
 use crate::intake::{Contacts, ContactsOptions, IntakeError, Row, Warning};
 
-/// A file to be imported.
+/// A file to import.
 pub enum Input {
     /// CSV or a workbook: each row becomes a message of the campaign.
     Contacts(Box<Contacts>),
@@ -20,7 +20,7 @@ pub enum Input {
     Messages(Messages),
 }
 
-/// A row or a line of it.
+/// A row or a line of a file.
 #[derive(Clone, Debug)]
 pub enum Item {
     Row(Box<Row>),
@@ -28,11 +28,11 @@ pub enum Item {
 }
 
 impl Input {
-    /// Finds out what a file is, and opens it.
+    /// Detects the kind of a file and opens it.
     ///
     /// # Errors
     ///
-    /// [`IntakeError`] when the file has nothing to offer.
+    /// [`IntakeError`] when the file has no usable rows or lines.
     pub fn open(path: &Path, options: &ContactsOptions) -> Result<Self, IntakeError> {
         let kept = Arc::new(Kept::of(path)?);
         let is_of_messages = kept.is_of_messages();
@@ -47,11 +47,11 @@ impl Input {
         Ok(Self::Contacts(Box::new(contacts)))
     }
 
-    /// The same from the beginning.
+    /// The same input from the beginning.
     ///
     /// # Errors
     ///
-    /// [`IntakeError`] when the file cannot be read any more.
+    /// [`IntakeError`] when the file can no longer be read.
     pub fn again(&self) -> Result<Self, IntakeError> {
         Ok(match self {
             Self::Contacts(contacts) => Self::Contacts(Box::new(contacts.again()?)),
@@ -59,7 +59,7 @@ impl Input {
         })
     }
 
-    /// The file as the operator named it.
+    /// The path as the operator wrote it.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -68,7 +68,7 @@ impl Input {
         }
     }
 
-    /// What the file was taken for.
+    /// The detected form of the file.
     #[must_use]
     pub fn shape(&self) -> String {
         match self {
@@ -77,7 +77,7 @@ impl Input {
         }
     }
 
-    /// Which column holds what, in a line.
+    /// The mapping of columns to fields, in one line.
     #[must_use]
     pub fn mapping(&self) -> String {
         match self {
@@ -86,7 +86,7 @@ impl Input {
         }
     }
 
-    /// What an operator should know about it before anything is sent.
+    /// Notes for the operator before the import.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         match self {
@@ -95,7 +95,7 @@ impl Input {
         }
     }
 
-    /// What decides how its rows are read, beside the campaign: for comparison alone.
+    /// A text of all settings that influence how rows are read, besides the campaign; only for comparisons.
     pub(in crate::intake) fn reading(&self) -> String {
         match self {
             Self::Contacts(contacts) => contacts.reading(),
@@ -108,7 +108,7 @@ impl Input {
         self.kept().open()
     }
 
-    /// What changes when the file does.
+    /// A stamp that changes with the file.
     pub(in crate::intake) fn stamp(&self) -> Result<Stamp, IntakeError> {
         let stamp = self.kept().stamp();
         stamp.map_err(|source| IntakeError::Unreadable {
@@ -124,7 +124,7 @@ impl Input {
         }
     }
 
-    /// Lines found below the table, once all rows were handed out.
+    /// The number of lines below the table, once all rows were returned.
     #[must_use]
     pub fn footers(&self) -> u64 {
         match self {
@@ -146,7 +146,7 @@ impl Iterator for Input {
 }
 
 impl Item {
-    /// The line it begins on, counted from 1.
+    /// The first line of the item, counted from 1.
     #[must_use]
     pub fn line(&self) -> u64 {
         match self {
@@ -155,7 +155,7 @@ impl Item {
         }
     }
 
-    /// What was changed about it though it was accepted.
+    /// Corrections of an accepted row.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         match self {

@@ -1,7 +1,7 @@
-//! Which file an import reads, and what was imported of it before.
+//! Identifies the file of an import and finds earlier imports of it.
 //!
-//! In: a file, a campaign, the ledger's imports. Out: a manifest, or the import that answers for it.
-//! Always: only the same bytes, read the same way by the same program, count as the same file.
+//! In: a file, a campaign, the ledger's imports. Out: a manifest, and an earlier import of the same file. Always: a
+//! file is the same only if its bytes, the settings that read it and the program's version are the same.
 
 use std::io::{self, Read};
 
@@ -11,26 +11,27 @@ use crate::campaign::Campaign;
 use crate::intake::{Input, IntakeError};
 use crate::ledger::{ImportCounts, ImportRecord, Manifest};
 
-/// How much of the file is hashed at once, in bytes.
+/// The size of one read for the hash, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// What was imported of a file before.
+/// The earlier import of a file.
 pub(in crate::intake) enum Earlier {
     Nothing,
-    /// An import that died got so far, with those it went on with.
+    /// A part of the file, by an interrupted import: its record, and the counts together with the imports that it
+    /// continued.
     Part(ImportRecord, ImportCounts),
-    /// All of it.
+    /// The whole file.
     Whole(ImportRecord, ImportCounts),
 }
 
-/// The manifest of a file, which is read through for it.
+/// The manifest of a file. Reads the whole file.
 pub(super) fn manifest(input: &Input, campaign: &Campaign) -> Result<Manifest, IntakeError> {
     let unreadable = |source| IntakeError::Unreadable {
         path: input.path().into(),
         source,
     };
     let bytes = input.open_bytes().and_then(digest).map_err(unreadable)?;
-    // A program of another version may judge rows in another way, and so does another template.
+    // Another version of the program or another template may judge rows differently.
     let mut reading = Sha256::new();
     reading.update(env!("CARGO_PKG_VERSION"));
     let definition = serde_json::to_vec(campaign);
@@ -45,7 +46,7 @@ pub(super) fn manifest(input: &Input, campaign: &Campaign) -> Result<Manifest, I
     })
 }
 
-/// What `imports` of the campaign say about this file.
+/// The earlier import of this file among the campaign's `imports`.
 pub(in crate::intake) fn earlier(imports: &[ImportRecord], manifest: &Manifest) -> Earlier {
     let is_same = |import: &&ImportRecord| {
         let theirs = &import.manifest;
@@ -64,12 +65,12 @@ pub(in crate::intake) fn earlier(imports: &[ImportRecord], manifest: &Manifest) 
     }
 }
 
-/// What an import and those that it went on with have counted together.
+/// The sum of the counts of an import and of the imports that it continued.
 fn counts(imports: &[ImportRecord], last: &ImportRecord) -> ImportCounts {
     let mut counts = last.counts;
     let mut at = last;
     while let Some(before) = at.manifest.continues
-        // An import goes on with one that began before it: this ends.
+        // An import continues only an earlier one, so the loop ends.
         && let Some(found) = imports.iter().find(|it| it.number == before && before < at.number)
     {
         counts += found.counts;

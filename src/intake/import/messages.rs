@@ -1,7 +1,7 @@
-//! A file of messages, a line of JSON each, as a publisher would send them.
+//! A file of messages: one line of JSON for each, in the form that publishers send.
 //!
-//! In: a path. Out: its lines with their numbers. Always: no line longer than a message may be is held
-//! in memory; blank lines are none.
+//! In: a path. Out: its lines with their numbers. Always: no line longer than a message's limit is in memory; blank
+//! lines are skipped.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::intake::file::kept::Kept;
 use crate::intake::file::source::encoding_of;
 use crate::message::MESSAGE_BYTES_MAX;
 
-/// How much of the file is read at once, in bytes.
+/// The size of one read, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// One line of the file.
@@ -26,15 +26,15 @@ pub struct Line {
     pub(in crate::intake) text: LineText,
 }
 
-/// What stands in a line.
+/// The text of a line.
 #[derive(Clone, Debug)]
 pub(in crate::intake) enum LineText {
     Whole(Vec<u8>),
-    /// It is longer than a message may be: its length in bytes.
+    /// The line exceeds the limit for messages: its length in bytes.
     TooLong(usize),
 }
 
-/// The lines of a file. An `Err` is about the file itself, and the last item.
+/// The lines of a file. An `Err` concerns the whole file and is the last item.
 pub struct Messages {
     kept: Arc<Kept>,
     encoding: FileEncoding,
@@ -44,7 +44,7 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// Opens a file of messages; `told` is the encoding that the operator names.
+    /// Opens a file of messages; `told` is the operator's choice of encoding.
     pub(in crate::intake) fn of(
         kept: Arc<Kept>,
         told: Option<&'static Encoding>,
@@ -71,7 +71,7 @@ impl Messages {
         })
     }
 
-    /// What the file was taken for: `JSON lines, UTF-16LE with a byte order mark`.
+    /// The detected form: `JSON lines, UTF-16LE with a byte order mark`.
     pub(in crate::intake) fn shape(&self) -> String {
         if self.encoding.is_plain() {
             return "JSON lines".to_owned();
@@ -83,12 +83,12 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// [`IntakeError`] when the file cannot be read any more.
+    /// [`IntakeError`] when the file can no longer be read.
     pub fn again(&self) -> Result<Self, IntakeError> {
         Self::from_the_beginning(Arc::clone(&self.kept), self.encoding)
     }
 
-    /// The file as the operator named it.
+    /// The path as the operator wrote it.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.kept.named()
@@ -101,7 +101,7 @@ impl Messages {
     fn read(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut text = Vec::new();
-            // The line break, and one byte that tells that there is more.
+            // The limit, the line break, and one byte that shows that the line is longer.
             let most = MESSAGE_BYTES_MAX as u64 + 3;
             (&mut self.reader).take(most).read_until(b'\n', &mut text)?;
             if text.is_empty() {
@@ -147,7 +147,7 @@ impl Iterator for Messages {
     }
 }
 
-/// Reads on to the end of the line, and gives how many bytes it had.
+/// Skips to the end of the line; returns the number of skipped bytes.
 fn skip_line(reader: &mut impl BufRead) -> io::Result<usize> {
     let mut skipped = 0;
     loop {

@@ -1,10 +1,9 @@
-//! An import: rows of a file, accepted by the ledger and put on the queue.
+//! An import: the ledger accepts the rows of a file, and they are published to the queue.
 //!
-//! In: a file and a campaign. Out: counts by what became of each row. Always: a row is in the ledger
-//! before it is on the queue, and its batch's counts move in the same transaction, in the file's order;
-//! of a batch that the database refuses, only the rows that it refuses by themselves are rejected;
-//! an import that died and is run again goes on after the rows that are accounted for, and accepts
-//! nothing twice. Reading, accepting and publishing go on at the same time.
+//! In: a file and a campaign. Out: counts by result. Always: a row is in the ledger before it is on the queue; the
+//! counts of a batch change in the same transaction, in the file's order. If the database refuses a batch, only
+//! rows that it refuses on their own are rejected. An interrupted import that is run again continues after the rows
+//! that are accounted for, and accepts none twice. Reading, accepting and publishing run concurrently.
 
 pub(super) mod input;
 pub(super) mod messages;
@@ -33,49 +32,49 @@ use crate::queue::Queue;
 
 use self::enqueue::enqueue;
 use self::manifest::{Earlier, earlier, manifest};
-use self::parts::Parts;
-use self::reading::{Batch, Read, Reader};
+use self::parts::BatchParts;
+use self::reading::{ImportReader, Read, RowBatch};
 use self::rejects::Rejects;
 use self::summary::{Before, ImportSummary};
 use super::error::ImportError;
 use super::{Input, column_notes};
 
-/// Batches that are read ahead of the ledger.
+/// The number of batches that are read ahead of the ledger.
 const READ_AHEAD: usize = 2;
 
-/// Batches that are published at once: while the last confirms of one are waited for, the broker is
-/// sent the next.
+/// The number of batches that are published concurrently: while the last confirms of one are missing, the next is
+/// sent.
 const PUBLISHED_AT_ONCE: usize = 2;
 
-/// How often an import shows that it lives, whatever it waits for.
+/// The interval of the heartbeat by which an import shows that it is alive.
 const BEAT: Duration = Duration::from_secs(15);
 
-/// The most messages that an import which died can have left off the queue.
+/// The most accepted messages that an interrupted import can have left unpublished.
 const LEFT_MAX: usize = 10_000;
 
-/// Where an import puts what it accepts.
+/// Imports files of a campaign into a ledger and a queue.
 pub struct Importer<'a> {
     pub campaign: &'a Campaign,
     pub ledger: &'a Ledger,
     pub queue: &'a dyn Queue,
     pub clock: Clock,
-    /// Read the file whatever was imported of it before.
+    /// Whether to import a file again that was imported before.
     pub again: bool,
 }
 
-/// Messages that go onto the queue together.
+/// Messages that are published together.
 type Publishable = Vec<(Publication, Message)>;
 
 impl Importer<'_> {
-    /// Imports a whole file, and lets a campaign that is finished run again; `progress` hears of every
-    /// batch. What is rejected is also written to `rejects`: a failure there is told in the summary and
-    /// stops nothing, for the ledger has the reasons and the file has the rows.
+    /// Imports a whole file, and reopens a finished campaign. `progress` is called after every batch. Rejected rows
+    /// are also written to `rejects`. A failure to write them is reported in the summary and does not stop the
+    /// import: the ledger has the reasons and the file has the rows.
     ///
-    /// A file that was imported before, read the same way, is not read again.
+    /// A file that was imported completely before, with the same settings, is not imported again.
     ///
     /// # Errors
     ///
-    /// [`ImportError`]. Run again, the import goes on where it stopped.
+    /// [`ImportError`]. The next run continues where this one stopped.
     pub async fn import(
         &self,
         input: Input,
@@ -109,7 +108,7 @@ impl Importer<'_> {
             .await
     }
 
-    /// Imports what is not accounted for yet.
+    /// Imports the rows that are not accounted for yet.
     async fn read_on(
         &self,
         input: Input,
@@ -122,12 +121,12 @@ impl Importer<'_> {
         self.queue.open(id).await?;
         let begun = self.ledger.begin_import(id, manifest, self.clock.now());
         let number = begun.await?;
-        // Only now: an import that has begun keeps its campaign from being finished.
+        // Only now: a running import prevents its campaign from being finished.
         self.run_again().await?;
         let left = self.left_by_the_dead(manifest).await?;
         let rejects = rejects.map(|rejects| rejects.of(manifest.sha256.clone()));
         let (batches, received) = mpsc::channel(READ_AHEAD);
-        let reader = Reader {
+        let reader = ImportReader {
             input,
             campaign: self.campaign.clone(),
             rejects,
@@ -141,11 +140,11 @@ impl Importer<'_> {
             worked = working => worked?,
             never = self.show_alive(number) => match never {},
         }
-        // Before the end is recorded: the file may not have been read to its own.
+        // Checked before the end is recorded: the file may not have been read completely.
         let Read { footers, rejects } = reading.await??;
         self.ledger.end_import(number, self.clock.now()).await?;
-        // Every row is accounted for. What the database refused of an import that this one goes on with is not seen
-        // when its rows are read again.
+        // Every row is accounted for. When an interrupted import's rows are read again, those that the database had
+        // refused are not recognised, so rejected rows are the difference.
         let others = summary.accepted + summary.duplicate + summary.suppressed;
         summary.rejected = summary.rows.saturating_sub(others);
         summary.footers = footers;
@@ -154,20 +153,20 @@ impl Importer<'_> {
         Ok(summary)
     }
 
-    /// Takes batches until there are none: while one is accepted, others are published.
+    /// Accepts and publishes all batches: one is accepted while others are published.
     async fn accept_and_publish(
         &self,
         number: i64,
         left: Publishable,
-        batches: mpsc::Receiver<Batch>,
+        batches: mpsc::Receiver<RowBatch>,
         summary: &mut ImportSummary,
         progress: &(dyn Fn(&ImportSummary) + Send + Sync),
     ) -> Result<(), ImportError> {
         let (publishable, mut accepted) = mpsc::channel(1);
         let accepting = async move {
-            // Dropped with an error, the receiver says why.
+            // If the receiver was dropped, its error is returned.
             let _ = publishable.send(left).await;
-            let mut parts = Parts::of(batches);
+            let mut parts = BatchParts::of(batches);
             while let Some(mut batch) = parts.next().await {
                 let list = match self.accept(number, &mut batch, summary).await {
                     Ok(list) => list,
@@ -197,11 +196,11 @@ impl Importer<'_> {
         futures::try_join!(accepting, publishing).map(drop)
     }
 
-    /// Has the ledger accept a batch, and gives what is to go onto the queue.
+    /// Makes the ledger accept a batch; returns the messages to publish.
     async fn accept(
         &self,
         number: i64,
-        batch: &mut Batch,
+        batch: &mut RowBatch,
         summary: &mut ImportSummary,
     ) -> Result<Publishable, LedgerError> {
         let mut publishable = Vec::with_capacity(batch.messages.len());
@@ -219,7 +218,8 @@ impl Importer<'_> {
                     Acceptance::Accepted => summary.accepted += 1,
                     _ => summary.duplicate += 1,
                 }
-                // What is known and not queued was accepted by an import that died before it got here.
+                // A known message that is not queued was accepted by an import that was interrupted before its
+                // publication.
                 if matches!(
                     acceptance,
                     Acceptance::Accepted | Acceptance::Known { queued: false }
@@ -232,7 +232,7 @@ impl Importer<'_> {
         Ok(publishable)
     }
 
-    /// What an import that died had accepted and not put on the queue. Consumers would find it after a
+    /// The messages that an interrupted import had accepted and not published. Consumers would publish them after a
     /// minute.
     async fn left_by_the_dead(&self, manifest: &Manifest) -> Result<Publishable, ImportError> {
         if manifest.continues.is_none() {
@@ -245,7 +245,7 @@ impl Importer<'_> {
         Ok(left)
     }
 
-    /// Shows that the import lives, for as long as it is polled.
+    /// Sends the import's heartbeat for as long as it is polled.
     async fn show_alive(&self, number: i64) -> std::convert::Infallible {
         let import = Import {
             number,
@@ -256,13 +256,13 @@ impl Importer<'_> {
             let (id, now) = (&self.campaign.id, self.clock.now());
             let beating = self.ledger.accept(id, &[], Some(&import), now, now);
             if let Err(error) = beating.await {
-                // Its batches meet the same, and say so.
-                tracing::debug!(%error, "the import could not show that it lives");
+                // The import's batches get the same error and report it.
+                tracing::debug!(%error, "the import's heartbeat failed");
             }
         }
     }
 
-    /// Lets the campaign run again if it is finished.
+    /// Reopens the campaign if it is finished.
     async fn run_again(&self) -> Result<(), ImportError> {
         let id = &self.campaign.id;
         let reopen = StateChange::Reopen { reason: None };
@@ -272,7 +272,7 @@ impl Importer<'_> {
     }
 }
 
-/// The summary of a file that was imported before: every row that was taken then is a duplicate now.
+/// The summary of a file that was imported before: every row that was accepted then is a duplicate now.
 fn answered(before: &ImportRecord, counts: ImportCounts) -> ImportSummary {
     ImportSummary {
         rows: counts.rows,

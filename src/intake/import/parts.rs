@@ -1,26 +1,26 @@
-//! The batches of an import as the ledger takes them: one that the database refuses comes in ever smaller parts.
+//! The batches of an import for the ledger: a batch that the database refuses is divided into ever smaller parts.
 //!
-//! In: batches in the file's order. Out: the same rows in the same order; a row that is refused by itself is a
-//! rejected row of its batch. Always: what refuses everything is no row's fault, and ends the import.
+//! In: batches in the file's order. Out: the same rows in the same order; a row that is refused on its own becomes
+//! a rejected row. Always: an error that affects all rows ends the import.
 
 use tokio::sync::mpsc::Receiver;
 
-use super::reading::Batch;
+use super::reading::RowBatch;
 use crate::ledger::LedgerError;
 
-/// How many rows in a row may be refused: more are no fault of the rows. Each is refused some ten times before it
-/// counts, in ever smaller batches.
+/// The most consecutive refused rows: with more, the rows are not the cause. Each is refused about ten times, in
+/// ever smaller batches, before it counts.
 const IN_A_ROW_MAX: usize = 10;
 
-pub(in crate::intake) struct Parts {
-    batches: Receiver<Batch>,
-    /// Parts of a batch that was refused, the file's next one last.
-    parts: Vec<Batch>,
+pub(in crate::intake) struct BatchParts {
+    batches: Receiver<RowBatch>,
+    /// The parts of a refused batch, in reverse order.
+    parts: Vec<RowBatch>,
     refused_in_a_row: usize,
 }
 
-impl Parts {
-    pub(in crate::intake) fn of(batches: Receiver<Batch>) -> Self {
+impl BatchParts {
+    pub(in crate::intake) fn of(batches: Receiver<RowBatch>) -> Self {
         Self {
             batches,
             parts: Vec::new(),
@@ -28,26 +28,26 @@ impl Parts {
         }
     }
 
-    pub(in crate::intake) async fn next(&mut self) -> Option<Batch> {
+    pub(in crate::intake) async fn next(&mut self) -> Option<RowBatch> {
         match self.parts.pop() {
             None => self.batches.recv().await,
             part => part,
         }
     }
 
-    /// Takes note that the database has taken rows.
+    /// Records that the database has accepted rows.
     pub(in crate::intake) fn taken(&mut self) {
         self.refused_in_a_row = 0;
     }
 
-    /// Divides a batch that was not taken because of a row of it.
+    /// Divides a batch that was refused because of one of its rows.
     ///
     /// # Errors
     ///
-    /// The same error, where it is no row's fault.
+    /// The same error, if no row is the cause.
     pub(super) fn not_taken(
         &mut self,
-        mut batch: Batch,
+        mut batch: RowBatch,
         error: LedgerError,
     ) -> Result<(), LedgerError> {
         let is_refused = matches!(error, LedgerError::Refused { .. });

@@ -1,8 +1,8 @@
-//! What an import would do, without doing it.
+//! The preview of an import.
 //!
-//! In: contacts and a campaign. Out: counts, the first messages, agents, segments. Always: nothing is
-//! recorded or sent. What grows with the file are two hashes a row, which find ids and addresses that
-//! occur twice: about 50 MiB for a million rows.
+//! In: contacts and a campaign. Out: counts, the first messages, agents, segments. Always: no record and no message
+//! is created. Memory grows by two hashes for each row, which find duplicate ids and addresses: about 50 MiB for a
+//! million rows.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,27 +16,26 @@ use crate::intake::{ColumnUse, ImportError, Input, Warning, column_notes, column
 use crate::ledger::RejectedRow;
 use crate::message::{Address, Channel, Message, RejectReason, Segments, SenderKind, SmsEncoding};
 
-/// How many messages are shown.
+/// The number of sample messages.
 const SAMPLES: usize = 3;
 
-/// What an import would do.
+/// The result that an import would have.
 #[derive(Debug, Default, Serialize)]
 pub struct Preview {
     pub campaign: String,
     pub file: String,
-    /// What the file was taken for: encoding and separator, or the sheet.
+    /// The detected form: encoding and separator, or the sheet.
     pub shape: String,
-    /// Which column holds what, in a line.
+    /// The mapping of columns to fields, in one line.
     pub mapping: String,
-    /// What an operator should know about the columns.
+    /// Notes about the columns for the operator.
     pub notes: Vec<String>,
-    /// What becomes of each column.
+    /// The use of each column.
     pub columns: Vec<ColumnUse>,
     pub rows: u64,
-    /// Rows that would become messages, as far as the file can tell: the campaign may have some of
-    /// them already.
+    /// Rows that would become messages, by the file alone: the campaign may already have some of them.
     pub acceptable: u64,
-    /// Rows whose id or address an earlier row has.
+    /// Rows with the id or address of an earlier row.
     pub duplicate: u64,
     pub rejected: BTreeMap<RejectReason, u64>,
     pub warnings: BTreeMap<String, u64>,
@@ -44,20 +43,20 @@ pub struct Preview {
     pub footers: u64,
     pub first_rejected: Vec<RejectedRow>,
     pub first_messages: Vec<Sample>,
-    /// Messages by agent, as the file and the campaign name them.
+    /// Messages by agent, as named by the file or the campaign.
     pub agents: BTreeMap<String, u64>,
     /// Messages without an agent.
     pub without_agent: u64,
-    /// Messages by sender: our own numbers, whole.
+    /// Messages by sender; the numbers are not masked.
     pub senders: BTreeMap<String, u64>,
-    /// SMS segments, or messages elsewhere, by sender and what it is to its customers.
+    /// SMS segments, or messages on other channels, by sender and kind of sender.
     #[serde(skip)]
     pub loads: BTreeMap<(Address, SenderKind), u64>,
-    /// None where no text message is sent.
+    /// `None` on channels other than SMS.
     pub segments: Option<SegmentCount>,
 }
 
-/// A message as its customer would read it; the address is masked.
+/// A message with its rendered text; the address is masked.
 #[derive(Debug, Serialize)]
 pub struct Sample {
     pub line: u64,
@@ -70,11 +69,11 @@ pub struct Sample {
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SegmentCount {
     pub total: u64,
-    /// Messages by how many segments they have.
+    /// Messages by number of segments.
     pub messages: BTreeMap<u32, u64>,
-    /// Messages that are sent as UCS-2: 70 characters to a segment, and not 160.
+    /// Messages in UCS-2: 70 characters in a segment instead of 160.
     pub ucs2: u64,
-    /// The first character of each that GSM-7 does not have, and how many messages it is first in.
+    /// The characters that force UCS-2, and the number of messages in which each is the first one.
     pub ucs2_because: BTreeMap<char, u64>,
 }
 
@@ -120,7 +119,7 @@ impl Preview {
         Ok(preview)
     }
 
-    /// All reasons together.
+    /// The number of rejected rows.
     #[must_use]
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
@@ -181,7 +180,7 @@ impl SegmentCount {
     }
 }
 
-/// Whether neither the id nor the address was seen before.
+/// Whether both the id and the address are new.
 fn is_new(message: &Message, seen: &mut HashSet<u64>) -> bool {
     let hash = |what: &str, text: &str| {
         let mut hasher = DefaultHasher::new();

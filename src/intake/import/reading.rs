@@ -1,7 +1,7 @@
-//! The reading half of an import, on a thread of its own: rows become batches of messages.
+//! The reading half of an import, on its own thread: turns rows into batches of messages.
 //!
-//! In: a file and its campaign. Out: batches in the file's order. Always: no more than a few batches
-//! are in memory; a batch accounts for each of its rows, as a message or as a rejected row.
+//! In: a file and its campaign. Out: batches in the file's order. Always: only a few batches are in memory; a batch
+//! accounts for each of its rows, as a message or as a rejected row.
 
 use std::path::PathBuf;
 
@@ -16,39 +16,39 @@ use crate::intake::{Input, IntakeError, Item};
 use crate::ledger::{Import, LedgerError, RejectedRow, Superseded};
 use crate::message::{Message, RejectReason};
 
-/// Rows that go through the ledger together. Its indexes are written a page for each row or for
-/// several, and the more rows a transaction has the more share one.
+/// The number of rows in one transaction of the ledger. The database writes one index page for each row or for
+/// several: in a larger transaction more rows share a page.
 const BATCH: usize = 1_000;
 
-/// Rows read and not yet accepted.
+/// Rows that were read and are not accepted yet.
 #[derive(Default)]
-pub(in crate::intake) struct Batch {
+pub(in crate::intake) struct RowBatch {
     pub(in crate::intake) messages: Vec<Message>,
     /// The line of each message.
     lines: Vec<u64>,
     pub(in crate::intake) import: Import,
-    /// What is to be said of its rows.
+    /// The batch's part of the summary.
     pub(in crate::intake) seen: ImportSummary,
 }
 
-/// What is known once all was read.
+/// The result of a complete read.
 pub(in crate::intake) struct Read {
     pub(in crate::intake) footers: u64,
     pub(in crate::intake) rejects: Option<Result<PathBuf, String>>,
 }
 
-/// Reads a file.
-pub(in crate::intake) struct Reader {
+/// Reads the file of an import.
+pub(in crate::intake) struct ImportReader {
     pub(in crate::intake) input: Input,
     pub(in crate::intake) campaign: Campaign,
     pub(in crate::intake) rejects: Option<Rejects>,
-    /// Rows that an import before this one accounts for: only their rejects are wanted again.
+    /// The number of rows that an earlier import accounts for: only their rejects are written again.
     pub(in crate::intake) skip: u64,
-    pub(super) batches: Sender<Batch>,
+    pub(super) batches: Sender<RowBatch>,
 }
 
-impl Reader {
-    /// Reads to the end, or until nobody takes batches any more.
+impl ImportReader {
+    /// Reads to the end, or until the receiver of batches is dropped.
     pub(super) fn run(mut self) -> Result<Read, ImportError> {
         let drafter = Drafter::of(&self.campaign).map_err(ImportError::Template)?;
         let stamp = self.input.stamp()?;
@@ -58,7 +58,7 @@ impl Reader {
             Input::Messages(_) => None,
         };
         let superseded = superseded.map(|(of, at)| (of.to_owned(), at));
-        let mut batch = Batch::default();
+        let mut batch = RowBatch::default();
         let mut number = 0;
         for item in &mut self.input {
             number += 1;
@@ -74,7 +74,7 @@ impl Reader {
                     .blocking_send(std::mem::take(&mut batch))
                     .is_err()
             {
-                // Who took them failed, and says why.
+                // The receiver has failed and returns its error.
                 break;
             }
         }
@@ -90,8 +90,8 @@ impl Reader {
     }
 }
 
-impl Batch {
-    /// A row becomes a message of the batch, or a rejected row of it.
+impl RowBatch {
+    /// Adds a row to the batch, as a message or as a rejected row.
     fn take(
         &mut self,
         item: &Item,
@@ -126,8 +126,8 @@ impl Batch {
     }
 }
 
-impl Batch {
-    /// Notes which rejected row of the original a row of a file of rejects stands for.
+impl RowBatch {
+    /// Records the original's rejected row that a row of a rejects file replaces.
     fn supersede(&mut self, item: &Item, of: &str, at: usize) {
         let Item::Row(row) = item else { return };
         let line = row.cells.get(at).map(str::trim);
@@ -141,10 +141,10 @@ impl Batch {
     }
 }
 
-/// What becomes of a batch that the database refuses.
-impl Batch {
-    /// Two batches of its rows, one after the other in the file: each has half of the messages. What is to be said
-    /// of the rows is said with the first.
+/// The handling of a batch that the database refuses.
+impl RowBatch {
+    /// Divides the batch into two, in the file's order, each with half of the messages. The first one keeps the
+    /// part of the summary.
     pub(in crate::intake) fn halves(self) -> [Self; 2] {
         let mut first = self;
         let half = first.messages.len() / 2;
@@ -163,7 +163,7 @@ impl Batch {
         [first, second]
     }
 
-    /// Rejects its only message, which the database refuses.
+    /// Rejects the batch's only message, which the database refuses.
     pub(super) fn reject(&mut self, error: &LedgerError) {
         self.messages.clear();
         for line in self.lines.drain(..) {

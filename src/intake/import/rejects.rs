@@ -1,11 +1,10 @@
-//! The rows that were not taken, in a file to be mended and imported again.
+//! The file of rejected rows, to be corrected and imported again.
 //!
-//! In: rejected rows with their cells, rejected lines. Out: `FILE.rejects.csv`: the original columns
-//! unchanged, then `_line`, `_reason`, `_detail`, and a header that says how the original was read
-//! ([`Origin`]); for lines `FILE.rejects.jsonl`: the same as an object a
-//! line, with the original in `message`. Always: it is there whole or not at all; a mended one is not
-//! overwritten but kept beside it; a row whose cells may stand in the wrong columns stays refused
-//! until somebody has looked at it.
+//! In: rejected rows with their cells, rejected lines. Out: `FILE.rejects.csv`: the original columns unchanged,
+//! then `_line`, `_reason`, `_detail`, and a header that says how the original was read ([`Origin`]). For lines
+//! `FILE.rejects.jsonl`: the same as one object in a line, with the original in `message`. Always: the file is
+//! complete or missing; an older one, which may have been corrected, is kept beside it; a row whose cells may be in
+//! the wrong columns stays rejected until an operator has checked it.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -22,34 +21,34 @@ use crate::intake::{Contacts, Input, Item, Origin};
 use crate::ledger::RejectedRow;
 use crate::message::RejectReason;
 
-/// Stands to the right of a row whose columns do not fit: as long as it does, they do not.
-const MEND: &str = "mend this row, then clear this cell";
+/// The text after a row whose columns do not match the header: while it is there, they still do not match.
+const MEND: &str = "correct this row, then clear this cell";
 
-/// Where rejected rows go while a file is imported.
+/// Collects rejected rows during an import.
 pub struct Rejects {
     path: PathBuf,
-    form: Form,
-    file: Option<Begun>,
+    form: RejectsFormat,
+    file: Option<RejectsWriter>,
 }
 
-/// How rejected rows are written.
-enum Form {
-    Table(Table),
+/// The form of the rejects file.
+enum RejectsFormat {
+    Table(RejectsTable),
     Lines,
 }
 
-/// A table in the original's manner.
-struct Table {
+/// A table in the form of the original.
+struct RejectsTable {
     delimiter: u8,
     has_bom: bool,
     headers: Vec<String>,
-    /// The original columns among a row's cells.
+    /// The indices of the original's columns in a row.
     kept: Vec<usize>,
     origin: Origin,
 }
 
-/// A file that something was written into.
-enum Begun {
+/// A rejects file in progress.
+enum RejectsWriter {
     Table(Box<Writer<NamedTempFile>>),
     Lines(BufWriter<NamedTempFile>),
 }
@@ -60,18 +59,18 @@ struct RejectedLine<'a> {
     line: u64,
     reason: RejectReason,
     detail: &'a str,
-    /// None when it is too long.
+    /// `None` when it is too long.
     message: Option<&'a str>,
 }
 
 impl Rejects {
-    /// Rejected rows of a file go to `path`: those of a table in the original's manner, with its
-    /// separator, and UTF-8 with a byte order mark where a spreadsheet program needs one.
+    /// Writes rejected rows to `path`: those of a table with the original's separator, in UTF-8, with a byte order
+    /// mark if a spreadsheet program needs one.
     #[must_use]
     pub fn to(path: PathBuf, input: &Input) -> Self {
         let form = match input {
-            Input::Contacts(contacts) => Form::Table(Table::like(contacts)),
-            Input::Messages(_) => Form::Lines,
+            Input::Contacts(contacts) => RejectsFormat::Table(RejectsTable::like(contacts)),
+            Input::Messages(_) => RejectsFormat::Lines,
         };
         Self {
             path,
@@ -80,7 +79,7 @@ impl Rejects {
         }
     }
 
-    /// The usual place: `customers.rejects.csv` beside `customers.csv`. None for what is no file, such
+    /// The default path: `customers.rejects.csv` beside `customers.csv`. `None` for input that is not a file, such
     /// as a pipe.
     #[must_use]
     pub fn usual_path(input: &Input) -> Option<PathBuf> {
@@ -94,9 +93,9 @@ impl Rejects {
         Some(path.with_file_name(name))
     }
 
-    /// Says which file they are the rejects of.
+    /// Sets the hash of the original file.
     pub(in crate::intake) fn of(mut self, sha256: Option<String>) -> Self {
-        if let Form::Table(table) = &mut self.form {
+        if let RejectsFormat::Table(table) = &mut self.form {
             table.origin.of = sha256;
         }
         self
@@ -107,16 +106,18 @@ impl Rejects {
             self.file = Some(self.begun()?);
         }
         match (&mut self.file, &self.form, item) {
-            (Some(Begun::Table(file)), Form::Table(table), Item::Row(row)) => {
+            (Some(RejectsWriter::Table(file)), RejectsFormat::Table(table), Item::Row(row)) => {
                 table.add(file, &row.cells, rejected)
             }
-            (Some(Begun::Lines(file)), _, Item::Line(line)) => add_line(file, &line.text, rejected),
-            // A file is all rows or all lines.
+            (Some(RejectsWriter::Lines(file)), _, Item::Line(line)) => {
+                add_line(file, &line.text, rejected)
+            }
+            // A file has either rows or lines.
             _ => Ok(()),
         }
     }
 
-    fn begun(&self) -> io::Result<Begun> {
+    fn begun(&self) -> io::Result<RejectsWriter> {
         let folder = self.path.parent().filter(|path| *path != Path::new(""));
         let folder = folder.unwrap_or(Path::new("."));
         let name = self.path.file_name().unwrap_or_default();
@@ -124,18 +125,22 @@ impl Rejects {
         sweep(folder, &prefix);
         let file = Builder::new().prefix(&prefix).tempfile_in(folder)?;
         match &self.form {
-            Form::Table(table) => table.begin(file).map(Box::new).map(Begun::Table),
-            Form::Lines => Ok(Begun::Lines(BufWriter::new(file))),
+            RejectsFormat::Table(table) => {
+                table.begin(file).map(Box::new).map(RejectsWriter::Table)
+            }
+            RejectsFormat::Lines => Ok(RejectsWriter::Lines(BufWriter::new(file))),
         }
     }
 
-    /// Puts the file in its place; none when nothing was rejected. Another one that was there is kept
-    /// as `...csv~`: somebody may have mended it.
+    /// Moves the file to its path; `None` when no row was rejected. An existing file is renamed to `...csv~`: the
+    /// operator may have corrected it.
     pub(in crate::intake) fn finish(self) -> io::Result<Option<PathBuf>> {
         let file = match self.file {
             None => return Ok(None),
-            Some(Begun::Table(csv)) => csv.into_inner().map_err(csv::IntoInnerError::into_error)?,
-            Some(Begun::Lines(lines)) => {
+            Some(RejectsWriter::Table(csv)) => {
+                csv.into_inner().map_err(csv::IntoInnerError::into_error)?
+            }
+            Some(RejectsWriter::Lines(lines)) => {
                 lines.into_inner().map_err(io::IntoInnerError::into_error)?
             }
         };
@@ -149,7 +154,7 @@ impl Rejects {
     }
 }
 
-impl Table {
+impl RejectsTable {
     fn like(contacts: &Contacts) -> Self {
         let (delimiter, has_bom) = contacts.dialect();
         let headers = contacts.columns().headers().to_vec();
@@ -223,7 +228,7 @@ fn add_line(file: &mut impl Write, text: &LineText, row: &RejectedRow) -> io::Re
     file.write_all(b"\n")
 }
 
-/// Removes what imports that were killed had begun: customers' numbers are in it, and nobody finishes it.
+/// Removes unfinished files of killed imports: they contain customers' numbers.
 fn sweep(folder: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;

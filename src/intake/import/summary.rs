@@ -1,4 +1,4 @@
-//! What an import counted, for whoever looks at it.
+//! The summary of an import.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use crate::intake::Warning;
 use crate::ledger::RejectedRow;
 
-/// How many rejected rows and warnings a summary shows.
+/// The number of rejected rows and warnings that a summary shows.
 pub(super) const SHOWN_MAX: usize = 10;
 
-/// What an import counted: the whole file, with the rows that an import before it accounts for.
+/// The counts of an import: of the whole file, including rows that an earlier import accounts for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportSummary {
     pub rows: u64,
@@ -18,25 +18,25 @@ pub struct ImportSummary {
     pub duplicate: u64,
     pub suppressed: u64,
     pub rejected: u64,
-    /// The first rejected rows, for the operator's screen; the ledger has all.
+    /// The first rejected rows, for the operator's screen; the ledger has all of them.
     pub first_rejected: Vec<RejectedRow>,
-    /// The first warnings, and how many there were.
+    /// The first warnings, each with its line.
     pub first_warnings: Vec<(u64, Warning)>,
     pub warnings: u64,
-    /// Lines below the table, which are no rows.
+    /// Lines below the table, which are not rows.
     pub footers: u64,
-    /// Where the rejected rows were written, or why they were not.
+    /// The file of rejected rows, or why it was not written.
     pub rejects: Option<Result<PathBuf, String>>,
-    /// What was imported of the same file before.
+    /// The earlier import of the same file.
     pub before: Option<Before>,
 }
 
-/// What was imported before of the same file, read the same way.
+/// The earlier import of the same file with the same settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// All of it: nothing was read and nothing changed.
+    /// The whole file: this import changed nothing.
     Whole { ended_at: Timestamp },
-    /// So many rows, by an import that died: this one went on after them.
+    /// A number of rows, by an interrupted import: this one continued after them.
     Part { rows: u64 },
 }
 
@@ -57,7 +57,7 @@ impl ImportSummary {
         }
     }
 
-    /// Adds what was read after it.
+    /// Adds the summary of the rows that follow.
     pub(in crate::intake) fn add(&mut self, read: Self) {
         self.rows += read.rows;
         self.rejected += read.rejected;

@@ -1,16 +1,16 @@
-//! Cells that a spreadsheet program would execute when it opens a file of ours.
+//! Escapes cells that a spreadsheet program would execute when it opens a file of flexcast's.
 //!
-//! In: a cell. Out: the cell with an apostrophe in front, which makes it a text, and back again. Always: what was
-//! escaped reads as it was.
+//! In: a cell. Out: the cell with an apostrophe before it, which makes it a text, and the reverse. Always: an
+//! escaped value is read back unchanged.
 
 use std::borrow::Cow;
 
-/// What a formula begins with (OWASP, "CSV Injection"), also in the wide letters of East Asia.
+/// The first characters of formulas (OWASP, "CSV Injection"), also in full width.
 const FORMULA_STARTS: [char; 10] = [
     '=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
 ];
 
-/// A value as a cell that is only read, never executed.
+/// A value as a cell that is never executed.
 #[must_use]
 pub fn escaped(value: &str) -> Cow<'_, str> {
     if is_formula(value.trim_start_matches('\'')) && !is_number(value) {
@@ -20,7 +20,7 @@ pub fn escaped(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// A cell of a file as it stands there; only one that would be executed is escaped.
+/// A file's cell, escaped only if it would be executed.
 pub(in crate::intake) fn made_safe(cell: &str) -> Cow<'_, str> {
     if cell.starts_with('\'') {
         Cow::Borrowed(cell)
@@ -41,7 +41,7 @@ fn is_formula(text: &str) -> bool {
     text.starts_with(FORMULA_STARTS)
 }
 
-/// A sign and digits: a number, and no formula.
+/// Whether the text is a signed number, which is not a formula.
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_digit = |c: char| c.is_ascii_digit();

@@ -1,7 +1,7 @@
-//! Which column holds what.
+//! The mapping of a file's columns to fields.
 //!
-//! In: the header, and what `--map` says. Out: the column of each [`Field`]; all others become the
-//! customer's attributes. Always: `--map` wins over aliases, and a choice among several is noted.
+//! In: the header and the `--map` options. Out: the column of each [`Field`]; all other columns become the
+//! customer's attributes. Always: `--map` has precedence over aliases, and a choice among several columns is noted.
 
 use std::fmt;
 
@@ -14,34 +14,35 @@ use crate::intake::{Field, IntakeError};
 use crate::message::{Channel, attribute_name, masked};
 use crate::numbers::unmarked;
 
-/// The columns that we add to a file of rejects.
+/// The columns that flexcast adds to a file of rejects.
 pub(in crate::intake) const ADDED: [&str; 3] = ["_line", "_reason", "_detail"];
 
-/// How many headers an error lists.
+/// The most headers that an error lists.
 const LISTED_MAX: usize = 50;
 
-/// What each column of a file holds.
+/// The use of each column of a file.
 #[derive(Clone, Debug)]
 pub struct Columns {
     headers: Vec<String>,
-    /// The columns of each field, in the order of `Field::ALL`: the first that is filled counts.
+    /// The columns of each field, in the order of `Field::ALL`: the first non-empty cell counts.
     fields: [Vec<usize>; Field::ALL.len()],
-    /// The columns of first and last name, when no column holds the whole name.
+    /// The columns of first and last name, if no column has the whole name.
     name_parts: Vec<usize>,
-    /// The column of the whole name, where templates know it by its own header, too.
+    /// The column of the whole name, if templates can also use it by its own header.
     own_name: Option<usize>,
     attributes: Vec<(usize, String)>,
     notes: Vec<String>,
-    /// Columns that may hold the agents, when none was found.
+    /// Columns that may contain the agents, if none was found.
     owners: Vec<usize>,
-    /// Of a file of ours: where it is from, and how it was read.
+    /// The origin of a file that flexcast wrote.
     origin: Option<Origin>,
-    /// What was said of its columns, here or for the file that it is the rejects of.
+    /// The `--map` options of this file, or of the file whose rejects it contains.
     told: Vec<(Field, String)>,
 }
 
 impl Columns {
-    /// Finds the columns in a header. What a file of ours says of its columns holds, unless `map` says otherwise.
+    /// Finds the columns in a header. In a file of flexcast's, the recorded mapping applies unless `map` overrides
+    /// it.
     ///
     /// # Errors
     ///
@@ -68,7 +69,7 @@ impl Columns {
         let kept = found.origin.as_ref().map(|origin| origin.map.clone());
         let map = [kept.unwrap_or_default(), map.to_vec()].concat();
         for field in Field::ALL {
-            // The last word counts, as with any repeated option.
+            // The last value counts, as with any repeated option.
             let mapped = map.iter().rev().find(|(of, _)| of == field);
             found.fields[*field as usize] = match mapped {
                 Some((_, header)) if header.is_empty() => Vec::new(),
@@ -94,29 +95,29 @@ impl Columns {
         Ok(found)
     }
 
-    /// The column that holds `field`, counted from 0; the first of several.
+    /// The column of `field`, counted from 0; the first of several.
     #[must_use]
     pub fn at(&self, field: Field) -> Option<usize> {
         self.all_of(field).first().copied()
     }
 
-    /// The columns that may hold `field`: of each row the first that is filled counts.
+    /// The columns of `field`: in each row the first non-empty cell counts.
     pub(super) fn all_of(&self, field: Field) -> &[usize] {
         &self.fields[field as usize]
     }
 
-    /// The header of the column that holds `field`, as the file has it.
+    /// The header of the column of `field`, as in the file.
     #[must_use]
     pub fn header(&self, field: Field) -> Option<&str> {
         self.at(field).map(|at| self.headers[at].as_str())
     }
 
-    /// Headers of columns that may hold the agents, when no column is named so.
+    /// The headers of columns that may contain the agents, if no column has a name for agents.
     pub fn owners(&self) -> impl Iterator<Item = &str> {
         self.owners.iter().map(|at| self.headers[*at].as_str())
     }
 
-    /// How many columns a row needs so that every field can be told: up to the last one of them.
+    /// The number of columns that a row needs to have all fields.
     pub(super) fn fields_end(&self) -> usize {
         let fields = self.fields.iter().flatten();
         fields
@@ -126,43 +127,44 @@ impl Columns {
             .unwrap_or_default()
     }
 
-    /// Whether it is a file of rejected rows that we wrote.
+    /// Whether the file is a file of rejects.
     pub(super) fn are_of_rejects(&self) -> bool {
         let has = |name: &str| self.headers.iter().any(|header| header == name);
         has("_line") && has("_reason")
     }
 
-    /// Where a file of ours is from.
+    /// The origin of a file that flexcast wrote.
     pub(in crate::intake) fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
 
-    /// What was said of its columns: the last word on each field.
+    /// The `--map` options, the last one for each field.
     pub(in crate::intake) fn told(&self) -> &[(Field, String)] {
         &self.told
     }
 
-    /// Of a file of rejects: the SHA-256 of its original, and the column of the original's lines.
+    /// For a file of rejects: the SHA-256 of the original, and the column of the original's lines.
     pub(in crate::intake) fn superseded(&self) -> Option<(&str, usize)> {
         let of = self.origin.as_ref()?.of.as_deref()?;
         let at = self.headers.iter().position(|header| header == ADDED[0])?;
         Some((of, at))
     }
 
-    /// Every header, as the file has it.
+    /// All headers, as in the file.
     #[must_use]
     pub fn headers(&self) -> &[String] {
         &self.headers
     }
 
-    /// The columns that become attributes, with the attribute's name ([`attribute_name`]), so that a template can say
+    /// The columns that become attributes, with their attribute names ([`attribute_name`]), for templates with
     /// `customer.attributes.deal_stage`.
     pub fn attributes(&self) -> impl Iterator<Item = (usize, &str)> {
         let attributes = self.attributes.iter();
         attributes.map(|(at, name)| (*at, name.as_str()))
     }
 
-    /// Every column with a header, in the file's order, and what a template calls it: none for what no template can say.
+    /// All columns with a header, in the file's order, with their names in templates; `None` for a column that
+    /// templates cannot use.
     #[must_use]
     pub fn in_templates(&self) -> Vec<(&str, Option<String>)> {
         let fields = [
@@ -188,25 +190,24 @@ impl Columns {
             .collect()
     }
 
-    /// The columns whose values, joined, are the name: when no column holds the whole of it.
+    /// The columns whose joined values are the name, if no column has the whole name.
     pub(super) fn name_parts(&self) -> &[usize] {
         &self.name_parts
     }
 
-    /// Whether columns hold the parts of the name.
+    /// Whether the name is in several columns.
     #[must_use]
     pub fn has_name_parts(&self) -> bool {
         !self.name_parts.is_empty()
     }
 
-    /// What an operator should know about the choice: several columns that could hold a field,
-    /// headers that occur twice.
+    /// Notes for the operator about the mapping: several candidates for a field, duplicate headers.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The columns that `--map` names: one header, or several with commas between them.
+    /// The columns of a `--map` option: one header, or several separated by commas.
     fn mapped(
         &self,
         field: Field,
@@ -234,7 +235,7 @@ impl Columns {
         several.collect()
     }
 
-    /// The column that is named for a field; `names` are folded.
+    /// The column whose name is an alias of a field; `names` are folded.
     fn by_name(&mut self, field: Field, channel: Channel, names: &[String]) -> Vec<usize> {
         let mut places: Vec<usize> = Vec::new();
         if field == Field::Address {
@@ -267,7 +268,7 @@ impl Columns {
             let taken = &self.headers[first];
             let others = others.join(", ");
             self.notes.push(format!(
-                "{field} is taken from {taken:?}; {others} would do too: --map {field}=... chooses"
+                "{field} is taken from {taken:?}; {others} would be possible too: --map {field}=... chooses"
             ));
         }
         vec![first]
@@ -279,14 +280,14 @@ impl Columns {
         if let Some(first) = self.owners.first() {
             let header = &self.headers[*first];
             self.notes.push(format!(
-                "no column is named for the agents; {header:?} may hold them: --map agent={header:?} takes it, \
-                 --map agent= says that it does not"
+                "no column is named for the agents; {header:?} may hold them: --map agent={header:?} uses it, \
+                 --map agent= ignores it"
             ));
         }
     }
 
-    /// What no field takes. A country, an id and the times stay attributes, for templates and the agent's screen; a column
-    /// without a header and our own in a file of rejects are left out.
+    /// The columns without a field. Country, id and times are also attributes, for templates and the agent's
+    /// screen; columns without a header and flexcast's own columns are left out.
     fn rest(&self, names: &[String]) -> Vec<(usize, String)> {
         const ALSO: [Field; 4] = [
             Field::Country,
@@ -329,7 +330,7 @@ impl Columns {
         }
     }
 
-    /// The headers for an error. Without a header row they are a customer's data.
+    /// The headers for an error, with masked numbers: without a header row they are a customer's data.
     fn listed(&self) -> String {
         let more = self.headers.len().saturating_sub(LISTED_MAX);
         let shown = self.headers.iter().take(LISTED_MAX).map(|header| {
@@ -347,7 +348,7 @@ impl Columns {
     }
 }
 
-/// Whether a column is one that we add to a file of rejects.
+/// Whether flexcast adds this column to a file of rejects.
 pub(in crate::intake) fn is_ours(header: &str) -> bool {
     ADDED.contains(&header) || Origin::is_header(header)
 }

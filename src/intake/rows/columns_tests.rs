@@ -1,4 +1,4 @@
-//! Tests of which column holds what.
+//! Tests of the mapping of columns to fields.
 
 use crate::intake::parse_mapping;
 use crate::intake::{Columns, Field, IntakeError};

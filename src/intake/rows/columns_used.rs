@@ -1,7 +1,7 @@
-//! What becomes of each column: which texts name it, and what of it leaves for Twilio with the task.
+//! The use of each column: in texts, and in the task at Twilio.
 //!
-//! In: a campaign and a file. Out: a line for each column, or the one error of a text that names what the file does not
-//! have. Always: known before anything is accepted.
+//! In: a campaign and a file. Out: the use of each column, or one error for a text that uses a missing column.
+//! Always: known before any row is accepted.
 
 use std::collections::BTreeSet;
 
@@ -10,24 +10,24 @@ use serde::Serialize;
 use crate::campaign::{Campaign, Texts};
 use crate::intake::Input;
 
-/// What becomes of a column.
+/// The use of a column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ColumnUse {
-    /// As the file has it.
+    /// The header, as in the file.
     pub header: String,
-    /// What a template calls it; none for what no template can say.
+    /// Its name in templates; `None` if templates cannot use it.
     pub template: Option<String>,
-    /// Whether a text of the campaign names it.
+    /// Whether a text of the campaign uses it.
     pub in_text: bool,
-    /// Whether it stands in the task's attributes, at Twilio.
+    /// Whether it is part of the task's attributes at Twilio.
     pub in_task: bool,
 }
 
-/// What becomes of each column of a file; nothing for messages.
+/// The use of each column of a file; empty for messages.
 ///
 /// # Errors
 ///
-/// A sentence that names the template that does not parse.
+/// A sentence that names the invalid template.
 pub fn column_uses(campaign: &Campaign, input: &Input) -> Result<Vec<ColumnUse>, String> {
     let Input::Contacts(contacts) = input else {
         return Ok(Vec::new());
@@ -58,12 +58,12 @@ pub fn column_uses(campaign: &Campaign, input: &Input) -> Result<Vec<ColumnUse>,
 
 const ATTRIBUTE: &str = "customer.attributes.";
 
-/// Looks whether a campaign's texts name columns that a file does not have. What has a `default` for them is worth a
+/// Checks whether a campaign's texts use columns that the file lacks. A missing column with a `default` gives a
 /// note.
 ///
 /// # Errors
 ///
-/// One sentence with the columns there are, when no row could have its text.
+/// One sentence with the file's columns, if no row could be rendered.
 pub fn column_notes(campaign: &Campaign, input: &Input) -> Result<Vec<String>, String> {
     let Input::Contacts(contacts) = input else {
         return Ok(Vec::new());
@@ -84,12 +84,12 @@ pub fn column_notes(campaign: &Campaign, input: &Input) -> Result<Vec<String>, S
         let file = input.path().display();
         if unknown.are_needed {
             return Err(format!(
-                "{key}: it names {named}, which is no column of {file}; its columns are {}",
+                "{key}: it names {named}, which is not a column of {file}; its columns are {}",
                 listed(&columns.in_templates())
             ));
         }
         notes.push(format!(
-            "{key} names {named}, which is no column of the file: its default stands in"
+            "{key} names {named}, which is not a column of the file: its default is used"
         ));
     }
     for name in campaign
@@ -98,7 +98,7 @@ pub fn column_notes(campaign: &Campaign, input: &Input) -> Result<Vec<String>, S
         .filter(|name| !names.contains(*name))
     {
         notes.push(format!(
-            "task.show names {name}, which is no column of the file: nothing of it leaves"
+            "task.show names {name}, which is not a column of the file: it is not sent"
         ));
     }
     Ok(notes)

@@ -1,4 +1,4 @@
-//! One row becomes a contact, or a rejection that names column and reason.
+//! Turns a row into a contact, or into a rejection with column and reason.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::message::{
 };
 use crate::numbers::{self, Change, Plus, Region, unmarked};
 
-/// A row that can become a message.
+/// The contact of a valid row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contact {
-    /// The row's own id; without one the message's id is the hash of the address.
+    /// The id in the row. `None`: the message's id is the hash of the address.
     pub id: Option<MessageId>,
     pub customer: Customer,
     /// The row's agent, or the campaign's default.
@@ -27,35 +27,35 @@ pub struct Contact {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Why a row cannot become a message. Never holds a full number.
+/// Why a row cannot become a message. It never contains a full number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}{}: {reason}: {detail}", column.as_ref().map(|c| format!(", column {c:?}")).unwrap_or_default())]
 pub struct Rejection {
-    /// The physical line the row begins on, counted from 1.
+    /// The first physical line of the row, counted from 1.
     pub line: u64,
-    /// The header of the column that is wrong; none when it is the row.
+    /// The header of the wrong column; `None` if the whole row is wrong.
     pub column: Option<String>,
     pub reason: RejectReason,
-    /// One sentence for whoever mends the file.
+    /// One sentence for the person who corrects the file.
     pub detail: String,
 }
 
-/// What was changed about a row that was accepted.
+/// A correction of an accepted row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Warning {
-    /// The number had an extension, which a text message cannot reach.
+    /// The number's extension was dropped: a text message cannot reach it.
     ExtensionDropped,
-    /// The number begins with `00`, which is not how its country dials abroad: read as `+`.
+    /// The number's leading `00`, which is not its country's prefix for calls abroad, was read as `+`.
     DoubleZero,
-    /// The number has no `+`, and neither have the others of its column: read as if it had one.
+    /// The number's missing `+` was added, because the other numbers of the column lack it too.
     PlusRestored,
-    /// The row ends early: its last columns, which are all attributes, count as empty.
+    /// The row is short: its missing columns, all of them attributes, count as empty.
     ColumnsMissing,
-    /// A cell holds an error of a spreadsheet program or a word for no value: it counts as empty.
+    /// A cell with a spreadsheet error or a word for no value counts as empty.
     ValueLeftOut,
     /// A content variable is longer than Twilio recommends.
     VariableLong,
-    /// The time zone is none that is known: the customer counts as having none.
+    /// The time zone is unknown and was left out.
     TimeZoneUnknown,
 }
 
@@ -70,7 +70,7 @@ closed_list!(Warning {
 });
 
 impl Warning {
-    /// What was done, for an operator.
+    /// The correction, for the operator.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -105,7 +105,7 @@ impl From<Change> for Warning {
     }
 }
 
-/// How rows are read: the columns, and the campaign's defaults.
+/// The settings for reading rows: the columns and the campaign's defaults.
 #[derive(Debug)]
 pub(super) struct RowReader {
     pub(in crate::intake) columns: Columns,
@@ -115,11 +115,11 @@ pub(super) struct RowReader {
     pub(super) plus: Plus,
 }
 
-/// What is wrong with one cell.
-type Wrong = (Option<Field>, RejectReason, String);
+/// The fault of one cell.
+type CellFault = (Option<Field>, RejectReason, String);
 
 impl RowReader {
-    /// Reads the row that begins on `line`.
+    /// Reads the row whose first line is `line`.
     pub(in crate::intake) fn read(
         &self,
         line: u64,
@@ -134,7 +134,7 @@ impl RowReader {
             })
     }
 
-    fn contact(&self, record: &StringRecord) -> Result<(Contact, Vec<Warning>), Wrong> {
+    fn contact(&self, record: &StringRecord) -> Result<(Contact, Vec<Warning>), CellFault> {
         let mut warnings = Vec::new();
         self.check_width(record, &mut warnings)?;
         let contact = Contact {
@@ -152,10 +152,13 @@ impl RowReader {
         Ok((contact, warnings))
     }
 
-    /// Refuses a row with more columns than the header, or one that ends before the last field: its
-    /// values may stand in the wrong columns. Empty cells at the end are what spreadsheets add, and
-    /// what they leave away.
-    fn check_width(&self, record: &StringRecord, warnings: &mut Vec<Warning>) -> Result<(), Wrong> {
+    /// Rejects a row with more columns than the header, or one that ends before the last field: its values may be
+    /// in the wrong columns. Spreadsheet programs add and omit empty cells at the end, so these are ignored.
+    fn check_width(
+        &self,
+        record: &StringRecord,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), CellFault> {
         let (has, wants) = (record.len(), self.columns.headers().len());
         let excess_is_empty = record.iter().skip(wants).all(|cell| cell.trim().is_empty());
         if !excess_is_empty || has < self.columns.fields_end() {
@@ -172,19 +175,19 @@ impl RowReader {
         Ok(())
     }
 
-    /// Whether a row can be a line below the table: the name of a report, a copyright. It ends early
-    /// and has no number.
+    /// Whether a row may be a line below the table, such as a report's name or a copyright: it is short and has no
+    /// number.
     pub(super) fn is_like_a_footer(&self, record: &StringRecord, is_sheet: bool) -> bool {
         let wants = self.columns.headers().len();
         let filled = record.iter().filter(|cell| !cell.trim().is_empty()).count();
-        // Every row of a sheet is as wide as its header.
+        // All rows of a sheet are as wide as its header.
         let is_short = record.len() < wants || (is_sheet && filled == 1);
         let address = self.cell(record, Field::Address).unwrap_or_default();
         let may_be_a_number = !address.is_empty() && !address.chars().any(char::is_alphabetic);
         wants > 1 && is_short && !may_be_a_number && (address.is_empty() || filled == 1)
     }
 
-    /// What this row's number says about the column's plus signs.
+    /// The evidence of this row's number about the column's plus signs.
     pub(in crate::intake) fn vote(&self, record: &StringRecord) -> Option<Plus> {
         let text = self.cell(record, Field::Address)?;
         let region = self.region(record, text).ok()?;
@@ -195,7 +198,7 @@ impl RowReader {
         &self,
         record: &StringRecord,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Address, Wrong> {
+    ) -> Result<Address, CellFault> {
         let of = Some(Field::Address);
         let Some(text) = self.cell(record, Field::Address) else {
             let detail = "the row has no address".to_owned();
@@ -219,9 +222,9 @@ impl RowReader {
         Ok(address)
     }
 
-    /// The row's country, or the campaign's. Not looked at for a number that has its country code: a
-    /// country written out in words does no harm there.
-    fn region(&self, record: &StringRecord, number: &str) -> Result<Option<Region>, Wrong> {
+    /// The row's country, or the campaign's. It is ignored for a number with a country code: an unknown country
+    /// name is harmless there.
+    fn region(&self, record: &StringRecord, number: &str) -> Result<Option<Region>, CellFault> {
         let Some(name) = self.cell(record, Field::Country) else {
             return Ok(self.default_region);
         };
@@ -240,13 +243,13 @@ impl RowReader {
             named
         };
         let detail = format!(
-            "{named:?} is no country that is known here; write its code of two letters, such as \"US\"; \
-             --map country= leaves the column alone"
+            "{named:?} is not a known country; write its code of two letters, such as \"US\"; \
+             --map country= ignores the column"
         );
         Err((Some(Field::Country), RejectReason::CountryInvalid, detail))
     }
 
-    fn name(&self, record: &StringRecord) -> Result<Option<String>, Wrong> {
+    fn name(&self, record: &StringRecord) -> Result<Option<String>, CellFault> {
         let parts = self.columns.name_parts().iter();
         let parts: Vec<&str> = match self.cell(record, Field::Name) {
             Some(name) => vec![name],
@@ -259,7 +262,7 @@ impl RowReader {
         }
     }
 
-    fn id(&self, record: &StringRecord) -> Result<Option<MessageId>, Wrong> {
+    fn id(&self, record: &StringRecord) -> Result<Option<MessageId>, CellFault> {
         let Some(text) = self.cell(record, Field::Id) else {
             return Ok(None);
         };
@@ -284,7 +287,7 @@ impl RowReader {
         })
     }
 
-    /// The row's time zone. One that is not known is left out with a warning, since a message can be sent without it.
+    /// The row's time zone. An unknown one is left out with a warning: the message can be sent without it.
     fn time_zone(&self, record: &StringRecord, warnings: &mut Vec<Warning>) -> Option<String> {
         let name = self.cell(record, Field::TimeZone)?;
         let zone = iana_zone(name);
@@ -294,13 +297,13 @@ impl RowReader {
         zone
     }
 
-    fn time(&self, record: &StringRecord, field: Field) -> Result<Option<Timestamp>, Wrong> {
+    fn time(&self, record: &StringRecord, field: Field) -> Result<Option<Timestamp>, CellFault> {
         let Some(text) = self.cell(record, field) else {
             return Ok(None);
         };
         text.parse().map(Some).map_err(|_| {
             let detail = format!(
-                "{:?} is no time with an offset; write it as 2026-11-23T15:00:00Z or \
+                "{:?} is not a time with an offset; write it as 2026-11-23T15:00:00Z or \
                  2026-11-23T15:00:00-05:00",
                 in_error(text)
             );
@@ -308,7 +311,7 @@ impl RowReader {
         })
     }
 
-    /// Empty cells are no attributes: a template must see that they are missing.
+    /// Empty cells do not become attributes, so that a template sees them as missing.
     fn attributes(&self, record: &StringRecord) -> BTreeMap<String, serde_json::Value> {
         let cells = self.columns.attributes();
         cells
@@ -321,7 +324,7 @@ impl RowReader {
         columns.find_map(|at| filled(record, *at))
     }
 
-    /// The header of the column that a row's field is taken from.
+    /// The header of the column that provides a row's field.
     fn header(&self, record: &StringRecord, field: Field) -> Option<String> {
         let columns = self.columns.all_of(field);
         let used = columns.iter().find(|at| filled(record, **at).is_some());
@@ -330,8 +333,8 @@ impl RowReader {
     }
 }
 
-/// The cell's text without invisible characters at its ends; none for an empty cell. An apostrophe in front of a formula
-/// is left out: an export puts it there, so that a spreadsheet program does not execute the cell.
+/// The cell's text without invisible characters at its ends; `None` for an empty cell. An apostrophe before a
+/// formula is removed: exports add it so that a spreadsheet program does not execute the cell.
 pub(in crate::intake) fn filled(record: &StringRecord, at: usize) -> Option<&str> {
     let text = unmarked(record.get(at)?);
     let text = unmarked(cells::unescaped(text));

@@ -1,8 +1,8 @@
-//! A file of contacts, row by row.
+//! Reads a file of contacts, row by row.
 //!
-//! In: a path, and what the campaign says about numbers and columns. Out: an iterator of [`Row`]s.
-//! Always: memory does not grow with the file; a file that cannot be decoded from end to end is
-//! refused before its first row is handed out; what stands below the table is no row.
+//! In: a path, and the campaign's settings for numbers and columns. Out: an iterator of [`Row`]s. Always: memory
+//! does not grow with the file; a file that cannot be decoded completely is refused before its first row; lines
+//! below the table are not rows.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,39 +15,40 @@ use super::survey::survey;
 use crate::intake::file::blanks;
 use crate::intake::file::joined::Joined;
 use crate::intake::file::kept::Kept;
-use crate::intake::file::quotes::{Place, Wrong};
+use crate::intake::file::quotes::{RowFault, RowPlace};
 use crate::intake::file::records::Records;
 use crate::intake::file::source::Source;
 use crate::intake::{Columns, Contact, Field, IntakeError, Origin, Rejection, Warning};
 use crate::message::{Channel, RejectReason};
 use crate::numbers::{self, Plus};
 
-/// How many lines below a table are kept back, to see whether a row of it follows.
+/// The most lines that are held back to see whether a row of the table follows.
 const FOOTERS_MAX: usize = 20;
 
-/// How a campaign reads a file.
+/// The settings for reading a file.
 #[derive(Clone, Debug)]
 pub struct ContactsOptions {
-    /// Decides what an address is.
+    /// The channel determines the form of addresses.
     pub channel: Channel,
-    /// The campaign's country of numbers without a country code and rows without a country.
+    /// The campaign's country for numbers without a country code in rows without a country.
     pub default_region: Option<String>,
-    /// What `--default-region` says: before the campaign, and before what a file of rejects was read with.
+    /// The value of `--default-region`; it has precedence over the campaign's, and over the one in a file of
+    /// rejects.
     pub region_told: Option<String>,
-    /// What `--map` says, in order: the header of a field, or an empty text for no column.
+    /// The `--map` options in order: the header of a field, or an empty text for no column.
     pub map: Vec<(Field, String)>,
-    /// The agent of rows that name none.
+    /// The agent for rows without one.
     pub default_agent: Option<String>,
-    /// The file's encoding by its label, such as `windows-1252`; without one it is found.
+    /// The label of the file's encoding, such as `windows-1252`. `None`: it is detected.
     pub encoding: Option<String>,
-    /// What separates columns; without it that is found.
+    /// The separator of columns. `None`: it is detected.
     pub delimiter: Option<u8>,
-    /// The workbook's sheet; without one the first.
+    /// The name of the workbook's sheet. `None`: it is chosen.
     pub sheet: Option<String>,
 }
 
 impl ContactsOptions {
-    /// Options under which everything is found.
+    /// Options with which all settings are detected.
     #[must_use]
     pub fn new(channel: Channel) -> Self {
         Self {
@@ -66,46 +67,45 @@ impl ContactsOptions {
 /// One row of the file.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The physical line it begins on, counted from 1; the row of a sheet.
+    /// The first physical line of the row, counted from 1; in a workbook, the row of the sheet.
     pub line: u64,
     pub outcome: Result<Contact, Rejection>,
-    /// What was changed about a row that was accepted.
+    /// Corrections of an accepted row.
     pub warnings: Vec<Warning>,
-    /// Its cells, as the file has them.
+    /// All cells, as in the file.
     pub(in crate::intake) cells: StringRecord,
 }
 
 impl Row {
-    /// Its cells, as the file has them: also those of no field.
+    /// All cells, as in the file, including those without a field.
     pub fn cells(&self) -> impl Iterator<Item = &str> {
         self.cells.iter()
     }
 }
 
-/// The rows of a file. An `Err` is about the file itself, and the last item.
+/// The rows of a file. An `Err` concerns the whole file and is the last item.
 pub struct Contacts {
     source: Arc<Source>,
     rows: Arc<RowReader>,
     records: Records,
-    /// How many records stand above the header.
+    /// The number of records above the header.
     above: usize,
     record: StringRecord,
-    /// Rows that were read and not handed out.
+    /// Rows that were read and not returned yet.
     ready: VecDeque<Row>,
-    /// Lines that stand below the table, unless another row follows.
+    /// Lines below the table, unless another row follows.
     footers: VecDeque<Row>,
     is_over: bool,
-    /// What `--default-region` said, for this file or for the one that it is the rejects of.
+    /// The value of `--default-region`, for this file or for the file whose rejects it contains.
     region_told: Option<String>,
 }
 
 impl Contacts {
-    /// Opens a file, reads its header and looks whether there is a row below it. A row whose cells
-    /// are all empty is none.
+    /// Opens a file, reads its header and checks that a row follows. A row of empty cells does not count.
     ///
     /// # Errors
     ///
-    /// [`IntakeError`] when the file has nothing to offer or its columns cannot be told.
+    /// [`IntakeError`] when the file has no rows or its columns cannot be determined.
     pub fn open(path: &Path, options: &ContactsOptions) -> Result<Self, IntakeError> {
         Self::of(&Arc::new(Kept::of(path)?), options)
     }
@@ -153,7 +153,7 @@ impl Contacts {
     ///
     /// # Errors
     ///
-    /// [`IntakeError`] when the file cannot be read any more.
+    /// [`IntakeError`] when the file can no longer be read.
     pub fn again(&self) -> Result<Self, IntakeError> {
         let mut again = Self::over(self.source.clone(), self.rows.clone(), self.above)?;
         again.region_told.clone_from(&self.region_told);
@@ -174,25 +174,25 @@ impl Contacts {
         })
     }
 
-    /// Which column holds what: for a preview, and for what a note says about the choice.
+    /// The mapping of columns to fields, for previews and notes.
     #[must_use]
     pub fn columns(&self) -> &Columns {
         &self.rows.columns
     }
 
-    /// The file as the operator named it.
+    /// The path as the operator wrote it.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.source.path
     }
 
-    /// What the file was taken for: its encoding and what separates its columns, or its sheet.
+    /// The detected form of the file: its encoding and separator, or its sheet.
     #[must_use]
     pub fn shape(&self) -> String {
         self.source.to_string()
     }
 
-    /// What an operator should know about the columns before anything is sent.
+    /// Notes about the columns for the operator before the import.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.rows.columns.notes().to_vec();
@@ -212,7 +212,7 @@ impl Contacts {
         notes
     }
 
-    /// Reads every record below the header, without judging it.
+    /// Calls `each` for every record below the header, without any check of it.
     pub(super) fn each_record(
         &self,
         each: &mut dyn FnMut(u64, &StringRecord),
@@ -225,7 +225,7 @@ impl Contacts {
         Ok(())
     }
 
-    /// How it was read, for a file of its rejected rows.
+    /// The settings that read this file, for its file of rejects.
     pub(in crate::intake) fn told(&self) -> Origin {
         Origin {
             of: None,
@@ -239,7 +239,7 @@ impl Contacts {
         }
     }
 
-    /// Lines found below the table, once all rows were handed out.
+    /// The number of lines below the table, once all rows were returned.
     #[must_use]
     pub fn footers(&self) -> u64 {
         if self.is_over {
@@ -249,7 +249,7 @@ impl Contacts {
         }
     }
 
-    /// What decides how its rows are read: for comparison alone.
+    /// A text of all settings that influence how rows are read; only for comparisons.
     pub(in crate::intake) fn reading(&self) -> String {
         format!("{}\n{:?}", self.source, self.rows)
     }
@@ -258,7 +258,7 @@ impl Contacts {
         &self.source.kept
     }
 
-    /// How a file of the same kind is written.
+    /// The separator for a file of the same form, and whether it needs a byte order mark.
     pub(in crate::intake) fn dialect(&self) -> (u8, bool) {
         let is_sheet = self.source.sheet.is_some();
         (
@@ -267,7 +267,7 @@ impl Contacts {
         )
     }
 
-    /// Reads on until a row can be handed out, or the file ends.
+    /// Reads until a row is ready or the file ends.
     fn fill(&mut self) -> Result<(), IntakeError> {
         while self.ready.is_empty() && !self.is_over {
             let Some(place) = self.records.next(&mut self.record)? else {
@@ -277,8 +277,8 @@ impl Contacts {
             let is_sheet = self.source.sheet.is_some();
             let may_be_footer = match place.wrong {
                 None => true,
-                // A report's name in quotes.
-                Some(wrong) => wrong == Wrong::QuoteInside && place.line == place.last_line,
+                // It may be a report's name in quotes.
+                Some(wrong) => wrong == RowFault::QuoteInside && place.line == place.last_line,
             };
             let is_footer = may_be_footer && self.rows.is_like_a_footer(&self.record, is_sheet);
             let row = self.read(place);
@@ -292,7 +292,7 @@ impl Contacts {
         Ok(())
     }
 
-    fn read(&self, place: Place) -> Row {
+    fn read(&self, place: RowPlace) -> Row {
         let line = place.line;
         let read = match self.misfit(place) {
             Some(detail) => Err(Rejection {
@@ -329,8 +329,8 @@ impl Contacts {
         Ok((contact, warnings))
     }
 
-    /// Why a row's cells cannot be trusted, as far as its quotes and line breaks tell.
-    fn misfit(&self, place: Place) -> Option<String> {
+    /// The fault in a row's quotes and line breaks that makes its cells unsafe.
+    fn misfit(&self, place: RowPlace) -> Option<String> {
         if let Some(wrong) = place.wrong {
             return Some(place.detail(wrong));
         }

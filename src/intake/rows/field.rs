@@ -1,4 +1,4 @@
-//! What a column can hold, and the headers it is found under.
+//! Fields of a row, and the headers of their columns.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::message::{Channel, attribute_name, closed_list};
 
-/// What a column can hold that this program understands.
+/// A field that flexcast understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
     /// The customer's number or identity.
@@ -18,17 +18,17 @@ pub enum Field {
     Name,
     /// The message's id.
     Id,
-    /// A country, by its code or its name: whose national numbers the row's number may be.
+    /// The country, by code or name, for national numbers of the row.
     Country,
     /// The customer's IANA time zone.
     TimeZone,
-    /// RFC 3339: not to be begun before.
+    /// The earliest start of processing (RFC 3339).
     NotBefore,
-    /// RFC 3339: not to be begun after.
+    /// The latest start of processing (RFC 3339).
     ExpiresAt,
 }
 
-// `phone`, not `address`, is what people type in `--map`; `Field::from_str` takes both.
+// Users type `phone`, not `address`, in `--map`; `Field::from_str` accepts both.
 closed_list!(Field {
     Address => "phone",
     Agent => "agent",
@@ -41,7 +41,8 @@ closed_list!(Field {
 });
 
 impl Field {
-    /// The names of headers it is found under, the preferred first; those of phones and names are found by their words.
+    /// The header names of the field, the preferred one first. Phones and names are found by the words of their
+    /// headers instead.
     pub(super) fn aliases(self) -> &'static [&'static str] {
         match self {
             Self::Address => &["address", "identity", "to", "recipient", "phone"],
@@ -85,7 +86,7 @@ const TIME_ZONE_ALIASES: &[&str] = &[
     "タイムゾーン",
 ];
 
-/// Headers of people who look after a customer: perhaps the agents, which only the operator can say.
+/// Headers for the person in charge of a customer: perhaps the agent, but only the operator knows.
 pub(super) const OWNERS: &[&str] = &[
     "contact_owner",
     "lead_owner",
@@ -118,8 +119,8 @@ pub(super) const OWNERS: &[&str] = &[
     "担当者",
 ];
 
-/// Whether a column is named for the campaign's channel: "WhatsApp Phone Number", and not "WhatsApp opt-in". `name` is
-/// folded.
+/// Whether a column's name is that of the campaign's channel: "WhatsApp Phone Number", but not "WhatsApp opt-in".
+/// `name` is folded.
 pub(super) fn is_named_for(channel: Channel, name: &str) -> bool {
     const PHONES: &[&str] = &[
         "phone",
@@ -165,27 +166,30 @@ impl FromStr for Field {
         let found = Self::ALL.iter().find(|field| field.as_str() == text);
         found.copied().ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(|field| field.as_str()).collect();
-            format!("{text:?} is no field; the fields are {}", known.join(", "))
+            format!(
+                "{text:?} is not a field; the fields are {}",
+                known.join(", ")
+            )
         })
     }
 }
 
-/// Reads `FIELD=HEADER` as `--map` takes it. An empty header means no column, not even by an alias. Several headers,
-/// with commas between them, mean the first of them that is filled.
+/// Parses `FIELD=HEADER`, the form of `--map`. An empty header means no column, not even one by an alias. Several
+/// headers, separated by commas, mean the first non-empty cell.
 ///
 /// # Errors
 ///
-/// A sentence that says what the option takes.
+/// A sentence that shows the form of the option.
 pub fn parse_mapping(text: &str) -> Result<(Field, String), String> {
     let (field, header) = text
         .split_once('=')
-        .ok_or_else(|| format!("{text:?} is no mapping; it takes FIELD=HEADER"))?;
+        .ok_or_else(|| format!("{text:?} is not a mapping; write it as FIELD=HEADER"))?;
     Ok((field.parse()?, header.trim().to_owned()))
 }
 
-/// A header's name as aliases are written: without accents.
+/// Folds a header's name into the form of aliases: without accents.
 pub(super) fn folded(name: &str) -> String {
-    // The marks of Japanese syllables make other letters of them.
+    // The voicing marks of Japanese syllables are part of the letter.
     let is_accent = |c: &char| is_combining_mark(*c) && !matches!(c, '\u{3099}' | '\u{309a}');
     name.nfd().filter(|c| !is_accent(c)).nfc().collect()
 }

@@ -1,7 +1,7 @@
-//! Rows become contacts: which column holds what, and what of a row can be used.
+//! Turns rows into contacts: the mapping of columns, and the checks of their values.
 //!
-//! In: records. Out: a contact, or a rejection that names column and reason. Always: nothing is sent to a value that was
-//! guessed.
+//! In: records. Out: a contact, or a rejection with column and reason. Always: no message is sent to a guessed
+//! address.
 
 pub(super) mod field;
 pub(super) mod unique_names;

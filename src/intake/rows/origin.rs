@@ -1,30 +1,31 @@
-//! Where a file of ours is from, written into a header of its own, so that it is read as its original was.
+//! The origin of a file that flexcast wrote: a header of the file records how the original was read, so that this
+//! file is read in the same way.
 //!
-//! In: what an import was told about a file. Out: a header such as `_import?phone=Phone+1&agent=Lead+Owner`, and back
-//! again. Always: it survives a spreadsheet program, sorting and rows that are deleted.
+//! In: the options of an import. Out: a header such as `_import?phone=Phone+1&agent=Lead+Owner`, and the reverse.
+//! Always: it survives a spreadsheet program, sorting and deleted rows.
 
 use form_urlencoded::{Serializer, parse};
 
 use crate::intake::Field;
 
-/// What the header begins with.
+/// The beginning of the header.
 const PREFIX: &str = "_import?";
 
-/// How the original of a file was read.
+/// The options with which the original of a file was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// SHA-256 of the original's bytes, in hex.
+    /// The SHA-256 of the original's bytes, in hex.
     pub of: Option<String>,
-    /// What `--map` said.
+    /// The `--map` options.
     pub map: Vec<(Field, String)>,
-    /// What `--default-region` said.
+    /// The value of `--default-region`.
     pub default_region: Option<String>,
-    /// Messages that were exported: a field's column is no attribute beside it.
+    /// Whether the file is an export of messages: then a field's column is not also an attribute.
     pub is_export: bool,
 }
 
 impl Origin {
-    /// What a file's headers say.
+    /// The origin in a file's headers, if there is one.
     pub(in crate::intake) fn among(headers: &[String]) -> Option<Self> {
         headers.iter().find_map(|header| Self::parse(header))
     }
@@ -43,7 +44,7 @@ impl Origin {
                 ("export", _) => origin.is_export = true,
                 ("default_region", _) => origin.default_region = Some(value),
                 (_, Ok(field)) => origin.map.push((field, value)),
-                // A later version's.
+                // A key of a later version.
                 _ => {}
             }
         }

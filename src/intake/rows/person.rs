@@ -1,10 +1,10 @@
-//! Which columns hold the customer's name, and the name that they come to.
+//! Finds the columns of the customer's name and joins its parts.
 //!
-//! In: the names of a header's columns, and a row's cells. Out: the column of the whole name, or those of its parts; the
-//! name. Always: a word that means either (`Name`, `Nom`, `Nombre`) is what the columns beside it make of it, and a
-//! first name is not said twice.
+//! In: the names of the columns, and a row's cells. Out: the column of the whole name or the columns of its parts;
+//! the name. Always: an ambiguous word (`Name`, `Nom`, `Nombre`) gets its meaning from the other columns, and a
+//! first name is not repeated.
 
-/// The whole name, the preferred first.
+/// Headers of the whole name, the preferred one first.
 const WHOLE: &[&str] = &[
     "full_name",
     "fullname",
@@ -26,7 +26,7 @@ const WHOLE: &[&str] = &[
     "お名前",
     "名前",
 ];
-/// The whole name, or one of its parts where another column has the other.
+/// Headers of the whole name, or of one part if another column has the other part.
 const EITHER: &[&str] = &["name", "nom", "nombre", "nome", "naam"];
 const FIRST: &[&str] = &[
     "first_name",
@@ -60,13 +60,13 @@ const LAST: &[&str] = &[
     "achternaam",
     "姓",
 ];
-/// The family's name, where it stands before the given one.
+/// The header of a family name that comes before the given name.
 const LAST_IS_FIRST: &str = "姓";
 
-/// Names of columns that are the customer's name to everybody, and no attribute.
+/// Headers that can only mean the customer's name; their column is not also an attribute.
 const PLAIN: &[&str] = &["name", "full_name", "customer_name", "contact_name"];
 
-/// Whether a template says `customer.name` of a column of this name, and nothing else.
+/// Whether templates can use a column of this name only as `customer.name`.
 pub(in crate::intake) fn is_plain(name: &str) -> bool {
     PLAIN.contains(&name)
 }
@@ -74,14 +74,14 @@ pub(in crate::intake) fn is_plain(name: &str) -> bool {
 /// The columns of the name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NameColumns {
-    /// Those of the whole name, the preferred first.
+    /// The columns of the whole name, the preferred one first.
     Whole(Vec<usize>),
-    /// Those of its parts, in the name's order.
+    /// The columns of its parts, in the order of the name.
     Parts(Vec<usize>),
 }
 
 impl NameColumns {
-    /// Finds them; `names` are folded.
+    /// Finds the columns of the name; `names` are folded.
     pub(in crate::intake) fn among(names: &[String]) -> Self {
         let all = |known: &[&str]| -> Vec<usize> {
             let place = |known: &&str| names.iter().position(|name| name == known);
@@ -108,7 +108,7 @@ impl NameColumns {
     }
 }
 
-/// The name that its parts come to. A part that stands in another one is not said again: `Ann` beside `Ann Lee`.
+/// Joins the parts of a name. A part that another part contains is left out: `Ann` beside `Ann Lee`.
 pub(in crate::intake) fn joined(parts: &[&str]) -> String {
     let holds = |whole: &str, part: &str| {
         whole.len() > part.len()

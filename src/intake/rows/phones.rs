@@ -1,19 +1,19 @@
-//! Which columns hold the customers' phone numbers, by the words of their headers.
+//! Finds the columns of phone numbers by the words of their headers.
 //!
-//! In: a header's name. Out: how well it would do. Always: a mobile phone goes before another, for a landline takes no
-//! text message; a column with a word that is not known here (fax, type, consent, assistant, company) is none.
+//! In: a header's name. Out: its rank. Always: a mobile phone is preferred, because a landline cannot receive text
+//! messages; a header with an unknown word (fax, type, consent, assistant, company) is not a phone column.
 
-/// How well a column would do, the best first.
+/// The rank of a phone column, the best one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::intake) enum Phone {
     Mobile,
-    /// A second mobile phone, or one at work: `mobile_2`.
+    /// A second mobile phone, or one for work: `mobile_2`.
     OtherMobile,
     Whatsapp,
     Any,
-    /// A phone at a place, or a second one: `business_phone`, `phone_2`.
+    /// A phone at a certain place, or a second one: `business_phone`, `phone_2`.
     Other,
-    /// The header says nothing of phones: `to`, `number`.
+    /// The header does not mention phones: `to`, `number`.
     Generic,
 }
 
@@ -81,7 +81,7 @@ const PHONE: &[&str] = &[
     "勤務先電話番号",
 ];
 
-/// Words that say nothing of whose phone it is, or where.
+/// Neutral words, which say neither whose phone it is nor where.
 const FILLERS: &[&str] = &[
     "",
     "number",
@@ -110,7 +110,7 @@ const FILLERS: &[&str] = &[
     "international",
 ];
 
-/// Words that say where a phone is, or that it is another one.
+/// Words for the place of a phone, or for another phone.
 const PLACES: &[&str] = &[
     "home",
     "work",
@@ -146,10 +146,10 @@ const PLACES: &[&str] = &[
     "fisso",
 ];
 
-/// Names that say nothing of phones, the preferred first.
+/// Names that do not mention phones, the preferred one first.
 const GENERIC: &[&str] = &["to", "recipient", "contact_number", "number", "address"];
 
-/// How well the column of this name would do, if it holds phone numbers; `name` is folded.
+/// The rank of the column of this name, if it is a phone column; `name` is folded.
 pub(in crate::intake) fn phone(name: &str) -> Option<Phone> {
     if GENERIC.contains(&name) {
         return Some(Phone::Generic);
@@ -181,7 +181,7 @@ pub(in crate::intake) fn phone(name: &str) -> Option<Phone> {
     }
 }
 
-/// The columns that may hold phone numbers, the best first; in the file's order where none is better.
+/// The columns that may contain phone numbers, the best one first; in the file's order for equal ranks.
 pub(super) fn phones(names: &[String]) -> Vec<usize> {
     let generic = |name: &str| GENERIC.iter().position(|known| *known == name);
     let found = names.iter().enumerate();
@@ -217,7 +217,7 @@ mod tests {
             ("billing_phone", Some(Phone::Other)),
             ("default_address_phone", Some(Phone::Other)),
             ("address", Some(Phone::Generic)),
-            // Not the customer's phone, or no phone.
+            // Not the customer's phone, or not a phone.
             ("fax_number", None),
             ("phone_1_label", None),
             ("phone_type", None),

@@ -1,7 +1,7 @@
-//! Ids that stand for several people: a company's, taken for a customer's.
+//! Finds ids that several people share, such as a company's id in place of a customer's.
 //!
-//! In: a file with a column of ids. Out: how many rows would be left out as duplicates of another person. Always: found
-//! before anything is accepted; memory does not grow with the file.
+//! In: a file with a column of ids. Out: the number of rows that would be left out as duplicates of another person.
+//! Always: found before any row is accepted; memory does not grow with the file.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,14 +13,14 @@ use crate::intake::{Columns, Contacts, Field, Input, IntakeError};
 use crate::message::masked;
 use crate::numbers::without_marks;
 
-/// How many different ids are remembered: some 10 MB. A company's people stand close to each other in a file, or there
-/// are many companies in its beginning.
+/// The most different ids in memory: about 10 MB. The people of a company are usually close together in a file, or
+/// many companies are at its beginning.
 const REMEMBERED_MAX: usize = 250_000;
 
-/// The last digits by which two spellings of a number are the same one.
+/// The number of last digits by which two forms of a number are compared.
 const DIGITS_COMPARED: usize = 7;
 
-/// What was found.
+/// The shared ids of a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the column {header:?} holds the ids, and {rows} rows have the id of an earlier row with another number: \
@@ -32,15 +32,15 @@ const DIGITS_COMPARED: usize = 7;
 pub struct SharedIds {
     /// The column of the ids.
     pub header: String,
-    /// Rows whose id an earlier row with another number and another name has.
+    /// Rows that have the id of an earlier row, but another number and another name.
     pub rows: u64,
     /// The first such id, masked when it may be a number.
     pub example: String,
-    /// The first two rows that have it.
+    /// The lines of the first two rows with it.
     pub lines: (u64, u64),
 }
 
-/// Looks through a file for ids that stand for several people.
+/// Searches a file for ids that several people share.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub fn shared_ids(input: &Input) -> Result<Option<SharedIds>, IntakeError> {
     let Some(header) = columns.header(Field::Id) else {
         return Ok(None);
     };
-    let mut look = Look {
+    let mut look = SharedIdSearch {
         columns,
         header,
         seen: HashMap::new(),
@@ -63,15 +63,15 @@ pub fn shared_ids(input: &Input) -> Result<Option<SharedIds>, IntakeError> {
     Ok(look.found)
 }
 
-struct Look<'a> {
+struct SharedIdSearch<'a> {
     columns: &'a Columns,
     header: &'a str,
-    /// By the id's hash: the line it stood in first, its number and its name.
+    /// By the id's hash: the first line with it, its number and its name.
     seen: HashMap<u64, (u64, u64, Option<u64>)>,
     found: Option<SharedIds>,
 }
 
-impl Look<'_> {
+impl SharedIdSearch<'_> {
     fn at(&mut self, line: u64, record: &StringRecord) {
         let cell = |field| {
             let mut columns = self.columns.all_of(field).iter();
@@ -112,7 +112,7 @@ impl Look<'_> {
     }
 }
 
-/// What tells one number from another, however it is written.
+/// The part of a number that is the same in all its forms.
 fn compared(address: &str) -> String {
     let address = without_marks(address);
     let digits: Vec<char> = address.chars().filter(char::is_ascii_digit).collect();

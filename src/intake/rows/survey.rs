@@ -1,4 +1,4 @@
-//! Whether a column's numbers have lost their `+`.
+//! Detects whether a column's numbers have lost their `+`.
 
 use csv::StringRecord;
 
@@ -8,11 +8,11 @@ use crate::intake::file::records::Records;
 use crate::message::Channel;
 use crate::numbers::Plus;
 
-/// How many rows are asked.
+/// The number of rows in the survey.
 const SURVEYED: usize = 1000;
 
-/// Asks the first rows whether the numbers have lost their `+`. A file of rejects is not asked: what
-/// is in it is not a column any more but what was left of one.
+/// Surveys the first rows for numbers that have lost their `+`. A file of rejects is not surveyed: it is not a
+/// typical sample of its column.
 pub(super) fn survey(mut records: Records, rows: &RowReader) -> Result<Plus, IntakeError> {
     let is_by_number = matches!(rows.channel, Channel::Sms | Channel::Whatsapp);
     if !is_by_number || rows.columns.are_of_rejects() {

@@ -1,14 +1,15 @@
-//! The names by which templates know a file's columns.
+//! Unique names of a file's columns for templates.
 //!
-//! In: the header. Out: a name for each column. Always: no name occurs twice, and each column that can keep its own does.
+//! In: the header. Out: a name for each column. Always: all names are unique, and each column keeps its own name if
+//! possible.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::message::attribute_name;
 use crate::numbers::unmarked;
 
-/// The headers' names; the second of two alike becomes `..._2`, with a note; a header without a letter or a digit is
-/// named by its place, `column_3`.
+/// The names of the headers. The second of two equal headers becomes `..._2`, with a note; a header without a
+/// letter or a digit gets its number as a name, `column_3`.
 pub(super) fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(headers.len());
     let own: HashSet<String> = headers
@@ -16,7 +17,7 @@ pub(super) fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<S
         .map(|header| attribute_name(header))
         .collect();
     let mut taken = HashSet::new();
-    // The next number of a name that occurs again.
+    // The last number that was used for a repeated name.
     let mut counts: HashMap<String, usize> = HashMap::new();
     for (at, header) in headers.iter().enumerate() {
         let mut name = attribute_name(header);
@@ -24,7 +25,7 @@ pub(super) fn unique_names(headers: &[String], notes: &mut Vec<String>) -> Vec<S
             name = format!("column_{}", at + 1);
         }
         let mut unique = name.clone();
-        // Not the own name of another column either: each keeps its own.
+        // Another column's own name is not used: each column keeps its own.
         while !unique.is_empty()
             && ((unique != name && own.contains(&unique)) || !taken.insert(unique.clone()))
         {

@@ -1,7 +1,7 @@
-//! A campaign's deliveries out of the file, and their settlement.
+//! The consumer of a campaign in the queue file, its deliveries and their settlement.
 //!
-//! In: rows that fall due. Out: deliveries. Always: never more than `prefetch` unsettled; a delivery
-//! dropped unsettled is ready again; one whose epoch is over settles as stale.
+//! In: due rows. Out: deliveries. Always: at most `prefetch` deliveries are unsettled; a delivery that is dropped
+//! unsettled becomes ready again; a delivery of an earlier epoch settles as stale.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,33 +14,33 @@ use rusqlite::Connection;
 use tokio::sync::futures::Notified;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Shared;
-use super::schema::{self, Fetched, Look};
-use super::store::Answer;
+use super::EmbeddedCore;
+use super::schema::{self, FetchOutcome, Fetched};
+use super::store::JobResult;
 use crate::message::CampaignId;
 use crate::queue::{Consumer, DeadLetter, Delivery, Result, Settled};
 
-/// How often a consumer looks for what other processes have published.
+/// The interval at which a consumer looks for messages of other processes.
 const POLL: Duration = Duration::from_millis(200);
 
-/// The most rows fetched at once: enough that the commit of the fetch is paid for many.
+/// The most rows in one fetch: all of them share the cost of one commit.
 const FETCH_MAX: u32 = 64;
 
 pub(super) struct EmbeddedConsumer {
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedCore>,
     campaign: CampaignId,
     epoch: i64,
     /// One permit for each delivery that may be unsettled.
     room: Arc<Semaphore>,
     fetched: VecDeque<EmbeddedDelivery>,
-    /// A look that is under way: kept here, so that rows marked for us are not lost when the
+    /// A fetch in progress. It is kept here so that rows that are marked for this consumer are not lost when the
     /// future of [`Consumer::next`] is dropped.
-    looking: Option<(OwnedSemaphorePermit, Answer<Look>)>,
+    looking: Option<(OwnedSemaphorePermit, JobResult<FetchOutcome>)>,
 }
 
 impl EmbeddedConsumer {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<EmbeddedCore>,
         campaign: CampaignId,
         epoch: i64,
         prefetch: u16,
@@ -55,8 +55,8 @@ impl EmbeddedConsumer {
         }
     }
 
-    /// Asks the file for as many rows as there is room for, once there is room.
-    async fn look(&mut self) -> Option<Result<Look>> {
+    /// Waits for free permits, then fetches at most that many rows.
+    async fn look(&mut self) -> Option<Result<FetchOutcome>> {
         if self.looking.is_none() {
             let room = Arc::clone(&self.room);
             let mut permit = room.acquire_owned().await.ok()?;
@@ -77,20 +77,20 @@ impl EmbeddedConsumer {
         let (_, answer) = self.looking.as_mut()?;
         let found = answer.await;
         let (mut permit, _) = self.looking.take()?;
-        // The answer's sender is dropped without an answer when the store is closed or was busy.
+        // The sender is dropped without a result when the store is closed or was busy for too long.
         let found = match found {
             Ok(found) => found,
             Err(_) if self.shared.store.is_closed() => return None,
             Err(_) => return Some(Err(super::store::closed())),
         };
         Some(found.map(|look| match look {
-            Look::Rows(rows, next) => {
+            FetchOutcome::Rows(rows, next) => {
                 for row in rows {
                     if let Some(permit) = permit.split(1) {
                         self.fetched.push_back(self.delivery(row, permit));
                     }
                 }
-                Look::Rows(Vec::new(), next)
+                FetchOutcome::Rows(Vec::new(), next)
             }
             superseded => superseded,
         }))
@@ -107,8 +107,8 @@ impl EmbeddedConsumer {
         }
     }
 
-    /// Waits for what may have made a row ready: news of this process, the next due time, and, for
-    /// other processes, the next poll.
+    /// Waits until a row may be ready: an announcement in this process, the next due time, or, for other processes,
+    /// the next poll.
     async fn wait(&self, news: Notified<'_>, next: Option<Timestamp>) {
         let clock = self.shared.clock;
         let wait = next.map(|due| clock.until(due));
@@ -133,16 +133,16 @@ impl Consumer for EmbeddedConsumer {
             if let Some(delivery) = self.fetched.pop_front() {
                 return Some(Box::new(delivery));
             }
-            // From before the look on: what is published after it wakes the wait.
+            // Registered before the fetch: a message that is published after the fetch wakes the wait.
             let news = shared.news.notified();
             match self.look().await? {
-                Ok(Look::Superseded) => return None,
-                Ok(Look::Rows(_, next)) if self.fetched.is_empty() => {
+                Ok(FetchOutcome::Superseded) => return None,
+                Ok(FetchOutcome::Rows(_, next)) if self.fetched.is_empty() => {
                     self.wait(news, next).await;
                 }
-                Ok(Look::Rows(..)) => {}
+                Ok(FetchOutcome::Rows(..)) => {}
                 Err(error) => {
-                    tracing::warn!(%error, campaign.id = %self.campaign, "queue file not read");
+                    tracing::warn!(%error, campaign.id = %self.campaign, "the queue file could not be read");
                     self.shared.clock.sleep(POLL).await;
                 }
             }
@@ -150,7 +150,7 @@ impl Consumer for EmbeddedConsumer {
     }
 
     async fn stop(mut self: Box<Self>) {
-        // A look under way may still mark rows: they are given back with the others.
+        // A fetch in progress may still mark rows: they are returned with the others.
         if self.looking.is_some() {
             let _ = self.look().await;
         }
@@ -161,7 +161,7 @@ impl Consumer for EmbeddedConsumer {
 }
 
 struct EmbeddedDelivery {
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedCore>,
     campaign: CampaignId,
     epoch: i64,
     row: Fetched,
@@ -175,7 +175,7 @@ impl EmbeddedDelivery {
         job: impl FnOnce(&Connection, i64, i64) -> rusqlite::Result<bool> + Send + 'static,
     ) -> Result<Settled> {
         let (seq, epoch) = (self.row.seq, self.epoch);
-        // Before the wait: the job is done even if the wait is given up.
+        // Set before the await: the job runs even if the caller drops this future.
         self.is_settled = true;
         let held = self.shared.store.run(move |db| job(db, seq, epoch)).await;
         self.is_settled = held.is_ok();
@@ -233,7 +233,7 @@ impl Drop for EmbeddedDelivery {
         }
         let (seq, epoch) = (self.row.seq, self.epoch);
         let shared = Arc::clone(&self.shared);
-        // Announced by the job itself: before it, a consumer would look and find nothing.
+        // The job itself announces the row: a consumer that woke earlier would not find it.
         drop(self.shared.store.submit(move |db| {
             let given = schema::give_back(db, seq, epoch, None);
             shared.announce();

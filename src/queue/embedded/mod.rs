@@ -1,9 +1,9 @@
-//! One SQLite file as a queue: nothing to install.
+//! A queue in one SQLite file: it needs no broker.
 //!
-//! In and out: the contract of [`super::Queue`]. Always: several processes may use one file at once
-//! (an `import` publishes while a `work` consumes), and what a consumer of another process left
-//! unsettled is ready again when the campaign is next consumed. That needs one consuming process
-//! per campaign at a time, which the ledger's lock guarantees.
+//! In and out: the contract of [`super::Queue`]. Always: several processes may use one file at once (an `import`
+//! publishes while a `work` consumes). Deliveries that another process's consumer left unsettled are ready again
+//! when the campaign is next consumed. This requires that only one process at a time consumes a campaign; the
+//! ledger's lock ensures it.
 
 mod consumer;
 mod schema;
@@ -16,61 +16,61 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use self::consumer::EmbeddedConsumer;
-use self::store::Store;
+use self::store::EmbeddedStore;
 use super::{Consumer, DeadDelivery, Depth, Outgoing, Queue, QueueError, Result};
 use crate::clock::Clock;
 use crate::message::CampaignId;
 
 /// A queue in one SQLite file, or in memory.
 pub struct EmbeddedQueue {
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedCore>,
 }
 
-/// What the queue, its consumers and their deliveries use together.
-struct Shared {
-    store: Store,
+/// The state that the queue, its consumers and their deliveries share.
+struct EmbeddedCore {
+    store: EmbeddedStore,
     clock: Clock,
-    /// Wakes the consumers, in the order in which they came, when a message may have become ready in this process.
+    /// Wakes the consumers, in the order of their waits, when a message may be ready in this process.
     news: Notify,
-    /// Whether other processes may publish too, so that consumers have to look now and then.
+    /// Whether other processes may publish to the file: then consumers must poll it.
     is_shared_file: bool,
 }
 
-impl Shared {
+impl EmbeddedCore {
     fn announce(&self) {
         self.news.notify_waiters();
     }
 }
 
 impl EmbeddedQueue {
-    /// Opens the file at `path` and makes it if it is missing. Statements run on a thread of their
-    /// own, and what waits there together is committed together.
+    /// Opens the file at `path` and creates it if it is missing. Statements run on their own thread; jobs that wait
+    /// there together are committed together.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Unreachable`] with the path when it cannot be opened, read or brought to this
-    /// version's tables; [`QueueError::Refused`] when it was copied without its log, or is no queue.
+    /// [`QueueError::Unreachable`] with the path when the file cannot be opened, read or migrated;
+    /// [`QueueError::Refused`] when it was copied without its log or is not a queue file.
     pub fn open(path: &Path, clock: Clock) -> Result<Self> {
         let (connection, file) = schema::open(path)?;
-        let store = Store::on_a_thread(connection, file)?;
+        let store = EmbeddedStore::on_a_thread(connection, file)?;
         Ok(Self::with(store, clock, true))
     }
 
-    /// A queue in memory whose statements run where they are called, so that a paused clock decides
-    /// alone what happens when: for rehearsals and tests.
+    /// A queue in memory for rehearsals and tests. Statements run in the caller's task, so that a paused clock
+    /// alone determines the order of events.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Unreachable`] when SQLite cannot be had at all.
+    /// [`QueueError::Unreachable`] when SQLite does not work at all.
     pub fn in_memory(clock: Clock) -> Result<Self> {
         let connection = schema::in_memory()
             .map_err(|error| QueueError::Unreachable(format!("queue in memory: {error}")))?;
-        Ok(Self::with(Store::inline(connection), clock, false))
+        Ok(Self::with(EmbeddedStore::inline(connection), clock, false))
     }
 
-    fn with(store: Store, clock: Clock, is_shared_file: bool) -> Self {
+    fn with(store: EmbeddedStore, clock: Clock, is_shared_file: bool) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(EmbeddedCore {
                 store,
                 clock,
                 news: Notify::new(),
@@ -79,8 +79,8 @@ impl EmbeddedQueue {
         }
     }
 
-    /// Drops what is ready of a campaign, as a purge of a broker's queue does, and tells how much that was: for
-    /// drills. Flexcast itself purges nothing.
+    /// Deletes the ready messages of a campaign, as the purge of a broker's queue does, and returns their number.
+    /// For drills; flexcast itself never purges.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl Queue for EmbeddedQueue {
         let store = &self.shared.store;
         let epoch = store.run(move |db| schema::begin_epoch(db, &id)).await?;
         let epoch = epoch.ok_or_else(|| never_opened(campaign))?;
-        // An earlier consumer of this process learns that its time is over.
+        // Wakes an earlier consumer of this process, which then sees that its epoch is over.
         self.shared.announce();
         let shared = Arc::clone(&self.shared);
         Ok(Box::new(EmbeddedConsumer::new(

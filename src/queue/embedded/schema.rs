@@ -1,8 +1,8 @@
-//! The tables of the queue file, and every statement on them.
+//! The tables of the queue file and all statements on them.
 //!
-//! In: a connection inside a transaction. Out: rows. Always: a row of `queued` with a `consumer` is
-//! delivered and unsettled; the number is the campaign's epoch at the time, and only its holder may
-//! settle the row.
+//! In: a connection inside a transaction. Out: rows. Always: a row of `queued` with a `consumer` is delivered and
+//! unsettled. The number is the campaign's epoch at the delivery; only the consumer of that epoch may settle the
+//! row.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,28 +15,28 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
 use crate::message::{CampaignId, DeadReason, StepName};
 use crate::queue::{self, DeadDelivery, DeadLetter, Depth, Outgoing, QueueError};
-use crate::sqlite_file::{FileError, Kind, SqliteFile, look_after};
+use crate::sqlite_file::{DatabaseKind, FileError, SqliteFile, look_after};
 
-/// What the sentences that refuse a queue's file call it, and what they advise.
-const KIND: Kind = Kind {
+/// The words for a queue file in error messages, and the advice that they give.
+const KIND: DatabaseKind = DatabaseKind {
     noun: "a queue",
     remedy: "Copy it with its log, or move it away and have the ledger publish again what waits \
              (docs/runbooks.md, FlexcastQueueLacksMessages)",
 };
 
 const NEWER: &str = "was written by a newer flexcast: use that version, or another --state";
-/// Pages (of 4 KiB) in the write-ahead log before it is folded in: SQLite's own number.
+/// The size of the write-ahead log, in pages of 4 KiB, at which it is checkpointed: SQLite's default.
 const CHECKPOINT_PAGES: u32 = 1_000;
 
 type SqlResult<T> = rusqlite::Result<T>;
 
-/// How often a statement asks for the lock that another process has, a millisecond apart: an
-/// import's batch takes milliseconds, and a wait of ten seconds means that something is stuck.
+/// The number of tries, a millisecond apart, to get a lock that another process holds. An import's batch holds it
+/// for milliseconds; a wait of ten seconds means that a process hangs.
 const BUSY_TRIES_MAX: i32 = 10_000;
 
-/// How often opening is tried while other processes make the same file.
+/// The number of attempts to open the file while other processes create it.
 const OPEN_ATTEMPTS: u32 = 25;
-/// Prepared statements kept: more than there are.
+/// The size of the cache of prepared statements: more than there are.
 const STATEMENTS_MAX: usize = 32;
 
 const TABLES: &str = "
@@ -66,27 +66,27 @@ CREATE TABLE dead (
 ) STRICT;
 ";
 
-/// A row that was fetched for a consumer.
+/// A row that is delivered to a consumer.
 pub(super) struct Fetched {
     pub(super) seq: i64,
     pub(super) body: Bytes,
     pub(super) deliveries: u32,
 }
 
-/// What a consumer finds when it looks.
-pub(super) enum Look {
-    /// Rows that are its own now; when there are none, when the next one falls due.
+/// The result of a fetch.
+pub(super) enum FetchOutcome {
+    /// The rows that now belong to the consumer. If there are none: the time at which the next row is due.
     Rows(Vec<Fetched>, Option<Timestamp>),
-    /// Another consumer has begun since, or the campaign is gone.
+    /// Another consumer has begun a later epoch, or the campaign is gone.
     Superseded,
 }
 
-/// Opens the file, makes it when it is not there, and brings its tables up to date.
+/// Opens the file, creates it if it is missing, and migrates its tables.
 ///
 /// # Errors
 ///
-/// [`QueueError::Refused`] when it is no queue, was copied without its log, or is a newer program's; [`QueueError::Unreachable`] when
-/// it cannot be used. Both have the path.
+/// [`QueueError::Refused`] when the file is not a queue, was copied without its log, or was written by a newer
+/// program; [`QueueError::Unreachable`] when it cannot be used. Both name the path.
 pub(super) fn open(path: &Path) -> queue::Result<(Connection, SqliteFile)> {
     let unusable = |error: String| QueueError::Unreachable(format!("queue file {error}"));
     let mut file =
@@ -101,8 +101,8 @@ pub(super) fn open(path: &Path) -> queue::Result<(Connection, SqliteFile)> {
             Err(Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
                 return Err(QueueError::Refused(format!("{} {NEWER}", path.display())));
             }
-            // Processes that bring the same file up to date at once trip over each other in ways that
-            // waiting for a lock does not cover: the change to WAL, and the migrations.
+            // Processes that migrate the same file at once can fail in ways that a wait for a lock does not cover:
+            // the change to WAL, and the migrations.
             Err(_) if attempt < OPEN_ATTEMPTS && path.exists() => {
                 attempt += 1;
                 std::thread::sleep(Duration::from_millis(20));
@@ -113,12 +113,12 @@ pub(super) fn open(path: &Path) -> queue::Result<(Connection, SqliteFile)> {
 }
 
 fn try_open(path: &Path, file: &mut SqliteFile) -> Result<Connection, Error> {
-    // Without SQLITE_OPEN_CREATE: a file that was removed meanwhile is missed, and not begun again.
+    // Without SQLITE_OPEN_CREATE: if the file was removed meanwhile, this fails and does not create an empty one.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_handler(Some(wait_for_lock))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // FULL: what was confirmed outlives a power failure; NORMAL would lose the last commits.
+    // FULL: confirmed messages survive a power failure; NORMAL would lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
     look_after(&connection)?;
     prepare(&mut connection)?;
@@ -129,8 +129,8 @@ fn try_open(path: &Path, file: &mut SqliteFile) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// SQLite's own waiting soon asks only every 100 ms, and misses the gaps between the commits of a
-/// process that has much to write.
+/// SQLite's own busy handler soon asks only every 100 ms and misses the gaps between the commits of a process that
+/// writes much.
 fn wait_for_lock(tries: i32) -> bool {
     std::thread::sleep(Duration::from_millis(1));
     tries < BUSY_TRIES_MAX
@@ -146,8 +146,8 @@ pub(super) fn in_memory() -> Result<Connection, Error> {
 fn prepare(connection: &mut Connection) -> SqlResult<()> {
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // A plan is kept when its parameters change: this SQLite looks at the values of a LIMIT and of what a
-    // partial index tests, and plans anew at each (https://www.sqlite.org/qpsg.html).
+    // Plans stay the same for all parameters: without this setting, SQLite plans anew when the value of a LIMIT or
+    // of a partial index's condition changes (https://www.sqlite.org/qpsg.html).
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
@@ -160,7 +160,7 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
     migrations().to_latest(connection)
 }
 
-/// Ties the file to `ours` if it is free; gives the ledger it is tied to.
+/// Binds the file to the ledger `ours` if it is unbound; returns the ledger to which it is bound.
 pub(super) fn bind(db: &Connection, ours: &str) -> SqlResult<String> {
     db.execute(
         "INSERT INTO binding (one, ledger_id) VALUES (1, ?1) ON CONFLICT DO NOTHING",
@@ -202,8 +202,8 @@ pub(super) fn enqueue(db: &Connection, id: &CampaignId, batch: &[Outgoing]) -> S
     Ok(())
 }
 
-/// Begins a consumer's time: what earlier ones left unsettled is ready again. `None` without such a
-/// campaign.
+/// Begins a consumer's epoch: rows that earlier consumers left unsettled are ready again. `None` when the campaign
+/// is unknown.
 pub(super) fn begin_epoch(db: &Connection, id: &CampaignId) -> SqlResult<Option<i64>> {
     db.execute(
         "UPDATE queued SET consumer = NULL WHERE campaign = ?1 AND consumer IS NOT NULL",
@@ -217,23 +217,23 @@ pub(super) fn begin_epoch(db: &Connection, id: &CampaignId) -> SqlResult<Option<
     .optional()
 }
 
-/// Takes up to `limit` due rows: first what came back and is due, then new ones by age. What came
-/// back is little, and waiting behind a whole campaign would turn seconds into hours.
+/// Delivers up to `limit` due rows: first the returned rows that are due, then new rows by age. Returned rows are
+/// few, and behind a whole campaign their delay of seconds would become hours.
 pub(super) fn fetch(
     db: &Connection,
     id: &CampaignId,
     holder: i64,
     limit: usize,
     now: Timestamp,
-) -> SqlResult<Look> {
+) -> SqlResult<FetchOutcome> {
     if epoch(db, id)? != Some(holder) {
-        return Ok(Look::Superseded);
+        return Ok(FetchOutcome::Superseded);
     }
     let mut rows = take(db, id, holder, (1, now.as_millisecond()), limit)?;
     let left = limit - rows.len();
     rows.extend(take(db, id, holder, (0, 0), left)?);
     if !rows.is_empty() {
-        return Ok(Look::Rows(rows, None));
+        return Ok(FetchOutcome::Rows(rows, None));
     }
     let next: Option<i64> = db
         .prepare_cached(
@@ -242,10 +242,10 @@ pub(super) fn fetch(
         )?
         .query_row([id.as_str()], |row| row.get(0))?;
     let next = next.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    Ok(Look::Rows(rows, next))
+    Ok(FetchOutcome::Rows(rows, next))
 }
 
-/// Marks rows whose due time lies in `due` (both ends included) as delivered to `holder`.
+/// Marks rows whose due time lies in `due` (both ends included) as delivered to the consumer of the epoch `holder`.
 fn take(
     db: &Connection,
     id: &CampaignId,
@@ -277,7 +277,7 @@ fn take(
     Ok(rows)
 }
 
-/// Forgets a delivered row; false when it is no longer `holder`'s.
+/// Deletes a delivered row; false when it no longer belongs to `holder`.
 pub(super) fn ack(db: &Connection, seq: i64, holder: i64) -> SqlResult<bool> {
     let gone = db
         .prepare_cached("DELETE FROM queued WHERE seq = ?1 AND consumer = ?2")?
@@ -285,7 +285,7 @@ pub(super) fn ack(db: &Connection, seq: i64, holder: i64) -> SqlResult<bool> {
     Ok(gone == 1)
 }
 
-/// Makes a delivered row ready again at `due`, or at once; false when it is no longer `holder`'s.
+/// Makes a delivered row ready again at `due`, or at once; false when it no longer belongs to `holder`.
 pub(super) fn give_back(
     db: &Connection,
     seq: i64,
@@ -301,7 +301,7 @@ pub(super) fn give_back(
     Ok(changed == 1)
 }
 
-/// Moves a delivered row to the dead letters; false when it is no longer `holder`'s.
+/// Moves a delivered row to the dead letters; false when it no longer belongs to `holder`.
 pub(super) fn bury(
     db: &Connection,
     seq: i64,
@@ -328,15 +328,15 @@ pub(super) fn bury(
     ack(db, seq, holder)
 }
 
-/// Drops what is ready.
+/// Deletes the ready rows.
 pub(super) fn purge(db: &Connection, id: &CampaignId, now: Timestamp) -> SqlResult<u64> {
     let sql = "DELETE FROM queued WHERE campaign = ?1 AND consumer IS NULL AND due_ms <= ?2";
     let gone = db.execute(sql, params![id.as_str(), now.as_millisecond()])?;
     Ok(gone as u64)
 }
 
-/// What is ready now, and what is delivered and unsettled. What waits for its time is neither: a
-/// broker keeps it in another queue too.
+/// The numbers of ready rows and of delivered, unsettled rows. Delayed rows count as neither: a broker keeps them
+/// in another queue too.
 pub(super) fn depth(db: &Connection, id: &CampaignId, now: Timestamp) -> SqlResult<Option<Depth>> {
     if !has_campaign(db, id)? {
         return Ok(None);
@@ -385,7 +385,7 @@ fn dead_letter(row: &Row<'_>) -> SqlResult<DeadDelivery> {
         campaign: row.get(0)?,
         body: row.get::<_, Vec<u8>>(1)?.into(),
         letter: DeadLetter {
-            // Only this program writes the file: another word is a later version's.
+            // Only flexcast writes the file: an unknown word comes from a later version.
             reason: queue::reason_named(&reason).unwrap_or(DeadReason::Rejected),
             step: step.as_deref().and_then(queue::step_named),
             code: row.get(4)?,

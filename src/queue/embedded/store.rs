@@ -1,7 +1,7 @@
-//! Where the statements run: on one thread, committed in groups, or inline.
+//! The executor of statements: on one thread, committed in groups, or inline.
 //!
-//! In: jobs, each a few statements. Out: each job's result, told after its commit. Always: a job is
-//! done whole or not at all, and one that fails takes no other with it.
+//! In: jobs of a few statements each. Out: each job's result, sent after its commit. Always: a job is executed
+//! completely or not at all, and a failed job does not affect another.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,44 +13,44 @@ use tokio::sync::oneshot;
 use crate::queue::{QueueError, Result};
 use crate::sqlite_file::SqliteFile;
 
-/// The most jobs in one transaction, so that the first of them is not kept waiting for the last.
+/// The most jobs in one transaction: the limit bounds the wait of the first one.
 const GROUP_MAX: usize = 512;
 
-/// Runs one job's statements; gives what tells its caller once the commit is known.
-type Job = Box<dyn FnOnce(&Connection) -> Told + Send>;
-/// Tells the caller the result after a commit, or why there was none.
-type Told = Box<dyn FnOnce(std::result::Result<(), QueueError>) + Send>;
-/// Where a job's result arrives. It may be awaited later and across cancellations.
-pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
+/// Runs one job's statements; returns the function that sends the result once the commit is known.
+type StoreJob = Box<dyn FnOnce(&Connection) -> CommitReply + Send>;
+/// Sends the job's result to the caller after the commit, or the error of the commit.
+type CommitReply = Box<dyn FnOnce(std::result::Result<(), QueueError>) + Send>;
+/// The receiver of a job's result. It may be awaited later, and again after a cancellation.
+pub(super) type JobResult<T> = oneshot::Receiver<Result<T>>;
 
-/// A SQLite connection that takes jobs.
-pub(super) enum Store {
+/// A SQLite connection that executes jobs.
+pub(super) enum EmbeddedStore {
     /// `None` once closed.
-    Thread(Mutex<Option<Serving>>),
+    Thread(Mutex<Option<StoreThread>>),
     /// `None` once closed.
     Inline(Mutex<Option<Connection>>),
 }
 
-/// The thread with the connection, and the way to it.
-pub(super) struct Serving {
-    jobs: Sender<Job>,
+/// The thread that owns the connection, and the channel to it.
+pub(super) struct StoreThread {
+    jobs: Sender<StoreJob>,
     thread: JoinHandle<()>,
 }
 
-impl Serving {
-    /// Returns once the thread has done what it was given and has closed the file.
+impl StoreThread {
+    /// Returns when the thread has executed all jobs and has closed the file.
     fn end(self) {
         let Self { jobs, thread } = self;
         drop(jobs);
-        // The last to use the queue may be a job on the thread itself.
+        // The last reference to the queue may be dropped by a job on the thread itself.
         if thread.thread().id() != std::thread::current().id() {
-            // A panic there has been printed there.
+            // The panic of the thread has been printed already.
             let _ = thread.join();
         }
     }
 }
 
-impl Drop for Store {
+impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         if let Self::Thread(thread) = self
             && let Some(serving) = locked(thread).take()
@@ -60,19 +60,19 @@ impl Drop for Store {
     }
 }
 
-impl Store {
-    /// Moves the connection to a thread of its own, so that no disk write holds up a Tokio worker:
-    /// heartbeats and timers run there.
+impl EmbeddedStore {
+    /// Moves the connection to its own thread: no disk write delays a Tokio worker, on which heartbeats and timers
+    /// run.
     pub(super) fn on_a_thread(connection: Connection, file: SqliteFile) -> Result<Self> {
         let (jobs, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("flexcast-queue".to_owned())
             .spawn(move || serve(connection, file, &receiver))
             .map_err(|error| QueueError::Unreachable(format!("no thread for it: {error}")))?;
-        Ok(Self::Thread(Mutex::new(Some(Serving { jobs, thread }))))
+        Ok(Self::Thread(Mutex::new(Some(StoreThread { jobs, thread }))))
     }
 
-    /// Runs every job where it is called, each in a transaction of its own.
+    /// Runs every job in the caller's task, each in its own transaction.
     pub(super) fn inline(connection: Connection) -> Self {
         Self::Inline(Mutex::new(Some(connection)))
     }
@@ -85,25 +85,25 @@ impl Store {
         self.submit(job).await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Hands in a job. It is done even if nobody waits for the answer.
+    /// Submits a job. It runs even if the result is never awaited.
     pub(super) fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> JobResult<T> {
         let (sender, answer) = oneshot::channel();
-        let job: Job = Box::new(move |db| {
+        let job: StoreJob = Box::new(move |db| {
             let done = in_savepoint(db, job);
             Box::new(move |committed| {
                 let told = match (committed, done) {
                     (Err(error), _) => Err(error),
                     (Ok(()), done) => done.map_err(|error| unusable(&error)),
                 };
-                // Nobody waits any more: the work is done all the same.
+                // Ignores a dropped receiver: the job is done all the same.
                 let _ = sender.send(told);
             })
         });
         match self {
-            // A dropped job drops its sender, which `run` takes for closed.
+            // A dropped job drops its sender; `run` reports that as closed.
             Self::Thread(thread) => {
                 if let Some(serving) = locked(thread).as_ref() {
                     let _ = serving.jobs.send(job);
@@ -118,7 +118,7 @@ impl Store {
         answer
     }
 
-    /// Whether [`Store::close`] was called.
+    /// Whether [`EmbeddedStore::close`] was called.
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Self::Thread(thread) => locked(thread).is_none(),
@@ -126,14 +126,14 @@ impl Store {
         }
     }
 
-    /// Ends the thread after what it has been given, and returns once the file is closed; later jobs are
+    /// Ends the thread after the jobs that were submitted, and returns when the file is closed. Later jobs are
     /// refused.
     pub(super) async fn close(&self) {
         match self {
             Self::Thread(thread) => {
                 let serving = locked(thread).take();
                 if let Some(serving) = serving {
-                    // A panic there has been printed there.
+                    // The panic of the thread has been printed already.
                     let _ = tokio::task::spawn_blocking(|| serving.end()).await;
                 }
             }
@@ -142,24 +142,24 @@ impl Store {
     }
 }
 
-fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<Job>) {
+fn serve(mut connection: Connection, mut file: SqliteFile, jobs: &Receiver<StoreJob>) {
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP_MAX - 1));
         match file.before_write(&connection) {
             Ok(()) => commit(&mut connection, group),
-            // The jobs are dropped, and with them their senders, as where a transaction does not begin.
-            Err(error) => tracing::warn!(%error, "queue file not written"),
+            // The jobs are dropped together with their senders, as when a transaction does not begin.
+            Err(error) => tracing::warn!(%error, "the queue file could not be written"),
         }
         file.after_write(&connection);
     }
     file.close(connection);
 }
 
-fn commit(connection: &mut Connection, group: Vec<Job>) {
-    let mut told: Vec<Told> = Vec::with_capacity(group.len());
+fn commit(connection: &mut Connection, group: Vec<StoreJob>) {
+    let mut told: Vec<CommitReply> = Vec::with_capacity(group.len());
     let committed = connection
-        // Immediate: two processes that both read first and write then would both fail.
+        // Immediate: if two processes both read first and then wrote, both would fail.
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .and_then(|transaction| {
             told.extend(group.into_iter().map(|job| job(&transaction)));
@@ -168,7 +168,7 @@ fn commit(connection: &mut Connection, group: Vec<Job>) {
     for tell in told {
         tell(committed.as_ref().map_err(unusable).copied());
     }
-    // Where not even the transaction began, the jobs were dropped and with them their senders.
+    // If the transaction did not begin, the jobs were dropped together with their senders.
 }
 
 fn in_savepoint<T>(
@@ -186,7 +186,7 @@ fn in_savepoint<T>(
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind the lock is taken or left whole: a panic cannot have broken it.
+    // A panic cannot leave the value inconsistent: it is only taken or left.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,8 +1,8 @@
-//! What `AMQP_URL` says: hosts, login, virtual host, TLS.
+//! The parts of `AMQP_URL`: hosts, login, virtual host, TLS.
 //!
-//! In: the URL, as RabbitMQ's URI specification and its documentation of TLS have it
-//! (<https://www.rabbitmq.com/docs/uri-spec>, <https://www.rabbitmq.com/docs/uri-query-parameters>), with a list of hosts
-//! where that has one. Out: its parts, the hosts shuffled. Always: no error repeats a part of it that may be a
+//! In: the URL, in the form of RabbitMQ's URI specification and TLS documentation
+//! (<https://www.rabbitmq.com/docs/uri-spec>, <https://www.rabbitmq.com/docs/uri-query-parameters>), but with a
+//! list of hosts. Out: its parts, the hosts shuffled. Always: no error repeats a part of the URL that may be a
 //! password.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use url::{Host as UrlHost, Url};
 use crate::queue::{QueueError, Result};
 use crate::tls::{Files, Keys};
 
-/// What the files of TLS are called in `AMQP_URL`.
+/// The query keys of `AMQP_URL` that name the TLS files.
 pub(super) const KEYS: Keys = Keys {
     place: "AMQP_URL",
     address: "AMQP_URL",
@@ -24,13 +24,14 @@ pub(super) const KEYS: Keys = Keys {
     key: "keyfile",
 };
 
-/// How many members queues are made with. A key of flexcast's own.
+/// The query key for the number of members of new queues: flexcast's own, not RabbitMQ's.
 const QUORUM_MEMBERS: &str = "quorum_members";
 
-/// The most members of a quorum queue: RabbitMQ's documentation of quorum queues advises against more.
+/// The most members of a quorum queue: RabbitMQ's documentation advises against more.
 const MEMBERS_MAX: u16 = 7;
 
-/// Keys of RabbitMQ's specification that `AMQP_URL` may not have, and why: each would change how a certificate is checked.
+/// Keys of RabbitMQ's specification that `AMQP_URL` may not have, with the reason: each would change how a
+/// certificate is checked.
 const NOT_OURS: [(&str, &str); 3] = [
     (
         "password",
@@ -46,10 +47,10 @@ const NOT_OURS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Where one node of the broker listens.
+/// The host and port of one node of the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Host {
-    /// A name or an address, without brackets.
+    /// A host name or an IP address, without brackets.
     pub(super) name: String,
     pub(super) port: u16,
 }
@@ -63,20 +64,20 @@ impl fmt::Display for Host {
     }
 }
 
-/// `AMQP_URL`, read.
-pub(super) struct Address {
-    /// All but the hosts; its own host is the first.
+/// The parsed `AMQP_URL`.
+pub(super) struct BrokerAddress {
+    /// The URI with the first host; the other hosts are in `hosts`.
     pub(super) uri: AMQPUri,
-    /// At least one, in the order in which they are tried.
+    /// At least one, in the order of connection attempts.
     pub(super) hosts: Vec<Host>,
     pub(super) files: Files,
-    /// How many members queues are made with; none: RabbitMQ's own number.
+    /// The number of members of new queues; `None`: RabbitMQ's default.
     pub(super) quorum_members: Option<u16>,
 }
 
-impl Address {
-    /// Reads the URL. Its hosts are separated by commas, each with a port of its own or the scheme's, and shuffled:
-    /// consumers spread over the nodes of a cluster.
+impl BrokerAddress {
+    /// Parses the URL. Its hosts are separated by commas; each has its own port or the scheme's. They are shuffled
+    /// so that consumers spread over the nodes of a cluster.
     ///
     /// # Errors
     ///
@@ -92,12 +93,12 @@ impl Address {
         let (scheme, rest) = url.trim().split_once("://").ok_or_else(no_address)?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
-        // A password may hold an @ that is not encoded.
+        // A password may contain an unencoded @.
         let (login, list) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
         let items: Vec<&str> = list.split(',').map(str::trim).collect();
         if items.len() > 1 && items.iter().any(|item| item.is_empty()) {
             return Err(refused(
-                "AMQP_URL has an empty place in its list of hosts: it looks like \
+                "AMQP_URL has an empty entry in its list of hosts: write it as \
                  amqp://user:password@one:5672,two:5672,three:5672/vhost",
             ));
         }
@@ -116,8 +117,8 @@ impl Address {
             }
             if found.is_none() {
                 if uri.vhost.is_empty() {
-                    // `amqp://host/` names the empty virtual host by the letter of RabbitMQ's URI
-                    // specification; everybody who writes it means the default one.
+                    // By RabbitMQ's URI specification, `amqp://host/` names the empty virtual host; users who write
+                    // it mean the default one.
                     "/".clone_into(&mut uri.vhost);
                 }
                 let files = files(&parsed, &uri.scheme)?;
@@ -135,20 +136,20 @@ impl Address {
         })
     }
 
-    /// Whether connections have TLS.
+    /// Whether connections use TLS.
     pub(super) fn is_tls(&self) -> bool {
         self.uri.scheme == AMQPScheme::AMQPS
     }
 }
 
-/// The same with this host.
+/// Returns the URI with this host and port.
 pub(super) fn of_host(mut uri: AMQPUri, host: &Host) -> AMQPUri {
     uri.authority.host.clone_from(&host.name);
     uri.authority.port = host.port;
     uri
 }
 
-/// The host's name. The client's own parser takes an address of IPv6 for no host, which is `localhost` to it.
+/// The host's name. lapin's own parser finds no host in an IPv6 address and falls back to `localhost`.
 fn name(url: &Url) -> String {
     match url.host() {
         Some(UrlHost::Domain(name)) if !name.is_empty() => {
@@ -160,7 +161,7 @@ fn name(url: &Url) -> String {
     }
 }
 
-/// The files of TLS that a URL's query names.
+/// The TLS files that the URL's query names.
 fn files(url: &Url, scheme: &AMQPScheme) -> Result<Files> {
     let files = query_files(url);
     for (key, value) in url.query_pairs() {
@@ -172,21 +173,21 @@ fn files(url: &Url, scheme: &AMQPScheme) -> Result<Files> {
         }
         if key == "verify" && value != "verify_peer" {
             return Err(refused(
-                "AMQP_URL has verify, and not as verify_peer: a broker's certificate is always checked; name its \
+                "AMQP_URL has verify with a value other than verify_peer: a broker's certificate is always checked; name its \
                  authority's file with cacertfile",
             ));
         }
     }
     if *scheme == AMQPScheme::AMQP && !files.is_empty() {
         return Err(refused(
-            "AMQP_URL names files of TLS, and its scheme amqp has no TLS: write amqps:// and the port of TLS, or leave \
+            "AMQP_URL names TLS files, but its scheme amqp has no TLS: write amqps:// and the port of TLS, or leave \
              cacertfile, certfile and keyfile out",
         ));
     }
     Ok(files)
 }
 
-/// How many members queues are to be made with.
+/// The number of members of new queues.
 fn quorum_members(url: &Url) -> Result<Option<u16>> {
     let mut pairs = url.query_pairs();
     let Some((_, value)) = pairs.find(|(key, _)| key == QUORUM_MEMBERS) else {
@@ -195,13 +196,13 @@ fn quorum_members(url: &Url) -> Result<Option<u16>> {
     let members = value.parse().ok().filter(|n| (1..=MEMBERS_MAX).contains(n));
     members.map(Some).ok_or_else(|| {
         refused(&format!(
-            "AMQP_URL has {QUORUM_MEMBERS}, and not as a number from 1 to {MEMBERS_MAX}: it is how many nodes of the \
+            "AMQP_URL has {QUORUM_MEMBERS} that is not a number from 1 to {MEMBERS_MAX}: it is how many nodes of the \
              cluster keep a copy of each new queue, usually 3 or 5"
         ))
     })
 }
 
-/// The files that a query names with RabbitMQ's keys.
+/// The TLS files that a query names with RabbitMQ's keys.
 pub(super) fn query_files(url: &Url) -> Files {
     let value = |name: &str| {
         let mut pairs = url.query_pairs();
@@ -217,7 +218,7 @@ pub(super) fn query_files(url: &Url) -> Files {
 
 fn no_address() -> QueueError {
     refused(
-        "AMQP_URL is no address of a broker: it looks like amqp://user:password@host:5672/vhost, or \
+        "AMQP_URL is not the address of a broker: write it as amqp://user:password@host:5672/vhost, or \
          amqp://user:password@one:5672,two:5672/vhost for the nodes of a cluster, with a / in the vhost written %2f",
     )
 }
@@ -241,13 +242,18 @@ mod tests {
             ("amqp://", "localhost:5672", "/"),
         ];
         for (url, hosts, vhost) in table {
-            let address = Address::in_order(url).expect(url);
+            let address = BrokerAddress::in_order(url).expect(url);
             let told: Vec<_> = address.hosts.iter().map(ToString::to_string).collect();
             assert_eq!(told.join(" "), hosts, "{url}");
             assert_eq!(address.uri.vhost, vhost, "{url}");
-            assert_eq!(Address::parse(url).expect(url).hosts.len(), told.len());
+            assert_eq!(
+                BrokerAddress::parse(url).expect(url).hosts.len(),
+                told.len()
+            );
         }
-        let login = Address::in_order("amqp://me:p%2Cq@a,b").expect("a URL").uri;
+        let login = BrokerAddress::in_order("amqp://me:p%2Cq@a,b")
+            .expect("a URL")
+            .uri;
         assert_eq!(login.authority.userinfo.password, "p,q");
     }
 
@@ -265,7 +271,7 @@ mod tests {
             ("amqp://me:s3cret@a?cacertfile=/ca.pem", "amqps://"),
         ];
         for (url, expected) in table {
-            let Err(error) = Address::in_order(url) else {
+            let Err(error) = BrokerAddress::in_order(url) else {
                 panic!("{url} was taken");
             };
             let told = error.to_string();
@@ -279,7 +285,7 @@ mod tests {
     fn the_files_of_tls_are_named_as_rabbitmq_names_them() {
         let url =
             "amqps://a?cacertfile=%2Fca.pem&certfile=/me.pem&keyfile=/me.key&verify=verify_peer";
-        let files = Address::in_order(url).expect("a URL").files;
+        let files = BrokerAddress::in_order(url).expect("a URL").files;
         let text = |text: &str| Some(text.to_owned());
         let expected = Files {
             ca: text("/ca.pem"),

@@ -1,7 +1,7 @@
-//! The broker's alarms: it is short of memory or disk, and blocks who publishes.
+//! The broker's alarms: a broker that is short of memory or disk blocks publishing connections.
 //!
-//! In: the events of one connection. Out: an obstacle for as long as the broker blocks that connection. Always: it ends
-//! with the connection, and does not keep the connection open.
+//! In: the events of one connection. Out: an obstacle while the broker blocks that connection. Always: the obstacle
+//! ends with the connection, and this watch does not keep the connection open.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use lapin::{Connection, Event};
 
-use super::obstacles::{EVERYWHERE, Kind, Obstacles};
+use super::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
 use super::remedy;
 
-/// Follows a connection until it ends.
+/// Watches a connection until it ends.
 pub(super) fn follow(
     connection: &Connection,
     obstacles: Arc<Obstacles>,
@@ -29,17 +29,17 @@ pub(super) fn follow(
                         "RabbitMQ takes nothing from publishers ({reason}): imports, retries and dead letters wait, and \
                          go on when it has what it needs"
                     );
-                    obstacles.found(EVERYWHERE, Kind::Alarm, why, remedy::of_alarm());
+                    obstacles.found(EVERYWHERE, ObstacleCause::Alarm, why, remedy::of_alarm());
                 }
                 Event::ConnectionUnblocked => {
                     is_blocked = false;
-                    obstacles.is_gone(EVERYWHERE, Kind::Alarm);
+                    obstacles.is_gone(EVERYWHERE, ObstacleCause::Alarm);
                 }
                 _ => {}
             }
         }
         if is_blocked {
-            obstacles.is_gone(EVERYWHERE, Kind::Alarm);
+            obstacles.is_gone(EVERYWHERE, ObstacleCause::Alarm);
         }
     }
 }

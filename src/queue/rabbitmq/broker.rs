@@ -1,8 +1,8 @@
-//! The broker: its nodes, which of them is in use, and how one is connected to.
+//! The broker: its nodes, the node in use, and connections to it.
 //!
-//! In: `AMQP_URL`. Out: a connection to the next node that answers, or an error that names hosts, ports and
-//! the virtual host and never the password. Always: lapin's own recovery stays off. After a broker's channel
-//! close it leaves a consumer pending for ever; a session here ends, and its user begins a new one.
+//! In: `AMQP_URL`. Out: a connection to the next node that answers, or an error that names hosts, ports and the
+//! virtual host and never the password. Always: lapin's own recovery stays off, because after the broker closes a
+//! channel it leaves a consumer pending for ever. Here the session ends, and its user begins a new one.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
 
-use super::address::{Address, Host, KEYS, of_host};
+use super::address::{BrokerAddress, Host, KEYS, of_host};
 use super::alarms;
 use super::errors::explain;
 use super::management::Login;
@@ -23,52 +23,52 @@ use crate::queue::{Mended, NodeInUse, QueueError, Result};
 use crate::shutdown::Stopper;
 use crate::tls::{self, Check, Files};
 
-/// Seconds between heartbeats when `AMQP_URL` names none: a dead peer is noticed within two of
-/// them. RabbitMQ's own default of 60 would hold deliveries for two minutes.
+/// Seconds between heartbeats when `AMQP_URL` has none: a dead peer is detected within two heartbeats. With
+/// RabbitMQ's default of 60, unsettled deliveries would stay blocked for two minutes.
 const HEARTBEAT_SECS: u16 = 10;
 
-/// Milliseconds for the TCP connection to one host when `AMQP_URL` names none.
+/// The timeout for the TCP connection to one host when `AMQP_URL` has none, in milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
 
-/// For everything from the TCP connection to the open virtual host: the handshake can hang too.
+/// The timeout from the TCP connection to the open virtual host: the handshake can hang too.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 
-/// What a frame may have before its length was agreed on (RabbitMQ's `initial_frame_max`), in bytes.
+/// The longest frame before the length is negotiated (RabbitMQ's `initial_frame_max`), in bytes.
 const FRAME_MIN: u32 = 8_192;
 
-/// Where the broker is, parsed once.
+/// The broker of this process.
 pub(super) struct Broker {
-    address: Address,
+    address: BrokerAddress,
     wire: Wire,
     clock: Clock,
-    /// The connections there are, each with the place of its host in the list.
+    /// The open connections, each with the index of its host in the list.
     connections: Mutex<Vec<(usize, Weak<Connection>)>>,
-    /// Queues of which was said that they have another number of members.
+    /// Queues with another number of members, for which the warning was logged.
     other_members: Mutex<BTreeSet<String>>,
-    /// What keeps messages from being carried out.
+    /// The obstacles that block messages.
     pub(super) obstacles: Arc<Obstacles>,
-    /// The queue is being closed: nothing more is waited for.
+    /// Stopped when the queue is closed: all waits end.
     pub(super) closing: Stopper,
 }
 
-/// A connection that was made.
+/// A new connection.
 pub(super) struct Connected {
     pub(super) connection: Arc<Connection>,
-    /// What is noted of the deliveries on it.
+    /// The repairs of deliveries on this connection.
     pub(super) notes: Arc<Notes>,
-    /// The place of its host in the list.
+    /// The index of its host in the list.
     pub(super) at: usize,
 }
 
 impl Broker {
-    /// Reads `AMQP_URL`.
+    /// Parses `AMQP_URL`.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`], without the text: it may hold a password. The same for a file of TLS that cannot
-    /// be used.
+    /// [`QueueError::Refused`], without the URL's text, which may contain a password. Also for an unusable TLS
+    /// file.
     pub(super) fn parse(url: &str, clock: Clock) -> Result<Self> {
-        let mut address = Address::parse(url)?;
+        let mut address = BrokerAddress::parse(url)?;
         let query = &mut address.uri.query;
         query.heartbeat.get_or_insert(HEARTBEAT_SECS);
         query.connection_timeout.get_or_insert(CONNECT_TIMEOUT_MS);
@@ -100,7 +100,7 @@ impl Broker {
         })
     }
 
-    /// How many deliveries were mended so far.
+    /// The number of repaired deliveries so far.
     pub(super) fn mended(&self) -> Mended {
         self.wire.mended()
     }
@@ -115,18 +115,18 @@ impl Broker {
         &self.address.uri.vhost
     }
 
-    /// The host in use, or the first that will be, as `AMQP_URL` names it.
+    /// The host in use, or the first host to be used, as in `AMQP_URL`.
     pub(super) fn host(&self) -> &str {
         let used = self.in_use().first().copied().unwrap_or_default();
         &self.address.hosts[used].name
     }
 
-    /// How many members queues are made with; none: RabbitMQ's own number.
+    /// The number of members of new queues; `None`: RabbitMQ's default.
     pub(super) fn quorum_members(&self) -> Option<u16> {
         self.address.quorum_members
     }
 
-    /// Says, once for each queue, that it was made for another number of members than `AMQP_URL` asks for.
+    /// Logs, once for each queue, that it has another number of members than `AMQP_URL` asks for.
     pub(super) fn note_members(&self, queue: &str, made_for: Option<u16>) {
         let told = self.other_members.lock();
         let mut told = told.unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +139,7 @@ impl Broker {
                 queue,
                 made_for,
                 wanted,
-                "the queue stays with the members that it has, not those of AMQP_URL's quorum_members: \
+                "the queue keeps its number of members, not AMQP_URL's quorum_members: \
                  `rabbitmq-queues grow` and `shrink` change them"
             );
         }
@@ -154,12 +154,12 @@ impl Broker {
         }
     }
 
-    /// The files of TLS that `AMQP_URL` names.
+    /// The TLS files that `AMQP_URL` names.
     pub(super) fn files(&self) -> &Files {
         &self.address.files
     }
 
-    /// `host:port, vhost "name"`, of all hosts: what an error may tell.
+    /// All hosts and the virtual host as `host:port, vhost "name"`, safe for errors.
     pub(super) fn place(&self) -> String {
         let hosts = self.address.hosts.iter().map(ToString::to_string);
         self.told(&hosts.collect::<Vec<_>>().join(" or "))
@@ -170,7 +170,7 @@ impl Broker {
         format!("{host}{tls}, vhost {:?}", self.address.uri.vhost)
     }
 
-    /// Every host of `AMQP_URL`, in its order by name, with the connections that this process has to it.
+    /// All hosts of `AMQP_URL`, sorted by name, with this process's connections to each.
     pub(super) fn nodes(&self) -> Vec<NodeInUse> {
         let used = self.in_use();
         let mut nodes: Vec<_> = (0..)
@@ -184,7 +184,7 @@ impl Broker {
         nodes
     }
 
-    /// The place of each connection's host.
+    /// The host index of each open connection.
     fn in_use(&self) -> Vec<usize> {
         let known = self.connections.lock();
         let known = known.unwrap_or_else(PoisonError::into_inner);
@@ -196,13 +196,12 @@ impl Broker {
         live.map(|(at, _)| *at).collect()
     }
 
-    /// Connects to the first host that answers, beginning with the one at `first` of the list, and tries each of
-    /// them once.
+    /// Connects to the first host that answers. It begins with the host at index `first` and tries each host once.
     ///
     /// # Errors
     ///
-    /// A broker that refuses the login or the virtual host does so on every node: the others are not asked. When no host
-    /// answers, each is named with its reason.
+    /// When the broker refuses the login or the virtual host, the other hosts are not tried: every node refuses it.
+    /// When no host answers, the error names each host with its reason.
     pub(super) async fn connect(&self, role: &str, first: usize) -> Result<Connected> {
         let hosts = &self.address.hosts;
         let mut reasons = Vec::new();
@@ -246,7 +245,7 @@ impl Broker {
             )));
         };
         connected.map_err(|error| match explain(&error) {
-            // 403 before a channel exists is about the user, not about a queue's rights.
+            // 403 before a channel exists concerns the login, not the rights on a queue.
             QueueError::Refused(why) if why.contains("ACCESS_REFUSED") => {
                 QueueError::LoginRefused(format!("{why} ({place})"))
             }

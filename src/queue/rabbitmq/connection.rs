@@ -1,4 +1,4 @@
-//! Connections to the broker: made on demand, made again when lost, never without a time limit.
+//! Connections to the broker: opened on demand, reopened after a loss, every wait with a time limit.
 //!
 //! In: the broker. Out: a live connection. Always: after a connection was lost, the next host of the list is tried
 //! first.
@@ -15,28 +15,28 @@ use super::errors::explain;
 use super::wire::{FRAME_MAX, Notes};
 use crate::queue::{Backoff, QueueError, Result};
 
-/// For one request and its reply on an open channel.
+/// The time limit for one request and its reply on an open channel.
 pub(super) const REPLY_WAIT: Duration = Duration::from_secs(10);
 
-/// For a farewell nobody depends on.
+/// The time limit for a close whose result does not matter.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
-/// One connection of a process, for one purpose. Consuming and publishing have one each: a broker
-/// that is short of memory or disk stops reading from connections that publish, and
-/// acknowledgements on the same connection would hang with it.
+/// One connection of this process, for one purpose. Consuming and publishing use separate connections: a broker
+/// that is short of memory or disk stops reading from publishing connections, and acknowledgements on the same
+/// connection would block too.
 pub(super) struct Link {
     broker: Arc<Broker>,
     role: &'static str,
     live: Mutex<Option<Live>>,
-    /// How many connections were made.
+    /// The number of connections that were opened.
     made: AtomicU64,
-    /// The place of the host that the next connection is tried with first.
+    /// The index of the host that the next connection tries first.
     next: AtomicUsize,
-    /// The longest frame that was agreed on with the broker last, in bytes.
+    /// The longest frame that was last negotiated with the broker, in bytes.
     frame_max: AtomicU32,
 }
 
-/// A connection, and what is noted of the deliveries on it.
+/// A connection with the notes on its deliveries.
 #[derive(Clone)]
 struct Live {
     connection: Arc<Connection>,
@@ -60,34 +60,34 @@ impl Link {
         self.frame_max.load(Ordering::Relaxed)
     }
 
-    /// How many members queues are made with; none: RabbitMQ's own number.
+    /// The number of members of new queues; `None`: RabbitMQ's default.
     pub(super) fn quorum_members(&self) -> Option<u16> {
         self.broker.quorum_members()
     }
 
-    /// Takes note that a queue was made for another number of members than the one that is asked for.
+    /// Reports a queue with another number of members than the one that is asked for.
     pub(super) fn note_members(&self, queue: &str, made_for: Option<u16>) {
         self.broker.note_members(queue, made_for);
     }
 
-    /// How many connections were made after the first.
+    /// The number of connections after the first.
     pub(super) fn reconnects(&self) -> u64 {
         self.made.load(Ordering::Relaxed).saturating_sub(1)
     }
 
-    /// A new channel on the connection, which is made first if there is none.
+    /// Opens a channel; it opens the connection first if there is none.
     pub(super) async fn channel(&self) -> Result<Channel> {
         self.noted_channel().await.map(|(channel, _)| channel)
     }
 
-    /// A new channel, and where it is noted what was mended in its deliveries.
+    /// Opens a channel, and returns it with the notes on its deliveries.
     pub(super) async fn noted_channel(&self) -> Result<(Channel, Arc<Notes>)> {
         let live = self.live().await?;
         let channel = self.ask(live.connection.create_channel()).await?;
         Ok((channel, live.notes))
     }
 
-    /// Waits for a reply of the broker, for a limited time.
+    /// Waits for the broker's reply, at most [`REPLY_WAIT`].
     pub(super) async fn ask<T>(
         &self,
         request: impl Future<Output = lapin::Result<T>> + Send,
@@ -101,8 +101,8 @@ impl Link {
         }
     }
 
-    /// Waits for `work` for at most `limit`, and for as long as the broker blocks this connection: it is short of memory
-    /// or disk, says so, and takes what it was sent when it is not any more.
+    /// Waits for `work` for at most `limit`. While the broker blocks this connection for lack of memory or disk,
+    /// the wait continues: the broker reads the data when the alarm ends.
     pub(super) async fn patiently<T>(
         &self,
         limit: Duration,
@@ -117,9 +117,9 @@ impl Link {
         }
     }
 
-    /// Whether the broker takes nothing from this connection for want of memory or disk.
+    /// Whether the broker blocks this connection for lack of memory or disk.
     fn is_blocked(&self) -> bool {
-        // A connection that is being made is not blocked.
+        // A connection in progress is not blocked.
         let live = self.live.try_lock();
         let live = live.as_ref().ok().and_then(|live| live.as_ref());
         live.is_some_and(|live| live.connection.status().blocked())
@@ -147,18 +147,18 @@ impl Link {
         Ok(made)
     }
 
-    /// Gives the connection up, whatever state it is in: the next use makes another one.
+    /// Closes the connection in any state: the next use opens another one.
     pub(super) async fn hang_up(&self) {
         let Some(live) = self.live.lock().await.take() else {
             return;
         };
         let closing = live.connection.close(200, "OK".into());
-        // A connection that does not answer is gone as well.
+        // A connection that does not answer counts as closed.
         let _ = self.broker.clock().within(CLOSE_WAIT, closing).await;
     }
 }
 
-/// The pauses between tries to reach the broker.
+/// The pauses between attempts to reach the broker.
 pub(super) fn pauses() -> Backoff {
     Backoff::spread(Duration::from_millis(200), Duration::from_secs(10))
 }

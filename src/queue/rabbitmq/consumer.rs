@@ -1,8 +1,7 @@
-//! A campaign's deliveries from the broker, over as many connections as it takes.
+//! The consumer of one queue at the broker, over any number of sessions.
 //!
-//! In: deliveries of a session, which is one channel with one consumer. Out: the same, without those
-//! of lost sessions. Always: a session that ends for any other reason than ours or the queue's
-//! deletion is followed by a new one.
+//! In: deliveries of a session, which is one channel with one consumer. Out: the same, without deliveries of lost
+//! sessions. Always: a new session follows, unless this process ended the session or the queue was deleted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,31 +14,31 @@ use lapin::Channel;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
-use super::Shared;
+use super::RabbitCore;
 use super::connection::{Link, pauses};
-use super::delivery::{Origin, REQUEUE, RabbitDelivery};
+use super::delivery::{DeliveryOrigin, REQUEUE, RabbitDelivery};
 use super::errors::{explain, is_not_found};
 use super::majority::ConsumedQueue;
-use super::obstacles::Kind;
+use super::obstacles::ObstacleCause;
 use super::remedy;
 use super::topology;
 use super::wire::Notes;
 use crate::message::CampaignId;
 use crate::queue::{Backoff, Consumer, Delivery, QueueError, Result};
 
-/// The most a quorum queue takes as prefetch (RabbitMQ's documentation of quorum queues).
+/// The highest prefetch of a quorum queue (RabbitMQ's documentation of quorum queues).
 const PREFETCH_MAX: u16 = 2_000;
 
-/// For what is on its way to a consumer that has been cancelled.
+/// The wait for deliveries that are still in transit to a cancelled consumer.
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
-/// What is consumed.
-pub(super) enum Source {
+/// The queue that is consumed.
+pub(super) enum ConsumerQueue {
     Campaign(CampaignId),
     Orphans,
 }
 
-impl Source {
+impl ConsumerQueue {
     fn queue(&self) -> String {
         match self {
             Self::Campaign(campaign) => topology::work_queue(campaign),
@@ -49,52 +48,53 @@ impl Source {
 }
 
 pub(super) struct RabbitConsumer {
-    shared: Arc<Shared>,
+    shared: Arc<RabbitCore>,
     state: State,
 }
 
 enum State {
-    Live(Box<(Sessions, Session)>),
-    /// A session was lost, and the next is being made. Whoever waits for a delivery may give up waiting at any
-    /// time, and waits again: the work that is done so far stays.
-    Recovering(BoxFuture<'static, Option<Box<(Sessions, Session)>>>),
+    Live(Box<(Sessions, ConsumerSession)>),
+    /// A session was lost, and the next one is being opened. The caller may drop its wait for a delivery at any
+    /// time; the progress made so far is kept for its next call.
+    Recovering(BoxFuture<'static, Option<Box<(Sessions, ConsumerSession)>>>),
     /// The queue was deleted.
     Ended,
 }
 
-/// What makes the sessions of a consumer, one after the other.
+/// Opens the sessions of a consumer, one after the other.
 struct Sessions {
-    shared: Arc<Shared>,
-    source: Source,
+    shared: Arc<RabbitCore>,
+    source: ConsumerQueue,
     prefetch: u16,
-    origin: Arc<Origin>,
-    /// The connection of this consumer alone, once the common one cannot be trusted.
+    origin: Arc<DeliveryOrigin>,
+    /// This consumer's own connection, used once the shared one is unsafe.
     own: Option<Arc<Link>>,
-    /// The broker ended the last session without an error: perhaps the queue is gone.
+    /// The broker ended the last session without an error: the queue may have been deleted.
     was_cancelled: bool,
-    /// Begins again once a delivery was settled. A connection that is made and lost again is no success.
+    /// Starts again at the first pause after a settled delivery. A connection that opens and is lost again is not a
+    /// success.
     pauses: Backoff,
 }
 
-/// One channel with one consumer on it.
-struct Session {
+/// One channel with its consumer.
+struct ConsumerSession {
     channel: Channel,
     stream: lapin::Consumer,
     notes: Arc<Notes>,
     _consumed: ConsumedQueue,
 }
 
-/// A channel on which a consumer was asked for. The broker may have made it although its answer did not come, or was
-/// not waited for. lapin then keeps the consumer and its channel for as long as there is a connection, and what
-/// the broker delivers to it is settled by nobody. So the channel is closed, unless the session was had.
-struct Asked(Option<Channel>);
+/// A channel with an unconfirmed consumer. The broker may have created the consumer although its reply was lost or
+/// not awaited. lapin would keep consumer and channel as long as the connection lives, and nothing would settle the
+/// deliveries. So the channel is closed when the reply does not arrive.
+struct PendingChannel(Option<Channel>);
 
-impl Drop for Asked {
+impl Drop for PendingChannel {
     fn drop(&mut self) {
         let Some(channel) = self.0.take() else {
             return;
         };
-        // Without a runtime the process ends, and the connection with it.
+        // Without a runtime the process is ending, and the connection with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let _ = channel.close(200, "OK".into()).await;
@@ -104,9 +104,13 @@ impl Drop for Asked {
 }
 
 impl RabbitConsumer {
-    /// Begins to consume.
-    pub(super) async fn start(shared: Arc<Shared>, source: Source, prefetch: u16) -> Result<Self> {
-        let origin = Origin {
+    /// Starts to consume.
+    pub(super) async fn start(
+        shared: Arc<RabbitCore>,
+        source: ConsumerQueue,
+        prefetch: u16,
+    ) -> Result<Self> {
+        let origin = DeliveryOrigin {
             shared: Arc::clone(&shared),
             queue: source.queue(),
             has_settled: AtomicBool::new(false),
@@ -133,7 +137,7 @@ impl RabbitConsumer {
         }
     }
 
-    /// Begins to make the next session after this one was lost; `None`: the broker ended it without an error.
+    /// Starts to open the next session. `None`: the broker ended the lost one without an error.
     fn recover_from(&mut self, error: Option<&QueueError>) {
         let State::Live(live) = std::mem::replace(&mut self.state, State::Ended) else {
             return;
@@ -157,7 +161,7 @@ impl RabbitConsumer {
                 State::Ended => return None,
             };
             match session.stream.next().await {
-                // Buffered when its channel was lost: it cannot be settled and comes again.
+                // The channel was lost while the delivery was buffered: it cannot be settled and is redelivered.
                 Some(Ok(delivery)) if !delivery.acker.usable() => {}
                 Some(Ok(delivery)) => return Some(sessions.delivery(session, delivery)),
                 Some(Err(error)) => {
@@ -165,7 +169,7 @@ impl RabbitConsumer {
                     tracing::warn!(%error, queue = sessions.origin.queue, "consumer lost");
                     self.recover_from(Some(&error));
                 }
-                // Remembered before anything is awaited: the stream says it only once.
+                // Recorded before any await: the stream reports its end only once.
                 None => self.recover_from(None),
             }
         }
@@ -173,8 +177,8 @@ impl RabbitConsumer {
 }
 
 impl Sessions {
-    /// The first session. Who consumes a campaign that was never opened is told, and makes no queue.
-    async fn begin(&self) -> Result<Session> {
+    /// The first session. For a campaign that was never opened it returns an error and creates no queue.
+    async fn begin(&self) -> Result<ConsumerSession> {
         let link = self.link();
         topology::ready(link, &link.channel().await?, &self.source.queue()).await?;
         self.begin_session().await
@@ -185,7 +189,7 @@ impl Sessions {
         self.own.as_deref().unwrap_or(&self.shared.consuming)
     }
 
-    /// Takes a connection of its own, if every consumer is to.
+    /// Takes a separate connection, if consumers must not share one.
     fn part(&mut self) {
         if self.own.is_none() && self.shared.is_apart.load(Ordering::Relaxed) {
             let link = Link::new(Arc::clone(&self.shared.broker), "consume apart");
@@ -193,7 +197,7 @@ impl Sessions {
         }
     }
 
-    async fn begin_session(&self) -> Result<Session> {
+    async fn begin_session(&self) -> Result<ConsumerSession> {
         let link = self.link();
         let (channel, notes) = link.noted_channel().await?;
         let qos = channel.basic_qos(self.prefetch, BasicQosOptions::default());
@@ -201,12 +205,12 @@ impl Sessions {
         let queue = self.source.queue().into();
         let options = BasicConsumeOptions::default();
         let consuming = channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        let mut asked = Asked(Some(channel.clone()));
+        let mut asked = PendingChannel(Some(channel.clone()));
         let stream = link.ask(consuming).await?;
         asked.0 = None;
         let obstacles = &self.shared.broker.obstacles;
-        obstacles.is_gone(&self.origin.queue, Kind::NoRight);
-        Ok(Session {
+        obstacles.is_gone(&self.origin.queue, ObstacleCause::NoRight);
+        Ok(ConsumerSession {
             channel,
             stream,
             notes,
@@ -214,8 +218,8 @@ impl Sessions {
         })
     }
 
-    /// A new session after one that was lost; `None` when the queue was deleted.
-    async fn begin_again(&self) -> Result<Option<Session>> {
+    /// A new session after a lost one; `None` when the queue was deleted.
+    async fn begin_again(&self) -> Result<Option<ConsumerSession>> {
         let link = self.link();
         if self.was_cancelled {
             let channel = link.channel().await?;
@@ -225,16 +229,16 @@ impl Sessions {
                 found => found.map(drop)?,
             }
         }
-        // A broker that came back may have come back empty.
+        // A restarted broker may have lost its queues.
         topology::declare_shared(link).await?;
-        if let Source::Campaign(campaign) = &self.source {
+        if let ConsumerQueue::Campaign(campaign) = &self.source {
             topology::declare_campaign(link, campaign).await?;
         }
         self.begin_session().await.map(Some)
     }
 
-    /// Makes a session, for as long as it takes. `None` when there is nothing to consume.
-    async fn recover(mut self) -> Option<Box<(Self, Session)>> {
+    /// Retries until a session is open. `None` when the queue was deleted.
+    async fn recover(mut self) -> Option<Box<(Self, ConsumerSession)>> {
         loop {
             if self.origin.has_settled.swap(false, Ordering::Relaxed) {
                 self.pauses.reset();
@@ -256,37 +260,47 @@ impl Sessions {
         }
     }
 
-    /// A session was lost, or none could be had: where it was because something cannot be read, the next is
-    /// on a connection of this consumer's own, and what lies on its queue is named if it was one.
+    /// Evaluates the error of a lost or failed session. After an unreadable message, the next session uses a
+    /// separate connection; if this one was separate already, the message is on this consumer's queue, which
+    /// becomes an obstacle.
     fn learn_from(&self, error: &QueueError) {
         let why = match error {
             QueueError::Unreadable(why) => why,
             QueueError::Refused(why) => {
                 if let Some(removal) = remedy::of_rights(why) {
                     let obstacles = &self.shared.broker.obstacles;
-                    obstacles.found(&self.origin.queue, Kind::NoRight, why.clone(), removal);
+                    obstacles.found(
+                        &self.origin.queue,
+                        ObstacleCause::NoRight,
+                        why.clone(),
+                        removal,
+                    );
                 }
                 return;
             }
             _ => return,
         };
-        // On the common connection it may be anybody's: from now on each has its own, and whose it is
-        // ends no other.
+        // On the shared connection the message may be on any queue. From now on each consumer has its own
+        // connection, and the message ends only one of them.
         self.shared.is_apart.store(true, Ordering::Relaxed);
         if self.own.is_some() {
             self.shared.apart_reconnects.fetch_add(1, Ordering::Relaxed);
             let queue = &self.origin.queue;
-            let why = format!("a message on it cannot be read, and ends the connection: {why}");
+            let why = format!("a message on it cannot be read and ends the connection: {why}");
             let removal = self.shared.removal(queue);
             let obstacles = &self.shared.broker.obstacles;
-            obstacles.found(queue, Kind::Unreadable, why, removal);
+            obstacles.found(queue, ObstacleCause::Unreadable, why, removal);
         }
     }
 
-    fn delivery(&self, session: &Session, delivery: lapin::message::Delivery) -> Box<dyn Delivery> {
+    fn delivery(
+        &self,
+        session: &ConsumerSession,
+        delivery: lapin::message::Delivery,
+    ) -> Box<dyn Delivery> {
         let key = match &self.source {
-            Source::Campaign(campaign) => campaign.to_string(),
-            Source::Orphans => delivery.routing_key.to_string(),
+            ConsumerQueue::Campaign(campaign) => campaign.to_string(),
+            ConsumerQueue::Orphans => delivery.routing_key.to_string(),
         };
         let (channel, tag) = (session.channel.id(), delivery.delivery_tag);
         let note = session.notes.take(channel, tag);
@@ -318,11 +332,11 @@ impl Consumer for RabbitConsumer {
             .channel
             .basic_cancel(tag, BasicCancelOptions::default());
         if link.ask(cancelling).await.is_err() {
-            // The channel is lost, and what it had delivered is the broker's again.
+            // The channel is lost, and its deliveries are with the broker again.
             return;
         }
-        // The stream ends after what was on its way. Dropping it instead would leave that unsettled
-        // for as long as the channel is open.
+        // The stream ends after the deliveries in transit. If it were dropped instead, they would stay unsettled
+        // until the channel closes.
         let clock = self.shared.clock;
         while let Some(Some(Ok(delivery))) = clock.within(DRAIN_WAIT, session.stream.next()).await {
             clock.within(DRAIN_WAIT, delivery.acker.nack(REQUEUE)).await;

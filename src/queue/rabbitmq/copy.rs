@@ -1,8 +1,8 @@
-//! What our copies of a message carry: dead letters, retries, orphans on their way to their campaign.
+//! The properties of copies: dead letters, retries, and orphans on their way to their campaign.
 //!
-//! In: the properties a publisher gave a message. Out: those of its copy. Always: only what is on a list, and
-//! headers that fit; what was left out stands as text in one header of ours. The broker can neither refuse the
-//! copy for what is in it, nor send it elsewhere, nor let it expire.
+//! In: the properties of a publisher's message. Out: the properties of its copy. Always: only allowed properties,
+//! and headers that fit. One header lists the dropped ones as text. The broker cannot refuse the copy because of
+//! its contents, route it elsewhere or let it expire.
 
 use std::fmt::Write as _;
 
@@ -13,18 +13,18 @@ use super::publisher::PERSISTENT;
 use super::value::{shown, size_of_value};
 use super::wire::{FRAME_MAX, Note};
 
-/// The header that tells what was left out.
+/// The header that lists the dropped properties and headers.
 const DROPPED: &str = "flexcast-dropped";
 
-/// The beginning of the names that are ours: a publisher's would be taken for a dead letter's.
+/// The prefix of flexcast's headers: a publisher's header with it would look like a dead letter's.
 const OUR_PREFIX: &str = "flexcast-";
 
-/// Where the broker would send a copy as well, when the retry queue's time is up
+/// Headers that would make the broker also send the message elsewhere after the retry delay
 /// (<https://www.rabbitmq.com/docs/sender-selected>).
 const ROUTING: [&str; 2] = ["CC", "BCC"];
 
-/// What a broker writes itself: publishers have not lost it. Sent back, a broker may take its own `x-death`
-/// for a cycle.
+/// Headers that the broker writes; they are not a publisher's. If `x-death` is sent back, the broker may see a
+/// cycle.
 const BROKERS: [&str; 5] = [
     "x-death",
     "x-first-death-",
@@ -33,44 +33,44 @@ const BROKERS: [&str; 5] = [
     "x-acquired-count",
 ];
 
-/// As `reply_to` it is refused from whoever does not wait for the answer on the same channel
+/// The broker refuses this `reply_to` unless the publisher consumes the replies on the same channel
 /// (<https://www.rabbitmq.com/docs/direct-reply-to>).
 const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
 
-/// How much of a value that was left out is told, in characters.
+/// The longest excerpt of a dropped value, in characters.
 const TOLD_MAX: usize = 100;
 
-/// How much may stand in the headers of a copy, in bytes.
+/// The space for headers of a copy, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
-    /// For all headers of the publisher's.
+pub(super) struct HeaderRoom {
+    /// For all of the publisher's headers together.
     theirs: usize,
-    /// For each text of ours.
+    /// For each of flexcast's texts.
     text: usize,
 }
 
-impl Room {
-    /// What fits a frame of this many bytes beside everything else: a content header cannot be divided. 32 KiB
-    /// and 4 KiB where nobody has set other limits.
+impl HeaderRoom {
+    /// The space within a frame of this length: a content header cannot be split over frames. 32 KiB and 4 KiB with
+    /// the default limits.
     pub(super) fn of(frame_max: u32) -> Self {
         let theirs = frame_max.min(FRAME_MAX) as usize / 4;
         let text = theirs / 8;
         Self { theirs, text }
     }
 
-    /// The beginning of a text of ours.
+    /// Cuts one of flexcast's texts to the limit.
     pub(super) fn clip(self, text: &str) -> &str {
         &text[..text.floor_char_boundary(self.text)]
     }
 }
 
-/// Whether a message has come round a retry queue.
+/// Whether a message has passed through a retry queue.
 pub(super) fn came_back(properties: &BasicProperties) -> bool {
     let headers = properties.headers().as_ref();
     headers.is_some_and(|headers| headers.contains_key("x-death"))
 }
 
-/// How often the broker has delivered a message before, as it counts.
+/// The number of earlier deliveries, as the broker counts them.
 pub(super) fn deliveries(properties: &BasicProperties) -> usize {
     let headers = properties.headers().as_ref();
     let count = headers.and_then(|headers| headers.inner().get("x-delivery-count"));
@@ -88,9 +88,9 @@ pub(super) fn of(
     original: &BasicProperties,
     note: Note,
     ours: &FieldTable,
-    room: Room,
+    room: HeaderRoom,
 ) -> BasicProperties {
-    let mut dropped = Dropped::default();
+    let mut dropped = DroppedHeaders::default();
     if note.is_altered {
         dropped.0.push_str(
             "altered on arrival: text that was not UTF-8 (U+001A for each such byte), or nesting of more than 32 levels",
@@ -106,7 +106,7 @@ pub(super) fn of(
     copy.with_headers(headers)
 }
 
-/// The least that a copy can have, for when the broker refuses the other: `ours`, and who has sent it.
+/// The minimal copy, for when the broker refuses the full one: `ours`, the sender and the id.
 pub(super) fn bare(original: &BasicProperties, ours: &FieldTable) -> BasicProperties {
     let mut headers = FieldTable::default();
     let told = "everything: the broker refused a copy with the message's properties and headers";
@@ -128,11 +128,11 @@ fn add(headers: &mut FieldTable, ours: &FieldTable) {
     }
 }
 
-/// What was left out, as text.
+/// The list of dropped properties and headers, as text.
 #[derive(Default)]
-struct Dropped(String);
+struct DroppedHeaders(String);
 
-impl Dropped {
+impl DroppedHeaders {
     fn add(&mut self, what: &str, value: &str) {
         let clipped: String = value.chars().take(TOLD_MAX).collect();
         let more = if clipped.len() < value.len() {
@@ -143,21 +143,21 @@ impl Dropped {
         if !self.0.is_empty() {
             self.0.push_str("; ");
         }
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = write!(self.0, "{what} {clipped:?}{more}");
     }
 }
 
-fn kept_properties(original: &BasicProperties, dropped: &mut Dropped) -> BasicProperties {
+fn kept_properties(original: &BasicProperties, dropped: &mut DroppedHeaders) -> BasicProperties {
     let mut lose = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             dropped.add(name, &value);
         }
     };
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
-    // The broker refuses a copy under a user's name that is not ours.
+    // The broker refuses a `user_id` other than the connection's.
     lose("user_id", text(original.user_id()));
-    // A dead letter would vanish, and a retry be taken for due.
+    // A dead letter would expire, and a retry would become due early.
     lose("expiration", text(original.expiration()));
     lose(
         "priority",
@@ -214,7 +214,11 @@ fn put(
     }
 }
 
-fn kept_headers(original: &BasicProperties, room: Room, dropped: &mut Dropped) -> FieldTable {
+fn kept_headers(
+    original: &BasicProperties,
+    room: HeaderRoom,
+    dropped: &mut DroppedHeaders,
+) -> FieldTable {
     let mut kept = FieldTable::default();
     let mut room = room.theirs;
     let came_back = came_back(original);
@@ -224,7 +228,7 @@ fn kept_headers(original: &BasicProperties, room: Room, dropped: &mut Dropped) -
         if BROKERS.iter().any(|prefix| text.starts_with(prefix)) {
             continue;
         }
-        // What a copy of ours has lost already.
+        // The list from an earlier copy.
         if came_back && text == DROPPED {
             dropped.0.push_str(&shown(value));
             continue;
@@ -264,7 +268,7 @@ mod tests {
 
     fn copied(original: &BasicProperties) -> BasicProperties {
         let ours = table(&[("flexcast-reason", text("malformed"))]);
-        of(original, Note::default(), &ours, Room::of(FRAME_MAX))
+        of(original, Note::default(), &ours, HeaderRoom::of(FRAME_MAX))
     }
 
     #[test]
@@ -343,7 +347,7 @@ mod tests {
                 all.insert(format!("x-{n}").into(), text("\u{fffd}\u{fffd}\u{fffd}"));
             }
             let original = BasicProperties::default().with_headers(all);
-            let room = Room::of(frame_max);
+            let room = HeaderRoom::of(frame_max);
             let copy = of(&original, Note::default(), &FieldTable::default(), room);
             let size = size_of_value(&AMQPValue::FieldTable(
                 copy.headers().clone().expect("headers"),
@@ -360,7 +364,7 @@ mod tests {
             ("x-death", text("by the broker")),
         ]));
         assert_eq!(header(&copied(&original), DROPPED), Some(&lost));
-        // A publisher's own is not taken for it.
+        // A publisher's own header of this name is ignored.
         let forged = BasicProperties::default().with_headers(table(&[(DROPPED, lost)]));
         let told = "header \"flexcast-dropped\" \"user_id \\\"crm\\\"\"";
         assert_eq!(header(&copied(&forged), DROPPED), Some(&text(told)));

@@ -1,8 +1,8 @@
 //! One delivery of the broker, and its settlement; dead letters and their headers.
 //!
-//! In: a message from a consumer's channel. Out: an acknowledgement, after the copy that replaces
-//! the message is confirmed. Always: a crash between the two makes two messages and never none; what
-//! belongs to a lost channel settles as stale.
+//! In: a message from a consumer's channel. Out: an acknowledgement, sent after the copy that replaces the message
+//! is confirmed. Always: a crash between the two leaves two messages, never none; deliveries of a lost channel
+//! settle as stale.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,14 +15,14 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, BasicProperties, Channel};
 
 use super::connection::REPLY_WAIT;
-use super::copy::{self, Room};
+use super::copy::{self, HeaderRoom};
 use super::errors::is_not_found;
-use super::obstacles::Kind;
+use super::obstacles::ObstacleCause;
 use super::publisher::is_unrouted;
-use super::publisher::{Parcel, Route};
+use super::publisher::{Parcel, PublishRoute};
 use super::topology::{self, DEAD, REASON, retry_exchange};
 use super::wire::Note;
-use super::{OURS, OWN_BYTES_MAX, Shared, refusal};
+use super::{OURS, OWN_BYTES_MAX, RabbitCore, refusal};
 use crate::clock::Clock;
 use crate::message::{DeadReason, MESSAGE_BYTES_MAX, Refusal, WIRE_VERSION};
 use crate::queue::{
@@ -34,7 +34,7 @@ const STEP: &str = "flexcast-step";
 const CODE: &str = "flexcast-code";
 const ATTEMPT: &str = "flexcast-attempt";
 const DETAIL: &str = "flexcast-detail";
-/// The true length of a body of which only the beginning is kept, in bytes.
+/// The original length of a body that was truncated, in bytes.
 const SIZE: &str = "flexcast-size";
 
 pub(super) const REQUEUE: BasicNackOptions = BasicNackOptions {
@@ -42,11 +42,11 @@ pub(super) const REQUEUE: BasicNackOptions = BasicNackOptions {
     requeue: true,
 };
 
-/// The pauses before what could not be settled comes again, by how often it was delivered before.
+/// The pauses before an unsettled delivery is requeued; they grow with the number of earlier deliveries.
 const AGAIN_MIN: Duration = Duration::from_millis(500);
 const AGAIN_MAX: Duration = Duration::from_secs(60);
 
-/// How much of a body is kept that is longer than it may be, in bytes.
+/// The number of bytes that are kept of an oversized body.
 const OVERSIZED_KEPT: usize = 64 * 1024;
 
 pub(super) struct RabbitDelivery {
@@ -54,9 +54,9 @@ pub(super) struct RabbitDelivery {
     properties: BasicProperties,
     redelivered: bool,
     acker: Acker,
-    /// The campaign, or whatever an orphan was published under.
+    /// The campaign's id, or an orphan's routing key.
     key: String,
-    origin: Arc<Origin>,
+    origin: Arc<DeliveryOrigin>,
     note: Note,
     defect: Option<Defect>,
     is_settled: bool,
@@ -64,11 +64,11 @@ pub(super) struct RabbitDelivery {
     channel: Channel,
 }
 
-/// Where deliveries come from.
-pub(super) struct Origin {
-    pub(super) shared: Arc<Shared>,
+/// The source of deliveries.
+pub(super) struct DeliveryOrigin {
+    pub(super) shared: Arc<RabbitCore>,
     pub(super) queue: String,
-    /// Whether one of its deliveries was settled since this was last looked at.
+    /// Whether a delivery was settled since the last check.
     pub(super) has_settled: AtomicBool,
 }
 
@@ -77,7 +77,7 @@ impl RabbitDelivery {
         delivery: lapin::message::Delivery,
         key: String,
         note: Note,
-        origin: Arc<Origin>,
+        origin: Arc<DeliveryOrigin>,
         channel: Channel,
     ) -> Self {
         let properties = delivery.properties;
@@ -88,7 +88,7 @@ impl RabbitDelivery {
             body.shrink_to_fit();
         }
         Self {
-            // What comes out of a retry queue is a new message to the broker, but not to us.
+            // To the broker, a message from a retry queue is new.
             redelivered: delivery.redelivered || copy::came_back(&properties),
             body: body.into(),
             properties,
@@ -110,13 +110,12 @@ impl RabbitDelivery {
         if settled == Settled::Yes {
             origin.has_settled.store(true, Ordering::Relaxed);
             let obstacles = &origin.shared.broker.obstacles;
-            obstacles.is_gone(&origin.queue, Kind::Unreadable);
+            obstacles.is_gone(&origin.queue, ObstacleCause::Unreadable);
         }
         settled
     }
 
-    /// Publishes a copy with `headers` and settles the original once the copy is confirmed, and the
-    /// publisher told if it is to be.
+    /// Publishes a copy with `headers`, then the refusal, if there is one, and then acknowledges the original.
     async fn replace(
         &mut self,
         exchange: &'static str,
@@ -129,7 +128,10 @@ impl RabbitDelivery {
         let published = self.copy(exchange, &headers).await;
         let (shared, queue) = (&self.origin.shared, &self.origin.queue);
         match published {
-            Ok(()) => shared.broker.obstacles.is_gone(queue, Kind::NotCopied),
+            Ok(()) => shared
+                .broker
+                .obstacles
+                .is_gone(queue, ObstacleCause::NotCopied),
             Err(_) if !self.acker.usable() => return Ok(Settled::Stale),
             Err(error) => {
                 let why =
@@ -138,7 +140,7 @@ impl RabbitDelivery {
                 shared
                     .broker
                     .obstacles
-                    .found(queue, Kind::NotCopied, why, removal);
+                    .found(queue, ObstacleCause::NotCopied, why, removal);
                 return Err(error);
             }
         }
@@ -148,15 +150,15 @@ impl RabbitDelivery {
         Ok(self.settle_by_ack().await)
     }
 
-    /// Publishes a copy; where the broker refuses it, the barest there can be.
+    /// Publishes a copy; if the broker refuses it, a minimal copy.
     async fn copy(&self, exchange: &'static str, headers: &FieldTable) -> Result<()> {
         let shared = &self.origin.shared;
         let whole = copy::of(&self.properties, self.note, headers, self.room());
         match self.publish(exchange, whole).await {
             Err(error @ QueueError::Refused(_)) if self.acker.usable() => {
-                tracing::warn!(%error, exchange, "a copy was refused; it goes with less");
+                tracing::warn!(%error, exchange, "the broker refused a copy; a minimal copy is published instead");
                 if is_gone(&error) {
-                    // Somebody has deleted what all campaigns share.
+                    // A shared exchange or queue was deleted.
                     let link = &shared.consuming;
                     topology::declare_shared(link).await?;
                 }
@@ -168,7 +170,7 @@ impl RabbitDelivery {
     }
 
     async fn publish(&self, exchange: &'static str, properties: BasicProperties) -> Result<()> {
-        let route = Route {
+        let route = PublishRoute {
             exchange,
             key: self.key.clone(),
             mandatory: true,
@@ -184,11 +186,11 @@ impl RabbitDelivery {
             .await
     }
 
-    fn room(&self) -> Room {
-        Room::of(self.origin.shared.publisher.frame_max())
+    fn room(&self) -> HeaderRoom {
+        HeaderRoom::of(self.origin.shared.publisher.frame_max())
     }
 
-    /// The headers that make a copy a dead letter.
+    /// The headers of a dead letter.
     fn letter(&self, letter: &DeadLetter) -> FieldTable {
         let mut headers = FieldTable::default();
         let text = |text: &str| AMQPValue::LongString(text.into());
@@ -205,18 +207,18 @@ impl RabbitDelivery {
             let size = i64::try_from(bytes).unwrap_or(i64::MAX);
             headers.insert(SIZE.into(), AMQPValue::LongLongInt(size));
         }
-        // A publisher's text may stand in it, as long as a message may be.
+        // The detail may quote a publisher's text of up to a message's length.
         headers.insert(DETAIL.into(), text(self.room().clip(&letter.detail)));
         headers
     }
 }
 
-/// Whether an exchange or a queue of ours is not there.
+/// Whether one of flexcast's exchanges or queues is missing.
 fn is_gone(error: &QueueError) -> bool {
     is_not_found(error) || is_unrouted(error)
 }
 
-/// What is wrong with a delivery beside its body.
+/// The defect of a delivery outside its body.
 fn defect(properties: &BasicProperties, length: usize, note: Note) -> Option<Defect> {
     let is_ours = is_ours(properties);
     let max = match is_ours {
@@ -305,11 +307,11 @@ impl Delivery for RabbitDelivery {
     }
 }
 
-/// Waits until an acknowledgement, or a negative one, is sent.
+/// Waits until an acknowledgement, positive or negative, is sent.
 ///
-/// `Ok(false)` means that the channel was lost, or that the delivery belongs to an earlier channel. An error means that the
-/// channel was lost just now. The client never resolves the future if it loses the connection while it writes. In each of these
-/// cases the broker delivers the message again.
+/// `Ok(false)` means that the channel was lost, or that the delivery belongs to an earlier channel. An error means
+/// that the channel was lost just now. lapin never resolves the future if it loses the connection while it writes.
+/// In each of these cases the broker redelivers the message.
 async fn is_sent(clock: Clock, sending: impl Future<Output = lapin::Result<bool>>) -> Settled {
     match clock.within(REPLY_WAIT, sending).await {
         Some(Ok(true)) => Settled::Yes,
@@ -318,13 +320,13 @@ async fn is_sent(clock: Clock, sending: impl Future<Output = lapin::Result<bool>
 }
 
 impl Drop for RabbitDelivery {
-    /// What could not be settled comes again, the later the oftener it has: at once it would go round at full
-    /// speed, and from one place of the consumer's to the next. Until then it holds none of them.
+    /// Requeues an unsettled delivery after a pause that grows with each delivery: without a pause it would circle
+    /// at full speed. During the pause it takes no slot of the consumer.
     fn drop(&mut self) {
         if self.is_settled || !self.acker.usable() {
             return;
         }
-        // Without a runtime the process ends, the connection with it, and the broker requeues.
+        // Without a runtime the process is ending, the connection with it, and the broker requeues.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (acker, channel) = (self.acker.clone(), self.channel.clone());
             let shared = Arc::clone(&self.origin.shared);
@@ -342,7 +344,7 @@ impl Drop for RabbitDelivery {
     }
 }
 
-/// Reads a message of the dead-letter queue. What another hand put there has no reason of ours.
+/// Parses a message of the dead-letter queue. A message of another program lacks flexcast's headers.
 pub(super) fn dead_delivery(message: lapin::message::Delivery) -> DeadDelivery {
     let headers = message.properties.headers().clone().unwrap_or_default();
     let text = |name: &str| match headers.inner().get(name) {
@@ -354,7 +356,7 @@ pub(super) fn dead_delivery(message: lapin::message::Delivery) -> DeadDelivery {
         _ => None,
     };
     let reason = text(REASON).and_then(|name| reason_named(&name));
-    let foreign = "it was put here by another program, without a reason";
+    let foreign = "another program put it here, without a reason";
     let letter = DeadLetter {
         reason: reason.unwrap_or(DeadReason::Malformed),
         step: text(STEP).and_then(|name| step_named(&name)),

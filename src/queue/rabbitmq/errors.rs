@@ -5,20 +5,19 @@ use lapin::ErrorKind;
 use super::remedy::with_remedy;
 use crate::queue::QueueError;
 
-/// Whether an error says that something on the connection could not be read: what it was lies on some queue
-/// and comes again.
+/// Whether the error means that a frame could not be read. The message is on some queue and is redelivered.
 fn is_unreadable(error: &lapin::Error) -> bool {
     match error.kind() {
         ErrorKind::ParsingError(_) => true,
-        // What our filter refuses.
+        // An error of the filter (`wire`).
         ErrorKind::IOError(error) => error.kind() == std::io::ErrorKind::InvalidData,
-        // 501 frame error, 502 syntax error, 505 unexpected frame: said by the client of the broker.
+        // 501 frame error, 502 syntax error, 505 unexpected frame: raised by lapin about the broker.
         ErrorKind::ProtocolError(amqp) => [501, 502, 505].contains(&amqp.get_id()),
         _ => false,
     }
 }
 
-/// Our error for lapin's: what the broker will refuse again, and what another try may cure.
+/// Maps lapin's error: refusals that will repeat, and errors that a retry may cure.
 pub(super) fn explain(error: &lapin::Error) -> QueueError {
     match error.kind() {
         _ if is_unreadable(error) => QueueError::Unreadable(error.to_string()),
@@ -31,7 +30,7 @@ pub(super) fn explain(error: &lapin::Error) -> QueueError {
     }
 }
 
-/// Whether the broker says that a queue or exchange is not there.
+/// Whether the broker reports that a queue or exchange does not exist.
 pub(super) fn is_not_found(error: &QueueError) -> bool {
     matches!(error, QueueError::Refused(why) if why.starts_with("NOT_FOUND"))
 }

@@ -1,8 +1,8 @@
-//! Whether queues have the majority of their members. Without it a quorum queue confirms and delivers nothing, and
-//! RabbitMQ answers that it is empty.
+//! Checks whether queues have a majority of their members. Without it a quorum queue neither confirms nor delivers,
+//! and RabbitMQ reports it as empty.
 //!
-//! In: a message of our own, published to a queue that holds no other, and counts of queues. Out: an obstacle until the
-//! majority is back. Always: a count that the queue itself has not given is no count.
+//! In: a probe message, published to a queue that holds nothing else; counts of queues. Out: an obstacle until the
+//! majority is back. Always: only a count from the queue itself is valid.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,15 +11,15 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 
 use super::broker::Broker;
-use super::obstacles::{EVERYWHERE, Kind, Obstacles};
-use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
+use super::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
+use super::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::remedy;
 use super::topology;
 use crate::queue::{QueueError, Result};
 
-/// Publishes one message to the probe's queue, which drops the one before it.
+/// Publishes one message to the probe queue, which then drops the previous one.
 pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
-    let route = Route {
+    let route = PublishRoute {
         exchange: "",
         key: topology::PROBE.to_owned(),
         mandatory: false,
@@ -29,25 +29,32 @@ pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
         properties: BasicProperties::default().with_delivery_mode(PERSISTENT),
     };
     match publisher.is_taken(&route, parcel).await {
-        Ok(true) => broker.obstacles.is_gone(EVERYWHERE, Kind::NoMajority),
+        Ok(true) => broker
+            .obstacles
+            .is_gone(EVERYWHERE, ObstacleCause::NoMajority),
         Ok(false) => {
             let why = "queues are without a majority of their members: RabbitMQ takes and delivers nothing until most nodes \
                        of the cluster run again";
             let obstacles = &broker.obstacles;
             let removal = remedy::of_majority();
-            obstacles.found(EVERYWHERE, Kind::NoMajority, why.to_owned(), removal);
+            obstacles.found(
+                EVERYWHERE,
+                ObstacleCause::NoMajority,
+                why.to_owned(),
+                removal,
+            );
         }
-        // A connection that cannot be had is said by those who need it.
+        // Other code reports a broker that cannot be reached.
         Err(error) => tracing::debug!(%error, "the probe was not published"),
     }
 }
 
-/// The queues that this process consumes, and how often each.
+/// The queues that this process consumes, with the number of its consumers on each.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Consumed(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(super) struct ConsumedQueues(Arc<Mutex<BTreeMap<String, usize>>>);
 
-impl Consumed {
-    /// One more consumer of a queue, until what is returned is dropped.
+impl ConsumedQueues {
+    /// Counts one more consumer of a queue until the returned guard is dropped.
     pub(super) fn one(&self, queue: &str) -> ConsumedQueue {
         *self.lock().entry(queue.to_owned()).or_default() += 1;
         ConsumedQueue {
@@ -61,14 +68,14 @@ impl Consumed {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
-        // Each change is whole, whichever task panicked while it held the lock.
+        // A panic cannot leave the map inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A queue that is consumed. See [`Consumed::one`].
+/// A guard that counts one consumer of a queue. See [`ConsumedQueues::one`].
 pub(super) struct ConsumedQueue {
-    of: Consumed,
+    of: ConsumedQueues,
     queue: String,
 }
 
@@ -84,22 +91,22 @@ impl Drop for ConsumedQueue {
     }
 }
 
-/// How many messages are ready on a queue, if the queue itself has said so.
+/// The number of ready messages on a queue, if the queue itself has reported it.
 ///
-/// RabbitMQ answers 0 messages and 0 consumers for a queue whose leader it does not reach within a quarter of a second. A
-/// queue that this process consumes has a consumer.
+/// RabbitMQ reports 0 messages and 0 consumers for a queue whose leader it does not reach within a quarter of a
+/// second. A queue that this process consumes has at least one consumer.
 ///
 /// # Errors
 ///
-/// [`QueueError::Unreachable`]: the queue is without a majority, or its leader did not answer.
+/// [`QueueError::Unreachable`] when the queue has no majority or its leader did not answer.
 pub(super) fn ready_if_answered(
     counted: topology::Count,
     queue: &str,
-    consumed: &Consumed,
+    consumed: &ConsumedQueues,
     obstacles: &Obstacles,
 ) -> Result<u64> {
     let is_answered = counted.ready > 0 || counted.consumers > 0 || !consumed.has(queue);
-    if is_answered && !obstacles.is_there(EVERYWHERE, Kind::NoMajority) {
+    if is_answered && !obstacles.is_there(EVERYWHERE, ObstacleCause::NoMajority) {
         return Ok(counted.ready);
     }
     Err(QueueError::Unreachable(format!(
@@ -114,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_count_of_zero_counts_only_where_the_queue_has_said_it() {
-        let (consumed, obstacles) = (Consumed::default(), Obstacles::default());
+        let (consumed, obstacles) = (ConsumedQueues::default(), Obstacles::default());
         let of = |ready, consumers| topology::Count { ready, consumers };
         let read = |counted| ready_if_answered(counted, "q", &consumed, &obstacles).ok();
         assert_eq!(
@@ -132,7 +139,12 @@ mod tests {
         drop(second);
         assert_eq!(read(of(0, 0)), Some(0));
         let removal = Removal::default();
-        obstacles.found(EVERYWHERE, Kind::NoMajority, "why".to_owned(), removal);
+        obstacles.found(
+            EVERYWHERE,
+            ObstacleCause::NoMajority,
+            "why".to_owned(),
+            removal,
+        );
         assert_eq!(read(of(3, 1)), None, "what is counted may be long gone");
     }
 }

@@ -1,9 +1,9 @@
-//! RabbitMQ as the queue: quorum queues, confirms, retries through TTL queues, dead letters.
+//! The queue on RabbitMQ: quorum queues, confirms, retries through TTL queues, dead letters.
 //!
-//! In and out: the contract of [`super::Queue`], with RabbitMQ 3.10 and later. Always: one
-//! connection consumes and another publishes; both are made again when they are lost. No message breaks
-//! them (`wire`); if one does all the same, every campaign is consumed on a connection of its own from then on,
-//! and the queue it lies on is named (`obstacles`).
+//! In and out: the contract of [`super::Queue`], with RabbitMQ 3.10 and later. Always: one connection consumes and
+//! another publishes; a lost one is opened again. The filter in `wire` repairs messages that would break a
+//! connection. If a message breaks one nevertheless, every consumer gets its own connection from then on, and the
+//! message's queue is named (`obstacles`).
 
 mod address;
 mod alarms;
@@ -33,12 +33,12 @@ use lapin::types::ShortString;
 
 use self::broker::Broker;
 use self::connection::Link;
-use self::consumer::{RabbitConsumer, Source};
+use self::consumer::{ConsumerQueue, RabbitConsumer};
 use self::errors::is_not_found;
-use self::majority::Consumed;
+use self::majority::ConsumedQueues;
 use self::management::Inspector;
 use self::obstacles::Removal;
-use self::publisher::{PERSISTENT, Parcel, Publisher, Route};
+use self::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::{
     Consumer, DeadDelivery, Depth, Inspection, Mended, NodeInUse, Obstacle, Outgoing, Queue,
     QueueError, Result,
@@ -46,41 +46,40 @@ use super::{
 use crate::clock::Clock;
 use crate::message::{CampaignId, MessageId};
 
-/// The AMQP property `app_id` of what this program puts on a queue itself, also of its copies.
+/// The AMQP property `app_id` of all messages that flexcast publishes, copies included.
 const OURS: &str = "flexcast";
 
-/// The longest body that is taken whole from a message of this program's own, in bytes: eight times what a
-/// publisher's may have, for the texts that were rendered into it. A publisher that takes our name gains no
-/// more than this.
+/// The longest body of flexcast's own messages, in bytes: eight times a publisher's limit, because rendered texts
+/// were added. A publisher that uses flexcast's `app_id` gains only this higher limit.
 const OWN_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How many dead letters are read at least. What is given back goes behind what was given back
-/// before, in its order: as long as all of it is read, the order stays; in a longer queue it shifts.
+/// The least number of dead letters that are read. A requeued message goes behind those that were requeued before
+/// it. If the whole queue is read, the order stays the same; in a longer queue it rotates.
 const READ_AHEAD: usize = 1_000;
 
-/// A virtual host of a RabbitMQ broker as the queue.
+/// A queue in a virtual host of a RabbitMQ broker.
 pub struct RabbitQueue {
-    shared: Arc<Shared>,
+    shared: Arc<RabbitCore>,
 }
 
-/// What the queue, its consumers and their deliveries use together.
-struct Shared {
+/// The state that the queue, its consumers and their deliveries share.
+struct RabbitCore {
     broker: Arc<Broker>,
     inspector: Inspector,
     consuming: Arc<Link>,
     /// The queues that this process consumes now.
-    consumed: Consumed,
-    /// Whether each consumer has a connection of its own: something could not be read on the common one.
+    consumed: ConsumedQueues,
+    /// Whether each consumer has its own connection: set after an unreadable message on the shared one.
     is_apart: AtomicBool,
-    /// How often a connection of one consumer alone was made again.
+    /// The number of reconnects of consumers' own connections.
     apart_reconnects: AtomicU64,
     publisher: Arc<Publisher>,
     clock: Clock,
 }
 
-impl Shared {
-    /// How an operator gets at the first messages of a queue: with the management API, which is the same in all
-    /// versions, where the two versions of `rabbitmqadmin` are not.
+impl RabbitCore {
+    /// The commands with which an operator shows and removes the first messages of a queue. They use the management
+    /// API, which is the same in all versions; `rabbitmqadmin` is not.
     fn removal(&self, queue: &str) -> Removal {
         let base = self.inspector.base();
         let base = base.unwrap_or_else(|| format!("http://{}:15672", self.broker.host()));
@@ -89,8 +88,8 @@ impl Shared {
 }
 
 impl RabbitQueue {
-    /// Connects to the first host of `url` (`AMQP_URL`) that answers, and makes the exchanges and queues that all
-    /// campaigns share.
+    /// Connects to the first host of `url` (`AMQP_URL`) that answers, and declares the exchanges and queues that
+    /// all campaigns share.
     ///
     /// # Errors
     ///
@@ -100,22 +99,22 @@ impl RabbitQueue {
         Self::connect_inspected(url, None, clock).await
     }
 
-    /// As [`RabbitQueue::connect`], with the broker's management API at `management`
-    /// (`AMQP_MANAGEMENT_URL`), which is asked when [`Queue::inspect`] is called and not before.
+    /// As [`RabbitQueue::connect`], with the broker's management API at `management` (`AMQP_MANAGEMENT_URL`).
+    /// Requests to it are sent only by [`Queue::inspect`].
     ///
     /// # Errors
     ///
-    /// As [`RabbitQueue::connect`]; [`QueueError::Refused`] for a management URL that is none.
+    /// As [`RabbitQueue::connect`]; also [`QueueError::Refused`] for an invalid management URL.
     pub async fn connect_inspected(
         url: &str,
         management: Option<&str>,
         clock: Clock,
     ) -> Result<Self> {
         let broker = Arc::new(Broker::parse(url, clock)?);
-        let shared = Shared {
+        let shared = RabbitCore {
             inspector: Inspector::new(&broker, management, clock)?,
             consuming: Arc::new(Link::new(Arc::clone(&broker), "consume")),
-            consumed: Consumed::default(),
+            consumed: ConsumedQueues::default(),
             is_apart: AtomicBool::new(false),
             apart_reconnects: AtomicU64::new(0),
             publisher: Arc::new(Publisher::new(Arc::clone(&broker), clock)),
@@ -129,12 +128,12 @@ impl RabbitQueue {
         })
     }
 
-    /// Inspects the broker without a connection to it: over its management API alone.
+    /// Inspects the broker through its management API alone, without an AMQP connection.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`] for an `AMQP_URL` or a management URL that is none. A management API that does
-    /// not answer is no error: the inspection says so.
+    /// [`QueueError::Refused`] for an invalid `AMQP_URL` or management URL. A management API that does not answer
+    /// is not an error: the inspection reports it.
     pub async fn inspect_broker(
         url: &str,
         management: Option<&str>,
@@ -158,8 +157,8 @@ fn never_opened(campaign: &CampaignId) -> QueueError {
     ))
 }
 
-/// The id as AMQP's `message_id`, which holds 255 bytes at most: an id of 120 characters can have
-/// more, and its tail is left out. The whole id is in the body.
+/// The id as AMQP's `message_id`, which has at most 255 bytes. An id of 120 characters can be longer and is cut;
+/// the body has the whole id.
 fn amqp_id(id: &MessageId) -> ShortString {
     let text = id.as_str();
     text[..text.floor_char_boundary(255)].into()
@@ -170,7 +169,7 @@ impl Queue for RabbitQueue {
     async fn bind(&self, ledger_id: &str) -> Result<()> {
         let link = &self.shared.consuming;
         topology::declare_ledger(link, ledger_id).await?;
-        // The rights to all else were asked for when the exchanges and queues were made.
+        // The other rights were tested when the exchanges and queues were declared.
         self.shared.publisher.may_publish().await
     }
 
@@ -189,9 +188,9 @@ impl Queue for RabbitQueue {
     }
 
     async fn publish(&self, campaign: &CampaignId, batch: &[Outgoing]) -> Result<()> {
-        // Straight to the queue: through the exchange `flexcast`, which is for everybody else, a
-        // message for a campaign without a queue becomes an orphan and its publisher never knows.
-        let route = Route {
+        // Published directly to the queue. Through the exchange `flexcast`, which is for publishers, a message for
+        // a campaign without a queue would become an orphan without an error.
+        let route = PublishRoute {
             exchange: "",
             key: topology::work_queue(campaign),
             mandatory: true,
@@ -221,7 +220,7 @@ impl Queue for RabbitQueue {
 
     async fn consume(&self, campaign: &CampaignId, prefetch: u16) -> Result<Box<dyn Consumer>> {
         let shared = Arc::clone(&self.shared);
-        let source = Source::Campaign(campaign.clone());
+        let source = ConsumerQueue::Campaign(campaign.clone());
         match RabbitConsumer::start(shared, source, prefetch).await {
             Ok(consumer) => Ok(Box::new(consumer)),
             Err(error) if is_not_found(&error) => Err(never_opened(campaign)),
@@ -231,7 +230,7 @@ impl Queue for RabbitQueue {
 
     async fn consume_orphans(&self, prefetch: u16) -> Result<Option<Box<dyn Consumer>>> {
         let shared = Arc::clone(&self.shared);
-        let consumer = RabbitConsumer::start(shared, Source::Orphans, prefetch).await?;
+        let consumer = RabbitConsumer::start(shared, ConsumerQueue::Orphans, prefetch).await?;
         Ok(Some(Box::new(consumer)))
     }
 
@@ -239,7 +238,7 @@ impl Queue for RabbitQueue {
         let link = &self.shared.consuming;
         let name = topology::work_queue(campaign);
         match topology::count(link, &link.channel().await?, &name).await {
-            // AMQP counts what is ready and nothing else.
+            // AMQP counts only ready messages.
             Ok(counted) => {
                 let (consumed, broker) = (&self.shared.consumed, &self.shared.broker);
                 Ok(Depth {

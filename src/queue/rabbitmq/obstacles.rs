@@ -1,7 +1,7 @@
-//! What can neither be carried out nor be moved out of the way: named until it is gone.
+//! Obstacles: messages and faults that block a queue, listed until they are gone.
 //!
-//! In: failures by queue. Out: a list for probes, `status` and metrics, and one line of the log for each that
-//! is new. Always: one for each queue and kind; bounded by the campaigns there are.
+//! In: failures by queue. Out: a list for probes, `status` and metrics, and one log line for each new obstacle.
+//! Always: at most one obstacle for each queue and cause.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,26 +10,26 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::queue::{Obstacle, ObstacleKind};
 
-/// The name of all queues together, for an obstacle that is in the way of each.
+/// Stands for all queues, for an obstacle that blocks each of them.
 pub(super) const EVERYWHERE: &str = "flexcast.*";
 
-/// What kind of obstacle it is.
+/// The cause of an obstacle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    /// The client cannot read it: its connection ends with it.
+pub(super) enum ObstacleCause {
+    /// A message that the client cannot read and that ends its connection.
     Unreadable,
-    /// The broker does not take the copy that is to replace it.
+    /// The broker refuses the copy that is to replace a message.
     NotCopied,
-    /// The user lacks a right.
+    /// The user lacks a right on the queue.
     NoRight,
-    /// The broker takes nothing from publishers: it is short of memory or disk.
+    /// The broker blocks publishers: it is short of memory or disk.
     Alarm,
     /// Most members of the queues are not running.
     NoMajority,
 }
 
-impl Kind {
-    /// Whether a message is in the way, or the broker.
+impl ObstacleCause {
+    /// The kind of the obstacle for operators.
     fn shown_as(self) -> ObstacleKind {
         match self {
             Self::Unreadable | Self::NotCopied => ObstacleKind::Message,
@@ -38,20 +38,21 @@ impl Kind {
     }
 }
 
-/// The commands that show what is wrong and end it: of a message, that show and remove the first ones of its queue.
+/// The commands that show an obstacle and remove it. For a message: those that show and remove the first messages
+/// of its queue.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Removal {
     pub(super) look: String,
     pub(super) remove: String,
 }
 
-/// How many messages the first command reads, and how much it shows of each, in bytes. What is read and left
-/// goes behind all that was given back before: only when all of that is read at once does the first message stay
-/// the first. More than a consumer can have held (the most that a quorum queue takes as prefetch).
+/// The number of messages that the first command reads, and the bytes it shows of each. Requeued messages go behind
+/// those that were requeued before: the first message stays first only if all of them are read at once. 2,000 is
+/// the highest prefetch of a quorum queue, so no consumer can hold more.
 const READ: u32 = 2_000;
 const SHOWN_BYTES: u32 = 200;
 
-/// What is encoded in a part of a path: all but the unreserved characters of RFC 3986.
+/// The characters to encode in a path segment: all except the unreserved characters of RFC 3986.
 const PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -59,7 +60,7 @@ const PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 impl Removal {
-    /// Over the management API at `base`. `curl` asks for the password of the user.
+    /// Commands for the management API at `base`. `curl` asks for the user's password.
     pub(super) fn over(base: &str, vhost: &str, queue: &str) -> Self {
         let [vhost, queue] = [vhost, queue].map(|name| utf8_percent_encode(name, PART).to_string());
         let get = |options: &str| {
@@ -78,12 +79,12 @@ impl Removal {
 
 #[derive(Debug, Default)]
 pub(super) struct Obstacles {
-    now: Mutex<BTreeMap<(String, Kind), Obstacle>>,
+    now: Mutex<BTreeMap<(String, ObstacleCause), Obstacle>>,
 }
 
 impl Obstacles {
-    /// Something lies in the way on a queue.
-    pub(super) fn found(&self, queue: &str, kind: Kind, why: String, removal: Removal) {
+    /// Records an obstacle on a queue.
+    pub(super) fn found(&self, queue: &str, kind: ObstacleCause, why: String, removal: Removal) {
         let obstacle = Obstacle {
             kind: kind.shown_as(),
             queue: queue.to_owned(),
@@ -102,41 +103,43 @@ impl Obstacles {
                 remove,
             } = obstacle;
             let what = match kind {
-                ObstacleKind::Message => "something on a queue lies in the way",
+                ObstacleKind::Message => "a message on a queue can be neither processed nor moved",
                 ObstacleKind::Broker => "RabbitMQ does not let flexcast use a queue",
             };
             tracing::error!(queue, why, look, remove, "{what}");
         }
     }
 
-    /// It is gone: something of this kind has succeeded on the queue.
-    pub(super) fn is_gone(&self, queue: &str, kind: Kind) {
+    /// Removes an obstacle after an operation of its kind has succeeded on the queue.
+    pub(super) fn is_gone(&self, queue: &str, kind: ObstacleCause) {
         let mut now = self.lock();
-        // Asked after every delivery; there is nothing to remove but when something failed before.
+        // Called after every delivery; usually the map is empty.
         if !now.is_empty() && now.remove(&(queue.to_owned(), kind)).is_some() {
-            tracing::info!(queue, "what was in the way of a queue is gone");
+            tracing::info!(queue, "an obstacle on a queue is gone");
         }
     }
 
-    /// Whether messages cannot move: the user may not consume a queue, or queues are without a majority.
+    /// Whether no message can be delivered: the user may not consume a queue, or queues have no majority.
     pub(super) fn are_messages_stopped(&self) -> bool {
-        let stops = |kind: &Kind| matches!(kind, Kind::NoRight | Kind::NoMajority);
+        let stops = |kind: &ObstacleCause| {
+            matches!(kind, ObstacleCause::NoRight | ObstacleCause::NoMajority)
+        };
         self.lock().keys().any(|(_, kind)| stops(kind))
     }
 
-    /// Whether something of this kind lies in the way of a queue.
-    pub(super) fn is_there(&self, queue: &str, kind: Kind) -> bool {
+    /// Whether the queue has an obstacle of this cause.
+    pub(super) fn is_there(&self, queue: &str, kind: ObstacleCause) -> bool {
         let now = self.lock();
         now.keys()
             .any(|(name, known)| name == queue && *known == kind)
     }
 
-    /// What lies in the way now.
+    /// The current obstacles.
     pub(super) fn now(&self) -> Vec<Obstacle> {
         self.lock().values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Kind), Obstacle>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, ObstacleCause), Obstacle>> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,14 +159,14 @@ mod tests {
             };
             obstacles.found("flexcast.work.spring", kind, text("why"), removal);
         };
-        found(Kind::Unreadable);
-        found(Kind::Unreadable);
-        found(Kind::NotCopied);
+        found(ObstacleCause::Unreadable);
+        found(ObstacleCause::Unreadable);
+        found(ObstacleCause::NotCopied);
         assert_eq!(obstacles.now().len(), 2);
-        obstacles.is_gone("flexcast.work.autumn", Kind::NotCopied);
-        obstacles.is_gone("flexcast.work.spring", Kind::Unreadable);
+        obstacles.is_gone("flexcast.work.autumn", ObstacleCause::NotCopied);
+        obstacles.is_gone("flexcast.work.spring", ObstacleCause::Unreadable);
         assert_eq!(obstacles.now().len(), 1);
-        obstacles.is_gone("flexcast.work.spring", Kind::NotCopied);
+        obstacles.is_gone("flexcast.work.spring", ObstacleCause::NotCopied);
         assert_eq!(obstacles.now(), []);
     }
 }

@@ -1,8 +1,8 @@
-//! Puts messages on queues and knows that they are there.
+//! Publishes messages and waits for the broker's confirms.
 //!
-//! In: a route and what is to go there. Out: success once the broker has confirmed all of it. Always:
-//! persistent, mandatory, confirmed. Success is a confirm without a returned message: RabbitMQ
-//! acknowledges what it could not route as well.
+//! In: a route and messages for it. Out: success once the broker has confirmed all of them. Always: persistent,
+//! mandatory, confirmed. Success is a confirm without a returned message: RabbitMQ also confirms messages that it
+//! could not route.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,45 +21,45 @@ use super::errors::explain;
 use crate::clock::Clock;
 use crate::queue::{QueueError, Result};
 
-/// The most unconfirmed messages on a channel: measured, more gain nothing, and one by one is
-/// twenty times slower.
+/// The most unconfirmed messages on a channel. Measured: a larger window is not faster, and one message at a time
+/// is twenty times slower.
 const WINDOW: usize = 1_000;
 
-/// Messages that are handed to lapin together. A publish is over once its bytes are written, so that one by
-/// one each costs a system call and two changes of thread; together they share them.
+/// The number of messages that are passed to lapin together. A publish returns once its bytes are written; one at a
+/// time, each costs a system call and two thread switches.
 const TOGETHER: usize = 64;
 
-/// For one confirm. A quorum queue without a majority never answers.
+/// The time limit for one confirm. A quorum queue without a majority never confirms.
 const CONFIRM_WAIT: Duration = Duration::from_secs(10);
 
-/// How often a publish is tried before its caller hears of it. With the pauses between them, well
-/// over the five to seven seconds of a broker's restart.
+/// The number of attempts before a publish fails. With the pauses between them they take well over the five to
+/// seven seconds of a broker's restart.
 const TRIES: usize = 8;
 
-/// A name that no queue has: the broker returns what is published to it.
+/// The name of a queue that does not exist: the broker returns messages that are published to it.
 const NO_QUEUE: &str = "flexcast.nobody";
 
-/// For the answer to what is published there.
+/// The time limit for the test of the rights to publish.
 const RIGHTS_WAIT: Duration = Duration::from_secs(5);
 
-/// The most channels kept open, far under the 2047 a broker allows on a connection.
+/// The most open channels, far below the 2047 that a broker allows on a connection.
 const CHANNELS_MAX: usize = 500;
 
-/// What persistent means on the wire (AMQP 0-9-1, `delivery-mode`).
+/// The value of a persistent message's `delivery-mode` (AMQP 0-9-1).
 pub(super) const PERSISTENT: u8 = 2;
 
-/// Where something is published to.
+/// The destination of messages.
 #[derive(Clone, Debug)]
-pub(super) struct Route {
+pub(super) struct PublishRoute {
     pub(super) exchange: &'static str,
     pub(super) key: String,
-    /// Whether it is a failure that nothing is there to take it.
+    /// Whether a message without a queue is an error.
     pub(super) mandatory: bool,
 }
 
-impl Route {
-    /// Names what the route leads to. lapin hands a returned message to whichever confirm comes
-    /// next on its channel, so that every destination has a channel of its own.
+impl PublishRoute {
+    /// The name of the destination. Each destination has its own channel, because lapin attaches a returned message
+    /// to whichever confirm comes next on its channel.
     fn destination(&self) -> &str {
         if self.exchange.is_empty() {
             &self.key
@@ -69,21 +69,21 @@ impl Route {
     }
 }
 
-/// One message as it goes out.
+/// One message to publish.
 pub(super) struct Parcel {
     pub(super) body: Bytes,
     pub(super) properties: BasicProperties,
 }
 
-/// Whether nothing was there to take what was published.
+/// Whether the error is that no queue received the message.
 pub(super) fn is_unrouted(error: &QueueError) -> bool {
     matches!(error, QueueError::Refused(why) if why.starts_with(UNROUTED))
 }
 
-/// The beginning of what is said of that.
+/// The beginning of that error's text.
 const UNROUTED: &str = "there is no queue";
 
-/// Publishes on a connection of its own.
+/// Publishes on its own connection.
 pub(super) struct Publisher {
     link: Link,
     clock: Clock,
@@ -99,12 +99,12 @@ impl Publisher {
         }
     }
 
-    /// What its waits go by.
+    /// The clock of its waits.
     pub(super) fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// The time.
+    /// The current time.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -114,19 +114,19 @@ impl Publisher {
         self.link.frame_max()
     }
 
-    /// How often the connection was made again.
+    /// The number of reconnects.
     pub(super) fn reconnects(&self) -> u64 {
         self.link.reconnects()
     }
 
-    /// Asks whether this user may write to queues by their names. A broker that does not answer in time is no error here:
-    /// the next publish meets it.
+    /// Tests whether this user may publish to queues by name. A broker that does not answer in time is not an error
+    /// here: the next publish reports it.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`]: it may not.
+    /// [`QueueError::Refused`] when the right is missing.
     pub(super) async fn may_publish(&self) -> Result<()> {
-        let route = Route {
+        let route = PublishRoute {
             exchange: "",
             key: NO_QUEUE.to_owned(),
             mandatory: true,
@@ -142,13 +142,13 @@ impl Publisher {
         }
     }
 
-    /// Publishes one message once, and returns whether the broker confirmed it. For a queue without a leader the broker sends a
-    /// negative confirm, or none.
+    /// Publishes one message once, and returns whether the broker confirmed it. For a queue without a leader the
+    /// broker sends a negative confirm or none.
     ///
     /// # Errors
     ///
-    /// The connection's.
-    pub(super) async fn is_taken(&self, route: &Route, parcel: Parcel) -> Result<bool> {
+    /// The errors of the connection.
+    pub(super) async fn is_taken(&self, route: &PublishRoute, parcel: Parcel) -> Result<bool> {
         let mut open = VecDeque::from([0]);
         let tried = self.try_once(route, &[parcel], &mut open).await;
         match tried {
@@ -158,16 +158,16 @@ impl Publisher {
         }
     }
 
-    /// Publishes all of `parcels` and returns when the broker has confirmed them. What is in doubt,
-    /// refused for want of a leader or lost with its connection is published again, for as long
-    /// as `is_wanted` says so: twice is what consumers deduplicate.
+    /// Publishes all of `parcels` and returns when the broker has confirmed them. Messages that are unconfirmed,
+    /// negatively confirmed or lost with the connection are published again while `is_wanted` returns true;
+    /// consumers deduplicate.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`] when nothing is there to take them; the last try's failure otherwise.
+    /// [`QueueError::Refused`] when no queue receives them; otherwise the error of the last attempt.
     pub(super) async fn publish(
         &self,
-        route: &Route,
+        route: &PublishRoute,
         parcels: &[Parcel],
         is_wanted: &(dyn Fn() -> bool + Sync),
     ) -> Result<()> {
@@ -195,10 +195,10 @@ impl Publisher {
         }
     }
 
-    /// Publishes what is `open` and leaves there what was not confirmed.
+    /// Publishes the messages in `open`; unconfirmed ones stay there.
     async fn try_once(
         &self,
-        route: &Route,
+        route: &PublishRoute,
         parcels: &[Parcel],
         open: &mut VecDeque<usize>,
     ) -> Result<()> {
@@ -212,7 +212,7 @@ impl Publisher {
             self.channels.lock().await.remove(route.destination());
         }
         if matches!(tried, Err(QueueError::InDoubt(_))) {
-            // No answer in time: the connection may be dead without knowing it.
+            // No confirm in time: the connection may be dead without an error.
             self.channels.lock().await.clear();
             self.link.hang_up().await;
         }
@@ -222,13 +222,13 @@ impl Publisher {
     async fn fill_window(
         &self,
         channel: &Channel,
-        route: &Route,
+        route: &PublishRoute,
         parcels: &[Parcel],
         open: &mut VecDeque<usize>,
         nacked: &mut Vec<usize>,
     ) -> Result<()> {
         let mut window: VecDeque<PublisherConfirm> = VecDeque::new();
-        // `open` starts with what is in the window; `sent` is how much of it that is.
+        // The first `sent` entries of `open` are in the window.
         let mut sent = 0;
         while sent < open.len() {
             let end = open.len().min(sent + TOGETHER);
@@ -263,7 +263,7 @@ impl Publisher {
         window: &mut VecDeque<PublisherConfirm>,
         open: &mut VecDeque<usize>,
         nacked: &mut Vec<usize>,
-        route: &Route,
+        route: &PublishRoute,
     ) -> Result<()> {
         let Some(oldest) = window.pop_front() else {
             return Ok(());
@@ -294,7 +294,7 @@ impl Publisher {
         }
     }
 
-    async fn channel(&self, route: &Route) -> Result<Channel> {
+    async fn channel(&self, route: &PublishRoute) -> Result<Channel> {
         let mut channels = self.channels.lock().await;
         if let Some(channel) = channels.get(route.destination())
             && channel.status().connected()

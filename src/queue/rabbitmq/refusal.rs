@@ -1,21 +1,21 @@
-//! Tells publishers what was refused.
+//! Publishes refusals to publishers.
 //!
-//! In: a refusal, once the dead letter is durable. Out: a message on `flexcast.rejected`. Always: it is
-//! tried once and for a limited time; nobody has to listen, and nothing waits for who does.
+//! In: a refusal, once the dead letter is durable. Out: a message on `flexcast.rejected`. Always: it is published
+//! once and with a time limit; no listener is required, and nothing waits for one.
 
 use std::time::Duration;
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::publisher::{PERSISTENT, Parcel, Publisher, Route};
+use super::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::topology::{REASON, REJECTED};
 use crate::message::Refusal;
 
-/// For the broker to take a refusal. The delivery that was refused is settled after it.
+/// The time limit for the broker's confirm. The refused delivery is settled after it.
 const TELL_WAIT: Duration = Duration::from_secs(2);
 
-/// Publishes a refusal under the key of the message, whose AMQP properties are given.
+/// Publishes a refusal under the message's routing key; `of` has the message's AMQP properties.
 pub(super) async fn tell(publisher: &Publisher, refusal: &Refusal, of: &BasicProperties) {
     let Ok(body) = serde_json::to_vec(refusal) else {
         return;
@@ -30,7 +30,7 @@ pub(super) async fn tell(publisher: &Publisher, refusal: &Refusal, of: &BasicPro
     if let Some(id) = of.message_id() {
         properties = properties.with_correlation_id(id.clone());
     }
-    let route = Route {
+    let route = PublishRoute {
         exchange: REJECTED,
         key: refusal.campaign.clone(),
         mandatory: false,
@@ -42,7 +42,7 @@ pub(super) async fn tell(publisher: &Publisher, refusal: &Refusal, of: &BasicPro
     let telling = publisher.publish(&route, std::slice::from_ref(&parcel), &|| false);
     match publisher.clock().within(TELL_WAIT, telling).await {
         Some(Ok(())) => {}
-        Some(Err(error)) => tracing::warn!(%error, "a publisher was not told of a refusal"),
-        None => tracing::warn!("a publisher was not told of a refusal: no answer in time"),
+        Some(Err(error)) => tracing::warn!(%error, "a refusal was not published to its publisher"),
+        None => tracing::warn!("a refusal was not published to its publisher: no confirm in time"),
     }
 }

@@ -1,17 +1,17 @@
-//! What to do about what the broker refuses or does not do.
+//! Remedies for the broker's refusals and alarms.
 //!
-//! In: the broker's own words. Out: the same words, and the command that ends it. Always: the broker's words stay, to
-//! the letter and first: others look for them.
+//! In: the broker's text. Out: the same text, followed by the command that solves the problem. Always: the broker's
+//! text stays unchanged and first: other code and operators search for it.
 
 use shell_words::quote;
 
 use super::obstacles::Removal;
 
-/// The rights that flexcast's user needs in its virtual host, as `rabbitmqctl set_permissions` takes them: to
-/// configure, to write and to read. The exchange `amq.default` leads to every queue by its name.
+/// The rights of flexcast's user in its virtual host, as `rabbitmqctl set_permissions` takes them: configure,
+/// write, read. The exchange `amq.default` leads to every queue by name.
 const RIGHTS: [&str; 3] = ["^flexcast", "^(flexcast|amq\\.default$)", "^flexcast"];
 
-/// A refusal with what to do about it, where that is known.
+/// The refusal, with the remedy if it is known.
 pub(super) fn with_remedy(refusal: &str) -> String {
     let Some(remedy) = of_refusal(refusal) else {
         return refusal.to_owned();
@@ -21,7 +21,7 @@ pub(super) fn with_remedy(refusal: &str) -> String {
 }
 
 fn of_refusal(refusal: &str) -> Option<String> {
-    // The words are those of RabbitMQ 3.10 to 4: "access to queue 'q' in vhost 'v' refused for user 'u'" and
+    // The texts of RabbitMQ 3.10 to 4 are: "access to queue 'q' in vhost 'v' refused for user 'u'" and
     // "inequivalent arg 'a' for queue 'q' in vhost 'v': received 'x' but current is 'y'".
     let vhost = after(refusal, "in vhost '");
     if refusal.starts_with("ACCESS_REFUSED") {
@@ -41,20 +41,20 @@ fn of_refusal(refusal: &str) -> Option<String> {
             None => ("exchange", "delete it in the management plugin".to_owned()),
         };
         return Some(format!(
-            "A {kind} of that name is there that flexcast has not made so: use another virtual host in AMQP_URL, or, \
-             if nothing on it is wanted, delete it: {delete}"
+            "A {kind} of that name exists with other arguments than flexcast's: use another virtual host in AMQP_URL, or, \
+             if you do not need it, delete it: {delete}"
         ));
     }
     if refusal.starts_with("RESOURCE_LOCKED") {
         return Some(
-            "A queue of that name is another program's alone: use another virtual host in AMQP_URL"
+            "Another program uses a queue of that name exclusively: use another virtual host in AMQP_URL"
                 .to_owned(),
         );
     }
     None
 }
 
-/// The commands that show a user's rights and give it those that flexcast needs.
+/// The commands that show a user's rights and grant those that flexcast needs.
 pub(super) fn of_rights(refusal: &str) -> Option<Removal> {
     let user = after(refusal, "for user '")?;
     refusal.starts_with("ACCESS_REFUSED").then(|| Removal {
@@ -63,7 +63,7 @@ pub(super) fn of_rights(refusal: &str) -> Option<Removal> {
     })
 }
 
-/// What to do about an alarm.
+/// The remedy for an alarm.
 pub(super) fn of_alarm() -> Removal {
     Removal {
         look: "rabbitmq-diagnostics alarms".to_owned(),
@@ -73,12 +73,12 @@ pub(super) fn of_alarm() -> Removal {
     }
 }
 
-/// What to do about queues without a majority.
+/// The remedy for queues without a majority.
 pub(super) fn of_majority() -> Removal {
     Removal {
         look: "rabbitmqctl cluster_status".to_owned(),
         remove:
-            "start the nodes that are not running; of a node that is gone for good, rabbitmqctl \
+            "start the nodes that are not running; remove a node that is gone for good with rabbitmqctl \
                  forget_cluster_node, once most others run"
                 .to_owned(),
     }
@@ -93,7 +93,7 @@ fn grant(vhost: &str, user: &str) -> String {
     )
 }
 
-/// The text between this beginning and the next quotation mark.
+/// The text between `beginning` and the next quotation mark.
 fn after<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(beginning)?;
     rest.split('\'').next()

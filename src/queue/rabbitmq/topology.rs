@@ -1,4 +1,4 @@
-//! Exchanges and queues: their names, their arguments, and how they are made.
+//! Exchanges and queues: their names, arguments and declaration.
 //!
 //! ```text
 //! flexcast (direct, key = campaign) --> flexcast.work.<campaign>, or without one flexcast.orphan
@@ -9,8 +9,8 @@
 //! flexcast.ledger: an exchange nobody publishes to; its argument is the ledger's id
 //! ```
 //!
-//! Always: every queue is a quorum queue, and every argument is one that RabbitMQ 3.10 knows and
-//! later versions keep: declaring again after an upgrade must not meet other arguments.
+//! Always: every queue is a quorum queue, and RabbitMQ 3.10 and all later versions know every argument: a
+//! declaration after an upgrade must not differ.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::queue::{QueueError, Result};
 pub(super) const EXCHANGE: &str = "flexcast";
 pub(super) const ORPHAN: &str = "flexcast.orphan";
 pub(super) const DEAD: &str = "flexcast.dead";
-/// Where this program's probes go: it holds the last one alone.
+/// The queue of probes: it holds only the last one.
 pub(super) const PROBE: &str = "flexcast.probe";
 pub(super) const REJECTED: &str = "flexcast.rejected";
 /// The header of a dead letter and of a refusal that says why.
@@ -34,18 +34,17 @@ pub(super) const WORK_PREFIX: &str = "flexcast.work.";
 const LEDGER: &str = "flexcast.ledger";
 const LEDGER_PREFIX: &str = "flexcast.ledger:";
 
-/// How often a message may come back before the broker drops it: never, in practice. Kills and lost
-/// connections count here although the message did nothing wrong, and the ledger counts real
-/// attempts. The argument stands because RabbitMQ 4 takes 20 without it; its -1 for "no limit" is
-/// younger than 3.10. With a limit, what is given back goes to the head of the queue, without one to
-/// the tail.
+/// The number of redeliveries before the broker drops a message: unlimited, in practice. The broker also counts
+/// kills and lost connections, which are not the message's fault; the ledger counts the real attempts. The argument
+/// is set because RabbitMQ 4 defaults to 20; its -1 for "no limit" is newer than 3.10. With a limit, requeued
+/// messages go to the head of the queue, without one to the tail.
 const DELIVERY_LIMIT: i32 = i32::MAX;
 
-/// The argument that says how many members a quorum queue is made with.
+/// The argument for the initial number of members of a quorum queue.
 const MEMBERS: &str = "x-quorum-initial-group-size";
 
-/// The delays there are, with their queues. One queue each: in a queue of mixed delays a long one
-/// holds up the short ones behind it.
+/// The retry delays with their queues. Each delay has its own queue: in a queue of mixed delays, a long one blocks
+/// the short ones behind it.
 const LEVELS: [(Duration, &str); 4] = [
     (Duration::from_secs(1), "flexcast.retry.1s"),
     (Duration::from_secs(5), "flexcast.retry.5s"),
@@ -58,43 +57,43 @@ pub(super) fn work_queue(campaign: &CampaignId) -> String {
     format!("{WORK_PREFIX}{campaign}")
 }
 
-/// The campaign of a queue's name; `None` for other queues.
+/// The campaign in a queue's name; `None` for other queues.
 pub(super) fn campaign_of(queue: &str) -> Option<CampaignId> {
     CampaignId::parse(queue.strip_prefix(WORK_PREFIX)?).ok()
 }
 
-/// The exchange of the shortest delay that is not shorter than `delay`, or of the longest there is.
+/// The exchange of the shortest delay of at least `delay`, or else of the longest one.
 pub(super) fn retry_exchange(delay: Duration) -> &'static str {
     let longest = LEVELS[LEVELS.len() - 1];
     let level = LEVELS.iter().find(|level| level.0 >= delay);
     level.unwrap_or(&longest).1
 }
 
-/// The queues that delay.
+/// The names of the retry queues.
 pub(super) fn retry_queues() -> impl Iterator<Item = &'static str> {
     LEVELS.iter().map(|(_, name)| *name)
 }
 
-/// How long a queue that delays holds a message; `None` for other queues.
+/// The delay of a retry queue; `None` for other queues.
 pub(super) fn retry_delay(queue: &str) -> Option<Duration> {
     let level = LEVELS.iter().find(|(_, name)| *name == queue);
     level.map(|(delay, _)| *delay)
 }
 
-/// Makes what all campaigns share, on a channel of its own.
+/// Declares the exchanges and queues that all campaigns share, on its own channel.
 pub(super) async fn declare_shared(link: &Link) -> Result<()> {
     let mut made = Making::begin(link).await?;
     made.fanout(ORPHAN, quorum()).await?;
-    // A message for a campaign that is gone has nowhere to go. In a retry queue, some thirty of
-    // those would stop everybody's retries: the alternate exchange takes them.
+    // The alternate exchange receives messages of deleted campaigns. Otherwise some thirty of them in a retry queue
+    // would block all retries.
     let arguments = table([("alternate-exchange", text(ORPHAN))]);
     made.exchange(EXCHANGE, ExchangeKind::Direct, arguments)
         .await?;
     made.fanout(DEAD, quorum()).await?;
-    // No queue: publishers bind their own, and nobody has to.
+    // No queue: publishers may bind their own.
     let kind = ExchangeKind::Topic;
     made.exchange(REJECTED, kind, FieldTable::default()).await?;
-    // One message, and the next takes its place.
+    // The queue holds one message; the next one replaces it.
     let mut probe = quorum();
     probe.insert("x-max-length".into(), AMQPValue::LongInt(1));
     made.queue(PROBE, probe).await?;
@@ -102,9 +101,9 @@ pub(super) async fn declare_shared(link: &Link) -> Result<()> {
         let mut arguments = quorum();
         let ttl = AMQPValue::LongInt(i32::try_from(delay.as_millis()).unwrap_or(i32::MAX));
         arguments.insert("x-message-ttl".into(), ttl);
-        // No dead-letter routing key: the message keeps its own, which is its campaign.
+        // No dead-letter routing key: the message keeps its own, the campaign's id.
         arguments.insert("x-dead-letter-exchange".into(), text(EXCHANGE));
-        // At most once, the default, would lose what is under way when the broker dies. It needs
+        // The default, at most once, would lose messages in transit when the broker dies. At least once requires
         // reject-publish.
         arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
         arguments.insert("x-overflow".into(), text("reject-publish"));
@@ -113,7 +112,7 @@ pub(super) async fn declare_shared(link: &Link) -> Result<()> {
     Ok(())
 }
 
-/// Makes a campaign's queue, on a channel of its own.
+/// Declares a campaign's queue, on its own channel.
 pub(super) async fn declare_campaign(link: &Link, campaign: &CampaignId) -> Result<()> {
     let name = work_queue(campaign);
     let mut made = Making::begin(link).await?;
@@ -121,12 +120,11 @@ pub(super) async fn declare_campaign(link: &Link, campaign: &CampaignId) -> Resu
     made.bind(&name, EXCHANGE, campaign.as_str()).await
 }
 
-/// Ties the virtual host to a ledger: an exchange whose alternate exchange names it.
+/// Binds the virtual host to a ledger: an exchange whose alternate exchange contains the ledger's id.
 ///
-/// The broker compares that argument whenever the exchange is declared, in one transaction, so of
-/// two ledgers that come at once one is refused. A queue that holds the id as its only message
-/// cannot promise that: a quorum queue's length limit is soft, and while one looks at the message
-/// it does not count.
+/// The broker compares that argument at every declaration, in one transaction: of two ledgers at the same time, one
+/// is refused. A queue with the id as its only message cannot guarantee that: the length limit of a quorum queue is
+/// soft, and a message that is being read does not count.
 pub(super) async fn declare_ledger(link: &Link, ours: &str) -> Result<()> {
     let arguments = table([("alternate-exchange", text(&ledger_mark(ours)))]);
     let made = Making::begin(link).await?;
@@ -146,22 +144,21 @@ fn ledger_mark(ledger_id: &str) -> String {
     format!("{LEDGER_PREFIX}{ledger_id}")
 }
 
-/// The ledger in the broker's refusal: "... received 'flexcast.ledger:b' but current is
-/// 'flexcast.ledger:a'".
+/// The ledger's id in the broker's refusal: "... received 'flexcast.ledger:b' but current is 'flexcast.ledger:a'".
 fn ledger_in(refusal: &str) -> Option<&str> {
     let (_, current) = refusal.rsplit_once(LEDGER_PREFIX)?;
     current.split('\'').next()
 }
 
-/// What the broker counts on a queue. Of one without a leader it says 0 and 0.
+/// The broker's counts for a queue. For a queue without a leader it reports 0 and 0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count {
-    /// Messages that wait to be delivered.
+    /// Messages that are ready for delivery.
     pub(super) ready: u64,
     pub(super) consumers: u64,
 }
 
-/// What a queue holds, as the broker counts it now.
+/// The current counts of a queue.
 pub(super) async fn count(link: &Link, channel: &Channel, name: &str) -> Result<Count> {
     let options = QueueDeclareOptions::durable().passive();
     let declaring = channel.queue_declare(name.into(), options, FieldTable::default());
@@ -172,17 +169,17 @@ pub(super) async fn count(link: &Link, channel: &Channel, name: &str) -> Result<
     })
 }
 
-/// How many messages wait in a queue, as the broker counts them now.
+/// The current number of ready messages on a queue.
 pub(super) async fn ready(link: &Link, channel: &Channel, name: &str) -> Result<u64> {
     count(link, channel, name).await.map(|count| count.ready)
 }
 
-/// Asks whether the broker answers and our exchange is there.
+/// Tests whether the broker answers and flexcast's exchange exists.
 pub(super) async fn look(link: &Link, channel: &Channel) -> Result<()> {
     look_at(link, channel, EXCHANGE, ExchangeKind::Direct).await
 }
 
-/// Asks whether the virtual host is tied to a ledger.
+/// Tests whether the virtual host is bound to a ledger.
 pub(super) async fn look_at_ledger(link: &Link, channel: &Channel) -> Result<()> {
     look_at(link, channel, LEDGER, ExchangeKind::Fanout).await
 }
@@ -196,7 +193,7 @@ async fn look_at(link: &Link, channel: &Channel, name: &str, kind: ExchangeKind)
         .await
 }
 
-/// Makes exchanges and queues over one channel.
+/// Declares exchanges and queues on one channel.
 struct Making<'a> {
     link: &'a Link,
     channel: Channel,
@@ -208,8 +205,8 @@ impl<'a> Making<'a> {
         Ok(Self { link, channel })
     }
 
-    /// A fanout exchange and its one queue of the same name: what is published keeps its routing key,
-    /// the campaign, and lands there whatever it is.
+    /// Declares a fanout exchange and its only queue, of the same name. Every message reaches the queue and keeps
+    /// its routing key, the campaign's id.
     async fn fanout(&mut self, name: &str, arguments: FieldTable) -> Result<()> {
         let kind = ExchangeKind::Fanout;
         self.exchange(name, kind, FieldTable::default()).await?;
@@ -228,8 +225,8 @@ impl<'a> Making<'a> {
             .await
     }
 
-    /// A queue with as many members as `AMQP_URL` asks for. One that is there stays as it is: its number of members is an
-    /// argument, and other arguments are refused.
+    /// Declares a queue with the number of members that `AMQP_URL` asks for. An existing queue keeps its number: it
+    /// is an argument, and the broker refuses other arguments.
     async fn queue(&mut self, name: &str, arguments: FieldTable) -> Result<()> {
         let wanted = self.link.quorum_members();
         let declared = self.declare(name, with_members(&arguments, wanted)).await;
@@ -239,7 +236,7 @@ impl<'a> Making<'a> {
         let Some(made_for) = members_in(why) else {
             return declared;
         };
-        // The refusal has closed the channel.
+        // The broker has closed the channel with its refusal.
         self.channel = self.link.channel().await?;
         let arguments = with_members(&arguments, made_for);
         self.declare(name, arguments).await?;
@@ -262,7 +259,7 @@ impl<'a> Making<'a> {
     }
 }
 
-/// The arguments of a queue that is made with so many members; none: with RabbitMQ's own number.
+/// The arguments for a queue with this number of members; `None`: RabbitMQ's default.
 fn with_members(arguments: &FieldTable, members: Option<u16>) -> FieldTable {
     let mut arguments = arguments.clone();
     if let Some(members) = members {
@@ -271,8 +268,8 @@ fn with_members(arguments: &FieldTable, members: Option<u16>) -> FieldTable {
     arguments
 }
 
-/// How many members a queue was made for, from the broker's refusal to make it with another number: "... received '5' but
-/// current is '3'", "... but current is none", or "... but current is the value '3' of type 'signedint'".
+/// The number of members that a queue was declared with, from the broker's refusal: "... received '5' but current
+/// is '3'", "... but current is none", or "... but current is the value '3' of type 'signedint'".
 fn members_in(refusal: &str) -> Option<Option<u16>> {
     if !refusal.contains(&format!("inequivalent arg '{MEMBERS}'")) {
         return None;

@@ -1,9 +1,9 @@
-//! Values of headers: how long they are on the wire, and how they read.
+//! Values of headers: their length on the wire and their text.
 
 use lapin::types::{AMQPValue, ShortString};
 
-/// What a value takes on the wire, in bytes, its type's included. Nested values are few: the wire has bounded
-/// them.
+/// The length of a value on the wire in bytes, including its type. The recursion is bounded: `wire` limits the
+/// nesting.
 pub(super) fn size_of_value(value: &AMQPValue) -> usize {
     let entry =
         |(name, value): (&ShortString, &AMQPValue)| 1 + name.as_str().len() + size_of_value(value);
@@ -24,7 +24,7 @@ pub(super) fn size_of_value(value: &AMQPValue) -> usize {
     }
 }
 
-/// A value as text, or what it is and how long.
+/// A value as text; for other types, its length.
 pub(super) fn shown(value: &AMQPValue) -> String {
     match value {
         AMQPValue::Boolean(value) => value.to_string(),

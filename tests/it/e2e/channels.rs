@@ -109,7 +109,7 @@ fn what_a_channel_cannot_carry_is_refused_before_anybody_is_written_to() {
         (from("senders = ['+12025550100', 'kiosk']"), "senders[1]"),
         (
             from("senders = ['12345', '+12025550100', '12345']"),
-            "senders[2]: it stands there twice",
+            "senders[2]: it is listed twice",
         ),
     ];
     for (campaign, named) in table {

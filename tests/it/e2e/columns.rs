@@ -86,7 +86,7 @@ fn a_text_that_names_no_column_is_one_error_before_anything_is_taken() {
         let arguments = [&["import", "spring.toml", "contacts.csv"], flags].concat();
         let said = place.run(&arguments).ends_with(78).err;
         for phrase in [
-            "body: it names customer.attributes.plna, which is no column of contacts.csv",
+            "body: it names customer.attributes.plna, which is not a column of contacts.csv",
             "customer.attributes.plan (\"Plan\")",
             "customer.attributes.renewal_date (\"Renewal date?\")",
             "customer.name (\"name\")",

@@ -65,7 +65,7 @@ fn rejected_rows_are_mended_in_place_and_imported_again_and_everybody_is_reached
     }
     assert!(lines[3].ends_with(";surplus"), "{rejects}");
     assert!(
-        lines[4].ends_with(";mend this row, then clear this cell"),
+        lines[4].ends_with(";correct this row, then clear this cell"),
         "{rejects}"
     );
 
@@ -81,7 +81,7 @@ fn rejected_rows_are_mended_in_place_and_imported_again_and_everybody_is_reached
         .replace("\"Cy; Jr.\";;", "\"Cy; Jr.\";2025550173;")
         .replace(";surplus", "")
         .replace("Eve;;", "Eve;2025550177;")
-        .replace(";mend this row, then clear this cell", "");
+        .replace(";correct this row, then clear this cell", "");
     place.write("contacts.rejects.csv", mended);
     let ran = place.run(&again).ends_with(0);
     // Cy's number is Ann's.

@@ -302,7 +302,7 @@ fn what_is_no_xlsx_workbook_is_called_what_it_is() {
         (zip(&["mimetype", "content.xml"]), "OpenDocument"),
         (zip(&["_rels/.rels", "xl/workbook.bin"]), ".xlsb"),
         (zip(&["Index/Document.iwa"]), "Numbers"),
-        (zip(&["word.txt"]), "no .xlsx workbook"),
+        (zip(&["word.txt"]), "not an .xlsx workbook"),
     ];
     for (file, said) in table {
         let error = Contacts::open(file.path(), &sms()).err().expect(said);

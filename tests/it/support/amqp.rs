@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use flexcast::queue::rabbitmq::wire::{Bounds, Filter, Mended, Notes};
+use flexcast::queue::rabbitmq::wire::{Bounds, Filter, MendedCounters, Notes};
 
 /// RabbitMQ's own bound on a frame, in bytes.
 pub(crate) const FRAME_MAX: usize = 131_072;
@@ -145,7 +145,7 @@ pub(crate) fn filter() -> (Filter, std::sync::Arc<Notes>) {
         ours: "flexcast",
     };
     let notes = std::sync::Arc::<Notes>::default();
-    let mended = std::sync::Arc::<Mended>::default();
+    let mended = std::sync::Arc::<MendedCounters>::default();
     (Filter::new(bounds, notes.clone(), mended), notes)
 }
 

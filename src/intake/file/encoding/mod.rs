@@ -1,8 +1,8 @@
-//! Which encoding a file is in, found before anything of it is used.
+//! Detects the encoding of a file before any of it is used.
 //!
-//! In: a file that can be read again. Out: its encoding and how it is known. Always: one chunk in
-//! memory; a file whose bytes do not fit its encoding from end to end is refused, so that no row is
-//! accepted of one whose later rows cannot be read.
+//! In: a file that can be read again. Out: its encoding and the evidence for it. Always: one chunk in memory; a
+//! file with bytes that do not fit its encoding is refused, so that no row is accepted if later rows cannot be
+//! read.
 
 pub(super) mod western;
 #[cfg(test)]
@@ -16,31 +16,31 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use self::western::WesternLook;
+use self::western::WesternSurvey;
 use super::line_count::LineCount;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A file's encoding, and how it is known.
+/// A file's encoding, with the evidence for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::intake) struct FileEncoding {
     pub(in crate::intake) encoding: &'static Encoding,
-    /// Bytes of the byte order mark in front of the text.
+    /// The length of the byte order mark before the text.
     pub(in crate::intake) bom_bytes: usize,
     how: How,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
-    /// A byte order mark says so.
+    /// A byte order mark.
     Marked,
-    /// Every byte of it is valid UTF-8.
+    /// All bytes are valid UTF-8.
     Valid,
-    /// Every second byte of the beginning is zero.
+    /// Every second byte at the beginning is zero.
     Zeroes,
-    /// The frequencies of its letters.
+    /// The frequencies of the letters.
     Guessed,
-    /// The operator says so.
+    /// The operator's choice.
     Told,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for FileEncoding {
     }
 }
 
-/// Why a file's bytes are no text.
+/// Why a file's bytes are not text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::intake) struct NotText {
     /// The physical line, counted from 1.
@@ -64,27 +64,27 @@ pub(in crate::intake) struct NotText {
     pub(in crate::intake) why: String,
 }
 
-/// What a look at all bytes of a file found.
-pub(in crate::intake) struct Look {
+/// The result of a pass over all bytes of a file.
+pub(in crate::intake) struct EncodingSurvey {
     start: Vec<u8>,
     /// The first byte that is not UTF-8, with its line.
     pub(in crate::intake) first_wrong: Option<(u64, u8)>,
     wrong: u64,
-    /// Characters of several bytes that are UTF-8.
+    /// The number of valid UTF-8 characters of several bytes.
     pub(in crate::intake) multibyte: u64,
     detector: EncodingDetector,
-    /// What the detector does not tell apart.
-    western: WesternLook,
+    /// The check of encodings that the detector cannot distinguish.
+    western: WesternSurvey,
 }
 
 impl FileEncoding {
-    /// Whether it is what a file of text should be in: UTF-8 without a mark.
+    /// Whether the encoding is the preferred one: UTF-8 without a byte order mark.
     pub(in crate::intake) fn is_plain(&self) -> bool {
         self.encoding == UTF_8 && self.bom_bytes == 0
     }
 
-    /// Finds a file's encoding: its byte order mark, then UTF-8 where every byte fits, then UTF-16 by
-    /// its zero bytes, then the best guess. `open` opens the file anew.
+    /// Detects a file's encoding: its byte order mark, then UTF-8 if every byte fits, then UTF-16 by its zero
+    /// bytes, then the best guess. `open` opens the file again. `told` is the operator's choice.
     pub(in crate::intake) fn find(
         open: impl Fn() -> io::Result<Box<dyn Read + Send>>,
         told: Option<&'static Encoding>,
@@ -123,7 +123,7 @@ impl FileEncoding {
         })
     }
 
-    /// The beginning of a file as text, as far as it can be told from it alone.
+    /// The beginning of a file as text, with the encoding that the beginning alone suggests.
     pub(in crate::intake) fn start_as_text(start: &[u8]) -> Cow<'_, str> {
         let marked = Encoding::for_bom(start);
         let encoding = marked.map(|(encoding, _)| encoding);
@@ -131,7 +131,7 @@ impl FileEncoding {
         encoding.unwrap_or(UTF_8).decode(start).0
     }
 
-    /// A sheet's text, which we wrote ourselves.
+    /// The encoding of a sheet's text, which flexcast writes itself.
     pub(in crate::intake) const fn own() -> Self {
         Self {
             encoding: UTF_8,
@@ -140,8 +140,8 @@ impl FileEncoding {
         }
     }
 
-    /// Whether a spreadsheet program opens our UTF-8 rightly only with a byte order mark: this file
-    /// had one, or was in an encoding of that world.
+    /// Whether a spreadsheet program needs a byte order mark to open a UTF-8 file of flexcast's correctly: this
+    /// file had one, or has a legacy encoding.
     pub(in crate::intake) fn wants_bom(&self) -> bool {
         self.bom_bytes > 0 || self.encoding != UTF_8
     }
@@ -167,18 +167,18 @@ impl FileEncoding {
     }
 }
 
-impl Look {
+impl EncodingSurvey {
     fn guess(&self) -> Result<(&'static Encoding, How), NotText> {
         if let Some(encoding) = utf_16_by_zeroes(&self.start) {
             return Ok((encoding, How::Zeroes));
         }
         if self.start.contains(&0) {
-            let why = "it has zero bytes: this is no text but a program's own file".to_owned();
+            let why = "it has zero bytes: this is not text but a program's own format".to_owned();
             return Err(NotText { line: 1, why });
         }
         match self.first_wrong {
             None => Ok((UTF_8, How::Valid)),
-            // Read as anything else, all the good ones would turn into nonsense.
+            // Most are valid UTF-8: any other encoding would garble them.
             Some((line, byte)) if self.multibyte > self.wrong => Err(not_utf8(line, byte)),
             Some((line, _)) => {
                 let guess = self.detector.guess(None, Utf8Detection::Deny);
@@ -190,7 +190,7 @@ impl Look {
         }
     }
 
-    /// Counts what is in a chunk; returns how many bytes at its end may go on in the next.
+    /// Counts the characters of a chunk; returns the number of bytes at its end that may continue in the next one.
     fn pass(&mut self, bytes: &[u8], is_last: bool, lines: &mut LineCount) -> usize {
         let mut done = 0;
         for part in bytes.utf8_chunks() {
@@ -216,13 +216,13 @@ impl Look {
 
 fn not_utf8(line: u64, byte: u8) -> NotText {
     let why = format!(
-        "byte 0x{byte:02X} is not UTF-8, and the rest of the file is; mend that line, or name the \
+        "byte 0x{byte:02X} is not UTF-8, and the rest of the file is; correct that line, or name the \
          file's encoding with --encoding"
     );
     NotText { line, why }
 }
 
-/// Spreadsheets' text is mostly ASCII, whose UTF-16 has a zero in every second byte.
+/// Text of spreadsheets is mostly ASCII, which has a zero in every second byte of UTF-16.
 fn utf_16_by_zeroes(start: &[u8]) -> Option<&'static Encoding> {
     let zeroes = |first: usize| {
         let bytes = start.iter().skip(first).step_by(2);
@@ -238,18 +238,18 @@ fn utf_16_by_zeroes(start: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-pub(in crate::intake) fn look(mut file: impl Read) -> io::Result<Look> {
-    let mut look = Look {
+pub(in crate::intake) fn look(mut file: impl Read) -> io::Result<EncodingSurvey> {
+    let mut look = EncodingSurvey {
         start: Vec::new(),
         first_wrong: None,
         wrong: 0,
         multibyte: 0,
         detector: EncodingDetector::new(Iso2022JpDetection::Deny),
-        western: WesternLook::default(),
+        western: WesternSurvey::default(),
     };
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut lines = LineCount::default();
-    // The beginning of a character that a chunk ended in.
+    // The bytes of a character that continues in the next chunk.
     let mut carried = 0;
     loop {
         let count = read_some(&mut file, &mut chunk[carried..])?;
@@ -270,12 +270,12 @@ pub(in crate::intake) fn look(mut file: impl Read) -> io::Result<Look> {
     }
 }
 
-/// Whether these bytes are the beginning of a character.
+/// Whether these bytes are an incomplete character.
 fn is_cut_short(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
-/// The line of the first sequence that is not this encoding's.
+/// The line of the first bytes that are invalid in this encoding.
 fn first_malformed(mut file: impl Read, encoding: &'static Encoding) -> io::Result<Option<u64>> {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut chunk = vec![0; CHUNK_BYTES];

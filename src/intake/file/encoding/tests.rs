@@ -1,4 +1,4 @@
-//! Tests of how a file's encoding is found.
+//! Tests of the detection of encodings.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use encoding_rs::Encoding;
 
 use crate::intake::file::encoding::{FileEncoding, NotText, look};
 
-/// Gives one byte at a time: every character of several bytes is cut.
+/// Returns one byte at a time: every character of several bytes is split.
 struct Trickle(Vec<u8>, usize);
 
 impl Read for Trickle {
@@ -104,7 +104,7 @@ fn characters_cut_by_a_read_are_whole() {
     assert_eq!(looked.first_wrong, Some((3, 0xC3)));
 }
 
-/// What Excel for Mac saves as CSV; the bytes are those of Python's `'...'.encode('mac_roman')`.
+/// A CSV file of Excel for Mac; the bytes are those of Python's `'...'.encode('mac_roman')`.
 #[test]
 fn a_file_of_excel_for_mac_is_read_as_mac_roman() {
     let table: [&[u8]; 4] = [

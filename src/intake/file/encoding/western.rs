@@ -1,14 +1,14 @@
-//! Which of three encodings a Western European text is in, when its bytes are no UTF-8.
+//! Chooses one of three encodings for a Western European text whose bytes are not UTF-8.
 //!
-//! In: the text's bytes, as they pass. Out: Windows-1252, Mac Roman, which Excel for Mac writes, or code page 850, which
-//! Excel calls MS-DOS. Always: Windows-1252 unless its words are implausible and the other's are not; only what stands in a
-//! word counts.
+//! In: the text's bytes, in chunks. Out: Windows-1252, Mac Roman (written by Excel for Mac) or code page 850
+//! (called MS-DOS in Excel). Always: Windows-1252, unless its words are implausible and those of another encoding
+//! are not; only bytes within words count.
 
 use std::sync::LazyLock;
 
 use encoding_rs::{Encoding, MACINTOSH, WINDOWS_1252};
 
-/// The letters of code page 850 from byte 0x80 on; a dot for what is no letter.
+/// The letters of code page 850 from byte 0x80 on; a dot stands for other characters.
 const DOS: &str = concat!(
     "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø.Ø..",
     "áíóúñÑ...............ÁÂÀ........",
@@ -19,7 +19,7 @@ const DOS: &str = concat!(
 const DOS_REFUSED: &str = "its accents are those of a CSV (MS-DOS), code page 850, which is not read; save it as \
                            CSV UTF-8, or name another encoding with --encoding";
 
-/// What a text was found to be.
+/// The encoding that was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Western {
     Windows,
@@ -27,22 +27,22 @@ enum Western {
     Dos,
 }
 
-/// Fewer letters than this tell nothing against another guess.
+/// The fewest letters that can outweigh the detector's guess.
 const LETTERS_MIN: i64 = 3;
 
-/// How plausible a text is in each of them.
+/// The plausibility of a text in each encoding.
 #[derive(Debug, Default)]
-pub(in crate::intake) struct WesternLook {
-    /// How many bytes in words were looked at.
+pub(in crate::intake) struct WesternSurvey {
+    /// The number of bytes within words.
     letters: i64,
     windows: i64,
     mac: i64,
     dos: i64,
-    /// The last two bytes that passed.
+    /// The last two bytes.
     before: [u8; 2],
 }
 
-impl WesternLook {
+impl WesternSurvey {
     pub(in crate::intake) fn pass(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let [before, at] = self.before;
@@ -59,18 +59,18 @@ impl WesternLook {
         }
     }
 
-    /// The encoding of a text that was guessed to be in `guess`.
+    /// The encoding of a text, given the detector's `guess`.
     ///
     /// # Errors
     ///
-    /// A sentence, for the encoding that is not read.
+    /// A sentence for the operator if the encoding is not supported.
     pub(in crate::intake) fn instead_of(
         &self,
         guess: &'static Encoding,
     ) -> Result<&'static Encoding, String> {
         let found = match guess == WINDOWS_1252 {
             true => self.found(),
-            // Of another language's text something is implausible in each of the three.
+            // A text in another language is implausible in all three.
             false if !guess.is_single_byte() || self.letters < LETTERS_MIN => Western::Windows,
             false if self.mac == self.letters => Western::Mac,
             false if self.dos == self.letters => Western::Dos,
@@ -95,7 +95,7 @@ impl WesternLook {
     }
 }
 
-/// What each byte from 0x80 on is in Windows-1252, in Mac Roman and in code page 850.
+/// The characters of each byte from 0x80 on in Windows-1252, in Mac Roman and in code page 850.
 static LETTERS: LazyLock<Vec<[char; 3]>> = LazyLock::new(|| {
     let bytes = (0x80..=0xff).zip(DOS.chars());
     let letters = |(byte, dos)| [decoded(WINDOWS_1252, byte), decoded(MACINTOSH, byte), dos];
@@ -108,7 +108,7 @@ fn decoded(encoding: &'static Encoding, byte: u8) -> char {
     text.chars().next().unwrap_or('.')
 }
 
-/// As [`plausible`], for Windows-1252, whose signs of typesetting stand in the other encodings' letters.
+/// As [`plausible`], for Windows-1252: its typographic signs have the bytes of letters in the other encodings.
 fn windows(before: u8, c: char, after: u8) -> i64 {
     let begins = !before.is_ascii_alphabetic();
     let ends = !after.is_ascii_alphabetic();
@@ -126,7 +126,7 @@ fn windows(before: u8, c: char, after: u8) -> i64 {
     }
 }
 
-/// 1 for a letter that may stand between these two, -1 for what may not.
+/// 1 for a letter that is plausible between these two, -1 for other characters.
 fn plausible(before: u8, c: char, after: u8) -> i64 {
     let is_letter = matches!(c, 'À'..='ÿ') && !matches!(c, '×' | '÷');
     if !is_letter {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn found(bytes: &[u8]) -> Western {
-        let mut look = WesternLook::default();
+        let mut look = WesternSurvey::default();
         look.pass(bytes);
         look.pass(b"\n");
         look.found()
@@ -188,7 +188,7 @@ mod tests {
         for text in &names[..4] {
             assert_eq!(found(&dos(text)), Western::Dos, "{text}");
         }
-        // Signs of Windows-1252 that are letters of the others, alone in a file.
+        // Windows-1252 signs that are letters in the other encodings, alone in a file.
         let alone = [
             "O’Hara and D’Arcy, Bob’s",
             "sœur",

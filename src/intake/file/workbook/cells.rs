@@ -1,22 +1,22 @@
-//! The cells of a sheet, one after the other.
+//! Reads the cells of a sheet, one after the other.
 //!
-//! In: a sheet's XML. Out: each cell that has something in it, with its place. Always: a place within Excel's bounds;
-//! a formula without a value is told from an empty cell.
+//! In: a sheet's XML. Out: each non-empty cell with its position. Always: positions are within Excel's limits; a
+//! formula without a value differs from an empty cell.
 
 use quick_xml::events::{BytesStart, Event};
 
 use super::xml::{Fault, Xml, add_text, add_unescaped, attribute, is_set};
 
-/// How many rows and columns a sheet of Excel has at most.
+/// The limits of rows and columns in Excel.
 const ROWS_MAX: u32 = 1_048_576;
 pub(super) const COLUMNS_MAX: u32 = 16_384;
 
-pub(super) struct Cells<'a> {
+pub(super) struct SheetCells<'a> {
     xml: Xml<'a>,
-    /// The row and the column of the next cell that does not say its own, counted from 0.
+    /// The position of the next cell if it does not give its own, counted from 0.
     row: u32,
     column: u32,
-    /// The row of the next `row` that does not say its own.
+    /// The number of the next `row` if it does not give its own.
     next_row: u32,
     is_hidden: bool,
     is_in_sheet: bool,
@@ -33,26 +33,26 @@ pub(super) struct Cell<'c> {
     /// Whether its row is hidden, by hand or by a filter.
     pub(super) is_hidden: bool,
     pub(super) style: usize,
-    pub(super) value: Value<'c>,
+    pub(super) value: CellValue<'c>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Value<'c> {
-    /// The place of a shared text.
+pub(super) enum CellValue<'c> {
+    /// The index of a shared string.
     Shared(usize),
     Text(&'c str),
     Number(f64),
     Boolean(bool),
-    /// A date as ISO 8601 writes it.
+    /// A date in ISO 8601.
     Date(&'c str),
     Error(&'c str),
-    /// A formula that no program has calculated.
+    /// A formula without a calculated value.
     NotCalculated,
 }
 
-/// How a cell's value is written (ECMA-376 18.18.11).
+/// The type of a cell's value (ECMA-376 18.18.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum CellType {
     Number,
     Shared,
     Formula,
@@ -63,14 +63,14 @@ enum Kind {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Begun {
+struct OpenCell {
     row: u32,
     column: u32,
     style: usize,
-    kind: Kind,
+    kind: CellType,
 }
 
-impl<'a> Cells<'a> {
+impl<'a> SheetCells<'a> {
     pub(super) fn of(xml: Xml<'a>) -> Self {
         Self {
             xml,
@@ -112,7 +112,7 @@ impl<'a> Cells<'a> {
             };
             self.column = begun.column + 1;
             let has_formula = self.read_value(begun.kind)?;
-            let is_text = matches!(begun.kind, Kind::Formula | Kind::Inline);
+            let is_text = matches!(begun.kind, CellType::Formula | CellType::Inline);
             if self.text.is_empty() && (is_text || !has_formula) {
                 continue;
             }
@@ -128,10 +128,10 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Reads on to the cell's end; gives whether it has a formula.
-    fn read_value(&mut self, kind: Kind) -> Result<bool, Fault> {
+    /// Reads to the cell's end; returns whether it has a formula.
+    fn read_value(&mut self, kind: CellType) -> Result<bool, Fault> {
         self.text.clear();
-        let wanted = if kind == Kind::Inline { "t" } else { "v" };
+        let wanted = if kind == CellType::Inline { "t" } else { "v" };
         let (mut has_formula, mut is_in_value, mut is_reading) = (false, false, false);
         loop {
             let event = self.xml.next()?;
@@ -153,60 +153,64 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn value(&mut self, kind: Kind) -> Result<Value<'_>, Fault> {
+    fn value(&mut self, kind: CellType) -> Result<CellValue<'_>, Fault> {
         let text = self.text.as_str();
         let plain = text.trim();
-        if plain.is_empty() && !matches!(kind, Kind::Formula | Kind::Inline) {
-            return Ok(Value::NotCalculated);
+        if plain.is_empty() && !matches!(kind, CellType::Formula | CellType::Inline) {
+            return Ok(CellValue::NotCalculated);
         }
-        let wrong = || Fault::Refused(format!("it is damaged: {plain:?} is no value of its kind"));
+        let wrong = || {
+            Fault::Refused(format!(
+                "it is damaged: {plain:?} is not a value of its type"
+            ))
+        };
         Ok(match kind {
-            Kind::Number => match plain
+            CellType::Number => match plain
                 .parse::<f64>()
                 .ok()
                 .filter(|number| number.is_finite())
             {
-                Some(number) => Value::Number(number),
-                None => Value::Text(plain),
+                Some(number) => CellValue::Number(number),
+                None => CellValue::Text(plain),
             },
-            Kind::Shared => Value::Shared(plain.parse().map_err(|_| wrong())?),
-            Kind::Boolean => Value::Boolean(match plain.to_ascii_lowercase().as_str() {
+            CellType::Shared => CellValue::Shared(plain.parse().map_err(|_| wrong())?),
+            CellType::Boolean => CellValue::Boolean(match plain.to_ascii_lowercase().as_str() {
                 "1" | "true" => true,
                 "0" | "false" => false,
                 _ => return Err(wrong()),
             }),
-            Kind::Error => Value::Error(plain),
-            Kind::Date => Value::Date(plain),
-            Kind::Formula | Kind::Inline => {
+            CellType::Error => CellValue::Error(plain),
+            CellType::Date => CellValue::Date(plain),
+            CellType::Formula | CellType::Inline => {
                 self.unescaped.clear();
                 add_unescaped(&mut self.unescaped, text);
-                Value::Text(&self.unescaped)
+                CellValue::Text(&self.unescaped)
             }
         })
     }
 }
 
-fn begun(element: &BytesStart<'_>, row: u32, column: u32) -> Result<Begun, Fault> {
+fn begun(element: &BytesStart<'_>, row: u32, column: u32) -> Result<OpenCell, Fault> {
     let place = attribute(element, "r").and_then(|name| place(&name));
     let (row, column) = place.unwrap_or((row, column));
     let style = attribute(element, "s").and_then(|style| style.parse().ok());
     let kind = attribute(element, "t").unwrap_or_default();
     let kind = match &*kind {
-        "" | "n" => Kind::Number,
-        "s" => Kind::Shared,
-        "str" => Kind::Formula,
-        "inlineStr" => Kind::Inline,
-        "b" => Kind::Boolean,
-        "e" => Kind::Error,
-        "d" => Kind::Date,
+        "" | "n" => CellType::Number,
+        "s" => CellType::Shared,
+        "str" => CellType::Formula,
+        "inlineStr" => CellType::Inline,
+        "b" => CellType::Boolean,
+        "e" => CellType::Error,
+        "d" => CellType::Date,
         other => {
             let other: String = other.chars().take(40).collect();
             return Err(Fault::Refused(format!(
-                "it has a cell of the unknown kind {other:?}"
+                "it has a cell of the unknown type {other:?}"
             )));
         }
     };
-    Ok(Begun {
+    Ok(OpenCell {
         row: within(row, ROWS_MAX, "rows")?,
         column: within(column, COLUMNS_MAX, "columns")?,
         style: style.unwrap_or_default(),
@@ -223,7 +227,7 @@ fn within(place: u32, max: u32, what: &str) -> Result<u32, Fault> {
     )))
 }
 
-/// Row and column, counted from 0, of a cell's name such as `B7`.
+/// The row and column, counted from 0, of a cell name such as `B7`.
 fn place(name: &str) -> Option<(u32, u32)> {
     let digits = name.find(|c: char| c.is_ascii_digit())?;
     let (letters, digits) = name.split_at(digits);
@@ -240,7 +244,7 @@ fn place(name: &str) -> Option<(u32, u32)> {
     Some((row.checked_sub(1)?, column - 1))
 }
 
-/// A cell's name, such as `B7`, of a place counted from 0.
+/// The name of a cell, such as `B7`, from its position counted from 0.
 pub(super) fn name(row: u32, column: u32) -> String {
     let mut letters = Vec::new();
     let mut rest = column + 1;

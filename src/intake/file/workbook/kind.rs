@@ -1,29 +1,29 @@
-//! What a file is, by its bytes: text, a workbook, or a workbook that cannot be read.
+//! The kind of a file by its bytes: text, a workbook, or an unsupported workbook.
 
 use std::io::{self, Read};
 
 use super::super::kept::Bytes;
 
-/// What every ZIP file begins with, and so every workbook.
+/// The first bytes of every ZIP file, and so of every workbook.
 const ZIP: &[u8] = b"PK\x03\x04";
 
-/// What `.xls` files begin with, and workbooks with a password (OLE2 compound documents).
+/// The first bytes of `.xls` files and of workbooks with a password (OLE2 compound documents).
 const OLE2: &[u8] = b"\xd0\xcf\x11\xe0";
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::intake) enum Kind {
+pub(in crate::intake) enum FileKind {
     Text,
     Workbook,
-    /// A workbook that a password protects (MS-OFFCRYPTO 2.3.4).
+    /// A workbook that is protected by a password (MS-OFFCRYPTO 2.3.4).
     Encrypted,
     /// Excel's format before 2007.
     OldWorkbook,
 }
 
-impl Kind {
+impl FileKind {
     pub(in crate::intake) fn of(mut file: Bytes) -> io::Result<Self> {
         let mut start = Vec::new();
         (&mut file).take(4).read_to_end(&mut start)?;
@@ -35,7 +35,7 @@ impl Kind {
         })
     }
 
-    /// Why it is not read, and what to do.
+    /// The reason why it is not read, with the remedy.
     pub(in crate::intake) fn refusal(self) -> Option<String> {
         let why = match self {
             Self::Text | Self::Workbook => return None,
@@ -49,12 +49,12 @@ impl Kind {
     }
 }
 
-/// Whether the compound document has the stream that encrypted workbooks are in.
+/// Whether the compound document has the stream of encrypted workbooks.
 fn has_encrypted_package(mut file: impl Read) -> io::Result<bool> {
     let name = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes);
     let name: Vec<u8> = name.collect();
     let mut chunk = vec![0; CHUNK_BYTES];
-    // What a name that goes on in the next chunk may have begun with.
+    // The bytes of a name that may continue in the next chunk.
     let mut kept = 0;
     loop {
         let count = file.read(&mut chunk[kept..])?;

@@ -1,9 +1,8 @@
-//! An Excel workbook's sheet, as rows of text.
+//! The sheet of an Excel workbook as rows of text.
 //!
-//! In: an `.xlsx` file. Out: the table in it as CSV in a temporary file without a name, which is read like any other.
-//! Always: a value is what the sheet shows, but an address and an id keep every digit; what a file may take of memory
-//! and disk is bounded before it is taken. Cells are streamed; what Excel stores once and shares between cells (its
-//! texts) is in memory.
+//! In: an `.xlsx` file. Out: its table as CSV in a temporary file without a name, which is read like any other.
+//! Always: a value has the form that the sheet shows, but an address and an id keep every digit; memory and disk
+//! use are limited in advance. Cells are streamed; the strings that cells share are in memory.
 
 mod cells;
 mod kind;
@@ -24,27 +23,27 @@ use xml::Fault;
 
 use super::kept::Bytes;
 
-pub(in crate::intake) use kind::Kind;
+pub(in crate::intake) use kind::FileKind;
 
-/// The least that a sheet's text may take on disk, in bytes, and how many times the file's length otherwise.
+/// The limit of a sheet's text on disk: this number of bytes, or ten times the file's length if that is more.
 const TEXT_BYTES_MIN: u64 = 64 * 1024 * 1024;
 const TEXT_TIMES_FILE: u64 = 10;
 
-/// A sheet that was written out as text.
+/// A sheet as text.
 #[derive(Debug)]
 pub(in crate::intake) struct Sheet {
     pub(in crate::intake) name: String,
     /// The workbook's other sheets.
     pub(in crate::intake) others: Vec<String>,
     pub(in crate::intake) text: Arc<File>,
-    /// What an operator should know about it.
+    /// Notes for the operator.
     pub(in crate::intake) notes: Vec<String>,
-    /// From which record on rows follow each other: the record, counted from 0, and its row, counted from 1.
+    /// Ranges of consecutive rows: the first record, counted from 0, and its row, counted from 1.
     rows: Vec<(u64, u64)>,
 }
 
 impl Sheet {
-    /// The sheet's row that a record of the text is.
+    /// The sheet's row of a record.
     pub(in crate::intake) fn row(&self, record: u64) -> u64 {
         let at = self.rows.partition_point(|(first, _)| *first <= record);
         match at.checked_sub(1).and_then(|at| self.rows.get(at)) {
@@ -54,12 +53,12 @@ impl Sheet {
     }
 }
 
-/// Why a workbook gives no rows: a sentence.
+/// A sentence that says why a workbook gives no rows.
 pub(in crate::intake) type NoSheet = String;
 
-/// Writes a sheet out: the one of this name, or the first that is not hidden and has a column of addresses; without one,
-/// the first that is not hidden. `exact` says of a header in which
-/// columns every digit counts, the addresses' first; none when no column holds addresses.
+/// Writes a sheet as text: the one of this name; else the first visible sheet with a column of addresses; else the
+/// first visible sheet. `exact` returns the columns of a header in which every digit counts, the address column
+/// first; `None` when no column has addresses.
 pub(in crate::intake) fn write_out(
     file: Bytes,
     name: Option<&str>,
@@ -88,7 +87,7 @@ fn written(
         None => {
             let mut has_addresses = |sheet: &&SheetPart| match package.part(&sheet.path) {
                 Ok(Some(part)) => {
-                    let mut cells = cells::Cells::of(part);
+                    let mut cells = cells::SheetCells::of(part);
                     table::has_addresses(&mut cells, &texts, &formats, exact)
                 }
                 _ => false,
@@ -106,8 +105,8 @@ fn written(
         let why = format!("sheet \"{}\" is not in it", chosen.name);
         return Err(Fault::Refused(why));
     };
-    let table = table::Table::new(tempfile::tempfile()?, bytes_max, exact);
-    let table = table.read(cells::Cells::of(sheet), &texts, &formats);
+    let table = table::SheetTable::new(tempfile::tempfile()?, bytes_max, exact);
+    let table = table.read(cells::SheetCells::of(sheet), &texts, &formats);
     let table = table.map_err(|fault| match fault {
         Fault::Refused(why) => Fault::Refused(format!("sheet \"{}\": {why}", chosen.name)),
         other => other,

@@ -1,11 +1,11 @@
-//! The names of months and days in the languages that number formats ask for.
+//! Names of months and days in the languages of number formats.
 //!
-//! In: a number format's code, such as `[$-407]dddd, d. mmmm yyyy`. Out: the names in its language, German here.
-//! Always: English where it names no language; none where we do not have the language's names.
+//! In: a number format's code, such as `[$-407]dddd, d. mmmm yyyy`. Out: the names in its language, here German.
+//! Always: English if it names no language; none for an unsupported language.
 
 use ssfmt::Locale;
 
-/// Months and days of a language, long and short; the week begins on Sunday.
+/// The months and days of a language, long and short; the week begins on Sunday.
 type Names = (
     [&'static str; 12],
     [&'static str; 12],
@@ -13,10 +13,10 @@ type Names = (
     [&'static str; 7],
 );
 
-/// The names for a code; none when it asks for a language that is not here.
+/// The names for a code; `None` for an unsupported language.
 pub(super) fn locale(code: &str) -> Option<Locale> {
     let names = match language(code) {
-        // System date and time (0xF800, 0xF400) have no language of their own.
+        // The system formats for date and time (0xF800, 0xF400) have no language.
         None | Some(0x00 | 0x09) => return Some(Locale::en_us()),
         Some(0x07) => GERMAN,
         Some(0x0A) => SPANISH,

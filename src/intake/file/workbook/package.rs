@@ -1,7 +1,7 @@
-//! The parts of a workbook's ZIP file.
+//! Reads the parts of a workbook's ZIP file.
 //!
-//! In: a file. Out: a part by its path, as XML. Always: a path is found in any case and with any slashes, as Excel
-//! finds it; a directory that is too long to be held is refused before it is read.
+//! In: a file. Out: a part by its path, as XML. Always: paths ignore case and kinds of slashes, as in Excel; a
+//! directory that is too large is refused before it is read.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -12,16 +12,16 @@ use zip::result::ZipError;
 use super::super::kept::Bytes;
 use super::xml::{Fault, Xml};
 
-/// The most parts that a workbook may have.
+/// The most parts of a workbook.
 const PARTS_MAX: usize = 10_000;
 
-/// The record at the end of a ZIP file, and how far from the end it may begin: its own length and a comment's.
+/// The record at the end of a ZIP file, and its greatest distance from the end: its own length and a comment's.
 const END_RECORD: &[u8] = b"PK\x05\x06";
 const END_BYTES_MAX: u64 = 22 + 65_535;
 
 pub(super) struct Package {
     zip: ZipArchive<BufReader<Bytes>>,
-    /// The place of a path in lower case, with `/`.
+    /// The index of each path, in lower case and with `/`.
     places: HashMap<String, usize>,
 }
 
@@ -40,7 +40,7 @@ impl Package {
         }
     }
 
-    /// A part; none when there is no such path.
+    /// A part; `None` when the path does not exist.
     pub(super) fn part(&mut self, path: &str) -> Result<Option<Xml<'_>>, Fault> {
         let Some(place) = self.places.get(&normalised(path)) else {
             return Ok(None);
@@ -49,7 +49,7 @@ impl Package {
         Ok(Some(Xml::of(part)))
     }
 
-    /// What the file is when it is no `.xlsx`.
+    /// The kind of a file that is not an `.xlsx` workbook.
     fn other_kind(&self) -> Option<&'static str> {
         let has = |path: &str| self.places.contains_key(path);
         if has("_rels/.rels") && !has("xl/workbook.bin") {
@@ -62,7 +62,7 @@ impl Package {
         } else if has("index/document.iwa") || has("index.zip") {
             "it is a file of Apple Numbers; export it as .xlsx or CSV"
         } else {
-            "it is no .xlsx workbook: a ZIP file of something else"
+            "it is not an .xlsx workbook but another ZIP file"
         })
     }
 }
@@ -73,7 +73,7 @@ fn normalised(path: &str) -> String {
         .to_ascii_lowercase()
 }
 
-/// Refuses a ZIP file whose directory has more than [`PARTS_MAX`] entries, by the record at its end.
+/// Refuses a ZIP file with more than [`PARTS_MAX`] entries, by the record at its end.
 fn check_directory(file: &mut Bytes) -> Result<(), Fault> {
     let length = file.len()?;
     file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES_MAX)))?;
@@ -83,15 +83,16 @@ fn check_directory(file: &mut Bytes) -> Result<(), Fault> {
     let records = end.windows(END_RECORD.len());
     let Some(at) = records.into_iter().rposition(|bytes| bytes == END_RECORD) else {
         return Err(Fault::Refused(
-            "it is no .xlsx workbook: its end is missing".to_owned(),
+            "it is not a whole .xlsx workbook: its end is missing".to_owned(),
         ));
     };
     let count = end
         .get(at + 10..at + 12)
         .map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
     if count.is_none_or(|count| usize::from(count) > PARTS_MAX) {
-        let why =
-            format!("its ZIP file has more than {PARTS_MAX} parts: it is no workbook of contacts");
+        let why = format!(
+            "its ZIP file has more than {PARTS_MAX} parts: it is not a workbook of contacts"
+        );
         return Err(Fault::Refused(why));
     }
     Ok(())
@@ -100,6 +101,6 @@ fn check_directory(file: &mut Bytes) -> Result<(), Fault> {
 fn not_a_workbook(error: ZipError) -> Fault {
     match error {
         ZipError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => Fault::Io(error),
-        error => Fault::Refused(format!("it is no .xlsx workbook: {error}")),
+        error => Fault::Refused(format!("it is not an .xlsx workbook: {error}")),
     }
 }

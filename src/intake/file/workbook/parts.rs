@@ -1,7 +1,7 @@
-//! What a workbook says beside its sheets: which sheets there are, the texts that cells share, number formats.
+//! The parts of a workbook beside its sheets' cells: the list of sheets, shared strings, number formats.
 //!
-//! In: the parts of the file. Out: the same as data. Always: memory is bounded, and not by what the parts say about their
-//! own size.
+//! In: the parts of the file. Out: their data. Always: memory is limited, independent of the sizes that the parts
+//! declare.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use super::package::Package;
 use super::shown::Formats;
 use super::xml::{Fault, Xml, add_text, add_unescaped, attribute, is_set};
 
-/// The most memory that shared texts may take, in bytes.
+/// The most memory for shared strings, in bytes.
 const TEXTS_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// The most sheets, relationships, number formats and styles that are read. (Excel has at most 65,490 styles.)
+/// The limits for sheets, relationships, number formats and styles. (Excel allows 65,490 styles.)
 const SHEETS_MAX: usize = 1_000;
 const RELATIONSHIPS_MAX: usize = 10_000;
 const FORMATS_MAX: usize = 10_000;
@@ -27,7 +27,7 @@ const NAME_BYTES_MAX: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Workbook {
     sheets: Vec<SheetPart>,
-    /// Days are counted from 1904 on, as old programs for the Mac do.
+    /// Whether days are counted from 1904, as in old programs for the Mac.
     is_from_1904: bool,
     texts: Option<String>,
     styles: Option<String>,
@@ -41,21 +41,21 @@ pub(super) struct SheetPart {
 }
 
 impl Workbook {
-    /// The sheets that are not hidden.
+    /// The visible sheets.
     pub(super) fn shown(&self) -> impl Iterator<Item = &SheetPart> {
         self.sheets.iter().filter(|sheet| !sheet.is_hidden)
     }
 }
 
-/// Texts that cells share.
+/// Strings that cells share.
 #[derive(Debug, Default)]
-pub(super) struct Texts {
+pub(super) struct SharedStrings {
     text: String,
-    /// Where each ends.
+    /// The end of each string in `text`.
     ends: Vec<usize>,
 }
 
-impl Texts {
+impl SharedStrings {
     pub(super) fn get(&self, at: usize) -> Option<&str> {
         let end = *self.ends.get(at)?;
         let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
@@ -63,15 +63,15 @@ impl Texts {
     }
 }
 
-/// What one part refers to: its kind's last word and its path.
+/// A reference to a part: the last word of its type, and its path.
 struct Relationship {
     kind: String,
     path: String,
 }
 
-/// Reads the workbook's own part.
+/// Reads the workbook part.
 pub(super) fn workbook(package: &mut Package) -> Result<Workbook, Fault> {
-    let refused = |why: &str| Fault::Refused(format!("it is no .xlsx workbook: {why}"));
+    let refused = |why: &str| Fault::Refused(format!("it is not an .xlsx workbook: {why}"));
     let of_package = relationships(package, "")?;
     let mut of_package = of_package.into_values();
     let main = of_package.find(|relationship| relationship.kind == "officeDocument");
@@ -121,7 +121,7 @@ pub(super) fn workbook(package: &mut Package) -> Result<Workbook, Fault> {
     }
 }
 
-/// What a part refers to, by id; the empty path is the package's.
+/// The references of a part by id; an empty path stands for the package.
 fn relationships(package: &mut Package, of: &str) -> Result<HashMap<String, Relationship>, Fault> {
     let (folder, name) = of.rsplit_once('/').unwrap_or(("", of));
     let mut found = HashMap::new();
@@ -147,7 +147,7 @@ fn relationships(package: &mut Package, of: &str) -> Result<HashMap<String, Rela
     }
 }
 
-/// The path of a target that stands in a part of `folder`.
+/// The path of a reference in a part of `folder`.
 fn resolved(folder: &str, target: &str) -> String {
     let target = target.replace('\\', "/");
     if let Some(whole) = target.strip_prefix('/') {
@@ -166,9 +166,9 @@ fn resolved(folder: &str, target: &str) -> String {
     path.join("/")
 }
 
-/// Reads the texts that cells share.
-pub(super) fn texts(package: &mut Package, workbook: &Workbook) -> Result<Texts, Fault> {
-    let mut texts = Texts::default();
+/// Reads the shared strings.
+pub(super) fn texts(package: &mut Package, workbook: &Workbook) -> Result<SharedStrings, Fault> {
+    let mut texts = SharedStrings::default();
     let Some(path) = &workbook.texts else {
         return Ok(texts);
     };
@@ -192,7 +192,7 @@ pub(super) fn texts(package: &mut Package, workbook: &Workbook) -> Result<Texts,
     Ok(texts)
 }
 
-/// Reads the next shared text without the readings that stand above East Asian characters; none at the end.
+/// Reads the next shared string, without phonetic readings of East Asian characters; `None` at the end.
 fn next_text(xml: &mut Xml<'_>, text: &mut String) -> Result<Option<bool>, Fault> {
     text.clear();
     let (mut is_in_item, mut is_in_text, mut is_reading) = (false, false, false);

@@ -1,8 +1,8 @@
-//! A value as the sheet shows it, by its number format.
+//! Formats values as the sheet shows them, by their number formats.
 //!
-//! In: a number and the style of its cell. Out: a text, with the separators of English, since a workbook does not say
-//! whose they are. Always: no more than the 15 digits that a spreadsheet program shows; an address and an id keep
-//! all of their digits in any format.
+//! In: a number and the style of its cell. Out: a text, with English separators, because a workbook does not name
+//! its language. Always: at most the 15 digits that a spreadsheet program shows; an address and an id keep all
+//! their digits in any format.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use ssfmt::{DateSystem, FormatOptions, NumberFormat};
 
 use super::names;
 
-/// The largest integer whose neighbours a double still tells apart: 2^53.
+/// The largest integer up to which a double is exact: 2^53.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// One day after 9999-12-31, the last one that Excel knows.
+/// The day after 9999-12-31, Excel's last day.
 const DAYS_END: f64 = 2_958_466.0;
 
-/// How many days later the count of days begins that some workbooks have: 1904 instead of 1900.
+/// The number of days between the two bases of dates: 1900, and 1904 in some workbooks.
 const DAYS_TO_1904: f64 = 1_462.0;
 
 /// The number formats of a workbook's styles.
@@ -29,7 +29,7 @@ pub(super) struct Formats {
 }
 
 enum Format {
-    /// As many digits as there are.
+    /// All digits of the number.
     General,
     /// Nothing is shown.
     Hidden,
@@ -42,7 +42,7 @@ struct Code {
 }
 
 impl Formats {
-    /// Of the codes by their numbers, and each style's number.
+    /// Builds the formats from the codes by id and each style's id.
     pub(super) fn of(codes: &HashMap<u32, String>, styles: &[u32], is_from_1904: bool) -> Self {
         let mut formats = vec![Format::General];
         let mut places = HashMap::from([(0, 0)]);
@@ -76,8 +76,8 @@ impl Formats {
         }
     }
 
-    /// A number of which every digit counts: with the zeros in front that its format gives it, and as it is where the
-    /// format shows less of it or puts other characters between.
+    /// A number with all its digits: with the leading zeros of its format, but without the format if it hides
+    /// digits or adds other characters.
     pub(super) fn exact(&self, number: f64, style: usize) -> String {
         let plain = in_digits(number);
         let shown = self.number(number, style);
@@ -88,7 +88,7 @@ impl Formats {
         plain
     }
 
-    /// A date that is written as ISO 8601, as the sheet shows it.
+    /// Formats a date in ISO 8601 as the sheet shows it.
     pub(super) fn date(&self, text: &str, style: usize) -> String {
         let text = text.trim_end_matches('Z');
         let Some(days) = days_of(text) else {
@@ -130,7 +130,7 @@ impl Format {
             .iter()
             .any(|name| code.to_ascii_lowercase().contains(name));
         if locale.is_none() && has_names && format.is_date_format() {
-            // A date in digits has no name of a month or a day in it.
+            // A numeric date needs no names of months or days.
             match NumberFormat::parse("yyyy-mm-dd") {
                 Ok(in_digits) => format = in_digits,
                 Err(_) => return Self::General,
@@ -147,8 +147,8 @@ impl Format {
     }
 }
 
-/// The code of a format that workbooks know by its number alone (ECMA-376 18.8.30): dates and money in
-/// American, as `LibreOffice` shows them in English.
+/// The code of a built-in format (ECMA-376 18.8.30): dates and money in American form, as in `LibreOffice` in
+/// English.
 fn built_in(id: u32) -> Option<&'static str> {
     match id {
         5 => Some("\"$\"#,##0_);(\"$\"#,##0)"),
@@ -157,7 +157,7 @@ fn built_in(id: u32) -> Option<&'static str> {
         8 => Some("\"$\"#,##0.00_);[Red](\"$\"#,##0.00)"),
         14 => Some("m/d/yyyy"),
         22 => Some("m/d/yyyy h:mm"),
-        // Dates and times of East Asia, in the words of the program that shows them.
+        // East Asian dates and times, which depend on the program's language.
         27..=31 | 36 | 50..=54 | 57 | 58 => Some("yyyy-mm-dd"),
         32..=35 | 55 | 56 => Some("h:mm:ss"),
         41 => Some("_(* #,##0_);_(* (#,##0);_(* \"-\"_);_(@_)"),
@@ -168,7 +168,7 @@ fn built_in(id: u32) -> Option<&'static str> {
     }
 }
 
-/// Days since 1899-12-30 of `2026-12-01T14:30:00`, `2026-12-01` or `14:30:00`.
+/// The days since 1899-12-30 of `2026-12-01T14:30:00`, `2026-12-01` or `14:30:00`.
 fn days_of(text: &str) -> Option<f64> {
     let (date, time) = match text.parse::<DateTime>() {
         Ok(time) if text.contains('T') => (Some(time.date()), time.time()),
@@ -186,8 +186,8 @@ fn days_of(text: &str) -> Option<f64> {
     Some(f64::from(days) + seconds / 86_400.0)
 }
 
-/// A number without a format: every digit of an integer, and no more than 15 of another, since a double's 16th and
-/// 17th are noise.
+/// A number without a format: all digits of an integer, at most 15 digits of another number, because the 16th and
+/// 17th of a double are noise.
 fn in_general(number: f64) -> String {
     if number.fract() == 0.0 {
         return in_digits(number);
@@ -196,8 +196,8 @@ fn in_general(number: f64) -> String {
     in_digits(rounded)
 }
 
-/// Every digit of a number, without an exponent and without `.0`. Beyond 2^53 a double has lost some: it is written
-/// as Excel shows it, since the zeros at its end are not digits of the number.
+/// All digits of a number, without an exponent and without `.0`. Beyond 2^53 a double has lost digits: it is
+/// written with an exponent, as Excel shows it, because the zeros at its end are not digits of the number.
 fn in_digits(number: f64) -> String {
     if number.abs() > EXACT_MAX {
         format!("{number:E}")

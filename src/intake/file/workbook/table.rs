@@ -1,8 +1,8 @@
-//! The table in a sheet: where it begins, what belongs to it, and its rows as CSV.
+//! The table in a sheet: its header, its columns, and its rows as CSV.
 //!
-//! In: the sheet's cells. Out: the header and the rows below it in a file, and notes on what was left out. Always: a
-//! row that is written has a value below the header; what stands above or beside the table is said; a file that
-//! would take more disk than it may ends in an error.
+//! In: the sheet's cells. Out: the header and the rows below it in a file, and notes on ignored cells. Always: a
+//! written row has a value below the header; cells above or beside the table are reported; a file that exceeds its
+//! limit on disk is an error.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -11,36 +11,36 @@ use csv::Writer;
 
 use super::super::blanks::NOT_CALCULATED;
 use super::super::header::{ABOVE_MAX, header_among};
-use super::cells::{Cell, Cells, Value, name};
-use super::parts::Texts;
+use super::cells::{Cell, CellValue, SheetCells, name};
+use super::parts::SharedStrings;
 use super::shown::Formats;
 use super::xml::Fault;
 
-/// The most text in a row, in bytes.
+/// The longest text of a row, in bytes.
 const ROW_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// The most that is held to find the header in, in bytes.
+/// The most bytes that are held in the search for the header.
 const ABOVE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// How many columns without a header may stand within a table.
+/// The most consecutive columns without a header within a table.
 const GAP_MAX: usize = 2;
 
-/// A sheet's table on its way into a file.
-pub(super) struct Table<'e> {
+/// Writes a sheet's table to a file.
+pub(super) struct SheetTable<'e> {
     csv: Writer<BufWriter<Bounded>>,
     exact: &'e dyn Fn(&[String]) -> Option<Vec<usize>>,
-    /// Rows that may stand above the header, while it is looked for.
-    above: Vec<Row>,
+    /// The first rows, until the header is found.
+    above: Vec<SheetRow>,
     above_bytes: usize,
-    /// What belongs to the table, once the header was found.
+    /// The table's columns, once the header is found.
     span: Option<Span>,
     written: u64,
     rows: Vec<(u64, u64)>,
-    found: Found,
+    found: SheetFindings,
 }
 
 /// A table that was written.
-pub(super) struct Written {
+pub(super) struct WrittenTable {
     pub(super) text: File,
     pub(super) rows: Vec<(u64, u64)>,
     pub(super) notes: Vec<String>,
@@ -56,25 +56,25 @@ struct Span {
 
 /// A row of the sheet.
 #[derive(Default)]
-struct Row {
+struct SheetRow {
     /// Counted from 0.
     number: u32,
     is_hidden: bool,
-    cells: Vec<Text>,
+    cells: Vec<CellText>,
     bytes: usize,
 }
 
 /// A cell as text.
-struct Text {
+struct CellText {
     column: usize,
     shown: String,
     /// Every digit of a number.
     exact: Option<String>,
 }
 
-/// What is to be said about a sheet.
+/// The facts about a sheet that become notes.
 #[derive(Default)]
-struct Found {
+struct SheetFindings {
     above: usize,
     hidden: u64,
     not_calculated: u64,
@@ -83,15 +83,15 @@ struct Found {
     beside_at: Option<String>,
 }
 
-/// Whether the table in a sheet has a column of addresses, as far as its first rows tell. What is wrong with a sheet is said
-/// when it is read.
+/// Whether a sheet's table has a column of addresses, by its first rows. Errors are ignored here; they are reported
+/// when the sheet is read.
 pub(super) fn has_addresses(
-    cells: &mut Cells<'_>,
-    texts: &Texts,
+    cells: &mut SheetCells<'_>,
+    texts: &SharedStrings,
     formats: &Formats,
     exact: &dyn Fn(&[String]) -> Option<Vec<usize>>,
 ) -> bool {
-    let (mut rows, mut row) = (Vec::new(), Row::default());
+    let (mut rows, mut row) = (Vec::new(), SheetRow::default());
     let mut bytes = 0;
     while let Ok(Some(cell)) = cells.next() {
         if cell.row != row.number {
@@ -112,7 +112,7 @@ pub(super) fn has_addresses(
     rows.get(at).is_some_and(|header| exact(header).is_some())
 }
 
-impl<'e> Table<'e> {
+impl<'e> SheetTable<'e> {
     pub(super) fn new(
         file: File,
         bytes_max: u64,
@@ -130,18 +130,18 @@ impl<'e> Table<'e> {
             span: None,
             written: 0,
             rows: Vec::new(),
-            found: Found::default(),
+            found: SheetFindings::default(),
         }
     }
 
     /// Reads a sheet to its end.
     pub(super) fn read(
         mut self,
-        mut cells: Cells<'_>,
-        texts: &Texts,
+        mut cells: SheetCells<'_>,
+        texts: &SharedStrings,
         formats: &Formats,
-    ) -> Result<Written, Fault> {
-        let mut row = Row::default();
+    ) -> Result<WrittenTable, Fault> {
+        let mut row = SheetRow::default();
         while let Some(cell) = cells.next()? {
             if cell.row != row.number {
                 self.take(std::mem::take(&mut row))?;
@@ -162,14 +162,14 @@ impl<'e> Table<'e> {
         let bounded = bounded
             .into_inner()
             .map_err(|error| too_much(error.into_error()))?;
-        Ok(Written {
+        Ok(WrittenTable {
             text: bounded.file,
             rows: self.rows,
             notes: self.found.notes(),
         })
     }
 
-    fn take(&mut self, row: Row) -> Result<(), Fault> {
+    fn take(&mut self, row: SheetRow) -> Result<(), Fault> {
         if row.cells.iter().all(|cell| cell.shown.trim().is_empty()) {
             return Ok(());
         }
@@ -186,7 +186,7 @@ impl<'e> Table<'e> {
 
     fn find_header(&mut self) -> Result<(), Fault> {
         let rows = std::mem::take(&mut self.above);
-        let dense: Vec<Vec<String>> = rows.iter().map(Row::dense).collect();
+        let dense: Vec<Vec<String>> = rows.iter().map(SheetRow::dense).collect();
         let names_an_address = |row: &[String]| (self.exact)(row).is_some();
         let at = header_among(dense.iter().map(Vec::as_slice), names_an_address);
         let Some(header) = dense.get(at) else {
@@ -205,7 +205,7 @@ impl<'e> Table<'e> {
     }
 
     /// Writes the part of a row that belongs to the table.
-    fn write(&mut self, row: &Row) -> Result<(), Fault> {
+    fn write(&mut self, row: &SheetRow) -> Result<(), Fault> {
         let Some(span) = &self.span else {
             return Ok(());
         };
@@ -249,10 +249,15 @@ impl<'e> Table<'e> {
     }
 }
 
-impl Row {
-    fn add(&mut self, cell: &Cell<'_>, texts: &Texts, formats: &Formats) -> Result<(), Fault> {
+impl SheetRow {
+    fn add(
+        &mut self,
+        cell: &Cell<'_>,
+        texts: &SharedStrings,
+        formats: &Formats,
+    ) -> Result<(), Fault> {
         let shown = match &cell.value {
-            Value::Shared(at) => match texts.get(*at) {
+            CellValue::Shared(at) => match texts.get(*at) {
                 Some(text) => text.to_owned(),
                 None => {
                     let place = name(cell.row, cell.column);
@@ -260,24 +265,24 @@ impl Row {
                     return Err(Fault::Refused(why));
                 }
             },
-            Value::Text(text) | Value::Error(text) => (*text).to_owned(),
-            Value::Number(number) => formats.number(*number, cell.style),
-            Value::Boolean(is) => if *is { "TRUE" } else { "FALSE" }.to_owned(),
-            Value::Date(text) => formats.date(text, cell.style),
-            Value::NotCalculated => NOT_CALCULATED.to_owned(),
+            CellValue::Text(text) | CellValue::Error(text) => (*text).to_owned(),
+            CellValue::Number(number) => formats.number(*number, cell.style),
+            CellValue::Boolean(is) => if *is { "TRUE" } else { "FALSE" }.to_owned(),
+            CellValue::Date(text) => formats.date(text, cell.style),
+            CellValue::NotCalculated => NOT_CALCULATED.to_owned(),
         };
         let exact = match &cell.value {
-            Value::Number(number) => Some(formats.exact(*number, cell.style)),
+            CellValue::Number(number) => Some(formats.exact(*number, cell.style)),
             _ => None,
         };
-        self.bytes += shown.len() + exact.as_ref().map_or(0, String::len) + size_of::<Text>();
+        self.bytes += shown.len() + exact.as_ref().map_or(0, String::len) + size_of::<CellText>();
         if self.bytes > ROW_BYTES_MAX {
             let (row, max) = (cell.row + 1, ROW_BYTES_MAX / (1024 * 1024));
             return Err(Fault::Refused(format!(
                 "row {row} has more than {max} MiB of text"
             )));
         }
-        self.cells.push(Text {
+        self.cells.push(CellText {
             column: cell.column as usize,
             shown,
             exact,
@@ -285,7 +290,7 @@ impl Row {
         Ok(())
     }
 
-    /// Its cells from column A on, empty ones too.
+    /// All cells from column A on, including empty ones.
     fn dense(&self) -> Vec<String> {
         let columns = self.cells.iter().map(|cell| cell.column + 1).max();
         let mut cells = vec![String::new(); columns.unwrap_or_default()];
@@ -296,7 +301,7 @@ impl Row {
     }
 }
 
-impl Found {
+impl SheetFindings {
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.above > 0 {
@@ -328,8 +333,8 @@ impl Found {
     }
 }
 
-/// The first and the last column of the table that `column` belongs to: up to more than [`GAP_MAX`] columns without
-/// a header.
+/// The first and the last column of the table around `column`: it ends at more than [`GAP_MAX`] columns without a
+/// header.
 fn span(header: &[String], column: usize) -> (usize, usize) {
     let (mut first, mut last) = (column, column);
     for (at, cell) in header.iter().enumerate().skip(column) {
@@ -345,7 +350,7 @@ fn span(header: &[String], column: usize) -> (usize, usize) {
     (first, last)
 }
 
-/// Takes no more than may be written.
+/// A file with a limit on its length.
 struct Bounded {
     file: File,
     left: u64,

@@ -1,8 +1,7 @@
-//! The XML of a workbook's part, event by event.
+//! Reads the XML of a workbook's part, event by event.
 //!
-//! In: a part of the ZIP file. Out: its events. Always: no event is longer than a bound, no text that was put together
-//! from several either, and elements are not nested without end: a file of a few kilobytes may decompress to
-//! gigabytes.
+//! In: a part of the ZIP file. Out: its events. Always: the lengths of events and of joined texts and the depth of
+//! elements are limited, because a file of a few kilobytes can decompress to gigabytes.
 
 use std::borrow::Cow;
 use std::io::{self, BufReader, Read};
@@ -16,17 +15,17 @@ use super::super::kept::Bytes;
 /// The longest event, in bytes: a cell's text has at most 32,767 characters.
 const EVENT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The longest text, in bytes, that is put together from several events.
+/// The longest text that is joined from several events, in bytes.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
 
-/// How deep elements may be nested. In a sheet they are six deep.
+/// The deepest nesting of elements. A sheet has six levels.
 const DEPTH_MAX: usize = 64;
 
-/// Why a workbook is not read.
+/// Why a workbook cannot be read.
 #[derive(Debug)]
 pub(super) enum Fault {
     Io(io::Error),
-    /// A sentence.
+    /// A sentence for the operator.
     Refused(String),
 }
 
@@ -37,10 +36,10 @@ pub(super) struct Xml<'a> {
     depth: usize,
 }
 
-/// Stops reading in an event that is too long.
+/// Stops reading within an event that is too long.
 struct Guard<R> {
     inner: R,
-    /// How many bytes were read since the last event.
+    /// The number of bytes since the last event.
     since: u64,
 }
 
@@ -99,7 +98,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// An element's attribute by its name without a prefix.
+/// The value of an element's attribute, by its name without a prefix.
 pub(super) fn attribute<'e>(element: &'e BytesStart<'_>, name: &str) -> Option<Cow<'e, str>> {
     let mut attributes = element.attributes();
     let mut attributes = attributes.with_checks(false).flatten();
@@ -107,12 +106,12 @@ pub(super) fn attribute<'e>(element: &'e BytesStart<'_>, name: &str) -> Option<C
     found.normalized_value(XmlVersion::Implicit1_0).ok()
 }
 
-/// Whether an attribute says yes.
+/// Whether an attribute is true.
 pub(super) fn is_set(element: &BytesStart<'_>, name: &str) -> bool {
     attribute(element, name).is_some_and(|value| ["1", "true", "on"].contains(&&*value))
 }
 
-/// Adds an event's text to what was read before.
+/// Appends an event's text.
 pub(super) fn add_text(text: &mut String, event: &Event<'_>) -> Result<(), Fault> {
     match event {
         Event::Text(part) => text.push_str(&part.xml10_content()),
@@ -133,12 +132,11 @@ fn referred(part: &BytesRef<'_>) -> Result<String, Fault> {
         return Ok(entity.to_owned());
     }
     let found = part.resolve_char_ref().map_err(damaged)?;
-    let unknown =
-        || Fault::Refused("it is damaged: it refers to an entity that is not there".to_owned());
+    let unknown = || Fault::Refused("it is damaged: it refers to an unknown entity".to_owned());
     found.map(String::from).ok_or_else(unknown)
 }
 
-/// Adds a text in which `_x000D_` stands for a character, as workbooks write it.
+/// Appends a text in which `_x000D_` stands for a character, as in workbooks.
 pub(super) fn add_unescaped(text: &mut String, mut escaped: &str) {
     while let Some(at) = escaped.find("_x") {
         let code = escaped

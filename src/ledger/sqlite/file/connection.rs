@@ -9,10 +9,10 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
 
 use crate::ledger::{LedgerError, Result};
-use crate::sqlite_file::{FileError, Kind, SqliteFile, keep_log, look_after};
+use crate::sqlite_file::{DatabaseKind, FileError, SqliteFile, keep_log, look_after};
 
 /// What the sentences that refuse a ledger's file call it, and what they advise.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: DatabaseKind = DatabaseKind {
     noun: "a ledger",
     remedy: "Copy it with its log, or make the copy with: flexcast ledger backup FILE",
 };

@@ -1,7 +1,7 @@
 //! Requests to the management API.
 //!
-//! In: a path and a query. Out: what the reply's JSON says, or why there is none, in a sentence. Always: one GET,
-//! sent once, to the host of `AMQP_MANAGEMENT_URL` alone; the error names that host and no secret.
+//! In: a path and a query. Out: the parsed JSON reply, or the error in one sentence. Always: one GET, sent once,
+//! only to the host of `AMQP_MANAGEMENT_URL`; the error names that host and no secret.
 
 use std::error::Error as _;
 use std::net::IpAddr;
@@ -19,16 +19,16 @@ use super::super::address::{KEYS, query_files};
 use crate::queue::{QueueError, Result};
 use crate::tls::{self, Check, Files, Keys};
 
-/// A connection that is not open by then will not be.
+/// The time limit for a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// For one request and its whole reply.
+/// The time limit for one request and its complete reply.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Replies longer than this are not read, in bytes. A page of 500 queues has some 300 KB.
+/// The longest reply that is read, in bytes. A page of 500 queues has about 300 KB.
 const BODY_BYTES_MAX: usize = 8 << 20;
 
-/// How much of the API's own words an error repeats, in characters.
+/// The longest error text of the API that an error quotes, in characters.
 const REASON_MAX: usize = 100;
 
 /// A user and a password.
@@ -39,37 +39,37 @@ pub(in crate::queue::rabbitmq) struct Login {
 }
 
 /// The management API of one broker.
-pub(super) struct Api {
+pub(super) struct ManagementApi {
     client: reqwest::Client,
     /// Without credentials.
     base: Url,
     login: Login,
 }
 
-/// How the API says why it refuses.
+/// The body of an error reply.
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     reason: String,
 }
 
-impl Api {
-    /// Reads `AMQP_MANAGEMENT_URL`; `login` is for one without credentials, and `files` are for one whose query names
-    /// no file of TLS.
+impl ManagementApi {
+    /// Parses `AMQP_MANAGEMENT_URL`. `login` is used for a URL without credentials, `files` for a URL whose query
+    /// names no TLS file.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`], without the text: it may hold a password. The same for a file that cannot be used.
+    /// [`QueueError::Refused`], without the URL's text, which may contain a password. Also for an unusable file.
     pub(super) fn new(url: &str, login: Login, files: &Files) -> Result<Self> {
         let refused = |what: &str| {
             QueueError::Refused(format!(
-                "AMQP_MANAGEMENT_URL {what}: it looks like http://user:password@host:15672"
+                "AMQP_MANAGEMENT_URL {what}: write it as http://user:password@host:15672"
             ))
         };
         let parsed = Url::parse(url.trim()).ok();
         let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         let mut base = parsed
             .filter(is_http)
-            .ok_or_else(|| refused("is no address of a management API"))?;
+            .ok_or_else(|| refused("is not the address of a management API"))?;
         let login = if base.username().is_empty() {
             login
         } else {
@@ -91,7 +91,7 @@ impl Api {
         };
         let tls = tls::client_config(&files, keys, Check::AuthorityAndName)
             .map_err(|error| QueueError::Refused(error.to_string()))?;
-        // None of these fails for an address with a host.
+        // None of these fails for a URL with a host.
         let _ = base.set_username("");
         let _ = base.set_password(None);
         base.set_query(None);
@@ -105,16 +105,16 @@ impl Api {
         })
     }
 
-    /// The base of all addresses: without credentials, without a slash at its end.
+    /// The base URL without credentials and without a slash at its end.
     pub(super) fn base(&self) -> String {
         self.base.as_str().trim_end_matches('/').to_owned()
     }
 
-    /// Asks for `path` below `/api`.
+    /// Requests `path` below `/api`.
     ///
     /// # Errors
     ///
-    /// Why there is no answer, in a sentence with the host and without a secret.
+    /// The reason in one sentence, with the host and without a secret.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -123,7 +123,7 @@ impl Api {
         let place = self.base();
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            // Each part is encoded: the virtual host / becomes %2F.
+            // Each segment is encoded: the virtual host / becomes %2F.
             segments.pop_if_empty().push("api").extend(path);
         }
         if !query.is_empty() {
@@ -152,9 +152,9 @@ impl Api {
     }
 }
 
-/// Why a request was refused, in the API's words where they are short and plain.
+/// The error for a refused request. It quotes the API's reason if that is short and plain.
 fn refused(place: &str, status: u16, body: &[u8]) -> String {
-    let reason = serde_json::from_slice::<Refusal>(body).map(|refusal| refusal.reason);
+    let reason = serde_json::from_slice::<ErrorBody>(body).map(|refusal| refusal.reason);
     let is_plain = |reason: &String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || " ,.'_-".contains(c);
         reason.len() <= REASON_MAX && reason.chars().all(plain)
@@ -171,13 +171,13 @@ fn refused(place: &str, status: u16, body: &[u8]) -> String {
 
 fn no_management(place: &str, status: u16) -> String {
     format!(
-        "what answers at {place} ({status}) is not RabbitMQ's management API: check \
+        "the server at {place} ({status}) is not RabbitMQ's management API: check \
          AMQP_MANAGEMENT_URL, and whether the plugin rabbitmq_management is enabled"
     )
 }
 
-/// A client as the one for Twilio is: nothing is repeated, credentials follow no redirect, proxies of the
-/// environment are used unless the address is this machine.
+/// An HTTP client with the rules of the Twilio client: no automatic retries, no redirects with credentials, proxies
+/// of the environment except for a loopback address.
 fn client(base: &Url, tls: ClientConfig) -> std::result::Result<reqwest::Client, reqwest::Error> {
     let builder = reqwest::Client::builder()
         .http1_only()
@@ -185,7 +185,7 @@ fn client(base: &Url, tls: ClientConfig) -> std::result::Result<reqwest::Client,
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REPLY_TIMEOUT)
-        // A look a minute keeps no connection open meanwhile.
+        // One inspection a minute: no connection stays open between two of them.
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(Duration::from_secs(5))
         .https_only(base.scheme() == "https")
@@ -206,7 +206,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The error and its causes, without the address.
+/// The error with its causes, without the URL.
 fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
     let keys = Keys {
@@ -231,12 +231,12 @@ fn told(error: reqwest::Error) -> String {
 mod tests {
     use super::*;
 
-    fn api(url: &str) -> Result<Api> {
+    fn api(url: &str) -> Result<ManagementApi> {
         let login = Login {
             user: "amqp".to_owned(),
             password: "hidden".to_owned().into(),
         };
-        Api::new(url, login, &Files::default())
+        ManagementApi::new(url, login, &Files::default())
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What of a look endangers messages.
+//! Findings: settings and states of the broker that endanger messages.
 //!
-//! In: queues with the policies in effect on them, and nodes. Out: findings, one for each cause, with all queues
-//! that it is on. Always: pure. Policies are taken as the broker applies them to the queues that exist, and no
-//! pattern is matched here: patterns are regular expressions of Erlang's dialect (PCRE), and the broker applies a
-//! policy only if the type of the queue supports every key of it, which differs by version. This program could
-//! only guess both. A queue that is made later is in the next look.
+//! In: queues with the policies in effect on them, and nodes. Out: findings, one for each cause, with all its
+//! queues. Always: pure. It evaluates the policies that the broker reports as effective on existing queues, and
+//! matches no patterns itself: patterns are regular expressions of Erlang's dialect (PCRE), and the broker applies
+//! a policy only if the queue's type supports each of its keys, which depends on the version. The next inspection
+//! covers a queue that is created later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,16 +12,16 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::super::topology::{DEAD, ORPHAN, WORK_PREFIX, retry_delay};
-use super::{Listed, Node, Policy, Seen};
+use super::{BrokerSnapshot, Listed, Node, Policy};
 use crate::queue::{Finding, FindingKind};
 
-/// What one of our queues is for.
+/// The role of one of flexcast's queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Work,
-    /// Returns messages to the exchange `flexcast` after this delay, by arguments of its own. RabbitMQ 3.10.8
-    /// lets a policy's `overflow` win over the argument, of two times the shorter, and the arguments
-    /// `dead-letter-exchange` and `dead-letter-strategy` over a policy (measured).
+    /// Returns messages to the exchange `flexcast` after this delay, by the queue's own arguments. In RabbitMQ
+    /// 3.10.8 a policy's `overflow` overrides the argument, the shorter of two TTLs applies, and the arguments
+    /// `dead-letter-exchange` and `dead-letter-strategy` override a policy (measured).
     Retry(Duration),
     Dead,
     Orphan,
@@ -37,7 +37,7 @@ impl Role {
         }
     }
 
-    /// What it means that messages are gone from such a queue.
+    /// The effect of the loss of messages from such a queue.
     fn loss(self) -> &'static str {
         match self {
             Self::Work | Self::Retry(_) => "their customers are not written to",
@@ -47,10 +47,10 @@ impl Role {
     }
 }
 
-/// What RabbitMQ does above a queue's length unless it is told otherwise.
+/// RabbitMQ's default for messages above a queue's length limit.
 const DROP_HEAD: &str = "drop-head";
 
-/// A key of a policy that endangers the messages of a queue.
+/// A key of a policy that endangers messages of a queue.
 #[derive(Debug, PartialEq, Eq)]
 struct Danger {
     kind: FindingKind,
@@ -58,16 +58,16 @@ struct Danger {
     effect: String,
 }
 
-/// Findings by what is the same for several queues: the kind, why, and the remedy.
+/// Queues by finding: the kind, the reason and the remedy.
 type Grouped = BTreeMap<(FindingKind, String, String), BTreeSet<String>>;
 
-/// Whether a queue is one of ours.
+/// Whether a queue is one of flexcast's.
 pub(super) fn is_ours(name: &str) -> bool {
     Role::of(name).is_some()
 }
 
 /// All findings, sorted by kind.
-pub(super) fn of(seen: &Seen) -> Vec<Finding> {
+pub(super) fn of(seen: &BrokerSnapshot) -> Vec<Finding> {
     let mut grouped = Grouped::new();
     let mut found = |kind, on: &str, why: String, remedy: String| {
         let queues = grouped.entry((kind, why, remedy)).or_default();
@@ -110,7 +110,7 @@ pub(super) fn of(seen: &Seen) -> Vec<Finding> {
     findings.collect()
 }
 
-/// What of a definition endangers the messages of a queue with this role.
+/// The keys of a definition that endanger the messages of a queue with this role.
 fn dangers(role: Role, definition: &Map<String, Value>) -> Vec<Danger> {
     let mut dangers = Vec::new();
     times(role, definition, &mut dangers);
@@ -127,12 +127,12 @@ fn text<'d>(definition: &'d Map<String, Value>, key: &str) -> Option<&'d str> {
     definition.get(key).and_then(Value::as_str)
 }
 
-/// What the broker does with messages that a limit takes off a queue, and what that means.
+/// The broker's action on messages that exceed a limit, and its effect.
 fn removes(role: Role, definition: &Map<String, Value>, what: &str) -> String {
     let loss = role.loss();
     match text(definition, "dead-letter-exchange") {
         Some(exchange) => format!(
-            "the broker moves {what} to the exchange {exchange:?}, where flexcast does not look: \
+            "the broker moves {what} to the exchange {exchange:?}, which flexcast does not read: \
              {loss}"
         ),
         None => format!("the broker drops {what}: {loss}"),
@@ -177,7 +177,7 @@ fn lengths(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<Danger
             continue;
         };
         let overflow = match (role, text(definition, "overflow")) {
-            // The argument of a retry queue.
+            // The retry queue's own argument applies.
             (Role::Retry(_), None) => "reject-publish",
             (_, policys) => policys.unwrap_or(DROP_HEAD),
         };
@@ -207,7 +207,7 @@ fn lengths(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<Danger
 fn redirections(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<Danger>) {
     let is_retry = matches!(role, Role::Retry(_));
     let mut add = |kind, key, effect| dangers.push(Danger { kind, key, effect });
-    // A retry queue delivers to nobody; a negative number is no limit.
+    // A retry queue has no consumers; a negative number means no limit.
     let limit = number(definition, "delivery-limit").filter(|limit| *limit >= 0);
     if let Some(limit) = limit.filter(|_| !is_retry) {
         let counted = match role {
@@ -227,13 +227,13 @@ fn redirections(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<D
     }
     if text(definition, "dead-letter-exchange").is_some() && !is_retry {
         let effect =
-            "the broker moves what a limit takes off the queue there, where flexcast does \
+            "the broker moves messages that a limit takes off the queue there, where flexcast does \
                       not look"
                 .to_owned();
         add(FindingKind::DeadLettering, "dead-letter-exchange", effect);
     }
     if text(definition, "dead-letter-routing-key").is_some() && is_retry {
-        let effect = "what is to be tried again comes back under this key, not under its \
+        let effect = "a retry comes back under this key, not under its \
                       campaign's: it does not reach its campaign"
             .to_owned();
         add(
@@ -244,9 +244,9 @@ fn redirections(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<D
     }
 }
 
-/// The policies that set a key to the value in effect on a queue, and the commands that remove them.
-fn source(seen: &Seen, queue: &Listed, key: &str, value: &Value) -> (String, String) {
-    // Of two numbers the lower one is in effect, of other values the operator policy's.
+/// The policies that set a key to the effective value on a queue, and the commands that remove them.
+fn source(seen: &BrokerSnapshot, queue: &Listed, key: &str, value: &Value) -> (String, String) {
+    // Of two numbers the lower one is effective, of other values the operator policy's.
     let sets = |policies: &[Policy], name: &str| {
         let named = policies.iter().find(|policy| policy.name == name);
         named.is_none_or(|policy| policy.definition.get(key) == Some(value))
@@ -275,7 +275,7 @@ fn source(seen: &Seen, queue: &Listed, key: &str, value: &Value) -> (String, Str
         commands.push(command("clear_operator_policy", name));
     }
     if sources.is_empty() {
-        // It was changed while we looked.
+        // The policy was changed during the inspection.
         let vhost = shell_words::quote(&seen.vhost);
         let list = format!("rabbitmqctl list_policies --vhost {vhost}");
         return ("a policy".to_owned(), list);
@@ -292,7 +292,7 @@ fn wrong_type(queue: &Listed, vhost: &str) -> Option<(String, String)> {
         "its type is {kind}, not quorum: its messages can be lost with a node, and flexcast does \
          not open it"
     );
-    // It fails rather than delete messages.
+    // With --if-empty the command fails if the queue has messages.
     let (vhost, name) = (shell_words::quote(vhost), shell_words::quote(&queue.name));
     let remedy = format!(
         "empty it, then rabbitmqctl delete_queue --vhost {vhost} --if-empty {name} and apply the \
@@ -301,7 +301,8 @@ fn wrong_type(queue: &Listed, vhost: &str) -> Option<(String, String)> {
     Some((why, remedy))
 }
 
-/// What is wrong with the members of a queue. A queue all of whose members are online is as its owner wants it.
+/// The problem with a queue's members, if too few are online. A queue with all members online is accepted, whatever
+/// their number.
 fn lacking_members(queue: &Listed) -> Option<(String, String)> {
     let (all, online) = (queue.members.len(), queue.online.len());
     let needed = all / 2 + 1;
@@ -338,7 +339,7 @@ fn alarms(node: &Node) -> Vec<(FindingKind, String, String)> {
     let mut alarms = Vec::new();
     if node.mem_alarm {
         let why = format!("the node is over its memory limit: {waits}");
-        let remedy = "rabbitmq-diagnostics memory_breakdown shows what takes it; let consumers \
+        let remedy = "rabbitmq-diagnostics memory_breakdown shows what uses it; let consumers \
                       work, or give the node more";
         alarms.push((FindingKind::MemoryAlarm, why, remedy.to_owned()));
     }
@@ -350,7 +351,7 @@ fn alarms(node: &Node) -> Vec<(FindingKind, String, String)> {
     if !node.partitions.is_empty() {
         let others = node.partitions.join(", ");
         let why = format!(
-            "the node has lost sight of {others}: the parts of the cluster may decide differently"
+            "the node cannot reach {others}: the parts of the cluster may decide differently"
         );
         let remedy = "rabbitmqctl cluster_status shows the parts; restart the nodes of the smaller";
         alarms.push((FindingKind::Partition, why, remedy.to_owned()));

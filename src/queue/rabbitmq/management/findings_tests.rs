@@ -1,10 +1,10 @@
-//! Each key on each kind of queue, and who set it.
+//! Tests of each policy key on each kind of queue, and of the policy that is named.
 
 use serde_json::{Value, json};
 
 use super::super::topology::{DEAD, ORPHAN};
 use super::findings::of;
-use super::{Listed, Node, Policies, Policy, Seen};
+use super::{BrokerSnapshot, Listed, Node, Policies, Policy};
 use crate::queue::FindingKind as Kind;
 
 const WORK: &str = "flexcast.work.spring";
@@ -21,11 +21,11 @@ fn queue(name: &str, definition: &Value) -> Listed {
     }
 }
 
-fn seen(queues: Vec<Listed>) -> Seen {
-    Seen {
+fn seen(queues: Vec<Listed>) -> BrokerSnapshot {
+    BrokerSnapshot {
         vhost: "/".to_owned(),
         queues,
-        ..Seen::default()
+        ..BrokerSnapshot::default()
     }
 }
 
@@ -34,7 +34,7 @@ fn found(name: &str, definition: &Value) -> Vec<(Kind, String)> {
     findings.into_iter().map(|it| (it.kind, it.why)).collect()
 }
 
-/// A queue, the definition of its policy, and what is found of it.
+/// A queue, the definition of its policy, and the expected finding.
 #[rustfmt::skip]
 const HARMFUL: &[(&str, &str, Kind, &str)] = &[
     (WORK, r#"{"message-ttl": 60000}"#, Kind::MessageTtl, "drops messages"),
@@ -125,7 +125,7 @@ fn the_policy_that_set_the_value_is_named() {
         name: name.to_owned(),
         definition: definition.as_object().cloned().unwrap_or_default(),
     };
-    // Without their definitions it may be either.
+    // Without the definitions, either policy may have set it.
     let unread = of(&seen);
     assert!(
         unread[0]

@@ -1,8 +1,8 @@
-//! RabbitMQ's management HTTP API: what AMQP does not tell of a broker.
+//! RabbitMQ's management HTTP API: data about the broker that AMQP does not offer.
 //!
-//! In: `AMQP_MANAGEMENT_URL`, and from `AMQP_URL` the virtual host and the credentials where that has none. Out:
-//! an [`Inspection`] of our queues and the broker's nodes. Always: it reads and changes nothing; each look has a
-//! time limit and a bound on what is read; no secret is in an error.
+//! In: `AMQP_MANAGEMENT_URL`; from `AMQP_URL` the virtual host, and the credentials if the first has none. Out: an
+//! [`Inspection`] of flexcast's queues and the broker's nodes. Always: it only reads; each inspection has a time
+//! limit and a size limit; no error contains a secret.
 
 mod api;
 mod findings;
@@ -16,38 +16,38 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use self::api::Api;
 pub(super) use self::api::Login;
+use self::api::ManagementApi;
 use super::broker::Broker;
 use super::topology::campaign_of;
 use crate::clock::Clock;
 use crate::queue::{Inspection, QueueCounts, Result};
 
-/// For all requests of one look together.
+/// The time limit for all requests of one inspection.
 const LOOK_WAIT: Duration = Duration::from_secs(5);
 
-/// Queues on a page: the most that RabbitMQ takes as `page_size` (its HTTP API's documentation).
+/// The number of queues on a page: the highest `page_size` of RabbitMQ (HTTP API documentation).
 const PAGE_SIZE: &str = "500";
 
-/// How many pages are read. A virtual host with more queues of ours is not checked.
+/// The most pages that are read. A virtual host with more of flexcast's queues is not checked.
 const PAGES_MAX: u32 = 40;
 
-/// What stands in the name of every queue of ours.
+/// The text in the name of all of flexcast's queues.
 const NAMES: &str = "flexcast.";
 
-/// What is read of a queue.
+/// The columns that are read of a queue.
 const COLUMNS: &str = "name,type,state,policy,operator_policy,effective_policy_definition,\
                        messages_ready,messages_unacknowledged,consumers,members,online";
 
-/// Looks at the broker through its management API, and keeps what the last look found.
+/// Inspects the broker through its management API and stores the last result.
 pub(super) struct Inspector {
-    api: Option<Api>,
+    api: Option<ManagementApi>,
     vhost: String,
     clock: Clock,
     last: Mutex<Arc<Inspection>>,
 }
 
-/// A queue, as the API lists it. What the broker has no statistics of yet is missing.
+/// A queue in the API's list. Fields are missing while the broker has no statistics for them.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Listed {
@@ -56,7 +56,7 @@ struct Listed {
     state: Option<String>,
     policy: Option<String>,
     operator_policy: Option<String>,
-    /// An object; an empty list where no policy matches, for some versions.
+    /// An object; in some versions an empty list if no policy matches.
     effective_policy_definition: Option<Value>,
     messages_ready: Option<u64>,
     messages_unacknowledged: Option<u64>,
@@ -66,7 +66,7 @@ struct Listed {
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct QueuePage {
     items: Vec<Listed>,
     page_count: u32,
 }
@@ -78,7 +78,7 @@ struct Node {
     name: String,
     mem_alarm: bool,
     disk_free_alarm: bool,
-    /// The nodes that it has lost sight of.
+    /// The nodes that this node cannot reach.
     partitions: Vec<String>,
 }
 
@@ -97,28 +97,29 @@ struct Policies {
     operators: Vec<Policy>,
 }
 
-/// All that one look has read.
+/// The data of one inspection.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct BrokerSnapshot {
     vhost: String,
     queues: Vec<Listed>,
     nodes: Vec<Node>,
-    /// Read only where both kinds of policies apply to one queue.
+    /// Read only if both kinds of policies apply to one queue.
     policies: Option<Policies>,
     not_read: Vec<String>,
 }
 
 impl Inspector {
-    /// An inspector of `broker`; without `url` (`AMQP_MANAGEMENT_URL`) it says that there is none.
+    /// An inspector of `broker`. Without `url` (`AMQP_MANAGEMENT_URL`), its inspection reports that the URL is
+    /// missing.
     ///
     /// # Errors
     ///
-    /// [`crate::queue::QueueError::Refused`], without the text: it may hold a password.
+    /// [`crate::queue::QueueError::Refused`], without the URL's text, which may contain a password.
     pub(super) fn new(broker: &Broker, url: Option<&str>, clock: Clock) -> Result<Self> {
-        let api = url.map(|url| Api::new(url, broker.credentials(), broker.files()));
+        let api = url.map(|url| ManagementApi::new(url, broker.credentials(), broker.files()));
         let api = api.transpose()?;
         let why = match &api {
-            Some(_) => "the broker was not looked at yet",
+            Some(_) => "the broker was not inspected yet",
             None => "set AMQP_MANAGEMENT_URL",
         };
         Ok(Self {
@@ -129,19 +130,19 @@ impl Inspector {
         })
     }
 
-    /// The base of the API's addresses, without credentials.
+    /// The base URL of the API, without credentials.
     pub(super) fn base(&self) -> Option<String> {
-        self.api.as_ref().map(Api::base)
+        self.api.as_ref().map(ManagementApi::base)
     }
 
-    /// What the last look found.
+    /// The result of the last inspection.
     pub(super) fn last(&self) -> Arc<Inspection> {
         let last = self.last.lock();
         Arc::clone(&last.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks, and keeps what was found. A look that fails leaves what the one before found, and says why it
-    /// failed.
+    /// Inspects the broker and stores the result. A failed inspection keeps the previous result and adds the reason
+    /// of the failure.
     pub(super) async fn look(&self) {
         let Some(api) = &self.api else {
             return;
@@ -149,7 +150,9 @@ impl Inspector {
         let looked = self.clock.within(LOOK_WAIT, read(api, &self.vhost)).await;
         let looked = looked.unwrap_or_else(|| {
             let place = api.base();
-            Err(format!("no whole answer from {place} within {LOOK_WAIT:?}"))
+            Err(format!(
+                "no complete answer from {place} within {LOOK_WAIT:?}"
+            ))
         });
         let inspection = match looked {
             Ok(seen) => self.inspection(&seen),
@@ -162,7 +165,7 @@ impl Inspector {
         *last = Arc::new(inspection);
     }
 
-    fn inspection(&self, seen: &Seen) -> Inspection {
+    fn inspection(&self, seen: &BrokerSnapshot) -> Inspection {
         let counts = |queue: &Listed| QueueCounts {
             ready: queue.messages_ready,
             unacknowledged: queue.messages_unacknowledged,
@@ -182,12 +185,12 @@ impl Inspector {
     }
 }
 
-/// Reads everything once. What a user without enough rights cannot read is noted and left out.
-async fn read(api: &Api, vhost: &str) -> std::result::Result<Seen, String> {
-    let mut seen = Seen {
+/// Reads all data once. Data that the user may not read is noted and left out.
+async fn read(api: &ManagementApi, vhost: &str) -> std::result::Result<BrokerSnapshot, String> {
+    let mut seen = BrokerSnapshot {
         vhost: vhost.to_owned(),
         queues: queues(api, vhost).await?,
-        ..Seen::default()
+        ..BrokerSnapshot::default()
     };
     let is_new = |queue: &&Listed| queue.effective_policy_definition.is_none();
     let new = seen.queues.iter().filter(is_new).count();
@@ -205,13 +208,13 @@ async fn read(api: &Api, vhost: &str) -> std::result::Result<Seen, String> {
     }
     let has_both = |queue: &Listed| queue.policy().is_some() && queue.operator_policy().is_some();
     if seen.queues.iter().any(has_both) {
-        // Without them a finding names both policies.
+        // Without the definitions, a finding names both policies.
         seen.policies = policies(api, vhost).await.ok();
     }
     Ok(seen)
 }
 
-async fn queues(api: &Api, vhost: &str) -> std::result::Result<Vec<Listed>, String> {
+async fn queues(api: &ManagementApi, vhost: &str) -> std::result::Result<Vec<Listed>, String> {
     let mut all = Vec::new();
     for number in 1..=PAGES_MAX {
         let number_text = number.to_string();
@@ -221,7 +224,7 @@ async fn queues(api: &Api, vhost: &str) -> std::result::Result<Vec<Listed>, Stri
             ("name", NAMES),
             ("columns", COLUMNS),
         ];
-        let page: Page = api.get(&["queues", vhost], &query).await?;
+        let page: QueuePage = api.get(&["queues", vhost], &query).await?;
         all.extend(
             page.items
                 .into_iter()
@@ -236,7 +239,7 @@ async fn queues(api: &Api, vhost: &str) -> std::result::Result<Vec<Listed>, Stri
     ))
 }
 
-async fn policies(api: &Api, vhost: &str) -> std::result::Result<Policies, String> {
+async fn policies(api: &ManagementApi, vhost: &str) -> std::result::Result<Policies, String> {
     Ok(Policies {
         users: api.get(&["policies", vhost], &[]).await?,
         operators: api.get(&["operator-policies", vhost], &[]).await?,

@@ -1,47 +1,48 @@
-//! Follows the frames that a broker sends, and mends on the way what the client below cannot read.
+//! Filters the frames that a broker sends, and repairs frames that the client (lapin) cannot read.
 //!
-//! In: bytes, cut anywhere. Out: bytes; where they were cut makes no difference. Always: pure but for the
-//! notes; a frame of a method or header is passed on whole, once it is mended; a body passes by as it comes.
+//! In: bytes, in chunks of any size. Out: bytes; the chunks do not influence the result. Always: pure except for
+//! the notes; a method frame or header frame is passed on complete, after its repair; a body is passed on as it
+//! arrives.
 //!
-//! A body over its bound is said to be as long as the bound allows, in the content header that comes before
-//! it, and what comes after that many bytes is dropped. A heartbeat takes the place of each frame that is dropped as
-//! a whole: the client would take the silence for a lost connection.
+//! If a body exceeds its limit, the content header before it is changed to the limit's length, and the rest of the
+//! body is dropped. A heartbeat replaces each frame that is dropped completely: otherwise the client would take the
+//! silence for a lost connection.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::frame::{self, Header, Method};
+use super::frame::{self, ContentHeader, MethodKind};
 use super::mend::Changed;
-use super::notes::{Mended, Note, Notes};
+use super::notes::{MendedCounters, Note, Notes};
 
-/// Types of frames (AMQP 0-9-1, section 4.2.3).
+/// Frame types (AMQP 0-9-1, section 4.2.3).
 const METHOD: u8 = 1;
 const HEADER: u8 = 2;
 const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
-/// The first byte of "AMQP": a broker that speaks another version answers with the one it speaks.
+/// The first byte of "AMQP": a broker of another protocol version answers with the version that it speaks.
 const PROTOCOL: u8 = b'A';
 
 const FRAME_END: u8 = 0xce;
 const A_HEARTBEAT: [u8; 8] = [HEARTBEAT, 0, 0, 0, 0, 0, 0, FRAME_END];
 
-/// Type, channel and length.
+/// The length of a frame's head: type, channel and length.
 const HEAD: usize = 7;
 
-/// What may pass.
+/// The limits of the filter.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// The longest frame in bytes, all of it counted: what was asked of the broker as `frame_max`.
+    /// The longest frame in bytes, head and end included: the `frame_max` that was asked of the broker.
     pub frame: u32,
-    /// How much of a publisher's body passes, in bytes.
+    /// The number of bytes of a publisher's body that are passed on.
     pub body: u64,
-    /// How much passes of a body whose `app_id` is `ours`.
+    /// The same for a body whose `app_id` is `ours`.
     pub own_body: u64,
-    /// The `app_id` of what this program sends.
+    /// The `app_id` of flexcast's own messages.
     pub ours: &'static str,
 }
 
-/// What no broker sends: the connection is of no use any more.
+/// A frame that no broker sends: the connection cannot be used further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Garbled {
     #[error("a frame of the type {0}, which AMQP 0-9-1 does not have")]
@@ -52,29 +53,29 @@ pub enum Garbled {
     End(u8),
 }
 
-/// Where in a frame we are.
+/// The position in the current frame.
 #[derive(Debug)]
-enum Place {
-    /// In its first seven bytes, which are gathered.
+enum FramePosition {
+    /// In the first seven bytes, which are buffered.
     Head,
-    /// In a method, header or heartbeat, which is gathered to its end.
+    /// In a method, header or heartbeat, which is buffered to its end.
     Whole { size: usize },
-    /// In a body: so much is passed on, so much is dropped, then comes the end.
+    /// In a body: the bytes still to pass on, then the bytes to drop, then the end.
     Body {
         pass: usize,
         drop: usize,
         is_void: bool,
     },
-    /// The broker speaks another protocol: the client says so.
+    /// The broker speaks another protocol: the client reports it.
     Foreign,
 }
 
-/// A body under way on a channel.
+/// A body in transit on a channel.
 #[derive(Clone, Copy, Debug)]
 struct Content {
-    /// Bytes that the broker will send still.
+    /// The bytes that the broker still sends.
     left: u64,
-    /// Bytes that may pass still.
+    /// The bytes that may still be passed on.
     room: u64,
 }
 
@@ -83,12 +84,12 @@ struct Content {
 pub struct Filter {
     bounds: Bounds,
     notes: Arc<Notes>,
-    mended: Arc<Mended>,
-    place: Place,
-    /// What is gathered of the frame at hand.
+    mended: Arc<MendedCounters>,
+    place: FramePosition,
+    /// The buffered bytes of the current frame.
     frame: Vec<u8>,
     is_first: bool,
-    /// Deliveries whose content header is to come, by channel.
+    /// Deliveries without their content header so far, by channel.
     announced: HashMap<u16, (u64, Changed)>,
     contents: HashMap<u16, Content>,
 }
@@ -96,12 +97,12 @@ pub struct Filter {
 impl Filter {
     /// A filter for a new connection.
     #[must_use]
-    pub fn new(bounds: Bounds, notes: Arc<Notes>, mended: Arc<Mended>) -> Self {
+    pub fn new(bounds: Bounds, notes: Arc<Notes>, mended: Arc<MendedCounters>) -> Self {
         Self {
             bounds,
             notes,
             mended,
-            place: Place::Head,
+            place: FramePosition::Head,
             frame: Vec::new(),
             is_first: true,
             announced: HashMap::new(),
@@ -109,32 +110,32 @@ impl Filter {
         }
     }
 
-    /// Takes what came from the broker, and adds what the client is to read to `out`.
+    /// Filters `input` from the broker and appends the bytes for the client to `out`.
     ///
     /// # Errors
     ///
-    /// [`Garbled`]; what is in `out` came before it, and nothing may be given to this filter any more.
+    /// [`Garbled`]. The bytes in `out` come before the error, and the filter must not be used again.
     pub fn push(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), Garbled> {
         while !input.is_empty() {
             match self.place {
-                Place::Head => {
+                FramePosition::Head => {
                     let rest = self.gather(&mut input, HEAD);
                     if self.is_first && self.frame[0] == PROTOCOL {
                         out.append(&mut self.frame);
-                        self.place = Place::Foreign;
+                        self.place = FramePosition::Foreign;
                     } else if rest == 0 {
                         self.begin(out)?;
                     }
                 }
-                Place::Whole { size } => {
+                FramePosition::Whole { size } => {
                     if self.gather(&mut input, size) == 0 {
                         check_end(self.frame[size - 1])?;
                         self.finish(out);
                         self.frame.clear();
-                        self.place = Place::Head;
+                        self.place = FramePosition::Head;
                     }
                 }
-                Place::Body {
+                FramePosition::Body {
                     ref mut pass,
                     ref mut drop,
                     is_void,
@@ -153,10 +154,10 @@ impl Filter {
                             true => out.extend_from_slice(&A_HEARTBEAT),
                             false => out.push(FRAME_END),
                         }
-                        self.place = Place::Head;
+                        self.place = FramePosition::Head;
                     }
                 }
-                Place::Foreign => {
+                FramePosition::Foreign => {
                     out.extend_from_slice(input);
                     input = &[];
                 }
@@ -165,7 +166,7 @@ impl Filter {
         Ok(())
     }
 
-    /// Moves bytes to the frame at hand until it has `size`; tells how many it lacks still.
+    /// Moves bytes into the current frame until it has `size` bytes; returns the number of missing bytes.
     fn gather(&mut self, input: &mut &[u8], size: usize) -> usize {
         let count = input.len().min(size - self.frame.len());
         self.frame.extend_from_slice(&input[..count]);
@@ -173,7 +174,7 @@ impl Filter {
         size - self.frame.len()
     }
 
-    /// A frame's first seven bytes are there.
+    /// Handles a frame's head once its seven bytes are complete.
     fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), Garbled> {
         self.is_first = false;
         let head: [u8; HEAD] = self.frame[..].try_into().unwrap_or_default();
@@ -187,33 +188,33 @@ impl Filter {
         if bytes > max.into() {
             return Err(Garbled::Length { bytes, max });
         }
-        // Below the bound, which is 32 bits.
+        // Both are at most `max`, which has 32 bits.
         let (length, size) = (length as usize, bytes as usize);
         match kind {
             BODY => {
                 let (pass, is_void) = self.pass(channel, length);
                 if !is_void {
                     out.extend_from_slice(&[kind, c1, c2]);
-                    // No longer than the frame's own length, which has 32 bits.
+                    // At most the frame's length, which has 32 bits.
                     out.extend_from_slice(&(pass as u32).to_be_bytes());
                 }
                 self.frame.clear();
                 let drop = length - pass;
-                self.place = Place::Body {
+                self.place = FramePosition::Body {
                     pass,
                     drop,
                     is_void,
                 };
             }
-            _ => self.place = Place::Whole { size },
+            _ => self.place = FramePosition::Whole { size },
         }
         Ok(())
     }
 
-    /// How many of the next `length` bytes of a channel's body may pass, and whether the client has all that
-    /// it was told of: then not even an empty frame may.
+    /// How many of the next `length` bytes of a channel's body may be passed on, and whether the client already has
+    /// the announced length: then not even an empty frame may pass.
     fn pass(&mut self, channel: u16, length: usize) -> (usize, bool) {
-        // A body that nothing has announced is the client's to refuse.
+        // A body without an announcement is passed on: the client refuses it.
         let Some(content) = self.contents.get_mut(&channel) else {
             return (length, false);
         };
@@ -228,7 +229,7 @@ impl Filter {
         (pass, is_void)
     }
 
-    /// A method, header or heartbeat is there as a whole.
+    /// Handles a complete method, header or heartbeat.
     fn finish(&mut self, out: &mut Vec<u8>) {
         let channel = u16::from_be_bytes([self.frame[1], self.frame[2]]);
         let end = self.frame.len() - 1;
@@ -249,24 +250,24 @@ impl Filter {
         out.extend_from_slice(&self.frame);
     }
 
-    fn method(&mut self, channel: u16, method: Method, changed: Changed) {
-        // Whatever body was under way on this channel is over.
+    fn method(&mut self, channel: u16, method: MethodKind, changed: Changed) {
+        // A method ends the body in transit on its channel.
         self.contents.remove(&channel);
         self.announced.remove(&channel);
         match method {
-            Method::Deliver(tag) => drop(self.announced.insert(channel, (tag, changed))),
-            Method::ChannelOpened => self.notes.forget(channel),
-            Method::Other => {}
+            MethodKind::Deliver(tag) => drop(self.announced.insert(channel, (tag, changed))),
+            MethodKind::ChannelOpened => self.notes.forget(channel),
+            MethodKind::Other => {}
         }
     }
 
-    /// Of the content header at hand: bounds its body, and notes what was done to the delivery.
-    fn header(&mut self, channel: u16, header: Header) {
+    /// Handles a content header: limits its body, and notes the repairs of the delivery.
+    fn header(&mut self, channel: u16, header: ContentHeader) {
         let bound = match header.is_ours {
             true => self.bounds.own_body,
             false => self.bounds.body,
         };
-        // One more than may pass the check behind: a body that was cut must not be taken for whole.
+        // One byte more than the limit that consumers check: a truncated body must not look complete.
         let room = header.body.min(bound.saturating_add(1));
         let is_cut = room < header.body;
         if is_cut {

@@ -1,18 +1,17 @@
-//! Mends the payload of one frame, length for length, until the client can read it.
+//! Repairs the payload of one frame without a change of length, until the client can read it.
 //!
-//! In: the payload of a method or of a content header, whole. Out: the same number of bytes, and what was
-//! changed. Always: pure; what is well-formed and within the bounds stays as it is, to the byte.
+//! In: the complete payload of a method or a content header. Out: the same number of bytes, and the changes that
+//! were made. Always: pure; well-formed bytes within the limits stay unchanged.
 
-use super::mend::Field::{Bytes, Key, Plain, Table, Text};
-use super::mend::{Changed, Cursor, Field};
+use super::mend::WireField::{Bytes, Key, Plain, Table, Text};
+use super::mend::{Changed, Cursor, WireField};
 
 /// The class `basic` (AMQP 0-9-1, section 1.8).
 const BASIC: u16 = 60;
 
-/// The arguments of the methods that a broker sends and that have text in them, by class and method
-/// (AMQP 0-9-1, section 1). What a broker says of an error is cut at 255 bytes, which can be in the middle of
-/// a character.
-const LAYOUTS: &[((u16, u16), &[Field])] = &[
+/// The arguments of the broker's methods that contain text, by class and method (AMQP 0-9-1, section 1). A broker
+/// cuts error texts at 255 bytes, possibly in the middle of a character.
+const LAYOUTS: &[((u16, u16), &[WireField])] = &[
     // connection.start, -.close, -.blocked
     ((10, 10), &[Plain(2), Table, Bytes, Bytes]),
     ((10, 50), &[Plain(2), Text, Plain(4)]),
@@ -34,41 +33,44 @@ const LAYOUTS: &[((u16, u16), &[Field])] = &[
 const DELIVER: (u16, u16) = (BASIC, 60);
 const CHANNEL_OPENED: (u16, u16) = (20, 11);
 
-/// What a method means for what follows it.
+/// The kind of a method, as far as the filter needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
+pub(super) enum MethodKind {
     /// A delivery to a consumer, with its tag.
     Deliver(u64),
-    /// A channel was opened: what was known of an earlier one with its number is void.
+    /// A channel was opened: notes on an earlier channel of this number are void.
     ChannelOpened,
     Other,
 }
 
-/// What a content header says.
+/// The contents of a content header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct ContentHeader {
     pub(super) changed: Changed,
-    /// The length of the body in bytes, and whether this program says that it has sent it.
+    /// The length of the body in bytes.
     pub(super) body: u64,
+    /// Whether the body's `app_id` is flexcast's.
     pub(super) is_ours: bool,
 }
 
-/// Mends the payload of a method frame.
-pub(super) fn mend_method(payload: &mut [u8]) -> (Method, Changed) {
+/// Repairs the payload of a method frame.
+pub(super) fn mend_method(payload: &mut [u8]) -> (MethodKind, Changed) {
     let mut changed = Changed::default();
     let mut cursor = Cursor::of(payload);
     let id = match (cursor.short(), cursor.short()) {
         (Some(class), Some(method)) => (class, method),
-        _ => return (Method::Other, changed),
+        _ => return (MethodKind::Other, changed),
     };
     let method = match id {
-        DELIVER => cursor.delivery_tag().map_or(Method::Other, Method::Deliver),
-        CHANNEL_OPENED => Method::ChannelOpened,
-        _ => Method::Other,
+        DELIVER => cursor
+            .delivery_tag()
+            .map_or(MethodKind::Other, MethodKind::Deliver),
+        CHANNEL_OPENED => MethodKind::ChannelOpened,
+        _ => MethodKind::Other,
     };
     let layout = LAYOUTS.iter().find(|(known, _)| *known == id);
     for field in layout.into_iter().flat_map(|(_, fields)| *fields) {
-        // What is cut short is left to the client, which refuses it.
+        // The client itself refuses truncated arguments.
         if cursor.field(*field, &mut changed).is_none() {
             break;
         }
@@ -76,8 +78,8 @@ pub(super) fn mend_method(payload: &mut [u8]) -> (Method, Changed) {
     (method, changed)
 }
 
-/// Mends the payload of a content header frame; `None` when it is too short to be one.
-pub(super) fn mend_header(payload: &mut [u8], ours: &str) -> Option<Header> {
+/// Repairs the payload of a content header frame; `None` when it is too short.
+pub(super) fn mend_header(payload: &mut [u8], ours: &str) -> Option<ContentHeader> {
     let mut cursor = Cursor::of(payload);
     // Class and weight.
     cursor.skip(4)?;
@@ -115,14 +117,14 @@ pub(super) fn mend_header(payload: &mut [u8], ours: &str) -> Option<Header> {
             is_ours = cursor.since(begin + 1) == ours.as_bytes();
         }
     }
-    Some(Header {
+    Some(ContentHeader {
         changed,
         body,
         is_ours,
     })
 }
 
-/// Says another length of the body in a content header that was mended.
+/// Writes another body length into a content header that was repaired.
 pub(super) fn set_body_size(payload: &mut [u8], size: u64) {
     if let Some(field) = payload.get_mut(4..12) {
         field.copy_from_slice(&size.to_be_bytes());
@@ -143,14 +145,14 @@ mod tests {
         let mut good = deliver(b"spring");
         let before = good.clone();
         let changed = Changed::default();
-        assert_eq!(mend_method(&mut good), (Method::Deliver(7), changed));
+        assert_eq!(mend_method(&mut good), (MethodKind::Deliver(7), changed));
         assert_eq!(good, before);
         let changed = Changed {
             key: true,
             ..changed
         };
         let mut bad = deliver(b"spr\xfcng");
-        assert_eq!(mend_method(&mut bad), (Method::Deliver(7), changed));
+        assert_eq!(mend_method(&mut bad), (MethodKind::Deliver(7), changed));
         assert_eq!(bad, deliver(b"spr\x1ang"));
     }
 

@@ -1,65 +1,65 @@
-//! Mends the fields of a payload: text, tables, arrays.
+//! Repairs the fields of a payload: text, tables, arrays.
 //!
-//! In: bytes. Out: as many, which the client can read. Always: what is well-formed and within the bounds stays
-//! as it is.
+//! In: bytes. Out: the same number of bytes, readable by the client. Always: well-formed bytes within the limits
+//! stay unchanged.
 //!
-//! The client wants short strings in UTF-8, and reads tables and arrays by recursion; the broker checks
-//! neither (AMQP 0-9-1, section 4.2.5).
+//! The client requires short strings in UTF-8 and reads tables and arrays by recursion; the broker checks neither
+//! (AMQP 0-9-1, section 4.2.5).
 
-/// The most levels of tables and arrays in a message's headers: lapin's reader takes some 300 in a debug
-/// build before its stack is used up, and no publisher means more than a few.
+/// The deepest nesting of tables and arrays in headers. lapin's parser overflows its stack after about 300 levels
+/// in a debug build; publishers need only a few.
 pub(super) const NESTING_MAX: usize = 32;
 
-/// What stands in place of a byte that breaks UTF-8: the control character SUBSTITUTE, whose purpose that
-/// is, and which is one byte long.
+/// Replaces a byte that is not UTF-8: the control character SUBSTITUTE exists for this purpose and is one byte
+/// long.
 const SUBSTITUTE: u8 = 0x1a;
 
-/// An entry of a table or array that is no longer read: a byte array has the same four bytes of length.
+/// The type that an unreadable table or array becomes: a byte array has the same four-byte length.
 const BYTE_ARRAY: u8 = b'x';
 
 /// A field of a method's arguments.
 #[derive(Clone, Copy)]
-pub(super) enum Field {
-    /// So many bytes that are no text.
+pub(super) enum WireField {
+    /// This number of bytes without text.
     Plain(usize),
     Text,
     Bytes,
     Table,
-    /// The key of a message.
+    /// The routing key of a message.
     Key,
 }
 
-use Field::{Bytes, Key, Plain, Table, Text};
+use WireField::{Bytes, Key, Plain, Table, Text};
 
-/// What was changed.
+/// The repairs that were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changed {
-    /// Text that was not UTF-8, but the key's.
+    /// Text, other than the routing key, that was not UTF-8.
     pub(super) text: bool,
-    /// The key of a message.
+    /// A routing key that was not UTF-8.
     pub(super) key: bool,
-    /// Tables or arrays nested too deeply, or that are none.
+    /// Tables or arrays that were nested too deeply or malformed.
     pub(super) nesting: bool,
 }
 
-/// A place in a payload. Every method answers `None`, and changes nothing, where too little is left.
+/// A position in a payload. Every method returns `None`, without a change, if too few bytes are left.
 pub(super) struct Cursor<'p> {
     payload: &'p mut [u8],
     at: usize,
 }
 
 impl<'p> Cursor<'p> {
-    /// At the beginning of this payload.
+    /// A cursor at the beginning of the payload.
     pub(super) fn of(payload: &'p mut [u8]) -> Self {
         Self { payload, at: 0 }
     }
 
-    /// Where it is.
+    /// The current position.
     pub(super) fn place(&self) -> usize {
         self.at
     }
 
-    /// What lies between an earlier place and this one.
+    /// The bytes between an earlier position and this one.
     pub(super) fn since(&self, place: usize) -> &[u8] {
         &self.payload[place..self.at]
     }
@@ -83,7 +83,7 @@ impl<'p> Cursor<'p> {
         self.take().map(u64::from_be_bytes)
     }
 
-    /// The tag of a delivery, which comes after its consumer's; the place stays.
+    /// The delivery tag, which follows the consumer tag; the position does not change.
     pub(super) fn delivery_tag(&mut self) -> Option<u64> {
         let begin = self.at;
         let [length] = self.take()?;
@@ -92,7 +92,7 @@ impl<'p> Cursor<'p> {
         tag
     }
 
-    pub(super) fn field(&mut self, field: Field, changed: &mut Changed) -> Option<()> {
+    pub(super) fn field(&mut self, field: WireField, changed: &mut Changed) -> Option<()> {
         match field {
             Plain(count) => self.skip(count),
             Text => self.text(&mut changed.text),
@@ -106,7 +106,7 @@ impl<'p> Cursor<'p> {
                 let begin = self.at;
                 self.skip(usize::try_from(length).ok()?)?;
                 let table = &mut self.payload[begin..self.at];
-                if entries(table, Kind::Table, 0, changed).is_none() {
+                if entries(table, ContainerKind::Table, 0, changed).is_none() {
                     changed.nesting = true;
                     blank(table);
                 }
@@ -124,13 +124,13 @@ impl<'p> Cursor<'p> {
     }
 }
 
-/// Puts a substitute for each byte that breaks UTF-8; tells whether there was one.
+/// Replaces each byte that is not UTF-8; returns whether there was one.
 fn make_utf8(mut text: &mut [u8]) -> bool {
     let mut changed = false;
     while let Err(error) = std::str::from_utf8(text) {
         changed = true;
         let begin = error.valid_up_to();
-        // None: it is cut off in the middle of a character, to the end.
+        // `None`: the text ends in the middle of a character.
         let count = error.error_len().unwrap_or(text.len() - begin);
         text[begin..begin + count].fill(SUBSTITUTE);
         text = &mut text[begin + count..];
@@ -139,23 +139,28 @@ fn make_utf8(mut text: &mut [u8]) -> bool {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ContainerKind {
     Table,
     Array,
 }
 
-/// Mends what is in a table or array that is `depth` levels deep; `None` when it is none, and is to be
-/// replaced as a whole. Recursion ends at [`NESTING_MAX`].
-fn entries(content: &mut [u8], kind: Kind, depth: usize, changed: &mut Changed) -> Option<()> {
+/// Repairs the entries of a table or array at nesting level `depth`; `None` when it is malformed and must be
+/// replaced completely. Recursion ends at [`NESTING_MAX`].
+fn entries(
+    content: &mut [u8],
+    kind: ContainerKind,
+    depth: usize,
+    changed: &mut Changed,
+) -> Option<()> {
     let mut cursor = Cursor::of(content);
     while cursor.at < cursor.payload.len() {
-        if kind == Kind::Table {
+        if kind == ContainerKind::Table {
             cursor.text(&mut changed.text)?;
         }
         let tag = cursor.at;
         let [type_of] = cursor.take()?;
-        // The types of RabbitMQ, which are not those of the specification
-        // (https://www.rabbitmq.com/docs/amqp-0-9-1-errata, section 3).
+        // RabbitMQ's types, which differ from the specification's (https://www.rabbitmq.com/docs/amqp-0-9-1-errata,
+        // section 3).
         match type_of {
             b'V' => {}
             b't' | b'b' | b'B' => cursor.skip(1)?,
@@ -169,8 +174,8 @@ fn entries(content: &mut [u8], kind: Kind, depth: usize, changed: &mut Changed) 
                 cursor.field(Bytes, changed)?;
                 let nested = &mut cursor.payload[begin..cursor.at];
                 let kind = match type_of {
-                    b'F' => Kind::Table,
-                    _ => Kind::Array,
+                    b'F' => ContainerKind::Table,
+                    _ => ContainerKind::Array,
                 };
                 let is_deep = depth == NESTING_MAX;
                 if is_deep || entries(nested, kind, depth + 1, changed).is_none() {
@@ -184,7 +189,7 @@ fn entries(content: &mut [u8], kind: Kind, depth: usize, changed: &mut Changed) 
     Some(())
 }
 
-/// Makes a table with one byte array under an empty name, or nothing but a name, of what is no table.
+/// Replaces a malformed table by one with a single byte array under an empty name, or with a name only.
 fn blank(table: &mut [u8]) {
     const OVERHEAD: usize = 6;
     match table.len().checked_sub(OVERHEAD) {
@@ -200,7 +205,7 @@ fn blank(table: &mut [u8]) {
             table[0] = u8::try_from(last - 1).unwrap_or(0);
             table[last] = b'V';
         }
-        // A table of one byte cannot be made; no broker lets it pass.
+        // A table of one byte cannot exist; no broker accepts it.
         None => {}
     }
 }
@@ -235,7 +240,7 @@ mod tests {
         }
     }
 
-    /// So many arrays within one another.
+    /// This many nested arrays.
     fn nested(levels: usize) -> Vec<u8> {
         let mut value = Vec::new();
         for _ in 0..levels {
@@ -251,7 +256,7 @@ mod tests {
             let mut table = [&b"\x01n"[..], &nested(levels)].concat();
             let before = table.clone();
             let mut changed = Changed::default();
-            entries(&mut table, Kind::Table, 0, &mut changed).expect("a table");
+            entries(&mut table, ContainerKind::Table, 0, &mut changed).expect("a table");
             assert_eq!(changed.nesting, is_changed, "{levels}");
             let differ = before.iter().zip(&table).filter(|(a, b)| a != b).count();
             assert_eq!(differ, usize::from(is_changed), "{levels}");
@@ -264,7 +269,7 @@ mod tests {
             let mut table = vec![0xff; length];
             blank(&mut table);
             let mut changed = Changed::default();
-            let read = entries(&mut table, Kind::Table, 0, &mut changed);
+            let read = entries(&mut table, ContainerKind::Table, 0, &mut changed);
             assert!(read.is_some() && changed == Changed::default(), "{length}");
         }
     }

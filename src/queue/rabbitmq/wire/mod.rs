@@ -1,11 +1,10 @@
-//! Connections to the broker that no message can break: a stream of ours below the client.
+//! Connections to the broker that no message can break: a filtered stream below the client (lapin).
 //!
-//! In: where the broker is. Out: a connection of the client's, and notes of what was mended in its
-//! deliveries. Always: TLS stands below the filter and is ours, so that the client's own is not built in; an
-//! `amqps` address never gets a plain connection.
+//! In: the broker's URI. Out: a lapin connection, and notes on the repairs of its deliveries. Always: flexcast's
+//! own TLS runs below the filter, and lapin's is not compiled in; an `amqps` address never gets a plain connection.
 //!
-//! The client (lapin) takes its stream's type from its runtime kit's reactor. Ours is Tokio's in all but
-//! that.
+//! lapin derives the type of its stream from the runtime's reactor. This reactor differs from Tokio's only in that
+//! type.
 
 mod filter;
 mod frame;
@@ -31,22 +30,22 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 
 pub use filter::{Bounds, Filter, Garbled};
-pub use notes::{Mended, Note, Notes};
+pub use notes::{MendedCounters, Note, Notes};
 
 use crate::clock::Clock;
 use stream::{Filtered, Socket};
 
-/// The longest frame that is asked of a broker, and RabbitMQ's own default, in bytes. The client ends a
-/// connection over a longer content header.
+/// The longest frame that is asked of a broker, in bytes; also RabbitMQ's default. lapin ends a connection on a
+/// longer content header.
 pub(super) const FRAME_MAX: u32 = 131_072;
 
-/// What all connections to a broker have in common.
+/// The settings that all connections to a broker share.
 pub(super) struct Wire {
-    /// None for a plain connection.
+    /// `None` for plain connections.
     tls: Option<Arc<ClientConfig>>,
     clock: Clock,
     bounds: Bounds,
-    mended: Arc<Mended>,
+    mended: Arc<MendedCounters>,
 }
 
 impl Wire {
@@ -59,16 +58,16 @@ impl Wire {
         }
     }
 
-    /// How many deliveries were mended so far.
+    /// The number of repaired deliveries so far.
     pub(super) fn mended(&self) -> crate::queue::Mended {
         self.mended.so_far()
     }
 
-    /// Connects, and hands out the connection's notes.
+    /// Connects, and returns the connection with its notes.
     ///
     /// # Errors
     ///
-    /// The client's.
+    /// The errors of lapin.
     pub(super) async fn connect(
         &self,
         uri: AMQPUri,
@@ -93,7 +92,7 @@ impl Wire {
     }
 }
 
-/// Connects to the address, with TLS where its scheme says so, for no longer than it says.
+/// Connects to the URI's host, with TLS if its scheme requires it, within the URI's timeout.
 async fn open(uri: &AMQPUri, tls: Option<Arc<ClientConfig>>, clock: Clock) -> io::Result<Socket> {
     let authority = &uri.authority;
     let host = authority.host.as_str();
@@ -105,7 +104,7 @@ async fn open(uri: &AMQPUri, tls: Option<Arc<ClientConfig>>, clock: Clock) -> io
             Err(io::Error::new(io::ErrorKind::TimedOut, text))
         })?,
     };
-    // Acknowledgements are small and many: they must not wait for one another.
+    // Acknowledgements are small and frequent: Nagle's algorithm would delay them.
     tcp.set_nodelay(true)?;
     match (&uri.scheme, tls) {
         (AMQPScheme::AMQP, _) => Ok(Socket::Plain(tcp)),
@@ -117,7 +116,7 @@ async fn open(uri: &AMQPUri, tls: Option<Arc<ClientConfig>>, clock: Clock) -> io
     }
 }
 
-/// Tokio's reactor, whose streams are filtered.
+/// Tokio's reactor with filtered streams.
 #[derive(Clone, Debug)]
 struct FilteredTokio(Tokio);
 

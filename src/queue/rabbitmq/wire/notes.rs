@@ -1,24 +1,24 @@
-//! What the filter has done to deliveries, for the consumers that receive them.
+//! Notes on the filter's repairs of deliveries, for the consumers that receive them.
 //!
-//! In: notes, from the filter below the client. Out: each to the consumer of its delivery. Always: a note is
-//! there before its delivery is.
+//! In: notes from the filter. Out: each note to the consumer of its delivery. Always: a note exists before its
+//! delivery arrives.
 //!
-//! Why beside the messages and not in them: a header or property that said "altered" could be written by any
-//! publisher; these notes never travel. A channel's number and a delivery's tag name a delivery on a connection
-//! (AMQP 0-9-1, section 1.8.3.13), the broker chooses the tag, and the notes are one connection's own.
+//! Notes are kept outside the messages: any publisher could write a header or property that says "altered", but
+//! notes never travel. The channel number and the delivery tag identify a delivery on a connection (AMQP 0-9-1,
+//! section 1.8.3.13); the broker chooses the tag, and each connection has its own notes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What was done to one delivery.
+/// The repairs of one delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Note {
     /// Text in a property or in a header's name was not UTF-8, or headers were nested too deeply.
     pub is_altered: bool,
     /// The routing key was not UTF-8.
     pub is_key_altered: bool,
-    /// The true length of a body in bytes, where it was cut.
+    /// The original length of a truncated body, in bytes.
     pub body_was: Option<u64>,
 }
 
@@ -29,7 +29,7 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Takes the note of a delivery; one that was not touched has none.
+    /// Removes and returns the note of a delivery; an unchanged delivery has none.
     #[must_use]
     pub fn take(&self, channel: u16, tag: u64) -> Option<Note> {
         self.lock().remove(&(channel, tag))
@@ -39,7 +39,7 @@ impl Notes {
         self.lock().insert((channel, tag), note);
     }
 
-    /// Forgets what was never taken of an earlier channel with this number: its tags begin again.
+    /// Removes the remaining notes of an earlier channel with this number: the new channel's tags start again.
     pub(super) fn forget(&self, channel: u16) {
         self.lock().retain(|(of, _), _| *of != channel);
     }
@@ -49,16 +49,16 @@ impl Notes {
     }
 }
 
-/// How many deliveries were mended so far, over all connections of a queue.
+/// The numbers of repaired deliveries, over all connections of a queue.
 #[derive(Debug, Default)]
-pub struct Mended {
+pub struct MendedCounters {
     text: AtomicU64,
     key: AtomicU64,
     nesting: AtomicU64,
     body: AtomicU64,
 }
 
-impl Mended {
+impl MendedCounters {
     pub(super) fn count(&self, note: Note, text: bool, nesting: bool) {
         let add = |counter: &AtomicU64, is_so: bool| {
             counter.fetch_add(u64::from(is_so), Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! The stream below the client: TCP, TLS where the address asks for it, and the filter on what is read.
+//! The stream below the client: TCP, optional TLS, and the filter on the reading side.
 //!
-//! In: a socket. Out: the same, as the client's runtime kit knows streams. Always: bytes that are ready are
-//! given out before an end or an error is told; the end of the stream is told only when the socket has ended.
+//! In: a socket. Out: a stream in the form of the client's runtime. Always: ready bytes are delivered before an end
+//! or an error is reported; the end is reported only when the socket has ended.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::filter::Filter;
 
-/// How much is read from the socket at once.
+/// The size of one read from the socket, in bytes.
 const CHUNK: usize = 64 * 1024;
 
 /// A connection, plain or with TLS.
@@ -28,14 +28,14 @@ pub(super) struct Filtered {
     socket: Socket,
     filter: Filter,
     chunk: Box<[u8]>,
-    /// What is mended and not read yet, from `given` on.
+    /// Filtered bytes for the client; those before `given` have been read.
     ready: Vec<u8>,
     given: usize,
-    /// Why nothing more comes, once what is ready is read.
+    /// The error to report after the ready bytes.
     failure: Option<io::Error>,
 }
 
-/// Does the same with either kind of socket.
+/// Applies a call to either kind of socket.
 macro_rules! with {
     ($socket:expr, $stream:ident => $call:expr) => {
         match &mut $socket {
@@ -63,7 +63,7 @@ impl Filtered {
         }
     }
 
-    /// Gives out what is ready; `None` when nothing is.
+    /// Copies ready bytes into the buffer; `None` when there are none.
     fn give(&mut self, into: &mut [u8]) -> Option<usize> {
         let ready = &self.ready[self.given..];
         if ready.is_empty() {
@@ -85,8 +85,8 @@ impl AsyncRead for Filtered {
         into: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // Nothing read is the end of the stream to the client: after a part of a frame, or bytes that
-        // were dropped, we read on until there is something to give or the socket has nothing.
+        // For the client, a read of zero bytes is the end of the stream. After a partial frame or dropped bytes,
+        // the loop reads on until bytes are ready or the socket has none.
         loop {
             if let Some(count) = this.give(into) {
                 return Poll::Ready(Ok(count));

@@ -9,11 +9,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Begins TLS with this host.
+/// Performs the TLS handshake with the host.
 ///
 /// # Errors
 ///
-/// When the host is no name that a certificate can be for, or its certificate is not good.
+/// When the host is not a valid name for a certificate, or its certificate is not trusted.
 pub(super) async fn begin(
     config: Arc<ClientConfig>,
     host: &str,
