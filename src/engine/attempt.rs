@@ -8,7 +8,7 @@ use crate::metrics::StepResult;
 use crate::twilio::{CallError, Conflict, conflict, failure, is_missing};
 
 use super::Interrupted;
-use super::recovery::{self, Looked, Patience};
+use super::recovery::{self, AbsenceCheck, LookupResult};
 use super::saga::Runner;
 use super::step::{Found, Repeat, Step, StepError};
 
@@ -21,7 +21,7 @@ const REPEATS_MAX: u32 = 2;
 
 /// How a step's effect came to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum EffectOrigin {
     /// This run made it.
     Made,
     /// It was found: a call of this journal had made it.
@@ -34,7 +34,7 @@ pub(super) enum Origin {
 pub(super) enum Tried {
     Stands {
         effects: Box<Effects>,
-        origin: Origin,
+        origin: EffectOrigin,
     },
     /// It certainly did not happen, and may be tried again at once.
     Again,
@@ -81,10 +81,10 @@ impl Runner<'_> {
     ) -> Result<Tried, Interrupted> {
         self.metrics.step(step.name(), StepResult::InDoubt);
         let is_first = !self.is_own(step);
-        let tried = match self.look(step, Patience::Usual).await? {
+        let tried = match self.look(step, AbsenceCheck::Usual).await? {
             Tried::Stands { effects, .. } if is_first => Tried::Stands {
                 effects,
-                origin: Origin::Foreign,
+                origin: EffectOrigin::Foreign,
             },
             tried => tried,
         };
@@ -105,12 +105,12 @@ impl Runner<'_> {
     /// Looks for a hint that another ledger has made the effect. A hint proves nothing: the message ends as unknown.
     async fn untold(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
         Ok(match recovery::untold(step, &self.turn()).await {
-            Looked::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),
-            Looked::Found(_) => None,
-            Looked::Closed(closed) => return Err(closed.into()),
-            Looked::Busy(detail) => Some(Tried::Busy(detail)),
-            Looked::Met(detail) => Some(Tried::Met(detail)),
-            Looked::Failed(failure) => Some(Tried::Failed(failure)),
+            LookupResult::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),
+            LookupResult::Found(_) => None,
+            LookupResult::Closed(closed) => return Err(closed.into()),
+            LookupResult::Busy(detail) => Some(Tried::Busy(detail)),
+            LookupResult::Met(detail) => Some(Tried::Met(detail)),
+            LookupResult::Failed(failure) => Some(Tried::Failed(failure)),
         })
     }
 
@@ -152,7 +152,7 @@ impl Runner<'_> {
                 Ok(effects) => {
                     return Ok(Tried::Stands {
                         effects: Box::new(effects),
-                        origin: Origin::Made,
+                        origin: EffectOrigin::Made,
                     });
                 }
                 Err(StepError::Call(call)) => call,
@@ -161,7 +161,7 @@ impl Runner<'_> {
                     return Ok(match error {
                         StepError::Busy(detail) => Tried::Busy(detail),
                         StepError::Met(_) if self.may_be_ours(throttled + repeated > 0) => {
-                            self.look(step, Patience::Taken).await?
+                            self.look(step, AbsenceCheck::Taken).await?
                         }
                         StepError::Met(detail) => Tried::Met(detail),
                         StepError::Failed(failure) => Tried::Failed(*failure),
@@ -186,7 +186,7 @@ impl Runner<'_> {
             }
             self.doubted = true;
             self.metrics.step(step.name(), StepResult::InDoubt);
-            let tried = self.look(step, Patience::Usual).await?;
+            let tried = self.look(step, AbsenceCheck::Usual).await?;
             if !matches!(tried, Tried::Again) {
                 return Ok(tried);
             }
@@ -217,11 +217,11 @@ impl Runner<'_> {
             self.journal.refuse(step.name())?;
             return Ok(Tried::Met(call.to_string()));
         }
-        let patience = match conflict_met {
-            Some(Conflict::NameTaken | Conflict::AlreadyThere) => Patience::Taken,
+        let check = match conflict_met {
+            Some(Conflict::NameTaken | Conflict::AlreadyThere) => AbsenceCheck::Taken,
             // Ours may hide from lists that lag behind: then it is not somebody else's.
-            Some(Conflict::CustomerBusy) if may_be_ours => Patience::Taken,
-            Some(Conflict::CustomerBusy) => Patience::Usual,
+            Some(Conflict::CustomerBusy) if may_be_ours => AbsenceCheck::Taken,
+            Some(Conflict::CustomerBusy) => AbsenceCheck::Usual,
             Some(Conflict::Gone) => {
                 self.journal.refuse(step.name())?;
                 return Ok(Tried::Gone(call.to_string()));
@@ -237,7 +237,7 @@ impl Runner<'_> {
                 return Ok(Tried::Failed(failure(call, step.operation())));
             }
         };
-        let tried = self.look(step, patience).await?;
+        let tried = self.look(step, check).await?;
         if !matches!(tried, Tried::Again) {
             return Ok(tried);
         }
@@ -265,12 +265,12 @@ impl Runner<'_> {
             if !step.is_container() {
                 continue;
             }
-            match recovery::look(step, &self.turn(), self.settle_time, Patience::Taken).await {
-                Looked::Found(Found::Gone(detail)) => return Ok(Some(detail)),
-                Looked::Found(Found::Absent) => {
+            match recovery::look(step, &self.turn(), self.settle_time, AbsenceCheck::Taken).await {
+                LookupResult::Found(Found::Gone(detail)) => return Ok(Some(detail)),
+                LookupResult::Found(Found::Absent) => {
                     return Ok(Some(format!("the {} is gone", step.name())));
                 }
-                Looked::Closed(closed) => return Err(closed.into()),
+                LookupResult::Closed(closed) => return Err(closed.into()),
                 _ => {}
             }
         }
@@ -278,14 +278,14 @@ impl Runner<'_> {
     }
 
     /// Looks whether the step's effect stands; `Again` when it certainly does not.
-    async fn look(&self, step: &dyn Step, patience: Patience) -> Result<Tried, Interrupted> {
-        let looked = recovery::look(step, &self.turn(), self.settle_time, patience).await;
+    async fn look(&self, step: &dyn Step, check: AbsenceCheck) -> Result<Tried, Interrupted> {
+        let looked = recovery::look(step, &self.turn(), self.settle_time, check).await;
         Ok(match looked {
-            Looked::Found(Found::Ours(effects)) => Tried::Stands {
+            LookupResult::Found(Found::Ours(effects)) => Tried::Stands {
                 effects,
-                origin: Origin::Adopted,
+                origin: EffectOrigin::Adopted,
             },
-            Looked::Found(Found::Absent) => match step.trace_lasts() {
+            LookupResult::Found(Found::Absent) => match step.trace_lasts() {
                 Some(lasts) if self.journal.intended_before(step.name(), lasts) => {
                     Tried::Unknown(format!(
                         "nothing is to be seen of it, and its call was made more than {} minutes ago: by now its \
@@ -295,15 +295,15 @@ impl Runner<'_> {
                 }
                 _ => Tried::Again,
             },
-            Looked::Found(Found::Gone(detail)) => Tried::Gone(detail),
-            Looked::Found(Found::Invisible(detail)) => match step.repeat() {
+            LookupResult::Found(Found::Gone(detail)) => Tried::Gone(detail),
+            LookupResult::Found(Found::Invisible(detail)) => match step.repeat() {
                 Repeat::Doubles => Tried::Unknown(detail),
                 Repeat::Collides | Repeat::Lists => Tried::Gone(detail),
             },
-            Looked::Closed(closed) => return Err(closed.into()),
-            Looked::Busy(detail) => Tried::Busy(detail),
-            Looked::Met(detail) => Tried::Met(detail),
-            Looked::Failed(failure) => Tried::Failed(failure),
+            LookupResult::Closed(closed) => return Err(closed.into()),
+            LookupResult::Busy(detail) => Tried::Busy(detail),
+            LookupResult::Met(detail) => Tried::Met(detail),
+            LookupResult::Failed(failure) => Tried::Failed(failure),
         })
     }
 }

@@ -45,9 +45,9 @@ use gate::Spans;
 use generations::PastGenerations;
 use journal::Journal;
 use lanes::Services;
-use recovery::Looked;
+use recovery::LookupResult;
 use saga::Runner;
-use step::{Found, Step, Turn};
+use step::{Found, Step, StepContext};
 
 /// Why a run ended without an outcome: what was not recorded is found again by the next taker.
 #[derive(Debug, thiserror::Error)]
@@ -217,7 +217,7 @@ impl Engine {
         }
         let (twilio, _) = self.gated(job);
         let key = &job.lease.key;
-        let turn = Turn {
+        let turn = StepContext {
             twilio: &twilio,
             campaign: job.campaign,
             message: job.message,
@@ -233,10 +233,10 @@ impl Engine {
             return Ok(false);
         };
         match recovery::once(*first, &turn).await {
-            Looked::Found(found) => Ok(matches!(found, Found::Ours(_))),
-            Looked::Busy(_) | Looked::Met(_) => Ok(false),
-            Looked::Failed(_) => Ok(true),
-            Looked::Closed(closed) => Err(closed.into()),
+            LookupResult::Found(found) => Ok(matches!(found, Found::Ours(_))),
+            LookupResult::Busy(_) | LookupResult::Met(_) => Ok(false),
+            LookupResult::Failed(_) => Ok(true),
+            LookupResult::Closed(closed) => Err(closed.into()),
         }
     }
 

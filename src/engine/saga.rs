@@ -13,11 +13,11 @@ use crate::message::{
 };
 use crate::metrics::{Metrics, StepResult};
 
-use super::attempt::{Origin, Tried};
+use super::attempt::{EffectOrigin, Tried};
 use super::generations::PastGenerations;
 use super::journal::Journal;
-use super::recovery::{self, Looked};
-use super::step::{Found, Step, Turn};
+use super::recovery::{self, LookupResult};
+use super::step::{Found, Step, StepContext};
 use super::undo::Undoing;
 use super::{Ground, Interrupted};
 
@@ -246,8 +246,8 @@ impl Runner<'_> {
         // Between the last look and the end of the container it may have come.
         let turn = self.turn_with(&before);
         let found = match recovery::once(step, &turn).await {
-            Looked::Found(Found::Ours(effects)) => *effects,
-            Looked::Closed(closed) => return Err(closed.into()),
+            LookupResult::Found(Found::Ours(effects)) => *effects,
+            LookupResult::Closed(closed) => return Err(closed.into()),
             _ => {
                 self.next_generation()?;
                 return Ok(None);
@@ -263,7 +263,7 @@ impl Runner<'_> {
         let mut effects = before;
         effects.merge(found);
         // In the journal, so that it is found again should its undo fail.
-        self.stands(step, Box::new(effects), Origin::Adopted)?;
+        self.stands(step, Box::new(effects), EffectOrigin::Adopted)?;
         if let Some(left) = self.undo(step).await? {
             return Ok(Some(self.left(left, &failure)));
         }
@@ -297,19 +297,19 @@ impl Runner<'_> {
         &mut self,
         step: &dyn Step,
         effects: Box<Effects>,
-        origin: Origin,
+        origin: EffectOrigin,
     ) -> Result<(), Interrupted> {
         let name = step.name();
         let result = match origin {
-            Origin::Made => StepResult::Made,
-            Origin::Adopted | Origin::Foreign => StepResult::Adopted,
+            EffectOrigin::Made => StepResult::Made,
+            EffectOrigin::Adopted | EffectOrigin::Foreign => StepResult::Adopted,
         };
         self.metrics.step(name, result);
         self.journal.note(Event::Happened {
             step: name,
             effects,
-            adopted: origin != Origin::Made,
-            foreign: origin == Origin::Foreign,
+            adopted: origin != EffectOrigin::Made,
+            foreign: origin == EffectOrigin::Foreign,
         })
     }
 
@@ -327,12 +327,12 @@ impl Runner<'_> {
         standing.filter_map(step).collect()
     }
 
-    pub(super) fn turn(&self) -> Turn<'_> {
+    pub(super) fn turn(&self) -> StepContext<'_> {
         self.turn_with(&self.journal.saga().effects)
     }
 
-    pub(super) fn turn_with<'t>(&'t self, effects: &'t Effects) -> Turn<'t> {
-        Turn {
+    pub(super) fn turn_with<'t>(&'t self, effects: &'t Effects) -> StepContext<'t> {
+        StepContext {
             twilio: self.ground.twilio,
             campaign: self.ground.campaign,
             message: self.ground.message,

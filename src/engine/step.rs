@@ -76,7 +76,7 @@ impl From<Failure> for StepError {
 
 /// What a step may see: one message's turn.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct StepContext<'a> {
     /// Gated: every call passes its lanes, the lease and the campaign's state.
     pub(crate) twilio: &'a Twilio,
     pub(crate) campaign: &'a Campaign,
@@ -95,18 +95,18 @@ pub(crate) struct Turn<'a> {
     pub(crate) settle_time: Duration,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> StepContext<'a> {
     /// The same turn, with other effects in view.
     #[must_use]
-    pub(crate) fn seeing<'e>(&'e self, effects: &'e Effects) -> Turn<'e>
+    pub(crate) fn seeing<'e>(&'e self, effects: &'e Effects) -> StepContext<'e>
     where
         'a: 'e,
     {
-        Turn { effects, ..*self }
+        StepContext { effects, ..*self }
     }
 }
 
-impl Turn<'_> {
+impl StepContext<'_> {
     /// The customer's address as Twilio wants it on the campaign's channel.
     #[must_use]
     pub(crate) fn customer(&self) -> String {
@@ -150,18 +150,18 @@ pub(crate) trait Step: Send + Sync {
     }
 
     /// Whether this message needs the step at all: an opening message without a text is none.
-    fn applies(&self, _turn: &Turn<'_>) -> bool {
+    fn applies(&self, _turn: &StepContext<'_>) -> bool {
         true
     }
 
     /// Makes the effect.
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError>;
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError>;
 
     /// Finds out whether the effect stands.
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError>;
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError>;
 
     /// Finds it when Twilio said that it is there: in more ways, where [`Step::find`] may miss it.
-    async fn find_taken(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find_taken(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         self.find(turn).await
     }
 
@@ -173,7 +173,7 @@ pub(crate) trait Step: Send + Sync {
 
     /// What may be a trace of the effect although it is not certainly one: asked of a distrusted message where nothing
     /// else was found. Then nobody knows whether the effect was there.
-    async fn untold(&self, _turn: &Turn<'_>) -> Result<Option<String>, StepError> {
+    async fn untold(&self, _turn: &StepContext<'_>) -> Result<Option<String>, StepError> {
         Ok(None)
     }
 
@@ -184,7 +184,7 @@ pub(crate) trait Step: Send + Sync {
     }
 
     /// What is at Twilio of the turn's generation. Only what [`Step::is_named`] can tell.
-    async fn past(&self, _turn: &Turn<'_>) -> Result<Past, StepError> {
+    async fn past(&self, _turn: &StepContext<'_>) -> Result<Past, StepError> {
         Ok(Past::Absent)
     }
 
@@ -201,13 +201,13 @@ pub(crate) trait Step: Send + Sync {
 
     /// Takes the effect away again. May run twice. By default there is nothing to take away: the
     /// effect goes with what holds it.
-    async fn undo(&self, _turn: &Turn<'_>) -> Result<(), StepError> {
+    async fn undo(&self, _turn: &StepContext<'_>) -> Result<(), StepError> {
         Ok(())
     }
 
     /// Whether somebody has taken up what the step made: an agent accepted, a reply came. Then
     /// nothing of the saga is undone.
-    async fn is_taken_up(&self, _turn: &Turn<'_>) -> Result<bool, StepError> {
+    async fn is_taken_up(&self, _turn: &StepContext<'_>) -> Result<bool, StepError> {
         Ok(false)
     }
 

@@ -7,10 +7,10 @@
 use crate::message::{Effects, Ended, Event, StepName};
 
 use super::Interrupted;
-use super::attempt::Origin;
-use super::recovery::{self, Looked};
+use super::attempt::EffectOrigin;
+use super::recovery::{self, LookupResult};
 use super::saga::{Runner, anew, left_as_it_is, unknown};
-use super::step::{Past, Step, Turn};
+use super::step::{Past, Step, StepContext};
 use super::undo::Undoing;
 
 /// So many generations in a row without a container are the last: a generation may have failed before it made one.
@@ -24,7 +24,7 @@ struct Traces {
 }
 
 /// What reading the generations came to.
-enum Read {
+enum SurveyResult {
     Traces(Traces),
     /// This generation carried the message out.
     Done(u32, Box<Effects>),
@@ -47,17 +47,19 @@ impl Runner<'_> {
             return Ok(None);
         };
         Ok(match self.read_generations(anchor).await? {
-            Read::Done(generation, effects) => Some(self.was_done(anchor, generation, effects)?),
-            Read::Untold(detail) => Some(unknown(anchor.name(), detail)),
-            Read::Failed(ended) => Some(*ended),
-            Read::Traces(traces) => {
+            SurveyResult::Done(generation, effects) => {
+                Some(self.was_done(anchor, generation, effects)?)
+            }
+            SurveyResult::Untold(detail) => Some(unknown(anchor.name(), detail)),
+            SurveyResult::Failed(ended) => Some(*ended),
+            SurveyResult::Traces(traces) => {
                 self.go_on_from(anchor.name(), &traces)?;
                 None
             }
         })
     }
 
-    async fn read_generations(&self, anchor: &dyn Step) -> Result<Read, Interrupted> {
+    async fn read_generations(&self, anchor: &dyn Step) -> Result<SurveyResult, Interrupted> {
         let own = self.journal.saga().generation;
         let mut traces = Traces::default();
         let mut absent = 0;
@@ -65,13 +67,15 @@ impl Runner<'_> {
         while absent < ABSENT_MAX || generation <= own {
             let past = match self.past_of(anchor, generation).await {
                 Ok(past) => past,
-                Err(Looked::Closed(closed)) => return Err(closed.into()),
-                Err(Looked::Failed(failure)) => {
+                Err(LookupResult::Closed(closed)) => return Err(closed.into()),
+                Err(LookupResult::Failed(failure)) => {
                     let ended = Ended::Failed(failure.at(anchor.name()));
-                    return Ok(Read::Failed(Box::new(ended)));
+                    return Ok(SurveyResult::Failed(Box::new(ended)));
                 }
-                Err(Looked::Busy(detail) | Looked::Met(detail)) => return Ok(Read::Untold(detail)),
-                Err(Looked::Found(_)) => return Ok(Read::Traces(traces)),
+                Err(LookupResult::Busy(detail) | LookupResult::Met(detail)) => {
+                    return Ok(SurveyResult::Untold(detail));
+                }
+                Err(LookupResult::Found(_)) => return Ok(SurveyResult::Traces(traces)),
             };
             match past {
                 Past::Absent => {
@@ -91,23 +95,23 @@ impl Runner<'_> {
                     absent = 0;
                     traces.latest = Some((generation, false));
                 }
-                Past::Done(effects) => return Ok(Read::Done(generation, effects)),
-                Past::Untold(detail) => return Ok(Read::Untold(detail)),
+                Past::Done(effects) => return Ok(SurveyResult::Done(generation, effects)),
+                Past::Untold(detail) => return Ok(SurveyResult::Untold(detail)),
             }
             generation += 1;
         }
-        Ok(Read::Traces(traces))
+        Ok(SurveyResult::Traces(traces))
     }
 
     /// What is at Twilio of a generation. What is sure of it is not read again.
-    async fn past_of(&self, anchor: &dyn Step, generation: u32) -> Result<Past, Looked> {
+    async fn past_of(&self, anchor: &dyn Step, generation: u32) -> Result<Past, LookupResult> {
         let container = (anchor.name(), generation);
         if let Some(sure) = self.past.of(self.journal.key(), container) {
             return Ok(sure);
         }
         let name = self.journal.name_of(generation);
         let nothing = Effects::default();
-        let turn = Turn {
+        let turn = StepContext {
             name: &name,
             ..self.turn_with(&nothing)
         };
@@ -125,7 +129,7 @@ impl Runner<'_> {
             self.move_on_to(anchor.name(), generation)?;
         }
         if !self.journal.saga().stands(anchor.name()) && self.journal.saga().failure.is_none() {
-            self.stands(anchor, effects, Origin::Foreign)?;
+            self.stands(anchor, effects, EffectOrigin::Foreign)?;
         }
         Ok(Ended::Done { already_sent: true })
     }

@@ -11,8 +11,8 @@ use crate::metrics::StepResult;
 use crate::twilio::{CallError, failure};
 
 use super::Interrupted;
-use super::attempt::Origin;
-use super::recovery::{self, Looked, Patience};
+use super::attempt::EffectOrigin;
+use super::recovery::{self, AbsenceCheck, LookupResult};
 use super::saga::Runner;
 use super::step::{Found, Repeat, Step, StepError};
 
@@ -49,7 +49,7 @@ impl Runner<'_> {
             return Ok(Undoing::HandsOff);
         }
         for step in &standing {
-            match self.insist(*step, Ask::IsTakenUp).await? {
+            match self.insist(*step, UndoQuestion::IsTakenUp).await? {
                 Ok(false) => {}
                 Ok(true) => return Ok(Undoing::HandsOff),
                 Err(failure) => return Ok(Undoing::Left(failure)),
@@ -71,7 +71,7 @@ impl Runner<'_> {
 
     /// Undoes one step that stands. Returns why it could not.
     pub(super) async fn undo(&mut self, step: &dyn Step) -> Result<Option<Failure>, Interrupted> {
-        if let Err(left) = self.insist(step, Ask::Undo).await? {
+        if let Err(left) = self.insist(step, UndoQuestion::Undo).await? {
             return Ok(Some(left));
         }
         let name = step.name();
@@ -89,9 +89,9 @@ impl Runner<'_> {
         }
         // Absence has to last where a call may be on its way, or a list behind.
         let patience = if is_doubted {
-            Patience::Taken
+            AbsenceCheck::Taken
         } else {
-            Patience::Usual
+            AbsenceCheck::Usual
         };
         let mut wait = FIRST_WAIT;
         let mut tried = 1;
@@ -102,21 +102,21 @@ impl Runner<'_> {
             }
             let settle_time = self.settle_time;
             let origin = if self.journal.saga().distrusted && !self.acted {
-                Origin::Foreign
+                EffectOrigin::Foreign
             } else {
-                Origin::Adopted
+                EffectOrigin::Adopted
             };
             match recovery::look(step, &self.turn(), settle_time, patience).await {
-                Looked::Found(Found::Ours(effects)) => self.stands(step, effects, origin)?,
-                Looked::Closed(closed) => return Err(closed.into()),
-                Looked::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
+                LookupResult::Found(Found::Ours(effects)) => self.stands(step, effects, origin)?,
+                LookupResult::Closed(closed) => return Err(closed.into()),
+                LookupResult::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
                     return Ok(Some(failure.at(step.name())));
                 }
-                Looked::Failed(failure) => {
+                LookupResult::Failed(failure) => {
                     pause(&mut wait, &failure).await;
                     tried += 1;
                 }
-                Looked::Found(_) | Looked::Busy(_) | Looked::Met(_) => break,
+                LookupResult::Found(_) | LookupResult::Busy(_) | LookupResult::Met(_) => break,
             }
         }
         Ok(None)
@@ -126,14 +126,14 @@ impl Runner<'_> {
     async fn insist(
         &self,
         step: &dyn Step,
-        ask: Ask,
+        ask: UndoQuestion,
     ) -> Result<Result<bool, Failure>, Interrupted> {
         let mut wait = FIRST_WAIT;
         let mut tried = 1;
         loop {
             let answer = match ask {
-                Ask::IsTakenUp => step.is_taken_up(&self.turn()).await,
-                Ask::Undo => self.take_away(step).await.map(|()| true),
+                UndoQuestion::IsTakenUp => step.is_taken_up(&self.turn()).await,
+                UndoQuestion::Undo => self.take_away(step).await.map(|()| true),
             };
             let failure = match answer {
                 Ok(answer) => return Ok(Ok(answer)),
@@ -166,7 +166,7 @@ impl Runner<'_> {
 
 /// What is asked of a step on the way back.
 #[derive(Clone, Copy)]
-enum Ask {
+enum UndoQuestion {
     IsTakenUp,
     Undo,
 }

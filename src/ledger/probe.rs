@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::calls::{all_campaigns, draw, next_due, raise, record_damaged, record_stray, show};
 use super::columns::ms;
-use super::session::Session;
+use super::session::StoreSession;
 use super::{
     Ending, MessageKey, Renewal, Result, Settlement, Stray, UNDO_AFTER, UndoSettlement, Wake,
 };
@@ -93,7 +93,7 @@ pub(super) fn renewal(name: &str) -> Renewal {
 }
 
 /// The part of the message's life whose statements are written once for both stores.
-pub(super) async fn walk(session: &impl Session, key: &MessageKey, name: &str) -> Result<()> {
+pub(super) async fn walk(session: &impl StoreSession, key: &MessageKey, name: &str) -> Result<()> {
     next_due(session).await?;
     all_campaigns(session).await?;
     record_stray(session, &stray(key), AT).await?;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::record::{CampaignMark, from_attributes, of_campaign, of_ledger, to_attributes};
-use super::{Kept, MarkError, NotOurs, ProcessMarks, is_taken};
+use super::{KnownMarks, MarkError, NotOurs, ProcessMarks, is_taken};
 use crate::ledger::Incarnation;
 use crate::message::CampaignId;
 
@@ -13,7 +13,7 @@ impl ProcessMarks {
     /// over from may still call Twilio.
     pub(super) async fn look_at(
         &self,
-        kept: &mut Kept,
+        kept: &mut KnownMarks,
         campaign: &CampaignId,
     ) -> Result<Option<Instant>, MarkError> {
         let service = self.service(kept).await?;
@@ -56,7 +56,11 @@ impl ProcessMarks {
     }
 
     /// A campaign that this ledger has begun, and may have forgotten since.
-    async fn check_campaign(&self, kept: &Kept, mark: &CampaignMark) -> Result<(), MarkError> {
+    async fn check_campaign(
+        &self,
+        kept: &KnownMarks,
+        mark: &CampaignMark,
+    ) -> Result<(), MarkError> {
         let is_known = kept.campaigns.get(&mark.campaign) == Some(mark);
         if is_known || self.ledger.has_been(&mark.incarnation).await? {
             return Ok(());
@@ -71,7 +75,7 @@ impl ProcessMarks {
     /// Takes another ledger's campaign over, where that is wanted.
     async fn take_over_campaign(
         &self,
-        kept: &mut Kept,
+        kept: &mut KnownMarks,
         mark: CampaignMark,
     ) -> Result<Option<Instant>, MarkError> {
         let other = of_ledger(&mark.ledger);
@@ -92,7 +96,12 @@ impl ProcessMarks {
         self.quiet_until(kept, &other).await
     }
 
-    fn campaign_mark(&self, kept: &Kept, campaign: &CampaignId, ledger: &str) -> CampaignMark {
+    fn campaign_mark(
+        &self,
+        kept: &KnownMarks,
+        campaign: &CampaignId,
+        ledger: &str,
+    ) -> CampaignMark {
         let unknown = Incarnation {
             token: String::new(),
             beat: 0,

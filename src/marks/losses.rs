@@ -4,7 +4,7 @@
 use crate::ledger::Incarnation;
 
 use super::record::LedgerMark;
-use super::{GOOD_FOR, Kept, MarkError, NotOurs, ProcessMarks};
+use super::{GOOD_FOR, KnownMarks, MarkError, NotOurs, ProcessMarks};
 
 impl ProcessMarks {
     /// Begins another incarnation where the mark is ahead of the ledger because the store has lost transactions. Each
@@ -12,7 +12,7 @@ impl ProcessMarks {
     /// process works on the state that was lost.
     pub(super) async fn begin_again(
         &self,
-        kept: &mut Kept,
+        kept: &mut KnownMarks,
         not_ours: NotOurs,
     ) -> Result<(), MarkError> {
         let has_lost = self.ledger.losses() > kept.losses;
@@ -41,7 +41,7 @@ impl ProcessMarks {
     }
 
     /// Whether the mark is this process's own, or the ledger has been there.
-    async fn knows(&self, kept: &Kept, mark: &LedgerMark) -> Result<bool, MarkError> {
+    async fn knows(&self, kept: &KnownMarks, mark: &LedgerMark) -> Result<bool, MarkError> {
         let own = kept.own.as_ref();
         if own.is_some_and(|own| own.token == mark.incarnation.token) {
             return Ok(true);
@@ -50,7 +50,7 @@ impl ProcessMarks {
     }
 
     /// Whether the mark has not changed for as long as its process can have had the right to call.
-    fn await_silence(&self, kept: &mut Kept, mark: LedgerMark) -> Result<(), MarkError> {
+    fn await_silence(&self, kept: &mut KnownMarks, mark: LedgerMark) -> Result<(), MarkError> {
         let now = self.clock.instant();
         let since = match &kept.ahead {
             Some((ahead, since)) if *ahead == mark => *since,

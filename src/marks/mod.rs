@@ -43,13 +43,13 @@ pub struct ProcessMarks {
     location: String,
     take_over: bool,
     /// One look at a time.
-    kept: tokio::sync::Mutex<Kept>,
+    kept: tokio::sync::Mutex<KnownMarks>,
     good_until: Mutex<Option<Instant>>,
 }
 
 /// What a process knows of its marks.
 #[derive(Default)]
-struct Kept {
+struct KnownMarks {
     /// The Flex chat service.
     service: Option<String>,
     /// This process's incarnation, once it is drawn.
@@ -176,7 +176,7 @@ impl ProcessMarks {
         Ok(())
     }
 
-    async fn begin(&self, kept: &mut Kept) -> Result<(), MarkError> {
+    async fn begin(&self, kept: &mut KnownMarks) -> Result<(), MarkError> {
         let place = digest(&self.ledger.place().await?);
         let now = self.clock.now();
         let mut quiet = None;
@@ -213,7 +213,7 @@ impl ProcessMarks {
     }
 
     /// Raises the beat of the incarnation that was drawn.
-    async fn go_on(&self, kept: &mut Kept) -> Result<(), MarkError> {
+    async fn go_on(&self, kept: &mut KnownMarks) -> Result<(), MarkError> {
         // The ledger first: its beat is never behind the mark's.
         let raised = match &kept.own {
             Some(own) => self.ledger.raise_beat(&own.token).await?,
@@ -238,7 +238,7 @@ impl ProcessMarks {
     }
 
     /// The ledger's mark, if there is one, and this ledger has been there.
-    async fn check_ledger(&self, kept: &mut Kept) -> Result<Option<LedgerMark>, MarkError> {
+    async fn check_ledger(&self, kept: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
         let Some(mark) = self.read_ledger(kept).await? else {
             return Ok(None);
         };
@@ -248,7 +248,7 @@ impl ProcessMarks {
         Err(MarkError::NotOurs(not_ours(mark)))
     }
 
-    async fn read_ledger(&self, kept: &mut Kept) -> Result<Option<LedgerMark>, MarkError> {
+    async fn read_ledger(&self, kept: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
         let service = self.service(kept).await?;
         let identity = of_ledger(&self.ledger.id().await?);
         let user = self.twilio.fetch_user(&service, &identity).await?;
@@ -257,7 +257,7 @@ impl ProcessMarks {
 
     async fn write_ledger(
         &self,
-        kept: &mut Kept,
+        kept: &mut KnownMarks,
         incarnation: &Incarnation,
         running: bool,
     ) -> Result<(), MarkError> {
@@ -291,7 +291,7 @@ impl ProcessMarks {
     /// Takes the ledger's place; until when the process there may still call Twilio.
     async fn take_over_ledger(
         &self,
-        kept: &mut Kept,
+        kept: &mut KnownMarks,
         why: &NotOurs,
     ) -> Result<Option<Instant>, MarkError> {
         tracing::warn!(%why, "taken over");
@@ -303,7 +303,7 @@ impl ProcessMarks {
     /// Until when the process of another ledger may still call Twilio; `None` when it has said that it ended.
     async fn quiet_until(
         &self,
-        kept: &mut Kept,
+        kept: &mut KnownMarks,
         identity: &str,
     ) -> Result<Option<Instant>, MarkError> {
         let service = self.service(kept).await?;
@@ -324,7 +324,7 @@ impl ProcessMarks {
         }
     }
 
-    async fn service(&self, kept: &mut Kept) -> Result<String, MarkError> {
+    async fn service(&self, kept: &mut KnownMarks) -> Result<String, MarkError> {
         if let Some(service) = &kept.service {
             return Ok(service.clone());
         }

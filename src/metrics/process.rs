@@ -20,7 +20,7 @@ pub(super) struct ProcessMetrics {
     start_time: Gauge,
 }
 
-struct Reading {
+struct ProcessReading {
     cpu_seconds: f64,
     resident_bytes: f64,
     open_fds: f64,
@@ -62,7 +62,7 @@ impl ProcessMetrics {
     }
 }
 
-fn read() -> Option<Reading> {
+fn read() -> Option<ProcessReading> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The program's name stands in parentheses and may hold anything; what is counted comes after.
     let (_, fields) = stat.rsplit_once(") ")?;
@@ -71,7 +71,7 @@ fn read() -> Option<Reading> {
     let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
     let cpu_seconds = (ticks(14)? + ticks(15)?) / TICKS_PER_SECOND;
     let boot_seconds = number_after("/proc/stat", "btime")?;
-    Some(Reading {
+    Some(ProcessReading {
         cpu_seconds,
         resident_bytes: number_after("/proc/self/status", "VmRSS:")? * 1024.0,
         // One of them is this look itself.

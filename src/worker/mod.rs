@@ -37,9 +37,9 @@ use crate::twilio::Twilio;
 
 pub(crate) use campaigns::Active;
 use campaigns::{AgentRecalls, CallUps, Campaigns, Disowned, Probes, Switches, ownership, rights};
-use patience::Patience;
+use patience::StandstillTimer;
 use places::PlacesInFlight;
-use turn::{Agents, Holding, MessagesInTurn, RecordedRefusals, StoreRefusals};
+use turn::{AgentDirectories, Holding, MessagesInTurn, RecordedRefusals, StoreRefusals};
 use upkeep::{AbandonedLeases, Orphans, Undos, broker, lanes, outages, store};
 
 /// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
@@ -70,7 +70,7 @@ pub enum RunEnd {
 }
 
 /// What the worker is made of. Everything in it is shared by all turns.
-pub struct Parts {
+pub struct WorkerParts {
     pub queue: Arc<dyn Queue>,
     pub ledger: Arc<Ledger>,
     pub twilio: Twilio,
@@ -96,8 +96,8 @@ pub struct Parts {
 }
 
 /// What every turn of every campaign shares.
-pub(crate) struct Shared {
-    pub(crate) parts: Parts,
+pub(crate) struct WorkerState {
+    pub(crate) parts: WorkerParts,
     pub(crate) settler: Settler,
     /// A place for each message whose saga runs.
     places: PlacesInFlight,
@@ -115,7 +115,7 @@ pub(crate) struct Shared {
     /// Messages whose writing the store has refused.
     store_refusals: StoreRefusals,
     /// The agents of each workspace, whichever campaigns they are in.
-    pub(crate) agents: Agents,
+    pub(crate) agents: AgentDirectories,
     /// The switches of the campaigns that are worked on.
     pub(crate) switches: Switches,
     /// The campaigns that another ledger runs.
@@ -125,7 +125,7 @@ pub(crate) struct Shared {
 }
 
 /// What one look of the worker goes through.
-struct Looking<'a> {
+struct LookState<'a> {
     campaigns: &'a mut Campaigns,
     undos: &'a mut Undos,
     recalls: &'a mut AgentRecalls,
@@ -135,15 +135,15 @@ struct Looking<'a> {
 
 /// The consumer.
 pub struct Worker {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
 }
 
 impl Worker {
     /// A worker of these parts.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: WorkerParts) -> Self {
         parts.metrics.in_flight_limit(parts.in_flight.into());
-        let shared = Shared {
+        let shared = WorkerState {
             settler: Settler::new(parts.ledger.clone(), parts.clock),
             places: PlacesInFlight::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
@@ -153,7 +153,7 @@ impl Worker {
             holding: Holding::default(),
             in_turn: MessagesInTurn::default(),
             store_refusals: StoreRefusals::default(),
-            agents: Agents::default(),
+            agents: AgentDirectories::default(),
             switches: Switches::default(),
             disowned: Disowned::default(),
             halted: std::sync::Mutex::new(None),
@@ -183,7 +183,7 @@ impl Worker {
         // Who works on chosen campaigns leaves the others' to others.
         let orphans = only.is_empty().then(|| Orphans::begin(&self.shared));
         let working = async {
-            let looking = Looking {
+            let looking = LookState {
                 campaigns: &mut campaigns,
                 undos: &mut undos,
                 recalls: &mut recalls,
@@ -213,7 +213,7 @@ impl Worker {
         rights::end(&self.shared).await;
         ownership::end(&self.shared).await;
         lanes::hide(&self.shared).await;
-        if let Err(error) = self.let_go().await {
+        if let Err(error) = self.release_leases().await {
             tracing::debug!(%error, "leases are not let go: they are when the process ends");
         }
         end
@@ -242,12 +242,12 @@ impl Worker {
 
     async fn watch(
         &self,
-        mut looking: Looking<'_>,
+        mut looking: LookState<'_>,
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
-        let Parts { ledger, clock, .. } = &self.shared.parts;
-        let mut patience = Patience::new(until, clock.instant());
+        let WorkerParts { ledger, clock, .. } = &self.shared.parts;
+        let mut patience = StandstillTimer::new(until, clock.instant());
         loop {
             let Some(()) = stop
                 .run_until_stopped(patience.until_back(ledger, *clock))
@@ -284,7 +284,7 @@ impl Worker {
     /// One look at the ledger: campaigns are begun and ended, what is due is woken.
     async fn look(
         &self,
-        looking: &mut Looking<'_>,
+        looking: &mut LookState<'_>,
         until: Until,
     ) -> Result<Option<RunEnd>, WorkError> {
         let campaigns = &mut *looking.campaigns;
@@ -294,7 +294,7 @@ impl Worker {
         {
             return Ok(Some(RunEnd::Halted(failure)));
         }
-        self.let_go().await?;
+        self.release_leases().await?;
         campaigns.follow().await?;
         looking.probes.look(campaigns.paused());
         looking.recalls.look(campaigns).await?;
@@ -318,7 +318,7 @@ impl Worker {
     }
 
     /// Ends the leases of turns that broke off.
-    async fn let_go(&self) -> Result<(), LedgerError> {
+    async fn release_leases(&self) -> Result<(), LedgerError> {
         let parts = &self.shared.parts;
         let telling = self.shared.abandoned_leases.tell(&parts.ledger);
         telling.await
@@ -348,7 +348,7 @@ fn is_among(only: &[CampaignId], id: &CampaignId) -> bool {
     only.is_empty() || only.contains(id)
 }
 
-impl Shared {
+impl WorkerState {
     /// Counts messages that are published again because the queue has lost them.
     fn count_published_again(&self, messages: u64) {
         self.parts.metrics.published_again(messages);

@@ -11,20 +11,20 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 
-use crate::worker::{Shared, Until, WorkError};
+use crate::worker::{Until, WorkError, WorkerState};
 
 /// How long nothing may move: longer than any lease, a restart of the broker or the database, and the pause
 /// after which lost messages are published again once more.
 const STANDS_STILL_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// Since when nothing has moved.
-pub(super) struct Patience {
+pub(super) struct StandstillTimer {
     until: Until,
     moves: u64,
     moved: Instant,
 }
 
-impl Patience {
+impl StandstillTimer {
     pub(super) fn new(until: Until, now: Instant) -> Self {
         Self {
             until,
@@ -34,7 +34,7 @@ impl Patience {
     }
 
     /// Looks at what has moved, where that matters.
-    pub(super) async fn look(&mut self, shared: &Shared) {
+    pub(super) async fn look(&mut self, shared: &WorkerState) {
         if self.until == Until::Stopped {
             return;
         }
@@ -81,7 +81,7 @@ impl Patience {
 }
 
 /// Why the run ends although messages are open, in a sentence.
-pub(super) async fn stands_still(shared: &Shared) -> WorkError {
+pub(super) async fn stands_still(shared: &WorkerState) -> WorkError {
     let minutes = STANDS_STILL_MAX.as_secs() / 60;
     let reason = match shared.parts.ledger.loss() {
         Some(loss) => loss.why.to_string(),
@@ -92,7 +92,7 @@ pub(super) async fn stands_still(shared: &Shared) -> WorkError {
     ))
 }
 
-async fn what_waits(shared: &Shared) -> String {
+async fn what_waits(shared: &WorkerState) -> String {
     let parts = &shared.parts;
     let (books, consumers) = (
         parts.ledger.books_of_each().await,
@@ -127,14 +127,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_run_that_is_to_end_by_itself_ends_when_nothing_moves() {
         let began = Instant::now();
-        let mut patience = Patience::new(Until::Idle, began);
+        let mut patience = StandstillTimer::new(Until::Idle, began);
         patience.note(3, false, began + STANDS_STILL_MAX / 2);
         assert!(!patience.is_spent(began + STANDS_STILL_MAX));
         patience.note(3, false, began + STANDS_STILL_MAX);
         assert!(patience.is_spent(began + 2 * STANDS_STILL_MAX));
         patience.note(3, true, began + 2 * STANDS_STILL_MAX);
         assert!(!patience.is_spent(began + 2 * STANDS_STILL_MAX));
-        let endless = Patience::new(Until::Stopped, began);
+        let endless = StandstillTimer::new(Until::Stopped, began);
         assert!(!endless.is_spent(began + 9 * STANDS_STILL_MAX));
     }
 }

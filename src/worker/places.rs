@@ -22,14 +22,14 @@ pub(super) struct PlacesInFlight {
 
 struct Inner {
     free: usize,
-    campaigns: BTreeMap<CampaignId, Part>,
+    campaigns: BTreeMap<CampaignId, CampaignShare>,
     /// How many places were given so far.
     given: u64,
 }
 
 /// A campaign's part.
 #[derive(Default)]
-struct Part {
+struct CampaignShare {
     weight: u64,
     held: u64,
     /// When it was last given one: counted by what was given.
@@ -70,7 +70,7 @@ impl PlacesInFlight {
     pub(super) fn try_take(&self, campaign: &CampaignId) -> Option<PlaceInFlight> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.forget_gone();
-        let is_wanted = |part: &Part| !part.waiting.is_empty();
+        let is_wanted = |part: &CampaignShare| !part.waiting.is_empty();
         if inner.free == 0 || inner.campaigns.values().any(is_wanted) {
             return None;
         }

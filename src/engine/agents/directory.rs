@@ -24,7 +24,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// An agent's channels as they were read.
 #[derive(Debug)]
-struct Reading {
+struct ChannelsReading {
     /// When it was asked for.
     at: Instant,
     channels: Vec<WorkerChannel>,
@@ -32,7 +32,7 @@ struct Reading {
     begun: u32,
 }
 
-impl Reading {
+impl ChannelsReading {
     /// How many tasks could come on a channel when it was read. None: there is no such channel.
     fn free(&self, task_channel: &str) -> Option<u32> {
         let mut channels = self.channels.iter();
@@ -50,7 +50,7 @@ pub struct AgentDirectory {
     staff: Mutex<Staff>,
     /// One at a time for each agent, by what they are asked for by.
     readers: Lock<BTreeMap<String, Arc<Mutex<()>>>>,
-    readings: Lock<BTreeMap<String, Reading>>,
+    readings: Lock<BTreeMap<String, ChannelsReading>>,
     places: Places,
 }
 
@@ -267,7 +267,7 @@ impl AgentDirectory {
         let looking = || twilio.list_worker_channels(workspace, &agent.sid);
         match self.insist(looking).await {
             Ok(Some(channels)) => {
-                let reading = Reading {
+                let reading = ChannelsReading {
                     at: now,
                     channels,
                     begun: 0,

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 /// What is under way for each Worker, and what was made not long ago and when: on whichever task
 /// channel, so that no two names of one channel are counted apart.
 #[derive(Debug, Default)]
-struct Begun {
+struct BegunMessages {
     by_agent: BTreeMap<String, BTreeMap<u64, Option<Instant>>>,
     next: u64,
 }
@@ -19,7 +19,7 @@ struct Begun {
 /// The places that our own messages take.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
-    begun: Arc<Mutex<Begun>>,
+    begun: Arc<Mutex<BegunMessages>>,
     clock: Clock,
 }
 
@@ -31,7 +31,7 @@ impl Places {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Begun> {
+    fn lock(&self) -> MutexGuard<'_, BegunMessages> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

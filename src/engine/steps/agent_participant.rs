@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::brought;
 use super::proxy_session::{Participant, agent_effects, has_session, proxy_service};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -28,11 +28,11 @@ impl Step for AgentParticipant {
         Operation::CreateProxyParticipant
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         has_session(turn)
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         if self.inline
             && let Found::Ours(there) = self.find(turn).await?
         {
@@ -48,7 +48,7 @@ impl Step for AgentParticipant {
         Ok(agent_effects(made))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let wanted = Participant::agent(turn)?.identifier;
         super::find_proxy_participant(turn, &wanted, agent_effects).await
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::proxy_session::has_session;
 use super::{brought, setting};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -25,13 +25,13 @@ impl Step for ChannelAttributes {
         Operation::UpdateChatChannel
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         has_session(turn)
     }
 
     /// Reads, extends and writes back: others' attributes are kept. The API has no condition on
     /// writes, so a change by somebody else between the two is lost (Twilio's OpenAPI, Chat v2).
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let (service, channel, mut attributes) = read(turn).await?;
         // What agents see of the customer; what stands there already is Flex's.
@@ -45,7 +45,7 @@ impl Step for ChannelAttributes {
         Ok(Effects::default())
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let (_, _, attributes) = read(turn).await?;
         let stands = attributes.get(PROXY_SESSION).and_then(Value::as_str) == Some(session);
@@ -57,7 +57,9 @@ impl Step for ChannelAttributes {
     }
 }
 
-async fn read<'a>(turn: &'a Turn<'_>) -> Result<(&'a str, &'a str, Map<String, Value>), StepError> {
+async fn read<'a>(
+    turn: &'a StepContext<'_>,
+) -> Result<(&'a str, &'a str, Map<String, Value>), StepError> {
     let service = turn.campaign.flex.chat_service_sid.as_ref();
     let service = setting(service, "flex.chat_service_sid")?;
     let sid = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;

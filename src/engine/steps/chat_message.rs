@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::proxy_session::has_session;
 use super::{brought, is_marked, marked, setting};
 use crate::campaign::MessageParticipant;
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -26,7 +26,7 @@ impl Step for ChatMessage {
         Repeat::Doubles
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         !has_session(turn) || turn.campaign.proxy.message_participant == MessageParticipant::Chat
     }
 
@@ -34,7 +34,7 @@ impl Step for ChatMessage {
         true
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let (service, channel) = place(turn)?;
         let body = super::body(turn)?;
         let marker = marked(turn);
@@ -45,7 +45,7 @@ impl Step for ChatMessage {
         Ok(sent_as(sent.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let (service, channel) = place(turn)?;
         let sent = turn
             .twilio
@@ -61,7 +61,7 @@ impl Step for ChatMessage {
     }
 }
 
-fn place<'a>(turn: &'a Turn<'_>) -> Result<(&'a str, &'a str), StepError> {
+fn place<'a>(turn: &'a StepContext<'_>) -> Result<(&'a str, &'a str), StepError> {
     let service = turn.campaign.flex.chat_service_sid.as_ref();
     let channel = turn.effects.channel_sid.as_ref();
     Ok((

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::conversation_message::ConversationMessage;
 use super::{UNDONE, brought, is_undone, marked, marked_and_shown, sent_by};
 use crate::campaign::{NAME_MAX, shortened};
-use crate::engine::step::{Found, Past, Step, StepError, Turn};
+use crate::engine::step::{Found, Past, Step, StepContext, StepError};
 use crate::message::{Effects, StepName, Strategy};
 use crate::twilio::{self, NewConversation, Operation};
 
@@ -22,11 +22,11 @@ impl Step for Conversation {
     }
 
     /// An agent's Interaction brings a Conversation of its own.
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         is_named(turn)
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let new = NewConversation {
             unique_name: turn.name.as_str(),
             friendly_name: Some(&shortened(
@@ -40,7 +40,7 @@ impl Step for Conversation {
         Ok(made_as(made.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         Ok(match named(turn).await? {
             None => Found::Absent,
             Some(there) if there.is_closed() => Found::Gone(format!("{} is closed", there.sid)),
@@ -52,7 +52,7 @@ impl Step for Conversation {
         true
     }
 
-    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+    async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
         let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let mut attributes = marked(turn);
         attributes.insert(UNDONE.to_owned(), true.into());
@@ -66,7 +66,7 @@ impl Step for Conversation {
 
     /// A closed one without our message: nothing reached the customer. Where its task is made without waiting for a
     /// reply, an agent may have had it.
-    async fn past(&self, turn: &Turn<'_>) -> Result<Past, StepError> {
+    async fn past(&self, turn: &StepContext<'_>) -> Result<Past, StepError> {
         let Some(there) = named(turn).await? else {
             return Ok(Past::Absent);
         };
@@ -88,12 +88,14 @@ impl Step for Conversation {
 }
 
 /// Whether the message's Conversation is one that we make and name.
-pub(super) fn is_named(turn: &Turn<'_>) -> bool {
+pub(super) fn is_named(turn: &StepContext<'_>) -> bool {
     turn.strategy() == Strategy::TaskOnReply || !super::interaction::is_by_agent(turn)
 }
 
 /// The Conversation that has the message's name, closed or not.
-pub(super) async fn named(turn: &Turn<'_>) -> Result<Option<twilio::Conversation>, StepError> {
+pub(super) async fn named(
+    turn: &StepContext<'_>,
+) -> Result<Option<twilio::Conversation>, StepError> {
     Ok(turn.twilio.fetch_conversation(turn.name.as_str()).await?)
 }
 

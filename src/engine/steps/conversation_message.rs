@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::{brought, is_marked, marked};
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::{NewConversationMessage, Operation};
 
@@ -25,7 +25,7 @@ impl Step for ConversationMessage {
     }
 
     /// With `task_now` the opening message is the campaign's choice.
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         turn.message.body.is_some() || turn.campaign.content_sid.is_some()
     }
 
@@ -33,7 +33,7 @@ impl Step for ConversationMessage {
         true
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let marker = marked(turn);
         let variables = content_variables(turn)?;
@@ -52,7 +52,7 @@ impl Step for ConversationMessage {
         Ok(sent_as(sent.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let sent = turn
             .twilio
@@ -69,7 +69,7 @@ impl Step for ConversationMessage {
 }
 
 /// The content template's variables: rendered when the message was accepted.
-fn content_variables(turn: &Turn<'_>) -> Result<Option<Map<String, Value>>, StepError> {
+fn content_variables(turn: &StepContext<'_>) -> Result<Option<Map<String, Value>>, StepError> {
     let mut variables = Map::new();
     for (name, text) in &turn.message.content_variables {
         variables.insert(name.clone(), text.clone().into());

@@ -9,7 +9,7 @@ use super::conversation::{made_as, named};
 use super::conversation_message::ConversationMessage;
 use super::interaction::is_by_agent;
 use super::{UNDONE, brought, is_undone, sent_by};
-use crate::engine::step::{Found, Past, Step, StepError, Turn};
+use crate::engine::step::{Found, Past, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::{Conflict, Operation, conflict};
 
@@ -27,12 +27,12 @@ impl Step for ConversationName {
 
     /// Any other Conversation got its name when it was made, and the customer's participant with it. One that has our
     /// message needs no other trace.
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         let effects = turn.effects;
         is_by_agent(turn) && effects.participant_sid.is_none() && effects.message_sid.is_none()
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let name = turn.name.as_str();
         match turn.twilio.name_conversation(conversation, name).await {
@@ -43,7 +43,7 @@ impl Step for ConversationName {
         Ok(Effects::default())
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let ours = turn.effects.conversation_sid.as_ref();
         match named(turn).await? {
             None => Ok(Found::Absent),
@@ -58,7 +58,7 @@ impl Step for ConversationName {
     }
 
     /// Says that what ends now was undone: a Conversation that closes without it is one that an agent has ended.
-    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+    async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
         let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let Some(there) = turn.twilio.fetch_conversation(sid).await? else {
             return Ok(());
@@ -79,7 +79,7 @@ impl Step for ConversationName {
     }
 
     /// The name is given once the Interaction stands: an agent has had the task, unless it was undone.
-    async fn past(&self, turn: &Turn<'_>) -> Result<Past, StepError> {
+    async fn past(&self, turn: &StepContext<'_>) -> Result<Past, StepError> {
         let Some(there) = named(turn).await? else {
             return Ok(Past::Absent);
         };

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::brought;
 use super::conversation::is_named;
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{
     ConversationParticipant as Participant, NewConversationParticipant, Operation,
@@ -22,13 +22,13 @@ impl Step for ConversationParticipant {
         Operation::CreateConversationParticipant
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         is_named(turn)
     }
 
     /// Twilio refuses an address that is with this sender in another Conversation (error 50416):
     /// the customer is busy.
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let (customer, sender) = (turn.customer(), turn.sender());
         let new = match turn.campaign.channel {
@@ -46,7 +46,7 @@ impl Step for ConversationParticipant {
         Ok(made_as(made.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let customer = turn.customer();
         let there = turn.twilio.list_participants(conversation).await?;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::brought;
 use super::proxy_session::{Participant, customer_effects, has_session, proxy_service};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -29,11 +29,11 @@ impl Step for CustomerParticipant {
         Operation::CreateProxyParticipant
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         has_session(turn)
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         if self.inline
             && let Found::Ours(there) = self.find(turn).await?
         {
@@ -49,7 +49,7 @@ impl Step for CustomerParticipant {
         Ok(customer_effects(made))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         super::find_proxy_participant(turn, &turn.customer(), customer_effects).await
     }
 }

@@ -12,7 +12,7 @@ use super::proxy_message::ProxyMessage;
 use super::proxy_session::{has_session, is_closed, session_of};
 use super::{MARKER, UNDONE, brought, is_undone, sent_by, setting};
 use crate::campaign::{CHAT_NAME_MAX, shortened};
-use crate::engine::step::{Found, Past, Step, StepError, Turn};
+use crate::engine::step::{Found, Past, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::{CallError, ChatChannel, NewFlexChannel, Operation};
 
@@ -39,7 +39,7 @@ impl Step for FlexChannel {
         Operation::CreateFlexChannel
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let campaign = turn.campaign;
         let sender = campaign.sender_of(turn.message);
         let flow = sender.and_then(|sender| campaign.flex_flow_of(sender));
@@ -89,7 +89,7 @@ impl Step for FlexChannel {
         }
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let service = chat_service(turn)?;
         let name = turn.name.as_str();
         let Some(channel) = turn.twilio.fetch_chat_channel(service, name).await? else {
@@ -110,11 +110,11 @@ impl Step for FlexChannel {
         true
     }
 
-    async fn is_taken_up(&self, turn: &Turn<'_>) -> Result<bool, StepError> {
+    async fn is_taken_up(&self, turn: &StepContext<'_>) -> Result<bool, StepError> {
         super::is_task_taken_up(turn).await
     }
 
-    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+    async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
         cancel_task(turn).await?;
         let sid = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
         let service = chat_service(turn)?;
@@ -134,7 +134,7 @@ impl Step for FlexChannel {
         true
     }
 
-    async fn past(&self, turn: &Turn<'_>) -> Result<Past, StepError> {
+    async fn past(&self, turn: &StepContext<'_>) -> Result<Past, StepError> {
         let (service, name) = (chat_service(turn)?, turn.name.as_str());
         let Some(channel) = turn.twilio.fetch_chat_channel(service, name).await? else {
             return Ok(Past::Absent);
@@ -169,7 +169,10 @@ fn past_with_task(channel: &ChatChannel, effects: Effects) -> Past {
 }
 
 /// A channel without a task: the message is what counts.
-async fn past_without_task(turn: &Turn<'_>, channel: &ChatChannel) -> Result<Past, StepError> {
+async fn past_without_task(
+    turn: &StepContext<'_>,
+    channel: &ChatChannel,
+) -> Result<Past, StepError> {
     if let Some(done) = sent_by(&ChatMessage, turn).await? {
         return Ok(Past::Done(Box::new(done)));
     }
@@ -216,7 +219,7 @@ fn is_used(channel: &ChatChannel) -> bool {
 }
 
 /// Cancels the message's task while nobody has accepted it.
-async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
+async fn cancel_task(turn: &StepContext<'_>) -> Result<(), StepError> {
     let Some(task) = super::fetch_task(turn).await? else {
         return Ok(());
     };
@@ -235,7 +238,7 @@ async fn cancel_task(turn: &Turn<'_>) -> Result<(), StepError> {
 }
 
 /// The task's attributes as on Twilio's page, the campaign's own, and our marker.
-fn task_attributes(turn: &Turn<'_>) -> Result<Map<String, Value>, StepError> {
+fn task_attributes(turn: &StepContext<'_>) -> Result<Map<String, Value>, StepError> {
     let campaign = turn.campaign;
     let mut attributes = super::task_fields(turn)?;
     let page = json!({
@@ -270,11 +273,11 @@ fn unread(sid: &str, error: CallError) -> CallError {
     }
 }
 
-fn is_ours(channel: &ChatChannel, turn: &Turn<'_>) -> bool {
+fn is_ours(channel: &ChatChannel, turn: &StepContext<'_>) -> bool {
     channel.unique_name.as_deref() == Some(turn.name.as_str())
 }
 
-fn chat_service<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
+fn chat_service<'a>(turn: &'a StepContext<'_>) -> Result<&'a str, StepError> {
     let sid = turn.campaign.flex.chat_service_sid.as_ref();
     setting(sid, "flex.chat_service_sid")
 }

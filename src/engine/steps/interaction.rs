@@ -12,7 +12,7 @@ use super::conversation::{made_as, named};
 use super::interaction_setup::is_the_pair;
 use super::{MARKER, brought, setting};
 use crate::campaign::InitiatedBy;
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{ConversationsOf, NewInteraction, Operation, ParticipantConversation, Task};
 
@@ -39,7 +39,7 @@ impl Step for Interaction {
         Repeat::Doubles
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let new = NewInteraction {
             channel: channel(turn)?,
             routing: routing(turn)?,
@@ -53,7 +53,7 @@ impl Step for Interaction {
         })
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         if let Some(task) = super::find_task(turn).await? {
             return Ok(Found::Ours(Box::new(effects_of(&task))));
         }
@@ -69,7 +69,7 @@ impl Step for Interaction {
 
     /// A Conversation of the customer with our number that has no name and is closed may be the Interaction's: the other
     /// ledger died before it gave the name, and the task is gone. An open one is in the way, and is met by the call.
-    async fn untold(&self, turn: &Turn<'_>) -> Result<Option<String>, StepError> {
+    async fn untold(&self, turn: &StepContext<'_>) -> Result<Option<String>, StepError> {
         if !is_by_agent(turn) || turn.effects.conversation_sid.is_some() {
             return Ok(None);
         }
@@ -111,19 +111,19 @@ impl Step for Interaction {
     }
 
     /// An Interaction whose set-up failed has made no task that an agent could have had.
-    async fn is_taken_up(&self, turn: &Turn<'_>) -> Result<bool, StepError> {
+    async fn is_taken_up(&self, turn: &StepContext<'_>) -> Result<bool, StepError> {
         Ok(super::is_task_taken_up(turn).await? && !has_failed(turn).await?)
     }
 
     /// Closing the Interaction's channel closes its Conversation and ends its task. The task itself is left alone:
     /// Twilio does not support that the task of an Interaction is cancelled through TaskRouter (best practices for
     /// Flex Conversations, "Do not use Task API directly to cancel or delete a task").
-    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+    async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
         close(turn).await
     }
 }
 
-async fn has_failed(turn: &Turn<'_>) -> Result<bool, StepError> {
+async fn has_failed(turn: &StepContext<'_>) -> Result<bool, StepError> {
     let Some(interaction) = &turn.effects.interaction_sid else {
         return Ok(false);
     };
@@ -136,7 +136,7 @@ async fn has_failed(turn: &Turn<'_>) -> Result<bool, StepError> {
 }
 
 /// Closes the Interaction's channel.
-pub(super) async fn close(turn: &Turn<'_>) -> Result<(), StepError> {
+pub(super) async fn close(turn: &StepContext<'_>) -> Result<(), StepError> {
     let mut made = channel_of(turn.effects);
     if made.is_none() {
         // A reply need not name both. The task does.
@@ -173,7 +173,7 @@ pub(super) fn effects_of(task: &Task) -> Effects {
 }
 
 /// Whether the agent initiates the Interaction, rather than the API.
-pub(super) fn is_by_agent(turn: &Turn<'_>) -> bool {
+pub(super) fn is_by_agent(turn: &StepContext<'_>) -> bool {
     match turn.campaign.conversations.initiated_by {
         InitiatedBy::Auto => turn.agent.is_some(),
         InitiatedBy::Agent => true,
@@ -182,7 +182,7 @@ pub(super) fn is_by_agent(turn: &Turn<'_>) -> bool {
 }
 
 /// The `Channel` parameter (Twilio's page on the Interactions API).
-fn channel(turn: &Turn<'_>) -> Result<Value, StepError> {
+fn channel(turn: &StepContext<'_>) -> Result<Value, StepError> {
     let kind = match turn.campaign.channel {
         Channel::Sms => "sms",
         Channel::Whatsapp => "whatsapp",
@@ -209,7 +209,7 @@ fn channel(turn: &Turn<'_>) -> Result<Value, StepError> {
 }
 
 /// The `Routing` parameter: where the task goes, and what it carries.
-fn routing(turn: &Turn<'_>) -> Result<Value, StepError> {
+fn routing(turn: &StepContext<'_>) -> Result<Value, StepError> {
     let campaign = turn.campaign;
     let flex = &campaign.flex;
     let mut properties = Map::new();
@@ -235,7 +235,7 @@ fn routing(turn: &Turn<'_>) -> Result<Value, StepError> {
     Ok(json!({ "properties": properties }))
 }
 
-fn task_attributes(turn: &Turn<'_>) -> Result<Value, StepError> {
+fn task_attributes(turn: &StepContext<'_>) -> Result<Value, StepError> {
     let mut attributes = super::task_fields(turn)?;
     let ours = json!({
         "customerName": turn.customer_name(),

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{brought, interaction};
 use crate::campaign::Follow;
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, DeadReason, Effects, Failure, FailureClass, SkipReason, StepName};
 use crate::twilio::{Conflict, InteractionChannel, MessagingBinding, Operation, conflict};
 
@@ -33,7 +33,7 @@ impl Step for InteractionSetup {
         Operation::ListInteractionChannels
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let mut wait = LOOK_FIRST;
         let mut followed = Duration::ZERO;
         let mut was_empty = false;
@@ -62,7 +62,7 @@ impl Step for InteractionSetup {
     }
 
     /// Whether it is over: `Absent` means not yet, or without the customer.
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         // Found by the name of its Conversation, which it gets after its set-up: its task has ended.
         if turn.effects.interaction_sid.is_none() && turn.effects.conversation_sid.is_some() {
             return Ok(Found::Ours(Box::default()));
@@ -82,7 +82,7 @@ enum Progress {
     Over(Box<Effects>),
 }
 
-async fn progress(turn: &Turn<'_>) -> Result<Progress, StepError> {
+async fn progress(turn: &StepContext<'_>) -> Result<Progress, StepError> {
     if turn.campaign.conversations.follow == Follow::Channel {
         match channel(turn).await? {
             None => return Ok(Progress::SettingUp),
@@ -111,7 +111,7 @@ async fn progress(turn: &Turn<'_>) -> Result<Progress, StepError> {
 
 /// What the task of this Interaction says: a call whose reply was lost may have made another Interaction, with a task that
 /// has the same marker.
-async fn of_this(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
+async fn of_this(turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
     let ours = turn.effects.interaction_sid.as_ref();
     let tasks = super::find_tasks(turn).await?;
     let mut all = tasks.iter().map(interaction::effects_of);
@@ -126,7 +126,7 @@ fn is_active(channel: &InteractionChannel) -> bool {
 }
 
 /// The Interaction's channel once it is active or has ended.
-async fn channel(turn: &Turn<'_>) -> Result<Option<InteractionChannel>, StepError> {
+async fn channel(turn: &StepContext<'_>) -> Result<Option<InteractionChannel>, StepError> {
     let interaction = brought(turn.effects.interaction_sid.as_ref(), "Interaction")?;
     let channels = turn.twilio.list_interaction_channels(interaction).await?;
     let ours = turn.effects.interaction_channel_sid.as_deref();
@@ -156,7 +156,7 @@ fn ended(channel: InteractionChannel) -> StepError {
 
 /// An earlier Interaction of this message, in whose Conversation the customer is: the reply to its call was lost, and
 /// what the call made showed only after the settle time.
-async fn earlier(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
+async fn earlier(turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
     let others = super::find_tasks(turn)
         .await?
         .into_iter()
@@ -175,7 +175,10 @@ async fn earlier(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
 
 /// The Interaction is active and its Conversation is without the customer: an earlier one of ours has the customer, and
 /// is gone on with, or the customer is busy elsewhere.
-async fn without_customer(turn: &Turn<'_>, conversation: &str) -> Result<Effects, StepError> {
+async fn without_customer(
+    turn: &StepContext<'_>,
+    conversation: &str,
+) -> Result<Effects, StepError> {
     let is_taken_up = super::is_task_taken_up(turn).await?;
     if let Some(earlier) = earlier(turn).await? {
         if !is_taken_up {
@@ -196,7 +199,7 @@ async fn without_customer(turn: &Turn<'_>, conversation: &str) -> Result<Effects
 
 /// Whether a Conversation has the customer with our number among its participants. Chat identities (a custom
 /// channel) are not looked for: no source says that one is left out.
-async fn is_customer_in(turn: &Turn<'_>, conversation: &str) -> Result<bool, StepError> {
+async fn is_customer_in(turn: &StepContext<'_>, conversation: &str) -> Result<bool, StepError> {
     if turn.campaign.channel == Channel::Custom {
         return Ok(true);
     }
@@ -207,7 +210,7 @@ async fn is_customer_in(turn: &Turn<'_>, conversation: &str) -> Result<bool, Ste
 }
 
 /// Whether a binding joins the message's customer and sender.
-pub(super) fn is_the_pair(binding: &MessagingBinding, turn: &Turn<'_>) -> bool {
+pub(super) fn is_the_pair(binding: &MessagingBinding, turn: &StepContext<'_>) -> bool {
     let is = |address: &Option<String>, ours: &str| {
         let address = address.as_deref();
         address.is_some_and(|one| bare(one) == bare(ours))

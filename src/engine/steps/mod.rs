@@ -32,7 +32,7 @@ pub(super) use reply_webhook::ReplyWebhook;
 
 use serde_json::{Map, Value};
 
-use super::step::{Found, Step, StepError, Turn};
+use super::step::{Found, Step, StepContext, StepError};
 use crate::campaign::Template;
 use crate::message::{DeadReason, Effects, Failure, FailureClass};
 use crate::twilio::{ProxyParticipant, Task};
@@ -47,19 +47,19 @@ const UNDONE: &str = "flexcast_undone";
 const LOOKED_AT: usize = 50;
 
 /// Attributes that carry nothing but the marker.
-fn marked(turn: &Turn<'_>) -> Map<String, Value> {
+fn marked(turn: &StepContext<'_>) -> Map<String, Value> {
     Map::from_iter([(MARKER.to_owned(), turn.name.as_str().into())])
 }
 
 /// The marker, with what agents see of the customer (`task.show`).
-fn marked_and_shown(turn: &Turn<'_>) -> Map<String, Value> {
+fn marked_and_shown(turn: &StepContext<'_>) -> Map<String, Value> {
     let mut attributes = turn.campaign.shown_of(&turn.message.customer);
     attributes.extend(marked(turn));
     attributes
 }
 
 /// Whether attributes carry this message's marker.
-fn is_marked(attributes: &Map<String, Value>, turn: &Turn<'_>) -> bool {
+fn is_marked(attributes: &Map<String, Value>, turn: &StepContext<'_>) -> bool {
     attributes.get(MARKER).and_then(Value::as_str) == Some(turn.name.as_str())
 }
 
@@ -69,7 +69,7 @@ fn is_undone(attributes: &Map<String, Value>) -> bool {
 }
 
 /// The effects in view with those of a message that this step has sent; none when it has not, or sends none.
-async fn sent_by(step: &dyn Step, turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
+async fn sent_by(step: &dyn Step, turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
     if !step.applies(turn) {
         return Ok(None);
     }
@@ -100,7 +100,7 @@ fn setting<'a>(value: Option<&'a String>, key: &str) -> Result<&'a str, StepErro
 }
 
 /// The text to send, rendered when the message was accepted.
-fn body<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
+fn body<'a>(turn: &'a StepContext<'_>) -> Result<&'a str, StepError> {
     turn.message.body.as_deref().ok_or_else(|| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, "the message has no text").into()
@@ -108,7 +108,7 @@ fn body<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
 }
 
 /// Renders a template of the campaign's for this customer and agent.
-fn render(turn: &Turn<'_>, template: &str) -> Result<String, StepError> {
+fn render(turn: &StepContext<'_>, template: &str) -> Result<String, StepError> {
     let agent = turn.agent.map(|agent| agent.identity.as_str());
     let rendered = Template::parse(template)
         .and_then(|template| template.render(&turn.message.customer, agent));
@@ -119,7 +119,7 @@ fn render(turn: &Turn<'_>, template: &str) -> Result<String, StepError> {
 }
 
 /// The campaign's own part of what the task carries, for this customer and agent.
-fn task_fields(turn: &Turn<'_>) -> Result<Map<String, Value>, StepError> {
+fn task_fields(turn: &StepContext<'_>) -> Result<Map<String, Value>, StepError> {
     let agent = turn.agent.map(|agent| agent.identity.as_str());
     let fields = turn.campaign.task_fields(&turn.message.customer, agent);
     fields.map_err(|detail| {
@@ -136,7 +136,7 @@ fn not_seen_yet(sid: &str) -> StepError {
 
 /// Looks for a participant of the session by its identifier.
 async fn find_proxy_participant(
-    turn: &Turn<'_>,
+    turn: &StepContext<'_>,
     identifier: &str,
     effects: fn(ProxyParticipant) -> Effects,
 ) -> Result<Found, StepError> {
@@ -156,12 +156,12 @@ async fn find_proxy_participant(
 }
 
 /// The message's task, by the marker in its attributes.
-async fn find_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
+async fn find_task(turn: &StepContext<'_>) -> Result<Option<Task>, StepError> {
     Ok(find_tasks(turn).await?.into_iter().next())
 }
 
 /// Every task with this message's marker: more than one when a call was made again.
-async fn find_tasks(turn: &Turn<'_>) -> Result<Vec<Task>, StepError> {
+async fn find_tasks(turn: &StepContext<'_>) -> Result<Vec<Task>, StepError> {
     let workspace = turn.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
     // The name has letters, digits and a hyphen: nothing an expression reads otherwise.
@@ -174,7 +174,7 @@ async fn find_tasks(turn: &Turn<'_>) -> Result<Vec<Task>, StepError> {
 
 /// Whether an agent has accepted the message's task, or has done with it. TaskRouter deletes a task five minutes after
 /// it ended: one that stood and is gone was an agent's, unless an undo has begun.
-async fn is_task_taken_up(turn: &Turn<'_>) -> Result<bool, StepError> {
+async fn is_task_taken_up(turn: &StepContext<'_>) -> Result<bool, StepError> {
     let Some(task) = fetch_task(turn).await? else {
         let effects = turn.effects;
         let is_known_by_name =
@@ -189,7 +189,7 @@ async fn is_task_taken_up(turn: &Turn<'_>) -> Result<bool, StepError> {
     ))
 }
 
-async fn fetch_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
+async fn fetch_task(turn: &StepContext<'_>) -> Result<Option<Task>, StepError> {
     // A reply need not name the task, and neither does a look at its channel.
     let Some(sid) = turn.effects.task_sid.as_ref() else {
         return find_task(turn).await;

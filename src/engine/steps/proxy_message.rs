@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::brought;
 use super::proxy_session::{has_session, proxy_service};
 use crate::campaign::MessageParticipant;
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -28,7 +28,7 @@ impl Step for ProxyMessage {
         Repeat::Doubles
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         has_session(turn) && turn.campaign.proxy.message_participant != MessageParticipant::Chat
     }
 
@@ -36,7 +36,7 @@ impl Step for ProxyMessage {
         true
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let effects = turn.effects;
         let participant = match turn.campaign.proxy.message_participant {
@@ -54,7 +54,7 @@ impl Step for ProxyMessage {
     }
 
     /// One message goes into each session, so that its text alone is decisive.
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let body = super::body(turn)?;
         let service = proxy_service(turn)?;

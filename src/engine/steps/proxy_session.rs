@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::{brought, setting};
 use crate::campaign::{CustomerProxy, PARTICIPANT_NAME_MAX, shortened};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{NewProxyParticipant, NewSession, Operation, ProxyParticipant, Session};
 
@@ -23,7 +23,7 @@ impl ProxySession {
     pub(crate) const WITH_CUSTOMER: Self = Self { with_agent: false };
     pub(crate) const WITH_AGENT: Self = Self { with_agent: true };
 
-    fn participant(&self, turn: &Turn<'_>) -> Result<Participant, StepError> {
+    fn participant(&self, turn: &StepContext<'_>) -> Result<Participant, StepError> {
         if self.with_agent {
             Participant::agent(turn)
         } else {
@@ -42,11 +42,11 @@ impl Step for ProxySession {
         Operation::CreateSession
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
+    fn applies(&self, turn: &StepContext<'_>) -> bool {
         has_session(turn)
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
         let participant = self.participant(turn)?;
         let new = NewSession {
@@ -61,14 +61,14 @@ impl Step for ProxySession {
         Ok(made_as(session.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
         let service = proxy_service(turn)?;
         let session = turn.twilio.fetch_session(service, channel).await?;
         Ok(session.map_or(Found::Absent, found))
     }
 
-    async fn find_taken(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find_taken(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         Ok(session_of(turn).await?.map_or(Found::Absent, found))
     }
 
@@ -76,7 +76,7 @@ impl Step for ProxySession {
         true
     }
 
-    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
+    async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         turn.twilio
             .delete_session(proxy_service(turn)?, session)
@@ -87,7 +87,7 @@ impl Step for ProxySession {
 
 /// The chat channel's session, closed or not. That a session is fetched by its unique name is not documented: it is
 /// in the list.
-pub(super) async fn session_of(turn: &Turn<'_>) -> Result<Option<Session>, StepError> {
+pub(super) async fn session_of(turn: &StepContext<'_>) -> Result<Option<Session>, StepError> {
     let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
     let service = proxy_service(turn)?;
     if let Some(session) = turn.twilio.fetch_session(service, channel).await? {
@@ -117,11 +117,11 @@ fn made_as(sid: String) -> Effects {
 }
 
 /// A custom channel is written to in the chat channel: no Proxy stands between.
-pub(super) fn has_session(turn: &Turn<'_>) -> bool {
+pub(super) fn has_session(turn: &StepContext<'_>) -> bool {
     turn.campaign.channel != Channel::Custom
 }
 
-pub(super) fn proxy_service<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
+pub(super) fn proxy_service<'a>(turn: &'a StepContext<'_>) -> Result<&'a str, StepError> {
     let sid = turn.campaign.flex.proxy_service_sid.as_ref();
     setting(sid, "flex.proxy_service_sid")
 }
@@ -136,7 +136,7 @@ pub(super) struct Participant {
 impl Participant {
     /// The chat channel: its messages come from the sender, and the agent sees the customer's
     /// address as its name.
-    pub(super) fn agent(turn: &Turn<'_>) -> Result<Self, StepError> {
+    pub(super) fn agent(turn: &StepContext<'_>) -> Result<Self, StepError> {
         let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
         Ok(Self {
             identifier: channel.to_owned(),
@@ -146,7 +146,7 @@ impl Participant {
     }
 
     /// The customer: with the sender's number, or with one that Proxy chooses.
-    pub(super) fn customer(turn: &Turn<'_>) -> Self {
+    pub(super) fn customer(turn: &StepContext<'_>) -> Self {
         let proxy_identifier = match turn.campaign.proxy.customer_proxy {
             CustomerProxy::Sender => Some(turn.sender()),
             CustomerProxy::Pool => None,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{brought, setting};
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -24,13 +24,13 @@ impl Step for ReplyWebhook {
         Repeat::Lists
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let (conversation, flow) = place(turn)?;
         let made = turn.twilio.create_webhook(conversation, flow).await?;
         Ok(made_as(made.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
+    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let (conversation, flow) = place(turn)?;
         let there = turn.twilio.list_webhooks(conversation).await?;
         let ours = there.into_iter().find(|one| one.flow_sid() == Some(flow));
@@ -41,7 +41,7 @@ impl Step for ReplyWebhook {
     }
 }
 
-fn place<'a>(turn: &'a Turn<'_>) -> Result<(&'a str, &'a str), StepError> {
+fn place<'a>(turn: &'a StepContext<'_>) -> Result<(&'a str, &'a str), StepError> {
     let flow = turn.campaign.flex.studio_flow_sid.as_ref();
     Ok((
         brought(turn.effects.conversation_sid.as_ref(), "Conversation")?,

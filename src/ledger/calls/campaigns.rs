@@ -6,7 +6,7 @@ use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::facts::KeptState;
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Row, Session, first, values};
+use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     CampaignRecord, Ledger, LedgerError, Result, StateChange, Transition, WORKED_OFF,
 };
@@ -118,17 +118,17 @@ impl Ledger {
     }
 }
 
-pub(in crate::ledger) async fn id(session: &impl Session) -> Result<String> {
+pub(in crate::ledger) async fn id(session: &impl StoreSession) -> Result<String> {
     let missing = || LedgerError::Unavailable("its table of names holds no id".to_owned());
     meta(session, "id").await?.ok_or_else(missing)
 }
 
-async fn meta(session: &impl Session, name: &str) -> Result<Option<String>> {
+async fn meta(session: &impl StoreSession, name: &str) -> Result<Option<String>> {
     let sql = "SELECT value FROM meta WHERE name = $1";
     first(session, sql, values![name], |row| row.text(0)).await
 }
 
-async fn bind(session: &impl Session, account_sid: &str, base: &str) -> Result<()> {
+async fn bind(session: &impl StoreSession, account_sid: &str, base: &str) -> Result<()> {
     // Another process that binds it waits here.
     session
         .lock("SELECT 1 FROM meta WHERE name = 'id'", values![])
@@ -154,12 +154,16 @@ async fn bind(session: &impl Session, account_sid: &str, base: &str) -> Result<(
 
 /// Locks a campaign's row: a process that accepts messages or begins an import refers to this row and waits
 /// here. What it has written before, the next statement sees.
-async fn lock(session: &impl Session, id: &CampaignId) -> Result<()> {
+async fn lock(session: &impl StoreSession, id: &CampaignId) -> Result<()> {
     let sql = "SELECT 1 FROM campaigns WHERE id = $1";
     session.lock(sql, values![id]).await
 }
 
-async fn save(session: &impl Session, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
+async fn save(
+    session: &impl StoreSession,
+    record: &CampaignRecord,
+    only_idle: bool,
+) -> Result<bool> {
     lock(session, &record.id).await?;
     let sql = "INSERT INTO campaigns (id, state, reason, stopped_by, state_since, definition,
             applied_at, changed_at)
@@ -187,20 +191,20 @@ const SELECT: &str =
     FROM campaigns";
 
 pub(in crate::ledger) async fn one(
-    session: &impl Session,
+    session: &impl StoreSession,
     id: &CampaignId,
 ) -> Result<Option<CampaignRecord>> {
     let sql = format!("{SELECT} WHERE id = $1");
     first(session, &sql, values![id], record).await
 }
 
-pub(in crate::ledger) async fn all(session: &impl Session) -> Result<Vec<CampaignRecord>> {
+pub(in crate::ledger) async fn all(session: &impl StoreSession) -> Result<Vec<CampaignRecord>> {
     let sql = format!("{SELECT} ORDER BY number");
     session.query(&sql, values![], record).await
 }
 
 pub(in crate::ledger) async fn finish(
-    session: &impl Session,
+    session: &impl StoreSession,
     id: &CampaignId,
     by_itself: bool,
     now: Timestamp,
@@ -227,7 +231,7 @@ pub(in crate::ledger) async fn finish(
 
 /// Has a campaign run again that was finished.
 pub(super) async fn run_again(
-    session: &impl Session,
+    session: &impl StoreSession,
     id: &CampaignId,
     now: Timestamp,
 ) -> Result<()> {
@@ -237,7 +241,7 @@ pub(super) async fn run_again(
     session.execute(sql, values![id, now]).await.map(drop)
 }
 
-fn record(row: &Row<'_>) -> Result<CampaignRecord> {
+fn record(row: &StoreRow<'_>) -> Result<CampaignRecord> {
     let kept = KeptState {
         state: row.word(1)?,
         reason: row.text_or_none(2)?,

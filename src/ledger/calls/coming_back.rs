@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{look, native};
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Session, first, values};
+use crate::ledger::session::{StoreSession, first, values};
 use crate::ledger::{BacklogRow, CallUp, CalledUp, HeldFor, Ledger, Result};
 use crate::message::CampaignId;
 
@@ -69,7 +69,7 @@ impl Ledger {
     }
 }
 
-pub(in crate::ledger) async fn next_due(session: &impl Session) -> Result<Option<Timestamp>> {
+pub(in crate::ledger) async fn next_due(session: &impl StoreSession) -> Result<Option<Timestamp>> {
     let sql = "SELECT min(wake_at) FROM turns WHERE state = 'deferred'";
     let due = first(session, sql, values![], |row| row.time_or_none(0)).await?;
     Ok(due.flatten())

@@ -9,7 +9,7 @@ use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::facts::SHOWN_FOR;
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Session, values};
+use crate::ledger::session::{StoreSession, values};
 use crate::ledger::{ConsumerRow, HOLDING_FOR, Ledger, Renewal, Renewed, Result};
 use crate::message::CampaignId;
 
@@ -109,14 +109,14 @@ impl Ledger {
     }
 }
 
-pub(in crate::ledger) async fn end(session: &impl Session, holder: &str) -> Result<()> {
+pub(in crate::ledger) async fn end(session: &impl StoreSession, holder: &str) -> Result<()> {
     let sql = "DELETE FROM consumers WHERE holder = $1";
     session.execute(sql, values![holder]).await.map(drop)
 }
 
 /// By the store's clock: machines may differ on how old it is.
 pub(in crate::ledger) async fn show(
-    session: &impl Session,
+    session: &impl StoreSession,
     holder: &str,
     lanes: Option<&str>,
     chosen: Option<i64>,

@@ -6,7 +6,7 @@ use super::campaigns::run_again;
 use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Row, Session, values};
+use crate::ledger::session::{StoreRow, StoreSession, values};
 use crate::ledger::{
     DeadRow, Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, Stray, UnknownRow,
     UpcomingUndo,
@@ -116,7 +116,7 @@ impl Ledger {
     }
 }
 
-fn unknown(row: &Row<'_>) -> Result<UnknownRow> {
+fn unknown(row: &StoreRow<'_>) -> Result<UnknownRow> {
     let Ending::Unknown { reason, evidence } = row.json(4)? else {
         return Err(LedgerError::Damaged(
             "an outcome is unknown by its word and not by its detail".to_owned(),
@@ -133,7 +133,7 @@ fn unknown(row: &Row<'_>) -> Result<UnknownRow> {
     })
 }
 
-async fn settle<S: Session>(
+async fn settle<S: StoreSession>(
     session: &S,
     key: &MessageKey,
     was_sent: bool,
@@ -181,7 +181,10 @@ async fn settle<S: Session>(
 }
 
 /// The step that was in question: that of the last intent.
-async fn step_in_question(session: &impl Session, key: &MessageKey) -> Result<Option<StepName>> {
+async fn step_in_question(
+    session: &impl StoreSession,
+    key: &MessageKey,
+) -> Result<Option<StepName>> {
     let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq DESC";
     let events = session
         .query(sql, values![&key.campaign, &key.id], |row| row.json(0))
@@ -194,7 +197,7 @@ async fn step_in_question(session: &impl Session, key: &MessageKey) -> Result<Op
 
 /// Appends an event to the journal of a message that no lease can be on.
 async fn append(
-    session: &impl Session,
+    session: &impl StoreSession,
     key: &MessageKey,
     event: Event,
     now: Timestamp,
@@ -206,7 +209,7 @@ async fn append(
 }
 
 pub(in crate::ledger) async fn record_stray(
-    session: &impl Session,
+    session: &impl StoreSession,
     stray: &Stray,
     now: Timestamp,
 ) -> Result<()> {
@@ -232,7 +235,7 @@ const STRAYS: &str =
     "SELECT campaign, NULL, at, detail, NULL, 0, NULL, NULL, number, reason FROM strays";
 
 async fn dead(
-    session: &impl Session,
+    session: &impl StoreSession,
     campaign: Option<&CampaignId>,
     limit: usize,
 ) -> Result<Vec<DeadRow>> {
@@ -250,7 +253,7 @@ async fn dead(
 }
 
 /// A dead message, or a delivery that was none, which has no id.
-fn letter(row: &Row<'_>) -> Result<DeadRow> {
+fn letter(row: &StoreRow<'_>) -> Result<DeadRow> {
     if row.str_or_none(1)?.is_none() {
         let reason: DeadReason = row.word(9)?;
         return Ok(DeadRow {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{change, look, native};
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Row, Session, values};
+use crate::ledger::session::{StoreRow, StoreSession, values};
 use crate::ledger::{
     Acceptance, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest, Publication,
     Result,
@@ -95,7 +95,7 @@ impl Ledger {
 }
 
 async fn begin(
-    session: &impl Session,
+    session: &impl StoreSession,
     campaign: &CampaignId,
     manifest: &Manifest,
     now: Timestamp,
@@ -118,7 +118,10 @@ async fn begin(
     numbers.first().copied().ok_or_else(none)
 }
 
-async fn list(session: &impl Session, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+async fn list(
+    session: &impl StoreSession,
+    campaign: Option<&CampaignId>,
+) -> Result<Vec<ImportRecord>> {
     let sql = "SELECT number, campaign, file, sha256, reading, continues, skipped, rows, accepted,
             duplicate, suppressed, begun_at, coalesce(seen_at, begun_at), ended_at,
             EXISTS (SELECT 1 FROM imports later WHERE later.continues = i.number)
@@ -126,7 +129,7 @@ async fn list(session: &impl Session, campaign: Option<&CampaignId>) -> Result<V
     session.query(sql, values![campaign], record).await
 }
 
-fn record(row: &Row<'_>) -> Result<ImportRecord> {
+fn record(row: &StoreRow<'_>) -> Result<ImportRecord> {
     let counts = ImportCounts {
         rows: row.count(7)?,
         accepted: row.count(8)?,

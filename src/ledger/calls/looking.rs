@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::look;
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Row, Session, first, values};
+use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     Books, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, RejectedRow, Result,
     Standing,
@@ -136,10 +136,10 @@ const TERMS: &str = "
         GROUP BY campaign";
 
 async fn books_of_each(
-    session: &impl Session,
+    session: &impl StoreSession,
     campaign: Option<&CampaignId>,
 ) -> Result<BTreeMap<CampaignId, Books>> {
-    let read = |row: &Row<'_>| {
+    let read = |row: &StoreRow<'_>| {
         let (of, reason) = (row.text(1)?, row.text_or_none(2)?);
         Ok((row.campaign(0)?, of, reason, row.count(3)?))
     };
@@ -161,7 +161,7 @@ async fn books_of_each(
     Ok(all)
 }
 
-fn on_queue(row: &Row<'_>) -> Result<(CampaignId, OnQueue)> {
+fn on_queue(row: &StoreRow<'_>) -> Result<(CampaignId, OnQueue)> {
     let on_queue = OnQueue {
         ready: row.count(1)?,
         delayed: row.count(2)?,
@@ -179,7 +179,7 @@ const FOUND: &str = "
     LEFT JOIN outcomes o ON o.campaign = m.campaign AND o.id = m.id
     LEFT JOIN turns t ON t.campaign = m.campaign AND t.id = m.id";
 
-fn page_row(row: &Row<'_>) -> Result<PageRow> {
+fn page_row(row: &StoreRow<'_>) -> Result<PageRow> {
     let (attempts, standing) = if row.int_or_none(3)?.is_some() {
         let over = Standing::Over {
             ending: row.json(4)?,
@@ -202,7 +202,7 @@ fn page_row(row: &Row<'_>) -> Result<PageRow> {
 }
 
 /// Where an open message is. The end of a lease is by the store's clock.
-fn open(row: &Row<'_>) -> Result<Standing> {
+fn open(row: &StoreRow<'_>) -> Result<Standing> {
     match row.str(8)? {
         "waiting" => Ok(Standing::Waiting { queued: row.is(9)? }),
         "deferred" => Ok(Standing::Deferred {
@@ -218,22 +218,22 @@ fn open(row: &Row<'_>) -> Result<Standing> {
 }
 
 /// The failure of the last attempt of a message that is open.
-fn last_failure(row: &Row<'_>) -> Result<Option<Failure>> {
+fn last_failure(row: &StoreRow<'_>) -> Result<Option<Failure>> {
     match row.int_or_none(3)? {
         Some(_) => Ok(None),
         None => row.json_or_none(14),
     }
 }
 
-async fn find(session: &impl Session, key: &MessageKey) -> Result<Option<MessageRecord>> {
+async fn find(session: &impl StoreSession, key: &MessageKey) -> Result<Option<MessageRecord>> {
     let of = values![&key.campaign, &key.id];
     let sql = format!("{FOUND} WHERE m.campaign = $1 AND m.id = $2");
-    let read = |row: &Row<'_>| Ok((page_row(row)?, last_failure(row)?));
+    let read = |row: &StoreRow<'_>| Ok((page_row(row)?, last_failure(row)?));
     let Some((found, last_failure)) = first(session, &sql, of, read).await? else {
         return Ok(None);
     };
     let sql = "SELECT at, event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
-    let read = |row: &Row<'_>| Ok((row.time(0)?, row.json(1)?));
+    let read = |row: &StoreRow<'_>| Ok((row.time(0)?, row.json(1)?));
     Ok(Some(MessageRecord {
         message: found.message,
         accepted_at: found.accepted_at,
@@ -244,7 +244,7 @@ async fn find(session: &impl Session, key: &MessageKey) -> Result<Option<Message
     }))
 }
 
-fn rejected_row(row: &Row<'_>) -> Result<(i64, String, RejectedRow)> {
+fn rejected_row(row: &StoreRow<'_>) -> Result<(i64, String, RejectedRow)> {
     let rejected = RejectedRow {
         line: row.count(2)?,
         column: row.text_or_none(3)?,

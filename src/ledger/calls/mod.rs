@@ -3,7 +3,7 @@
 //! A method is made by one of three macros, all of which pass [`Ledger::make`](super::Ledger::make). `native!` hands
 //! the call to a method of each store: for the statements of a message's turn, which each database has its own way to do
 //! fast. `look!` reads and `change!` writes with statements that are written once, for a
-//! [`Session`](super::session::Session) of either store.
+//! [`StoreSession`](super::session::StoreSession) of either store.
 
 mod agents;
 mod backup;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{change, look, native};
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Session, first, values};
+use crate::ledger::session::{StoreSession, first, values};
 use crate::ledger::{Incarnation, Ledger, Result, Store, StoreRun};
 use crate::message::CampaignId;
 
@@ -108,7 +108,7 @@ impl Ledger {
 }
 
 pub(in crate::ledger) async fn draw(
-    session: &impl Session,
+    session: &impl StoreSession,
     token: &str,
     now: Timestamp,
 ) -> Result<Incarnation> {
@@ -121,7 +121,7 @@ pub(in crate::ledger) async fn draw(
 }
 
 pub(in crate::ledger) async fn raise(
-    session: &impl Session,
+    session: &impl StoreSession,
     token: &str,
 ) -> Result<Option<Incarnation>> {
     let sql = "UPDATE incarnations SET beat = beat + 1 WHERE token = $1 RETURNING beat";

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{change, look, native};
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Session, first, values};
+use crate::ledger::session::{StoreSession, first, values};
 use crate::ledger::{
     BrokerLost, DamagedRow, Ending, Ledger, MessageKey, PublishAgain, Result, SetAside,
 };
@@ -125,14 +125,14 @@ impl Ledger {
     }
 }
 
-pub(in crate::ledger) async fn touch(session: &impl Session) -> Result<()> {
+pub(in crate::ledger) async fn touch(session: &impl StoreSession) -> Result<()> {
     let sql =
         "UPDATE meta SET value = CAST(1 - CAST(value AS BIGINT) AS TEXT) WHERE name = 'probe'";
     session.execute(sql, values![]).await.map(drop)
 }
 
 pub(in crate::ledger) async fn record_damaged(
-    session: &impl Session,
+    session: &impl StoreSession,
     key: &MessageKey,
     detail: &str,
     now: Timestamp,
@@ -143,7 +143,9 @@ pub(in crate::ledger) async fn record_damaged(
     session.execute(sql, values).await.map(drop)
 }
 
-pub(in crate::ledger) async fn broker_lost_at(session: &impl Session) -> Result<Option<Timestamp>> {
+pub(in crate::ledger) async fn broker_lost_at(
+    session: &impl StoreSession,
+) -> Result<Option<Timestamp>> {
     let sql = "SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'broker_lost_at'";
     first(session, sql, values![], |row| row.time(0)).await
 }

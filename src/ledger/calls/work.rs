@@ -81,9 +81,9 @@ impl Ledger {
     /// Says that nothing more is done under a lease, which may have been lost long since: a consumer that took the
     /// message over need not wait for this holder any more. A lease that still is the message's ends, and
     /// the message waits on the queue, which brings it back.
-    pub async fn let_go(&self, lease: &Lease) -> Result<()> {
-        native!(self, LedgerCall::named("let_go"), |store| store
-            .let_go(lease))
+    pub async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        native!(self, LedgerCall::named("release_lease"), |store| store
+            .release_lease(lease))
     }
 
     /// Ends every lease of holders that are certainly dead: called by the one consumer of a store

@@ -4,7 +4,7 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use super::server::Written;
+use super::server::CommittedEvent;
 use crate::ledger::columns::{ms, to_json};
 use crate::ledger::{Lease, LedgerError, Result};
 use crate::message::Event;
@@ -49,7 +49,7 @@ impl<'a> Entry<'a> {
         client: &impl GenericClient,
         sql: &str,
         further: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Written>> {
+    ) -> Result<Option<CommittedEvent>> {
         let statement = client.prepare_cached(sql).await?;
         let key = &self.lease.key;
         let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
@@ -59,7 +59,7 @@ impl<'a> Entry<'a> {
         let row = client.query_opt(&statement, &parameters).await?;
         let first: i64 = row.ok_or(LedgerError::LeaseLost)?.try_get(0)?;
         let last = self.events.iter().zip(first..).last();
-        Ok(last.map(|(event, seq)| Written {
+        Ok(last.map(|(event, seq)| CommittedEvent {
             campaign: campaign.to_owned(),
             id: id.to_owned(),
             seq,

@@ -22,7 +22,7 @@ impl PostgresStore {
         now: Timestamp,
         queue_after: Timestamp,
     ) -> Result<Vec<Acceptance>> {
-        let batch = Batch::of(messages)?;
+        let batch = MessageColumns::of(messages)?;
         let accepting = on_client!(self, |client| async {
             let transaction = client.transaction().await?;
             let acceptances = accept(&transaction, campaign, &batch, now, queue_after).await?;
@@ -53,13 +53,13 @@ impl PostgresStore {
 }
 
 /// A batch as columns.
-struct Batch {
+struct MessageColumns {
     ids: Vec<String>,
     addresses: Vec<String>,
     payloads: Vec<String>,
 }
 
-impl Batch {
+impl MessageColumns {
     fn of(messages: &[Message]) -> Result<Self> {
         Ok(Self {
             ids: messages
@@ -78,7 +78,7 @@ impl Batch {
 async fn accept(
     transaction: &Transaction<'_>,
     campaign: &CampaignId,
-    batch: &Batch,
+    batch: &MessageColumns,
     now: Timestamp,
     queue_after: Timestamp,
 ) -> Result<Vec<Acceptance>> {
@@ -104,7 +104,7 @@ async fn accept(
 async fn insert(
     transaction: &Transaction<'_>,
     campaign: &CampaignId,
-    batch: &Batch,
+    batch: &MessageColumns,
     now: Timestamp,
     queue_after: Timestamp,
 ) -> Result<HashMap<String, usize>> {
@@ -154,7 +154,7 @@ async fn insert(
 async fn judge(
     transaction: &Transaction<'_>,
     campaign: &CampaignId,
-    batch: &Batch,
+    batch: &MessageColumns,
     inserted: &HashMap<String, usize>,
 ) -> Result<Vec<Acceptance>> {
     let statement = transaction

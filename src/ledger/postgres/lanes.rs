@@ -118,7 +118,7 @@ async fn places(
 }
 
 /// A request as the parameters of the function `hand_out`, which counts from 1.
-struct Told<'a> {
+struct RequestColumns<'a> {
     lanes: Vec<&'a str>,
     periods: Vec<i64>,
     unused: (Vec<i32>, Vec<i64>, Vec<i64>),
@@ -129,7 +129,7 @@ struct Told<'a> {
     starts: (Vec<i32>, Vec<i64>),
 }
 
-impl<'a> Told<'a> {
+impl<'a> RequestColumns<'a> {
     fn of(request: &'a Request) -> Self {
         let (lanes, periods): (Vec<&str>, Vec<u64>) = request.lanes().into_iter().unzip();
         let of = |lane: &str| place(lanes.partition_point(|other| *other < lane));
@@ -177,7 +177,7 @@ async fn handed_out(client: &ClientWrapper, request: &Request) -> Result<(Answer
                FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
                    $19)";
     let statement = client.prepare_cached(sql).await?;
-    let told = Told::of(request);
+    let told = RequestColumns::of(request);
     let (way, ahead) = (column(request.way), column(request.ahead));
     let asked = Instant::now();
     let row = client

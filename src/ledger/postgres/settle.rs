@@ -17,7 +17,7 @@ use crate::ledger::{
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
 use super::fenced::{APPEND, Entry, FENCE, HELD, fenced};
-use super::server::Written;
+use super::server::CommittedEvent;
 use super::{LeaseClock, PostgresStore, on_client};
 
 impl PostgresStore {
@@ -63,7 +63,7 @@ pub(super) async fn record(
     lease: &Lease,
     events: &[Event],
     now: Timestamp,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let entry = Entry::new(lease, events, now)?;
     match entry.run(client, &fenced("turns", FENCE, ""), &[]).await {
         // Perhaps it is the lease of an undo.
@@ -107,7 +107,7 @@ pub(super) async fn settle(
     events: &[Event],
     settlement: &Settlement,
     now: Timestamp,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let entry = Entry::new(lease, events, now)?;
     match settlement {
         Settlement::Ended { ending, effects } => end(client, &entry, ending, effects).await,
@@ -140,7 +140,7 @@ async fn end(
     entry: &Entry<'_>,
     ending: &Ending,
     effects: &Effects,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = format!(
         "WITH held AS (
             DELETE FROM turns WHERE {FENCE} RETURNING events AS first, attempts, lease),
@@ -173,7 +173,7 @@ async fn defer(
     (reason, held_for): (DeferReason, Option<Cow<'_, str>>),
     (due, wake): (Timestamp, Wake),
     (failure, attempts): (Option<&Failure>, i64),
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = fenced(
         "turns",
         FENCE,
@@ -212,7 +212,7 @@ async fn backlogged(
     backlog: &str,
     since: Timestamp,
     due: Timestamp,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = fenced(
         "turns",
         FENCE,
@@ -229,7 +229,7 @@ async fn release(
     client: &impl GenericClient,
     entry: &Entry<'_>,
     queued: bool,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = fenced(
         "turns",
         FENCE,

@@ -34,8 +34,8 @@ impl PostgresStore {
         taking.await
     }
 
-    pub(in crate::ledger) async fn let_go(&self, lease: &Lease) -> Result<()> {
-        on_client!(self, |client| let_go(&client, lease)).await
+    pub(in crate::ledger) async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        on_client!(self, |client| release_lease(&client, lease)).await
     }
 
     /// For a consumer that is alone: one beside others cannot tell which of them died.
@@ -96,9 +96,9 @@ pub(super) async fn take(
             return Ok(taken);
         }
         let taken = match look(client, &key, delivered, taker).await? {
-            Seen::Settled(taken) => Some(taken),
-            Seen::Changing => None,
-            Seen::Nowhere => meet(client, &key, delivered, taker).await?,
+            UnleasedState::Settled(taken) => Some(taken),
+            UnleasedState::Changing => None,
+            UnleasedState::Nowhere => meet(client, &key, delivered, taker).await?,
         };
         if let Some(taken) = taken {
             return Ok(taken);
@@ -203,7 +203,7 @@ pub(super) async fn journal(
     rows.iter().map(|row| from_json(row.try_get(0)?)).collect()
 }
 
-pub(super) async fn let_go(client: &impl GenericClient, lease: &Lease) -> Result<()> {
+pub(super) async fn release_lease(client: &impl GenericClient, lease: &Lease) -> Result<()> {
     let sql = "WITH over AS (
             DELETE FROM overtaken WHERE campaign = $1 AND id = $2 AND lease = $3)
          UPDATE turns SET state = 'waiting', queued = TRUE, holder = NULL, lease_until = NULL,
@@ -217,7 +217,7 @@ pub(super) async fn let_go(client: &impl GenericClient, lease: &Lease) -> Result
 }
 
 /// What a look at a message that was not leased shows.
-enum Seen {
+enum UnleasedState {
     /// Why it is not ours.
     Settled(Taken),
     /// It could be taken by now.
@@ -232,7 +232,7 @@ async fn look(
     key: &MessageKey,
     delivered: &Message,
     taker: &Taker<'_>,
-) -> Result<Seen> {
+) -> Result<UnleasedState> {
     let statement = client
         .prepare_cached(
             "SELECT o.detail, t.state, t.reason, t.due_at, t.lease_until - lease_clock($4),
@@ -251,7 +251,7 @@ async fn look(
         .await?;
     // First whether it is over: were it in both places, to begin it again would be the worse error.
     if let Some(detail) = row.try_get(0)? {
-        return Ok(Seen::Settled(Taken::Over(from_json(detail)?)));
+        return Ok(UnleasedState::Settled(Taken::Over(from_json(detail)?)));
     }
     let state: Option<&str> = row.try_get(1)?;
     let due: Option<i64> = row.try_get(3)?;
@@ -260,24 +260,24 @@ async fn look(
         (Some("deferred"), Some(due), _) if due > ms(later(taker.now, EARLY)) => {
             let reason = word(row.try_get(2)?)?;
             let due = time(due)?;
-            return Ok(Seen::Settled(Taken::Deferred { reason, due }));
+            return Ok(UnleasedState::Settled(Taken::Deferred { reason, due }));
         }
         (Some("in_flight"), _, Some(left)) if left > 0 => {
             let until = later(taker.now, Duration::from_millis(count(left)));
-            return Ok(Seen::Settled(Taken::Held { until }));
+            return Ok(UnleasedState::Settled(Taken::Held { until }));
         }
         _ => {}
     }
     let accepted: bool = row.try_get(5)?;
     let twin: Option<&str> = row.try_get(6)?;
     match (state, accepted, twin) {
-        (Some(_), true, _) => Ok(Seen::Changing),
+        (Some(_), true, _) => Ok(UnleasedState::Changing),
         (Some(_), false, _) | (None, true, _) => Err(lost(key)),
         (None, false, Some(twin)) => {
             let by = message_id(twin)?;
-            Ok(Seen::Settled(Taken::AddressTaken { by }))
+            Ok(UnleasedState::Settled(Taken::AddressTaken { by }))
         }
-        (None, false, None) => Ok(Seen::Nowhere),
+        (None, false, None) => Ok(UnleasedState::Nowhere),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::ledger::{Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoS
 use crate::message::{DeadReason, Effects, Event};
 
 use super::fenced::{APPEND, Entry, HELD, fenced};
-use super::server::Written;
+use super::server::CommittedEvent;
 use super::take::{Taker, attempts, journal, key, optional_time};
 use super::{PostgresStore, on_client};
 
@@ -130,7 +130,7 @@ pub(super) async fn settle(
     events: &[Event],
     settlement: &UndoSettlement,
     now: Timestamp,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let entry = Entry::new(lease, events, now)?;
     match settlement {
         UndoSettlement::Over { ending, effects } => {
@@ -169,7 +169,7 @@ async fn write(
     held: &str,
     (ending, effects): (&Ending, &Effects),
     due: Option<Timestamp>,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = format!(
         "WITH held AS ({held}), written AS ({APPEND}),
          over AS (

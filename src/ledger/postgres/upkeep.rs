@@ -88,7 +88,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     settle::settle(client, &lease, &[], &probe::deferred(), now).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
     agents::probe(client, &lease).await?;
-    take::let_go(client, &lease).await?;
+    take::release_lease(client, &lease).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
     settle::settle(client, &lease, &[], &probe::stuck(), now).await?;
     let due = probe::undo_due();

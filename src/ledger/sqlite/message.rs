@@ -9,7 +9,7 @@ use crate::message::{Event, Message};
 use crate::ledger::columns::{from_json, ms, time, to_json, word};
 
 /// The row of a message that is open.
-pub(super) struct Turn {
+pub(super) struct TurnRow {
     /// Waiting, deferred or in flight.
     pub(super) standing: Standing,
     pub(super) attempts: u32,
@@ -25,11 +25,11 @@ pub(super) struct Turn {
 }
 
 /// The row of a message that is over.
-pub(super) struct Outcome {
+pub(super) struct OutcomeRow {
     pub(super) ending: Ending,
 }
 
-impl Turn {
+impl TurnRow {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
             "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease,
@@ -71,7 +71,7 @@ impl Turn {
     }
 }
 
-impl Outcome {
+impl OutcomeRow {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached("SELECT detail FROM outcomes WHERE campaign = ?1 AND id = ?2")?
             .query_row([key.campaign.as_str(), key.id.as_str()], |row| {

@@ -24,7 +24,7 @@ mod errors;
 #[cfg(test)]
 mod tests;
 
-pub use file::{Hold, SqliteSource, Waiting, has_ledger, hold};
+pub use file::{Hold, SqliteSource, WaitingMessages, has_ledger, hold};
 pub(super) use file::{SqliteStore, not_in_memory};
 
 use rusqlite::Connection;

@@ -12,7 +12,7 @@ use crate::message::{CampaignId, Message};
 
 use super::SqliteStore;
 use super::intake::{self, Offered};
-use super::message::{Outcome, Turn, accepted, journal};
+use super::message::{OutcomeRow, TurnRow, accepted, journal};
 use crate::ledger::columns::{column, later, ms, time};
 
 impl SqliteStore {
@@ -33,9 +33,9 @@ impl SqliteStore {
             .await
     }
 
-    pub(in crate::ledger) async fn let_go(&self, lease: &Lease) -> Result<()> {
+    pub(in crate::ledger) async fn release_lease(&self, lease: &Lease) -> Result<()> {
         let lease = lease.clone();
-        self.write(move |conn| let_go(conn, &lease)).await
+        self.write(move |conn| release_lease(conn, &lease)).await
     }
 
     pub(in crate::ledger) async fn release_leases(&self) -> Result<u64> {
@@ -64,11 +64,11 @@ pub(super) fn take(
 ) -> Result<Taken> {
     let key = MessageKey::of(delivered);
     // First whether it is over: were it in both places, to begin it again would be the worse error.
-    if let Some(outcome) = Outcome::of(conn, &key)? {
+    if let Some(outcome) = OutcomeRow::of(conn, &key)? {
         return Ok(Taken::Over(outcome.ending));
     }
     let until = later(now, lease_for);
-    let Some(turn) = Turn::of(conn, &key)? else {
+    let Some(turn) = TurnRow::of(conn, &key)? else {
         return meet(conn, key, delivered, holder, now, until);
     };
     match turn.standing {
@@ -99,7 +99,7 @@ pub(super) fn take(
 
 /// Whether somebody whose lease ran out lives, has announced a call and has not let go. Nobody has the
 /// ledger but this process, so a lease that ran out was its own.
-fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &Turn, events: u64) -> Result<bool> {
+fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &TurnRow, events: u64) -> Result<bool> {
     let key = (key.campaign.as_str(), key.id.as_str());
     let has_announced = events > turn.events_taken;
     if matches!(turn.standing, Standing::InFlight { .. }) && has_announced {
@@ -110,7 +110,7 @@ fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &Turn, events: u64) -
     Ok(conn.prepare_cached(sql)?.query_row(key, |row| row.get(0))?)
 }
 
-pub(super) fn let_go(conn: &Connection, lease: &Lease) -> Result<()> {
+pub(super) fn release_lease(conn: &Connection, lease: &Lease) -> Result<()> {
     let key = &lease.key;
     let of = params![key.campaign.as_str(), key.id.as_str(), lease.number];
     conn.prepare_cached("DELETE FROM overtaken WHERE campaign = ?1 AND id = ?2 AND lease = ?3")?

@@ -12,7 +12,7 @@ use crate::ledger::{
 use crate::message::{DeadReason, Effects, Event};
 
 use super::SqliteStore;
-use super::message::{Outcome, accepted, append, journal};
+use super::message::{OutcomeRow, accepted, append, journal};
 use super::take::distrusted_from;
 
 impl SqliteStore {
@@ -95,7 +95,7 @@ pub(super) fn take(
     let Some((number, tries)) = taken else {
         return Ok(None);
     };
-    let ending = Outcome::of(conn, key)?.map(|outcome| outcome.ending);
+    let ending = OutcomeRow::of(conn, key)?.map(|outcome| outcome.ending);
     let message = accepted(conn, key)?.map(|(message, _)| message);
     let (Some(Ending::Dead { failure, .. }), Some(message)) = (ending, message) else {
         return Err(LedgerError::Damaged(format!("message {key} is not stuck")));

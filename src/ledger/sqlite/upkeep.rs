@@ -79,7 +79,7 @@ fn walk(conn: &Connection) -> Result<()> {
     settle::record(conn, &lease, &[Event::Begun { generation: 0 }], now)?;
     settle::renew(conn, &lease, now, probe::LEASE_FOR)?;
     settle::settle(conn, &lease, &[], &probe::deferred(), now)?;
-    take::let_go(conn, &take()?)?;
+    take::release_lease(conn, &take()?)?;
     settle::settle(conn, &take()?, &[], &probe::stuck(), now)?;
     let due = probe::undo_due();
     if let Some(undo) = undos::take(conn, &key, probe::HOLDER, due, probe::LEASE_FOR)? {

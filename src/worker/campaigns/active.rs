@@ -6,7 +6,7 @@ use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
 use crate::ledger::{CampaignRecord, CampaignState};
 
-use crate::worker::{Shared, WorkError};
+use crate::worker::{WorkError, WorkerState};
 
 /// A campaign that is being consumed.
 pub(crate) struct Active {
@@ -32,7 +32,7 @@ impl Active {
 
 /// A campaign with a switch of its own.
 pub(in crate::worker) fn activate(
-    shared: &Shared,
+    shared: &WorkerState,
     record: &CampaignRecord,
 ) -> Result<Active, WorkError> {
     let campaign = read(record)?;

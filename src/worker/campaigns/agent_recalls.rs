@@ -16,14 +16,14 @@ use crate::ledger::{HeldFor, LedgerError};
 use crate::message::Unavailable;
 
 use super::Campaigns;
-use crate::worker::{Active, Shared, WorkError};
+use crate::worker::{Active, WorkError, WorkerState};
 
 /// How many agents are looked at in one round: at 20 looks a second, a quarter of the time of a round.
 const LOOKED_AT_MAX: usize = 50;
 
 /// The rounds.
 pub(in crate::worker) struct AgentRecalls {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
     /// When the last round began.
     looked: Option<Instant>,
     round: Option<AbortOnDropHandle<()>>,
@@ -32,7 +32,7 @@ pub(in crate::worker) struct AgentRecalls {
 }
 
 impl AgentRecalls {
-    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<WorkerState>) -> Self {
         Self {
             shared,
             looked: None,
@@ -76,7 +76,7 @@ impl AgentRecalls {
 }
 
 /// Looks at each agent, and recalls as many messages as they can take.
-async fn round(shared: &Shared, held: Vec<(Arc<Active>, HeldFor)>) -> Result<(), LedgerError> {
+async fn round(shared: &WorkerState, held: Vec<(Arc<Active>, HeldFor)>) -> Result<(), LedgerError> {
     // What an agent was given in this round already.
     let mut given = BTreeMap::new();
     for (active, one) in held {
@@ -99,7 +99,7 @@ async fn round(shared: &Shared, held: Vec<(Arc<Active>, HeldFor)>) -> Result<(),
 
 /// How many messages can be brought back now.
 async fn count(
-    shared: &Shared,
+    shared: &WorkerState,
     active: &Active,
     held: &HeldFor,
     given: &mut BTreeMap<String, u32>,

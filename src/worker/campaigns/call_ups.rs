@@ -15,7 +15,7 @@ use crate::ledger::{CallUp, CalledUp, LedgerError};
 use crate::message::CampaignId;
 
 use super::Campaigns;
-use crate::worker::{Shared, WAKE_BATCH, WorkError};
+use crate::worker::{WAKE_BATCH, WorkError, WorkerState};
 
 /// How often the ledger is asked which backlogs there are: others put messages off too.
 const READ_EVERY: Duration = Duration::from_secs(2);
@@ -23,23 +23,23 @@ const READ_EVERY: Duration = Duration::from_secs(2);
 /// The same of a consumer that has its ledger to itself, and knows what it has put off.
 const READ_ALONE_EVERY: Duration = Duration::from_secs(60);
 
-type Weights = BTreeMap<Arc<str>, NonZeroU32>;
+type CampaignWeights = BTreeMap<Arc<str>, NonZeroU32>;
 
 /// The calls of one consumer.
 pub(in crate::worker) struct CallUps {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
     /// When the ledger was last asked for its backlogs, and of which campaigns.
-    read: Option<(Instant, Weights)>,
+    read: Option<(Instant, CampaignWeights)>,
 }
 
 impl CallUps {
-    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<WorkerState>) -> Self {
         Self { shared, read: None }
     }
 
     /// Calls up the messages that the lanes grant soon.
     pub(in crate::worker) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
-        let weights: Weights = campaigns.weights().collect();
+        let weights: CampaignWeights = campaigns.weights().collect();
         self.read(&weights).await?;
         let parts = &self.shared.parts;
         let calls = parts.pacer.call_up(&weights, WAKE_BATCH);
@@ -67,15 +67,16 @@ impl CallUps {
     }
 
     /// Reads which backlogs there are, when that may be news.
-    async fn read(&mut self, weights: &Weights) -> Result<(), WorkError> {
+    async fn read(&mut self, weights: &CampaignWeights) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.instant();
         let every = match parts.ledger.is_shared() {
             true => READ_EVERY,
             false => READ_ALONE_EVERY,
         };
-        let is_known =
-            |(at, of): &(Instant, Weights)| now < *at + every && of.keys().eq(weights.keys());
+        let is_known = |(at, of): &(Instant, CampaignWeights)| {
+            now < *at + every && of.keys().eq(weights.keys())
+        };
         if self.read.as_ref().is_some_and(is_known) {
             return Ok(());
         }

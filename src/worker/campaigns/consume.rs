@@ -12,7 +12,7 @@ use crate::twilio::Product;
 
 use super::ownership;
 use crate::worker::turn::{CampaignSession, turn};
-use crate::worker::{Active, Shared};
+use crate::worker::{Active, WorkerState};
 
 /// The first and the longest wait before consuming is tried again after the queue refused.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -21,7 +21,11 @@ const AGAIN_AFTER_MAX: Duration = Duration::from_secs(30);
 /// Consumes until stopped; then gives back what has not begun and waits for what has. While the ledger is lost, or a
 /// part of Twilio is away that the campaign needs, nothing is taken: what was delivered and not begun is the queue's
 /// again.
-pub(in crate::worker) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
+pub(in crate::worker) async fn consume(
+    shared: Arc<WorkerState>,
+    active: Arc<Active>,
+    stop: Stopper,
+) {
     if !ownership::claim(&shared, &active, &stop).await {
         return;
     }
@@ -76,13 +80,13 @@ pub(in crate::worker) async fn consume(shared: Arc<Shared>, active: Arc<Active>,
 }
 
 /// Waits until a message may be begun: the ledger is there, and so is what it needs of Twilio, or that may be back.
-async fn may_begin(shared: &Shared, needs: &[Product]) {
+async fn may_begin(shared: &WorkerState, needs: &[Product]) {
     shared.parts.ledger.back().await;
     shared.parts.twilio.outages().passable(needs).await;
 }
 
 /// Waits until a session is to end: no message may be begun any more, or more than one at a time may.
-async fn interrupted(shared: &Shared, needs: &[Product], is_away: bool) {
+async fn interrupted(shared: &WorkerState, needs: &[Product], is_away: bool) {
     let outages = shared.parts.twilio.outages();
     let back = async {
         match is_away {
@@ -99,7 +103,7 @@ async fn interrupted(shared: &Shared, needs: &[Product], is_away: bool) {
 }
 
 async fn connect(
-    shared: &Shared,
+    shared: &WorkerState,
     active: &Active,
     stop: &Stopper,
     backoff: &mut Backoff,
@@ -124,7 +128,7 @@ async fn connect(
 /// Spawns a turn for each delivery until the session is stopped; tells whether a delivery was settled. The queue's
 /// prefetch bounds the deliveries of a session. Each gets its turn at once, because only turns are counted as held.
 async fn take(
-    shared: &Arc<Shared>,
+    shared: &Arc<WorkerState>,
     active: &Arc<Active>,
     session: &Stopper,
     consumer: &mut dyn Consumer,

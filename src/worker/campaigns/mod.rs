@@ -37,7 +37,7 @@ use crate::pacing::{Lane, Quota};
 use crate::queue::depth_of;
 use crate::shutdown::Stopper;
 
-use crate::worker::{Shared, WorkError, is_among};
+use crate::worker::{WorkError, WorkerState, is_among};
 use active::{activate, read, without_pace};
 
 /// How often a campaign is looked at that was not to be finished, and whether one that is finished has
@@ -52,11 +52,11 @@ const ENDS_SOON: Duration = Duration::from_millis(100);
 
 /// The campaigns that have a consumer.
 pub(super) struct Campaigns {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
     only: Vec<CampaignId>,
-    consumed: BTreeMap<CampaignId, Consumed>,
+    consumed: BTreeMap<CampaignId, CampaignConsumer>,
     /// Consumers that were stopped and still carry what they had under way to its end.
-    ending: Vec<(CampaignId, Consumed)>,
+    ending: Vec<(CampaignId, CampaignConsumer)>,
     /// How many turns were over at the last look.
     turns: u64,
     /// The campaigns that are paused, of those that this consumer works on.
@@ -67,7 +67,7 @@ pub(super) struct Campaigns {
     asked: Option<Instant>,
 }
 
-struct Consumed {
+struct CampaignConsumer {
     state: CampaignState,
     definition: serde_json::Value,
     active: Arc<Active>,
@@ -77,7 +77,7 @@ struct Consumed {
 }
 
 impl Campaigns {
-    pub(super) fn new(shared: Arc<Shared>, only: &[CampaignId]) -> Self {
+    pub(super) fn new(shared: Arc<WorkerState>, only: &[CampaignId]) -> Self {
         Self {
             shared,
             only: only.to_vec(),
@@ -340,7 +340,7 @@ impl Campaigns {
             Arc::clone(&active),
             stop.clone(),
         ));
-        let consumed = Consumed {
+        let consumed = CampaignConsumer {
             state: record.state,
             definition: record.definition,
             active,

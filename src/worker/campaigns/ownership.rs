@@ -9,7 +9,7 @@ use crate::marks::{BEAT, MarkError, NotOurs};
 use crate::message::CampaignId;
 use crate::shutdown::Stopper;
 
-use crate::worker::{Active, Shared};
+use crate::worker::{Active, WorkerState};
 
 /// How soon a look at the marks is tried again that did not succeed.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ impl Disowned {
 }
 
 /// Raises the beat for as long as it is polled. A ledger that is not the one that ran last is lost for good.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     let Some(marks) = &parts.marks else {
         return std::future::pending().await;
@@ -68,7 +68,7 @@ pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
 }
 
 /// Says at the account that this process has ended.
-pub(in crate::worker) async fn end(shared: &Shared) {
+pub(in crate::worker) async fn end(shared: &WorkerState) {
     let Some(marks) = &shared.parts.marks else {
         return;
     };
@@ -78,7 +78,11 @@ pub(in crate::worker) async fn end(shared: &Shared) {
 }
 
 /// Waits until the campaign is known to be this ledger's; `false` when it is not, or on a stop.
-pub(in crate::worker) async fn claim(shared: &Shared, active: &Active, stop: &Stopper) -> bool {
+pub(in crate::worker) async fn claim(
+    shared: &WorkerState,
+    active: &Active,
+    stop: &Stopper,
+) -> bool {
     let Some(marks) = &shared.parts.marks else {
         return true;
     };
@@ -104,7 +108,7 @@ pub(in crate::worker) async fn claim(shared: &Shared, active: &Active, stop: &St
     }
 }
 
-fn disown(shared: &Shared, not_ours: &NotOurs) {
+fn disown(shared: &WorkerState, not_ours: &NotOurs) {
     let NotOurs::Campaign { campaign, .. } = not_ours else {
         return shared.parts.ledger.disown(&not_ours.to_string());
     };

@@ -15,7 +15,7 @@ use crate::ledger::{Actor, CampaignRecord, LedgerError, StateChange, Transition}
 use crate::message::{CampaignId, PauseCause};
 use crate::twilio::{CallError, Twilio, is_login_refused};
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// The first wait between a pause for refused credentials and the question, and the longest; each is twice the
 /// one before.
@@ -31,21 +31,21 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(20 * 60);
 
 /// The questions.
 pub(in crate::worker) struct Probes {
-    shared: Arc<Shared>,
-    causes: BTreeMap<PauseCause, Asking>,
+    shared: Arc<WorkerState>,
+    causes: BTreeMap<PauseCause, ProbeSchedule>,
     /// The pauses that were there when the last look was made.
     paused: Vec<(CampaignId, PauseCause)>,
     round: Option<AbortOnDropHandle<bool>>,
 }
 
 /// When Twilio is asked about one cause.
-struct Asking {
+struct ProbeSchedule {
     due: Instant,
     wait: Duration,
     asked: Option<Instant>,
 }
 
-impl Asking {
+impl ProbeSchedule {
     /// The first question about a pause is due a while after it; the pause of an earlier run is old by now.
     fn first(cause: PauseCause, age: Duration, now: Instant) -> Self {
         let wait = match cause {
@@ -67,7 +67,7 @@ impl Asking {
 }
 
 impl Probes {
-    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<WorkerState>) -> Self {
         Self {
             shared,
             causes: BTreeMap::new(),
@@ -94,7 +94,7 @@ impl Probes {
             let age = Duration::try_from(age).unwrap_or_default();
             self.causes
                 .entry(cause)
-                .or_insert_with(|| Asking::first(cause, age, now));
+                .or_insert_with(|| ProbeSchedule::first(cause, age, now));
         }
         self.forget(now);
         if self.is_asking() {
@@ -142,7 +142,7 @@ impl Probes {
 }
 
 /// Asks once, and resumes these campaigns if Twilio answers.
-async fn ask(shared: &Shared, paused: Vec<(CampaignId, PauseCause)>) -> bool {
+async fn ask(shared: &WorkerState, paused: Vec<(CampaignId, PauseCause)>) -> bool {
     if !accepts_us(&shared.parts.twilio).await {
         return false;
     }
@@ -154,7 +154,11 @@ async fn ask(shared: &Shared, paused: Vec<(CampaignId, PauseCause)>) -> bool {
     true
 }
 
-async fn resume(shared: &Shared, id: &CampaignId, cause: PauseCause) -> Result<(), LedgerError> {
+async fn resume(
+    shared: &WorkerState,
+    id: &CampaignId,
+    cause: PauseCause,
+) -> Result<(), LedgerError> {
     let parts = &shared.parts;
     let change = StateChange::Resume {
         by: Actor::Program { cause },

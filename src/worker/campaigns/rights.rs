@@ -13,13 +13,13 @@ use crate::engine::{CampaignSwitch, Position};
 use crate::ledger::{CampaignState, RIGHT_FOR, Renewal};
 use crate::message::CampaignId;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// How often the right is renewed: three renewals may fail before it runs out.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// Renews the right for as long as it is polled.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     let mut renewal = Renewal {
         holder: parts.holder.clone(),
@@ -52,7 +52,7 @@ pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
 }
 
 /// Ends the right, and tells the ledger so: no operator waits for this consumer any more.
-pub(in crate::worker) async fn end(shared: &Shared) {
+pub(in crate::worker) async fn end(shared: &WorkerState) {
     let parts = &shared.parts;
     parts.engine.right().end();
     if let Err(error) = parts.ledger.end_right(&parts.holder).await {
@@ -62,10 +62,10 @@ pub(in crate::worker) async fn end(shared: &Shared) {
 
 /// The switches of all campaigns that this consumer works on.
 #[derive(Debug, Default)]
-pub(crate) struct Switches(Mutex<Known>);
+pub(crate) struct Switches(Mutex<SwitchTable>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct SwitchTable {
     /// The campaigns that were paused or cancelled at the last renewal.
     stopped: BTreeMap<CampaignId, CampaignState>,
     live: Vec<(CampaignId, Weak<CampaignSwitch>)>,
@@ -109,7 +109,7 @@ impl Switches {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, SwitchTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,14 +20,18 @@ use crate::pacing::PutOff;
 use crate::twilio::{CallError, Product};
 
 use super::leased::Leased;
-use crate::worker::{Active, Parts, Shared};
+use crate::worker::{Active, WorkerParts, WorkerState};
 
 /// The agents of each workspace: campaigns that share agents share what is known of them.
 #[derive(Default)]
-pub(crate) struct Agents(Mutex<BTreeMap<String, Arc<AgentDirectory>>>);
+pub(crate) struct AgentDirectories(Mutex<BTreeMap<String, Arc<AgentDirectory>>>);
 
-impl Agents {
-    pub(in crate::worker) fn of(&self, workspace: &str, parts: &Parts) -> Arc<AgentDirectory> {
+impl AgentDirectories {
+    pub(in crate::worker) fn of(
+        &self,
+        workspace: &str,
+        parts: &WorkerParts,
+    ) -> Arc<AgentDirectory> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = known.entry(workspace.to_owned());
         let new = || Arc::new(AgentDirectory::new(workspace, parts.agents, parts.clock));
@@ -146,7 +150,7 @@ impl Leased<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let channel = task_channel(active, self.message());
-        let left = |one: &Looked| match (&one.0, channel, one.1) {
+        let left = |one: &LookedUpAgent| match (&one.0, channel, one.1) {
             (Some(agent), Some(channel), Availability::Free { .. }) => {
                 active.agents.room(agent, channel)
             }
@@ -178,7 +182,7 @@ impl Leased<'_> {
         Assigning::Go
     }
 
-    async fn look(&self, name: &str) -> Result<Looked, AgentError> {
+    async fn look(&self, name: &str) -> Result<LookedUpAgent, AgentError> {
         let active = self.session.active;
         let channel = task_channel(active, self.message());
         let twilio = &self.session.shared.parts.twilio;
@@ -186,7 +190,7 @@ impl Leased<'_> {
     }
 
     /// The campaign's list, looked at. One whom several answer to is nobody.
-    async fn others(&self) -> Result<Vec<Looked>, AgentError> {
+    async fn others(&self) -> Result<Vec<LookedUpAgent>, AgentError> {
         let mut list = Vec::new();
         for name in &self.session.active.campaign.agents.list {
             let looked = match self.look(name).await {
@@ -301,7 +305,7 @@ impl CountedPlace {
     }
 
     /// Tells the consumers' store.
-    pub(super) async fn end(self, shared: &Shared) {
+    pub(super) async fn end(self, shared: &WorkerState) {
         if !self.is_shared {
             return;
         }
@@ -326,7 +330,7 @@ fn is_clean(delivered: &Delivered) -> bool {
 }
 
 /// What becomes of a message whose agent could not be found.
-fn not_found(shared: &Shared, error: &AgentError) -> Assigning {
+fn not_found(shared: &WorkerState, error: &AgentError) -> Assigning {
     // Where agents cannot be looked for, no message is at fault.
     let is_away = || {
         let outages = shared.parts.twilio.outages();
@@ -341,7 +345,7 @@ fn not_found(shared: &Shared, error: &AgentError) -> Assigning {
 
 /// The agent of what has begun, as it was decided.
 pub(in crate::worker) async fn agent_of(
-    shared: &Shared,
+    shared: &WorkerState,
     active: &Active,
     message: &Message,
     saga: &Saga,
@@ -369,4 +373,4 @@ fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
 }
 
 /// An agent, if anybody answers to the name, and whether they can take a message.
-type Looked = (Option<Arc<Agent>>, Availability);
+type LookedUpAgent = (Option<Arc<Agent>>, Availability);

@@ -17,7 +17,7 @@ mod holding;
 mod refusal;
 mod set_aside;
 
-pub(super) use agent::{Agents, agent_of};
+pub(super) use agent::{AgentDirectories, agent_of};
 pub(super) use holding::{Holding, MessagesInTurn};
 pub(super) use refusal::{RecordedRefusals, defective, expiring, refuse};
 pub(super) use set_aside::StoreRefusals;
@@ -30,7 +30,7 @@ use crate::outcomes::SettleError;
 use crate::queue::{Delivery, QueueError};
 use crate::shutdown::Stopper;
 
-use crate::worker::{Active, Shared};
+use crate::worker::{Active, WorkerState};
 use arrived::Arrived;
 
 /// When a delivery whose message another turn or another consumer works on is looked at again.
@@ -42,7 +42,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// What the turns of one session share: a session begins when a campaign's queue is consumed, and ends with that.
 #[derive(Clone, Copy)]
 pub(super) struct CampaignSession<'a> {
-    pub(super) shared: &'a Shared,
+    pub(super) shared: &'a WorkerState,
     pub(super) active: &'a Active,
     /// Asks the session to end: nothing more is begun.
     pub(super) stop: &'a Stopper,
@@ -144,7 +144,7 @@ impl CampaignSession<'_> {
     }
 }
 
-impl Shared {
+impl WorkerState {
     fn tell_unsettled(&self, error: &SettleError) {
         match error {
             // Said once, not for each message.

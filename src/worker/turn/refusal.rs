@@ -12,7 +12,7 @@ use crate::message::{CampaignId, DeadReason, Message};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Defect, Delivery, Settled};
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// How much of a body that is no message the ledger keeps.
 const STRAY_BYTES_MAX: usize = 1_024;
@@ -40,7 +40,7 @@ impl RecordedRefusals {
 
 /// Refuses a delivery that came as one of `campaign`.
 pub(in crate::worker) async fn refuse(
-    shared: &Shared,
+    shared: &WorkerState,
     campaign: &CampaignId,
     delivery: Box<dyn Delivery>,
     refused: Refused,

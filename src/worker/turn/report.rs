@@ -10,7 +10,7 @@ use crate::outcomes::Verdict;
 use crate::twilio::pause_cause;
 
 use super::leased::Leased;
-use crate::worker::{Active, Shared};
+use crate::worker::{Active, WorkerState};
 
 /// Counts and logs a verdict; a halt pauses the campaign first.
 pub(super) async fn note(leased: &Leased<'_>, verdict: &Verdict) {
@@ -64,7 +64,7 @@ pub(super) async fn note(leased: &Leased<'_>, verdict: &Verdict) {
 }
 
 /// Pauses the campaign: Twilio refuses every message of it. An operator's pause stays the operator's.
-async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
+async fn halt(shared: &WorkerState, active: &Active, failure: &Failure) {
     let id = &active.campaign.id;
     let cause = pause_cause(failure);
     active.switch.stop(Position::Halted);
@@ -87,7 +87,7 @@ async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
     shared.halt(failure);
 }
 
-impl Shared {
+impl WorkerState {
     /// Has a run that is to end by itself end with this failure.
     pub(in crate::worker) fn halt(&self, failure: &Failure) {
         let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,7 +16,7 @@ use crate::message::{DeadReason, Effects, Failure, FailureClass, Message, Saga};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Delivery};
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// The waits before a message is tried again whose writing the store has refused.
 const PAUSES: [Duration; 3] = [
@@ -148,7 +148,7 @@ impl StoreRefusals {
 
 /// Sets a message aside, and its delivery.
 pub(in crate::worker) async fn set_aside(
-    shared: &Shared,
+    shared: &WorkerState,
     delivery: Box<dyn Delivery>,
     message: &Message,
     refusal: &StoreRefusal,
@@ -217,7 +217,11 @@ pub(in crate::worker) async fn set_aside(
 
 /// Whether the ledger knows a message that it refuses to end. Such a message stays open: `status` names it, where
 /// that can be written.
-async fn is_known(shared: &Shared, key: &MessageKey, detail: &str) -> Result<bool, LedgerError> {
+async fn is_known(
+    shared: &WorkerState,
+    key: &MessageKey,
+    detail: &str,
+) -> Result<bool, LedgerError> {
     let parts = &shared.parts;
     match parts.ledger.find(key).await {
         Ok(None) => return Ok(false),
@@ -241,7 +245,7 @@ async fn is_known(shared: &Shared, key: &MessageKey, detail: &str) -> Result<boo
 /// Names a message whose records contradict each other, and moves its delivery to the dead letters: only an
 /// operator can say what it is.
 pub(in crate::worker) async fn damaged(
-    shared: &Shared,
+    shared: &WorkerState,
     delivery: Box<dyn Delivery>,
     key: &MessageKey,
     detail: String,
@@ -266,7 +270,7 @@ pub(in crate::worker) async fn damaged(
 }
 
 /// What stands of it at Twilio, as far as the ledger can say.
-async fn standing(shared: &Shared, key: &MessageKey) -> Effects {
+async fn standing(shared: &WorkerState, key: &MessageKey) -> Effects {
     let found = shared.parts.ledger.find(key).await.ok().flatten();
     let journal = found.map(|record| record.journal).unwrap_or_default();
     let events: Vec<_> = journal.into_iter().map(|(_, event)| event).collect();

@@ -47,7 +47,7 @@ impl AbandonedLeases {
         let mut later = Vec::new();
         let mut told = Ok(());
         while let Some(lease) = self.pop() {
-            match ledger.let_go(&lease).await {
+            match ledger.release_lease(&lease).await {
                 Ok(()) => {}
                 // One that the store refuses for its own sake holds up no other.
                 Err(LedgerError::Refused { .. }) => later.push(lease),

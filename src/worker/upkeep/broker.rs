@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::queue::Said;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// How often the broker is inspected, and how often while something could not be read: a queue that was just
 /// made has no statistics for some ten seconds.
@@ -19,7 +19,7 @@ const INSPECT_AGAIN: Duration = Duration::from_secs(10);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Probes and inspects for as long as it is polled.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     tokio::select! {
         never = probe(shared) => never,
         never = inspect(shared) => never,
@@ -27,14 +27,14 @@ pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
 }
 
 /// Finds out whether the broker's queues still take messages.
-async fn probe(shared: &Shared) -> Infallible {
+async fn probe(shared: &WorkerState) -> Infallible {
     loop {
         shared.parts.queue.probe().await;
         shared.parts.clock.sleep(PROBE_EVERY).await;
     }
 }
 
-async fn inspect(shared: &Shared) -> Infallible {
+async fn inspect(shared: &WorkerState) -> Infallible {
     let (queue, clock) = (&shared.parts.queue, shared.parts.clock);
     let mut said = Said::default();
     loop {

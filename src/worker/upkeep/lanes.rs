@@ -15,7 +15,7 @@ use crate::pacing::{LaneKind, LaneView};
 use crate::queue::NodeInUse;
 use crate::shown_lanes::ShownLanes;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// How often lanes are looked at; so many of them make it twice as rare.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Shows them for as long as it is polled.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     let mut shown: Option<(ShownLanes, Instant)> = None;
     let mut unserved = Unserved::default();
@@ -73,7 +73,7 @@ fn in_use(mut nodes: Vec<NodeInUse>) -> Vec<NodeInUse> {
 }
 
 /// Takes away what was shown: this consumer ends.
-pub(in crate::worker) async fn hide(shared: &Shared) {
+pub(in crate::worker) async fn hide(shared: &WorkerState) {
     let parts = &shared.parts;
     let hiding = parts
         .ledger
@@ -112,7 +112,7 @@ impl Unserved {
     }
 }
 
-fn count(shared: &Shared, views: &[LaneView]) {
+fn count(shared: &WorkerState, views: &[LaneView]) {
     for kind in LaneKind::ALL {
         let mut of_kind = LanesOfKind::default();
         for view in views.iter().filter(|view| view.lane.kind() == *kind) {

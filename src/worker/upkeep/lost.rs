@@ -15,7 +15,7 @@ use crate::ledger::{
 };
 use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// A message is published again at most once in this time, unless an operator has asked for it since.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
@@ -32,7 +32,7 @@ const LOOKS: usize = 4;
 
 /// What the last looks found of one campaign.
 #[derive(Clone, Debug, Default)]
-pub(in crate::worker) struct Found {
+pub(in crate::worker) struct LossHistory {
     /// How many messages were missing at each of the last looks, the latest last.
     missing: Vec<u64>,
     /// Whether there was no queue at the last look.
@@ -46,7 +46,7 @@ pub(in crate::worker) struct Found {
     agreed: Option<u64>,
 }
 
-impl Found {
+impl LossHistory {
     pub(in crate::worker) fn note(&mut self, missing: u64) {
         if self.missing.len() == LOOKS {
             self.missing.remove(0);
@@ -120,10 +120,10 @@ impl Lost {
 
 /// Does what is to be done about lost messages; whether the looks that found them are spent.
 pub(in crate::worker) async fn act(
-    shared: &Shared,
+    shared: &WorkerState,
     id: &CampaignId,
     lost: &Lost,
-    found: &mut Found,
+    found: &mut LossHistory,
 ) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
     // Read after the counts: another consumer may have published again or paused meanwhile.
@@ -176,7 +176,7 @@ pub(in crate::worker) async fn act(
 
 /// Marks so many messages to be published again; how many that was.
 async fn publish_again(
-    shared: &Shared,
+    shared: &WorkerState,
     record: &CampaignRecord,
     messages: u64,
 ) -> Result<u64, LedgerError> {
@@ -216,7 +216,7 @@ fn resumed_at(record: &CampaignRecord) -> Option<Timestamp> {
 
 /// Whether the broker lost its disk, or the ledger's store its last transactions, a short time ago: messages missing
 /// since then need no operator's `resume`.
-async fn is_loss_known(shared: &Shared) -> Result<bool, LedgerError> {
+async fn is_loss_known(shared: &WorkerState) -> Result<bool, LedgerError> {
     let ledger = &shared.parts.ledger;
     let lost_at = [ledger.broker_lost_at().await?, ledger.lost_at().await?];
     let mut lost_at = lost_at.into_iter().flatten();
@@ -224,13 +224,13 @@ async fn is_loss_known(shared: &Shared) -> Result<bool, LedgerError> {
 }
 
 /// Whether `at` is less than this time ago.
-pub(in crate::worker) fn is_recent(shared: &Shared, at: Timestamp, within: Duration) -> bool {
+pub(in crate::worker) fn is_recent(shared: &WorkerState, at: Timestamp, within: Duration) -> bool {
     let age = shared.parts.clock.now().duration_since(at);
     let age: Duration = age.try_into().unwrap_or_default();
     age < within
 }
 
-async fn pause(shared: &Shared, id: &CampaignId, lost: &Lost) -> Result<(), LedgerError> {
+async fn pause(shared: &WorkerState, id: &CampaignId, lost: &Lost) -> Result<(), LedgerError> {
     let parts = &shared.parts;
     let what = if lost.is_deleted {
         "queue deleted"
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_all_the_while_counts() {
-        let mut found = Found::default();
+        let mut found = LossHistory::default();
         for missing in [9, 7, 8] {
             found.note(missing);
             assert_eq!(found.lasting(), None, "too early to say");
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn looks_before_the_queue_was_deleted_do_not_count() {
-        let mut found = Found::default();
+        let mut found = LossHistory::default();
         for missing in [2, 2, 2] {
             found.follow_queue(false);
             found.note(missing);

@@ -30,9 +30,9 @@ use crate::ledger::{CampaignRecord, LedgerError, OnQueue};
 use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 
-use crate::worker::{Shared, is_among};
+use crate::worker::{WorkerState, is_among};
 use abandoned_leases::Looker;
-use lost::{Found, Lost, act, is_recent};
+use lost::{LossHistory, Lost, act, is_recent};
 
 /// How often the queue is looked at unless the configuration says otherwise.
 pub const QUEUE_LOOK: Duration = Duration::from_secs(20);
@@ -48,7 +48,7 @@ const MARKED_WITHIN: Duration = Duration::from_secs(60);
 const STATISTICS_FOR: Duration = Duration::from_secs(120);
 
 /// Ends leases and looks for lost messages of `only` these campaigns, or of all, for as long as it is polled.
-pub(super) async fn keep(shared: &Shared, only: &[CampaignId]) -> Infallible {
+pub(super) async fn keep(shared: &WorkerState, only: &[CampaignId]) -> Infallible {
     let (clock, look_every) = (shared.parts.clock, shared.parts.queue_look);
     let mut found = BTreeMap::new();
     let mut looked: Option<Instant> = None;
@@ -73,7 +73,7 @@ pub(super) async fn keep(shared: &Shared, only: &[CampaignId]) -> Infallible {
     }
 }
 
-async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
+async fn sweep(shared: &WorkerState) -> Result<(), LedgerError> {
     let parts = &shared.parts;
     let now = parts.clock.now();
     let swept = parts
@@ -101,9 +101,9 @@ async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
 }
 
 async fn look(
-    shared: &Shared,
+    shared: &WorkerState,
     only: &[CampaignId],
-    found: &mut BTreeMap<CampaignId, Found>,
+    found: &mut BTreeMap<CampaignId, LossHistory>,
 ) -> Result<(), EnqueueError> {
     let parts = &shared.parts;
     if find_lost_broker(shared).await? {
@@ -162,7 +162,7 @@ async fn look(
             is_deleted,
         };
         if act(shared, &record.id, &lost, found).await? {
-            *found = Found::default();
+            *found = LossHistory::default();
         }
     }
     Ok(())
@@ -175,7 +175,7 @@ fn is_emptied(record: &CampaignRecord) -> bool {
 
 /// What the broker's own statistics say that consumers hold, other programs' among them; 0 where nobody has asked
 /// the broker of late.
-fn unacknowledged(shared: &Shared, id: &CampaignId) -> u64 {
+fn unacknowledged(shared: &WorkerState, id: &CampaignId) -> u64 {
     let parts = &shared.parts;
     let Some(inspection) = parts.queue.inspection() else {
         return 0;
@@ -203,7 +203,7 @@ fn total(expected: OnQueue) -> u64 {
 
 /// Whether the broker has come back without anything of ours: then all that was on it is published again by
 /// itself, since nobody asked for it to vanish.
-async fn find_lost_broker(shared: &Shared) -> Result<bool, EnqueueError> {
+async fn find_lost_broker(shared: &WorkerState) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
     if parts.queue.is_bound().await? {
         return Ok(false);

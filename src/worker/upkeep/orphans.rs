@@ -16,7 +16,7 @@ use crate::queue::{Backoff, Consumer, Delivery};
 use crate::shutdown::Stopper;
 use crate::twilio::hide_numbers;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 use crate::worker::turn::{defective, expiring, refuse};
 
 /// How many orphans are on their way here at once: they are handled one by one.
@@ -36,7 +36,7 @@ pub(in crate::worker) struct Orphans {
 }
 
 impl Orphans {
-    pub(in crate::worker) fn begin(shared: &Arc<Shared>) -> Self {
+    pub(in crate::worker) fn begin(shared: &Arc<WorkerState>) -> Self {
         let stop = Stopper::new();
         let looking = look_after(Arc::clone(shared), stop.clone());
         Self {
@@ -54,7 +54,7 @@ impl Orphans {
     }
 }
 
-async fn look_after(shared: Arc<Shared>, stop: Stopper) {
+async fn look_after(shared: Arc<WorkerState>, stop: Stopper) {
     let parts = &shared.parts;
     let mut backoff = Backoff::new(AFTER_FAILURE, AFTER_FAILURE_MAX);
     while !stop.is_stopped() {
@@ -76,7 +76,7 @@ async fn look_after(shared: Arc<Shared>, stop: Stopper) {
 /// Consumes until stopped, or until the ledger failed. An orphan that cannot be settled keeps back none behind it:
 /// it comes again, ever later.
 async fn consume(
-    shared: &Shared,
+    shared: &WorkerState,
     stop: &Stopper,
     mut consumer: Box<dyn Consumer>,
     backoff: &mut Backoff,
@@ -96,7 +96,7 @@ async fn consume(
     consumer.stop().await;
 }
 
-async fn settle(shared: &Shared, orphan: Box<dyn Delivery>) -> Result<(), SettleError> {
+async fn settle(shared: &WorkerState, orphan: Box<dyn Delivery>) -> Result<(), SettleError> {
     let parts = &shared.parts;
     let key = hide_numbers(orphan.key());
     if let Some(refused) = defective(&*orphan).or_else(|| expiring(orphan.defect())) {

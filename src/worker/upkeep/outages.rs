@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// The pause after a question that could not be asked.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Probes products for as long as it is polled, each when it is due.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     loop {
         let product = parts.twilio.outages().next_probe().await;

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
 /// The first wait before a lost store is asked again, and the longest; each is twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -17,7 +17,7 @@ pub(in crate::worker) const WHEN_LOST_FOR_GOOD: &str = "stop flexcast, keep a co
     last backup, and read the runbook \"Restore the ledger\" before you start again";
 
 /// Watches for as long as it is polled.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let (ledger, clock) = (&shared.parts.ledger, shared.parts.clock);
     loop {
         ledger.lost().await;

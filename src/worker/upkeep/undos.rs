@@ -16,7 +16,7 @@ use crate::outcomes::{undo_wait, undone};
 
 use crate::worker::campaigns::Campaigns;
 use crate::worker::turn::agent_of;
-use crate::worker::{Active, Shared, WorkError};
+use crate::worker::{Active, WorkError, WorkerState};
 
 /// How many are tried at once: they must not crowd out what customers wait for.
 const AT_ONCE: usize = 8;
@@ -29,16 +29,16 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// The undos that are being tried.
 pub(in crate::worker) struct Undos {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
     tasks: JoinSet<()>,
-    tried: Tried,
+    tried: UndosInFlight,
 }
 
 /// The messages whose undos are being tried, each with its campaign. None for one that cannot be.
-type Tried = Arc<Mutex<BTreeMap<MessageKey, Option<Arc<Active>>>>>;
+type UndosInFlight = Arc<Mutex<BTreeMap<MessageKey, Option<Arc<Active>>>>>;
 
 impl Undos {
-    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<WorkerState>) -> Self {
         Self {
             shared,
             tasks: JoinSet::new(),
@@ -95,12 +95,12 @@ impl Undos {
     }
 }
 
-fn lock(tried: &Tried) -> MutexGuard<'_, BTreeMap<MessageKey, Option<Arc<Active>>>> {
+fn lock(tried: &UndosInFlight) -> MutexGuard<'_, BTreeMap<MessageKey, Option<Arc<Active>>>> {
     tried.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tries one undo again.
-async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(), LedgerError> {
+async fn again(shared: &WorkerState, active: &Active, key: &MessageKey) -> Result<(), LedgerError> {
     // Customers come first: without a free place it is tried at another look.
     let Some(_place) = shared.places.try_take(&active.campaign.id) else {
         return Ok(());
@@ -172,7 +172,7 @@ fn why(stuck: &Stuck) -> Failure {
 }
 
 async fn settle(
-    shared: &Shared,
+    shared: &WorkerState,
     stuck: &Stuck,
     why: Failure,
     delivered: Delivered,
@@ -206,7 +206,7 @@ async fn settle(
 }
 
 async fn record(
-    shared: &Shared,
+    shared: &WorkerState,
     lease: &Lease,
     events: &[Event],
     settlement: &UndoSettlement,

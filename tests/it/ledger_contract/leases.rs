@@ -158,7 +158,7 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(l
         number: second,
         ..first.clone()
     };
-    ledger.let_go(&second).await.expect("it answers");
+    ledger.release_lease(&second).await.expect("it answers");
     assert!(
         overtaken(ledger, 1, at(62) + LEASE).await,
         "one is slow still"
@@ -168,7 +168,7 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(l
             number,
             ..first.clone()
         };
-        ledger.let_go(&lease).await.expect("it answers");
+        ledger.release_lease(&lease).await.expect("it answers");
     }
     let fifth = Lease {
         number: third.number + 2,
@@ -200,18 +200,18 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(l
     assert!(!overtaken(ledger, 2, at(100)).await);
 }
 
-pub(super) async fn a_lease_is_let_go_of_before_it_runs_out(ledger: &Ledger) {
+pub(super) async fn a_lease_is_released_before_it_runs_out(ledger: &Ledger) {
     apply_spring(ledger).await;
     ledger.show_alive("consumer").await.expect("it is shown");
     accept_queued(ledger, &[message(1), message(2)]).await;
     let lease = lease(ledger, &message(1), at(0)).await;
     record_begun(ledger, &lease, at(0)).await;
-    ledger.let_go(&lease).await.expect("it answers");
+    ledger.release_lease(&lease).await.expect("it answers");
     let again = ledger.record(&lease, &[begun()], at(1)).await;
     assert!(matches!(again, Err(LedgerError::LeaseLost)), "{again:?}");
     assert!(!overtaken(ledger, 1, at(1)).await, "it is taken at once");
     // Somebody else's by now: it says nothing of that lease.
-    ledger.let_go(&lease).await.expect("it answers");
+    ledger.release_lease(&lease).await.expect("it answers");
     let held = take(ledger, &message(1), at(2)).await;
     assert!(matches!(held, Taken::Held { .. }), "{held:?}");
 }
@@ -230,7 +230,7 @@ pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(l
         number: lost.number + 1,
         ..lost
     };
-    ledger.let_go(&second).await.expect("it answers");
+    ledger.release_lease(&second).await.expect("it answers");
     lease(ledger, &message(1), next).await;
     assert!(!overtaken(ledger, 1, next + LEASE).await, "with a journal");
 }

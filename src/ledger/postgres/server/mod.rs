@@ -9,7 +9,7 @@ mod tail;
 mod tls;
 
 pub(super) use connection::Connections;
-pub(super) use tail::Written;
+pub(super) use tail::CommittedEvent;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -112,7 +112,7 @@ impl PostgresStore {
     }
 
     /// Takes note of what a call has committed to a journal, if it has.
-    pub(super) fn committed(&self, written: Option<Written>) {
+    pub(super) fn committed(&self, written: Option<CommittedEvent>) {
         if let Some(written) = written {
             self.connections.tail.note(written);
         }

@@ -20,11 +20,11 @@ const REST: Duration = RIGHT_FOR.saturating_mul(2);
 #[derive(Clone, Default)]
 pub(in crate::ledger::postgres) struct ServerRuns {
     /// None until the first look, which needs the schema.
-    known: Arc<Mutex<Option<Known>>>,
+    known: Arc<Mutex<Option<KnownRun>>>,
 }
 
 #[derive(Clone, Copy)]
-struct Known {
+struct KnownRun {
     run: StoreRun,
     takes_from: Instant,
 }
@@ -43,7 +43,7 @@ impl ServerRuns {
         let mut known = self.known();
         if known.is_none_or(|known| known.run != run) {
             let takes_from = Instant::now() + REST.saturating_sub(since);
-            *known = Some(Known { run, takes_from });
+            *known = Some(KnownRun { run, takes_from });
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl ServerRuns {
         (!left.is_zero()).then_some(left)
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+    fn known(&self) -> MutexGuard<'_, Option<KnownRun>> {
         // The value is replaced as a whole: a panic leaves no half of one.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

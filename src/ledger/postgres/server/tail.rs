@@ -20,7 +20,7 @@ const NEWEST: usize = super::limits::CONNECTIONS_MAX;
 
 /// The newest row of a journal that a call has committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ledger::postgres) struct Written {
+pub(in crate::ledger::postgres) struct CommittedEvent {
     pub(in crate::ledger::postgres) campaign: String,
     pub(in crate::ledger::postgres) id: String,
     pub(in crate::ledger::postgres) seq: i64,
@@ -33,21 +33,21 @@ pub(in crate::ledger::postgres) struct Written {
 /// What this process has committed last. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Tail {
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<TailRecords>>,
     /// Held while what was lost is seen to: once is enough.
     looking: Arc<tokio::sync::Mutex<()>>,
     losses: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Default)]
-struct Kept {
+struct TailRecords {
     /// The oldest first.
-    written: VecDeque<Written>,
+    written: VecDeque<CommittedEvent>,
     /// The process's own incarnation, with its newest beat.
     beat: Option<Incarnation>,
 }
 
-impl Kept {
+impl TailRecords {
     fn is_empty(&self) -> bool {
         self.written.is_empty() && self.beat.is_none()
     }
@@ -55,7 +55,7 @@ impl Kept {
 
 impl Tail {
     /// Takes note of what the server has acknowledged.
-    pub(super) fn note(&self, written: Written) {
+    pub(super) fn note(&self, written: CommittedEvent) {
         let mut kept = self.kept();
         if kept.written.len() == NEWEST {
             kept.written.pop_front();
@@ -96,7 +96,7 @@ impl Tail {
             "the database has lost transactions that it had acknowledged: every message of every campaign is looked for \
              at Twilio before it is sent (docs/ownership.md)"
         );
-        *self.kept() = Kept::default();
+        *self.kept() = TailRecords::default();
         self.losses.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
@@ -110,13 +110,13 @@ impl Tail {
         missing(client, &kept).await
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, TailRecords> {
         // Each change is one assignment: whole whoever panicked while holding it.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn missing(client: &Client, kept: &Kept) -> Result<i64> {
+async fn missing(client: &Client, kept: &TailRecords) -> Result<i64> {
     let all = || kept.written.iter();
     let campaigns: Vec<_> = all().map(|written| written.campaign.as_str()).collect();
     let ids: Vec<_> = all().map(|written| written.id.as_str()).collect();

@@ -12,7 +12,7 @@ use super::connection::{KIND, NEWER, migrations, wait_for_lock};
 
 /// Where the waiting messages of a copy are when the copy is used as a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
+pub enum WaitingMessages {
     /// A broker, which has them still: the copy says so, as the ledger does.
     OnBroker,
     /// A queue in a file, which may be missing there: the copy's user publishes them again. What is on the
@@ -25,13 +25,13 @@ pub enum Waiting {
 pub struct SqliteSource {
     ledger: PathBuf,
     queue: PathBuf,
-    waiting: Waiting,
+    waiting: WaitingMessages,
 }
 
 impl SqliteSource {
     /// The ledger in the file `ledger`, beside which the file `queue` may be.
     #[must_use]
-    pub fn new(ledger: PathBuf, queue: PathBuf, waiting: Waiting) -> Self {
+    pub fn new(ledger: PathBuf, queue: PathBuf, waiting: WaitingMessages) -> Self {
         Self {
             ledger,
             queue,
@@ -66,7 +66,7 @@ impl BackupSource for SqliteSource {
 }
 
 /// It changes nothing in the ledger, not even its schema: a backup may be wanted before that.
-fn copy(ledger: &Path, file: &Path, waiting: Waiting) -> Result<u64> {
+fn copy(ledger: &Path, file: &Path, waiting: WaitingMessages) -> Result<u64> {
     let source = SqliteFile::open_existing(ledger, &KIND)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(ledger, flags)?;
@@ -103,14 +103,14 @@ fn copy_from(conn: &Connection, file: &Path) -> Result<()> {
 }
 
 /// Makes the copy one that is used nowhere, and counts its messages.
-fn finish(file: &Path, waiting: Waiting) -> Result<u64> {
+fn finish(file: &Path, waiting: WaitingMessages) -> Result<u64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut copy = Connection::open_with_flags(file, flags)?;
     // Of no use to anybody until it is finished, and then made durable as a whole.
     copy.pragma_update(None, "journal_mode", "MEMORY")?;
     copy.pragma_update(None, "synchronous", "OFF")?;
     let transaction = copy.transaction()?;
-    if waiting == Waiting::PublishedAgain {
+    if waiting == WaitingMessages::PublishedAgain {
         publish_again(&transaction)?;
     }
     set_whole(&transaction)?;

@@ -6,7 +6,7 @@ mod hold;
 mod reader;
 mod writer;
 
-pub use backup::{SqliteSource, Waiting, has_ledger};
+pub use backup::{SqliteSource, WaitingMessages, has_ledger};
 pub use hold::{Hold, hold};
 
 use std::path::Path;

@@ -46,7 +46,7 @@ impl Writer {
     {
         let gone = || LedgerError::Unavailable("the writing thread has ended".to_owned());
         let (reply, result) = oneshot::channel();
-        let write = Box::new(Job {
+        let write = Box::new(WriteJob {
             job,
             result: None,
             reply,
@@ -76,13 +76,13 @@ trait Write: Send {
     fn reply(self: Box<Self>, failed: Option<&LedgerError>);
 }
 
-struct Job<T, F> {
+struct WriteJob<T, F> {
     job: F,
     result: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T, F> Write for Job<T, F>
+impl<T, F> Write for WriteJob<T, F>
 where
     T: Send,
     F: Fn(&Connection) -> Result<T> + Send,
