@@ -1,7 +1,7 @@
-//! How long a run that is to end by itself waits while nothing moves.
+//! Ends a run that stands still: one that is to end by itself although nothing moves any more.
 //!
-//! In: what has moved since the last look. Out: a sentence, once nothing has for long. Always: a run that works
-//! until it is stopped is never ended by it.
+//! In: how much has moved since the last pass. Out: an error, once nothing has moved for 20 minutes. Always: a run that
+//! works until it is stopped is never ended here.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::ledger::Ledger;
 
 use crate::worker::{Until, WorkError, WorkerState};
 
-/// How long nothing may move: longer than any lease, a restart of the broker or the database, and the pause
-/// after which lost messages are published again once more.
+/// How long nothing may move. This is longer than any lease, than a restart of the broker or the database, and than the
+/// wait before lost messages are published once more.
 const STANDS_STILL_MAX: Duration = Duration::from_secs(20 * 60);
 
-/// Since when nothing has moved.
+/// When something last moved.
 pub(super) struct StandstillTimer {
     until: Until,
     moves: u64,
@@ -33,7 +33,7 @@ impl StandstillTimer {
         }
     }
 
-    /// Looks at what has moved, where that matters.
+    /// Reads how much has moved, unless the run works until it is stopped.
     pub(super) async fn look(&mut self, shared: &WorkerState) {
         if self.until == Until::Stopped {
             return;
@@ -48,8 +48,8 @@ impl StandstillTimer {
         self.note(moves, waits, parts.clock.instant());
     }
 
-    /// Takes note of how much has moved so far (turns, messages that were published again), and whether
-    /// messages wait for a time to come, or for Twilio.
+    /// Records how much has moved so far (turns, and messages published again), and whether messages wait for their due
+    /// time or for Twilio.
     fn note(&mut self, moves: u64, waits_for_a_time: bool, now: Instant) {
         if moves != self.moves || waits_for_a_time {
             self.moves = moves;
@@ -57,12 +57,12 @@ impl StandstillTimer {
         }
     }
 
-    /// When the run is to end if nothing moves; none where it works until it is stopped.
+    /// When the run ends if nothing moves. None for a run that works until it is stopped.
     fn ends_at(&self) -> Option<Instant> {
         (self.until != Until::Stopped).then(|| self.moved + STANDS_STILL_MAX)
     }
 
-    /// Waits until the ledger is there, or is lost for good, or the patience is over.
+    /// Waits until the ledger is available, is lost for good, or the run has stood still for too long.
     pub(super) async fn until_back(&self, ledger: &Ledger, clock: Clock) {
         let Some(end) = self.ends_at() else {
             return ledger.back().await;
@@ -80,7 +80,7 @@ impl StandstillTimer {
     }
 }
 
-/// Why the run ends although messages are open, in a sentence.
+/// The error with which a run ends that stood still, with the reason.
 pub(super) async fn stands_still(shared: &WorkerState) -> WorkError {
     let minutes = STANDS_STILL_MAX.as_secs() / 60;
     let reason = match shared.parts.ledger.loss() {

@@ -1,4 +1,4 @@
-//! Keeps this process's marks at the Twilio account, and leaves alone what another ledger runs.
+//! Keeps this process's marks at the Twilio account, and leaves campaigns alone that another ledger runs.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use crate::shutdown::Stopper;
 
 use crate::worker::{Active, WorkerState};
 
-/// How soon a look at the marks is tried again that did not succeed.
+/// The pause after a failed read or write of the marks.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The campaigns that another ledger runs, and why they were left alone.
@@ -32,7 +32,7 @@ impl Disowned {
     }
 }
 
-/// Raises the beat for as long as it is polled. A ledger that is not the one that ran last is lost for good.
+/// Raises the beat for as long as the future is polled. A ledger that is not the one that ran last is lost for good.
 pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     let Some(marks) = &parts.marks else {
@@ -67,7 +67,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     }
 }
 
-/// Says at the account that this process has ended.
+/// Records at the account that this process has ended.
 pub(in crate::worker) async fn end(shared: &WorkerState) {
     let Some(marks) = &shared.parts.marks else {
         return;
@@ -77,7 +77,7 @@ pub(in crate::worker) async fn end(shared: &WorkerState) {
     }
 }
 
-/// Waits until the campaign is known to be this ledger's; `false` when it is not, or on a stop.
+/// Waits until the campaign is known to belong to this ledger. False if it belongs to another one, or on a stop.
 pub(in crate::worker) async fn claim(
     shared: &WorkerState,
     active: &Active,

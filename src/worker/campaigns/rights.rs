@@ -1,8 +1,8 @@
 //! Renews this consumer's right to start changing calls, and carries out the stops that the ledger reports.
 //!
-//! In: the ledger's answer to each renewal. Out: the right, renewed, and the switches of stopped campaigns.
-//! Always: a stop is carried out before the right that was renewed with it counts, and is confirmed at once. An
-//! operator's command returns when all consumers have confirmed, or when their rights have run out.
+//! In: the ledger's answer to each renewal. Out: the renewed right, and the switches of stopped campaigns. Always: a
+//! stop is carried out before the right takes effect that was renewed with it, and is confirmed at once. An operator's
+//! command returns when all consumers have confirmed it, or when their rights have expired.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -15,10 +15,10 @@ use crate::message::CampaignId;
 
 use crate::worker::WorkerState;
 
-/// How often the right is renewed: three renewals may fail before it runs out.
+/// How often the right is renewed: three renewals in a row may fail before it expires.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
-/// Renews the right for as long as it is polled.
+/// Renews the right for as long as the future is polled.
 pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     let mut renewal = Renewal {
@@ -32,7 +32,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
         match parts.ledger.renew_right(&renewal, parts.clock.now()).await {
             Ok(renewed) => {
                 shared.switches.stop(renewed.stopped);
-                // Never longer than the marks at the account are known to be ours.
+                // Never longer than this process's marks at the account are known to be valid.
                 let mut ends = Some(asked + RIGHT_FOR);
                 if let Some(marks) = &parts.marks {
                     ends = marks.good_until().map(|good| good.min(asked + RIGHT_FOR));
@@ -51,7 +51,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     }
 }
 
-/// Ends the right, and tells the ledger so: no operator waits for this consumer any more.
+/// Ends the right, also in the ledger: operators' commands no longer wait for this consumer.
 pub(in crate::worker) async fn end(shared: &WorkerState) {
     let parts = &shared.parts;
     parts.engine.right().end();
@@ -72,8 +72,8 @@ struct SwitchTable {
 }
 
 impl Switches {
-    /// A new switch for a campaign. It is stopped from the start if the last renewal reported so: the
-    /// campaign's record may have been read before.
+    /// A new switch for a campaign. It is stopped from the start if the last renewal reported the stop: the campaign's
+    /// record may have been read before that.
     pub(in crate::worker) fn of(&self, id: &CampaignId) -> Arc<CampaignSwitch> {
         let switch = Arc::new(CampaignSwitch::default());
         let mut known = self.lock();
@@ -85,7 +85,7 @@ impl Switches {
         switch
     }
 
-    /// Stops what is in flight of these campaigns, and nothing of the others.
+    /// Stops the messages in flight of these campaigns, and of no others.
     fn stop(&self, campaigns: Vec<(CampaignId, CampaignState)>) {
         let mut known = self.lock();
         known.stopped = campaigns.into_iter().collect();
@@ -98,7 +98,7 @@ impl Switches {
         }
     }
 
-    /// Lets no changing call of this campaign leave any more, not even to undo.
+    /// Stops all changing calls of this campaign, those of undos included.
     pub(in crate::worker) fn halt(&self, campaign: &CampaignId) {
         for (id, switch) in &self.lock().live {
             if id == campaign

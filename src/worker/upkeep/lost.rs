@@ -1,8 +1,8 @@
-//! What is done about messages that a campaign's queue has lost.
+//! Handles messages that a campaign's queue has lost.
 //!
-//! In: how many messages are missing. Out: the messages published again, or the campaign paused. Always: nothing
-//! is published again while the queue has messages of that campaign, so that none that is there gets a copy;
-//! people purge queues to stop a campaign, so that many messages at once need an operator's `resume`.
+//! In: how many messages are missing. Out: the messages published again, or the campaign paused. Always: nothing is
+//! published again while the queue has messages of that campaign, so that no message there is duplicated; because
+//! operators purge queues to stop a campaign, large losses need an operator's `resume`.
 
 use std::time::Duration;
 
@@ -17,32 +17,32 @@ use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
 
 use crate::worker::WorkerState;
 
-/// A message is published again at most once in this time, unless an operator has asked for it since.
+/// The least time between two publications of a message, unless an operator has run `resume` since.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
 
-/// For how long after a broker lost its disk, or a database its last transactions, missing messages are published again
-/// without a pause.
+/// For how long after the broker lost its disk, or the database its last transactions, missing messages are published
+/// again without a pause.
 const KNOWN_LOSS_FOR: Duration = Duration::from_secs(3_600);
 
-/// A queue counts as emptied from so many messages on, where they are fewer than a fifth of the campaign's.
+/// The least number of messages whose loss counts as an emptied queue where they are less than a fifth of the campaign.
 const EMPTIED_MIN: u64 = 10;
 
-/// How many looks in a row must find messages missing: with [`super::QUEUE_LOOK`], a minute.
+/// How many comparisons in a row must find messages missing: with [`super::QUEUE_LOOK`], a minute.
 const LOOKS: usize = 4;
 
-/// What the last looks found of one campaign.
+/// The results of the last comparisons for one campaign.
 #[derive(Clone, Debug, Default)]
 pub(in crate::worker) struct LossHistory {
-    /// How many messages were missing at each of the last looks, the latest last.
+    /// How many messages were missing at each of the last comparisons, oldest first.
     missing: Vec<u64>,
-    /// Whether there was no queue at the last look.
+    /// Whether the queue did not exist at the last comparison.
     is_deleted: bool,
-    /// How many were said to be missing.
+    /// The number of missing messages that was logged last.
     told: u64,
-    /// When messages were last published again, as it was at the looks.
+    /// When messages were last published again, as of these comparisons.
     published_again_at: Option<Timestamp>,
-    /// How many an operator's `resume` publishes again: those that were missing while the campaign was paused for it
-    /// and no consumer held any, or else when the `resume` was first met.
+    /// How many messages an operator's `resume` publishes again: those that were missing while the campaign was paused
+    /// and no consumer held a message, or else those that were missing when the `resume` was first seen.
     agreed: Option<u64>,
 }
 
@@ -54,13 +54,13 @@ impl LossHistory {
         self.missing.push(missing);
     }
 
-    /// What was missing all the while, once there were enough looks.
+    /// How many messages were missing in every comparison, once there were enough of them.
     pub(in crate::worker) fn lasting(&self) -> Option<u64> {
         let missing = self.missing.iter().copied().min();
         missing.filter(|_| self.missing.len() == LOOKS)
     }
 
-    /// Forgets the looks made before the last publication: they do not show what is missing after it.
+    /// Forgets the comparisons made before the last publication: they do not show what is missing after it.
     pub(in crate::worker) fn follow(&mut self, record: &CampaignRecord) {
         if self.published_again_at != record.published_again_at {
             *self = Self {
@@ -70,7 +70,7 @@ impl LossHistory {
         }
     }
 
-    /// Forgets the looks made before the queue was deleted: they do not show what went with it.
+    /// Forgets the comparisons made before the queue was deleted: they do not count what was deleted with it.
     pub(in crate::worker) fn follow_queue(&mut self, is_deleted: bool) {
         if is_deleted && !self.is_deleted {
             self.missing.clear();
@@ -78,8 +78,8 @@ impl LossHistory {
         self.is_deleted = is_deleted;
     }
 
-    /// Takes note of a look while the campaign is paused because its queue was emptied. The looks before the pause do
-    /// not show what is missing after it. Where no consumer holds a message, the count is exact.
+    /// Records a comparison made while the campaign is paused because its queue was emptied. Those before the pause do
+    /// not show what is missing after it. If no consumer holds a message, the count is exact.
     pub(in crate::worker) fn pause(&mut self, missing: u64, held: u64) {
         self.missing.clear();
         if held == 0 {
@@ -87,26 +87,26 @@ impl LossHistory {
         }
     }
 
-    /// Takes note that nothing is missing.
+    /// Records that nothing is missing.
     pub(in crate::worker) fn clear(&mut self) {
         self.told = 0;
         self.agreed = None;
     }
 }
 
-/// Messages of a campaign that its queue does not have any more.
+/// Messages of a campaign that its queue has lost.
 #[derive(Clone, Copy)]
 pub(in crate::worker) struct Lost {
     pub(in crate::worker) messages: u64,
-    /// How many the ledger expects on the queue, with its consumers, or in a delay.
+    /// How many messages should be on the queue, with its consumers, or in a delay, according to the ledger.
     pub(in crate::worker) expected: u64,
-    /// Whether the queue has nothing ready: what waits in the ledger is missing, or with a consumer.
+    /// Whether the queue has no ready message: messages that wait in the ledger are lost, or with a consumer.
     pub(in crate::worker) is_drained: bool,
     pub(in crate::worker) is_deleted: bool,
 }
 
 impl Lost {
-    /// Whether so many messages vanished that only an operator's `resume` publishes them again. `agreed`: how many
+    /// Whether the loss is so large that only an operator's `resume` publishes the messages again. `agreed`: how many
     /// of them a `resume` covers. `is_rest`: others were published again a short time ago, and the rest of the same
     /// loss is found a few messages at a time.
     fn is_emptied(&self, accepted: u64, agreed: u64, is_rest: bool) -> bool {
@@ -118,7 +118,7 @@ impl Lost {
     }
 }
 
-/// Does what is to be done about lost messages; whether the looks that found them are spent.
+/// Handles lost messages. Returns whether the comparisons that found them are used up.
 pub(in crate::worker) async fn act(
     shared: &WorkerState,
     id: &CampaignId,
@@ -126,7 +126,7 @@ pub(in crate::worker) async fn act(
     found: &mut LossHistory,
 ) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
-    // Read after the counts: another consumer may have published again or paused meanwhile.
+    // Read after the counts: another consumer may have published again, or paused the campaign, meanwhile.
     let Some(record) = parts.ledger.campaign(id).await? else {
         return Ok(true);
     };
@@ -174,7 +174,7 @@ pub(in crate::worker) async fn act(
     Ok(true)
 }
 
-/// Marks so many messages to be published again; how many that was.
+/// Marks up to this many messages to be published again. Returns how many it marked.
 async fn publish_again(
     shared: &WorkerState,
     record: &CampaignRecord,
@@ -202,7 +202,8 @@ async fn publish_again(
     Ok(marked as u64)
 }
 
-/// A message that was published again after this time is not published once more. A `resume` ends that wait.
+/// The time since when a message must not have been published again, to be published again now. A `resume` ends the
+/// wait.
 fn not_since(resumed_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let not_since = now.checked_sub(AGAIN_AFTER).unwrap_or(now);
     resumed_at.map_or(not_since, |at| not_since.max(at.min(now)))
@@ -214,8 +215,8 @@ fn resumed_at(record: &CampaignRecord) -> Option<Timestamp> {
     is_open.then_some(record.state_since)
 }
 
-/// Whether the broker lost its disk, or the ledger's store its last transactions, a short time ago: messages missing
-/// since then need no operator's `resume`.
+/// Whether the broker lost its disk, or the ledger's store its last transactions, a short time ago. Messages that are
+/// missing since then need no operator's `resume`.
 async fn is_loss_known(shared: &WorkerState) -> Result<bool, LedgerError> {
     let ledger = &shared.parts.ledger;
     let lost_at = [ledger.broker_lost_at().await?, ledger.lost_at().await?];
@@ -223,7 +224,7 @@ async fn is_loss_known(shared: &WorkerState) -> Result<bool, LedgerError> {
     Ok(lost_at.any(|at| is_recent(shared, at, KNOWN_LOSS_FOR)))
 }
 
-/// Whether `at` is less than this time ago.
+/// Whether `at` is less than this long ago.
 pub(in crate::worker) fn is_recent(shared: &WorkerState, at: Timestamp, within: Duration) -> bool {
     let age = shared.parts.clock.now().duration_since(at);
     let age: Duration = age.try_into().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What was published under a key that is no campaign's.
+//! Handles orphans: messages that were published under a key that is no campaign's.
 //!
-//! In: orphans. Out: each is given to its campaign when there is one by now (it was published before
-//! that was applied, or its queue was deleted), else refused like anything that is no message. Always:
-//! none is dropped, and none comes round again.
+//! In: orphans. Out: each goes to its campaign if that exists by now (it was applied after the publication, or its
+//! queue was deleted), and is refused otherwise, like any invalid message. Always: none is dropped, and none circulates
+//! for ever.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +19,17 @@ use crate::twilio::hide_numbers;
 use crate::worker::WorkerState;
 use crate::worker::turn::{defective, expiring, refuse};
 
-/// How many orphans are on their way here at once: they are handled one by one.
+/// How many orphans the broker delivers ahead: they are handled one at a time.
 const PREFETCH: u16 = 20;
 
 /// The first and the longest pause after the ledger or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const AFTER_FAILURE_MAX: Duration = Duration::from_secs(60);
 
-/// How soon an orphan comes to the campaign that it was given to.
+/// The delay after which an orphan arrives at its campaign.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Looks after orphans until it is ended.
+/// Handles orphans until it is ended.
 pub(in crate::worker) struct Orphans {
     stop: Stopper,
     task: AbortOnDropHandle<()>,
@@ -45,7 +45,7 @@ impl Orphans {
         }
     }
 
-    /// Stops, once the one at hand is settled.
+    /// Stops after the current orphan is settled.
     pub(in crate::worker) async fn end(self) {
         self.stop.stop();
         if let Err(error) = self.task.await {
@@ -64,7 +64,7 @@ async fn look_after(shared: Arc<WorkerState>, stop: Stopper) {
         };
         match stop.run_until_stopped(beginning).await {
             Some(Ok(Some(consumer))) => consume(&shared, &stop, consumer, &mut backoff).await,
-            // A queue that nobody else publishes to, or a stop.
+            // The queue has no other publishers, or the stop was requested.
             Some(Ok(None)) | None => return,
             Some(Err(error)) => tracing::warn!(%error, "orphans are not looked after yet"),
         }
@@ -73,8 +73,8 @@ async fn look_after(shared: Arc<WorkerState>, stop: Stopper) {
     }
 }
 
-/// Consumes until stopped, or until the ledger failed. An orphan that cannot be settled keeps back none behind it:
-/// it comes again, ever later.
+/// Consumes until stopped, or until the ledger fails. An orphan that cannot be settled does not block those behind it:
+/// it is redelivered, after ever longer pauses.
 async fn consume(
     shared: &WorkerState,
     stop: &Stopper,
@@ -122,7 +122,7 @@ async fn settle(shared: &WorkerState, orphan: Box<dyn Delivery>) -> Result<(), S
     refuse(shared, &filed_under, orphan, refused).await
 }
 
-/// The campaign id that looks most like this key: what the ledger files a stray under.
+/// The campaign id that is most similar to this key. The ledger files the stray under it.
 fn near(key: &str) -> CampaignId {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
     let spelled: String = hide_numbers(&key.to_lowercase())
