@@ -1,12 +1,12 @@
-//! The row adaptor: statements that are written once for both stores.
+//! Runs statements that are written once for both stores.
 //!
 //! In: SQL that both databases understand, with parameters `$1`, `$2`, ... Out: rows, read cell by cell. Always: a
-//! session is one connection inside the store's own call; on SQLite that is one transaction and nothing waits, on
-//! PostgreSQL it is a transaction where the call asks for one.
+//! session is one connection during one call of the store; on SQLite it is one transaction and never waits, on
+//! PostgreSQL it is a transaction if the call asks for one.
 //!
-//! Both databases understand `CAST(x AS BIGINT)`, `ON CONFLICT`, `RETURNING`, `IS NOT DISTINCT FROM` and
-//! `count(*) FILTER`, and have a function `lease_clock`, which returns the time that it is given or, on PostgreSQL,
-//! the server's own time for NULL. A cast of the form `$1::TEXT` is part of a parameter's name on SQLite.
+//! Both databases understand `CAST(x AS BIGINT)`, `ON CONFLICT`, `RETURNING`, `IS NOT DISTINCT FROM` and `count(*)
+//! FILTER`. Both have a function `lease_clock`, which returns its argument or, on PostgreSQL, the server's own time for
+//! NULL. A cast of the form `$1::TEXT` must not be used: on SQLite it becomes part of the parameter's name.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -22,12 +22,12 @@ use super::columns::{self, campaign_id, column, count, from_json, keepable, mess
 use super::{LedgerError, MessageKey, Result};
 use crate::message::{CampaignId, MessageId};
 
-/// One connection of a store, in the middle of a call.
+/// A connection of a store during one call.
 pub(super) trait StoreSession {
     /// Whether a row of `turns` has a column `events`, which counts the rows of its message's journal.
     const TURNS_COUNT_EVENTS: bool;
 
-    /// The rows that a statement returns, each made into a value by `read`.
+    /// The rows that a statement returns, each converted by `read`.
     fn query<T: Send>(
         &self,
         sql: &str,
@@ -42,8 +42,8 @@ pub(super) trait StoreSession {
         values: &[SqlValue<'_>],
     ) -> impl Future<Output = Result<u64>> + Send;
 
-    /// Waits until no other process changes the rows that this query finds (`FOR UPDATE` on PostgreSQL), until the
-    /// end of the transaction. On SQLite a writing transaction has the whole file for itself.
+    /// Locks the rows that this query finds against changes by other processes (`FOR UPDATE` on PostgreSQL), until the
+    /// end of the transaction. On SQLite a writing transaction already locks the whole file.
     fn lock(&self, query: &str, values: &[SqlValue<'_>])
     -> impl Future<Output = Result<()>> + Send;
 }
@@ -59,7 +59,7 @@ pub(super) async fn first<T: Send>(
     Ok(rows.into_iter().next())
 }
 
-/// The result of work on a session that never waits, as on SQLite.
+/// The result of a future that never waits, as those on SQLite.
 pub(super) fn at_once<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -108,7 +108,7 @@ impl From<Timestamp> for SqlValue<'_> {
     }
 }
 
-/// A span, in ms.
+/// A duration, in ms.
 impl From<Duration> for SqlValue<'_> {
     fn from(span: Duration) -> Self {
         Self::Int(Some(columns::millis(span)))
@@ -140,7 +140,7 @@ impl From<String> for SqlValue<'_> {
     }
 }
 
-/// The same.
+/// JSON, or NULL.
 impl From<Option<String>> for SqlValue<'_> {
     fn from(text: Option<String>) -> Self {
         Self::Text(text.map(Cow::from))
@@ -174,7 +174,7 @@ macro_rules! values {
 
 pub(super) use values;
 
-/// The cells of a row, as a database's client gives them. Columns count from 0.
+/// The cells of a row, as the database's client returns them. Columns count from 0.
 pub(super) trait RowCells {
     fn int(&self, at: usize) -> Result<Option<i64>>;
     fn text(&self, at: usize) -> Result<Option<&str>>;

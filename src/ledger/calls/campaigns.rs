@@ -1,4 +1,4 @@
-//! What the ledger is tied to, and its campaigns.
+//! The account that the ledger is bound to, and its campaigns.
 
 use jiff::Timestamp;
 
@@ -13,23 +13,23 @@ use crate::ledger::{
 use crate::message::CampaignId;
 
 impl Ledger {
-    /// This ledger's own name, made when it was: what a broker is bound to.
+    /// This ledger's id, which it was given when it was created. A broker is bound to it.
     pub async fn id(&self) -> Result<String> {
         let id = look!(self, LedgerCall::named("id"), |session| id(session))?;
         self.begins_with(&id);
         Ok(id)
     }
 
-    /// The id, as it is read without a note of the result.
+    /// The id, read without evaluating the result.
     pub(in crate::ledger) async fn read_id(&self) -> Result<String> {
         look!(@plain self, |session| id(session)).await
     }
 
-    /// Ties the ledger to a Twilio account and base address, or finds it tied to them already.
+    /// Binds the ledger to a Twilio account and base address. Succeeds if it is bound to them already.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::BoundElsewhere`] when it is tied to others.
+    /// [`LedgerError::BoundElsewhere`] when it is bound to others.
     pub async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
         let (account_sid, base) = (account_sid.to_owned(), base.to_owned());
         change!(in transaction, self, LedgerCall::named("bind"), |session| bind(
@@ -39,19 +39,19 @@ impl Ledger {
         ))
     }
 
-    /// Stores a campaign's definition and settings; its state, that state's reason and the time it
-    /// was first applied are kept when it exists. With `only_idle` a campaign that exists is not changed
-    /// while a message of it is open: in one step, so that no message is accepted in between.
+    /// Stores a campaign's definition and settings. If the campaign exists, its state, that state's reason and the time
+    /// of its first application stay. With `only_idle`, a campaign that has an open message is not changed: one step,
+    /// so that no message is accepted in between.
     ///
-    /// `false` when it was not changed.
+    /// Returns `false` when it was not changed.
     pub async fn save_campaign(&self, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
         let record = record.clone();
         let call = LedgerCall::named("save_campaign");
         change!(in transaction, self, call, |session| save(session, &record, only_idle))
     }
 
-    /// Replaces a campaign's definition if it is still `from`, so that what somebody else wrote meanwhile
-    /// is not lost. `false` when it is another one.
+    /// Replaces a campaign's definition if it is still `from`, so that another process's change is not lost. Returns
+    /// `false` when it is not.
     pub async fn redefine(
         &self,
         id: &CampaignId,
@@ -76,20 +76,19 @@ impl Ledger {
         ))
     }
 
-    /// All campaigns, in the order they were first applied.
+    /// All campaigns, in the order in which they were first applied.
     pub async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
         look!(self, LedgerCall::of_all("campaigns"), |session| all(
             session
         ))
     }
 
-    /// Moves a campaign to finished, unless a message of it is open: in one step, so that no message
-    /// is accepted in between. With `by_itself` only one that runs, that has imports, and none of
-    /// whose imports is under way or died: one that died is made good by a later one of the same file
-    /// (by its name or its bytes) that came to its end; the reason is then [`WORKED_OFF`]. Whether the books balance
-    /// is the caller's to look at.
+    /// Finishes a campaign, unless a message of it is open: one step, so that no message is accepted in between. With
+    /// `by_itself`, finishes it only if it runs, has imports, and none of them is running or was interrupted; an
+    /// interrupted import is made good by a later, completed import of the same file (by its name or its bytes). The
+    /// reason is then [`WORKED_OFF`]. The caller checks whether the books balance.
     ///
-    /// `false` when it is not to be finished.
+    /// Returns `false` when it was not finished.
     pub async fn finish_campaign(
         &self,
         id: &CampaignId,
@@ -101,12 +100,12 @@ impl Ledger {
         change!(in transaction, self, call, |session| finish(session, &id, by_itself, now))
     }
 
-    /// Moves a campaign to another state where the rules allow it ([`StateChange::on`]). A renewal of a
-    /// consumer's right that comes after it reports the new state.
+    /// Changes a campaign's state where the rules allow it ([`StateChange::on`]). Later renewals of consumers' rights
+    /// report the new state.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NoCampaign`] when there is none of this id.
+    /// [`LedgerError::NoCampaign`] when there is no campaign with this id.
     pub async fn change_state(
         &self,
         id: &CampaignId,
@@ -152,8 +151,8 @@ async fn bind(session: &impl StoreSession, account_sid: &str, base: &str) -> Res
     }
 }
 
-/// Locks a campaign's row: a process that accepts messages or begins an import refers to this row and waits
-/// here. What it has written before, the next statement sees.
+/// Locks a campaign's row: a process that accepts messages or begins an import refers to this row and waits here. The
+/// next statement sees everything that it has written before.
 async fn lock(session: &impl StoreSession, id: &CampaignId) -> Result<()> {
     let sql = "SELECT 1 FROM campaigns WHERE id = $1";
     session.lock(sql, values![id]).await
@@ -229,7 +228,7 @@ pub(in crate::ledger) async fn finish(
     Ok(finished == 1)
 }
 
-/// Has a campaign run again that was finished.
+/// Sets a finished campaign to running.
 pub(super) async fn run_again(
     session: &impl StoreSession,
     id: &CampaignId,

@@ -1,4 +1,5 @@
-//! What an operator decides: unknowns, messages that have not begun, senders; and dead letters, to decide on.
+//! Operators' decisions on unknown outcomes, on messages that have not begun, and on senders; and the list of dead
+//! letters.
 
 use jiff::Timestamp;
 
@@ -34,9 +35,9 @@ impl Ledger {
         })
     }
 
-    /// Records what an operator found out of an unknown: sent, and it is done; not sent, and it
-    /// waits again, to go on at the step that was in question, and a campaign that was finished runs
-    /// again. `false` when it is not unknown.
+    /// Records an operator's finding about an unknown outcome. If the message was sent, it is done. If not, it waits
+    /// again and continues at the step in question, and a finished campaign runs again. Returns `false` when the
+    /// outcome is not unknown.
     pub async fn settle_unknown(
         &self,
         key: &MessageKey,
@@ -48,7 +49,7 @@ impl Ledger {
         change!(in transaction, self, call, |session| settle(session, &key, was_sent, now))
     }
 
-    /// Dead letters, oldest first: of one campaign without the strays, or of all with them.
+    /// Dead letters, oldest first: those of one campaign without strays, or all with strays.
     pub async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
         let campaign = campaign.cloned();
         look!(self, LedgerCall::named("dead"), |session| dead(
@@ -58,16 +59,16 @@ impl Ledger {
         ))
     }
 
-    /// Records a delivery that is no message. One that the queue delivers twice is recorded twice:
-    /// nothing tells it from two alike.
+    /// Records a delivery that is not a valid message. If the queue delivers it twice, it is recorded twice, because
+    /// two equal bodies may be two deliveries.
     pub async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
         let stray = stray.clone();
         let call = LedgerCall::named("record_stray");
         change!(self, call, |session| record_stray(session, &stray, now))
     }
 
-    /// Ends at most `limit` messages of a cancelled campaign as skipped: those of which nothing can stand
-    /// at Twilio, since no lease on them was ever used. Returns how many it ended.
+    /// Ends at most `limit` messages of a cancelled campaign as skipped: those that cannot have effects at Twilio,
+    /// because no lease on them was ever used. Returns how many it ended.
     pub async fn skip_unbegun(
         &self,
         campaign: &CampaignId,
@@ -78,8 +79,8 @@ impl Ledger {
         native!(self, call, |store| store.skip_unbegun(campaign, now, limit))
     }
 
-    /// Makes the messages of a campaign due that are deferred; with `retries` those too that wait after a
-    /// failure. Returns how many.
+    /// Makes the deferred messages of a campaign due; with `retries`, also those that wait after a failure. Returns how
+    /// many.
     pub async fn end_waits(
         &self,
         campaign: &CampaignId,
@@ -101,8 +102,8 @@ impl Ledger {
         native!(self, call, |store| store.open_by_sender(campaign))
     }
 
-    /// Gives at most `limit` messages of one sender to another: those that have not begun and are not in
-    /// flight. Their waits for the old sender's pace end. Returns how many it moved.
+    /// Changes the sender of at most `limit` messages that have not begun and are not in flight, and ends their waits
+    /// for the old sender's limits. Returns how many it changed.
     pub async fn move_sender(
         &self,
         campaign: &CampaignId,
@@ -142,7 +143,7 @@ async fn settle<S: StoreSession>(
     let is_unknown = "SELECT 1 FROM outcomes
         WHERE campaign = $1 AND id = $2 AND outcome = 'unknown'";
     let of = values![&key.campaign, &key.id];
-    // Of two operators who settle it at once the second finds it settled.
+    // If two operators settle it at once, the second one finds it settled.
     session.lock(is_unknown, of).await?;
     if session.query(is_unknown, of, |_| Ok(())).await?.is_empty() {
         return Ok(false);
@@ -163,8 +164,8 @@ async fn settle<S: StoreSession>(
     }
     let sql = "DELETE FROM outcomes WHERE campaign = $1 AND id = $2";
     session.execute(sql, of).await?;
-    // Lease numbers go on above all that were: the time in ms is more than any message's takers,
-    // so that one of them who wakes up late is still refused.
+    // The new lease number must exceed all earlier ones, so that a holder that wakes up late is still refused. The
+    // current time in ms exceeds the number of leases of any message.
     let sql = if S::TURNS_COUNT_EVENTS {
         "INSERT INTO turns (campaign, id, state, queued, queue_after, lease, events)
          SELECT $1, $2, 'waiting', FALSE, $3, $3, count(*)
@@ -180,7 +181,7 @@ async fn settle<S: StoreSession>(
     Ok(true)
 }
 
-/// The step that was in question: that of the last intent.
+/// The step in question: that of the last intent.
 async fn step_in_question(
     session: &impl StoreSession,
     key: &MessageKey,
@@ -195,7 +196,7 @@ async fn step_in_question(
     }))
 }
 
-/// Appends an event to the journal of a message that no lease can be on.
+/// Appends an event to the journal of a message that has no lease.
 async fn append(
     session: &impl StoreSession,
     key: &MessageKey,
@@ -252,7 +253,7 @@ async fn dead(
     }
 }
 
-/// A dead message, or a delivery that was none, which has no id.
+/// A dead message, or a stray, which has no id.
 fn letter(row: &StoreRow<'_>) -> Result<DeadRow> {
     if row.str_or_none(1)?.is_none() {
         let reason: DeadReason = row.word(9)?;

@@ -1,4 +1,4 @@
-//! Looks: the books, single messages, whole campaigns page by page.
+//! Reports: the books, single messages, whole campaigns page by page.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,7 @@ use crate::ledger::{
 use crate::message::{CampaignId, Failure};
 
 impl Ledger {
-    /// The books of one campaign, or of all together. It counts every record: some 150 ms for a
-    /// million messages.
+    /// The books of one campaign, or the sum of all. It counts every record: about 150 ms for a million messages.
     pub async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
         let campaign = campaign.cloned();
         look!(self, LedgerCall::named("books"), |session| async {
@@ -28,14 +27,14 @@ impl Ledger {
         })
     }
 
-    /// The books of every campaign that has any, each by itself, in one snapshot.
+    /// The books of every campaign that has any, in one snapshot.
     pub async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
         let call = LedgerCall::named("books_of_each");
         look!(self, call, |session| books_of_each(session, None))
     }
 
-    /// Whether any message of a campaign is open; with `but_due`, any but those that wait for a time
-    /// that the ledger keeps (retries are not such). It counts nothing.
+    /// Whether a campaign has open messages. With `but_due`, messages that the ledger wakes later do not count (retries
+    /// do). It stops at the first message.
     pub async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
         let campaign = campaign.clone();
         look!(self, LedgerCall::named("has_open"), |session| async {
@@ -68,14 +67,14 @@ impl Ledger {
         })
     }
 
-    /// All that is known of one message, in one snapshot.
+    /// Everything that the ledger knows of one message, in one snapshot.
     pub async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
         let key = key.clone();
         look!(in snapshot, self, LedgerCall::named("find"), |session| find(session, &key))
     }
 
-    /// Messages of a campaign in the order of acceptance, from after `after` (0: the first). Messages that are accepted
-    /// while pages are read may be missed.
+    /// The messages of a campaign in the order of acceptance, beginning after the number `after` (0 for the first
+    /// page). Messages that are accepted meanwhile may be missed.
     pub async fn page(
         &self,
         campaign: &CampaignId,
@@ -92,8 +91,7 @@ impl Ledger {
         })
     }
 
-    /// Rejected rows of a campaign's imports, in order, with the import's file; `after` as in
-    /// [`Ledger::page`].
+    /// The rejected rows of a campaign's imports, in order, with the import's file. `after` as in [`Ledger::page`].
     pub async fn rejected_rows(
         &self,
         campaign: &CampaignId,
@@ -111,8 +109,7 @@ impl Ledger {
     }
 }
 
-/// Each term is one walk along an index that begins with the campaign. All of them are one statement, which is one
-/// snapshot.
+/// Each term is one scan of an index that begins with the campaign. All terms are one statement, and so one snapshot.
 const TERMS: &str = "
     SELECT campaign, 'accepted', NULL, count(*) FROM messages {where} GROUP BY campaign
     UNION ALL SELECT campaign, state, reason, count(*) FROM turns {where}
@@ -170,7 +167,7 @@ fn on_queue(row: &StoreRow<'_>) -> Result<(CampaignId, OnQueue)> {
     Ok((row.campaign(0)?, on_queue))
 }
 
-/// A message and every place that it can be in: what [`page_row`] and [`last_failure`] read.
+/// A message with its outcome and its turn: the columns that [`page_row`] and [`last_failure`] read.
 const FOUND: &str = "
     SELECT m.number, m.payload, m.accepted_at,
         o.attempts, o.detail, o.effects, o.at,
@@ -201,7 +198,7 @@ fn page_row(row: &StoreRow<'_>) -> Result<PageRow> {
     })
 }
 
-/// Where an open message is. The end of a lease is by the store's clock.
+/// The state of an open message. The end of its lease is in the store's time.
 fn open(row: &StoreRow<'_>) -> Result<Standing> {
     match row.str(8)? {
         "waiting" => Ok(Standing::Waiting { queued: row.is(9)? }),
@@ -217,7 +214,7 @@ fn open(row: &StoreRow<'_>) -> Result<Standing> {
     }
 }
 
-/// The failure of the last attempt of a message that is open.
+/// The failure of the last attempt of an open message.
 fn last_failure(row: &StoreRow<'_>) -> Result<Option<Failure>> {
     match row.int_or_none(3)? {
         Some(_) => Ok(None),

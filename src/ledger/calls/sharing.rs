@@ -1,4 +1,4 @@
-//! The limits that the consumers of a ledger share: what `pacing` asks of their store.
+//! The limits that the consumers of a ledger share: the store of `pacing`.
 
 use async_trait::async_trait;
 

@@ -1,7 +1,7 @@
-//! What is written under a lease: events, its renewal, its end.
+//! Writes that need a lease: events, renewal, settlement.
 //!
-//! Always: fenced, and one statement each, which is a transaction of its own: the row of the turn is
-//! changed only while the lease is the message's, and everything else is written only if it was.
+//! Always: fenced by the lease's number, and each one statement, which is its own transaction: the row of the turn is
+//! changed only while the lease is the message's, and everything else is written only if that row was changed.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl PostgresStore {
     }
 }
 
-/// What makes a message's undo be tried again: its outcome's reason.
+/// The reason of an outcome whose undo is retried.
 const STUCK: &str = DeadReason::Stuck.as_str();
 
 pub(super) async fn record(
@@ -66,7 +66,7 @@ pub(super) async fn record(
 ) -> Result<Option<CommittedEvent>> {
     let entry = Entry::new(lease, events, now)?;
     match entry.run(client, &fenced("turns", FENCE, ""), &[]).await {
-        // Perhaps it is the lease of an undo.
+        // It may be the lease of an undo.
         Err(LedgerError::LeaseLost) => entry.run(client, &fenced("undos", HELD, ""), &[]).await,
         recorded => recorded,
     }

@@ -1,4 +1,4 @@
-//! Undos that are tried again: of messages that are dead, and stuck.
+//! Retries of undos: those of messages that are dead and stuck.
 
 use std::time::Duration;
 
@@ -161,8 +161,8 @@ pub(super) async fn settle(
     }
 }
 
-/// Ends the lease, appends the events and writes anew how the message's turn was over, if the lease
-/// is the undo's. When its turn was over stays.
+/// Ends the lease, appends the events and replaces the message's ending, if the lease is the undo's. The time of the
+/// ending stays.
 async fn write(
     client: &impl GenericClient,
     entry: &Entry<'_>,

@@ -1,4 +1,4 @@
-//! Bringing messages back: when they are due, when their agent is free, when their limits grant them.
+//! Brings messages back: when they are due, when their agent can take them, when their limits grant them.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -79,7 +79,7 @@ fn recall(
     Ok(recalled as u64)
 }
 
-/// One step in the index for each backlog, however many messages it has.
+/// One index step for each backlog, whatever its number of messages.
 fn backlogs(conn: &Connection) -> Result<Vec<BacklogRow>> {
     let mut next = conn.prepare_cached(
         "SELECT campaign, backlog, backlog_since FROM turns INDEXED BY turns_in_backlog

@@ -1,4 +1,4 @@
-//! Reading what is known of one message, record by record.
+//! Reads and writes the records of one message.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -8,7 +8,7 @@ use crate::message::{Event, Message};
 
 use crate::ledger::columns::{from_json, ms, time, to_json, word};
 
-/// The row of a message that is open.
+/// The row of an open message in `turns`.
 pub(super) struct TurnRow {
     /// Waiting, deferred or in flight.
     pub(super) standing: Standing,
@@ -16,15 +16,15 @@ pub(super) struct TurnRow {
     pub(super) lease: i64,
     /// How many events its journal had when it was last taken.
     pub(super) events_taken: u64,
-    /// The backlog that it waits in, or was called up from.
+    /// The backlog that it waits in or was called up from.
     pub(super) backlog: Option<String>,
     /// Whether a lease on it ended without a settlement.
     pub(super) doubtful: bool,
-    /// Since when it is tried.
+    /// When the current series of attempts began.
     pub(super) tried_since: Option<Timestamp>,
 }
 
-/// The row of a message that is over.
+/// The row of a message that is over, in `outcomes`.
 pub(super) struct OutcomeRow {
     pub(super) ending: Ending,
 }
@@ -88,7 +88,7 @@ impl OutcomeRow {
     }
 }
 
-/// The message as it was accepted, and when.
+/// The message as it was accepted, and the time.
 pub(super) fn accepted(
     conn: &Connection,
     key: &MessageKey,

@@ -1,4 +1,4 @@
-//! A session on SQLite: the connection of a write or of a look.
+//! A session on SQLite: the connection of a write or of a read.
 
 use std::future::{Future, ready};
 
@@ -12,7 +12,7 @@ use crate::ledger::{LedgerError, Result};
 pub(in crate::ledger) struct SqliteSession<'a>(pub(super) &'a Connection);
 
 impl SqliteSession<'_> {
-    /// The statement with its parameters: `$1` is a name here, and not the first.
+    /// The statement with its parameters bound. On SQLite `$1` is a name, not a position.
     fn prepare(&self, sql: &str, values: &[SqlValue<'_>]) -> Result<CachedStatement<'_>> {
         let mut statement = self.0.prepare_cached(sql)?;
         for (n, value) in values.iter().enumerate() {

@@ -50,7 +50,7 @@ impl SqliteStore {
 fn try_life(conn: &Connection) -> Result<()> {
     conn.prepare_cached("SAVEPOINT probe")?.execute([])?;
     let walked = walk(conn);
-    // The error is what matters; a transaction that SQLite has ended has nothing to take back.
+    // The error matters; a transaction that SQLite has ended has nothing to roll back.
     if !conn.is_autocommit() {
         conn.prepare_cached("ROLLBACK TO probe")?.execute([])?;
         conn.prepare_cached("RELEASE probe")?.execute([])?;

@@ -1,9 +1,9 @@
-//! Whether the server still has what this process committed last: after a failover it may not.
+//! Checks that the server still has this process's last commits: after a failover it may not.
 //!
-//! In: what the server has acknowledged, and each connection to it. Out: nothing while the server has all of it.
-//! Always: before a connection is used to a server that has lost some of it, every campaign is distrusted and every
-//! lease is ended. A standby replays the primary's log in order, so that it has everything before the newest commit
-//! that it has: a look at the newest commits is enough.
+//! In: acknowledged commits, and each new connection. Out: nothing while the server has all of them. Always: if the
+//! server has lost some, every campaign is distrusted and every lease is ended before the connection is used. A standby
+//! replays the primary's log in order, so that it has everything before the newest commit that it has: checking the
+//! newest commits is enough.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +14,8 @@ use tokio_postgres::Client;
 use crate::ledger::columns::column;
 use crate::ledger::{Incarnation, LedgerError, Result};
 
-/// How many commits are remembered: as many as can be under way at once, since their acknowledgements may come in
-/// another order than they stand in the server's log.
+/// How many commits are remembered: the maximum number under way at once, because their acknowledgements may arrive in
+/// another order than in the server's log.
 const NEWEST: usize = super::limits::CONNECTIONS_MAX;
 
 /// The newest row of a journal that a call has committed.
@@ -30,18 +30,18 @@ pub(in crate::ledger::postgres) struct CommittedEvent {
     pub(in crate::ledger::postgres) event: String,
 }
 
-/// What this process has committed last. Clones share it.
+/// The last commits of this process. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Tail {
     kept: Arc<Mutex<TailRecords>>,
-    /// Held while what was lost is seen to: once is enough.
+    /// Locked while a loss is handled, so that it is handled once.
     looking: Arc<tokio::sync::Mutex<()>>,
     losses: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Default)]
 struct TailRecords {
-    /// The oldest first.
+    /// Oldest first.
     written: VecDeque<CommittedEvent>,
     /// The process's own incarnation, with its newest beat.
     beat: Option<Incarnation>,
@@ -54,7 +54,7 @@ impl TailRecords {
 }
 
 impl Tail {
-    /// Takes note of what the server has acknowledged.
+    /// Records a commit that the server has acknowledged.
     pub(super) fn note(&self, written: CommittedEvent) {
         let mut kept = self.kept();
         if kept.written.len() == NEWEST {
