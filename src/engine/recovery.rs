@@ -1,8 +1,7 @@
-//! Whether an uncertain step happened: the look-ups, and when absence counts.
+//! Looks up whether an uncertain step happened, and decides when absence counts.
 //!
-//! In: a step whose call's outcome is not known. Out: what was found. Always: for a call whose
-//! repeat does not collide, absence counts only after two look-ups spread over the settle time, since a
-//! list at Twilio may lag behind what it lists.
+//! In: a step whose call has an unknown result. Out: what was found. Always: if a repeated call would not collide,
+//! absence counts only after two look-ups spread over the settle time, because a list at Twilio may lag behind.
 
 use std::time::Duration;
 
@@ -15,29 +14,29 @@ use super::step::{Found, Past, Repeat, Step, StepContext, StepError};
 const ASKED_MAX: u32 = 3;
 const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
-/// What looking came to.
+/// The result of a look-up.
 pub(super) enum LookupResult {
     Found(Found),
-    /// Somebody else's stands in its place.
+    /// An object that is not ours is in its place.
     Busy(String),
-    /// Another one of ours has its name.
+    /// Another object of this message has its name.
     Met(String),
-    /// The gate let no look-up through.
+    /// The gate refused the look-up.
     Closed(Closed),
-    /// The look-up itself failed: as uncertain as before.
+    /// The look-up itself failed: the effect is as uncertain as before.
     Failed(Failure),
 }
 
-/// How long absence is doubted.
+/// How thoroughly absence is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AbsenceCheck {
-    /// As the step's repeat asks for.
+    /// As the step's [`Repeat`] requires.
     Usual,
-    /// Twilio says that it is there: looked for in every way, and over the settle time.
+    /// Twilio reported that the effect exists: looked up in every way, and twice over the settle time.
     Taken,
 }
 
-/// Looks once, or twice where absence has to last.
+/// Looks a step's effect up: once, or twice if absence must last.
 pub(super) async fn look(
     step: &dyn Step,
     turn: &StepContext<'_>,
@@ -53,7 +52,7 @@ pub(super) async fn look(
     in_one_way(step, turn, check).await
 }
 
-/// Looks for what may be a trace of a step although nobody can tell.
+/// Looks for a possible but uncertain trace of a step.
 pub(super) async fn untold(step: &dyn Step, turn: &StepContext<'_>) -> LookupResult {
     let mut tried = 1;
     loop {
@@ -70,14 +69,14 @@ pub(super) async fn untold(step: &dyn Step, turn: &StepContext<'_>) -> LookupRes
     }
 }
 
-/// Reads what is at Twilio of the turn's generation.
+/// Reads the state at Twilio of the context's generation.
 pub(super) async fn past(step: &dyn Step, turn: &StepContext<'_>) -> Result<Past, LookupResult> {
     let mut tried = 1;
     loop {
         let looked = match step.past(turn).await {
             Ok(past) => return Ok(past),
             Err(error) => match unanswered(step, error) {
-                // What would tell is gone.
+                // The object that would show it is gone.
                 LookupResult::Found(Found::Invisible(detail)) => return Ok(Past::Untold(detail)),
                 looked => looked,
             },
@@ -90,12 +89,12 @@ pub(super) async fn past(step: &dyn Step, turn: &StepContext<'_>) -> Result<Past
     }
 }
 
-/// Looks once.
+/// Looks a step's effect up once.
 pub(super) async fn once(step: &dyn Step, turn: &StepContext<'_>) -> LookupResult {
     in_one_way(step, turn, AbsenceCheck::Usual).await
 }
 
-/// Asks again where the look-up itself failed: it changes nothing.
+/// Retries a look-up that failed: it changes nothing.
 async fn in_one_way(step: &dyn Step, turn: &StepContext<'_>, check: AbsenceCheck) -> LookupResult {
     let mut looked = ask(step, turn, check).await;
     for _ in 1..ASKED_MAX {
@@ -119,11 +118,11 @@ async fn ask(step: &dyn Step, turn: &StepContext<'_>, check: AbsenceCheck) -> Lo
     }
 }
 
-/// A look-up that brought no answer, or a stranger's.
+/// The result of a look-up that ended with an error.
 fn unanswered(step: &dyn Step, error: StepError) -> LookupResult {
     match error {
         StepError::Call(CallError::Closed(closed)) => LookupResult::Closed(closed),
-        // The container of what is looked for is gone, and with it whatever it would tell.
+        // The container of the effect is gone, and with it all traces of the effect.
         StepError::Call(call) if is_missing(&call) => {
             LookupResult::Found(Found::Invisible(call.to_string()))
         }

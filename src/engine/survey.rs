@@ -1,8 +1,8 @@
-//! What is at Twilio of a message that another ledger may have carried out.
+//! Surveys what exists at Twilio of a message that another ledger may have carried out.
 //!
-//! In: a distrusted message. Out: that it is done already, that nobody can tell, or the generation to go on with.
-//! Always: every generation's container is read, a closed one too; a closed container leads to the next generation
-//! only when nothing of it reached the customer or an agent.
+//! In: a distrusted message. Out: that it is done already, that its outcome is unknown, or the generation to continue
+//! with. Always: every generation's container is read, closed ones too; a closed container leads to the next generation
+//! only if nothing in it reached the customer or an agent.
 
 use crate::message::{Effects, Ended, Event, StepName};
 
@@ -13,29 +13,29 @@ use super::saga::{Runner, anew, left_as_it_is, unknown};
 use super::step::{Past, Step, StepContext};
 use super::undo::Undoing;
 
-/// So many generations in a row without a container are the last: a generation may have failed before it made one.
+/// This many generations in a row without a container end the search. A generation may have failed before it made one.
 const ABSENT_MAX: u32 = 2;
 
-/// The generations at Twilio of a message that is not over there.
+/// The generations at Twilio of a message that is not done there.
 #[derive(Default)]
 struct Traces {
-    /// The last generation that has a container, and whether that is open.
+    /// The last generation that has a container, and whether the container is open.
     latest: Option<(u32, bool)>,
 }
 
-/// What reading the generations came to.
+/// The result of reading the generations.
 enum SurveyResult {
     Traces(Traces),
     /// This generation carried the message out.
     Done(u32, Box<Effects>),
-    /// A closed container does not tell.
+    /// A closed container does not show how far the message came.
     Untold(String),
     Failed(Box<Ended>),
 }
 
 impl Runner<'_> {
-    /// Reads what is at Twilio of a distrusted message. `None` when it is to go on, in the generation that the
-    /// journal has then.
+    /// Reads what exists at Twilio of a distrusted message. `None` when the message continues, in the generation that
+    /// the journal has then.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Runner<'_> {
         Ok(SurveyResult::Traces(traces))
     }
 
-    /// What is at Twilio of a generation. What is sure of it is not read again.
+    /// The state of a generation at Twilio. If it is known to be final, it is not read again.
     async fn past_of(&self, anchor: &dyn Step, generation: u32) -> Result<Past, LookupResult> {
         let container = (anchor.name(), generation);
         if let Some(sure) = self.past.of(self.journal.key(), container) {
@@ -118,7 +118,7 @@ impl Runner<'_> {
         recovery::past(anchor, &turn).await
     }
 
-    /// Another ledger has carried the message out.
+    /// Ends a message that another ledger has carried out.
     fn was_done(
         &mut self,
         anchor: &dyn Step,
@@ -134,7 +134,7 @@ impl Runner<'_> {
         Ok(Ended::Done { already_sent: true })
     }
 
-    /// Goes on in the container that is open, or in the generation after the last one.
+    /// Continues in the container that is open, or in the generation after the last one.
     fn go_on_from(&mut self, anchor: StepName, traces: &Traces) -> Result<(), Interrupted> {
         let own = self.journal.saga().generation;
         match traces.latest {
@@ -163,7 +163,7 @@ impl Runner<'_> {
         self.journal.begin(generation)
     }
 
-    /// Something of ours stands that this journal did not make: from here on the message is distrusted.
+    /// Handles an effect of this message that its journal did not make: from now on the message is distrusted.
     pub(super) async fn meet(
         &mut self,
         step: &'static dyn Step,
@@ -173,8 +173,8 @@ impl Runner<'_> {
             message.id = %self.ground.message.id().in_log(), step = %step.name(), detail,
             "another ledger has begun this message: what is there is looked at before every step"
         );
-        // What a container's name collides with may hold all that stands; beside the Conversation of an agent's
-        // Interaction that has the name stands an Interaction that this journal has made.
+        // The existing container may hold all effects of the message. If instead the Conversation of another
+        // Interaction has the name, this journal has made a second Interaction, which is undone.
         let met = step.is_container();
         self.journal.note(Event::Distrusted { met })?;
         if !met {

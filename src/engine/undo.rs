@@ -1,8 +1,8 @@
-//! Backward: what stands is taken away again, last first.
+//! Undoes a saga: removes its effects, last first.
 //!
-//! In: why. Out: whether anything is left. Always: only what this message made or adopted is
-//! touched; nothing is, once the customer was reached or an agent accepted, or where another ledger may have made
-//! some of it; that it is being undone is durable before the first undo.
+//! In: the reason. Out: whether effects are left. Always: only effects that this message made or adopted are removed;
+//! none is removed once the customer was reached or an agent accepted, or if another ledger may have made one of them;
+//! the beginning of the undo is durable before the first effect is removed.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ use super::recovery::{self, AbsenceCheck, LookupResult};
 use super::saga::Runner;
 use super::step::{Found, Repeat, Step, StepError};
 
-/// How often an undo is tried within a run, and the first wait between two tries; each is twice the
-/// one before.
+/// How often an undo is tried within a run, and the first wait between two tries. Each wait is twice the one before.
 const TRIES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// What undoing came to.
+/// The result of undoing.
 pub(super) enum Undoing {
-    /// Nothing of the saga stands any more.
+    /// No effect of the saga exists any more.
     Clean,
-    /// The customer was reached, an agent accepted, or another ledger may have made some of it: everything stays.
+    /// The customer was reached, an agent accepted, or another ledger may have made one of the effects: all effects
+    /// stay.
     HandsOff,
-    /// Something is left at Twilio, for this reason.
+    /// Effects are left at Twilio, for this reason.
     Left(Failure),
 }
 
 impl Runner<'_> {
-    /// Undoes what stands, last first.
+    /// Undoes all effects, last first.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Runner<'_> {
         if self.journal.saga().failure.is_none() {
             let failure = Box::new(why.clone());
             self.journal.note(Event::Failed { failure })?;
-            // Whoever takes over while this is being undone must not go forward with the rest.
+            // The next holder must not go forward while this saga is being undone.
             self.journal.write().await?;
         }
         for step in standing.into_iter().rev() {
@@ -69,7 +69,7 @@ impl Runner<'_> {
         Ok(Undoing::Clean)
     }
 
-    /// Undoes one step that stands. Returns why it could not.
+    /// Undoes one step. Returns why it failed, if it failed.
     pub(super) async fn undo(&mut self, step: &dyn Step) -> Result<Option<Failure>, Interrupted> {
         if let Err(left) = self.insist(step, UndoQuestion::Undo).await? {
             return Ok(Some(left));
@@ -80,14 +80,14 @@ impl Runner<'_> {
         Ok(None)
     }
 
-    /// What failed may have left something all the same (made, and then not to be read), and so may
-    /// a predecessor that died before its journal was written: it is to be undone with the others.
+    /// Finds effects that the journal lacks. A failed call may have left one (made, but then unreadable), and so may an
+    /// earlier holder that died before it wrote its journal. They are undone with the others.
     async fn adopt_what_failed(&mut self) -> Result<Option<Failure>, Interrupted> {
         let is_doubted = self.doubted || self.journal.resumed();
         if !(self.acted || is_doubted) {
             return Ok(None);
         }
-        // Absence has to last where a call may be on its way, or a list behind.
+        // Absence must last if a call may be on its way or a list may lag behind.
         let patience = if is_doubted {
             AbsenceCheck::Taken
         } else {
@@ -96,7 +96,7 @@ impl Runner<'_> {
         let mut wait = FIRST_WAIT;
         let mut tried = 1;
         while let Some(step) = self.next_step() {
-            // The intent of what would double is in the journal, and a plain refusal left nothing.
+            // If a repeat would double the effect, its intent is in the journal; and a plain refusal left nothing.
             if step.repeat() == Repeat::Doubles || !(is_doubted || step.is_container()) {
                 break;
             }
@@ -154,7 +154,7 @@ impl Runner<'_> {
 }
 
 impl Runner<'_> {
-    /// Undoes a step: its calls may leave while the campaign is paused or cancelled.
+    /// Undoes a step. Its calls may start while the campaign is paused or cancelled.
     async fn take_away(&self, step: &dyn Step) -> Result<(), StepError> {
         let gate = self.ground.gate;
         gate.set_undoing(true);
@@ -164,7 +164,7 @@ impl Runner<'_> {
     }
 }
 
-/// What is asked of a step on the way back.
+/// A question to a step during an undo.
 #[derive(Clone, Copy)]
 enum UndoQuestion {
     IsTakenUp,

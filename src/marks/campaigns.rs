@@ -1,4 +1,4 @@
-//! The marks of campaigns: which ledger runs which.
+//! The marks of campaigns: each names the ledger that runs the campaign.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -9,8 +9,8 @@ use crate::ledger::Incarnation;
 use crate::message::CampaignId;
 
 impl ProcessMarks {
-    /// Looks at a campaign's mark, and makes it where there is none. Returns until when the process that it was taken
-    /// over from may still call Twilio.
+    /// Checks a campaign's mark, or creates it. If the campaign is taken over, returns the time until which its former
+    /// process may still call Twilio.
     pub(super) async fn look_at(
         &self,
         kept: &mut KnownMarks,
@@ -30,7 +30,7 @@ impl ProcessMarks {
                         .create_user(&service, &identity, "flexcast campaign", &attributes);
                 match creating.await {
                     Ok(_) => break mark,
-                    // Another ledger was faster: it has the campaign.
+                    // Another ledger was faster, and has the campaign.
                     Err(error) if is_taken(&error) => continue,
                     Err(error) => return Err(error.into()),
                 }
@@ -40,7 +40,7 @@ impl ProcessMarks {
                     self.check_campaign(kept, &mark).await?;
                     break mark;
                 }
-                // Somebody has overwritten its attributes.
+                // Another program has overwritten the attributes.
                 None => {}
                 Some(mark) => quiet = self.take_over_campaign(kept, mark).await?,
             }
@@ -55,7 +55,7 @@ impl ProcessMarks {
         Ok(quiet)
     }
 
-    /// A campaign that this ledger has begun, and may have forgotten since.
+    /// Checks a campaign that this ledger has begun: the ledger may have gone back to before that.
     async fn check_campaign(
         &self,
         kept: &KnownMarks,
@@ -72,7 +72,7 @@ impl ProcessMarks {
         self.distrust(&mark.campaign, mark.at).await
     }
 
-    /// Takes another ledger's campaign over, where that is wanted.
+    /// Takes over another ledger's campaign, if the operator asked for it.
     async fn take_over_campaign(
         &self,
         kept: &mut KnownMarks,
@@ -86,7 +86,7 @@ impl ProcessMarks {
             location: mark.location,
             at: mark.at,
         };
-        // A process whose campaign was taken over does not take it back.
+        // A process that lost a campaign to a take-over does not take it back.
         let had = kept.campaigns.contains_key(&campaign) || kept.lost.contains(&campaign);
         if !self.take_over || had {
             return Err(MarkError::NotOurs(why));

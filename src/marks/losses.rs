@@ -1,5 +1,5 @@
-//! A store that loses its last transactions under the processes that work on it: in a failover to a server that had
-//! not received them.
+//! Handles a store that loses its last transactions while processes work on it: in a failover to a server that had not
+//! received them.
 
 use crate::ledger::Incarnation;
 
@@ -7,9 +7,9 @@ use super::record::LedgerMark;
 use super::{GOOD_FOR, KnownMarks, MarkError, NotOurs, ProcessMarks};
 
 impl ProcessMarks {
-    /// Begins another incarnation where the mark is ahead of the ledger because the store has lost transactions. Each
-    /// process that works on the ledger does so. The mark of one that does not is waited for: while it changes, that
-    /// process works on the state that was lost.
+    /// Begins another incarnation if the mark is ahead of the ledger because the store has lost transactions. Each
+    /// process that works on the ledger does so. If another process's mark changes without that, the process still
+    /// works on the lost state, and this one waits until the mark stops changing.
     pub(super) async fn begin_again(
         &self,
         kept: &mut KnownMarks,
@@ -40,7 +40,7 @@ impl ProcessMarks {
         Ok(())
     }
 
-    /// Whether the mark is this process's own, or the ledger has been there.
+    /// Whether the mark is this process's own, or the ledger knows its incarnation and beat.
     async fn knows(&self, kept: &KnownMarks, mark: &LedgerMark) -> Result<bool, MarkError> {
         let own = kept.own.as_ref();
         if own.is_some_and(|own| own.token == mark.incarnation.token) {
@@ -49,7 +49,7 @@ impl ProcessMarks {
         Ok(self.ledger.has_been(&mark.incarnation).await?)
     }
 
-    /// Whether the mark has not changed for as long as its process can have had the right to call.
+    /// Succeeds if the mark has not changed for the maximum time that its process can have the right to call.
     fn await_silence(&self, kept: &mut KnownMarks, mark: LedgerMark) -> Result<(), MarkError> {
         let now = self.clock.instant();
         let since = match &kept.ahead {

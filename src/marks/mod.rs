@@ -1,11 +1,11 @@
-//! The account knows which ledger runs a campaign: marks, kept as Users of the Flex chat service.
+//! Marks: records at the Twilio account of which ledger runs a campaign, kept as Users of the Flex chat service.
 //!
-//! In: a ledger and its account. Out: the right to carry out a campaign, or why this ledger has none. Always: a
-//! second ledger, a copy, and a ledger that went back to an older state are told before their first changing call;
-//! a process that lost its ledger to another one has no right to call [`GOOD_FOR`] after its last look at the latest.
+//! In: a ledger and its account. Out: the right to carry out a campaign, or why this ledger has none. Always: a second
+//! ledger, a copy, and a ledger that went back to an older state are detected before their first changing call; a
+//! process that lost its ledger to another one has no right to call from [`GOOD_FOR`] after its last check on.
 //!
-//! A User has no timers, and is created once for an identity. Nothing at Twilio can be changed under a condition, so
-//! that two processes may overwrite each other's mark: then one of them does not know what it reads at its next beat.
+//! A User has no timers, and an identity has at most one User. Twilio has no conditional writes, so that two processes
+//! may overwrite each other's mark. Then one of them does not recognize the mark that it reads at its next beat.
 
 mod campaigns;
 mod error;
@@ -28,10 +28,10 @@ use crate::twilio::{CallError, Conflict, Twilio, conflict, is_missing};
 
 use record::{CampaignMark, LedgerMark, digest, from_attributes, of_ledger, to_attributes};
 
-/// How often a process raises the beat of its incarnation, in the ledger and then in the mark.
+/// How often a process raises the beat of its incarnation, first in the ledger and then in the mark.
 pub const BEAT: Duration = Duration::from_secs(60);
 
-/// How long a process may call after it began its last look at the marks: a beat and what two tries may take.
+/// How long a process may call after the beginning of its last check of the marks: a beat, and the time of two tries.
 pub const GOOD_FOR: Duration = Duration::from_secs(90);
 
 /// The marks of one process.
@@ -39,18 +39,18 @@ pub struct ProcessMarks {
     twilio: Twilio,
     ledger: Arc<Ledger>,
     clock: Clock,
-    /// This machine and the ledger here, for operators.
+    /// This machine and its ledger, for operators.
     location: String,
     take_over: bool,
-    /// One look at a time.
+    /// Locked during a check, so that there is one at a time.
     kept: tokio::sync::Mutex<KnownMarks>,
     good_until: Mutex<Option<Instant>>,
 }
 
-/// What a process knows of its marks.
+/// A process's knowledge of its marks.
 #[derive(Default)]
 struct KnownMarks {
-    /// The Flex chat service.
+    /// The SID of the Flex chat service.
     service: Option<String>,
     /// This process's incarnation, once it is drawn.
     own: Option<Incarnation>,
@@ -58,15 +58,15 @@ struct KnownMarks {
     campaigns: BTreeMap<CampaignId, CampaignMark>,
     /// The campaigns that it had the right to carry out, and that another ledger has taken over.
     lost: BTreeSet<CampaignId>,
-    /// How many losses of the store's transactions its own mark allows for.
+    /// How many losses of the store's transactions its own mark accounts for.
     losses: u64,
-    /// Another process's mark that this ledger does not know, and since when it has not changed.
+    /// Another process's mark that this ledger does not know, and the time since which it has not changed.
     ahead: Option<(LedgerMark, Instant)>,
 }
 
 impl ProcessMarks {
-    /// The marks of a process that works on this ledger. With `take_over` it takes the place of the ledger or the
-    /// process that the marks name.
+    /// The marks of a process that works on this ledger. With `take_over` it takes over from the ledger or the process
+    /// that the marks name.
     #[must_use]
     pub fn new(
         twilio: Twilio,
@@ -86,7 +86,7 @@ impl ProcessMarks {
         }
     }
 
-    /// Until when changing calls may start; `None` before the first look.
+    /// The time until which changing calls may start; `None` before the first check.
     #[must_use]
     pub fn good_until(&self) -> Option<Instant> {
         *self
@@ -95,13 +95,13 @@ impl ProcessMarks {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the ledger's mark, and raises the beat; the first time it draws an incarnation. Then it looks at the
-    /// marks of the campaigns that were claimed. Returns those that this ledger has lost.
+    /// Checks the ledger's mark and raises the beat; the first call draws an incarnation. Then checks the marks of the
+    /// claimed campaigns. Returns the campaigns that this ledger has lost.
     ///
     /// # Errors
     ///
-    /// [`MarkError::NotOurs`] when the ledger is not the one that ran last; of Twilio and of the ledger when either
-    /// does not answer.
+    /// [`MarkError::NotOurs`] when the ledger is not the one that ran last; other errors when Twilio or the ledger does
+    /// not answer.
     pub async fn beat(&self) -> Result<Vec<NotOurs>, MarkError> {
         let mut kept = self.kept.lock().await;
         if kept.own.is_none() {
@@ -132,11 +132,11 @@ impl ProcessMarks {
         Ok(lost)
     }
 
-    /// Claims a campaign for this ledger, or finds it claimed.
+    /// Claims a campaign for this ledger. Succeeds if it is claimed already.
     ///
     /// # Errors
     ///
-    /// [`MarkError::NotOurs`] when another ledger runs it; else as [`ProcessMarks::beat`].
+    /// [`MarkError::NotOurs`] when another ledger runs it; otherwise as [`ProcessMarks::beat`].
     pub async fn claim(&self, campaign: &CampaignId) -> Result<(), MarkError> {
         loop {
             let mut kept = self.kept.lock().await;
@@ -149,17 +149,17 @@ impl ProcessMarks {
             let Some(quiet) = self.look_at(&mut kept, campaign).await? else {
                 return Ok(());
             };
-            // Beats go on meanwhile, and tell whether it is taken over in its turn.
+            // Beats continue meanwhile. They detect whether the campaign is taken over again.
             drop(kept);
             self.wait_until(quiet).await;
         }
     }
 
-    /// Says that this process has ended: who opens the ledger next need not wait.
+    /// Records in the mark that this process has ended, so that the next process that opens the ledger need not wait.
     ///
     /// # Errors
     ///
-    /// As [`ProcessMarks::beat`]; whoever opens the ledger elsewhere then waits for a beat.
+    /// As [`ProcessMarks::beat`]. A process that opens the ledger elsewhere then waits for a beat.
     pub async fn end(&self) -> Result<(), MarkError> {
         let mut kept = self.kept.lock().await;
         *self
@@ -189,7 +189,8 @@ impl ProcessMarks {
             Err(error) => return Err(error),
         };
         if let Some(other) = other {
-            // The same state in another place: a copy, or a restored file. Whoever has it as well raises its beat.
+            // The same state at another place: a copy or a restored file. If another process uses the same state, it
+            // raises its beat.
             tracing::warn!(
                 location = other.location, at = %other.at,
                 "this ledger was last at work in another place, and has not ended there: waiting {} s for a sign of it",
@@ -199,7 +200,7 @@ impl ProcessMarks {
             if self.read_ledger(kept).await?.as_ref() != Some(&other) {
                 self.check_ledger(kept).await?;
             }
-            // What that process did after its last beat is in no copy.
+            // No copy has what that process did after its last beat.
             self.ledger.distrust(None, now).await?;
         }
         kept.losses = self.ledger.losses();
@@ -212,16 +213,16 @@ impl ProcessMarks {
         Ok(())
     }
 
-    /// Raises the beat of the incarnation that was drawn.
+    /// Raises the beat of this process's incarnation.
     async fn go_on(&self, kept: &mut KnownMarks) -> Result<(), MarkError> {
-        // The ledger first: its beat is never behind the mark's.
+        // The ledger comes first, so that its beat is never behind the mark's.
         let raised = match &kept.own {
             Some(own) => self.ledger.raise_beat(&own.token).await?,
             None => None,
         };
         let mark = self.check_ledger(kept).await?;
         let Some(raised) = raised else {
-            // Its own incarnation is gone: the ledger went back under this process.
+            // The ledger lacks this process's incarnation: it went back to an older state during its work.
             let not_ours = match mark {
                 Some(mark) => not_ours(mark),
                 None => NotOurs::Ledger {
@@ -237,7 +238,7 @@ impl ProcessMarks {
         Ok(())
     }
 
-    /// The ledger's mark, if there is one, and this ledger has been there.
+    /// The ledger's mark, if there is one. Fails unless this ledger knows the mark's incarnation and beat.
     async fn check_ledger(&self, kept: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
         let Some(mark) = self.read_ledger(kept).await? else {
             return Ok(None);
@@ -282,13 +283,13 @@ impl ProcessMarks {
             .create_user(&service, &identity, "flexcast ledger", &attributes);
         match creating.await {
             Ok(_) => Ok(()),
-            // A copy of the ledger, or another consumer of it, was faster: the next beat tells which.
+            // A copy of the ledger, or another consumer of it, was faster: the next beat shows which.
             Err(error) if is_taken(&error) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Takes the ledger's place; until when the process there may still call Twilio.
+    /// Takes over from the ledger in the mark. Returns the time until which the process there may still call Twilio.
     async fn take_over_ledger(
         &self,
         kept: &mut KnownMarks,
@@ -300,7 +301,7 @@ impl ProcessMarks {
         self.quiet_until(kept, &identity).await
     }
 
-    /// Until when the process of another ledger may still call Twilio; `None` when it has said that it ended.
+    /// The time until which the process of another ledger may still call Twilio; `None` when it has recorded its end.
     async fn quiet_until(
         &self,
         kept: &mut KnownMarks,

@@ -1,4 +1,4 @@
-//! The metrics themselves: names, help texts, labels, buckets, and the zeros they begin with.
+//! The metrics: names, help texts, labels, buckets, and their initial zeros.
 
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -12,11 +12,11 @@ use super::process::ProcessMetrics;
 const REQUEST_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5.0, 10.0,
 ];
-/// From 50 ms to five minutes: a handful of calls, and an Interaction's set-up that is waited for.
+/// From 50 ms to five minutes: a handful of calls, and the set-up of an Interaction.
 const SAGA_BUCKETS: &[f64] = &[
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 ];
-/// From 1 ms to a minute: what waits longer is deferred.
+/// From 1 ms to a minute: longer waits are deferrals.
 const PACING_BUCKETS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(super) struct Families {
 
 impl Families {
     #[expect(clippy::too_many_lines, reason = "a table, one entry a metric")]
-    /// Registers every metric, with what can be known in advance at 0.
+    /// Registers every metric, with the series that are known in advance at 0.
     pub(super) fn new() -> Self {
         let registry = Registry::new();
         let r = &registry;

@@ -1,7 +1,6 @@
-//! The process's own metrics, by the names that Prometheus clients agree on.
+//! The metrics of the process itself, under the names that Prometheus clients share.
 //!
-//! In: `/proc` (proc(5)). Out: `process_*`, read when they are asked for. Where there is no `/proc`
-//! there are none.
+//! In: `/proc` (proc(5)). Out: `process_*`, read at each scrape. Without `/proc` there are none.
 
 use std::fs;
 
@@ -28,7 +27,7 @@ struct ProcessReading {
 }
 
 impl ProcessMetrics {
-    /// Registers them; none when they cannot be read here.
+    /// Registers the metrics; None if they cannot be read on this system.
     pub(super) fn register(registry: &Registry) -> Option<Self> {
         read()?;
         let gauge = |name, help| make(registry, Gauge::new(name, help));
@@ -64,7 +63,7 @@ impl ProcessMetrics {
 
 fn read() -> Option<ProcessReading> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The program's name stands in parentheses and may hold anything; what is counted comes after.
+    // The program's name is in parentheses and may contain anything; the numbered fields follow it.
     let (_, fields) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split(' ').collect();
     // The first of these is field 3 of proc(5): utime is 14, stime 15, starttime 22.
@@ -74,7 +73,7 @@ fn read() -> Option<ProcessReading> {
     Some(ProcessReading {
         cpu_seconds,
         resident_bytes: number_after("/proc/self/status", "VmRSS:")? * 1024.0,
-        // One of them is this look itself.
+        // One of them is opened by this read.
         open_fds: fs::read_dir("/proc/self/fd")
             .ok()?
             .count()
@@ -83,7 +82,7 @@ fn read() -> Option<ProcessReading> {
     })
 }
 
-/// The number that follows `word` at the beginning of a line.
+/// The number after `word` at the beginning of a line.
 fn number_after(path: &str, word: &str) -> Option<f64> {
     let text = fs::read_to_string(path).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(word))?;

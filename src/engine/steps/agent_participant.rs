@@ -1,4 +1,4 @@
-//! The chat channel joins the Proxy session: what the agent writes there goes to the customer.
+//! The chat channel joins the Proxy session: what the agent writes there is sent to the customer.
 
 use async_trait::async_trait;
 
@@ -9,7 +9,7 @@ use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
 pub(crate) struct AgentParticipant {
-    /// Whether the session was asked for with this participant in it.
+    /// Whether the session was created with this participant in it.
     inline: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The chat channel's attributes tell Flex of the Proxy session: without `proxySession` what an
-//! agent writes is not relayed (Twilio's error 80619).
+//! The chat channel's attributes tell Flex the Proxy session. Without `proxySession`, Flex does not relay the agent's
+//! messages (Twilio's error 80619).
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -29,12 +29,12 @@ impl Step for ChannelAttributes {
         has_session(turn)
     }
 
-    /// Reads, extends and writes back: others' attributes are kept. The API has no condition on
-    /// writes, so a change by somebody else between the two is lost (Twilio's OpenAPI, Chat v2).
+    /// Reads the attributes, adds to them, and writes them back, so that other attributes are kept. The API has no
+    /// conditional writes, so that a concurrent change is lost (Twilio's OpenAPI, Chat v2).
     async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let (service, channel, mut attributes) = read(turn).await?;
-        // What agents see of the customer; what stands there already is Flex's.
+        // The customer's data that agents see. Existing attributes are Flex's and stay.
         for (key, value) in turn.campaign.shown_of(&turn.message.customer) {
             attributes.entry(key).or_insert(value);
         }

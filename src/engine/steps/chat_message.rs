@@ -1,5 +1,5 @@
-//! The message of `task_on_reply`, written to the chat channel: Proxy relays it to the customer,
-//! and a custom channel's own software reads it there.
+//! The message of `task_on_reply`, written to the chat channel. Proxy relays it to the customer; on a custom channel
+//! the channel's own software reads it there.
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! A Conversation that carries the message's name.
+//! A Conversation that has the message's name as its unique name.
 
 use async_trait::async_trait;
 
@@ -21,7 +21,7 @@ impl Step for Conversation {
         Operation::CreateConversation
     }
 
-    /// An agent's Interaction brings a Conversation of its own.
+    /// An agent's Interaction brings its own Conversation.
     fn applies(&self, turn: &StepContext<'_>) -> bool {
         is_named(turn)
     }
@@ -64,7 +64,7 @@ impl Step for Conversation {
         true
     }
 
-    /// A closed one without our message: nothing reached the customer. Where its task is made without waiting for a
+    /// If it is closed without our message, nothing reached the customer. Where the task is made without waiting for a
     /// reply, an agent may have had it.
     async fn past(&self, turn: &StepContext<'_>) -> Result<Past, StepError> {
         let Some(there) = named(turn).await? else {
@@ -87,12 +87,12 @@ impl Step for Conversation {
     }
 }
 
-/// Whether the message's Conversation is one that we make and name.
+/// Whether the message's Conversation is made and named by us.
 pub(super) fn is_named(turn: &StepContext<'_>) -> bool {
     turn.strategy() == Strategy::TaskOnReply || !super::interaction::is_by_agent(turn)
 }
 
-/// The Conversation that has the message's name, closed or not.
+/// The Conversation with the message's name, closed or not.
 pub(super) async fn named(
     turn: &StepContext<'_>,
 ) -> Result<Option<twilio::Conversation>, StepError> {

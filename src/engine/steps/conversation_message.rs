@@ -24,7 +24,7 @@ impl Step for ConversationMessage {
         Repeat::Doubles
     }
 
-    /// With `task_now` the opening message is the campaign's choice.
+    /// With `task_now` an opening message is optional.
     fn applies(&self, turn: &StepContext<'_>) -> bool {
         turn.message.body.is_some() || turn.campaign.content_sid.is_some()
     }
@@ -41,11 +41,12 @@ impl Step for ConversationMessage {
         let body = turn.message.body.as_deref();
         let new = NewConversationMessage {
             author: None,
-            // Twilio takes one of them; a template wins, since only it passes WhatsApp's window.
+            // Twilio accepts one of them. A template wins, because only a template may be sent outside WhatsApp's
+            // window.
             body: body.filter(|_| content_sid.is_none()),
             attributes: Some(&marker),
             content_sid,
-            // Without a template Twilio refuses them (error 50528).
+            // Without a template Twilio refuses variables (error 50528).
             content_variables: variables.as_ref().filter(|_| content_sid.is_some()),
         };
         let sent = turn.twilio.create_message(conversation, &new).await?;
@@ -68,13 +69,13 @@ impl Step for ConversationMessage {
     }
 }
 
-/// The content template's variables: rendered when the message was accepted.
+/// The content template's variables, rendered when the message was accepted.
 fn content_variables(turn: &StepContext<'_>) -> Result<Option<Map<String, Value>>, StepError> {
     let mut variables = Map::new();
     for (name, text) in &turn.message.content_variables {
         variables.insert(name.clone(), text.clone().into());
     }
-    // A message that was accepted before they were kept.
+    // An earlier version accepted messages without storing the variables.
     if variables.is_empty() {
         for (name, template) in &turn.campaign.content_variables {
             variables.insert(name.clone(), super::render(turn, template)?.into());

@@ -1,7 +1,7 @@
-//! Our unique name on the Conversation that an agent's Interaction has brought: a trace that stays.
+//! Gives our unique name to the Conversation of an agent's Interaction: a permanent trace.
 //!
-//! The Interaction's task carries our marker, and TaskRouter deletes a task five minutes after it ended (Twilio's
-//! page on the lifecycle of a task). The name is all that is set: the Conversation's attributes are Flex's.
+//! The Interaction's task has our marker, but TaskRouter deletes a task five minutes after its end (Twilio's page on
+//! the lifecycle of a task). Only the name is set: the Conversation's attributes are Flex's.
 
 use async_trait::async_trait;
 
@@ -25,8 +25,8 @@ impl Step for ConversationName {
         Operation::UpdateConversation
     }
 
-    /// Any other Conversation got its name when it was made, and the customer's participant with it. One that has our
-    /// message needs no other trace.
+    /// Any other Conversation was named when it was made, with the customer as a participant. A Conversation that has
+    /// our message needs no other trace.
     fn applies(&self, turn: &StepContext<'_>) -> bool {
         let effects = turn.effects;
         is_by_agent(turn) && effects.participant_sid.is_none() && effects.message_sid.is_none()
@@ -36,7 +36,7 @@ impl Step for ConversationName {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let name = turn.name.as_str();
         match turn.twilio.name_conversation(conversation, name).await {
-            // An agent was faster, and has ended it: nothing can be changed of it any more.
+            // An agent has ended the Conversation already: it cannot be changed any more.
             Err(error) if error.code().and_then(conflict) == Some(Conflict::Closed) => {}
             named => drop(named?),
         }
@@ -57,7 +57,7 @@ impl Step for ConversationName {
         }
     }
 
-    /// Says that what ends now was undone: a Conversation that closes without it is one that an agent has ended.
+    /// Marks the Conversation as undone: one that closes without the mark was ended by an agent.
     async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
         let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let Some(there) = turn.twilio.fetch_conversation(sid).await? else {
@@ -78,7 +78,7 @@ impl Step for ConversationName {
         true
     }
 
-    /// The name is given once the Interaction stands: an agent has had the task, unless it was undone.
+    /// The name is given when the Interaction exists: an agent has had the task, unless it was undone.
     async fn past(&self, turn: &StepContext<'_>) -> Result<Past, StepError> {
         let Some(there) = named(turn).await? else {
             return Ok(Past::Absent);

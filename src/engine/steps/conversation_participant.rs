@@ -26,8 +26,7 @@ impl Step for ConversationParticipant {
         is_named(turn)
     }
 
-    /// Twilio refuses an address that is with this sender in another Conversation (error 50416):
-    /// the customer is busy.
+    /// Twilio refuses an address that is with this sender in another Conversation (error 50416): the customer is busy.
     async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
         let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
         let (customer, sender) = (turn.customer(), turn.sender());

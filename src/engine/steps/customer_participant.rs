@@ -1,5 +1,5 @@
-//! The customer joins the Proxy session. Who chooses the number they see is the campaign's
-//! `proxy.customer_proxy`; the number that Proxy really took is kept.
+//! The customer joins the Proxy session. The campaign's `proxy.customer_proxy` decides which number they see. The
+//! number that Proxy actually used is recorded.
 
 use async_trait::async_trait;
 
@@ -10,7 +10,7 @@ use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
 pub(crate) struct CustomerParticipant {
-    /// Whether the session was asked for with this participant in it.
+    /// Whether the session was created with this participant in it.
     inline: bool,
 }
 

@@ -1,7 +1,7 @@
 //! A Flex chat channel: with the task's attributes (task now), or without a task (on reply).
 //!
-//! Creating one behaves as get-or-create on the flow and the customer (Twilio Professional Services'
-//! description): what comes back is ours only if the chat channel carries our unique name.
+//! According to Twilio Professional Services, creating a channel acts as get-or-create on the flow and the customer:
+//! the returned channel is ours only if the chat channel has our unique name.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -71,7 +71,7 @@ impl Step for FlexChannel {
         let service = chat_service(turn)?;
         let channel = turn.twilio.fetch_chat_channel(service, &made.sid).await;
         match channel.map_err(|error| unread(&made.sid, error))? {
-            // What came back has been in use: it was there.
+            // The returned channel has been in use: it existed before.
             Some(channel) if is_ours(&channel, turn) && is_used(&channel) => {
                 Err(StepError::Met(format!("{} has been in use", made.sid)))
             }
@@ -84,7 +84,7 @@ impl Step for FlexChannel {
                 "Flex gave back {}, a channel that is not ours",
                 made.sid
             ))),
-            // Made a moment ago and not to be seen yet: found again by its name.
+            // It was just made and does not show yet: it is found again by its name.
             None => Err(super::not_seen_yet(&made.sid)),
         }
     }
@@ -154,7 +154,7 @@ impl Step for FlexChannel {
     }
 }
 
-/// A channel with a task: an agent has had it, and nothing is left to do once Flex knows the Proxy session.
+/// A channel with a task: an agent may have had it, and nothing is left to do once Flex knows the Proxy session.
 fn past_with_task(channel: &ChatChannel, effects: Effects) -> Past {
     if !is_inactive(channel) {
         return Past::Open;
@@ -168,7 +168,7 @@ fn past_with_task(channel: &ChatChannel, effects: Effects) -> Past {
     ))
 }
 
-/// A channel without a task: the message is what counts.
+/// A channel without a task: its message decides.
 async fn past_without_task(
     turn: &StepContext<'_>,
     channel: &ChatChannel,
@@ -185,7 +185,7 @@ async fn past_without_task(
         return Ok(ended);
     }
     match session_of(turn).await? {
-        // Nothing goes out without a session; one that is gone once Flex knew of it tells nothing any more.
+        // Nothing is sent without a session. If Flex knew a session that is gone now, it is unknown what was sent.
         None if channel.attributes.contains_key(PROXY_SESSION) => Ok(Past::Untold(format!(
             "the Proxy session of {} is gone",
             channel.sid
@@ -211,14 +211,14 @@ fn is_inactive(channel: &ChatChannel) -> bool {
     channel.attributes.get(STATUS).and_then(Value::as_str) == Some(INACTIVE)
 }
 
-/// Whether more than the making of it has happened to the channel.
+/// Whether the channel has been used since it was made.
 fn is_used(channel: &ChatChannel) -> bool {
     is_inactive(channel)
         || channel.messages_count > 0
         || channel.attributes.contains_key(PROXY_SESSION)
 }
 
-/// Cancels the message's task while nobody has accepted it.
+/// Cancels the message's task unless an agent has accepted it.
 async fn cancel_task(turn: &StepContext<'_>) -> Result<(), StepError> {
     let Some(task) = super::fetch_task(turn).await? else {
         return Ok(());
@@ -260,7 +260,7 @@ fn task_attributes(turn: &StepContext<'_>) -> Result<Map<String, Value>, StepErr
     Ok(attributes)
 }
 
-/// Something was made, and whose it is could not be read: as uncertain as a lost reply.
+/// The error when a channel was made but cannot be read: as uncertain as a lost reply.
 fn unread(sid: &str, error: CallError) -> CallError {
     match error {
         CallError::Rejected { status, code, .. } => CallError::InDoubt {

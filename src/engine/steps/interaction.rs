@@ -1,7 +1,7 @@
-//! A Flex Interaction: it makes the agent's task and, when an agent initiates it, the Conversation.
+//! A Flex Interaction: it makes the agent's task and, if an agent initiates it, the Conversation.
 //!
-//! There is no list of Interactions: ours is found again by the marker in its task's attributes, and once the task
-//! is deleted by the name of its Conversation.
+//! There is no list of Interactions. Ours is found again by the marker in its task's attributes or, once the task is
+//! deleted, by the name of its Conversation.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{ConversationsOf, NewInteraction, Operation, ParticipantConversation, Task};
 
-/// TaskRouter deletes a task five minutes after it ended (Twilio's page on the lifecycle of a task); a minute less,
-/// for lists that lag behind.
+/// TaskRouter deletes a task five minutes after its end (Twilio's page on the lifecycle of a task). A minute less,
+/// because lists may lag behind.
 const TASK_LASTS: Duration = Duration::from_secs(4 * 60);
 
-/// How far the clocks of two machines may be apart.
+/// The maximum difference between the clocks of two machines.
 const CLOCKS_APART: Duration = Duration::from_secs(600);
 
 pub(crate) struct Interaction;
@@ -57,7 +57,7 @@ impl Step for Interaction {
         if let Some(task) = super::find_task(turn).await? {
             return Ok(Found::Ours(Box::new(effects_of(&task))));
         }
-        // A Conversation that stands already got the name when it was made.
+        // A Conversation that exists already was named when it was made.
         if !is_by_agent(turn) || turn.effects.conversation_sid.is_some() {
             return Ok(Found::Absent);
         }
@@ -67,8 +67,8 @@ impl Step for Interaction {
         })
     }
 
-    /// A Conversation of the customer with our number that has no name and is closed may be the Interaction's: the other
-    /// ledger died before it gave the name, and the task is gone. An open one is in the way, and is met by the call.
+    /// A closed Conversation of the customer and our number without a name may be the Interaction's: another ledger may
+    /// have died before it named it, and the task may be deleted. An open one blocks the call, which reports it.
     async fn untold(&self, turn: &StepContext<'_>) -> Result<Option<String>, StepError> {
         if !is_by_agent(turn) || turn.effects.conversation_sid.is_some() {
             return Ok(None);
@@ -110,13 +110,13 @@ impl Step for Interaction {
         true
     }
 
-    /// An Interaction whose set-up failed has made no task that an agent could have had.
+    /// If an Interaction's set-up failed, no agent can have had its task.
     async fn is_taken_up(&self, turn: &StepContext<'_>) -> Result<bool, StepError> {
         Ok(super::is_task_taken_up(turn).await? && !has_failed(turn).await?)
     }
 
-    /// Closing the Interaction's channel closes its Conversation and ends its task. The task itself is left alone:
-    /// Twilio does not support that the task of an Interaction is cancelled through TaskRouter (best practices for
+    /// Closing the Interaction's channel closes its Conversation and ends its task. The task itself is not cancelled,
+    /// because Twilio does not support cancelling the task of an Interaction through TaskRouter (best practices for
     /// Flex Conversations, "Do not use Task API directly to cancel or delete a task").
     async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
         close(turn).await
@@ -139,7 +139,7 @@ async fn has_failed(turn: &StepContext<'_>) -> Result<bool, StepError> {
 pub(super) async fn close(turn: &StepContext<'_>) -> Result<(), StepError> {
     let mut made = channel_of(turn.effects);
     if made.is_none() {
-        // A reply need not name both. The task does.
+        // A reply need not contain both SIDs. The task does.
         let task = super::fetch_task(turn).await?;
         made = task.and_then(|task| channel_of(&effects_of(&task)));
     }
@@ -151,13 +151,13 @@ pub(super) async fn close(turn: &StepContext<'_>) -> Result<(), StepError> {
     Ok(())
 }
 
-/// The Interaction and its channel, where both are known.
+/// The SIDs of the Interaction and its channel, if both are known.
 fn channel_of(effects: &Effects) -> Option<(String, String)> {
     let interaction = effects.interaction_sid.clone()?;
     Some((interaction, effects.interaction_channel_sid.clone()?))
 }
 
-/// What a task says of the Interaction it belongs to.
+/// The effects that a task's attributes show of its Interaction.
 pub(super) fn effects_of(task: &Task) -> Effects {
     let text = |name: &str| {
         let value = task.attributes.get(name).and_then(Value::as_str);
@@ -172,7 +172,7 @@ pub(super) fn effects_of(task: &Task) -> Effects {
     }
 }
 
-/// Whether the agent initiates the Interaction, rather than the API.
+/// Whether the agent initiates the Interaction, and not the API.
 pub(super) fn is_by_agent(turn: &StepContext<'_>) -> bool {
     match turn.campaign.conversations.initiated_by {
         InitiatedBy::Auto => turn.agent.is_some(),
@@ -187,7 +187,7 @@ fn channel(turn: &StepContext<'_>) -> Result<Value, StepError> {
         Channel::Sms => "sms",
         Channel::Whatsapp => "whatsapp",
         Channel::Facebook => "messenger",
-        // The Interactions API has no custom channel; chat is the one of identities.
+        // The Interactions API has no custom channel; its channel for identities is chat.
         Channel::Custom => "chat",
     };
     if !is_by_agent(turn) {
@@ -208,7 +208,7 @@ fn channel(turn: &StepContext<'_>) -> Result<Value, StepError> {
     Ok(json!({ "type": kind, "initiated_by": "agent", "participants": [participant] }))
 }
 
-/// The `Routing` parameter: where the task goes, and what it carries.
+/// The `Routing` parameter: the task's destination and attributes.
 fn routing(turn: &StepContext<'_>) -> Result<Value, StepError> {
     let campaign = turn.campaign;
     let flex = &campaign.flex;

@@ -1,8 +1,9 @@
-//! The Interaction's set-up, which Twilio carries out after it answered: followed to its end, and looked at for the
+//! Follows the Interaction's set-up, which Twilio carries out after its reply, and checks that it includes the
 //! customer.
 //!
-//! In: an agent's Interaction. Out: its task and its Conversation. Always: it is over only when the customer is in the
-//! Conversation. Twilio may leave a customer out who is in another one with our number (twilio/twilio-php#784).
+//! In: an agent's Interaction. Out: its task and its Conversation. Always: the step is done only when the customer is
+//! in the Conversation. Twilio may leave out a customer who is in another Conversation with our number
+//! (twilio/twilio-php#784).
 
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, DeadReason, Effects, Failure, FailureClass, SkipReason, StepName};
 use crate::twilio::{Conflict, InteractionChannel, MessagingBinding, Operation, conflict};
 
-/// How long a set-up is followed within one attempt; no figure of Twilio's is known.
+/// How long a set-up is followed within one attempt. Twilio publishes no figure.
 const FOLLOWED_FOR: Duration = Duration::from_secs(60);
 
-/// The first and the longest wait between two looks: each look costs one of 20 requests a second.
+/// The first and the longest wait between two reads. Each read costs one of 20 requests a second.
 const LOOK_FIRST: Duration = Duration::from_millis(250);
 const LOOK_LONGEST: Duration = Duration::from_secs(4);
 
@@ -43,7 +44,7 @@ impl Step for InteractionSetup {
                 Progress::Empty(conversation) if was_empty => {
                     return without_customer(turn, &conversation).await;
                 }
-                // A list may be behind: absence counts after the settle time.
+                // A list may lag behind: absence counts after the settle time.
                 Progress::Empty(_) => {
                     was_empty = true;
                     tokio::time::sleep(turn.settle_time).await;
@@ -61,9 +62,9 @@ impl Step for InteractionSetup {
         }
     }
 
-    /// Whether it is over: `Absent` means not yet, or without the customer.
+    /// Whether the set-up is complete. `Absent`: not yet, or without the customer.
     async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
-        // Found by the name of its Conversation, which it gets after its set-up: its task has ended.
+        // It was found by the name of its Conversation, which is given after the set-up; its task has ended.
         if turn.effects.interaction_sid.is_none() && turn.effects.conversation_sid.is_some() {
             return Ok(Found::Ours(Box::default()));
         }
@@ -74,10 +75,10 @@ impl Step for InteractionSetup {
     }
 }
 
-/// How far the set-up is.
+/// The progress of the set-up.
 enum Progress {
     SettingUp,
-    /// The customer is not in the Conversation of this SID, as far as its list of participants shows.
+    /// The list of participants of the Conversation with this SID does not show the customer.
     Empty(String),
     Over(Box<Effects>),
 }
@@ -87,14 +88,14 @@ async fn progress(turn: &StepContext<'_>) -> Result<Progress, StepError> {
         match channel(turn).await? {
             None => return Ok(Progress::SettingUp),
             Some(channel) if is_active(&channel) => {}
-            // A call before this one may have made another, whose Conversation the customer is in.
+            // An earlier call may have made another Interaction, whose Conversation the customer is in.
             Some(channel) => {
                 let earlier = earlier(turn).await?.ok_or_else(|| ended(channel))?;
                 return Ok(Progress::Over(Box::new(earlier)));
             }
         }
     }
-    // The Conversation's SID stands in the task's attributes once the set-up is over.
+    // The task's attributes contain the Conversation's SID when the set-up is complete.
     let Some(effects) = of_this(turn).await? else {
         return Ok(Progress::SettingUp);
     };
@@ -109,8 +110,8 @@ async fn progress(turn: &StepContext<'_>) -> Result<Progress, StepError> {
     })
 }
 
-/// What the task of this Interaction says: a call whose reply was lost may have made another Interaction, with a task that
-/// has the same marker.
+/// The effects that this Interaction's task shows. A call whose reply was lost may have made another Interaction, whose
+/// task has the same marker.
 async fn of_this(turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
     let ours = turn.effects.interaction_sid.as_ref();
     let tasks = super::find_tasks(turn).await?;
@@ -125,7 +126,7 @@ fn is_active(channel: &InteractionChannel) -> bool {
     channel.status.as_deref() == Some("active")
 }
 
-/// The Interaction's channel once it is active or has ended.
+/// The Interaction's channel, if it is active or has ended.
 async fn channel(turn: &StepContext<'_>) -> Result<Option<InteractionChannel>, StepError> {
     let interaction = brought(turn.effects.interaction_sid.as_ref(), "Interaction")?;
     let channels = turn.twilio.list_interaction_channels(interaction).await?;
@@ -140,7 +141,7 @@ async fn channel(turn: &StepContext<'_>) -> Result<Option<InteractionChannel>, S
         }))
 }
 
-/// What a channel that has ended means: another Interaction would be another task.
+/// The error for a channel that has ended. There is no retry, because another Interaction would make another task.
 fn ended(channel: InteractionChannel) -> StepError {
     let detail = channel
         .error_message
@@ -154,8 +155,8 @@ fn ended(channel: InteractionChannel) -> StepError {
     Failure { code, ..failure }.into()
 }
 
-/// An earlier Interaction of this message, in whose Conversation the customer is: the reply to its call was lost, and
-/// what the call made showed only after the settle time.
+/// An earlier Interaction of this message whose Conversation the customer is in. The reply to its call was lost, and
+/// its effect showed only after the settle time.
 async fn earlier(turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
     let others = super::find_tasks(turn)
         .await?
@@ -173,8 +174,8 @@ async fn earlier(turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
     Ok(None)
 }
 
-/// The Interaction is active and its Conversation is without the customer: an earlier one of ours has the customer, and
-/// is gone on with, or the customer is busy elsewhere.
+/// Handles an active Interaction whose Conversation lacks the customer: if the customer is in the Conversation of an
+/// earlier Interaction of ours, continues with that one; otherwise the customer is busy.
 async fn without_customer(
     turn: &StepContext<'_>,
     conversation: &str,
@@ -190,15 +191,15 @@ async fn without_customer(
         "Twilio did not add the customer to {conversation}: the customer is in another Conversation with our number"
     );
     if is_taken_up {
-        // To wait for the customer is of no use: Twilio adds nobody later.
+        // Waiting for the customer is useless: Twilio does not add customers later.
         let class = FailureClass::Skip(SkipReason::CustomerBusy);
         return Err(Failure::new(class, detail).into());
     }
     Err(StepError::Busy(detail))
 }
 
-/// Whether a Conversation has the customer with our number among its participants. Chat identities (a custom
-/// channel) are not looked for: no source says that one is left out.
+/// Whether a Conversation has the customer with our number among its participants. Chat identities (a custom channel)
+/// are not checked: no source says that Twilio leaves one out.
 async fn is_customer_in(turn: &StepContext<'_>, conversation: &str) -> Result<bool, StepError> {
     if turn.campaign.channel == Channel::Custom {
         return Ok(true);

@@ -1,4 +1,4 @@
-//! The steps the strategies are made of: one Twilio action, one file.
+//! The steps of the strategies: one Twilio action, one file.
 
 mod agent_participant;
 mod channel_attributes;
@@ -37,21 +37,21 @@ use crate::campaign::Template;
 use crate::message::{DeadReason, Effects, Failure, FailureClass};
 use crate::twilio::{ProxyParticipant, Task};
 
-/// The attribute that marks what is ours: its value is the message's name.
+/// The attribute that marks our objects at Twilio. Its value is the message's name.
 pub(super) const MARKER: &str = "flexcast";
 
-/// The attribute of a container that an undo has closed: what it holds has reached neither the customer nor an agent.
+/// The attribute of a container that an undo has closed: nothing in it has reached the customer or an agent.
 const UNDONE: &str = "flexcast_undone";
 
-/// How many of a container's newest messages a look-up reads: ours is among the first.
+/// How many of a container's newest messages a look-up reads. Ours is among the first.
 const LOOKED_AT: usize = 50;
 
-/// Attributes that carry nothing but the marker.
+/// Attributes with the marker only.
 fn marked(turn: &StepContext<'_>) -> Map<String, Value> {
     Map::from_iter([(MARKER.to_owned(), turn.name.as_str().into())])
 }
 
-/// The marker, with what agents see of the customer (`task.show`).
+/// The marker, and the customer's data that agents see (`task.show`).
 fn marked_and_shown(turn: &StepContext<'_>) -> Map<String, Value> {
     let mut attributes = turn.campaign.shown_of(&turn.message.customer);
     attributes.extend(marked(turn));
@@ -63,12 +63,12 @@ fn is_marked(attributes: &Map<String, Value>, turn: &StepContext<'_>) -> bool {
     attributes.get(MARKER).and_then(Value::as_str) == Some(turn.name.as_str())
 }
 
-/// Whether an undo of ours has closed the container that has these attributes.
+/// Whether an undo of ours has closed the container with these attributes.
 fn is_undone(attributes: &Map<String, Value>) -> bool {
     attributes.get(UNDONE) == Some(&Value::Bool(true))
 }
 
-/// The effects in view with those of a message that this step has sent; none when it has not, or sends none.
+/// The effects so far, with those of a message that this step has sent. None if it has sent none, or does not apply.
 async fn sent_by(step: &dyn Step, turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
     if !step.applies(turn) {
         return Ok(None);
@@ -83,7 +83,7 @@ async fn sent_by(step: &dyn Step, turn: &StepContext<'_>) -> Result<Option<Effec
     })
 }
 
-/// What an earlier step must have brought.
+/// A SID that an earlier step must have brought.
 fn brought<'a>(sid: Option<&'a String>, what: &str) -> Result<&'a str, StepError> {
     sid.map(String::as_str).ok_or_else(|| {
         let class = FailureClass::Permanent(DeadReason::Rejected);
@@ -118,7 +118,7 @@ fn render(turn: &StepContext<'_>, template: &str) -> Result<String, StepError> {
     })
 }
 
-/// The campaign's own part of what the task carries, for this customer and agent.
+/// The fields that the campaign adds to the task, for this customer and agent.
 fn task_fields(turn: &StepContext<'_>) -> Result<Map<String, Value>, StepError> {
     let agent = turn.agent.map(|agent| agent.identity.as_str());
     let fields = turn.campaign.task_fields(&turn.message.customer, agent);
@@ -128,7 +128,7 @@ fn task_fields(turn: &StepContext<'_>) -> Result<Map<String, Value>, StepError> 
     })
 }
 
-/// Twilio says it made this and does not show it yet: looked up again by name, later.
+/// The error when Twilio reported a new object but does not show it yet. It is looked up by name later.
 fn not_seen_yet(sid: &str) -> StepError {
     let class = FailureClass::Transient;
     Failure::new(class, format!("{sid} is not to be seen yet")).into()
@@ -160,20 +160,20 @@ async fn find_task(turn: &StepContext<'_>) -> Result<Option<Task>, StepError> {
     Ok(find_tasks(turn).await?.into_iter().next())
 }
 
-/// Every task with this message's marker: more than one when a call was made again.
+/// All tasks with this message's marker: several if a call was repeated.
 async fn find_tasks(turn: &StepContext<'_>) -> Result<Vec<Task>, StepError> {
     let workspace = turn.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
-    // The name has letters, digits and a hyphen: nothing an expression reads otherwise.
+    // The name has only letters, digits and a hyphen, which need no escaping in an expression.
     let marker = format!("{MARKER} == '{}'", turn.name);
     let mut tasks = turn.twilio.list_tasks(workspace, &marker).await?;
-    // Asked once more here: an expression that Twilio read otherwise must not make a stranger ours.
+    // Checked here again: if Twilio read the expression in another way, another message's task must not become ours.
     tasks.retain(|task| is_marked(&task.attributes, turn));
     Ok(tasks)
 }
 
-/// Whether an agent has accepted the message's task, or has done with it. TaskRouter deletes a task five minutes after
-/// it ended: one that stood and is gone was an agent's, unless an undo has begun.
+/// Whether an agent has accepted the message's task, or has completed it. TaskRouter deletes a task five minutes after
+/// its end: a task that existed and is gone was an agent's, unless an undo has begun.
 async fn is_task_taken_up(turn: &StepContext<'_>) -> Result<bool, StepError> {
     let Some(task) = fetch_task(turn).await? else {
         let effects = turn.effects;
@@ -190,7 +190,7 @@ async fn is_task_taken_up(turn: &StepContext<'_>) -> Result<bool, StepError> {
 }
 
 async fn fetch_task(turn: &StepContext<'_>) -> Result<Option<Task>, StepError> {
-    // A reply need not name the task, and neither does a look at its channel.
+    // A reply need not contain the task's SID, and neither does a read of its channel.
     let Some(sid) = turn.effects.task_sid.as_ref() else {
         return find_task(turn).await;
     };

@@ -1,7 +1,7 @@
 //! The message of `task_on_reply`, as a Proxy message interaction.
 //!
-//! Twilio's page posts it on the agent's participant; Proxy's documentation says that the
-//! participant it is posted on *receives* it. `proxy.message_participant` decides, per campaign.
+//! Twilio's page posts it on the agent's participant; Proxy's documentation says that the participant on which it is
+//! posted *receives* it. `proxy.message_participant` decides this for each campaign.
 
 use async_trait::async_trait;
 
@@ -53,7 +53,7 @@ impl Step for ProxyMessage {
         Ok(sent_as(sent.sid))
     }
 
-    /// One message goes into each session, so that its text alone is decisive.
+    /// Each session gets one message, so that its text identifies it.
     async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
         let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
         let body = super::body(turn)?;

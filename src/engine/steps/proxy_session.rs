@@ -1,8 +1,8 @@
-//! The Proxy session, named after the chat channel's SID as on Twilio's page, with its first
-//! participant: the customer (task now) or the chat channel (on reply).
+//! The Proxy session, named after the chat channel's SID as on Twilio's page, with its first participant: the customer
+//! (task now) or the chat channel (on reply).
 //!
-//! Twilio does not say that a session and its inline participant are made together, and the reply
-//! does not show participants: the participant's own step lists them, and adds one that is missing.
+//! Twilio does not say that a session and its inline participant are made atomically, and the reply does not show
+//! participants. So the participant's own step lists them, and adds a missing one.
 
 use async_trait::async_trait;
 
@@ -12,7 +12,7 @@ use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{NewProxyParticipant, NewSession, Operation, ProxyParticipant, Session};
 
-/// A session in this status takes nothing any more.
+/// A session in this status accepts nothing any more.
 const CLOSED: &str = "closed";
 
 pub(crate) struct ProxySession {
@@ -85,8 +85,8 @@ impl Step for ProxySession {
     }
 }
 
-/// The chat channel's session, closed or not. That a session is fetched by its unique name is not documented: it is
-/// in the list.
+/// The chat channel's session, closed or not. Fetching a session by its unique name is not documented, so the list is
+/// searched too.
 pub(super) async fn session_of(turn: &StepContext<'_>) -> Result<Option<Session>, StepError> {
     let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
     let service = proxy_service(turn)?;
@@ -116,7 +116,7 @@ fn made_as(sid: String) -> Effects {
     }
 }
 
-/// A custom channel is written to in the chat channel: no Proxy stands between.
+/// A custom channel uses the chat channel directly, without Proxy.
 pub(super) fn has_session(turn: &StepContext<'_>) -> bool {
     turn.campaign.channel != Channel::Custom
 }
@@ -126,7 +126,7 @@ pub(super) fn proxy_service<'a>(turn: &'a StepContext<'_>) -> Result<&'a str, St
     setting(sid, "flex.proxy_service_sid")
 }
 
-/// A participant of the session, before it is one.
+/// A participant that is to be added to the session.
 pub(super) struct Participant {
     pub(super) identifier: String,
     proxy_identifier: Option<String>,
@@ -134,8 +134,8 @@ pub(super) struct Participant {
 }
 
 impl Participant {
-    /// The chat channel: its messages come from the sender, and the agent sees the customer's
-    /// address as its name.
+    /// The chat channel as a participant: its messages come from the sender, and the agent sees the customer's address
+    /// as its name.
     pub(super) fn agent(turn: &StepContext<'_>) -> Result<Self, StepError> {
         let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
         Ok(Self {
@@ -145,7 +145,7 @@ impl Participant {
         })
     }
 
-    /// The customer: with the sender's number, or with one that Proxy chooses.
+    /// The customer as a participant: with the sender's number, or with one that Proxy chooses.
     pub(super) fn customer(turn: &StepContext<'_>) -> Self {
         let proxy_identifier = match turn.campaign.proxy.customer_proxy {
             CustomerProxy::Sender => Some(turn.sender()),

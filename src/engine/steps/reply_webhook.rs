@@ -19,7 +19,7 @@ impl Step for ReplyWebhook {
         Operation::CreateConversationWebhook
     }
 
-    /// Two webhooks would make two tasks of one reply.
+    /// Two webhooks would make two tasks from one reply.
     fn repeat(&self) -> Repeat {
         Repeat::Lists
     }
