@@ -131,8 +131,8 @@ impl Runner<'_> {
             return Some(Tried::Late);
         }
         self.overtaken.then(|| {
-            let detail = "the consumer that had it before lives and may still send: waiting until \
-                          it has let go, or has ended";
+            let detail = "the consumer that held it before is alive and may still send: waiting until it has \
+                released its lease, or has ended";
             Tried::Failed(Failure::new(FailureClass::Throttled, detail).at(step.name()))
         })
     }
@@ -288,8 +288,8 @@ impl Runner<'_> {
             LookupResult::Found(Found::Absent) => match step.trace_lasts() {
                 Some(lasts) if self.journal.intended_before(step.name(), lasts) => {
                     Tried::Unknown(format!(
-                        "nothing is to be seen of it, and its call was made more than {} minutes ago: by now its \
-                         only trace may be gone",
+                        "it was not found, and its call was made more than {} minutes ago: its only trace may have \
+                         been deleted",
                         lasts.as_secs() / 60
                     ))
                 }

@@ -57,7 +57,7 @@ pub enum Interrupted {
     /// The gate closed: the campaign was paused, or the consumer is stopping.
     #[error(transparent)]
     Closed(#[from] Closed),
-    #[error("the journal is no saga's: {0}")]
+    #[error("the journal is not valid: {0}")]
     Journal(#[from] IllegalEvent),
 }
 

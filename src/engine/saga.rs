@@ -231,7 +231,7 @@ impl Runner<'_> {
         let before = self.journal.saga().effects.clone();
         let failure = anew(
             step.name(),
-            "begun anew, so that a late call comes to nothing".to_owned(),
+            "begun again under another name, so that a late call has no effect".to_owned(),
         );
         match self.backward(&failure).await? {
             Undoing::Clean => {}

@@ -64,7 +64,7 @@ pub(crate) enum StepError {
     #[error("the customer is busy: {0}")]
     Busy(String),
     /// An object of this message is in the effect's place, and it has been in use.
-    #[error("there already: {0}")]
+    #[error("it exists already: {0}")]
     Met(String),
 }
 

@@ -171,7 +171,7 @@ impl Runner<'_> {
     ) -> Result<Option<Ended>, Interrupted> {
         tracing::warn!(
             message.id = %self.ground.message.id().in_log(), step = %step.name(), detail,
-            "another ledger has begun this message: what is there is looked at before every step"
+            "another ledger has begun this message: its objects at Twilio are looked up before every step"
         );
         // The existing container may hold all effects of the message. If instead the Conversation of another
         // Interaction has the name, this journal has made a second Interaction, which is undone.

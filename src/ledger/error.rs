@@ -13,7 +13,7 @@ pub enum LedgerError {
     #[error("the ledger is not usable: {0}")]
     Unavailable(String),
     /// The store works but did not carry out this call, because other calls blocked it. It may be retried.
-    #[error("the ledger did not get to it: {0}")]
+    #[error("the ledger is busy: {0}")]
     Hindered(String),
     /// Another consumer has taken the message. Stop at once; that consumer looks up what was not recorded.
     #[error("the lease on this message is lost")]

@@ -174,8 +174,8 @@ impl Ledger {
             return Ok(());
         }
         Err(LedgerError::Corrupt(format!(
-            "another ledger ({id}) stands in place of the one that this process began with ({ours}): \
-             end the process, and look which of the two is yours"
+            "another ledger ({id}) is in the place of the one that this process began with ({ours}): \
+             stop the process, and check which of the two is yours"
         )))
     }
 

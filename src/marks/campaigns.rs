@@ -67,7 +67,7 @@ impl ProcessMarks {
         }
         tracing::warn!(
             campaign.id = %mark.campaign,
-            "the ledger went back to before it first ran this campaign: each message is looked for first"
+            "the ledger went back to before it first ran this campaign: each message is looked up at Twilio first"
         );
         self.distrust(&mark.campaign, mark.at).await
     }

@@ -193,7 +193,8 @@ impl ProcessMarks {
             // raises its beat.
             tracing::warn!(
                 location = other.location, at = %other.at,
-                "this ledger was last at work in another place, and has not ended there: waiting {} s for a sign of it",
+                "this ledger was last used in another place, and did not end there: waiting {} s for a sign that it \
+                 is still in use",
                 GOOD_FOR.as_secs()
             );
             self.clock.sleep(GOOD_FOR).await;

@@ -246,7 +246,7 @@ impl AgentDirectory {
         match self.insist(looking).await {
             Ok(workers) => staff.read(workers, now),
             Err(error) if self.may_be_stale(staff.read_at, now) => {
-                tracing::debug!(%error, "the Workers are as they were read before");
+                tracing::debug!(%error, "the last reading of the Workers is used");
             }
             Err(error) => return Err(error.into()),
         }
@@ -295,7 +295,7 @@ impl AgentDirectory {
         for _ in 1..TRIES {
             match look().await {
                 Err(error) if may_pass(&error) => {
-                    tracing::debug!(%error, "agents are looked at again");
+                    tracing::debug!(%error, "a reading of agents is retried");
                     self.clock.sleep(TRY_AGAIN).await;
                 }
                 looked => return looked,

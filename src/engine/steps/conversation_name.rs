@@ -51,7 +51,7 @@ impl Step for ConversationName {
                 Ok(Found::Ours(Box::new(made_as(there.sid))))
             }
             Some(there) => Err(StepError::Met(format!(
-                "{} has the message's name: another Interaction of it",
+                "{} has the message's name: it belongs to another Interaction of the message",
                 there.sid
             ))),
         }

@@ -54,7 +54,7 @@ impl Step for InteractionSetup {
             }
             if followed >= FOLLOWED_FOR {
                 let class = FailureClass::Transient;
-                return Err(Failure::new(class, "the set-up is not over yet").into());
+                return Err(Failure::new(class, "the set-up is not complete yet").into());
             }
             tokio::time::sleep(wait).await;
             followed += wait;

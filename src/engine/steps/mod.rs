@@ -87,7 +87,7 @@ async fn sent_by(step: &dyn Step, turn: &StepContext<'_>) -> Result<Option<Effec
 fn brought<'a>(sid: Option<&'a String>, what: &str) -> Result<&'a str, StepError> {
     sid.map(String::as_str).ok_or_else(|| {
         let class = FailureClass::Permanent(DeadReason::Rejected);
-        Failure::new(class, format!("no {what} is known to go on from")).into()
+        Failure::new(class, format!("the {what} that this step needs is unknown")).into()
     })
 }
 
@@ -131,7 +131,7 @@ fn task_fields(turn: &StepContext<'_>) -> Result<Map<String, Value>, StepError> 
 /// The error when Twilio reported a new object but does not show it yet. It is looked up by name later.
 fn not_seen_yet(sid: &str) -> StepError {
     let class = FailureClass::Transient;
-    Failure::new(class, format!("{sid} is not to be seen yet")).into()
+    Failure::new(class, format!("{sid} does not show yet")).into()
 }
 
 /// Looks for a participant of the session by its identifier.

@@ -118,7 +118,7 @@ impl Ledger {
 }
 
 pub(in crate::ledger) async fn id(session: &impl StoreSession) -> Result<String> {
-    let missing = || LedgerError::Unavailable("its table of names holds no id".to_owned());
+    let missing = || LedgerError::Unavailable("its table of names has no id".to_owned());
     meta(session, "id").await?.ok_or_else(missing)
 }
 

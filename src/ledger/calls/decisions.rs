@@ -120,7 +120,7 @@ impl Ledger {
 fn unknown(row: &StoreRow<'_>) -> Result<UnknownRow> {
     let Ending::Unknown { reason, evidence } = row.json(4)? else {
         return Err(LedgerError::Damaged(
-            "an outcome is unknown by its word and not by its detail".to_owned(),
+            "the outcome column of a message is unknown, and its detail is not".to_owned(),
         ));
     };
     let key = row.key(0)?;
@@ -270,7 +270,7 @@ fn letter(row: &StoreRow<'_>) -> Result<DeadRow> {
     }
     let Ending::Dead { reason, failure } = row.json(3)? else {
         return Err(LedgerError::Damaged(
-            "an outcome is dead by its word and not by its detail".to_owned(),
+            "the outcome column of a message is dead, and its detail is not".to_owned(),
         ));
     };
     let key = row.key(0)?;

@@ -210,7 +210,9 @@ fn open(row: &StoreRow<'_>) -> Result<Standing> {
             holder: row.text(12)?,
             until: row.time(13)?,
         }),
-        state => Err(LedgerError::Damaged(format!("no turn is {state}"))),
+        state => Err(LedgerError::Damaged(format!(
+            "a turn has the unknown state {state}"
+        ))),
     }
 }
 

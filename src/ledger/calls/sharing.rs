@@ -12,8 +12,7 @@ impl Ledger {
         match &*self.store {
             Store::Postgres(store) => Ok(store),
             Store::Sqlite(_) => Err(LedgerError::Misconfigured(
-                "a ledger in a file has one consumer, which shares its limits with nobody"
-                    .to_owned(),
+                "a ledger in a file has one consumer and shares no limits".to_owned(),
             )),
         }
     }

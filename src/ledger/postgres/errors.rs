@@ -83,7 +83,7 @@ impl From<PoolError> for LedgerError {
                 Self::Unavailable(text.into_owned())
             }
             PoolError::Timeout(_) => {
-                Self::Unavailable("no connection to the database came free in time".to_owned())
+                Self::Unavailable("no connection to the database became free in time".to_owned())
             }
             other => Self::Unavailable(other.to_string()),
         }

@@ -189,7 +189,7 @@ async fn judge(
         } else {
             let twin: Option<&str> = row.try_get(2)?;
             let by = twin.ok_or_else(|| {
-                LedgerError::Damaged("a message was refused for no reason".to_owned())
+                LedgerError::Damaged("a message was refused without a reason".to_owned())
             })?;
             Acceptance::AddressTaken {
                 by: message_id(by)?,

@@ -188,7 +188,7 @@ async fn consumers(
         Some(row) => row.try_get(0)?,
         None => {
             return Err(LedgerError::Unavailable(
-                "its table of names holds no changes".to_owned(),
+                "its table of names has no changes".to_owned(),
             ));
         }
     };

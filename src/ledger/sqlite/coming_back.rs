@@ -129,8 +129,9 @@ fn call_up(conn: &Connection, call: &CallUp, now: Timestamp) -> Result<CalledUp>
         .query_row(of, |row| row.get(0))
         .optional()?;
     Ok(CalledUp {
-        messages: u32::try_from(called)
-            .map_err(|_| LedgerError::Damaged("more were called up than asked for".to_owned()))?,
+        messages: u32::try_from(called).map_err(|_| {
+            LedgerError::Damaged("more messages were called up than requested".to_owned())
+        })?,
         oldest: oldest.map(time).transpose()?,
     })
 }

@@ -57,7 +57,11 @@ impl TurnRow {
                 holder: row.get(4)?,
                 until: time(row.get(5)?)?,
             },
-            _ => return Err(LedgerError::Damaged(format!("no turn is {state}"))),
+            _ => {
+                return Err(LedgerError::Damaged(format!(
+                    "a turn has the unknown state {state}"
+                )));
+            }
         };
         Ok(Self {
             standing,

@@ -409,6 +409,6 @@ fn tell_paused(record: &CampaignRecord) {
 
 fn ended(id: &CampaignId, end: Result<(), tokio::task::JoinError>) {
     if let Err(error) = end {
-        tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended badly");
+        tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended with an error");
     }
 }

@@ -59,7 +59,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_said, true) {
-                    tracing::warn!(%error, "nothing is called that changes anything until they can");
+                    tracing::warn!(%error, "no changing call starts until the marks can be read and written");
                 }
                 parts.clock.sleep(AGAIN_AFTER).await;
             }
@@ -73,7 +73,7 @@ pub(in crate::worker) async fn end(shared: &WorkerState) {
         return;
     };
     if let Err(error) = marks.end().await {
-        tracing::debug!(%error, "the mark says that this process works still");
+        tracing::debug!(%error, "the mark still says that this process works");
     }
 }
 

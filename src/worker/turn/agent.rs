@@ -314,7 +314,7 @@ impl CountedPlace {
         let ledger = &shared.parts.ledger;
         if let Err(error) = ledger.end_for_agent(&self.lease, self.may_stand).await {
             let id = &self.lease.key.id;
-            tracing::debug!(message.id = %id.in_log(), %error, "counted for its agent until a later look shows its task");
+            tracing::debug!(message.id = %id.in_log(), %error, "counted for its agent until a reading shows its task");
         }
     }
 }

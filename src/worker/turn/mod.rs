@@ -150,9 +150,9 @@ impl WorkerState {
         match error {
             // The loss of the ledger is logged once, not for each message.
             SettleError::Ledger(error) if self.parts.ledger.is_lost() => {
-                tracing::debug!(%error, "a delivery was not settled; it comes again");
+                tracing::debug!(%error, "a delivery was not settled; it will be redelivered");
             }
-            error => tracing::warn!(%error, "a delivery was not settled; it comes again"),
+            error => tracing::warn!(%error, "a delivery was not settled; it will be redelivered"),
         }
     }
 }

@@ -61,7 +61,7 @@ pub(in crate::worker) async fn refuse(
     if !shared.refused.lock().contains(&name) {
         record(&parts.ledger, stray, parts.clock.now()).await?;
         parts.metrics.dead_letter(reason);
-        tracing::warn!(campaign.id = %campaign, %reason, detail, "dead-lettered: no message");
+        tracing::warn!(campaign.id = %campaign, %reason, detail, "dead-lettered: not a valid message");
     }
     let letter = DeadLetter {
         reason,
@@ -91,7 +91,7 @@ async fn record(ledger: &Ledger, stray: Stray, now: Timestamp) -> Result<(), Led
     match ledger.record_stray(&stray, now).await {
         Err(LedgerError::Refused { code, .. }) => {
             let plain = Stray {
-                detail: format!("the database refuses to keep what it says ({code})"),
+                detail: format!("the database refuses its text ({code})"),
                 body: String::new(),
                 ..stray
             };

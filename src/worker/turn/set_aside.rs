@@ -104,7 +104,7 @@ impl StoreRefusals {
         refusal.last = now;
         tracing::warn!(
             message.id = %key.id.in_log(), campaign.id = %key.campaign, %error, times = refusal.times,
-            "the database works and refuses this message"
+            "the database refuses this message although it works otherwise"
         );
     }
 
@@ -234,7 +234,7 @@ async fn is_known(
         Err(error @ LedgerError::Refused { .. }) => {
             tracing::error!(
                 message.id = %key.id.in_log(), campaign.id = %key.campaign, %error,
-                "the database takes nothing of this message: it stays open in the books"
+                "the database accepts nothing of this message: it stays open in the books"
             );
         }
         recorded => recorded?,

@@ -106,8 +106,8 @@ impl Unserved {
             lanes = lanes().count(), longest = %first.lane,
             waited_s = first.unserved.unwrap_or_default().as_secs(),
             database_answers_after_ms = u64::try_from(store_takes.as_millis()).unwrap_or(u64::MAX),
-            "shared limits are not served: the database hands out less of them than they allow, or answers too late \
-             for them; see FlexcastLimitNotServed in docs/runbooks.md"
+            "shared limits are not served: the database grants less than they allow, or answers too late; see \
+             FlexcastLimitNotServed in docs/runbooks.md"
         );
     }
 }

@@ -49,7 +49,7 @@ impl Orphans {
     pub(in crate::worker) async fn end(self) {
         self.stop.stop();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the consumer of orphans ended badly");
+            tracing::error!(%error, "the consumer of orphans ended with an error");
         }
     }
 }
@@ -66,7 +66,7 @@ async fn look_after(shared: Arc<WorkerState>, stop: Stopper) {
             Some(Ok(Some(consumer))) => consume(&shared, &stop, consumer, &mut backoff).await,
             // The queue has no other publishers, or the stop was requested.
             Some(Ok(None)) | None => return,
-            Some(Err(error)) => tracing::warn!(%error, "orphans are not looked after yet"),
+            Some(Err(error)) => tracing::warn!(%error, "orphans are not consumed yet"),
         }
         stop.run_until_stopped(parts.clock.sleep(backoff.pause()))
             .await;
@@ -85,10 +85,10 @@ async fn consume(
         match settle(shared, orphan).await {
             Ok(()) => backoff.reset(),
             Err(SettleError::Queue(error)) => {
-                tracing::warn!(%error, "an orphan was not settled; it comes again");
+                tracing::warn!(%error, "an orphan was not settled; it will be redelivered");
             }
             Err(error) => {
-                tracing::warn!(%error, "an orphan was not settled; it comes again");
+                tracing::warn!(%error, "an orphan was not settled; it will be redelivered");
                 break;
             }
         }

@@ -42,7 +42,9 @@ impl Presence {
                 let again = async { show(connections.get().await?, &holder).await };
                 match connections.bounded(again).await {
                     Ok(shown) => connection = shown,
-                    Err(error) => tracing::debug!(%error, "not shown to be alive yet"),
+                    Err(error) => {
+                        tracing::debug!(%error, "this consumer does not show as alive yet")
+                    }
                 }
             }
         }))

@@ -61,7 +61,9 @@ impl BackupSource for SqliteSource {
         let (ledger, file, waiting) = (self.ledger.clone(), file.to_owned(), self.waiting);
         tokio::task::spawn_blocking(move || copy(&ledger, &file, waiting))
             .await
-            .map_err(|error| LedgerError::Unavailable(format!("the copy was cut off: {error}")))?
+            .map_err(|error| {
+                LedgerError::Unavailable(format!("the copy was interrupted: {error}"))
+            })?
     }
 }
 

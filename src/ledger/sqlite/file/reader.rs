@@ -38,7 +38,7 @@ impl Reader {
         let reader = self.clone();
         tokio::task::spawn_blocking(move || reader.look(job))
             .await
-            .map_err(|error| LedgerError::Unavailable(format!("a look was cut off: {error}")))?
+            .map_err(|error| LedgerError::Unavailable(format!("a read was interrupted: {error}")))?
     }
 
     fn look<T>(&self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {

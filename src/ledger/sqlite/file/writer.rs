@@ -29,7 +29,9 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || run(conn, file, &receiver))
-            .map_err(|error| LedgerError::Unavailable(format!("no writing thread: {error}")))?;
+            .map_err(|error| {
+                LedgerError::Unavailable(format!("the writing thread did not start: {error}"))
+            })?;
         Ok(Self {
             writes: Some(sender),
             thread: Some(thread),
