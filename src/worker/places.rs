@@ -179,8 +179,8 @@ mod tests {
         CampaignId::parse(text).expect("an id")
     }
 
-    /// Gives `rounds` places one after the other, each free again at once, to campaigns that always want
-    /// more; how many each got.
+    /// Grants `rounds` places one after the other, each freed at once, to campaigns that always want more. Returns how
+    /// many each got.
     async fn share(places: &PlacesInFlight, wants: &[(&str, u32)], rounds: usize) -> Vec<usize> {
         let held = places.take(&id("holder"), 1).await;
         let mut waiting: Vec<_> = Vec::new();
@@ -193,7 +193,7 @@ mod tests {
         }
         let mut order = Vec::new();
         let mut line: futures::stream::FuturesUnordered<_> = waiting.into_iter().collect();
-        // All stand in line before the first place is free.
+        // All requests wait before the first place is free.
         assert!(futures::poll!(futures::StreamExt::next(&mut line)).is_pending());
         drop(held);
         while order.len() < rounds {
@@ -232,11 +232,11 @@ mod tests {
             let mut mine = pin!(places.take(&fast_id, 3));
             assert!(futures::poll!(&mut mine).is_pending());
             drop(slow.pop());
-            // The slow one waited before, and has more than its part.
+            // The slow campaign waited first, and has more than its share.
             fast.push(mine.await);
         }
         assert!(futures::poll!(&mut more).is_pending());
-        // Three to one: of eight places six are the fast one's.
+        // Three to one: of eight places, the fast campaign gets six.
         for _ in 0..3 {
             let mut mine = pin!(places.take(&fast_id, 3));
             assert!(futures::poll!(&mut mine).is_pending());

@@ -308,7 +308,7 @@ mod tests {
             (resumed.state, resumed.paused_by),
             (CampaignState::Running, None)
         );
-        // The program does not take an operator's pause over either.
+        // The program does not replace an operator's pause either.
         let again = pause(program(cause)).on(&by_operator, at(3));
         assert_eq!(again, Transition::Already(by_operator));
     }

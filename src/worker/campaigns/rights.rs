@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(spring.position(), Position::Stopped);
         assert_eq!(autumn.position(), Position::Running);
         assert_eq!(switches.of(&id("spring")).position(), Position::Stopped);
-        // It runs again: what was stopped stays so, and who begins now does not.
+        // It runs again: the earlier switch stays stopped, and a new one runs.
         switches.stop(Vec::new());
         assert_eq!(spring.position(), Position::Stopped);
         assert_eq!(switches.of(&id("spring")).position(), Position::Running);

@@ -108,7 +108,8 @@ impl Leased<'_> {
         self.release().await
     }
 
-    /// Returns a message whose saga was interrupted after a pause, or dead-letters it if its records are damaged.
+    /// Handles an interrupted saga: its delivery returns after a pause, or is dead-lettered if the message's records
+    /// are damaged.
     async fn interrupt(self, interrupted: Interrupted) -> Result<Left, Left> {
         let (shared, key) = (self.session.shared, &self.taken.lease.key);
         match interrupted {

@@ -129,7 +129,7 @@ impl<'a> Leased<'a> {
                 let campaign = self.session.active.campaign.id.as_str();
                 let left = self.put_off(settlement).await;
                 if matches!(left, Left::Settled) {
-                    // The backlog is told only now, when the ledger has the message in it.
+                    // The pacer's backlog is told only now, because the ledger has the message from now on.
                     pacer.put_off(campaign, later);
                 }
                 left

@@ -279,13 +279,13 @@ mod tests {
         let table = [
             (150, 150, 200, 0, true),
             (5, 5, 5, 0, true),
-            // The end of a long campaign: nothing is left of what waited.
+            // The end of a long campaign: no waiting message is left.
             (500, 500, 100_000, 0, true),
-            // A message or two got lost on the way.
+            // One or two messages were lost.
             (2, 2, 100_000, 0, false),
             (50, 2_000, 100_000, 0, false),
             (41, 2_000, 200, 0, true),
-            // What a `resume` covers, and what vanished since.
+            // Messages that a `resume` covers, and messages lost since.
             (150, 150, 200, 150, false),
             (150, 150, 200, 100, true),
             (60_000, 110_000, 110_000, 60_000, false),

@@ -236,9 +236,9 @@ mod tests {
             ((10, 5, 2), (0, 5, 0), 12),
             // Consumers hold deliveries that they have not taken yet.
             ((10, 5, 2), (4, 11, 2), 0),
-            // They came to have it since they showed what they held.
+            // They received them after their last record.
             ((0, 5, 0), (0, 2, 0), 0),
-            // They have settled much since.
+            // They have settled many since their last record.
             ((10, 5, 0), (0, 50, 0), 0),
         ];
         for ((ready, held, delayed), queue, lost) in table {

@@ -181,7 +181,10 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(l
         at(93),
     )
     .await;
-    assert!(!overtaken(ledger, 1, at(94)).await, "all have let go");
+    assert!(
+        !overtaken(ledger, 1, at(94)).await,
+        "all leases are released"
+    );
 
     // What its holder gave back is nobody's.
     let given = lease(ledger, &message(2), at(0)).await;
@@ -216,7 +219,7 @@ pub(super) async fn a_lease_is_released_before_it_runs_out(ledger: &Ledger) {
     assert!(matches!(held, Taken::Held { .. }), "{held:?}");
 }
 
-/// As when the reply to a take was lost: nobody knows that lease, and nobody can let go of it.
+/// As when the reply to a take was lost: no consumer knows that lease, so none can release it.
 pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(ledger: &Ledger) {
     apply_spring(ledger).await;
     ledger.show_alive("consumer").await.expect("it is shown");
@@ -225,7 +228,7 @@ pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(l
     let next = at(0) + LEASE;
     assert!(!overtaken(ledger, 1, next).await, "fresh");
     assert!(lost.until <= next);
-    // The same where an earlier lease has recorded something and was let go of.
+    // The same where an earlier lease recorded something and was released.
     let second = Lease {
         number: lost.number + 1,
         ..lost

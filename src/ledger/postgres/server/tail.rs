@@ -63,29 +63,29 @@ impl Tail {
         kept.written.push_back(written);
     }
 
-    /// Takes note of the incarnation that this process has drawn, or whose beat it has raised.
+    /// Records the incarnation that this process has drawn, or whose beat it has raised.
     pub(super) fn note_beat(&self, incarnation: &Incarnation) {
         self.kept().beat = Some(incarnation.clone());
     }
 
-    /// How often the server was found without what this process had committed.
+    /// How often the server lacked commits of this process.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::SeqCst)
     }
 
-    /// Looks, on a new connection, for what this process has committed. When some of it is missing, every campaign is
-    /// distrusted from now on, and every lease is ended.
+    /// Checks on a new connection that the server has this process's commits. If some are missing, distrusts every
+    /// campaign and ends every lease.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unavailable`] of a standby, which may still be behind; else as the server has it. The
-    /// connection must not be used then.
+    /// [`LedgerError::Unavailable`] when the server is a standby, which may still be behind; other errors of the
+    /// server. The connection must not be used then.
     pub(super) async fn check(&self, client: &Client) -> Result<()> {
         if self.missing(client).await? == 0 {
             return Ok(());
         }
         let _alone = self.looking.lock().await;
-        // Another connection may have seen to it meanwhile.
+        // Another connection may have handled the loss meanwhile.
         let missing = self.missing(client).await?;
         if missing == 0 {
             return Ok(());
@@ -101,7 +101,7 @@ impl Tail {
         Ok(())
     }
 
-    /// How many of the commits the server does not have; one round trip, and none where nothing was committed.
+    /// How many of the commits the server lacks. One round trip, or none if nothing was committed.
     async fn missing(&self, client: &Client) -> Result<i64> {
         let kept = self.kept().clone();
         if kept.is_empty() {
@@ -111,7 +111,7 @@ impl Tail {
     }
 
     fn kept(&self) -> MutexGuard<'_, TailRecords> {
-        // Each change is one assignment: whole whoever panicked while holding it.
+        // A panic leaves no half-made change.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,8 +148,8 @@ async fn missing(client: &Client, kept: &TailRecords) -> Result<i64> {
     Ok(row.try_get(0)?)
 }
 
-/// First no lease is given that trusts; then those end that were given before, whose journals in memory may be ahead of
-/// what stands here.
+/// Distrusts the campaigns first, so that every new lease is distrusted. Then ends the earlier leases, whose journals
+/// in memory may be ahead of the database.
 async fn distrust_everything(client: &Client) -> Result<()> {
     let sql = "UPDATE campaigns SET distrusted_from = least(distrusted_from, applied_at)";
     client.execute(sql, &[]).await?;
@@ -157,7 +157,7 @@ async fn distrust_everything(client: &Client) -> Result<()> {
         VALUES ('store_lost_at', (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT::TEXT)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     client.execute(sql, &[]).await?;
-    // The locks wait for takes that began before, and did not see it.
+    // The locks wait for takes that began before the campaigns were distrusted.
     client
         .batch_execute(
             "BEGIN;
