@@ -104,7 +104,7 @@ impl Runner<'_> {
 
     /// Looks for a hint that another ledger has made the effect. A hint proves nothing, so the outcome becomes unknown.
     async fn untold(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
-        Ok(match recovery::untold(step, &self.turn()).await {
+        Ok(match recovery::untold(step, &self.context()).await {
             LookupResult::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),
             LookupResult::Found(_) => None,
             LookupResult::Closed(closed) => return Err(closed.into()),
@@ -148,7 +148,7 @@ impl Runner<'_> {
                 self.journal.intend(step.name()).await?;
             }
             self.acted = true;
-            let call = match step.act(&self.turn()).await {
+            let call = match step.act(&self.context()).await {
                 Ok(effects) => {
                     return Ok(Tried::Stands {
                         effects: Box::new(effects),
@@ -265,7 +265,8 @@ impl Runner<'_> {
             if !step.is_container() {
                 continue;
             }
-            match recovery::look(step, &self.turn(), self.settle_time, AbsenceCheck::Taken).await {
+            match recovery::look(step, &self.context(), self.settle_time, AbsenceCheck::Taken).await
+            {
                 LookupResult::Found(Found::Gone(detail)) => return Ok(Some(detail)),
                 LookupResult::Found(Found::Absent) => {
                     return Ok(Some(format!("the {} is gone", step.name())));
@@ -279,7 +280,7 @@ impl Runner<'_> {
 
     /// Looks the step's effect up. Returns `Again` if it certainly does not exist.
     async fn look(&self, step: &dyn Step, check: AbsenceCheck) -> Result<Tried, Interrupted> {
-        let looked = recovery::look(step, &self.turn(), self.settle_time, check).await;
+        let looked = recovery::look(step, &self.context(), self.settle_time, check).await;
         Ok(match looked {
             LookupResult::Found(Found::Ours(effects)) => Tried::Stands {
                 effects,

@@ -214,7 +214,7 @@ impl Engine {
         }
         let (twilio, _) = self.gated(job);
         let key = &job.lease.key;
-        let turn = StepContext {
+        let context = StepContext {
             twilio: &twilio,
             campaign: job.campaign,
             message: job.message,
@@ -226,10 +226,10 @@ impl Engine {
             settle_time: self.settle_time,
         };
         let mut steps = steps(job.campaign, job.message).iter();
-        let Some(first) = steps.find(|step| step.applies(&turn)) else {
+        let Some(first) = steps.find(|step| step.applies(&context)) else {
             return Ok(false);
         };
-        match recovery::once(*first, &turn).await {
+        match recovery::once(*first, &context).await {
             LookupResult::Found(found) => Ok(matches!(found, Found::Ours(_))),
             LookupResult::Busy(_) | LookupResult::Met(_) => Ok(false),
             LookupResult::Failed(_) => Ok(true),

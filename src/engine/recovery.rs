@@ -39,24 +39,24 @@ pub(super) enum AbsenceCheck {
 /// Looks a step's effect up: once, or twice if absence must last.
 pub(super) async fn look(
     step: &dyn Step,
-    turn: &StepContext<'_>,
+    context: &StepContext<'_>,
     settle_time: Duration,
     check: AbsenceCheck,
 ) -> LookupResult {
-    let first = in_one_way(step, turn, check).await;
+    let first = in_one_way(step, context, check).await;
     let absent = matches!(first, LookupResult::Found(Found::Absent));
     if !absent || (check == AbsenceCheck::Usual && step.repeat() == Repeat::Collides) {
         return first;
     }
     tokio::time::sleep(settle_time).await;
-    in_one_way(step, turn, check).await
+    in_one_way(step, context, check).await
 }
 
 /// Looks for a possible but uncertain trace of a step.
-pub(super) async fn untold(step: &dyn Step, turn: &StepContext<'_>) -> LookupResult {
+pub(super) async fn untold(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
     let mut tried = 1;
     loop {
-        let looked = match step.untold(turn).await {
+        let looked = match step.untold(context).await {
             Ok(None) => LookupResult::Found(Found::Absent),
             Ok(Some(detail)) => LookupResult::Found(Found::Invisible(detail)),
             Err(error) => unanswered(step, error),
@@ -70,10 +70,10 @@ pub(super) async fn untold(step: &dyn Step, turn: &StepContext<'_>) -> LookupRes
 }
 
 /// Reads the state at Twilio of the context's generation.
-pub(super) async fn past(step: &dyn Step, turn: &StepContext<'_>) -> Result<Past, LookupResult> {
+pub(super) async fn past(step: &dyn Step, context: &StepContext<'_>) -> Result<Past, LookupResult> {
     let mut tried = 1;
     loop {
-        let looked = match step.past(turn).await {
+        let looked = match step.past(context).await {
             Ok(past) => return Ok(past),
             Err(error) => match unanswered(step, error) {
                 // The object that would show it is gone.
@@ -90,27 +90,31 @@ pub(super) async fn past(step: &dyn Step, turn: &StepContext<'_>) -> Result<Past
 }
 
 /// Looks a step's effect up once.
-pub(super) async fn once(step: &dyn Step, turn: &StepContext<'_>) -> LookupResult {
-    in_one_way(step, turn, AbsenceCheck::Usual).await
+pub(super) async fn once(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
+    in_one_way(step, context, AbsenceCheck::Usual).await
 }
 
 /// Retries a look-up that failed: it changes nothing.
-async fn in_one_way(step: &dyn Step, turn: &StepContext<'_>, check: AbsenceCheck) -> LookupResult {
-    let mut looked = ask(step, turn, check).await;
+async fn in_one_way(
+    step: &dyn Step,
+    context: &StepContext<'_>,
+    check: AbsenceCheck,
+) -> LookupResult {
+    let mut looked = ask(step, context, check).await;
     for _ in 1..ASKED_MAX {
         if !may_pass(&looked) {
             break;
         }
         tokio::time::sleep(ASKED_AGAIN).await;
-        looked = ask(step, turn, check).await;
+        looked = ask(step, context, check).await;
     }
     looked
 }
 
-async fn ask(step: &dyn Step, turn: &StepContext<'_>, check: AbsenceCheck) -> LookupResult {
+async fn ask(step: &dyn Step, context: &StepContext<'_>, check: AbsenceCheck) -> LookupResult {
     let found = match check {
-        AbsenceCheck::Usual => step.find(turn).await,
-        AbsenceCheck::Taken => step.find_taken(turn).await,
+        AbsenceCheck::Usual => step.find(context).await,
+        AbsenceCheck::Taken => step.find_taken(context).await,
     };
     match found {
         Ok(found) => LookupResult::Found(found),

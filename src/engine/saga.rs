@@ -243,8 +243,8 @@ impl Runner<'_> {
             Undoing::Left(left) => return Ok(Some(self.left(left, &failure))),
         }
         // The call may have succeeded between the last look-up and the end of the container.
-        let turn = self.turn_with(&before);
-        let found = match recovery::once(step, &turn).await {
+        let context = self.context_with(&before);
+        let found = match recovery::once(step, &context).await {
             LookupResult::Found(Found::Ours(effects)) => *effects,
             LookupResult::Closed(closed) => return Err(closed.into()),
             _ => {
@@ -314,9 +314,9 @@ impl Runner<'_> {
 
     /// The first step that is still to be done.
     pub(super) fn next_step(&self) -> Option<&'static dyn Step> {
-        let turn = self.turn();
+        let context = self.context();
         let mut steps = self.steps.iter().copied();
-        steps.find(|step| !self.journal.saga().stands(step.name()) && step.applies(&turn))
+        steps.find(|step| !self.journal.saga().stands(step.name()) && step.applies(&context))
     }
 
     /// The steps whose effects exist, in order.
@@ -326,11 +326,11 @@ impl Runner<'_> {
         standing.filter_map(step).collect()
     }
 
-    pub(super) fn turn(&self) -> StepContext<'_> {
-        self.turn_with(&self.journal.saga().effects)
+    pub(super) fn context(&self) -> StepContext<'_> {
+        self.context_with(&self.journal.saga().effects)
     }
 
-    pub(super) fn turn_with<'t>(&'t self, effects: &'t Effects) -> StepContext<'t> {
+    pub(super) fn context_with<'t>(&'t self, effects: &'t Effects) -> StepContext<'t> {
         StepContext {
             twilio: self.ground.twilio,
             campaign: self.ground.campaign,

@@ -155,14 +155,14 @@ pub(crate) trait Step: Send + Sync {
     }
 
     /// Makes the effect.
-    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError>;
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError>;
 
     /// Looks the effect up.
-    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError>;
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError>;
 
     /// Looks the effect up after Twilio reported that it exists: in more ways, if [`Step::find`] may miss it.
-    async fn find_taken(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
-        self.find(turn).await
+    async fn find_taken(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        self.find(context).await
     }
 
     /// How long after its call the effect can certainly be looked up, if its only trace is deleted by itself. Later, a

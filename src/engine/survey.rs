@@ -41,9 +41,9 @@ impl Runner<'_> {
     ///
     /// As [`Runner::run`].
     pub(super) async fn survey(&mut self) -> Result<Option<Ended>, Interrupted> {
-        let turn = self.turn();
+        let context = self.context();
         let mut steps = self.steps.iter().copied();
-        let Some(anchor) = steps.find(|step| step.is_named() && step.applies(&turn)) else {
+        let Some(anchor) = steps.find(|step| step.is_named() && step.applies(&context)) else {
             return Ok(None);
         };
         Ok(match self.read_generations(anchor).await? {
@@ -111,11 +111,11 @@ impl Runner<'_> {
         }
         let name = self.journal.name_of(generation);
         let nothing = Effects::default();
-        let turn = StepContext {
+        let context = StepContext {
             name: &name,
-            ..self.turn_with(&nothing)
+            ..self.context_with(&nothing)
         };
-        recovery::past(anchor, &turn).await
+        recovery::past(anchor, &context).await
     }
 
     /// Ends a message that another ledger has carried out.

@@ -88,7 +88,7 @@ impl Runner<'_> {
             return Ok(None);
         }
         // Absence must last if a call may be on its way or a list may lag behind.
-        let patience = if is_doubted {
+        let check = if is_doubted {
             AbsenceCheck::Taken
         } else {
             AbsenceCheck::Usual
@@ -106,7 +106,7 @@ impl Runner<'_> {
             } else {
                 EffectOrigin::Adopted
             };
-            match recovery::look(step, &self.turn(), settle_time, patience).await {
+            match recovery::look(step, &self.context(), settle_time, check).await {
                 LookupResult::Found(Found::Ours(effects)) => self.stands(step, effects, origin)?,
                 LookupResult::Closed(closed) => return Err(closed.into()),
                 LookupResult::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
@@ -132,7 +132,7 @@ impl Runner<'_> {
         let mut tried = 1;
         loop {
             let answer = match ask {
-                UndoQuestion::IsTakenUp => step.is_taken_up(&self.turn()).await,
+                UndoQuestion::IsTakenUp => step.is_taken_up(&self.context()).await,
                 UndoQuestion::Undo => self.take_away(step).await.map(|()| true),
             };
             let failure = match answer {
@@ -158,7 +158,7 @@ impl Runner<'_> {
     async fn take_away(&self, step: &dyn Step) -> Result<(), StepError> {
         let gate = self.ground.gate;
         gate.set_undoing(true);
-        let undone = step.undo(&self.turn()).await;
+        let undone = step.undo(&self.context()).await;
         gate.set_undoing(false);
         undone
     }

@@ -13,17 +13,17 @@ impl ProcessMarks {
     /// process may still call Twilio.
     pub(super) async fn look_at(
         &self,
-        kept: &mut KnownMarks,
+        known: &mut KnownMarks,
         campaign: &CampaignId,
     ) -> Result<Option<Instant>, MarkError> {
-        let service = self.service(kept).await?;
+        let service = self.service(known).await?;
         let identity = of_campaign(campaign);
         let own = self.ledger.id().await?;
         let mut quiet = None;
         let mark = loop {
             let user = self.twilio.fetch_user(&service, &identity).await?;
             let Some(user) = user else {
-                let mark = self.campaign_mark(kept, campaign, &own);
+                let mark = self.campaign_mark(known, campaign, &own);
                 let attributes = to_attributes(&mark);
                 let creating =
                     self.twilio
@@ -37,31 +37,31 @@ impl ProcessMarks {
             };
             match from_attributes::<CampaignMark>(user.attributes) {
                 Some(mark) if mark.ledger == own => {
-                    self.check_campaign(kept, &mark).await?;
+                    self.check_campaign(known, &mark).await?;
                     break mark;
                 }
                 // Another program has overwritten the attributes.
                 None => {}
-                Some(mark) => quiet = self.take_over_campaign(kept, mark).await?,
+                Some(mark) => quiet = self.take_over_campaign(known, mark).await?,
             }
-            let mark = self.campaign_mark(kept, campaign, &own);
+            let mark = self.campaign_mark(known, campaign, &own);
             let attributes = to_attributes(&mark);
             self.twilio
                 .update_user(&service, &identity, &attributes)
                 .await?;
             break mark;
         };
-        kept.campaigns.insert(campaign.clone(), mark);
+        known.campaigns.insert(campaign.clone(), mark);
         Ok(quiet)
     }
 
     /// Checks a campaign that this ledger has begun: the ledger may have gone back to before that.
     async fn check_campaign(
         &self,
-        kept: &KnownMarks,
+        known: &KnownMarks,
         mark: &CampaignMark,
     ) -> Result<(), MarkError> {
-        let is_known = kept.campaigns.get(&mark.campaign) == Some(mark);
+        let is_known = known.campaigns.get(&mark.campaign) == Some(mark);
         if is_known || self.ledger.has_been(&mark.incarnation).await? {
             return Ok(());
         }
@@ -75,7 +75,7 @@ impl ProcessMarks {
     /// Takes over another ledger's campaign, if the operator asked for it.
     async fn take_over_campaign(
         &self,
-        kept: &mut KnownMarks,
+        known: &mut KnownMarks,
         mark: CampaignMark,
     ) -> Result<Option<Instant>, MarkError> {
         let other = of_ledger(&mark.ledger);
@@ -87,18 +87,18 @@ impl ProcessMarks {
             at: mark.at,
         };
         // A process that lost a campaign to a take-over does not take it back.
-        let had = kept.campaigns.contains_key(&campaign) || kept.lost.contains(&campaign);
+        let had = known.campaigns.contains_key(&campaign) || known.lost.contains(&campaign);
         if !self.take_over || had {
             return Err(MarkError::NotOurs(why));
         }
         tracing::warn!(campaign.id = %campaign, %why, "taken over");
         self.distrust(&campaign, began).await?;
-        self.quiet_until(kept, &other).await
+        self.quiet_until(known, &other).await
     }
 
     fn campaign_mark(
         &self,
-        kept: &KnownMarks,
+        known: &KnownMarks,
         campaign: &CampaignId,
         ledger: &str,
     ) -> CampaignMark {
@@ -109,7 +109,7 @@ impl ProcessMarks {
         CampaignMark {
             campaign: campaign.clone(),
             ledger: ledger.to_owned(),
-            incarnation: kept.own.clone().unwrap_or(unknown),
+            incarnation: known.own.clone().unwrap_or(unknown),
             location: self.location.clone(),
             at: self.clock.now(),
         }

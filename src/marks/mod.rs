@@ -43,7 +43,7 @@ pub struct ProcessMarks {
     location: String,
     take_over: bool,
     /// Locked during a check, so that there is one at a time.
-    kept: tokio::sync::Mutex<KnownMarks>,
+    known: tokio::sync::Mutex<KnownMarks>,
     good_until: Mutex<Option<Instant>>,
 }
 
@@ -81,7 +81,7 @@ impl ProcessMarks {
             clock,
             location,
             take_over,
-            kept: tokio::sync::Mutex::default(),
+            known: tokio::sync::Mutex::default(),
             good_until: Mutex::default(),
         }
     }
@@ -103,23 +103,23 @@ impl ProcessMarks {
     /// [`MarkError::NotOurs`] when the ledger is not the one that ran last; other errors when Twilio or the ledger does
     /// not answer.
     pub async fn beat(&self) -> Result<Vec<NotOurs>, MarkError> {
-        let mut kept = self.kept.lock().await;
-        if kept.own.is_none() {
-            self.begin(&mut kept).await?;
+        let mut known = self.known.lock().await;
+        if known.own.is_none() {
+            self.begin(&mut known).await?;
         }
         let began = self.clock.instant();
         let losses = self.ledger.losses();
-        match self.go_on(&mut kept).await {
-            Err(MarkError::NotOurs(not_ours)) => self.begin_again(&mut kept, not_ours).await?,
+        match self.go_on(&mut known).await {
+            Err(MarkError::NotOurs(not_ours)) => self.begin_again(&mut known, not_ours).await?,
             gone_on => gone_on?,
         }
-        kept.losses = losses;
+        known.losses = losses;
         let mut lost = Vec::new();
-        for campaign in kept.campaigns.keys().cloned().collect::<Vec<_>>() {
-            match self.look_at(&mut kept, &campaign).await {
+        for campaign in known.campaigns.keys().cloned().collect::<Vec<_>>() {
+            match self.look_at(&mut known, &campaign).await {
                 Err(MarkError::NotOurs(not_ours)) => {
-                    kept.campaigns.remove(&campaign);
-                    kept.lost.insert(campaign);
+                    known.campaigns.remove(&campaign);
+                    known.lost.insert(campaign);
                     lost.push(not_ours);
                 }
                 looked => drop(looked?),
@@ -139,18 +139,18 @@ impl ProcessMarks {
     /// [`MarkError::NotOurs`] when another ledger runs it; otherwise as [`ProcessMarks::beat`].
     pub async fn claim(&self, campaign: &CampaignId) -> Result<(), MarkError> {
         loop {
-            let mut kept = self.kept.lock().await;
-            if kept.campaigns.contains_key(campaign) {
+            let mut known = self.known.lock().await;
+            if known.campaigns.contains_key(campaign) {
                 return Ok(());
             }
-            if kept.own.is_none() {
-                self.begin(&mut kept).await?;
+            if known.own.is_none() {
+                self.begin(&mut known).await?;
             }
-            let Some(quiet) = self.look_at(&mut kept, campaign).await? else {
+            let Some(quiet) = self.look_at(&mut known, campaign).await? else {
                 return Ok(());
             };
             // Beats continue meanwhile. They detect whether the campaign is taken over again.
-            drop(kept);
+            drop(known);
             self.wait_until(quiet).await;
         }
     }
@@ -161,29 +161,29 @@ impl ProcessMarks {
     ///
     /// As [`ProcessMarks::beat`]. A process that opens the ledger elsewhere then waits for a beat.
     pub async fn end(&self) -> Result<(), MarkError> {
-        let mut kept = self.kept.lock().await;
+        let mut known = self.known.lock().await;
         *self
             .good_until
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = None;
-        let Some(own) = kept.own.take() else {
+        let Some(own) = known.own.take() else {
             return Ok(());
         };
-        self.check_ledger(&mut kept).await?;
+        self.check_ledger(&mut known).await?;
         if let Some(raised) = self.ledger.raise_beat(&own.token).await? {
-            self.write_ledger(&mut kept, &raised, false).await?;
+            self.write_ledger(&mut known, &raised, false).await?;
         }
         Ok(())
     }
 
-    async fn begin(&self, kept: &mut KnownMarks) -> Result<(), MarkError> {
+    async fn begin(&self, known: &mut KnownMarks) -> Result<(), MarkError> {
         let place = digest(&self.ledger.place().await?);
         let now = self.clock.now();
         let mut quiet = None;
-        let other = match self.check_ledger(kept).await {
+        let other = match self.check_ledger(known).await {
             Ok(mark) => mark.filter(|mark| mark.place != place && mark.running),
             Err(MarkError::NotOurs(not_ours)) if self.take_over => {
-                quiet = self.take_over_ledger(kept, &not_ours).await?;
+                quiet = self.take_over_ledger(known, &not_ours).await?;
                 None
             }
             Err(error) => return Err(error),
@@ -198,16 +198,16 @@ impl ProcessMarks {
                 GOOD_FOR.as_secs()
             );
             self.clock.sleep(GOOD_FOR).await;
-            if self.read_ledger(kept).await?.as_ref() != Some(&other) {
-                self.check_ledger(kept).await?;
+            if self.read_ledger(known).await?.as_ref() != Some(&other) {
+                self.check_ledger(known).await?;
             }
             // No copy has what that process did after its last beat.
             self.ledger.distrust(None, now).await?;
         }
-        kept.losses = self.ledger.losses();
+        known.losses = self.ledger.losses();
         let own = self.ledger.draw_incarnation(now).await?;
-        self.write_ledger(kept, &own, true).await?;
-        kept.own = Some(own);
+        self.write_ledger(known, &own, true).await?;
+        known.own = Some(own);
         if let Some(quiet) = quiet {
             self.wait_until(quiet).await;
         }
@@ -215,13 +215,13 @@ impl ProcessMarks {
     }
 
     /// Raises the beat of this process's incarnation.
-    async fn go_on(&self, kept: &mut KnownMarks) -> Result<(), MarkError> {
+    async fn go_on(&self, known: &mut KnownMarks) -> Result<(), MarkError> {
         // The ledger comes first, so that its beat is never behind the mark's.
-        let raised = match &kept.own {
+        let raised = match &known.own {
             Some(own) => self.ledger.raise_beat(&own.token).await?,
             None => None,
         };
-        let mark = self.check_ledger(kept).await?;
+        let mark = self.check_ledger(known).await?;
         let Some(raised) = raised else {
             // The ledger lacks this process's incarnation: it went back to an older state during its work.
             let not_ours = match mark {
@@ -234,14 +234,14 @@ impl ProcessMarks {
             };
             return Err(MarkError::NotOurs(not_ours));
         };
-        self.write_ledger(kept, &raised, true).await?;
-        kept.own = Some(raised);
+        self.write_ledger(known, &raised, true).await?;
+        known.own = Some(raised);
         Ok(())
     }
 
     /// The ledger's mark, if there is one. Fails unless this ledger knows the mark's incarnation and beat.
-    async fn check_ledger(&self, kept: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
-        let Some(mark) = self.read_ledger(kept).await? else {
+    async fn check_ledger(&self, known: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
+        let Some(mark) = self.read_ledger(known).await? else {
             return Ok(None);
         };
         if self.ledger.has_been(&mark.incarnation).await? {
@@ -250,8 +250,8 @@ impl ProcessMarks {
         Err(MarkError::NotOurs(not_ours(mark)))
     }
 
-    async fn read_ledger(&self, kept: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
-        let service = self.service(kept).await?;
+    async fn read_ledger(&self, known: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
+        let service = self.service(known).await?;
         let identity = of_ledger(&self.ledger.id().await?);
         let user = self.twilio.fetch_user(&service, &identity).await?;
         Ok(user.and_then(|user| from_attributes(user.attributes)))
@@ -259,7 +259,7 @@ impl ProcessMarks {
 
     async fn write_ledger(
         &self,
-        kept: &mut KnownMarks,
+        known: &mut KnownMarks,
         incarnation: &Incarnation,
         running: bool,
     ) -> Result<(), MarkError> {
@@ -271,7 +271,7 @@ impl ProcessMarks {
             location: self.location.clone(),
             at: self.clock.now(),
         };
-        let service = self.service(kept).await?;
+        let service = self.service(known).await?;
         let (identity, attributes) = (of_ledger(&mark.ledger), to_attributes(&mark));
         let updating = self.twilio.update_user(&service, &identity, &attributes);
         match updating.await {
@@ -293,22 +293,22 @@ impl ProcessMarks {
     /// Takes over from the ledger in the mark. Returns the time until which the process there may still call Twilio.
     async fn take_over_ledger(
         &self,
-        kept: &mut KnownMarks,
+        known: &mut KnownMarks,
         why: &NotOurs,
     ) -> Result<Option<Instant>, MarkError> {
         tracing::warn!(%why, "taken over");
         self.ledger.distrust(None, self.clock.now()).await?;
         let identity = of_ledger(&self.ledger.id().await?);
-        self.quiet_until(kept, &identity).await
+        self.quiet_until(known, &identity).await
     }
 
     /// The time until which the process of another ledger may still call Twilio; `None` when it has recorded its end.
     async fn quiet_until(
         &self,
-        kept: &mut KnownMarks,
+        known: &mut KnownMarks,
         identity: &str,
     ) -> Result<Option<Instant>, MarkError> {
-        let service = self.service(kept).await?;
+        let service = self.service(known).await?;
         let user = self.twilio.fetch_user(&service, identity).await?;
         let mark: Option<LedgerMark> = user.and_then(|user| from_attributes(user.attributes));
         let may_run = mark.is_none_or(|mark| mark.running);
@@ -326,14 +326,14 @@ impl ProcessMarks {
         }
     }
 
-    async fn service(&self, kept: &mut KnownMarks) -> Result<String, MarkError> {
-        if let Some(service) = &kept.service {
+    async fn service(&self, known: &mut KnownMarks) -> Result<String, MarkError> {
+        if let Some(service) = &known.service {
             return Ok(service.clone());
         }
         let configuration = self.twilio.fetch_configuration().await?;
         let service = configuration.chat_service_instance_sid;
         let service = service.ok_or(MarkError::NoChatService)?;
-        kept.service = Some(service.clone());
+        known.service = Some(service.clone());
         Ok(service)
     }
 }

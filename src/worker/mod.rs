@@ -249,10 +249,10 @@ impl Worker {
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
         let WorkerParts { ledger, clock, .. } = &self.shared.parts;
-        let mut patience = StandstillTimer::new(until, clock.instant());
+        let mut standstill = StandstillTimer::new(until, clock.instant());
         loop {
             let Some(()) = stop
-                .run_until_stopped(patience.until_back(ledger, *clock))
+                .run_until_stopped(standstill.until_back(ledger, *clock))
                 .await
             else {
                 return Ok(RunEnd::Stopped);
@@ -262,12 +262,12 @@ impl Worker {
             {
                 return Err(LedgerError::Corrupt(loss.why.to_string()).into());
             }
-            if patience.is_spent(clock.instant()) {
+            if standstill.is_spent(clock.instant()) {
                 return Err(patience::stands_still(&self.shared).await);
             }
             match self.look(&mut looking, until).await {
                 Ok(Some(end)) => return Ok(end),
-                Ok(None) => patience.look(&self.shared).await,
+                Ok(None) => standstill.look(&self.shared).await,
                 Err(WorkError::Campaign(id, detail)) => {
                     return Err(WorkError::Campaign(id, detail));
                 }

@@ -27,15 +27,15 @@ impl Step for ConversationName {
 
     /// Any other Conversation was named when it was made, with the customer as a participant. A Conversation that has
     /// our message needs no other trace.
-    fn applies(&self, turn: &StepContext<'_>) -> bool {
-        let effects = turn.effects;
-        is_by_agent(turn) && effects.participant_sid.is_none() && effects.message_sid.is_none()
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        let effects = context.effects;
+        is_by_agent(context) && effects.participant_sid.is_none() && effects.message_sid.is_none()
     }
 
-    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
-        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let name = turn.name.as_str();
-        match turn.twilio.name_conversation(conversation, name).await {
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let conversation = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
+        let name = context.name.as_str();
+        match context.twilio.name_conversation(conversation, name).await {
             // An agent has ended the Conversation already: it cannot be changed any more.
             Err(error) if error.code().and_then(conflict) == Some(Conflict::Closed) => {}
             named => drop(named?),
@@ -43,9 +43,9 @@ impl Step for ConversationName {
         Ok(Effects::default())
     }
 
-    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
-        let ours = turn.effects.conversation_sid.as_ref();
-        match named(turn).await? {
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let ours = context.effects.conversation_sid.as_ref();
+        match named(context).await? {
             None => Ok(Found::Absent),
             Some(there) if ours.is_none_or(|ours| *ours == there.sid) => {
                 Ok(Found::Ours(Box::new(made_as(there.sid))))
@@ -58,9 +58,9 @@ impl Step for ConversationName {
     }
 
     /// Marks the Conversation as undone: one that closes without the mark was ended by an agent.
-    async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
-        let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let Some(there) = turn.twilio.fetch_conversation(sid).await? else {
+    async fn undo(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        let sid = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
+        let Some(there) = context.twilio.fetch_conversation(sid).await? else {
             return Ok(());
         };
         if there.is_closed() {
@@ -68,7 +68,8 @@ impl Step for ConversationName {
         }
         let mut attributes = there.attributes;
         attributes.insert(UNDONE.to_owned(), true.into());
-        turn.twilio
+        context
+            .twilio
             .update_conversation_attributes(sid, &attributes)
             .await?;
         Ok(())
@@ -79,20 +80,20 @@ impl Step for ConversationName {
     }
 
     /// The name is given when the Interaction exists: an agent has had the task, unless it was undone.
-    async fn past(&self, turn: &StepContext<'_>) -> Result<Past, StepError> {
-        let Some(there) = named(turn).await? else {
+    async fn past(&self, context: &StepContext<'_>) -> Result<Past, StepError> {
+        let Some(there) = named(context).await? else {
             return Ok(Past::Absent);
         };
         let effects = made_as(there.sid.clone());
-        let turn = turn.seeing(&effects);
-        if let Some(done) = sent_by(&ConversationMessage, &turn).await? {
+        let context = context.seeing(&effects);
+        if let Some(done) = sent_by(&ConversationMessage, &context).await? {
             return Ok(Past::Done(Box::new(done)));
         }
         Ok(if !there.is_closed() {
             Past::Open
         } else if is_undone(&there.attributes) {
             Past::Empty
-        } else if ConversationMessage.applies(&turn) {
+        } else if ConversationMessage.applies(&context) {
             Past::Untold(format!(
                 "{} is closed: an agent has had its task, and the opening message is not in it",
                 there.sid

@@ -29,27 +29,27 @@ impl Step for CustomerParticipant {
         Operation::CreateProxyParticipant
     }
 
-    fn applies(&self, turn: &StepContext<'_>) -> bool {
-        has_session(turn)
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        has_session(context)
     }
 
-    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
         if self.inline
-            && let Found::Ours(there) = self.find(turn).await?
+            && let Found::Ours(there) = self.find(context).await?
         {
             return Ok(*there);
         }
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let new = Participant::customer(turn);
-        let service = proxy_service(turn)?;
-        let made = turn
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        let new = Participant::customer(context);
+        let service = proxy_service(context)?;
+        let made = context
             .twilio
             .create_proxy_participant(service, session, &new.to_new())
             .await?;
         Ok(customer_effects(made))
     }
 
-    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
-        super::find_proxy_participant(turn, &turn.customer(), customer_effects).await
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        super::find_proxy_participant(context, &context.customer(), customer_effects).await
     }
 }

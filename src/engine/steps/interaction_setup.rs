@@ -34,20 +34,20 @@ impl Step for InteractionSetup {
         Operation::ListInteractionChannels
     }
 
-    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
         let mut wait = LOOK_FIRST;
         let mut followed = Duration::ZERO;
         let mut was_empty = false;
         loop {
-            match progress(turn).await? {
+            match progress(context).await? {
                 Progress::Over(effects) => return Ok(*effects),
                 Progress::Empty(conversation) if was_empty => {
-                    return without_customer(turn, &conversation).await;
+                    return without_customer(context, &conversation).await;
                 }
                 // A list may lag behind: absence counts after the settle time.
                 Progress::Empty(_) => {
                     was_empty = true;
-                    tokio::time::sleep(turn.settle_time).await;
+                    tokio::time::sleep(context.settle_time).await;
                     continue;
                 }
                 Progress::SettingUp => {}
@@ -63,12 +63,12 @@ impl Step for InteractionSetup {
     }
 
     /// Whether the set-up is complete. `Absent`: not yet, or without the customer.
-    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
         // It was found by the name of its Conversation, which is given after the set-up; its task has ended.
-        if turn.effects.interaction_sid.is_none() && turn.effects.conversation_sid.is_some() {
+        if context.effects.interaction_sid.is_none() && context.effects.conversation_sid.is_some() {
             return Ok(Found::Ours(Box::default()));
         }
-        Ok(match progress(turn).await? {
+        Ok(match progress(context).await? {
             Progress::Over(effects) => Found::Ours(effects),
             Progress::SettingUp | Progress::Empty(_) => Found::Absent,
         })
@@ -83,27 +83,27 @@ enum Progress {
     Over(Box<Effects>),
 }
 
-async fn progress(turn: &StepContext<'_>) -> Result<Progress, StepError> {
-    if turn.campaign.conversations.follow == Follow::Channel {
-        match channel(turn).await? {
+async fn progress(context: &StepContext<'_>) -> Result<Progress, StepError> {
+    if context.campaign.conversations.follow == Follow::Channel {
+        match channel(context).await? {
             None => return Ok(Progress::SettingUp),
             Some(channel) if is_active(&channel) => {}
             // An earlier call may have made another Interaction, whose Conversation the customer is in.
             Some(channel) => {
-                let earlier = earlier(turn).await?.ok_or_else(|| ended(channel))?;
+                let earlier = earlier(context).await?.ok_or_else(|| ended(channel))?;
                 return Ok(Progress::Over(Box::new(earlier)));
             }
         }
     }
     // The task's attributes contain the Conversation's SID when the set-up is complete.
-    let Some(effects) = of_this(turn).await? else {
+    let Some(effects) = of_this(context).await? else {
         return Ok(Progress::SettingUp);
     };
     let conversation = effects.conversation_sid.as_ref();
-    let Some(conversation) = conversation.or(turn.effects.conversation_sid.as_ref()) else {
+    let Some(conversation) = conversation.or(context.effects.conversation_sid.as_ref()) else {
         return Ok(Progress::SettingUp);
     };
-    Ok(if is_customer_in(turn, conversation).await? {
+    Ok(if is_customer_in(context, conversation).await? {
         Progress::Over(Box::new(effects))
     } else {
         Progress::Empty(conversation.clone())
@@ -112,9 +112,9 @@ async fn progress(turn: &StepContext<'_>) -> Result<Progress, StepError> {
 
 /// The effects that this Interaction's task shows. A call whose reply was lost may have made another Interaction, whose
 /// task has the same marker.
-async fn of_this(turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
-    let ours = turn.effects.interaction_sid.as_ref();
-    let tasks = super::find_tasks(turn).await?;
+async fn of_this(context: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
+    let ours = context.effects.interaction_sid.as_ref();
+    let tasks = super::find_tasks(context).await?;
     let mut all = tasks.iter().map(interaction::effects_of);
     Ok(all.find(|effects| {
         let of = effects.interaction_sid.as_ref();
@@ -127,10 +127,13 @@ fn is_active(channel: &InteractionChannel) -> bool {
 }
 
 /// The Interaction's channel, if it is active or has ended.
-async fn channel(turn: &StepContext<'_>) -> Result<Option<InteractionChannel>, StepError> {
-    let interaction = brought(turn.effects.interaction_sid.as_ref(), "Interaction")?;
-    let channels = turn.twilio.list_interaction_channels(interaction).await?;
-    let ours = turn.effects.interaction_channel_sid.as_deref();
+async fn channel(context: &StepContext<'_>) -> Result<Option<InteractionChannel>, StepError> {
+    let interaction = brought(context.effects.interaction_sid.as_ref(), "Interaction")?;
+    let channels = context
+        .twilio
+        .list_interaction_channels(interaction)
+        .await?;
+    let ours = context.effects.interaction_channel_sid.as_deref();
     let known = ["active", "failed", "closed", "inactive"];
     Ok(channels
         .into_iter()
@@ -157,16 +160,16 @@ fn ended(channel: InteractionChannel) -> StepError {
 
 /// An earlier Interaction of this message whose Conversation the customer is in. The reply to its call was lost, and
 /// its effect showed only after the settle time.
-async fn earlier(turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
-    let others = super::find_tasks(turn)
+async fn earlier(context: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
+    let others = super::find_tasks(context)
         .await?
         .into_iter()
         .filter(|task| task.assignment_status.as_deref() != Some("canceled"))
         .map(|task| interaction::effects_of(&task))
-        .filter(|effects| effects.interaction_sid != turn.effects.interaction_sid);
+        .filter(|effects| effects.interaction_sid != context.effects.interaction_sid);
     for effects in others {
         if let Some(conversation) = &effects.conversation_sid
-            && is_customer_in(turn, conversation).await?
+            && is_customer_in(context, conversation).await?
         {
             return Ok(Some(effects));
         }
@@ -177,13 +180,13 @@ async fn earlier(turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
 /// Handles an active Interaction whose Conversation lacks the customer: if the customer is in the Conversation of an
 /// earlier Interaction of ours, continues with that one; otherwise the customer is busy.
 async fn without_customer(
-    turn: &StepContext<'_>,
+    context: &StepContext<'_>,
     conversation: &str,
 ) -> Result<Effects, StepError> {
-    let is_taken_up = super::is_task_taken_up(turn).await?;
-    if let Some(earlier) = earlier(turn).await? {
+    let is_taken_up = super::is_task_taken_up(context).await?;
+    if let Some(earlier) = earlier(context).await? {
         if !is_taken_up {
-            interaction::close(turn).await?;
+            interaction::close(context).await?;
         }
         return Ok(earlier);
     }
@@ -200,23 +203,23 @@ async fn without_customer(
 
 /// Whether a Conversation has the customer with our number among its participants. Chat identities (a custom channel)
 /// are not checked: no source says that Twilio leaves one out.
-async fn is_customer_in(turn: &StepContext<'_>, conversation: &str) -> Result<bool, StepError> {
-    if turn.campaign.channel == Channel::Custom {
+async fn is_customer_in(context: &StepContext<'_>, conversation: &str) -> Result<bool, StepError> {
+    if context.campaign.channel == Channel::Custom {
         return Ok(true);
     }
-    let participants = turn.twilio.list_participants(conversation).await?;
+    let participants = context.twilio.list_participants(conversation).await?;
     Ok(participants
         .iter()
-        .any(|one| is_the_pair(&one.messaging_binding, turn)))
+        .any(|one| is_the_pair(&one.messaging_binding, context)))
 }
 
 /// Whether a binding joins the message's customer and sender.
-pub(super) fn is_the_pair(binding: &MessagingBinding, turn: &StepContext<'_>) -> bool {
+pub(super) fn is_the_pair(binding: &MessagingBinding, context: &StepContext<'_>) -> bool {
     let is = |address: &Option<String>, ours: &str| {
         let address = address.as_deref();
         address.is_some_and(|one| bare(one) == bare(ours))
     };
-    is(&binding.address, &turn.customer()) && is(&binding.proxy_address, &turn.sender())
+    is(&binding.address, &context.customer()) && is(&binding.proxy_address, &context.sender())
 }
 
 /// An address without its channel's prefix.

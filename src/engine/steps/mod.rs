@@ -47,20 +47,20 @@ const UNDONE: &str = "flexcast_undone";
 const LOOKED_AT: usize = 50;
 
 /// Attributes with the marker only.
-fn marked(turn: &StepContext<'_>) -> Map<String, Value> {
-    Map::from_iter([(MARKER.to_owned(), turn.name.as_str().into())])
+fn marked(context: &StepContext<'_>) -> Map<String, Value> {
+    Map::from_iter([(MARKER.to_owned(), context.name.as_str().into())])
 }
 
 /// The marker, and the customer's data that agents see (`task.show`).
-fn marked_and_shown(turn: &StepContext<'_>) -> Map<String, Value> {
-    let mut attributes = turn.campaign.shown_of(&turn.message.customer);
-    attributes.extend(marked(turn));
+fn marked_and_shown(context: &StepContext<'_>) -> Map<String, Value> {
+    let mut attributes = context.campaign.shown_of(&context.message.customer);
+    attributes.extend(marked(context));
     attributes
 }
 
 /// Whether attributes carry this message's marker.
-fn is_marked(attributes: &Map<String, Value>, turn: &StepContext<'_>) -> bool {
-    attributes.get(MARKER).and_then(Value::as_str) == Some(turn.name.as_str())
+fn is_marked(attributes: &Map<String, Value>, context: &StepContext<'_>) -> bool {
+    attributes.get(MARKER).and_then(Value::as_str) == Some(context.name.as_str())
 }
 
 /// Whether an undo of ours has closed the container with these attributes.
@@ -69,13 +69,13 @@ fn is_undone(attributes: &Map<String, Value>) -> bool {
 }
 
 /// The effects so far, with those of a message that this step has sent. None if it has sent none, or does not apply.
-async fn sent_by(step: &dyn Step, turn: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
-    if !step.applies(turn) {
+async fn sent_by(step: &dyn Step, context: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
+    if !step.applies(context) {
         return Ok(None);
     }
-    Ok(match step.find(turn).await? {
+    Ok(match step.find(context).await? {
         Found::Ours(sent) => {
-            let mut effects = turn.effects.clone();
+            let mut effects = context.effects.clone();
             effects.merge(*sent);
             Some(effects)
         }
@@ -100,18 +100,18 @@ fn setting<'a>(value: Option<&'a String>, key: &str) -> Result<&'a str, StepErro
 }
 
 /// The text to send, rendered when the message was accepted.
-fn body<'a>(turn: &'a StepContext<'_>) -> Result<&'a str, StepError> {
-    turn.message.body.as_deref().ok_or_else(|| {
+fn body<'a>(context: &'a StepContext<'_>) -> Result<&'a str, StepError> {
+    context.message.body.as_deref().ok_or_else(|| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, "the message has no text").into()
     })
 }
 
 /// Renders a template of the campaign's for this customer and agent.
-fn render(turn: &StepContext<'_>, template: &str) -> Result<String, StepError> {
-    let agent = turn.agent.map(|agent| agent.identity.as_str());
+fn render(context: &StepContext<'_>, template: &str) -> Result<String, StepError> {
+    let agent = context.agent.map(|agent| agent.identity.as_str());
     let rendered = Template::parse(template)
-        .and_then(|template| template.render(&turn.message.customer, agent));
+        .and_then(|template| template.render(&context.message.customer, agent));
     rendered.map_err(|detail| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, detail).into()
@@ -119,9 +119,11 @@ fn render(turn: &StepContext<'_>, template: &str) -> Result<String, StepError> {
 }
 
 /// The fields that the campaign adds to the task, for this customer and agent.
-fn task_fields(turn: &StepContext<'_>) -> Result<Map<String, Value>, StepError> {
-    let agent = turn.agent.map(|agent| agent.identity.as_str());
-    let fields = turn.campaign.task_fields(&turn.message.customer, agent);
+fn task_fields(context: &StepContext<'_>) -> Result<Map<String, Value>, StepError> {
+    let agent = context.agent.map(|agent| agent.identity.as_str());
+    let fields = context
+        .campaign
+        .task_fields(&context.message.customer, agent);
     fields.map_err(|detail| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, detail).into()
@@ -136,13 +138,13 @@ fn not_seen_yet(sid: &str) -> StepError {
 
 /// Looks for a participant of the session by its identifier.
 async fn find_proxy_participant(
-    turn: &StepContext<'_>,
+    context: &StepContext<'_>,
     identifier: &str,
     effects: fn(ProxyParticipant) -> Effects,
 ) -> Result<Found, StepError> {
-    let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-    let service = proxy_session::proxy_service(turn)?;
-    let listed = turn
+    let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+    let service = proxy_session::proxy_service(context)?;
+    let listed = context
         .twilio
         .list_proxy_participants(service, session)
         .await?;
@@ -156,31 +158,31 @@ async fn find_proxy_participant(
 }
 
 /// The message's task, by the marker in its attributes.
-async fn find_task(turn: &StepContext<'_>) -> Result<Option<Task>, StepError> {
-    Ok(find_tasks(turn).await?.into_iter().next())
+async fn find_task(context: &StepContext<'_>) -> Result<Option<Task>, StepError> {
+    Ok(find_tasks(context).await?.into_iter().next())
 }
 
 /// All tasks with this message's marker: several if a call was repeated.
-async fn find_tasks(turn: &StepContext<'_>) -> Result<Vec<Task>, StepError> {
-    let workspace = turn.campaign.flex.workspace_sid.as_ref();
+async fn find_tasks(context: &StepContext<'_>) -> Result<Vec<Task>, StepError> {
+    let workspace = context.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
     // The name has only letters, digits and a hyphen, which need no escaping in an expression.
-    let marker = format!("{MARKER} == '{}'", turn.name);
-    let mut tasks = turn.twilio.list_tasks(workspace, &marker).await?;
+    let marker = format!("{MARKER} == '{}'", context.name);
+    let mut tasks = context.twilio.list_tasks(workspace, &marker).await?;
     // Checked here again: if Twilio read the expression in another way, another message's task must not become ours.
-    tasks.retain(|task| is_marked(&task.attributes, turn));
+    tasks.retain(|task| is_marked(&task.attributes, context));
     Ok(tasks)
 }
 
 /// Whether an agent has accepted the message's task, or has completed it. TaskRouter deletes a task five minutes after
 /// its end: a task that existed and is gone was an agent's, unless an undo has begun.
-async fn is_task_taken_up(turn: &StepContext<'_>) -> Result<bool, StepError> {
-    let Some(task) = fetch_task(turn).await? else {
-        let effects = turn.effects;
+async fn is_task_taken_up(context: &StepContext<'_>) -> Result<bool, StepError> {
+    let Some(task) = fetch_task(context).await? else {
+        let effects = context.effects;
         let is_known_by_name =
             effects.interaction_sid.is_none() && effects.conversation_sid.is_some();
         let has_stood = effects.task_sid.is_some() || is_known_by_name;
-        return Ok(has_stood && !turn.undoing);
+        return Ok(has_stood && !context.undoing);
     };
     let status = task.assignment_status.as_deref();
     Ok(matches!(
@@ -189,12 +191,12 @@ async fn is_task_taken_up(turn: &StepContext<'_>) -> Result<bool, StepError> {
     ))
 }
 
-async fn fetch_task(turn: &StepContext<'_>) -> Result<Option<Task>, StepError> {
+async fn fetch_task(context: &StepContext<'_>) -> Result<Option<Task>, StepError> {
     // A reply need not contain the task's SID, and neither does a read of its channel.
-    let Some(sid) = turn.effects.task_sid.as_ref() else {
-        return find_task(turn).await;
+    let Some(sid) = context.effects.task_sid.as_ref() else {
+        return find_task(context).await;
     };
-    let workspace = turn.campaign.flex.workspace_sid.as_ref();
+    let workspace = context.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
-    Ok(turn.twilio.fetch_task(workspace, sid).await?)
+    Ok(context.twilio.fetch_task(workspace, sid).await?)
 }

@@ -28,25 +28,26 @@ impl Step for ProxyMessage {
         Repeat::Doubles
     }
 
-    fn applies(&self, turn: &StepContext<'_>) -> bool {
-        has_session(turn) && turn.campaign.proxy.message_participant != MessageParticipant::Chat
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        has_session(context)
+            && context.campaign.proxy.message_participant != MessageParticipant::Chat
     }
 
     fn is_final(&self) -> bool {
         true
     }
 
-    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let effects = turn.effects;
-        let participant = match turn.campaign.proxy.message_participant {
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        let effects = context.effects;
+        let participant = match context.campaign.proxy.message_participant {
             MessageParticipant::Customer => effects.customer_participant_sid.as_ref(),
             _ => effects.agent_participant_sid.as_ref(),
         };
         let participant = brought(participant, "Proxy participant")?;
-        let body = super::body(turn)?;
-        let service = proxy_service(turn)?;
-        let sent = turn
+        let body = super::body(context)?;
+        let service = proxy_service(context)?;
+        let sent = context
             .twilio
             .create_message_interaction(service, session, participant, body)
             .await?;
@@ -54,11 +55,11 @@ impl Step for ProxyMessage {
     }
 
     /// Each session gets one message, so that its text identifies it.
-    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let body = super::body(turn)?;
-        let service = proxy_service(turn)?;
-        let sent = turn
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        let body = super::body(context)?;
+        let service = proxy_service(context)?;
+        let sent = context
             .twilio
             .list_proxy_interactions(service, session)
             .await?;

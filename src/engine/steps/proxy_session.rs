@@ -23,11 +23,11 @@ impl ProxySession {
     pub(crate) const WITH_CUSTOMER: Self = Self { with_agent: false };
     pub(crate) const WITH_AGENT: Self = Self { with_agent: true };
 
-    fn participant(&self, turn: &StepContext<'_>) -> Result<Participant, StepError> {
+    fn participant(&self, context: &StepContext<'_>) -> Result<Participant, StepError> {
         if self.with_agent {
-            Participant::agent(turn)
+            Participant::agent(context)
         } else {
-            Ok(Participant::customer(turn))
+            Ok(Participant::customer(context))
         }
     }
 }
@@ -42,44 +42,45 @@ impl Step for ProxySession {
         Operation::CreateSession
     }
 
-    fn applies(&self, turn: &StepContext<'_>) -> bool {
-        has_session(turn)
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        has_session(context)
     }
 
-    async fn act(&self, turn: &StepContext<'_>) -> Result<Effects, StepError> {
-        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-        let participant = self.participant(turn)?;
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let channel = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
+        let participant = self.participant(context)?;
         let new = NewSession {
             unique_name: channel,
-            ttl_secs: Some(turn.campaign.time_to_live.as_secs()),
+            ttl_secs: Some(context.campaign.time_to_live.as_secs()),
             participants: vec![participant.to_new()],
         };
-        let session = turn
+        let session = context
             .twilio
-            .create_session(proxy_service(turn)?, &new)
+            .create_session(proxy_service(context)?, &new)
             .await?;
         Ok(made_as(session.sid))
     }
 
-    async fn find(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
-        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-        let service = proxy_service(turn)?;
-        let session = turn.twilio.fetch_session(service, channel).await?;
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let channel = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
+        let service = proxy_service(context)?;
+        let session = context.twilio.fetch_session(service, channel).await?;
         Ok(session.map_or(Found::Absent, found))
     }
 
-    async fn find_taken(&self, turn: &StepContext<'_>) -> Result<Found, StepError> {
-        Ok(session_of(turn).await?.map_or(Found::Absent, found))
+    async fn find_taken(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        Ok(session_of(context).await?.map_or(Found::Absent, found))
     }
 
     fn is_container(&self) -> bool {
         true
     }
 
-    async fn undo(&self, turn: &StepContext<'_>) -> Result<(), StepError> {
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        turn.twilio
-            .delete_session(proxy_service(turn)?, session)
+    async fn undo(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        context
+            .twilio
+            .delete_session(proxy_service(context)?, session)
             .await?;
         Ok(())
     }
@@ -87,13 +88,13 @@ impl Step for ProxySession {
 
 /// The chat channel's session, closed or not. Fetching a session by its unique name is not documented, so the list is
 /// searched too.
-pub(super) async fn session_of(turn: &StepContext<'_>) -> Result<Option<Session>, StepError> {
-    let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-    let service = proxy_service(turn)?;
-    if let Some(session) = turn.twilio.fetch_session(service, channel).await? {
+pub(super) async fn session_of(context: &StepContext<'_>) -> Result<Option<Session>, StepError> {
+    let channel = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
+    let service = proxy_service(context)?;
+    if let Some(session) = context.twilio.fetch_session(service, channel).await? {
         return Ok(Some(session));
     }
-    let listed = turn.twilio.list_sessions(service).await?;
+    let listed = context.twilio.list_sessions(service).await?;
     let mut listed = listed.into_iter();
     Ok(listed.find(|one| one.unique_name.as_deref() == Some(channel)))
 }
@@ -117,12 +118,12 @@ fn made_as(sid: String) -> Effects {
 }
 
 /// A custom channel uses the chat channel directly, without Proxy.
-pub(super) fn has_session(turn: &StepContext<'_>) -> bool {
-    turn.campaign.channel != Channel::Custom
+pub(super) fn has_session(context: &StepContext<'_>) -> bool {
+    context.campaign.channel != Channel::Custom
 }
 
-pub(super) fn proxy_service<'a>(turn: &'a StepContext<'_>) -> Result<&'a str, StepError> {
-    let sid = turn.campaign.flex.proxy_service_sid.as_ref();
+pub(super) fn proxy_service<'a>(context: &'a StepContext<'_>) -> Result<&'a str, StepError> {
+    let sid = context.campaign.flex.proxy_service_sid.as_ref();
     setting(sid, "flex.proxy_service_sid")
 }
 
@@ -136,25 +137,25 @@ pub(super) struct Participant {
 impl Participant {
     /// The chat channel as a participant: its messages come from the sender, and the agent sees the customer's address
     /// as its name.
-    pub(super) fn agent(turn: &StepContext<'_>) -> Result<Self, StepError> {
-        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
+    pub(super) fn agent(context: &StepContext<'_>) -> Result<Self, StepError> {
+        let channel = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
         Ok(Self {
             identifier: channel.to_owned(),
-            proxy_identifier: Some(turn.sender()),
-            friendly_name: turn.customer(),
+            proxy_identifier: Some(context.sender()),
+            friendly_name: context.customer(),
         })
     }
 
     /// The customer as a participant: with the sender's number, or with one that Proxy chooses.
-    pub(super) fn customer(turn: &StepContext<'_>) -> Self {
-        let proxy_identifier = match turn.campaign.proxy.customer_proxy {
-            CustomerProxy::Sender => Some(turn.sender()),
+    pub(super) fn customer(context: &StepContext<'_>) -> Self {
+        let proxy_identifier = match context.campaign.proxy.customer_proxy {
+            CustomerProxy::Sender => Some(context.sender()),
             CustomerProxy::Pool => None,
         };
         Self {
-            identifier: turn.customer(),
+            identifier: context.customer(),
             proxy_identifier,
-            friendly_name: shortened(turn.customer_name(), PARTICIPANT_NAME_MAX),
+            friendly_name: shortened(context.customer_name(), PARTICIPANT_NAME_MAX),
         }
     }
 

@@ -177,30 +177,30 @@ async fn handed_out(client: &ClientWrapper, request: &Request) -> Result<(Answer
                FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
                    $19)";
     let statement = client.prepare_cached(sql).await?;
-    let told = RequestColumns::of(request);
+    let columns = RequestColumns::of(request);
     let (way, ahead) = (column(request.way), column(request.ahead));
     let asked = Instant::now();
     let row = client
         .query_one(
             &statement,
             &[
-                &told.lanes,
-                &told.periods,
-                &told.unused.0,
-                &told.unused.1,
-                &told.unused.2,
-                &told.rested.0,
-                &told.rested.1,
-                &told.wanted.0,
-                &told.wanted.1,
-                &told.wanted.2,
-                &told.members.0,
-                &told.members.1,
-                &told.taken.0,
-                &told.taken.1,
-                &told.taken.2,
-                &told.starts.0,
-                &told.starts.1,
+                &columns.lanes,
+                &columns.periods,
+                &columns.unused.0,
+                &columns.unused.1,
+                &columns.unused.2,
+                &columns.rested.0,
+                &columns.rested.1,
+                &columns.wanted.0,
+                &columns.wanted.1,
+                &columns.wanted.2,
+                &columns.members.0,
+                &columns.members.1,
+                &columns.taken.0,
+                &columns.taken.1,
+                &columns.taken.2,
+                &columns.starts.0,
+                &columns.starts.1,
                 &way,
                 &ahead,
             ],

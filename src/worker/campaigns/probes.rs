@@ -106,8 +106,8 @@ impl Probes {
             return;
         }
         for (_, cause) in &due {
-            if let Some(asking) = self.causes.get_mut(cause).filter(|one| one.due <= now) {
-                asking.was_asked(now);
+            if let Some(schedule) = self.causes.get_mut(cause).filter(|one| one.due <= now) {
+                schedule.was_asked(now);
             }
         }
         let shared = Arc::clone(&self.shared);
@@ -118,17 +118,17 @@ impl Probes {
     /// Forgets causes that have not returned.
     fn forget(&mut self, now: Instant) {
         let paused = &self.paused;
-        self.causes.retain(|cause, asking| {
+        self.causes.retain(|cause, schedule| {
             let is_there = paused.iter().any(|(_, other)| other == cause);
-            is_there || asking.asked.is_some_and(|at| now < at + FORGOTTEN_AFTER)
+            is_there || schedule.asked.is_some_and(|at| now < at + FORGOTTEN_AFTER)
         });
     }
 
     /// Whether a campaign may run again without an operator: a probe is under way, or a cause was never probed.
     pub(in crate::worker) fn is_open(&self) -> bool {
         let never_asked = |cause| {
-            let asking = self.causes.get(cause);
-            asking.is_some_and(|asking| asking.asked.is_none())
+            let schedule = self.causes.get(cause);
+            schedule.is_some_and(|schedule| schedule.asked.is_none())
         };
         self.is_asking() || self.paused.iter().any(|(_, cause)| never_asked(cause))
     }

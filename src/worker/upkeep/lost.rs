@@ -123,21 +123,21 @@ pub(in crate::worker) async fn act(
     shared: &WorkerState,
     id: &CampaignId,
     lost: &Lost,
-    found: &mut LossHistory,
+    history: &mut LossHistory,
 ) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
     // Read after the counts: another consumer may have published again, or paused the campaign, meanwhile.
     let Some(record) = parts.ledger.campaign(id).await? else {
         return Ok(true);
     };
-    if record.published_again_at != found.published_again_at || !record.state.is_consumed() {
+    if record.published_again_at != history.published_again_at || !record.state.is_consumed() {
         return Ok(true);
     }
-    let is_news = found.told != lost.messages;
-    found.told = lost.messages;
+    let is_news = history.told != lost.messages;
+    history.told = lost.messages;
     let resumed_at = resumed_at(&record);
     let agreed = match resumed_at {
-        Some(_) => *found.agreed.get_or_insert(lost.messages),
+        Some(_) => *history.agreed.get_or_insert(lost.messages),
         None => 0,
     };
     if record.state == CampaignState::Running && !is_loss_known(shared).await? {
@@ -323,31 +323,31 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_all_the_while_counts() {
-        let mut found = LossHistory::default();
+        let mut history = LossHistory::default();
         for missing in [9, 7, 8] {
-            found.note(missing);
-            assert_eq!(found.lasting(), None, "too early to say");
+            history.note(missing);
+            assert_eq!(history.lasting(), None, "too early to say");
         }
-        found.note(12);
-        assert_eq!(found.lasting(), Some(7));
-        found.note(0);
-        assert_eq!(found.lasting(), Some(0));
+        history.note(12);
+        assert_eq!(history.lasting(), Some(7));
+        history.note(0);
+        assert_eq!(history.lasting(), Some(0));
     }
 
     #[test]
     fn looks_before_the_queue_was_deleted_do_not_count() {
-        let mut found = LossHistory::default();
+        let mut history = LossHistory::default();
         for missing in [2, 2, 2] {
-            found.follow_queue(false);
-            found.note(missing);
+            history.follow_queue(false);
+            history.note(missing);
         }
         for missing in [90, 91, 92] {
-            found.follow_queue(true);
-            found.note(missing);
-            assert_eq!(found.lasting(), None, "too early to say");
+            history.follow_queue(true);
+            history.note(missing);
+            assert_eq!(history.lasting(), None, "too early to say");
         }
-        found.follow_queue(true);
-        found.note(93);
-        assert_eq!(found.lasting(), Some(90));
+        history.follow_queue(true);
+        history.note(93);
+        assert_eq!(history.lasting(), Some(90));
     }
 }

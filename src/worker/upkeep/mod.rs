@@ -51,7 +51,7 @@ const STATISTICS_FOR: Duration = Duration::from_secs(120);
 /// is polled.
 pub(super) async fn keep(shared: &WorkerState, only: &[CampaignId]) -> Infallible {
     let (clock, look_every) = (shared.parts.clock, shared.parts.queue_look);
-    let mut found = BTreeMap::new();
+    let mut histories = BTreeMap::new();
     let mut looked: Option<Instant> = None;
     loop {
         clock.sleep(SWEEP_EVERY.min(look_every)).await;
@@ -67,7 +67,7 @@ pub(super) async fn keep(shared: &WorkerState, only: &[CampaignId]) -> Infallibl
         let now = clock.instant();
         if looked.is_none_or(|at| now >= at + look_every) {
             looked = Some(now);
-            if let Err(error) = look(shared, only, &mut found).await {
+            if let Err(error) = look(shared, only, &mut histories).await {
                 tracing::debug!(%error, "the queue is not compared with the ledger");
             }
         }
@@ -104,18 +104,18 @@ async fn sweep(shared: &WorkerState) -> Result<(), LedgerError> {
 async fn look(
     shared: &WorkerState,
     only: &[CampaignId],
-    found: &mut BTreeMap<CampaignId, LossHistory>,
+    histories: &mut BTreeMap<CampaignId, LossHistory>,
 ) -> Result<(), EnqueueError> {
     let parts = &shared.parts;
     if find_lost_broker(shared).await? {
-        found.clear();
+        histories.clear();
         return Ok(());
     }
     let mut records = parts.ledger.campaigns().await?;
     records.retain(|record| {
         (record.state.is_consumed() || is_emptied(record)) && is_among(only, &record.id)
     });
-    found.retain(|id, _| records.iter().any(|record| record.id == *id));
+    histories.retain(|id, _| records.iter().any(|record| record.id == *id));
     let now = parts.clock.now();
     let delayed_before = parts.queue.delayed().await?;
     let held = parts.ledger.holding(now).await?;
@@ -140,20 +140,20 @@ async fn look(
             depth.ready, depth.unsettled, held, delayed,
             "the queue is compared with the ledger"
         );
-        let found = found.entry(record.id.clone()).or_default();
-        found.follow(record);
-        found.follow_queue(is_deleted);
+        let history = histories.entry(record.id.clone()).or_default();
+        history.follow(record);
+        history.follow_queue(is_deleted);
         let missing = missing(expected, depth, held, delayed);
         if is_emptied(record) {
-            found.pause(missing, held.max(expected.held));
+            history.pause(missing, held.max(expected.held));
             continue;
         }
-        found.note(missing);
-        let Some(lasting) = found.lasting() else {
+        history.note(missing);
+        let Some(lasting) = history.lasting() else {
             continue;
         };
         if lasting == 0 {
-            found.clear();
+            history.clear();
             continue;
         }
         let lost = Lost {
@@ -162,8 +162,8 @@ async fn look(
             is_drained: depth.ready == 0,
             is_deleted,
         };
-        if act(shared, &record.id, &lost, found).await? {
-            *found = LossHistory::default();
+        if act(shared, &record.id, &lost, history).await? {
+            *history = LossHistory::default();
         }
     }
     Ok(())

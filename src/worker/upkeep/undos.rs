@@ -31,7 +31,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 pub(in crate::worker) struct Undos {
     shared: Arc<WorkerState>,
     tasks: JoinSet<()>,
-    tried: UndosInFlight,
+    running: UndosInFlight,
 }
 
 /// The messages whose undos are running, each with its campaign. None: the campaign cannot be read.
@@ -42,14 +42,14 @@ impl Undos {
         Self {
             shared,
             tasks: JoinSet::new(),
-            tried: Arc::default(),
+            running: Arc::default(),
         }
     }
 
     /// Starts the undos that are due, and stops those of campaigns that the program has paused.
     pub(in crate::worker) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         while self.tasks.try_join_next().is_some() {}
-        for (key, active) in &*lock(&self.tried) {
+        for (key, active) in &*lock(&self.running) {
             if let Some(active) = active
                 .as_ref()
                 .filter(|_| campaigns.is_refused(&key.campaign))
@@ -63,14 +63,14 @@ impl Undos {
             if self.tasks.len() >= AT_ONCE {
                 break;
             }
-            if !campaigns.is_ours(&key.campaign) || lock(&self.tried).contains_key(&key) {
+            if !campaigns.is_ours(&key.campaign) || lock(&self.running).contains_key(&key) {
                 continue;
             }
             match campaigns.active(&key.campaign).await {
                 Ok(active) => self.begin(key, active),
                 Err(error @ WorkError::Campaign(..)) => {
                     tracing::warn!(message.id = %key.id.in_log(), %error, "an undo cannot be tried");
-                    lock(&self.tried).insert(key, None);
+                    lock(&self.running).insert(key, None);
                 }
                 Err(error) => return Err(error),
             }
@@ -79,13 +79,13 @@ impl Undos {
     }
 
     fn begin(&mut self, key: MessageKey, active: Arc<Active>) {
-        lock(&self.tried).insert(key.clone(), Some(Arc::clone(&active)));
-        let (shared, tried) = (Arc::clone(&self.shared), Arc::clone(&self.tried));
+        lock(&self.running).insert(key.clone(), Some(Arc::clone(&active)));
+        let (shared, running) = (Arc::clone(&self.shared), Arc::clone(&self.running));
         self.tasks.spawn(async move {
             if let Err(error) = again(&shared, &active, &key).await {
                 tracing::warn!(message.id = %key.id.in_log(), %error, "an undo was not recorded");
             }
-            lock(&tried).remove(&key);
+            lock(&running).remove(&key);
         });
     }
 
@@ -95,8 +95,8 @@ impl Undos {
     }
 }
 
-fn lock(tried: &UndosInFlight) -> MutexGuard<'_, BTreeMap<MessageKey, Option<Arc<Active>>>> {
-    tried.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(running: &UndosInFlight) -> MutexGuard<'_, BTreeMap<MessageKey, Option<Arc<Active>>>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Retries one undo.

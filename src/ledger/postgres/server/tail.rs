@@ -33,7 +33,7 @@ pub(in crate::ledger::postgres) struct CommittedEvent {
 /// The last commits of this process. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Tail {
-    kept: Arc<Mutex<TailRecords>>,
+    records: Arc<Mutex<TailRecords>>,
     /// Locked while a loss is handled, so that it is handled once.
     looking: Arc<tokio::sync::Mutex<()>>,
     losses: Arc<AtomicU64>,
@@ -56,16 +56,16 @@ impl TailRecords {
 impl Tail {
     /// Records a commit that the server has acknowledged.
     pub(super) fn note(&self, written: CommittedEvent) {
-        let mut kept = self.kept();
-        if kept.written.len() == NEWEST {
-            kept.written.pop_front();
+        let mut records = self.records();
+        if records.written.len() == NEWEST {
+            records.written.pop_front();
         }
-        kept.written.push_back(written);
+        records.written.push_back(written);
     }
 
     /// Records the incarnation that this process has drawn, or whose beat it has raised.
     pub(super) fn note_beat(&self, incarnation: &Incarnation) {
-        self.kept().beat = Some(incarnation.clone());
+        self.records().beat = Some(incarnation.clone());
     }
 
     /// How often the server lacked commits of this process.
@@ -96,35 +96,35 @@ impl Tail {
             "the database has lost transactions that it had acknowledged: every message of every campaign is looked for \
              at Twilio before it is sent (docs/ownership.md)"
         );
-        *self.kept() = TailRecords::default();
+        *self.records() = TailRecords::default();
         self.losses.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
     /// How many of the commits the server lacks. One round trip, or none if nothing was committed.
     async fn missing(&self, client: &Client) -> Result<i64> {
-        let kept = self.kept().clone();
-        if kept.is_empty() {
+        let records = self.records().clone();
+        if records.is_empty() {
             return Ok(0);
         }
-        missing(client, &kept).await
+        missing(client, &records).await
     }
 
-    fn kept(&self) -> MutexGuard<'_, TailRecords> {
+    fn records(&self) -> MutexGuard<'_, TailRecords> {
         // A panic leaves no half-made change.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn missing(client: &Client, kept: &TailRecords) -> Result<i64> {
-    let all = || kept.written.iter();
+async fn missing(client: &Client, records: &TailRecords) -> Result<i64> {
+    let all = || records.written.iter();
     let campaigns: Vec<_> = all().map(|written| written.campaign.as_str()).collect();
     let ids: Vec<_> = all().map(|written| written.id.as_str()).collect();
     let seqs: Vec<_> = all().map(|written| written.seq).collect();
     let times: Vec<_> = all().map(|written| written.at).collect();
     let events: Vec<_> = all().map(|written| written.event.as_str()).collect();
-    let token = kept.beat.as_ref().map(|beat| beat.token.as_str());
-    let beat = kept.beat.as_ref().map_or(0, |beat| column(beat.beat));
+    let token = records.beat.as_ref().map(|beat| beat.token.as_str());
+    let beat = records.beat.as_ref().map_or(0, |beat| column(beat.beat));
     let sql = "SELECT
             (SELECT count(*)
              FROM unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[], $4::BIGINT[], $5::TEXT[])
