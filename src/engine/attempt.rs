@@ -91,7 +91,7 @@ impl Runner<'_> {
         if !matches!(tried, Tried::Again) {
             return Ok(tried);
         }
-        if is_first && let Some(tried) = self.untold(step).await? {
+        if is_first && let Some(tried) = self.hint(step).await? {
             return Ok(tried);
         }
         let is_inherited = self.inherited.take_if(|of| *of == step.name()).is_some();
@@ -103,8 +103,8 @@ impl Runner<'_> {
     }
 
     /// Looks for a hint that another ledger has made the effect. A hint proves nothing, so the outcome becomes unknown.
-    async fn untold(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
-        Ok(match recovery::untold(step, &self.context()).await {
+    async fn hint(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
+        Ok(match recovery::hint(step, &self.context()).await {
             LookupResult::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),
             LookupResult::Found(_) => None,
             LookupResult::Closed(closed) => return Err(closed.into()),

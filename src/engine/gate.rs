@@ -203,7 +203,7 @@ impl MessageGate {
 
     /// Waits for all lanes of a call. If a sender's limit rests, or many texts wait before this one, the message does
     /// not keep its place in flight: others need it.
-    async fn leave(&self, lanes: &CallLanes) -> Result<Permit, Closed> {
+    async fn await_permit(&self, lanes: &CallLanes) -> Result<Permit, Closed> {
         let all = lanes.all();
         let permit = self.pacer.permit(&all, lanes.cost());
         let Some(sender) = lanes.sender() else {
@@ -305,7 +305,7 @@ impl Gate for MessageGate {
         loop {
             self.await_right(operation).await?;
             self.check_switch(operation)?;
-            let permit = self.leave(&self.lanes(operation)).await?;
+            let permit = self.await_permit(&self.lanes(operation)).await?;
             // The wait may have been long: the switch, the lease and the right are checked again.
             let mut checked = self.check_lease().await;
             if checked.is_ok() {

@@ -53,10 +53,10 @@ pub(super) async fn look(
 }
 
 /// Looks for a possible but uncertain trace of a step.
-pub(super) async fn untold(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
+pub(super) async fn hint(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
     let mut tried = 1;
     loop {
-        let looked = match step.untold(context).await {
+        let looked = match step.hint(context).await {
             Ok(None) => LookupResult::Found(Found::Absent),
             Ok(Some(detail)) => LookupResult::Found(Found::Invisible(detail)),
             Err(error) => unanswered(step, error),
@@ -77,7 +77,7 @@ pub(super) async fn past(step: &dyn Step, context: &StepContext<'_>) -> Result<P
             Ok(past) => return Ok(past),
             Err(error) => match unanswered(step, error) {
                 // The object that would show it is gone.
-                LookupResult::Found(Found::Invisible(detail)) => return Ok(Past::Untold(detail)),
+                LookupResult::Found(Found::Invisible(detail)) => return Ok(Past::Unclear(detail)),
                 looked => looked,
             },
         };

@@ -48,7 +48,7 @@ pub(crate) enum Past {
     /// The message was carried out.
     Done(Box<Effects>),
     /// Its container is closed, and does not show how far the message came.
-    Untold(String),
+    Unclear(String),
 }
 
 /// Why a step did not make its effect.
@@ -150,7 +150,7 @@ pub(crate) trait Step: Send + Sync {
     }
 
     /// Whether this message needs the step. For example, an opening message without a text needs none.
-    fn applies(&self, _turn: &StepContext<'_>) -> bool {
+    fn applies(&self, _context: &StepContext<'_>) -> bool {
         true
     }
 
@@ -173,7 +173,7 @@ pub(crate) trait Step: Send + Sync {
 
     /// A possible but uncertain trace of the effect. Asked for a distrusted message if nothing else was found. If there
     /// is one, the outcome is unknown.
-    async fn untold(&self, _turn: &StepContext<'_>) -> Result<Option<String>, StepError> {
+    async fn hint(&self, _context: &StepContext<'_>) -> Result<Option<String>, StepError> {
         Ok(None)
     }
 
@@ -184,7 +184,7 @@ pub(crate) trait Step: Send + Sync {
     }
 
     /// The state at Twilio of the context's generation. Only for steps with [`Step::is_named`].
-    async fn past(&self, _turn: &StepContext<'_>) -> Result<Past, StepError> {
+    async fn past(&self, _context: &StepContext<'_>) -> Result<Past, StepError> {
         Ok(Past::Absent)
     }
 
@@ -199,12 +199,12 @@ pub(crate) trait Step: Send + Sync {
     }
 
     /// Removes the effect. May run twice. The default does nothing: the effect is removed with its container.
-    async fn undo(&self, _turn: &StepContext<'_>) -> Result<(), StepError> {
+    async fn undo(&self, _context: &StepContext<'_>) -> Result<(), StepError> {
         Ok(())
     }
 
     /// Whether the effect is in use: an agent accepted, or a reply came. Then nothing of the saga is undone.
-    async fn is_taken_up(&self, _turn: &StepContext<'_>) -> Result<bool, StepError> {
+    async fn is_taken_up(&self, _context: &StepContext<'_>) -> Result<bool, StepError> {
         Ok(false)
     }
 

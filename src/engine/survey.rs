@@ -29,7 +29,7 @@ enum SurveyResult {
     /// This generation carried the message out.
     Done(u32, Box<Effects>),
     /// A closed container does not show how far the message came.
-    Untold(String),
+    Unclear(String),
     Failed(Box<Ended>),
 }
 
@@ -50,7 +50,7 @@ impl Runner<'_> {
             SurveyResult::Done(generation, effects) => {
                 Some(self.was_done(anchor, generation, effects)?)
             }
-            SurveyResult::Untold(detail) => Some(unknown(anchor.name(), detail)),
+            SurveyResult::Unclear(detail) => Some(unknown(anchor.name(), detail)),
             SurveyResult::Failed(ended) => Some(*ended),
             SurveyResult::Traces(traces) => {
                 self.go_on_from(anchor.name(), &traces)?;
@@ -73,7 +73,7 @@ impl Runner<'_> {
                     return Ok(SurveyResult::Failed(Box::new(ended)));
                 }
                 Err(LookupResult::Busy(detail) | LookupResult::Met(detail)) => {
-                    return Ok(SurveyResult::Untold(detail));
+                    return Ok(SurveyResult::Unclear(detail));
                 }
                 Err(LookupResult::Found(_)) => return Ok(SurveyResult::Traces(traces)),
             };
@@ -96,7 +96,7 @@ impl Runner<'_> {
                     traces.latest = Some((generation, false));
                 }
                 Past::Done(effects) => return Ok(SurveyResult::Done(generation, effects)),
-                Past::Untold(detail) => return Ok(SurveyResult::Untold(detail)),
+                Past::Unclear(detail) => return Ok(SurveyResult::Unclear(detail)),
             }
             generation += 1;
         }

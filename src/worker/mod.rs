@@ -322,8 +322,8 @@ impl Worker {
     /// Releases the leases of turns that ended without a settlement.
     async fn release_leases(&self) -> Result<(), LedgerError> {
         let parts = &self.shared.parts;
-        let telling = self.shared.abandoned_leases.tell(&parts.ledger);
-        telling.await
+        let releasing = self.shared.abandoned_leases.release_all(&parts.ledger);
+        releasing.await
     }
 
     /// Puts messages that are due back on the queue, and those that an interrupted import has not queued.

@@ -85,14 +85,14 @@ pub(super) async fn stands_still(shared: &WorkerState) -> WorkError {
     let minutes = STANDS_STILL_MAX.as_secs() / 60;
     let reason = match shared.parts.ledger.loss() {
         Some(loss) => loss.why.to_string(),
-        None => what_waits(shared).await,
+        None => describe_open_messages(shared).await,
     };
     WorkError::StandsStill(format!(
         "nothing has moved for {minutes} minutes, so this run ends: {reason}"
     ))
 }
 
-async fn what_waits(shared: &WorkerState) -> String {
+async fn describe_open_messages(shared: &WorkerState) -> String {
     let parts = &shared.parts;
     let (books, consumers) = (
         parts.ledger.books_of_each().await,

@@ -79,7 +79,7 @@ impl Step for Conversation {
         } else if is_undone(&there.attributes) || context.strategy() == Strategy::TaskOnReply {
             Past::Empty
         } else {
-            Past::Untold(format!(
+            Past::Unclear(format!(
                 "{} is closed without our message, and an agent may have had its task",
                 there.sid
             ))

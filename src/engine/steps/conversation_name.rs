@@ -94,7 +94,7 @@ impl Step for ConversationName {
         } else if is_undone(&there.attributes) {
             Past::Empty
         } else if ConversationMessage.applies(&context) {
-            Past::Untold(format!(
+            Past::Unclear(format!(
                 "{} is closed: an agent has had its task, and the opening message is not in it",
                 there.sid
             ))

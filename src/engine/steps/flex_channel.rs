@@ -163,7 +163,7 @@ fn past_with_task(channel: &ChatChannel, effects: Effects) -> Past {
     if channel.attributes.contains_key(PROXY_SESSION) {
         return Past::Done(Box::new(effects));
     }
-    Past::Untold(format!(
+    Past::Unclear(format!(
         "{} is inactive, and an agent may have had its task",
         channel.sid
     ))
@@ -187,7 +187,7 @@ async fn past_without_task(
     }
     match session_of(context).await? {
         // Nothing is sent without a session. If Flex knew a session that is gone now, it is unknown what was sent.
-        None if channel.attributes.contains_key(PROXY_SESSION) => Ok(Past::Untold(format!(
+        None if channel.attributes.contains_key(PROXY_SESSION) => Ok(Past::Unclear(format!(
             "the Proxy session of {} is gone",
             channel.sid
         ))),

@@ -69,7 +69,7 @@ impl Step for Interaction {
 
     /// A closed Conversation of the customer and our number without a name may be the Interaction's: another ledger may
     /// have died before it named it, and the task may be deleted. An open one blocks the call, which reports it.
-    async fn untold(&self, context: &StepContext<'_>) -> Result<Option<String>, StepError> {
+    async fn hint(&self, context: &StepContext<'_>) -> Result<Option<String>, StepError> {
         if !is_by_agent(context) || context.effects.conversation_sid.is_some() {
             return Ok(None);
         }

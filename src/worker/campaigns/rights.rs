@@ -15,7 +15,7 @@ use crate::message::CampaignId;
 
 use crate::worker::WorkerState;
 
-/// How often the right is renewed: three renewals in a row may fail before it expires.
+/// How often the right is renewed. It lasts for three of these intervals ([`RIGHT_FOR`]).
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// Renews the right for as long as the future is polled.

@@ -43,9 +43,9 @@ impl AbandonedLeases {
     /// # Errors
     ///
     /// The ledger's error. Leases that were not released are retried at the next call.
-    pub(in crate::worker) async fn tell(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+    pub(in crate::worker) async fn release_all(&self, ledger: &Ledger) -> Result<(), LedgerError> {
         let mut later = Vec::new();
-        let mut told = Ok(());
+        let mut released = Ok(());
         while let Some(lease) = self.pop() {
             match ledger.release_lease(&lease).await {
                 Ok(()) => {}
@@ -53,7 +53,7 @@ impl AbandonedLeases {
                 Err(LedgerError::Refused { .. }) => later.push(lease),
                 Err(error) => {
                     later.push(lease);
-                    told = Err(error);
+                    released = Err(error);
                     break;
                 }
             }
@@ -61,7 +61,7 @@ impl AbandonedLeases {
         for lease in later {
             self.push(lease);
         }
-        told
+        released
     }
 
     /// Records the result of a take. A take without an answer may have succeeded, with a lease that no turn knows. So
