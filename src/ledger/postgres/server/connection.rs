@@ -37,10 +37,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The settings of every connection.
 ///
 /// - `read committed`: each statement sees what was committed before it, and waits for a row's lock instead of failing.
-/// The statements are written for it, whatever the server's default is.
+///   The statements are written for it, whatever the server's default is.
 /// - `synchronous_commit`: `off` would report commits that are not durable yet. Stronger settings stay.
 /// - The time-outs release the locks of a consumer that was suspended or cut off, in this order: an idle transaction
-/// ends before other calls give up waiting for its locks.
+///   ends before other calls give up waiting for its locks.
 const SETTINGS: &str = "
     SET search_path = flexcast;
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;

@@ -43,7 +43,7 @@ impl Presence {
                 match connections.bounded(again).await {
                     Ok(shown) => connection = shown,
                     Err(error) => {
-                        tracing::debug!(%error, "this consumer does not show as alive yet")
+                        tracing::debug!(%error, "not shown as alive yet")
                     }
                 }
             }

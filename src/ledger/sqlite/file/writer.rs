@@ -153,8 +153,8 @@ fn commit(conn: &mut Connection, batch: &mut [Box<dyn Write>]) -> Result<()> {
         run("SAVEPOINT write")?;
         let stays = write.run(&transaction);
         // A full or failing disk can make SQLite end the transaction by itself
-        // (https://www.sqlite.org/lang_transaction.html, section 3.1): the next write would commit alone, and the earlier
-        // ones are lost.
+        // (https://www.sqlite.org/lang_transaction.html, section 3.1): the next write would commit alone, and the
+        // earlier ones are lost.
         if transaction.is_autocommit() {
             return Err(LedgerError::Unavailable(
                 "the transaction was rolled back: the disk is full or failing".to_owned(),
