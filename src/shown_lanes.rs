@@ -1,9 +1,9 @@
-//! What consumers show of their limits and their surroundings: the record that each consumer writes into the ledger
-//! about once a second, and all records together.
+//! The state of consumers' limits and surroundings, as they show it: the record that each consumer writes into the
+//! ledger about once a second, and the sum of all records.
 //!
-//! In: the pacer's lanes. Out: a record in JSON, and the sum of several. Always: plain data; a record has a bounded number
-//! of lanes, the busiest first, and says how many it leaves out; no whole number of a sender. The worker writes the
-//! records, `operate` reads them.
+//! In: the pacer's lanes. Out: a record in JSON, and the sum of several. Always: plain data; a record has a bounded
+//! number of lanes, with the busiest first and the number of those left out; it contains no sender's whole number. The
+//! worker writes the records, `operate` reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,51 +14,51 @@ use crate::pacing::{Lane, LaneView};
 use crate::queue::{NodeInUse, Obstacle};
 use crate::twilio::AwayPart;
 
-/// How old a record may be and still be read: the record of a consumer that died is seen for so long.
+/// The maximum age of a record that is read: the record of a dead consumer is visible this long.
 pub const SEEN_FOR: Duration = Duration::from_secs(10);
 
-/// How many lanes a consumer shows.
+/// The maximum number of lanes in a record.
 const SHOWN_MAX: usize = 300;
 
-/// A lane as it is shown.
+/// A lane in a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownLane {
-    /// Its kind and its name; of a sender the last four characters.
+    /// Its kind and its name. Of a sender, only the last four characters.
     pub lane: String,
-    /// The campaign whose own lane it is, or whose agent's.
+    /// The campaign, for a campaign's or an agent's lane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<String>,
     /// None: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<String>,
-    /// Permits of the last minute; of a sender, segments.
+    /// The permits granted in the last minute. For a sender, the segments.
     pub used_last_minute: u64,
-    /// How many wait for a permit that needs it.
+    /// How many waiting permits need the lane.
     pub waiting: u64,
-    /// Milliseconds for which it rests still after a 429.
+    /// For how many more milliseconds it rests after a 429.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resting_ms: Option<u64>,
-    /// Milliseconds for which somebody has been waiting in vain for a lane that consumers share.
+    /// For how many milliseconds a permit has waited for a shared lane that is not served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unserved_ms: Option<u64>,
-    /// How many permits may be held at once, where that is limited, and how many are.
+    /// The maximum number of permits held at once, if there is one, and the current number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub places: Option<(u64, u64)>,
 }
 
-/// All that one consumer shows, or all of them together.
+/// The record of one consumer, or the sum of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownLanes {
     pub lanes: Vec<ShownLane>,
-    /// How many lanes are in use beside these.
+    /// How many other lanes are in use.
     pub left_out: u64,
-    /// What lies on a queue and cannot be moved out of the way.
+    /// Deliveries that block a queue and cannot be moved away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obstacles: Vec<Obstacle>,
-    /// The parts of Twilio that are away.
+    /// The products and operations of Twilio that are away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub away: Vec<AwayPart>,
-    /// The broker's nodes that are in use.
+    /// The broker's nodes that consumers are connected to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeInUse>,
 }
@@ -86,7 +86,7 @@ impl From<&LaneView> for ShownLane {
 }
 
 impl ShownLanes {
-    /// The busiest of these lanes.
+    /// A record with the busiest of these lanes.
     #[must_use]
     pub fn of(views: &[LaneView]) -> Self {
         let mut busiest: Vec<&LaneView> = views.iter().collect();
@@ -106,7 +106,7 @@ impl ShownLanes {
         }
     }
 
-    /// What several consumers show, together: uses and waits add up, and quotas that differ are parts.
+    /// The sum of several records. Uses and waits are added; different quotas are listed.
     #[must_use]
     pub fn together(shown: impl IntoIterator<Item = Self>) -> Self {
         let mut lanes = BTreeMap::<String, ShownLane>::new();
@@ -155,7 +155,7 @@ impl ShownLane {
             ours.0 += theirs.0;
             ours.1 += theirs.1;
         }
-        // The moment of a change: who looks again sees one.
+        // The records differ while a quota is being changed. A later read shows one quota.
         if self.quota != other.quota
             && let (Some(ours), Some(theirs)) = (&mut self.quota, &other.quota)
         {

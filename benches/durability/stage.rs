@@ -21,7 +21,7 @@ use flexcast::simulator::{
     DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, EffectKind, Limits, Settings, Simulator,
 };
 use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, Transport, Twilio};
-use flexcast::worker::{Parts, RunEnd, Until, Worker};
+use flexcast::worker::{RunEnd, Until, Worker, WorkerParts};
 
 use super::counted::{Countdown, CountedQueue};
 use super::disk;
@@ -229,7 +229,7 @@ fn worker(
         metrics.clone(),
         Duration::from_secs(5),
     );
-    Worker::new(Parts {
+    Worker::new(WorkerParts {
         queue,
         ledger,
         twilio,

@@ -1,57 +1,57 @@
-//! One try of one step: looked up, called, and what came of it made certain.
+//! One try of one step: looks it up, makes its call, and makes the result certain.
 //!
-//! In: a step. Out: whether its effect stands. Always: an uncertain call is looked up before it is
-//! repeated, and a refusal that names what is there already leads to a look at it.
+//! In: a step. Out: whether its effect exists. Always: an uncertain call is looked up before it is repeated, and after
+//! a refusal that names an existing object, that object is looked up.
 
 use crate::message::{Effects, Failure, FailureClass};
 use crate::metrics::StepResult;
 use crate::twilio::{CallError, Conflict, conflict, failure, is_missing};
 
 use super::Interrupted;
-use super::recovery::{self, Looked, Patience};
+use super::recovery::{self, AbsenceCheck, LookupResult};
 use super::saga::Runner;
 use super::step::{Found, Repeat, Step, StepError};
 
-/// How often one step is tried again within a run after Twilio said it never processed the call.
-/// Beyond that the message gives its place to others and comes back later.
+/// How often one step is retried within a run after Twilio reported that it never processed the call. Beyond that the
+/// message frees its place and returns later.
 const THROTTLED_MAX: u32 = 5;
 
-/// How often a step is repeated within a run after a look-up found that it had not happened.
+/// How often a step is repeated within a run after a look-up showed that it had not happened.
 const REPEATS_MAX: u32 = 2;
 
-/// How a step's effect came to stand.
+/// The origin of a step's effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum EffectOrigin {
     /// This run made it.
     Made,
-    /// It was found: a call of this journal had made it.
+    /// It was looked up: a call of this journal had made it.
     Adopted,
-    /// It was found before the journal's first call of it: another ledger may have made it.
+    /// It was looked up before the journal's first call of it: another ledger may have made it.
     Foreign,
 }
 
-/// What one try of a step came to.
+/// The result of one try of a step.
 pub(super) enum Tried {
     Stands {
         effects: Box<Effects>,
-        origin: Origin,
+        origin: EffectOrigin,
     },
-    /// It certainly did not happen, and may be tried again at once.
+    /// It certainly did not happen, and may be retried at once.
     Again,
-    /// It failed: refused, or uncertain while the journal's intent stands.
+    /// It was refused, or is uncertain while the journal's intent remains.
     Failed(Failure),
     Busy(String),
-    /// The container is closed or gone: everything is begun anew under another name.
+    /// The container is closed or gone: a new generation begins, under another name.
     Gone(String),
-    /// Somebody before us meant to call; it has not shown, and may come late.
+    /// An earlier holder intended the call. Its effect has not shown, and may come late.
     Late,
-    /// Something of ours stands there that this journal did not make.
+    /// An effect of this message exists that this journal did not make.
     Met(String),
     Unknown(String),
 }
 
 impl Runner<'_> {
-    /// One try of one step, with the look-up in front where a predecessor may have been here.
+    /// Tries one step once. The effect is looked up first if an earlier holder may have made it.
     pub(super) async fn advance(
         &mut self,
         step: &'static dyn Step,
@@ -65,7 +65,7 @@ impl Runner<'_> {
         };
         if look_first || saga.distrusted {
             let tried = self.look_back(step).await?;
-            // What comes after a step that did not happen did not happen either.
+            // If this step did not happen, later steps did not either.
             *suspect &= !matches!(tried, Tried::Again | Tried::Late);
             if !matches!(tried, Tried::Again) {
                 return Ok(tried);
@@ -74,24 +74,24 @@ impl Runner<'_> {
         self.act(step).await
     }
 
-    /// Looks whether what somebody before us may have done stands; `Again` when it may be done.
+    /// Looks up an effect that an earlier holder may have made. Returns `Again` if the step may be carried out.
     pub(super) async fn look_back(
         &mut self,
         step: &'static dyn Step,
     ) -> Result<Tried, Interrupted> {
         self.metrics.step(step.name(), StepResult::InDoubt);
         let is_first = !self.is_own(step);
-        let tried = match self.look(step, Patience::Usual).await? {
+        let tried = match self.look(step, AbsenceCheck::Usual).await? {
             Tried::Stands { effects, .. } if is_first => Tried::Stands {
                 effects,
-                origin: Origin::Foreign,
+                origin: EffectOrigin::Foreign,
             },
             tried => tried,
         };
         if !matches!(tried, Tried::Again) {
             return Ok(tried);
         }
-        if is_first && let Some(tried) = self.untold(step).await? {
+        if is_first && let Some(tried) = self.hint(step).await? {
             return Ok(tried);
         }
         let is_inherited = self.inherited.take_if(|of| *of == step.name()).is_some();
@@ -102,28 +102,28 @@ impl Runner<'_> {
         Ok(Tried::Again)
     }
 
-    /// Looks for a hint that another ledger has made the effect. A hint proves nothing: the message ends as unknown.
-    async fn untold(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
-        Ok(match recovery::untold(step, &self.turn()).await {
-            Looked::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),
-            Looked::Found(_) => None,
-            Looked::Closed(closed) => return Err(closed.into()),
-            Looked::Busy(detail) => Some(Tried::Busy(detail)),
-            Looked::Met(detail) => Some(Tried::Met(detail)),
-            Looked::Failed(failure) => Some(Tried::Failed(failure)),
+    /// Looks for a hint that another ledger has made the effect. A hint proves nothing, so the outcome becomes unknown.
+    async fn hint(&self, step: &dyn Step) -> Result<Option<Tried>, Interrupted> {
+        Ok(match recovery::hint(step, &self.context()).await {
+            LookupResult::Found(Found::Invisible(detail)) => Some(Tried::Unknown(detail)),
+            LookupResult::Found(_) => None,
+            LookupResult::Closed(closed) => return Err(closed.into()),
+            LookupResult::Busy(detail) => Some(Tried::Busy(detail)),
+            LookupResult::Met(detail) => Some(Tried::Met(detail)),
+            LookupResult::Failed(failure) => Some(Tried::Failed(failure)),
         })
     }
 
-    /// Whether what is found of a step comes from a call of this journal: of a distrusted message only where it
+    /// Whether a found effect comes from a call of this journal. For a distrusted message it does only if the journal
     /// intended the call.
     fn is_own(&self, step: &dyn Step) -> bool {
         let saga = self.journal.saga();
         !saga.distrusted || saga.intended == Some(step.name())
     }
 
-    /// What comes before the repeat of a call that somebody before us was about to make, and that has
-    /// not shown. Where there is a container it is closed first, so that a late call fails; not where an
-    /// agent's task would go with it. There, who is dead sends nothing more, and who lives is waited for.
+    /// Decides before a call is repeated that an earlier holder intended and whose effect has not shown. If it has a
+    /// container, that is closed first, so that a late call fails; unless an agent's task would end with it. Then a
+    /// dead holder sends nothing more, and a living one is waited for.
     fn inherit(&self, step: &dyn Step) -> Option<Tried> {
         let standing = self.standing();
         let costs_a_task = standing.iter().any(|step| step.is_task());
@@ -131,8 +131,8 @@ impl Runner<'_> {
             return Some(Tried::Late);
         }
         self.overtaken.then(|| {
-            let detail = "the consumer that had it before lives and may still send: waiting until \
-                          it has let go, or has ended";
+            let detail = "the consumer that held it before is alive and may still send: waiting until it has \
+                released its lease, or has ended";
             Tried::Failed(Failure::new(FailureClass::Throttled, detail).at(step.name()))
         })
     }
@@ -148,11 +148,11 @@ impl Runner<'_> {
                 self.journal.intend(step.name()).await?;
             }
             self.acted = true;
-            let call = match step.act(&self.turn()).await {
+            let call = match step.act(&self.context()).await {
                 Ok(effects) => {
                     return Ok(Tried::Stands {
                         effects: Box::new(effects),
-                        origin: Origin::Made,
+                        origin: EffectOrigin::Made,
                     });
                 }
                 Err(StepError::Call(call)) => call,
@@ -161,7 +161,7 @@ impl Runner<'_> {
                     return Ok(match error {
                         StepError::Busy(detail) => Tried::Busy(detail),
                         StepError::Met(_) if self.may_be_ours(throttled + repeated > 0) => {
-                            self.look(step, Patience::Taken).await?
+                            self.look(step, AbsenceCheck::Taken).await?
                         }
                         StepError::Met(detail) => Tried::Met(detail),
                         StepError::Failed(failure) => Tried::Failed(*failure),
@@ -174,19 +174,19 @@ impl Runner<'_> {
                 return Err(closed.into());
             }
             if matches!(call, CallError::NotProcessed { .. }) && throttled < THROTTLED_MAX {
-                // The gate has cooled the lane: the next pass waits for it.
+                // The lane rests now: the next pass waits for it.
                 self.journal.refuse(step.name())?;
                 throttled += 1;
                 continue;
             }
             if !call.is_in_doubt() {
-                // One of an action's calls may be throttled after another one of them was carried out.
+                // One call of a step may be throttled after another one was carried out.
                 let is_repeated = throttled + repeated > 0;
                 return self.refused(step, &call, is_repeated).await;
             }
             self.doubted = true;
             self.metrics.step(step.name(), StepResult::InDoubt);
-            let tried = self.look(step, Patience::Usual).await?;
+            let tried = self.look(step, AbsenceCheck::Usual).await?;
             if !matches!(tried, Tried::Again) {
                 return Ok(tried);
             }
@@ -198,8 +198,8 @@ impl Runner<'_> {
         }
     }
 
-    /// Twilio refused: a conflict leads to what is there already, a container that is gone to the
-    /// next generation, anything else is a failure.
+    /// Handles a refusal: after a conflict the existing object is looked up, a container that is gone leads to the next
+    /// generation, and anything else is a failure.
     async fn refused(
         &mut self,
         step: &'static dyn Step,
@@ -217,11 +217,11 @@ impl Runner<'_> {
             self.journal.refuse(step.name())?;
             return Ok(Tried::Met(call.to_string()));
         }
-        let patience = match conflict_met {
-            Some(Conflict::NameTaken | Conflict::AlreadyThere) => Patience::Taken,
-            // Ours may hide from lists that lag behind: then it is not somebody else's.
-            Some(Conflict::CustomerBusy) if may_be_ours => Patience::Taken,
-            Some(Conflict::CustomerBusy) => Patience::Usual,
+        let check = match conflict_met {
+            Some(Conflict::NameTaken | Conflict::AlreadyThere) => AbsenceCheck::Taken,
+            // Lists may lag behind and hide our own object: then it is not another party's.
+            Some(Conflict::CustomerBusy) if may_be_ours => AbsenceCheck::Taken,
+            Some(Conflict::CustomerBusy) => AbsenceCheck::Usual,
             Some(Conflict::Gone) => {
                 self.journal.refuse(step.name())?;
                 return Ok(Tried::Gone(call.to_string()));
@@ -237,7 +237,7 @@ impl Runner<'_> {
                 return Ok(Tried::Failed(failure(call, step.operation())));
             }
         };
-        let tried = self.look(step, patience).await?;
+        let tried = self.look(step, check).await?;
         if !matches!(tried, Tried::Again) {
             return Ok(tried);
         }
@@ -245,7 +245,7 @@ impl Runner<'_> {
         if conflict_met == Some(Conflict::CustomerBusy) {
             return Ok(Tried::Busy(call.to_string()));
         }
-        // Refused as taken and not to be seen: it may show later.
+        // Refused as existing, but not found: it may show later.
         let class = FailureClass::Transient;
         Ok(Tried::Failed(Failure {
             class,
@@ -253,57 +253,58 @@ impl Runner<'_> {
         }))
     }
 
-    /// Whether what Twilio says is there may come from a call of this journal; of a distrusted message it was
-    /// looked for right before.
+    /// Whether the object that Twilio reports may come from a call of this journal. For a distrusted message it was
+    /// looked up right before.
     fn may_be_ours(&self, repeated: bool) -> bool {
         repeated || self.journal.resumed() || self.journal.saga().distrusted
     }
 
-    /// Which of the containers made so far is closed or gone.
+    /// The container of an earlier step that is closed or gone, if there is one.
     async fn gone_container(&self) -> Result<Option<String>, Interrupted> {
         for step in self.standing() {
             if !step.is_container() {
                 continue;
             }
-            match recovery::look(step, &self.turn(), self.settle_time, Patience::Taken).await {
-                Looked::Found(Found::Gone(detail)) => return Ok(Some(detail)),
-                Looked::Found(Found::Absent) => {
+            match recovery::look(step, &self.context(), self.settle_time, AbsenceCheck::Taken).await
+            {
+                LookupResult::Found(Found::Gone(detail)) => return Ok(Some(detail)),
+                LookupResult::Found(Found::Absent) => {
                     return Ok(Some(format!("the {} is gone", step.name())));
                 }
-                Looked::Closed(closed) => return Err(closed.into()),
+                LookupResult::Closed(closed) => return Err(closed.into()),
                 _ => {}
             }
         }
         Ok(None)
     }
 
-    /// Looks whether the step's effect stands; `Again` when it certainly does not.
-    async fn look(&self, step: &dyn Step, patience: Patience) -> Result<Tried, Interrupted> {
-        let looked = recovery::look(step, &self.turn(), self.settle_time, patience).await;
+    /// Looks the step's effect up. Returns `Again` if it certainly does not exist.
+    async fn look(&self, step: &dyn Step, check: AbsenceCheck) -> Result<Tried, Interrupted> {
+        let looked = recovery::look(step, &self.context(), self.settle_time, check).await;
         Ok(match looked {
-            Looked::Found(Found::Ours(effects)) => Tried::Stands {
+            LookupResult::Found(Found::Ours(effects)) => Tried::Stands {
                 effects,
-                origin: Origin::Adopted,
+                origin: EffectOrigin::Adopted,
             },
-            Looked::Found(Found::Absent) => match step.trace_lasts() {
+            LookupResult::Found(Found::Absent) => match step.trace_lasts() {
                 Some(lasts) if self.journal.intended_before(step.name(), lasts) => {
                     Tried::Unknown(format!(
-                        "nothing is to be seen of it, and its call was made more than {} minutes ago: by now its \
-                         only trace may be gone",
+                        "it was not found, and its call was made more than {} minutes ago: its only trace may have \
+                         been deleted",
                         lasts.as_secs() / 60
                     ))
                 }
                 _ => Tried::Again,
             },
-            Looked::Found(Found::Gone(detail)) => Tried::Gone(detail),
-            Looked::Found(Found::Invisible(detail)) => match step.repeat() {
+            LookupResult::Found(Found::Gone(detail)) => Tried::Gone(detail),
+            LookupResult::Found(Found::Invisible(detail)) => match step.repeat() {
                 Repeat::Doubles => Tried::Unknown(detail),
                 Repeat::Collides | Repeat::Lists => Tried::Gone(detail),
             },
-            Looked::Closed(closed) => return Err(closed.into()),
-            Looked::Busy(detail) => Tried::Busy(detail),
-            Looked::Met(detail) => Tried::Met(detail),
-            Looked::Failed(failure) => Tried::Failed(failure),
+            LookupResult::Closed(closed) => return Err(closed.into()),
+            LookupResult::Busy(detail) => Tried::Busy(detail),
+            LookupResult::Met(detail) => Tried::Met(detail),
+            LookupResult::Failed(failure) => Tried::Failed(failure),
         })
     }
 }

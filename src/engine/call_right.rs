@@ -1,8 +1,7 @@
-//! A consumer's right to start changing calls: it runs out by itself unless the ledger renews it.
+//! A consumer's right to start changing calls. It expires unless the ledger renews it.
 //!
-//! In: renewals, each with the moment until which it lasts. Out: whether a changing call may start now.
-//! Always: measured on the monotonic clock, so that a consumer that stood still, or that lost its ledger, has
-//! no right any more when it goes on.
+//! In: renewals, each with its expiry. Out: whether a changing call may start now. Always: the expiry is on the
+//! monotonic clock, so that a consumer that was suspended or lost its ledger has no right when it continues.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,13 +17,13 @@ pub struct CallRight {
 }
 
 impl CallRight {
-    /// Makes the right last until this moment.
+    /// Extends the right until this moment.
     pub fn renew(&self, ends: Instant) {
         *self.lock() = Some(ends);
         self.renewed.notify_waiters();
     }
 
-    /// Ends the right: the consumer has stopped.
+    /// Ends the right, because the consumer has stopped.
     pub fn end(&self) {
         *self.lock() = None;
     }

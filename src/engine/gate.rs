@@ -1,8 +1,8 @@
-//! What one message's calls pass: the campaign's state, the ledger's, the lanes, the lease.
+//! The gate of one message's calls: checks the campaign, the ledger, the lanes, the lease and the right to call.
 //!
-//! In: the operation about to be called. Out: leave, or none. Always: every call of the message
-//! comes through here, look-ups and undo too; the lease is looked at once more after all waiting,
-//! right before the bytes leave, and outlives the call's time-out.
+//! In: the operation about to be called. Out: a pass, or a refusal. Always: every call of the message passes it, those
+//! of look-ups and undos too; the lease is checked again after all waiting, and outlives the call's time-out; changing
+//! calls are checked once more right before their bytes are sent.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,43 +23,44 @@ use super::lanes::{CallLanes, Services};
 use super::sending::{SENDER_WAIT_MAX, Sending};
 use super::{CallRight, MARKS_NEED};
 
-/// How long a lease lasts from each renewal by default: three times as long as a call may take. Where several consumers share a ledger, the messages of one that died wait for so long.
+/// The default length of a lease after each renewal: three times the maximum time of a call. Where several consumers
+/// share a ledger, the messages of a dead consumer wait this long.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
 
-/// How long things take that a lease has to do with.
+/// Durations that a lease depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spans {
-    /// A call, at most.
+    /// The maximum time of a call.
     pub(super) call: Duration,
-    /// A lease, from each renewal: longer than a call.
+    /// The length of a lease after each renewal. It exceeds the maximum time of a call.
     pub(super) lease: Duration,
 }
 
 /// What a campaign's calls may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// Go on.
+    /// All calls may start.
     Running,
-    /// Paused or cancelled: only undo what has begun.
+    /// The campaign is paused or cancelled: only calls that undo may start.
     Stopped,
-    /// Twilio refuses everything of it: change nothing more.
+    /// Twilio refuses everything of it: no changing call may start.
     Halted,
 }
 
-/// A campaign's switch: everything in flight looks at it before each changing call.
+/// A campaign's switch. Every changing call of the campaign checks it before it starts.
 #[derive(Debug, Default)]
 pub struct CampaignSwitch {
     position: AtomicU8,
 }
 
 impl CampaignSwitch {
-    /// Stops what is in flight: calls that have not left do not leave any more. A switch never goes back: a
-    /// campaign that runs again gets another one.
+    /// Stops messages in flight: calls that have not started do not start any more. A switch never goes back: a
+    /// campaign that runs again gets a new one.
     pub fn stop(&self, position: Position) {
         self.position.fetch_max(position as u8, Ordering::SeqCst);
     }
 
-    /// Where it stands.
+    /// Its current position.
     #[must_use]
     pub fn position(&self) -> Position {
         match self.position.load(Ordering::SeqCst) {
@@ -70,7 +71,7 @@ impl CampaignSwitch {
     }
 }
 
-/// The gate of calls that belong to no message: agents, discovery. Paced as all calls are.
+/// The gate of calls that belong to no message: agents, discovery. They are limited as all calls are.
 #[derive(Debug)]
 pub struct PacedGate {
     pacer: Pacer,
@@ -78,13 +79,13 @@ pub struct PacedGate {
 }
 
 impl PacedGate {
-    /// A gate of this pacer's lanes.
+    /// A gate with this pacer's lanes.
     #[must_use]
     pub fn new(pacer: Pacer, metrics: Metrics) -> Self {
         Self { pacer, metrics }
     }
 
-    /// Nothing of these calls is a campaign's: neither a service nor a text.
+    /// These calls belong to no campaign: they have neither a service nor a text.
     fn lanes(&self, operation: Operation) -> CallLanes {
         CallLanes::of(operation, &Services::default(), None)
     }
@@ -104,7 +105,7 @@ impl Gate for PacedGate {
     }
 }
 
-/// Whether a campaign's changing calls may leave.
+/// Whether a campaign's changing calls may start.
 fn may_change(switch: &CampaignSwitch, undoing: bool) -> bool {
     match switch.position() {
         Position::Running => true,
@@ -113,7 +114,7 @@ fn may_change(switch: &CampaignSwitch, undoing: bool) -> bool {
     }
 }
 
-/// A call's pass: its permit, and its place among those that are counted.
+/// A call's pass: its permit, and its count as a request in flight.
 fn pass(permit: Permit, metrics: &Metrics) -> Pass {
     let mark = permit.mark();
     Pass::new((permit, metrics.twilio_request_leaves()), mark)
@@ -131,9 +132,9 @@ pub struct MessageGate {
     services: Services,
     sending: Mutex<Option<Sending>>,
     outages: Arc<Outages>,
-    /// The consumer's.
+    /// The right of the consumer.
     right: Arc<CallRight>,
-    /// Whether its calls take effects away.
+    /// Whether its calls are those of an undo.
     undoing: AtomicBool,
 }
 
@@ -168,18 +169,17 @@ impl MessageGate {
         Self { right, ..self }
     }
 
-    /// The same gate of a client that has found out these outages.
+    /// The same gate, with the outages that this client has detected.
     pub(super) fn with_outages(self, outages: Arc<Outages>) -> Self {
         Self { outages, ..self }
     }
 
-    /// Says whether the calls that come now take effects away. They may leave while the campaign is paused
-    /// or cancelled.
+    /// Sets whether the next calls belong to an undo. Those may start while the campaign is paused or cancelled.
     pub(super) fn set_undoing(&self, undoing: bool) {
         self.undoing.store(undoing, Ordering::SeqCst);
     }
 
-    /// The same gate for calls to these services, of which one sends this text.
+    /// The same gate for calls to these services, one of which sends this text.
     pub(super) fn calling(self, services: Services, sending: Option<Sending>) -> Self {
         Self {
             services,
@@ -188,7 +188,7 @@ impl MessageGate {
         }
     }
 
-    /// Takes note of the number that Proxy shows to the customer: the text is charged on its lane.
+    /// Records the number that Proxy shows to the customer: the text is counted on that number's lane.
     pub(super) fn sends_from(&self, number: &str) {
         let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sending) = &mut *sending {
@@ -201,9 +201,9 @@ impl MessageGate {
         CallLanes::of(operation, &self.services, sending.as_ref())
     }
 
-    /// Waits for all lanes of a call. A sender that rests, or has too much before it, is not waited for
-    /// with a place in hand that others need.
-    async fn leave(&self, lanes: &CallLanes) -> Result<Permit, Closed> {
+    /// Waits for all lanes of a call. If a sender's limit rests, or many texts wait before this one, the message does
+    /// not keep its place in flight: others need it.
+    async fn await_permit(&self, lanes: &CallLanes) -> Result<Permit, Closed> {
         let all = lanes.all();
         let permit = self.pacer.permit(&all, lanes.cost());
         let Some(sender) = lanes.sender() else {
@@ -221,7 +221,7 @@ impl MessageGate {
     }
 
     fn check_switch(&self, operation: Operation) -> Result<(), Closed> {
-        // Look-ups neither: what they find could not be recorded.
+        // Look-ups are refused too: their results could not be recorded.
         if self.ledger.is_lost() {
             return Err(Closed("the ledger is lost"));
         }
@@ -232,7 +232,7 @@ impl MessageGate {
         Ok(())
     }
 
-    /// Waits until the consumer has the right to start this call. Without the ledger it never has.
+    /// Waits until the consumer has the right to start this call. Without the ledger it never gets the right.
     async fn await_right(&self, operation: Operation) -> Result<(), Closed> {
         if !operation.is_changing() || self.right.is_held() {
             return Ok(());
@@ -241,14 +241,14 @@ impl MessageGate {
             biased;
             () = self.right.held() => Ok(()),
             () = self.ledger.lost() => Err(Closed("the ledger is lost")),
-            // The marks cannot be looked at, which the right depends on: nobody can tell for how long.
+            // The right depends on the marks, which cannot be read now, for an unknown time.
             () = self.outages.impassable(&MARKS_NEED) => {
                 Err(Closed("the right to call ended while Twilio is away"))
             }
         }
     }
 
-    /// The last look at a changing call, made when its bytes can leave: after the connection was opened.
+    /// The final check of a changing call, made when its bytes can be sent: after the connection was opened.
     fn last_look(&self, operation: Operation) -> Option<LastLook> {
         if !operation.is_changing() {
             return None;
@@ -261,7 +261,7 @@ impl MessageGate {
         }))
     }
 
-    /// Makes sure that the lease outlives a call that leaves now, and that the store still knows it.
+    /// Ensures that the lease outlives a call that starts now, and that the store still has the lease.
     async fn check_lease(&self) -> Result<(), Closed> {
         let lease = self.lease();
         if self.ledger.run() != lease.run {
@@ -276,7 +276,7 @@ impl MessageGate {
         let now = self.clock.now();
         match self.ledger.renew(&lease, now, self.spans.lease).await {
             Ok(renewed) => {
-                // The ledger may have taken its time.
+                // The ledger may have been slow.
                 let is_enough = outlives(&renewed);
                 *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
                 if is_enough {
@@ -305,8 +305,8 @@ impl Gate for MessageGate {
         loop {
             self.await_right(operation).await?;
             self.check_switch(operation)?;
-            let permit = self.leave(&self.lanes(operation)).await?;
-            // The wait may have been long: the switch, the lease and the right are looked at again.
+            let permit = self.await_permit(&self.lanes(operation)).await?;
+            // The wait may have been long: the switch, the lease and the right are checked again.
             let mut checked = self.check_lease().await;
             if checked.is_ok() {
                 checked = self.check_switch(operation);

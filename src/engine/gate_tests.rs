@@ -1,4 +1,4 @@
-//! Which calls of a message the gate keeps back.
+//! Tests of the gate: which of a message's calls it refuses.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ async fn while_the_ledger_is_lost_no_call_of_a_message_leaves() {
     let gate = gate(&ledger, StoreRun::default());
     let passes = async || gate.pass(Operation::CreateConversation).await.is_ok();
     assert!(passes().await);
-    // A look fails as on a disk that is gone.
+    // A read fails as on a failed disk.
     std::fs::rename(&here, &away).expect("moved");
     let looked = ledger.campaigns().await;
     assert!(looked.is_err() && !passes().await);

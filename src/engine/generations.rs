@@ -1,4 +1,4 @@
-//! What is sure of the past generations of messages: it need not be read again.
+//! Remembers final facts about past generations of messages, so that they are not read again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,31 +10,31 @@ use super::step::Past;
 use crate::ledger::MessageKey;
 use crate::message::StepName;
 
-/// Of how many messages the past generations are remembered.
+/// The maximum number of messages remembered.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// What this process has read of generations, where that cannot change any more: those are not read again. A customer who
-/// is busy for a day costs a generation at each try, and each try would read all of them.
+/// The generations that this process has read and that cannot change any more. They are not read again: a customer who
+/// is busy for a day costs a generation at each attempt, and each attempt would read all of them.
 #[derive(Debug, Default)]
 pub(super) struct PastGenerations(Mutex<HashMap<MessageKey, Generations>>);
 
-/// The generations of one message. Each has a container for every step that makes one: a campaign that is applied again
-/// with another API looks for containers of another kind.
+/// The generations of one message. A generation has an entry for every kind of container: a campaign that is applied
+/// again with another API looks for another kind.
 type Generations = BTreeMap<(StepName, u32), Final>;
 
-/// What a generation is for good.
+/// The final state of a generation.
 #[derive(Clone, Copy, Debug)]
 enum Final {
-    /// Its container is closed with nothing in it that reached the customer or an agent, and nothing reaches anybody in
+    /// Its container is closed and contains nothing that reached the customer or an agent. Nothing can reach anybody in
     /// a closed container.
     Closed,
-    /// An earlier generation than the message's own had no container when it was first read. Read so again after
-    /// `settle_time`, it has none: whatever was made had to show by then.
+    /// It is earlier than the message's own generation and had no container when it was first read. If a reading after
+    /// `settle_time` shows none either, it has none: its container would have shown by then.
     Absent { since: Instant, is_sure: bool },
 }
 
 impl PastGenerations {
-    /// What is sure of the container that this step makes in a generation.
+    /// The final state of this step's container in a generation, if it is known.
     pub(super) fn of(&self, key: &MessageKey, container: (StepName, u32)) -> Option<Past> {
         match self.known().get(key)?.get(&container)? {
             Final::Closed => Some(Past::Empty),
@@ -75,7 +75,7 @@ impl PastGenerations {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<MessageKey, Generations>> {
-        // Each change is whole, whichever turn panicked while it held the lock.
+        // Each change is atomic: a panic leaves no half-made one.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

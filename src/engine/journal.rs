@@ -1,7 +1,7 @@
-//! A saga's journal while it runs: events in order, buffered until something must be durable.
+//! A saga's journal during a run: events in order, buffered until they must be durable.
 //!
-//! Durability is paid per message, not per call: an intent is written before its call together with
-//! everything before it; the rest goes with the settlement.
+//! A message costs few durable writes: an intent is written before its call, together with all events before it; the
+//! other events are written with the settlement.
 
 use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, MessageKey};
@@ -21,11 +21,11 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens a leased message's journal: begins a new saga, or goes on with a recorded one.
+    /// Opens a leased message's journal: begins a new saga, or continues a recorded one.
     ///
     /// # Errors
     ///
-    /// [`Interrupted::Journal`] when it cannot begin.
+    /// [`Interrupted::Journal`] when the saga cannot begin.
     pub(super) fn open(
         ledger: std::sync::Arc<Ledger>,
         clock: Clock,
@@ -48,59 +48,59 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Whether somebody may have worked on this saga and died before writing down what was done.
+    /// Whether an earlier holder may have died before it recorded an effect.
     #[must_use]
     pub(super) fn resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Where the saga stands.
+    /// The state of the saga.
     #[must_use]
     pub(super) fn saga(&self) -> &Saga {
         &self.saga
     }
 
-    /// What everything of this generation is called at Twilio.
+    /// The name of everything that this generation makes at Twilio.
     #[must_use]
     pub(super) fn name(&self) -> &Name {
         &self.name
     }
 
-    /// Whose journal it is.
+    /// The key of the journal's message.
     #[must_use]
     pub(super) fn key(&self) -> &MessageKey {
         &self.lease.key
     }
 
-    /// What everything of another generation is called.
+    /// The name of everything that another generation makes.
     #[must_use]
     pub(super) fn name_of(&self, generation: u32) -> Name {
         name(&self.lease, generation)
     }
 
-    /// Takes note of an event; it is written with the next intent or the settlement.
+    /// Adds an event. It is written with the next intent or with the settlement.
     ///
     /// # Errors
     ///
-    /// [`Interrupted::Journal`] when it cannot follow.
+    /// [`Interrupted::Journal`] when the event is not allowed in the saga's state.
     pub(super) fn note(&mut self, event: Event) -> Result<(), Interrupted> {
         self.saga.apply(&event)?;
         self.unwritten.push(event);
         Ok(())
     }
 
-    /// Makes it durable that a call is about to be made whose repeat would double.
+    /// Makes the intent of a call durable, if the call's repeat would double its effect.
     ///
     /// # Errors
     ///
-    /// [`Interrupted::Ledger`] when it is not durable: the call must not be made.
+    /// [`Interrupted::Ledger`] when the intent is not durable: the call must not be made.
     pub(super) async fn intend(&mut self, step: StepName) -> Result<(), Interrupted> {
         let at = Some(self.clock.now());
         self.note(Event::Intended { step, at })?;
         self.write().await
     }
 
-    /// Whether a call of this step was about to be made longer ago than this, or nobody knows when.
+    /// Whether this step's call was intended longer ago than this, or at an unknown time.
     #[must_use]
     pub(super) fn intended_before(&self, step: StepName, span: std::time::Duration) -> bool {
         let now = self.clock.now();
@@ -108,11 +108,11 @@ impl Journal {
         self.saga.intended == Some(step) && self.saga.intended_at.is_none_or(is_old)
     }
 
-    /// Makes everything noted so far durable.
+    /// Makes all events so far durable.
     ///
     /// # Errors
     ///
-    /// [`Interrupted::Ledger`] when it is not.
+    /// [`Interrupted::Ledger`] when they are not durable.
     pub(super) async fn write(&mut self) -> Result<(), Interrupted> {
         let now = self.clock.now();
         self.ledger
@@ -122,7 +122,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes note that an intended call certainly came to nothing.
+    /// Records that an intended call certainly had no effect.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The lease and what is still to be written: for the settlement.
+    /// The lease, the saga and the unwritten events, for the settlement.
     #[must_use]
     pub(super) fn into_parts(self) -> (Lease, Saga, Vec<Event>) {
         (self.lease, self.saga, self.unwritten)

@@ -1,7 +1,7 @@
-//! The lanes of a call: the account's, its endpoint's, and its sender's where it sends a text.
+//! The lanes of a call: the account's, its endpoint's, and its sender's if it sends a text.
 //!
-//! In: an operation, a campaign's services, the text on its way. Out: lanes and a cost. Always: what a
-//! reply says of a limit goes to the lanes the call had passed.
+//! In: an operation, a campaign's services, the message's text. Out: lanes and a cost. Always: a reply that reports a
+//! limit affects the lanes that the call had passed.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::pacing::{CoolDown, Lane, Pacer};
 use crate::twilio::codes::{Limit, LimitRule, Replied, RestSpan, limit_told};
 use crate::twilio::{Observed, Operation, Product};
 
-/// The services that calls go to, where Twilio counts by service.
+/// The services that calls use, where Twilio counts by service.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Services {
     proxy: Option<Arc<str>>,
@@ -40,7 +40,7 @@ pub(super) struct CallLanes {
 }
 
 impl CallLanes {
-    /// `sending`: the text of the message that the call belongs to.
+    /// The lanes of an operation. `sending`: the text of the message that the call belongs to.
     pub(super) fn of(operation: Operation, services: &Services, sending: Option<&Sending>) -> Self {
         Self {
             operation,
@@ -49,26 +49,26 @@ impl CallLanes {
         }
     }
 
-    /// All of them, for a permit.
+    /// All lanes, for a permit.
     pub(super) fn all(&self) -> Vec<Lane> {
         let always = [Lane::Account, self.endpoint.clone()];
         always.into_iter().chain(self.sender()).collect()
     }
 
-    /// The lane of the sender, where the call sends a text.
+    /// The sender's lane, if the call sends a text.
     pub(super) fn sender(&self) -> Option<Lane> {
         self.sending.as_ref().and_then(Sending::lane)
     }
 
-    /// What the call costs its sender.
+    /// The call's cost on its sender's lane.
     pub(super) fn cost(&self) -> NonZeroU32 {
         self.sending
             .as_ref()
             .map_or(NonZeroU32::MIN, Sending::segments)
     }
 
-    /// Counts an error, and has the lanes rest whose limit the reply tells of, as
-    /// [`LIMIT_RULES`](crate::twilio::codes::LIMIT_RULES) say.
+    /// Counts an error, and makes the lanes rest whose limit the reply reports, according to
+    /// [`LIMIT_RULES`](crate::twilio::codes::LIMIT_RULES).
     pub(super) fn observe(&self, pacer: &Pacer, metrics: &Metrics, observed: Observed) {
         if let Some(code) = observed.code {
             metrics.twilio_error(code);
@@ -76,7 +76,7 @@ impl CallLanes {
         if let Some(concurrent) = observed.concurrent {
             metrics.twilio_concurrent(concurrent);
         }
-        // No reply says nothing of limits.
+        // Without a reply nothing is known about limits.
         let Some(status) = observed.status else {
             return;
         };
@@ -90,11 +90,11 @@ impl CallLanes {
         if pacer.replied(observed.mark, is_too_many, observed.concurrent) {
             return;
         }
-        // A refusal that is not believed to be about calls at once was another limit's.
+        // A refusal that is not believed to concern concurrent calls concerned another limit.
         let told = told.and_then(LimitRule::where_not_believed);
         let lanes = [
             (Limit::Endpoint, vec![self.endpoint.clone()], true),
-            // Only a text that was taken shows that the sender's queue has room.
+            // Only an accepted text shows that the sender's queue has room.
             (
                 Limit::SenderQueue,
                 self.senders(),
@@ -114,7 +114,7 @@ impl CallLanes {
         }
     }
 
-    /// The lanes of the sender: nothing more is begun for one whose queue is full.
+    /// The lanes of the sender. No further message begins for a sender whose queue is full.
     fn senders(&self) -> Vec<Lane> {
         let lanes = |sending: &Sending| [sending.lane(), sending.entry()];
         self.sending.iter().flat_map(lanes).flatten().collect()
@@ -128,7 +128,7 @@ fn rules_of(rest: RestSpan) -> CoolDown {
     }
 }
 
-/// The lane of an operation. Of Conversations' services we call the default one alone.
+/// The lane of an operation. Only the default service of Conversations is used.
 fn endpoint(operation: Operation, services: &Services) -> Lane {
     let service = match (counted_by(operation.as_str()), operation.endpoint().product) {
         (CountedBy::Service, Product::Proxy) => services.proxy.as_deref(),

@@ -1,7 +1,7 @@
-//! What is done for one message: its saga, run step by step.
+//! The engine: carries out one message by running its saga step by step.
 //!
-//! In: a leased message with its journal. Out: how the run ended, and what is still to be written.
-//! Always: the engine never touches the queue; whoever calls it settles.
+//! In: a leased message with its journal. Out: how the run ended, and the events that are still to be written. Always:
+//! the engine never touches the queue; its caller settles the message.
 
 mod agents;
 mod attempt;
@@ -45,11 +45,11 @@ use gate::Spans;
 use generations::PastGenerations;
 use journal::Journal;
 use lanes::Services;
-use recovery::Looked;
+use recovery::LookupResult;
 use saga::Runner;
-use step::{Found, Step, Turn};
+use step::{Found, Step, StepContext};
 
-/// Why a run ended without an outcome: what was not recorded is found again by the next taker.
+/// Why a run ended without an outcome. The next holder of the message looks up what was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum Interrupted {
     #[error(transparent)]
@@ -57,14 +57,14 @@ pub enum Interrupted {
     /// The gate closed: the campaign was paused, or the consumer is stopping.
     #[error(transparent)]
     Closed(#[from] Closed),
-    #[error("the journal is no saga's: {0}")]
+    #[error("the journal is not valid: {0}")]
     Journal(#[from] IllegalEvent),
 }
 
-/// What the right to start changing calls needs: the marks are Users there.
+/// The products that the right to start changing calls needs: the marks are Users of a chat service.
 const MARKS_NEED: [Product; 1] = [Product::Conversations];
 
-/// The products of Twilio that the messages of a campaign need: those of its steps, the agents' and the marks'.
+/// The products of Twilio that a campaign's messages need: those of its steps, its agents and the marks.
 #[must_use]
 pub fn needs(campaign: &Campaign) -> Vec<Product> {
     let steps = strategies::steps(campaign.api, campaign.strategy).iter();
@@ -78,7 +78,7 @@ pub fn needs(campaign: &Campaign) -> Vec<Product> {
     products
 }
 
-/// What a message's saga stands on.
+/// The surroundings of a message's saga.
 #[derive(Debug)]
 pub struct Ground<'a> {
     twilio: &'a Twilio,
@@ -88,37 +88,36 @@ pub struct Ground<'a> {
     agent: Option<&'a Agent>,
 }
 
-/// One message's turn, as the worker hands it over.
+/// A message to be carried out, as the worker hands it over.
 #[derive(Debug)]
 pub struct Job<'a> {
     pub campaign: &'a Campaign,
     pub message: &'a Message,
     pub agent: Option<&'a Agent>,
-    /// Who is to have the task, where that was decided just now: durable before anything is done.
+    /// Who gets the task, if that was just decided. It is made durable before anything else.
     pub assigned: Option<Assignee>,
-    /// Why it cannot go forward, if it cannot: what a run before made is undone when that is for
-    /// good.
+    /// Why it cannot go forward, if it cannot. If the reason is final, effects of earlier runs are undone.
     pub unfit: Option<Failure>,
     pub lease: Lease,
-    /// What its journal comes to.
+    /// The saga that its journal describes.
     pub saga: &'a Saga,
-    /// The text that it sends itself, if it does ([`Sending::of`]).
+    /// The text that the message sends itself, if it sends one ([`Sending::of`]).
     pub sending: Option<Sending>,
-    /// Whether it was taken before: somebody may have died while working on it.
+    /// Whether it was leased before: an earlier holder may have died during its work.
     pub taken_before: bool,
     /// Whether an earlier holder's lease expired while that holder is alive: it may still send.
     pub overtaken: bool,
-    /// Since when messages of its campaign may have been carried out that the ledger does not know of, if any may.
+    /// Since when another ledger may have carried out messages of its campaign, if one may.
     pub distrusted_from: Option<Timestamp>,
     pub switch: &'a Arc<CampaignSwitch>,
 }
 
-/// A run that came to an outcome.
+/// A run that reached an outcome.
 #[derive(Debug)]
 pub struct Delivered {
     pub lease: Lease,
     pub saga: Saga,
-    /// Journal events that are to be written with the settlement.
+    /// Journal events that must be written with the settlement.
     pub unwritten: Vec<Event>,
     pub ended: Ended,
 }
@@ -137,7 +136,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine whose calls go through `twilio`, paced by `pacer`.
+    /// An engine whose calls go through `twilio`, limited by `pacer`.
     ///
     /// `settle_time`: how long an effect may take to show in Twilio's lists.
     #[must_use]
@@ -168,24 +167,23 @@ impl Engine {
         &self.right
     }
 
-    /// The same engine with leases that last so long, which is to be longer than a call may take.
+    /// The same engine with leases of this length, which must exceed the maximum time of a call.
     #[must_use]
     pub fn with_leases_of(self, lease_for: Duration) -> Self {
         Self { lease_for, ..self }
     }
 
-    /// How long a lease lasts from when it is taken or renewed.
+    /// How long a lease lasts after it is given or renewed.
     #[must_use]
     pub fn lease_for(&self) -> Duration {
         self.lease_for
     }
 
-    /// Carries out one message, and undoes what was done when it failed `for_good` or the customer
-    /// is busy.
+    /// Carries out one message. Undoes its effects if it failed `for_good` or the customer is busy.
     ///
     /// # Errors
     ///
-    /// [`Interrupted`] when the ledger or the gate let nothing more be done.
+    /// [`Interrupted`] when the ledger or the gate prevented the run from continuing.
     pub async fn deliver(
         &self,
         job: Job<'_>,
@@ -194,8 +192,7 @@ impl Engine {
         self.carry(job, for_good, None).await
     }
 
-    /// Tries once more to undo what a stuck message has left: nothing of it goes forward. It ended
-    /// with `why`, for which it was undone, or is stuck still.
+    /// Retries the undo of a stuck message; nothing of it goes forward. `why` is the failure for which it was undone.
     ///
     /// # Errors
     ///
@@ -204,8 +201,8 @@ impl Engine {
         self.carry(job, &|_| true, Some(why)).await
     }
 
-    /// Whether what is made first of a message may stand at Twilio: made by somebody who died before
-    /// writing it down. It takes one look-up, and what cannot be looked up may stand.
+    /// Whether the first effect of a message may exist at Twilio, made by a holder that died before it recorded it. It
+    /// takes one look-up. If the look-up fails, the effect may exist.
     ///
     /// # Errors
     ///
@@ -217,7 +214,7 @@ impl Engine {
         }
         let (twilio, _) = self.gated(job);
         let key = &job.lease.key;
-        let turn = Turn {
+        let context = StepContext {
             twilio: &twilio,
             campaign: job.campaign,
             message: job.message,
@@ -229,14 +226,14 @@ impl Engine {
             settle_time: self.settle_time,
         };
         let mut steps = steps(job.campaign, job.message).iter();
-        let Some(first) = steps.find(|step| step.applies(&turn)) else {
+        let Some(first) = steps.find(|step| step.applies(&context)) else {
             return Ok(false);
         };
-        match recovery::once(*first, &turn).await {
-            Looked::Found(found) => Ok(matches!(found, Found::Ours(_))),
-            Looked::Busy(_) | Looked::Met(_) => Ok(false),
-            Looked::Failed(_) => Ok(true),
-            Looked::Closed(closed) => Err(closed.into()),
+        match recovery::once(*first, &context).await {
+            LookupResult::Found(found) => Ok(matches!(found, Found::Ours(_))),
+            LookupResult::Busy(_) | LookupResult::Met(_) => Ok(false),
+            LookupResult::Failed(_) => Ok(true),
+            LookupResult::Closed(closed) => Err(closed.into()),
         }
     }
 
@@ -287,7 +284,7 @@ impl Engine {
             journal.note(Event::Distrusted { met: false })?;
         }
         if let Some(to) = job.assigned {
-            // Whoever takes over must not decide again: another agent is another list of steps.
+            // The next holder must not decide again: another agent can mean another list of steps.
             journal.note(Event::Assigned { to })?;
             journal.write().await?;
         }
@@ -310,7 +307,7 @@ impl Engine {
             None => runner.run(job.unfit).await,
         };
         let ended = match ended {
-            // Nothing is wrong with the ledger: what is known now need not be looked up again.
+            // The ledger works: recording what is known now saves later look-ups.
             Err(Interrupted::Closed(closed)) => {
                 journal.write().await?;
                 return Err(closed.into());
@@ -333,7 +330,7 @@ fn steps(campaign: &Campaign, message: &Message) -> &'static [&'static dyn Step]
     strategies::steps(campaign.api, strategy)
 }
 
-/// Whether this message's task comes to its agent at once, so that there has to be a place for it.
+/// Whether this message's task goes to its agent at once, so that the agent needs a free place.
 #[must_use]
 pub fn tasks_agent_now(campaign: &Campaign, message: &Message) -> bool {
     let strategy = message.strategy.unwrap_or(campaign.strategy);

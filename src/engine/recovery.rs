@@ -1,65 +1,64 @@
-//! Whether an uncertain step happened: the look-ups, and when absence counts.
+//! Looks up whether an uncertain step happened, and decides when absence counts.
 //!
-//! In: a step whose call's outcome is not known. Out: what was found. Always: for a call whose
-//! repeat does not collide, absence counts only after two look-ups spread over the settle time, since a
-//! list at Twilio may lag behind what it lists.
+//! In: a step whose call has an unknown result. Out: what was found. Always: if a repeated call would not collide,
+//! absence counts only after two look-ups spread over the settle time, because a list at Twilio may lag behind.
 
 use std::time::Duration;
 
 use crate::message::{Failure, FailureClass};
 use crate::twilio::{CallError, Closed, failure, is_missing};
 
-use super::step::{Found, Past, Repeat, Step, StepError, Turn};
+use super::step::{Found, Past, Repeat, Step, StepContext, StepError};
 
 /// How often one look-up is tried, and the wait between two tries.
 const ASKED_MAX: u32 = 3;
 const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
-/// What looking came to.
-pub(super) enum Looked {
+/// The result of a look-up.
+pub(super) enum LookupResult {
     Found(Found),
-    /// Somebody else's stands in its place.
+    /// An object that is not ours is in its place.
     Busy(String),
-    /// Another one of ours has its name.
+    /// Another object of this message has its name.
     Met(String),
-    /// The gate let no look-up through.
+    /// The gate refused the look-up.
     Closed(Closed),
-    /// The look-up itself failed: as uncertain as before.
+    /// The look-up itself failed: the effect is as uncertain as before.
     Failed(Failure),
 }
 
-/// How long absence is doubted.
+/// How thoroughly absence is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// As the step's repeat asks for.
+pub(super) enum AbsenceCheck {
+    /// As the step's [`Repeat`] requires.
     Usual,
-    /// Twilio says that it is there: looked for in every way, and over the settle time.
+    /// Twilio reported that the effect exists: looked up in every way, and twice over the settle time.
     Taken,
 }
 
-/// Looks once, or twice where absence has to last.
+/// Looks a step's effect up: once, or twice if absence must last.
 pub(super) async fn look(
     step: &dyn Step,
-    turn: &Turn<'_>,
+    context: &StepContext<'_>,
     settle_time: Duration,
-    patience: Patience,
-) -> Looked {
-    let first = in_one_way(step, turn, patience).await;
-    let absent = matches!(first, Looked::Found(Found::Absent));
-    if !absent || (patience == Patience::Usual && step.repeat() == Repeat::Collides) {
+    check: AbsenceCheck,
+) -> LookupResult {
+    let first = in_one_way(step, context, check).await;
+    let absent = matches!(first, LookupResult::Found(Found::Absent));
+    if !absent || (check == AbsenceCheck::Usual && step.repeat() == Repeat::Collides) {
         return first;
     }
     tokio::time::sleep(settle_time).await;
-    in_one_way(step, turn, patience).await
+    in_one_way(step, context, check).await
 }
 
-/// Looks for what may be a trace of a step although nobody can tell.
-pub(super) async fn untold(step: &dyn Step, turn: &Turn<'_>) -> Looked {
+/// Looks for a possible but uncertain trace of a step.
+pub(super) async fn hint(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
     let mut tried = 1;
     loop {
-        let looked = match step.untold(turn).await {
-            Ok(None) => Looked::Found(Found::Absent),
-            Ok(Some(detail)) => Looked::Found(Found::Invisible(detail)),
+        let looked = match step.hint(context).await {
+            Ok(None) => LookupResult::Found(Found::Absent),
+            Ok(Some(detail)) => LookupResult::Found(Found::Invisible(detail)),
             Err(error) => unanswered(step, error),
         };
         if tried == ASKED_MAX || !may_pass(&looked) {
@@ -70,15 +69,15 @@ pub(super) async fn untold(step: &dyn Step, turn: &Turn<'_>) -> Looked {
     }
 }
 
-/// Reads what is at Twilio of the turn's generation.
-pub(super) async fn past(step: &dyn Step, turn: &Turn<'_>) -> Result<Past, Looked> {
+/// Reads the state at Twilio of the context's generation.
+pub(super) async fn past(step: &dyn Step, context: &StepContext<'_>) -> Result<Past, LookupResult> {
     let mut tried = 1;
     loop {
-        let looked = match step.past(turn).await {
+        let looked = match step.past(context).await {
             Ok(past) => return Ok(past),
             Err(error) => match unanswered(step, error) {
-                // What would tell is gone.
-                Looked::Found(Found::Invisible(detail)) => return Ok(Past::Untold(detail)),
+                // The object that would show it is gone.
+                LookupResult::Found(Found::Invisible(detail)) => return Ok(Past::Unclear(detail)),
                 looked => looked,
             },
         };
@@ -90,51 +89,55 @@ pub(super) async fn past(step: &dyn Step, turn: &Turn<'_>) -> Result<Past, Looke
     }
 }
 
-/// Looks once.
-pub(super) async fn once(step: &dyn Step, turn: &Turn<'_>) -> Looked {
-    in_one_way(step, turn, Patience::Usual).await
+/// Looks a step's effect up once.
+pub(super) async fn once(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
+    in_one_way(step, context, AbsenceCheck::Usual).await
 }
 
-/// Asks again where the look-up itself failed: it changes nothing.
-async fn in_one_way(step: &dyn Step, turn: &Turn<'_>, patience: Patience) -> Looked {
-    let mut looked = ask(step, turn, patience).await;
+/// Retries a look-up that failed: it changes nothing.
+async fn in_one_way(
+    step: &dyn Step,
+    context: &StepContext<'_>,
+    check: AbsenceCheck,
+) -> LookupResult {
+    let mut looked = ask(step, context, check).await;
     for _ in 1..ASKED_MAX {
         if !may_pass(&looked) {
             break;
         }
         tokio::time::sleep(ASKED_AGAIN).await;
-        looked = ask(step, turn, patience).await;
+        looked = ask(step, context, check).await;
     }
     looked
 }
 
-async fn ask(step: &dyn Step, turn: &Turn<'_>, patience: Patience) -> Looked {
-    let found = match patience {
-        Patience::Usual => step.find(turn).await,
-        Patience::Taken => step.find_taken(turn).await,
+async fn ask(step: &dyn Step, context: &StepContext<'_>, check: AbsenceCheck) -> LookupResult {
+    let found = match check {
+        AbsenceCheck::Usual => step.find(context).await,
+        AbsenceCheck::Taken => step.find_taken(context).await,
     };
     match found {
-        Ok(found) => Looked::Found(found),
+        Ok(found) => LookupResult::Found(found),
         Err(error) => unanswered(step, error),
     }
 }
 
-/// A look-up that brought no answer, or a stranger's.
-fn unanswered(step: &dyn Step, error: StepError) -> Looked {
+/// The result of a look-up that ended with an error.
+fn unanswered(step: &dyn Step, error: StepError) -> LookupResult {
     match error {
-        StepError::Call(CallError::Closed(closed)) => Looked::Closed(closed),
-        // The container of what is looked for is gone, and with it whatever it would tell.
+        StepError::Call(CallError::Closed(closed)) => LookupResult::Closed(closed),
+        // The container of the effect is gone, and with it all traces of the effect.
         StepError::Call(call) if is_missing(&call) => {
-            Looked::Found(Found::Invisible(call.to_string()))
+            LookupResult::Found(Found::Invisible(call.to_string()))
         }
-        StepError::Call(call) => Looked::Failed(failure(&call, step.operation())),
-        StepError::Busy(detail) => Looked::Busy(detail),
-        StepError::Met(detail) => Looked::Met(detail),
-        StepError::Failed(failure) => Looked::Failed(*failure),
+        StepError::Call(call) => LookupResult::Failed(failure(&call, step.operation())),
+        StepError::Busy(detail) => LookupResult::Busy(detail),
+        StepError::Met(detail) => LookupResult::Met(detail),
+        StepError::Failed(failure) => LookupResult::Failed(*failure),
     }
 }
 
-fn may_pass(looked: &Looked) -> bool {
+fn may_pass(looked: &LookupResult) -> bool {
     let may = |class| matches!(class, FailureClass::Transient | FailureClass::Away);
-    matches!(looked, Looked::Failed(failure) if may(failure.class))
+    matches!(looked, LookupResult::Failed(failure) if may(failure.class))
 }

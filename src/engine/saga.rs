@@ -1,8 +1,8 @@
-//! The runner: a strategy's steps in order, journalled, from wherever the journal stands.
+//! The runner: carries out a strategy's steps in order, with a journal, from the position that the journal records.
 //!
-//! In: a message's journal and its strategy's steps. Out: how the run ended. Always: what recovery
-//! cannot look up is durable before its call; what is uncertain is looked up before anything is
-//! repeated; a saga that is being undone never goes forward.
+//! In: a message's journal and its strategy's steps. Out: how the run ended. Always: if recovery cannot look an effect
+//! up, its intent is durable before the call; an uncertain effect is looked up before its call is repeated; a saga that
+//! is being undone never goes forward.
 
 use std::time::Duration;
 
@@ -13,19 +13,18 @@ use crate::message::{
 };
 use crate::metrics::{Metrics, StepResult};
 
-use super::attempt::{Origin, Tried};
+use super::attempt::{EffectOrigin, Tried};
 use super::generations::PastGenerations;
 use super::journal::Journal;
-use super::recovery::{self, Looked};
-use super::step::{Found, Step, Turn};
+use super::recovery::{self, LookupResult};
+use super::step::{Found, Step, StepContext};
 use super::undo::Undoing;
 use super::{Ground, Interrupted};
 
-/// A message that meets a closed container this often within one run meets something that closes
-/// its things.
+/// How often a message may meet a closed container in one run. Beyond that, something closes its containers.
 const RENEWED_MAX: u32 = 3;
 
-/// Decides whether a failure is one for good.
+/// Decides whether a failure is final.
 pub(super) type ForGood<'a> = &'a (dyn Fn(&Failure) -> bool + Send + Sync);
 
 /// Runs and undoes one message's saga.
@@ -33,32 +32,32 @@ pub(super) struct Runner<'a> {
     pub(super) ground: &'a Ground<'a>,
     pub(super) journal: &'a mut Journal,
     pub(super) steps: &'a [&'static dyn Step],
-    /// How long an effect may take to show in a look-up; absence counts after it.
+    /// How long an effect may take to show in a look-up. Absence counts only after this time.
     pub(super) settle_time: Duration,
     pub(super) metrics: &'a Metrics,
     pub(super) for_good: ForGood<'a>,
     /// The generations that a survey need not read again.
     pub(super) past: &'a PastGenerations,
-    /// Since when another ledger may have been at work, where that is known.
+    /// Since when another ledger may have been active, if that is known.
     pub(super) distrusted_from: Option<Timestamp>,
-    /// The intent of somebody before us: its call may still be on its way.
+    /// The intent of an earlier holder: its call may still be on its way.
     pub(super) inherited: Option<StepName>,
-    /// Whether somebody whose lease ran out lives and has not let go.
+    /// Whether an earlier holder's lease expired while its process is alive and has not released it: it may still send.
     pub(super) overtaken: bool,
     /// Whether a call of this run may have left an effect that is not journalled.
     pub(super) acted: bool,
-    /// Whether a call of this run was in doubt: what it made may show later.
+    /// Whether the result of a call of this run was uncertain: its effect may show later.
     pub(super) doubted: bool,
 }
 
 impl Runner<'_> {
-    /// Carries the saga as far as it goes: forward, and backward when it failed for good or the
-    /// customer is busy. `unfit`: why it cannot go forward at all.
+    /// Carries the saga as far as possible: forward, and backward if it failed finally or the customer is busy.
+    /// `unfit`: why it cannot go forward at all.
     ///
     /// # Errors
     ///
-    /// [`Interrupted`] when the ledger or the gate lets nothing more be done: what was not recorded
-    /// is found again by the next taker.
+    /// [`Interrupted`] when the ledger or the gate prevents the run from continuing. The next holder looks up what was
+    /// not recorded.
     pub(super) async fn run(&mut self, unfit: Option<Failure>) -> Result<Ended, Interrupted> {
         if let Some(ended) = self.resume().await? {
             return Ok(ended);
@@ -69,7 +68,7 @@ impl Runner<'_> {
             return Ok(ended);
         }
         let ended = match unfit {
-            // Its customer was reached: there is only forward, whatever speaks against it.
+            // Its customer was reached: it can only go forward, whatever makes it unfit.
             Some(_) if self.standing().iter().any(|step| step.is_final()) => self.forward().await?,
             Some(failure) => self.give_up(failure).await?,
             None => self.forward().await?,
@@ -79,7 +78,7 @@ impl Runner<'_> {
             Ended::Busy(detail) => busy(detail),
             _ => return Ok(ended),
         };
-        // Given up with a call in doubt that could not be looked up: nobody knows.
+        // It was given up while an uncertain call could not be looked up: the outcome is unknown.
         if let Some(step) = self.journal.saga().intended {
             return Ok(unknown(step, failure.to_string()));
         }
@@ -90,7 +89,7 @@ impl Runner<'_> {
         })
     }
 
-    /// Tries once more to undo what an undo before has left; never goes forward.
+    /// Retries an undo that left effects; never goes forward.
     ///
     /// # Errors
     ///
@@ -102,13 +101,13 @@ impl Runner<'_> {
         })
     }
 
-    /// Goes on with an undo that somebody else began. `None` when the saga may go forward: it was
-    /// not being undone, or it is begun anew.
+    /// Continues an undo that an earlier holder began. `None` when the saga may go forward: it was not being undone, or
+    /// a new generation begins.
     async fn resume(&mut self) -> Result<Option<Ended>, Interrupted> {
         let Some(failure) = self.journal.saga().failure.clone() else {
             return Ok(None);
         };
-        // Undone to its end, and put on the queue again: a retry, a busy customer, a replay.
+        // It was undone completely, and was then queued again: a retry, a busy customer, a replay.
         let is_over = self.journal.saga().standing.is_empty();
         match self.backward(&failure).await? {
             Undoing::HandsOff => return Ok(Some(Ended::Failed(failure))),
@@ -129,7 +128,7 @@ impl Runner<'_> {
         })
     }
 
-    /// Goes no step further, but looks whether the one stands that somebody before us meant to do.
+    /// Takes no further step, but checks whether the effect exists that an earlier holder intended.
     async fn give_up(&mut self, failure: Failure) -> Result<Ended, Interrupted> {
         if self.next_step().is_none() {
             return Ok(DONE);
@@ -147,9 +146,9 @@ impl Runner<'_> {
                 }
             }
             Tried::Unknown(evidence) => return Ok(unknown(step.name(), evidence)),
-            // Looked for again later, until that is given up.
+            // It is looked up again later, until the retries end.
             Tried::Failed(failure) => return Ok(Ended::Failed(failure.at(step.name()))),
-            // It did not happen, or the doubt stands.
+            // It did not happen, or remains uncertain.
             _ => {}
         }
         Ok(match self.next_step() {
@@ -167,7 +166,7 @@ impl Runner<'_> {
             };
             let tried = self.advance(step, &mut suspect).await?;
             if matches!(tried, Tried::Gone(_)) && self.journal.saga().distrusted {
-                // By what the closed container says, never by itself.
+                // The generation changes only if the closed container's contents allow it.
                 let before = self.journal.saga().generation;
                 if let Some(ended) = self.survey().await? {
                     return Ok(ended);
@@ -206,7 +205,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Undoes this generation and begins the next: what was closed keeps its name at Twilio.
+    /// Undoes this generation and begins the next one: a closed container keeps its name at Twilio.
     async fn renew(
         &mut self,
         step: &dyn Step,
@@ -226,28 +225,28 @@ impl Runner<'_> {
         })
     }
 
-    /// Somebody before us meant to make this call, and it has not shown: its container is closed, so
-    /// that it fails when it comes after all, and everything is begun anew under another name.
+    /// An earlier holder intended this call, and its effect has not shown. Its container is closed, so that a late call
+    /// fails, and a new generation begins under another name.
     async fn overtake(&mut self, step: &'static dyn Step) -> Result<Option<Ended>, Interrupted> {
         let before = self.journal.saga().effects.clone();
         let failure = anew(
             step.name(),
-            "begun anew, so that a late call comes to nothing".to_owned(),
+            "begun again under another name, so that a late call has no effect".to_owned(),
         );
         match self.backward(&failure).await? {
             Undoing::Clean => {}
-            // Its container is in use: it stays, and what did not show is repeated in it.
+            // Its container is in use: it stays, and the step is repeated in it.
             Undoing::HandsOff => {
                 self.journal.refuse(step.name())?;
                 return Ok(None);
             }
             Undoing::Left(left) => return Ok(Some(self.left(left, &failure))),
         }
-        // Between the last look and the end of the container it may have come.
-        let turn = self.turn_with(&before);
-        let found = match recovery::once(step, &turn).await {
-            Looked::Found(Found::Ours(effects)) => *effects,
-            Looked::Closed(closed) => return Err(closed.into()),
+        // The call may have succeeded between the last look-up and the end of the container.
+        let context = self.context_with(&before);
+        let found = match recovery::once(step, &context).await {
+            LookupResult::Found(Found::Ours(effects)) => *effects,
+            LookupResult::Closed(closed) => return Err(closed.into()),
             _ => {
                 self.next_generation()?;
                 return Ok(None);
@@ -262,8 +261,8 @@ impl Runner<'_> {
         }
         let mut effects = before;
         effects.merge(found);
-        // In the journal, so that it is found again should its undo fail.
-        self.stands(step, Box::new(effects), Origin::Adopted)?;
+        // Recorded in the journal, so that it is found again if its undo fails.
+        self.stands(step, Box::new(effects), EffectOrigin::Adopted)?;
         if let Some(left) = self.undo(step).await? {
             return Ok(Some(self.left(left, &failure)));
         }
@@ -277,7 +276,7 @@ impl Runner<'_> {
         self.journal.begin(generation + 1)
     }
 
-    /// What a saga comes to whose undo is not over: it is tried again, until that is given up.
+    /// The result of a saga whose undo is not complete: the undo is retried, until the retries end.
     pub(super) fn left(&self, failure: Failure, why: &Failure) -> Ended {
         let may_pass = match failure.class {
             FailureClass::Halt => true,
@@ -297,42 +296,42 @@ impl Runner<'_> {
         &mut self,
         step: &dyn Step,
         effects: Box<Effects>,
-        origin: Origin,
+        origin: EffectOrigin,
     ) -> Result<(), Interrupted> {
         let name = step.name();
         let result = match origin {
-            Origin::Made => StepResult::Made,
-            Origin::Adopted | Origin::Foreign => StepResult::Adopted,
+            EffectOrigin::Made => StepResult::Made,
+            EffectOrigin::Adopted | EffectOrigin::Foreign => StepResult::Adopted,
         };
         self.metrics.step(name, result);
         self.journal.note(Event::Happened {
             step: name,
             effects,
-            adopted: origin != Origin::Made,
-            foreign: origin == Origin::Foreign,
+            adopted: origin != EffectOrigin::Made,
+            foreign: origin == EffectOrigin::Foreign,
         })
     }
 
     /// The first step that is still to be done.
     pub(super) fn next_step(&self) -> Option<&'static dyn Step> {
-        let turn = self.turn();
+        let context = self.context();
         let mut steps = self.steps.iter().copied();
-        steps.find(|step| !self.journal.saga().stands(step.name()) && step.applies(&turn))
+        steps.find(|step| !self.journal.saga().stands(step.name()) && step.applies(&context))
     }
 
-    /// The steps whose effect stands, in order.
+    /// The steps whose effects exist, in order.
     pub(super) fn standing(&self) -> Vec<&'static dyn Step> {
         let standing = self.journal.saga().standing.iter();
         let step = |name: &StepName| self.steps.iter().find(|step| step.name() == *name).copied();
         standing.filter_map(step).collect()
     }
 
-    pub(super) fn turn(&self) -> Turn<'_> {
-        self.turn_with(&self.journal.saga().effects)
+    pub(super) fn context(&self) -> StepContext<'_> {
+        self.context_with(&self.journal.saga().effects)
     }
 
-    pub(super) fn turn_with<'t>(&'t self, effects: &'t Effects) -> Turn<'t> {
-        Turn {
+    pub(super) fn context_with<'t>(&'t self, effects: &'t Effects) -> StepContext<'t> {
+        StepContext {
             twilio: self.ground.twilio,
             campaign: self.ground.campaign,
             message: self.ground.message,
@@ -346,12 +345,12 @@ impl Runner<'_> {
     }
 }
 
-/// Every step stands, by this journal.
+/// Every step's effect exists, made by this journal.
 const DONE: Ended = Ended::Done {
     already_sent: false,
 };
 
-/// An undo that is given up for now, and what was to be undone for.
+/// The failure of an undo that is given up for now, with the failure that caused the undo.
 fn stuck(left: &Failure, why: &Failure) -> Failure {
     let what = left.step.map_or("something", StepName::as_str);
     let detail = format!("the undo failed, {what} is left at Twilio: {}", left.detail);
@@ -363,7 +362,7 @@ fn stuck(left: &Failure, why: &Failure) -> Failure {
     }
 }
 
-/// A message that is not to be done, and of which something stays.
+/// The result of a message that is not to be done although effects of it stay.
 pub(super) fn left_as_it_is(ended: Ended) -> Ended {
     match ended {
         Ended::Failed(failure) if matches!(failure.class, FailureClass::Skip(_)) => {
@@ -378,12 +377,12 @@ pub(super) fn left_as_it_is(ended: Ended) -> Ended {
     }
 }
 
-/// A busy customer, as the failure that the journal keeps of an undone saga.
+/// A busy customer, as the failure that the journal records for an undone saga.
 fn busy(detail: &str) -> Failure {
     Failure::new(FailureClass::Skip(SkipReason::CustomerBusy), detail)
 }
 
-/// Why a generation is undone that did not fail: whoever takes over begins the next one.
+/// The reason for undoing a generation that did not fail. The next holder begins the next generation.
 pub(super) fn anew(step: StepName, detail: String) -> Failure {
     Failure::new(FailureClass::Transient, detail).at(step)
 }

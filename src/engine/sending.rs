@@ -1,7 +1,7 @@
-//! The text that a message sends itself: under which sender's lanes, and what it costs them.
+//! The text that a message sends itself: its sender's lanes and its cost on them.
 //!
-//! In: a campaign, a message, the number that Proxy chose. Out: lanes and a cost. Always: one answer for
-//! what is begun and for what is called.
+//! In: a campaign, a message, the number that Proxy chose. Out: lanes and a cost. Always: beginning a message and
+//! calling Twilio use the same answer.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::campaign::{Campaign, CustomerProxy};
 use crate::message::{Address, Api, Channel, Effects, Message, SenderKind};
 use crate::pacing::{Lane, Pacer, Sender};
 
-/// The longest a text waits for its sender with its message's place in hand: beyond it the message is
-/// given back, and its place to others.
+/// The longest time that a text waits for its sender while its message occupies a place in flight. Beyond it the
+/// message is returned, and its place is free.
 pub const SENDER_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A text on its way to its customer.
@@ -19,14 +19,14 @@ pub const SENDER_WAIT_MAX: Duration = Duration::from_secs(30);
 pub struct Sending {
     channel: Channel,
     customer: Address,
-    /// None while nobody knows: Proxy chooses a number of its pool.
+    /// None while it is unknown: Proxy chooses a number of its pool.
     sender: Option<Sender>,
     segments: NonZeroU32,
 }
 
 impl Sending {
-    /// The text that a message sends; none when its agent writes first. `effects`: what the message's
-    /// saga has brought so far.
+    /// The text that a message sends. None if its agent writes first. `effects`: the effects of the message's saga so
+    /// far.
     #[must_use]
     pub fn of(
         pacer: &Pacer,
@@ -50,7 +50,7 @@ impl Sending {
         Some(sending)
     }
 
-    /// Takes note of the number that Proxy shows to the customer, whoever chose it.
+    /// Records the number that Proxy shows to the customer, however it was chosen.
     pub(super) fn is_from(&mut self, pacer: &Pacer, number: &str) {
         if let Ok(number) = Address::parse(number) {
             self.sender = Some(self.named(pacer, &number));
@@ -62,19 +62,19 @@ impl Sending {
         pacer.sender(&sender.on(self.channel), kind.as_str())
     }
 
-    /// The lane on which the message is begun.
+    /// The lane on which the message waits to begin.
     #[must_use]
     pub fn entry(&self) -> Option<Lane> {
         self.sender.clone().map(Lane::Entry)
     }
 
-    /// The lane on which the text is charged.
+    /// The lane on which the text is counted.
     #[must_use]
     pub fn lane(&self) -> Option<Lane> {
         self.sender.clone().map(Lane::Sender)
     }
 
-    /// What it costs there: SMS segments, or one.
+    /// The text's cost there: its SMS segments, or 1.
     #[must_use]
     pub fn segments(&self) -> NonZeroU32 {
         self.segments

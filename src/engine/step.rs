@@ -1,4 +1,4 @@
-//! A step: one Twilio action, how to find out whether it happened, and how to undo it.
+//! A step: one Twilio action, how to check whether it happened, and how to undo it.
 
 use std::time::Duration;
 
@@ -11,60 +11,60 @@ use crate::twilio::{CallError, Operation, Twilio};
 
 use super::agents::Agent;
 
-/// What a repeat of a step's call would do.
+/// The result of repeating a step's call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// Meet the first one's name: recovery finds it, a second call changes nothing or is refused.
+    /// It meets the first call's name: recovery finds the effect, and the second call changes nothing or is refused.
     Collides,
-    /// Do it a second time, in a container of ours whose list recovery can read: absence counts
-    /// only after two look-ups spread over the settle time.
+    /// It has a second effect, in a container of ours whose list recovery can read. Absence counts only after two
+    /// look-ups spread over the settle time.
     Lists,
-    /// Do it a second time where it hurts: as `Lists`, and its intent is durable before the call.
+    /// It has a harmful second effect. As `Lists`, and the intent is durable before the call.
     Doubles,
 }
 
-/// What a look-up for a step's effect found.
+/// The result of looking up a step's effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It carries our name or marker.
+    /// It exists, with our name or marker.
     Ours(Box<Effects>),
     Absent,
-    /// Ours, but closed, deleted or inactive: it cannot be used or made again under this name.
+    /// It is ours, but closed, deleted or inactive: it cannot be used, or made again under this name.
     Gone(String),
-    /// It can never be seen from here any more.
+    /// It can never be looked up again.
     Invisible(String),
 }
 
-/// What is at Twilio of one generation of a message, its closed container included.
+/// The state at Twilio of one generation of a message, its closed container included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Past {
-    /// No container carries the generation's name.
+    /// No container has the generation's name.
     Absent,
-    /// Its container is open: the message may be carried on in it.
+    /// Its container is open: the message may continue in it.
     Open,
-    /// Its container is closed, and nothing of it reached the customer or an agent: it was undone, or never came
-    /// so far.
+    /// Its container is closed, and nothing in it reached the customer or an agent: it was undone, or never came that
+    /// far.
     Empty,
     /// The message was carried out.
     Done(Box<Effects>),
-    /// Its container is closed, and does not tell how far the message came.
-    Untold(String),
+    /// Its container is closed, and does not show how far the message came.
+    Unclear(String),
 }
 
-/// Why a step did not bring its effect.
+/// Why a step did not make its effect.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
-    /// A call went wrong; what that means is decided in one place, by its code.
+    /// A call failed. One place decides what its error code means.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The step itself knows what it means.
+    /// The step failed for a reason that it knows.
     #[error("{0}")]
     Failed(Box<Failure>),
-    /// Something of somebody else stands where the effect would.
+    /// An object that is not ours is in the effect's place.
     #[error("the customer is busy: {0}")]
     Busy(String),
-    /// Something of ours stands where the effect would, and it has been in use.
-    #[error("there already: {0}")]
+    /// An object of this message is in the effect's place, and it has been in use.
+    #[error("it exists already: {0}")]
     Met(String),
 }
 
@@ -74,59 +74,59 @@ impl From<Failure> for StepError {
     }
 }
 
-/// What a step may see: one message's turn.
+/// What a step sees of its message and campaign.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Turn<'a> {
-    /// Gated: every call passes its lanes, the lease and the campaign's state.
+pub(crate) struct StepContext<'a> {
+    /// A gated client: every call passes its lanes, and checks of the lease and the campaign's state.
     pub(crate) twilio: &'a Twilio,
     pub(crate) campaign: &'a Campaign,
     pub(crate) message: &'a Message,
-    /// The agent the message is for, resolved; none when it names none.
+    /// The message's agent, resolved. None if it names none.
     pub(crate) agent: Option<&'a Agent>,
-    /// What everything made at Twilio is called.
+    /// The name of everything that the message makes at Twilio.
     pub(crate) name: &'a Name,
-    /// What earlier steps brought.
+    /// The effects of earlier steps.
     pub(crate) effects: &'a Effects,
     /// Whether the saga is being undone.
     pub(crate) undoing: bool,
-    /// Since when another ledger may have carried the message out, where that is known.
+    /// Since when another ledger may have carried the message out, if that is known.
     pub(crate) distrusted_from: Option<Timestamp>,
     /// How long an effect may take to show in Twilio's lists.
     pub(crate) settle_time: Duration,
 }
 
-impl<'a> Turn<'a> {
-    /// The same turn, with other effects in view.
+impl<'a> StepContext<'a> {
+    /// The same context with other effects.
     #[must_use]
-    pub(crate) fn seeing<'e>(&'e self, effects: &'e Effects) -> Turn<'e>
+    pub(crate) fn seeing<'e>(&'e self, effects: &'e Effects) -> StepContext<'e>
     where
         'a: 'e,
     {
-        Turn { effects, ..*self }
+        StepContext { effects, ..*self }
     }
 }
 
-impl Turn<'_> {
-    /// The customer's address as Twilio wants it on the campaign's channel.
+impl StepContext<'_> {
+    /// The customer's address in Twilio's notation for the campaign's channel.
     #[must_use]
     pub(crate) fn customer(&self) -> String {
         self.message.customer.address.on(self.campaign.channel)
     }
 
-    /// The message's sender as Twilio wants it on the campaign's channel.
+    /// The message's sender in Twilio's notation for the campaign's channel.
     #[must_use]
     pub(crate) fn sender(&self) -> String {
         let sender = self.campaign.sender_of(self.message);
         sender.map_or_else(String::new, |sender| sender.on(self.campaign.channel))
     }
 
-    /// How this message is carried out: as it says, or as its campaign says.
+    /// The message's own strategy, or else its campaign's.
     #[must_use]
     pub(crate) fn strategy(&self) -> Strategy {
         self.message.strategy.unwrap_or(self.campaign.strategy)
     }
 
-    /// The customer's name, or a word for one: Twilio asks for a name of every chat user.
+    /// The customer's name, or a placeholder: Twilio requires a name for every chat user.
     #[must_use]
     pub(crate) fn customer_name(&self) -> &str {
         let name = self.message.customer.name.as_deref();
@@ -141,55 +141,54 @@ pub(crate) trait Step: Send + Sync {
     /// Its name in journals, metrics, dead letters and logs.
     fn name(&self) -> StepName;
 
-    /// The changing call it makes, and with it the limit it is under.
+    /// The changing call that it makes, which also determines its limit.
     fn operation(&self) -> Operation;
 
-    /// What a repeat of its call would do.
+    /// The result of repeating its call.
     fn repeat(&self) -> Repeat {
         Repeat::Collides
     }
 
-    /// Whether this message needs the step at all: an opening message without a text is none.
-    fn applies(&self, _turn: &Turn<'_>) -> bool {
+    /// Whether this message needs the step. For example, an opening message without a text needs none.
+    fn applies(&self, _context: &StepContext<'_>) -> bool {
         true
     }
 
     /// Makes the effect.
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError>;
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError>;
 
-    /// Finds out whether the effect stands.
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError>;
+    /// Looks the effect up.
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError>;
 
-    /// Finds it when Twilio said that it is there: in more ways, where [`Step::find`] may miss it.
-    async fn find_taken(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        self.find(turn).await
+    /// Looks the effect up after Twilio reported that it exists: in more ways, if [`Step::find`] may miss it.
+    async fn find_taken(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        self.find(context).await
     }
 
-    /// How long after its call the effect can certainly be found, where its only trace ends by itself. Without a
-    /// trace after that, nobody knows whether it happened. None: its trace stays.
+    /// How long after its call the effect can certainly be looked up, if its only trace is deleted by itself. Later, a
+    /// missing trace proves nothing. None: the trace is permanent.
     fn trace_lasts(&self) -> Option<Duration> {
         None
     }
 
-    /// What may be a trace of the effect although it is not certainly one: asked of a distrusted message where nothing
-    /// else was found. Then nobody knows whether the effect was there.
-    async fn untold(&self, _turn: &Turn<'_>) -> Result<Option<String>, StepError> {
+    /// A possible but uncertain trace of the effect. Asked for a distrusted message if nothing else was found. If there
+    /// is one, the outcome is unknown.
+    async fn hint(&self, _context: &StepContext<'_>) -> Result<Option<String>, StepError> {
         Ok(None)
     }
 
-    /// Whether its effect carries the generation's unique name, closed or not: the first such step of a message is
-    /// where [`Step::past`] is asked.
+    /// Whether its effect has the generation's unique name, closed or not. [`Step::past`] is asked of the first such
+    /// step of a message.
     fn is_named(&self) -> bool {
         false
     }
 
-    /// What is at Twilio of the turn's generation. Only what [`Step::is_named`] can tell.
-    async fn past(&self, _turn: &Turn<'_>) -> Result<Past, StepError> {
+    /// The state at Twilio of the context's generation. Only for steps with [`Step::is_named`].
+    async fn past(&self, _context: &StepContext<'_>) -> Result<Past, StepError> {
         Ok(Past::Absent)
     }
 
-    /// Whether other steps' effects are in what it makes, and end with it: its undo makes a late
-    /// call of theirs fail.
+    /// Whether its effect contains other steps' effects, which end with it: its undo makes a late call of theirs fail.
     fn is_container(&self) -> bool {
         false
     }
@@ -199,19 +198,17 @@ pub(crate) trait Step: Send + Sync {
         false
     }
 
-    /// Takes the effect away again. May run twice. By default there is nothing to take away: the
-    /// effect goes with what holds it.
-    async fn undo(&self, _turn: &Turn<'_>) -> Result<(), StepError> {
+    /// Removes the effect. May run twice. The default does nothing: the effect is removed with its container.
+    async fn undo(&self, _context: &StepContext<'_>) -> Result<(), StepError> {
         Ok(())
     }
 
-    /// Whether somebody has taken up what the step made: an agent accepted, a reply came. Then
-    /// nothing of the saga is undone.
-    async fn is_taken_up(&self, _turn: &Turn<'_>) -> Result<bool, StepError> {
+    /// Whether the effect is in use: an agent accepted, or a reply came. Then nothing of the saga is undone.
+    async fn is_taken_up(&self, _context: &StepContext<'_>) -> Result<bool, StepError> {
         Ok(false)
     }
 
-    /// Whether the customer has been reached once the effect stands: from here only forward.
+    /// Whether the effect reaches the customer. From then on the saga only goes forward.
     fn is_final(&self) -> bool {
         false
     }

@@ -1,63 +1,65 @@
-//! What is at Twilio of a message that another ledger may have carried out.
+//! Surveys what exists at Twilio of a message that another ledger may have carried out.
 //!
-//! In: a distrusted message. Out: that it is done already, that nobody can tell, or the generation to go on with.
-//! Always: every generation's container is read, a closed one too; a closed container leads to the next generation
-//! only when nothing of it reached the customer or an agent.
+//! In: a distrusted message. Out: that it is done already, that its outcome is unknown, or the generation to continue
+//! with. Always: every generation's container is read, closed ones too; a closed container leads to the next generation
+//! only if nothing in it reached the customer or an agent.
 
 use crate::message::{Effects, Ended, Event, StepName};
 
 use super::Interrupted;
-use super::attempt::Origin;
-use super::recovery::{self, Looked};
+use super::attempt::EffectOrigin;
+use super::recovery::{self, LookupResult};
 use super::saga::{Runner, anew, left_as_it_is, unknown};
-use super::step::{Past, Step, Turn};
+use super::step::{Past, Step, StepContext};
 use super::undo::Undoing;
 
-/// So many generations in a row without a container are the last: a generation may have failed before it made one.
+/// This many generations in a row without a container end the search. A generation may have failed before it made one.
 const ABSENT_MAX: u32 = 2;
 
-/// The generations at Twilio of a message that is not over there.
+/// The generations at Twilio of a message that is not done there.
 #[derive(Default)]
 struct Traces {
-    /// The last generation that has a container, and whether that is open.
+    /// The last generation that has a container, and whether the container is open.
     latest: Option<(u32, bool)>,
 }
 
-/// What reading the generations came to.
-enum Read {
+/// The result of reading the generations.
+enum SurveyResult {
     Traces(Traces),
     /// This generation carried the message out.
     Done(u32, Box<Effects>),
-    /// A closed container does not tell.
-    Untold(String),
+    /// A closed container does not show how far the message came.
+    Unclear(String),
     Failed(Box<Ended>),
 }
 
 impl Runner<'_> {
-    /// Reads what is at Twilio of a distrusted message. `None` when it is to go on, in the generation that the
-    /// journal has then.
+    /// Reads what exists at Twilio of a distrusted message. `None` when the message continues, in the generation that
+    /// the journal has then.
     ///
     /// # Errors
     ///
     /// As [`Runner::run`].
     pub(super) async fn survey(&mut self) -> Result<Option<Ended>, Interrupted> {
-        let turn = self.turn();
+        let context = self.context();
         let mut steps = self.steps.iter().copied();
-        let Some(anchor) = steps.find(|step| step.is_named() && step.applies(&turn)) else {
+        let Some(anchor) = steps.find(|step| step.is_named() && step.applies(&context)) else {
             return Ok(None);
         };
         Ok(match self.read_generations(anchor).await? {
-            Read::Done(generation, effects) => Some(self.was_done(anchor, generation, effects)?),
-            Read::Untold(detail) => Some(unknown(anchor.name(), detail)),
-            Read::Failed(ended) => Some(*ended),
-            Read::Traces(traces) => {
+            SurveyResult::Done(generation, effects) => {
+                Some(self.was_done(anchor, generation, effects)?)
+            }
+            SurveyResult::Unclear(detail) => Some(unknown(anchor.name(), detail)),
+            SurveyResult::Failed(ended) => Some(*ended),
+            SurveyResult::Traces(traces) => {
                 self.go_on_from(anchor.name(), &traces)?;
                 None
             }
         })
     }
 
-    async fn read_generations(&self, anchor: &dyn Step) -> Result<Read, Interrupted> {
+    async fn read_generations(&self, anchor: &dyn Step) -> Result<SurveyResult, Interrupted> {
         let own = self.journal.saga().generation;
         let mut traces = Traces::default();
         let mut absent = 0;
@@ -65,13 +67,15 @@ impl Runner<'_> {
         while absent < ABSENT_MAX || generation <= own {
             let past = match self.past_of(anchor, generation).await {
                 Ok(past) => past,
-                Err(Looked::Closed(closed)) => return Err(closed.into()),
-                Err(Looked::Failed(failure)) => {
+                Err(LookupResult::Closed(closed)) => return Err(closed.into()),
+                Err(LookupResult::Failed(failure)) => {
                     let ended = Ended::Failed(failure.at(anchor.name()));
-                    return Ok(Read::Failed(Box::new(ended)));
+                    return Ok(SurveyResult::Failed(Box::new(ended)));
                 }
-                Err(Looked::Busy(detail) | Looked::Met(detail)) => return Ok(Read::Untold(detail)),
-                Err(Looked::Found(_)) => return Ok(Read::Traces(traces)),
+                Err(LookupResult::Busy(detail) | LookupResult::Met(detail)) => {
+                    return Ok(SurveyResult::Unclear(detail));
+                }
+                Err(LookupResult::Found(_)) => return Ok(SurveyResult::Traces(traces)),
             };
             match past {
                 Past::Absent => {
@@ -91,30 +95,30 @@ impl Runner<'_> {
                     absent = 0;
                     traces.latest = Some((generation, false));
                 }
-                Past::Done(effects) => return Ok(Read::Done(generation, effects)),
-                Past::Untold(detail) => return Ok(Read::Untold(detail)),
+                Past::Done(effects) => return Ok(SurveyResult::Done(generation, effects)),
+                Past::Unclear(detail) => return Ok(SurveyResult::Unclear(detail)),
             }
             generation += 1;
         }
-        Ok(Read::Traces(traces))
+        Ok(SurveyResult::Traces(traces))
     }
 
-    /// What is at Twilio of a generation. What is sure of it is not read again.
-    async fn past_of(&self, anchor: &dyn Step, generation: u32) -> Result<Past, Looked> {
+    /// The state of a generation at Twilio. If it is known to be final, it is not read again.
+    async fn past_of(&self, anchor: &dyn Step, generation: u32) -> Result<Past, LookupResult> {
         let container = (anchor.name(), generation);
         if let Some(sure) = self.past.of(self.journal.key(), container) {
             return Ok(sure);
         }
         let name = self.journal.name_of(generation);
         let nothing = Effects::default();
-        let turn = Turn {
+        let context = StepContext {
             name: &name,
-            ..self.turn_with(&nothing)
+            ..self.context_with(&nothing)
         };
-        recovery::past(anchor, &turn).await
+        recovery::past(anchor, &context).await
     }
 
-    /// Another ledger has carried the message out.
+    /// Ends a message that another ledger has carried out.
     fn was_done(
         &mut self,
         anchor: &dyn Step,
@@ -125,12 +129,12 @@ impl Runner<'_> {
             self.move_on_to(anchor.name(), generation)?;
         }
         if !self.journal.saga().stands(anchor.name()) && self.journal.saga().failure.is_none() {
-            self.stands(anchor, effects, Origin::Foreign)?;
+            self.stands(anchor, effects, EffectOrigin::Foreign)?;
         }
         Ok(Ended::Done { already_sent: true })
     }
 
-    /// Goes on in the container that is open, or in the generation after the last one.
+    /// Continues in the container that is open, or in the generation after the last one.
     fn go_on_from(&mut self, anchor: StepName, traces: &Traces) -> Result<(), Interrupted> {
         let own = self.journal.saga().generation;
         match traces.latest {
@@ -159,7 +163,7 @@ impl Runner<'_> {
         self.journal.begin(generation)
     }
 
-    /// Something of ours stands that this journal did not make: from here on the message is distrusted.
+    /// Handles an effect of this message that its journal did not make: from now on the message is distrusted.
     pub(super) async fn meet(
         &mut self,
         step: &'static dyn Step,
@@ -167,10 +171,10 @@ impl Runner<'_> {
     ) -> Result<Option<Ended>, Interrupted> {
         tracing::warn!(
             message.id = %self.ground.message.id().in_log(), step = %step.name(), detail,
-            "another ledger has begun this message: what is there is looked at before every step"
+            "another ledger has begun this message: its objects at Twilio are looked up before every step"
         );
-        // What a container's name collides with may hold all that stands; beside the Conversation of an agent's
-        // Interaction that has the name stands an Interaction that this journal has made.
+        // The existing container may hold all effects of the message. If instead the Conversation of another
+        // Interaction has the name, this journal has made a second Interaction, which is undone.
         let met = step.is_container();
         self.journal.note(Event::Distrusted { met })?;
         if !met {

@@ -1,8 +1,8 @@
-//! Backward: what stands is taken away again, last first.
+//! Undoes a saga: removes its effects, last first.
 //!
-//! In: why. Out: whether anything is left. Always: only what this message made or adopted is
-//! touched; nothing is, once the customer was reached or an agent accepted, or where another ledger may have made
-//! some of it; that it is being undone is durable before the first undo.
+//! In: the reason. Out: whether effects are left. Always: only effects that this message made or adopted are removed;
+//! none is removed once the customer was reached or an agent accepted, or if another ledger may have made one of them;
+//! the beginning of the undo is durable before the first effect is removed.
 
 use std::time::Duration;
 
@@ -11,28 +11,28 @@ use crate::metrics::StepResult;
 use crate::twilio::{CallError, failure};
 
 use super::Interrupted;
-use super::attempt::Origin;
-use super::recovery::{self, Looked, Patience};
+use super::attempt::EffectOrigin;
+use super::recovery::{self, AbsenceCheck, LookupResult};
 use super::saga::Runner;
 use super::step::{Found, Repeat, Step, StepError};
 
-/// How often an undo is tried within a run, and the first wait between two tries; each is twice the
-/// one before.
+/// How often an undo is tried within a run, and the first wait between two tries. Each wait is twice the one before.
 const TRIES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// What undoing came to.
+/// The result of undoing.
 pub(super) enum Undoing {
-    /// Nothing of the saga stands any more.
+    /// No effect of the saga exists any more.
     Clean,
-    /// The customer was reached, an agent accepted, or another ledger may have made some of it: everything stays.
+    /// The customer was reached, an agent accepted, or another ledger may have made one of the effects: all effects
+    /// stay.
     HandsOff,
-    /// Something is left at Twilio, for this reason.
+    /// Effects are left at Twilio, for this reason.
     Left(Failure),
 }
 
 impl Runner<'_> {
-    /// Undoes what stands, last first.
+    /// Undoes all effects, last first.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Runner<'_> {
             return Ok(Undoing::HandsOff);
         }
         for step in &standing {
-            match self.insist(*step, Ask::IsTakenUp).await? {
+            match self.insist(*step, UndoQuestion::IsTakenUp).await? {
                 Ok(false) => {}
                 Ok(true) => return Ok(Undoing::HandsOff),
                 Err(failure) => return Ok(Undoing::Left(failure)),
@@ -58,7 +58,7 @@ impl Runner<'_> {
         if self.journal.saga().failure.is_none() {
             let failure = Box::new(why.clone());
             self.journal.note(Event::Failed { failure })?;
-            // Whoever takes over while this is being undone must not go forward with the rest.
+            // The next holder must not go forward while this saga is being undone.
             self.journal.write().await?;
         }
         for step in standing.into_iter().rev() {
@@ -69,9 +69,9 @@ impl Runner<'_> {
         Ok(Undoing::Clean)
     }
 
-    /// Undoes one step that stands. Returns why it could not.
+    /// Undoes one step. Returns why it failed, if it failed.
     pub(super) async fn undo(&mut self, step: &dyn Step) -> Result<Option<Failure>, Interrupted> {
-        if let Err(left) = self.insist(step, Ask::Undo).await? {
+        if let Err(left) = self.insist(step, UndoQuestion::Undo).await? {
             return Ok(Some(left));
         }
         let name = step.name();
@@ -80,43 +80,43 @@ impl Runner<'_> {
         Ok(None)
     }
 
-    /// What failed may have left something all the same (made, and then not to be read), and so may
-    /// a predecessor that died before its journal was written: it is to be undone with the others.
+    /// Finds effects that the journal lacks. A failed call may have left one (made, but then unreadable), and so may an
+    /// earlier holder that died before it wrote its journal. They are undone with the others.
     async fn adopt_what_failed(&mut self) -> Result<Option<Failure>, Interrupted> {
         let is_doubted = self.doubted || self.journal.resumed();
         if !(self.acted || is_doubted) {
             return Ok(None);
         }
-        // Absence has to last where a call may be on its way, or a list behind.
-        let patience = if is_doubted {
-            Patience::Taken
+        // Absence must last if a call may be on its way or a list may lag behind.
+        let check = if is_doubted {
+            AbsenceCheck::Taken
         } else {
-            Patience::Usual
+            AbsenceCheck::Usual
         };
         let mut wait = FIRST_WAIT;
         let mut tried = 1;
         while let Some(step) = self.next_step() {
-            // The intent of what would double is in the journal, and a plain refusal left nothing.
+            // If a repeat would double the effect, its intent is in the journal; and a plain refusal left nothing.
             if step.repeat() == Repeat::Doubles || !(is_doubted || step.is_container()) {
                 break;
             }
             let settle_time = self.settle_time;
             let origin = if self.journal.saga().distrusted && !self.acted {
-                Origin::Foreign
+                EffectOrigin::Foreign
             } else {
-                Origin::Adopted
+                EffectOrigin::Adopted
             };
-            match recovery::look(step, &self.turn(), settle_time, patience).await {
-                Looked::Found(Found::Ours(effects)) => self.stands(step, effects, origin)?,
-                Looked::Closed(closed) => return Err(closed.into()),
-                Looked::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
+            match recovery::look(step, &self.context(), settle_time, check).await {
+                LookupResult::Found(Found::Ours(effects)) => self.stands(step, effects, origin)?,
+                LookupResult::Closed(closed) => return Err(closed.into()),
+                LookupResult::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
                     return Ok(Some(failure.at(step.name())));
                 }
-                Looked::Failed(failure) => {
+                LookupResult::Failed(failure) => {
                     pause(&mut wait, &failure).await;
                     tried += 1;
                 }
-                Looked::Found(_) | Looked::Busy(_) | Looked::Met(_) => break,
+                LookupResult::Found(_) | LookupResult::Busy(_) | LookupResult::Met(_) => break,
             }
         }
         Ok(None)
@@ -126,14 +126,14 @@ impl Runner<'_> {
     async fn insist(
         &self,
         step: &dyn Step,
-        ask: Ask,
+        ask: UndoQuestion,
     ) -> Result<Result<bool, Failure>, Interrupted> {
         let mut wait = FIRST_WAIT;
         let mut tried = 1;
         loop {
             let answer = match ask {
-                Ask::IsTakenUp => step.is_taken_up(&self.turn()).await,
-                Ask::Undo => self.take_away(step).await.map(|()| true),
+                UndoQuestion::IsTakenUp => step.is_taken_up(&self.context()).await,
+                UndoQuestion::Undo => self.take_away(step).await.map(|()| true),
             };
             let failure = match answer {
                 Ok(answer) => return Ok(Ok(answer)),
@@ -154,19 +154,19 @@ impl Runner<'_> {
 }
 
 impl Runner<'_> {
-    /// Undoes a step: its calls may leave while the campaign is paused or cancelled.
+    /// Undoes a step. Its calls may start while the campaign is paused or cancelled.
     async fn take_away(&self, step: &dyn Step) -> Result<(), StepError> {
         let gate = self.ground.gate;
         gate.set_undoing(true);
-        let undone = step.undo(&self.turn()).await;
+        let undone = step.undo(&self.context()).await;
         gate.set_undoing(false);
         undone
     }
 }
 
-/// What is asked of a step on the way back.
+/// A question to a step during an undo.
 #[derive(Clone, Copy)]
-enum Ask {
+enum UndoQuestion {
     IsTakenUp,
     Undo,
 }

@@ -1,4 +1,4 @@
-//! How the ledger's types stand in columns, whichever store it is: times, words, JSON.
+//! The representation of the ledger's types in columns, the same in both stores: times, words, JSON.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use crate::message::{CampaignId, DeferReason, Failure, FailureClass, MessageId};
 
 use super::{Ending, LedgerError, Result};
 
-/// A time as the ledger keeps it.
+/// A time as a column stores it: ms since 1970.
 pub(super) fn ms(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
-/// A span as a column has it: ms.
+/// A duration as a column stores it: ms.
 pub(super) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
-/// `wait` after `at`, or the end of time: as it will be kept, so that no holder believes its lease
-/// to last longer than its row says.
+/// `wait` after `at`, or the maximum time. Rounded as a column stores it, so that no holder believes that its lease
+/// lasts longer than its row says.
 pub(super) fn later(at: Timestamp, wait: Duration) -> Timestamp {
     let later = at.checked_add(wait).unwrap_or(Timestamp::MAX);
     Timestamp::from_millisecond(ms(later)).unwrap_or(later)
 }
 
-/// A kept time.
+/// Reads a stored time.
 pub(super) fn time(ms: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(ms).map_err(|error| damaged("a time", &error))
 }
@@ -40,14 +40,14 @@ pub(super) fn word<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
     T::deserialize(word).map_err(|error| damaged(text, &error))
 }
 
-/// Writes a value that has text keys only, as all of the ledger's have.
+/// Writes a value as JSON. Its maps must have text keys, as all of the ledger's have.
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| damaged("a value to be written", &error))
 }
 
 /// Reads what [`to_json`] wrote.
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
-    // The text is not shown: it holds numbers.
+    // The text is not shown: it contains phone numbers.
     serde_json::from_str(text).map_err(|error| damaged("stored JSON", &error))
 }
 
@@ -59,17 +59,17 @@ pub(super) fn message_id(text: &str) -> Result<MessageId> {
     MessageId::parse(text).map_err(|error| damaged("a message id", &error))
 }
 
-/// A count or a line; never negative, since the ledger only adds to them.
+/// Reads a count or a line number. It is never negative, because the ledger only adds to it.
 pub(super) fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// A count for a column.
+/// Writes a count.
 pub(super) fn column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A text as both stores keep it: U+0000, the one character that PostgreSQL has no place for, becomes U+FFFD.
+/// A text as both stores keep it. U+0000, which PostgreSQL cannot store, becomes U+FFFD.
 pub(super) fn keepable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         text.replace('\0', "\u{fffd}").into()
@@ -85,7 +85,7 @@ fn damaged(what: &str, error: &dyn std::fmt::Display) -> LedgerError {
 /// The reason of a done message that another ledger had carried out.
 pub(super) const ALREADY_SENT: &str = "already_sent";
 
-/// The word and the reason that `outcomes` has of an ending.
+/// The outcome and the reason that the table `outcomes` stores for an ending.
 pub(super) fn outcome(ending: &Ending) -> (&'static str, Option<&'static str>) {
     match ending {
         Ending::Done {
@@ -98,8 +98,8 @@ pub(super) fn outcome(ending: &Ending) -> (&'static str, Option<&'static str>) {
     }
 }
 
-/// Whether a message that is deferred for this reason, after this failure, grows older until its next try: it waits for
-/// that alone, and Twilio was there.
+/// Whether a message that is deferred for this reason, after this failure, ages until its next attempt: it waits for
+/// that attempt only, and Twilio was not away.
 pub(super) fn grows_older(reason: DeferReason, failure: Option<&Failure>) -> bool {
     let was_away = failure.is_some_and(|failure| failure.class == FailureClass::Away);
     reason == DeferReason::Retry && !was_away

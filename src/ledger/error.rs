@@ -1,21 +1,21 @@
-//! What can go wrong between the program and its ledger, by what the caller can do about it.
+//! The errors of a ledger, classified by what the caller can do about them.
 
 use crate::message::CampaignId;
 
-/// A ledger's failure, by what its user can do about it.
+/// The error of a ledger, classified by what its user can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The store cannot be reached or written now: start nothing, try again.
+    /// The store cannot be reached or written now. Start nothing; try again later.
     ///
-    /// The failed call may have written all the same (a connection lost during a commit). So the consumer
-    /// writes nothing more under a lease that met this error: the next consumer of the message reads what the
+    /// The failed call may have written all the same (if the connection was lost during a commit). So the consumer
+    /// writes nothing more under a lease that met this error, and the next consumer of the message reads what the
     /// ledger holds.
     #[error("the ledger is not usable: {0}")]
     Unavailable(String),
-    /// The store is there and did not do this: other calls were in its way. It may pass.
-    #[error("the ledger did not get to it: {0}")]
+    /// The store works but did not carry out this call, because other calls blocked it. It may be retried.
+    #[error("the ledger is busy: {0}")]
     Hindered(String),
-    /// Another consumer has taken the message: stop at once. That consumer looks up what was not recorded.
+    /// Another consumer has taken the message. Stop at once; that consumer looks up what was not recorded.
     #[error("the lease on this message is lost")]
     LeaseLost,
     /// The ledger belongs to another Twilio account or base address.
@@ -26,10 +26,10 @@ pub enum LedgerError {
     /// The campaign was never applied.
     #[error("the ledger has no campaign {0}: apply it first")]
     NoCampaign(CampaignId),
-    /// The database does not know our user or password: other credentials, not another try.
+    /// The database refuses the user or password. Another try needs other credentials.
     #[error("the database refuses the login: {0}")]
     LoginRefused(String),
-    /// What the operator named is not usable by this program: a wrong address, a newer program's ledger.
+    /// What the operator named is not usable: a wrong address, or a newer program's ledger.
     #[error("{0}")]
     Misconfigured(String),
     /// Another process holds the ledger.
@@ -38,27 +38,27 @@ pub enum LedgerError {
     /// The stored fields of one row contradict each other, or cannot be read.
     #[error("the ledger's records contradict each other: {0}")]
     Damaged(String),
-    /// The database answered with an error whose cause its code does not tell: the store, or the data of this
-    /// call. A store returns it without a check. [`super::Ledger`] returns it only after a probe of the store has
-    /// passed: then the data of this call is the cause.
+    /// The database returned an error whose code does not show the cause: the store, or the data of this call. A store
+    /// returns it without a check. [`super::Ledger`] returns it only after a probe of the store has passed; then the
+    /// data of this call is the cause.
     #[error("the database refuses this: {text} ({code})")]
     Refused {
         /// The SQLSTATE, the name of SQLite's result code, or `client` for an error that no database sent.
         code: String,
-        /// The database's own words.
+        /// The database's own message.
         text: String,
     },
-    /// The store is corrupt, is no database, holds another ledger, or its disk did not keep a write. No answer of
-    /// it can be trusted, and it does not come back by itself.
+    /// The store is corrupt, is no database, holds another ledger, or its disk did not keep a write. None of its
+    /// answers can be trusted, and it does not recover by itself.
     #[error("the ledger's store must not be used any more: {0}")]
     Corrupt(String),
 }
 
-/// The codes of a row that refers to a row which is not there: PostgreSQL's, and SQLite's.
+/// The codes for a row that refers to a missing row, of PostgreSQL and SQLite.
 const NO_SUCH_ROW: [&str; 2] = ["23503", "SQLite 787"];
 
 impl LedgerError {
-    /// Names the campaign when it is what a row refers to and does not find.
+    /// Names the campaign if the row refers to a campaign that does not exist.
     pub(super) fn in_campaign(self, id: &CampaignId) -> Self {
         match self {
             Self::Refused { code, .. } if NO_SUCH_ROW.contains(&code.as_str()) => {
@@ -68,7 +68,7 @@ impl LedgerError {
         }
     }
 
-    /// Whether it is the store that cannot be used, for any call, and not this call alone.
+    /// Whether the store is unusable for all calls, and not for this one alone.
     #[must_use]
     pub fn is_stores(&self) -> bool {
         matches!(

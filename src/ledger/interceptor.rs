@@ -1,4 +1,4 @@
-//! The one place that every call passes: a test may cut in there, and a lost store is noted.
+//! The one place that every call passes: a test may intercept it here, and a lost store is detected here.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,14 +8,14 @@ use futures::future::BoxFuture;
 use super::{Ledger, Result};
 use crate::message::MessageId;
 
-/// A call of a ledger.
+/// One call of a ledger.
 #[derive(Clone, Copy, Debug)]
 pub struct LedgerCall<'a> {
     /// The method's name.
     pub name: &'static str,
-    /// The message whose own content (its fields, its events, its ending) the call is about to write.
+    /// The message whose own content (its fields, its events, its ending) the call writes.
     pub content_of: Option<&'a MessageId>,
-    /// Whether it looks at the whole ledger: one row that cannot be read holds up everything.
+    /// Whether it reads across all messages: then one unreadable row blocks it for all.
     pub(super) is_whole: bool,
 }
 
@@ -43,19 +43,19 @@ impl<'a> LedgerCall<'a> {
     }
 }
 
-/// A call that is made when this is awaited, and not made when this is dropped.
+/// The call itself. It is made when this future is awaited, and not made if it is dropped.
 pub type MadeCall<'a> = BoxFuture<'a, Result<()>>;
 
-/// Stands around each call of a ledger.
+/// Wraps each call of a ledger.
 #[async_trait]
 pub trait Interceptor: Send + Sync {
-    /// Makes the call, or does not; the error that it returns is the call's.
+    /// Makes the call or does not. An error that it returns becomes the call's result.
     async fn around(&self, call: LedgerCall<'_>, making: MadeCall<'_>) -> Result<()>;
 }
 
 impl Ledger {
-    /// Makes a call, and takes note of whether the store is lost. In a box: the futures of a message's turn, each
-    /// within the other, would not fit a thread's stack otherwise.
+    /// Makes a call, and detects from its result whether the store is lost. It is boxed: nested in each other, the
+    /// futures of a message's turn would overflow a thread's stack.
     pub(super) async fn make<T: Send>(
         &self,
         call: LedgerCall<'_>,
@@ -69,7 +69,7 @@ impl Ledger {
         }
     }
 
-    /// Makes a call without taking note of its result: for what finds out whether the store is lost.
+    /// Makes a call without evaluating its result. For the calls that check whether the store is lost.
     pub(super) async fn pass<T: Send>(
         &self,
         call: LedgerCall<'_>,

@@ -1,14 +1,13 @@
-//! What we know happened: one type over two stores.
+//! The durable record of every message: one type over two stores, SQLite and PostgreSQL.
 //!
-//! In: acceptances, leases, journal events, settlements. Out: what to do next, and the books.
-//! Always: what a method reports is durable when it returns; times are arguments, so that two stores
-//! answer alike and tests choose the time; each term of the books is counted from its own records
-//! (accepted: `messages`; waiting, deferred, in flight: `turns`; the rest: `outcomes`), in one
-//! snapshot.
+//! In: acceptances, leases, journal events, settlements. Out: the work that is due, and the books. Always: what a
+//! method reports is durable when it returns; times are arguments, so that both stores answer alike and tests choose
+//! the time; each term of the books is counted from its own records (accepted: `messages`; waiting, deferred, in
+//! flight: `turns`; the rest: `outcomes`), in one snapshot.
 //!
-//! In reading order: `facts` are the types; `calls` are the methods of [`Ledger`], by subject, with the statements that
-//! are written once for both stores (by `session`); `sqlite` and `postgres` have the statements that each store has
-//! for itself, those of a message's turn; `watch` finds out whether the store is lost.
+//! In reading order: `facts` has the types; `calls` has the methods of [`Ledger`] by subject, with the statements that
+//! are written once for both stores (by way of `session`); `sqlite` and `postgres` have the statements that each store
+//! needs for itself, those of a message's turn; `watch` detects that the store is lost.
 
 mod facts;
 
@@ -40,46 +39,47 @@ use postgres::PostgresStore;
 use sqlite::SqliteStore;
 use watch::Watch;
 
-/// The store of all messages, journals and outcomes, and whether that store is lost. Shared by `import`, `campaign`
-/// and `work`.
+/// All messages, journals and outcomes, in a store that may be lost. The commands `import`, `campaign` and `work` share
+/// it.
 pub struct Ledger {
     store: Arc<Store>,
     watch: Arc<Watch>,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
 
-/// Where a ledger is.
+/// The store of a ledger.
 enum Store {
-    /// A file, or memory: one consumer at a time.
+    /// A file, or memory. One consumer at a time.
     Sqlite(Box<SqliteStore>),
-    /// A server: several consumers at once.
+    /// A server. Several consumers at once.
     Postgres(Box<PostgresStore>),
 }
 
 impl Ledger {
-    /// Opens the ledger in this file, and makes it when it is not there; its folder must be.
-    /// Several processes may have it open; a consumer also needs the [`sqlite::hold`].
+    /// Opens the ledger in this file, or creates it in its folder, which must exist. Several processes may have it
+    /// open. A consumer also needs the [`sqlite::hold`].
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unavailable`] when the file cannot be made or written, [`LedgerError::Misconfigured`] when a
-    /// newer program wrote it, it is no ledger, was copied without its log, or was cut off: then nothing is changed.
+    /// [`LedgerError::Unavailable`] when the file cannot be created or written. [`LedgerError::Misconfigured`] when a
+    /// newer program wrote it, it is no ledger, it was copied without its log, or it was truncated; then the file is
+    /// not changed.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self::over(Store::Sqlite(Box::new(SqliteStore::open(
             path,
         )?))))
     }
 
-    /// A ledger in memory, which is gone when it is dropped: for a paused clock.
+    /// A ledger in memory, for a paused clock. It is lost when it is dropped.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unavailable`] when there is no memory for it.
+    /// [`LedgerError::Unavailable`] when there is not enough memory.
     pub fn in_memory() -> Result<Self> {
         Self::in_memory_as("in-memory")
     }
 
-    /// The same, with an id of its own.
+    /// A ledger in memory, with this id.
     ///
     /// # Errors
     ///
@@ -90,24 +90,24 @@ impl Ledger {
         ))))
     }
 
-    /// Connects to the database of this URL (`postgres://user:password@host:5432/database`, options
-    /// and `sslmode` as libpq reads them) and brings the schema `flexcast` in it up to date. Several
-    /// processes may do so at once. Behind a pooler it needs one that pools sessions.
+    /// Connects to the database of this URL (`postgres://user:password@host:5432/database`, with options and `sslmode`
+    /// as libpq reads them) and brings the schema `flexcast` in it up to date. Several processes may do so at once. A
+    /// connection pooler must give each connection a session of its own.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LoginRefused`] when the server does not take the login, [`LedgerError::Unavailable`] when it does
-    /// not answer, [`LedgerError::Misconfigured`] when it is no such URL, there is no such database, or a newer program
-    /// wrote it. None shows the password.
+    /// [`LedgerError::LoginRefused`] when the server refuses the login, [`LedgerError::Unavailable`] when it does not
+    /// answer, [`LedgerError::Misconfigured`] when the URL is invalid, the database does not exist, or a newer program
+    /// wrote the schema. No error contains the password.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_with(url, LeaseClock::Server).await
     }
 
-    /// As [`Ledger::connect`], with another clock for leases.
+    /// Connects like [`Ledger::connect`], with another clock for leases.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Ledger::connect`].
     pub async fn connect_with(url: &str, clock: LeaseClock) -> Result<Self> {
         let store = PostgresStore::connect(url, clock).await?;
         Ok(Self::over(Store::Postgres(Box::new(store))))
@@ -121,7 +121,7 @@ impl Ledger {
         }
     }
 
-    /// The same store as another process has it: whether it is lost is found out anew.
+    /// The same store as a second process sees it: with its own watch, which has not seen a loss.
     #[must_use]
     pub fn as_another_process(&self) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl Ledger {
         }
     }
 
-    /// The same ledger, whose calls an interceptor may delay, or make fail.
+    /// The same ledger, with an interceptor that may delay its calls or make them fail.
     #[must_use]
     pub fn intercepted_by(self, interceptor: Arc<dyn Interceptor>) -> Self {
         Self {
@@ -140,11 +140,11 @@ impl Ledger {
         }
     }
 
-    /// A copy in memory of a ledger in memory, as it is now.
+    /// A copy, in memory, of the current state of a ledger in memory.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Misconfigured`] for any other, which `ledger backup` or the database's own program copies.
+    /// [`LedgerError::Misconfigured`] for any other ledger: `ledger backup` or the database's own tool copies those.
     pub fn copy_in_memory(&self) -> Result<Self> {
         match &*self.store {
             Store::Sqlite(store) => {
@@ -154,7 +154,7 @@ impl Ledger {
         }
     }
 
-    /// Puts what another ledger in memory holds in place of what this one does, as the restoring of a backup does.
+    /// Replaces the contents of this ledger in memory by those of another one, as restoring a backup does.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl Ledger {
         }
     }
 
-    /// What the store's clock is told to show; NULL is its own time.
+    /// The time that the function `lease_clock` is given. NULL selects the store's own clock.
     fn chosen(&self, now: Timestamp) -> Option<i64> {
         match &*self.store {
             Store::Sqlite(_) => Some(columns::ms(now)),

@@ -1,4 +1,4 @@
-//! What a probe of a store writes and takes back: the life of a message that does not exist.
+//! The values that a probe of a store writes and rolls back: the life of a message that does not exist.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use jiff::Timestamp;
 
 use super::calls::{all_campaigns, draw, next_due, raise, record_damaged, record_stray, show};
 use super::columns::ms;
-use super::session::Session;
+use super::session::StoreSession;
 use super::{
     Ending, MessageKey, Renewal, Result, Settlement, Stray, UNDO_AFTER, UndoSettlement, Wake,
 };
 use crate::message::{DeadReason, DeferReason, Failure, FailureClass, Message};
 
-/// Who takes the message.
+/// The holder of the probe's leases.
 pub(super) const HOLDER: &str = "probe";
 
-/// When all of it happens: long ago, so that nothing real is due or old by it.
+/// The time of all its calls. It is long ago, so that it makes no real message due and no real record old.
 pub(super) const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// How long its leases last.
 pub(super) const LEASE_FOR: Duration = Duration::from_secs(60);
 
-/// When the undo is due that [`stuck`] leaves.
+/// When the undo that [`stuck`] leaves is due.
 pub(super) fn undo_due() -> Timestamp {
     super::columns::later(AT, 2 * UNDO_AFTER)
 }
 
-/// The message. `name` tells those of several processes apart: their probes do not wait for each other.
+/// The probe's message. `name` distinguishes the probes of several processes, so that they do not wait for each other.
 pub(super) fn message(name: &str) -> Message {
     let message = serde_json::json!({
         "campaign": format!("flexcast.probe.{name}"),
@@ -36,7 +36,7 @@ pub(super) fn message(name: &str) -> Message {
     serde_json::from_value(message).expect("a message of today's version")
 }
 
-/// It waits for another attempt.
+/// A settlement: the message waits for another attempt.
 pub(super) fn deferred() -> Settlement {
     Settlement::Deferred {
         reason: DeferReason::Retry,
@@ -47,7 +47,7 @@ pub(super) fn deferred() -> Settlement {
     }
 }
 
-/// It is over, and something of it is to be undone.
+/// A settlement: the message is dead, and its undo is to be retried.
 pub(super) fn stuck() -> Settlement {
     let class = FailureClass::Permanent(DeadReason::Stuck);
     Settlement::Ended {
@@ -59,7 +59,7 @@ pub(super) fn stuck() -> Settlement {
     }
 }
 
-/// What was left of it is undone.
+/// A settlement of the undo: no effect is left.
 pub(super) fn undone() -> UndoSettlement {
     let reason = DeadReason::Stuck;
     let failure = Failure::new(FailureClass::Permanent(reason), "probe");
@@ -72,7 +72,7 @@ pub(super) fn undone() -> UndoSettlement {
     }
 }
 
-/// A delivery that is no message.
+/// A delivery that is not a valid message.
 fn stray(key: &MessageKey) -> Stray {
     Stray {
         campaign: key.campaign.clone(),
@@ -82,7 +82,7 @@ fn stray(key: &MessageKey) -> Stray {
     }
 }
 
-/// A consumer's renewal.
+/// A consumer's renewal of its right.
 pub(super) fn renewal(name: &str) -> Renewal {
     Renewal {
         holder: format!("{HOLDER}-{name}"),
@@ -93,7 +93,7 @@ pub(super) fn renewal(name: &str) -> Renewal {
 }
 
 /// The part of the message's life whose statements are written once for both stores.
-pub(super) async fn walk(session: &impl Session, key: &MessageKey, name: &str) -> Result<()> {
+pub(super) async fn walk(session: &impl StoreSession, key: &MessageKey, name: &str) -> Result<()> {
     next_due(session).await?;
     all_campaigns(session).await?;
     record_stray(session, &stray(key), AT).await?;

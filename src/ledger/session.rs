@@ -1,12 +1,12 @@
-//! The row adaptor: statements that are written once for both stores.
+//! Runs statements that are written once for both stores.
 //!
 //! In: SQL that both databases understand, with parameters `$1`, `$2`, ... Out: rows, read cell by cell. Always: a
-//! session is one connection inside the store's own call; on SQLite that is one transaction and nothing waits, on
-//! PostgreSQL it is a transaction where the call asks for one.
+//! session is one connection during one call of the store; on SQLite it is one transaction and never waits, on
+//! PostgreSQL it is a transaction if the call asks for one.
 //!
-//! Both databases understand `CAST(x AS BIGINT)`, `ON CONFLICT`, `RETURNING`, `IS NOT DISTINCT FROM` and
-//! `count(*) FILTER`, and have a function `lease_clock`, which returns the time that it is given or, on PostgreSQL,
-//! the server's own time for NULL. A cast of the form `$1::TEXT` is part of a parameter's name on SQLite.
+//! Both databases understand `CAST(x AS BIGINT)`, `ON CONFLICT`, `RETURNING`, `IS NOT DISTINCT FROM` and `count(*)
+//! FILTER`. Both have a function `lease_clock`, which returns its argument or, on PostgreSQL, the server's own time for
+//! NULL. A cast of the form `$1::TEXT` must not be used: on SQLite it becomes part of the parameter's name.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -22,39 +22,44 @@ use super::columns::{self, campaign_id, column, count, from_json, keepable, mess
 use super::{LedgerError, MessageKey, Result};
 use crate::message::{CampaignId, MessageId};
 
-/// One connection of a store, in the middle of a call.
-pub(super) trait Session {
+/// A connection of a store during one call.
+pub(super) trait StoreSession {
     /// Whether a row of `turns` has a column `events`, which counts the rows of its message's journal.
     const TURNS_COUNT_EVENTS: bool;
 
-    /// The rows that a statement returns, each made into a value by `read`.
+    /// The rows that a statement returns, each converted by `read`.
     fn query<T: Send>(
         &self,
         sql: &str,
-        values: &[Value<'_>],
-        read: impl Fn(&Row<'_>) -> Result<T> + Send + Sync,
+        values: &[SqlValue<'_>],
+        read: impl Fn(&StoreRow<'_>) -> Result<T> + Send + Sync,
     ) -> impl Future<Output = Result<Vec<T>>> + Send;
 
     /// How many rows a statement inserted, updated or deleted.
-    fn execute(&self, sql: &str, values: &[Value<'_>]) -> impl Future<Output = Result<u64>> + Send;
+    fn execute(
+        &self,
+        sql: &str,
+        values: &[SqlValue<'_>],
+    ) -> impl Future<Output = Result<u64>> + Send;
 
-    /// Waits until no other process changes the rows that this query finds (`FOR UPDATE` on PostgreSQL), until the
-    /// end of the transaction. On SQLite a writing transaction has the whole file for itself.
-    fn lock(&self, query: &str, values: &[Value<'_>]) -> impl Future<Output = Result<()>> + Send;
+    /// Locks the rows that this query finds against changes by other processes (`FOR UPDATE` on PostgreSQL), until the
+    /// end of the transaction. On SQLite a writing transaction already locks the whole file.
+    fn lock(&self, query: &str, values: &[SqlValue<'_>])
+    -> impl Future<Output = Result<()>> + Send;
 }
 
 /// The first row that a statement returns.
 pub(super) async fn first<T: Send>(
-    session: &impl Session,
+    session: &impl StoreSession,
     sql: &str,
-    values: &[Value<'_>],
-    read: impl Fn(&Row<'_>) -> Result<T> + Send + Sync,
+    values: &[SqlValue<'_>],
+    read: impl Fn(&StoreRow<'_>) -> Result<T> + Send + Sync,
 ) -> Result<Option<T>> {
     let rows = session.query(sql, values, read).await?;
     Ok(rows.into_iter().next())
 }
 
-/// The result of work on a session that never waits, as on SQLite.
+/// The result of a future that never waits, as those on SQLite.
 pub(super) fn at_once<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -64,97 +69,97 @@ pub(super) fn at_once<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// A parameter of a statement.
 #[derive(Clone, Debug)]
-pub(super) enum Value<'a> {
+pub(super) enum SqlValue<'a> {
     Int(Option<i64>),
     Text(Option<Cow<'a, str>>),
     Bool(bool),
 }
 
-impl From<i64> for Value<'_> {
+impl From<i64> for SqlValue<'_> {
     fn from(number: i64) -> Self {
         Self::Int(Some(number))
     }
 }
 
-impl From<Option<i64>> for Value<'_> {
+impl From<Option<i64>> for SqlValue<'_> {
     fn from(number: Option<i64>) -> Self {
         Self::Int(number)
     }
 }
 
 /// A count.
-impl From<u64> for Value<'_> {
+impl From<u64> for SqlValue<'_> {
     fn from(number: u64) -> Self {
         column(number).into()
     }
 }
 
 /// A limit.
-impl From<usize> for Value<'_> {
+impl From<usize> for SqlValue<'_> {
     fn from(number: usize) -> Self {
         (number as u64).into()
     }
 }
 
 /// A time, in ms since 1970.
-impl From<Timestamp> for Value<'_> {
+impl From<Timestamp> for SqlValue<'_> {
     fn from(at: Timestamp) -> Self {
         ms(at).into()
     }
 }
 
-/// A span, in ms.
-impl From<Duration> for Value<'_> {
+/// A duration, in ms.
+impl From<Duration> for SqlValue<'_> {
     fn from(span: Duration) -> Self {
         Self::Int(Some(columns::millis(span)))
     }
 }
 
-impl From<bool> for Value<'_> {
+impl From<bool> for SqlValue<'_> {
     fn from(is: bool) -> Self {
         Self::Bool(is)
     }
 }
 
-impl<'a> From<&'a str> for Value<'a> {
+impl<'a> From<&'a str> for SqlValue<'a> {
     fn from(text: &'a str) -> Self {
         Some(text).into()
     }
 }
 
-impl<'a> From<Option<&'a str>> for Value<'a> {
+impl<'a> From<Option<&'a str>> for SqlValue<'a> {
     fn from(text: Option<&'a str>) -> Self {
         Self::Text(text.map(keepable))
     }
 }
 
 /// JSON, in which U+0000 is escaped.
-impl From<String> for Value<'_> {
+impl From<String> for SqlValue<'_> {
     fn from(text: String) -> Self {
         Self::Text(Some(text.into()))
     }
 }
 
-/// The same.
-impl From<Option<String>> for Value<'_> {
+/// JSON, or NULL.
+impl From<Option<String>> for SqlValue<'_> {
     fn from(text: Option<String>) -> Self {
         Self::Text(text.map(Cow::from))
     }
 }
 
-impl<'a> From<&'a CampaignId> for Value<'a> {
+impl<'a> From<&'a CampaignId> for SqlValue<'a> {
     fn from(id: &'a CampaignId) -> Self {
         id.as_str().into()
     }
 }
 
-impl<'a> From<Option<&'a CampaignId>> for Value<'a> {
+impl<'a> From<Option<&'a CampaignId>> for SqlValue<'a> {
     fn from(id: Option<&'a CampaignId>) -> Self {
         id.map(CampaignId::as_str).into()
     }
 }
 
-impl<'a> From<&'a MessageId> for Value<'a> {
+impl<'a> From<&'a MessageId> for SqlValue<'a> {
     fn from(id: &'a MessageId) -> Self {
         id.as_str().into()
     }
@@ -163,24 +168,24 @@ impl<'a> From<&'a MessageId> for Value<'a> {
 /// The parameters of a statement, in their order.
 macro_rules! values {
     ($($value:expr),* $(,)?) => {
-        &[$($crate::ledger::session::Value::from($value)),*]
+        &[$($crate::ledger::session::SqlValue::from($value)),*]
     };
 }
 
 pub(super) use values;
 
-/// The cells of a row, as a database's client gives them. Columns count from 0.
-pub(super) trait Cells {
+/// The cells of a row, as the database's client returns them. Columns count from 0.
+pub(super) trait RowCells {
     fn int(&self, at: usize) -> Result<Option<i64>>;
     fn text(&self, at: usize) -> Result<Option<&str>>;
     fn bool(&self, at: usize) -> Result<bool>;
 }
 
 /// A row that a statement returned.
-pub(super) struct Row<'a>(&'a dyn Cells);
+pub(super) struct StoreRow<'a>(&'a dyn RowCells);
 
-impl<'a> Row<'a> {
-    pub(super) fn of(cells: &'a dyn Cells) -> Self {
+impl<'a> StoreRow<'a> {
+    pub(super) fn of(cells: &'a dyn RowCells) -> Self {
         Self(cells)
     }
 

@@ -1,9 +1,8 @@
-//! Whether the store is there: every result of a call tells.
+//! Detects from the results of calls whether the store is lost.
 //!
-//! In: the results of calls. Out: the same results, and whether the store is lost. Always: lost
-//! from the first result that says that the store cannot be used, until a probe passes; of a refusal
-//! that does not tell whose fault it is, a probe tells; a result that is one call's own (a lost lease,
-//! damaged records) says nothing of the store.
+//! In: the results of calls. Out: the same results, and whether the store is lost. Always: it is lost from the first
+//! result which shows that the store cannot be used, until a probe passes; if a refusal does not show its cause, a
+//! probe decides; a result that concerns one call alone (a lost lease, damaged records) says nothing about the store.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,32 +12,32 @@ use tokio::sync::Notify;
 use super::interceptor::LedgerCall;
 use super::{Ledger, LedgerError, Result};
 
-/// What one process knows of its store.
+/// What one process knows of the state of its store.
 #[derive(Default)]
 pub(super) struct Watch {
     state: Arc<StoreState>,
-    /// The ledger's id as it was first read: another id at the same place is another ledger.
+    /// The ledger's id when it was first read. Another id at the same place is another ledger.
     id: OnceLock<String>,
-    /// One probe at a time: those who wait for it learn what it found.
+    /// One probe at a time. Callers that wait for it use its result.
     probing: tokio::sync::Mutex<()>,
 }
 
-/// Whether the store is lost, and who waits for that to change. Those who wait are woken in the order in which
-/// they came, so that what a drill's seed does depends on nothing else.
+/// Whether the store is lost, and the tasks that wait for a change. They are woken in the order in which they came, so
+/// that a drill's run depends on its seed alone.
 #[derive(Default)]
 struct StoreState {
-    /// Why the store is lost, while it is.
+    /// The loss, while the store is lost.
     loss: Mutex<Option<Loss>>,
     changed: Notify,
 }
 
 impl StoreState {
     fn loss(&self) -> MutexGuard<'_, Option<Loss>> {
-        // One value is whole whoever panicked while holding it.
+        // A panic leaves no half-written value.
         self.loss.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state; `change` says whether it did.
+    /// Changes the state. `change` returns whether it changed something.
     fn change(&self, change: impl FnOnce(&mut Option<Loss>) -> bool) {
         let has_changed = change(&mut self.loss());
         if has_changed {
@@ -48,7 +47,7 @@ impl StoreState {
 
     async fn until(&self, is_so: fn(Option<&Loss>) -> bool) {
         loop {
-            // Before the look: no change in between is missed.
+            // Registered before the check: no change in between is missed.
             let changed = self.changed.notified();
             if is_so(self.loss().as_ref()) {
                 return;
@@ -58,39 +57,39 @@ impl StoreState {
     }
 }
 
-/// That a store cannot be used.
+/// The state of a store that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// A sentence without a secret.
+    /// The reason: a sentence without a secret.
     pub why: Arc<str>,
-    /// Whether the store does not come back by itself: it is corrupt, or another one stands in its place.
+    /// Whether the store does not recover by itself: it is corrupt, or another store is in its place.
     pub for_good: bool,
 }
 
 impl Ledger {
-    /// Whether nothing can be recorded now, so that nothing may be begun.
+    /// Whether nothing can be recorded now, so that nothing may begin.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.watch.state.loss().is_some()
     }
 
-    /// Why the store is lost, while it is.
+    /// The loss, while the store is lost.
     #[must_use]
     pub fn loss(&self) -> Option<Loss> {
         self.watch.state.loss().clone()
     }
 
-    /// Returns once the store is lost.
+    /// Completes when the store is lost.
     pub fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
         self.until(|loss| loss.is_some())
     }
 
-    /// Returns once the store is lost for good.
+    /// Completes when the store is lost for good.
     pub fn lost_for_good(&self) -> impl Future<Output = ()> + Send + use<> {
         self.until(|loss| loss.is_some_and(|loss| loss.for_good))
     }
 
-    /// Returns once the store is there, at once if it is.
+    /// Completes when the store is available; at once if it is.
     pub fn back(&self) -> impl Future<Output = ()> + Send + use<> {
         self.until(|loss| loss.is_none())
     }
@@ -100,8 +99,8 @@ impl Ledger {
         async move { state.until(is_so).await }
     }
 
-    /// Why the store takes no writes now, in a sentence without a secret; none if it does: what `/readyz` asks. A
-    /// lost store is not asked.
+    /// Why the store accepts no writes now, in a sentence without a secret. None if it does. For `/readyz`. A store
+    /// known to be lost is not asked.
     pub async fn why_not_ready(&self) -> Option<String> {
         if let Some(loss) = self.loss() {
             return Some(loss.why.to_string());
@@ -113,8 +112,8 @@ impl Ledger {
         looked.err().map(|error| error.to_string())
     }
 
-    /// Tries whether a lost store works again, and says so: what brings it back. One that is lost for good is
-    /// not tried.
+    /// Probes a lost store, and ends the loss if the probe passes. Returns whether it passed. A store that is lost for
+    /// good is not probed.
     pub async fn try_again(&self) -> bool {
         let _alone = self.watch.probing.lock().await;
         if self.loss().is_some_and(|loss| loss.for_good) {
@@ -132,7 +131,7 @@ impl Ledger {
         }
     }
 
-    /// Takes note of why a lost store does not work yet: what is told is what holds now.
+    /// Updates the reason of a loss, so that it is the current one.
     fn still_lost(&self, error: &LedgerError) {
         if matches!(error, LedgerError::Corrupt(_)) {
             return self.lose(error);
@@ -148,17 +147,17 @@ impl Ledger {
         });
     }
 
-    /// Takes note that this process has no right to the ledger any more: for good.
+    /// Marks the ledger as lost for good, because this process has no right to it any more.
     pub fn disown(&self, why: &str) {
         self.lose(&LedgerError::Corrupt(why.to_owned()));
     }
 
-    /// Takes note of the ledger's id when it is first read.
+    /// Stores the ledger's id when it is first read.
     pub(super) fn begins_with(&self, id: &str) {
         self.watch.id.get_or_init(|| id.to_owned());
     }
 
-    /// The probe, and whether it is still the same ledger.
+    /// Probes the store, and checks that it is still the same ledger.
     async fn look(&self) -> Result<()> {
         self.pass(
             LedgerCall::named("in_place"),
@@ -175,8 +174,8 @@ impl Ledger {
             return Ok(());
         }
         Err(LedgerError::Corrupt(format!(
-            "another ledger ({id}) stands in place of the one that this process began with ({ours}): \
-             end the process, and look which of the two is yours"
+            "another ledger ({id}) is in the place of the one that this process began with ({ours}): \
+             stop the process, and check which of the two is yours"
         )))
     }
 
@@ -198,8 +197,8 @@ impl Ledger {
         });
     }
 
-    /// Takes note of a result. An error that does not tell whose fault it is makes the store be probed: when
-    /// the probe fails it is the store's, and when it passes the call's alone.
+    /// Evaluates a result. If an error does not show its cause, the store is probed: if the probe fails, the store is
+    /// the cause; if it passes, the call is.
     pub(super) async fn noted<T>(&self, result: Result<T>) -> Result<T> {
         let Err(error) = result else {
             return result;
@@ -211,8 +210,8 @@ impl Ledger {
         Err(error)
     }
 
-    /// As [`Ledger::noted`], of a look at the whole ledger: a row that cannot be read holds up everything, so
-    /// that the store counts as lost until it can.
+    /// As [`Ledger::noted`], for a read across all messages: a row that cannot be read blocks it for all, so the store
+    /// counts as lost until it can be read.
     pub(super) async fn noted_whole<T>(&self, result: Result<T>) -> Result<T> {
         let result = match result {
             Err(LedgerError::Damaged(text)) => Err(LedgerError::Unavailable(text)),
@@ -228,7 +227,7 @@ impl Ledger {
         }
         match self.look().await {
             Ok(()) => refused,
-            // Other calls were in the probe's way: it says nothing of the store and nothing of the call.
+            // Other calls blocked the probe: its result says nothing about the store or the call.
             Err(LedgerError::Hindered(text)) => LedgerError::Hindered(text),
             Err(error @ LedgerError::Corrupt(_)) => {
                 self.lose(&error);

@@ -1,4 +1,4 @@
-//! When a store counts as lost, and when as back.
+//! Tests of the watch: when a store counts as lost, and when as back.
 
 use jiff::Timestamp;
 
@@ -44,6 +44,6 @@ async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
     assert!(ledger.try_again().await);
     back.await;
     assert_eq!(ledger.loss(), None);
-    // Who waited for a loss and was not looked at misses one that is over.
+    // A task that waits for a loss and is not polled during it misses the loss.
     assert!(futures::poll!(&mut again).is_pending());
 }

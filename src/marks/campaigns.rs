@@ -1,77 +1,81 @@
-//! The marks of campaigns: which ledger runs which.
+//! The marks of campaigns: each names the ledger that runs the campaign.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::record::{CampaignMark, from_attributes, of_campaign, of_ledger, to_attributes};
-use super::{Kept, MarkError, NotOurs, ProcessMarks, is_taken};
+use super::{KnownMarks, MarkError, NotOurs, ProcessMarks, is_taken};
 use crate::ledger::Incarnation;
 use crate::message::CampaignId;
 
 impl ProcessMarks {
-    /// Looks at a campaign's mark, and makes it where there is none. Returns until when the process that it was taken
-    /// over from may still call Twilio.
+    /// Checks a campaign's mark, or creates it. If the campaign is taken over, returns the time until which its former
+    /// process may still call Twilio.
     pub(super) async fn look_at(
         &self,
-        kept: &mut Kept,
+        known: &mut KnownMarks,
         campaign: &CampaignId,
     ) -> Result<Option<Instant>, MarkError> {
-        let service = self.service(kept).await?;
+        let service = self.service(known).await?;
         let identity = of_campaign(campaign);
         let own = self.ledger.id().await?;
         let mut quiet = None;
         let mark = loop {
             let user = self.twilio.fetch_user(&service, &identity).await?;
             let Some(user) = user else {
-                let mark = self.campaign_mark(kept, campaign, &own);
+                let mark = self.campaign_mark(known, campaign, &own);
                 let attributes = to_attributes(&mark);
                 let creating =
                     self.twilio
                         .create_user(&service, &identity, "flexcast campaign", &attributes);
                 match creating.await {
                     Ok(_) => break mark,
-                    // Another ledger was faster: it has the campaign.
+                    // Another ledger was faster, and has the campaign.
                     Err(error) if is_taken(&error) => continue,
                     Err(error) => return Err(error.into()),
                 }
             };
             match from_attributes::<CampaignMark>(user.attributes) {
                 Some(mark) if mark.ledger == own => {
-                    self.check_campaign(kept, &mark).await?;
+                    self.check_campaign(known, &mark).await?;
                     break mark;
                 }
-                // Somebody has overwritten its attributes.
+                // Another program has overwritten the attributes.
                 None => {}
-                Some(mark) => quiet = self.take_over_campaign(kept, mark).await?,
+                Some(mark) => quiet = self.take_over_campaign(known, mark).await?,
             }
-            let mark = self.campaign_mark(kept, campaign, &own);
+            let mark = self.campaign_mark(known, campaign, &own);
             let attributes = to_attributes(&mark);
             self.twilio
                 .update_user(&service, &identity, &attributes)
                 .await?;
             break mark;
         };
-        kept.campaigns.insert(campaign.clone(), mark);
+        known.campaigns.insert(campaign.clone(), mark);
         Ok(quiet)
     }
 
-    /// A campaign that this ledger has begun, and may have forgotten since.
-    async fn check_campaign(&self, kept: &Kept, mark: &CampaignMark) -> Result<(), MarkError> {
-        let is_known = kept.campaigns.get(&mark.campaign) == Some(mark);
+    /// Checks a campaign that this ledger has begun: the ledger may have gone back to before that.
+    async fn check_campaign(
+        &self,
+        known: &KnownMarks,
+        mark: &CampaignMark,
+    ) -> Result<(), MarkError> {
+        let is_known = known.campaigns.get(&mark.campaign) == Some(mark);
         if is_known || self.ledger.has_been(&mark.incarnation).await? {
             return Ok(());
         }
         tracing::warn!(
             campaign.id = %mark.campaign,
-            "the ledger went back to before it first ran this campaign: each message is looked for first"
+            "the ledger went back to before it first ran this campaign: each message is looked up at Twilio first"
         );
         self.distrust(&mark.campaign, mark.at).await
     }
 
-    /// Takes another ledger's campaign over, where that is wanted.
+    /// Takes over another ledger's campaign, if the operator asked for it.
     async fn take_over_campaign(
         &self,
-        kept: &mut Kept,
+        known: &mut KnownMarks,
         mark: CampaignMark,
     ) -> Result<Option<Instant>, MarkError> {
         let other = of_ledger(&mark.ledger);
@@ -82,17 +86,22 @@ impl ProcessMarks {
             location: mark.location,
             at: mark.at,
         };
-        // A process whose campaign was taken over does not take it back.
-        let had = kept.campaigns.contains_key(&campaign) || kept.lost.contains(&campaign);
+        // A process that lost a campaign to a take-over does not take it back.
+        let had = known.campaigns.contains_key(&campaign) || known.lost.contains(&campaign);
         if !self.take_over || had {
             return Err(MarkError::NotOurs(why));
         }
         tracing::warn!(campaign.id = %campaign, %why, "taken over");
         self.distrust(&campaign, began).await?;
-        self.quiet_until(kept, &other).await
+        self.quiet_until(known, &other).await
     }
 
-    fn campaign_mark(&self, kept: &Kept, campaign: &CampaignId, ledger: &str) -> CampaignMark {
+    fn campaign_mark(
+        &self,
+        known: &KnownMarks,
+        campaign: &CampaignId,
+        ledger: &str,
+    ) -> CampaignMark {
         let unknown = Incarnation {
             token: String::new(),
             beat: 0,
@@ -100,7 +109,7 @@ impl ProcessMarks {
         CampaignMark {
             campaign: campaign.clone(),
             ledger: ledger.to_owned(),
-            incarnation: kept.own.clone().unwrap_or(unknown),
+            incarnation: known.own.clone().unwrap_or(unknown),
             location: self.location.clone(),
             at: self.clock.now(),
         }

@@ -1,4 +1,4 @@
-//! Why the marks give no right.
+//! Why the marks give no right to call.
 
 use std::fmt;
 
@@ -57,7 +57,7 @@ impl fmt::Display for NotOurs {
     }
 }
 
-/// Why the marks do not give the right now.
+/// Why the marks give no right to call now.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkError {
     #[error("{0}")]
@@ -66,7 +66,7 @@ pub enum MarkError {
         "the account's Flex has no chat service, whose Users say which ledger runs a campaign: set Flex up first"
     )]
     NoChatService,
-    /// The ledger has lost its last transactions, and another process's mark knows of them.
+    /// The ledger has lost its last transactions, and another process's mark is ahead of it.
     #[error(
         "the ledger went back under its processes, and the mark of the one at {location} is ahead of it: waiting until that \
          process begins another incarnation, or has been silent for {} s", super::GOOD_FOR.as_secs()

@@ -1,11 +1,11 @@
-//! The account knows which ledger runs a campaign: marks, kept as Users of the Flex chat service.
+//! Marks: records at the Twilio account of which ledger runs a campaign, kept as Users of the Flex chat service.
 //!
-//! In: a ledger and its account. Out: the right to carry out a campaign, or why this ledger has none. Always: a
-//! second ledger, a copy, and a ledger that went back to an older state are told before their first changing call;
-//! a process that lost its ledger to another one has no right to call [`GOOD_FOR`] after its last look at the latest.
+//! In: a ledger and its account. Out: the right to carry out a campaign, or why this ledger has none. Always: a second
+//! ledger, a copy, and a ledger that went back to an older state are detected before their first changing call; a
+//! process that lost its ledger to another one has no right to call from [`GOOD_FOR`] after its last check on.
 //!
-//! A User has no timers, and is created once for an identity. Nothing at Twilio can be changed under a condition, so
-//! that two processes may overwrite each other's mark: then one of them does not know what it reads at its next beat.
+//! A User has no timers, and an identity has at most one User. Twilio has no conditional writes, so that two processes
+//! may overwrite each other's mark. Then one of them does not recognize the mark that it reads at its next beat.
 
 mod campaigns;
 mod error;
@@ -28,10 +28,10 @@ use crate::twilio::{CallError, Conflict, Twilio, conflict, is_missing};
 
 use record::{CampaignMark, LedgerMark, digest, from_attributes, of_ledger, to_attributes};
 
-/// How often a process raises the beat of its incarnation, in the ledger and then in the mark.
+/// How often a process raises the beat of its incarnation, first in the ledger and then in the mark.
 pub const BEAT: Duration = Duration::from_secs(60);
 
-/// How long a process may call after it began its last look at the marks: a beat and what two tries may take.
+/// How long a process may call after the beginning of its last check of the marks: a beat, and the time of two tries.
 pub const GOOD_FOR: Duration = Duration::from_secs(90);
 
 /// The marks of one process.
@@ -39,18 +39,18 @@ pub struct ProcessMarks {
     twilio: Twilio,
     ledger: Arc<Ledger>,
     clock: Clock,
-    /// This machine and the ledger here, for operators.
+    /// This machine and its ledger, for operators.
     location: String,
     take_over: bool,
-    /// One look at a time.
-    kept: tokio::sync::Mutex<Kept>,
+    /// Locked during a check, so that there is one at a time.
+    known: tokio::sync::Mutex<KnownMarks>,
     good_until: Mutex<Option<Instant>>,
 }
 
-/// What a process knows of its marks.
+/// A process's knowledge of its marks.
 #[derive(Default)]
-struct Kept {
-    /// The Flex chat service.
+struct KnownMarks {
+    /// The SID of the Flex chat service.
     service: Option<String>,
     /// This process's incarnation, once it is drawn.
     own: Option<Incarnation>,
@@ -58,15 +58,15 @@ struct Kept {
     campaigns: BTreeMap<CampaignId, CampaignMark>,
     /// The campaigns that it had the right to carry out, and that another ledger has taken over.
     lost: BTreeSet<CampaignId>,
-    /// How many losses of the store's transactions its own mark allows for.
+    /// How many losses of the store's transactions its own mark accounts for.
     losses: u64,
-    /// Another process's mark that this ledger does not know, and since when it has not changed.
+    /// Another process's mark that this ledger does not know, and the time since which it has not changed.
     ahead: Option<(LedgerMark, Instant)>,
 }
 
 impl ProcessMarks {
-    /// The marks of a process that works on this ledger. With `take_over` it takes the place of the ledger or the
-    /// process that the marks name.
+    /// The marks of a process that works on this ledger. With `take_over` it takes over from the ledger or the process
+    /// that the marks name.
     #[must_use]
     pub fn new(
         twilio: Twilio,
@@ -81,12 +81,12 @@ impl ProcessMarks {
             clock,
             location,
             take_over,
-            kept: tokio::sync::Mutex::default(),
+            known: tokio::sync::Mutex::default(),
             good_until: Mutex::default(),
         }
     }
 
-    /// Until when changing calls may start; `None` before the first look.
+    /// The time until which changing calls may start; `None` before the first check.
     #[must_use]
     pub fn good_until(&self) -> Option<Instant> {
         *self
@@ -95,31 +95,31 @@ impl ProcessMarks {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the ledger's mark, and raises the beat; the first time it draws an incarnation. Then it looks at the
-    /// marks of the campaigns that were claimed. Returns those that this ledger has lost.
+    /// Checks the ledger's mark and raises the beat; the first call draws an incarnation. Then checks the marks of the
+    /// claimed campaigns. Returns the campaigns that this ledger has lost.
     ///
     /// # Errors
     ///
-    /// [`MarkError::NotOurs`] when the ledger is not the one that ran last; of Twilio and of the ledger when either
-    /// does not answer.
+    /// [`MarkError::NotOurs`] when the ledger is not the one that ran last; other errors when Twilio or the ledger does
+    /// not answer.
     pub async fn beat(&self) -> Result<Vec<NotOurs>, MarkError> {
-        let mut kept = self.kept.lock().await;
-        if kept.own.is_none() {
-            self.begin(&mut kept).await?;
+        let mut known = self.known.lock().await;
+        if known.own.is_none() {
+            self.begin(&mut known).await?;
         }
         let began = self.clock.instant();
         let losses = self.ledger.losses();
-        match self.go_on(&mut kept).await {
-            Err(MarkError::NotOurs(not_ours)) => self.begin_again(&mut kept, not_ours).await?,
+        match self.go_on(&mut known).await {
+            Err(MarkError::NotOurs(not_ours)) => self.begin_again(&mut known, not_ours).await?,
             gone_on => gone_on?,
         }
-        kept.losses = losses;
+        known.losses = losses;
         let mut lost = Vec::new();
-        for campaign in kept.campaigns.keys().cloned().collect::<Vec<_>>() {
-            match self.look_at(&mut kept, &campaign).await {
+        for campaign in known.campaigns.keys().cloned().collect::<Vec<_>>() {
+            match self.look_at(&mut known, &campaign).await {
                 Err(MarkError::NotOurs(not_ours)) => {
-                    kept.campaigns.remove(&campaign);
-                    kept.lost.insert(campaign);
+                    known.campaigns.remove(&campaign);
+                    known.lost.insert(campaign);
                     lost.push(not_ours);
                 }
                 looked => drop(looked?),
@@ -132,96 +132,98 @@ impl ProcessMarks {
         Ok(lost)
     }
 
-    /// Claims a campaign for this ledger, or finds it claimed.
+    /// Claims a campaign for this ledger. Succeeds if it is claimed already.
     ///
     /// # Errors
     ///
-    /// [`MarkError::NotOurs`] when another ledger runs it; else as [`ProcessMarks::beat`].
+    /// [`MarkError::NotOurs`] when another ledger runs it; otherwise as [`ProcessMarks::beat`].
     pub async fn claim(&self, campaign: &CampaignId) -> Result<(), MarkError> {
         loop {
-            let mut kept = self.kept.lock().await;
-            if kept.campaigns.contains_key(campaign) {
+            let mut known = self.known.lock().await;
+            if known.campaigns.contains_key(campaign) {
                 return Ok(());
             }
-            if kept.own.is_none() {
-                self.begin(&mut kept).await?;
+            if known.own.is_none() {
+                self.begin(&mut known).await?;
             }
-            let Some(quiet) = self.look_at(&mut kept, campaign).await? else {
+            let Some(quiet) = self.look_at(&mut known, campaign).await? else {
                 return Ok(());
             };
-            // Beats go on meanwhile, and tell whether it is taken over in its turn.
-            drop(kept);
+            // Beats continue meanwhile. They detect whether the campaign is taken over again.
+            drop(known);
             self.wait_until(quiet).await;
         }
     }
 
-    /// Says that this process has ended: who opens the ledger next need not wait.
+    /// Records in the mark that this process has ended, so that the next process that opens the ledger need not wait.
     ///
     /// # Errors
     ///
-    /// As [`ProcessMarks::beat`]; whoever opens the ledger elsewhere then waits for a beat.
+    /// As [`ProcessMarks::beat`]. A process that opens the ledger elsewhere then waits for a beat.
     pub async fn end(&self) -> Result<(), MarkError> {
-        let mut kept = self.kept.lock().await;
+        let mut known = self.known.lock().await;
         *self
             .good_until
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = None;
-        let Some(own) = kept.own.take() else {
+        let Some(own) = known.own.take() else {
             return Ok(());
         };
-        self.check_ledger(&mut kept).await?;
+        self.check_ledger(&mut known).await?;
         if let Some(raised) = self.ledger.raise_beat(&own.token).await? {
-            self.write_ledger(&mut kept, &raised, false).await?;
+            self.write_ledger(&mut known, &raised, false).await?;
         }
         Ok(())
     }
 
-    async fn begin(&self, kept: &mut Kept) -> Result<(), MarkError> {
+    async fn begin(&self, known: &mut KnownMarks) -> Result<(), MarkError> {
         let place = digest(&self.ledger.place().await?);
         let now = self.clock.now();
         let mut quiet = None;
-        let other = match self.check_ledger(kept).await {
+        let other = match self.check_ledger(known).await {
             Ok(mark) => mark.filter(|mark| mark.place != place && mark.running),
             Err(MarkError::NotOurs(not_ours)) if self.take_over => {
-                quiet = self.take_over_ledger(kept, &not_ours).await?;
+                quiet = self.take_over_ledger(known, &not_ours).await?;
                 None
             }
             Err(error) => return Err(error),
         };
         if let Some(other) = other {
-            // The same state in another place: a copy, or a restored file. Whoever has it as well raises its beat.
+            // The same state at another place: a copy or a restored file. If another process uses the same state, it
+            // raises its beat.
             tracing::warn!(
                 location = other.location, at = %other.at,
-                "this ledger was last at work in another place, and has not ended there: waiting {} s for a sign of it",
+                "this ledger was last used in another place, and did not end there: waiting {} s for a sign that it \
+                 is still in use",
                 GOOD_FOR.as_secs()
             );
             self.clock.sleep(GOOD_FOR).await;
-            if self.read_ledger(kept).await?.as_ref() != Some(&other) {
-                self.check_ledger(kept).await?;
+            if self.read_ledger(known).await?.as_ref() != Some(&other) {
+                self.check_ledger(known).await?;
             }
-            // What that process did after its last beat is in no copy.
+            // No copy has what that process did after its last beat.
             self.ledger.distrust(None, now).await?;
         }
-        kept.losses = self.ledger.losses();
+        known.losses = self.ledger.losses();
         let own = self.ledger.draw_incarnation(now).await?;
-        self.write_ledger(kept, &own, true).await?;
-        kept.own = Some(own);
+        self.write_ledger(known, &own, true).await?;
+        known.own = Some(own);
         if let Some(quiet) = quiet {
             self.wait_until(quiet).await;
         }
         Ok(())
     }
 
-    /// Raises the beat of the incarnation that was drawn.
-    async fn go_on(&self, kept: &mut Kept) -> Result<(), MarkError> {
-        // The ledger first: its beat is never behind the mark's.
-        let raised = match &kept.own {
+    /// Raises the beat of this process's incarnation.
+    async fn go_on(&self, known: &mut KnownMarks) -> Result<(), MarkError> {
+        // The ledger comes first, so that its beat is never behind the mark's.
+        let raised = match &known.own {
             Some(own) => self.ledger.raise_beat(&own.token).await?,
             None => None,
         };
-        let mark = self.check_ledger(kept).await?;
+        let mark = self.check_ledger(known).await?;
         let Some(raised) = raised else {
-            // Its own incarnation is gone: the ledger went back under this process.
+            // The ledger lacks this process's incarnation: it went back to an older state during its work.
             let not_ours = match mark {
                 Some(mark) => not_ours(mark),
                 None => NotOurs::Ledger {
@@ -232,14 +234,14 @@ impl ProcessMarks {
             };
             return Err(MarkError::NotOurs(not_ours));
         };
-        self.write_ledger(kept, &raised, true).await?;
-        kept.own = Some(raised);
+        self.write_ledger(known, &raised, true).await?;
+        known.own = Some(raised);
         Ok(())
     }
 
-    /// The ledger's mark, if there is one, and this ledger has been there.
-    async fn check_ledger(&self, kept: &mut Kept) -> Result<Option<LedgerMark>, MarkError> {
-        let Some(mark) = self.read_ledger(kept).await? else {
+    /// The ledger's mark, if there is one. Fails unless this ledger knows the mark's incarnation and beat.
+    async fn check_ledger(&self, known: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
+        let Some(mark) = self.read_ledger(known).await? else {
             return Ok(None);
         };
         if self.ledger.has_been(&mark.incarnation).await? {
@@ -248,8 +250,8 @@ impl ProcessMarks {
         Err(MarkError::NotOurs(not_ours(mark)))
     }
 
-    async fn read_ledger(&self, kept: &mut Kept) -> Result<Option<LedgerMark>, MarkError> {
-        let service = self.service(kept).await?;
+    async fn read_ledger(&self, known: &mut KnownMarks) -> Result<Option<LedgerMark>, MarkError> {
+        let service = self.service(known).await?;
         let identity = of_ledger(&self.ledger.id().await?);
         let user = self.twilio.fetch_user(&service, &identity).await?;
         Ok(user.and_then(|user| from_attributes(user.attributes)))
@@ -257,7 +259,7 @@ impl ProcessMarks {
 
     async fn write_ledger(
         &self,
-        kept: &mut Kept,
+        known: &mut KnownMarks,
         incarnation: &Incarnation,
         running: bool,
     ) -> Result<(), MarkError> {
@@ -269,7 +271,7 @@ impl ProcessMarks {
             location: self.location.clone(),
             at: self.clock.now(),
         };
-        let service = self.service(kept).await?;
+        let service = self.service(known).await?;
         let (identity, attributes) = (of_ledger(&mark.ledger), to_attributes(&mark));
         let updating = self.twilio.update_user(&service, &identity, &attributes);
         match updating.await {
@@ -282,31 +284,31 @@ impl ProcessMarks {
             .create_user(&service, &identity, "flexcast ledger", &attributes);
         match creating.await {
             Ok(_) => Ok(()),
-            // A copy of the ledger, or another consumer of it, was faster: the next beat tells which.
+            // A copy of the ledger, or another consumer of it, was faster: the next beat shows which.
             Err(error) if is_taken(&error) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Takes the ledger's place; until when the process there may still call Twilio.
+    /// Takes over from the ledger in the mark. Returns the time until which the process there may still call Twilio.
     async fn take_over_ledger(
         &self,
-        kept: &mut Kept,
+        known: &mut KnownMarks,
         why: &NotOurs,
     ) -> Result<Option<Instant>, MarkError> {
         tracing::warn!(%why, "taken over");
         self.ledger.distrust(None, self.clock.now()).await?;
         let identity = of_ledger(&self.ledger.id().await?);
-        self.quiet_until(kept, &identity).await
+        self.quiet_until(known, &identity).await
     }
 
-    /// Until when the process of another ledger may still call Twilio; `None` when it has said that it ended.
+    /// The time until which the process of another ledger may still call Twilio; `None` when it has recorded its end.
     async fn quiet_until(
         &self,
-        kept: &mut Kept,
+        known: &mut KnownMarks,
         identity: &str,
     ) -> Result<Option<Instant>, MarkError> {
-        let service = self.service(kept).await?;
+        let service = self.service(known).await?;
         let user = self.twilio.fetch_user(&service, identity).await?;
         let mark: Option<LedgerMark> = user.and_then(|user| from_attributes(user.attributes));
         let may_run = mark.is_none_or(|mark| mark.running);
@@ -324,14 +326,14 @@ impl ProcessMarks {
         }
     }
 
-    async fn service(&self, kept: &mut Kept) -> Result<String, MarkError> {
-        if let Some(service) = &kept.service {
+    async fn service(&self, known: &mut KnownMarks) -> Result<String, MarkError> {
+        if let Some(service) = &known.service {
             return Ok(service.clone());
         }
         let configuration = self.twilio.fetch_configuration().await?;
         let service = configuration.chat_service_instance_sid;
         let service = service.ok_or(MarkError::NoChatService)?;
-        kept.service = Some(service.clone());
+        known.service = Some(service.clone());
         Ok(service)
     }
 }

@@ -1,4 +1,4 @@
-//! What a mark says: the attributes of its User, and the identity by which it is found.
+//! The contents of marks: the attributes of a User, and its identity.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,35 +8,35 @@ use sha2::{Digest, Sha256};
 use crate::ledger::Incarnation;
 use crate::message::CampaignId;
 
-/// The state of a ledger as its last process has left it.
+/// The state of a ledger as its last process left it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LedgerMark {
     /// The ledger's id.
     pub(super) ledger: String,
     #[serde(flatten)]
     pub(super) incarnation: Incarnation,
-    /// Whether that process may still work: it has not said that it ended.
+    /// Whether that process may still work: it has not recorded its end.
     pub(super) running: bool,
-    /// Where the ledger's store is, as a digest.
+    /// A digest of the place of the ledger's store.
     pub(super) place: String,
-    /// The machine and the ledger there, for operators.
+    /// That process's machine and ledger, for operators.
     pub(super) location: String,
-    /// When it was written, by that machine's clock.
+    /// When the mark was written, by that machine's clock.
     pub(super) at: Timestamp,
 }
 
-/// Which ledger runs a campaign.
+/// The ledger that runs a campaign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CampaignMark {
     pub(super) campaign: CampaignId,
     /// The ledger's id.
     pub(super) ledger: String,
-    /// The incarnation that began with the campaign.
+    /// The incarnation that began the campaign.
     #[serde(flatten)]
     pub(super) incarnation: Incarnation,
-    /// The machine and the ledger there, for operators.
+    /// That process's machine and ledger, for operators.
     pub(super) location: String,
-    /// When it was written, by that machine's clock.
+    /// When the mark was written, by that machine's clock.
     pub(super) at: Timestamp,
 }
 
@@ -45,28 +45,29 @@ pub(super) fn of_ledger(id: &str) -> String {
     format!("fc-ledger-{id}")
 }
 
-/// The identity of a campaign's mark: a campaign id may have characters that a path does not take.
+/// The identity of a campaign's mark. It is encoded, because a campaign id may have characters that are not allowed in
+/// a path.
 pub(super) fn of_campaign(id: &CampaignId) -> String {
     format!("fc-campaign-{}", digest(id.as_str()))
 }
 
-/// 32 hex digits of SHA-256: a place holds the path of a file.
+/// 32 hex digits of SHA-256, which hides a place that contains the path of a file.
 pub(super) fn digest(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     hex[..32].to_owned()
 }
 
-/// A mark as attributes.
+/// Writes a mark as attributes.
 pub(super) fn to_attributes(mark: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(mark) {
         Ok(Value::Object(attributes)) => attributes,
-        // Structures of text and numbers are objects.
+        // A structure of texts and numbers becomes an object.
         _ => Map::new(),
     }
 }
 
-/// A mark from attributes; `None` when they are no such mark: somebody has overwritten them.
+/// Reads a mark from attributes; `None` when another program has overwritten them.
 pub(super) fn from_attributes<T: for<'de> Deserialize<'de>>(
     attributes: Map<String, Value>,
 ) -> Option<T> {

@@ -1,4 +1,4 @@
-//! The metrics themselves: names, help texts, labels, buckets, and the zeros they begin with.
+//! The metrics: names, help texts, labels, buckets, and their initial zeros.
 
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -12,11 +12,11 @@ use super::process::ProcessMetrics;
 const REQUEST_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5.0, 10.0,
 ];
-/// From 50 ms to five minutes: a handful of calls, and an Interaction's set-up that is waited for.
+/// From 50 ms to five minutes: a handful of calls, and the set-up of an Interaction.
 const SAGA_BUCKETS: &[f64] = &[
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 ];
-/// From 1 ms to a minute: what waits longer is deferred.
+/// From 1 ms to a minute: longer waits are deferrals.
 const PACING_BUCKETS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(super) struct Families {
 
 impl Families {
     #[expect(clippy::too_many_lines, reason = "a table, one entry a metric")]
-    /// Registers every metric, with what can be known in advance at 0.
+    /// Registers every metric, with the series that are known in advance at 0.
     pub(super) fn new() -> Self {
         let registry = Registry::new();
         let r = &registry;
@@ -96,12 +96,12 @@ impl Families {
         let families = Self {
             messages: counters(
                 "flexcast_messages_total",
-                "Messages by what became of their turn; one message can be retried or deferred several times.",
+                "Turns of messages by result; a message can be retried or deferred several times.",
                 &["outcome", "strategy", "api"],
             ),
             skipped: counters(
                 "flexcast_skipped_total",
-                "Messages that were not to be done, by reason.",
+                "Messages that were skipped, by reason.",
                 &["reason"],
             ),
             dead_letters: counters(
@@ -111,12 +111,12 @@ impl Families {
             ),
             deferred: counters(
                 "flexcast_deferred_total",
-                "Times that a message was put off to a later time, by reason.",
+                "Deferrals of messages, by reason.",
                 &["reason"],
             ),
             agents_unavailable: counters(
                 "flexcast_agents_unavailable_total",
-                "Times that an agent could not take a message, by why.",
+                "Times that an agent could not take a message, by reason.",
                 &["reason"],
             ),
             books: gauges(
@@ -126,16 +126,17 @@ impl Families {
             ),
             imbalance: gauges(
                 "flexcast_books_imbalance_messages",
-                "By how much the books of all campaigns are off, each campaign checked by itself; always 0, or something was lost or doubled.",
+                "How far the books of all campaigns are off, each campaign checked by itself; above 0, a message or \
+                 row was lost or counted twice.",
                 &["check"],
             ),
             stuck: gauge(
                 "flexcast_stuck_messages",
-                "Dead messages of which something is left at Twilio; its undo is tried again.",
+                "Dead messages with effects left at Twilio; their undo is retried.",
             ),
             damaged: gauge(
                 "flexcast_damaged_messages",
-                "Messages whose records in the ledger contradict each other; 0.",
+                "Messages whose records in the ledger contradict each other; normally 0.",
             ),
             published_again: make(
                 r,
@@ -160,11 +161,11 @@ impl Families {
             ),
             in_flight_limit: gauge(
                 "flexcast_in_flight_limit",
-                "Messages that this consumer carries out at once at most.",
+                "The most messages that this consumer carries out at once.",
             ),
             twilio_requests: histograms(
                 "flexcast_twilio_request_duration_seconds",
-                "Requests to Twilio by operation and answer, from their leave to the reply's last byte.",
+                "Requests to Twilio by operation and answer, from their start to the reply's last byte.",
                 &["operation", "code"],
                 REQUEST_BUCKETS,
             ),
@@ -179,29 +180,30 @@ impl Families {
             ),
             twilio_concurrent: gauge(
                 "flexcast_twilio_concurrent_requests",
-                "Requests of the whole account under way at Twilio, as its last reply told; others' too.",
+                "Concurrent requests of the whole account, other programs' included, from Twilio's last reply.",
             ),
             sagas: histograms(
                 "flexcast_saga_duration_seconds",
-                "From a saga's beginning to its end, waits included.",
+                "The time from a saga's beginning to its end, waits included.",
                 &["strategy", "api"],
                 SAGA_BUCKETS,
             ),
             steps: counters(
                 "flexcast_steps_total",
-                "Steps of sagas by how they ended.",
+                "Steps of sagas, by result.",
                 &["step", "result"],
             ),
             pacing_waits: histograms(
                 "flexcast_pacing_wait_seconds",
-                "How long messages and their calls waited for leave, by the lane that let go last.",
+                "How long messages and their calls waited for a permit, by the lane that granted it last.",
                 &["lane"],
                 PACING_BUCKETS,
             ),
             lanes: gauges("flexcast_lanes", "Lanes in use, by kind.", &["lane"]),
             lanes_waiting: gauges(
                 "flexcast_lanes_waiting",
-                "Waits for a permit, by the kind of the lanes they need; one that needs several lanes counts for each.",
+                "Waiting permits, by the kind of the lanes that they need; a permit that needs several lanes counts \
+                 for each.",
                 &["lane"],
             ),
             lanes_resting: gauges(
@@ -211,7 +213,7 @@ impl Families {
             ),
             lanes_used: gauges(
                 "flexcast_lanes_used_last_minute",
-                "Permits of the last minute, by the kind of their lanes; of senders, segments.",
+                "Permits granted in the last minute, by the kind of their lanes; for senders, segments.",
                 &["lane"],
             ),
             lanes_unserved: gauges(
@@ -221,7 +223,8 @@ impl Families {
             ),
             lanes_answer: fraction(
                 "flexcast_lanes_answer_seconds",
-                "How long the database takes to hand out shared lanes, by its slower answers; 0 without such lanes.",
+                "How long the database takes to grant time on shared lanes, by its slower answers; 0 without such \
+                 lanes.",
             ),
             ledger_usable: gauge(
                 "flexcast_ledger_usable",
@@ -234,15 +237,15 @@ impl Families {
             ),
             queue_missing: gauge(
                 "flexcast_queue_missing_messages",
-                "Messages that the ledger says are on the queue and that the queue does not hold; 0 but for moments.",
+                "Messages that should be on the queue, by the ledger, and are not; above 0 only for moments.",
             ),
             queue_unseen: gauge(
                 "flexcast_queue_unseen_messages",
-                "Messages on the queues that the ledger has not met yet: publishers', or copies.",
+                "Messages on the queues that the ledger does not have yet: publishers' messages, or copies.",
             ),
             dead_letter_queue: gauge(
                 "flexcast_dead_letter_queue_messages",
-                "Dead letters that lie in the dead-letter queue.",
+                "Dead letters in the dead-letter queue.",
             ),
             queue_connected: gauge(
                 "flexcast_queue_connected",
@@ -257,16 +260,16 @@ impl Families {
             ),
             queue_mended: counters(
                 "flexcast_queue_mended_total",
-                "Deliveries that could only be read once they were mended, by what was.",
+                "Deliveries that were mended before they could be read, by the mended part.",
                 &["what"],
             ),
             queue_obstacles: gauge(
                 "flexcast_queue_obstacles",
-                "Queues on which something lies that can neither be carried out nor be moved away; 0.",
+                "Queues blocked by a delivery that can neither be carried out nor be moved away; normally 0.",
             ),
             broker_findings: gauges(
                 "flexcast_broker_findings",
-                "Dangers to messages that the last inspection of the broker found, by kind; 0.",
+                "Dangers to messages that the last inspection of the broker found, by kind; normally 0.",
                 &["kind"],
             ),
             broker_connections: gauges(
@@ -276,21 +279,21 @@ impl Families {
             ),
             twilio_away: gauges(
                 "flexcast_twilio_away",
-                "Parts of Twilio that are away: a product, and each of its operations, by why; 0.",
+                "Parts of Twilio that are away: a product, and each of its operations, by cause; normally 0.",
                 &["product", "cause"],
             ),
             broker_checked: gauge(
                 "flexcast_broker_checked",
-                "Whether the last inspection of the broker has read everything: 1 or 0; 0 without AMQP_MANAGEMENT_URL.",
+                "Whether the last inspection of the broker read everything: 1 or 0; 0 without AMQP_MANAGEMENT_URL.",
             ),
             import_rows: counters(
                 "flexcast_import_rows_total",
-                "Rows of imported files by what became of them, as the ledger has them.",
+                "Rows of imported files by result, from the ledger.",
                 &["result"],
             ),
             import_rejected: counters(
                 "flexcast_import_rejected_total",
-                "Rejected rows of imported files by reason, as the ledger has them.",
+                "Rejected rows of imported files by reason, from the ledger.",
                 &["reason"],
             ),
             last_done: fraction(

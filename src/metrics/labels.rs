@@ -1,29 +1,29 @@
-//! The labels' values: closed lists, so that a number, an id or a file name cannot become one.
+//! The values of labels: closed lists, so that no label contains a phone number, an id or a file name.
 
 use crate::message::{DeadReason, DeferReason, PauseCause, SkipReason, closed_list};
 
-/// What became of a message's turn.
+/// The result of a message's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageEvent {
     /// Carried out.
     Done,
-    /// Not to be done.
+    /// Skipped.
     Skipped(SkipReason),
-    /// Failed for good.
+    /// Dead-lettered.
     Dead(DeadReason),
-    /// Nobody can say.
+    /// Its outcome is unknown.
     Unknown,
-    /// Put off to a time the ledger keeps.
+    /// Deferred to a time that the ledger keeps.
     Deferred(DeferReason),
-    /// Given back to the queue for a short while.
+    /// Returned to the queue for a short retry.
     Retried,
-    /// Its id or address was already in the campaign.
+    /// The campaign has its id or address already.
     Duplicate,
     /// The queue delivered it again after its saga was over.
     Redelivered,
 }
 
-/// The word a [`MessageEvent`] has in `flexcast_messages_total`.
+/// The label of a [`MessageEvent`] in `flexcast_messages_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageOutcome {
     Done,
@@ -47,7 +47,7 @@ closed_list!(MessageOutcome {
     Redelivered => "redelivered",
 });
 
-/// Who paused a campaign.
+/// The author of a campaign's pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PausedBy {
     Operator,
@@ -55,7 +55,7 @@ pub enum PausedBy {
 }
 
 impl PausedBy {
-    /// All there are.
+    /// All values.
     pub(super) const ALL: [Self; 7] = [
         Self::Operator,
         Self::Program(PauseCause::CredentialsRefused),
@@ -115,23 +115,23 @@ closed_list!(BookState {
     Unknown => "unknown",
 });
 
-/// What the books are checked for. Each is 0, or they do not balance.
+/// A check of the books. Each is 0 if the books balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BooksCheck {
-    /// Accepted messages against those in all states.
+    /// Accepted messages minus those in all states.
     Messages,
     /// Messages that are both open and over.
     Twice,
-    /// Rows of files against what became of them.
+    /// Rows of files minus their results.
     Rows,
 }
 
 closed_list!(BooksCheck { Messages => "messages", Twice => "twice", Rows => "rows" });
 
-/// What of a delivery was mended.
+/// The part of a delivery that was mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MendedPart {
-    /// Text in a property or a header's name.
+    /// The text in a property or in a header's name.
     Text,
     /// The routing key.
     Key,
@@ -143,15 +143,15 @@ pub enum MendedPart {
 
 closed_list!(MendedPart { Text => "text", Key => "key", Nesting => "nesting", Body => "body" });
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepResult {
     /// Its call was made and answered.
     Made,
-    /// Its effect stood at Twilio already, and was ours.
+    /// Its effect existed at Twilio already, and was ours.
     Adopted,
     Failed,
-    /// Whether it happened has to be looked up.
+    /// Whether it happened must be looked up.
     InDoubt,
     Undone,
 }
@@ -164,12 +164,12 @@ closed_list!(StepResult {
     Undone => "undone",
 });
 
-/// What became of a row of a file.
+/// The result of a file's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowResult {
     Accepted,
     Rejected,
-    /// Its id or address was already in the campaign.
+    /// The campaign has its id or address already.
     Duplicate,
     /// Its customer has opted out.
     Suppressed,
@@ -182,6 +182,6 @@ closed_list!(RowResult {
     Suppressed => "suppressed",
 });
 
-/// The label of Twilio's error codes that have none of their own ([`crate::twilio::codes::ErrorCode::has_label`]):
-/// the code itself stands in the log and in the dead letter.
+/// The label of Twilio's error codes that have none of their own ([`crate::twilio::codes::ErrorCode::has_label`]). The
+/// log and the dead letter show the code itself.
 pub(super) const OTHER_CODE: &str = "other";

@@ -1,11 +1,11 @@
-//! How a metric is made.
+//! Makes and registers metrics.
 
 use prometheus::Registry;
 use prometheus::core::Collector;
 
 /// Registers a metric.
 ///
-/// Names and labels are this module's own, each of them once: a mistake shows in the first test.
+/// Names and labels are constants of this module, each used once, so that the first test detects a mistake.
 pub(super) fn make<M: Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<M>,

@@ -1,8 +1,9 @@
-//! Every metric, with its help text: what Prometheus sees of the program.
+//! Every metric, with its help text.
 //!
-//! In: one call for each event. Out: the text that `/metrics` answers with. Always: labels come from
-//! closed lists, never a number, a name or an id (but `campaign` on one gauge of running campaigns,
-//! capped, and `node` on one gauge, for the hosts of `AMQP_URL`); what can be known in advance is exported as 0, so that a first event is seen as one.
+//! In: one call for each event. Out: the text that `/metrics` answers with. Always: labels come from closed lists,
+//! never a number, a name or an id (except `campaign` on one gauge of running campaigns, capped, and `node` on one
+//! gauge, for the hosts of `AMQP_URL`); series that are known in advance are exported as 0, so that a first event shows
+//! as an increase.
 
 mod families;
 mod labels;
@@ -32,7 +33,7 @@ use crate::queue::FindingKind;
 use crate::twilio::codes::known;
 use crate::twilio::{Answer, AwayPart, Operation};
 
-/// Running campaigns that have series of their own; more would only crowd Prometheus.
+/// The maximum number of running campaigns with their own series, to limit the load on Prometheus.
 const CAMPAIGNS_MAX: usize = 50;
 
 /// Counts events. Clones count into the same metrics.
@@ -48,21 +49,21 @@ impl Default for Metrics {
     }
 }
 
-/// The lanes of one kind together.
+/// The sums over all lanes of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LanesOfKind {
     pub lanes: u64,
-    /// Waits for permits that need them, each lane's by itself.
+    /// Waiting permits that need them, counted for each lane.
     pub waiting: u64,
     /// Lanes that rest after a 429.
     pub resting: u64,
-    /// Lanes that are not served by the store they are shared through.
+    /// Shared lanes that the store does not serve.
     pub unserved: u64,
     pub used_last_minute: u64,
 }
 
 impl Metrics {
-    /// All metrics, at 0, in a registry of their own: two in one process do not meet.
+    /// All metrics, at 0, in a separate registry: two instances in one process do not share metrics.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -71,7 +72,7 @@ impl Metrics {
         }
     }
 
-    /// What became of a message's turn. With a reason, the reason's own counter goes up as well.
+    /// Counts the result of a message's turn. If it has a reason, the counter of reasons is increased too.
     pub fn message(&self, event: MessageEvent, strategy: Strategy, api: Api) {
         let inner = &self.inner;
         let outcome = event.outcome().as_str();
@@ -85,31 +86,30 @@ impl Metrics {
         }
     }
 
-    /// A dead letter that was no message of a campaign, so that there is no strategy to count it
-    /// under.
+    /// Counts a dead letter that was no message of a campaign, and so has no strategy.
     pub fn dead_letter(&self, reason: DeadReason) {
         count(&self.inner.dead_letters, reason.as_str());
     }
 
-    /// A saga came to its end, however it ended. `took` runs from its beginning, waits included.
+    /// Counts a saga that ended, in any way. `took` is measured from its beginning, waits included.
     pub fn saga(&self, strategy: Strategy, api: Api, took: Duration) {
         let labels = [strategy.as_str(), api.as_str()];
         let saga = self.inner.sagas.with_label_values(&labels);
         saga.observe(took.as_secs_f64());
     }
 
-    /// A step of a saga ended.
+    /// Counts a step of a saga that ended.
     pub fn step(&self, step: StepName, result: StepResult) {
         let labels = [step.as_str(), result.as_str()];
         self.inner.steps.with_label_values(&labels).inc();
     }
 
-    /// When the last message was done.
+    /// Sets the time at which the last message was done.
     pub fn last_done(&self, at: Timestamp) {
         self.inner.last_done.set(at.as_millisecond() as f64 / 1e3);
     }
 
-    /// The books over all campaigns in the ledger, from one snapshot.
+    /// Sets the books over all campaigns in the ledger, from one snapshot.
     pub fn books(&self, count: impl Fn(BookState) -> u64) {
         for state in BookState::ALL {
             set(
@@ -119,7 +119,7 @@ impl Metrics {
         }
     }
 
-    /// By how much the books of all campaigns are off, by what they are checked for.
+    /// Sets how far the books of all campaigns are off, by check.
     pub fn books_imbalance(&self, off: impl Fn(BooksCheck) -> u64) {
         for check in BooksCheck::ALL {
             let gauge = self.inner.imbalance.with_label_values(&[check.as_str()]);
@@ -127,22 +127,22 @@ impl Metrics {
         }
     }
 
-    /// How many dead messages have left something at Twilio.
+    /// Sets the number of dead messages with effects left at Twilio.
     pub fn stuck(&self, messages: u64) {
         set(&self.inner.stuck, messages);
     }
 
-    /// Messages that the queue has lost are published again.
+    /// Counts messages that are published again because the queue has lost them.
     pub fn published_again(&self, messages: u64) {
         self.inner.published_again.inc_by(messages);
     }
 
-    /// How many messages have records that contradict each other.
+    /// Sets the number of messages whose records contradict each other.
     pub fn damaged(&self, messages: u64) {
         set(&self.inner.damaged, messages);
     }
 
-    /// How many campaigns are paused, by who paused them.
+    /// Sets the number of paused campaigns, by who paused them.
     pub fn paused(&self, count: impl Fn(PausedBy) -> u64) {
         for by in PausedBy::ALL {
             set(
@@ -152,7 +152,7 @@ impl Metrics {
         }
     }
 
-    /// The books of every running campaign. One that is missing has ended: its series go. Of more
+    /// Sets the books of every running campaign. A campaign that is missing has ended: its series are removed. Of more
     /// than 50, the first 50 are shown.
     pub fn campaigns<'c, F: Fn(BookState) -> u64>(
         &self,
@@ -171,43 +171,43 @@ impl Metrics {
         let mut shown = shown.unwrap_or_else(PoisonError::into_inner);
         for ended in shown.difference(&now) {
             for state in BookState::ALL {
-                // What is not there needs no removal.
+                // A series that does not exist needs no removal.
                 let _ = gauge.remove_label_values(&[ended.as_str(), state.as_str()]);
             }
         }
         *shown = now;
     }
 
-    /// How many messages may be carried out at once.
+    /// Sets the maximum number of messages in flight.
     pub fn in_flight_limit(&self, limit: u64) {
         set(&self.inner.in_flight_limit, limit);
     }
 
-    /// A message begins to be carried out; it counts as in flight until the guard is dropped.
+    /// Counts a message as in flight until the guard is dropped.
     #[must_use]
     pub fn message_begins(&self) -> InFlight {
         InFlight::counted(&self.inner.in_flight)
     }
 
-    /// A request leaves for Twilio; it counts as in flight until the guard is dropped.
+    /// Counts a request to Twilio as in flight until the guard is dropped.
     #[must_use]
     pub fn twilio_request_leaves(&self) -> InFlight {
         InFlight::counted(&self.inner.twilio_in_flight)
     }
 
-    /// A reply told how many requests of the whole account are under way.
+    /// Sets the number of concurrent requests of the whole account, from a reply.
     pub fn twilio_concurrent(&self, requests: u32) {
         self.inner.twilio_concurrent.set(requests.into());
     }
 
-    /// A request to Twilio is over. `took` runs from its leave to the last byte of the reply.
+    /// Counts a request to Twilio that has ended. `took` is measured from its start to the last byte of the reply.
     pub fn twilio_request(&self, operation: Operation, answer: Answer, took: Duration) {
         let labels = [operation.as_str(), answer.as_str()];
         let request = self.inner.twilio_requests.with_label_values(&labels);
         request.observe(took.as_secs_f64());
     }
 
-    /// Twilio answered with an error code.
+    /// Counts an error code in a reply of Twilio's.
     pub fn twilio_error(&self, code: u32) {
         let errors = &self.inner.twilio_errors;
         if known(code).is_some_and(|row| row.has_label) {
@@ -217,18 +217,18 @@ impl Metrics {
         }
     }
 
-    /// An agent could not take a message.
+    /// Counts an agent who could not take a message.
     pub fn agent_unavailable(&self, why: Unavailable) {
         count(&self.inner.agents_unavailable, why.as_str());
     }
 
-    /// Something waited this long for leave, at the end for this lane's.
+    /// Records how long a permit waited, by the lane that granted it last.
     pub fn pacing_wait(&self, lane: LaneKind, waited: Duration) {
         let lane = self.inner.pacing_waits.with_label_values(&[lane.as_str()]);
         lane.observe(waited.as_secs_f64());
     }
 
-    /// How the lanes of one kind are.
+    /// Sets the state of the lanes of one kind.
     pub fn lanes(&self, kind: LaneKind, of_kind: LanesOfKind) {
         let inner = &self.inner;
         for (gauges, value) in [
@@ -242,40 +242,40 @@ impl Metrics {
         }
     }
 
-    /// How long the store of shared lanes takes to answer; zero where none are shared.
+    /// Sets how long the store of shared lanes takes to answer; zero without shared lanes.
     pub fn store_takes(&self, takes: Duration) {
         self.inner.lanes_answer.set(takes.as_secs_f64());
     }
 
-    /// How many messages are ready on the queues of all campaigns, and how many dead letters lie in
-    /// the dead-letter queue.
+    /// Sets the number of ready messages on the queues of all campaigns, and of dead letters in the dead-letter queue.
     pub fn queue_depth(&self, ready: u64, dead_letters: u64) {
         set(&self.inner.queue.with_label_values(&["ready"]), ready);
         set(&self.inner.dead_letter_queue, dead_letters);
     }
 
-    /// Whether the ledger can be read and written.
+    /// Sets whether the ledger can be read and written.
     pub fn ledger_usable(&self, is_usable: bool) {
         self.inner.ledger_usable.set(i64::from(is_usable));
     }
 
-    /// How far the ledger and the queue are apart: what the queue lacks, and what only it knows of.
+    /// Sets the differences between ledger and queue: messages that the queue lacks, and messages that only the queue
+    /// has.
     pub fn queue_difference(&self, missing: u64, unseen: u64) {
         set(&self.inner.queue_missing, missing);
         set(&self.inner.queue_unseen, unseen);
     }
 
-    /// Whether the queue answers.
+    /// Sets whether the queue answers.
     pub fn queue_connected(&self, is_connected: bool) {
         self.inner.queue_connected.set(i64::from(is_connected));
     }
 
-    /// How often, since it was opened, the connection to the queue was lost and made again.
+    /// Sets how often the connection to the queue was lost and made again since the queue was opened.
     pub fn queue_reconnects(&self, so_far: u64) {
         advance(&self.inner.queue_reconnects, so_far);
     }
 
-    /// How many deliveries were mended since the queue was opened, by what of them.
+    /// Sets how many deliveries were mended since the queue was opened, by the mended part.
     pub fn queue_mended(&self, so_far: impl Fn(MendedPart) -> u64) {
         for part in MendedPart::ALL {
             let counter = self.inner.queue_mended.with_label_values(&[part.as_str()]);
@@ -283,12 +283,13 @@ impl Metrics {
         }
     }
 
-    /// On how many queues something lies in the way.
+    /// Sets the number of queues that have an obstacle.
     pub fn queue_obstacles(&self, count: u64) {
         set(&self.inner.queue_obstacles, count);
     }
 
-    /// How many dangers the last inspection of the broker found, by kind, and whether it has read everything.
+    /// Sets the number of dangers that the last inspection of the broker found, by kind, and whether it has read
+    /// everything.
     pub fn broker(&self, is_whole: bool, count: impl Fn(FindingKind) -> u64) {
         for kind in FindingKind::ALL {
             let gauges = &self.inner.broker_findings;
@@ -297,7 +298,7 @@ impl Metrics {
         self.inner.broker_checked.set(i64::from(is_whole));
     }
 
-    /// How many connections there are to each node of the broker: every node is given each time, at 0 too.
+    /// Sets the number of connections to each node of the broker. Every node is set each time, also to 0.
     pub fn broker_connections<'n>(&self, nodes: impl IntoIterator<Item = (&'n str, u64)>) {
         for (node, connections) in nodes {
             let gauges = &self.inner.broker_connections;
@@ -305,7 +306,7 @@ impl Metrics {
         }
     }
 
-    /// The parts of Twilio that are away: a product counts once, and each of its operations once.
+    /// Sets which parts of Twilio are away. A product counts once, and so does each of its operations.
     pub fn twilio_away(&self, away: &[AwayPart]) {
         for (product, cause) in away_labels() {
             let is_it = |part: &&AwayPart| part.product == product && part.cause == cause;
@@ -315,8 +316,8 @@ impl Metrics {
         }
     }
 
-    /// The rows of all imported files so far, and of the rejected ones those of each reason. From
-    /// the ledger, as the books are: an import is a process of its own that nobody scrapes.
+    /// Sets the number of rows of all imported files, and of rejected rows by reason. They come from the ledger, as the
+    /// books do, because an import is a separate process that is not scraped.
     pub fn imports(&self, rows: impl Fn(RowResult) -> u64, rejected: impl Fn(RejectReason) -> u64) {
         for result in RowResult::ALL {
             let rows_total = self.inner.import_rows.with_label_values(&[result.as_str()]);
@@ -331,7 +332,7 @@ impl Metrics {
         }
     }
 
-    /// Everything, in Prometheus's text format: `text/plain; version=0.0.4`.
+    /// All metrics, in Prometheus's text format: `text/plain; version=0.0.4`.
     ///
     /// # Panics
     ///
@@ -347,7 +348,7 @@ impl Metrics {
     }
 }
 
-/// A message that is being carried out, or a request that is on its way.
+/// A message or a request that counts as in flight.
 #[derive(Debug)]
 pub struct InFlight(IntGauge);
 
@@ -368,7 +369,7 @@ fn count(counters: &IntCounterVec, label: &str) {
     counters.with_label_values(&[label]).inc();
 }
 
-/// Moves a counter on to a total that is counted elsewhere.
+/// Raises a counter to a total that is counted elsewhere.
 fn advance(counter: &IntCounter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
 }

@@ -1,7 +1,6 @@
-//! The process's own metrics, by the names that Prometheus clients agree on.
+//! The metrics of the process itself, under the names that Prometheus clients share.
 //!
-//! In: `/proc` (proc(5)). Out: `process_*`, read when they are asked for. Where there is no `/proc`
-//! there are none.
+//! In: `/proc` (proc(5)). Out: `process_*`, read at each scrape. Without `/proc` there are none.
 
 use std::fs;
 
@@ -20,7 +19,7 @@ pub(super) struct ProcessMetrics {
     start_time: Gauge,
 }
 
-struct Reading {
+struct ProcessReading {
     cpu_seconds: f64,
     resident_bytes: f64,
     open_fds: f64,
@@ -28,7 +27,7 @@ struct Reading {
 }
 
 impl ProcessMetrics {
-    /// Registers them; none when they cannot be read here.
+    /// Registers the metrics; None if they cannot be read on this system.
     pub(super) fn register(registry: &Registry) -> Option<Self> {
         read()?;
         let gauge = |name, help| make(registry, Gauge::new(name, help));
@@ -62,19 +61,19 @@ impl ProcessMetrics {
     }
 }
 
-fn read() -> Option<Reading> {
+fn read() -> Option<ProcessReading> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The program's name stands in parentheses and may hold anything; what is counted comes after.
+    // The program's name is in parentheses and may contain anything; the numbered fields follow it.
     let (_, fields) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split(' ').collect();
     // The first of these is field 3 of proc(5): utime is 14, stime 15, starttime 22.
     let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
     let cpu_seconds = (ticks(14)? + ticks(15)?) / TICKS_PER_SECOND;
     let boot_seconds = number_after("/proc/stat", "btime")?;
-    Some(Reading {
+    Some(ProcessReading {
         cpu_seconds,
         resident_bytes: number_after("/proc/self/status", "VmRSS:")? * 1024.0,
-        // One of them is this look itself.
+        // One of them is opened by this read.
         open_fds: fs::read_dir("/proc/self/fd")
             .ok()?
             .count()
@@ -83,7 +82,7 @@ fn read() -> Option<Reading> {
     })
 }
 
-/// The number that follows `word` at the beginning of a line.
+/// The number after `word` at the beginning of a line.
 fn number_after(path: &str, word: &str) -> Option<f64> {
     let text = fs::read_to_string(path).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(word))?;

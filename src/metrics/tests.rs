@@ -1,4 +1,4 @@
-//! What is rendered: every name, and labels from closed lists.
+//! Tests of the rendered metrics: every name, and labels from closed lists.
 
 use super::*;
 use crate::message::SkipReason;
@@ -13,7 +13,7 @@ fn line(metrics: &Metrics, series: &str) -> Option<String> {
 #[test]
 fn every_metric_is_there_with_its_help_before_anything_happened() {
     let text = Metrics::new().render();
-    // A family without series is not exported: those whose labels are not known before.
+    // A family without series is not exported: those whose labels are not known in advance.
     let later = [
         "flexcast_broker_connections",
         "flexcast_campaign_messages",

@@ -1,4 +1,4 @@
-//! The series whose labels are known: each is exported as 0 from the start.
+//! The series whose labels are known in advance. Each is exported as 0 from the start.
 
 use prometheus::IntCounterVec;
 
@@ -16,7 +16,7 @@ use super::labels::{
 };
 
 impl Families {
-    /// What inspections and outages find.
+    /// The findings of inspections and outages.
     fn export_findings(&self) {
         for kind in FindingKind::ALL {
             let _ = self.broker_findings.with_label_values(&[kind.as_str()]);
@@ -26,8 +26,8 @@ impl Families {
         }
     }
 
-    /// Makes the series whose labels are known. Not those of `twilio_requests`: they would be four
-    /// thousand lines, most of them for operations that a campaign's strategy never calls.
+    /// Makes the series whose labels are known in advance. Not those of `twilio_requests`: they would be four thousand
+    /// lines, most of them for operations that a campaign's strategy never calls.
     pub(super) fn export_zeros(&self) {
         for strategy in Strategy::ALL.iter().map(|it| it.as_str()) {
             for api in Api::ALL.iter().map(|it| it.as_str()) {
@@ -105,7 +105,7 @@ fn zeros<'l>(counters: &IntCounterVec, labels: impl IntoIterator<Item = &'l str>
     }
 }
 
-/// Every product with every cause for which a part of it can be away.
+/// Every product, with every cause for which a part of it can be away.
 pub(super) fn away_labels() -> impl Iterator<Item = (&'static str, &'static str)> {
     Product::ALL.iter().flat_map(|product| {
         let causes = AwayCause::ALL.iter();

@@ -1,7 +1,6 @@
-//! How long to wait after Twilio refused a text for a limit that stands for hours: until midnight, or an hour at a time.
+//! The waits after Twilio refused a text for a limit that lasts hours: until midnight, or an hour at a time.
 //!
-//! In: when the table of Twilio's errors has the message tried again, the time. Out: a wait, where the table has one.
-//! Always: pure.
+//! In: the retry rule of Twilio's error, the time. Out: a wait, if the rule has one. Always: pure.
 
 use std::time::Duration;
 
@@ -10,22 +9,22 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::twilio::codes::TryAgain;
 
-/// The wait where nobody says when a limit lifts.
+/// The wait if it is unknown when a limit ends.
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Pacific time, by the rule of the United States since 2007: no database of time zones is needed.
+/// Pacific time, by the rule of the United States since 2007, so that no time zone database is needed.
 const PACIFIC: &str = "PST8PDT,M3.2.0,M11.1.0";
 
-/// How long a limit stands.
+/// When a limit ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifts {
-    /// After this wait it is certainly gone.
+    /// It certainly ends after this wait.
     After(Duration),
-    /// It is worth to ask again after this wait.
+    /// It may have ended after this wait: a retry is worthwhile.
     AskedAgain(Duration),
 }
 
-/// How long the limit stands for which a message is tried again at this time.
+/// When the limit ends whose error has this retry rule.
 pub(super) fn lifts(again: TryAgain, now: Timestamp) -> Option<Lifts> {
     match again {
         TryAgain::ByClass => None,
@@ -36,7 +35,7 @@ pub(super) fn lifts(again: TryAgain, now: Timestamp) -> Option<Lifts> {
     }
 }
 
-/// From now to the next midnight in Pacific time.
+/// The time from now to the next midnight in Pacific time.
 fn until_midnight(now: Timestamp) -> Option<Duration> {
     let pacific = now.to_zoned(TimeZone::posix(PACIFIC).ok()?);
     let midnight = pacific.checked_add(1.day()).ok()?.start_of_day().ok()?;

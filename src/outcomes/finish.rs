@@ -1,7 +1,7 @@
-//! When a campaign is finished: the one place that says so.
+//! Finishes campaigns: the only place that decides it.
 //!
-//! In: a campaign whose work seems to be over. Out: finished, or why not. Always: never while a
-//! message is open, waits unseen on the queue, or the books do not balance.
+//! In: a campaign whose work seems complete. Out: finished, or the reason why not. Always: a campaign is never finished
+//! while a message is open or waits unseen on the queue, or while the books do not balance.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::message::CampaignId;
 use crate::queue::{Queue, QueueError, depth_of};
 
-/// Why it is not known whether a campaign is over: it is not finished then.
+/// Why it is unknown whether a campaign is complete. It is not finished then.
 #[derive(Debug, thiserror::Error)]
 pub enum FinishError {
     #[error(transparent)]
@@ -18,12 +18,12 @@ pub enum FinishError {
     Queue(#[from] QueueError),
 }
 
-/// Who says that a campaign is finished.
+/// The reason to finish a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishedBy {
-    /// Nobody: its files are worked off, and nothing else was ever to come.
+    /// Its files are processed, and its messages come from files only.
     Itself,
-    /// An operator: nothing more comes from its publishers.
+    /// An operator says that its publishers send no more messages.
     Operator,
 }
 
@@ -38,17 +38,17 @@ pub enum Unfinished {
     Unseen(u64),
     #[error("it has messages of publishers, who alone know when no more come")]
     Published,
-    /// Or one died, and was not run again.
+    /// An interrupted import that was not run again counts too.
     #[error("a file is being imported, or none was")]
     Importing,
 }
 
-/// Moves a campaign to finished if it is over. With [`FinishedBy::Itself`] only one that files alone
-/// have fed, whose imports have come to their ends.
+/// Finishes a campaign if it is complete. With [`FinishedBy::Itself`], only if all its messages come from files whose
+/// imports have ended.
 ///
 /// # Errors
 ///
-/// [`FinishError`] when the ledger or the queue does not answer: then it is not finished.
+/// [`FinishError`] when the ledger or the queue does not answer. The campaign is not finished then.
 pub async fn finish(
     ledger: &Ledger,
     queue: &dyn Queue,
@@ -71,7 +71,7 @@ pub async fn finish(
         return Ok(Err(Unfinished::Unseen(unseen)));
     }
     let by_itself = by == FinishedBy::Itself;
-    // What was accepted since the books were read keeps it open.
+    // Messages that were accepted since the books were read keep it open.
     if ledger.finish_campaign(id, by_itself, now).await? {
         return Ok(Ok(()));
     }

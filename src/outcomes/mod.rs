@@ -1,7 +1,7 @@
-//! What an outcome causes: the ledger's settlement first, then the queue's.
+//! Carries out the consequences of an outcome: settles the ledger first, then the queue.
 //!
-//! In: how a run ended. Out: a verdict, carried out on ledger and queue. Always: the outcome is
-//! durable before the delivery is let go of; nothing here calls Twilio.
+//! In: how a run ended. Out: a verdict, carried out on ledger and queue. Always: the outcome is durable before the
+//! delivery is settled; nothing here calls Twilio.
 
 mod caps;
 mod finish;

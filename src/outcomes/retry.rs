@@ -1,7 +1,7 @@
-//! When to try again, and when to stop trying.
+//! Decides when a message is retried, and when retries end.
 //!
-//! In: how an attempt failed, how many had failed before, the message's age, the time. Out: one decision.
-//! Always: no clock of its own, no randomness, no I/O, so that a schedule can be read off a test.
+//! In: the failure of an attempt, the number of failed attempts, the message's age, the time. Out: one decision.
+//! Always: no clock, no randomness, no I/O, so that tests can show whole schedules.
 
 use std::time::Duration;
 
@@ -11,22 +11,21 @@ use crate::ledger::UNDO_AFTER;
 use crate::message::{DeadReason, Failure, FailureClass, SkipReason};
 use crate::twilio::codes::{Retry, retry};
 
-/// The longest wait Twilio may ask of us.
+/// The longest wait that a reply's `Retry-After` may demand.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
-/// Over how long those return that waited for the same midnight.
+/// The time over which messages return that waited for the same midnight.
 const LIFTED_SPREAD: Duration = Duration::from_secs(600);
 
-/// The wait after Twilio said again and again that it never processed a call. Stretched by its spread
-/// it stays under the five seconds of a retry queue: more would lie in that of fifteen.
+/// The wait after Twilio repeatedly reported that it did not process a call. With its spread it stays below five
+/// seconds and so uses the retry queue of five seconds, not that of fifteen.
 const THROTTLED_WAIT: Duration = Duration::from_secs(4);
 
-/// The longest wait between two tries of an undo that keeps failing: it is tried for as long as
-/// something is left, but not so often that a permanent refusal is a burden.
+/// The longest wait between two retries of an undo. The undo is retried while effects are left, but not so often that a
+/// permanent refusal becomes a burden.
 const UNDO_WAIT_MAX: Duration = Duration::from_secs(6 * 3_600);
 
-/// The wait before what a stuck message has left is tried to be undone again, after `tries` that
-/// failed: the ledger's first wait, twice as long after each.
+/// The wait before the next retry of an undo, after `tries` failed ones: the ledger's first wait, doubled after each.
 #[must_use]
 pub fn undo_wait(tries: u32, retry_after: Option<Duration>) -> Duration {
     let doubled = UNDO_AFTER.saturating_mul(1 << tries.min(16));
@@ -34,25 +33,25 @@ pub fn undo_wait(tries: u32, retry_after: Option<Duration>) -> Duration {
     doubled.min(UNDO_WAIT_MAX).max(asked)
 }
 
-/// What becomes of a message after a failed attempt.
+/// What happens to a message after a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Again after this wait.
+    /// It is retried after this wait.
     Retry { wait: Duration, uses_attempt: bool },
-    /// Never: a dead letter.
+    /// It becomes a dead letter.
     Dead(DeadReason),
-    /// Not to be done.
+    /// It is skipped.
     Skip(SkipReason),
-    /// Nothing of this campaign will pass until somebody acts.
+    /// No message of this campaign can succeed until an operator acts or the cause ends.
     Halt,
 }
 
-/// The operator's schedule.
+/// The configured schedule of retries.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
-    /// The wait before attempts 2, 3, 4 and so on; its length is the number of retries.
+    /// The waits before attempts 2, 3, 4 and so on. Its length is the number of retries.
     pub schedule: Vec<Duration>,
-    /// From this age on a message is not retried.
+    /// The maximum age of a message for a retry.
     pub age_max: Duration,
 }
 
@@ -66,13 +65,13 @@ impl RetryPolicy {
 
     /// Decides what follows a failure.
     ///
-    /// The spread stretches the wait by up to a fifth: messages that failed together must not return together.
+    /// The spread extends the wait by up to a fifth, because messages that failed together must not return together.
     #[must_use]
     pub fn decide(&self, failure: &Failure, of: Circumstances) -> Decision {
         let Some(retry) = retry(failure.class, failure.code, of.failed_before) else {
             return not_again(failure.class);
         };
-        // What costs no attempt was never processed: as if it had not been tried.
+        // A failure that uses no attempt means that the call was not processed.
         let scheduled = if retry.uses_attempt {
             match self.schedule.get(of.failed_before as usize) {
                 Some(&wait) => wait,
@@ -83,7 +82,7 @@ impl RetryPolicy {
         };
         let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         match lifts(retry.again, of.now) {
-            // It passes then, however old the message is: one more attempt is due to it.
+            // The limit certainly ends then, so the message gets one more attempt whatever its age at that time.
             Some(Lifts::After(lifted)) if of.age <= self.age_max => Decision::Retry {
                 wait: lifted + LIFTED_SPREAD.mul_f64(of.spread),
                 uses_attempt: retry.uses_attempt,
@@ -95,7 +94,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Again after this wait, unless the message is too old then.
+    /// A retry after this wait, unless the message is too old then.
     fn retry(&self, wait: Duration, retry: Retry, of: Circumstances) -> Decision {
         let wait = stretched(wait, of);
         if retry.ages && of.age + wait > self.age_max {
@@ -108,7 +107,7 @@ impl RetryPolicy {
     }
 }
 
-/// What follows a failure after which another try is of no use.
+/// The decision for a failure that no retry can cure.
 fn not_again(class: FailureClass) -> Decision {
     match class {
         FailureClass::Permanent(reason) => Decision::Dead(reason),
@@ -120,7 +119,7 @@ fn not_again(class: FailureClass) -> Decision {
     }
 }
 
-/// Stretched, never shortened: returning before Retry-After would earn another 429.
+/// Extends a wait, and never shortens it: a retry before `Retry-After` would be refused with another 429.
 fn stretched(wait: Duration, of: Circumstances) -> Duration {
     wait.mul_f64(1.0 + 0.2 * of.spread)
 }

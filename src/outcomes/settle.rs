@@ -1,4 +1,4 @@
-//! Carrying a verdict out: first the ledger, then the queue, exactly once each.
+//! Carries out a verdict: first on the ledger, then on the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,31 +10,31 @@ use crate::queue::{DeadLetter, Delivery, QueueError};
 
 use super::Verdict;
 
-/// The longest wait that the queue carries; longer ones are the ledger's, so that nothing lies
-/// about in retry queues for hours.
+/// The longest wait for which the queue delays a message. Longer waits are the ledger's, so that retry queues hold no
+/// message for hours.
 const QUEUE_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Carries verdicts out.
+/// Carries out verdicts.
 #[derive(Clone)]
 pub struct Settler {
     ledger: Arc<Ledger>,
     clock: Clock,
 }
 
-/// How a message's turn came to its end.
+/// How a message's turn ended.
 #[derive(Debug)]
 pub struct Conclusion<'a> {
     pub lease: &'a Lease,
-    /// Events of its journal that are to be written with the settlement.
+    /// Journal events that must be written with the settlement.
     pub unwritten: &'a [Event],
-    /// What stands at Twilio because of it.
+    /// The message's effects at Twilio.
     pub effects: Effects,
-    /// How many attempts there were, this one included.
+    /// The number of attempts, this one included.
     pub attempt: u32,
     pub verdict: &'a Verdict,
 }
 
-/// Why a verdict was not carried out to its end. The delivery comes again, and the ledger knows.
+/// Why a verdict was not carried out completely. The delivery returns, and the ledger's record decides what is done.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     #[error(transparent)]
@@ -44,18 +44,18 @@ pub enum SettleError {
 }
 
 impl Settler {
-    /// A settler over this ledger.
+    /// A settler for this ledger.
     #[must_use]
     pub fn new(ledger: Arc<Ledger>, clock: Clock) -> Self {
         Self { ledger, clock }
     }
 
-    /// Records the verdict, then acknowledges the delivery, or gives it back, or moves it, as the verdict says.
+    /// Records the verdict, then acknowledges, returns or moves the delivery.
     ///
     /// # Errors
     ///
-    /// [`SettleError`]: after a ledger's error the delivery is untouched; after a queue's error the
-    /// delivery comes again and is found settled.
+    /// [`SettleError`]. After a ledger's error the delivery is untouched. After a queue's error the delivery returns,
+    /// and its message is found settled.
     pub async fn settle(
         &self,
         delivery: Box<dyn Delivery>,
@@ -83,7 +83,7 @@ impl Settler {
                     attempt,
                     detail: failure.to_string(),
                 };
-                // No step: it was unfit, and its publisher can do something about it.
+                // Without a step the message itself was unfit, and its publisher can correct it.
                 if failure.step.is_none() {
                     let id = lease.key.id.to_string();
                     delivery.refuse(letter, Some(id)).await?
@@ -114,7 +114,7 @@ impl Settler {
         Ok(())
     }
 
-    /// Gives a message back as it was: the consumer is stopping or the ledger let nothing be done.
+    /// Returns a message unchanged, because the consumer is stopping or the ledger is lost.
     ///
     /// # Errors
     ///

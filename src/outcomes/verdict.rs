@@ -1,4 +1,4 @@
-//! From how a run ended to what becomes of the message: the single match, pure.
+//! Decides what happens to a message from how its run ended: the only such decision, pure.
 
 use std::time::Duration;
 
@@ -10,40 +10,40 @@ use crate::message::{DeadReason, DeferReason, Ended, Failure, FailureClass, Skip
 
 use super::{Decision, RetryPolicy};
 
-/// What becomes of a message.
+/// What happens to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Its turn is over.
+    /// It is over.
     End(Ending),
-    /// Again after a while.
+    /// It returns after a wait.
     Again {
         reason: DeferReason,
         wait: Duration,
         failure: Option<Box<Failure>>,
         uses_attempt: bool,
     },
-    /// Given back; the campaign stops.
+    /// It is returned, and the campaign is paused.
     Halt(Box<Failure>),
 }
 
-/// What the judge knows of a message beside how its run ended.
+/// The facts about a message that decide its verdict, beside how its run ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances {
-    /// Attempts that failed before this one.
+    /// The number of attempts that failed before this one.
     pub failed_before: u32,
-    /// For how long it is tried: since it was taken first, or first after Twilio was away or it waited for anything but
-    /// its next try.
+    /// The age of the current series of attempts: since the first take, or since the first take after Twilio was away
+    /// or the message waited for anything other than its next attempt.
     pub age: Duration,
-    /// The time: some limits of Twilio's lift at an hour of the day.
+    /// The time. Some of Twilio's limits end at an hour of the day.
     pub now: Timestamp,
-    /// Between 0 and 1: stretches waits, so that what failed together does not return together.
+    /// A value between 0 and 1 that extends waits, so that messages that failed together do not return together.
     pub spread: f64,
     pub when_open: WhenOpen,
-    /// How long a busy customer is left alone.
+    /// How long a message to a busy customer is deferred.
     pub busy_wait: Duration,
 }
 
-/// Decides what becomes of a message.
+/// Decides what happens to a message.
 #[must_use]
 pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
     let failure = match ended {
@@ -77,7 +77,7 @@ pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
     }
 }
 
-/// How a stuck message ends once nothing is left of it: as it would have, had the undo not failed.
+/// The ending of a stuck message once no effect is left: the one that it would have without the failed undo.
 #[must_use]
 pub fn undone(why: Failure) -> Ending {
     let reason = match why.class {
@@ -88,7 +88,7 @@ pub fn undone(why: Failure) -> Ending {
                 detail: Some(why.to_string()),
             };
         }
-        // It might have passed, and was tried to its end.
+        // A failure that might have passed, and whose retries have ended.
         FailureClass::Transient
         | FailureClass::Throttled
         | FailureClass::Away

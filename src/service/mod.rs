@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError};
 use crate::engine::{AgentRules, Engine, PacedGate};
 use crate::http::Pages;
 use crate::intake::{EnqueueError, bind_queue};
-use crate::ledger::sqlite::{Hold, SqliteSource, Waiting, has_ledger, hold};
+use crate::ledger::sqlite::{Hold, SqliteSource, WaitingMessages, has_ledger, hold};
 use crate::ledger::{Actor, BackupSource, Ledger, LedgerError};
 use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
@@ -30,7 +30,7 @@ use crate::queue::rabbitmq::RabbitQueue;
 use crate::queue::{Inspection, Queue, QueueError};
 use crate::shutdown::Stopper;
 use crate::twilio::{Outages, Twilio};
-use crate::worker::{Parts, Worker};
+use crate::worker::{Worker, WorkerParts};
 
 pub use agents::AccountAgents;
 use folders::make_folder;
@@ -147,8 +147,8 @@ impl Service {
         }
         let [ledger, queue] = [LEDGER_FILE, QUEUE_FILE].map(|name| config.state.join(name));
         let waiting = match config.amqp_url {
-            Some(_) => Waiting::OnBroker,
-            None => Waiting::PublishedAgain,
+            Some(_) => WaitingMessages::OnBroker,
+            None => WaitingMessages::PublishedAgain,
         };
         Ok(Box::new(SqliteSource::new(ledger, queue, waiting)))
     }
@@ -266,7 +266,7 @@ impl Service {
             work.settle_time,
         )
         .with_leases_of(work.lease);
-        Ok(Worker::new(Parts {
+        Ok(Worker::new(WorkerParts {
             queue,
             ledger: Arc::clone(&self.ledger),
             twilio: twilio.gated(Arc::new(gate)),

@@ -1,4 +1,4 @@
-//! Why the worker could not go on.
+//! Errors that end the worker's run.
 
 use crate::intake::EnqueueError;
 use crate::ledger::LedgerError;
@@ -6,7 +6,7 @@ use crate::message::CampaignId;
 use crate::outcomes::FinishError;
 use crate::queue::QueueError;
 
-/// Why the worker could not go on.
+/// An error that ends the worker's run.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
     #[error(transparent)]
@@ -15,7 +15,7 @@ pub enum WorkError {
     Queue(#[from] QueueError),
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),
-    /// A run that was to end by itself could not: nothing has moved for long.
+    /// The run was to end by itself, but nothing moved for 20 minutes while messages were open.
     #[error("{0}")]
     StandsStill(String),
     #[error("campaign {0} cannot be read from the ledger: {1}; apply it again")]

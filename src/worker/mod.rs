@@ -1,8 +1,10 @@
-//! The consuming loop: every running campaign has a consumer, every delivery a turn.
+//! The consuming loop: it consumes every running campaign and processes every delivery.
 //!
-//! In: a queue, a ledger, an engine. Out: settled messages. Always: a campaign that waits for its
-//! pace holds no place that another one needs; a stop lets what is in flight end and gives the rest
-//! back; while the ledger is lost nothing is taken and what is in flight is given back.
+//! In: a queue, a ledger, an engine. Out: settled messages. Always: a campaign that waits for its pace occupies no
+//! place in flight that another campaign needs; on a stop, messages in flight are finished and all others are returned
+//! to the queue; while the ledger is lost, no message is taken and messages in flight are returned.
+//!
+//! A delivery's turn is its processing, from its arrival to its settlement (`turn`).
 
 mod campaigns;
 
@@ -37,26 +39,25 @@ use crate::twilio::Twilio;
 
 pub(crate) use campaigns::Active;
 use campaigns::{AgentRecalls, CallUps, Campaigns, Disowned, Probes, Switches, ownership, rights};
-use patience::Patience;
+use patience::StandstillTimer;
 use places::PlacesInFlight;
-use turn::{Agents, Holding, MessagesInTurn, RecordedRefusals, StoreRefusals};
+use turn::{AgentDirectories, Holding, MessagesInTurn, RecordedRefusals, StoreRefusals};
 use upkeep::{AbandonedLeases, Orphans, Undos, broker, lanes, outages, store};
 
-/// How often the ledger is asked for campaigns that began, stopped or ended: a pause is to take
-/// effect within a second.
+/// How often the worker reads the campaigns' states from the ledger: a pause must take effect within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How many messages are woken and put on the queue at once.
+/// How many due messages are put back on the queue in one call.
 const WAKE_BATCH: usize = 500;
 
-/// When the worker's run is over.
+/// When the worker's run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// It is asked to stop.
+    /// When the worker is asked to stop.
     Stopped,
-    /// Nothing is open any more.
+    /// When no message is open.
     Idle,
-    /// Nothing is open but what waits for a time that the ledger keeps.
+    /// When no message is open except those that the ledger wakes at a later time.
     NothingDue,
 }
 
@@ -65,12 +66,12 @@ pub enum Until {
 pub enum RunEnd {
     Stopped,
     Idle,
-    /// Twilio refused something that nothing of this campaign passes without.
+    /// An error stopped a whole campaign, such as refused credentials.
     Halted(Box<Failure>),
 }
 
-/// What the worker is made of. Everything in it is shared by all turns.
-pub struct Parts {
+/// The components of a worker. All turns share them.
+pub struct WorkerParts {
     pub queue: Arc<dyn Queue>,
     pub ledger: Arc<Ledger>,
     pub twilio: Twilio,
@@ -79,15 +80,15 @@ pub struct Parts {
     pub clock: Clock,
     pub metrics: Metrics,
     pub policy: RetryPolicy,
-    /// Messages in flight at once, over all campaigns.
+    /// The maximum number of messages in flight, over all campaigns.
     pub in_flight: u16,
-    /// How long a busy customer is left alone.
+    /// How long a message to a busy customer is deferred.
     pub busy_wait: Duration,
     /// How often the queue is compared with the ledger.
     pub queue_look: Duration,
-    /// For how long what is known of agents holds.
+    /// How long facts about agents stay valid.
     pub agents: AgentRules,
-    /// Its marks at the Twilio account; none where no other ledger can be at work: a trial.
+    /// The marks of this process at the Twilio account. None in a trial, where no other ledger can be active.
     pub marks: Option<Arc<ProcessMarks>>,
     /// This consumer's name in leases.
     pub holder: String,
@@ -95,37 +96,37 @@ pub struct Parts {
     pub host: String,
 }
 
-/// What every turn of every campaign shares.
-pub(crate) struct Shared {
-    pub(crate) parts: Parts,
+/// The state that all turns of all campaigns share.
+pub(crate) struct WorkerState {
+    pub(crate) parts: WorkerParts,
     pub(crate) settler: Settler,
-    /// A place for each message whose saga runs.
+    /// The places for messages in flight: one for each message whose saga runs.
     places: PlacesInFlight,
-    /// How many turns were over so far.
+    /// How many turns have ended.
     pub(crate) turns: AtomicU64,
     abandoned_leases: AbandonedLeases,
-    /// What was refused and could not be moved away yet.
+    /// Refused deliveries that the ledger has recorded and the queue could not dead-letter yet.
     refused: RecordedRefusals,
-    /// How many messages were published again that the queue had lost.
+    /// How many messages that the queue had lost were published again.
     published_again: AtomicU64,
     /// The deliveries that this consumer holds.
     holding: Holding,
-    /// The messages that have their turn here.
+    /// The messages whose turn is under way in this process.
     in_turn: MessagesInTurn,
-    /// Messages whose writing the store has refused.
+    /// Messages that the store refused to write.
     store_refusals: StoreRefusals,
-    /// The agents of each workspace, whichever campaigns they are in.
-    pub(crate) agents: Agents,
-    /// The switches of the campaigns that are worked on.
+    /// The agents of each workspace, shared by all campaigns.
+    pub(crate) agents: AgentDirectories,
+    /// The switches of the campaigns that this consumer works on.
     pub(crate) switches: Switches,
     /// The campaigns that another ledger runs.
     disowned: Disowned,
-    /// The failure that halted a campaign.
+    /// The failure that halted a campaign, until the loop reads it.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
 
-/// What one look of the worker goes through.
-struct Looking<'a> {
+/// The parts of the worker that one pass of the loop visits.
+struct LookState<'a> {
     campaigns: &'a mut Campaigns,
     undos: &'a mut Undos,
     recalls: &'a mut AgentRecalls,
@@ -135,15 +136,15 @@ struct Looking<'a> {
 
 /// The consumer.
 pub struct Worker {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
 }
 
 impl Worker {
-    /// A worker of these parts.
+    /// Creates a worker from these components.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: WorkerParts) -> Self {
         parts.metrics.in_flight_limit(parts.in_flight.into());
-        let shared = Shared {
+        let shared = WorkerState {
             settler: Settler::new(parts.ledger.clone(), parts.clock),
             places: PlacesInFlight::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
@@ -153,7 +154,7 @@ impl Worker {
             holding: Holding::default(),
             in_turn: MessagesInTurn::default(),
             store_refusals: StoreRefusals::default(),
-            agents: Agents::default(),
+            agents: AgentDirectories::default(),
             switches: Switches::default(),
             disowned: Disowned::default(),
             halted: std::sync::Mutex::new(None),
@@ -164,11 +165,11 @@ impl Worker {
         }
     }
 
-    /// Works on `only` these campaigns, or on all, until it is time to end; then drains.
+    /// Works on the campaigns in `only`, or on all if it is empty, until the run ends; then drains.
     ///
     /// # Errors
     ///
-    /// [`WorkError`] when a campaign cannot be read. A ledger or queue that is away is waited for.
+    /// [`WorkError`] when a campaign cannot be read. While the ledger or the queue is unavailable, the run waits.
     pub async fn run(
         &self,
         only: &[CampaignId],
@@ -180,10 +181,10 @@ impl Worker {
         let mut recalls = AgentRecalls::new(Arc::clone(&self.shared));
         let mut probes = Probes::new(Arc::clone(&self.shared));
         let mut call_ups = CallUps::new(Arc::clone(&self.shared));
-        // Who works on chosen campaigns leaves the others' to others.
+        // A consumer that works on chosen campaigns leaves orphans to other consumers.
         let orphans = only.is_empty().then(|| Orphans::begin(&self.shared));
         let working = async {
-            let looking = Looking {
+            let looking = LookState {
                 campaigns: &mut campaigns,
                 undos: &mut undos,
                 recalls: &mut recalls,
@@ -213,19 +214,20 @@ impl Worker {
         rights::end(&self.shared).await;
         ownership::end(&self.shared).await;
         lanes::hide(&self.shared).await;
-        if let Err(error) = self.let_go().await {
-            tracing::debug!(%error, "leases are not let go: they are when the process ends");
+        if let Err(error) = self.release_leases().await {
+            tracing::debug!(%error, "abandoned leases are not released now, but when the process ends");
         }
         end
     }
 
-    /// Why campaigns were left alone that another ledger runs.
+    /// Why this consumer does not work on campaigns that another ledger runs: one sentence a campaign.
     #[must_use]
     pub fn disowned(&self) -> Vec<String> {
         self.shared.disowned.reasons()
     }
 
-    /// Keeps this consumer's part of what it shares with others, if it does.
+    /// Keeps this consumer's share of the limits that several consumers share. Does nothing where the ledger has one
+    /// consumer.
     async fn share(&self) -> Infallible {
         let parts = &self.shared.parts;
         if !parts.ledger.is_shared() {
@@ -242,15 +244,15 @@ impl Worker {
 
     async fn watch(
         &self,
-        mut looking: Looking<'_>,
+        mut looking: LookState<'_>,
         until: Until,
         stop: &Stopper,
     ) -> Result<RunEnd, WorkError> {
-        let Parts { ledger, clock, .. } = &self.shared.parts;
-        let mut patience = Patience::new(until, clock.instant());
+        let WorkerParts { ledger, clock, .. } = &self.shared.parts;
+        let mut standstill = StandstillTimer::new(until, clock.instant());
         loop {
             let Some(()) = stop
-                .run_until_stopped(patience.until_back(ledger, *clock))
+                .run_until_stopped(standstill.until_back(ledger, *clock))
                 .await
             else {
                 return Ok(RunEnd::Stopped);
@@ -260,16 +262,16 @@ impl Worker {
             {
                 return Err(LedgerError::Corrupt(loss.why.to_string()).into());
             }
-            if patience.is_spent(clock.instant()) {
+            if standstill.is_spent(clock.instant()) {
                 return Err(patience::stands_still(&self.shared).await);
             }
             match self.look(&mut looking, until).await {
                 Ok(Some(end)) => return Ok(end),
-                Ok(None) => patience.look(&self.shared).await,
+                Ok(None) => standstill.look(&self.shared).await,
                 Err(WorkError::Campaign(id, detail)) => {
                     return Err(WorkError::Campaign(id, detail));
                 }
-                // Said once, and waited for.
+                // The loss is logged once, and the loop waits for the ledger.
                 Err(_) if ledger.is_lost() => continue,
                 Err(error) => tracing::warn!(%error, "waiting for the ledger and the queue"),
             }
@@ -281,20 +283,20 @@ impl Worker {
         }
     }
 
-    /// One look at the ledger: campaigns are begun and ended, what is due is woken.
+    /// One pass of the loop: starts and stops consuming campaigns, and wakes the messages that are due.
     async fn look(
         &self,
-        looking: &mut Looking<'_>,
+        looking: &mut LookState<'_>,
         until: Until,
     ) -> Result<Option<RunEnd>, WorkError> {
         let campaigns = &mut *looking.campaigns;
-        // A consumer that is to work until it is stopped waits for the end of the pause.
+        // A consumer that runs until it is stopped waits for the end of the pause instead.
         if let Some(failure) = self.shared.take_halt()
             && until != Until::Stopped
         {
             return Ok(Some(RunEnd::Halted(failure)));
         }
-        self.let_go().await?;
+        self.release_leases().await?;
         campaigns.follow().await?;
         looking.probes.look(campaigns.paused());
         looking.recalls.look(campaigns).await?;
@@ -302,7 +304,7 @@ impl Worker {
         self.wake().await?;
         looking.undos.look(campaigns).await?;
         campaigns.reopen().await?;
-        // While turns end, there is no need to ask whether all are over.
+        // While turns end, the run cannot be idle.
         let turns = self.shared.turns.load(Ordering::Relaxed);
         if !campaigns.was_quiet(turns) {
             return Ok(None);
@@ -317,14 +319,14 @@ impl Worker {
         Ok(is_end.then_some(RunEnd::Idle))
     }
 
-    /// Ends the leases of turns that broke off.
-    async fn let_go(&self) -> Result<(), LedgerError> {
+    /// Releases the leases of turns that ended without a settlement.
+    async fn release_leases(&self) -> Result<(), LedgerError> {
         let parts = &self.shared.parts;
-        let telling = self.shared.abandoned_leases.tell(&parts.ledger);
-        telling.await
+        let releasing = self.shared.abandoned_leases.release_all(&parts.ledger);
+        releasing.await
     }
 
-    /// Puts back on the queue what is due, and what a dead import had not got there.
+    /// Puts messages that are due back on the queue, and those that an interrupted import has not queued.
     async fn wake(&self) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.now();
@@ -343,13 +345,13 @@ impl Worker {
     }
 }
 
-/// Whether a campaign is one of those that are worked on; none named: all are.
+/// Whether a campaign is one of `only`, or `only` is empty.
 fn is_among(only: &[CampaignId], id: &CampaignId) -> bool {
     only.is_empty() || only.contains(id)
 }
 
-impl Shared {
-    /// Counts messages that are published again because the queue has lost them.
+impl WorkerState {
+    /// Counts messages that are published again because the queue lost them.
     fn count_published_again(&self, messages: u64) {
         self.parts.metrics.published_again(messages);
         self.published_again.fetch_add(messages, Ordering::Relaxed);

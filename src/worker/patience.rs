@@ -1,7 +1,7 @@
-//! How long a run that is to end by itself waits while nothing moves.
+//! Ends a run that stands still: one that is to end by itself although nothing moves any more.
 //!
-//! In: what has moved since the last look. Out: a sentence, once nothing has for long. Always: a run that works
-//! until it is stopped is never ended by it.
+//! In: how much has moved since the last pass. Out: an error, once nothing has moved for 20 minutes. Always: a run that
+//! works until it is stopped is never ended here.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 
-use crate::worker::{Shared, Until, WorkError};
+use crate::worker::{Until, WorkError, WorkerState};
 
-/// How long nothing may move: longer than any lease, a restart of the broker or the database, and the pause
-/// after which lost messages are published again once more.
+/// How long nothing may move. This is longer than any lease, than a restart of the broker or the database, and than the
+/// wait before lost messages are published once more.
 const STANDS_STILL_MAX: Duration = Duration::from_secs(20 * 60);
 
-/// Since when nothing has moved.
-pub(super) struct Patience {
+/// When something last moved.
+pub(super) struct StandstillTimer {
     until: Until,
     moves: u64,
     moved: Instant,
 }
 
-impl Patience {
+impl StandstillTimer {
     pub(super) fn new(until: Until, now: Instant) -> Self {
         Self {
             until,
@@ -33,8 +33,8 @@ impl Patience {
         }
     }
 
-    /// Looks at what has moved, where that matters.
-    pub(super) async fn look(&mut self, shared: &Shared) {
+    /// Reads how much has moved, unless the run works until it is stopped.
+    pub(super) async fn look(&mut self, shared: &WorkerState) {
         if self.until == Until::Stopped {
             return;
         }
@@ -48,8 +48,8 @@ impl Patience {
         self.note(moves, waits, parts.clock.instant());
     }
 
-    /// Takes note of how much has moved so far (turns, messages that were published again), and whether
-    /// messages wait for a time to come, or for Twilio.
+    /// Records how much has moved so far (turns, and messages published again), and whether messages wait for their due
+    /// time or for Twilio.
     fn note(&mut self, moves: u64, waits_for_a_time: bool, now: Instant) {
         if moves != self.moves || waits_for_a_time {
             self.moves = moves;
@@ -57,12 +57,12 @@ impl Patience {
         }
     }
 
-    /// When the run is to end if nothing moves; none where it works until it is stopped.
+    /// When the run ends if nothing moves. None for a run that works until it is stopped.
     fn ends_at(&self) -> Option<Instant> {
         (self.until != Until::Stopped).then(|| self.moved + STANDS_STILL_MAX)
     }
 
-    /// Waits until the ledger is there, or is lost for good, or the patience is over.
+    /// Waits until the ledger is available, is lost for good, or the run has stood still for too long.
     pub(super) async fn until_back(&self, ledger: &Ledger, clock: Clock) {
         let Some(end) = self.ends_at() else {
             return ledger.back().await;
@@ -80,19 +80,19 @@ impl Patience {
     }
 }
 
-/// Why the run ends although messages are open, in a sentence.
-pub(super) async fn stands_still(shared: &Shared) -> WorkError {
+/// The error with which a run ends that stood still, with the reason.
+pub(super) async fn stands_still(shared: &WorkerState) -> WorkError {
     let minutes = STANDS_STILL_MAX.as_secs() / 60;
     let reason = match shared.parts.ledger.loss() {
         Some(loss) => loss.why.to_string(),
-        None => what_waits(shared).await,
+        None => describe_open_messages(shared).await,
     };
     WorkError::StandsStill(format!(
         "nothing has moved for {minutes} minutes, so this run ends: {reason}"
     ))
 }
 
-async fn what_waits(shared: &Shared) -> String {
+async fn describe_open_messages(shared: &WorkerState) -> String {
     let parts = &shared.parts;
     let (books, consumers) = (
         parts.ledger.books_of_each().await,
@@ -127,14 +127,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_run_that_is_to_end_by_itself_ends_when_nothing_moves() {
         let began = Instant::now();
-        let mut patience = Patience::new(Until::Idle, began);
+        let mut patience = StandstillTimer::new(Until::Idle, began);
         patience.note(3, false, began + STANDS_STILL_MAX / 2);
         assert!(!patience.is_spent(began + STANDS_STILL_MAX));
         patience.note(3, false, began + STANDS_STILL_MAX);
         assert!(patience.is_spent(began + 2 * STANDS_STILL_MAX));
         patience.note(3, true, began + 2 * STANDS_STILL_MAX);
         assert!(!patience.is_spent(began + 2 * STANDS_STILL_MAX));
-        let endless = Patience::new(Until::Stopped, began);
+        let endless = StandstillTimer::new(Until::Stopped, began);
         assert!(!endless.is_spent(began + 9 * STANDS_STILL_MAX));
     }
 }

@@ -1,11 +1,11 @@
 //! The places for messages in flight, shared out between campaigns.
 //!
-//! In: who wants one, for which campaign. Out: a place, held until it is dropped. Always: a free place
-//! goes to the campaign that has the fewest for its weight, so that one that waits for a slow sender
-//! never has more than its part while others want theirs; within a campaign the oldest comes first.
+//! In: requests for places, each for a campaign. Out: a place, occupied until it is dropped. Always: a free place goes
+//! to the waiting campaign that occupies the fewest places for its weight, so that a campaign with a slow sender never
+//! occupies more than its share while others wait; within a campaign, requests are served in order.
 //!
-//! What the campaigns in flight then share (an account's limits, first come first served) they share
-//! in the same proportion.
+//! The campaigns in flight then use first-come-first-served resources, such as an account's limits, in the same
+//! proportion.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,22 +22,22 @@ pub(super) struct PlacesInFlight {
 
 struct Inner {
     free: usize,
-    campaigns: BTreeMap<CampaignId, Part>,
-    /// How many places were given so far.
+    campaigns: BTreeMap<CampaignId, CampaignShare>,
+    /// How many places were granted so far.
     given: u64,
 }
 
-/// A campaign's part.
+/// A campaign's share of the places.
 #[derive(Default)]
-struct Part {
+struct CampaignShare {
     weight: u64,
     held: u64,
-    /// When it was last given one: counted by what was given.
+    /// The value of `given` when the campaign was last granted a place.
     last: u64,
     waiting: VecDeque<oneshot::Sender<PlaceInFlight>>,
 }
 
-/// A place, free again when this is dropped.
+/// An occupied place. Dropping it frees the place.
 pub(super) struct PlaceInFlight {
     places: PlacesInFlight,
     campaign: CampaignId,
@@ -55,22 +55,22 @@ impl PlacesInFlight {
         }
     }
 
-    /// Waits for a place for a campaign of this weight; dropped, it takes none.
+    /// Waits for a place for a campaign of this weight. Dropping the future cancels the request.
     pub(super) async fn take(&self, campaign: &CampaignId, weight: u32) -> PlaceInFlight {
         let given = self.enter(campaign, weight);
         self.share_out();
-        // What is asked for is given before it is forgotten: a sender goes only with its place.
+        // The sender is dropped only after it has sent a place.
         match given.await {
             Ok(place) => place,
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// A place for a campaign, if one is free that nobody waits for.
+    /// A place for a campaign, if one is free and no request waits.
     pub(super) fn try_take(&self, campaign: &CampaignId) -> Option<PlaceInFlight> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.forget_gone();
-        let is_wanted = |part: &Part| !part.waiting.is_empty();
+        let is_wanted = |part: &CampaignShare| !part.waiting.is_empty();
         if inner.free == 0 || inner.campaigns.values().any(is_wanted) {
             return None;
         }
@@ -87,7 +87,7 @@ impl PlacesInFlight {
         given
     }
 
-    /// Gives free places to those who wait.
+    /// Grants free places to waiting requests.
     fn share_out(&self) {
         loop {
             let next = {
@@ -95,7 +95,7 @@ impl PlacesInFlight {
                 inner.next()
             };
             let Some((campaign, give)) = next else { return };
-            // One that left in this moment drops the place, which is then free again.
+            // If the request was cancelled meanwhile, the place is dropped, and so is free again.
             let _ = give.send(self.place(&campaign));
         }
     }
@@ -109,7 +109,7 @@ impl PlacesInFlight {
 }
 
 impl Inner {
-    /// Who gets a place next, if one is free.
+    /// The request that gets the next place, if a place is free.
     fn next(&mut self) -> Option<(CampaignId, oneshot::Sender<PlaceInFlight>)> {
         if self.free == 0 {
             return None;
@@ -120,7 +120,8 @@ impl Inner {
             .iter()
             .filter(|(_, part)| !part.waiting.is_empty());
         let (campaign, _) = waiting.min_by(|(_, a), (_, b)| {
-            // (a.held + 1) / a.weight against (b.held + 1) / b.weight; who waited longer for equal ones
+            // (a.held + 1) / a.weight against (b.held + 1) / b.weight; of equals, the campaign that was served longest
+            // ago.
             let parts = ((a.held + 1) * b.weight).cmp(&((b.held + 1) * a.weight));
             parts.then(a.last.cmp(&b.last))
         })?;
@@ -130,7 +131,7 @@ impl Inner {
         Some((campaign, give))
     }
 
-    /// Forgets who does not wait any more.
+    /// Removes cancelled requests, and campaigns that neither occupy a place nor wait.
     fn forget_gone(&mut self) {
         for part in self.campaigns.values_mut() {
             while part.waiting.front().is_some_and(oneshot::Sender::is_closed) {
@@ -178,8 +179,8 @@ mod tests {
         CampaignId::parse(text).expect("an id")
     }
 
-    /// Gives `rounds` places one after the other, each free again at once, to campaigns that always want
-    /// more; how many each got.
+    /// Grants `rounds` places one after the other, each freed at once, to campaigns that always want more. Returns how
+    /// many each got.
     async fn share(places: &PlacesInFlight, wants: &[(&str, u32)], rounds: usize) -> Vec<usize> {
         let held = places.take(&id("holder"), 1).await;
         let mut waiting: Vec<_> = Vec::new();
@@ -192,7 +193,7 @@ mod tests {
         }
         let mut order = Vec::new();
         let mut line: futures::stream::FuturesUnordered<_> = waiting.into_iter().collect();
-        // All stand in line before the first place is free.
+        // All requests wait before the first place is free.
         assert!(futures::poll!(futures::StreamExt::next(&mut line)).is_pending());
         drop(held);
         while order.len() < rounds {
@@ -231,11 +232,11 @@ mod tests {
             let mut mine = pin!(places.take(&fast_id, 3));
             assert!(futures::poll!(&mut mine).is_pending());
             drop(slow.pop());
-            // The slow one waited before, and has more than its part.
+            // The slow campaign waited first, and has more than its share.
             fast.push(mine.await);
         }
         assert!(futures::poll!(&mut more).is_pending());
-        // Three to one: of eight places six are the fast one's.
+        // Three to one: of eight places, the fast campaign gets six.
         for _ in 0..3 {
             let mut mine = pin!(places.take(&fast_id, 3));
             assert!(futures::poll!(&mut mine).is_pending());

@@ -1,7 +1,7 @@
-//! What becomes of a message by whether its agent can take it: pure.
+//! Decides what happens to a message whose agent cannot take it: pure.
 //!
-//! In: the agent's availability, the others', the campaign's rule, the time. Out: who takes it, or when
-//! it is looked at again, or why nobody does.
+//! In: the agent's availability, the other agents', the campaign's rule, the time. Out: who takes the message, when it
+//! is checked again, or why nobody takes it.
 
 use std::time::Duration;
 
@@ -13,17 +13,18 @@ use crate::message::Unavailable;
 /// Whether an agent can take a message now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
-    /// So many more of so many tasks at a time; where no task is made at once, as many as there are.
+    /// The agent can take `left` more of at most `of` concurrent tasks. Where no task is made at once, places are not
+    /// counted.
     Free { left: u32, of: u32 },
-    /// Not now, or never.
+    /// The agent cannot take it now, or never.
     Not(Unavailable),
 }
 
 impl Availability {
-    /// Of one whom no task comes to at once.
+    /// The availability of an agent whose task is not made at once.
     pub const UNCOUNTED: Self = Self::Free { left: 1, of: 1 };
 
-    /// How many messages can be begun.
+    /// How many messages can begin.
     #[must_use]
     pub fn left(self) -> u32 {
         match self {
@@ -33,36 +34,36 @@ impl Availability {
     }
 }
 
-/// The rule for a message whose agent cannot take it, and its own limits.
+/// The rule for a message whose agent cannot take it, and the values that the rule needs.
 #[derive(Clone, Copy, Debug)]
 pub struct WhenNot {
     pub rule: WhenUnavailable,
     pub now: Timestamp,
-    /// When it is looked at again at the latest.
+    /// After how long it is checked again at the latest.
     pub wait: Duration,
-    /// Between 0 and 1: stretches the wait, so that what was held together does not return together.
+    /// A value between 0 and 1 that extends the wait, so that messages that were held together do not return together.
     pub spread: f64,
     pub expires_at: Option<Timestamp>,
 }
 
-/// What becomes of the message.
+/// What happens to the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// Its own agent takes it.
     Own,
-    /// This one of the campaign's list does.
+    /// The agent at this position of the campaign's list takes it.
     Other(usize),
-    /// Nobody by name: the workflow's queue.
+    /// No agent by name: it goes to the workflow's queue.
     Queue,
-    /// It is looked at again, at this time if nothing is known sooner.
+    /// It is checked again, at this time at the latest.
     Hold(Unavailable, Timestamp),
     Skip(Unavailable),
-    /// Nobody there is could ever take it.
+    /// No existing agent can ever take it.
     Never,
 }
 
-/// Decides. `list`: the campaign's agents, looked at when the message's own cannot; `after`: whose turn
-/// it was last of them.
+/// Decides. `list`: the availability of the campaign's agents, needed only if the message's own agent is unavailable.
+/// `after`: the position in the list that was chosen last.
 #[must_use]
 pub fn choose(own: Availability, list: &[Availability], after: usize, when: &WhenNot) -> Choice {
     let Availability::Not(why) = own else {
@@ -86,7 +87,7 @@ pub fn choose(own: Availability, list: &[Availability], after: usize, when: &Whe
     }
 }
 
-/// The one with the smallest share of their tasks taken; of several such the first after the last one.
+/// The agent with the smallest share of occupied places; of equals, the first after the one chosen last.
 fn next(list: &[Availability], after: usize) -> Option<usize> {
     let from = if after < list.len() { after + 1 } else { 0 };
     let round = (from..list.len()).chain(0..from);
@@ -97,7 +98,7 @@ fn next(list: &[Availability], after: usize) -> Option<usize> {
         }
         _ => None,
     });
-    // The first of equals, which is what a turn in a round is.
+    // `reduce` keeps the first of equals, which makes them take turns.
     let least = free.reduce(|least, one| match one.1 * least.2 < least.1 * one.2 {
         true => one,
         false => least,
@@ -105,7 +106,7 @@ fn next(list: &[Availability], after: usize) -> Option<usize> {
     least.map(|(at, ..)| at)
 }
 
-/// When a held message is looked at again at the latest; one that expires sooner, then.
+/// When a held message is checked again at the latest: after the wait, or when it expires if that is sooner.
 fn later(when: &WhenNot) -> Timestamp {
     let wait = when.wait.mul_f64(1.0 + 0.2 * when.spread);
     let due = when.now.checked_add(wait).unwrap_or(Timestamp::MAX);

@@ -1,7 +1,7 @@
 //! The agents of one workspace, shared by all campaigns in it.
 //!
-//! Always: all Workers are read with one list, and a name that it does not show is asked for by itself,
-//! once a reading; who waits for a reading waits for the one that is under way.
+//! Always: one list reads all Workers, and a name that it does not show is asked for separately, once a reading; a
+//! caller that needs a reading waits for the one under way.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
@@ -18,22 +18,22 @@ use crate::clock::Clock;
 use crate::message::Unavailable;
 use crate::twilio::{CallError, Twilio, Worker, WorkerChannel, WorkersWhere};
 
-/// How often a reading is tried before it is given up, and the wait between two tries.
+/// How often a reading is tried, and the wait between two tries.
 const TRIES: u32 = 3;
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// An agent's channels as they were read.
+/// A reading of an agent's channels.
 #[derive(Debug)]
-struct Reading {
-    /// When it was asked for.
+struct ChannelsReading {
+    /// When the reading was asked for.
     at: Instant,
     channels: Vec<WorkerChannel>,
-    /// How many messages all consumers together had begun that it may not show, as their store told last.
+    /// How many messages, of all consumers together, the reading may not show, according to their store's last answer.
     begun: u32,
 }
 
-impl Reading {
-    /// How many tasks could come on a channel when it was read. None: there is no such channel.
+impl ChannelsReading {
+    /// How many more tasks a channel could take at the time of the reading. None: there is no such channel.
     fn free(&self, task_channel: &str) -> Option<u32> {
         let mut channels = self.channels.iter();
         let channel = channels.find(|one| one.is_of(task_channel))?;
@@ -41,16 +41,16 @@ impl Reading {
     }
 }
 
-/// Resolves agents, remembers them, and knows what they can take.
+/// Resolves agents, remembers them, and knows their availability.
 #[derive(Debug)]
 pub struct AgentDirectory {
     workspace_sid: String,
     rules: AgentRules,
     clock: Clock,
     staff: Mutex<Staff>,
-    /// One at a time for each agent, by what they are asked for by.
+    /// Locks that make reads one at a time for each agent, by the name or SID asked for.
     readers: Lock<BTreeMap<String, Arc<Mutex<()>>>>,
-    readings: Lock<BTreeMap<String, Reading>>,
+    readings: Lock<BTreeMap<String, ChannelsReading>>,
     places: Places,
 }
 
@@ -77,22 +77,21 @@ impl AgentDirectory {
         }
     }
 
-    /// The agent of this SID, friendly name or identity.
+    /// The agent with this SID, friendly name or identity.
     ///
     /// # Errors
     ///
-    /// [`AgentError`] when there is none, or several.
+    /// [`AgentError`] when there is no such agent, or several.
     pub async fn resolve(&self, twilio: &Twilio, name: &str) -> Result<Arc<Agent>, AgentError> {
         Ok(self.look(twilio, name).await?.0)
     }
 
-    /// Whether this agent can take a message now, and who it is. With a task channel: one whose task
-    /// comes at once, so that there has to be a place for it.
+    /// The agent, and whether they can take a message now. With a task channel, the message's task is made at once, so
+    /// that the agent needs a free place on that channel.
     ///
     /// # Errors
     ///
-    /// [`AgentError`] when several answer to the name, or Twilio does not say. That nobody does is an
-    /// answer.
+    /// [`AgentError`] when several agents have the name, or Twilio does not answer. An unknown name is no error.
     pub async fn availability(
         &self,
         twilio: &Twilio,
@@ -119,7 +118,7 @@ impl AgentDirectory {
         Ok((Some(agent), room))
     }
 
-    /// What is left of an agent's channel, by what was read and what we have begun since.
+    /// The free places of an agent's channel, according to the last reading and the messages begun since.
     #[must_use]
     pub fn room(&self, agent: &Agent, task_channel: &str) -> Availability {
         let readings = lock(&self.readings);
@@ -141,20 +140,20 @@ impl AgentDirectory {
         }
     }
 
-    /// Takes a place in an agent's channel, if it still has one. What was read of it is what the last
-    /// [`AgentDirectory::availability`] read.
+    /// Takes a place in an agent's channel, if one is free according to the reading that the last call of
+    /// [`AgentDirectory::availability`] used.
     #[must_use]
     pub fn take(&self, agent: &Agent, task_channel: &str) -> Option<Place> {
         let readings = lock(&self.readings);
         let reading = readings.get(&agent.sid)?;
         let free = reading.free(task_channel)?;
-        // Forgets those that the reading shows.
+        // Forgets messages that the reading shows.
         let shows_after = self.rules.shows_after;
         self.places.unread(&agent.sid, reading.at, shows_after);
         self.places.take(&agent.sid, free)
     }
 
-    /// How many tasks an agent could take on a channel by what was last read of them, and when that was asked for.
+    /// How many more tasks an agent could take on a channel at the last reading, and when that was asked for.
     #[must_use]
     pub fn read(&self, agent: &Agent, task_channel: &str) -> Option<(u32, Instant)> {
         let readings = lock(&self.readings);
@@ -162,8 +161,7 @@ impl AgentDirectory {
         Some((reading.free(task_channel)?, reading.at))
     }
 
-    /// Takes note of how many messages all consumers together have begun for an agent that what was read at `read_at`
-    /// may not show.
+    /// Records how many messages, of all consumers together, the agent's reading at `read_at` may not show.
     pub fn note_begun(&self, agent: &Agent, read_at: Instant, begun: u32) {
         let mut readings = lock(&self.readings);
         let reading = readings.get_mut(&agent.sid);
@@ -172,17 +170,17 @@ impl AgentDirectory {
         }
     }
 
-    /// Counts a message that has begun, whether there is a place for it or not.
+    /// Counts a message that has begun, whether the agent has a free place or not.
     #[must_use]
     pub fn take_anyway(&self, agent: &Agent) -> Option<Place> {
         self.places.take(&agent.sid, u32::MAX)
     }
 
-    /// Who answers to a name, and whether their activity lets tasks come, by the list of all Workers.
+    /// Resolves a name, and returns whether the agent's activity allows tasks, according to the list of all Workers.
     ///
     /// # Errors
     ///
-    /// [`AgentError`] when there is none, or several.
+    /// [`AgentError`] when there is no such agent, or several.
     pub async fn look(
         &self,
         twilio: &Twilio,
@@ -196,18 +194,18 @@ impl AgentDirectory {
         if let Some(met) = self.staff.lock().await.agent(&sid) {
             return Ok(met);
         }
-        // By themselves: those of other agents do not wait for it.
+        // A lock for each agent: look-ups of other agents do not wait.
         let _one_at_a_time = self.reader(&sid).lock_owned().await;
         if let Some(met) = self.staff.lock().await.agent(&sid) {
             return Ok(met);
         }
-        // The list held back who they are; the Worker itself shows it.
+        // The list did not show the Worker's attributes; the Worker itself does.
         let worker = twilio.fetch_worker(&self.workspace_sid, &sid).await?;
         let worker = worker.ok_or_else(|| AgentError::Unknown(name.to_owned()))?;
         Ok(self.staff.lock().await.meet(&worker))
     }
 
-    /// The SID of who answers to a name by what was read until now. None: it has to be asked for.
+    /// The SID for a name, according to the readings so far. None: it must be asked for.
     async fn listed(&self, twilio: &Twilio, name: &str) -> Result<Option<String>, AgentError> {
         let mut staff = self.staff.lock().await;
         self.read_workers(&mut staff, twilio).await?;
@@ -217,7 +215,7 @@ impl AgentDirectory {
         Ok(staff.find(name)?.map(|worker| worker.sid.clone()))
     }
 
-    /// The same for a name that the list does not show.
+    /// The SID for a name that the list does not show.
     async fn ask_for(&self, twilio: &Twilio, name: &str) -> Result<String, AgentError> {
         let _one_at_a_time = self.reader(name).lock_owned().await;
         if let Some(sid) = self.listed(twilio, name).await? {
@@ -234,7 +232,7 @@ impl AgentDirectory {
         Ok(sid)
     }
 
-    /// Reads all Workers unless that was done a while ago.
+    /// Reads all Workers, unless the last reading is fresh.
     async fn read_workers(&self, staff: &mut Staff, twilio: &Twilio) -> Result<(), AgentError> {
         let now = self.clock.instant();
         if staff
@@ -248,14 +246,14 @@ impl AgentDirectory {
         match self.insist(looking).await {
             Ok(workers) => staff.read(workers, now),
             Err(error) if self.may_be_stale(staff.read_at, now) => {
-                tracing::debug!(%error, "the Workers are as they were read before");
+                tracing::debug!(%error, "the last reading of the Workers is used");
             }
             Err(error) => return Err(error.into()),
         }
         Ok(())
     }
 
-    /// Reads an agent's channels unless that was done a while ago. False: the Worker is gone.
+    /// Reads an agent's channels, unless the last reading is fresh. False: the Worker is gone.
     async fn read_channels(&self, twilio: &Twilio, agent: &Agent) -> Result<bool, AgentError> {
         let _one_at_a_time = self.reader(&agent.sid).lock_owned().await;
         let now = self.clock.instant();
@@ -267,7 +265,7 @@ impl AgentDirectory {
         let looking = || twilio.list_worker_channels(workspace, &agent.sid);
         match self.insist(looking).await {
             Ok(Some(channels)) => {
-                let reading = Reading {
+                let reading = ChannelsReading {
                     at: now,
                     channels,
                     begun: 0,
@@ -289,7 +287,7 @@ impl AgentDirectory {
         read_at.is_some_and(|at| at + self.rules.kept_for() > now)
     }
 
-    /// Tries a look a few times: many messages wait for it, and none is to lose an attempt by one reply.
+    /// Retries a read a few times: many messages wait for it, and none should lose an attempt because of one reply.
     async fn insist<T, L>(&self, look: impl Fn() -> L) -> Result<T, CallError>
     where
         L: Future<Output = Result<T, CallError>>,
@@ -297,7 +295,7 @@ impl AgentDirectory {
         for _ in 1..TRIES {
             match look().await {
                 Err(error) if may_pass(&error) => {
-                    tracing::debug!(%error, "agents are looked at again");
+                    tracing::debug!(%error, "a reading of agents is retried");
                     self.clock.sleep(TRY_AGAIN).await;
                 }
                 looked => return looked,

@@ -1,9 +1,8 @@
-//! Agents: who they are by the names that rows and messages use, and whether they can take a task.
+//! Agents: resolves the names in rows and messages, and knows whether agents can take a task.
 //!
-//! In: names, and what TaskRouter says of Workers and their channels, read once for all and kept for a
-//! while. Out: an agent; whether a message can be begun for them; whom it goes to otherwise. Always:
-//! what we have begun ourselves since something was read is counted beside it, so that nobody is given
-//! more tasks at a time than their channel takes.
+//! In: names, and TaskRouter's data on Workers and their channels, read once for all campaigns and kept for a while.
+//! Out: an agent; whether a message can begin for the agent; who gets it otherwise. Always: messages that began after a
+//! reading are counted with it, so that no agent gets more tasks at a time than the channel allows.
 
 mod choice;
 mod directory;
@@ -22,7 +21,7 @@ use crate::twilio::{CallError, Operation, Worker, failure};
 /// A Flex worker who gets tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
-    /// The Worker, `WK...`.
+    /// The Worker's SID, `WK...`.
     pub sid: String,
     pub friendly_name: String,
     /// The chat identity: the Worker's `contact_uri` without `client:`.
@@ -39,23 +38,23 @@ impl From<&Worker> for Agent {
     }
 }
 
-/// How many times older than fresh a reading may be while a newer one cannot be had.
+/// How many times the normal maximum age a reading may have while a newer one cannot be had.
 const STALE_MAX: u32 = 6;
 
-/// For how long what is known of agents holds.
+/// How long facts about agents stay valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AgentRules {
-    /// How old what was read of an agent may be. Each age costs one list of Workers, and one look at the
-    /// channels of each agent with messages.
+    /// The maximum age of a reading. Each reading costs one list of Workers, and one read of the channels of each agent
+    /// with messages.
     pub read_for: Duration,
-    /// When a message that is held for its agent is looked at again at the latest, whatever was read.
+    /// After how long a message that is held for its agent is checked again at the latest.
     pub wait: Duration,
-    /// How long a task that was made may take to show in what is read.
+    /// How long a new task may take to show in a reading.
     pub shows_after: Duration,
 }
 
 impl AgentRules {
-    /// How old what is used of an agent is at most: older than fresh while a newer reading cannot be had.
+    /// The maximum age of a reading that is used while a newer one cannot be had.
     #[must_use]
     pub fn kept_for(&self) -> Duration {
         self.read_for * STALE_MAX
@@ -65,8 +64,8 @@ impl AgentRules {
 impl Default for AgentRules {
     fn default() -> Self {
         Self {
-            // A tenth of the call of an agent who leaves: sooner than a person reacts, at a call or two
-            // a second for a team of ten.
+            // Short enough to notice an agent who leaves before a person would react, at a call or two a second for a
+            // team of ten.
             read_for: Duration::from_secs(10),
             wait: Duration::from_secs(30 * 60),
             shows_after: Duration::from_secs(5),
@@ -74,7 +73,7 @@ impl Default for AgentRules {
     }
 }
 
-/// Why a name leads to no agent.
+/// Why a name resolves to no agent.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     #[error("no Worker answers to {0:?} by SID, friendly name or identity")]
@@ -86,7 +85,7 @@ pub enum AgentError {
 }
 
 impl AgentError {
-    /// The same as an attempt's failure.
+    /// The error as an attempt's failure.
     #[must_use]
     pub fn failure(&self) -> Failure {
         match self {

@@ -1,4 +1,4 @@
-//! What we have begun for each agent ourselves, for as long as a reading may not know of it.
+//! Counts the messages that this process has begun for each agent, while a reading may not show them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,18 +8,18 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 
-/// What is under way for each Worker, and what was made not long ago and when: on whichever task
-/// channel, so that no two names of one channel are counted apart.
+/// The messages in flight for each Worker, and those whose task was made recently, with the time. They are counted over
+/// all task channels, because one channel may have two names.
 #[derive(Debug, Default)]
-struct Begun {
+struct BegunMessages {
     by_agent: BTreeMap<String, BTreeMap<u64, Option<Instant>>>,
     next: u64,
 }
 
-/// The places that our own messages take.
+/// The places with agents that this process's messages occupy.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
-    begun: Arc<Mutex<Begun>>,
+    begun: Arc<Mutex<BegunMessages>>,
     clock: Clock,
 }
 
@@ -31,12 +31,12 @@ impl Places {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Begun> {
+    fn lock(&self) -> MutexGuard<'_, BegunMessages> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many messages of ours what was read at `read_at` may not show: all under way, and those
-    /// whose task was made later than `shows_after` before it.
+    /// How many messages of this process a reading at `read_at` may not show: all in flight, and those whose task was
+    /// made later than `shows_after` before it.
     pub(super) fn unread(&self, whose: &str, read_at: Instant, shows_after: Duration) -> u32 {
         let mut begun = self.lock();
         let Some(ours) = begun.by_agent.get_mut(whose) else {
@@ -50,7 +50,7 @@ impl Places {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Takes a place if fewer than `max` are taken.
+    /// Takes a place if fewer than `max` are occupied.
     pub(super) fn take(&self, whose: &str, max: u32) -> Option<Place> {
         let mut begun = self.lock();
         let number = begun.next;
@@ -68,8 +68,8 @@ impl Places {
     }
 }
 
-/// One message's place with its agent: taken until its saga is over, and then for as long as its task
-/// may not show in what is read.
+/// One message's place with its agent. It is occupied until the message's saga ends, and then while its task may not
+/// show in a reading.
 #[derive(Debug)]
 pub struct Place {
     of: Places,
@@ -78,7 +78,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Nothing of the message stands: it never took a task.
+    /// Frees the place at once, because the message made no task.
     pub fn give_back(self) {
         let mut begun = self.of.lock();
         if let Some(ours) = begun.by_agent.get_mut(self.whose.as_str()) {

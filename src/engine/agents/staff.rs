@@ -1,4 +1,4 @@
-//! The Workers of a workspace as they were read: who answers to a name, and who is there.
+//! The Workers of a workspace as they were last read: their names, and who is available.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,24 +8,24 @@ use tokio::time::Instant;
 use super::{Agent, AgentError};
 use crate::twilio::Worker;
 
-/// One reading of all Workers, and what was asked for by name since.
+/// One reading of all Workers, plus Workers that were asked for by name since.
 #[derive(Debug, Default)]
 pub(super) struct Staff {
-    /// When it was asked for; none: not yet.
+    /// When the reading was asked for. None: there is none yet.
     pub(super) read_at: Option<Instant>,
     workers: BTreeMap<String, Worker>,
     by_name: BTreeMap<String, BTreeSet<String>>,
     by_identity: BTreeMap<String, BTreeSet<String>>,
-    /// Names that led to a Worker when asked for one by one: lists need not show identities.
+    /// Names that resolved to a Worker when asked for one by one: lists need not show identities.
     asked: BTreeMap<String, String>,
-    /// Names that nobody answered to, when asked for one by one.
+    /// Names that resolved to no Worker when asked for one by one.
     pub(super) unknown: BTreeSet<String>,
-    /// Agents as they are handed out: these outlive a reading.
+    /// The agents that were handed out. They outlive a reading.
     agents: BTreeMap<String, Arc<Agent>>,
 }
 
 impl Staff {
-    /// Replaces what was read before.
+    /// Replaces the reading.
     pub(super) fn read(&mut self, workers: Vec<Worker>, at: Instant) {
         self.workers.clear();
         self.by_name.clear();
@@ -37,7 +37,7 @@ impl Staff {
         }
     }
 
-    /// Takes note of a Worker whom the list did not show under this name.
+    /// Adds a Worker whom the list did not show under this name.
     pub(super) fn add_as(&mut self, name: &str, worker: Worker) {
         self.asked.insert(name.to_owned(), worker.sid.clone());
         self.add(worker);
@@ -56,8 +56,7 @@ impl Staff {
         self.workers.insert(sid, worker);
     }
 
-    /// The agent of this SID, and whether their activity lets tasks come. None: nobody has seen their
-    /// attributes yet.
+    /// The agent with this SID, and whether their activity allows tasks. None: their attributes are not known yet.
     pub(super) fn agent(&mut self, sid: &str) -> Option<(Arc<Agent>, bool)> {
         let worker = self.workers.get(sid)?;
         if let Some(agent) = self.agents.get(sid) {
@@ -68,14 +67,14 @@ impl Staff {
         Some(self.meet(&worker))
     }
 
-    /// Hands out a Worker, shown with their attributes, as an agent from now on.
+    /// Hands out a Worker, whose attributes are known, as an agent.
     pub(super) fn meet(&mut self, worker: &Worker) -> (Arc<Agent>, bool) {
         let agent = Arc::new(Agent::from(worker));
         self.agents.insert(agent.sid.clone(), Arc::clone(&agent));
         (agent, worker.available)
     }
 
-    /// The Worker of this SID, friendly name or identity; none when nobody here answers to it.
+    /// The Worker with this SID, friendly name or identity; None if none is known.
     pub(super) fn find(&self, name: &str) -> Result<Option<&Worker>, AgentError> {
         if let Some(worker) = self.workers.get(name) {
             return Ok(Some(worker));

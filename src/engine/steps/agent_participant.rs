@@ -1,15 +1,15 @@
-//! The chat channel joins the Proxy session: what the agent writes there goes to the customer.
+//! The chat channel joins the Proxy session: what the agent writes there is sent to the customer.
 
 use async_trait::async_trait;
 
 use super::brought;
 use super::proxy_session::{Participant, agent_effects, has_session, proxy_service};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
 pub(crate) struct AgentParticipant {
-    /// Whether the session was asked for with this participant in it.
+    /// Whether the session was created with this participant in it.
     inline: bool,
 }
 
@@ -28,28 +28,28 @@ impl Step for AgentParticipant {
         Operation::CreateProxyParticipant
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
-        has_session(turn)
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        has_session(context)
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
         if self.inline
-            && let Found::Ours(there) = self.find(turn).await?
+            && let Found::Ours(there) = self.find(context).await?
         {
             return Ok(*there);
         }
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let new = Participant::agent(turn)?;
-        let service = proxy_service(turn)?;
-        let made = turn
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        let new = Participant::agent(context)?;
+        let service = proxy_service(context)?;
+        let made = context
             .twilio
             .create_proxy_participant(service, session, &new.to_new())
             .await?;
         Ok(agent_effects(made))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let wanted = Participant::agent(turn)?.identifier;
-        super::find_proxy_participant(turn, &wanted, agent_effects).await
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let wanted = Participant::agent(context)?.identifier;
+        super::find_proxy_participant(context, &wanted, agent_effects).await
     }
 }

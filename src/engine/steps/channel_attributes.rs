@@ -1,12 +1,12 @@
-//! The chat channel's attributes tell Flex of the Proxy session: without `proxySession` what an
-//! agent writes is not relayed (Twilio's error 80619).
+//! The chat channel's attributes tell Flex the Proxy session. Without `proxySession`, Flex does not relay the agent's
+//! messages (Twilio's error 80619).
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::proxy_session::has_session;
 use super::{brought, setting};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -25,29 +25,30 @@ impl Step for ChannelAttributes {
         Operation::UpdateChatChannel
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
-        has_session(turn)
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        has_session(context)
     }
 
-    /// Reads, extends and writes back: others' attributes are kept. The API has no condition on
-    /// writes, so a change by somebody else between the two is lost (Twilio's OpenAPI, Chat v2).
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let (service, channel, mut attributes) = read(turn).await?;
-        // What agents see of the customer; what stands there already is Flex's.
-        for (key, value) in turn.campaign.shown_of(&turn.message.customer) {
+    /// Reads the attributes, adds to them, and writes them back, so that other attributes are kept. The API has no
+    /// conditional writes, so that a concurrent change is lost (Twilio's OpenAPI, Chat v2).
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        let (service, channel, mut attributes) = read(context).await?;
+        // The customer's data that agents see. Existing attributes are Flex's and stay.
+        for (key, value) in context.campaign.shown_of(&context.message.customer) {
             attributes.entry(key).or_insert(value);
         }
         attributes.insert(PROXY_SESSION.to_owned(), session.into());
-        turn.twilio
+        context
+            .twilio
             .update_chat_channel_attributes(service, channel, &attributes, false)
             .await?;
         Ok(Effects::default())
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let (_, _, attributes) = read(turn).await?;
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        let (_, _, attributes) = read(context).await?;
         let stands = attributes.get(PROXY_SESSION).and_then(Value::as_str) == Some(session);
         Ok(if stands {
             Found::Ours(Box::default())
@@ -57,11 +58,13 @@ impl Step for ChannelAttributes {
     }
 }
 
-async fn read<'a>(turn: &'a Turn<'_>) -> Result<(&'a str, &'a str, Map<String, Value>), StepError> {
-    let service = turn.campaign.flex.chat_service_sid.as_ref();
+async fn read<'a>(
+    context: &'a StepContext<'_>,
+) -> Result<(&'a str, &'a str, Map<String, Value>), StepError> {
+    let service = context.campaign.flex.chat_service_sid.as_ref();
     let service = setting(service, "flex.chat_service_sid")?;
-    let sid = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-    match turn.twilio.fetch_chat_channel(service, sid).await? {
+    let sid = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
+    match context.twilio.fetch_chat_channel(service, sid).await? {
         Some(channel) => Ok((service, sid, channel.attributes)),
         None => Err(super::not_seen_yet(sid)),
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::{brought, is_marked, marked};
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::{NewConversationMessage, Operation};
 
@@ -24,43 +24,44 @@ impl Step for ConversationMessage {
         Repeat::Doubles
     }
 
-    /// With `task_now` the opening message is the campaign's choice.
-    fn applies(&self, turn: &Turn<'_>) -> bool {
-        turn.message.body.is_some() || turn.campaign.content_sid.is_some()
+    /// With `task_now` an opening message is optional.
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        context.message.body.is_some() || context.campaign.content_sid.is_some()
     }
 
     fn is_final(&self) -> bool {
         true
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
-        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let marker = marked(turn);
-        let variables = content_variables(turn)?;
-        let content_sid = turn.campaign.content_sid.as_deref();
-        let body = turn.message.body.as_deref();
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let conversation = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
+        let marker = marked(context);
+        let variables = content_variables(context)?;
+        let content_sid = context.campaign.content_sid.as_deref();
+        let body = context.message.body.as_deref();
         let new = NewConversationMessage {
             author: None,
-            // Twilio takes one of them; a template wins, since only it passes WhatsApp's window.
+            // Twilio accepts one of them. A template wins, because only a template may be sent outside WhatsApp's
+            // window.
             body: body.filter(|_| content_sid.is_none()),
             attributes: Some(&marker),
             content_sid,
-            // Without a template Twilio refuses them (error 50528).
+            // Without a template Twilio refuses variables (error 50528).
             content_variables: variables.as_ref().filter(|_| content_sid.is_some()),
         };
-        let sent = turn.twilio.create_message(conversation, &new).await?;
+        let sent = context.twilio.create_message(conversation, &new).await?;
         Ok(sent_as(sent.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let sent = turn
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let conversation = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
+        let sent = context
             .twilio
             .list_messages(conversation, super::LOOKED_AT)
             .await?;
         let ours = sent
             .into_iter()
-            .find(|one| is_marked(&one.attributes, turn));
+            .find(|one| is_marked(&one.attributes, context));
         Ok(match ours {
             Some(ours) => Found::Ours(Box::new(sent_as(ours.sid))),
             None => Found::Absent,
@@ -68,16 +69,16 @@ impl Step for ConversationMessage {
     }
 }
 
-/// The content template's variables: rendered when the message was accepted.
-fn content_variables(turn: &Turn<'_>) -> Result<Option<Map<String, Value>>, StepError> {
+/// The content template's variables, rendered when the message was accepted.
+fn content_variables(context: &StepContext<'_>) -> Result<Option<Map<String, Value>>, StepError> {
     let mut variables = Map::new();
-    for (name, text) in &turn.message.content_variables {
+    for (name, text) in &context.message.content_variables {
         variables.insert(name.clone(), text.clone().into());
     }
-    // A message that was accepted before they were kept.
+    // An earlier version accepted messages without storing the variables.
     if variables.is_empty() {
-        for (name, template) in &turn.campaign.content_variables {
-            variables.insert(name.clone(), super::render(turn, template)?.into());
+        for (name, template) in &context.campaign.content_variables {
+            variables.insert(name.clone(), super::render(context, template)?.into());
         }
     }
     Ok((!variables.is_empty()).then_some(variables))

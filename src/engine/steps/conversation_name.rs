@@ -1,7 +1,7 @@
-//! Our unique name on the Conversation that an agent's Interaction has brought: a trace that stays.
+//! Gives our unique name to the Conversation of an agent's Interaction: a permanent trace.
 //!
-//! The Interaction's task carries our marker, and TaskRouter deletes a task five minutes after it ended (Twilio's
-//! page on the lifecycle of a task). The name is all that is set: the Conversation's attributes are Flex's.
+//! The Interaction's task has our marker, but TaskRouter deletes a task five minutes after its end (Twilio's page on
+//! the lifecycle of a task). Only the name is set: the Conversation's attributes are Flex's.
 
 use async_trait::async_trait;
 
@@ -9,7 +9,7 @@ use super::conversation::{made_as, named};
 use super::conversation_message::ConversationMessage;
 use super::interaction::is_by_agent;
 use super::{UNDONE, brought, is_undone, sent_by};
-use crate::engine::step::{Found, Past, Step, StepError, Turn};
+use crate::engine::step::{Found, Past, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::{Conflict, Operation, conflict};
 
@@ -25,42 +25,42 @@ impl Step for ConversationName {
         Operation::UpdateConversation
     }
 
-    /// Any other Conversation got its name when it was made, and the customer's participant with it. One that has our
-    /// message needs no other trace.
-    fn applies(&self, turn: &Turn<'_>) -> bool {
-        let effects = turn.effects;
-        is_by_agent(turn) && effects.participant_sid.is_none() && effects.message_sid.is_none()
+    /// Any other Conversation was named when it was made, with the customer as a participant. A Conversation that has
+    /// our message needs no other trace.
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        let effects = context.effects;
+        is_by_agent(context) && effects.participant_sid.is_none() && effects.message_sid.is_none()
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
-        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let name = turn.name.as_str();
-        match turn.twilio.name_conversation(conversation, name).await {
-            // An agent was faster, and has ended it: nothing can be changed of it any more.
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let conversation = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
+        let name = context.name.as_str();
+        match context.twilio.name_conversation(conversation, name).await {
+            // An agent has ended the Conversation already: it cannot be changed any more.
             Err(error) if error.code().and_then(conflict) == Some(Conflict::Closed) => {}
             named => drop(named?),
         }
         Ok(Effects::default())
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let ours = turn.effects.conversation_sid.as_ref();
-        match named(turn).await? {
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let ours = context.effects.conversation_sid.as_ref();
+        match named(context).await? {
             None => Ok(Found::Absent),
             Some(there) if ours.is_none_or(|ours| *ours == there.sid) => {
                 Ok(Found::Ours(Box::new(made_as(there.sid))))
             }
             Some(there) => Err(StepError::Met(format!(
-                "{} has the message's name: another Interaction of it",
+                "{} has the message's name: it belongs to another Interaction of the message",
                 there.sid
             ))),
         }
     }
 
-    /// Says that what ends now was undone: a Conversation that closes without it is one that an agent has ended.
-    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
-        let sid = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let Some(there) = turn.twilio.fetch_conversation(sid).await? else {
+    /// Marks the Conversation as undone: one that closes without the mark was ended by an agent.
+    async fn undo(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        let sid = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
+        let Some(there) = context.twilio.fetch_conversation(sid).await? else {
             return Ok(());
         };
         if there.is_closed() {
@@ -68,7 +68,8 @@ impl Step for ConversationName {
         }
         let mut attributes = there.attributes;
         attributes.insert(UNDONE.to_owned(), true.into());
-        turn.twilio
+        context
+            .twilio
             .update_conversation_attributes(sid, &attributes)
             .await?;
         Ok(())
@@ -78,22 +79,22 @@ impl Step for ConversationName {
         true
     }
 
-    /// The name is given once the Interaction stands: an agent has had the task, unless it was undone.
-    async fn past(&self, turn: &Turn<'_>) -> Result<Past, StepError> {
-        let Some(there) = named(turn).await? else {
+    /// The name is given when the Interaction exists: an agent has had the task, unless it was undone.
+    async fn past(&self, context: &StepContext<'_>) -> Result<Past, StepError> {
+        let Some(there) = named(context).await? else {
             return Ok(Past::Absent);
         };
         let effects = made_as(there.sid.clone());
-        let turn = turn.seeing(&effects);
-        if let Some(done) = sent_by(&ConversationMessage, &turn).await? {
+        let context = context.seeing(&effects);
+        if let Some(done) = sent_by(&ConversationMessage, &context).await? {
             return Ok(Past::Done(Box::new(done)));
         }
         Ok(if !there.is_closed() {
             Past::Open
         } else if is_undone(&there.attributes) {
             Past::Empty
-        } else if ConversationMessage.applies(&turn) {
-            Past::Untold(format!(
+        } else if ConversationMessage.applies(&context) {
+            Past::Unclear(format!(
                 "{} is closed: an agent has had its task, and the opening message is not in it",
                 there.sid
             ))

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::brought;
 use super::conversation::is_named;
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{
     ConversationParticipant as Participant, NewConversationParticipant, Operation,
@@ -22,16 +22,15 @@ impl Step for ConversationParticipant {
         Operation::CreateConversationParticipant
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
-        is_named(turn)
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        is_named(context)
     }
 
-    /// Twilio refuses an address that is with this sender in another Conversation (error 50416):
-    /// the customer is busy.
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
-        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let (customer, sender) = (turn.customer(), turn.sender());
-        let new = match turn.campaign.channel {
+    /// Twilio refuses an address that is with this sender in another Conversation (error 50416): the customer is busy.
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let conversation = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
+        let (customer, sender) = (context.customer(), context.sender());
+        let new = match context.campaign.channel {
             Channel::Custom => NewConversationParticipant::Identity {
                 identity: &customer,
                 attributes: None,
@@ -42,14 +41,17 @@ impl Step for ConversationParticipant {
                 attributes: None,
             },
         };
-        let made = turn.twilio.create_participant(conversation, &new).await?;
+        let made = context
+            .twilio
+            .create_participant(conversation, &new)
+            .await?;
         Ok(made_as(made.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
-        let customer = turn.customer();
-        let there = turn.twilio.list_participants(conversation).await?;
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let conversation = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
+        let customer = context.customer();
+        let there = context.twilio.list_participants(conversation).await?;
         let ours = there.into_iter().find(|one| is_customer(one, &customer));
         Ok(match ours {
             Some(ours) => Found::Ours(Box::new(made_as(ours.sid))),

@@ -1,7 +1,7 @@
-//! A Flex Interaction: it makes the agent's task and, when an agent initiates it, the Conversation.
+//! A Flex Interaction: it makes the agent's task and, if an agent initiates it, the Conversation.
 //!
-//! There is no list of Interactions: ours is found again by the marker in its task's attributes, and once the task
-//! is deleted by the name of its Conversation.
+//! There is no list of Interactions. Ours is found again by the marker in its task's attributes or, once the task is
+//! deleted, by the name of its Conversation.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use super::conversation::{made_as, named};
 use super::interaction_setup::is_the_pair;
 use super::{MARKER, brought, setting};
 use crate::campaign::InitiatedBy;
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{ConversationsOf, NewInteraction, Operation, ParticipantConversation, Task};
 
-/// TaskRouter deletes a task five minutes after it ended (Twilio's page on the lifecycle of a task); a minute less,
-/// for lists that lag behind.
+/// TaskRouter deletes a task five minutes after its end (Twilio's page on the lifecycle of a task). A minute less,
+/// because lists may lag behind.
 const TASK_LASTS: Duration = Duration::from_secs(4 * 60);
 
-/// How far the clocks of two machines may be apart.
+/// The maximum difference between the clocks of two machines.
 const CLOCKS_APART: Duration = Duration::from_secs(600);
 
 pub(crate) struct Interaction;
@@ -39,12 +39,12 @@ impl Step for Interaction {
         Repeat::Doubles
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
         let new = NewInteraction {
-            channel: channel(turn)?,
-            routing: routing(turn)?,
+            channel: channel(context)?,
+            routing: routing(context)?,
         };
-        let made = turn.twilio.create_interaction(&new).await?;
+        let made = context.twilio.create_interaction(&new).await?;
         Ok(Effects {
             interaction_channel_sid: made.channel_sid().map(str::to_owned),
             task_sid: made.task_sid().map(str::to_owned),
@@ -53,42 +53,42 @@ impl Step for Interaction {
         })
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        if let Some(task) = super::find_task(turn).await? {
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        if let Some(task) = super::find_task(context).await? {
             return Ok(Found::Ours(Box::new(effects_of(&task))));
         }
-        // A Conversation that stands already got the name when it was made.
-        if !is_by_agent(turn) || turn.effects.conversation_sid.is_some() {
+        // A Conversation that exists already was named when it was made.
+        if !is_by_agent(context) || context.effects.conversation_sid.is_some() {
             return Ok(Found::Absent);
         }
-        Ok(match named(turn).await? {
+        Ok(match named(context).await? {
             Some(there) => Found::Ours(Box::new(made_as(there.sid))),
             None => Found::Absent,
         })
     }
 
-    /// A Conversation of the customer with our number that has no name and is closed may be the Interaction's: the other
-    /// ledger died before it gave the name, and the task is gone. An open one is in the way, and is met by the call.
-    async fn untold(&self, turn: &Turn<'_>) -> Result<Option<String>, StepError> {
-        if !is_by_agent(turn) || turn.effects.conversation_sid.is_some() {
+    /// A closed Conversation of the customer and our number without a name may be the Interaction's: another ledger may
+    /// have died before it named it, and the task may be deleted. An open one blocks the call, which reports it.
+    async fn hint(&self, context: &StepContext<'_>) -> Result<Option<String>, StepError> {
+        if !is_by_agent(context) || context.effects.conversation_sid.is_some() {
             return Ok(None);
         }
-        let customer = turn.customer();
-        let of = match turn.campaign.channel {
+        let customer = context.customer();
+        let of = match context.campaign.channel {
             Channel::Custom => ConversationsOf::Identity(&customer),
             _ => ConversationsOf::Address(&customer),
         };
-        let since = turn.distrusted_from;
+        let since = context.distrusted_from;
         let may_be_ours = |one: &ParticipantConversation| {
             let created = one.conversation_date_created.zip(since);
-            let is_pair = turn.campaign.channel == Channel::Custom
-                || is_the_pair(&one.participant_messaging_binding, turn);
+            let is_pair = context.campaign.channel == Channel::Custom
+                || is_the_pair(&one.participant_messaging_binding, context);
             is_pair
                 && one.conversation_unique_name.is_none()
                 && one.conversation_state.as_deref() == Some("closed")
                 && created.is_none_or(|(created, since)| created + CLOCKS_APART >= since)
         };
-        let all = turn.twilio.list_participant_conversations(of).await?;
+        let all = context.twilio.list_participant_conversations(of).await?;
         let one = all.into_iter().find(may_be_ours);
         Ok(one.map(|one| {
             format!(
@@ -110,25 +110,28 @@ impl Step for Interaction {
         true
     }
 
-    /// An Interaction whose set-up failed has made no task that an agent could have had.
-    async fn is_taken_up(&self, turn: &Turn<'_>) -> Result<bool, StepError> {
-        Ok(super::is_task_taken_up(turn).await? && !has_failed(turn).await?)
+    /// If an Interaction's set-up failed, no agent can have had its task.
+    async fn is_taken_up(&self, context: &StepContext<'_>) -> Result<bool, StepError> {
+        Ok(super::is_task_taken_up(context).await? && !has_failed(context).await?)
     }
 
-    /// Closing the Interaction's channel closes its Conversation and ends its task. The task itself is left alone:
-    /// Twilio does not support that the task of an Interaction is cancelled through TaskRouter (best practices for
+    /// Closing the Interaction's channel closes its Conversation and ends its task. The task itself is not cancelled,
+    /// because Twilio does not support cancelling the task of an Interaction through TaskRouter (best practices for
     /// Flex Conversations, "Do not use Task API directly to cancel or delete a task").
-    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
-        close(turn).await
+    async fn undo(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        close(context).await
     }
 }
 
-async fn has_failed(turn: &Turn<'_>) -> Result<bool, StepError> {
-    let Some(interaction) = &turn.effects.interaction_sid else {
+async fn has_failed(context: &StepContext<'_>) -> Result<bool, StepError> {
+    let Some(interaction) = &context.effects.interaction_sid else {
         return Ok(false);
     };
-    let channels = turn.twilio.list_interaction_channels(interaction).await?;
-    let ours = turn.effects.interaction_channel_sid.as_deref();
+    let channels = context
+        .twilio
+        .list_interaction_channels(interaction)
+        .await?;
+    let ours = context.effects.interaction_channel_sid.as_deref();
     Ok(channels.into_iter().any(|channel| {
         let is_ours = ours.is_none_or(|ours| ours == channel.sid);
         is_ours && channel.status.as_deref() == Some("failed")
@@ -136,28 +139,29 @@ async fn has_failed(turn: &Turn<'_>) -> Result<bool, StepError> {
 }
 
 /// Closes the Interaction's channel.
-pub(super) async fn close(turn: &Turn<'_>) -> Result<(), StepError> {
-    let mut made = channel_of(turn.effects);
+pub(super) async fn close(context: &StepContext<'_>) -> Result<(), StepError> {
+    let mut made = channel_of(context.effects);
     if made.is_none() {
-        // A reply need not name both. The task does.
-        let task = super::fetch_task(turn).await?;
+        // A reply need not contain both SIDs. The task does.
+        let task = super::fetch_task(context).await?;
         made = task.and_then(|task| channel_of(&effects_of(&task)));
     }
     if let Some((interaction, channel)) = made {
-        turn.twilio
+        context
+            .twilio
             .close_interaction_channel(&interaction, &channel)
             .await?;
     }
     Ok(())
 }
 
-/// The Interaction and its channel, where both are known.
+/// The SIDs of the Interaction and its channel, if both are known.
 fn channel_of(effects: &Effects) -> Option<(String, String)> {
     let interaction = effects.interaction_sid.clone()?;
     Some((interaction, effects.interaction_channel_sid.clone()?))
 }
 
-/// What a task says of the Interaction it belongs to.
+/// The effects that a task's attributes show of its Interaction.
 pub(super) fn effects_of(task: &Task) -> Effects {
     let text = |name: &str| {
         let value = task.attributes.get(name).and_then(Value::as_str);
@@ -172,45 +176,45 @@ pub(super) fn effects_of(task: &Task) -> Effects {
     }
 }
 
-/// Whether the agent initiates the Interaction, rather than the API.
-pub(super) fn is_by_agent(turn: &Turn<'_>) -> bool {
-    match turn.campaign.conversations.initiated_by {
-        InitiatedBy::Auto => turn.agent.is_some(),
+/// Whether the agent initiates the Interaction, and not the API.
+pub(super) fn is_by_agent(context: &StepContext<'_>) -> bool {
+    match context.campaign.conversations.initiated_by {
+        InitiatedBy::Auto => context.agent.is_some(),
         InitiatedBy::Agent => true,
         InitiatedBy::Api => false,
     }
 }
 
 /// The `Channel` parameter (Twilio's page on the Interactions API).
-fn channel(turn: &Turn<'_>) -> Result<Value, StepError> {
-    let kind = match turn.campaign.channel {
+fn channel(context: &StepContext<'_>) -> Result<Value, StepError> {
+    let kind = match context.campaign.channel {
         Channel::Sms => "sms",
         Channel::Whatsapp => "whatsapp",
         Channel::Facebook => "messenger",
-        // The Interactions API has no custom channel; chat is the one of identities.
+        // The Interactions API has no custom channel; its channel for identities is chat.
         Channel::Custom => "chat",
     };
-    if !is_by_agent(turn) {
-        let conversation = brought(turn.effects.conversation_sid.as_ref(), "Conversation")?;
+    if !is_by_agent(context) {
+        let conversation = brought(context.effects.conversation_sid.as_ref(), "Conversation")?;
         return Ok(json!({
             "type": kind,
             "initiated_by": "api",
             "properties": { "media_channel_sid": conversation },
         }));
     }
-    let participant = match turn.campaign.channel {
-        Channel::Custom => json!({ "identity": turn.customer() }),
+    let participant = match context.campaign.channel {
+        Channel::Custom => json!({ "identity": context.customer() }),
         _ => json!({
-            "address": turn.customer(),
-            "proxy_address": turn.sender(),
+            "address": context.customer(),
+            "proxy_address": context.sender(),
         }),
     };
     Ok(json!({ "type": kind, "initiated_by": "agent", "participants": [participant] }))
 }
 
-/// The `Routing` parameter: where the task goes, and what it carries.
-fn routing(turn: &Turn<'_>) -> Result<Value, StepError> {
-    let campaign = turn.campaign;
+/// The `Routing` parameter: the task's destination and attributes.
+fn routing(context: &StepContext<'_>) -> Result<Value, StepError> {
+    let campaign = context.campaign;
     let flex = &campaign.flex;
     let mut properties = Map::new();
     let mut put = |key: &str, value: Value| properties.insert(key.to_owned(), value);
@@ -218,7 +222,7 @@ fn routing(turn: &Turn<'_>) -> Result<Value, StepError> {
     let workflow = setting(flex.workflow_sid.as_ref(), "flex.workflow_sid")?;
     put("workspace_sid", workspace.into());
     put("workflow_sid", workflow.into());
-    if let Some(agent) = turn.agent.filter(|_| is_by_agent(turn)) {
+    if let Some(agent) = context.agent.filter(|_| is_by_agent(context)) {
         let queue = setting(flex.queue_sid.as_ref(), "flex.queue_sid")?;
         put("queue_sid", queue.into());
         put("worker_sid", agent.sid.as_str().into());
@@ -231,19 +235,19 @@ fn routing(turn: &Turn<'_>) -> Result<Value, StepError> {
     };
     put(key, task_channel.into());
     put("timeout", campaign.task.timeout.as_secs().into());
-    put("attributes", task_attributes(turn)?);
+    put("attributes", task_attributes(context)?);
     Ok(json!({ "properties": properties }))
 }
 
-fn task_attributes(turn: &Turn<'_>) -> Result<Value, StepError> {
-    let mut attributes = super::task_fields(turn)?;
+fn task_attributes(context: &StepContext<'_>) -> Result<Value, StepError> {
+    let mut attributes = super::task_fields(context)?;
     let ours = json!({
-        "customerName": turn.customer_name(),
-        "customerAddress": turn.customer(),
-        "name": turn.customer_name(),
-        "from": turn.customer(),
+        "customerName": context.customer_name(),
+        "customerAddress": context.customer(),
+        "name": context.customer_name(),
+        "from": context.customer(),
         "direction": "outbound",
-        MARKER: turn.name.as_str(),
+        MARKER: context.name.as_str(),
     });
     if let Value::Object(ours) = ours {
         attributes.extend(ours);

@@ -1,8 +1,9 @@
-//! The Interaction's set-up, which Twilio carries out after it answered: followed to its end, and looked at for the
+//! Follows the Interaction's set-up, which Twilio carries out after its reply, and checks that it includes the
 //! customer.
 //!
-//! In: an agent's Interaction. Out: its task and its Conversation. Always: it is over only when the customer is in the
-//! Conversation. Twilio may leave a customer out who is in another one with our number (twilio/twilio-php#784).
+//! In: an agent's Interaction. Out: its task and its Conversation. Always: the step is done only when the customer is
+//! in the Conversation. Twilio may leave out a customer who is in another Conversation with our number
+//! (twilio/twilio-php#784).
 
 use std::time::Duration;
 
@@ -10,14 +11,14 @@ use async_trait::async_trait;
 
 use super::{brought, interaction};
 use crate::campaign::Follow;
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, DeadReason, Effects, Failure, FailureClass, SkipReason, StepName};
 use crate::twilio::{Conflict, InteractionChannel, MessagingBinding, Operation, conflict};
 
-/// How long a set-up is followed within one attempt; no figure of Twilio's is known.
+/// How long a set-up is followed within one attempt. Twilio publishes no figure.
 const FOLLOWED_FOR: Duration = Duration::from_secs(60);
 
-/// The first and the longest wait between two looks: each look costs one of 20 requests a second.
+/// The first and the longest wait between two reads. Each read costs one of 20 requests a second.
 const LOOK_FIRST: Duration = Duration::from_millis(250);
 const LOOK_LONGEST: Duration = Duration::from_secs(4);
 
@@ -33,27 +34,27 @@ impl Step for InteractionSetup {
         Operation::ListInteractionChannels
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
         let mut wait = LOOK_FIRST;
         let mut followed = Duration::ZERO;
         let mut was_empty = false;
         loop {
-            match progress(turn).await? {
+            match progress(context).await? {
                 Progress::Over(effects) => return Ok(*effects),
                 Progress::Empty(conversation) if was_empty => {
-                    return without_customer(turn, &conversation).await;
+                    return without_customer(context, &conversation).await;
                 }
-                // A list may be behind: absence counts after the settle time.
+                // A list may lag behind: absence counts after the settle time.
                 Progress::Empty(_) => {
                     was_empty = true;
-                    tokio::time::sleep(turn.settle_time).await;
+                    tokio::time::sleep(context.settle_time).await;
                     continue;
                 }
                 Progress::SettingUp => {}
             }
             if followed >= FOLLOWED_FOR {
                 let class = FailureClass::Transient;
-                return Err(Failure::new(class, "the set-up is not over yet").into());
+                return Err(Failure::new(class, "the set-up is not complete yet").into());
             }
             tokio::time::sleep(wait).await;
             followed += wait;
@@ -61,59 +62,59 @@ impl Step for InteractionSetup {
         }
     }
 
-    /// Whether it is over: `Absent` means not yet, or without the customer.
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        // Found by the name of its Conversation, which it gets after its set-up: its task has ended.
-        if turn.effects.interaction_sid.is_none() && turn.effects.conversation_sid.is_some() {
+    /// Whether the set-up is complete. `Absent`: not yet, or without the customer.
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        // It was found by the name of its Conversation, which is given after the set-up; its task has ended.
+        if context.effects.interaction_sid.is_none() && context.effects.conversation_sid.is_some() {
             return Ok(Found::Ours(Box::default()));
         }
-        Ok(match progress(turn).await? {
+        Ok(match progress(context).await? {
             Progress::Over(effects) => Found::Ours(effects),
             Progress::SettingUp | Progress::Empty(_) => Found::Absent,
         })
     }
 }
 
-/// How far the set-up is.
+/// The progress of the set-up.
 enum Progress {
     SettingUp,
-    /// The customer is not in the Conversation of this SID, as far as its list of participants shows.
+    /// The list of participants of the Conversation with this SID does not show the customer.
     Empty(String),
     Over(Box<Effects>),
 }
 
-async fn progress(turn: &Turn<'_>) -> Result<Progress, StepError> {
-    if turn.campaign.conversations.follow == Follow::Channel {
-        match channel(turn).await? {
+async fn progress(context: &StepContext<'_>) -> Result<Progress, StepError> {
+    if context.campaign.conversations.follow == Follow::Channel {
+        match channel(context).await? {
             None => return Ok(Progress::SettingUp),
             Some(channel) if is_active(&channel) => {}
-            // A call before this one may have made another, whose Conversation the customer is in.
+            // An earlier call may have made another Interaction, whose Conversation the customer is in.
             Some(channel) => {
-                let earlier = earlier(turn).await?.ok_or_else(|| ended(channel))?;
+                let earlier = earlier(context).await?.ok_or_else(|| ended(channel))?;
                 return Ok(Progress::Over(Box::new(earlier)));
             }
         }
     }
-    // The Conversation's SID stands in the task's attributes once the set-up is over.
-    let Some(effects) = of_this(turn).await? else {
+    // The task's attributes contain the Conversation's SID when the set-up is complete.
+    let Some(effects) = of_this(context).await? else {
         return Ok(Progress::SettingUp);
     };
     let conversation = effects.conversation_sid.as_ref();
-    let Some(conversation) = conversation.or(turn.effects.conversation_sid.as_ref()) else {
+    let Some(conversation) = conversation.or(context.effects.conversation_sid.as_ref()) else {
         return Ok(Progress::SettingUp);
     };
-    Ok(if is_customer_in(turn, conversation).await? {
+    Ok(if is_customer_in(context, conversation).await? {
         Progress::Over(Box::new(effects))
     } else {
         Progress::Empty(conversation.clone())
     })
 }
 
-/// What the task of this Interaction says: a call whose reply was lost may have made another Interaction, with a task that
-/// has the same marker.
-async fn of_this(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
-    let ours = turn.effects.interaction_sid.as_ref();
-    let tasks = super::find_tasks(turn).await?;
+/// The effects that this Interaction's task shows. A call whose reply was lost may have made another Interaction, whose
+/// task has the same marker.
+async fn of_this(context: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
+    let ours = context.effects.interaction_sid.as_ref();
+    let tasks = super::find_tasks(context).await?;
     let mut all = tasks.iter().map(interaction::effects_of);
     Ok(all.find(|effects| {
         let of = effects.interaction_sid.as_ref();
@@ -125,11 +126,14 @@ fn is_active(channel: &InteractionChannel) -> bool {
     channel.status.as_deref() == Some("active")
 }
 
-/// The Interaction's channel once it is active or has ended.
-async fn channel(turn: &Turn<'_>) -> Result<Option<InteractionChannel>, StepError> {
-    let interaction = brought(turn.effects.interaction_sid.as_ref(), "Interaction")?;
-    let channels = turn.twilio.list_interaction_channels(interaction).await?;
-    let ours = turn.effects.interaction_channel_sid.as_deref();
+/// The Interaction's channel, if it is active or has ended.
+async fn channel(context: &StepContext<'_>) -> Result<Option<InteractionChannel>, StepError> {
+    let interaction = brought(context.effects.interaction_sid.as_ref(), "Interaction")?;
+    let channels = context
+        .twilio
+        .list_interaction_channels(interaction)
+        .await?;
+    let ours = context.effects.interaction_channel_sid.as_deref();
     let known = ["active", "failed", "closed", "inactive"];
     Ok(channels
         .into_iter()
@@ -140,7 +144,7 @@ async fn channel(turn: &Turn<'_>) -> Result<Option<InteractionChannel>, StepErro
         }))
 }
 
-/// What a channel that has ended means: another Interaction would be another task.
+/// The error for a channel that has ended. There is no retry, because another Interaction would make another task.
 fn ended(channel: InteractionChannel) -> StepError {
     let detail = channel
         .error_message
@@ -154,18 +158,18 @@ fn ended(channel: InteractionChannel) -> StepError {
     Failure { code, ..failure }.into()
 }
 
-/// An earlier Interaction of this message, in whose Conversation the customer is: the reply to its call was lost, and
-/// what the call made showed only after the settle time.
-async fn earlier(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
-    let others = super::find_tasks(turn)
+/// An earlier Interaction of this message whose Conversation the customer is in. The reply to its call was lost, and
+/// its effect showed only after the settle time.
+async fn earlier(context: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
+    let others = super::find_tasks(context)
         .await?
         .into_iter()
         .filter(|task| task.assignment_status.as_deref() != Some("canceled"))
         .map(|task| interaction::effects_of(&task))
-        .filter(|effects| effects.interaction_sid != turn.effects.interaction_sid);
+        .filter(|effects| effects.interaction_sid != context.effects.interaction_sid);
     for effects in others {
         if let Some(conversation) = &effects.conversation_sid
-            && is_customer_in(turn, conversation).await?
+            && is_customer_in(context, conversation).await?
         {
             return Ok(Some(effects));
         }
@@ -173,13 +177,16 @@ async fn earlier(turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
     Ok(None)
 }
 
-/// The Interaction is active and its Conversation is without the customer: an earlier one of ours has the customer, and
-/// is gone on with, or the customer is busy elsewhere.
-async fn without_customer(turn: &Turn<'_>, conversation: &str) -> Result<Effects, StepError> {
-    let is_taken_up = super::is_task_taken_up(turn).await?;
-    if let Some(earlier) = earlier(turn).await? {
+/// Handles an active Interaction whose Conversation lacks the customer: if the customer is in the Conversation of an
+/// earlier Interaction of ours, continues with that one; otherwise the customer is busy.
+async fn without_customer(
+    context: &StepContext<'_>,
+    conversation: &str,
+) -> Result<Effects, StepError> {
+    let is_taken_up = super::is_task_taken_up(context).await?;
+    if let Some(earlier) = earlier(context).await? {
         if !is_taken_up {
-            interaction::close(turn).await?;
+            interaction::close(context).await?;
         }
         return Ok(earlier);
     }
@@ -187,32 +194,32 @@ async fn without_customer(turn: &Turn<'_>, conversation: &str) -> Result<Effects
         "Twilio did not add the customer to {conversation}: the customer is in another Conversation with our number"
     );
     if is_taken_up {
-        // To wait for the customer is of no use: Twilio adds nobody later.
+        // Waiting for the customer is useless: Twilio does not add customers later.
         let class = FailureClass::Skip(SkipReason::CustomerBusy);
         return Err(Failure::new(class, detail).into());
     }
     Err(StepError::Busy(detail))
 }
 
-/// Whether a Conversation has the customer with our number among its participants. Chat identities (a custom
-/// channel) are not looked for: no source says that one is left out.
-async fn is_customer_in(turn: &Turn<'_>, conversation: &str) -> Result<bool, StepError> {
-    if turn.campaign.channel == Channel::Custom {
+/// Whether a Conversation has the customer with our number among its participants. Chat identities (a custom channel)
+/// are not checked: no source says that Twilio leaves one out.
+async fn is_customer_in(context: &StepContext<'_>, conversation: &str) -> Result<bool, StepError> {
+    if context.campaign.channel == Channel::Custom {
         return Ok(true);
     }
-    let participants = turn.twilio.list_participants(conversation).await?;
+    let participants = context.twilio.list_participants(conversation).await?;
     Ok(participants
         .iter()
-        .any(|one| is_the_pair(&one.messaging_binding, turn)))
+        .any(|one| is_the_pair(&one.messaging_binding, context)))
 }
 
 /// Whether a binding joins the message's customer and sender.
-pub(super) fn is_the_pair(binding: &MessagingBinding, turn: &Turn<'_>) -> bool {
+pub(super) fn is_the_pair(binding: &MessagingBinding, context: &StepContext<'_>) -> bool {
     let is = |address: &Option<String>, ours: &str| {
         let address = address.as_deref();
         address.is_some_and(|one| bare(one) == bare(ours))
     };
-    is(&binding.address, &turn.customer()) && is(&binding.proxy_address, &turn.sender())
+    is(&binding.address, &context.customer()) && is(&binding.proxy_address, &context.sender())
 }
 
 /// An address without its channel's prefix.

@@ -1,4 +1,4 @@
-//! The steps the strategies are made of: one Twilio action, one file.
+//! The steps of the strategies: one Twilio action, one file.
 
 mod agent_participant;
 mod channel_attributes;
@@ -32,50 +32,50 @@ pub(super) use reply_webhook::ReplyWebhook;
 
 use serde_json::{Map, Value};
 
-use super::step::{Found, Step, StepError, Turn};
+use super::step::{Found, Step, StepContext, StepError};
 use crate::campaign::Template;
 use crate::message::{DeadReason, Effects, Failure, FailureClass};
 use crate::twilio::{ProxyParticipant, Task};
 
-/// The attribute that marks what is ours: its value is the message's name.
+/// The attribute that marks our objects at Twilio. Its value is the message's name.
 pub(super) const MARKER: &str = "flexcast";
 
-/// The attribute of a container that an undo has closed: what it holds has reached neither the customer nor an agent.
+/// The attribute of a container that an undo has closed: nothing in it has reached the customer or an agent.
 const UNDONE: &str = "flexcast_undone";
 
-/// How many of a container's newest messages a look-up reads: ours is among the first.
+/// How many of a container's newest messages a look-up reads. Ours is among the first.
 const LOOKED_AT: usize = 50;
 
-/// Attributes that carry nothing but the marker.
-fn marked(turn: &Turn<'_>) -> Map<String, Value> {
-    Map::from_iter([(MARKER.to_owned(), turn.name.as_str().into())])
+/// Attributes with the marker only.
+fn marked(context: &StepContext<'_>) -> Map<String, Value> {
+    Map::from_iter([(MARKER.to_owned(), context.name.as_str().into())])
 }
 
-/// The marker, with what agents see of the customer (`task.show`).
-fn marked_and_shown(turn: &Turn<'_>) -> Map<String, Value> {
-    let mut attributes = turn.campaign.shown_of(&turn.message.customer);
-    attributes.extend(marked(turn));
+/// The marker, and the customer's data that agents see (`task.show`).
+fn marked_and_shown(context: &StepContext<'_>) -> Map<String, Value> {
+    let mut attributes = context.campaign.shown_of(&context.message.customer);
+    attributes.extend(marked(context));
     attributes
 }
 
 /// Whether attributes carry this message's marker.
-fn is_marked(attributes: &Map<String, Value>, turn: &Turn<'_>) -> bool {
-    attributes.get(MARKER).and_then(Value::as_str) == Some(turn.name.as_str())
+fn is_marked(attributes: &Map<String, Value>, context: &StepContext<'_>) -> bool {
+    attributes.get(MARKER).and_then(Value::as_str) == Some(context.name.as_str())
 }
 
-/// Whether an undo of ours has closed the container that has these attributes.
+/// Whether an undo of ours has closed the container with these attributes.
 fn is_undone(attributes: &Map<String, Value>) -> bool {
     attributes.get(UNDONE) == Some(&Value::Bool(true))
 }
 
-/// The effects in view with those of a message that this step has sent; none when it has not, or sends none.
-async fn sent_by(step: &dyn Step, turn: &Turn<'_>) -> Result<Option<Effects>, StepError> {
-    if !step.applies(turn) {
+/// The effects so far, with those of a message that this step has sent. None if it has sent none, or does not apply.
+async fn sent_by(step: &dyn Step, context: &StepContext<'_>) -> Result<Option<Effects>, StepError> {
+    if !step.applies(context) {
         return Ok(None);
     }
-    Ok(match step.find(turn).await? {
+    Ok(match step.find(context).await? {
         Found::Ours(sent) => {
-            let mut effects = turn.effects.clone();
+            let mut effects = context.effects.clone();
             effects.merge(*sent);
             Some(effects)
         }
@@ -83,11 +83,11 @@ async fn sent_by(step: &dyn Step, turn: &Turn<'_>) -> Result<Option<Effects>, St
     })
 }
 
-/// What an earlier step must have brought.
+/// A SID that an earlier step must have brought.
 fn brought<'a>(sid: Option<&'a String>, what: &str) -> Result<&'a str, StepError> {
     sid.map(String::as_str).ok_or_else(|| {
         let class = FailureClass::Permanent(DeadReason::Rejected);
-        Failure::new(class, format!("no {what} is known to go on from")).into()
+        Failure::new(class, format!("the {what} that this step needs is unknown")).into()
     })
 }
 
@@ -100,49 +100,51 @@ fn setting<'a>(value: Option<&'a String>, key: &str) -> Result<&'a str, StepErro
 }
 
 /// The text to send, rendered when the message was accepted.
-fn body<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
-    turn.message.body.as_deref().ok_or_else(|| {
+fn body<'a>(context: &'a StepContext<'_>) -> Result<&'a str, StepError> {
+    context.message.body.as_deref().ok_or_else(|| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, "the message has no text").into()
     })
 }
 
 /// Renders a template of the campaign's for this customer and agent.
-fn render(turn: &Turn<'_>, template: &str) -> Result<String, StepError> {
-    let agent = turn.agent.map(|agent| agent.identity.as_str());
+fn render(context: &StepContext<'_>, template: &str) -> Result<String, StepError> {
+    let agent = context.agent.map(|agent| agent.identity.as_str());
     let rendered = Template::parse(template)
-        .and_then(|template| template.render(&turn.message.customer, agent));
+        .and_then(|template| template.render(&context.message.customer, agent));
     rendered.map_err(|detail| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, detail).into()
     })
 }
 
-/// The campaign's own part of what the task carries, for this customer and agent.
-fn task_fields(turn: &Turn<'_>) -> Result<Map<String, Value>, StepError> {
-    let agent = turn.agent.map(|agent| agent.identity.as_str());
-    let fields = turn.campaign.task_fields(&turn.message.customer, agent);
+/// The fields that the campaign adds to the task, for this customer and agent.
+fn task_fields(context: &StepContext<'_>) -> Result<Map<String, Value>, StepError> {
+    let agent = context.agent.map(|agent| agent.identity.as_str());
+    let fields = context
+        .campaign
+        .task_fields(&context.message.customer, agent);
     fields.map_err(|detail| {
         let class = FailureClass::Permanent(DeadReason::InvalidContent);
         Failure::new(class, detail).into()
     })
 }
 
-/// Twilio says it made this and does not show it yet: looked up again by name, later.
+/// The error when Twilio reported a new object but does not show it yet. It is looked up by name later.
 fn not_seen_yet(sid: &str) -> StepError {
     let class = FailureClass::Transient;
-    Failure::new(class, format!("{sid} is not to be seen yet")).into()
+    Failure::new(class, format!("{sid} does not show yet")).into()
 }
 
 /// Looks for a participant of the session by its identifier.
 async fn find_proxy_participant(
-    turn: &Turn<'_>,
+    context: &StepContext<'_>,
     identifier: &str,
     effects: fn(ProxyParticipant) -> Effects,
 ) -> Result<Found, StepError> {
-    let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-    let service = proxy_session::proxy_service(turn)?;
-    let listed = turn
+    let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+    let service = proxy_session::proxy_service(context)?;
+    let listed = context
         .twilio
         .list_proxy_participants(service, session)
         .await?;
@@ -156,31 +158,31 @@ async fn find_proxy_participant(
 }
 
 /// The message's task, by the marker in its attributes.
-async fn find_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
-    Ok(find_tasks(turn).await?.into_iter().next())
+async fn find_task(context: &StepContext<'_>) -> Result<Option<Task>, StepError> {
+    Ok(find_tasks(context).await?.into_iter().next())
 }
 
-/// Every task with this message's marker: more than one when a call was made again.
-async fn find_tasks(turn: &Turn<'_>) -> Result<Vec<Task>, StepError> {
-    let workspace = turn.campaign.flex.workspace_sid.as_ref();
+/// All tasks with this message's marker: several if a call was repeated.
+async fn find_tasks(context: &StepContext<'_>) -> Result<Vec<Task>, StepError> {
+    let workspace = context.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
-    // The name has letters, digits and a hyphen: nothing an expression reads otherwise.
-    let marker = format!("{MARKER} == '{}'", turn.name);
-    let mut tasks = turn.twilio.list_tasks(workspace, &marker).await?;
-    // Asked once more here: an expression that Twilio read otherwise must not make a stranger ours.
-    tasks.retain(|task| is_marked(&task.attributes, turn));
+    // The name has only letters, digits and a hyphen, which need no escaping in an expression.
+    let marker = format!("{MARKER} == '{}'", context.name);
+    let mut tasks = context.twilio.list_tasks(workspace, &marker).await?;
+    // Checked here again: if Twilio read the expression in another way, another message's task must not become ours.
+    tasks.retain(|task| is_marked(&task.attributes, context));
     Ok(tasks)
 }
 
-/// Whether an agent has accepted the message's task, or has done with it. TaskRouter deletes a task five minutes after
-/// it ended: one that stood and is gone was an agent's, unless an undo has begun.
-async fn is_task_taken_up(turn: &Turn<'_>) -> Result<bool, StepError> {
-    let Some(task) = fetch_task(turn).await? else {
-        let effects = turn.effects;
+/// Whether an agent has accepted the message's task, or has completed it. TaskRouter deletes a task five minutes after
+/// its end: a task that existed and is gone was an agent's, unless an undo has begun.
+async fn is_task_taken_up(context: &StepContext<'_>) -> Result<bool, StepError> {
+    let Some(task) = fetch_task(context).await? else {
+        let effects = context.effects;
         let is_known_by_name =
             effects.interaction_sid.is_none() && effects.conversation_sid.is_some();
         let has_stood = effects.task_sid.is_some() || is_known_by_name;
-        return Ok(has_stood && !turn.undoing);
+        return Ok(has_stood && !context.undoing);
     };
     let status = task.assignment_status.as_deref();
     Ok(matches!(
@@ -189,12 +191,12 @@ async fn is_task_taken_up(turn: &Turn<'_>) -> Result<bool, StepError> {
     ))
 }
 
-async fn fetch_task(turn: &Turn<'_>) -> Result<Option<Task>, StepError> {
-    // A reply need not name the task, and neither does a look at its channel.
-    let Some(sid) = turn.effects.task_sid.as_ref() else {
-        return find_task(turn).await;
+async fn fetch_task(context: &StepContext<'_>) -> Result<Option<Task>, StepError> {
+    // A reply need not contain the task's SID, and neither does a read of its channel.
+    let Some(sid) = context.effects.task_sid.as_ref() else {
+        return find_task(context).await;
     };
-    let workspace = turn.campaign.flex.workspace_sid.as_ref();
+    let workspace = context.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
-    Ok(turn.twilio.fetch_task(workspace, sid).await?)
+    Ok(context.twilio.fetch_task(workspace, sid).await?)
 }

@@ -1,14 +1,14 @@
 //! The message of `task_on_reply`, as a Proxy message interaction.
 //!
-//! Twilio's page posts it on the agent's participant; Proxy's documentation says that the
-//! participant it is posted on *receives* it. `proxy.message_participant` decides, per campaign.
+//! Twilio's page posts it on the agent's participant; Proxy's documentation says that the participant on which it is
+//! posted *receives* it. `proxy.message_participant` decides this for each campaign.
 
 use async_trait::async_trait;
 
 use super::brought;
 use super::proxy_session::{has_session, proxy_service};
 use crate::campaign::MessageParticipant;
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -28,37 +28,38 @@ impl Step for ProxyMessage {
         Repeat::Doubles
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
-        has_session(turn) && turn.campaign.proxy.message_participant != MessageParticipant::Chat
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        has_session(context)
+            && context.campaign.proxy.message_participant != MessageParticipant::Chat
     }
 
     fn is_final(&self) -> bool {
         true
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let effects = turn.effects;
-        let participant = match turn.campaign.proxy.message_participant {
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        let effects = context.effects;
+        let participant = match context.campaign.proxy.message_participant {
             MessageParticipant::Customer => effects.customer_participant_sid.as_ref(),
             _ => effects.agent_participant_sid.as_ref(),
         };
         let participant = brought(participant, "Proxy participant")?;
-        let body = super::body(turn)?;
-        let service = proxy_service(turn)?;
-        let sent = turn
+        let body = super::body(context)?;
+        let service = proxy_service(context)?;
+        let sent = context
             .twilio
             .create_message_interaction(service, session, participant, body)
             .await?;
         Ok(sent_as(sent.sid))
     }
 
-    /// One message goes into each session, so that its text alone is decisive.
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        let body = super::body(turn)?;
-        let service = proxy_service(turn)?;
-        let sent = turn
+    /// Each session gets one message, so that its text identifies it.
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        let body = super::body(context)?;
+        let service = proxy_service(context)?;
+        let sent = context
             .twilio
             .list_proxy_interactions(service, session)
             .await?;

@@ -1,18 +1,18 @@
-//! The Proxy session, named after the chat channel's SID as on Twilio's page, with its first
-//! participant: the customer (task now) or the chat channel (on reply).
+//! The Proxy session, named after the chat channel's SID as on Twilio's page, with its first participant: the customer
+//! (task now) or the chat channel (on reply).
 //!
-//! Twilio does not say that a session and its inline participant are made together, and the reply
-//! does not show participants: the participant's own step lists them, and adds one that is missing.
+//! Twilio does not say that a session and its inline participant are made atomically, and the reply does not show
+//! participants. So the participant's own step lists them, and adds a missing one.
 
 use async_trait::async_trait;
 
 use super::{brought, setting};
 use crate::campaign::{CustomerProxy, PARTICIPANT_NAME_MAX, shortened};
-use crate::engine::step::{Found, Step, StepError, Turn};
+use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{NewProxyParticipant, NewSession, Operation, ProxyParticipant, Session};
 
-/// A session in this status takes nothing any more.
+/// A session in this status accepts nothing any more.
 const CLOSED: &str = "closed";
 
 pub(crate) struct ProxySession {
@@ -23,11 +23,11 @@ impl ProxySession {
     pub(crate) const WITH_CUSTOMER: Self = Self { with_agent: false };
     pub(crate) const WITH_AGENT: Self = Self { with_agent: true };
 
-    fn participant(&self, turn: &Turn<'_>) -> Result<Participant, StepError> {
+    fn participant(&self, context: &StepContext<'_>) -> Result<Participant, StepError> {
         if self.with_agent {
-            Participant::agent(turn)
+            Participant::agent(context)
         } else {
-            Ok(Participant::customer(turn))
+            Ok(Participant::customer(context))
         }
     }
 }
@@ -42,58 +42,59 @@ impl Step for ProxySession {
         Operation::CreateSession
     }
 
-    fn applies(&self, turn: &Turn<'_>) -> bool {
-        has_session(turn)
+    fn applies(&self, context: &StepContext<'_>) -> bool {
+        has_session(context)
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
-        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-        let participant = self.participant(turn)?;
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let channel = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
+        let participant = self.participant(context)?;
         let new = NewSession {
             unique_name: channel,
-            ttl_secs: Some(turn.campaign.time_to_live.as_secs()),
+            ttl_secs: Some(context.campaign.time_to_live.as_secs()),
             participants: vec![participant.to_new()],
         };
-        let session = turn
+        let session = context
             .twilio
-            .create_session(proxy_service(turn)?, &new)
+            .create_session(proxy_service(context)?, &new)
             .await?;
         Ok(made_as(session.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-        let service = proxy_service(turn)?;
-        let session = turn.twilio.fetch_session(service, channel).await?;
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let channel = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
+        let service = proxy_service(context)?;
+        let session = context.twilio.fetch_session(service, channel).await?;
         Ok(session.map_or(Found::Absent, found))
     }
 
-    async fn find_taken(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        Ok(session_of(turn).await?.map_or(Found::Absent, found))
+    async fn find_taken(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        Ok(session_of(context).await?.map_or(Found::Absent, found))
     }
 
     fn is_container(&self) -> bool {
         true
     }
 
-    async fn undo(&self, turn: &Turn<'_>) -> Result<(), StepError> {
-        let session = brought(turn.effects.session_sid.as_ref(), "Proxy session")?;
-        turn.twilio
-            .delete_session(proxy_service(turn)?, session)
+    async fn undo(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        let session = brought(context.effects.session_sid.as_ref(), "Proxy session")?;
+        context
+            .twilio
+            .delete_session(proxy_service(context)?, session)
             .await?;
         Ok(())
     }
 }
 
-/// The chat channel's session, closed or not. That a session is fetched by its unique name is not documented: it is
-/// in the list.
-pub(super) async fn session_of(turn: &Turn<'_>) -> Result<Option<Session>, StepError> {
-    let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
-    let service = proxy_service(turn)?;
-    if let Some(session) = turn.twilio.fetch_session(service, channel).await? {
+/// The chat channel's session, closed or not. Fetching a session by its unique name is not documented, so the list is
+/// searched too.
+pub(super) async fn session_of(context: &StepContext<'_>) -> Result<Option<Session>, StepError> {
+    let channel = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
+    let service = proxy_service(context)?;
+    if let Some(session) = context.twilio.fetch_session(service, channel).await? {
         return Ok(Some(session));
     }
-    let listed = turn.twilio.list_sessions(service).await?;
+    let listed = context.twilio.list_sessions(service).await?;
     let mut listed = listed.into_iter();
     Ok(listed.find(|one| one.unique_name.as_deref() == Some(channel)))
 }
@@ -116,17 +117,17 @@ fn made_as(sid: String) -> Effects {
     }
 }
 
-/// A custom channel is written to in the chat channel: no Proxy stands between.
-pub(super) fn has_session(turn: &Turn<'_>) -> bool {
-    turn.campaign.channel != Channel::Custom
+/// A custom channel uses the chat channel directly, without Proxy.
+pub(super) fn has_session(context: &StepContext<'_>) -> bool {
+    context.campaign.channel != Channel::Custom
 }
 
-pub(super) fn proxy_service<'a>(turn: &'a Turn<'_>) -> Result<&'a str, StepError> {
-    let sid = turn.campaign.flex.proxy_service_sid.as_ref();
+pub(super) fn proxy_service<'a>(context: &'a StepContext<'_>) -> Result<&'a str, StepError> {
+    let sid = context.campaign.flex.proxy_service_sid.as_ref();
     setting(sid, "flex.proxy_service_sid")
 }
 
-/// A participant of the session, before it is one.
+/// A participant that is to be added to the session.
 pub(super) struct Participant {
     pub(super) identifier: String,
     proxy_identifier: Option<String>,
@@ -134,27 +135,27 @@ pub(super) struct Participant {
 }
 
 impl Participant {
-    /// The chat channel: its messages come from the sender, and the agent sees the customer's
-    /// address as its name.
-    pub(super) fn agent(turn: &Turn<'_>) -> Result<Self, StepError> {
-        let channel = brought(turn.effects.channel_sid.as_ref(), "chat channel")?;
+    /// The chat channel as a participant: its messages come from the sender, and the agent sees the customer's address
+    /// as its name.
+    pub(super) fn agent(context: &StepContext<'_>) -> Result<Self, StepError> {
+        let channel = brought(context.effects.channel_sid.as_ref(), "chat channel")?;
         Ok(Self {
             identifier: channel.to_owned(),
-            proxy_identifier: Some(turn.sender()),
-            friendly_name: turn.customer(),
+            proxy_identifier: Some(context.sender()),
+            friendly_name: context.customer(),
         })
     }
 
-    /// The customer: with the sender's number, or with one that Proxy chooses.
-    pub(super) fn customer(turn: &Turn<'_>) -> Self {
-        let proxy_identifier = match turn.campaign.proxy.customer_proxy {
-            CustomerProxy::Sender => Some(turn.sender()),
+    /// The customer as a participant: with the sender's number, or with one that Proxy chooses.
+    pub(super) fn customer(context: &StepContext<'_>) -> Self {
+        let proxy_identifier = match context.campaign.proxy.customer_proxy {
+            CustomerProxy::Sender => Some(context.sender()),
             CustomerProxy::Pool => None,
         };
         Self {
-            identifier: turn.customer(),
+            identifier: context.customer(),
             proxy_identifier,
-            friendly_name: shortened(turn.customer_name(), PARTICIPANT_NAME_MAX),
+            friendly_name: shortened(context.customer_name(), PARTICIPANT_NAME_MAX),
         }
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{brought, setting};
-use crate::engine::step::{Found, Repeat, Step, StepError, Turn};
+use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};
 use crate::twilio::Operation;
 
@@ -19,20 +19,20 @@ impl Step for ReplyWebhook {
         Operation::CreateConversationWebhook
     }
 
-    /// Two webhooks would make two tasks of one reply.
+    /// Two webhooks would make two tasks from one reply.
     fn repeat(&self) -> Repeat {
         Repeat::Lists
     }
 
-    async fn act(&self, turn: &Turn<'_>) -> Result<Effects, StepError> {
-        let (conversation, flow) = place(turn)?;
-        let made = turn.twilio.create_webhook(conversation, flow).await?;
+    async fn act(&self, context: &StepContext<'_>) -> Result<Effects, StepError> {
+        let (conversation, flow) = place(context)?;
+        let made = context.twilio.create_webhook(conversation, flow).await?;
         Ok(made_as(made.sid))
     }
 
-    async fn find(&self, turn: &Turn<'_>) -> Result<Found, StepError> {
-        let (conversation, flow) = place(turn)?;
-        let there = turn.twilio.list_webhooks(conversation).await?;
+    async fn find(&self, context: &StepContext<'_>) -> Result<Found, StepError> {
+        let (conversation, flow) = place(context)?;
+        let there = context.twilio.list_webhooks(conversation).await?;
         let ours = there.into_iter().find(|one| one.flow_sid() == Some(flow));
         Ok(match ours {
             Some(ours) => Found::Ours(Box::new(made_as(ours.sid))),
@@ -41,10 +41,10 @@ impl Step for ReplyWebhook {
     }
 }
 
-fn place<'a>(turn: &'a Turn<'_>) -> Result<(&'a str, &'a str), StepError> {
-    let flow = turn.campaign.flex.studio_flow_sid.as_ref();
+fn place<'a>(context: &'a StepContext<'_>) -> Result<(&'a str, &'a str), StepError> {
+    let flow = context.campaign.flex.studio_flow_sid.as_ref();
     Ok((
-        brought(turn.effects.conversation_sid.as_ref(), "Conversation")?,
+        brought(context.effects.conversation_sid.as_ref(), "Conversation")?,
         setting(flow, "flex.studio_flow_sid")?,
     ))
 }

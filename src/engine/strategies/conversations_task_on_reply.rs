@@ -1,7 +1,7 @@
-//! Strategy 2 on Flex Conversations: the customer gets a message, and the answer makes the task.
+//! Strategy 2 on Flex Conversations: the customer gets a message, and the reply makes the task.
 //!
-//! The webhook stands before the customer is in the Conversation and the message is last: nobody
-//! can answer before somebody listens, and nothing has to be undone after the customer was reached.
+//! The webhook is made before the customer joins the Conversation, and the message is sent last: no reply can come
+//! before the webhook exists, and nothing has to be undone after the customer was reached.
 
 use crate::engine::step::Step;
 use crate::engine::steps::{

@@ -1,4 +1,4 @@
-//! The strategies: which steps, in which order.
+//! The strategies: their steps, in order.
 
 mod conversations_task_now;
 mod conversations_task_on_reply;

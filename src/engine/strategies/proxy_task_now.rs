@@ -1,8 +1,8 @@
 //! Strategy 1 of Twilio's page: the agent gets the task at once and writes to the customer.
 //!
-//! A Flex chat channel with the task's attributes makes the task; a Proxy session joins the
-//! customer and the channel; the channel's attributes tell Flex of the session. Nothing reaches the
-//! customer before the agent writes, so that every step can be undone until an agent accepts.
+//! A Flex chat channel with the task's attributes makes the task; a Proxy session joins the customer and the channel;
+//! the channel's attributes tell Flex the session. Nothing reaches the customer before the agent writes, so that every
+//! step can be undone until an agent accepts.
 
 use crate::engine::step::Step;
 use crate::engine::steps::{

@@ -1,8 +1,8 @@
-//! Strategy 2 of Twilio's page: the customer gets a message, and the answer makes the task.
+//! Strategy 2 of Twilio's page: the customer gets a message, and the reply makes the task.
 //!
-//! The Flex Flow's `Integration.CreationOnMessage` holds the task back until the customer writes.
-//! The message is the last changing step: what comes before it can be undone, it cannot. Which of
-//! the two message steps applies is the campaign's `proxy.message_participant` to say.
+//! The Flex Flow's `Integration.CreationOnMessage` delays the task until the customer writes. The message is the last
+//! changing step: all earlier steps can be undone, but not the message. The campaign's `proxy.message_participant`
+//! selects one of the two message steps.
 
 use crate::engine::step::Step;
 use crate::engine::steps::{

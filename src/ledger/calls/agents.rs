@@ -1,15 +1,15 @@
-//! What the consumers of a ledger have begun for agents, counted together.
+//! Counts the messages that all consumers of a ledger have begun for agents.
 
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::{AgentAnswer, AgentWish, Lease, Ledger, Result, Store};
 
 impl Ledger {
-    /// Counts a message as begun for its agent, if there is a place. None where one consumer works at a time, which
-    /// counts for itself.
+    /// Counts a message as begun for its agent, if the agent has a place. Returns None where one consumer works at a
+    /// time and counts for itself.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`](crate::ledger::LedgerError): it may be counted all the same.
+    /// [`LedgerError`](crate::ledger::LedgerError): the message may be counted all the same.
     pub async fn begin_for_agent(&self, wish: &AgentWish<'_>) -> Result<Option<AgentAnswer>> {
         let Store::Postgres(store) = &*self.store else {
             return Ok(None);
@@ -20,12 +20,12 @@ impl Ledger {
             .map(Some)
     }
 
-    /// A message is under way no more; `may_stand`: its task may have been made.
+    /// Ends the count of a message that is no longer in flight. `may_stand`: its task may have been made.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`](crate::ledger::LedgerError): it counts until its lease is over and the next look has shown its
-    /// task.
+    /// [`LedgerError`](crate::ledger::LedgerError): the message counts until its lease is over and a reading of the
+    /// agent has shown its task.
     pub async fn end_for_agent(&self, lease: &Lease, may_stand: bool) -> Result<()> {
         let Store::Postgres(store) = &*self.store else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What the ledger is tied to, and its campaigns.
+//! The account that the ledger is bound to, and its campaigns.
 
 use jiff::Timestamp;
 
@@ -6,30 +6,30 @@ use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::facts::KeptState;
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Row, Session, first, values};
+use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     CampaignRecord, Ledger, LedgerError, Result, StateChange, Transition, WORKED_OFF,
 };
 use crate::message::CampaignId;
 
 impl Ledger {
-    /// This ledger's own name, made when it was: what a broker is bound to.
+    /// This ledger's id, which it was given when it was created. A broker is bound to it.
     pub async fn id(&self) -> Result<String> {
         let id = look!(self, LedgerCall::named("id"), |session| id(session))?;
         self.begins_with(&id);
         Ok(id)
     }
 
-    /// The id, as it is read without a note of the result.
+    /// The id, read without evaluating the result.
     pub(in crate::ledger) async fn read_id(&self) -> Result<String> {
         look!(@plain self, |session| id(session)).await
     }
 
-    /// Ties the ledger to a Twilio account and base address, or finds it tied to them already.
+    /// Binds the ledger to a Twilio account and base address. Succeeds if it is bound to them already.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::BoundElsewhere`] when it is tied to others.
+    /// [`LedgerError::BoundElsewhere`] when it is bound to others.
     pub async fn bind(&self, account_sid: &str, base: &str) -> Result<()> {
         let (account_sid, base) = (account_sid.to_owned(), base.to_owned());
         change!(in transaction, self, LedgerCall::named("bind"), |session| bind(
@@ -39,19 +39,19 @@ impl Ledger {
         ))
     }
 
-    /// Stores a campaign's definition and settings; its state, that state's reason and the time it
-    /// was first applied are kept when it exists. With `only_idle` a campaign that exists is not changed
-    /// while a message of it is open: in one step, so that no message is accepted in between.
+    /// Stores a campaign's definition and settings. If the campaign exists, its state, that state's reason and the time
+    /// of its first application stay. With `only_idle`, a campaign that has an open message is not changed: one step,
+    /// so that no message is accepted in between.
     ///
-    /// `false` when it was not changed.
+    /// Returns `false` when it was not changed.
     pub async fn save_campaign(&self, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
         let record = record.clone();
         let call = LedgerCall::named("save_campaign");
         change!(in transaction, self, call, |session| save(session, &record, only_idle))
     }
 
-    /// Replaces a campaign's definition if it is still `from`, so that what somebody else wrote meanwhile
-    /// is not lost. `false` when it is another one.
+    /// Replaces a campaign's definition if it is still `from`, so that another process's change is not lost. Returns
+    /// `false` when it is not.
     pub async fn redefine(
         &self,
         id: &CampaignId,
@@ -76,20 +76,19 @@ impl Ledger {
         ))
     }
 
-    /// All campaigns, in the order they were first applied.
+    /// All campaigns, in the order in which they were first applied.
     pub async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
         look!(self, LedgerCall::of_all("campaigns"), |session| all(
             session
         ))
     }
 
-    /// Moves a campaign to finished, unless a message of it is open: in one step, so that no message
-    /// is accepted in between. With `by_itself` only one that runs, that has imports, and none of
-    /// whose imports is under way or died: one that died is made good by a later one of the same file
-    /// (by its name or its bytes) that came to its end; the reason is then [`WORKED_OFF`]. Whether the books balance
-    /// is the caller's to look at.
+    /// Finishes a campaign, unless a message of it is open: one step, so that no message is accepted in between. With
+    /// `by_itself`, finishes it only if it runs, has imports, and none of them is running or was interrupted; an
+    /// interrupted import is made good by a later, completed import of the same file (by its name or its bytes). The
+    /// reason is then [`WORKED_OFF`]. The caller checks whether the books balance.
     ///
-    /// `false` when it is not to be finished.
+    /// Returns `false` when it was not finished.
     pub async fn finish_campaign(
         &self,
         id: &CampaignId,
@@ -101,12 +100,12 @@ impl Ledger {
         change!(in transaction, self, call, |session| finish(session, &id, by_itself, now))
     }
 
-    /// Moves a campaign to another state where the rules allow it ([`StateChange::on`]). A renewal of a
-    /// consumer's right that comes after it reports the new state.
+    /// Changes a campaign's state where the rules allow it ([`StateChange::on`]). Later renewals of consumers' rights
+    /// report the new state.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NoCampaign`] when there is none of this id.
+    /// [`LedgerError::NoCampaign`] when there is no campaign with this id.
     pub async fn change_state(
         &self,
         id: &CampaignId,
@@ -118,17 +117,17 @@ impl Ledger {
     }
 }
 
-pub(in crate::ledger) async fn id(session: &impl Session) -> Result<String> {
-    let missing = || LedgerError::Unavailable("its table of names holds no id".to_owned());
+pub(in crate::ledger) async fn id(session: &impl StoreSession) -> Result<String> {
+    let missing = || LedgerError::Unavailable("its table of names has no id".to_owned());
     meta(session, "id").await?.ok_or_else(missing)
 }
 
-async fn meta(session: &impl Session, name: &str) -> Result<Option<String>> {
+async fn meta(session: &impl StoreSession, name: &str) -> Result<Option<String>> {
     let sql = "SELECT value FROM meta WHERE name = $1";
     first(session, sql, values![name], |row| row.text(0)).await
 }
 
-async fn bind(session: &impl Session, account_sid: &str, base: &str) -> Result<()> {
+async fn bind(session: &impl StoreSession, account_sid: &str, base: &str) -> Result<()> {
     // Another process that binds it waits here.
     session
         .lock("SELECT 1 FROM meta WHERE name = 'id'", values![])
@@ -152,14 +151,18 @@ async fn bind(session: &impl Session, account_sid: &str, base: &str) -> Result<(
     }
 }
 
-/// Locks a campaign's row: a process that accepts messages or begins an import refers to this row and waits
-/// here. What it has written before, the next statement sees.
-async fn lock(session: &impl Session, id: &CampaignId) -> Result<()> {
+/// Locks a campaign's row: a process that accepts messages or begins an import refers to this row and waits here. The
+/// next statement sees everything that it has written before.
+async fn lock(session: &impl StoreSession, id: &CampaignId) -> Result<()> {
     let sql = "SELECT 1 FROM campaigns WHERE id = $1";
     session.lock(sql, values![id]).await
 }
 
-async fn save(session: &impl Session, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
+async fn save(
+    session: &impl StoreSession,
+    record: &CampaignRecord,
+    only_idle: bool,
+) -> Result<bool> {
     lock(session, &record.id).await?;
     let sql = "INSERT INTO campaigns (id, state, reason, stopped_by, state_since, definition,
             applied_at, changed_at)
@@ -187,20 +190,20 @@ const SELECT: &str =
     FROM campaigns";
 
 pub(in crate::ledger) async fn one(
-    session: &impl Session,
+    session: &impl StoreSession,
     id: &CampaignId,
 ) -> Result<Option<CampaignRecord>> {
     let sql = format!("{SELECT} WHERE id = $1");
     first(session, &sql, values![id], record).await
 }
 
-pub(in crate::ledger) async fn all(session: &impl Session) -> Result<Vec<CampaignRecord>> {
+pub(in crate::ledger) async fn all(session: &impl StoreSession) -> Result<Vec<CampaignRecord>> {
     let sql = format!("{SELECT} ORDER BY number");
     session.query(&sql, values![], record).await
 }
 
 pub(in crate::ledger) async fn finish(
-    session: &impl Session,
+    session: &impl StoreSession,
     id: &CampaignId,
     by_itself: bool,
     now: Timestamp,
@@ -225,9 +228,9 @@ pub(in crate::ledger) async fn finish(
     Ok(finished == 1)
 }
 
-/// Has a campaign run again that was finished.
+/// Sets a finished campaign to running.
 pub(super) async fn run_again(
-    session: &impl Session,
+    session: &impl StoreSession,
     id: &CampaignId,
     now: Timestamp,
 ) -> Result<()> {
@@ -237,7 +240,7 @@ pub(super) async fn run_again(
     session.execute(sql, values![id, now]).await.map(drop)
 }
 
-fn record(row: &Row<'_>) -> Result<CampaignRecord> {
+fn record(row: &StoreRow<'_>) -> Result<CampaignRecord> {
     let kept = KeptState {
         state: row.word(1)?,
         reason: row.text_or_none(2)?,

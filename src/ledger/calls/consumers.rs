@@ -1,4 +1,4 @@
-//! The consumers of a ledger: their rights to start calls, and what they show of themselves.
+//! The consumers of a ledger: their rights to start calls, and the state that they show.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::facts::SHOWN_FOR;
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Session, values};
+use crate::ledger::session::{StoreSession, values};
 use crate::ledger::{ConsumerRow, HOLDING_FOR, Ledger, Renewal, Renewed, Result};
 use crate::message::CampaignId;
 
 impl Ledger {
-    /// Renews a consumer's right to start changing calls, and records which change of a state it has
-    /// carried out. The right lasts for [`RIGHT_FOR`](crate::ledger::RIGHT_FOR) from the moment before this call.
+    /// Renews a consumer's right to start changing calls, and records the last change of a state that it has carried
+    /// out. The right lasts for [`RIGHT_FOR`](crate::ledger::RIGHT_FOR) from the moment before this call.
     pub async fn renew_right(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed> {
         let call = LedgerCall::named("renew_right");
         native!(self, call, |store| store.renew_right(renewal, now))
     }
 
-    /// Ends a consumer's right: it starts no changing call any more.
+    /// Ends a consumer's right: it starts no more changing calls.
     pub async fn end_right(&self, holder: &str) -> Result<()> {
         let holder = holder.to_owned();
         change!(self, LedgerCall::named("end_right"), |session| end(
@@ -29,15 +29,15 @@ impl Ledger {
         ))
     }
 
-    /// The number of the last change of a campaign's state, and the consumers that may live: they renewed
-    /// their rights within [`LIVES_FOR`](crate::ledger::LIVES_FOR); in a file, where one consumer works at a time, all
-    /// that did not end theirs.
+    /// The number of the last change of a campaign's state, and the consumers that may be alive: those that renewed
+    /// their rights within [`LIVES_FOR`](crate::ledger::LIVES_FOR). In a file, where one consumer works at a time, all
+    /// that have not ended their rights.
     pub async fn consumers(&self, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
         let call = LedgerCall::named("consumers");
         native!(self, call, |store| store.consumers(now))
     }
 
-    /// Shows how many deliveries of each campaign a consumer holds. Nothing is shown of one that never renewed
+    /// Records how many deliveries of each campaign a consumer holds. Has no effect for a consumer that never renewed
     /// its right.
     pub async fn show_holding(
         &self,
@@ -55,8 +55,7 @@ impl Ledger {
         })
     }
 
-    /// How many deliveries of each campaign all consumers hold, as they showed it within
-    /// [`HOLDING_FOR`].
+    /// How many deliveries of each campaign all consumers together hold, from records within [`HOLDING_FOR`].
     pub async fn holding(&self, now: Timestamp) -> Result<BTreeMap<CampaignId, u64>> {
         let chosen = self.chosen(now);
         look!(self, LedgerCall::named("holding"), |session| async {
@@ -73,8 +72,7 @@ impl Ledger {
         })
     }
 
-    /// Shows a consumer's lanes to whoever looks, in place of what it has shown before; none: nothing any
-    /// more.
+    /// Replaces the lanes that a consumer shows to `status`. None removes them.
     pub async fn show_lanes(
         &self,
         holder: &str,
@@ -92,7 +90,7 @@ impl Ledger {
         ))
     }
 
-    /// What consumers have shown of their lanes within so long before `now`, one entry each.
+    /// The lanes that consumers have shown within this time before `now`, one entry a consumer.
     pub async fn shown_lanes(
         &self,
         now: Timestamp,
@@ -109,14 +107,14 @@ impl Ledger {
     }
 }
 
-pub(in crate::ledger) async fn end(session: &impl Session, holder: &str) -> Result<()> {
+pub(in crate::ledger) async fn end(session: &impl StoreSession, holder: &str) -> Result<()> {
     let sql = "DELETE FROM consumers WHERE holder = $1";
     session.execute(sql, values![holder]).await.map(drop)
 }
 
-/// By the store's clock: machines may differ on how old it is.
+/// Uses the store's clock, because machines may disagree about the record's age.
 pub(in crate::ledger) async fn show(
-    session: &impl Session,
+    session: &impl StoreSession,
     holder: &str,
     lanes: Option<&str>,
     chosen: Option<i64>,
@@ -128,7 +126,7 @@ pub(in crate::ledger) async fn show(
     let sql = "INSERT INTO shown (holder, at, lanes) VALUES ($1, lease_clock($2), $3)
                ON CONFLICT (holder) DO UPDATE SET at = excluded.at, lanes = excluded.lanes";
     session.execute(sql, values![holder, chosen, lanes]).await?;
-    // Those of consumers that died go with the next one's.
+    // Records of dead consumers are removed with the next write.
     let sql = "DELETE FROM shown WHERE at < lease_clock($1) - CAST($2 AS BIGINT)";
     session
         .execute(sql, values![chosen, SHOWN_FOR])

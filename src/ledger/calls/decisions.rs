@@ -1,4 +1,5 @@
-//! What an operator decides: unknowns, messages that have not begun, senders; and dead letters, to decide on.
+//! Operators' decisions on unknown outcomes, on messages that have not begun, and on senders; and the list of dead
+//! letters.
 
 use jiff::Timestamp;
 
@@ -6,7 +7,7 @@ use super::campaigns::run_again;
 use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Row, Session, values};
+use crate::ledger::session::{StoreRow, StoreSession, values};
 use crate::ledger::{
     DeadRow, Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, Stray, UnknownRow,
     UpcomingUndo,
@@ -34,9 +35,9 @@ impl Ledger {
         })
     }
 
-    /// Records what an operator found out of an unknown: sent, and it is done; not sent, and it
-    /// waits again, to go on at the step that was in question, and a campaign that was finished runs
-    /// again. `false` when it is not unknown.
+    /// Records an operator's finding about an unknown outcome. If the message was sent, it is done. If not, it waits
+    /// again and continues at the step in question, and a finished campaign runs again. Returns `false` when the
+    /// outcome is not unknown.
     pub async fn settle_unknown(
         &self,
         key: &MessageKey,
@@ -48,7 +49,7 @@ impl Ledger {
         change!(in transaction, self, call, |session| settle(session, &key, was_sent, now))
     }
 
-    /// Dead letters, oldest first: of one campaign without the strays, or of all with them.
+    /// Dead letters, oldest first: those of one campaign without strays, or all with strays.
     pub async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
         let campaign = campaign.cloned();
         look!(self, LedgerCall::named("dead"), |session| dead(
@@ -58,16 +59,16 @@ impl Ledger {
         ))
     }
 
-    /// Records a delivery that is no message. One that the queue delivers twice is recorded twice:
-    /// nothing tells it from two alike.
+    /// Records a delivery that is not a valid message. If the queue delivers it twice, it is recorded twice, because
+    /// two equal bodies may be two deliveries.
     pub async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
         let stray = stray.clone();
         let call = LedgerCall::named("record_stray");
         change!(self, call, |session| record_stray(session, &stray, now))
     }
 
-    /// Ends at most `limit` messages of a cancelled campaign as skipped: those of which nothing can stand
-    /// at Twilio, since no lease on them was ever used. Returns how many it ended.
+    /// Ends at most `limit` messages of a cancelled campaign as skipped: those that cannot have effects at Twilio,
+    /// because no lease on them was ever used. Returns how many it ended.
     pub async fn skip_unbegun(
         &self,
         campaign: &CampaignId,
@@ -78,8 +79,8 @@ impl Ledger {
         native!(self, call, |store| store.skip_unbegun(campaign, now, limit))
     }
 
-    /// Makes the messages of a campaign due that are deferred; with `retries` those too that wait after a
-    /// failure. Returns how many.
+    /// Makes the deferred messages of a campaign due; with `retries`, also those that wait after a failure. Returns how
+    /// many.
     pub async fn end_waits(
         &self,
         campaign: &CampaignId,
@@ -101,8 +102,8 @@ impl Ledger {
         native!(self, call, |store| store.open_by_sender(campaign))
     }
 
-    /// Gives at most `limit` messages of one sender to another: those that have not begun and are not in
-    /// flight. Their waits for the old sender's pace end. Returns how many it moved.
+    /// Changes the sender of at most `limit` messages that have not begun and are not in flight, and ends their waits
+    /// for the old sender's limits. Returns how many it changed.
     pub async fn move_sender(
         &self,
         campaign: &CampaignId,
@@ -116,10 +117,10 @@ impl Ledger {
     }
 }
 
-fn unknown(row: &Row<'_>) -> Result<UnknownRow> {
+fn unknown(row: &StoreRow<'_>) -> Result<UnknownRow> {
     let Ending::Unknown { reason, evidence } = row.json(4)? else {
         return Err(LedgerError::Damaged(
-            "an outcome is unknown by its word and not by its detail".to_owned(),
+            "the outcome column of a message is unknown, and its detail is not".to_owned(),
         ));
     };
     let key = row.key(0)?;
@@ -133,7 +134,7 @@ fn unknown(row: &Row<'_>) -> Result<UnknownRow> {
     })
 }
 
-async fn settle<S: Session>(
+async fn settle<S: StoreSession>(
     session: &S,
     key: &MessageKey,
     was_sent: bool,
@@ -142,7 +143,7 @@ async fn settle<S: Session>(
     let is_unknown = "SELECT 1 FROM outcomes
         WHERE campaign = $1 AND id = $2 AND outcome = 'unknown'";
     let of = values![&key.campaign, &key.id];
-    // Of two operators who settle it at once the second finds it settled.
+    // If two operators settle it at once, the second one finds it settled.
     session.lock(is_unknown, of).await?;
     if session.query(is_unknown, of, |_| Ok(())).await?.is_empty() {
         return Ok(false);
@@ -163,8 +164,8 @@ async fn settle<S: Session>(
     }
     let sql = "DELETE FROM outcomes WHERE campaign = $1 AND id = $2";
     session.execute(sql, of).await?;
-    // Lease numbers go on above all that were: the time in ms is more than any message's takers,
-    // so that one of them who wakes up late is still refused.
+    // The new lease number must exceed all earlier ones, so that a holder that wakes up late is still refused. The
+    // current time in ms exceeds the number of leases of any message.
     let sql = if S::TURNS_COUNT_EVENTS {
         "INSERT INTO turns (campaign, id, state, queued, queue_after, lease, events)
          SELECT $1, $2, 'waiting', FALSE, $3, $3, count(*)
@@ -180,8 +181,11 @@ async fn settle<S: Session>(
     Ok(true)
 }
 
-/// The step that was in question: that of the last intent.
-async fn step_in_question(session: &impl Session, key: &MessageKey) -> Result<Option<StepName>> {
+/// The step in question: that of the last intent.
+async fn step_in_question(
+    session: &impl StoreSession,
+    key: &MessageKey,
+) -> Result<Option<StepName>> {
     let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq DESC";
     let events = session
         .query(sql, values![&key.campaign, &key.id], |row| row.json(0))
@@ -192,9 +196,9 @@ async fn step_in_question(session: &impl Session, key: &MessageKey) -> Result<Op
     }))
 }
 
-/// Appends an event to the journal of a message that no lease can be on.
+/// Appends an event to the journal of a message that has no lease.
 async fn append(
-    session: &impl Session,
+    session: &impl StoreSession,
     key: &MessageKey,
     event: Event,
     now: Timestamp,
@@ -206,7 +210,7 @@ async fn append(
 }
 
 pub(in crate::ledger) async fn record_stray(
-    session: &impl Session,
+    session: &impl StoreSession,
     stray: &Stray,
     now: Timestamp,
 ) -> Result<()> {
@@ -232,7 +236,7 @@ const STRAYS: &str =
     "SELECT campaign, NULL, at, detail, NULL, 0, NULL, NULL, number, reason FROM strays";
 
 async fn dead(
-    session: &impl Session,
+    session: &impl StoreSession,
     campaign: Option<&CampaignId>,
     limit: usize,
 ) -> Result<Vec<DeadRow>> {
@@ -249,8 +253,8 @@ async fn dead(
     }
 }
 
-/// A dead message, or a delivery that was none, which has no id.
-fn letter(row: &Row<'_>) -> Result<DeadRow> {
+/// A dead message, or a stray, which has no id.
+fn letter(row: &StoreRow<'_>) -> Result<DeadRow> {
     if row.str_or_none(1)?.is_none() {
         let reason: DeadReason = row.word(9)?;
         return Ok(DeadRow {
@@ -266,7 +270,7 @@ fn letter(row: &Row<'_>) -> Result<DeadRow> {
     }
     let Ending::Dead { reason, failure } = row.json(3)? else {
         return Err(LedgerError::Damaged(
-            "an outcome is dead by its word and not by its detail".to_owned(),
+            "the outcome column of a message is dead, and its detail is not".to_owned(),
         ));
     };
     let key = row.key(0)?;

@@ -1,10 +1,10 @@
-//! Intake: imports, messages that are accepted, and their way onto the queue.
+//! Intake: imports, accepted messages, and their publication to the queue.
 
 use jiff::Timestamp;
 
 use super::{change, look, native};
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Row, Session, values};
+use crate::ledger::session::{StoreRow, StoreSession, values};
 use crate::ledger::{
     Acceptance, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest, Publication,
     Result,
@@ -12,11 +12,11 @@ use crate::ledger::{
 use crate::message::{CampaignId, Message};
 
 impl Ledger {
-    /// Records the beginning of an import and gives it a number.
+    /// Records the beginning of an import and returns its number.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NoCampaign`] when there is none of this id.
+    /// [`LedgerError::NoCampaign`] when there is no campaign with this id.
     pub async fn begin_import(
         &self,
         campaign: &CampaignId,
@@ -46,13 +46,13 @@ impl Ledger {
         })
     }
 
-    /// Accepts messages: each is recorded as waiting, not queued yet, unless its id or address is
-    /// already taken within the campaign (also by an earlier one of the same batch). One
-    /// transaction; with `import`, its counts move in it too, and it shows that it lives. Whether a campaign that is
-    /// finished or cancelled takes messages is the caller's to decide.
+    /// Accepts messages: each is recorded as waiting and not queued, unless its id or address is taken within the
+    /// campaign (also by an earlier one of the same batch). One transaction. With `import`, the transaction also adds
+    /// to the import's counts and its sign of life. The caller decides whether a finished or cancelled campaign takes
+    /// messages.
     ///
-    /// Returns one [`Acceptance`] a message, in order. Until `queue_after` nobody but the caller
-    /// publishes what is [`Acceptance::Accepted`] ([`Ledger::unqueued`]).
+    /// Returns one [`Acceptance`] a message, in order. Until `queue_after` only the caller publishes the messages that
+    /// are [`Acceptance::Accepted`] ([`Ledger::unqueued`]).
     pub async fn accept(
         &self,
         campaign: &CampaignId,
@@ -72,18 +72,18 @@ impl Ledger {
 
     /// Records that these messages are durable on the queue.
     ///
-    /// A message that was taken since it was listed is left alone: its consumer may have settled it
-    /// and given it back to the ledger before this call, and to call it queued then would lose it.
+    /// A message that was taken since it was listed is not changed: its consumer may have settled it and returned it to
+    /// the ledger before this call, and marking it as queued would lose it.
     pub async fn mark_queued(&self, published: &[Publication]) -> Result<()> {
         let call = LedgerCall::named("mark_queued");
         native!(self, call, |store| store.mark_queued(published))
     }
 
-    /// Waiting messages that are not on the queue and whose `queue_after` has come, the longest due
-    /// first: what an import that died had accepted, what [`Ledger::wake`] woke, and what was
-    /// released off the queue. One that cannot be read is recorded as damaged, and is left out for
-    /// [`DAMAGED_AGAIN`](crate::ledger::DAMAGED_AGAIN): it holds up no other. On PostgreSQL other processes do not list
-    /// them again for some seconds.
+    /// Waiting messages that are not on the queue and whose `queue_after` has come, the longest due first: those that
+    /// an interrupted import had accepted, those that [`Ledger::wake`] woke, and those that were released off the
+    /// queue. A message that cannot be read is recorded as damaged, and is left out for
+    /// [`DAMAGED_AGAIN`](crate::ledger::DAMAGED_AGAIN), so that it does not block the others. On PostgreSQL other
+    /// processes do not list the same messages for some seconds.
     pub async fn unqueued(
         &self,
         now: Timestamp,
@@ -95,7 +95,7 @@ impl Ledger {
 }
 
 async fn begin(
-    session: &impl Session,
+    session: &impl StoreSession,
     campaign: &CampaignId,
     manifest: &Manifest,
     now: Timestamp,
@@ -118,7 +118,10 @@ async fn begin(
     numbers.first().copied().ok_or_else(none)
 }
 
-async fn list(session: &impl Session, campaign: Option<&CampaignId>) -> Result<Vec<ImportRecord>> {
+async fn list(
+    session: &impl StoreSession,
+    campaign: Option<&CampaignId>,
+) -> Result<Vec<ImportRecord>> {
     let sql = "SELECT number, campaign, file, sha256, reading, continues, skipped, rows, accepted,
             duplicate, suppressed, begun_at, coalesce(seen_at, begun_at), ended_at,
             EXISTS (SELECT 1 FROM imports later WHERE later.continues = i.number)
@@ -126,7 +129,7 @@ async fn list(session: &impl Session, campaign: Option<&CampaignId>) -> Result<V
     session.query(sql, values![campaign], record).await
 }
 
-fn record(row: &Row<'_>) -> Result<ImportRecord> {
+fn record(row: &StoreRow<'_>) -> Result<ImportRecord> {
     let counts = ImportCounts {
         rows: row.count(7)?,
         accepted: row.count(8)?,

@@ -1,4 +1,4 @@
-//! Looks: the books, single messages, whole campaigns page by page.
+//! Reports: the books, single messages, whole campaigns page by page.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::look;
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Row, Session, first, values};
+use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     Books, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, RejectedRow, Result,
     Standing,
@@ -14,8 +14,7 @@ use crate::ledger::{
 use crate::message::{CampaignId, Failure};
 
 impl Ledger {
-    /// The books of one campaign, or of all together. It counts every record: some 150 ms for a
-    /// million messages.
+    /// The books of one campaign, or the sum of all. It counts every record: about 150 ms for a million messages.
     pub async fn books(&self, campaign: Option<&CampaignId>) -> Result<Books> {
         let campaign = campaign.cloned();
         look!(self, LedgerCall::named("books"), |session| async {
@@ -28,14 +27,14 @@ impl Ledger {
         })
     }
 
-    /// The books of every campaign that has any, each by itself, in one snapshot.
+    /// The books of every campaign that has any, in one snapshot.
     pub async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
         let call = LedgerCall::named("books_of_each");
         look!(self, call, |session| books_of_each(session, None))
     }
 
-    /// Whether any message of a campaign is open; with `but_due`, any but those that wait for a time
-    /// that the ledger keeps (retries are not such). It counts nothing.
+    /// Whether a campaign has open messages. With `but_due`, messages that the ledger wakes later do not count (retries
+    /// do). It stops at the first message.
     pub async fn has_open(&self, campaign: &CampaignId, but_due: bool) -> Result<bool> {
         let campaign = campaign.clone();
         look!(self, LedgerCall::named("has_open"), |session| async {
@@ -68,14 +67,14 @@ impl Ledger {
         })
     }
 
-    /// All that is known of one message, in one snapshot.
+    /// Everything that the ledger knows of one message, in one snapshot.
     pub async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
         let key = key.clone();
         look!(in snapshot, self, LedgerCall::named("find"), |session| find(session, &key))
     }
 
-    /// Messages of a campaign in the order of acceptance, from after `after` (0: the first). Messages that are accepted
-    /// while pages are read may be missed.
+    /// The messages of a campaign in the order of acceptance, beginning after the number `after` (0 for the first
+    /// page). Messages that are accepted meanwhile may be missed.
     pub async fn page(
         &self,
         campaign: &CampaignId,
@@ -92,8 +91,7 @@ impl Ledger {
         })
     }
 
-    /// Rejected rows of a campaign's imports, in order, with the import's file; `after` as in
-    /// [`Ledger::page`].
+    /// The rejected rows of a campaign's imports, in order, with the import's file. `after` as in [`Ledger::page`].
     pub async fn rejected_rows(
         &self,
         campaign: &CampaignId,
@@ -111,8 +109,7 @@ impl Ledger {
     }
 }
 
-/// Each term is one walk along an index that begins with the campaign. All of them are one statement, which is one
-/// snapshot.
+/// Each term is one scan of an index that begins with the campaign. All terms are one statement, and so one snapshot.
 const TERMS: &str = "
     SELECT campaign, 'accepted', NULL, count(*) FROM messages {where} GROUP BY campaign
     UNION ALL SELECT campaign, state, reason, count(*) FROM turns {where}
@@ -136,10 +133,10 @@ const TERMS: &str = "
         GROUP BY campaign";
 
 async fn books_of_each(
-    session: &impl Session,
+    session: &impl StoreSession,
     campaign: Option<&CampaignId>,
 ) -> Result<BTreeMap<CampaignId, Books>> {
-    let read = |row: &Row<'_>| {
+    let read = |row: &StoreRow<'_>| {
         let (of, reason) = (row.text(1)?, row.text_or_none(2)?);
         Ok((row.campaign(0)?, of, reason, row.count(3)?))
     };
@@ -161,7 +158,7 @@ async fn books_of_each(
     Ok(all)
 }
 
-fn on_queue(row: &Row<'_>) -> Result<(CampaignId, OnQueue)> {
+fn on_queue(row: &StoreRow<'_>) -> Result<(CampaignId, OnQueue)> {
     let on_queue = OnQueue {
         ready: row.count(1)?,
         delayed: row.count(2)?,
@@ -170,7 +167,7 @@ fn on_queue(row: &Row<'_>) -> Result<(CampaignId, OnQueue)> {
     Ok((row.campaign(0)?, on_queue))
 }
 
-/// A message and every place that it can be in: what [`page_row`] and [`last_failure`] read.
+/// A message with its outcome and its turn: the columns that [`page_row`] and [`last_failure`] read.
 const FOUND: &str = "
     SELECT m.number, m.payload, m.accepted_at,
         o.attempts, o.detail, o.effects, o.at,
@@ -179,7 +176,7 @@ const FOUND: &str = "
     LEFT JOIN outcomes o ON o.campaign = m.campaign AND o.id = m.id
     LEFT JOIN turns t ON t.campaign = m.campaign AND t.id = m.id";
 
-fn page_row(row: &Row<'_>) -> Result<PageRow> {
+fn page_row(row: &StoreRow<'_>) -> Result<PageRow> {
     let (attempts, standing) = if row.int_or_none(3)?.is_some() {
         let over = Standing::Over {
             ending: row.json(4)?,
@@ -201,8 +198,8 @@ fn page_row(row: &Row<'_>) -> Result<PageRow> {
     })
 }
 
-/// Where an open message is. The end of a lease is by the store's clock.
-fn open(row: &Row<'_>) -> Result<Standing> {
+/// The state of an open message. The end of its lease is in the store's time.
+fn open(row: &StoreRow<'_>) -> Result<Standing> {
     match row.str(8)? {
         "waiting" => Ok(Standing::Waiting { queued: row.is(9)? }),
         "deferred" => Ok(Standing::Deferred {
@@ -213,27 +210,29 @@ fn open(row: &Row<'_>) -> Result<Standing> {
             holder: row.text(12)?,
             until: row.time(13)?,
         }),
-        state => Err(LedgerError::Damaged(format!("no turn is {state}"))),
+        state => Err(LedgerError::Damaged(format!(
+            "a turn has the unknown state {state}"
+        ))),
     }
 }
 
-/// The failure of the last attempt of a message that is open.
-fn last_failure(row: &Row<'_>) -> Result<Option<Failure>> {
+/// The failure of the last attempt of an open message.
+fn last_failure(row: &StoreRow<'_>) -> Result<Option<Failure>> {
     match row.int_or_none(3)? {
         Some(_) => Ok(None),
         None => row.json_or_none(14),
     }
 }
 
-async fn find(session: &impl Session, key: &MessageKey) -> Result<Option<MessageRecord>> {
+async fn find(session: &impl StoreSession, key: &MessageKey) -> Result<Option<MessageRecord>> {
     let of = values![&key.campaign, &key.id];
     let sql = format!("{FOUND} WHERE m.campaign = $1 AND m.id = $2");
-    let read = |row: &Row<'_>| Ok((page_row(row)?, last_failure(row)?));
+    let read = |row: &StoreRow<'_>| Ok((page_row(row)?, last_failure(row)?));
     let Some((found, last_failure)) = first(session, &sql, of, read).await? else {
         return Ok(None);
     };
     let sql = "SELECT at, event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
-    let read = |row: &Row<'_>| Ok((row.time(0)?, row.json(1)?));
+    let read = |row: &StoreRow<'_>| Ok((row.time(0)?, row.json(1)?));
     Ok(Some(MessageRecord {
         message: found.message,
         accepted_at: found.accepted_at,
@@ -244,7 +243,7 @@ async fn find(session: &impl Session, key: &MessageKey) -> Result<Option<Message
     }))
 }
 
-fn rejected_row(row: &Row<'_>) -> Result<(i64, String, RejectedRow)> {
+fn rejected_row(row: &StoreRow<'_>) -> Result<(i64, String, RejectedRow)> {
     let rejected = RejectedRow {
         line: row.count(2)?,
         column: row.text_or_none(3)?,

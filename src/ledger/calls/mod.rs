@@ -1,9 +1,9 @@
-//! The methods of [`Ledger`](super::Ledger), by subject: each makes one call of the store.
+//! The methods of [`Ledger`](super::Ledger), by subject. Each makes one call of the store.
 //!
 //! A method is made by one of three macros, all of which pass [`Ledger::make`](super::Ledger::make). `native!` hands
-//! the call to a method of each store: for the statements of a message's turn, which each database has its own way to do
-//! fast. `look!` reads and `change!` writes with statements that are written once, for a
-//! [`Session`](super::session::Session) of either store.
+//! the call to a method of each store: for the statements of a message's turn, which each database carries out fast in
+//! its own way. `look!` reads and `change!` writes with statements that are written once, for a
+//! [`StoreSession`](super::session::StoreSession) of either store.
 
 mod agents;
 mod backup;
@@ -27,8 +27,8 @@ pub(super) use decisions::record_stray;
 pub(super) use ownership::{draw, raise};
 pub(super) use upkeep::{broker_lost_at, record_damaged, touch};
 
-/// Makes a call by a method that each store has: `native!(ledger, call, |store| store.method(..))`. With `@plain` for
-/// the call, it is the work alone.
+/// Makes a call by a method that each store has: `native!(ledger, call, |store| store.method(..))`. With `@plain`
+/// instead of the call, returns the bare future.
 macro_rules! native {
     (@plain $ledger:expr, |$store:ident| $making:expr) => {
         Box::pin(async {
@@ -46,8 +46,8 @@ macro_rules! native {
     };
 }
 
-/// Makes a call that reads, with statements for both stores: `look!(in snapshot, ...)` where several have to see the
-/// same moment. What it captures is owned.
+/// Makes a call that reads, with statements for both stores. `look!(in snapshot, ...)` if several statements must see
+/// the same moment. The closure captures owned values.
 macro_rules! look {
     (@plain $ledger:expr, |$session:ident| $reading:expr) => {
         look!(@in in_session, $ledger, |$session| $reading)
@@ -80,8 +80,8 @@ macro_rules! look {
     };
 }
 
-/// Makes a call that writes, with statements for both stores: `change!(in transaction, ...)` where there are several
-/// that stand or fall together. What it captures is owned.
+/// Makes a call that writes, with statements for both stores. `change!(in transaction, ...)` if several statements must
+/// succeed or fail together. The closure captures owned values.
 macro_rules! change {
     (@with $way:ident, $ledger:expr, $call:expr, |$session:ident| $writing:expr) => {{
         let making = Box::pin(async {

@@ -1,4 +1,4 @@
-//! What tells a ledger from its copies, and from an older state of itself.
+//! Tells a ledger from its copies, and from an older state of itself.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::{change, look, native};
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Session, first, values};
+use crate::ledger::session::{StoreSession, first, values};
 use crate::ledger::{Incarnation, Ledger, Result, Store, StoreRun};
 use crate::message::CampaignId;
 
 impl Ledger {
-    /// Where the ledger's store is: a copy of it elsewhere has another place.
+    /// The place of the ledger's store. A copy elsewhere has another place.
     pub async fn place(&self) -> Result<String> {
         native!(self, LedgerCall::named("place"), |store| store.place())
     }
@@ -26,7 +26,8 @@ impl Ledger {
         Ok(drawn)
     }
 
-    /// Raises the beat of an incarnation that this ledger has drawn. `None` when it has drawn no such one.
+    /// Raises the beat of an incarnation that this ledger has drawn. Returns `None` when it has drawn no such
+    /// incarnation.
     pub async fn raise_beat(&self, token: &str) -> Result<Option<Incarnation>> {
         let token = token.to_owned();
         let call = LedgerCall::named("raise_beat");
@@ -37,7 +38,7 @@ impl Ledger {
         Ok(raised)
     }
 
-    /// Takes note of the process's newest beat, where a server may lose it.
+    /// Records the process's newest beat, where a server may lose it.
     fn note_beat(&self, beat: &Incarnation) {
         match &*self.store {
             Store::Sqlite(_) => {}
@@ -45,7 +46,7 @@ impl Ledger {
         }
     }
 
-    /// Whether this ledger has itself been there: it has drawn the incarnation, and raised its beat as far.
+    /// Whether this ledger has drawn the incarnation and raised its beat at least as far.
     pub async fn has_been(&self, incarnation: &Incarnation) -> Result<bool> {
         let incarnation = incarnation.clone();
         look!(self, LedgerCall::named("has_been"), |session| async {
@@ -55,8 +56,8 @@ impl Ledger {
         })
     }
 
-    /// How often, in this process, the store was found without what the process had committed to it: after a failover
-    /// to a server that had not received it. Each time every campaign was distrusted, and every lease was ended.
+    /// How often this process found the store without transactions that it had committed: after a failover to a server
+    /// that had not received them. Each time every campaign was distrusted, and every lease was ended.
     #[must_use]
     pub fn losses(&self) -> u64 {
         match &*self.store {
@@ -65,7 +66,7 @@ impl Ledger {
         }
     }
 
-    /// The run of the store that this process works with.
+    /// The current run of the store.
     #[must_use]
     pub fn run(&self) -> StoreRun {
         match &*self.store {
@@ -74,7 +75,7 @@ impl Ledger {
         }
     }
 
-    /// How long the store gives no lease yet, because a run of it has just begun. None: it gives leases.
+    /// How long the store gives no leases, because its run has just begun. None: it gives leases.
     #[must_use]
     pub fn gives_no_lease_for(&self) -> Option<Duration> {
         match &*self.store {
@@ -83,7 +84,7 @@ impl Ledger {
         }
     }
 
-    /// When the store was last found without transactions that a process had committed to it.
+    /// When the store was last found without transactions that a process had committed.
     pub async fn lost_at(&self) -> Result<Option<Timestamp>> {
         look!(self, LedgerCall::named("lost_at"), |session| async {
             let sql = "SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'store_lost_at'";
@@ -91,8 +92,8 @@ impl Ledger {
         })
     }
 
-    /// Records that another ledger may have carried out messages of this campaign, or of every one that there is: since
-    /// this time, or since the campaign was first applied if that was before.
+    /// Records that another ledger may have carried out messages of this campaign, or of every existing one: since this
+    /// time, or since the campaign was first applied if that was before.
     pub async fn distrust(&self, campaign: Option<&CampaignId>, since: Timestamp) -> Result<()> {
         let campaign = campaign.cloned();
         change!(self, LedgerCall::named("distrust"), |session| async {
@@ -108,7 +109,7 @@ impl Ledger {
 }
 
 pub(in crate::ledger) async fn draw(
-    session: &impl Session,
+    session: &impl StoreSession,
     token: &str,
     now: Timestamp,
 ) -> Result<Incarnation> {
@@ -121,7 +122,7 @@ pub(in crate::ledger) async fn draw(
 }
 
 pub(in crate::ledger) async fn raise(
-    session: &impl Session,
+    session: &impl StoreSession,
     token: &str,
 ) -> Result<Option<Incarnation>> {
     let sql = "UPDATE incarnations SET beat = beat + 1 WHERE token = $1 RETURNING beat";

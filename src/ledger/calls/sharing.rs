@@ -1,4 +1,4 @@
-//! The limits that the consumers of a ledger share: what `pacing` asks of their store.
+//! The limits that the consumers of a ledger share: the store of `pacing`.
 
 use async_trait::async_trait;
 
@@ -14,8 +14,7 @@ impl Ledger {
         match &*self.store {
             Store::Postgres(store) => Ok(store),
             Store::Sqlite(_) => Err(LedgerError::Misconfigured(
-                "a ledger in a file has one consumer, which shares its limits with nobody"
-                    .to_owned(),
+                "a ledger in a file has one consumer and shares no limits".to_owned(),
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! Undos that are tried again: of messages that are dead, and stuck.
+//! Retries of undos: those of messages that are dead and stuck.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::ledger::{Lease, Ledger, MessageKey, Result, Stuck, UndoSettlement};
 use crate::message::Event;
 
 impl Ledger {
-    /// Stuck messages whose undo is due, the longest due first: without those of paused campaigns, and
-    /// without those that a consumer tries.
+    /// Stuck messages whose undo is due, the longest due first. Without those of campaigns that the program has paused,
+    /// and those leased to a consumer.
     pub async fn due_undos(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageKey>> {
         let call = LedgerCall::of_all("due_undos");
         native!(self, call, |store| store.due_undos(now, limit))
     }
 
-    /// Takes a stuck message whose undo is due, to try it again. It stays dead meanwhile; its lease is
-    /// recorded under and renewed as any other. `None` when it is not due, or leased to another consumer.
+    /// Leases a stuck message whose undo is due, to retry it. The message stays dead meanwhile. Its lease works like
+    /// any other for `record` and `renew`. Returns `None` when the undo is not due, or is leased to another consumer.
     pub async fn take_undo(
         &self,
         key: &MessageKey,
@@ -30,7 +30,7 @@ impl Ledger {
             .take_undo(key, holder, now, lease_for))
     }
 
-    /// Appends the last events and ends the lease of an undo that was tried again.
+    /// Appends the last events and ends the lease of a retried undo.
     ///
     /// # Errors
     ///

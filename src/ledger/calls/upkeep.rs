@@ -1,24 +1,24 @@
-//! What keeps a ledger sound: it finds out whose fault an error is, sets aside what no store can keep, and brings back
-//! what a queue has lost.
+//! Keeps a ledger sound: finds the cause of an error, sets aside messages that no store can write, and recovers
+//! messages that a queue has lost.
 
 use jiff::Timestamp;
 
 use super::{change, look, native};
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{Session, first, values};
+use crate::ledger::session::{StoreSession, first, values};
 use crate::ledger::{
     BrokerLost, DamagedRow, Ending, Ledger, MessageKey, PublishAgain, Result, SetAside,
 };
 use crate::message::{CampaignId, Effects, Message};
 
 impl Ledger {
-    /// Writes and commits one value: what `/readyz` asks.
+    /// Writes and commits one value. For `/readyz`.
     pub async fn touch(&self) -> Result<()> {
         change!(self, LedgerCall::named("touch"), |session| touch(session))
     }
 
-    /// Looks whether the store is the one that was opened and is where others find it: a ledger's file may be removed
-    /// or replaced while it is open. Nothing is written, and a server has nothing to look at.
+    /// Checks that the store is the one that was opened and is still at its place: a ledger's file may be removed or
+    /// replaced while it is open. Writes nothing, and does nothing on a server.
     ///
     /// # Errors
     ///
@@ -35,13 +35,12 @@ impl Ledger {
         native!(@plain self, |store| store.look_at_place()).await
     }
 
-    /// Goes through the life of a message that does not exist, in the tables that work needs and by the
-    /// statements of work, and takes all of it back; then writes and commits one value, and reads the ledger's
-    /// id: whether the store works.
+    /// Checks whether the store works: takes a message that does not exist through its life, in the tables and with the
+    /// statements of real work, and rolls that back; then writes and commits one value, and reads the ledger's id.
     ///
     /// # Errors
     ///
-    /// What the store says. [`LedgerError::Hindered`](crate::ledger::LedgerError::Hindered) tells nothing of it.
+    /// The store's error. [`LedgerError::Hindered`](crate::ledger::LedgerError::Hindered) says nothing about the store.
     pub async fn probe(&self) -> Result<()> {
         self.make(LedgerCall::named("probe"), Box::pin(self.try_life()))
             .await
@@ -52,8 +51,8 @@ impl Ledger {
         self.read_id().await.map(drop)
     }
 
-    /// Ends a message whose own content the store has refused again and again, with as little of it as can be
-    /// written. One that the ledger does not know is accepted first.
+    /// Ends a message whose own content the store has refused repeatedly, with as little of it as can be written. A
+    /// message that the ledger does not know is accepted first.
     ///
     /// # Errors
     ///
@@ -102,17 +101,17 @@ impl Ledger {
         })
     }
 
-    /// Takes note that the queue has lost messages of a campaign: they are published again, in the order of their
-    /// ids. Returns how many there were; none where messages of the campaign were published again after the
-    /// caller's looks. The operator's `resume` ([`PUBLISH_AGAIN`](crate::ledger::PUBLISH_AGAIN)) is used up by that.
+    /// Marks messages of a campaign that the queue has lost: they are published again, in the order of their ids.
+    /// Returns how many; 0 if messages of the campaign were published again after the caller's comparisons. It uses up
+    /// the operator's `resume` ([`PUBLISH_AGAIN`](crate::ledger::PUBLISH_AGAIN)).
     pub async fn queue_again(&self, campaign: &CampaignId, again: &PublishAgain) -> Result<u64> {
         let call = LedgerCall::named("queue_again");
         native!(self, call, |store| store.queue_again(campaign, again))
     }
 
-    /// Takes note that the queue has lost everything: whatever waits on it is published again, and what it holds
-    /// until it is due is the ledger's to bring back then. Marks at most `limit` messages, and none twice for the
-    /// same `now`; returns how many. `None` where another caller has taken note of a loss since the caller's look.
+    /// Records that the queue has lost everything: waiting messages are published again, and the ledger brings back
+    /// those that the queue held in delays when they are due. Marks at most `limit` messages, and none twice for the
+    /// same `now`; returns how many. `None` if another caller has recorded a loss since the caller's check.
     pub async fn broker_lost(&self, lost: &BrokerLost) -> Result<Option<u64>> {
         let call = LedgerCall::named("broker_lost");
         native!(self, call, |store| store.broker_lost(lost))
@@ -125,14 +124,14 @@ impl Ledger {
     }
 }
 
-pub(in crate::ledger) async fn touch(session: &impl Session) -> Result<()> {
+pub(in crate::ledger) async fn touch(session: &impl StoreSession) -> Result<()> {
     let sql =
         "UPDATE meta SET value = CAST(1 - CAST(value AS BIGINT) AS TEXT) WHERE name = 'probe'";
     session.execute(sql, values![]).await.map(drop)
 }
 
 pub(in crate::ledger) async fn record_damaged(
-    session: &impl Session,
+    session: &impl StoreSession,
     key: &MessageKey,
     detail: &str,
     now: Timestamp,
@@ -143,7 +142,9 @@ pub(in crate::ledger) async fn record_damaged(
     session.execute(sql, values).await.map(drop)
 }
 
-pub(in crate::ledger) async fn broker_lost_at(session: &impl Session) -> Result<Option<Timestamp>> {
+pub(in crate::ledger) async fn broker_lost_at(
+    session: &impl StoreSession,
+) -> Result<Option<Timestamp>> {
     let sql = "SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'broker_lost_at'";
     first(session, sql, values![], |row| row.time(0)).await
 }

@@ -1,4 +1,4 @@
-//! The work on a message: its lease, its journal, its settlement.
+//! The work on one message: its lease, its journal, its settlement.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use crate::ledger::{Lease, Ledger, Result, Settlement, Taken};
 use crate::message::{Event, Message};
 
 impl Ledger {
-    /// Shows to those who share the ledger that this consumer lives, until its process ends: they then
-    /// know whether the holder of a lease is dead, or only slow. Before its first take.
+    /// Shows other processes that this consumer is alive, until its process ends: from it they know whether the holder
+    /// of an expired lease is dead or only slow. Called before the first take.
     pub async fn show_alive(&self, holder: &str) -> Result<()> {
         let call = LedgerCall::named("show_alive");
         native!(self, call, |store| store.show_alive(holder))
     }
 
-    /// Takes a delivered message: accepts it first when a publisher sent it and the ledger does not
-    /// know it, then leases it to `holder` for `lease_for`.
+    /// Takes a delivered message: leases it to `holder` for `lease_for`. A publisher's message that the ledger does not
+    /// know is accepted first.
     ///
-    /// A message that is deferred and due within [`EARLY`](crate::ledger::EARLY) is taken too: the queue that brings it
-    /// back runs on another clock. So is one whose lease has run out, whoever held it; while a lease lasts
-    /// nobody else has the message, not even its own holder a second time.
+    /// A deferred message that is due within [`EARLY`](crate::ledger::EARLY) is taken too, because the queue that
+    /// brings it back has another clock. So is a message whose lease has expired, whoever held it. While a lease is
+    /// valid, the message cannot be taken, not even by its holder.
     pub async fn take(
         &self,
         message: &Message,
@@ -41,13 +41,13 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::LeaseLost`](crate::ledger::LedgerError::LeaseLost) when the lease's number is no longer the
-    /// message's, or the message is no longer in flight. A lease that has run out and that nobody took is still good.
+    /// message's, or the message is no longer in flight. An expired lease remains valid until the message is taken.
     pub async fn record(&self, lease: &Lease, events: &[Event], now: Timestamp) -> Result<()> {
         let call = LedgerCall::named("record").writes(&lease.key.id);
         native!(self, call, |store| store.record(lease, events, now))
     }
 
-    /// Makes a lease last until `now + lease_for`.
+    /// Extends a lease until `now + lease_for`.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl Ledger {
         native!(self, call, |store| store.renew(lease, now, lease_for))
     }
 
-    /// Appends the last events and ends the lease: the message is over, deferred or given back.
+    /// Appends the last events and ends the lease: the message is over, deferred or returned.
     ///
     /// # Errors
     ///
@@ -78,25 +78,24 @@ impl Ledger {
             .settle(lease, events, settlement, now))
     }
 
-    /// Says that nothing more is done under a lease, which may have been lost long since: a consumer that took the
-    /// message over need not wait for this holder any more. A lease that still is the message's ends, and
-    /// the message waits on the queue, which brings it back.
-    pub async fn let_go(&self, lease: &Lease) -> Result<()> {
-        native!(self, LedgerCall::named("let_go"), |store| store
-            .let_go(lease))
+    /// Releases a lease: its holder does nothing more under it. If the lease is still the message's, it ends, and the
+    /// message waits on the queue, which delivers it again. If another consumer has taken the message since, that
+    /// consumer need not wait for this holder any more.
+    pub async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        native!(self, LedgerCall::named("release_lease"), |store| store
+            .release_lease(lease))
     }
 
-    /// Ends every lease of holders that are certainly dead: called by the one consumer of a store
-    /// that only one consumer can hold. Their messages wait on the queue, which brings back what was
-    /// not acknowledged. Returns how many there were.
+    /// Ends every lease. For a caller that knows that no other consumer is alive: the one that holds a store alone. The
+    /// messages wait on the queue, which delivers again what was not acknowledged. Returns how many leases of messages
+    /// it ended.
     pub async fn release_leases(&self) -> Result<u64> {
         let call = LedgerCall::named("release_leases");
         native!(self, call, |store| store.release_leases())
     }
 
-    /// Ends at most `limit` leases that ran out and whose holders are dead; `holder` is the caller, who lives.
-    /// Their messages wait on the queue, which brings back what was not acknowledged. Returns how many there
-    /// were.
+    /// Ends at most `limit` expired leases whose holders are dead. `holder` is the caller. The messages wait on the
+    /// queue, which delivers again what was not acknowledged. Returns how many leases it ended.
     pub async fn sweep_leases(&self, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
         let call = LedgerCall::named("sweep_leases");
         native!(self, call, |store| store.sweep_leases(holder, now, limit))

@@ -6,22 +6,22 @@ use jiff::Timestamp;
 
 use crate::message::CampaignId;
 
-/// How long after its expected time a message comes back that no consumer has called up.
+/// How long after its expected time a message returns that no consumer has called up.
 ///
-/// A working consumer calls it up long before. The day is for a backlog that every consumer has forgotten.
+/// A consumer that works calls it up long before. The day is for a backlog that all consumers have lost track of.
 pub const UNCALLED_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 /// A backlog: messages of one campaign that wait for the same lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BacklogRow {
     pub campaign: CampaignId,
-    /// Its lanes, as pacing names them.
+    /// Its lanes, in pacing's notation.
     pub backlog: String,
-    /// The age of its oldest message.
+    /// When its oldest message was accepted.
     pub oldest: Timestamp,
 }
 
-/// How many messages of a backlog are to come back now.
+/// A request to bring back messages of a backlog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallUp {
     pub campaign: CampaignId,
@@ -33,6 +33,6 @@ pub struct CallUp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CalledUp {
     pub messages: u32,
-    /// The age of the oldest message that is left; none when none is left.
+    /// When the oldest remaining message was accepted. None when no message is left.
     pub oldest: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! The books: where every message of a campaign is.
+//! The books: how many messages of a campaign are in each state.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
 use crate::ledger::columns::{ALREADY_SENT, word};
 use crate::ledger::{LedgerError, Result};
 
-/// Counts of one campaign, or of all, from one snapshot of the ledger. As JSON it is the report
-/// that `send --json` and `status --json` print.
+/// The counts of one campaign, or of all, from one snapshot of the ledger. As JSON this is the report that `send
+/// --json` and `status --json` print.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Books {
-    /// Rows read from files, all imports together.
+    /// Rows read from files by all imports.
     pub rows: u64,
-    /// Messages the ledger has recorded.
+    /// Messages that the ledger has recorded.
     pub accepted: u64,
-    /// Messages that imports have counted as accepted: all but those of publishers.
+    /// Messages that imports have counted as accepted: all except publishers'.
     #[serde(skip)]
     pub imported: u64,
     /// Messages that are both open and over.
     #[serde(skip)]
     pub twice: u64,
     pub rejected: BTreeMap<RejectReason, u64>,
-    /// Rows whose id or address the campaign had already.
+    /// Rows whose id or address the campaign already had.
     pub duplicate: u64,
     /// Rows whose customer has opted out.
     pub suppressed: u64,
@@ -32,7 +32,7 @@ pub struct Books {
     pub deferred: BTreeMap<DeferReason, u64>,
     pub in_flight: u64,
     pub done: u64,
-    /// Of those that are done: another ledger had carried them out.
+    /// Of the done messages, those that another ledger had carried out.
     pub already_sent: u64,
     pub skipped: BTreeMap<SkipReason, u64>,
     pub dead: BTreeMap<DeadReason, u64>,
@@ -40,7 +40,7 @@ pub struct Books {
 }
 
 impl Books {
-    /// Adds a count that a store made of its own records: `of` a term, for a reason where it has
+    /// Adds a count that a store made of its own records. `of` is the term, `reason` the reason within a term that has
     /// several.
     pub(in crate::ledger) fn add(&mut self, of: &str, reason: Option<&str>, n: u64) -> Result<()> {
         match of {
@@ -72,19 +72,19 @@ impl Books {
         Ok(())
     }
 
-    /// Messages whose turn is not over.
+    /// Messages that are open.
     #[must_use]
     pub fn open(&self) -> u64 {
         self.waiting + self.deferred_total() + self.in_flight
     }
 
-    /// Messages whose turn is over.
+    /// Messages that are over.
     #[must_use]
     pub fn over(&self) -> u64 {
         self.done + self.skipped_total() + self.dead_total() + self.unknown
     }
 
-    /// `accepted` less every place a message can be: 0, or the books do not balance.
+    /// `accepted` minus the messages in all states. If it is not 0, the books do not balance.
     #[must_use]
     pub fn imbalance(&self) -> i64 {
         let places = self.open() + self.over();
@@ -97,39 +97,39 @@ impl Books {
         self.accepted.saturating_sub(self.imported)
     }
 
-    /// Rows of files that are not accounted for, or too often; and messages that an import has
-    /// counted and the ledger no longer has. 0, or the books do not balance.
+    /// Rows of files that are not accounted for, or are counted twice, plus messages that an import has counted and the
+    /// ledger has lost. If it is not 0, the books do not balance.
     #[must_use]
     pub fn rows_off(&self) -> u64 {
         let fates = self.imported + self.rejected_total() + self.duplicate + self.suppressed;
         self.rows.abs_diff(fates) + self.imported.saturating_sub(self.accepted)
     }
 
-    /// Whether nothing is missing and nothing is there twice.
+    /// Whether nothing is missing and nothing is counted twice.
     #[must_use]
     pub fn balance(&self) -> bool {
         self.imbalance() == 0 && self.twice == 0 && self.rows_off() == 0
     }
 
-    /// All reasons together.
+    /// The sum over all reasons.
     #[must_use]
     pub fn deferred_total(&self) -> u64 {
         self.deferred.values().sum()
     }
 
-    /// All reasons together.
+    /// The sum over all reasons.
     #[must_use]
     pub fn skipped_total(&self) -> u64 {
         self.skipped.values().sum()
     }
 
-    /// All reasons together.
+    /// The sum over all reasons.
     #[must_use]
     pub fn dead_total(&self) -> u64 {
         self.dead.values().sum()
     }
 
-    /// All reasons together.
+    /// The sum over all reasons.
     #[must_use]
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
@@ -170,34 +170,33 @@ where
     Ok(())
 }
 
-/// What the queue should hold of one campaign, by the ledger.
+/// What the queue should hold of one campaign, according to the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OnQueue {
-    /// Ready to be delivered: what waits there, what comes back from a retry, and what a consumer had
-    /// whose lease has run out.
+    /// Ready to be delivered: waiting messages, retries that are due, and messages whose holder's lease has expired.
     pub ready: u64,
     /// In the queue's own delay: short retries.
     pub delayed: u64,
-    /// Delivered, and in the hands of a consumer whose lease is good.
+    /// Delivered to a consumer whose lease is valid.
     pub held: u64,
 }
 
 impl OnQueue {
-    /// How many of the messages that should be ready the queue does not have. `unsettled`: what it
-    /// has delivered, where it can tell.
+    /// How many messages that should be ready are not on the queue. `unsettled`: how many it has delivered, if it can
+    /// tell.
     #[must_use]
     pub fn missing(&self, ready: u64, unsettled: u64) -> u64 {
         self.ready.saturating_sub(self.there(ready, unsettled))
     }
 
-    /// How many messages the queue has ready of which the ledger knows nothing: publishers', that no
-    /// consumer has met yet, or copies of others.
+    /// How many ready messages of the queue the ledger does not know: publishers' messages that no consumer has taken
+    /// yet, or copies of other messages.
     #[must_use]
     pub fn unseen(&self, ready: u64, unsettled: u64) -> u64 {
         self.there(ready, unsettled).saturating_sub(self.ready)
     }
 
-    /// Ready, or left unsettled by a consumer that is no more.
+    /// Ready messages, and those that a dead consumer left unsettled.
     fn there(&self, ready: u64, unsettled: u64) -> u64 {
         ready + unsettled.saturating_sub(self.held)
     }

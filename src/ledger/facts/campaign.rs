@@ -1,7 +1,7 @@
-//! The states of a campaign, who moves it from one to another, and which moves are allowed.
+//! The states of a campaign, and the rules for changing them.
 //!
-//! In: a campaign's record and a change of its state. Out: the record after it, or why it stays. Always:
-//! pure; both stores apply the same rules to the row that they are about to write.
+//! In: a campaign's record and a change. Out: the record after it, or why it stays. Always: pure; both stores apply the
+//! same rules to the row that they are about to write.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{CampaignId, PauseCause, closed_list};
 
-/// Whether a campaign is being worked on.
+/// The state of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CampaignState {
@@ -28,32 +28,32 @@ closed_list!(CampaignState {
 });
 
 impl CampaignState {
-    /// Whether consumers take its messages: to carry them out, or to end them because it was cancelled.
+    /// Whether consumers take its messages: to carry them out, or to end them after a cancellation.
     #[must_use]
     pub fn is_consumed(self) -> bool {
         matches!(self, Self::Running | Self::Cancelled)
     }
 }
 
-/// The reason of a campaign that was finished without anybody saying so: what it had was files.
+/// The reason of a campaign that finished by itself, because its messages came from files.
 pub const WORKED_OFF: &str = "its files are worked off";
 
-/// The reason of a campaign that runs again after its queue was emptied: an operator wants what is missing to be
+/// The reason of a campaign that an operator resumed after its queue was emptied: the missing messages are to be
 /// published again.
 pub const PUBLISH_AGAIN: &str = "what its queue has lost is published again";
 
-/// Who changes a campaign's state.
+/// The author of a change of a campaign's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Actor {
     /// A person or a script at a command line.
     Operator {
-        /// The name of the account on that machine.
+        /// The account name on that machine.
         user: String,
         /// The machine's name.
         host: String,
     },
-    /// flexcast, by its own rules.
+    /// flexcast itself, by its own rules.
     Program { cause: PauseCause },
 }
 
@@ -66,22 +66,22 @@ impl fmt::Display for Actor {
     }
 }
 
-/// A campaign as the ledger keeps it.
+/// A campaign as the ledger stores it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CampaignRecord {
     pub id: CampaignId,
     pub state: CampaignState,
-    /// Why it is in this state, where an operator or the program gave a reason.
+    /// The reason for the state, if an operator or the program gave one.
     pub reason: Option<String>,
-    /// Who paused it, while it is paused.
+    /// The author of the pause, while it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<Actor>,
-    /// Who cancelled it, once it is cancelled.
+    /// The author of the cancellation, once it is cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<Actor>,
-    /// Since when it is in this state.
+    /// When it entered this state.
     pub state_since: Timestamp,
-    /// The campaign file with everything discovered filled in, as JSON.
+    /// The campaign file with all discovered values filled in, as JSON.
     pub definition: serde_json::Value,
     pub applied_at: Timestamp,
     /// When its definition or its state was last written.
@@ -89,13 +89,13 @@ pub struct CampaignRecord {
     /// When messages of it were last published again because its queue had lost them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_again_at: Option<Timestamp>,
-    /// Since when another ledger may have carried out messages of it: each is looked for at Twilio first.
+    /// Since when another ledger may have carried out messages of it. Each is looked up at Twilio first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distrusted_from: Option<Timestamp>,
 }
 
 impl CampaignRecord {
-    /// A campaign that runs from `now` on.
+    /// A campaign that has run since `now`.
     #[must_use]
     pub fn running(id: CampaignId, definition: serde_json::Value, now: Timestamp) -> Self {
         Self {
@@ -113,13 +113,13 @@ impl CampaignRecord {
         }
     }
 
-    /// Who paused or cancelled it.
+    /// The author of its pause or cancellation.
     #[must_use]
     pub fn stopped_by(&self) -> Option<&Actor> {
         self.paused_by.as_ref().or(self.cancelled_by.as_ref())
     }
 
-    /// Whether flexcast itself paused it, and why.
+    /// The cause, if flexcast itself paused it.
     #[must_use]
     pub fn program_pause(&self) -> Option<PauseCause> {
         match self.paused_by {
@@ -158,7 +158,7 @@ pub(in crate::ledger) struct KeptState {
 }
 
 impl KeptState {
-    /// The campaign in this state; the times of its definition stay.
+    /// The campaign in this state. `changed_at` stays that of its definition.
     pub(in crate::ledger) fn of(self, record: &CampaignRecord) -> CampaignRecord {
         let changed_at = record.changed_at;
         let (by, reason) = (self.stopped_by.as_ref(), self.reason.as_deref());
@@ -183,24 +183,24 @@ pub enum StateChange {
         by: Actor,
         reason: Option<String>,
     },
-    /// A finished campaign gets messages after all.
+    /// A finished campaign received messages.
     Reopen {
         reason: Option<String>,
     },
 }
 
-/// What a change of state came to.
+/// The result of a change of state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transition {
     Made(CampaignRecord),
     /// The campaign was in that state already.
     Already(CampaignRecord),
-    /// The campaign's state does not allow it: it stays as it is.
+    /// The campaign's state does not allow the change.
     Refused(CampaignRecord),
 }
 
 impl Transition {
-    /// The campaign as it is now.
+    /// The campaign after the change.
     #[must_use]
     pub fn record(&self) -> &CampaignRecord {
         match self {
@@ -210,11 +210,11 @@ impl Transition {
 }
 
 impl StateChange {
-    /// What the change makes of this campaign at `now`.
+    /// Applies the change to this campaign at `now`.
     ///
-    /// An operator's pause replaces a pause of the program. Only an operator ends an operator's pause. The
-    /// program ends only the pause that it made for the same cause. Resumed after [`PauseCause::QueueEmptied`],
-    /// a campaign's reason is [`PUBLISH_AGAIN`].
+    /// An operator's pause replaces a pause by the program. Only an operator can end an operator's pause. The program
+    /// can end only its own pause for the same cause. After a resume from [`PauseCause::QueueEmptied`], a campaign's
+    /// reason is [`PUBLISH_AGAIN`].
     #[must_use]
     pub fn on(&self, before: &CampaignRecord, now: Timestamp) -> Transition {
         use CampaignState::{Cancelled, Finished, Paused, Running};
@@ -308,7 +308,7 @@ mod tests {
             (resumed.state, resumed.paused_by),
             (CampaignState::Running, None)
         );
-        // The program does not take an operator's pause over either.
+        // The program does not replace an operator's pause either.
         let again = pause(program(cause)).on(&by_operator, at(3));
         assert_eq!(again, Transition::Already(by_operator));
     }

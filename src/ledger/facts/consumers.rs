@@ -1,9 +1,8 @@
-//! The consumers of a ledger, as the ledger knows them: each renews its right to start changing calls, and counts what it
-//! begins for agents.
+//! The consumers of a ledger: each renews its right to start changing calls, and counts the messages that it begins for
+//! agents.
 //!
-//! An operator who stops a campaign waits until every consumer has confirmed the stop, or until its right
-//! has run out. A renewal and a change of a campaign's state never overlap: a renewal that comes after the
-//! change reports the change.
+//! An operator who stops a campaign waits until every consumer has confirmed the stop, or until its right has expired.
+//! A renewal and a change of a campaign's state never overlap: a renewal after the change reports the change.
 
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use crate::message::CampaignId;
 
 use super::{CampaignState, Lease};
 
-/// How long a right lasts from the moment at which its consumer asked for it.
+/// How long a right lasts, from the moment at which its consumer asked for it.
 pub const RIGHT_FOR: Duration = Duration::from_secs(3);
 
-/// How old a renewal may be at which a consumer still counts as one that may live. It is far more than
-/// [`RIGHT_FOR`], since the store's clock may be set forward.
+/// The maximum age of a renewal at which a consumer still counts as possibly alive. It is far more than [`RIGHT_FOR`],
+/// because the store's clock may be set forward.
 pub const LIVES_FOR: Duration = Duration::from_secs(60);
 
 /// A consumer's renewal of its right.
@@ -28,10 +27,9 @@ pub struct Renewal {
     pub holder: String,
     /// The name of its machine.
     pub host: String,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
-    /// The number of the last change of a state that it has carried out; none before its first renewal
-    /// was answered.
+    /// The number of the last change of a state that it has carried out. None before its first renewal is answered.
     pub confirmed: Option<i64>,
 }
 
@@ -44,7 +42,7 @@ pub struct Renewed {
     pub stopped: Vec<(CampaignId, CampaignState)>,
 }
 
-/// A consumer that may live.
+/// A consumer that may be alive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConsumerRow {
     pub holder: String,
@@ -55,42 +53,42 @@ pub struct ConsumerRow {
     pub confirmed: Option<i64>,
 }
 
-/// One process's work on a ledger, so far.
+/// The record of one process's work on a ledger.
 ///
 /// Every process that works on a ledger draws an incarnation, and raises its beat once a minute. The Twilio account
-/// keeps the last incarnation and its beat. A ledger that does not know them is a copy, or has gone back to an older
-/// state: what was done since is not in it.
+/// stores the last incarnation and its beat. A ledger that does not know them is a copy, or has gone back to an older
+/// state: it lacks what was done since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incarnation {
-    /// Drawn at random.
+    /// A random token.
     pub token: String,
-    /// How many minutes the process has worked.
+    /// For how many minutes the process has worked.
     pub beat: u64,
 }
 
-/// A message that is to be begun for an agent.
+/// A message that is to begin for an agent.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentWish<'a> {
-    /// The agent: a Worker's SID.
+    /// The agent's Worker SID.
     pub agent: &'a str,
-    /// The lease under which it is begun.
+    /// The lease under which the message begins.
     pub lease: &'a Lease,
-    /// How many tasks the agent can take by the look at them.
+    /// How many more tasks the agent can take, according to the last reading.
     pub free: u32,
-    /// When that look began.
+    /// When that reading began.
     pub read_at: Instant,
-    /// How long a task that was made may take to show.
+    /// How long a new task may take to show in a reading.
     pub shows_after: Duration,
-    /// How old a look may be.
+    /// The maximum age of a reading.
     pub kept_for: Duration,
-    /// Whether it counts whether there is a place or not: it has its task already, or is about to.
+    /// Whether it counts even without a free place: it has its task already, or is about to.
     pub anyway: bool,
 }
 
-/// Whether a message is counted now.
+/// The answer to an [`AgentWish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AgentAnswer {
     pub taken: bool,
-    /// How many other messages the look may not show.
+    /// How many other messages the reading may not show.
     pub others: u32,
 }

@@ -1,4 +1,4 @@
-//! Imports as the ledger keeps them: which file each reads, how far it is, what it rejected.
+//! Imports as the ledger stores them: the file, the progress, the rejected rows.
 
 use std::time::Duration;
 
@@ -7,47 +7,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{CampaignId, RejectReason, closed_list};
 
-/// What an import adds beside the messages it offers, in the same transaction.
+/// What an import records in the same transaction as the messages that it offers.
 #[derive(Clone, Debug, Default)]
 pub struct Import {
-    /// The number [`crate::ledger::Ledger::begin_import`] gave.
+    /// The number that [`crate::ledger::Ledger::begin_import`] returned.
     pub number: i64,
-    /// Rows of the file that this batch accounts for: the offered messages and those below.
+    /// How many rows of the file this batch accounts for: its messages and the rows below.
     pub rows: u64,
     pub rejected: Vec<RejectedRow>,
     pub suppressed: u64,
-    /// Rejected rows of an earlier file that the rows of this batch stand for: they are listed no more, and count as
-    /// duplicates of that file.
+    /// Rejected rows of an earlier file that this batch replaces. They are no longer listed, and count as duplicates of
+    /// that file.
     pub supersedes: Option<Superseded>,
 }
 
-/// Rejected rows that were imported again, out of a file of rejects.
+/// Rejected rows that were imported again from a file of rejects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Superseded {
-    /// SHA-256 of the earlier file's bytes, in hex.
+    /// The SHA-256 of the earlier file's bytes, in hex.
     pub sha256: String,
-    /// Their lines in it.
+    /// Their line numbers in it.
     pub lines: Vec<u64>,
 }
 
-/// Which file an import reads, and how: what a later one of the same file is answered from.
+/// The file that an import reads, and how. A later import of the same file is compared with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
-    /// Its name, as it was given.
+    /// The file's name, as the operator gave it.
     pub file: String,
-    /// SHA-256 of its bytes, in hex.
+    /// The SHA-256 of its bytes, in hex.
     pub sha256: Option<String>,
-    /// SHA-256 of what decides how its rows are read, in hex: two imports of the same bytes with the
+    /// The SHA-256 of all options that decide how its rows are read, in hex. Two imports of the same bytes with the
     /// same reading account for the same rows in the same order.
     pub reading: Option<String>,
-    /// The import that died and that this one goes on with.
+    /// The number of the interrupted import that this one continues.
     pub continues: Option<i64>,
-    /// Rows that those before it account for: this one begins after them.
+    /// How many rows earlier imports account for. This import begins after them.
     pub skipped: u64,
 }
 
 impl Manifest {
-    /// That of a file of which only the name is known.
+    /// The manifest of a file of which only the name is known.
     #[must_use]
     pub fn of_file(name: &str) -> Self {
         Self {
@@ -57,36 +57,36 @@ impl Manifest {
     }
 }
 
-/// How long after its last sign of life an import that has not ended counts as running. What it had
-/// accepted may be published by others from then on.
+/// How long an import counts as running after its last sign of life. After that, other processes may publish the
+/// messages that it had accepted.
 pub const IMPORT_SEEN_FOR: Duration = Duration::from_secs(60);
 
-/// Where an import is.
+/// The state of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportState {
-    /// It has not ended, and showed itself in the last minute.
+    /// It has not ended, and gave a sign of life in the last minute.
     Running,
-    /// It has not ended and does not show itself, or another one went on with it.
+    /// It has not ended and gives no sign of life, or another import continued it.
     Died,
-    /// Its last row is accounted for.
+    /// It has accounted for its last row.
     Done,
 }
 
 closed_list!(ImportState { Running => "running", Died => "died", Done => "done" });
 
-/// An import as the ledger has it.
+/// An import as the ledger stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportRecord {
     pub number: i64,
     pub campaign: CampaignId,
     pub manifest: Manifest,
-    /// Without those of the import it goes on with.
+    /// Without the counts of the import that it continues.
     pub counts: ImportCounts,
     pub begun_at: Timestamp,
     pub seen_at: Timestamp,
     pub ended_at: Option<Timestamp>,
-    /// Whether a later one goes on with it.
+    /// Whether a later import continues it.
     pub is_continued: bool,
 }
 
@@ -95,7 +95,7 @@ pub struct ImportRecord {
 pub struct ImportReport {
     pub file: String,
     pub state: ImportState,
-    /// Rows that the import which it goes on with accounts for; they are not among its counts.
+    /// Rows that the import it continues accounts for. They are not in its counts.
     pub after_row: u64,
     #[serde(flatten)]
     pub counts: ImportCounts,
@@ -103,12 +103,12 @@ pub struct ImportReport {
     /// Its last sign of life.
     pub seen_at: Timestamp,
     pub ended_at: Option<Timestamp>,
-    /// Of the file's bytes.
+    /// The SHA-256 of the file's bytes.
     pub sha256: Option<String>,
 }
 
 impl ImportRecord {
-    /// Where it is.
+    /// The import's state at `now`.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> ImportState {
         let is_seen = now.duration_since(self.seen_at).unsigned_abs() <= IMPORT_SEEN_FOR;
@@ -119,7 +119,7 @@ impl ImportRecord {
         }
     }
 
-    /// What `status` prints of it.
+    /// The report that `status` prints.
     #[must_use]
     pub fn report(&self, now: Timestamp) -> ImportReport {
         ImportReport {
@@ -134,14 +134,14 @@ impl ImportRecord {
         }
     }
 
-    /// Rows of its file that are accounted for, by it and by those that it goes on with.
+    /// Rows of its file that are accounted for, by it and by the imports that it continues.
     #[must_use]
     pub fn accounted(&self) -> u64 {
         self.manifest.skipped + self.counts.rows
     }
 }
 
-/// A row that was not taken.
+/// A rejected row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRow {
     /// The physical line of the file, counted from 1.
@@ -151,7 +151,7 @@ pub struct RejectedRow {
     pub detail: String,
 }
 
-/// What one import has counted.
+/// The counts of one import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportCounts {
     pub rows: u64,
@@ -162,7 +162,7 @@ pub struct ImportCounts {
 }
 
 impl ImportCounts {
-    /// Every row is accounted for: what is nothing else was rejected.
+    /// Fills in `rejected`: every row that is nothing else was rejected.
     #[must_use]
     pub(in crate::ledger) fn with_the_rest_rejected(self) -> Self {
         let others = self.accepted + self.duplicate + self.suppressed;

@@ -1,4 +1,4 @@
-//! One message: where it is, who may work on it, how its turn ends.
+//! The types of one message: its state, its lease, its settlement.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::message::{
     SkipReason, UnknownReason,
 };
 
-/// The early side of a deferral: a delivery that the queue brings back this much before its due
-/// time is taken. The queue's clock is not the ledger's.
+/// How much earlier than its due time a deferred message is taken when the queue delivers it: the queue's clock is not
+/// the ledger's.
 pub const EARLY: Duration = Duration::from_secs(2);
 
 /// How late a message that the queue itself brings back may be before the ledger wakes it.
 pub const LATE: Duration = Duration::from_secs(60);
 
-/// How long after a message got stuck its undo is first tried again.
+/// How long after a message got stuck its undo is first retried.
 pub const UNDO_AFTER: Duration = Duration::from_secs(60);
 
-/// How long what a consumer has shown is kept after it died.
+/// How long a dead consumer's shown state is kept.
 pub(in crate::ledger) const SHOWN_FOR: Duration = Duration::from_secs(3_600);
 
 /// One message of one campaign.
@@ -48,30 +48,29 @@ impl fmt::Display for MessageKey {
     }
 }
 
-/// What became of a message offered to the ledger.
+/// The result of offering a message to the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceptance {
     /// Recorded now, as waiting.
     Accepted,
-    /// The campaign had a message of this id already, perhaps from earlier in the same batch.
-    /// `queued`: somebody will bring it or has (on the queue, deferred, in flight, over); otherwise
-    /// [`crate::ledger::Ledger::unqueued`] lists it in time.
+    /// The campaign has a message with this id already, perhaps from the same batch. `queued`: its delivery is taken
+    /// care of (it is on the queue, deferred, in flight or over). Otherwise [`crate::ledger::Ledger::unqueued`] lists
+    /// it later.
     Known { queued: bool },
     /// The campaign has another message to this address.
     AddressTaken { by: MessageId },
 }
 
-/// A message to be put on the queue, as it was listed: what [`crate::ledger::Ledger::mark_queued`] takes.
+/// A message that is to be published to the queue, as it was listed. See [`crate::ledger::Ledger::mark_queued`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
     pub key: MessageKey,
-    /// The message's last lease when it was listed: another one by now, and somebody has taken it
-    /// since.
+    /// The number of its last lease when it was listed. If the number has changed, the message was taken since.
     pub lease: i64,
 }
 
 impl Publication {
-    /// A message that was accepted just now: nobody has had it yet.
+    /// A message that was just accepted and never leased.
     #[must_use]
     pub fn first(message: &Message) -> Self {
         Self {
@@ -81,67 +80,66 @@ impl Publication {
     }
 }
 
-/// The right to work on a message, until a time.
+/// The right to work on a message until a point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub key: MessageKey,
-    /// Grows with every taker: a write with an older number is refused.
+    /// Grows with each take. A write with an older number is refused.
     pub number: i64,
     pub until: Timestamp,
-    /// In which run of the store it was given. In another run it is no right to call: the store may have lost it, and
-    /// have given the message to another consumer.
+    /// The run of the store in which the lease was given. In another run it gives no right to call: the store may have
+    /// lost it and leased the message to another consumer.
     pub run: StoreRun,
 }
 
-/// One run of a store's server, from its start to its end. A file has one run for ever.
+/// One run of a store's server, from its start to its end. A file has a single run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreRun(pub(crate) i64);
 
-/// A message that was leased to whoever took it, with all that the ledger knows of it.
+/// A leased message, with everything that the ledger knows of it.
 #[derive(Clone, Debug)]
 pub struct LeasedMessage {
     pub lease: Lease,
-    /// The message as it was accepted: what the queue brought may be a later edition.
+    /// The message as it was accepted. The delivery may contain a later edition.
     pub message: Message,
     pub journal: Vec<Event>,
-    /// Attempts that failed so far.
+    /// The number of failed attempts so far.
     pub attempts: u32,
     pub accepted_at: Timestamp,
-    /// Since when it is tried: since it was taken first, or first after Twilio was away or it waited for
-    /// anything but its next try.
+    /// When the current series of attempts began: at the first take, or at the first take after Twilio was away or the
+    /// message waited for anything other than its next attempt.
     pub tried_since: Timestamp,
-    /// Whether the ledger met it only now: a publisher's.
+    /// Whether this take accepted the message: it came from a publisher.
     pub fresh: bool,
     /// The backlog that it was called up from.
     pub called_from: Option<String>,
-    /// Whether something of it may stand at Twilio that its journal does not know: a lease on it ended
-    /// without a settlement.
+    /// Whether the message may have effects at Twilio that its journal lacks: one of its leases ended without a
+    /// settlement.
     pub doubtful: bool,
-    /// Whether an earlier lease expired under which something was recorded, while its holder is alive and has not
-    /// abandoned it: stopped or slow, that holder may still send what it was about to send.
+    /// Whether an earlier holder recorded events, its lease expired, and its process is still alive without having
+    /// released the lease: it may still send.
     pub overtaken: bool,
-    /// Since when messages of the campaign may have been carried out that this ledger does not know of, if any
-    /// may.
+    /// Since when another ledger may have carried out messages of the campaign, if one may.
     pub distrusted_from: Option<Timestamp>,
 }
 
-/// What taking a delivered message gave.
+/// The result of taking a delivered message.
 #[derive(Clone, Debug)]
 pub enum Taken {
-    /// The caller has the message.
+    /// The caller holds the message.
     Leased(Box<LeasedMessage>),
-    /// Its turn is over: whatever brought it again is acknowledged without an effect.
+    /// The message is over. The caller acknowledges the delivery without an effect.
     Over(Ending),
-    /// It is deferred and not due: the ledger, or the queue's own delayed copy, brings it back.
+    /// It is deferred and not due. The ledger, or the queue's own delayed copy, brings it back.
     Deferred { reason: DeferReason, due: Timestamp },
-    /// Somebody is working on it.
+    /// Another holder's lease on it is valid.
     Held { until: Timestamp },
     /// The campaign has another message to this address.
     AddressTaken { by: MessageId },
 }
 
 impl Taken {
-    /// The message, where the caller has it.
+    /// The message, if the caller holds it.
     #[must_use]
     pub fn leased(self) -> Option<LeasedMessage> {
         match self {
@@ -151,12 +149,12 @@ impl Taken {
     }
 }
 
-/// How a message's turn was over.
+/// How a message ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Ending {
     Done {
-        /// Another ledger had carried it out: this one has made nothing of it.
+        /// Another ledger carried it out; this ledger made no effect.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         already_sent: bool,
     },
@@ -170,56 +168,55 @@ pub enum Ending {
     },
     Unknown {
         reason: UnknownReason,
-        /// What was sent, when, and what the look-ups said.
+        /// What was sent, when, and the results of the look-ups.
         evidence: String,
     },
 }
 
-/// Who brings a deferred message back.
+/// Which side brings a deferred message back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wake {
-    /// The ledger, by due time: its delivery was acknowledged.
+    /// The ledger, when it is due: its delivery was acknowledged.
     Ledger,
-    /// The queue, which holds a delayed copy: short retries.
+    /// The queue, which holds a delayed copy. Used for short retries.
     Queue,
 }
 
-/// What a turn with a message came to.
+/// The result of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
     Ended {
         ending: Ending,
-        /// What stands at Twilio because of it.
+        /// Its effects at Twilio.
         effects: Box<Effects>,
     },
     Deferred {
         reason: DeferReason,
         due: Timestamp,
         wake: Wake,
-        /// The failure that made it a retry, and whether that used up an attempt.
+        /// The failure that is retried, and whether it used up an attempt.
         failure: Option<Box<Failure>>,
         uses_attempt: bool,
     },
-    /// Deferred until its agent can take it: [`crate::ledger::Ledger::recall`] brings it back, `due` at the
-    /// latest.
+    /// Deferred until its agent can take it. [`crate::ledger::Ledger::recall`] brings it back, at `due` at the latest.
     Held {
-        /// The agent, by the name that the message has.
+        /// The agent, by the name in the message.
         agent: String,
         due: Timestamp,
     },
-    /// Deferred for its pace: [`crate::ledger::Ledger::call_up`] brings it back.
+    /// Deferred by its limits. [`crate::ledger::Ledger::call_up`] brings it back.
     Backlogged {
-        /// The lanes that it waits for, as pacing names them.
+        /// The lanes that it waits for, in pacing's notation.
         backlog: String,
-        /// Its age, by which its turn comes.
+        /// When it was accepted: older messages come first.
         since: Timestamp,
-        /// When that is expected to be, as far as is known: nothing waits for it.
+        /// When its limits are expected to grant it. An estimate; nothing waits for it.
         due: Timestamp,
     },
-    /// Given back as it was: the consumer is stopping, or the campaign was halted.
+    /// Returned unchanged: the consumer is stopping, or the campaign was halted.
     Released {
-        /// Whether the delivery stays on the queue; otherwise the ledger publishes it anew.
+        /// Whether the delivery stays on the queue. Otherwise the ledger publishes the message again.
         queued: bool,
     },
 }
@@ -228,22 +225,22 @@ pub enum Settlement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldFor {
     pub campaign: CampaignId,
-    /// The agent, by the name that the messages have.
+    /// The agent, by the name in the messages.
     pub agent: String,
     pub messages: u64,
 }
 
-/// The open messages that one sender of a campaign has.
+/// The open messages of one sender of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOfSender {
     pub sender: Address,
-    /// Nothing of them can stand at Twilio, and no consumer has them in flight.
+    /// Messages that cannot have effects at Twilio and are not in flight.
     pub unbegun: u64,
-    /// All others: in flight, or something of them may stand at Twilio.
+    /// All other open messages.
     pub begun: u64,
 }
 
-/// Where a message is.
+/// The state of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Standing {
@@ -264,78 +261,78 @@ pub enum Standing {
         effects: Box<Effects>,
         at: Timestamp,
     },
-    /// No record of any place: the books do not balance.
+    /// It has no record of a state: the books do not balance.
     Nowhere,
 }
 
-/// All that is known of one message.
+/// Everything that the ledger knows of one message.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageRecord {
     pub message: Message,
     pub accepted_at: Timestamp,
-    /// Attempts that failed, the last of a dead message included.
+    /// Failed attempts, the last one of a dead message included.
     pub attempts: u32,
     #[serde(flatten)]
     pub standing: Standing,
-    /// The failure of the last attempt that was put off.
+    /// The failure of the last attempt that was deferred.
     pub last_failure: Option<Failure>,
     pub journal: Vec<(Timestamp, Event)>,
 }
 
-/// A stuck message that was taken to try its undo again.
+/// A stuck message that was leased to retry its undo.
 #[derive(Clone, Debug)]
 pub struct Stuck {
     pub lease: Lease,
     pub message: Message,
     pub journal: Vec<Event>,
-    /// What was left, and why.
+    /// Which effects are left, and why.
     pub failure: Failure,
-    /// How often the undo was tried again before.
+    /// How often the undo was retried before.
     pub tries: u32,
     /// As in [`LeasedMessage`].
     pub distrusted_from: Option<Timestamp>,
 }
 
-/// What trying an undo again came to.
+/// The result of a retried undo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UndoSettlement {
-    /// Nothing is left: the message ends as it would have ended had the undo not failed.
+    /// No effect is left: the message ends as it would have ended without the failed undo.
     Over {
         ending: Ending,
-        /// What stands at Twilio all the same.
+        /// The effects that stay at Twilio by intent.
         effects: Box<Effects>,
     },
-    /// Something is left: it is tried once more when it is due.
+    /// Effects are left: the undo is retried when it is due.
     Left {
         failure: Box<Failure>,
         effects: Box<Effects>,
         due: Timestamp,
     },
-    /// Broken off: nothing is known, and it does not count as tried.
+    /// Interrupted: nothing was learned, and it does not count as a retry.
     Released { due: Timestamp },
 }
 
-/// When what is left of a stuck message is next tried to be taken away.
+/// When the undo of a stuck message is next retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct UpcomingUndo {
-    /// How often it was tried again so far.
+    /// How often it was retried so far.
     pub tries: u32,
     pub due: Timestamp,
 }
 
-/// A delivery that is no message.
+/// A delivery that is not a valid message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stray {
-    /// The campaign whose queue it lay on.
+    /// The campaign from whose queue it came.
     pub campaign: CampaignId,
     pub reason: DeadReason,
     /// What is wrong with it.
     pub detail: String,
-    /// The body, cut to a kilobyte.
+    /// The body's first kilobyte.
     pub body: String,
 }
 
-/// A message of which nobody can say whether it went out.
+/// A message of which it is unknown whether it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnknownRow {
     pub campaign: CampaignId,
@@ -344,14 +341,14 @@ pub struct UnknownRow {
     pub customer: String,
     pub at: Timestamp,
     pub reason: UnknownReason,
-    /// What was sent, when, and what the look-ups said.
+    /// What was sent, when, and the results of the look-ups.
     pub evidence: String,
 }
 
-/// A message of a page of an export.
+/// A row of a page of an export.
 #[derive(Clone, Debug)]
 pub struct PageRow {
-    /// Where the next page goes on.
+    /// The position after which the next page begins.
     pub number: i64,
     pub message: Message,
     pub accepted_at: Timestamp,
@@ -363,16 +360,16 @@ pub struct PageRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadRow {
     pub campaign: CampaignId,
-    /// None for a delivery that was no message.
+    /// None for a delivery that was not a valid message.
     pub id: Option<MessageId>,
     /// Masked.
     pub customer: Option<String>,
-    /// Attempts that failed, the last one included; 0 for a delivery that was no message.
+    /// Failed attempts, the last one included; 0 for a delivery that was not a valid message.
     pub attempts: u32,
     pub at: Timestamp,
     pub failure: Failure,
     pub reason: DeadReason,
-    /// Of a stuck message: what is left is tried to be taken away.
+    /// The next retry of the undo, for a stuck message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo: Option<UpcomingUndo>,
 }

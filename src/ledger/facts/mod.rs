@@ -1,4 +1,4 @@
-//! What the ledger knows, as plain types: no store and no statement.
+//! The ledger's types: plain data, without a store or a statement.
 
 mod backlog;
 mod books;

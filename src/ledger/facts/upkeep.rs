@@ -1,4 +1,4 @@
-//! What is damaged, lost or set aside.
+//! Messages that are damaged, lost or set aside.
 
 use std::time::Duration;
 
@@ -12,55 +12,55 @@ use crate::message::{CampaignId, MessageId};
 pub struct DamagedRow {
     pub campaign: CampaignId,
     pub id: MessageId,
-    /// What contradicts what, without a number.
+    /// Which fields contradict each other, without a phone number.
     pub detail: String,
-    /// When a consumer last met it.
+    /// When a consumer last found it.
     pub at: Timestamp,
 }
 
-/// How many messages one call marks to be published again: so many rows take a small part of the time that a store
-/// allows a statement, whatever the ledger holds.
+/// How many messages one call marks to be published again. This many rows take a small part of the time that a store
+/// allows a statement, whatever the ledger's size.
 pub const MARKED_AT_ONCE: usize = 10_000;
 
-/// Which messages of a campaign are published again because the queue has lost some.
+/// Selects the messages of a campaign that are published again because the queue has lost some.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishAgain {
-    /// The campaign's [`published_again_at`](super::CampaignRecord::published_again_at) when the looks were made
-    /// that found messages missing: they say nothing of what is missing after another publication.
+    /// The campaign's [`published_again_at`](super::CampaignRecord::published_again_at) at the time of the comparisons
+    /// that found messages missing. After another publication these comparisons are void.
     pub after: Option<Timestamp>,
-    /// A message that was published again after this is not published once more.
+    /// A message that was published again after this time is not selected.
     pub not_since: Timestamp,
-    /// When this is. Calls with the same time are parts of one publication.
+    /// The current time. Calls with the same time are parts of one publication.
     pub now: Timestamp,
-    /// At most so many messages.
+    /// The maximum number of messages.
     pub limit: usize,
 }
 
-/// What is noted when the queue has lost everything.
+/// The record of a queue that has lost everything.
 #[derive(Clone, Copy, Debug)]
 pub struct BrokerLost {
-    /// [`crate::ledger::Ledger::broker_lost_at`], as it was before the caller found that the queue is tied to no ledger. Several
-    /// consumers find that at once; the first one marks.
+    /// The value of [`crate::ledger::Ledger::broker_lost_at`] before the caller found that the queue is bound to no
+    /// ledger. Several consumers find that at once; the first one marks.
     pub after: Option<Timestamp>,
-    /// When this is. Calls with the same time are parts of one publication.
+    /// The current time. Calls with the same time are parts of one publication.
     pub now: Timestamp,
-    /// At most so many messages.
+    /// The maximum number of messages.
     pub limit: usize,
 }
 
-/// What setting a message aside came to.
+/// The result of setting a message aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetAside {
-    /// It ended, as it was to; `accepted`: the ledger knew it before.
+    /// It ended as requested. `accepted`: the ledger had the message before.
     Ended { accepted: bool },
     /// There was nothing to end: it was over, or the campaign has another message to its address.
     Needless,
-    /// A lease on it is good: its holder goes on with it.
+    /// A lease on it is valid: its holder continues.
     Held,
 }
 
-/// How old what a consumer has shown of its deliveries may be and still count.
+/// The maximum age of a consumer's record of the deliveries that it holds.
 pub const HOLDING_FOR: Duration = Duration::from_secs(60);
 
-/// When a message whose records contradict each other is looked at again.
+/// How long a message with contradictory records is left out before it is checked again.
 pub const DAMAGED_AGAIN: Duration = Duration::from_secs(600);

@@ -1,8 +1,8 @@
-//! What consumers have begun for each agent, counted together.
+//! Counts the messages that all consumers have begun for each agent.
 //!
-//! In: a message that is to be begun for an agent, what a consumer has read of that agent. Out: whether there is a
-//! place for it. Always: what a look may not show yet is counted, whichever consumer began it; one that died counts
-//! until its lease ran out, and then as if its task had been made in that moment.
+//! In: a message that is to begin for an agent, and the consumer's reading of that agent. Out: whether the agent has a
+//! place for it. Always: messages that a reading may not show yet are counted, whichever consumer began them; a dead
+//! consumer's message counts until its lease has expired, and then as if its task had been made at that moment.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::ledger::{AgentAnswer, AgentWish, Lease, Result};
 use super::{PostgresStore, on_client};
 use crate::ledger::columns::millis;
 
-/// How long the server may take to look at a wish: a look at the agent counts as younger by as much.
+/// The longest time that the server may take to answer a wish. The reading of the agent counts as that much older.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// How often a wish is looked at again that took longer.
+/// How often a wish is tried that took longer.
 const LOOKS_MAX: u32 = 3;
 
 impl PostgresStore {
@@ -59,7 +59,7 @@ async fn begin(
     let sql = "SELECT taken, others FROM begin_for_agent($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)";
     let statement = client.prepare_cached(sql).await?;
     let key = &wish.lease.key;
-    // What arrives late, and what is left of a millisecond, make the look no younger than it is.
+    // The server's delay, and the rest of a millisecond, must not make the reading younger than it is.
     let read_ago = now.saturating_duration_since(wish.read_at) + SLACK + Duration::from_millis(1);
     let row = client
         .query_one(
@@ -93,7 +93,7 @@ async fn end(client: &impl GenericClient, lease: &Lease, may_stand: bool) -> Res
     Ok(())
 }
 
-/// What a probe does with the table: the life of a message of an agent that does not exist.
+/// Probes the table: the life of a message for an agent that does not exist.
 pub(super) async fn probe(client: &impl GenericClient, lease: &Lease) -> Result<()> {
     let now = Instant::now();
     let wish = AgentWish {

@@ -1,4 +1,4 @@
-//! Bringing messages back: when they are due, when their agent is free, when their limits grant them.
+//! Brings messages back: when they are due, when their agent can take them, when their limits grant them.
 
 use deadpool_postgres::{Client, GenericClient};
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ impl PostgresStore {
 }
 
 pub(super) async fn wake(client: &impl GenericClient, now: Timestamp, limit: usize) -> Result<u64> {
-    // What another process is waking at this moment is left to it.
+    // Messages that another process is waking at this moment are left to it.
     let statement = client
         .prepare_cached(
             "WITH due AS (
@@ -78,7 +78,7 @@ async fn recall(
         .await?)
 }
 
-/// One step in the index for each backlog, however many messages it has.
+/// One index step for each backlog, whatever its number of messages.
 async fn backlogs(client: &Client) -> Result<Vec<BacklogRow>> {
     let sql = "WITH RECURSIVE one AS (
             (SELECT campaign, backlog, backlog_since FROM turns
@@ -103,7 +103,7 @@ async fn backlogs(client: &Client) -> Result<Vec<BacklogRow>> {
     backlogs.collect()
 }
 
-/// What another consumer is calling up at this moment is left to it.
+/// Messages that another consumer is calling up at this moment are left to it.
 async fn call_up(client: &Client, calls: &[CallUp], now: Timestamp) -> Result<Vec<CalledUp>> {
     let statement = client
         .prepare_cached(

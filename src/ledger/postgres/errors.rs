@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors mean to the ledger's users.
+//! What PostgreSQL's errors mean for the ledger.
 
 use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::Error;
@@ -6,8 +6,8 @@ use tokio_postgres::Error;
 use crate::ledger::LedgerError;
 
 impl From<Error> for LedgerError {
-    /// By SQLSTATE (PostgreSQL's manual, appendix A): a refused login, a call that others were in the way of, a
-    /// server that takes nothing now, a corrupt one. Of the rest a probe has to tell whose fault it is.
+    /// By SQLSTATE (PostgreSQL's manual, appendix A): a refused login, a call that other calls blocked, a server that
+    /// accepts nothing now, a corrupt server. For the rest a probe must find the cause.
     fn from(error: Error) -> Self {
         let Some(refusal) = error.as_db_error() else {
             return without_state(&error);
@@ -17,14 +17,13 @@ impl From<Error> for LedgerError {
         match code.get(..2) {
             // Invalid authorization: 28P01 is a wrong password, 28000 a line of pg_hba.conf.
             Some("28") => Self::LoginRefused(text),
-            // A deadlock, a lock that did not come free, a statement that was cancelled for its time:
-            // a long look must not look like a lost store.
+            // A deadlock, a lock that was not free in time, a statement that was cancelled for its time: a slow read
+            // must not count as a lost store.
             _ if ["55P03", "57014"].contains(&code) => Self::Hindered(text),
             Some("40") => Self::Hindered(text),
             // data_corrupted and index_corrupted.
             _ if ["XX001", "XX002"].contains(&code) => Self::Corrupt(text),
-            // A server that takes no writes now (a standby), and no such database: one that is made again may
-            // come back.
+            // A server that accepts no writes now (a standby), and a missing database, which may be created again.
             _ if ["25006", "3D000"].contains(&code) => Self::Unavailable(text),
             // 53100 is a full disk, 57P01 a shutdown.
             Some("08" | "53" | "57" | "58") => Self::Unavailable(text),
@@ -36,15 +35,15 @@ impl From<Error> for LedgerError {
     }
 }
 
-/// Whether an error comes from a value that was to be written (a data exception, a constraint, a limit), so that
-/// the connection that met it is as good as before.
+/// Whether an error comes from a value that was to be written (a data exception, a constraint, a limit). Then the
+/// connection remains usable.
 pub(super) fn is_of_a_value(code: &str) -> bool {
     ["22", "23", "54"]
         .iter()
         .any(|class| code.starts_with(class))
 }
 
-/// An error that no server sent: the connection's, the client's own, or a value that cannot be read.
+/// An error that no server sent: of the connection, of the client library, or of a value that cannot be read.
 fn without_state(error: &Error) -> LedgerError {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -55,7 +54,7 @@ fn without_state(error: &Error) -> LedgerError {
         }
         source = cause.source();
     }
-    // The library tells its kinds apart by their words alone.
+    // The library distinguishes its kinds of errors by their text alone.
     if [
         "error deserializing",
         "error serializing",
@@ -84,7 +83,7 @@ impl From<PoolError> for LedgerError {
                 Self::Unavailable(text.into_owned())
             }
             PoolError::Timeout(_) => {
-                Self::Unavailable("no connection to the database came free in time".to_owned())
+                Self::Unavailable("no connection to the database became free in time".to_owned())
             }
             other => Self::Unavailable(other.to_string()),
         }

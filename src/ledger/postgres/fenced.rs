@@ -1,32 +1,32 @@
-//! Statements that hold only as long as a lease does: they change the turn or the undo, and append events if they did.
+//! Fenced statements: they change the turn or the undo only while a lease is valid, and append events only if they did.
 
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use super::server::Written;
+use super::server::CommittedEvent;
 use crate::ledger::columns::{ms, to_json};
 use crate::ledger::{Lease, LedgerError, Result};
 use crate::message::Event;
 
-/// Finds the turn, for as long as the lease is the message's. A statement that waited for the row
-/// looks again at what the other one made of it.
+/// Selects the turn while the lease is the message's. A statement that waited for the row's lock checks the row again
+/// after the other change.
 pub(super) const FENCE: &str = "campaign = $1 AND id = $2 AND lease = $3 AND state = 'in_flight'";
 
-/// Finds the undo, for as long as the lease is its.
+/// Selects the undo while the lease is the undo's.
 pub(super) const HELD: &str =
     "campaign = $1 AND id = $2 AND lease = $3 AND lease_until IS NOT NULL";
 
-/// Counts the events that are appended, and gives the first one's number.
+/// Adds to the number of events, and returns the number of the first new one.
 const COUNT: &str = "events = events + cardinality($5::TEXT[])";
 const FIRST: &str = "events - cardinality($5::TEXT[]) AS first";
 
-/// The journal's part: events $5, at $4, after `held`.
+/// Appends the events $5 at the time $4, if `held` has a row.
 pub(super) const APPEND: &str = "INSERT INTO journal (campaign, id, seq, at, event)
     SELECT $1, $2, held.first + given.n - 1, $4::BIGINT, given.event
     FROM held, unnest($5::TEXT[]) WITH ORDINALITY AS given (event, n)";
 
-/// What a fenced statement is told beside its own parameters, which begin at $6.
+/// The common parameters of a fenced statement. Its own parameters begin at $6.
 pub(super) struct Entry<'a> {
     lease: &'a Lease,
     /// ms.
@@ -43,13 +43,13 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// Runs a fenced statement. Returns the newest row of the journal that it has written.
+    /// Runs a fenced statement. Returns the newest row that it wrote to the journal.
     pub(super) async fn run(
         &self,
         client: &impl GenericClient,
         sql: &str,
         further: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Written>> {
+    ) -> Result<Option<CommittedEvent>> {
         let statement = client.prepare_cached(sql).await?;
         let key = &self.lease.key;
         let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
@@ -59,7 +59,7 @@ impl<'a> Entry<'a> {
         let row = client.query_opt(&statement, &parameters).await?;
         let first: i64 = row.ok_or(LedgerError::LeaseLost)?.try_get(0)?;
         let last = self.events.iter().zip(first..).last();
-        Ok(last.map(|(event, seq)| Written {
+        Ok(last.map(|(event, seq)| CommittedEvent {
             campaign: campaign.to_owned(),
             id: id.to_owned(),
             seq,
@@ -69,7 +69,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A statement that changes the turn, or the undo, and appends the events if it did.
+/// A statement that changes the turn or the undo, and appends the events if it did.
 pub(super) fn fenced(table: &str, fence: &str, change: &str) -> String {
     format!(
         "WITH held AS (UPDATE {table} SET {COUNT}{change} WHERE {fence} RETURNING {FIRST}),

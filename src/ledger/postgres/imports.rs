@@ -1,4 +1,4 @@
-//! What a batch adds to its import, in the transaction that accepts the batch.
+//! Adds a batch to its import, in the transaction that accepts the batch.
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use crate::ledger::columns::{column, keepable, ms};
 use crate::ledger::{Acceptance, Import, LedgerError, Result, Superseded};
 use crate::message::CampaignId;
 
-/// Adds to an import what a batch accounts for.
+/// Adds a batch to its import's counts.
 pub(super) async fn count(
     transaction: &Transaction<'_>,
     campaign: &CampaignId,
@@ -94,7 +94,8 @@ async fn reject(
     Ok(())
 }
 
-/// Takes rows that were imported again off the rejected ones of their first file: there they are duplicates now.
+/// Removes rows that were imported again from the rejected rows of their first file, where they now count as
+/// duplicates.
 async fn supersede(
     transaction: &Transaction<'_>,
     campaign: &CampaignId,

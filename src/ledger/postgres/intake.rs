@@ -1,4 +1,4 @@
-//! Accepting messages, and getting them onto the queue: whole batches, a statement for each thing.
+//! Accepts messages, and lists them for publication to the queue: whole batches, with one statement for each step.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ impl PostgresStore {
         now: Timestamp,
         queue_after: Timestamp,
     ) -> Result<Vec<Acceptance>> {
-        let batch = Batch::of(messages)?;
+        let batch = MessageColumns::of(messages)?;
         let accepting = on_client!(self, |client| async {
             let transaction = client.transaction().await?;
             let acceptances = accept(&transaction, campaign, &batch, now, queue_after).await?;
@@ -40,8 +40,8 @@ impl PostgresStore {
         on_client!(self, |client| mark_queued(&client, lister, published)).await
     }
 
-    /// What it lists, it keeps from other processes for some seconds, so that several consumers do
-    /// not publish the same messages.
+    /// Listed messages are reserved for this process for some seconds, so that several consumers do not publish the
+    /// same ones.
     pub(in crate::ledger) async fn unqueued(
         &self,
         now: Timestamp,
@@ -53,13 +53,13 @@ impl PostgresStore {
 }
 
 /// A batch as columns.
-struct Batch {
+struct MessageColumns {
     ids: Vec<String>,
     addresses: Vec<String>,
     payloads: Vec<String>,
 }
 
-impl Batch {
+impl MessageColumns {
     fn of(messages: &[Message]) -> Result<Self> {
         Ok(Self {
             ids: messages
@@ -78,11 +78,11 @@ impl Batch {
 async fn accept(
     transaction: &Transaction<'_>,
     campaign: &CampaignId,
-    batch: &Batch,
+    batch: &MessageColumns,
     now: Timestamp,
     queue_after: Timestamp,
 ) -> Result<Vec<Acceptance>> {
-    // One batch of a campaign at a time: two that share messages could wait for each other.
+    // One batch of a campaign at a time: two batches that share messages could block each other.
     let sql = "SELECT FROM campaigns WHERE id = $1 FOR NO KEY UPDATE";
     let statement = transaction.prepare_cached(sql).await?;
     let locked = transaction
@@ -99,12 +99,12 @@ async fn accept(
     }
 }
 
-/// Records the messages whose ids and addresses are free, the earlier of two in a batch, and gives
-/// the place that each has in it, by id.
+/// Records the messages whose ids and addresses are free (of two in a batch, the earlier), and returns their positions
+/// in the batch, by id.
 async fn insert(
     transaction: &Transaction<'_>,
     campaign: &CampaignId,
-    batch: &Batch,
+    batch: &MessageColumns,
     now: Timestamp,
     queue_after: Timestamp,
 ) -> Result<HashMap<String, usize>> {
@@ -150,11 +150,11 @@ async fn insert(
         .collect()
 }
 
-/// Says of each message what became of it, as if they had come one after another.
+/// Decides the result of each message, as if they had been offered one after another.
 async fn judge(
     transaction: &Transaction<'_>,
     campaign: &CampaignId,
-    batch: &Batch,
+    batch: &MessageColumns,
     inserted: &HashMap<String, usize>,
 ) -> Result<Vec<Acceptance>> {
     let statement = transaction
@@ -177,7 +177,7 @@ async fn judge(
     for (n, row) in rows.iter().enumerate() {
         let place = inserted.get(&batch.ids[n]);
         let exists: bool = row.try_get(0)?;
-        // One that came later in this batch was not there yet.
+        // A later message of this batch did not count yet.
         let known = exists && place.is_none_or(|place| *place < n);
         acceptances.push(if place == Some(&n) {
             Acceptance::Accepted
@@ -189,7 +189,7 @@ async fn judge(
         } else {
             let twin: Option<&str> = row.try_get(2)?;
             let by = twin.ok_or_else(|| {
-                LedgerError::Damaged("a message was refused for no reason".to_owned())
+                LedgerError::Damaged("a message was refused without a reason".to_owned())
             })?;
             Acceptance::AddressTaken {
                 by: message_id(by)?,
@@ -200,9 +200,10 @@ async fn judge(
 }
 
 async fn mark_queued(client: &Client, lister: &str, published: &[Publication]) -> Result<()> {
-    // Another lease number: taken since it was listed, so that it is its consumer's to say. Once a queue has lost
-    // it, only whoever has it listed knows that it is on the queue: an earlier publication may be what was lost.
-    // Rows are locked in one order, so that two callers do not wait for each other.
+    // A different lease number means that the message was taken since it was listed: its state is its consumer's to
+    // write. Once a queue has lost a message, only the process that has it listed knows that it is on the queue: an
+    // earlier publication may be the lost one. Rows are locked in one order, so that two callers do not block each
+    // other.
     let statement = client
         .prepare_cached(
             "WITH marked AS (
@@ -228,11 +229,11 @@ async fn mark_queued(client: &Client, lister: &str, published: &[Publication]) -
     Ok(())
 }
 
-/// How long what was listed for one process is kept from the others, which would publish it once
-/// more: some publisher confirms. It is a saving, not a promise.
+/// How long listed messages are reserved for one process, so that others do not publish them too: longer than some
+/// publisher confirms take. It saves work but guarantees nothing.
 const LISTED_FOR_MS: i64 = 15_000;
 
-/// Lists for `lister`, and keeps from others for a while.
+/// Lists messages for `lister`, and reserves them for a while.
 pub(super) async fn unqueued(
     client: &impl GenericClient,
     lister: &str,

@@ -1,8 +1,8 @@
-//! The lanes and places that consumers share: rows that one changes at a time, by the server's clock.
+//! The lanes and places that consumers share: rows that one consumer changes at a time, by the server's clock.
 //!
-//! In: what a consumer wants. Out: what it is given. Always: a call is one statement and one round trip, so that no
-//! lock is held while anything is on its way; what was changed is durable when a call returns; on connections of their
-//! own, for nobody's pace waits for the ledger's calls, and lanes do not wait for places.
+//! In: a consumer's request. Out: what it is granted. Always: a call is one statement and one round trip, so that no
+//! lock is held during a transmission; changes are durable when a call returns; the calls have their own connections,
+//! so that limits do not wait for the ledger's calls, and lanes do not wait for places.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use crate::pacing::{
 
 use super::PostgresStore;
 
-/// How long a call may take: what is given later is over by then.
+/// The maximum time of a call. Time slices that are granted later have passed already.
 const CALL_MAX: Duration = Duration::from_secs(3);
 
-/// A connection that one call at a time has.
+/// A connection that is used by one call at a time.
 type OwnConnection = Mutex<Option<ClientWrapper>>;
 
-/// The connections of this file's calls: lanes do not wait for places, and neither waits for the ledger's calls.
+/// The connections of this module's calls.
 #[derive(Default)]
 pub(super) struct OwnConnections {
     for_lanes: OwnConnection,
@@ -34,12 +34,12 @@ pub(super) struct OwnConnections {
 }
 
 impl PostgresStore {
-    /// Hands out what may be had of a request, and tells what the server's clock showed. One answer for each want and
-    /// each start, with times on that clock, as the request's are.
+    /// Grants what is available of a request, and returns the time of the server's clock. The result has one answer for
+    /// each want and each start. Its times are on that clock, as the request's are.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: nothing was changed, or it is not known whether it was.
+    /// [`LedgerError`]: nothing was changed, or it is unknown whether something was.
     pub(in crate::ledger) async fn hand_out(
         &self,
         request: &LaneRequest,
@@ -48,8 +48,8 @@ impl PostgresStore {
         self.on_own(&self.for_limits.for_lanes, work).await
     }
 
-    /// Gives `holder`, which has `taken` calls under way, its share of `all` places, and tells what the server's clock
-    /// showed.
+    /// Grants `holder`, which has `taken` calls under way, its share of `all` places, and returns the time of the
+    /// server's clock.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl PostgresStore {
         self.on_own(&self.for_limits.for_places, work).await
     }
 
-    /// Makes a call; a connection that failed is not used again.
+    /// Makes a call. A connection that failed is not used again.
     async fn on_own<T>(
         &self,
         own: &OwnConnection,
@@ -119,8 +119,8 @@ async fn places(
     Ok((share, time))
 }
 
-/// A request as the parameters of the function `hand_out`, which counts from 1.
-struct Told<'a> {
+/// A request as the parameters of the function `hand_out`, whose indexes begin at 1.
+struct RequestColumns<'a> {
     lanes: Vec<&'a str>,
     periods: Vec<i64>,
     unused: (Vec<i32>, Vec<i64>, Vec<i64>),
@@ -131,7 +131,7 @@ struct Told<'a> {
     starts: (Vec<i32>, Vec<i64>),
 }
 
-impl<'a> Told<'a> {
+impl<'a> RequestColumns<'a> {
     fn of(request: &'a LaneRequest) -> Self {
         let (lanes, periods): (Vec<&str>, Vec<u64>) = request.lanes().into_iter().unzip();
         let of = |lane: &str| place(lanes.partition_point(|other| *other < lane));
@@ -160,7 +160,7 @@ impl<'a> Told<'a> {
     }
 }
 
-/// Where each of several lists ends that stand one behind the other: the place of its last item.
+/// The indexes, from 1, of the last items of several lists that are concatenated.
 fn ends(sizes: impl Iterator<Item = usize>) -> Vec<i32> {
     let end = |end: &mut i32, size: usize| {
         *end = end.saturating_add(i32::try_from(size).unwrap_or(i32::MAX));
@@ -169,7 +169,7 @@ fn ends(sizes: impl Iterator<Item = usize>) -> Vec<i32> {
     sizes.scan(0, end).collect()
 }
 
-/// The server's number of what is at this place.
+/// Converts an index from 0 to the server's index from 1.
 fn place(at: usize) -> i32 {
     i32::try_from(at + 1).unwrap_or(i32::MAX)
 }
@@ -182,30 +182,30 @@ async fn handed_out(
                FROM hand_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
                    $19)";
     let statement = client.prepare_cached(sql).await?;
-    let told = Told::of(request);
+    let columns = RequestColumns::of(request);
     let (way, ahead) = (column(request.way), column(request.ahead));
     let asked = Instant::now();
     let row = client
         .query_one(
             &statement,
             &[
-                &told.lanes,
-                &told.periods,
-                &told.unused.0,
-                &told.unused.1,
-                &told.unused.2,
-                &told.rested.0,
-                &told.rested.1,
-                &told.wanted.0,
-                &told.wanted.1,
-                &told.wanted.2,
-                &told.members.0,
-                &told.members.1,
-                &told.taken.0,
-                &told.taken.1,
-                &told.taken.2,
-                &told.starts.0,
-                &told.starts.1,
+                &columns.lanes,
+                &columns.periods,
+                &columns.unused.0,
+                &columns.unused.1,
+                &columns.unused.2,
+                &columns.rested.0,
+                &columns.rested.1,
+                &columns.wanted.0,
+                &columns.wanted.1,
+                &columns.wanted.2,
+                &columns.members.0,
+                &columns.members.1,
+                &columns.taken.0,
+                &columns.taken.1,
+                &columns.taken.2,
+                &columns.starts.0,
+                &columns.starts.1,
                 &way,
                 &ahead,
             ],
@@ -246,13 +246,13 @@ fn answers(row: &Row) -> Result<LaneAnswers> {
     })
 }
 
-/// What a probe does with these tables: a lane and a place of its own, in a transaction that it takes back and does
-/// nothing more in.
+/// Probes these tables with a lane and a place of its own, in a transaction that is rolled back. It must be the last
+/// statement of that transaction.
 pub(super) async fn probe(client: &impl GenericClient, name: &str) -> Result<()> {
     let sql = "SELECT at FROM hand_out(ARRAY[$1::TEXT], '{0}', '{}', '{}', '{}', '{1}', '{1}', '{}', '{}', '{}', '{}', '{}',
                    '{}', '{}', '{}', '{}', '{}', 0, 0)";
     client.query(sql, &[&name]).await?;
-    // Consumers lock the whole table to change it. Where one does so now it is usable, and a probe neither waits
+    // Consumers lock the whole table to change it. If one does so now, the table is usable, and the probe neither waits
     // for that consumer nor fails because of it.
     let sql = "LOCK TABLE account_places IN ROW EXCLUSIVE MODE NOWAIT";
     match client.batch_execute(sql).await {

@@ -1,17 +1,16 @@
 //! The ledger on PostgreSQL (13 or later): several consumers at once, on several machines.
 //!
-//! In: the ledger's calls. Out: what they say. Always: a call is one transaction, most of them one
-//! statement; commits that wait at the same time share one write to the server's log, whichever
-//! consumers they come from; leases are given and compared by the server's clock, so that machines
-//! whose clocks differ agree on who has a message.
+//! In: the ledger's calls. Out: their results. Always: a call is one transaction, most of them one statement; commits
+//! that wait at the same time share one write to the server's log, whichever consumers they come from; leases are given
+//! and compared by the server's clock, so that machines with different clocks agree on the holder of a message.
 //!
-//! Two times meet in a lease. The row says when it ends by the server's clock. Its holder is told
-//! when it ends by the holder's own: so long after the moment before it asked, never later than the
-//! row. All other times (stamps, due times) are the caller's: a machine whose clock is off wakes its
-//! messages early or late by as much.
+//! A lease has two end times. The row stores the end by the server's clock. The holder is given the end by its own
+//! clock: the lease's length after the moment before the holder asked, which is never later than the row's end. All
+//! other times (stamps, due times) are the caller's: a machine whose clock is wrong wakes its messages early or late by
+//! as much.
 //!
-//! `server` is how a store is reached; `session` carries the statements that are written once for both stores; the other
-//! modules are this store's own statements, by subject.
+//! `server` connects to a store; `session` runs the statements that are written once for both stores; the other modules
+//! have this store's own statements, by subject.
 
 mod server;
 mod session;
@@ -36,7 +35,7 @@ pub use server::LeaseClock;
 pub(super) use server::PostgresStore;
 pub(super) use session::PostgresSession;
 
-/// Does work on a connection of the pool, within the time that a call may take.
+/// Runs a future on a connection of the pool, within the time limit of a call.
 macro_rules! on_client {
     ($store:expr, |$client:ident| $work:expr) => {
         $store.connections.bounded(async {
@@ -47,7 +46,7 @@ macro_rules! on_client {
     };
 }
 
-/// The same with a session: each statement is a transaction of its own.
+/// The same with a session. Each statement is its own transaction.
 macro_rules! in_session {
     ($store:expr, |$session:ident| $work:expr) => {
         $store.connections.bounded(async {
@@ -58,7 +57,7 @@ macro_rules! in_session {
     };
 }
 
-/// The same in one transaction, which is committed where the work succeeds.
+/// The same in one transaction, which is committed if the future succeeds.
 macro_rules! in_transaction {
     ($store:expr, |$session:ident| $work:expr) => {
         $store.connections.bounded(async {
@@ -74,7 +73,7 @@ macro_rules! in_transaction {
     };
 }
 
-/// The same for reading alone: all statements see the same moment.
+/// The same for reads. All statements see the same moment.
 macro_rules! in_snapshot {
     ($store:expr, |$session:ident| $work:expr) => {
         $store.connections.bounded(async {
@@ -94,6 +93,6 @@ macro_rules! in_snapshot {
 use on_client;
 pub(super) use {in_session, in_snapshot, in_transaction};
 
-/// All statements of such a transaction see the same moment.
+/// The isolation level at which all statements of a transaction see the same moment.
 pub(super) const SNAPSHOT: tokio_postgres::IsolationLevel =
     tokio_postgres::IsolationLevel::RepeatableRead;

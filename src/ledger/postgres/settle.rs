@@ -1,7 +1,7 @@
-//! What is written under a lease: events, its renewal, its end.
+//! Writes that need a lease: events, renewal, settlement.
 //!
-//! Always: fenced, and one statement each, which is a transaction of its own: the row of the turn is
-//! changed only while the lease is the message's, and everything else is written only if it was.
+//! Always: fenced by the lease's number, and each one statement, which is its own transaction: the row of the turn is
+//! changed only while the lease is the message's, and everything else is written only if that row was changed.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::ledger::{
 use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
 
 use super::fenced::{APPEND, Entry, FENCE, HELD, fenced};
-use super::server::Written;
+use super::server::CommittedEvent;
 use super::{LeaseClock, PostgresStore, on_client};
 
 impl PostgresStore {
@@ -55,7 +55,7 @@ impl PostgresStore {
     }
 }
 
-/// What makes a message's undo be tried again: its outcome's reason.
+/// The reason of an outcome whose undo is retried.
 const STUCK: &str = DeadReason::Stuck.as_str();
 
 pub(super) async fn record(
@@ -63,10 +63,10 @@ pub(super) async fn record(
     lease: &Lease,
     events: &[Event],
     now: Timestamp,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let entry = Entry::new(lease, events, now)?;
     match entry.run(client, &fenced("turns", FENCE, ""), &[]).await {
-        // Perhaps it is the lease of an undo.
+        // It may be the lease of an undo.
         Err(LedgerError::LeaseLost) => entry.run(client, &fenced("undos", HELD, ""), &[]).await,
         recorded => recorded,
     }
@@ -107,7 +107,7 @@ pub(super) async fn settle(
     events: &[Event],
     settlement: &Settlement,
     now: Timestamp,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let entry = Entry::new(lease, events, now)?;
     match settlement {
         Settlement::Ended { ending, effects } => end(client, &entry, ending, effects).await,
@@ -140,7 +140,7 @@ async fn end(
     entry: &Entry<'_>,
     ending: &Ending,
     effects: &Effects,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = format!(
         "WITH held AS (
             DELETE FROM turns WHERE {FENCE} RETURNING events AS first, attempts, lease),
@@ -173,7 +173,7 @@ async fn defer(
     (reason, held_for): (DeferReason, Option<Cow<'_, str>>),
     (due, wake): (Timestamp, Wake),
     (failure, attempts): (Option<&Failure>, i64),
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = fenced(
         "turns",
         FENCE,
@@ -212,7 +212,7 @@ async fn backlogged(
     backlog: &str,
     since: Timestamp,
     due: Timestamp,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = fenced(
         "turns",
         FENCE,
@@ -229,7 +229,7 @@ async fn release(
     client: &impl GenericClient,
     entry: &Entry<'_>,
     queued: bool,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = fenced(
         "turns",
         FENCE,

@@ -25,8 +25,8 @@ impl PostgresStore {
         on_client!(self, |client| change_state(&client, id, change, now)).await
     }
 
-    /// On a connection that is kept for it: a right that waits behind the ledger's other calls runs out where each
-    /// takes long, and no call to Twilio leaves.
+    /// Uses a connection that is reserved for it: if a renewal waited behind slow calls of the ledger, the right would
+    /// expire, and no call to Twilio could start.
     pub(in crate::ledger) async fn renew_right(
         &self,
         renewal: &Renewal,
@@ -89,7 +89,7 @@ impl PostgresStore {
 /// How often a change is tried when another process changes the same campaign at the same time.
 const TRIES: u32 = 10;
 
-/// Changes a campaign's state where its rules allow it.
+/// Changes a campaign's state where the rules allow it.
 async fn change_state(
     client: &Client,
     id: &CampaignId,
@@ -112,7 +112,7 @@ async fn change_state(
     Err(LedgerError::Hindered(text))
 }
 
-/// False when the campaign is not as it was read any more.
+/// Returns false if the campaign has changed since it was read.
 async fn write_state(
     client: &Client,
     before: &CampaignRecord,
@@ -138,7 +138,7 @@ async fn write_state(
     Ok(row.try_get(0)?)
 }
 
-/// One statement, so that a renewal takes one round trip and a consumer that stands still holds no lock.
+/// One statement, so that a renewal takes one round trip and a suspended consumer holds no lock.
 pub(super) async fn renew(
     client: &impl GenericClient,
     renewal: &Renewal,
@@ -175,7 +175,7 @@ async fn consumers(
     now: Timestamp,
     clock: LeaseClock,
 ) -> Result<(i64, Vec<ConsumerRow>)> {
-    // One snapshot for both: a consumer that has confirmed this change has confirmed it in its row.
+    // One snapshot for both: the row of a consumer that has confirmed this change shows the confirmation.
     let sql = "SELECT (SELECT value::BIGINT FROM meta WHERE name = 'changes'),
                    c.holder, c.host, c.pid, c.confirmed
                FROM (SELECT) one LEFT JOIN consumers c ON c.renewed_at > lease_clock($1) - $2::BIGINT
@@ -188,7 +188,7 @@ async fn consumers(
         Some(row) => row.try_get(0)?,
         None => {
             return Err(LedgerError::Unavailable(
-                "its table of names holds no changes".to_owned(),
+                "its table of names has no changes".to_owned(),
             ));
         }
     };
@@ -199,7 +199,7 @@ async fn consumers(
     Ok((change, consumers))
 }
 
-/// None in the row of a ledger that has no consumer.
+/// None in the row of a ledger without consumers.
 fn consumer(row: &Row) -> Result<Option<ConsumerRow>> {
     let Some(holder) = row.try_get(1)? else {
         return Ok(None);
@@ -212,10 +212,10 @@ fn consumer(row: &Row) -> Result<Option<ConsumerRow>> {
     }))
 }
 
-/// A turn `t` of which nothing can stand at Twilio, and that no consumer has in flight.
+/// Selects a turn `t` that cannot have effects at Twilio and is not in flight.
 const IS_UNBEGUN: &str = "t.state <> 'in_flight' AND NOT t.doubtful AND t.events = 0";
 
-/// A message that a consumer takes at this moment is left to it.
+/// A message that a consumer is taking at this moment is left to it.
 async fn skip(client: &Client, campaign: &CampaignId, now: Timestamp, limit: usize) -> Result<u64> {
     let ending = Ending::Skipped {
         reason: SkipReason::Cancelled,
@@ -302,7 +302,7 @@ async fn move_sender(
     transaction
         .execute(sql, &[&campaign, &ids, &payloads])
         .await?;
-    // It waits for the old sender's lanes no more.
+    // The message no longer waits for the old sender's lanes.
     let sql = "UPDATE turns SET backlog = NULL, backlog_since = NULL,
                    due_at = CASE WHEN reason = 'pace' THEN $3 ELSE due_at END,
                    wake_at = CASE WHEN reason = 'pace' THEN $3 ELSE wake_at END
@@ -315,6 +315,6 @@ async fn move_sender(
 }
 
 fn address(text: &str) -> Result<Address> {
-    // The error is not shown: it could hold the address.
+    // The error is not shown: it could contain the address.
     Address::parse(text).map_err(|_| LedgerError::Damaged("a message's sender".to_owned()))
 }

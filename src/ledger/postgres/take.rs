@@ -1,4 +1,4 @@
-//! Taking a delivered message: who may work on it.
+//! Takes delivered messages: gives, releases and ends leases.
 
 use std::time::Duration;
 
@@ -34,11 +34,12 @@ impl PostgresStore {
         taking.await
     }
 
-    pub(in crate::ledger) async fn let_go(&self, lease: &Lease) -> Result<()> {
-        on_client!(self, |client| let_go(&client, lease)).await
+    pub(in crate::ledger) async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        on_client!(self, |client| release_lease(&client, lease)).await
     }
 
-    /// For a consumer that is alone: one beside others cannot tell which of them died.
+    /// Ends the leases of living holders too. So it is for a caller that knows that no other consumer is alive. Beside
+    /// others, consumers use `sweep_leases`, which leaves living holders alone.
     pub(in crate::ledger) async fn release_leases(&self) -> Result<u64> {
         on_client!(self, |client| release_leases(&client)).await
     }
@@ -54,27 +55,27 @@ impl PostgresStore {
     }
 }
 
-/// How often a message is looked at again that changed between two looks.
+/// How often a take is tried when the message changes meanwhile.
 const LOOKS_MAX: usize = 16;
 
-/// Who takes, when and for how long.
+/// The consumer that takes, the time, and the length of the lease.
 pub(super) struct Taker<'a> {
     pub(super) holder: &'a str,
     pub(super) now: Timestamp,
     pub(super) lease_for: Duration,
     pub(super) clock: LeaseClock,
-    /// The run of the server, read before it is asked.
+    /// The run of the server, read before the statement is sent.
     pub(super) run: StoreRun,
 }
 
 impl Taker<'_> {
-    /// What the store's clock is told, if the caller chooses the time.
+    /// The time for `lease_clock`, if the caller chooses it.
     pub(super) fn chosen(&self) -> Option<i64> {
         self.clock.chosen(self.now)
     }
 
-    /// The holder's view of a lease that it is given: by its own clock, from before it asked, so
-    /// that it never believes the lease to last longer than the store does.
+    /// The holder's copy of a new lease. Its end is by the holder's clock, counted from before the statement was sent,
+    /// so that the holder never believes that the lease lasts longer than the store does.
     pub(super) fn lease(&self, key: MessageKey, number: i64) -> Lease {
         Lease {
             key,
@@ -96,9 +97,9 @@ pub(super) async fn take(
             return Ok(taken);
         }
         let taken = match look(client, &key, delivered, taker).await? {
-            Seen::Settled(taken) => Some(taken),
-            Seen::Changing => None,
-            Seen::Nowhere => meet(client, &key, delivered, taker).await?,
+            UnleasedState::Settled(taken) => Some(taken),
+            UnleasedState::Changing => None,
+            UnleasedState::Nowhere => meet(client, &key, delivered, taker).await?,
         };
         if let Some(taken) = taken {
             return Ok(taken);
@@ -108,8 +109,8 @@ pub(super) async fn take(
     Err(LedgerError::Unavailable(text))
 }
 
-/// Leases message $2 of campaign $1 to $3, for $5 ms; $4 is the time until which a message is due, $6 the store's, $7
-/// the taker's.
+/// Leases message $2 of campaign $1 to holder $3, for $5 ms. $4 is the time until which a message is due, $6 the chosen
+/// time of `lease_clock`, $7 the holder's time.
 const LEASE: &str = "WITH taken AS (
                 UPDATE turns t
                 SET state = 'in_flight', reason = NULL, due_at = NULL, wake_at = NULL,
@@ -142,8 +143,8 @@ const LEASE: &str = "WITH taken AS (
                     WHERE o.campaign = $1 AND o.id = $2 AND lives(o.holder)), called_from, doubtful, distrusted_from, tried_since
              FROM taken";
 
-/// Leases a message that is there to be taken. It was delivered, so the queue has it and brings it
-/// back until it is acknowledged. One that is over as well is not begun again.
+/// Leases a message that is ready to be taken. Because it was delivered, it is on the queue, which delivers it again
+/// until it is acknowledged. A message that is over as well is not begun again.
 async fn lease(
     client: &impl GenericClient,
     key: &MessageKey,
@@ -170,8 +171,8 @@ async fn lease(
     let Some(row) = row else {
         return Ok(None);
     };
-    // A statement of its own, after the lease: what its last holder wrote until then is there, and
-    // nothing of an older lease comes after it.
+    // A separate statement, after the lease: it sees everything that the last holder wrote, and nothing under an older
+    // lease can follow.
     let journal = if row.try_get::<_, i64>(2)? > 0 {
         journal(client, campaign, id).await?
     } else {
@@ -203,7 +204,7 @@ pub(super) async fn journal(
     rows.iter().map(|row| from_json(row.try_get(0)?)).collect()
 }
 
-pub(super) async fn let_go(client: &impl GenericClient, lease: &Lease) -> Result<()> {
+pub(super) async fn release_lease(client: &impl GenericClient, lease: &Lease) -> Result<()> {
     let sql = "WITH over AS (
             DELETE FROM overtaken WHERE campaign = $1 AND id = $2 AND lease = $3)
          UPDATE turns SET state = 'waiting', queued = TRUE, holder = NULL, lease_until = NULL,
@@ -216,23 +217,23 @@ pub(super) async fn let_go(client: &impl GenericClient, lease: &Lease) -> Result
     Ok(())
 }
 
-/// What a look at a message that was not leased shows.
-enum Seen {
-    /// Why it is not ours.
+/// The state of a message that could not be leased.
+enum UnleasedState {
+    /// It is not available, for this reason.
     Settled(Taken),
-    /// It could be taken by now.
+    /// It can be taken by now.
     Changing,
-    /// The ledger has never heard of it.
+    /// The ledger does not have it.
     Nowhere,
 }
 
-/// Looks once, in one snapshot.
+/// Reads the state once, in one snapshot.
 async fn look(
     client: &impl GenericClient,
     key: &MessageKey,
     delivered: &Message,
     taker: &Taker<'_>,
-) -> Result<Seen> {
+) -> Result<UnleasedState> {
     let statement = client
         .prepare_cached(
             "SELECT o.detail, t.state, t.reason, t.due_at, t.lease_until - lease_clock($4),
@@ -249,9 +250,9 @@ async fn look(
     let row = client
         .query_one(&statement, &[&campaign, &id, &address, &taker.chosen()])
         .await?;
-    // First whether it is over: were it in both places, to begin it again would be the worse error.
+    // Whether the message is over comes first: if it had both records, beginning it again would be the worse error.
     if let Some(detail) = row.try_get(0)? {
-        return Ok(Seen::Settled(Taken::Over(from_json(detail)?)));
+        return Ok(UnleasedState::Settled(Taken::Over(from_json(detail)?)));
     }
     let state: Option<&str> = row.try_get(1)?;
     let due: Option<i64> = row.try_get(3)?;
@@ -260,29 +261,29 @@ async fn look(
         (Some("deferred"), Some(due), _) if due > ms(later(taker.now, EARLY)) => {
             let reason = word(row.try_get(2)?)?;
             let due = time(due)?;
-            return Ok(Seen::Settled(Taken::Deferred { reason, due }));
+            return Ok(UnleasedState::Settled(Taken::Deferred { reason, due }));
         }
         (Some("in_flight"), _, Some(left)) if left > 0 => {
             let until = later(taker.now, Duration::from_millis(count(left)));
-            return Ok(Seen::Settled(Taken::Held { until }));
+            return Ok(UnleasedState::Settled(Taken::Held { until }));
         }
         _ => {}
     }
     let accepted: bool = row.try_get(5)?;
     let twin: Option<&str> = row.try_get(6)?;
     match (state, accepted, twin) {
-        (Some(_), true, _) => Ok(Seen::Changing),
+        (Some(_), true, _) => Ok(UnleasedState::Changing),
         (Some(_), false, _) | (None, true, _) => Err(lost(key)),
         (None, false, Some(twin)) => {
             let by = message_id(twin)?;
-            Ok(Seen::Settled(Taken::AddressTaken { by }))
+            Ok(UnleasedState::Settled(Taken::AddressTaken { by }))
         }
-        (None, false, None) => Ok(Seen::Nowhere),
+        (None, false, None) => Ok(UnleasedState::Nowhere),
     }
 }
 
-/// Accepts a publisher's message at its first delivery, and leases it. None when another message of
-/// its id or address has just been accepted.
+/// Accepts a publisher's message at its first delivery, and leases it. None when another message with its id or address
+/// was accepted meanwhile.
 async fn meet(
     client: &impl GenericClient,
     key: &MessageKey,
@@ -333,12 +334,12 @@ async fn meet(
     }))))
 }
 
-/// A time that a column may hold.
+/// Reads a time, or NULL.
 pub(super) fn optional_time(ms: Option<i64>) -> Result<Option<Timestamp>> {
     ms.map(time).transpose()
 }
 
-/// A kept number of attempts.
+/// Reads a stored number of attempts.
 pub(super) fn attempts(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -349,7 +350,7 @@ fn lost(key: &MessageKey) -> LedgerError {
     ))
 }
 
-/// The key that two columns hold.
+/// Reads a key from two columns.
 pub(super) fn key(campaign: &str, id: &str) -> Result<MessageKey> {
     Ok(MessageKey {
         campaign: campaign_id(campaign)?,
@@ -368,7 +369,7 @@ async fn release_leases(client: &Client) -> Result<u64> {
     Ok(released)
 }
 
-/// Only of holders that show no sign of life: one that lives may still send what it was about to send.
+/// Ends expired leases of holders that are not alive. A living holder may still send.
 async fn sweep(client: &Client, holder: &str, chosen: Option<i64>, limit: usize) -> Result<u64> {
     let statement = client
         .prepare_cached(

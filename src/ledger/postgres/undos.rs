@@ -1,4 +1,4 @@
-//! Undos that are tried again: of messages that are dead, and stuck.
+//! Retries of undos: those of messages that are dead and stuck.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::ledger::{Ending, Lease, LedgerError, MessageKey, Result, Stuck, UndoS
 use crate::message::{DeadReason, Effects, Event};
 
 use super::fenced::{APPEND, Entry, HELD, fenced};
-use super::server::Written;
+use super::server::CommittedEvent;
 use super::take::{Taker, attempts, journal, key, optional_time};
 use super::{PostgresStore, on_client};
 
@@ -130,7 +130,7 @@ pub(super) async fn settle(
     events: &[Event],
     settlement: &UndoSettlement,
     now: Timestamp,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let entry = Entry::new(lease, events, now)?;
     match settlement {
         UndoSettlement::Over { ending, effects } => {
@@ -161,15 +161,15 @@ pub(super) async fn settle(
     }
 }
 
-/// Ends the lease, appends the events and writes anew how the message's turn was over, if the lease
-/// is the undo's. When its turn was over stays.
+/// Ends the lease, appends the events and replaces the message's ending, if the lease is the undo's. The time of the
+/// ending stays.
 async fn write(
     client: &impl GenericClient,
     entry: &Entry<'_>,
     held: &str,
     (ending, effects): (&Ending, &Effects),
     due: Option<Timestamp>,
-) -> Result<Option<Written>> {
+) -> Result<Option<CommittedEvent>> {
     let sql = format!(
         "WITH held AS ({held}), written AS ({APPEND}),
          over AS (

@@ -56,8 +56,8 @@ impl PostgresStore {
     }
 }
 
-/// The life of a message that does not exist, taken back; then a write that stays. A transaction each: what is
-/// broken off is taken back too.
+/// Takes a message that does not exist through its life and rolls that back; then commits a write. Each is its own
+/// transaction, so that an interrupted probe is rolled back too.
 async fn try_life(client: &mut Client, name: &str) -> Result<()> {
     let transaction = client.transaction().await?;
     walk(&transaction, name).await?;
@@ -88,7 +88,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     settle::settle(client, &lease, &[], &probe::deferred(), now).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
     agents::probe(client, &lease).await?;
-    take::let_go(client, &lease).await?;
+    take::release_lease(client, &lease).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
     settle::settle(client, &lease, &[], &probe::stuck(), now).await?;
     let due = probe::undo_due();
@@ -113,7 +113,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     let sql = "INSERT INTO meta (name, value) VALUES ($1, '') ON CONFLICT (name) DO NOTHING";
     let statement = client.prepare_cached(sql).await?;
     client.execute(&statement, &[&campaign]).await?;
-    // Last: nothing may follow it.
+    // It must be the last step.
     lanes::probe(client, campaign).await
 }
 
@@ -126,7 +126,7 @@ fn leased(taken: Taken) -> Result<Lease> {
     }
 }
 
-/// Locks a message's row; whether there is one.
+/// Locks a message's row. Returns whether the row exists.
 async fn lock_message(client: &impl GenericClient, key: &MessageKey) -> Result<bool> {
     let sql = "SELECT FROM messages WHERE campaign = $1 AND id = $2 FOR UPDATE";
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
@@ -143,7 +143,7 @@ async fn set_aside(
     let key = MessageKey::of(message);
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());
     let transaction = client.transaction().await?;
-    // The message's row first: another consumer that sets it aside waits here.
+    // Locks the message's row first: another consumer that sets it aside waits here.
     let accepted = lock_message(&transaction, &key).await?;
     if !accepted {
         let sql = "INSERT INTO messages (campaign, id, address, payload, accepted_at)
@@ -154,7 +154,7 @@ async fn set_aside(
             .execute(sql, &[&campaign, &id, &address, &payload, &ms(now)])
             .await?;
         if inserted == 0 {
-            // Another message has its address, or another consumer has just met it.
+            // Another message has its address, or another consumer has just accepted it.
             return Ok(SetAside::Needless);
         }
     }

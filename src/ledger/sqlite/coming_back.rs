@@ -1,4 +1,4 @@
-//! Bringing messages back: when they are due, when their agent is free, when their limits grant them.
+//! Brings messages back: when they are due, when their agent can take them, when their limits grant them.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -79,7 +79,7 @@ fn recall(
     Ok(recalled as u64)
 }
 
-/// One step in the index for each backlog, however many messages it has.
+/// One index step for each backlog, whatever its number of messages.
 fn backlogs(conn: &Connection) -> Result<Vec<BacklogRow>> {
     let mut next = conn.prepare_cached(
         "SELECT campaign, backlog, backlog_since FROM turns INDEXED BY turns_in_backlog
@@ -129,8 +129,9 @@ fn call_up(conn: &Connection, call: &CallUp, now: Timestamp) -> Result<CalledUp>
         .query_row(of, |row| row.get(0))
         .optional()?;
     Ok(CalledUp {
-        messages: u32::try_from(called)
-            .map_err(|_| LedgerError::Damaged("more were called up than asked for".to_owned()))?,
+        messages: u32::try_from(called).map_err(|_| {
+            LedgerError::Damaged("more messages were called up than requested".to_owned())
+        })?,
         oldest: oldest.map(time).transpose()?,
     })
 }

@@ -5,9 +5,9 @@ use rusqlite::{ErrorCode, ffi};
 use crate::ledger::LedgerError;
 
 impl From<rusqlite::Error> for LedgerError {
-    /// By SQLite's result codes (<https://www.sqlite.org/rescode.html>). What may pass (a full or read-only
-    /// disk, a lock) is the store's; a corrupt file and a write that the disk did not keep end its use; a value
-    /// that cannot be read is its row's; of the rest a probe has to tell whose fault it is.
+    /// By SQLite's result codes (<https://www.sqlite.org/rescode.html>). Conditions that may pass (a full or read-only
+    /// disk, a lock) are the store's. A corrupt file, or a write that the disk did not keep, ends the store's use. A
+    /// value that cannot be read is its row's fault. For the rest a probe must find the cause.
     fn from(error: rusqlite::Error) -> Self {
         let text = error.to_string();
         let Some(sqlite) = error.sqlite_error() else {
@@ -36,8 +36,8 @@ impl From<rusqlite::Error> for LedgerError {
     }
 }
 
-/// The disk did not confirm a write. Another attempt proves nothing: the operating system drops the pages that it
-/// could not write, and reports the next flush as successful (PostgreSQL's "fsyncgate", 2018).
+/// Results that mean that the disk did not confirm a write. A retry proves nothing: the operating system drops the
+/// pages that it could not write, and reports the next flush as successful (PostgreSQL's "fsyncgate", 2018).
 const NOT_KEPT: [i32; 4] = [
     ffi::SQLITE_IOERR_FSYNC,
     ffi::SQLITE_IOERR_DIR_FSYNC,
@@ -45,7 +45,7 @@ const NOT_KEPT: [i32; 4] = [
     ffi::SQLITE_IOERR_DATA,
 ];
 
-/// An error of the client's own.
+/// An error of the client library, which has no code of SQLite's.
 fn without_code(error: &rusqlite::Error, text: String) -> LedgerError {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)

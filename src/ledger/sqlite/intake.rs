@@ -1,4 +1,4 @@
-//! Accepting messages, and getting them onto the queue.
+//! Accepts messages, and lists them for publication to the queue.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -61,8 +61,7 @@ impl SqliteStore {
     }
 }
 
-/// A message as its columns have it. It is made where the message is offered: the one thread that
-/// writes has enough to do.
+/// A message as its columns store it. It is serialized by the caller, to relieve the single writing thread.
 pub(super) struct Offered {
     id: MessageId,
     address: String,
@@ -110,7 +109,7 @@ fn accept(
     Ok(acceptances)
 }
 
-/// Records a message; false when its id or its address is taken.
+/// Records a message. False when its id or its address is taken.
 pub(super) fn insert(
     conn: &Connection,
     campaign: &CampaignId,
@@ -133,7 +132,7 @@ pub(super) fn insert(
     Ok(inserted == 1)
 }
 
-/// Whose the address is, once [`insert`] has refused a message of a new id.
+/// The message that has this address, after [`insert`] has refused a message with a new id.
 pub(super) fn address_taken_by(
     conn: &Connection,
     campaign: &CampaignId,
@@ -145,7 +144,7 @@ pub(super) fn address_taken_by(
     message_id(&id)
 }
 
-/// Whether a known message is on the queue or will be brought back; None for one never accepted.
+/// Whether a known message is on the queue or will return; None for one that was never accepted.
 fn known(conn: &Connection, campaign: &CampaignId, id: &MessageId) -> Result<Option<bool>> {
     Ok(conn
         .prepare_cached(
@@ -158,7 +157,8 @@ fn known(conn: &Connection, campaign: &CampaignId, id: &MessageId) -> Result<Opt
 }
 
 fn mark_queued(conn: &Connection, published: &[Publication]) -> Result<()> {
-    // Another lease number: taken since it was listed, so that it is its consumer's to say.
+    // A different lease number means that the message was taken since it was listed: its state is its consumer's to
+    // write.
     let mut mark = conn.prepare_cached(
         "UPDATE turns SET queued = 1, queue_after = NULL
          WHERE campaign = ?1 AND id = ?2 AND lease = ?3 AND state = 'waiting' AND queued = 0",
@@ -169,10 +169,10 @@ fn mark_queued(conn: &Connection, published: &[Publication]) -> Result<()> {
     Ok(())
 }
 
-/// What a look at messages to be published shows.
+/// The messages to be published, and the unreadable ones.
 pub(super) struct Unqueued {
     ready: Vec<(Publication, Message)>,
-    /// Those that cannot be read, and why.
+    /// Messages that cannot be read, and why.
     damaged: Vec<(MessageKey, String)>,
 }
 
@@ -213,7 +213,7 @@ fn publication(row: &Row<'_>) -> Result<Publication> {
     })
 }
 
-/// Adds to an import what a batch accounts for.
+/// Adds a batch to its import's counts.
 fn count(
     conn: &Connection,
     campaign: &CampaignId,
@@ -267,7 +267,8 @@ fn count(
     }
 }
 
-/// Takes rows that were imported again off the rejected ones of their first file: there they are duplicates now.
+/// Removes rows that were imported again from the rejected rows of their first file, where they now count as
+/// duplicates.
 fn supersede(conn: &Connection, campaign: &CampaignId, by: i64, rows: &Superseded) -> Result<()> {
     let imports: Vec<i64> = conn
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! Reading what is known of one message, record by record.
+//! Reads and writes the records of one message.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -8,28 +8,28 @@ use crate::message::{Event, Message};
 
 use crate::ledger::columns::{from_json, ms, time, to_json, word};
 
-/// The row of a message that is open.
-pub(super) struct Turn {
+/// The row of an open message in `turns`.
+pub(super) struct TurnRow {
     /// Waiting, deferred or in flight.
     pub(super) standing: Standing,
     pub(super) attempts: u32,
     pub(super) lease: i64,
     /// How many events its journal had when it was last taken.
     pub(super) events_taken: u64,
-    /// The backlog that it waits in, or was called up from.
+    /// The backlog that it waits in or was called up from.
     pub(super) backlog: Option<String>,
     /// Whether a lease on it ended without a settlement.
     pub(super) doubtful: bool,
-    /// Since when it is tried.
+    /// When the current series of attempts began.
     pub(super) tried_since: Option<Timestamp>,
 }
 
-/// The row of a message that is over.
-pub(super) struct Outcome {
+/// The row of a message that is over, in `outcomes`.
+pub(super) struct OutcomeRow {
     pub(super) ending: Ending,
 }
 
-impl Turn {
+impl TurnRow {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
             "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease,
@@ -57,7 +57,11 @@ impl Turn {
                 holder: row.get(4)?,
                 until: time(row.get(5)?)?,
             },
-            _ => return Err(LedgerError::Damaged(format!("no turn is {state}"))),
+            _ => {
+                return Err(LedgerError::Damaged(format!(
+                    "a turn has the unknown state {state}"
+                )));
+            }
         };
         Ok(Self {
             standing,
@@ -71,7 +75,7 @@ impl Turn {
     }
 }
 
-impl Outcome {
+impl OutcomeRow {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached("SELECT detail FROM outcomes WHERE campaign = ?1 AND id = ?2")?
             .query_row([key.campaign.as_str(), key.id.as_str()], |row| {
@@ -88,7 +92,7 @@ impl Outcome {
     }
 }
 
-/// The message as it was accepted, and when.
+/// The message as it was accepted, and the time.
 pub(super) fn accepted(
     conn: &Connection,
     key: &MessageKey,

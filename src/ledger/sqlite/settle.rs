@@ -1,4 +1,4 @@
-//! What is written under a lease: events, its renewal, its end. Always: fenced.
+//! Writes that need a lease: events, renewal, settlement. Always: fenced by the lease's number.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl SqliteStore {
     }
 }
 
-/// Fails unless the lease is the message's; gives the attempts that failed so far.
+/// Fails unless the lease is still the message's. Returns the number of failed attempts.
 fn fence(conn: &Connection, lease: &Lease) -> Result<i64> {
     conn.prepare_cached(
         "SELECT attempts FROM turns
@@ -75,7 +75,7 @@ pub(super) fn record(
     append(conn, &lease.key, events, now)
 }
 
-/// Fails unless the lease is the message's: on its turn, or on its undo.
+/// Fails unless the lease is still that of the message's turn or of its undo.
 fn held(conn: &Connection, lease: &Lease) -> Result<()> {
     match fence(conn, lease) {
         Err(LedgerError::LeaseLost) if undos::is_held(conn, lease)? => Ok(()),
@@ -91,7 +91,7 @@ pub(super) fn renew(
 ) -> Result<Lease> {
     held(conn, lease)?;
     let until = later(now, lease_for);
-    // One of them has it; the other has nothing in flight.
+    // One of these rows has the lease; the other statement changes nothing.
     for sql in [
         "UPDATE turns SET lease_until = ?3
          WHERE campaign = ?1 AND id = ?2 AND state = 'in_flight' AND lease = ?4",

@@ -74,7 +74,7 @@ impl SqliteStore {
     }
 }
 
-/// Changes a campaign's state where its rules allow it. One transaction of the one writer: no renewal of a
+/// Changes a campaign's state where the rules allow it. It is one transaction of the only writer: no renewal of a
 /// consumer's right comes in between.
 fn change_state(
     conn: &Connection,
@@ -140,7 +140,7 @@ pub(super) fn renew(conn: &Connection, renewal: &Renewal, now: Timestamp) -> Res
     })
 }
 
-/// Whatever their ages: the clocks of two processes may have been set between their starts.
+/// All consumers, whatever the age of their renewals: the clock may have been set between two processes.
 fn consumers(conn: &Connection) -> Result<(i64, Vec<ConsumerRow>)> {
     let sql = "SELECT holder, host, pid, confirmed FROM consumers ORDER BY holder";
     let rows = conn
@@ -162,7 +162,7 @@ fn last_change(conn: &Connection) -> Result<i64> {
     Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// A turn `t` of which nothing can stand at Twilio, and that no consumer has in flight.
+/// Selects a turn `t` that cannot have effects at Twilio and is not in flight.
 const IS_UNBEGUN: &str = "t.state <> 'in_flight' AND t.doubtful = 0 AND NOT EXISTS
     (SELECT 1 FROM journal j WHERE j.campaign = t.campaign AND j.id = t.id)";
 
@@ -246,7 +246,7 @@ fn move_sender(
         .collect::<Result<Vec<_>>>()?;
     let mut write =
         conn.prepare_cached("UPDATE messages SET payload = ?3 WHERE campaign = ?1 AND id = ?2")?;
-    // It waits for the old sender's lanes no more.
+    // The message no longer waits for the old sender's lanes.
     let mut wake = conn.prepare_cached(
         "UPDATE turns SET backlog = NULL, backlog_since = NULL,
             due_at = CASE WHEN reason = 'pace' THEN ?3 ELSE due_at END,
@@ -264,6 +264,6 @@ fn move_sender(
 }
 
 fn address(text: &str) -> Result<Address> {
-    // The error is not shown: it could hold the address.
+    // The error is not shown: it could contain the address.
     Address::parse(text).map_err(|_| LedgerError::Damaged("a message's sender".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Taking a delivered message: who may work on it.
+//! Takes delivered messages: gives, releases and ends leases.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::message::{CampaignId, Message};
 
 use super::SqliteStore;
 use super::intake::{self, Offered};
-use super::message::{Outcome, Turn, accepted, journal};
+use super::message::{OutcomeRow, TurnRow, accepted, journal};
 use crate::ledger::columns::{column, later, ms, time};
 
 impl SqliteStore {
-    /// A consumer that holds the file is alone with it: nobody looks for its sign of life.
+    /// Does nothing: a consumer that holds the file has it alone, and no process checks whether it is alive.
     pub(in crate::ledger) async fn show_alive(&self, _holder: &str) -> Result<()> {
         Ok(())
     }
@@ -33,16 +33,16 @@ impl SqliteStore {
             .await
     }
 
-    pub(in crate::ledger) async fn let_go(&self, lease: &Lease) -> Result<()> {
+    pub(in crate::ledger) async fn release_lease(&self, lease: &Lease) -> Result<()> {
         let lease = lease.clone();
-        self.write(move |conn| let_go(conn, &lease)).await
+        self.write(move |conn| release_lease(conn, &lease)).await
     }
 
     pub(in crate::ledger) async fn release_leases(&self) -> Result<u64> {
         self.write(release_leases).await
     }
 
-    /// A process has the file for itself: all other holders are dead.
+    /// A consumer has the file alone: all other holders are dead.
     pub(in crate::ledger) async fn sweep_leases(
         &self,
         holder: &str,
@@ -63,12 +63,12 @@ pub(super) fn take(
     lease_for: Duration,
 ) -> Result<Taken> {
     let key = MessageKey::of(delivered);
-    // First whether it is over: were it in both places, to begin it again would be the worse error.
-    if let Some(outcome) = Outcome::of(conn, &key)? {
+    // Whether the message is over comes first: if it had both records, beginning it again would be the worse error.
+    if let Some(outcome) = OutcomeRow::of(conn, &key)? {
         return Ok(Taken::Over(outcome.ending));
     }
     let until = later(now, lease_for);
-    let Some(turn) = Turn::of(conn, &key)? else {
+    let Some(turn) = TurnRow::of(conn, &key)? else {
         return meet(conn, key, delivered, holder, now, until);
     };
     match turn.standing {
@@ -97,9 +97,9 @@ pub(super) fn take(
     })))
 }
 
-/// Whether somebody whose lease ran out lives, has announced a call and has not let go. Nobody has the
-/// ledger but this process, so a lease that ran out was its own.
-fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &Turn, events: u64) -> Result<bool> {
+/// Whether an earlier lease expired under which calls were announced, and was not released: its holder may still send.
+/// Only this process uses the ledger, so that the expired lease was its own.
+fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &TurnRow, events: u64) -> Result<bool> {
     let key = (key.campaign.as_str(), key.id.as_str());
     let has_announced = events > turn.events_taken;
     if matches!(turn.standing, Standing::InFlight { .. }) && has_announced {
@@ -110,7 +110,7 @@ fn is_overtaken(conn: &Connection, key: &MessageKey, turn: &Turn, events: u64) -
     Ok(conn.prepare_cached(sql)?.query_row(key, |row| row.get(0))?)
 }
 
-pub(super) fn let_go(conn: &Connection, lease: &Lease) -> Result<()> {
+pub(super) fn release_lease(conn: &Connection, lease: &Lease) -> Result<()> {
     let key = &lease.key;
     let of = params![key.campaign.as_str(), key.id.as_str(), lease.number];
     conn.prepare_cached("DELETE FROM overtaken WHERE campaign = ?1 AND id = ?2 AND lease = ?3")?
@@ -159,7 +159,7 @@ fn meet(
     })))
 }
 
-/// Puts the message in flight. It was delivered, so the queue has it and brings it back until it is
+/// Sets the message to in flight. Because it was delivered, it is on the queue, which delivers it again until it is
 /// acknowledged.
 fn lease(
     conn: &Connection,
@@ -203,10 +203,10 @@ fn lost(key: &MessageKey) -> LedgerError {
 }
 
 fn release_leases(conn: &Connection) -> Result<u64> {
-    // The caller is alone with the file: all other consumers are dead.
+    // The caller has the file alone: all other consumers are dead.
     conn.execute("DELETE FROM consumers", [])?;
     conn.execute("DELETE FROM overtaken", [])?;
-    // By campaign, so that it reads the index of states and not a million turns.
+    // Restricted by campaign, so that it uses the index of states and does not read a million turns.
     let released = conn
         .prepare_cached(
             "UPDATE turns SET state = 'waiting', queued = 1, queue_after = NULL,

@@ -1,4 +1,4 @@
-//! What happens to a ledger whose disk is full.
+//! Tests of a ledger whose disk is full.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -24,7 +24,7 @@ async fn a_full_disk_is_said_and_gets_better() {
         detail: "too long".to_owned(),
         body: "x".repeat(1_000_000),
     };
-    // The limit is never set below what the file has already.
+    // The limit cannot be less than the file's current size.
     pages_max("1").await;
     let refused = ledger.record_stray(&stray, Timestamp::UNIX_EPOCH).await;
     assert!(

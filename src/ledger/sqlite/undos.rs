@@ -1,4 +1,4 @@
-//! Undos that are tried again: of messages that are dead, and stuck.
+//! Retries of undos: those of messages that are dead and stuck.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::ledger::{
 use crate::message::{DeadReason, Effects, Event};
 
 use super::SqliteStore;
-use super::message::{Outcome, accepted, append, journal};
+use super::message::{OutcomeRow, accepted, append, journal};
 use super::take::distrusted_from;
 
 impl SqliteStore {
@@ -95,7 +95,7 @@ pub(super) fn take(
     let Some((number, tries)) = taken else {
         return Ok(None);
     };
-    let ending = Outcome::of(conn, key)?.map(|outcome| outcome.ending);
+    let ending = OutcomeRow::of(conn, key)?.map(|outcome| outcome.ending);
     let message = accepted(conn, key)?.map(|(message, _)| message);
     let (Some(Ending::Dead { failure, .. }), Some(message)) = (ending, message) else {
         return Err(LedgerError::Damaged(format!("message {key} is not stuck")));
@@ -116,7 +116,7 @@ pub(super) fn take(
     }))
 }
 
-/// Whether an undo is tried under this lease.
+/// Whether this lease is that of an undo under way.
 pub(super) fn is_held(conn: &Connection, lease: &Lease) -> Result<bool> {
     Ok(conn
         .prepare_cached(
@@ -167,7 +167,7 @@ pub(super) fn settle(
     }
 }
 
-/// Writes anew how a message's turn was over. When that was stays.
+/// Replaces a message's ending. The time of its ending stays.
 fn write(conn: &Connection, key: &MessageKey, ending: &Ending, effects: &Effects) -> Result<()> {
     let (word, reason) = outcome(ending);
     conn.prepare_cached(

@@ -50,7 +50,7 @@ impl SqliteStore {
 fn try_life(conn: &Connection) -> Result<()> {
     conn.prepare_cached("SAVEPOINT probe")?.execute([])?;
     let walked = walk(conn);
-    // The error is what matters; a transaction that SQLite has ended has nothing to take back.
+    // The error matters; a transaction that SQLite has ended has nothing to roll back.
     if !conn.is_autocommit() {
         conn.prepare_cached("ROLLBACK TO probe")?.execute([])?;
         conn.prepare_cached("RELEASE probe")?.execute([])?;
@@ -79,7 +79,7 @@ fn walk(conn: &Connection) -> Result<()> {
     settle::record(conn, &lease, &[Event::Begun { generation: 0 }], now)?;
     settle::renew(conn, &lease, now, probe::LEASE_FOR)?;
     settle::settle(conn, &lease, &[], &probe::deferred(), now)?;
-    take::let_go(conn, &take()?)?;
+    take::release_lease(conn, &take()?)?;
     settle::settle(conn, &take()?, &[], &probe::stuck(), now)?;
     let due = probe::undo_due();
     if let Some(undo) = undos::take(conn, &key, probe::HOLDER, due, probe::LEASE_FOR)? {

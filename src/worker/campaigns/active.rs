@@ -6,21 +6,21 @@ use crate::campaign::Campaign;
 use crate::engine::{AgentDirectory, CampaignSwitch, Position};
 use crate::ledger::{CampaignRecord, CampaignState};
 
-use crate::worker::{Shared, WorkError};
+use crate::worker::{WorkError, WorkerState};
 
 /// A campaign that is being consumed.
 pub(crate) struct Active {
     pub(crate) campaign: Campaign,
     pub(crate) agents: Arc<AgentDirectory>,
-    /// Whose turn it was last of the campaign's list.
+    /// The position in the campaign's list of agents that was chosen last.
     pub(crate) last_next: Mutex<usize>,
     pub(crate) switch: Arc<CampaignSwitch>,
-    /// Whether the campaign was cancelled: its messages are skipped, and undone where they have begun.
+    /// Whether the campaign was cancelled: its messages are skipped, and those that have begun are undone.
     pub(crate) cancelled: bool,
 }
 
 impl Active {
-    /// Whether its messages are taken: a cancelled campaign's too, so that what has begun is undone.
+    /// Whether its messages are taken. A cancelled campaign's are too, so that those that have begun are undone.
     pub(in crate::worker) fn is_consumed(&self) -> bool {
         match self.switch.position() {
             Position::Running => true,
@@ -30,9 +30,9 @@ impl Active {
     }
 }
 
-/// A campaign with a switch of its own.
+/// The campaign of a record, with a new switch.
 pub(in crate::worker) fn activate(
-    shared: &Shared,
+    shared: &WorkerState,
     record: &CampaignRecord,
 ) -> Result<Active, WorkError> {
     let campaign = read(record)?;
@@ -59,7 +59,7 @@ pub(in crate::worker) fn read(record: &CampaignRecord) -> Result<Campaign, WorkE
         .map_err(|error| WorkError::Campaign(record.id.clone(), error.to_string()))
 }
 
-/// The keys of a definition's `pace` that change while its campaign goes on.
+/// The keys of a definition's `pace` that may change while its campaign is consumed.
 const QUOTAS: [&str; 2] = ["campaign", "agent"];
 
 pub(in crate::worker) fn without_pace(definition: &serde_json::Value) -> serde_json::Value {

@@ -1,8 +1,8 @@
-//! Messages that are held for their agents: brought back when there is somebody to take them.
+//! Recalls messages that are held for their agents, when an agent can take them.
 //!
-//! In: whom messages are held for. Out: as many of them waiting again as can be taken. Always: a message
-//! comes back when its agent can take it, not to see whether; one round at a time, beside the worker's
-//! own look, so that a slow reply of Twilio's holds up nobody.
+//! In: the agents that messages are held for. Out: as many of these messages waiting again as the agents can take.
+//! Always: a message returns when its agent can take it, not to check that; one round runs at a time, beside the
+//! worker's loop, so that a slow reply of Twilio's delays nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,23 +16,23 @@ use crate::ledger::{HeldFor, LedgerError};
 use crate::message::Unavailable;
 
 use super::Campaigns;
-use crate::worker::{Active, Shared, WorkError};
+use crate::worker::{Active, WorkError, WorkerState};
 
-/// How many agents are looked at in one round: at 20 looks a second, a quarter of the time of a round.
+/// How many agents are read in one round: at 20 reads a second, a quarter of a round's time.
 const LOOKED_AT_MAX: usize = 50;
 
-/// The rounds.
+/// The rounds of one consumer.
 pub(in crate::worker) struct AgentRecalls {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
     /// When the last round began.
     looked: Option<Instant>,
     round: Option<AbortOnDropHandle<()>>,
-    /// With whom the next round begins.
+    /// The position at which the next round begins.
     from: usize,
 }
 
 impl AgentRecalls {
-    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<WorkerState>) -> Self {
         Self {
             shared,
             looked: None,
@@ -41,7 +41,7 @@ impl AgentRecalls {
         }
     }
 
-    /// Begins a round if the last one is over and what it read is old by now.
+    /// Begins a round if the last one has ended and its readings are outdated.
     pub(in crate::worker) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.instant();
@@ -75,9 +75,9 @@ impl AgentRecalls {
     }
 }
 
-/// Looks at each agent, and recalls as many messages as they can take.
-async fn round(shared: &Shared, held: Vec<(Arc<Active>, HeldFor)>) -> Result<(), LedgerError> {
-    // What an agent was given in this round already.
+/// Reads each agent, and recalls as many messages as they can take.
+async fn round(shared: &WorkerState, held: Vec<(Arc<Active>, HeldFor)>) -> Result<(), LedgerError> {
+    // How many messages each agent was given in this round.
     let mut given = BTreeMap::new();
     for (active, one) in held {
         let count = count(shared, &active, &one, &mut given).await;
@@ -97,16 +97,16 @@ async fn round(shared: &Shared, held: Vec<(Arc<Active>, HeldFor)>) -> Result<(),
     Ok(())
 }
 
-/// How many messages can be brought back now.
+/// How many of these messages can return now.
 async fn count(
-    shared: &Shared,
+    shared: &WorkerState,
     active: &Active,
     held: &HeldFor,
     given: &mut BTreeMap<String, u32>,
 ) -> u64 {
     let agents = &active.campaign.agents;
     let rule = agents.when_unavailable;
-    // The campaign does not hold them any more: they end as it says now.
+    // The campaign does not hold them any more: its current rule ends them.
     let is_held = matches!(rule, WhenUnavailable::Hold | WhenUnavailable::Next);
     if active.cancelled || !is_held {
         return held.messages;
@@ -139,6 +139,6 @@ async fn count(
         *given += taken;
         places += u64::from(taken);
     }
-    // Nobody will ever take them: they end for that.
+    // No agent can ever take them: they return and end for that reason.
     if all_gone { held.messages } else { places }
 }

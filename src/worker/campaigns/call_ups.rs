@@ -1,7 +1,7 @@
-//! Messages that are put off for their pace: called up when their lanes grant them soon.
+//! Calls up messages that were put off by their limits, when their lanes grant them soon.
 //!
-//! In: the backlogs that the ledger has, the lanes that grant more soon. Out: messages that wait again. Always: nothing
-//! is woken to see whether its turn has come, and a change of a pace wakes nothing.
+//! In: the backlogs in the ledger, the lanes that grant more soon. Out: messages that wait on the queue again. Always:
+//! no message is woken only to check its limits, and a change of pace wakes none.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -16,31 +16,31 @@ use crate::message::CampaignId;
 use crate::pacing::{BacklogCall, CallResult};
 
 use super::Campaigns;
-use crate::worker::{Shared, WAKE_BATCH, WorkError};
+use crate::worker::{WAKE_BATCH, WorkError, WorkerState};
 
-/// How often the ledger is asked which backlogs there are: others put messages off too.
+/// How often the backlogs are read from the ledger: other consumers put messages off too.
 const READ_EVERY: Duration = Duration::from_secs(2);
 
-/// The same of a consumer that has its ledger to itself, and knows what it has put off.
+/// The same for the only consumer of a ledger, which knows what it has put off.
 const READ_ALONE_EVERY: Duration = Duration::from_secs(60);
 
-type Weights = BTreeMap<Arc<str>, NonZeroU32>;
+type CampaignWeights = BTreeMap<Arc<str>, NonZeroU32>;
 
-/// The calls of one consumer.
+/// The call-ups of one consumer.
 pub(in crate::worker) struct CallUps {
-    shared: Arc<Shared>,
-    /// When the ledger was last asked for its backlogs, and of which campaigns.
-    read: Option<(Instant, Weights)>,
+    shared: Arc<WorkerState>,
+    /// When the backlogs were last read from the ledger, and for which campaigns.
+    read: Option<(Instant, CampaignWeights)>,
 }
 
 impl CallUps {
-    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<WorkerState>) -> Self {
         Self { shared, read: None }
     }
 
     /// Calls up the messages that the lanes grant soon.
     pub(in crate::worker) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
-        let weights: Weights = campaigns.weights().collect();
+        let weights: CampaignWeights = campaigns.weights().collect();
         self.read(&weights).await?;
         let parts = &self.shared.parts;
         let calls = parts.pacer.call_up(&weights, WAKE_BATCH);
@@ -65,16 +65,17 @@ impl CallUps {
         Ok(())
     }
 
-    /// Reads which backlogs there are, when that may be news.
-    async fn read(&mut self, weights: &Weights) -> Result<(), WorkError> {
+    /// Reads the backlogs, if they may have changed.
+    async fn read(&mut self, weights: &CampaignWeights) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.instant();
         let every = match parts.ledger.is_shared() {
             true => READ_EVERY,
             false => READ_ALONE_EVERY,
         };
-        let is_known =
-            |(at, of): &(Instant, Weights)| now < *at + every && of.keys().eq(weights.keys());
+        let is_known = |(at, of): &(Instant, CampaignWeights)| {
+            now < *at + every && of.keys().eq(weights.keys())
+        };
         if self.read.as_ref().is_some_and(is_known) {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! One campaign's consumer: takes deliveries and gives each its turn.
+//! One campaign's consumer: takes deliveries, and runs a turn for each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,33 +12,37 @@ use crate::twilio::Product;
 
 use super::ownership;
 use crate::worker::turn::{CampaignSession, turn};
-use crate::worker::{Active, Shared};
+use crate::worker::{Active, WorkerState};
 
-/// The first and the longest wait before consuming is tried again after the queue refused.
+/// The first and the longest wait before consuming is retried after the queue refused it.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(30);
 
-/// Consumes until stopped; then gives back what has not begun and waits for what has. While the ledger is lost, or a
-/// part of Twilio is away that the campaign needs, nothing is taken: what was delivered and not begun is the queue's
-/// again.
-pub(in crate::worker) async fn consume(shared: Arc<Shared>, active: Arc<Active>, stop: Stopper) {
+/// Consumes until stopped; then returns deliveries that have not begun and waits for those that have. While the ledger
+/// is lost, or a product of Twilio that the campaign needs is away, no message is taken, and deliveries that have not
+/// begun are returned to the queue.
+pub(in crate::worker) async fn consume(
+    shared: Arc<WorkerState>,
+    active: Arc<Active>,
+    stop: Stopper,
+) {
     if !ownership::claim(&shared, &active, &stop).await {
         return;
     }
     let needs = needs(&active.campaign);
     let mut turns = JoinSet::new();
     let mut backoff = Backoff::new(AGAIN_AFTER, AGAIN_AFTER_MAX);
-    // Who halts the campaign in its turn stops one session, and there must be no other.
+    // A turn that halts the campaign stops only its own session: no other may follow.
     while !stop.is_stopped() && active.is_consumed() {
         let Some(()) = stop.run_until_stopped(may_begin(&shared, &needs)).await else {
             break;
         };
-        // Where something is away, one message at a time finds out whether it is back.
+        // While a product is away, one message at a time finds out whether it is back.
         let is_away = shared.parts.twilio.outages().has_away(&needs);
         let most = if is_away { 1 } else { shared.parts.in_flight };
-        // Room for a second prefetch: for the turns of the session before, and for those that pause after a failure.
+        // Space for a second prefetch: for the turns of the previous session, and for those that pause after a failure.
         let turns_max = if is_away { 1 } else { 2 * usize::from(most) };
-        // A session brings as many deliveries as may be in flight; the last one's may still be in work.
+        // A session receives as many deliveries as may be in flight, and turns of the previous one may still run.
         while turns.len() >= usize::from(most) {
             if stop.run_until_stopped(turns.join_next()).await.is_none() {
                 break;
@@ -67,7 +71,7 @@ pub(in crate::worker) async fn consume(shared: Arc<Shared>, active: Arc<Active>,
         if taken == Some(true) {
             backoff.reset();
         } else if has_queue_ended_it {
-            // Before anything was settled: it may do so again at once.
+            // The queue ended it before any delivery was settled, and may do so again at once.
             let pause = shared.parts.clock.sleep(backoff.pause());
             stop.run_until_stopped(pause).await;
         }
@@ -75,14 +79,14 @@ pub(in crate::worker) async fn consume(shared: Arc<Shared>, active: Arc<Active>,
     while turns.join_next().await.is_some() {}
 }
 
-/// Waits until a message may be begun: the ledger is there, and so is what it needs of Twilio, or that may be back.
-async fn may_begin(shared: &Shared, needs: &[Product]) {
+/// Waits until a message may begin: the ledger is available, and the products that it needs are back or may be back.
+async fn may_begin(shared: &WorkerState, needs: &[Product]) {
     shared.parts.ledger.back().await;
     shared.parts.twilio.outages().passable(needs).await;
 }
 
-/// Waits until a session is to end: no message may be begun any more, or more than one at a time may.
-async fn interrupted(shared: &Shared, needs: &[Product], is_away: bool) {
+/// Waits until the session must end: no message may begin any more, or more than one at a time may.
+async fn interrupted(shared: &WorkerState, needs: &[Product], is_away: bool) {
     let outages = shared.parts.twilio.outages();
     let back = async {
         match is_away {
@@ -99,7 +103,7 @@ async fn interrupted(shared: &Shared, needs: &[Product], is_away: bool) {
 }
 
 async fn connect(
-    shared: &Shared,
+    shared: &WorkerState,
     active: &Active,
     stop: &Stopper,
     backoff: &mut Backoff,
@@ -108,7 +112,7 @@ async fn connect(
     loop {
         let campaign = &active.campaign.id;
         let queue = &shared.parts.queue;
-        // As many as may be in flight: this campaign alone may fill all places.
+        // As many as may be in flight in total: this campaign alone may occupy all places.
         let consuming = queue.consume(campaign, most);
         match stop.run_until_stopped(consuming).await? {
             Ok(consumer) => return Some(consumer),
@@ -121,10 +125,10 @@ async fn connect(
     }
 }
 
-/// Spawns a turn for each delivery until the session is stopped; tells whether a delivery was settled. The queue's
-/// prefetch bounds the deliveries of a session. Each gets its turn at once, because only turns are counted as held.
+/// Spawns a turn for each delivery until the session is stopped. Returns whether a delivery was settled. The queue's
+/// prefetch bounds the deliveries of a session. Each turn begins at once, because only turns are counted as held.
 async fn take(
-    shared: &Arc<Shared>,
+    shared: &Arc<WorkerState>,
     active: &Arc<Active>,
     session: &Stopper,
     consumer: &mut dyn Consumer,

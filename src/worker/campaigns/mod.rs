@@ -1,7 +1,8 @@
-//! Which campaigns are being consumed: follows their states in the ledger.
+//! Decides which campaigns are consumed, following their states in the ledger.
 //!
-//! `active` is one of them, `consume` its consumer; `rights` and `ownership` say whether this process may call Twilio for
-//! it; `probes` find out whether a paused one may go on; `call_ups` and `agent_recalls` bring its messages back.
+//! `active` is a consumed campaign, `consume` its consumer. `rights` and `ownership` decide whether this process may
+//! call Twilio for it. `probes` finds out whether a paused campaign may run again. `call_ups` and `agent_recalls` bring
+//! waiting messages back.
 
 mod active;
 mod consume;
@@ -37,47 +38,47 @@ use crate::pacing::{Lane, Quota};
 use crate::queue::depth_of;
 use crate::shutdown::Stopper;
 
-use crate::worker::{Shared, WorkError, is_among};
+use crate::worker::{WorkError, WorkerState, is_among};
 use active::{activate, read, without_pace};
 
-/// How often a campaign is looked at that was not to be finished, and whether one that is finished has
-/// to run again: both ask more than the ledger's small tables.
+/// How often a campaign is checked again that could not be finished, and how often finished campaigns are checked for
+/// new messages. Both read more than the ledger's small tables.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The most finished campaigns that are asked for messages of publishers, the latest first.
+/// The most finished campaigns that are checked for publishers' messages, the latest first.
 const REOPEN_MAX: usize = 50;
 
-/// How long a stopped consumer is waited for before the others are looked at.
+/// How long the loop waits for a stopped consumer before it goes on with the other campaigns.
 const ENDS_SOON: Duration = Duration::from_millis(100);
 
-/// The campaigns that have a consumer.
+/// The campaigns that this consumer works on.
 pub(super) struct Campaigns {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
     only: Vec<CampaignId>,
-    consumed: BTreeMap<CampaignId, Consumed>,
-    /// Consumers that were stopped and still carry what they had under way to its end.
-    ending: Vec<(CampaignId, Consumed)>,
-    /// How many turns were over at the last look.
+    consumed: BTreeMap<CampaignId, CampaignConsumer>,
+    /// Stopped consumers whose messages in flight are not finished yet.
+    ending: Vec<(CampaignId, CampaignConsumer)>,
+    /// How many turns had ended at the last pass.
     turns: u64,
-    /// The campaigns that are paused, of those that this consumer works on.
+    /// The paused campaigns, of those that this consumer works on.
     paused: Vec<CampaignRecord>,
-    /// When it was last seen of a campaign that it is not to be finished.
+    /// When a campaign was last found to be not ready to finish.
     kept: BTreeMap<CampaignId, Instant>,
-    /// When finished campaigns were last asked for messages of publishers.
+    /// When finished campaigns were last checked for publishers' messages.
     asked: Option<Instant>,
 }
 
-struct Consumed {
+struct CampaignConsumer {
     state: CampaignState,
     definition: serde_json::Value,
     active: Arc<Active>,
     stop: Stopper,
-    /// Ends with the worker: dropped without a drain, nothing of it goes on.
+    /// Aborted with the worker: if the worker is dropped without a drain, the task ends.
     task: AbortOnDropHandle<()>,
 }
 
 impl Campaigns {
-    pub(super) fn new(shared: Arc<Shared>, only: &[CampaignId]) -> Self {
+    pub(super) fn new(shared: Arc<WorkerState>, only: &[CampaignId]) -> Self {
         Self {
             shared,
             only: only.to_vec(),
@@ -90,7 +91,7 @@ impl Campaigns {
         }
     }
 
-    /// Begins consuming what runs, and stops what does not any more.
+    /// Begins consuming campaigns that run, and stops consuming those that do not.
     pub(super) async fn follow(&mut self) -> Result<(), WorkError> {
         let records = self.shared.parts.ledger.campaigns().await?;
         let is_paused =
@@ -128,7 +129,7 @@ impl Campaigns {
             if !self.stop(&record).await? {
                 continue;
             }
-            // A cancelled campaign is consumed too: what waits is to be skipped.
+            // A cancelled campaign is consumed too, so that its waiting messages are skipped.
             if record.state.is_consumed() {
                 self.begin(record).await?;
             }
@@ -136,7 +137,8 @@ impl Campaigns {
         Ok(())
     }
 
-    /// A change of pace alone: what runs goes on, at the new one. What is put off holds no time of the old one.
+    /// Applies a change of pace without a restart of the consumer. Messages put off by the old pace carry no time of
+    /// it.
     fn repace(&mut self, record: CampaignRecord) -> Result<(), WorkError> {
         let pace = read(&record)?.pace;
         self.set_pace(&record.id, &pace);
@@ -157,7 +159,7 @@ impl Campaigns {
         pacer.set_agent_quota(id.as_str(), pace.agent);
     }
 
-    /// The campaigns that have a consumer and are not cancelled, and their weights.
+    /// The campaigns that are consumed and not cancelled, and their weights.
     pub(super) fn weights(&self) -> impl Iterator<Item = (Arc<str>, NonZeroU32)> {
         let consumed = self.consumed.values().map(|consumed| &consumed.active);
         consumed
@@ -170,18 +172,18 @@ impl Campaigns {
             })
     }
 
-    /// A campaign that has a consumer.
+    /// A campaign that is consumed.
     pub(super) fn consumed(&self, id: &CampaignId) -> Option<Arc<Active>> {
         let consumed = self.consumed.get(id)?;
         Some(Arc::clone(&consumed.active))
     }
 
-    /// The campaigns that are paused.
+    /// The paused campaigns, of those that this consumer works on.
     pub(super) fn paused(&self) -> impl Iterator<Item = &CampaignRecord> {
         self.paused.iter()
     }
 
-    /// Whether the program has paused a campaign, since Twilio refuses everything of it.
+    /// Whether the program has paused a campaign because Twilio refuses all of its messages.
     pub(super) fn is_refused(&self, id: &CampaignId) -> bool {
         let mut paused = self.paused.iter();
         let by_twilio =
@@ -189,7 +191,7 @@ impl Campaigns {
         paused.any(|one| one.id == *id && by_twilio(one))
     }
 
-    /// Whether no turn ended since the last look.
+    /// Whether no turn has ended since the last pass.
     pub(super) fn was_quiet(&mut self, turns: u64) -> bool {
         let is_quiet = std::mem::replace(&mut self.turns, turns) == turns;
         if !is_quiet {
@@ -198,15 +200,15 @@ impl Campaigns {
         is_quiet
     }
 
-    /// Whether there is anything to do: a message is open (but for those that wait for the ledger's
-    /// time when `but_due`), or waits on a queue that is being consumed.
+    /// Whether nothing is to be done: no message is open and no consumed queue has messages. With `but_due`, messages
+    /// that the ledger wakes later do not count.
     pub(super) async fn is_idle(&self, but_due: bool) -> Result<bool, WorkError> {
         let parts = &self.shared.parts;
         if self.shared.store_refusals.are_open(parts.clock.instant()) {
             return Ok(false);
         }
         for record in parts.ledger.campaigns().await? {
-            // A paused campaign waits for somebody, not for us.
+            // A paused campaign waits for an operator, not for this consumer.
             if !self.is_ours(&record.id) || record.state == CampaignState::Paused {
                 continue;
             }
@@ -221,7 +223,7 @@ impl Campaigns {
         Ok(true)
     }
 
-    /// Finishes campaigns whose files are worked off. At the end all are looked at.
+    /// Finishes campaigns whose files are processed. With `is_end`, checks all of them.
     pub(super) async fn finish(&mut self, is_end: bool) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.instant();
@@ -243,8 +245,8 @@ impl Campaigns {
         Ok(())
     }
 
-    /// What was taken between the end of a campaign and that of its consumer may be open, or a
-    /// publisher's: then it was no end.
+    /// Reopens a finished campaign if messages were taken between its end and its consumer's, and are open or a
+    /// publisher's.
     async fn doubt_end(&self, record: &CampaignRecord) -> Result<(), WorkError> {
         let ledger = &self.shared.parts.ledger;
         let is_published = record.reason.as_deref() == Some(WORKED_OFF)
@@ -269,8 +271,8 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Lets campaigns run again that finished by themselves, and that publishers send messages to all
-    /// the same; ends the waits of cancelled ones.
+    /// Reopens campaigns that finished by themselves if publishers have sent messages since. Ends the waits of
+    /// cancelled campaigns.
     pub(super) async fn reopen(&mut self) -> Result<(), WorkError> {
         let parts = &self.shared.parts;
         let now = parts.clock.instant();
@@ -280,7 +282,7 @@ impl Campaigns {
         self.asked = Some(now);
         let records = parts.ledger.campaigns().await?;
         for record in &records {
-            // What a turn put off while the campaign was being cancelled.
+            // A turn may have put off messages while the campaign was being cancelled.
             if record.state == CampaignState::Cancelled && self.is_ours(&record.id) {
                 parts
                     .ledger
@@ -301,8 +303,7 @@ impl Campaigns {
         Ok(())
     }
 
-    /// A campaign for what is left of its messages: as it is consumed, with its switch, or as the
-    /// ledger has it.
+    /// A campaign for messages that are left of it: the consumed one with its switch, or else as the ledger has it.
     pub(super) async fn active(&self, id: &CampaignId) -> Result<Arc<Active>, WorkError> {
         if let Some(consumed) = self.consumed.get(id) {
             return Ok(Arc::clone(&consumed.active));
@@ -312,10 +313,10 @@ impl Campaigns {
         Ok(Arc::new(activate(&self.shared, &record)?))
     }
 
-    /// Stops all consumers and waits until what is in flight is settled.
+    /// Stops all consumers and waits until messages in flight are settled.
     pub(super) async fn drain(&mut self) {
         for consumed in self.consumed.values() {
-            // What is in flight is carried to its end: the campaigns' switches stay as they are.
+            // Messages in flight are carried to their end: the campaigns' switches do not change.
             consumed.stop.stop();
         }
         self.ending.extend(std::mem::take(&mut self.consumed));
@@ -340,7 +341,7 @@ impl Campaigns {
             Arc::clone(&active),
             stop.clone(),
         ));
-        let consumed = Consumed {
+        let consumed = CampaignConsumer {
             state: record.state,
             definition: record.definition,
             active,
@@ -351,9 +352,8 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Stops a campaign's consumer, if it has one: no changing call leaves from here on but to undo, and what
-    /// is under way ends. False while it has not ended: an undo may take its time, and others are not to wait
-    /// for it.
+    /// Stops a campaign's consumer, if it has one: from now on only calls that undo may start, and running turns end.
+    /// False if it has not ended yet: an undo may take long, and other campaigns must not wait for it.
     async fn stop(&mut self, record: &CampaignRecord) -> Result<bool, WorkError> {
         let Some(mut consumed) = self.consumed.remove(&record.id) else {
             return Ok(true);
@@ -373,7 +373,7 @@ impl Campaigns {
         self.ending.iter().any(|(ending, _)| ending == id)
     }
 
-    /// Takes leave of consumers that have ended by now.
+    /// Handles consumers that have ended since the last pass.
     async fn collect_ended(&mut self, records: &[CampaignRecord]) -> Result<(), WorkError> {
         let ending = std::mem::take(&mut self.ending);
         let (over, ending): (Vec<_>, Vec<_>) = ending
@@ -398,7 +398,7 @@ impl Campaigns {
     }
 }
 
-/// Says once that a campaign is paused, and how it goes on.
+/// Logs once that a campaign is paused, and how to resume it.
 fn tell_paused(record: &CampaignRecord) {
     let by = record.paused_by.as_ref().map(ToString::to_string);
     tracing::warn!(
@@ -409,6 +409,6 @@ fn tell_paused(record: &CampaignRecord) {
 
 fn ended(id: &CampaignId, end: Result<(), tokio::task::JoinError>) {
     if let Err(error) = end {
-        tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended badly");
+        tracing::error!(campaign.id = %id, %error, "the campaign's consumer ended with an error");
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps this process's marks at the Twilio account, and leaves alone what another ledger runs.
+//! Keeps this process's marks at the Twilio account, and leaves campaigns alone that another ledger runs.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,9 +9,9 @@ use crate::marks::{BEAT, MarkError, NotOurs};
 use crate::message::CampaignId;
 use crate::shutdown::Stopper;
 
-use crate::worker::{Active, Shared};
+use crate::worker::{Active, WorkerState};
 
-/// How soon a look at the marks is tried again that did not succeed.
+/// The pause after a failed read or write of the marks.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The campaigns that another ledger runs, and why they were left alone.
@@ -32,8 +32,8 @@ impl Disowned {
     }
 }
 
-/// Raises the beat for as long as it is polled. A ledger that is not the one that ran last is lost for good.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+/// Raises the beat for as long as the future is polled. A ledger that is not the one that ran last is lost for good.
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     let Some(marks) = &parts.marks else {
         return std::future::pending().await;
@@ -59,7 +59,7 @@ pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_said, true) {
-                    tracing::warn!(%error, "nothing is called that changes anything until they can");
+                    tracing::warn!(%error, "no changing call starts until the marks can be read and written");
                 }
                 parts.clock.sleep(AGAIN_AFTER).await;
             }
@@ -67,18 +67,22 @@ pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
     }
 }
 
-/// Says at the account that this process has ended.
-pub(in crate::worker) async fn end(shared: &Shared) {
+/// Records at the account that this process has ended.
+pub(in crate::worker) async fn end(shared: &WorkerState) {
     let Some(marks) = &shared.parts.marks else {
         return;
     };
     if let Err(error) = marks.end().await {
-        tracing::debug!(%error, "the mark says that this process works still");
+        tracing::debug!(%error, "the mark still says that this process works");
     }
 }
 
-/// Waits until the campaign is known to be this ledger's; `false` when it is not, or on a stop.
-pub(in crate::worker) async fn claim(shared: &Shared, active: &Active, stop: &Stopper) -> bool {
+/// Waits until the campaign is known to belong to this ledger. False if it belongs to another one, or on a stop.
+pub(in crate::worker) async fn claim(
+    shared: &WorkerState,
+    active: &Active,
+    stop: &Stopper,
+) -> bool {
     let Some(marks) = &shared.parts.marks else {
         return true;
     };
@@ -104,7 +108,7 @@ pub(in crate::worker) async fn claim(shared: &Shared, active: &Active, stop: &St
     }
 }
 
-fn disown(shared: &Shared, not_ours: &NotOurs) {
+fn disown(shared: &WorkerState, not_ours: &NotOurs) {
     let NotOurs::Campaign { campaign, .. } = not_ours else {
         return shared.parts.ledger.disown(&not_ours.to_string());
     };

@@ -1,8 +1,7 @@
-//! Ends the program's own pauses: asks Twilio whether their cause is gone.
+//! Ends pauses that the program made: asks Twilio whether their cause is gone.
 //!
-//! In: the campaigns that flexcast itself paused. Out: the campaigns that run again. Always: an operator's pause
-//! is left alone; the question is a call that changes nothing; a cause that comes back is asked about ever
-//! more rarely.
+//! In: the campaigns that flexcast itself paused. Out: the campaigns that run again. Always: an operator's pause is
+//! left alone; the probe is a call that changes nothing; if a cause returns, it is probed ever more rarely.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,38 +14,38 @@ use crate::ledger::{Actor, CampaignRecord, LedgerError, StateChange, Transition}
 use crate::message::{CampaignId, PauseCause};
 use crate::twilio::{CallError, Twilio, is_login_refused};
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// The first wait between a pause for refused credentials and the question, and the longest; each is twice the
-/// one before.
+/// The first and the longest wait before a probe, after a pause for refused credentials. Each wait is twice the one
+/// before.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// The first wait for causes of which only a message can tell whether they are gone: Twilio answers the question
-/// all the while.
+/// The first wait for causes that the probe cannot see: Twilio answers it all the while, and only a message shows
+/// whether the cause is gone.
 const FIRST_WAIT_UNSEEN: Duration = Duration::from_secs(30);
 
-/// A cause that did not come back for so long is a new one.
+/// After this long without a pause, a cause counts as new.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(20 * 60);
 
-/// The questions.
+/// The probes of all causes of pauses.
 pub(in crate::worker) struct Probes {
-    shared: Arc<Shared>,
-    causes: BTreeMap<PauseCause, Asking>,
-    /// The pauses that were there when the last look was made.
+    shared: Arc<WorkerState>,
+    causes: BTreeMap<PauseCause, ProbeSchedule>,
+    /// The pauses found by the last pass.
     paused: Vec<(CampaignId, PauseCause)>,
     round: Option<AbortOnDropHandle<bool>>,
 }
 
-/// When Twilio is asked about one cause.
-struct Asking {
+/// When one cause is probed.
+struct ProbeSchedule {
     due: Instant,
     wait: Duration,
     asked: Option<Instant>,
 }
 
-impl Asking {
-    /// The first question about a pause is due a while after it; the pause of an earlier run is old by now.
+impl ProbeSchedule {
+    /// The first probe is due some time after the pause; that time has passed already if an earlier run made the pause.
     fn first(cause: PauseCause, age: Duration, now: Instant) -> Self {
         let wait = match cause {
             PauseCause::CredentialsRefused | PauseCause::AccountSuspended => FIRST_WAIT,
@@ -67,7 +66,7 @@ impl Asking {
 }
 
 impl Probes {
-    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<WorkerState>) -> Self {
         Self {
             shared,
             causes: BTreeMap::new(),
@@ -76,7 +75,7 @@ impl Probes {
         }
     }
 
-    /// Takes note of the pauses there are, and asks Twilio when it is time.
+    /// Records the current pauses, and starts a probe when one is due.
     pub(in crate::worker) fn look<'a>(
         &mut self,
         records: impl Iterator<Item = &'a CampaignRecord>,
@@ -85,7 +84,7 @@ impl Probes {
         let (now, today) = (clock.instant(), clock.now());
         self.paused.clear();
         for record in records {
-            // No answer of Twilio's ends a pause for an emptied queue.
+            // Twilio's answer cannot end a pause for an emptied queue.
             let Some(cause) = record.program_pause().filter(|cause| cause.is_twilios()) else {
                 continue;
             };
@@ -94,7 +93,7 @@ impl Probes {
             let age = Duration::try_from(age).unwrap_or_default();
             self.causes
                 .entry(cause)
-                .or_insert_with(|| Asking::first(cause, age, now));
+                .or_insert_with(|| ProbeSchedule::first(cause, age, now));
         }
         self.forget(now);
         if self.is_asking() {
@@ -107,8 +106,8 @@ impl Probes {
             return;
         }
         for (_, cause) in &due {
-            if let Some(asking) = self.causes.get_mut(cause).filter(|one| one.due <= now) {
-                asking.was_asked(now);
+            if let Some(schedule) = self.causes.get_mut(cause).filter(|one| one.due <= now) {
+                schedule.was_asked(now);
             }
         }
         let shared = Arc::clone(&self.shared);
@@ -116,20 +115,20 @@ impl Probes {
         self.round = Some(AbortOnDropHandle::new(round));
     }
 
-    /// Drops what is known of causes that have not come back.
+    /// Forgets causes that have not returned.
     fn forget(&mut self, now: Instant) {
         let paused = &self.paused;
-        self.causes.retain(|cause, asking| {
+        self.causes.retain(|cause, schedule| {
             let is_there = paused.iter().any(|(_, other)| other == cause);
-            is_there || asking.asked.is_some_and(|at| now < at + FORGOTTEN_AFTER)
+            is_there || schedule.asked.is_some_and(|at| now < at + FORGOTTEN_AFTER)
         });
     }
 
-    /// Whether a campaign may run again before an operator acts: a question is under way, or was never asked.
+    /// Whether a campaign may run again without an operator: a probe is under way, or a cause was never probed.
     pub(in crate::worker) fn is_open(&self) -> bool {
         let never_asked = |cause| {
-            let asking = self.causes.get(cause);
-            asking.is_some_and(|asking| asking.asked.is_none())
+            let schedule = self.causes.get(cause);
+            schedule.is_some_and(|schedule| schedule.asked.is_none())
         };
         self.is_asking() || self.paused.iter().any(|(_, cause)| never_asked(cause))
     }
@@ -141,8 +140,8 @@ impl Probes {
     }
 }
 
-/// Asks once, and resumes these campaigns if Twilio answers.
-async fn ask(shared: &Shared, paused: Vec<(CampaignId, PauseCause)>) -> bool {
+/// Probes once, and resumes these campaigns if Twilio accepts the account.
+async fn ask(shared: &WorkerState, paused: Vec<(CampaignId, PauseCause)>) -> bool {
     if !accepts_us(&shared.parts.twilio).await {
         return false;
     }
@@ -154,7 +153,11 @@ async fn ask(shared: &Shared, paused: Vec<(CampaignId, PauseCause)>) -> bool {
     true
 }
 
-async fn resume(shared: &Shared, id: &CampaignId, cause: PauseCause) -> Result<(), LedgerError> {
+async fn resume(
+    shared: &WorkerState,
+    id: &CampaignId,
+    cause: PauseCause,
+) -> Result<(), LedgerError> {
     let parts = &shared.parts;
     let change = StateChange::Resume {
         by: Actor::Program { cause },
@@ -169,8 +172,8 @@ async fn resume(shared: &Shared, id: &CampaignId, cause: PauseCause) -> Result<(
     Ok(())
 }
 
-/// Whether Twilio takes this account's credentials. A refusal for another reason than the login is an answer:
-/// a restricted API key may not read the configuration.
+/// Whether Twilio accepts this account's credentials. A rejection for another reason counts as acceptance: a restricted
+/// API key may not read the configuration.
 async fn accepts_us(twilio: &Twilio) -> bool {
     match twilio.fetch_configuration().await {
         Ok(_) => true,

@@ -1,8 +1,8 @@
 //! Renews this consumer's right to start changing calls, and carries out the stops that the ledger reports.
 //!
-//! In: the ledger's answer to each renewal. Out: the right, renewed, and the switches of stopped campaigns.
-//! Always: a stop is carried out before the right that was renewed with it counts, and is confirmed at once. An
-//! operator's command returns when all consumers have confirmed, or when their rights have run out.
+//! In: the ledger's answer to each renewal. Out: the renewed right, and the switches of stopped campaigns. Always: a
+//! stop is carried out before the right takes effect that was renewed with it, and is confirmed at once. An operator's
+//! command returns when all consumers have confirmed it, or when their rights have expired.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -13,13 +13,13 @@ use crate::engine::{CampaignSwitch, Position};
 use crate::ledger::{CampaignState, RIGHT_FOR, Renewal};
 use crate::message::CampaignId;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// How often the right is renewed: three renewals may fail before it runs out.
+/// How often the right is renewed. It lasts for three of these intervals ([`RIGHT_FOR`]).
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
-/// Renews the right for as long as it is polled.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+/// Renews the right for as long as the future is polled.
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     let mut renewal = Renewal {
         holder: parts.holder.clone(),
@@ -32,7 +32,7 @@ pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
         match parts.ledger.renew_right(&renewal, parts.clock.now()).await {
             Ok(renewed) => {
                 shared.switches.stop(renewed.stopped);
-                // Never longer than the marks at the account are known to be ours.
+                // Never longer than this process's marks at the account are known to be valid.
                 let mut ends = Some(asked + RIGHT_FOR);
                 if let Some(marks) = &parts.marks {
                     ends = marks.good_until().map(|good| good.min(asked + RIGHT_FOR));
@@ -51,8 +51,8 @@ pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
     }
 }
 
-/// Ends the right, and tells the ledger so: no operator waits for this consumer any more.
-pub(in crate::worker) async fn end(shared: &Shared) {
+/// Ends the right, also in the ledger: operators' commands no longer wait for this consumer.
+pub(in crate::worker) async fn end(shared: &WorkerState) {
     let parts = &shared.parts;
     parts.engine.right().end();
     if let Err(error) = parts.ledger.end_right(&parts.holder).await {
@@ -62,18 +62,18 @@ pub(in crate::worker) async fn end(shared: &Shared) {
 
 /// The switches of all campaigns that this consumer works on.
 #[derive(Debug, Default)]
-pub(crate) struct Switches(Mutex<Known>);
+pub(crate) struct Switches(Mutex<SwitchTable>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct SwitchTable {
     /// The campaigns that were paused or cancelled at the last renewal.
     stopped: BTreeMap<CampaignId, CampaignState>,
     live: Vec<(CampaignId, Weak<CampaignSwitch>)>,
 }
 
 impl Switches {
-    /// A new switch for a campaign. It is stopped from the start if the last renewal reported so: the
-    /// campaign's record may have been read before.
+    /// A new switch for a campaign. It is stopped from the start if the last renewal reported the stop: the campaign's
+    /// record may have been read before that.
     pub(in crate::worker) fn of(&self, id: &CampaignId) -> Arc<CampaignSwitch> {
         let switch = Arc::new(CampaignSwitch::default());
         let mut known = self.lock();
@@ -85,7 +85,7 @@ impl Switches {
         switch
     }
 
-    /// Stops what is in flight of these campaigns, and nothing of the others.
+    /// Stops the messages in flight of these campaigns, and of no others.
     fn stop(&self, campaigns: Vec<(CampaignId, CampaignState)>) {
         let mut known = self.lock();
         known.stopped = campaigns.into_iter().collect();
@@ -98,7 +98,7 @@ impl Switches {
         }
     }
 
-    /// Lets no changing call of this campaign leave any more, not even to undo.
+    /// Stops all changing calls of this campaign, those of undos included.
     pub(in crate::worker) fn halt(&self, campaign: &CampaignId) {
         for (id, switch) in &self.lock().live {
             if id == campaign
@@ -109,7 +109,7 @@ impl Switches {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, SwitchTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(spring.position(), Position::Stopped);
         assert_eq!(autumn.position(), Position::Running);
         assert_eq!(switches.of(&id("spring")).position(), Position::Stopped);
-        // It runs again: what was stopped stays so, and who begins now does not.
+        // It runs again: the earlier switch stays stopped, and a new one runs.
         switches.stop(Vec::new());
         assert_eq!(spring.position(), Position::Stopped);
         assert_eq!(switches.of(&id("spring")).position(), Position::Running);

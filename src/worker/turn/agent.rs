@@ -1,8 +1,9 @@
-//! Who gets a message's task: its agent if they can take it, else as its campaign says; and its place with that agent.
+//! Chooses the agent who gets a message's task, and takes a place with that agent: its own agent if available, else as
+//! the campaign's rule says.
 //!
-//! In: a leased message. Out: its agent, or when it is looked at again. Always: what may stand at Twilio already is gone
-//! on with, whether its agent can take it or not. A place is taken before the message begins, and counted with those of
-//! all consumers, until a look at the agent is sure to show the task.
+//! In: a leased message. Out: its agent, or when it is checked again. Always: a message that may have effects at Twilio
+//! continues, whether its agent is available or not. A place is taken before the message begins. It is counted with
+//! those of all consumers until a reading of the agent is sure to show the task.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,14 +21,18 @@ use crate::pacing::PutOff;
 use crate::twilio::{CallError, Product};
 
 use super::leased::Leased;
-use crate::worker::{Active, Parts, Shared};
+use crate::worker::{Active, WorkerParts, WorkerState};
 
-/// The agents of each workspace: campaigns that share agents share what is known of them.
+/// The agents of each workspace. Campaigns that share agents share their readings.
 #[derive(Default)]
-pub(crate) struct Agents(Mutex<BTreeMap<String, Arc<AgentDirectory>>>);
+pub(crate) struct AgentDirectories(Mutex<BTreeMap<String, Arc<AgentDirectory>>>);
 
-impl Agents {
-    pub(in crate::worker) fn of(&self, workspace: &str, parts: &Parts) -> Arc<AgentDirectory> {
+impl AgentDirectories {
+    pub(in crate::worker) fn of(
+        &self,
+        workspace: &str,
+        parts: &WorkerParts,
+    ) -> Arc<AgentDirectory> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = known.entry(workspace.to_owned());
         let new = || Arc::new(AgentDirectory::new(workspace, parts.agents, parts.clock));
@@ -35,44 +40,44 @@ impl Agents {
     }
 }
 
-/// What becomes of a message by its agent.
+/// What the state of a message's agent means for the message.
 pub(super) enum Assigning {
-    /// It may be begun, or gone on with.
+    /// It may begin or continue.
     Go,
     /// It cannot go forward.
     Unfit(Failure),
     Skip(Unavailable),
     Hold(HeldForAgent),
-    /// Its turn comes later, whoever its agent is then.
+    /// Its own limits grant it later, whoever its agent is then.
     Later(PutOff, Timestamp),
-    /// The gate let no look at it through: it is given back.
+    /// The gate did not let the look-up through: the message is returned.
     GiveBack,
 }
 
-/// For which agent a message is held, and until when at the latest.
+/// The agent that a message is held for, and when it is checked again at the latest.
 pub(super) struct HeldForAgent {
     pub(super) agent: String,
     pub(super) why: Unavailable,
     pub(super) due: Timestamp,
 }
 
-/// Who is to have a message's task.
+/// Who gets a message's task.
 #[derive(Default)]
 pub(super) struct Assignment {
-    /// None: nobody by name, or not known yet.
+    /// None: no agent by name, or not resolved yet.
     pub(super) agent: Option<Arc<Agent>>,
-    /// What is to be recorded of it, where it is not simply whom the message names.
+    /// The decision to record, unless the message's own agent gets the task.
     pub(super) record: Option<Assignee>,
-    /// Whether something of the message may stand at Twilio: it is gone on with.
+    /// Whether the message may have effects at Twilio: then it continues.
     may_stand: bool,
-    /// The place that the message takes with the agent until it is over.
+    /// The place that the message occupies with the agent until it is over.
     pub(super) place: Option<Place>,
     /// Whether the consumers' store counts the message as begun for the agent.
     is_counted: bool,
 }
 
 impl Leased<'_> {
-    /// Finds out who gets the message's task, and notes it in the assignment.
+    /// Decides who gets the message's task, and stores it in the assignment.
     pub(super) async fn assign(&mut self) -> Assigning {
         let shared = self.session.shared;
         let Some(name) = decided(self.saga.assigned.as_ref(), self.message()) else {
@@ -104,8 +109,8 @@ impl Leased<'_> {
         }
     }
 
-    /// When the turn of a message comes whose agent is there, if that is not soon. Of one whose agent is not,
-    /// its campaign's rule is asked first: another may take it at once.
+    /// When the limits of a message grant it whose agent is available, if that is not soon. If the agent is
+    /// unavailable, the campaign's rule comes first: another agent may take the message at once.
     async fn comes_later(&mut self, name: &str) -> Option<(PutOff, Timestamp)> {
         let twilio = &self.session.shared.parts.twilio;
         let Ok((agent, true)) = self.session.active.agents.look(twilio, name).await else {
@@ -115,13 +120,13 @@ impl Leased<'_> {
         self.turn_comes_later()
     }
 
-    /// What becomes of a message of which nothing stands and whose agent cannot take it.
+    /// Applies the campaign's rule to a message without effects whose agent cannot take it.
     async fn elsewhere(&mut self, name: String, availability: Availability) -> Assigning {
         let (shared, active) = (self.session.shared, self.session.active);
         let has_begun = self.saga.begun;
         self.assignment.agent = None;
         let rule = match has_begun {
-            // Nothing stands of it; but it was decided whose it is.
+            // It has no effects, but its agent was decided: it waits for that agent.
             true => WhenUnavailable::Hold,
             false => active.campaign.agents.when_unavailable,
         };
@@ -137,16 +142,16 @@ impl Leased<'_> {
             now: shared.parts.clock.now(),
             wait: shared.parts.agents.wait,
             spread: self.spread(),
-            // What has begun does not expire any more.
+            // A message that has begun does not expire.
             expires_at: self.message().expires_at.filter(|_| !has_begun),
         };
-        // From the last look to the place nobody comes in between: who chooses next sees this choice.
+        // The lock makes choosing and taking a place one step: the next choice sees this one.
         let mut after = active
             .last_next
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let channel = task_channel(active, self.message());
-        let left = |one: &Looked| match (&one.0, channel, one.1) {
+        let left = |one: &LookedUpAgent| match (&one.0, channel, one.1) {
             (Some(agent), Some(channel), Availability::Free { .. }) => {
                 active.agents.room(agent, channel)
             }
@@ -178,15 +183,15 @@ impl Leased<'_> {
         Assigning::Go
     }
 
-    async fn look(&self, name: &str) -> Result<Looked, AgentError> {
+    async fn look(&self, name: &str) -> Result<LookedUpAgent, AgentError> {
         let active = self.session.active;
         let channel = task_channel(active, self.message());
         let twilio = &self.session.shared.parts.twilio;
         active.agents.availability(twilio, name, channel).await
     }
 
-    /// The campaign's list, looked at. One whom several answer to is nobody.
-    async fn others(&self) -> Result<Vec<Looked>, AgentError> {
+    /// The campaign's list of agents, with their availability. A name that fits several agents counts as gone.
+    async fn others(&self) -> Result<Vec<LookedUpAgent>, AgentError> {
         let mut list = Vec::new();
         for name in &self.session.active.campaign.agents.list {
             let looked = match self.look(name).await {
@@ -201,7 +206,7 @@ impl Leased<'_> {
         Ok(list)
     }
 
-    /// Whether something of it may stand: then it is gone on with.
+    /// Whether the message may have effects at Twilio: then it continues.
     async fn may_stand(&self) -> Result<bool, Interrupted> {
         if self.taken.lease.number == 1 {
             return Ok(false);
@@ -210,11 +215,11 @@ impl Leased<'_> {
         engine.may_stand(&self.job()).await
     }
 
-    /// Takes the message's place with its agent. Some: there is none any more.
+    /// Takes the message's place with its agent. Returns why it is held if there is no place.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: the consumers' store does not tell.
+    /// [`LedgerError`]: the consumers' store did not answer.
     pub(super) async fn take_place(&mut self) -> Result<Option<HeldForAgent>, LedgerError> {
         let active = self.session.active;
         let Some(agent) = self.assignment.agent.clone() else {
@@ -226,7 +231,7 @@ impl Leased<'_> {
         if self.assignment.place.is_none() {
             let taken = active.agents.take(&agent, channel);
             self.assignment.place = match self.assignment.may_stand {
-                // It has its task already, or is about to: it counts, and is not put off.
+                // It has its task already or is about to: it is counted even without a free place, and is not put off.
                 true => taken.or_else(|| active.agents.take_anyway(&agent)),
                 false => taken,
             };
@@ -246,7 +251,8 @@ impl Leased<'_> {
         }))
     }
 
-    /// Counts the message in the consumers' store, if there is one; false when others have the agent's last places.
+    /// Counts the message in the consumers' store, if there is one. False when other consumers have the agent's last
+    /// places.
     async fn count_place(&mut self, agent: &Agent, channel: &str) -> Result<bool, LedgerError> {
         let (parts, active) = (&self.session.shared.parts, self.session.active);
         let read = active.agents.read(agent, channel);
@@ -269,7 +275,7 @@ impl Leased<'_> {
         Ok(answer.taken)
     }
 
-    /// The message does not begin for its agent now.
+    /// Gives the place back, because the message does not begin for its agent now.
     pub(super) fn give_back_place(&mut self) {
         if let Some(place) = self.assignment.place.take() {
             place.give_back();
@@ -277,17 +283,17 @@ impl Leased<'_> {
     }
 }
 
-/// What is counted of a message whose run is over.
+/// The count that a message leaves behind when its run is over.
 pub(super) struct CountedPlace {
     lease: Lease,
     /// Whether the consumers' store counts it.
     is_shared: bool,
-    /// Whether its task may have been made.
+    /// Whether its task may exist.
     may_stand: bool,
 }
 
 impl CountedPlace {
-    /// Of a message that was carried out: its place here is free if its task certainly does not stand.
+    /// Ends the count of an executed message. Its place here is free if its task certainly does not exist.
     pub(super) fn over(leased: &mut Leased<'_>, delivered: &Delivered) -> Self {
         let is_clean = is_clean(delivered);
         if let Some(place) = leased.assignment.place.take().filter(|_| is_clean) {
@@ -300,20 +306,20 @@ impl CountedPlace {
         }
     }
 
-    /// Tells the consumers' store.
-    pub(super) async fn end(self, shared: &Shared) {
+    /// Updates the consumers' store.
+    pub(super) async fn end(self, shared: &WorkerState) {
         if !self.is_shared {
             return;
         }
         let ledger = &shared.parts.ledger;
         if let Err(error) = ledger.end_for_agent(&self.lease, self.may_stand).await {
             let id = &self.lease.key.id;
-            tracing::debug!(message.id = %id.in_log(), %error, "counted for its agent until a later look shows its task");
+            tracing::debug!(message.id = %id.in_log(), %error, "counted for its agent until a reading shows its task");
         }
     }
 }
 
-/// Whether a run certainly left nothing with the agent. A call that may have been lost may have.
+/// Whether a run certainly left no task with the agent. A call whose reply was lost may have made one.
 fn is_clean(delivered: &Delivered) -> bool {
     let may_pass =
         |failure: &Failure| matches!(failure.class, FailureClass::Transient | FailureClass::Away);
@@ -325,9 +331,9 @@ fn is_clean(delivered: &Delivered) -> bool {
     !is_doubtful && !delivered.saga.has_acted()
 }
 
-/// What becomes of a message whose agent could not be found.
-fn not_found(shared: &Shared, error: &AgentError) -> Assigning {
-    // Where agents cannot be looked for, no message is at fault.
+/// What happens to a message whose agent could not be looked up.
+fn not_found(shared: &WorkerState, error: &AgentError) -> Assigning {
+    // While agents cannot be looked up at all, it is not the message's fault.
     let is_away = || {
         let outages = shared.parts.twilio.outages();
         outages.has_away(&[Product::Taskrouter])
@@ -339,9 +345,9 @@ fn not_found(shared: &Shared, error: &AgentError) -> Assigning {
     }
 }
 
-/// The agent of what has begun, as it was decided.
+/// The agent of a message that has begun, as it was decided then.
 pub(in crate::worker) async fn agent_of(
-    shared: &Shared,
+    shared: &WorkerState,
     active: &Active,
     message: &Message,
     saga: &Saga,
@@ -353,7 +359,7 @@ pub(in crate::worker) async fn agent_of(
     resolving.await.map(Some)
 }
 
-/// By which name its agent is looked for; none: nobody by name.
+/// The name by which the message's agent is looked up. None: no agent by name.
 fn decided(assigned: Option<&Assignee>, message: &Message) -> Option<String> {
     match assigned {
         Some(Assignee::Agent(sid)) => Some(sid.clone()),
@@ -362,11 +368,11 @@ fn decided(assigned: Option<&Assignee>, message: &Message) -> Option<String> {
     }
 }
 
-/// The task channel in which there has to be a place for the message; none where its task comes later.
+/// The task channel in which the agent needs a free place. None if the message's task is made later.
 fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
     let channel = active.campaign.flex.task_channel.as_deref();
     channel.filter(|_| tasks_agent_now(&active.campaign, message))
 }
 
-/// An agent, if anybody answers to the name, and whether they can take a message.
-type Looked = (Option<Arc<Agent>>, Availability);
+/// The agent, if the name is known, and whether they can take a message.
+type LookedUpAgent = (Option<Arc<Agent>>, Availability);

@@ -1,6 +1,6 @@
-//! The first stage: a delivery whose body is a message, and nothing more is known of it.
+//! The first stage: a delivery whose body is a valid message.
 //!
-//! Always: of two deliveries of one message the second waits for the end of the first one's turn.
+//! Always: the second of two deliveries of one message waits until the first one's turn ends.
 
 use crate::campaign::{Arrivals, Campaign, Refused};
 use crate::ledger::{LeasedMessage, Ledger, LedgerError, MessageKey, Taken};
@@ -23,13 +23,13 @@ pub(super) struct Arrived<'a> {
     delivery: Box<dyn Delivery>,
     pub(super) key: MessageKey,
     message: Message,
-    /// Whether its texts could be rendered.
+    /// Whether its texts were rendered.
     rendered: Result<(), Failure>,
     in_turn: MessageInTurn<'a>,
 }
 
 impl<'a> Arrived<'a> {
-    /// Reads a delivery. One that is no message is refused.
+    /// Reads a delivery. A delivery that is not a valid message is refused.
     pub(super) async fn read(
         session: CampaignSession<'a>,
         delivery: Box<dyn Delivery>,
@@ -52,7 +52,7 @@ impl<'a> Arrived<'a> {
         let in_turn = tokio::select! {
             biased;
             begun = shared.in_turn.begin(&key) => begun,
-            // If it were given back, each new session would deliver it again for as long as the other turn lasts.
+            // If it were returned, each new session would receive it again while the other turn lasts.
             () = stop.stopped() => {
                 delivery.retry_later(HELD_AGAIN).await?;
                 return Err(Left::NotBegun);
@@ -68,7 +68,7 @@ impl<'a> Arrived<'a> {
         })
     }
 
-    /// Leases the message. One that is not to be worked on now is passed by.
+    /// Leases the message. If it is not to be processed now, settles its delivery.
     pub(super) async fn take(self) -> Result<Leased<'a>, Left> {
         let CampaignSession { shared, active, .. } = self.session;
         if let Some(refusal) = shared.store_refusals.spent(&self.key) {
@@ -102,14 +102,14 @@ impl<'a> Arrived<'a> {
                 );
                 Err(self.pass_by(MessageEvent::Duplicate).await?)
             }
-            // Its own time, or the queue's delayed copy, brings it back.
+            // It returns when it is due, or as the queue's delayed copy.
             Ok(Taken::Deferred { .. }) => Err(self.pass_by(MessageEvent::Redelivered).await?),
             Ok(Taken::Held { .. }) => {
                 self.count(MessageEvent::Redelivered);
                 self.delivery.retry_later(HELD_AGAIN).await?;
                 Err(Left::Settled)
             }
-            // Its records are broken: it would come round for ever. `status` names it.
+            // Returned, it would be redelivered for ever. `status` names it.
             Err(LedgerError::Damaged(detail)) => {
                 damaged(shared, self.delivery, &self.key, detail).await?;
                 Err(Left::Settled)
@@ -151,7 +151,7 @@ impl<'a> Arrived<'a> {
         })
     }
 
-    /// Acknowledges the delivery of a message that is not to be worked on now.
+    /// Acknowledges the delivery of a message that is not to be processed now.
     async fn pass_by(self, event: MessageEvent) -> Result<Left, Left> {
         self.count(event);
         self.delivery.ack().await?;
@@ -171,7 +171,7 @@ fn unfit(active: &Active, message: &Message, rendered: Result<(), Failure>) -> O
         let class = FailureClass::Skip(SkipReason::Cancelled);
         return Some(Failure::new(class, "the campaign was cancelled"));
     }
-    // Accepted with its text, it keeps that, whatever the campaign says by now.
+    // A message that was accepted with its text keeps that text, even if the campaign has changed.
     let fit = match rendered {
         Err(failure) if message.body.is_none() => Err(failure),
         _ => Ok(()),
@@ -180,8 +180,8 @@ fn unfit(active: &Active, message: &Message, rendered: Result<(), Failure>) -> O
     fit.err()
 }
 
-/// A delivery's message, and whether its texts could be rendered: what could not is accepted as it is,
-/// and ends as a dead letter of its own.
+/// A delivery's message, and whether its texts were rendered. A message whose texts cannot be rendered is accepted as
+/// it is, and then becomes a dead letter.
 fn read(
     active: &Active,
     delivery: &dyn Delivery,
@@ -195,7 +195,7 @@ fn read(
     Ok((message, rendered))
 }
 
-/// A publisher's message as it is written, when its address is spelled otherwise and is its id.
+/// A publisher's message before normalization, if it has no id of its own and its address is spelled in another way.
 fn written_otherwise(delivery: &dyn Delivery, message: &Message) -> Option<Message> {
     if !delivery.is_publishers() {
         return None;
@@ -205,12 +205,12 @@ fn written_otherwise(delivery: &dyn Delivery, message: &Message) -> Option<Messa
     is_otherwise.then_some(written)
 }
 
-/// The same message under the address and id that it was accepted with before addresses were spelled in one way: a
-/// publisher's message that an earlier version has accepted and that comes again must not be accepted a second time.
+/// The message under the address and id with which an earlier version accepted it, before addresses were normalized. A
+/// redelivery of such a message must not be accepted a second time.
 ///
 /// # Errors
 ///
-/// Those of the ledger.
+/// The ledger's errors.
 async fn as_accepted(
     ledger: &Ledger,
     written: Option<Message>,
@@ -233,12 +233,13 @@ async fn as_accepted(
     }
 }
 
-/// Why a message cannot be accepted: it expires on the queue, its address is not a number, or the campaign does not have
-/// the sender that it names. A message that was accepted before keeps its sender, also when the campaign has changed.
+/// Why a message cannot be accepted: it has an expiration on the queue, its address is not a phone number, or the
+/// campaign lacks the sender that it names. A message that was accepted before is not checked, even if the campaign has
+/// changed.
 ///
 /// # Errors
 ///
-/// Those of the ledger.
+/// The ledger's errors.
 async fn unwelcome(
     ledger: &Ledger,
     campaign: &Campaign,
@@ -250,7 +251,7 @@ async fn unwelcome(
         return Ok(None);
     };
     match ledger.find(&MessageKey::of(message)).await {
-        // It has met it, and says what is damaged when it is taken.
+        // The ledger has it; taking it reports the damage.
         Err(LedgerError::Damaged(_)) => Ok(None),
         found => Ok(found?.is_none().then_some(refused)),
     }

@@ -1,4 +1,4 @@
-//! The last stage: a message whose saga ran. It is judged and settled.
+//! The last stage: a message whose saga has run. It is judged and settled.
 
 use crate::engine::{Delivered, Interrupted};
 use crate::ledger::LedgerError;
@@ -15,7 +15,7 @@ use super::set_aside::damaged;
 use super::{AFTER_FAILURE, HELD_AGAIN, Left};
 use crate::worker::places::PlaceInFlight;
 
-/// A message whose saga ran to an outcome.
+/// A message whose saga has reached an outcome.
 pub(super) struct Executed<'a> {
     leased: Leased<'a>,
     delivered: Delivered,
@@ -26,22 +26,22 @@ pub(super) struct Executed<'a> {
 }
 
 impl<'a> Ready<'a> {
-    /// Runs the saga, paced.
+    /// Runs the saga.
     pub(super) async fn execute(self) -> Result<Executed<'a>, Left> {
         let Self { mut leased, place } = self;
         let shared = leased.session.shared;
         let parts = &shared.parts;
         let in_flight = parts.metrics.message_begins();
         let began = parts.clock.instant();
-        // Read once: what was undone as failed for good must be judged so.
+        // Read once: the verdict must agree with the engine's decision whether a failure was final and so to be undone.
         let circumstances = leased.circumstances();
         let policy = &parts.policy;
         let for_good = |failure: &Failure| policy.is_for_good(failure, circumstances);
         let delivered = match parts.engine.deliver(leased.job(), &for_good).await {
             Ok(delivered) => delivered,
             Err(Interrupted::Closed(closed)) => return Err(leased.give_back(&closed).await),
-            // What the ledger failed to take may stand all the same: this lease is not written to again,
-            // and the next consumer that takes the message reads what stands.
+            // The journal events may be stored although the ledger reported a failure. So this lease writes nothing
+            // more, and the next consumer reads what is stored.
             Err(_) if parts.ledger.is_lost() => {
                 leased.delivery.release().await?;
                 shared.store_refusals.settled(&leased.taken.lease.key);
@@ -65,7 +65,7 @@ impl<'a> Ready<'a> {
 }
 
 impl Executed<'_> {
-    /// Settles the message.
+    /// Judges and settles the message.
     pub(super) async fn settle(self) -> Result<(), Left> {
         let Self {
             leased,
@@ -86,7 +86,7 @@ impl Executed<'_> {
             verdict: &verdict,
         };
         let settling = shared.settler.settle(leased.delivery, conclusion);
-        // At once: neither waits for the other's way to the ledger.
+        // Concurrently: neither waits for the other's round trip to the ledger.
         let (settled, ()) = tokio::join!(settling, counted.end(shared));
         let lease = &leased.taken.lease;
         match leased.session.over(settled, lease, leased.watch) {
@@ -97,18 +97,19 @@ impl Executed<'_> {
 }
 
 impl Leased<'_> {
-    /// Gives back a message whose call did not leave.
+    /// Returns a message whose call could not start.
     async fn give_back(self, closed: &Closed) -> Left {
         tracing::info!(message.id = %self.key().id.in_log(), %closed, "message given back");
         if closed.is_away() {
-            // It comes again at once where its campaign does not wait for what is away.
+            // Where its campaign does not wait for the product that is away, the message is redelivered at once.
             let pause = self.session.shared.parts.clock.sleep(AFTER_FAILURE);
             self.session.stop.run_until_stopped(pause).await;
         }
         self.release().await
     }
 
-    /// Puts off a message whose saga broke off, unless another try would break off too.
+    /// Handles an interrupted saga: its delivery returns after a pause, or is dead-lettered if the message's records
+    /// are damaged.
     async fn interrupt(self, interrupted: Interrupted) -> Result<Left, Left> {
         let (shared, key) = (self.session.shared, &self.taken.lease.key);
         match interrupted {

@@ -1,8 +1,7 @@
-//! What this consumer holds: deliveries that the queue has handed out and that are not settled, and the messages that have
-//! their turn.
+//! What this consumer holds: unsettled deliveries, and the messages whose turn is under way.
 //!
-//! Always: of two deliveries of one message the second waits for the end of the first one's turn. The queue delivers a
-//! message again when its connection was lost, while the turn that the first delivery began goes on.
+//! Always: the second of two deliveries of one message waits until the first one's turn ends. After a lost connection
+//! the queue delivers a message again although its first turn continues.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +16,7 @@ use crate::message::CampaignId;
 pub(in crate::worker) struct Holding(Arc<Mutex<BTreeMap<CampaignId, u64>>>);
 
 impl Holding {
-    /// One more, until what is returned is dropped.
+    /// Counts one more delivery, until the returned value is dropped.
     pub(in crate::worker) fn one(&self, campaign: &CampaignId) -> HeldDelivery {
         self.change(campaign, |held| held + 1);
         HeldDelivery {
@@ -54,14 +53,15 @@ impl Drop for HeldDelivery {
     }
 }
 
-/// The messages that have their turn in this consumer, each with its lock.
+/// The messages whose turn is under way in this process, each with its lock.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct MessagesInTurn(
     Mutex<HashMap<MessageKey, Arc<tokio::sync::Mutex<()>>>>,
 );
 
 impl MessagesInTurn {
-    /// Waits until no other delivery of this message has its turn here. Its turn lasts until what is returned is dropped.
+    /// Waits until no other delivery of this message has its turn here. The turn lasts until the returned value is
+    /// dropped.
     pub(in crate::worker) async fn begin(&self, key: &MessageKey) -> MessageInTurn<'_> {
         let mut turn = MessageInTurn {
             of: self,
@@ -74,7 +74,7 @@ impl MessagesInTurn {
     }
 
     fn locks(&self) -> MutexGuard<'_, HashMap<MessageKey, Arc<tokio::sync::Mutex<()>>>> {
-        // Each change is whole, whichever turn panicked while it held the lock.
+        // Each change is atomic: a panic leaves no half-made one.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The second stage: a message that is leased to this consumer, with what is known of it.
+//! The second stage: a message that is leased to this consumer, with its records.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -21,19 +21,19 @@ use crate::worker::upkeep::LeaseWatch;
 pub(super) struct Leased<'a> {
     pub(super) session: CampaignSession<'a>,
     pub(super) delivery: Box<dyn Delivery>,
-    /// As the ledger had it when it was taken.
+    /// The message's records when it was taken.
     pub(super) taken: Box<LeasedMessage>,
-    /// What its journal comes to.
+    /// The saga that its journal describes.
     pub(super) saga: Box<Saga>,
-    /// The text that it sends itself, if it does.
+    /// The text that the message sends itself, if it sends one.
     pub(super) sending: Option<Sending>,
     /// Why it cannot go forward, if it cannot.
     pub(super) unfit: Option<Failure>,
-    /// Who is to have the task.
+    /// Who gets the task.
     pub(super) assignment: Assignment,
-    /// Has the lease ended if the turn breaks off.
+    /// Marks the lease as abandoned if the turn ends without a settlement.
     pub(super) watch: LeaseWatch<'a>,
-    /// No other delivery of the message has its turn meanwhile.
+    /// Keeps other deliveries of the message from beginning their turn.
     pub(super) _in_turn: MessageInTurn<'a>,
 }
 
@@ -51,12 +51,12 @@ impl<'a> Leased<'a> {
         self.taken.journal.is_empty()
     }
 
-    /// Whether nothing of it stands at Twilio, and nothing can: no call was ever made for it.
+    /// Whether nothing of it can exist at Twilio: no call was ever made for it.
     pub(super) fn is_unbegun(&self) -> bool {
         self.is_new() && !self.taken.doubtful
     }
 
-    /// What the engine is told of it.
+    /// The job that the engine executes.
     pub(super) fn job(&self) -> Job<'_> {
         Job {
             campaign: &self.session.active.campaign,
@@ -74,7 +74,7 @@ impl<'a> Leased<'a> {
         }
     }
 
-    /// What the judge needs to know of it.
+    /// The facts about the message that decide its verdict.
     pub(super) fn circumstances(&self) -> Circumstances {
         let parts = &self.session.shared.parts;
         let now = parts.clock.now();
@@ -89,7 +89,7 @@ impl<'a> Leased<'a> {
         }
     }
 
-    /// Between 0 and 1, from the message and its attempt: the same run spreads the same way.
+    /// A value between 0 and 1 that depends on the message and its attempt alone, so that runs are reproducible.
     pub(super) fn spread(&self) -> f64 {
         let mut hasher = DefaultHasher::new();
         self.key().hash(&mut hasher);
@@ -97,7 +97,7 @@ impl<'a> Leased<'a> {
         f64::from(u16::try_from(hasher.finish() % 1_000).unwrap_or_default()) / 1_000.0
     }
 
-    /// Counts an event of it.
+    /// Counts an event of this message.
     pub(super) fn count(&self, event: MessageEvent) {
         let (strategy, api) = kind(self.session.active, &self.taken.message);
         self.session
@@ -107,7 +107,7 @@ impl<'a> Leased<'a> {
             .message(event, strategy, api);
     }
 
-    /// Settles a message that cannot be carried out, and whose saga never began.
+    /// Settles a message that cannot be carried out and whose saga never began.
     pub(super) async fn fail(self, failure: Failure) -> Left {
         let policy = &self.session.shared.parts.policy;
         let verdict = judge(Ended::Failed(failure), policy, self.circumstances());
@@ -142,7 +142,7 @@ impl<'a> Leased<'a> {
         self.session.over(settled, &self.taken.lease, self.watch)
     }
 
-    /// Gives the message back as it was.
+    /// Returns the message unchanged, to the ledger and the queue.
     pub(super) async fn release(self) -> Left {
         let settler = &self.session.shared.settler;
         let settled = settler.release(self.delivery, &self.taken.lease).await;
@@ -151,7 +151,7 @@ impl<'a> Leased<'a> {
 }
 
 impl CampaignSession<'_> {
-    /// The end of a turn whose settlement came to this.
+    /// Ends a turn with the result of its settlement.
     pub(super) fn over(
         &self,
         settled: Result<(), SettleError>,
@@ -169,7 +169,7 @@ impl CampaignSession<'_> {
     }
 }
 
-/// How a message is carried out: for metrics.
+/// The labels of a message's metrics: its strategy and its API.
 pub(super) fn kind(active: &Active, message: &Message) -> (Strategy, Api) {
     let strategy = message.strategy.unwrap_or(active.campaign.strategy);
     (strategy, active.campaign.api)

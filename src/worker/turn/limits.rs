@@ -1,4 +1,4 @@
-//! The limits of a message's own: whether its turn on them has come.
+//! A message's own limits: those of its campaign, its agent and its sender, and whether they grant it soon.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,29 +11,30 @@ use crate::pacing::{Arrival, Booking, Lane, Permit, PutOff};
 
 use super::leased::Leased;
 
-/// The longest a message waits for its own limits with its delivery in hand; longer waits are the
-/// ledger's, and another message gets the place.
+/// The longest time that a message waits for its own limits with its delivery unacknowledged. For longer waits it is
+/// put off, and another message takes its place.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
-/// Whether a message may be begun.
+/// Whether a message may begin now.
 pub(super) enum Admission {
     Go,
     Skip(SkipReason),
     Later(DeferReason, Timestamp),
-    /// Its limits grant it later, about then.
+    /// Its limits grant it later, at about this time.
     PutOff(PutOff, Timestamp),
 }
 
-/// The lanes of a message's own, and what it costs its sender's.
+/// The lanes of a message's own limits, and how much it uses of them.
 struct OwnLanes {
     lanes: Vec<Lane>,
     cost: NonZeroU32,
 }
 
 impl Leased<'_> {
-    /// Whether the message may be begun, or gone on with, by its times and by what it still sends.
+    /// Whether the message may begin or continue, by its schedule and by the text that it still sends.
     pub(super) fn admission(&self) -> Admission {
-        // What has begun is carried to its end: half a saga helps nobody. It waits for a sender that rests.
+        // A message that has begun is carried to its end: half a saga is of no use. It waits while its sender's limit
+        // rests.
         if !self.is_new() {
             return match self.lanes_to_send() {
                 Some(own) => self.book(own, SENDER_WAIT_MAX),
@@ -50,13 +51,13 @@ impl Leased<'_> {
         Admission::Go
     }
 
-    /// Whether the message's turn on its own limits comes soon; it waits for it then.
+    /// Whether the message's own limits grant it soon. If so, it waits for them.
     pub(super) fn turn_comes(&self) -> Admission {
         self.book(self.lanes_to_begin(), HOLD_MAX)
     }
 
-    /// Puts off a message whose turn does not come soon. What becomes of its agent until then is not asked:
-    /// Twilio is not to be asked about ten thousand agents whose turns come later.
+    /// Puts off a message that its own limits grant later. Its agent's availability is not read: otherwise Twilio would
+    /// be asked about ten thousand agents whose messages are not due.
     pub(super) fn turn_comes_later(&self) -> Option<(PutOff, Timestamp)> {
         let own = self.lanes_to_begin();
         let pacer = &self.session.shared.parts.pacer;
@@ -70,15 +71,15 @@ impl Leased<'_> {
         }
     }
 
-    /// Waits for the limits of a message that is to begin. None when they rest for longer than anybody is held:
-    /// given back, the message is deferred.
+    /// Waits for the limits of a message that is to begin. Returns None when the limits rest for longer than a message
+    /// may wait: then the caller releases it, and it is deferred.
     pub(super) async fn permit(&self) -> Option<Permit> {
         let parts = &self.session.shared.parts;
         let own = self.lanes_to_begin();
         tokio::select! {
             biased;
             permit = parts.pacer.permit(&own.lanes, own.cost) => Some(permit),
-            // Expected within the hold, it may come somewhat later: others are older.
+            // It was expected within `HOLD_MAX` and may take longer, because older messages are served first.
             () = parts.clock.sleep(2 * HOLD_MAX) => None,
         }
     }
@@ -99,13 +100,13 @@ impl Leased<'_> {
         }
     }
 
-    /// What a message waits for before it begins: its campaign's lane, its agent's, and where it sends a
-    /// text itself its sender's entry.
+    /// The lanes that a message waits for before it begins: its campaign's, its agent's, and the entry lane of its
+    /// sender if it sends a text itself.
     fn lanes_to_begin(&self) -> OwnLanes {
         let campaign = self.session.active.campaign.id.as_str();
         let mut lanes = vec![Lane::campaign(campaign)];
         if let Some(agent) = &self.assignment.agent {
-            // One agent has one lane, by whichever of their names the messages call them.
+            // An agent has one lane, whichever of their names the messages use.
             lanes.push(Lane::agent(campaign, &agent.friendly_name));
         }
         lanes.extend(self.sending.as_ref().and_then(Sending::entry));
@@ -118,7 +119,7 @@ impl Leased<'_> {
         }
     }
 
-    /// The sender's lane of a message that has begun and whose text is still to be sent.
+    /// The sender's lane, if the message has begun and its text is still to be sent.
     fn lanes_to_send(&self) -> Option<OwnLanes> {
         if self.saga.failure.is_some() || self.saga.effects.message_sid.is_some() {
             return None;

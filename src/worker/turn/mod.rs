@@ -1,7 +1,8 @@
-//! The life of one delivery: it arrives, is leased, made ready, executed, and settled.
+//! The turn of one delivery: it arrives, is leased, made ready, executed, and settled.
 //!
-//! Each stage is a type that owns the delivery, and a step to the next stage. Every way out settles the delivery, or
-//! leaves it to come again after the ledger or the queue failed: then what it finds in the ledger decides.
+//! Each stage is a type that owns the delivery and has one method that leads to the next stage. Every other exit
+//! settles the delivery, or leaves it unsettled after the ledger or the queue failed. Then the queue delivers it again,
+//! and the ledger's record decides what is done.
 
 mod arrived;
 mod leased;
@@ -17,7 +18,7 @@ mod holding;
 mod refusal;
 mod set_aside;
 
-pub(super) use agent::{Agents, agent_of};
+pub(super) use agent::{AgentDirectories, agent_of};
 pub(super) use holding::{Holding, MessagesInTurn};
 pub(super) use refusal::{RecordedRefusals, defective, expiring, refuse};
 pub(super) use set_aside::StoreRefusals;
@@ -30,33 +31,33 @@ use crate::outcomes::SettleError;
 use crate::queue::{Delivery, QueueError};
 use crate::shutdown::Stopper;
 
-use crate::worker::{Active, Shared};
+use crate::worker::{Active, WorkerState};
 use arrived::Arrived;
 
-/// When a delivery whose message another turn or another consumer works on is looked at again.
+/// The delay of a delivery whose message is processed in another turn or by another consumer.
 const HELD_AGAIN: Duration = Duration::from_secs(5);
 
-/// The pause after a turn that the ledger or the queue broke off.
+/// The pause after a turn that ended because the ledger or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// What the turns of one session share: a session begins when a campaign's queue is consumed, and ends with that.
+/// What the turns of one session share. A session lasts while one consumer of a campaign's queue is open.
 #[derive(Clone, Copy)]
 pub(super) struct CampaignSession<'a> {
-    pub(super) shared: &'a Shared,
+    pub(super) shared: &'a WorkerState,
     pub(super) active: &'a Active,
-    /// Asks the session to end: nothing more is begun.
+    /// Ends the session: no further message is begun.
     pub(super) stop: &'a Stopper,
 }
 
-/// Why a delivery went through no further stage.
+/// Why a delivery did not reach the next stage.
 enum Left {
-    /// Its message's lease, if it had one, is over; the delivery is acknowledged, dead-lettered or given back.
+    /// Its message's lease, if it had one, is over. The delivery is acknowledged, dead-lettered or returned.
     Settled,
-    /// The delivery is given back or dead-lettered; the lease is still to be ended.
+    /// The delivery is returned or dead-lettered. The lease is still to be released.
     BrokenOff,
-    /// The session ended before the message had its turn.
+    /// The session ended before the message's turn began.
     NotBegun,
-    /// The ledger or the queue failed: the delivery comes again.
+    /// The ledger or the queue failed. The queue delivers the message again.
     Failed(SettleError),
 }
 
@@ -78,25 +79,25 @@ impl From<QueueError> for Left {
     }
 }
 
-/// The life of a message, as this consumer sees it.
+/// The stages of one turn, in their order.
 async fn live(session: CampaignSession<'_>, delivery: Box<dyn Delivery>) -> Result<(), Left> {
-    // Left here: it is no message, or another delivery of it has its turn until the session ends.
+    // Exits: it is no message, or another delivery of it has its turn until the session ends.
     let arrived = Arrived::read(session, delivery).await?;
     let key = arrived.key.clone();
-    // Each stage in a box of its own: within each other their futures would not fit a thread's stack.
+    // Each stage is boxed: nested in each other, their futures would overflow a thread's stack.
     let life = async {
-        // Left here: the message is over, not due, another consumer's, refused, or set aside.
+        // Exits: the message is over, not due, leased to another consumer, refused, or set aside.
         let leased = Box::pin(arrived.take()).await?;
-        // Left here: it is skipped, scheduled, held for its agent, put off for its limits, or given back.
+        // Exits: it is skipped, scheduled, held for its agent, put off by its limits, or returned.
         let ready = Box::pin(leased.prepare()).await?;
-        // Left here: a call did not leave, or the saga was interrupted.
+        // Exits: a call could not start, or the saga was interrupted.
         let executed = Box::pin(ready.execute()).await?;
         Box::pin(executed.settle()).await
     };
     life.await.map_err(|left| session.note_refusal(&key, left))
 }
 
-/// Gives one delivery its turn; tells whether it was settled.
+/// Runs one delivery's turn. Returns whether the delivery was settled.
 pub(super) async fn turn(session: CampaignSession<'_>, delivery: Box<dyn Delivery>) -> bool {
     let CampaignSession {
         shared,
@@ -104,8 +105,8 @@ pub(super) async fn turn(session: CampaignSession<'_>, delivery: Box<dyn Deliver
         stop,
     } = session;
     let clock = shared.parts.clock;
-    // The delivery stays with this consumer meanwhile. If it were put off, all messages of the queue would go through the
-    // delays.
+    // The delivery stays with this consumer meanwhile. Otherwise all messages of the queue would go through the delay
+    // queues.
     if let Some(wait) = shared.parts.ledger.gives_no_lease_for() {
         stop.run_until_stopped(clock.sleep(wait)).await;
     }
@@ -117,7 +118,7 @@ pub(super) async fn turn(session: CampaignSession<'_>, delivery: Box<dyn Deliver
     }
     let lived = live(session, delivery).await;
     shared.turns.fetch_add(1, Ordering::Relaxed);
-    // A halted campaign's consumer takes nothing more: what it gives back would come round at once.
+    // A halted campaign's consumer takes no more messages: those it returns would be redelivered at once.
     if !active.is_consumed() {
         stop.stop();
     }
@@ -126,7 +127,7 @@ pub(super) async fn turn(session: CampaignSession<'_>, delivery: Box<dyn Deliver
         Err(Left::NotBegun) => false,
         Err(Left::Failed(error)) => {
             shared.tell_unsettled(&error);
-            // The ledger or the queue is away: what was given back must not come round at full speed.
+            // The ledger or the queue is unavailable: returned deliveries must not circulate at full speed.
             stop.run_until_stopped(clock.sleep(AFTER_FAILURE)).await;
             false
         }
@@ -134,7 +135,7 @@ pub(super) async fn turn(session: CampaignSession<'_>, delivery: Box<dyn Deliver
 }
 
 impl CampaignSession<'_> {
-    /// Takes note of a store that refuses this message: its delivery comes again, ever later.
+    /// Records that the store refused this message: its delivery returns after ever longer pauses.
     fn note_refusal(&self, key: &MessageKey, left: Left) -> Left {
         if let Left::Failed(SettleError::Ledger(error)) = &left {
             let now = self.shared.parts.clock.instant();
@@ -144,14 +145,14 @@ impl CampaignSession<'_> {
     }
 }
 
-impl Shared {
+impl WorkerState {
     fn tell_unsettled(&self, error: &SettleError) {
         match error {
-            // Said once, not for each message.
+            // The loss of the ledger is logged once, not for each message.
             SettleError::Ledger(error) if self.parts.ledger.is_lost() => {
-                tracing::debug!(%error, "a delivery was not settled; it comes again");
+                tracing::debug!(%error, "a delivery was not settled; it will be redelivered");
             }
-            error => tracing::warn!(%error, "a delivery was not settled; it comes again"),
+            error => tracing::warn!(%error, "a delivery was not settled; it will be redelivered"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The third stage: a message that is executed now. It has its agent, its own limits have granted it, and it has a place
-//! in flight.
+//! The third stage: a message that can be executed now. It has its agent, its own limits have granted it, and it
+//! occupies a place in flight.
 
 use crate::ledger::{Ending, Settlement, Wake};
 use crate::message::{DeferReason, Failure, SkipReason, Unavailable};
@@ -13,26 +13,26 @@ use super::leased::Leased;
 use super::limits::Admission;
 use crate::worker::places::PlaceInFlight;
 
-/// How often an agent is looked for whose last place another message then takes first.
+/// How many agents are tried for a message when other messages take the last places first.
 const CHOICES_MAX: u32 = 4;
 
-/// A message that is executed now.
+/// A message that can be executed now.
 pub(super) struct Ready<'a> {
     pub(super) leased: Leased<'a>,
-    /// Others may have it when this is dropped.
+    /// Dropping it frees the place in flight.
     pub(super) place: PlaceInFlight,
 }
 
 impl<'a> Leased<'a> {
-    /// Makes the message ready: first whether it may go forward, then its agent, then its own limits, then its place with
-    /// the agent, and last its place in flight.
+    /// Makes the message ready. In this order: whether it may go forward, its agent, its own limits, its place with the
+    /// agent, its place in flight.
     pub(super) async fn prepare(mut self) -> Result<Ready<'a>, Left> {
         if let Some(failure) = self.unfit.clone() {
             if self.is_unbegun() {
                 return Err(self.fail(failure).await);
             }
-            // Its campaign was cancelled, or applied again with other rules, since a consumer took it: what
-            // stands of it is undone.
+            // Its campaign was cancelled or was applied again with other rules after a consumer took the message: its
+            // effects are undone.
             let (shared, active) = (self.session.shared, self.session.active);
             let agent = agent_of(shared, active, &self.taken.message, &self.saga);
             self.assignment.agent = agent.await.ok().flatten();
@@ -45,10 +45,10 @@ impl<'a> Leased<'a> {
         self.with_agent().await?.in_flight().await
     }
 
-    /// Finds the message's agent, and takes its place there.
+    /// Chooses the message's agent and takes a place with that agent.
     async fn with_agent(mut self) -> Result<Self, Left> {
-        // Another message may be faster with an agent's last place, of this consumer or of another one: then the campaign's
-        // rule says what becomes of this one, by what is known now.
+        // Another message, of this consumer or another one, may take the agent's last place first. Then the campaign's
+        // rule is applied again with the newer state.
         for attempt in 1.. {
             match self.assign().await {
                 Assigning::Go => {}
@@ -75,7 +75,7 @@ impl<'a> Leased<'a> {
                 Some(_) => {}
             }
             self.assignment = Assignment::default();
-            // Its turn has come: it is not put off a second time.
+            // Its limits have granted it once: it is not put off a second time.
             self.taken.called_from.get_or_insert_default();
         }
         Ok(self)
@@ -86,19 +86,19 @@ impl<'a> Leased<'a> {
         self
     }
 
-    /// Waits for the message's own limits where it is to begin, and for its place in flight.
+    /// Waits for the message's own limits if it is to begin, and for its place in flight.
     async fn in_flight(self) -> Result<Ready<'a>, Left> {
         let stop = self.session.stop;
         let (shared, active) = (self.session.shared, self.session.active);
         if self.is_new() && self.unfit.is_none() {
-            // A drain does not wait for anybody's pace.
+            // A drain does not wait for limits.
             let Some(Some(permit)) = stop.run_until_stopped(self.permit()).await else {
                 return Err(self.release().await);
             };
             let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
             shared.parts.metrics.pacing_wait(lane, permit.waited());
         }
-        // Only now: a message that waits for its own pace must not hold a place that others need.
+        // The place comes last: a message that waits for its own limits must not occupy a place that others need.
         let weight = active.campaign.pace.weight.get();
         let taking = shared.places.take(&active.campaign.id, weight);
         match stop.run_until_stopped(taking).await {
@@ -110,7 +110,7 @@ impl<'a> Leased<'a> {
         }
     }
 
-    /// Settles a message that is not begun now.
+    /// Settles a message that does not begin now.
     async fn not_now(self, admission: Admission) -> Left {
         match admission {
             Admission::Go => self.release().await,
@@ -129,7 +129,7 @@ impl<'a> Leased<'a> {
                 let campaign = self.session.active.campaign.id.as_str();
                 let left = self.put_off(settlement).await;
                 if matches!(left, Left::Settled) {
-                    // Only now is it there to be called up.
+                    // The pacer's backlog is told only now, because the ledger has the message from now on.
                     pacer.put_off(campaign, later);
                 }
                 left

@@ -1,4 +1,4 @@
-//! A delivery that is no message is refused: recorded, dead-lettered, its publisher told.
+//! Refuses a delivery that is not a valid message: records it, dead-letters it, and tells its publisher.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,21 +12,22 @@ use crate::message::{CampaignId, DeadReason, Message};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Defect, Delivery, Settled};
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// How much of a body that is no message the ledger keeps.
+/// The most bytes of an invalid body that the ledger keeps.
 const STRAY_BYTES_MAX: usize = 1_024;
 
-/// How many refused deliveries are remembered: far more than a broker delivers at once.
+/// The maximum number of refused deliveries remembered: far more than a broker delivers at once.
 const RECORDED_MAX: usize = 10_000;
 
-/// Refused deliveries that the ledger has and the queue could not move away: they come again, and must not be
-/// recorded each time.
+/// Refused deliveries that the ledger has recorded and the queue could not dead-letter. The queue delivers them again,
+/// and they must be recorded only once.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct RecordedRefusals(Mutex<HashSet<u64>>);
 
 impl RecordedRefusals {
-    /// What a delivery is known by: its campaign and all of its body. Not its id, which may be anybody's.
+    /// The identity of a delivery: a hash of its campaign and its whole body. Its message id is not enough, since any
+    /// publisher can use any id.
     fn name(campaign: &CampaignId, body: &[u8]) -> u64 {
         let mut hasher = DefaultHasher::new();
         (campaign.as_str(), body).hash(&mut hasher);
@@ -38,9 +39,9 @@ impl RecordedRefusals {
     }
 }
 
-/// Refuses a delivery that came as one of `campaign`.
+/// Refuses a delivery from the queue of `campaign`.
 pub(in crate::worker) async fn refuse(
-    shared: &Shared,
+    shared: &WorkerState,
     campaign: &CampaignId,
     delivery: Box<dyn Delivery>,
     refused: Refused,
@@ -60,7 +61,7 @@ pub(in crate::worker) async fn refuse(
     if !shared.refused.lock().contains(&name) {
         record(&parts.ledger, stray, parts.clock.now()).await?;
         parts.metrics.dead_letter(reason);
-        tracing::warn!(campaign.id = %campaign, %reason, detail, "dead-lettered: no message");
+        tracing::warn!(campaign.id = %campaign, %reason, detail, "dead-lettered: not a valid message");
     }
     let letter = DeadLetter {
         reason,
@@ -74,7 +75,7 @@ pub(in crate::worker) async fn refuse(
     match &moved {
         Ok(Settled::Yes) => drop(recorded.remove(&name)),
         Ok(Settled::Stale) | Err(_) => {
-            // What another consumer gets in the end is never removed here.
+            // Deliveries that another consumer dead-letters in the end are never removed here, so the set is bounded.
             if recorded.len() >= RECORDED_MAX {
                 recorded.clear();
             }
@@ -85,12 +86,12 @@ pub(in crate::worker) async fn refuse(
     moved.map(drop).map_err(Into::into)
 }
 
-/// Records a stray; where the store refuses its own words and works otherwise, without them.
+/// Records a stray. If the store refuses its text although it works otherwise, records it without the text.
 async fn record(ledger: &Ledger, stray: Stray, now: Timestamp) -> Result<(), LedgerError> {
     match ledger.record_stray(&stray, now).await {
         Err(LedgerError::Refused { code, .. }) => {
             let plain = Stray {
-                detail: format!("the database refuses to keep what it says ({code})"),
+                detail: format!("the database refuses its text ({code})"),
                 body: String::new(),
                 ..stray
             };
@@ -100,7 +101,7 @@ async fn record(ledger: &Ledger, stray: Stray, now: Timestamp) -> Result<(), Led
     }
 }
 
-/// Why a delivery is refused before its body is read.
+/// Why a delivery is refused before its body is read, if it is.
 pub(in crate::worker) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
     match delivery.defect()? {
         Defect::Oversized { bytes, max } => Some(Refused {
@@ -114,12 +115,12 @@ pub(in crate::worker) fn defective(delivery: &dyn Delivery) -> Option<Refused> {
             reason: DeadReason::Malformed,
             detail: "its routing key is not UTF-8, and no campaign's id".to_owned(),
         }),
-        // Only what has not been accepted yet.
+        // This matters only for messages that are not accepted yet: see `expiring`.
         Defect::Expires => None,
     }
 }
 
-/// Why a delivery is refused that expires: the next one like it may be gone before it is seen.
+/// Why a delivery is refused that has an expiration: the broker may drop the next such message before it is delivered.
 pub(in crate::worker) fn expiring(defect: Option<Defect>) -> Option<Refused> {
     (defect == Some(Defect::Expires)).then(|| Refused {
         reason: DeadReason::Malformed,

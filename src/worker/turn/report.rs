@@ -1,4 +1,4 @@
-//! What a verdict is told to Prometheus and the log, and to the campaign when it halts.
+//! Reports a verdict: counts it, logs it, and pauses the campaign if the verdict halts it.
 
 use std::sync::PoisonError;
 
@@ -10,9 +10,9 @@ use crate::outcomes::Verdict;
 use crate::twilio::pause_cause;
 
 use super::leased::Leased;
-use crate::worker::{Active, Shared};
+use crate::worker::{Active, WorkerState};
 
-/// Counts and logs a verdict; a halt pauses the campaign first.
+/// Counts and logs a verdict. A halt pauses the campaign first.
 pub(super) async fn note(leased: &Leased<'_>, verdict: &Verdict) {
     let (shared, active) = (leased.session.shared, leased.session.active);
     let parts = &shared.parts;
@@ -63,8 +63,9 @@ pub(super) async fn note(leased: &Leased<'_>, verdict: &Verdict) {
     leased.count(event);
 }
 
-/// Pauses the campaign: Twilio refuses every message of it. An operator's pause stays the operator's.
-async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
+/// Pauses the campaign, because Twilio refuses every message of it. If an operator has paused it already, that pause
+/// stays.
+async fn halt(shared: &WorkerState, active: &Active, failure: &Failure) {
     let id = &active.campaign.id;
     let cause = pause_cause(failure);
     active.switch.stop(Position::Halted);
@@ -87,8 +88,8 @@ async fn halt(shared: &Shared, active: &Active, failure: &Failure) {
     shared.halt(failure);
 }
 
-impl Shared {
-    /// Has a run that is to end by itself end with this failure.
+impl WorkerState {
+    /// Makes a run that is to end by itself end with this failure.
     pub(in crate::worker) fn halt(&self, failure: &Failure) {
         let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
         halted.get_or_insert_with(|| Box::new(failure.clone()));

@@ -1,9 +1,9 @@
-//! Messages that cannot be worked on: the store refuses what is to be written of them while it works otherwise,
-//! or their records contradict each other.
+//! Messages that cannot be processed: the store refuses to write them although it works otherwise, or their records
+//! contradict each other.
 //!
-//! In: refusals for which a probe blames the message. Out: another try, three times, ever later; then the
-//! message is set aside as dead, with as little of it as the store takes. Always: its delivery is settled only
-//! once it stands in a book: among the dead messages, or, where its own row cannot be written, the strays.
+//! In: refusals for which a probe of the store blames the message. Out: three more tries after ever longer pauses; then
+//! the message is set aside as dead, with as much of it as the store accepts. Always: its delivery is settled only once
+//! the message is recorded: as a dead message, or as a stray where its own row cannot be written.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,63 +16,63 @@ use crate::message::{DeadReason, Effects, Failure, FailureClass, Message, Saga};
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Delivery};
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// The waits before a message is tried again whose writing the store has refused.
+/// The pauses before the next tries of a message that the store refused.
 const PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
 
-/// How often a message is refused in different ways until that is its fault too. Its content is refused in the same
-/// way again and again; a store that fails here and there meets the same message with one error and another.
+/// How many refusals with different error codes count as the message's fault too. Bad content is refused with the same
+/// code each time; a store that fails now and then refuses the same message with different codes.
 const MIXED_MAX: usize = 10;
 
-/// In this time a message comes again that was refused: the longest pause, and some for the queue.
+/// How soon a refused message returns: the longest pause, and some time for the queue.
 const COMES_AGAIN_WITHIN: Duration = Duration::from_secs(60);
 
-/// Refusals that are further apart have nothing to do with each other.
+/// Refusals further apart than this are unrelated.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
-/// How many messages are remembered at once: far more than a store refuses whose probe passes.
+/// The maximum number of messages remembered: far more than a store refuses while its probe passes.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// When a message is looked at again that another consumer works on.
+/// The delay of a delivery whose message another consumer processes.
 const HELD_AGAIN: Duration = Duration::from_secs(5);
 
-/// The messages that were refused, how often, and why.
+/// The refused messages, how often each was refused, and why.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct StoreRefusals(Mutex<HashMap<MessageKey, StoreRefusal>>);
 
-/// How often the store refused a message's writes, and what it said the last time.
+/// How often the store refused a message's writes, and its last error.
 #[derive(Clone, Debug)]
 pub(in crate::worker) struct StoreRefusal {
     times: usize,
-    /// What the last one was (SQLSTATE, or SQLite's name), and how many in a row were that.
+    /// The last error code (SQLSTATE, or SQLite's name), and how many refusals in a row had it.
     code: String,
     in_a_row: usize,
-    /// How often it was refused to be set aside.
+    /// How many refusals came after the message was spent: those of setting it aside.
     unset: usize,
     why: String,
     last: Instant,
 }
 
 impl StoreRefusal {
-    /// Whether the message was tried again as often as it may be.
+    /// Whether the message has used up its tries.
     fn is_spent(&self) -> bool {
         self.in_a_row > PAUSES.len() || self.times >= MIXED_MAX
     }
 }
 
 impl StoreRefusals {
-    /// How long to wait before a message is tried again that was refused just now.
+    /// The pause before the next try of a message that was refused just now.
     pub(in crate::worker) fn pause(&self, key: &MessageKey) -> Duration {
         let times = self.lock().get(key).map_or(0, |refusal| refusal.times);
         PAUSES[times.min(PAUSES.len() - 1)]
     }
 
-    /// Takes note of a refusal; of another error nothing.
+    /// Records a refusal. Ignores other errors.
     pub(in crate::worker) fn note(&self, key: &MessageKey, error: &LedgerError, now: Instant) {
         let LedgerError::Refused { code, .. } = error else {
             return;
@@ -92,7 +92,7 @@ impl StoreRefusals {
         if now > refusal.last + FORGOTTEN_AFTER {
             (refusal.times, refusal.in_a_row, refusal.unset) = (0, 0, 0);
         }
-        // What is spent is set aside, and nothing else is tried.
+        // A spent message is only set aside: the refused write was that one.
         refusal.unset += usize::from(refusal.is_spent());
         if refusal.code != *code {
             refusal.in_a_row = 0;
@@ -104,36 +104,36 @@ impl StoreRefusals {
         refusal.last = now;
         tracing::warn!(
             message.id = %key.id.in_log(), campaign.id = %key.campaign, %error, times = refusal.times,
-            "the database works and refuses this message"
+            "the database refuses this message although it works otherwise"
         );
     }
 
-    /// The refusals of a message that was tried again as often as it may be.
+    /// The refusals of a message that has used up its tries.
     pub(in crate::worker) fn spent(&self, key: &MessageKey) -> Option<StoreRefusal> {
         let known = self.lock();
         let refusal = known.get(key)?;
         refusal.is_spent().then(|| refusal.clone())
     }
 
-    /// A turn of the message was settled: what the store refused here and there until then is not its fault. What is
-    /// refused in the same way again and again may be.
+    /// Resets the count after a settled turn: until then the store failed now and then, which is not the message's
+    /// fault. Refusals with the same code still count.
     pub(in crate::worker) fn settled(&self, key: &MessageKey) {
         if let Some(refusal) = self.lock().get_mut(key) {
             refusal.times = 0;
         }
     }
 
-    /// The message is over.
+    /// Forgets a message that is over.
     pub(in crate::worker) fn forget(&self, key: &MessageKey) {
         let mut known = self.lock();
-        // Asked after every message; there is nothing to forget but when one was refused before.
+        // Called for every message; the map is almost always empty.
         if !known.is_empty() {
             known.remove(key);
         }
     }
 
-    /// Whether a message is to be tried again that the queue may hold in a delay meanwhile. One that was refused
-    /// long ago has come to another consumer.
+    /// Whether a message that was refused here is still to be tried, although the queue may hold it in a delay. One
+    /// that was refused long ago has gone to another consumer.
     pub(in crate::worker) fn are_open(&self, now: Instant) -> bool {
         let known = self.lock();
         known
@@ -146,9 +146,9 @@ impl StoreRefusals {
     }
 }
 
-/// Sets a message aside, and its delivery.
+/// Sets a message aside as dead, and settles its delivery.
 pub(in crate::worker) async fn set_aside(
-    shared: &Shared,
+    shared: &WorkerState,
     delivery: Box<dyn Delivery>,
     message: &Message,
     refusal: &StoreRefusal,
@@ -179,7 +179,7 @@ pub(in crate::worker) async fn set_aside(
             delivery.retry_later(HELD_AGAIN).await?;
             return Ok(());
         }
-        // Not for one more refusal: another try may write it.
+        // A single refusal is not enough: another try may write it.
         Err(LedgerError::Refused { .. }) if refusal.unset >= PAUSES.len() => {
             let is_known = is_known(shared, &key, &detail).await?;
             let stray = Stray {
@@ -208,20 +208,24 @@ pub(in crate::worker) async fn set_aside(
     if accepted {
         delivery.dead_letter(letter).await?;
     } else {
-        // Nothing was done for it: its publisher may mend and send it again.
+        // Nothing was done for it: the publisher may correct it and send it again.
         delivery.refuse(letter, Some(key.id.to_string())).await?;
     }
     shared.store_refusals.forget(&key);
     Ok(())
 }
 
-/// Whether the ledger knows a message that it refuses to end. Such a message stays open: `status` names it, where
-/// that can be written.
-async fn is_known(shared: &Shared, key: &MessageKey, detail: &str) -> Result<bool, LedgerError> {
+/// Whether the ledger has this message, although it refuses to end it. Such a message stays open; `status` names it if
+/// that can be recorded.
+async fn is_known(
+    shared: &WorkerState,
+    key: &MessageKey,
+    detail: &str,
+) -> Result<bool, LedgerError> {
     let parts = &shared.parts;
     match parts.ledger.find(key).await {
         Ok(None) => return Ok(false),
-        // Its publisher must not be told that nothing was done for it.
+        // The publisher must not be told that nothing was done for it.
         Ok(Some(_)) | Err(LedgerError::Refused { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -230,7 +234,7 @@ async fn is_known(shared: &Shared, key: &MessageKey, detail: &str) -> Result<boo
         Err(error @ LedgerError::Refused { .. }) => {
             tracing::error!(
                 message.id = %key.id.in_log(), campaign.id = %key.campaign, %error,
-                "the database takes nothing of this message: it stays open in the books"
+                "the database accepts nothing of this message: it stays open in the books"
             );
         }
         recorded => recorded?,
@@ -238,10 +242,10 @@ async fn is_known(shared: &Shared, key: &MessageKey, detail: &str) -> Result<boo
     Ok(true)
 }
 
-/// Names a message whose records contradict each other, and moves its delivery to the dead letters: only an
-/// operator can say what it is.
+/// Records that a message's records contradict each other, and dead-letters its delivery: only an operator can decide
+/// what to do with it.
 pub(in crate::worker) async fn damaged(
-    shared: &Shared,
+    shared: &WorkerState,
     delivery: Box<dyn Delivery>,
     key: &MessageKey,
     detail: String,
@@ -265,8 +269,8 @@ pub(in crate::worker) async fn damaged(
     Ok(())
 }
 
-/// What stands of it at Twilio, as far as the ledger can say.
-async fn standing(shared: &Shared, key: &MessageKey) -> Effects {
+/// The message's effects at Twilio, as far as the ledger knows them.
+async fn standing(shared: &WorkerState, key: &MessageKey) -> Effects {
     let found = shared.parts.ledger.find(key).await.ok().flatten();
     let journal = found.map(|record| record.journal).unwrap_or_default();
     let events: Vec<_> = journal.into_iter().map(|(_, event)| event).collect();

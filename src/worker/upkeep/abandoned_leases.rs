@@ -1,9 +1,9 @@
-//! Leases whose turn ended without a settlement: they are ended, and whoever took the message over is
-//! told that nothing more comes.
+//! Releases the leases of turns that ended without a settlement, so that a message's next holder knows that its
+//! previous one sends nothing more.
 //!
-//! In: leases, as their turns break off; takes that the ledger did not answer. Out: the ledger knows.
-//! Always: told again until the ledger has it; a message in doubt may wait for it. Nothing is written to a
-//! journal: what stands there, whoever takes the message next reads.
+//! In: leases whose turns were interrupted; takes that the ledger did not answer. Out: leases released in the ledger.
+//! Always: a release is retried until the ledger has it, because an uncertain message may wait for it; nothing is
+//! written to the journal, which the next holder reads.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,24 +13,24 @@ use jiff::Timestamp;
 
 use crate::ledger::{Lease, Ledger, LedgerError, MessageKey, Standing, Taken};
 
-/// Leases that the ledger is still to be told of.
+/// Leases that are still to be released in the ledger.
 #[derive(Debug, Default)]
 pub(crate) struct AbandonedLeases {
     leases: Mutex<Vec<Lease>>,
-    /// Messages whose take the ledger did not answer, and when each is looked at.
+    /// The messages whose take the ledger did not answer, and when each is checked.
     unanswered: Mutex<BTreeMap<MessageKey, Timestamp>>,
 }
 
-/// Who looks at messages whose take was not answered, and when.
-pub(in crate::worker) struct Looker<'a> {
-    /// The consumer's own name in leases.
+/// The consumer that checks messages whose take was not answered, and the time of the check.
+pub(in crate::worker) struct UnansweredCheck<'a> {
+    /// The consumer's name in leases.
     pub(in crate::worker) holder: &'a str,
     pub(in crate::worker) now: Timestamp,
     pub(in crate::worker) lease_for: Duration,
 }
 
 impl AbandonedLeases {
-    /// Watches over a turn: unless it is settled, its lease is noted as abandoned when the watch is dropped.
+    /// Watches a turn: unless it is settled, its lease is recorded as abandoned when the watch is dropped.
     pub(in crate::worker) fn unless_settled(&self, lease: &Lease) -> LeaseWatch<'_> {
         LeaseWatch {
             to: self,
@@ -38,22 +38,22 @@ impl AbandonedLeases {
         }
     }
 
-    /// Tells the ledger of all there are.
+    /// Releases all recorded leases in the ledger.
     ///
     /// # Errors
     ///
-    /// The ledger's: what it did not take is told again the next time.
-    pub(in crate::worker) async fn tell(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+    /// The ledger's error. Leases that were not released are retried at the next call.
+    pub(in crate::worker) async fn release_all(&self, ledger: &Ledger) -> Result<(), LedgerError> {
         let mut later = Vec::new();
-        let mut told = Ok(());
+        let mut released = Ok(());
         while let Some(lease) = self.pop() {
-            match ledger.let_go(&lease).await {
+            match ledger.release_lease(&lease).await {
                 Ok(()) => {}
-                // One that the store refuses for its own sake holds up no other.
+                // A lease whose own release the store refuses does not delay the others.
                 Err(LedgerError::Refused { .. }) => later.push(lease),
                 Err(error) => {
                     later.push(lease);
-                    told = Err(error);
+                    released = Err(error);
                     break;
                 }
             }
@@ -61,12 +61,12 @@ impl AbandonedLeases {
         for lease in later {
             self.push(lease);
         }
-        told
+        released
     }
 
-    /// Takes note of a take's result. One without an answer may stand all the same, under a lease that no turn
-    /// knows: the message is looked at after `until`, when that lease has run out. What the queue delivers meanwhile
-    /// finds it held.
+    /// Records the result of a take. A take without an answer may have succeeded, with a lease that no turn knows. So
+    /// the message is checked after `until`, when that lease has expired. Until then, redeliveries find the message
+    /// held.
     pub(in crate::worker) fn note_take(
         &self,
         key: &MessageKey,
@@ -74,7 +74,7 @@ impl AbandonedLeases {
         until: Timestamp,
     ) {
         match taken {
-            // Perhaps by the very take that was not answered.
+            // Perhaps held by the take that was not answered.
             Ok(Taken::Held { .. }) => {}
             Ok(_) => drop(self.unanswered().remove(key)),
             Err(LedgerError::Refused { .. } | LedgerError::Damaged(_)) => {}
@@ -82,27 +82,28 @@ impl AbandonedLeases {
         }
     }
 
-    /// Ends the leases of takes without an answer, where they stand and have run out. Mostly a redelivery takes the
-    /// message before; but the queue may have lost it, and only what waits is published again.
+    /// Ends the leases of takes without an answer, if the takes succeeded and the leases have expired. Usually a
+    /// redelivery takes the message first. But the queue may have lost it, and only waiting messages are published
+    /// again.
     ///
     /// # Errors
     ///
-    /// The ledger's: what was not looked at is looked at the next time.
+    /// The ledger's error. Messages that were not checked are checked at the next call.
     pub(in crate::worker) async fn end_unanswered(
         &self,
         ledger: &Ledger,
-        looker: &Looker<'_>,
+        check: &UnansweredCheck<'_>,
     ) -> Result<(), LedgerError> {
         let mut due = Vec::new();
         for (key, at) in self.unanswered().iter() {
-            if *at <= looker.now {
+            if *at <= check.now {
                 due.push(key.clone());
             }
         }
         for key in due {
-            match self.end_one(ledger, looker, &key).await {
+            match self.end_one(ledger, check, &key).await {
                 Ok(()) => {}
-                // One that the store refuses for its own sake holds up no other; `status` names it when it comes.
+                // A message that the store refuses does not delay the others. `status` names it when it is taken.
                 Err(LedgerError::Refused { .. } | LedgerError::Damaged(_)) => {
                     self.unanswered().remove(&key);
                 }
@@ -115,14 +116,14 @@ impl AbandonedLeases {
     async fn end_one(
         &self,
         ledger: &Ledger,
-        looker: &Looker<'_>,
+        check: &UnansweredCheck<'_>,
         key: &MessageKey,
     ) -> Result<(), LedgerError> {
         let found = ledger.find(key).await?;
         let found = found.map(|record| (record.message, record.standing));
         let message = match found {
-            Some((message, Standing::InFlight { holder, until })) if holder == looker.holder => {
-                if until > looker.now {
+            Some((message, Standing::InFlight { holder, until })) if holder == check.holder => {
+                if until > check.now {
                     self.note_standing(key, until);
                     return Ok(());
                 }
@@ -133,12 +134,12 @@ impl AbandonedLeases {
                 return Ok(());
             }
         };
-        // Otherwise a turn of this consumer has it by now.
+        // Otherwise a turn of this consumer has it already.
         if !self.unanswered().contains_key(key) {
             return Ok(());
         }
-        // As after a redelivery: only a take gives the number of a lease.
-        let taking = ledger.take(&message, looker.holder, looker.now, looker.lease_for);
+        // As after a redelivery: only a take returns a lease's number.
+        let taking = ledger.take(&message, check.holder, check.now, check.lease_for);
         match taking.await? {
             Taken::Leased(taken) => {
                 self.unanswered().remove(key);
@@ -150,7 +151,7 @@ impl AbandonedLeases {
         Ok(())
     }
 
-    /// Looks at a message later, unless a turn has it by now.
+    /// Checks the message at a later time, unless a turn has it already.
     fn note_standing(&self, key: &MessageKey, until: Timestamp) {
         if let Some(at) = self.unanswered().get_mut(key) {
             *at = until;
@@ -175,14 +176,14 @@ impl AbandonedLeases {
     }
 }
 
-/// See [`AbandonedLeases::unless_settled`].
+/// Records its lease as abandoned when dropped. See [`AbandonedLeases::unless_settled`].
 pub(in crate::worker) struct LeaseWatch<'a> {
     to: &'a AbandonedLeases,
     lease: Option<Lease>,
 }
 
 impl LeaseWatch<'_> {
-    /// The turn is settled: its lease is over.
+    /// Marks the turn as settled: its lease is over.
     pub(in crate::worker) fn settled(mut self) {
         self.lease = None;
     }

@@ -1,40 +1,40 @@
-//! Probes and inspects the broker while this consumer works, and says what is new.
+//! Probes and inspects the broker while this consumer works, and logs new dangers.
 //!
-//! In: the queue's inspection. Out: a line in the log for each danger, once until it is over. Always: nothing waits
-//! for it; a management API that does not answer is said once.
+//! In: the queue's inspection. Out: one log line for each danger, until it is over. Always: nothing waits for the
+//! inspection; a management API that does not answer is logged once.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::queue::Said;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// How often the broker is inspected, and how often while something could not be read: a queue that was just
-/// made has no statistics for some ten seconds.
+/// How often the broker is inspected, and how often while part of it could not be read: a new queue has no statistics
+/// for some ten seconds.
 const INSPECT_EVERY: Duration = Duration::from_secs(60);
 const INSPECT_AGAIN: Duration = Duration::from_secs(10);
 
-/// How often the queues are probed: one small message each time.
+/// How often the queues are probed, each time with one small message.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
-/// Probes and inspects for as long as it is polled.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+/// Probes and inspects the broker for as long as the future is polled.
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     tokio::select! {
         never = probe(shared) => never,
         never = inspect(shared) => never,
     }
 }
 
-/// Finds out whether the broker's queues still take messages.
-async fn probe(shared: &Shared) -> Infallible {
+/// Checks that the broker's queues accept messages.
+async fn probe(shared: &WorkerState) -> Infallible {
     loop {
         shared.parts.queue.probe().await;
         shared.parts.clock.sleep(PROBE_EVERY).await;
     }
 }
 
-async fn inspect(shared: &Shared) -> Infallible {
+async fn inspect(shared: &WorkerState) -> Infallible {
     let (queue, clock) = (&shared.parts.queue, shared.parts.clock);
     let mut said = Said::default();
     loop {

@@ -1,8 +1,8 @@
-//! What a consumer shows of its lanes: to `status`, in the ledger, and to Prometheus, by kind.
+//! Shows the state of a consumer's lanes: each lane to `status`, through the ledger, and sums by kind to Prometheus.
 //!
-//! In: the pacer's lanes. Out: one record a consumer, about once a second while they change, and again
-//! before it is old. Always: bounded, the busiest first, with how many were left out; no whole number of
-//! a sender's; a ledger that does not take it holds up nothing.
+//! In: the pacer's lanes. Out: one record a consumer, about once a second while lanes change, and again before the last
+//! one is outdated. Always: the record is bounded, with the busiest lanes first and the number of those left out; it
+//! contains no sender's whole number; a ledger that does not accept it delays nothing.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,23 +15,23 @@ use crate::pacing::{LaneKind, LaneView};
 use crate::queue::NodeInUse;
 use crate::shown_lanes::ShownLanes;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// How often lanes are looked at; so many of them make it twice as rare.
+/// How often lanes are read, and for how many lanes that interval grows by one second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LANES_A_LOOK: usize = 10_000;
 
-/// How long what does not change is left as it was shown: well below [`crate::shown_lanes::SEEN_FOR`].
+/// After how long an unchanged record is written again: well below [`crate::shown_lanes::SEEN_FOR`].
 const SHOW_AGAIN: Duration = Duration::from_secs(4);
 
-/// How often the log is told of shared lanes that are still not served.
+/// How often the log repeats that shared lanes are not served.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long the last word to the ledger may take.
+/// The maximum time to remove the record from the ledger at the end.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
-/// Shows them for as long as it is polled.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+/// Shows the lanes for as long as the future is polled.
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     let mut shown: Option<(ShownLanes, Instant)> = None;
     let mut unserved = Unserved::default();
@@ -66,30 +66,30 @@ pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
     }
 }
 
-/// The nodes that there is a connection to.
+/// The nodes that this process has a connection to.
 fn in_use(mut nodes: Vec<NodeInUse>) -> Vec<NodeInUse> {
     nodes.retain(|node| node.connections > 0);
     nodes
 }
 
-/// Takes away what was shown: this consumer ends.
-pub(in crate::worker) async fn hide(shared: &Shared) {
+/// Removes this consumer's record from the ledger when the consumer ends.
+pub(in crate::worker) async fn hide(shared: &WorkerState) {
     let parts = &shared.parts;
     let hiding = parts
         .ledger
         .show_lanes(&parts.holder, None, parts.clock.now());
     if !parts.ledger.is_lost() {
-        // It grows old by itself as well.
+        // Otherwise the record becomes outdated by itself.
         drop(tokio::time::timeout(LAST_WORD, hiding).await);
     }
 }
 
-/// Shared lanes that are not served, as the log was told.
+/// When the log was last told that shared lanes are not served. None while they are.
 #[derive(Default)]
 struct Unserved(Option<Instant>);
 
 impl Unserved {
-    /// Tells the log when lanes are not served any more, every so often while they are not, and when all are again.
+    /// Logs when lanes are not served any more, repeats it while that lasts, and logs when all lanes are served again.
     fn look(&mut self, views: &[LaneView], store_takes: Duration, now: Instant) {
         let lanes = || views.iter().filter(|view| view.unserved.is_some());
         let Some(first) = lanes().max_by_key(|view| view.unserved) else {
@@ -106,13 +106,13 @@ impl Unserved {
             lanes = lanes().count(), longest = %first.lane,
             waited_s = first.unserved.unwrap_or_default().as_secs(),
             database_answers_after_ms = u64::try_from(store_takes.as_millis()).unwrap_or(u64::MAX),
-            "shared limits are not served: the database hands out less of them than they allow, or answers too late \
-             for them; see FlexcastLimitNotServed in docs/runbooks.md"
+            "shared limits are not served: the database grants less than they allow, or answers too late; see \
+             FlexcastLimitNotServed in docs/runbooks.md"
         );
     }
 }
 
-fn count(shared: &Shared, views: &[LaneView]) {
+fn count(shared: &WorkerState, views: &[LaneView]) {
     for kind in LaneKind::ALL {
         let mut of_kind = LanesOfKind::default();
         for view in views.iter().filter(|view| view.lane.kind() == *kind) {

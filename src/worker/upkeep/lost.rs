@@ -1,8 +1,8 @@
-//! What is done about messages that a campaign's queue has lost.
+//! Handles messages that a campaign's queue has lost.
 //!
-//! In: how many messages are missing. Out: the messages published again, or the campaign paused. Always: nothing
-//! is published again while the queue has messages of that campaign, so that none that is there gets a copy;
-//! people purge queues to stop a campaign, so that many messages at once need an operator's `resume`.
+//! In: how many messages are missing. Out: the messages published again, or the campaign paused. Always: nothing is
+//! published again while the queue has messages of that campaign, so that no message there is duplicated; because
+//! operators purge queues to stop a campaign, large losses need an operator's `resume`.
 
 use std::time::Duration;
 
@@ -15,38 +15,38 @@ use crate::ledger::{
 };
 use crate::message::{CampaignId, Failure, FailureClass, PauseCause};
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// A message is published again at most once in this time, unless an operator has asked for it since.
+/// The least time between two publications of a message, unless an operator has run `resume` since.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
 
-/// For how long after a broker lost its disk, or a database its last transactions, missing messages are published again
-/// without a pause.
+/// For how long after the broker lost its disk, or the database its last transactions, missing messages are published
+/// again without a pause.
 const KNOWN_LOSS_FOR: Duration = Duration::from_secs(3_600);
 
-/// A queue counts as emptied from so many messages on, where they are fewer than a fifth of the campaign's.
+/// The least number of messages whose loss counts as an emptied queue where they are less than a fifth of the campaign.
 const EMPTIED_MIN: u64 = 10;
 
-/// How many looks in a row must find messages missing: with [`super::QUEUE_LOOK`], a minute.
+/// How many comparisons in a row must find messages missing: with [`super::QUEUE_LOOK`], a minute.
 const LOOKS: usize = 4;
 
-/// What the last looks found of one campaign.
+/// The results of the last comparisons for one campaign.
 #[derive(Clone, Debug, Default)]
-pub(in crate::worker) struct Found {
-    /// How many messages were missing at each of the last looks, the latest last.
+pub(in crate::worker) struct LossHistory {
+    /// How many messages were missing at each of the last comparisons, oldest first.
     missing: Vec<u64>,
-    /// Whether there was no queue at the last look.
+    /// Whether the queue did not exist at the last comparison.
     is_deleted: bool,
-    /// How many were said to be missing.
+    /// The number of missing messages that was logged last.
     told: u64,
-    /// When messages were last published again, as it was at the looks.
+    /// When messages were last published again, as of these comparisons.
     published_again_at: Option<Timestamp>,
-    /// How many an operator's `resume` publishes again: those that were missing while the campaign was paused for it
-    /// and no consumer held any, or else when the `resume` was first met.
+    /// How many messages an operator's `resume` publishes again: those that were missing while the campaign was paused
+    /// and no consumer held a message, or else those that were missing when the `resume` was first seen.
     agreed: Option<u64>,
 }
 
-impl Found {
+impl LossHistory {
     pub(in crate::worker) fn note(&mut self, missing: u64) {
         if self.missing.len() == LOOKS {
             self.missing.remove(0);
@@ -54,13 +54,13 @@ impl Found {
         self.missing.push(missing);
     }
 
-    /// What was missing all the while, once there were enough looks.
+    /// How many messages were missing in every comparison, once there were enough of them.
     pub(in crate::worker) fn lasting(&self) -> Option<u64> {
         let missing = self.missing.iter().copied().min();
         missing.filter(|_| self.missing.len() == LOOKS)
     }
 
-    /// Forgets the looks made before the last publication: they do not show what is missing after it.
+    /// Forgets the comparisons made before the last publication: they do not show what is missing after it.
     pub(in crate::worker) fn follow(&mut self, record: &CampaignRecord) {
         if self.published_again_at != record.published_again_at {
             *self = Self {
@@ -70,7 +70,7 @@ impl Found {
         }
     }
 
-    /// Forgets the looks made before the queue was deleted: they do not show what went with it.
+    /// Forgets the comparisons made before the queue was deleted: they do not count what was deleted with it.
     pub(in crate::worker) fn follow_queue(&mut self, is_deleted: bool) {
         if is_deleted && !self.is_deleted {
             self.missing.clear();
@@ -78,8 +78,8 @@ impl Found {
         self.is_deleted = is_deleted;
     }
 
-    /// Takes note of a look while the campaign is paused because its queue was emptied. The looks before the pause do
-    /// not show what is missing after it. Where no consumer holds a message, the count is exact.
+    /// Records a comparison made while the campaign is paused because its queue was emptied. Those before the pause do
+    /// not show what is missing after it. If no consumer holds a message, the count is exact.
     pub(in crate::worker) fn pause(&mut self, missing: u64, held: u64) {
         self.missing.clear();
         if held == 0 {
@@ -87,26 +87,26 @@ impl Found {
         }
     }
 
-    /// Takes note that nothing is missing.
+    /// Records that nothing is missing.
     pub(in crate::worker) fn clear(&mut self) {
         self.told = 0;
         self.agreed = None;
     }
 }
 
-/// Messages of a campaign that its queue does not have any more.
+/// Messages of a campaign that its queue has lost.
 #[derive(Clone, Copy)]
 pub(in crate::worker) struct Lost {
     pub(in crate::worker) messages: u64,
-    /// How many the ledger expects on the queue, with its consumers, or in a delay.
+    /// How many messages should be on the queue, with its consumers, or in a delay, according to the ledger.
     pub(in crate::worker) expected: u64,
-    /// Whether the queue has nothing ready: what waits in the ledger is missing, or with a consumer.
+    /// Whether the queue has no ready message: messages that wait in the ledger are lost, or with a consumer.
     pub(in crate::worker) is_drained: bool,
     pub(in crate::worker) is_deleted: bool,
 }
 
 impl Lost {
-    /// Whether so many messages vanished that only an operator's `resume` publishes them again. `agreed`: how many
+    /// Whether the loss is so large that only an operator's `resume` publishes the messages again. `agreed`: how many
     /// of them a `resume` covers. `is_rest`: others were published again a short time ago, and the rest of the same
     /// loss is found a few messages at a time.
     fn is_emptied(&self, accepted: u64, agreed: u64, is_rest: bool) -> bool {
@@ -118,26 +118,26 @@ impl Lost {
     }
 }
 
-/// Does what is to be done about lost messages; whether the looks that found them are spent.
+/// Handles lost messages. Returns whether the comparisons that found them are used up.
 pub(in crate::worker) async fn act(
-    shared: &Shared,
+    shared: &WorkerState,
     id: &CampaignId,
     lost: &Lost,
-    found: &mut Found,
+    history: &mut LossHistory,
 ) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
-    // Read after the counts: another consumer may have published again or paused meanwhile.
+    // Read after the counts: another consumer may have published again, or paused the campaign, meanwhile.
     let Some(record) = parts.ledger.campaign(id).await? else {
         return Ok(true);
     };
-    if record.published_again_at != found.published_again_at || !record.state.is_consumed() {
+    if record.published_again_at != history.published_again_at || !record.state.is_consumed() {
         return Ok(true);
     }
-    let is_news = found.told != lost.messages;
-    found.told = lost.messages;
+    let is_news = history.told != lost.messages;
+    history.told = lost.messages;
     let resumed_at = resumed_at(&record);
     let agreed = match resumed_at {
-        Some(_) => *found.agreed.get_or_insert(lost.messages),
+        Some(_) => *history.agreed.get_or_insert(lost.messages),
         None => 0,
     };
     if record.state == CampaignState::Running && !is_loss_known(shared).await? {
@@ -174,9 +174,9 @@ pub(in crate::worker) async fn act(
     Ok(true)
 }
 
-/// Marks so many messages to be published again; how many that was.
+/// Marks up to this many messages to be published again. Returns how many it marked.
 async fn publish_again(
-    shared: &Shared,
+    shared: &WorkerState,
     record: &CampaignRecord,
     messages: u64,
 ) -> Result<u64, LedgerError> {
@@ -202,7 +202,8 @@ async fn publish_again(
     Ok(marked as u64)
 }
 
-/// A message that was published again after this time is not published once more. A `resume` ends that wait.
+/// The time since when a message must not have been published again, to be published again now. A `resume` ends the
+/// wait.
 fn not_since(resumed_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let not_since = now.checked_sub(AGAIN_AFTER).unwrap_or(now);
     resumed_at.map_or(not_since, |at| not_since.max(at.min(now)))
@@ -214,23 +215,23 @@ fn resumed_at(record: &CampaignRecord) -> Option<Timestamp> {
     is_open.then_some(record.state_since)
 }
 
-/// Whether the broker lost its disk, or the ledger's store its last transactions, a short time ago: messages missing
-/// since then need no operator's `resume`.
-async fn is_loss_known(shared: &Shared) -> Result<bool, LedgerError> {
+/// Whether the broker lost its disk, or the ledger's store its last transactions, a short time ago. Messages that are
+/// missing since then need no operator's `resume`.
+async fn is_loss_known(shared: &WorkerState) -> Result<bool, LedgerError> {
     let ledger = &shared.parts.ledger;
     let lost_at = [ledger.broker_lost_at().await?, ledger.lost_at().await?];
     let mut lost_at = lost_at.into_iter().flatten();
     Ok(lost_at.any(|at| is_recent(shared, at, KNOWN_LOSS_FOR)))
 }
 
-/// Whether `at` is less than this time ago.
-pub(in crate::worker) fn is_recent(shared: &Shared, at: Timestamp, within: Duration) -> bool {
+/// Whether `at` is less than this long ago.
+pub(in crate::worker) fn is_recent(shared: &WorkerState, at: Timestamp, within: Duration) -> bool {
     let age = shared.parts.clock.now().duration_since(at);
     let age: Duration = age.try_into().unwrap_or_default();
     age < within
 }
 
-async fn pause(shared: &Shared, id: &CampaignId, lost: &Lost) -> Result<(), LedgerError> {
+async fn pause(shared: &WorkerState, id: &CampaignId, lost: &Lost) -> Result<(), LedgerError> {
     let parts = &shared.parts;
     let what = if lost.is_deleted {
         "queue deleted"
@@ -278,13 +279,13 @@ mod tests {
         let table = [
             (150, 150, 200, 0, true),
             (5, 5, 5, 0, true),
-            // The end of a long campaign: nothing is left of what waited.
+            // The end of a long campaign: no waiting message is left.
             (500, 500, 100_000, 0, true),
-            // A message or two got lost on the way.
+            // One or two messages were lost.
             (2, 2, 100_000, 0, false),
             (50, 2_000, 100_000, 0, false),
             (41, 2_000, 200, 0, true),
-            // What a `resume` covers, and what vanished since.
+            // Messages that a `resume` covers, and messages lost since.
             (150, 150, 200, 150, false),
             (150, 150, 200, 100, true),
             (60_000, 110_000, 110_000, 60_000, false),
@@ -322,31 +323,31 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_all_the_while_counts() {
-        let mut found = Found::default();
+        let mut history = LossHistory::default();
         for missing in [9, 7, 8] {
-            found.note(missing);
-            assert_eq!(found.lasting(), None, "too early to say");
+            history.note(missing);
+            assert_eq!(history.lasting(), None, "too early to say");
         }
-        found.note(12);
-        assert_eq!(found.lasting(), Some(7));
-        found.note(0);
-        assert_eq!(found.lasting(), Some(0));
+        history.note(12);
+        assert_eq!(history.lasting(), Some(7));
+        history.note(0);
+        assert_eq!(history.lasting(), Some(0));
     }
 
     #[test]
     fn looks_before_the_queue_was_deleted_do_not_count() {
-        let mut found = Found::default();
+        let mut history = LossHistory::default();
         for missing in [2, 2, 2] {
-            found.follow_queue(false);
-            found.note(missing);
+            history.follow_queue(false);
+            history.note(missing);
         }
         for missing in [90, 91, 92] {
-            found.follow_queue(true);
-            found.note(missing);
-            assert_eq!(found.lasting(), None, "too early to say");
+            history.follow_queue(true);
+            history.note(missing);
+            assert_eq!(history.lasting(), None, "too early to say");
         }
-        found.follow_queue(true);
-        found.note(93);
-        assert_eq!(found.lasting(), Some(90));
+        history.follow_queue(true);
+        history.note(93);
+        assert_eq!(history.lasting(), Some(90));
     }
 }

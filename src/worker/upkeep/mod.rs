@@ -1,8 +1,8 @@
-//! What the broker and dead consumers lose is brought back.
+//! Recovers what the broker and dead consumers lose.
 //!
-//! In: what the ledger says the queue should hold, and what the queue holds. Out: leases of dead consumers
-//! ended; how many messages the queue of a campaign has lost; a ledger whose file was removed or replaced is lost. Always: missing counts only what is missing in
-//! every look of a minute.
+//! In: what the queue should hold according to the ledger, and what it holds. Out: the leases of dead consumers ended;
+//! lost messages published again; a ledger whose file was removed or replaced marked as lost. Always: a message counts
+//! as lost only if it is missing in every comparison of a minute.
 
 mod lost;
 
@@ -30,33 +30,34 @@ use crate::ledger::{CampaignRecord, LedgerError, OnQueue};
 use crate::message::{CampaignId, PauseCause};
 use crate::queue::{Depth, QueueError};
 
-use crate::worker::{Shared, is_among};
-use abandoned_leases::Looker;
-use lost::{Found, Lost, act, is_recent};
+use crate::worker::{WorkerState, is_among};
+use abandoned_leases::UnansweredCheck;
+use lost::{LossHistory, Lost, act, is_recent};
 
-/// How often the queue is looked at unless the configuration says otherwise.
+/// How often the queue is compared with the ledger unless the configuration says otherwise.
 pub const QUEUE_LOOK: Duration = Duration::from_secs(20);
 
-/// How often leases of dead consumers are ended, and how many at once.
+/// How often leases of dead consumers are ended, and how many in one call.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_BATCH: usize = 1_000;
 
-/// How long a consumer is given to mark what a broker has lost. Two that mark would publish all of it twice.
+/// How long a consumer has to mark what a broker has lost. Two consumers that mark would publish all of it twice.
 const MARKED_WITHIN: Duration = Duration::from_secs(60);
 
-/// How old the broker's statistics may be and still count: a consumer reads them once a minute.
+/// The maximum age of the broker's statistics: a consumer reads them once a minute.
 const STATISTICS_FOR: Duration = Duration::from_secs(120);
 
-/// Ends leases and looks for lost messages of `only` these campaigns, or of all, for as long as it is polled.
-pub(super) async fn keep(shared: &Shared, only: &[CampaignId]) -> Infallible {
+/// Ends expired leases and compares queue and ledger, of the campaigns in `only` or of all, for as long as the future
+/// is polled.
+pub(super) async fn keep(shared: &WorkerState, only: &[CampaignId]) -> Infallible {
     let (clock, look_every) = (shared.parts.clock, shared.parts.queue_look);
-    let mut found = BTreeMap::new();
+    let mut histories = BTreeMap::new();
     let mut looked: Option<Instant> = None;
     loop {
         clock.sleep(SWEEP_EVERY.min(look_every)).await;
         shared.parts.ledger.back().await;
         if let Err(error) = shared.parts.ledger.in_place().await {
-            // Noted: the ledger is lost from now on.
+            // The call has marked the ledger as lost.
             tracing::debug!(%error, "the ledger is not where it was opened");
             continue;
         }
@@ -66,14 +67,14 @@ pub(super) async fn keep(shared: &Shared, only: &[CampaignId]) -> Infallible {
         let now = clock.instant();
         if looked.is_none_or(|at| now >= at + look_every) {
             looked = Some(now);
-            if let Err(error) = look(shared, only, &mut found).await {
+            if let Err(error) = look(shared, only, &mut histories).await {
                 tracing::debug!(%error, "the queue is not compared with the ledger");
             }
         }
     }
 }
 
-async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
+async fn sweep(shared: &WorkerState) -> Result<(), LedgerError> {
     let parts = &shared.parts;
     let now = parts.clock.now();
     let swept = parts
@@ -89,32 +90,32 @@ async fn sweep(shared: &Shared) -> Result<(), LedgerError> {
     let holding = shared.holding.now();
     let showing = parts.ledger.show_holding(&parts.holder, &holding, now);
     showing.await?;
-    let looker = Looker {
+    let check = UnansweredCheck {
         holder: &parts.holder,
         now,
         lease_for: parts.engine.lease_for(),
     };
     let ending = shared
         .abandoned_leases
-        .end_unanswered(&parts.ledger, &looker);
+        .end_unanswered(&parts.ledger, &check);
     ending.await
 }
 
 async fn look(
-    shared: &Shared,
+    shared: &WorkerState,
     only: &[CampaignId],
-    found: &mut BTreeMap<CampaignId, Found>,
+    histories: &mut BTreeMap<CampaignId, LossHistory>,
 ) -> Result<(), EnqueueError> {
     let parts = &shared.parts;
     if find_lost_broker(shared).await? {
-        found.clear();
+        histories.clear();
         return Ok(());
     }
     let mut records = parts.ledger.campaigns().await?;
     records.retain(|record| {
         (record.state.is_consumed() || is_emptied(record)) && is_among(only, &record.id)
     });
-    found.retain(|id, _| records.iter().any(|record| record.id == *id));
+    histories.retain(|id, _| records.iter().any(|record| record.id == *id));
     let now = parts.clock.now();
     let delayed_before = parts.queue.delayed().await?;
     let held = parts.ledger.holding(now).await?;
@@ -127,8 +128,8 @@ async fn look(
             Err(error) => return Err(error.into()),
         });
     }
-    // Two counts, since messages move between the counts of the queues and of the delays: the first one has those that have left
-    // a delay meanwhile, the second one those that have entered one.
+    // Two counts, because messages move between queues and delays meanwhile: the first includes those that have left a
+    // delay since, the second those that have entered one.
     let delayed = delayed_before.max(parts.queue.delayed().await?);
     for (record, (depth, is_deleted)) in records.iter().zip(depths) {
         let expected = on_queue.get(&record.id).copied().unwrap_or_default();
@@ -139,20 +140,20 @@ async fn look(
             depth.ready, depth.unsettled, held, delayed,
             "the queue is compared with the ledger"
         );
-        let found = found.entry(record.id.clone()).or_default();
-        found.follow(record);
-        found.follow_queue(is_deleted);
+        let history = histories.entry(record.id.clone()).or_default();
+        history.follow(record);
+        history.follow_queue(is_deleted);
         let missing = missing(expected, depth, held, delayed);
         if is_emptied(record) {
-            found.pause(missing, held.max(expected.held));
+            history.pause(missing, held.max(expected.held));
             continue;
         }
-        found.note(missing);
-        let Some(lasting) = found.lasting() else {
+        history.note(missing);
+        let Some(lasting) = history.lasting() else {
             continue;
         };
         if lasting == 0 {
-            found.clear();
+            history.clear();
             continue;
         }
         let lost = Lost {
@@ -161,8 +162,8 @@ async fn look(
             is_drained: depth.ready == 0,
             is_deleted,
         };
-        if act(shared, &record.id, &lost, found).await? {
-            *found = Found::default();
+        if act(shared, &record.id, &lost, history).await? {
+            *history = LossHistory::default();
         }
     }
     Ok(())
@@ -173,9 +174,9 @@ fn is_emptied(record: &CampaignRecord) -> bool {
     record.program_pause() == Some(PauseCause::QueueEmptied)
 }
 
-/// What the broker's own statistics say that consumers hold, other programs' among them; 0 where nobody has asked
-/// the broker of late.
-fn unacknowledged(shared: &Shared, id: &CampaignId) -> u64 {
+/// How many messages consumers hold, those of other programs included, according to the broker's statistics; 0 without
+/// recent statistics.
+fn unacknowledged(shared: &WorkerState, id: &CampaignId) -> u64 {
     let parts = &shared.parts;
     let Some(inspection) = parts.queue.inspection() else {
         return 0;
@@ -189,8 +190,8 @@ fn unacknowledged(shared: &Shared, id: &CampaignId) -> u64 {
         .unwrap_or(0)
 }
 
-/// How many messages are neither on the queue, nor in a delay, nor with a consumer. One with a good lease is not
-/// missing, whatever its holder has shown last: its holder settles it, with its delivery or without.
+/// How many messages are neither on the queue, nor in a delay, nor with a consumer. A message with a valid lease is not
+/// missing, even if its holder's last count lacks it: the holder settles it, with its delivery or without.
 fn missing(expected: OnQueue, depth: Depth, held: u64, delayed: u64) -> u64 {
     let not_taken = depth.unsettled.max(held).saturating_sub(expected.held);
     let there = depth.ready + delayed + not_taken;
@@ -201,15 +202,15 @@ fn total(expected: OnQueue) -> u64 {
     expected.ready + expected.held + expected.delayed
 }
 
-/// Whether the broker has come back without anything of ours: then all that was on it is published again by
-/// itself, since nobody asked for it to vanish.
-async fn find_lost_broker(shared: &Shared) -> Result<bool, EnqueueError> {
+/// Whether the broker has lost all its data. Then everything that was on it is published again without an operator's
+/// `resume`, because no operator removed it.
+async fn find_lost_broker(shared: &WorkerState) -> Result<bool, EnqueueError> {
     let parts = &shared.parts;
     if parts.queue.is_bound().await? {
         return Ok(false);
     }
-    // Another consumer marks what was lost, and ties the queue after that. If it died, or the disk is lost once
-    // more, this one does it later.
+    // Another consumer first marks what was lost and then binds the queue. If it dies before that, or the disk is lost
+    // once more, this consumer does it later.
     let lost_at = parts.ledger.broker_lost_at().await?;
     if lost_at.is_some_and(|at| is_recent(shared, at, MARKED_WITHIN)) {
         return Ok(true);
@@ -235,9 +236,9 @@ mod tests {
             ((10, 5, 2), (0, 5, 0), 12),
             // Consumers hold deliveries that they have not taken yet.
             ((10, 5, 2), (4, 11, 2), 0),
-            // They came to have it since they showed what they held.
+            // They received them after their last record.
             ((0, 5, 0), (0, 2, 0), 0),
-            // They have settled much since.
+            // They have settled many since their last record.
             ((10, 5, 0), (0, 50, 0), 0),
         ];
         for ((ready, held, delayed), queue, lost) in table {

@@ -1,8 +1,8 @@
-//! What was published under a key that is no campaign's.
+//! Handles orphans: messages that were published under a key that is no campaign's.
 //!
-//! In: orphans. Out: each is given to its campaign when there is one by now (it was published before
-//! that was applied, or its queue was deleted), else refused like anything that is no message. Always:
-//! none is dropped, and none comes round again.
+//! In: orphans. Out: each goes to its campaign if that exists by now (it was applied after the publication, or its
+//! queue was deleted), and is refused otherwise, like any invalid message. Always: none is dropped, and none circulates
+//! for ever.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,27 +16,27 @@ use crate::queue::{Backoff, Consumer, Delivery};
 use crate::shutdown::Stopper;
 use crate::twilio::hide_numbers;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 use crate::worker::turn::{defective, expiring, refuse};
 
-/// How many orphans are on their way here at once: they are handled one by one.
+/// How many orphans the broker delivers ahead: they are handled one at a time.
 const PREFETCH: u16 = 20;
 
 /// The first and the longest pause after the ledger or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const AFTER_FAILURE_MAX: Duration = Duration::from_secs(60);
 
-/// How soon an orphan comes to the campaign that it was given to.
+/// The delay after which an orphan arrives at its campaign.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Looks after orphans until it is ended.
+/// Handles orphans until it is ended.
 pub(in crate::worker) struct Orphans {
     stop: Stopper,
     task: AbortOnDropHandle<()>,
 }
 
 impl Orphans {
-    pub(in crate::worker) fn begin(shared: &Arc<Shared>) -> Self {
+    pub(in crate::worker) fn begin(shared: &Arc<WorkerState>) -> Self {
         let stop = Stopper::new();
         let looking = look_after(Arc::clone(shared), stop.clone());
         Self {
@@ -45,16 +45,16 @@ impl Orphans {
         }
     }
 
-    /// Stops, once the one at hand is settled.
+    /// Stops after the current orphan is settled.
     pub(in crate::worker) async fn end(self) {
         self.stop.stop();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the consumer of orphans ended badly");
+            tracing::error!(%error, "the consumer of orphans ended with an error");
         }
     }
 }
 
-async fn look_after(shared: Arc<Shared>, stop: Stopper) {
+async fn look_after(shared: Arc<WorkerState>, stop: Stopper) {
     let parts = &shared.parts;
     let mut backoff = Backoff::new(AFTER_FAILURE, AFTER_FAILURE_MAX);
     while !stop.is_stopped() {
@@ -64,19 +64,19 @@ async fn look_after(shared: Arc<Shared>, stop: Stopper) {
         };
         match stop.run_until_stopped(beginning).await {
             Some(Ok(Some(consumer))) => consume(&shared, &stop, consumer, &mut backoff).await,
-            // A queue that nobody else publishes to, or a stop.
+            // The queue has no other publishers, or the stop was requested.
             Some(Ok(None)) | None => return,
-            Some(Err(error)) => tracing::warn!(%error, "orphans are not looked after yet"),
+            Some(Err(error)) => tracing::warn!(%error, "orphans are not consumed yet"),
         }
         stop.run_until_stopped(parts.clock.sleep(backoff.pause()))
             .await;
     }
 }
 
-/// Consumes until stopped, or until the ledger failed. An orphan that cannot be settled keeps back none behind it:
-/// it comes again, ever later.
+/// Consumes until stopped, or until the ledger fails. An orphan that cannot be settled does not block those behind it:
+/// it is redelivered, after ever longer pauses.
 async fn consume(
-    shared: &Shared,
+    shared: &WorkerState,
     stop: &Stopper,
     mut consumer: Box<dyn Consumer>,
     backoff: &mut Backoff,
@@ -85,10 +85,10 @@ async fn consume(
         match settle(shared, orphan).await {
             Ok(()) => backoff.reset(),
             Err(SettleError::Queue(error)) => {
-                tracing::warn!(%error, "an orphan was not settled; it comes again");
+                tracing::warn!(%error, "an orphan was not settled; it will be redelivered");
             }
             Err(error) => {
-                tracing::warn!(%error, "an orphan was not settled; it comes again");
+                tracing::warn!(%error, "an orphan was not settled; it will be redelivered");
                 break;
             }
         }
@@ -96,7 +96,7 @@ async fn consume(
     consumer.stop().await;
 }
 
-async fn settle(shared: &Shared, orphan: Box<dyn Delivery>) -> Result<(), SettleError> {
+async fn settle(shared: &WorkerState, orphan: Box<dyn Delivery>) -> Result<(), SettleError> {
     let parts = &shared.parts;
     let key = hide_numbers(orphan.key());
     if let Some(refused) = defective(&*orphan).or_else(|| expiring(orphan.defect())) {
@@ -122,7 +122,7 @@ async fn settle(shared: &Shared, orphan: Box<dyn Delivery>) -> Result<(), Settle
     refuse(shared, &filed_under, orphan, refused).await
 }
 
-/// The campaign id that looks most like this key: what the ledger files a stray under.
+/// The campaign id that is most similar to this key. The ledger files the stray under it.
 fn near(key: &str) -> CampaignId {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
     let spelled: String = hide_numbers(&key.to_lowercase())

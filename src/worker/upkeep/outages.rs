@@ -1,15 +1,15 @@
-//! Finds out whether parts of Twilio that are away are back.
+//! Finds out whether products of Twilio that are away are back.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// The pause after a question that could not be asked.
+/// The pause after a probe that could not be sent.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Probes products for as long as it is polled, each when it is due.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+/// Probes products, each when it is due, for as long as the future is polled.
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let parts = &shared.parts;
     loop {
         let product = parts.twilio.outages().next_probe().await;

@@ -1,23 +1,23 @@
-//! What the consumer does about a ledger whose store is lost: nothing, until it is back.
+//! Watches a ledger whose store is lost until it is back.
 //!
-//! In: the watched ledger. Out: a line in the log when it is lost and one when it is back. Always: it
-//! is asked again and again while it is lost, and by nobody else.
+//! In: the watched ledger. Out: one log line when it is lost and one when it is back. Always: while it is lost, this
+//! task alone retries it, again and again.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::worker::Shared;
+use crate::worker::WorkerState;
 
-/// The first wait before a lost store is asked again, and the longest; each is twice the one before.
+/// The first and the longest wait before a lost store is retried. Each wait is twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// What is left to do about a ledger that does not come back by itself.
+/// What an operator must do about a ledger that does not come back by itself.
 pub(in crate::worker) const WHEN_LOST_FOR_GOOD: &str = "stop flexcast, keep a copy of the ledger as it is, restore the \
     last backup, and read the runbook \"Restore the ledger\" before you start again";
 
-/// Watches for as long as it is polled.
-pub(in crate::worker) async fn keep(shared: &Shared) -> Infallible {
+/// Watches the ledger for as long as the future is polled.
+pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
     let (ledger, clock) = (&shared.parts.ledger, shared.parts.clock);
     loop {
         ledger.lost().await;

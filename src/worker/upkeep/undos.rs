@@ -1,7 +1,7 @@
-//! What stuck messages have left at Twilio: tried to be taken away again, ever more rarely.
+//! Retries the undos of stuck messages: those whose effects at Twilio could not be removed.
 //!
-//! In: stuck messages whose undo is due. Out: dead for their own reason, or stuck for longer. Always:
-//! the message stays where the books have it; where Twilio refuses the account, the leftovers stay, too.
+//! In: stuck messages whose undo is due. Out: messages that are dead for their own reason, or stuck until a later
+//! retry. Always: the books count the message as before; while Twilio refuses the account, its effects stay.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,40 +16,40 @@ use crate::outcomes::{undo_wait, undone};
 
 use crate::worker::campaigns::Campaigns;
 use crate::worker::turn::agent_of;
-use crate::worker::{Active, Shared, WorkError};
+use crate::worker::{Active, WorkError, WorkerState};
 
-/// How many are tried at once: they must not crowd out what customers wait for.
+/// How many undos run at once: they must not displace messages to customers.
 const AT_ONCE: usize = 8;
 
-/// How many are listed at once, of which some may be another worker's.
+/// How many due undos are read at once, of which another consumer may have some.
 const LISTED: usize = 100;
 
-/// When an undo that was broken off (a pause, a stop) is looked at again.
+/// The delay of an undo that was interrupted, by a pause or a stop.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// The undos that are being tried.
+/// The undos that are running.
 pub(in crate::worker) struct Undos {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
     tasks: JoinSet<()>,
-    tried: Tried,
+    running: UndosInFlight,
 }
 
-/// The messages whose undos are being tried, each with its campaign. None for one that cannot be.
-type Tried = Arc<Mutex<BTreeMap<MessageKey, Option<Arc<Active>>>>>;
+/// The messages whose undos are running, each with its campaign. None: the campaign cannot be read.
+type UndosInFlight = Arc<Mutex<BTreeMap<MessageKey, Option<Arc<Active>>>>>;
 
 impl Undos {
-    pub(in crate::worker) fn new(shared: Arc<Shared>) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<WorkerState>) -> Self {
         Self {
             shared,
             tasks: JoinSet::new(),
-            tried: Arc::default(),
+            running: Arc::default(),
         }
     }
 
-    /// Begins to try what is due; stops the undos of campaigns that the program has paused.
+    /// Starts the undos that are due, and stops those of campaigns that the program has paused.
     pub(in crate::worker) async fn look(&mut self, campaigns: &Campaigns) -> Result<(), WorkError> {
         while self.tasks.try_join_next().is_some() {}
-        for (key, active) in &*lock(&self.tried) {
+        for (key, active) in &*lock(&self.running) {
             if let Some(active) = active
                 .as_ref()
                 .filter(|_| campaigns.is_refused(&key.campaign))
@@ -63,14 +63,14 @@ impl Undos {
             if self.tasks.len() >= AT_ONCE {
                 break;
             }
-            if !campaigns.is_ours(&key.campaign) || lock(&self.tried).contains_key(&key) {
+            if !campaigns.is_ours(&key.campaign) || lock(&self.running).contains_key(&key) {
                 continue;
             }
             match campaigns.active(&key.campaign).await {
                 Ok(active) => self.begin(key, active),
                 Err(error @ WorkError::Campaign(..)) => {
                     tracing::warn!(message.id = %key.id.in_log(), %error, "an undo cannot be tried");
-                    lock(&self.tried).insert(key, None);
+                    lock(&self.running).insert(key, None);
                 }
                 Err(error) => return Err(error),
             }
@@ -79,29 +79,29 @@ impl Undos {
     }
 
     fn begin(&mut self, key: MessageKey, active: Arc<Active>) {
-        lock(&self.tried).insert(key.clone(), Some(Arc::clone(&active)));
-        let (shared, tried) = (Arc::clone(&self.shared), Arc::clone(&self.tried));
+        lock(&self.running).insert(key.clone(), Some(Arc::clone(&active)));
+        let (shared, running) = (Arc::clone(&self.shared), Arc::clone(&self.running));
         self.tasks.spawn(async move {
             if let Err(error) = again(&shared, &active, &key).await {
                 tracing::warn!(message.id = %key.id.in_log(), %error, "an undo was not recorded");
             }
-            lock(&tried).remove(&key);
+            lock(&running).remove(&key);
         });
     }
 
-    /// Waits until those that were begun have ended.
+    /// Waits until all running undos have ended.
     pub(in crate::worker) async fn drain(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
-fn lock(tried: &Tried) -> MutexGuard<'_, BTreeMap<MessageKey, Option<Arc<Active>>>> {
-    tried.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(running: &UndosInFlight) -> MutexGuard<'_, BTreeMap<MessageKey, Option<Arc<Active>>>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tries one undo again.
-async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(), LedgerError> {
-    // Customers come first: without a free place it is tried at another look.
+/// Retries one undo.
+async fn again(shared: &WorkerState, active: &Active, key: &MessageKey) -> Result<(), LedgerError> {
+    // Customers come first: without a free place, the undo is retried at a later pass.
     let Some(_place) = shared.places.try_take(&active.campaign.id) else {
         return Ok(());
     };
@@ -120,8 +120,7 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
             return Ok(());
         }
     };
-    // Whom it was for matters to some look-ups alone: an agent who is gone keeps nothing from being
-    // taken away.
+    // Only some look-ups need the agent: an agent who is gone does not prevent the undo.
     let resolving = agent_of(shared, active, &stuck.message, &saga);
     let agent = resolving.await.ok().flatten();
     let job = Job {
@@ -139,7 +138,7 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
             &saga.effects,
         ),
         taken_before: true,
-        // It matters to what goes forward alone.
+        // Only going forward depends on it.
         overtaken: false,
         distrusted_from: stuck.distrusted_from,
         switch: &active.switch,
@@ -152,8 +151,8 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
             let released = UndoSettlement::Released { due };
             record(shared, &stuck.lease, &[], &released).await
         }
-        // As with a turn: what the ledger failed to take may stand, and this lease is not written to
-        // again.
+        // As with a turn: the events may be stored although the ledger reported a failure, so this lease writes nothing
+        // more.
         Err(interrupted) => {
             tracing::warn!(message.id = %key.id.in_log(), %interrupted, "an undo was interrupted");
             Ok(())
@@ -161,7 +160,7 @@ async fn again(shared: &Shared, active: &Active, key: &MessageKey) -> Result<(),
     }
 }
 
-/// What a stuck message was undone for: as it was recorded when it got stuck, or in its journal.
+/// Why a stuck message was undone: the cause recorded when it got stuck, or the failure in its journal.
 fn why(stuck: &Stuck) -> Failure {
     let recorded = stuck.failure.cause.as_deref().cloned();
     let failed = stuck.journal.iter().rev().find_map(|event| match event {
@@ -172,7 +171,7 @@ fn why(stuck: &Stuck) -> Failure {
 }
 
 async fn settle(
-    shared: &Shared,
+    shared: &WorkerState,
     stuck: &Stuck,
     why: Failure,
     delivered: Delivered,
@@ -206,7 +205,7 @@ async fn settle(
 }
 
 async fn record(
-    shared: &Shared,
+    shared: &WorkerState,
     lease: &Lease,
     events: &[Event],
     settlement: &UndoSettlement,

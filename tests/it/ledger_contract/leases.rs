@@ -158,7 +158,7 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(l
         number: second,
         ..first.clone()
     };
-    ledger.let_go(&second).await.expect("it answers");
+    ledger.release_lease(&second).await.expect("it answers");
     assert!(
         overtaken(ledger, 1, at(62) + LEASE).await,
         "one is slow still"
@@ -168,7 +168,7 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(l
             number,
             ..first.clone()
         };
-        ledger.let_go(&lease).await.expect("it answers");
+        ledger.release_lease(&lease).await.expect("it answers");
     }
     let fifth = Lease {
         number: third.number + 2,
@@ -181,7 +181,10 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(l
         at(93),
     )
     .await;
-    assert!(!overtaken(ledger, 1, at(94)).await, "all have let go");
+    assert!(
+        !overtaken(ledger, 1, at(94)).await,
+        "all leases are released"
+    );
 
     // What its holder gave back is nobody's.
     let given = lease(ledger, &message(2), at(0)).await;
@@ -200,23 +203,23 @@ pub(super) async fn a_message_is_overtaken_when_a_living_holders_lease_ran_out(l
     assert!(!overtaken(ledger, 2, at(100)).await);
 }
 
-pub(super) async fn a_lease_is_let_go_of_before_it_runs_out(ledger: &Ledger) {
+pub(super) async fn a_lease_is_released_before_it_runs_out(ledger: &Ledger) {
     apply_spring(ledger).await;
     ledger.show_alive("consumer").await.expect("it is shown");
     accept_queued(ledger, &[message(1), message(2)]).await;
     let lease = lease(ledger, &message(1), at(0)).await;
     record_begun(ledger, &lease, at(0)).await;
-    ledger.let_go(&lease).await.expect("it answers");
+    ledger.release_lease(&lease).await.expect("it answers");
     let again = ledger.record(&lease, &[begun()], at(1)).await;
     assert!(matches!(again, Err(LedgerError::LeaseLost)), "{again:?}");
     assert!(!overtaken(ledger, 1, at(1)).await, "it is taken at once");
     // Somebody else's by now: it says nothing of that lease.
-    ledger.let_go(&lease).await.expect("it answers");
+    ledger.release_lease(&lease).await.expect("it answers");
     let held = take(ledger, &message(1), at(2)).await;
     assert!(matches!(held, Taken::Held { .. }), "{held:?}");
 }
 
-/// As when the reply to a take was lost: nobody knows that lease, and nobody can let go of it.
+/// As when the reply to a take was lost: no consumer knows that lease, so none can release it.
 pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(ledger: &Ledger) {
     apply_spring(ledger).await;
     ledger.show_alive("consumer").await.expect("it is shown");
@@ -225,12 +228,12 @@ pub(super) async fn a_lease_under_which_nothing_was_recorded_is_not_waited_for(l
     let next = at(0) + LEASE;
     assert!(!overtaken(ledger, 1, next).await, "fresh");
     assert!(lost.until <= next);
-    // The same where an earlier lease has recorded something and was let go of.
+    // The same where an earlier lease recorded something and was released.
     let second = Lease {
         number: lost.number + 1,
         ..lost
     };
-    ledger.let_go(&second).await.expect("it answers");
+    ledger.release_lease(&second).await.expect("it answers");
     lease(ledger, &message(1), next).await;
     assert!(!overtaken(ledger, 1, next + LEASE).await, "with a journal");
 }

@@ -100,7 +100,7 @@ on_every_store! {
     leases::of_many_takers_one_has_the_message,
     leases::a_lease_that_ran_out_is_taken_over_and_its_old_holder_refused,
     leases::a_message_is_overtaken_when_a_living_holders_lease_ran_out,
-    leases::a_lease_is_let_go_of_before_it_runs_out,
+    leases::a_lease_is_released_before_it_runs_out,
     leases::a_lease_under_which_nothing_was_recorded_is_not_waited_for,
     leases::a_lease_that_nobody_took_over_is_still_good,
     leases::the_journal_comes_back_in_order,

@@ -196,7 +196,7 @@ pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: 
     accept_queued(ledger, &messages).await;
     // 1 broke off, 2's consumer died, 3's lease ran out and was taken over; nothing was written of them.
     let broken = lease(ledger, &message(1), at(0)).await;
-    ledger.let_go(&broken).await.expect("it is ended");
+    ledger.release_lease(&broken).await.expect("it is ended");
     lease(ledger, &message(2), at(0)).await;
     ledger.release_leases().await.expect("they are ended");
     lease(ledger, &message(3), at(2)).await;

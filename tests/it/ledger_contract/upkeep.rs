@@ -244,7 +244,7 @@ pub(super) async fn what_a_broker_lost_comes_back_whatever_it_was_at(ledger: &Le
 
     let given_back = Settlement::Released { queued: true };
     settle(ledger, &leases[0], &given_back, at(6)).await;
-    ledger.let_go(&leases[1]).await.expect("it answers");
+    ledger.release_lease(&leases[1]).await.expect("it answers");
     settle(ledger, &leases[3], &retry(at(20)), at(6)).await;
     // Confirmed by the broker before it was lost.
     ledger.mark_queued(&being_published).await.expect("marked");

@@ -28,7 +28,7 @@ use flexcast::simulator::{
     Simulator,
 };
 use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, InProcess, Transport, Twilio};
-use flexcast::worker::{Parts, RunEnd, Until, Worker};
+use flexcast::worker::{RunEnd, Until, Worker, WorkerParts};
 use serde_json::{Value, json};
 
 use super::trap::{Side, Trap};
@@ -305,7 +305,7 @@ impl Stage {
             metrics.clone(),
             SETTLE_TIME,
         );
-        Worker::new(Parts {
+        Worker::new(WorkerParts {
             queue: Arc::new(TrappedQueue {
                 inner: self.queue.clone(),
                 trap: Arc::clone(trap),

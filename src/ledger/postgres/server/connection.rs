@@ -1,8 +1,7 @@
-//! Connections: where to, how many, and what holds on each of them.
+//! Connections to the server: address, number, settings.
 //!
-//! In: a URL. Out: connections that are ready to be used. Always: no error shows the password;
-//! every wait is bounded, on this side and on the server's, so that a consumer that was stopped in
-//! the middle of a write holds nobody else up for long.
+//! In: a URL. Out: connections that are ready to use. Always: no error contains the password; every wait is bounded, in
+//! this process and on the server, so that a consumer that is suspended during a write does not block others for long.
 
 use std::future::Future;
 use std::time::Duration;
@@ -24,24 +23,24 @@ use super::tail::Tail;
 use super::tls;
 use crate::ledger::postgres::errors::is_of_a_value;
 
-/// How long one call of the ledger may take, waiting for a connection included: longer than the
-/// server lets a statement take, so that its answer comes first.
+/// The maximum time of one call of the ledger, waiting for a connection included. It is longer than the server's limit
+/// for a statement, so that the server's answer comes first.
 const CALL_MAX: Duration = Duration::from_secs(15);
 
-/// The same for a probe. It makes some eighty round trips where nothing is prepared yet: with [`CALL_MAX`] a lost
+/// The same for a probe. It makes about eighty round trips while no statement is prepared: with [`CALL_MAX`], a lost
 /// server that is 200 ms away would never pass it.
 const PROBE_MAX: Duration = Duration::from_secs(60);
 
-/// How long a connection may take to be made.
+/// The maximum time for making a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// What holds on every connection.
+/// The settings of every connection.
 ///
-/// - `read committed`: each statement sees what was committed before it, and waits for a row's lock
-///   instead of failing. The statements are written for it, whatever the server's default is.
-/// - `synchronous_commit`: `off` would report as durable what is not yet; the stronger settings stay.
-/// - The time-outs release the locks of a consumer that was stopped or cut off, and in this order: a transaction
-///   that stands still ends before other calls give up waiting for its locks.
+/// - `read committed`: each statement sees what was committed before it, and waits for a row's lock instead of failing.
+///   The statements are written for it, whatever the server's default is.
+/// - `synchronous_commit`: `off` would report commits that are not durable yet. Stronger settings stay.
+/// - The time-outs release the locks of a consumer that was suspended or cut off, in this order: an idle transaction
+///   ends before other calls give up waiting for its locks.
 const SETTINGS: &str = "
     SET search_path = flexcast;
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -56,16 +55,16 @@ const SETTINGS: &str = "
 #[derive(Clone)]
 pub(in crate::ledger) struct Connections {
     pool: Pool,
-    /// Where they go, for errors: hosts, ports and the database, no user and no password.
+    /// The address for errors: hosts, ports and the database, without user and password.
     place: String,
-    /// What this process has committed last.
+    /// The last commits of this process.
     pub(super) tail: Tail,
-    /// Which run of the server they lead to.
+    /// The run of the server that the connections lead to.
     pub(in crate::ledger::postgres) runs: ServerRuns,
 }
 
 impl Connections {
-    /// Connects once, which brings the schema up to date.
+    /// Makes the first connection, and brings the schema up to date.
     pub(in crate::ledger) async fn open(url: &str) -> Result<Self> {
         let (url, tls) = tls::split(url)?;
         let mut config: Config = url.parse().map_err(|error| unusable(&error))?;
@@ -73,7 +72,7 @@ impl Connections {
             return Err(invalid("it names no host"));
         }
         config.connect_timeout(*config.get_connect_timeout().unwrap_or(&CONNECT_MAX));
-        // A peer whose machine is gone never answers: tcp(7), TCP_USER_TIMEOUT
+        // A peer whose machine is gone never answers: tcp(7), TCP_USER_TIMEOUT.
         config.tcp_user_timeout(*config.get_tcp_user_timeout().unwrap_or(&CALL_MAX));
         if config.get_application_name().is_none() {
             config.application_name("flexcast");
@@ -104,7 +103,7 @@ impl Connections {
         self.pool.get().await.map_err(|error| self.at(error.into()))
     }
 
-    /// The first connection. A database that is not there is a wrong name; later it may be one that is being
+    /// Makes the first connection. A missing database means a wrong name now; later it may be one that is being
     /// restored.
     async fn first(&self) -> Result<Object> {
         self.pool.get().await.map_err(|error| {
@@ -124,8 +123,8 @@ impl Connections {
         })
     }
 
-    /// Checks that each connection has a session of its own. Behind a pooler that shares the server's sessions, the
-    /// settings and the prepared statements of one connection are another's.
+    /// Checks that each connection has its own session. Behind a pooler that shares the server's sessions, connections
+    /// would share settings and prepared statements.
     async fn check_sessions(&self, first: &Object) -> Result<()> {
         let alone = session(first).await?;
         let second = match self.pool.get().await {
@@ -134,7 +133,7 @@ impl Connections {
             Err(error) => return Err(self.at(error.into())),
         };
         if let Err(error) = second.batch_execute("BEGIN").await {
-            // PgBouncer's words where it shares sessions statement by statement.
+            // PgBouncer's message when it shares sessions statement by statement.
             let is_pooler = error.to_string().contains("pooling mode")
                 || error
                     .as_db_error()
@@ -153,7 +152,7 @@ impl Connections {
         }
     }
 
-    /// Bounds a call. What it was to write may stand all the same when its time is up.
+    /// Limits the time of a call. A call that is cut off may have written all the same.
     pub(in crate::ledger) async fn bounded<T>(
         &self,
         call: impl Future<Output = Result<T>>,
@@ -161,7 +160,7 @@ impl Connections {
         self.bounded_by(CALL_MAX, call).await
     }
 
-    /// The same for a probe, which is many statements in a row.
+    /// The same for a probe, which is a series of statements.
     pub(in crate::ledger) async fn bounded_probe<T>(
         &self,
         probe: impl Future<Output = Result<T>>,
@@ -181,21 +180,21 @@ impl Connections {
         });
         let result = result.map_err(|error| self.at(error));
         let is_suspect = match &result {
-            // It may be the connection's own: a session that began read-only, or on a server that is
-            // not the first one any more, stays so.
+            // The connection may be the cause: a session that began read-only, or on a server that is no longer the
+            // primary, stays so.
             Err(LedgerError::Unavailable(_)) => true,
-            // Statements that were prepared before the schema was made again fail until they are forgotten.
+            // Statements that were prepared before the schema was created again fail until they are discarded.
             Err(LedgerError::Refused { code, .. }) => !is_of_a_value(code),
             _ => false,
         };
         if is_suspect {
-            // The next call has a new one.
+            // The next call makes a new connection.
             self.pool.retain(|_, _| false);
         }
         result
     }
 
-    /// Says where it happened, once.
+    /// Adds the address to an error, once.
     pub(in crate::ledger) fn at(&self, error: LedgerError) -> LedgerError {
         let place = &self.place;
         if error.to_string().contains(place) {
@@ -223,7 +222,7 @@ fn pool(config: Config, tls: MakeRustlsConnect, tail: Tail, runs: ServerRuns) ->
         Box::pin(async move {
             let settled = client.batch_execute(SETTINGS).await;
             settled.map_err(HookError::Backend)?;
-            // Both at once: one round trip while nothing has changed.
+            // Concurrently: one round trip while nothing has changed.
             let checked = tokio::try_join!(runs.look_again(client), tail.check(client));
             checked
                 .map(drop)
@@ -240,7 +239,7 @@ fn pool(config: Config, tls: MakeRustlsConnect, tail: Tail, runs: ServerRuns) ->
         .map_err(|error| LedgerError::Unavailable(error.to_string()))
 }
 
-/// Says what to do about a role that may not use the schema, or not make it.
+/// Adds advice to the error of a role that may not use or create the schema.
 fn without_rights(error: LedgerError) -> LedgerError {
     match error {
         LedgerError::Refused { code, text } if code == SqlState::INSUFFICIENT_PRIVILEGE.code() => {
@@ -253,7 +252,7 @@ fn without_rights(error: LedgerError) -> LedgerError {
     }
 }
 
-/// The number of the server's session that carries out a statement now; without a prepared statement.
+/// The process id of the server's session that runs a statement now. Uses no prepared statement.
 async fn session(client: &Object) -> Result<Option<String>> {
     let answers = client.simple_query("SELECT pg_backend_pid()").await?;
     let numbers = answers.iter().find_map(|answer| match answer {
@@ -270,7 +269,7 @@ fn pooler() -> LedgerError {
     )
 }
 
-/// Where a configuration leads to.
+/// The address of a configuration.
 fn place(config: &Config) -> String {
     let ports = config.get_ports();
     let hosts = config.get_hosts().iter().enumerate().map(|(n, host)| {
@@ -286,8 +285,8 @@ fn place(config: &Config) -> String {
     format!("PostgreSQL at {}, {database}", hosts.join(", "))
 }
 
-/// A URL that cannot be read. What it says of an option's name may be a piece of a password that is
-/// not percent-encoded, so that only the kind of fault is told.
+/// The error for a URL that cannot be parsed. The parser's text about an option's name may contain part of a password
+/// that is not percent-encoded, so that only the kind of error is shown.
 fn unusable(error: &tokio_postgres::Error) -> LedgerError {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     match cause {

@@ -1,17 +1,16 @@
-//! What all of this folder keeps to.
+//! Values that all modules of this folder share.
 
 use crate::ledger::LedgerError;
 
-/// The schema that holds the ledger: a database that others use too has no names in common with it.
+/// The schema that holds the ledger, so that it shares no names with others in the same database.
 pub(super) const SCHEMA: &str = "flexcast";
 
-/// Connections of one process. The server groups the commits that wait at the same time, and with a
-/// commit in some milliseconds these make thousands of them a second; several consumers and an import
-/// stay below the 100 that a server takes by default (`max_connections`). One of them is kept for the renewal of a
-/// consumer's right.
+/// The connections of one process. The server groups commits that wait at the same time, so that with a commit in some
+/// milliseconds these connections make thousands a second. Several consumers and an import stay below the server's
+/// default of 100 (`max_connections`). One connection is kept for the renewal of a consumer's right.
 pub(super) const CONNECTIONS_MAX: usize = 17;
 
-/// Why `DATABASE_URL` is refused.
+/// The error for an unusable `DATABASE_URL`.
 pub(super) fn invalid(why: &str) -> LedgerError {
     LedgerError::Misconfigured(format!("DATABASE_URL is not usable: {why}"))
 }

@@ -1,7 +1,7 @@
-//! The schema, brought up to date by whoever connects first.
+//! Brings the schema up to date when a process connects.
 //!
-//! In: a connection. Out: a schema of this program's edition. Always: several processes may do this
-//! at once: one works, the others wait for it and find nothing left to do.
+//! In: a connection. Out: a schema of this program's edition. Always: several processes may do this at once: one works,
+//! and the others wait for it and find nothing left to do.
 
 use tokio_postgres::{Client, Transaction};
 
@@ -9,7 +9,7 @@ use crate::ledger::{LedgerError, Result};
 
 use super::limits::SCHEMA;
 
-/// Every edition's change, oldest first.
+/// The migrations of all editions, oldest first.
 const EDITIONS: [&str; 14] = [
     include_str!("../../migrations/postgres/0001_ledger.sql"),
     include_str!("../../migrations/postgres/0002_undos.sql"),
@@ -27,12 +27,12 @@ const EDITIONS: [&str; 14] = [
     include_str!("../../migrations/postgres/0014_starts.sql"),
 ];
 
-/// What processes agree to wait for each other by: "flexcast" in ASCII.
+/// The key of the advisory lock that serializes migrations: "flexcast" in ASCII.
 const LOCK: i64 = 0x666c_6578_6361_7374;
 
-/// Brings the schema up to date; a connection of its own, whose search path is the schema.
+/// Brings the schema up to date, on a connection whose search path is the schema.
 pub(super) async fn migrate(client: &mut Client) -> Result<()> {
-    // Looks come first: a role that may not create anything can use what is there.
+    // Reads come first: a role that may not create anything can use an existing schema.
     if edition(client).await? == Some(EDITIONS.len()) {
         return Ok(());
     }
@@ -52,7 +52,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// The edition of what is there; makes the schema and its table of editions when they are not.
+/// The edition of the schema. Creates the schema and its table of editions if they do not exist.
 async fn edition_within(transaction: &Transaction<'_>) -> Result<usize> {
     let row = transaction
         .query_one("SELECT to_regnamespace($1) IS NULL", &[&SCHEMA])
@@ -74,7 +74,7 @@ async fn edition_within(transaction: &Transaction<'_>) -> Result<usize> {
     known(row.try_get(0)?)
 }
 
-/// The edition of what is there; None when nothing is.
+/// The edition of the schema; None if it does not exist.
 async fn edition(client: &Client) -> Result<Option<usize>> {
     let table = format!("{SCHEMA}.migrations");
     let row = client

@@ -1,4 +1,4 @@
-//! What a ledger on PostgreSQL is made of, and how one is come by.
+//! The storage of a ledger on PostgreSQL: its connections and their state.
 
 mod connection;
 mod limits;
@@ -9,7 +9,7 @@ mod tail;
 mod tls;
 
 pub(super) use connection::Connections;
-pub(super) use tail::Written;
+pub(super) use tail::CommittedEvent;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::ledger::columns::ms;
 use crate::ledger::{Incarnation, Result, StoreRun};
 use presence::Presence;
 
-/// What leases are given and compared by.
+/// The clock by which leases are given and compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeaseClock {
     /// The server's clock.
@@ -34,7 +34,7 @@ pub enum LeaseClock {
 }
 
 impl LeaseClock {
-    /// What the store's clock is told to show; NULL is its own time.
+    /// The time that the function `lease_clock` is given. NULL selects the server's own time.
     pub(in crate::ledger) fn chosen(self, now: Timestamp) -> Option<i64> {
         match self {
             Self::Server => None,
@@ -47,13 +47,13 @@ impl LeaseClock {
 pub(in crate::ledger) struct PostgresStore {
     pub(in crate::ledger) connections: Connections,
     pub(in crate::ledger) clock: LeaseClock,
-    /// This process's name where it lists what it is going to publish.
+    /// This process's random name in the lists of messages that it is about to publish.
     pub(super) lister: String,
-    /// What shows others that this consumer lives.
+    /// The sign for other processes that this consumer is alive.
     presence: Mutex<Option<Presence>>,
-    /// The connection on which the right to start calls is renewed.
+    /// The connection for renewals of the right to start calls.
     pub(super) for_rights: tokio::sync::Mutex<Option<Object>>,
-    /// The connections on which shared limits are asked for.
+    /// The connections for shared limits.
     pub(super) for_limits: super::lanes::OwnConnections,
 }
 
@@ -69,8 +69,8 @@ impl PostgresStore {
         })
     }
 
-    /// The server's identifier and the database's: a base backup has the same ones, a dump that was read elsewhere
-    /// has not.
+    /// The identifiers of the server and the database. A base backup has the same ones; a dump that was restored
+    /// elsewhere does not.
     pub(in crate::ledger) async fn place(&self) -> Result<String> {
         let sql = "SELECT system_identifier::text || ':' ||
                        (SELECT oid FROM pg_database WHERE datname = current_database())::text
@@ -82,7 +82,7 @@ impl PostgresStore {
         place.await
     }
 
-    /// A server is where it is.
+    /// Does nothing: a server has no file to check.
     pub(in crate::ledger) async fn look_at_place(&self) -> Result<()> {
         Ok(())
     }
@@ -111,14 +111,14 @@ impl PostgresStore {
         self.connections.tail.note_beat(beat);
     }
 
-    /// Takes note of what a call has committed to a journal, if it has.
-    pub(super) fn committed(&self, written: Option<Written>) {
+    /// Records what a call has committed to a journal, if anything.
+    pub(super) fn committed(&self, written: Option<CommittedEvent>) {
         if let Some(written) = written {
             self.connections.tail.note(written);
         }
     }
 
-    /// Who takes, in the server's run of now.
+    /// A taker in the server's current run.
     pub(super) fn taker<'a>(
         &self,
         holder: &'a str,

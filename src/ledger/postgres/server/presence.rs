@@ -1,11 +1,11 @@
-//! The sign that a consumer lives: an advisory lock on a connection of its own.
+//! The sign that a consumer is alive: an advisory lock on its own connection.
 //!
-//! In: the consumer's name in leases. Out: a lock that `lives` in the schema looks for. Always: it goes
-//! when the process does, however it ends, and stays while the process is only stopped.
+//! In: the consumer's name in leases. Out: a lock that the schema's function `lives` checks. Always: the lock is
+//! released when the process ends in any way, and is held while the process is only suspended.
 //!
-//! A connection that breaks takes the sign with it, and the next one brings it back: in between a
-//! consumer that lives looks dead. Its leases hold all the same; what is lost is the care for a process
-//! that stands still at that very moment between its last look at the lease and its call.
+//! If the connection breaks, the lock is lost until the next connection takes it: meanwhile a living consumer looks
+//! dead. Its leases are valid all the same. In that time other consumers do not wait for a process that is suspended
+//! between its last check of the lease and its call.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::ledger::Result;
 
 use super::connection::Connections;
 
-/// How often the connection is looked at, and made again while it is gone.
+/// How often the connection is checked, and retried while it is lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Kept for as long as this is.
+/// Holds the lock until it is dropped.
 pub(super) struct Presence(JoinHandle<()>);
 
 impl Drop for Presence {
@@ -29,7 +29,7 @@ impl Drop for Presence {
 }
 
 impl Presence {
-    /// Keeps what [`show`] began.
+    /// Keeps the lock that [`show`] has taken.
     pub(super) fn kept(first: ClientWrapper, connections: Connections, holder: &str) -> Self {
         let holder = holder.to_owned();
         Self(tokio::spawn(async move {
@@ -42,14 +42,16 @@ impl Presence {
                 let again = async { show(connections.get().await?, &holder).await };
                 match connections.bounded(again).await {
                     Ok(shown) => connection = shown,
-                    Err(error) => tracing::debug!(%error, "not shown to be alive yet"),
+                    Err(error) => {
+                        tracing::debug!(%error, "not shown as alive yet")
+                    }
                 }
             }
         }))
     }
 }
 
-/// Takes the lock, and the connection out of the pool with it. 1718384739 is "flxc" in ASCII.
+/// Takes the lock, and removes its connection from the pool. 1718384739 is "flxc" in ASCII.
 pub(super) async fn show(connection: Object, holder: &str) -> Result<ClientWrapper> {
     let connection = Object::take(connection);
     let sql = "SELECT pg_advisory_lock_shared(1718384739, hashtext($1))";

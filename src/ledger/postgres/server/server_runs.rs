@@ -1,8 +1,8 @@
-//! Which run of the database server this process works with, and when messages may be taken in it.
+//! Tracks which run of the database server this process works with, and when messages may be taken in it.
 //!
-//! In: each new connection. Out: the run, and how long no message is taken yet. Always: after a failover the server may
-//! not know a lease that a consumer still holds. Such a consumer starts no call once it knows of the new run, and
-//! its right to call, which only a server can renew, has ended when the first message is taken in that run.
+//! In: each new connection. Out: the run, and how long no message may be taken. Always: after a failover the server may
+//! not know a lease that a consumer still holds. That consumer starts no call once it knows of the new run, and its
+//! right to call, which only a server can renew, has expired when the first message is taken in the new run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,25 +12,25 @@ use tokio_postgres::Client;
 
 use crate::ledger::{RIGHT_FOR, Result, StoreRun};
 
-/// How long no message is taken in a new run: longer than any right that the run before it gave, and long enough for
-/// the living to look for what they have committed.
+/// How long no message is taken in a new run. It is longer than any right that the previous run gave, and long enough
+/// for living consumers to check their last commits.
 const REST: Duration = RIGHT_FOR.saturating_mul(2);
 
 /// The server's run. Clones share it.
 #[derive(Clone, Default)]
 pub(in crate::ledger::postgres) struct ServerRuns {
-    /// None until the first look, which needs the schema.
-    known: Arc<Mutex<Option<Known>>>,
+    /// None until the first check, which needs the schema.
+    known: Arc<Mutex<Option<KnownRun>>>,
 }
 
 #[derive(Clone, Copy)]
-struct Known {
+struct KnownRun {
     run: StoreRun,
     takes_from: Instant,
 }
 
 impl ServerRuns {
-    /// Looks, on a connection, which run of the server it leads to, and takes note in the ledger of a new one.
+    /// Reads which run of the server a connection leads to, and records a new run in the ledger.
     pub(super) async fn look(&self, client: &Client) -> Result<()> {
         let (run, since) = match read(client).await? {
             (run, Some(since)) => (run, since),
@@ -43,12 +43,12 @@ impl ServerRuns {
         let mut known = self.known();
         if known.is_none_or(|known| known.run != run) {
             let takes_from = Instant::now() + REST.saturating_sub(since);
-            *known = Some(Known { run, takes_from });
+            *known = Some(KnownRun { run, takes_from });
         }
         Ok(())
     }
 
-    /// The same on a connection that is made later than the first.
+    /// The same on a later connection.
     pub(super) async fn look_again(&self, client: &Client) -> Result<()> {
         let is_known = self.known().is_some();
         if is_known {
@@ -57,27 +57,27 @@ impl ServerRuns {
         Ok(())
     }
 
-    /// The run that the newest connection leads to.
+    /// The run of the newest connection.
     pub(in crate::ledger::postgres) fn current(&self) -> StoreRun {
         self.known()
             .map_or_else(StoreRun::default, |known| known.run)
     }
 
-    /// How long no message is taken yet; none: messages are taken.
+    /// How long no message may be taken yet. None: messages may be taken.
     pub(in crate::ledger::postgres) fn rest(&self) -> Option<Duration> {
         let takes_from = (*self.known())?.takes_from;
         let left = takes_from.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<Known>> {
-        // The value is replaced as a whole: a panic leaves no half of one.
+    fn known(&self) -> MutexGuard<'_, Option<KnownRun>> {
+        // The value is replaced as a whole: a panic leaves no half-written one.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The server's run, and for how long the ledger has known of it, if it has: a server's first process has a start of its
-/// own, a standby's too.
+/// The server's run, and for how long the ledger has known it, if it does. Each server process start is another run, a
+/// standby's too.
 async fn read(client: &Client) -> Result<(i64, Option<Duration>)> {
     let sql = "SELECT run, (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT - split_part(meta.value, ' ', 2)::BIGINT
         FROM (SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT AS run) server
@@ -89,8 +89,8 @@ async fn read(client: &Client) -> Result<(i64, Option<Duration>)> {
     Ok((row.try_get(0)?, since))
 }
 
-/// Takes note of a run that begins now. The first that a ledger knows of has always been there: no other server can
-/// have lost anything of it.
+/// Records a run that begins now. The first run that a ledger records gets the time 0: no earlier server can have lost
+/// transactions of this ledger.
 async fn note(client: &Client, run: i64) -> Result<()> {
     let sql = "INSERT INTO meta AS kept (name, value) VALUES ('store_run', $1::BIGINT || ' 0')
         ON CONFLICT (name) DO UPDATE

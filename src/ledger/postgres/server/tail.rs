@@ -1,9 +1,9 @@
-//! Whether the server still has what this process committed last: after a failover it may not.
+//! Checks that the server still has this process's last commits: after a failover it may not.
 //!
-//! In: what the server has acknowledged, and each connection to it. Out: nothing while the server has all of it.
-//! Always: before a connection is used to a server that has lost some of it, every campaign is distrusted and every
-//! lease is ended. A standby replays the primary's log in order, so that it has everything before the newest commit
-//! that it has: a look at the newest commits is enough.
+//! In: acknowledged commits, and each new connection. Out: nothing while the server has all of them. Always: if the
+//! server has lost some, every campaign is distrusted and every lease is ended before the connection is used. A standby
+//! replays the primary's log in order, so that it has everything before the newest commit that it has: checking the
+//! newest commits is enough.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,13 +14,13 @@ use tokio_postgres::Client;
 use crate::ledger::columns::column;
 use crate::ledger::{Incarnation, LedgerError, Result};
 
-/// How many commits are remembered: as many as can be under way at once, since their acknowledgements may come in
-/// another order than they stand in the server's log.
+/// How many commits are remembered: the maximum number under way at once, because their acknowledgements may arrive in
+/// another order than in the server's log.
 const NEWEST: usize = super::limits::CONNECTIONS_MAX;
 
 /// The newest row of a journal that a call has committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ledger::postgres) struct Written {
+pub(in crate::ledger::postgres) struct CommittedEvent {
     pub(in crate::ledger::postgres) campaign: String,
     pub(in crate::ledger::postgres) id: String,
     pub(in crate::ledger::postgres) seq: i64,
@@ -30,62 +30,62 @@ pub(in crate::ledger::postgres) struct Written {
     pub(in crate::ledger::postgres) event: String,
 }
 
-/// What this process has committed last. Clones share it.
+/// The last commits of this process. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Tail {
-    kept: Arc<Mutex<Kept>>,
-    /// Held while what was lost is seen to: once is enough.
+    records: Arc<Mutex<TailRecords>>,
+    /// Locked while a loss is handled, so that it is handled once.
     looking: Arc<tokio::sync::Mutex<()>>,
     losses: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Default)]
-struct Kept {
-    /// The oldest first.
-    written: VecDeque<Written>,
+struct TailRecords {
+    /// Oldest first.
+    written: VecDeque<CommittedEvent>,
     /// The process's own incarnation, with its newest beat.
     beat: Option<Incarnation>,
 }
 
-impl Kept {
+impl TailRecords {
     fn is_empty(&self) -> bool {
         self.written.is_empty() && self.beat.is_none()
     }
 }
 
 impl Tail {
-    /// Takes note of what the server has acknowledged.
-    pub(super) fn note(&self, written: Written) {
-        let mut kept = self.kept();
-        if kept.written.len() == NEWEST {
-            kept.written.pop_front();
+    /// Records a commit that the server has acknowledged.
+    pub(super) fn note(&self, written: CommittedEvent) {
+        let mut records = self.records();
+        if records.written.len() == NEWEST {
+            records.written.pop_front();
         }
-        kept.written.push_back(written);
+        records.written.push_back(written);
     }
 
-    /// Takes note of the incarnation that this process has drawn, or whose beat it has raised.
+    /// Records the incarnation that this process has drawn, or whose beat it has raised.
     pub(super) fn note_beat(&self, incarnation: &Incarnation) {
-        self.kept().beat = Some(incarnation.clone());
+        self.records().beat = Some(incarnation.clone());
     }
 
-    /// How often the server was found without what this process had committed.
+    /// How often the server lacked commits of this process.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::SeqCst)
     }
 
-    /// Looks, on a new connection, for what this process has committed. When some of it is missing, every campaign is
-    /// distrusted from now on, and every lease is ended.
+    /// Checks on a new connection that the server has this process's commits. If some are missing, distrusts every
+    /// campaign and ends every lease.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unavailable`] of a standby, which may still be behind; else as the server has it. The
-    /// connection must not be used then.
+    /// [`LedgerError::Unavailable`] when the server is a standby, which may still be behind; other errors of the
+    /// server. The connection must not be used then.
     pub(super) async fn check(&self, client: &Client) -> Result<()> {
         if self.missing(client).await? == 0 {
             return Ok(());
         }
         let _alone = self.looking.lock().await;
-        // Another connection may have seen to it meanwhile.
+        // Another connection may have handled the loss meanwhile.
         let missing = self.missing(client).await?;
         if missing == 0 {
             return Ok(());
@@ -96,35 +96,35 @@ impl Tail {
             "the database has lost transactions that it had acknowledged: every message of every campaign is looked for \
              at Twilio before it is sent (docs/ownership.md)"
         );
-        *self.kept() = Kept::default();
+        *self.records() = TailRecords::default();
         self.losses.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
-    /// How many of the commits the server does not have; one round trip, and none where nothing was committed.
+    /// How many of the commits the server lacks. One round trip, or none if nothing was committed.
     async fn missing(&self, client: &Client) -> Result<i64> {
-        let kept = self.kept().clone();
-        if kept.is_empty() {
+        let records = self.records().clone();
+        if records.is_empty() {
             return Ok(0);
         }
-        missing(client, &kept).await
+        missing(client, &records).await
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Each change is one assignment: whole whoever panicked while holding it.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn records(&self) -> MutexGuard<'_, TailRecords> {
+        // A panic leaves no half-made change.
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn missing(client: &Client, kept: &Kept) -> Result<i64> {
-    let all = || kept.written.iter();
+async fn missing(client: &Client, records: &TailRecords) -> Result<i64> {
+    let all = || records.written.iter();
     let campaigns: Vec<_> = all().map(|written| written.campaign.as_str()).collect();
     let ids: Vec<_> = all().map(|written| written.id.as_str()).collect();
     let seqs: Vec<_> = all().map(|written| written.seq).collect();
     let times: Vec<_> = all().map(|written| written.at).collect();
     let events: Vec<_> = all().map(|written| written.event.as_str()).collect();
-    let token = kept.beat.as_ref().map(|beat| beat.token.as_str());
-    let beat = kept.beat.as_ref().map_or(0, |beat| column(beat.beat));
+    let token = records.beat.as_ref().map(|beat| beat.token.as_str());
+    let beat = records.beat.as_ref().map_or(0, |beat| column(beat.beat));
     let sql = "SELECT
             (SELECT count(*)
              FROM unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[], $4::BIGINT[], $5::TEXT[])
@@ -148,8 +148,8 @@ async fn missing(client: &Client, kept: &Kept) -> Result<i64> {
     Ok(row.try_get(0)?)
 }
 
-/// First no lease is given that trusts; then those end that were given before, whose journals in memory may be ahead of
-/// what stands here.
+/// Distrusts the campaigns first, so that every new lease is distrusted. Then ends the earlier leases, whose journals
+/// in memory may be ahead of the database.
 async fn distrust_everything(client: &Client) -> Result<()> {
     let sql = "UPDATE campaigns SET distrusted_from = least(distrusted_from, applied_at)";
     client.execute(sql, &[]).await?;
@@ -157,7 +157,7 @@ async fn distrust_everything(client: &Client) -> Result<()> {
         VALUES ('store_lost_at', (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT::TEXT)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     client.execute(sql, &[]).await?;
-    // The locks wait for takes that began before, and did not see it.
+    // The locks wait for takes that began before the campaigns were distrusted.
     client
         .batch_execute(
             "BEGIN;

@@ -1,7 +1,7 @@
 //! TLS to the database: `sslmode`, `sslrootcert`, `sslcert` and `sslkey`, as PostgreSQL's own tools read them
 //! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
 //!
-//! In: a URL. Out: the URL that the driver understands, and whose certificate is good enough.
+//! In: a URL. Out: the URL that the driver understands, and how certificates are checked.
 
 use rustls::ClientConfig;
 
@@ -10,7 +10,7 @@ use crate::tls::{self, Check, Files, Keys};
 
 use super::limits::invalid;
 
-/// What the files of TLS are called in `DATABASE_URL`.
+/// The names of TLS settings in `DATABASE_URL`, for errors.
 const KEYS: Keys = Keys {
     place: "DATABASE_URL",
     address: "DATABASE_URL",
@@ -19,19 +19,19 @@ const KEYS: Keys = Keys {
     key: "sslkey",
 };
 
-/// What libpq calls the authorities that the system trusts.
+/// The value with which libpq selects the system's certificate authorities.
 const SYSTEM: &str = "system";
 
-/// How certificates are checked, and which one is shown.
+/// How the server's certificate is checked, and which files are used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tls {
     check: Check,
     files: Files,
 }
 
-/// Takes what the driver does not know out of the URL.
+/// Removes the options that the driver does not know from the URL.
 pub(super) fn split(url: &str) -> Result<(String, Tls)> {
-    // A password may hold a question mark.
+    // A password may contain a question mark.
     let host = url.rfind('@').unwrap_or(0);
     let (base, options) = match url[host..].find('?').map(|at| host + at) {
         Some(at) => (&url[..at], &url[at + 1..]),
@@ -55,7 +55,8 @@ pub(super) fn split(url: &str) -> Result<(String, Tls)> {
     let default = if is_system { "verify-full" } else { "prefer" };
     let (driver_mode, check) = match (mode.unwrap_or(default), &files.ca) {
         ("verify-full", _) => ("require", Check::AuthorityAndName),
-        // As libpq: anybody can have a certificate that the system trusts.
+        // As in libpq: anybody can get a certificate from an authority that the system trusts, so the name must be
+        // checked.
         _ if is_system => {
             return Err(invalid(
                 "sslrootcert is system, and so sslmode has to be verify-full",
@@ -80,13 +81,13 @@ pub(super) fn split(url: &str) -> Result<(String, Tls)> {
     Ok((format!("{base}?{}", kept.join("&")), tls))
 }
 
-/// What an error of a connection says of certificates.
+/// The part of a connection's error that concerns certificates, if any.
 pub(super) fn told(error: &tokio_postgres::Error) -> Option<String> {
     tls::told(error, KEYS)
 }
 
 impl Tls {
-    /// The TLS client's side of it.
+    /// The configuration of the TLS client.
     pub(super) fn client(&self) -> Result<ClientConfig> {
         tls::client_config(&self.files, KEYS, self.check)
             .map_err(|error| LedgerError::Misconfigured(error.to_string()))

@@ -1,4 +1,4 @@
-//! A copy of the ledger's file, made by SQLite in one read transaction.
+//! Backs up the ledger's file: SQLite makes the copy in one read transaction.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use crate::sqlite_file::{SqliteFile, is_there, look_after, neighbours, set_whole
 
 use super::connection::{KIND, NEWER, migrations, wait_for_lock};
 
-/// Where the waiting messages of a copy are when the copy is used as a ledger.
+/// What happens to the waiting messages of a copy when the copy is used as a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
-    /// A broker, which has them still: the copy says so, as the ledger does.
+pub enum WaitingMessages {
+    /// A broker still has them: the copy keeps them as queued.
     OnBroker,
-    /// A queue in a file, which may be missing there: the copy's user publishes them again. What is on the
-    /// queue all the same is then there twice, and carried out once.
+    /// The queue's file may be missing there: the copy publishes them again. A message that is on the queue too is then
+    /// there twice, and is carried out once.
     PublishedAgain,
 }
 
@@ -25,13 +25,13 @@ pub enum Waiting {
 pub struct SqliteSource {
     ledger: PathBuf,
     queue: PathBuf,
-    waiting: Waiting,
+    waiting: WaitingMessages,
 }
 
 impl SqliteSource {
-    /// The ledger in the file `ledger`, beside which the file `queue` may be.
+    /// The ledger in the file `ledger`, and the queue in the file `queue`, which may be missing.
     #[must_use]
-    pub fn new(ledger: PathBuf, queue: PathBuf, waiting: Waiting) -> Self {
+    pub fn new(ledger: PathBuf, queue: PathBuf, waiting: WaitingMessages) -> Self {
         Self {
             ledger,
             queue,
@@ -40,7 +40,7 @@ impl SqliteSource {
     }
 }
 
-/// Whether a file of a ledger is at this path: the database, or its log alone.
+/// Whether the file of a ledger is at this path: the database, or its log alone.
 #[must_use]
 pub fn has_ledger(path: &Path) -> bool {
     is_there(path)
@@ -61,12 +61,14 @@ impl BackupSource for SqliteSource {
         let (ledger, file, waiting) = (self.ledger.clone(), file.to_owned(), self.waiting);
         tokio::task::spawn_blocking(move || copy(&ledger, &file, waiting))
             .await
-            .map_err(|error| LedgerError::Unavailable(format!("the copy was cut off: {error}")))?
+            .map_err(|error| {
+                LedgerError::Unavailable(format!("the copy was interrupted: {error}"))
+            })?
     }
 }
 
-/// It changes nothing in the ledger, not even its schema: a backup may be wanted before that.
-fn copy(ledger: &Path, file: &Path, waiting: Waiting) -> Result<u64> {
+/// Changes nothing in the ledger, not even its schema: a backup may be wanted before a migration.
+fn copy(ledger: &Path, file: &Path, waiting: WaitingMessages) -> Result<u64> {
     let source = SqliteFile::open_existing(ledger, &KIND)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(ledger, flags)?;
@@ -102,15 +104,15 @@ fn copy_from(conn: &Connection, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the copy one that is used nowhere, and counts its messages.
-fn finish(file: &Path, waiting: Waiting) -> Result<u64> {
+/// Marks the copy as not in use, and counts its messages.
+fn finish(file: &Path, waiting: WaitingMessages) -> Result<u64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut copy = Connection::open_with_flags(file, flags)?;
-    // Of no use to anybody until it is finished, and then made durable as a whole.
+    // The copy is useless until it is finished, and is then made durable as a whole.
     copy.pragma_update(None, "journal_mode", "MEMORY")?;
     copy.pragma_update(None, "synchronous", "OFF")?;
     let transaction = copy.transaction()?;
-    if waiting == Waiting::PublishedAgain {
+    if waiting == WaitingMessages::PublishedAgain {
         publish_again(&transaction)?;
     }
     set_whole(&transaction)?;
@@ -122,10 +124,10 @@ fn finish(file: &Path, waiting: Waiting) -> Result<u64> {
     Ok(count.unsigned_abs())
 }
 
-/// Has the messages that wait, and those that a consumer was at, published by the copy's user: as those are
-/// that an import had accepted before it died.
+/// Marks waiting messages and those in flight to be published by the copy's user, like those that an interrupted import
+/// had accepted.
 fn publish_again(conn: &Connection) -> Result<()> {
-    // A ledger that an earlier version wrote has not all columns yet.
+    // An earlier version's ledger does not have this column.
     let has_doubts = "SELECT count(*) FROM pragma_table_info('turns') WHERE name = 'doubtful'";
     let has_doubts: bool = conn.query_row(has_doubts, [], |row| row.get(0))?;
     let doubtful = if has_doubts { ", doubtful = 1" } else { "" };

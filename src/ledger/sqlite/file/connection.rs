@@ -1,4 +1,4 @@
-//! Opening the database: settings, and the schema brought up to date.
+//! Opens the database: settings and migrations.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,42 +11,41 @@ use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, M
 use crate::ledger::{LedgerError, Result};
 use crate::sqlite_file::{DatabaseKind, FileError, SqliteFile, keep_log, look_after};
 
-/// What the sentences that refuse a ledger's file call it, and what they advise.
+/// How messages about a refused ledger file name it, and what they advise.
 pub(super) const KIND: DatabaseKind = DatabaseKind {
     noun: "a ledger",
     remedy: "Copy it with its log, or make the copy with: flexcast ledger backup FILE",
 };
 
-/// What is said of a ledger with migrations that this version does not have.
+/// The error for a ledger with migrations that this version does not have.
 pub(super) const NEWER: &str =
     "the ledger was written by a newer flexcast: use that version, or another --state";
 
-/// How often a statement asks for the write lock while another process has it, a millisecond apart:
-/// five seconds, well under any lease. An import's batch takes milliseconds, so that a wait this long
-/// means that something is stuck.
+/// How often a statement asks for the write lock, a millisecond apart, while another process has it: for five seconds,
+/// well under any lease. An import's batch takes milliseconds, so that a longer wait means that a process is stuck.
 const BUSY_TRIES_MAX: i32 = 5_000;
 
-/// Prepared statements kept per connection: there are about fifty in all.
+/// The number of prepared statements kept a connection: there are about fifty in all.
 const STATEMENTS_MAX: usize = 64;
 
-/// The writer's page cache in KiB: the upper levels of every index of a million messages, and no more. An
-/// import's whole process is to stay under 96 MiB, and what is not here is in the system's own cache.
+/// The writer's page cache in KiB: enough for the upper levels of every index of a million messages. An import's whole
+/// process must stay under 96 MiB, and other pages are in the operating system's cache.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 
 /// A reader's page cache in KiB.
 const READER_CACHE_KIB: i64 = 16 * 1024;
 
-/// Pages (of 4 KiB) in the write-ahead log before it is checkpointed. SQLite's own 1,000 are two
-/// batches of an import: the same index pages would be written back again and again.
+/// Pages (of 4 KiB) in the write-ahead log before a checkpoint. SQLite's default of 1,000 is two batches of an import:
+/// the same index pages would be written back again and again.
 const CHECKPOINT_PAGES: u32 = 8_000;
 
-/// The write-ahead log is cut back to this many bytes after a checkpoint.
+/// The write-ahead log is truncated to this many bytes after a checkpoint.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
-/// How often opening is tried again while another process opens the same new file.
+/// How often opening is tried while another process opens the same new file.
 const OPEN_ATTEMPTS: u32 = 10;
 
-/// Opens the file for writing, makes it when it is not there, and brings its schema up to date.
+/// Opens the file for writing, creates it if it does not exist, and runs its migrations.
 pub(super) fn open_writer(path: &Path) -> Result<(Connection, SqliteFile)> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
@@ -58,8 +57,8 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, SqliteFile)> {
         attempt += 1;
         match try_open_writer(path, &mut file) {
             Ok(conn) => return Ok((conn, file)),
-            // Two processes that bring the same file up to date at once trip over each other in ways
-            // that waiting for a lock does not cover: the change to WAL, and the migrations.
+            // Two processes that bring the same file up to date at once can fail in ways that waiting for a lock does
+            // not prevent: in the change to WAL, and in the migrations.
             Err(LedgerError::Unavailable(_)) if attempt < OPEN_ATTEMPTS => {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -69,13 +68,13 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, SqliteFile)> {
 }
 
 fn try_open_writer(path: &Path, file: &mut SqliteFile) -> Result<Connection> {
-    // Without SQLITE_OPEN_CREATE: a file that was removed meanwhile is missed, and not begun again.
+    // Without SQLITE_OPEN_CREATE: if the file was removed meanwhile, that is an error, and no new ledger begins.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn =
         Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
     conn.busy_handler(Some(wait_for_lock))?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
-    // NORMAL loses the last commits when the power goes: https://www.sqlite.org/pragma.html
+    // NORMAL loses the last commits in a power failure: https://www.sqlite.org/pragma.html
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
@@ -91,14 +90,14 @@ fn try_open_writer(path: &Path, file: &mut SqliteFile) -> Result<Connection> {
     Ok(conn)
 }
 
-/// SQLite's own waiting soon asks only every 100 ms: beside a consumer that commits without a pause,
-/// and leaves gaps far shorter than that, an import could miss many of them.
+/// Asks for the lock every millisecond. SQLite's own handler soon asks only every 100 ms: beside a consumer that
+/// commits without a pause, with gaps far shorter than that, an import could miss many of them.
 pub(super) fn wait_for_lock(tries: i32) -> bool {
     std::thread::sleep(Duration::from_millis(1));
     tries < BUSY_TRIES_MAX
 }
 
-/// Opens the file, which a writer has made, for reading alone.
+/// Opens the file, which a writer has created, for reading only.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
@@ -111,7 +110,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
-/// A database in memory. Its name is always the same, since a run from a seed is too.
+/// A database in memory. Its id is an argument, so that a run from a seed is reproducible.
 pub(super) fn open_in_memory(id: &str) -> Result<Connection> {
     let mut conn = Connection::open_in_memory()?;
     set_up(&mut conn)?;
@@ -129,14 +128,14 @@ fn prepare(conn: &mut Connection) -> Result<()> {
     plan_once(conn)?;
     add_lease_clock(conn)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // A transaction that begins by reading and writes later fails at once when another process
-    // wrote between: every one of ours takes the write lock first.
+    // A transaction that begins by reading and then writes fails at once if another process wrote in between, so every
+    // transaction takes the write lock first.
     conn.set_transaction_behavior(TransactionBehavior::Immediate);
     Ok(())
 }
 
-/// Gives statements that are written once for both stores the function that tells a lease's time on PostgreSQL. Here
-/// it is the caller's: one consumer works at a time, by its own clock.
+/// Adds the function `lease_clock` for the statements that are written once for both stores. Here it returns the
+/// caller's time: one consumer works at a time, by its own clock.
 fn add_lease_clock(conn: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     let clock = |arguments: &FunctionContext<'_>| arguments.get::<i64>(0);
@@ -144,9 +143,9 @@ fn add_lease_clock(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Keeps a statement's plan when its parameters change: this SQLite is built to look at their values,
-/// and prepares anew, at each new time, whatever reads a partial index. We keep no statistics that it
-/// could look up. <https://www.sqlite.org/qpsg.html>
+/// Keeps a statement's plan when its parameters change. This SQLite is built to inspect their values, and would prepare
+/// a statement that reads a partial index anew at each new time. There are no statistics that it could use.
+/// <https://www.sqlite.org/qpsg.html>
 fn plan_once(conn: &Connection) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
@@ -174,7 +173,7 @@ fn migrate(conn: &mut Connection) -> Result<()> {
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             LedgerError::Misconfigured(NEWER.to_owned())
         }
-        // Not SQL of ours gone wrong but another process that has just run it: see open_writer.
+        // Not an error in a migration: another process has just run it. See `open_writer`.
         MigrationError::RusqliteError { err, query } if !query.is_empty() => {
             LedgerError::Unavailable(format!("its schema could not be made: {err}"))
         }

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::ledger::{LedgerError, Result};
 
-/// Held until it is dropped, or until the process dies, however it dies: the operating system
-/// lets go of the lock.
+/// Lasts until it is dropped or the process ends in any way: then the operating system releases the lock.
 #[derive(Debug)]
 pub struct Hold {
     _file: File,
 }
 
-/// Holds the ledger at `path` for this process's consumer. `import`, `campaign` and `status` need no
-/// hold and run beside it.
+/// Holds the ledger at `path` for this process's consumer. `import`, `campaign` and `status` need no hold and run
+/// beside it.
 ///
 /// # Errors
 ///
@@ -36,7 +35,7 @@ pub fn hold(path: &Path) -> Result<Hold> {
         Err(TryLockError::WouldBlock) => return Err(held(path, &lock)),
         Err(TryLockError::Error(error)) => return Err(unusable(error)),
     }
-    // For the sentence that refuses the next one; the lock itself does not need it.
+    // The process id is for the error message of the next process; the lock does not need it.
     file.set_len(0)
         .and_then(|()| file.rewind())
         .and_then(|()| write!(file, "{}", std::process::id()))
@@ -57,7 +56,7 @@ fn held(path: &Path, lock: &Path) -> LedgerError {
     ))
 }
 
-/// Beside the database, never the database itself: closing any handle of that one would drop
+/// The lock file is beside the database, never the database itself: closing any handle of the database would drop
 /// SQLite's own locks.
 fn lock_file(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);

@@ -1,4 +1,4 @@
-//! What a ledger on SQLite is made of: a file with its writer and readers, or memory.
+//! The storage of a ledger on SQLite: a file with its writer and readers, or memory.
 
 mod backup;
 mod connection;
@@ -6,7 +6,7 @@ mod hold;
 mod reader;
 mod writer;
 
-pub use backup::{SqliteSource, Waiting, has_ledger};
+pub use backup::{SqliteSource, WaitingMessages, has_ledger};
 pub use hold::{Hold, hold};
 
 use std::path::Path;
@@ -25,9 +25,9 @@ pub(in crate::ledger) struct SqliteStore {
     storage: Storage,
 }
 
-/// Where a store keeps what is written.
+/// The storage of a store.
 enum Storage {
-    /// In the order in which they are dropped: the writer's end finds no reader of this process in its way.
+    /// Dropped in this order: when the writer closes, no reader of this process blocks it.
     File {
         reader: Reader,
         writer: Writer,
@@ -40,7 +40,7 @@ enum Storage {
 }
 
 impl SqliteStore {
-    /// Opens the ledger in this file, and makes it when it is not there.
+    /// Opens the ledger in this file, or creates it.
     pub(in crate::ledger) fn open(path: &Path) -> Result<Self> {
         let (conn, file) = connection::open_writer(path)?;
         let place = file.place().clone();
@@ -66,7 +66,7 @@ impl SqliteStore {
         })
     }
 
-    /// A copy in memory of a ledger in memory.
+    /// A copy, in memory, of a ledger in memory.
     pub(in crate::ledger) fn copy_in_memory(&self) -> Result<Self> {
         let Storage::Memory { conn, .. } = &self.storage else {
             return Err(not_in_memory());
@@ -78,7 +78,7 @@ impl SqliteStore {
         Ok(copy)
     }
 
-    /// Puts what another ledger in memory holds in place of what this one does.
+    /// Replaces the contents of this ledger in memory by those of another one.
     pub(in crate::ledger) fn restore_in_memory(&self, from: &Self) -> Result<()> {
         if let (Storage::Memory { conn: from, .. }, Storage::Memory { conn: to, place }) =
             (&from.storage, &self.storage)
@@ -89,7 +89,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Where it is: a copy is elsewhere.
+    /// The place of the storage. A copy has another one.
     pub(in crate::ledger) async fn place(&self) -> Result<String> {
         Ok(match &self.storage {
             Storage::File { file, .. } => file.text(),
@@ -100,7 +100,7 @@ impl SqliteStore {
         })
     }
 
-    /// Whether the file that is written is the one at its path.
+    /// Checks that the open file is the one at its path.
     pub(in crate::ledger) async fn look_at_place(&self) -> Result<()> {
         self.check_place()
     }
@@ -115,7 +115,7 @@ impl SqliteStore {
         })
     }
 
-    /// Of a file that seems to be corrupt, whether another one stands in its place.
+    /// If a file seems to be corrupt, checks first whether another file is in its place.
     fn explained<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(LedgerError::Corrupt(_)) = &result {
             self.check_place()?;
@@ -146,13 +146,13 @@ impl SqliteStore {
     }
 }
 
-/// Refuses to copy, as if it were in memory, a ledger that is elsewhere.
+/// The error for copying a ledger that is not in memory.
 pub(in crate::ledger) fn not_in_memory() -> LedgerError {
     let text = "the ledger is not in memory: flexcast ledger backup FILE copies one in a file";
     LedgerError::Misconfigured(text.to_owned())
 }
 
-/// A place in memory that no other ledger has.
+/// A place in memory that is unique to this ledger.
 fn somewhere() -> String {
     format!("memory:{:032x}", rand::random::<u128>())
 }
@@ -164,9 +164,9 @@ fn copy_all(from: &Mutex<Connection>, to: &Mutex<Connection>) -> Result<()> {
     Ok(())
 }
 
-/// Runs `job` here and now, in a transaction of its own.
+/// Runs `job` on this thread, in its own transaction.
 fn inline<T>(conn: &Mutex<Connection>, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    // Whoever panicked while holding it left a transaction that was rolled back on the way out.
+    // After a panic the transaction was rolled back.
     let mut conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
     let transaction = conn.transaction()?;
     let result = job(&transaction)?;

@@ -1,6 +1,6 @@
-//! Looks: reads on connections of their own, so that a long one holds up no write.
+//! Reads on separate connections, so that a long read does not delay writes.
 //!
-//! Always: each look reads one snapshot of what is durable, in one read transaction.
+//! Always: each read sees one snapshot of durable data, in one read transaction.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::ledger::{LedgerError, Result};
 
 use super::connection::open_reader;
 
-/// Connections kept when nobody looks: one for what `work` asks, one for a person.
+/// The number of idle connections kept: one for `work`, one for an operator's command.
 const IDLE_MAX: usize = 2;
 
 /// Connections for reading, opened when they are needed.
@@ -38,7 +38,7 @@ impl Reader {
         let reader = self.clone();
         tokio::task::spawn_blocking(move || reader.look(job))
             .await
-            .map_err(|error| LedgerError::Unavailable(format!("a look was cut off: {error}")))?
+            .map_err(|error| LedgerError::Unavailable(format!("a read was interrupted: {error}")))?
     }
 
     fn look<T>(&self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
@@ -57,7 +57,7 @@ impl Reader {
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        // A list of idle connections is whole whoever panicked while holding it.
+        // A panic leaves no half-changed list.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,7 @@
-//! Group commit: one thread that writes, many messages' events in one transaction.
+//! Group commit: one writing thread, with many messages' events in one transaction.
 //!
-//! In: writes, from any task. Out: their results. Always: a result that says "written" is durable; a
-//! write that fails undoes itself and no other, wherever in the transaction its error shows; writes happen in
-//! the order they were handed in.
+//! In: writes, from any task. Out: their results. Always: a write that succeeds is durable; a write that fails is
+//! undone alone, wherever in the transaction its error occurs; writes happen in the order in which they were submitted.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -13,13 +12,13 @@ use tokio::sync::oneshot;
 use crate::ledger::{LedgerError, Result};
 use crate::sqlite_file::SqliteFile;
 
-/// The most writes in one transaction: beyond some hundreds a commit costs each of them next to
-/// nothing, and the first of them waits for the last.
+/// The maximum number of writes in one transaction. Beyond some hundreds the cost of a commit per write is next to
+/// nothing, and the first write waits for the last.
 const BATCH_MAX: usize = 256;
 
-/// The writing thread. Dropped, it finishes what was handed in and closes the file.
+/// The writing thread. When dropped, it finishes submitted writes and closes the file.
 pub(super) struct Writer {
-    /// None once it is being dropped.
+    /// None while it is being dropped.
     writes: Option<Sender<Box<dyn Write>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -30,15 +29,17 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || run(conn, file, &receiver))
-            .map_err(|error| LedgerError::Unavailable(format!("no writing thread: {error}")))?;
+            .map_err(|error| {
+                LedgerError::Unavailable(format!("the writing thread did not start: {error}"))
+            })?;
         Ok(Self {
             writes: Some(sender),
             thread: Some(thread),
         })
     }
 
-    /// Runs `job` within the next transaction and returns once that is durable. A caller that stops
-    /// waiting does not stop the write.
+    /// Runs `job` within the next transaction and returns when that is durable. Dropping the future does not cancel the
+    /// write.
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -46,7 +47,7 @@ impl Writer {
     {
         let gone = || LedgerError::Unavailable("the writing thread has ended".to_owned());
         let (reply, result) = oneshot::channel();
-        let write = Box::new(Job {
+        let write = Box::new(WriteJob {
             job,
             result: None,
             reply,
@@ -61,28 +62,28 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.writes.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed there.
+            // A panic of the thread has been printed already.
             let _ = thread.join();
         }
     }
 }
 
-/// A write whose result's type the thread does not know.
+/// A write whose result type the thread does not know.
 trait Write: Send {
-    /// Runs it; whether what it wrote stays.
+    /// Runs it. Returns whether its changes are kept.
     fn run(&mut self, conn: &Connection) -> bool;
 
-    /// Gives its caller the result, or what made the whole transaction fail.
+    /// Sends its caller the result, or the error of the whole transaction.
     fn reply(self: Box<Self>, failed: Option<&LedgerError>);
 }
 
-struct Job<T, F> {
+struct WriteJob<T, F> {
     job: F,
     result: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T, F> Write for Job<T, F>
+impl<T, F> Write for WriteJob<T, F>
 where
     T: Send,
     F: Fn(&Connection) -> Result<T> + Send,
@@ -93,8 +94,8 @@ where
     }
 
     fn reply(self: Box<Self>, failed: Option<&LedgerError>) {
-        // A failed transaction overrules even a write that had failed by itself: it may have read
-        // what another one wrote, and that is gone.
+        // A failed transaction overrides even the error of a single write: that write may have read what another one
+        // wrote, and that is gone.
         let result = match (failed, self.result) {
             (Some(LedgerError::Corrupt(text)), _) => Err(LedgerError::Corrupt(text.clone())),
             (Some(LedgerError::Refused { code, text }), _) => Err(LedgerError::Refused {
@@ -122,7 +123,7 @@ fn run(mut conn: Connection, mut file: SqliteFile, writes: &Receiver<Box<dyn Wri
             Err(error) => Err(error.into()),
         };
         match committed {
-            // Refused as a whole, nothing of it stands; one of them may be what is refused.
+            // The whole batch was refused and rolled back; one write may be the cause. Each is tried alone.
             Err(LedgerError::Refused { .. }) if batch.len() > 1 => {
                 for write in batch {
                     let mut alone = vec![write];
@@ -143,17 +144,17 @@ fn reply(batch: Vec<Box<dyn Write>>, failed: Option<&LedgerError>) {
     }
 }
 
-/// Runs the batch in one transaction, each write in a savepoint of its own.
+/// Runs the batch in one transaction, each write in its own savepoint.
 fn commit(conn: &mut Connection, batch: &mut [Box<dyn Write>]) -> Result<()> {
     let transaction = conn.transaction()?;
-    // Prepared once: rusqlite's own savepoints are parsed anew each time.
+    // Prepared once: rusqlite's own savepoints are parsed each time.
     let run = |sql| transaction.prepare_cached(sql)?.execute([]);
     for write in batch {
         run("SAVEPOINT write")?;
         let stays = write.run(&transaction);
-        // A full or broken disk can make SQLite end the transaction by itself
-        // (https://www.sqlite.org/lang_transaction.html, section 3.1): the next write would stand
-        // alone, and what came before is gone.
+        // A full or failing disk can make SQLite end the transaction by itself
+        // (https://www.sqlite.org/lang_transaction.html, section 3.1): the next write would commit alone, and the
+        // earlier ones are lost.
         if transaction.is_autocommit() {
             return Err(LedgerError::Unavailable(
                 "the transaction was rolled back: the disk is full or failing".to_owned(),
