@@ -47,7 +47,7 @@ pub fn start(level: &str, log_format: Option<&str>) {
         // panic when that fails too.
         .log_internal_errors(false)
         .with_ansi(false)
-        .with_writer(Lines { is_json });
+        .with_writer(LogOutput { is_json });
     // A second start in one process (tests) keeps the first.
     let _started = if is_json {
         let logs = builder.json().flatten_event(true).finish();
@@ -150,28 +150,28 @@ impl<W: Write> Write for Printable<W> {
 }
 
 /// Where log lines go.
-struct Lines {
+struct LogOutput {
     is_json: bool,
 }
 
 /// A line of the log, which comes as a whole.
-struct Line {
+struct LogLine {
     is_json: bool,
     stderr: Stderr,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
+impl<'a> MakeWriter<'a> for LogOutput {
+    type Writer = LogLine;
 
-    fn make_writer(&'a self) -> Line {
-        Line {
+    fn make_writer(&'a self) -> LogLine {
+        LogLine {
             is_json: self.is_json,
             stderr: io::stderr(),
         }
     }
 }
 
-impl Write for Line {
+impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let line = text.strip_suffix('\n').unwrap_or(&text);

@@ -13,43 +13,43 @@ use crate::operate::{AppliedCampaign, ExportWhich, Replacing, definition, notice
 use crate::service::Service;
 use crate::twilio::Twilio;
 
-use super::lifecycle::{Cancel, Pause, Resume, waiting};
-use super::pace::Pace;
-use super::{ExitCode, Global, Problem, output};
+use super::lifecycle::{CancelArgs, PauseArgs, ResumeArgs, waiting};
+use super::pace::PaceArgs;
+use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns.
 #[derive(Debug, Subcommand)]
 pub(super) enum CampaignCommand {
     /// Check a campaign file against the account, fill in what it leaves out, and record it
-    Apply(Apply),
+    Apply(ApplyArgs),
     /// All campaigns, with where their messages are
-    List(List),
+    List(CampaignListArgs),
     /// One campaign as it was recorded, with everything discovered
-    Show(Show),
+    Show(CampaignShowArgs),
     /// Change how fast a campaign goes, while it goes: consumers follow within a second
     ///
     /// It stays until the campaign is applied again: then its file says. A pace that is not named here
     /// stays as it is.
-    Pace(Pace),
+    Pace(PaceArgs),
     /// Stop a campaign for a while: no first contact starts once this returns
     ///
     /// It returns when every consumer has confirmed, or when its right to start calls has run out, which takes
     /// three seconds at most. Messages that are being undone are undone to the end.
-    Pause(Pause),
+    Pause(PauseArgs),
     /// Let a paused campaign run again
-    Resume(Resume),
+    Resume(ResumeArgs),
     /// Stop a campaign for good: what has not begun is skipped, what is half done is undone
     ///
     /// Messages whose customers were reached already are carried to their end.
-    Cancel(Cancel),
+    Cancel(CancelArgs),
     /// Declare a campaign finished: nothing more comes from its publishers, and nothing is open
-    Finish(Finish),
+    Finish(FinishArgs),
     /// Write one line for each message and each rejected row to standard output, as CSV
-    Export(Export),
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Apply {
+pub(super) struct ApplyArgs {
     /// The campaign file
     file: PathBuf,
     /// Give the messages of senders that the file does not have any more to this one of its senders: those
@@ -62,14 +62,14 @@ pub(super) struct Apply {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct CampaignListArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct CampaignShowArgs {
     /// The campaign's id
     campaign: CampaignId,
     /// Print JSON
@@ -78,13 +78,13 @@ pub(super) struct Show {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Finish {
+pub(super) struct FinishArgs {
     /// The campaign's id
     campaign: CampaignId,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Export {
+pub(super) struct ExportArgs {
     /// The campaign's id
     campaign: CampaignId,
     /// Only what failed: dead messages, and rejected rows
@@ -96,7 +96,7 @@ pub(super) struct Export {
 }
 
 impl CampaignCommand {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         match self {
             Self::Apply(apply) => apply.run(global).await,
             Self::List(list) => list.run(global).await,
@@ -111,8 +111,8 @@ impl CampaignCommand {
     }
 }
 
-impl Apply {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl ApplyArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.file)?;
         let service = global.service().await?;
         let twilio = service.twilio()?;
@@ -193,8 +193,8 @@ pub(super) async fn named(service: &Service, name: &str) -> Result<CampaignRecor
     Ok(service.read_models().campaign(&id).await?)
 }
 
-impl Finish {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl FinishArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let operations = service.operations();
         operations.finish(&self.campaign, &service).await?;
@@ -203,8 +203,8 @@ impl Finish {
     }
 }
 
-impl Export {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl ExportArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let read = service.read_models();
         let which = ExportWhich {
@@ -223,8 +223,8 @@ impl Export {
     }
 }
 
-impl List {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl CampaignListArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let read = service.read_models();
         if self.json {
@@ -251,8 +251,8 @@ impl List {
     }
 }
 
-impl Show {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl CampaignShowArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let read = service.read_models();
         let record = read.campaign(&self.campaign).await?;

@@ -5,19 +5,19 @@ use clap::{Args, Subcommand};
 use crate::ledger::{DeadRow, MessageKey, UpcomingUndo};
 use crate::message::{CampaignId, Failure, MessageId};
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// Dead letters: what failed for good, and why.
 #[derive(Debug, Subcommand)]
-pub(super) enum Dead {
+pub(super) enum DeadCommand {
     /// All dead letters, oldest first
-    List(List),
+    List(DeadListArgs),
     /// One dead letter: the message, its attempts, its journal
-    Show(Show),
+    Show(DeadShowArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct DeadListArgs {
     /// Only of this campaign
     campaign: Option<CampaignId>,
     /// At most so many
@@ -29,7 +29,7 @@ pub(super) struct List {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct DeadShowArgs {
     campaign: CampaignId,
     /// The message's id
     id: MessageId,
@@ -38,8 +38,8 @@ pub(super) struct Show {
     json: bool,
 }
 
-impl Dead {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl DeadCommand {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         match self {
             Self::List(list) => list.run(global).await,
             Self::Show(show) => show.run(global).await,
@@ -47,8 +47,8 @@ impl Dead {
     }
 }
 
-impl List {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl DeadListArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let rows = service
@@ -102,8 +102,8 @@ fn what_happened(failure: &Failure, undo: Option<UpcomingUndo>) -> String {
     }
 }
 
-impl Show {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl DeadShowArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let key = MessageKey {
             campaign: self.campaign,

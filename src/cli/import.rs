@@ -12,23 +12,23 @@ use crate::operate::{
 };
 use crate::service::AccountAgents;
 
-use super::mapping::{Mapping, Strictness};
-use super::place::Placed;
+use super::mapping::{MappingArgs, StrictnessArgs};
+use super::place::LocatedReport;
 use super::preview as printed;
 use super::question::{self, Destination};
-use super::{ExitCode, Global, Problem, broker, campaign, exit, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, broker, campaign, exit, output, signals};
 
 /// Check a file's rows, have the ledger accept them, and put them on the queue.
 #[derive(Debug, Args)]
-pub(super) struct Import {
+pub(super) struct ImportArgs {
     /// The campaign: the id of one that was applied, or a campaign file, which is applied first
     campaign: String,
     /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
-    mapping: Mapping,
+    mapping: MappingArgs,
     #[command(flatten)]
-    strictness: Strictness,
+    strictness: StrictnessArgs,
     /// Show what would happen, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -43,8 +43,8 @@ pub(super) struct Import {
     json: bool,
 }
 
-impl Import {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl ImportArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         if self.dry_run {
             return self.dry_run(global).await;
         }
@@ -53,9 +53,9 @@ impl Import {
         let definition = definition(&record)?;
         let asks = !self.yes && question::can_ask();
         let contacts = self.mapping.open(&definition, &self.contacts, asks)?;
-        let is_wanted = Confirming {
+        let is_wanted = Confirmation {
             rules: self.strictness.rules(),
-            asks: asks.then_some(Asking::Import),
+            asks: asks.then_some(Question::Import),
         };
         if !is_wanted
             .confirm(&service.config, &definition, &contacts)
@@ -94,13 +94,13 @@ impl Import {
         };
         output::import(&file, &imported.summary);
         if self.json {
-            output::json(&Placed::of(&imported, &service))?;
+            output::json(&LocatedReport::of(&imported, &service))?;
         }
         Ok(exit::of_import(imported.has_usable_rows()))
     }
 
     /// Neither applies the campaign nor opens a ledger that is not there.
-    async fn dry_run(self, global: &Global) -> Result<ExitCode, Problem> {
+    async fn dry_run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = if Path::new(&self.campaign).is_file() {
             definitions::load(Path::new(&self.campaign))?
         } else {
@@ -124,21 +124,21 @@ impl Import {
 }
 
 /// What stands between a file and its import.
-pub(super) struct Confirming {
+pub(super) struct Confirmation {
     pub(super) rules: FileRules,
     /// None: nobody is asked.
-    pub(super) asks: Option<Asking>,
+    pub(super) asks: Option<Question>,
 }
 
 /// What somebody is asked.
-pub(super) enum Asking {
+pub(super) enum Question {
     /// Whether to import. That alone sends nothing, but a consumer that runs does.
     Import,
     /// Whether to send through this account.
     Send(Destination),
 }
 
-impl Confirming {
+impl Confirmation {
     /// Refuses what is too bad, shows the rest and asks. A file is read through for that before
     /// anything of it is taken, and only when somebody wants to know.
     pub(super) async fn confirm(
@@ -166,11 +166,11 @@ impl Confirming {
             }
         }
         match asking {
-            Asking::Import => {
+            Question::Import => {
                 tell!("A consumer (flexcast work) that runs sends at once what is imported.");
                 question::ask("Import?")
             }
-            Asking::Send(to) => {
+            Question::Send(to) => {
                 question::tell_what_is_sent(to, &shown);
                 question::ask("Send?")
             }

@@ -10,11 +10,11 @@ use crate::intake::{Contacts, ContactsOptions};
 use crate::message::{Api, CampaignId, Channel, Strategy};
 use crate::service::looking_twilio;
 
-use super::{ExitCode, Global, Problem};
+use super::{ExitCode, GlobalArgs, Problem};
 
 /// Write a campaign file from what the account has.
 #[derive(Debug, Args)]
-pub(super) struct Init {
+pub(super) struct InitArgs {
     /// Our number or identity: what the customer sees; several times for several
     #[arg(long = "sender", value_name = "SENDER", required = true)]
     senders: Vec<String>,
@@ -54,8 +54,8 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
-impl Init {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl InitArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let usual = PathBuf::from(format!("{}.toml", self.id));
         let path = self.output.clone().unwrap_or(usual);
         if path.exists() {

@@ -7,17 +7,17 @@ use clap::{Args, Subcommand};
 use crate::operate::back_up;
 use crate::service::Service;
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// The ledger as a whole: back it up.
 #[derive(Debug, Subcommand)]
 pub(super) enum LedgerCommand {
     /// Copy the ledger to a file while it is in use
-    Backup(Backup),
+    Backup(BackupArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Backup {
+pub(super) struct BackupArgs {
     /// The copy's file; its folder must be there
     file: PathBuf,
     /// Replace the file when it is there
@@ -29,15 +29,15 @@ pub(super) struct Backup {
 }
 
 impl LedgerCommand {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         match self {
             Self::Backup(backup) => backup.run(global).await,
         }
     }
 }
 
-impl Backup {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl BackupArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let source = Service::backup_source(&global.with_ledger()?)?;
         let made = back_up(&*source, &self.file, self.force).await?;
         if self.json {

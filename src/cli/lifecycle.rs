@@ -6,11 +6,11 @@ use crate::ledger::ConsumerRow;
 use crate::message::CampaignId;
 use crate::operate::{Cancelled, Stopped};
 
-use super::{ExitCode, Global, Problem, output, question};
+use super::{ExitCode, GlobalArgs, Problem, output, question};
 
 /// What `pause` and `cancel` take.
 #[derive(Debug, Args)]
-pub(super) struct Stop {
+pub(super) struct StopArgs {
     /// The campaign's id
     campaign: CampaignId,
     /// Why: `status` and `campaign show` show it
@@ -23,16 +23,16 @@ pub(super) struct Stop {
 
 /// What `flexcast campaign pause` takes.
 #[derive(Debug, Args)]
-pub(super) struct Pause {
+pub(super) struct PauseArgs {
     #[command(flatten)]
-    stop: Stop,
+    stop: StopArgs,
 }
 
 /// What `flexcast campaign cancel` takes.
 #[derive(Debug, Args)]
-pub(super) struct Cancel {
+pub(super) struct CancelArgs {
     #[command(flatten)]
-    stop: Stop,
+    stop: StopArgs,
     /// Do not ask before cancelling
     #[arg(long, short)]
     yes: bool,
@@ -40,7 +40,7 @@ pub(super) struct Cancel {
 
 /// What `flexcast campaign resume` takes.
 #[derive(Debug, Args)]
-pub(super) struct Resume {
+pub(super) struct ResumeArgs {
     /// The campaign's id
     campaign: CampaignId,
     /// Print JSON
@@ -48,8 +48,8 @@ pub(super) struct Resume {
     json: bool,
 }
 
-impl Pause {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl PauseArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let (id, reason) = (&self.stop.campaign, self.stop.reason);
         let operations = service.operations();
@@ -71,8 +71,8 @@ impl Pause {
     }
 }
 
-impl Resume {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl ResumeArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let id = &self.campaign;
         let resumed = service.operations().resume(id).await?;
@@ -89,8 +89,8 @@ impl Resume {
     }
 }
 
-impl Cancel {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl CancelArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let (id, reason) = (&self.stop.campaign, self.stop.reason);
         let read = service.read_models();

@@ -12,7 +12,7 @@ use super::{Problem, question};
 
 /// How columns are read.
 #[derive(Debug, Args)]
-pub(super) struct Mapping {
+pub(super) struct MappingArgs {
     /// Take a field from this column, such as phone="Phone 1"
     #[arg(
         long,
@@ -42,7 +42,7 @@ pub(super) struct Mapping {
 
 /// When nothing of a file is taken.
 #[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Strictness {
+pub(super) struct StrictnessArgs {
     /// Take nothing of a file that has a row to be rejected
     #[arg(long)]
     strict: bool,
@@ -73,7 +73,7 @@ fn parse_max(text: &str) -> Result<RejectsMax, String> {
     }
 }
 
-impl Mapping {
+impl MappingArgs {
     /// Opens a campaign's file. With `asks`, the operator is asked on the terminal for columns that are not found.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Mapping {
     }
 }
 
-impl Strictness {
+impl StrictnessArgs {
     /// The rules that these flags ask for.
     pub(super) fn rules(self) -> FileRules {
         let max = self.max_rejects.unwrap_or_default();

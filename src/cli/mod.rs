@@ -51,14 +51,14 @@ use crate::telemetry;
 #[command(name = "flexcast", version, propagate_version = true, after_help = exit::EXIT_CODES)]
 pub struct Cli {
     #[command(flatten)]
-    global: Global,
+    global: GlobalArgs,
     #[command(subcommand)]
     command: Command,
 }
 
 /// What every command takes.
 #[derive(Debug, Args)]
-struct Global {
+struct GlobalArgs {
     #[arg(
         long,
         global = true,
@@ -75,33 +75,33 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The whole job on one machine: import a file, work until nothing is open, report
-    Send(send::Send),
+    Send(send::SendArgs),
     /// Write a campaign file from what the account has
-    Init(init::Init),
+    Init(init::InitArgs),
     /// Send one real message before a hundred thousand
-    Try(try_one::Try),
+    Try(try_one::TryArgs),
     /// Check a file's rows, have the ledger accept them, and put them on the queue
-    Import(import::Import),
+    Import(import::ImportArgs),
     /// Consume: carry out the messages of all running campaigns
-    Work(work::Work),
+    Work(work::WorkArgs),
     /// Apply, list, show, finish and export campaigns
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
     /// Where the messages of a campaign are, or of all campaigns
-    Status(status::Status),
+    Status(status::StatusArgs),
     /// Dead letters: what failed for good, and why
     #[command(subcommand)]
-    Dead(dead::Dead),
+    Dead(dead::DeadCommand),
     /// Unknowns: what nobody can say went out; list them, and say what you found out
     #[command(subcommand)]
-    Unknown(unknown::Unknown),
+    Unknown(unknown::UnknownCommand),
     /// The ledger as a whole: back it up
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
     /// The JSON Schema of a message, a refusal or a campaign file
-    Schema(schema::Schema),
+    Schema(schema::SchemaArgs),
     /// Serve a fake Twilio: its behaviour, limits and faults
-    Simulator(simulator::SimulatorCommand),
+    Simulator(simulator::SimulatorArgs),
 }
 
 /// Parses the command line, runs the command, and says how to end.
@@ -163,7 +163,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
     }
 }
 
-impl Global {
+impl GlobalArgs {
     fn load(&self) -> Result<Config, Problem> {
         let environment = |name: &str| std::env::var(name).ok();
         let config = Config::load(self.config.as_deref(), self.state.as_deref(), &environment)?;

@@ -6,11 +6,11 @@ use crate::message::CampaignId;
 use crate::operate::{PaceChange, QuotaChange};
 use crate::pacing::{InvalidQuota, Quota};
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// What `flexcast campaign pace` takes.
 #[derive(Debug, Args)]
-pub(super) struct Pace {
+pub(super) struct PaceArgs {
     /// The campaign's id
     #[arg(value_name = "CAMPAIGN")]
     id: CampaignId,
@@ -34,8 +34,8 @@ fn parse_change(text: &str) -> Result<QuotaChange, String> {
     quota.map_err(|error: InvalidQuota| format!("{error}, or 'none'"))
 }
 
-impl Pace {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl PaceArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let change = PaceChange {
             campaign: self.campaign.unwrap_or_default(),

@@ -12,14 +12,14 @@ pub(super) fn tell(config: &Config) {
 
 /// A report as JSON, with its ledger's place.
 #[derive(Serialize)]
-pub(super) struct Placed<T> {
+pub(super) struct LocatedReport<T> {
     #[serde(flatten)]
     report: T,
     /// The ledger's file, or that it is on PostgreSQL.
     ledger: String,
 }
 
-impl<T> Placed<T> {
+impl<T> LocatedReport<T> {
     pub(super) fn of(report: T, service: &Service) -> Self {
         Self {
             report,

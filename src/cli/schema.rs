@@ -9,14 +9,14 @@ use super::{ExitCode, Problem, output};
 
 /// Print the JSON Schema (draft-07) of a message, a refusal or a campaign file.
 #[derive(Debug, Args)]
-pub(super) struct Schema {
+pub(super) struct SchemaArgs {
     /// Of what
     #[arg(value_enum)]
-    of: Subject,
+    of: SchemaKind,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Subject {
+enum SchemaKind {
     /// What publishers put on the exchange `flexcast`, and a line of an imported .jsonl file
     Message,
     /// What publishers are told on the exchange `flexcast.rejected`
@@ -25,12 +25,12 @@ enum Subject {
     Campaign,
 }
 
-impl Schema {
+impl SchemaArgs {
     pub(super) fn run(self) -> Result<ExitCode, Problem> {
         output::json(&match self.of {
-            Subject::Message => Message::schema(),
-            Subject::Refusal => Refusal::schema(),
-            Subject::Campaign => Campaign::schema(),
+            SchemaKind::Message => Message::schema(),
+            SchemaKind::Refusal => Refusal::schema(),
+            SchemaKind::Campaign => Campaign::schema(),
         })?;
         Ok(ExitCode::Success)
     }

@@ -29,25 +29,25 @@ use crate::worker::{RunEnd, Until};
 
 use super::campaign::apply;
 use super::exit::{self, halted};
-use super::import::{Asking, Confirming};
-use super::mapping::{Mapping, Strictness};
-use super::place::{self, Placed};
+use super::import::{Confirmation, Question};
+use super::mapping::{MappingArgs, StrictnessArgs};
+use super::place::{self, LocatedReport};
 use super::question::{self, Destination};
 use super::simulator::set_faults;
 use super::work::{check_login, drained};
-use super::{ExitCode, Global, Problem, broker, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, broker, output, signals};
 
 /// The whole job on one machine: import a file, work until nothing is open, report.
 #[derive(Debug, Args)]
-pub(super) struct Send {
+pub(super) struct SendArgs {
     /// The campaign file
     campaign: PathBuf,
     /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
-    mapping: Mapping,
+    mapping: MappingArgs,
     #[command(flatten)]
-    strictness: Strictness,
+    strictness: StrictnessArgs,
     /// Try it on a fake Twilio in this process, with a state of its own: no customer is contacted
     #[arg(long)]
     simulate: bool,
@@ -78,15 +78,15 @@ pub(super) struct Send {
 }
 
 /// Where a send goes: the real Twilio, or a fake one.
-struct Target {
+struct SendTarget {
     service: Service,
     twilio: Twilio,
     campaign: Campaign,
     simulator: Option<Simulator>,
 }
 
-impl Send {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl SendArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.campaign)?;
         let asks_columns = !self.simulate && !self.yes && question::can_ask();
         // Before anything is made or asked: a file that cannot be read is the commonest mistake.
@@ -99,9 +99,9 @@ impl Send {
             place::tell(&config);
         }
         let destination = asks.then(|| Destination::of(&config)).transpose()?;
-        let is_wanted = Confirming {
+        let is_wanted = Confirmation {
             rules: self.strictness.rules(),
-            asks: destination.map(Asking::Send),
+            asks: destination.map(Question::Send),
         };
         if !is_wanted.confirm(&config, &campaign, &contacts).await? {
             tell!("Nothing was sent.");
@@ -155,10 +155,14 @@ impl Send {
     }
 
     /// The real account, or a fake one in this process whose state is fresh.
-    async fn target(&self, global: &Global, mut campaign: Campaign) -> Result<Target, Problem> {
+    async fn target(
+        &self,
+        global: &GlobalArgs,
+        mut campaign: Campaign,
+    ) -> Result<SendTarget, Problem> {
         if !self.simulate {
             let service = Service::open(global.load()?, Clock::system()).await?;
-            return Ok(Target {
+            return Ok(SendTarget {
                 twilio: service.twilio()?,
                 service,
                 campaign,
@@ -197,7 +201,7 @@ impl Send {
             set_faults(&simulator, path)?;
         }
         let transport = Transport::InProcess(Arc::new(simulator.clone()));
-        Ok(Target {
+        Ok(SendTarget {
             twilio: service.twilio_over(client, transport)?,
             service,
             campaign,
@@ -223,7 +227,7 @@ impl Send {
         Ok(())
     }
 
-    fn save_effects(&self, target: &Target) -> Result<(), Problem> {
+    fn save_effects(&self, target: &SendTarget) -> Result<(), Problem> {
         let (Some(path), Some(simulator)) = (&self.effects, &target.simulator) else {
             return Ok(());
         };
@@ -252,7 +256,7 @@ impl Send {
         // As the worker left it: finished, if it is over.
         let report = service.read_models().report(id, unseen).await?;
         if self.json {
-            output::json(&Placed::of(&report, service))?;
+            output::json(&LocatedReport::of(&report, service))?;
         } else {
             output::report(&report)?;
         }

@@ -8,13 +8,13 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::clock::Clock;
-use crate::simulator::{Faults, Limits, Settings, Simulator};
+use crate::simulator::{Faults, RequestLimits, Settings, Simulator};
 
 use super::{ExitCode, Problem, signals};
 
 /// Serve a fake Twilio: its behaviour, limits and faults.
 #[derive(Debug, Args)]
-pub(super) struct SimulatorCommand {
+pub(super) struct SimulatorArgs {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     host: std::net::IpAddr,
@@ -52,7 +52,7 @@ fn parse_rate(text: &str) -> Result<(String, u32), String> {
     rate.ok_or_else(|| format!("{text:?} is no rate; it takes SENDER=SEGMENTS_A_SECOND"))
 }
 
-impl SimulatorCommand {
+impl SimulatorArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         let mut settings = Settings {
             seed: self.seed,
@@ -64,7 +64,7 @@ impl SimulatorCommand {
         };
         settings.sending.rates = self.sender_rates.into_iter().collect();
         if self.no_limits {
-            settings.limits = Limits::unlimited();
+            settings.limits = RequestLimits::unlimited();
         }
         let address = SocketAddr::new(self.host, self.port);
         let listener = TcpListener::bind(address).await.map_err(|error| {

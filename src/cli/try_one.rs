@@ -21,11 +21,11 @@ use super::campaign::apply;
 use super::exit::halted;
 use super::question::{self, Destination};
 use super::work::drained;
-use super::{ExitCode, Global, Problem, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, output, signals};
 
 /// Send one real message before a hundred thousand.
 #[derive(Debug, Args)]
-pub(super) struct Try {
+pub(super) struct TryArgs {
     /// The campaign file
     campaign: PathBuf,
     /// Whom to write to: yourself
@@ -57,7 +57,7 @@ fn parse_attribute(text: &str) -> Result<(String, String), String> {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Tried<'a> {
+struct TryReport<'a> {
     campaign: &'a CampaignId,
     /// The state folder with its books.
     folder: String,
@@ -65,8 +65,8 @@ struct Tried<'a> {
     standing: &'a Standing,
 }
 
-impl Try {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl TryArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let mut campaign = campaign::load(&self.campaign)?;
         let message = trial_message(&campaign, self.request());
         let message = message.map_err(|error| self.problem(error))?;
@@ -135,7 +135,7 @@ impl Try {
         })?;
         let report = read.report(&record.id, None).await?;
         if self.json {
-            output::json(&Tried {
+            output::json(&TryReport {
                 campaign: &record.id,
                 folder: state,
                 standing: &found.standing,

@@ -6,19 +6,19 @@ use crate::ledger::MessageKey;
 use crate::message::{CampaignId, MessageId};
 use crate::operate::UnknownFinding;
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// Messages whose outcome is unknown: list them, and say what you found out.
 #[derive(Debug, Subcommand)]
-pub(super) enum Unknown {
+pub(super) enum UnknownCommand {
     /// All unknowns, oldest first, with the evidence
-    List(List),
+    List(UnknownListArgs),
     /// Say whether one of them was sent, after a look at Twilio's console
-    Settle(Settle),
+    Settle(SettleArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct UnknownListArgs {
     /// Only of this campaign
     campaign: Option<CampaignId>,
     /// At most so many
@@ -31,7 +31,7 @@ pub(super) struct List {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("finding").required(true).args(["sent", "not_sent"]))]
-pub(super) struct Settle {
+pub(super) struct SettleArgs {
     campaign: CampaignId,
     /// The message's id
     id: MessageId,
@@ -43,8 +43,8 @@ pub(super) struct Settle {
     not_sent: bool,
 }
 
-impl Unknown {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl UnknownCommand {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         match self {
             Self::List(list) => list.run(global).await,
             Self::Settle(settle) => settle.run(global).await,
@@ -52,8 +52,8 @@ impl Unknown {
     }
 }
 
-impl List {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl UnknownListArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let rows = service.read_models().unknowns(campaign, self.limit).await?;
@@ -76,8 +76,8 @@ impl List {
     }
 }
 
-impl Settle {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl SettleArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let key = MessageKey {
             campaign: self.campaign,

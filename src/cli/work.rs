@@ -16,11 +16,11 @@ use crate::twilio::{Twilio, is_login_refused};
 use crate::worker::{RunEnd, Until, Worker};
 
 use super::exit::{self, halted};
-use super::{ExitCode, Global, Problem, signals};
+use super::{ExitCode, GlobalArgs, Problem, signals};
 
 /// Consume: carry out the messages of all running campaigns.
 #[derive(Debug, Args)]
-pub(super) struct Work {
+pub(super) struct WorkArgs {
     /// Work on these campaigns alone
     #[arg(value_name = "CAMPAIGN")]
     campaigns: Vec<CampaignId>,
@@ -35,8 +35,8 @@ pub(super) struct Work {
     take_over: bool,
 }
 
-impl Work {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl WorkArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = Service::open(global.load()?, Clock::system()).await?;
         // In the log, whose lines have one form.
         let ledger = Service::place(&service.config);
@@ -46,7 +46,7 @@ impl Work {
         service.bind(&twilio).await?;
         let queue = service.queue().await?;
         let stop = signals::stopper()?;
-        let pages = Serving::start(&service, &queue, self.http, &stop).await?;
+        let pages = PagesServer::start(&service, &queue, self.http, &stop).await?;
         check_login(&service.patient(&twilio)).await?;
         let marks = service.marks(&twilio, self.take_over);
         let Some(looked) = stop.run_until_stopped(marks.beat()).await else {
@@ -134,12 +134,12 @@ pub(super) async fn drained(
 }
 
 /// The pages beside a worker.
-pub(super) struct Serving {
+pub(super) struct PagesServer {
     stop: Stopper,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-impl Serving {
+impl PagesServer {
     /// Listens at once, so that a taken port is an error before any work.
     async fn start(
         service: &Service,

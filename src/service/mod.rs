@@ -71,7 +71,7 @@ impl From<EnqueueError> for ServiceError {
 
 /// The right to consume, for as long as it is kept.
 #[derive(Debug)]
-pub enum Held {
+pub enum ConsumingRight {
     /// The ledger is this process's alone.
     Alone(Hold),
     /// Others may consume from the same ledger; the embedded queue, if it is used, is ours alone.
@@ -159,12 +159,14 @@ impl Service {
     /// # Errors
     ///
     /// [`LedgerError::Held`] when another `work` or `send` has what only one can have.
-    pub fn hold(&self) -> Result<Held, ServiceError> {
+    pub fn hold(&self) -> Result<ConsumingRight, ServiceError> {
         if self.config.database_url.is_none() {
-            return Ok(Held::Alone(hold(&self.config.state.join(LEDGER_FILE))?));
+            return Ok(ConsumingRight::Alone(hold(
+                &self.config.state.join(LEDGER_FILE),
+            )?));
         }
         if self.config.amqp_url.is_some() {
-            return Ok(Held::Beside(None));
+            return Ok(ConsumingRight::Beside(None));
         }
         make_folder(&self.config.state)?;
         let held = hold(&self.config.state.join(QUEUE_FILE)).map_err(|error| match error {
@@ -175,7 +177,7 @@ impl Service {
             )),
             error => error,
         })?;
-        Ok(Held::Beside(Some(held)))
+        Ok(ConsumingRight::Beside(Some(held)))
     }
 
     /// Opens the queue, tied to the ledger: RabbitMQ with `AMQP_URL`, else embedded. A queue that has lost
@@ -241,10 +243,10 @@ impl Service {
         &self,
         queue: Arc<dyn Queue>,
         twilio: Twilio,
-        held: &Held,
+        held: &ConsumingRight,
         marks: Option<Arc<ProcessMarks>>,
     ) -> Result<Worker, ServiceError> {
-        if let Held::Alone(_) = held {
+        if let ConsumingRight::Alone(_) = held {
             let released = self.ledger.release_leases().await?;
             if released > 0 {
                 tracing::info!(messages = released, "taking over from a consumer that died");

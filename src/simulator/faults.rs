@@ -29,7 +29,7 @@ pub struct Rule {
     /// An operation's name, `changing` (every POST and DELETE) or `*`.
     #[serde(default = "every")]
     pub operation: String,
-    pub kind: Kind,
+    pub kind: FaultKind,
     /// Before or after the effect. The default is before; `lost_reply` falls after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
@@ -65,7 +65,7 @@ fn every() -> String {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FaultKind {
     /// The request takes `ms` longer.
     Latency,
     /// 429, never carried out.
@@ -100,12 +100,12 @@ pub enum Customers {
     /// These addresses; `whatsapp:` may be left out.
     These(Vec<String>),
     /// This share of all customers: the same ones at every request.
-    Share(Share),
+    Share(CustomerShare),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Share {
+pub struct CustomerShare {
     pub rate: f64,
 }
 
@@ -157,16 +157,18 @@ impl Rule {
             return Some("a rate is between 0 and 1");
         }
         match self.kind {
-            Kind::Latency | Kind::LateEffect if self.ms.is_none() => Some("ms is missing"),
-            Kind::TooManyRequests | Kind::LateEffect | Kind::SetupFailure
+            FaultKind::Latency | FaultKind::LateEffect if self.ms.is_none() => {
+                Some("ms is missing")
+            }
+            FaultKind::TooManyRequests | FaultKind::LateEffect | FaultKind::SetupFailure
                 if self.when == Some(When::After) =>
             {
                 Some("this kind has no after: the request was never processed")
             }
-            Kind::ServerError if self.status.is_some_and(|s| !(500..600).contains(&s)) => {
+            FaultKind::ServerError if self.status.is_some_and(|s| !(500..600).contains(&s)) => {
                 Some("the status of a server error is 5xx")
             }
-            Kind::Error if self.status.is_some_and(|s| !(400..600).contains(&s)) => {
+            FaultKind::Error if self.status.is_some_and(|s| !(400..600).contains(&s)) => {
                 Some("the status of an error is 4xx or 5xx")
             }
             _ => None,
@@ -175,7 +177,7 @@ impl Rule {
 
     pub(super) fn falls(&self) -> When {
         let usual = match self.kind {
-            Kind::LostReply => When::After,
+            FaultKind::LostReply => When::After,
             _ => When::Before,
         };
         self.when.unwrap_or(usual)
@@ -184,7 +186,7 @@ impl Rule {
 
 /// A request, as rules see it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'a> {
+pub(super) struct FaultSubject<'a> {
     pub(super) operation: &'a str,
     pub(super) changing: bool,
     pub(super) customer: Option<&'a str>,
@@ -214,7 +216,7 @@ impl Dice {
         }
     }
 
-    pub(super) fn fate(&mut self, subject: Subject<'_>) -> Fate {
+    pub(super) fn fate(&mut self, subject: FaultSubject<'_>) -> Fate {
         let mut fate = Fate::default();
         for at in 0..self.faults.rules.len() {
             if !self.applies(at, subject) {
@@ -222,8 +224,8 @@ impl Dice {
             }
             let rule = &self.faults.rules[at];
             match (rule.kind, rule.falls()) {
-                (Kind::Latency, When::Before) => fate.before_ms += rule.ms.unwrap_or(0),
-                (Kind::Latency, When::After) => fate.after_ms += rule.ms.unwrap_or(0),
+                (FaultKind::Latency, When::Before) => fate.before_ms += rule.ms.unwrap_or(0),
+                (FaultKind::Latency, When::After) => fate.after_ms += rule.ms.unwrap_or(0),
                 _ if fate.fault.is_none() => fate.fault = Some(rule.clone()),
                 _ => {}
             }
@@ -231,7 +233,7 @@ impl Dice {
         fate
     }
 
-    fn applies(&mut self, at: usize, subject: Subject<'_>) -> bool {
+    fn applies(&mut self, at: usize, subject: FaultSubject<'_>) -> bool {
         let seed = self.faults.seed;
         let rule = &self.faults.rules[at];
         let meant = match rule.operation.as_str() {
@@ -297,8 +299,8 @@ mod tests {
         faults
     }
 
-    fn ask(dice: &mut Dice, customer: &str) -> Option<Kind> {
-        let subject = Subject {
+    fn ask(dice: &mut Dice, customer: &str) -> Option<FaultKind> {
+        let subject = FaultSubject {
             operation: "create_session",
             changing: true,
             customer: Some(customer),
@@ -347,7 +349,7 @@ mod tests {
         let mut dice = Dice::new(faults(
             r#"{"rules": [{"customers": ["+12"], "kind": "reset"}]}"#,
         ));
-        assert_eq!(ask(&mut dice, "whatsapp:+12"), Some(Kind::Reset));
+        assert_eq!(ask(&mut dice, "whatsapp:+12"), Some(FaultKind::Reset));
         assert_eq!(ask(&mut dice, "+13"), None);
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// So many requests in any window of so many seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Quota {
+pub struct RequestQuota {
     pub requests: u32,
     #[serde(default = "one")]
     pub seconds: u32,
@@ -30,8 +30,8 @@ fn one() -> u32 {
 /// channel and conversation), `chat_service` and `conversation_service` (creation and deletion).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    pub lanes: BTreeMap<String, Quota>,
+pub struct RequestLimits {
+    pub lanes: BTreeMap<String, RequestQuota>,
     /// How many requests of the account may be open at a time. Twilio publishes no number.
     pub concurrency: Option<usize>,
 }
@@ -57,13 +57,13 @@ const PUBLISHED: [(&str, u32, u32); 15] = [
     ("conversation_service", 30, 1),
 ];
 
-impl Limits {
+impl RequestLimits {
     /// Twilio's published limits.
     #[must_use]
     pub fn published() -> Self {
-        let lanes = PUBLISHED
-            .iter()
-            .map(|&(lane, requests, seconds)| (lane.to_owned(), Quota { requests, seconds }));
+        let lanes = PUBLISHED.iter().map(|&(lane, requests, seconds)| {
+            (lane.to_owned(), RequestQuota { requests, seconds })
+        });
         Self {
             lanes: lanes.collect(),
             concurrency: None,
@@ -78,7 +78,7 @@ impl Limits {
 
     /// The same limits with another quota for `lane`, or with none.
     #[must_use]
-    pub fn with(mut self, lane: &str, quota: Option<Quota>) -> Self {
+    pub fn with(mut self, lane: &str, quota: Option<RequestQuota>) -> Self {
         match quota {
             Some(quota) => self.lanes.insert(lane.to_owned(), quota),
             None => self.lanes.remove(lane),
@@ -133,7 +133,7 @@ impl Windows {
     /// Takes a place for a request read at `now`, or names the code of the refusal.
     pub(super) fn take(
         &mut self,
-        limits: &Limits,
+        limits: &RequestLimits,
         (operation, product): (&str, &str),
         place: &[String],
         now: Instant,
@@ -186,14 +186,19 @@ impl Windows {
 mod tests {
     use super::*;
 
-    fn take(windows: &mut Windows, limits: &Limits, service: &str, at: Instant) -> Result<(), u32> {
+    fn take(
+        windows: &mut Windows,
+        limits: &RequestLimits,
+        service: &str,
+        at: Instant,
+    ) -> Result<(), u32> {
         let place = [service.to_owned()];
         windows.take(limits, ("create_session", "proxy"), &place, at)
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_window_of_a_second_holds_more_than_the_limit() {
-        let limits = Limits::published();
+        let limits = RequestLimits::published();
         let mut windows = Windows::default();
         let start = Instant::now();
         let mut taken = Vec::new();
@@ -213,7 +218,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn proxy_takes_bursts_and_counts_each_service_alone() {
-        let limits = Limits::published();
+        let limits = RequestLimits::published();
         let mut windows = Windows::default();
         let now = Instant::now();
         for _ in 0..150 {
@@ -227,23 +232,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lane_can_be_changed_and_all_can_be_lifted() {
-        let quota = Quota {
+        let quota = RequestQuota {
             requests: 1,
             seconds: 1,
         };
-        let limits = Limits::published().with("proxy", Some(quota));
+        let limits = RequestLimits::published().with("proxy", Some(quota));
         let mut windows = Windows::default();
         let now = Instant::now();
         assert_eq!(take(&mut windows, &limits, "KS1", now), Ok(()));
         assert_eq!(take(&mut windows, &limits, "KS1", now), Err(20429));
-        assert_eq!(take(&mut windows, &Limits::unlimited(), "KS1", now), Ok(()));
+        assert_eq!(
+            take(&mut windows, &RequestLimits::unlimited(), "KS1", now),
+            Ok(())
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_account_can_have_a_limit_on_open_requests() {
-        let limits = Limits {
+        let limits = RequestLimits {
             concurrency: Some(1),
-            ..Limits::unlimited()
+            ..RequestLimits::unlimited()
         };
         let mut windows = Windows::default();
         let now = Instant::now();

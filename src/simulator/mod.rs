@@ -34,8 +34,8 @@ use crate::clock::Clock;
 use crate::shutdown::Stopper;
 use crate::twilio::{Dropped, InProcess};
 
-pub use faults::{Customers, Faults, InvalidFaults, Kind, Rule, Share, When};
-pub use limits::{Limits, Quota};
+pub use faults::{CustomerShare, Customers, FaultKind, Faults, InvalidFaults, Rule, When};
+pub use limits::{RequestLimits, RequestQuota};
 pub use people::customers::{Reached, Unreached};
 pub use people::staff::{AgentChange, AgentState, NoSuchAgent};
 pub use settings::{
@@ -44,7 +44,7 @@ pub use settings::{
 };
 pub use world::DebuggerEvent;
 pub use world::effects::{Effect, EffectKind};
-pub use world::queues::Sending;
+pub use world::queues::SenderQueues;
 
 /// One request, stamped when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::faults::Faults;
-use super::limits::Limits;
-use super::world::queues::Sending;
+use super::limits::RequestLimits;
+use super::world::queues::SenderQueues;
 
 /// The account SID of [`Settings::default`].
 pub const DEFAULT_ACCOUNT_SID: &str = "ACf1e8ca57f1e8ca57f1e8ca57f1e8ca57";
@@ -40,9 +40,9 @@ pub struct Settings {
     /// Which numbers the Proxy service owns.
     pub proxy_pool: ProxyPool,
     /// The published limits, unless changed.
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// How fast senders send, and how much they queue. None has a rate unless it is given one.
-    pub sending: Sending,
+    pub sending: SenderQueues,
     /// How long each request takes; the effect falls at its end.
     pub latency: Duration,
     /// How long after its creation a thing appears in lists and look-ups by filter or name:
@@ -174,8 +174,8 @@ impl Default for Settings {
             target_attributes: vec!["targetWorker".to_owned(), "targetWorkerSid".to_owned()],
             // Numbers of the 555-01xx block, which is reserved for fiction (NANPA).
             proxy_pool: ProxyPool::Open(vec!["+12025550190".to_owned(), "+12025550191".to_owned()]),
-            limits: Limits::published(),
-            sending: Sending::default(),
+            limits: RequestLimits::published(),
+            sending: SenderQueues::default(),
             latency: Duration::ZERO,
             listing_delay: Duration::ZERO,
             interaction_setup: Duration::from_millis(200),

@@ -14,7 +14,7 @@ use super::{Files, Keys, TlsError};
 const ENCRYPTED: [&str; 2] = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"];
 
 /// A certificate with its intermediates, and its key.
-pub(super) struct Identity {
+pub(super) struct ClientCertificate {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Identity {
 /// # Errors
 ///
 /// [`TlsError`] when one is named without the other, or a file cannot be used.
-pub(super) fn read(files: &Files, keys: Keys) -> Result<Option<Identity>, TlsError> {
+pub(super) fn read(files: &Files, keys: Keys) -> Result<Option<ClientCertificate>, TlsError> {
     let (certificate, key) = match (&files.certificate, &files.key) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),
@@ -41,7 +41,7 @@ pub(super) fn read(files: &Files, keys: Keys) -> Result<Option<Identity>, TlsErr
     };
     let chain = chain(certificate, keys)?;
     let key = private_key(key, keys)?;
-    Ok(Some(Identity { chain, key }))
+    Ok(Some(ClientCertificate { chain, key }))
 }
 
 /// The configuration that shows it.
@@ -51,7 +51,7 @@ pub(super) fn read(files: &Files, keys: Keys) -> Result<Option<Identity>, TlsErr
 /// [`TlsError`] when the key is another certificate's.
 pub(super) fn shown(
     builder: ConfigBuilder<ClientConfig, WantsClientCert>,
-    identity: Identity,
+    identity: ClientCertificate,
     files: &Files,
     keys: Keys,
 ) -> Result<ClientConfig, TlsError> {

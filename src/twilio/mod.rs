@@ -32,7 +32,9 @@ pub use hiding::hide_numbers;
 pub use outages::Outages;
 pub use outages::away_part::{AwayCause, AwayPart};
 pub use products::chat::{ChatChannel, ChatMessage};
-pub use products::conversation_messages::{ConversationMessage, Delivery, NewConversationMessage};
+pub use products::conversation_messages::{
+    ConversationMessage, DeliverySummary, NewConversationMessage,
+};
 pub use products::conversations::{
     Conversation, ConversationParticipant, ConversationWebhook, ConversationsOf, MessagingBinding,
     NewConversation, NewConversationParticipant, ParticipantConversation,

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::{Call, Route};
 use crate::simulator::world::World;
 use crate::simulator::world::content;
@@ -53,7 +53,7 @@ impl User {
     }
 }
 
-fn create(call: &mut Call<'_>) -> Answer {
+fn create(call: &mut Call<'_>) -> ReplyResult {
     let identity = call.form.required("Identity")?;
     if call
         .world
@@ -61,7 +61,7 @@ fn create(call: &mut Call<'_>) -> Answer {
         .values()
         .any(|one| one.identity == identity)
     {
-        return Err(Refusal::new(409, 50201, "User already exists"));
+        return Err(ErrorReply::new(409, 50201, "User already exists"));
     }
     content::attributes(call.form, ATTRIBUTES_MAX)?;
     let friendly_name = content::friendly_name(call.form, "FriendlyName", 256)?;
@@ -78,12 +78,12 @@ fn create(call: &mut Call<'_>) -> Answer {
     Ok(Reply::new(201, json))
 }
 
-fn fetch(call: &mut Call<'_>) -> Answer {
+fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     reply(call, &sid)
 }
 
-fn update(call: &mut Call<'_>) -> Answer {
+fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     content::attributes(call.form, ATTRIBUTES_MAX)?;
     let friendly_name = content::friendly_name(call.form, "FriendlyName", 256)?.map(str::to_owned);
@@ -97,16 +97,16 @@ fn update(call: &mut Call<'_>) -> Answer {
 }
 
 /// The SID of the User that the path names by SID or identity.
-fn found(call: &Call<'_>) -> Result<String, Refusal> {
+fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     let name = call.param(0);
     let mut users = call.world.service_users.values();
     users
         .find(|one| one.sid == name || one.identity == name)
         .map(|one| one.sid.clone())
-        .ok_or_else(|| Refusal::new(404, 50200, "User not found"))
+        .ok_or_else(|| ErrorReply::new(404, 50200, "User not found"))
 }
 
-fn reply(call: &Call<'_>, sid: &str) -> Answer {
+fn reply(call: &Call<'_>, sid: &str) -> ReplyResult {
     let user = call.world.service_users.get(sid);
     let json = user.map(|user| user.json(call.world, call.base));
     Reply::ok(json.unwrap_or_default())

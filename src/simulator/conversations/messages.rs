@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::conversations::{Conversation, found, found_open};
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::content;
@@ -87,7 +87,7 @@ fn message_json(row: &Conversation, at: usize, world: &World, base: &str) -> Val
     })
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let sid = found_open(call)?;
     let form = call.form;
     content::attributes(form, 4 * 1024)?;
@@ -96,7 +96,7 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     let content = form.sid("ContentSid", "HX")?;
     let variables = content::variables(form, content.is_some())?;
     if body.is_none() && content.is_none() && form.get("MediaSid").is_none() {
-        return Err(Refusal::invalid(
+        return Err(ErrorReply::invalid(
             "One of Body, MediaSid and ContentSid is required",
         ));
     }
@@ -122,12 +122,12 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     Reply::created(json.unwrap_or_default())
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let order = call.query.one_of("Order", &["asc", "desc"])?;
     let world = &*call.world;
     let Some(row) = world.conversations.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let shown =
         (0..row.messages.len()).filter(|&at| world.is_listed(row.messages[at].created, call.now));
@@ -141,14 +141,14 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     }
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let wanted = call.param(1);
     let json = call.world.conversations.get(&sid).and_then(|row| {
         let at = row.messages.iter().position(|one| one.sid == wanted)?;
         Some(message_json(row, at, call.world, call.base))
     });
-    json.map_or_else(|| Err(Refusal::not_found(wanted)), Reply::ok)
+    json.map_or_else(|| Err(ErrorReply::not_found(wanted)), Reply::ok)
 }
 
 fn webhook_json(row: &Conversation, hook: &Webhook, world: &World, base: &str) -> Value {
@@ -164,7 +164,7 @@ fn webhook_json(row: &Conversation, hook: &Webhook, world: &World, base: &str) -
     })
 }
 
-pub(super) fn create_webhook(call: &mut Call<'_>) -> Answer {
+pub(super) fn create_webhook(call: &mut Call<'_>) -> ReplyResult {
     let sid = found_open(call)?;
     let form = call.form;
     form.required("Target")?;
@@ -200,7 +200,7 @@ pub(super) fn create_webhook(call: &mut Call<'_>) -> Answer {
         created: call.now,
     };
     let Some(row) = call.world.conversations.get_mut(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     row.webhooks.push(hook.clone());
     let row = call.world.conversations.get(&sid);
@@ -208,11 +208,11 @@ pub(super) fn create_webhook(call: &mut Call<'_>) -> Answer {
     Reply::created(json.unwrap_or_default())
 }
 
-pub(in crate::simulator) fn webhooks(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn webhooks(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let world = &*call.world;
     let Some(row) = world.conversations.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let shown = row
         .webhooks
@@ -223,7 +223,7 @@ pub(in crate::simulator) fn webhooks(call: &mut Call<'_>) -> Answer {
     page.of(shown, |hook| webhook_json(row, hook, world, call.base))
 }
 
-pub(super) fn delete_webhook(call: &mut Call<'_>) -> Answer {
+pub(super) fn delete_webhook(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let wanted = call.param(1);
     let row = call.world.conversations.get_mut(&sid);
@@ -233,7 +233,7 @@ pub(super) fn delete_webhook(call: &mut Call<'_>) -> Answer {
     });
     match at {
         Some(_) => Reply::empty(204),
-        None => Err(Refusal::not_found(&format!("/Webhooks/{wanted}"))),
+        None => Err(ErrorReply::not_found(&format!("/Webhooks/{wanted}"))),
     }
 }
 

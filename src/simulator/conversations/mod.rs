@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use self::messages::ConversationMessage;
 use self::participants::Participant;
-use super::http::form::Form;
-use super::http::reply::{Answer, Refusal, Reply, stamp, stamp_or_null};
+use super::http::form::Parameters;
+use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp, stamp_or_null};
 use super::http::router::{Call, Route};
 use super::world::World;
 use super::world::content;
@@ -162,7 +162,7 @@ impl Conversation {
     }
 
     /// Takes over what the form has.
-    fn change(&mut self, form: &Form, now: Timestamp) -> Result<(), Refusal> {
+    fn change(&mut self, form: &Parameters, now: Timestamp) -> Result<(), ErrorReply> {
         let facts = content::attributes(form, 16 * 1024)?;
         let [inactive, closed] = timers::given(form, ["Timers.Inactive", "Timers.Closed"])?;
         let state = form.one_of("State", &STATES)?;
@@ -186,7 +186,7 @@ impl Conversation {
     }
 }
 
-fn list(call: &mut Call<'_>) -> Answer {
+fn list(call: &mut Call<'_>) -> ReplyResult {
     let state = call.query.one_of("State", &STATES)?;
     let world = &*call.world;
     let shown = world.conversations.values().filter(|one| {
@@ -196,18 +196,18 @@ fn list(call: &mut Call<'_>) -> Answer {
     page.of(shown, |one| one.json(world, call.base))
 }
 
-fn create(call: &mut Call<'_>) -> Answer {
+fn create(call: &mut Call<'_>) -> ReplyResult {
     let sid = made(call)?;
     reply(call, &sid, 201)
 }
 
 /// A new conversation from the form; in the world, and in the effects.
-fn made(call: &mut Call<'_>) -> Result<String, Refusal> {
+fn made(call: &mut Call<'_>) -> Result<String, ErrorReply> {
     let form = call.form;
     let name = form.text("UniqueName", 256)?;
     if name.is_some_and(|name| call.world.conversation_names.contains_key(name)) {
         let message = "Conversation with provided unique name already exists";
-        return Err(Refusal::new(409, 50353, message));
+        return Err(ErrorReply::new(409, 50353, message));
     }
     let sid = call.world.sids.sid("CH");
     let mut row = Conversation::new(&sid, call.now);
@@ -218,13 +218,15 @@ fn made(call: &mut Call<'_>) -> Result<String, Refusal> {
 }
 
 /// One call for a conversation and up to ten participants: all, or nothing (assumed).
-fn create_with_participants(call: &mut Call<'_>) -> Answer {
+fn create_with_participants(call: &mut Call<'_>) -> ReplyResult {
     let mut wanted = Vec::new();
     for text in call.form.all("Participant") {
-        wanted.push(participants::NewParticipant::from_json(text)?);
+        wanted.push(participants::ConversationParticipantRequest::from_json(
+            text,
+        )?);
     }
     if wanted.len() > 10 {
-        return Err(Refusal::invalid("Participant: at most 10"));
+        return Err(ErrorReply::invalid("Participant: at most 10"));
     }
     for one in &wanted {
         call.world.check_participant(None, one)?;
@@ -237,7 +239,7 @@ fn create_with_participants(call: &mut Call<'_>) -> Answer {
 }
 
 /// The SID of the conversation the path's first parameter names by SID or unique name.
-pub(super) fn found(call: &Call<'_>) -> Result<String, Refusal> {
+pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     let name = call.param(0);
     let world = &*call.world;
     let by_name = world.conversation_names.get(name);
@@ -246,17 +248,17 @@ pub(super) fn found(call: &Call<'_>) -> Result<String, Refusal> {
         .get(by_name.map_or(name, String::as_str));
     one.filter(|one| by_name.is_none() || world.is_listed(one.created, call.now))
         .map(|one| one.sid.clone())
-        .ok_or_else(|| Refusal::not_found(&format!("/Conversations/{name}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/Conversations/{name}")))
 }
 
 /// The refusal of a change of a closed conversation: "can't update conversation as it's in final closed state"
 /// (Twilio's page of 50377, which does not name the status).
-pub(super) fn closed() -> Refusal {
-    Refusal::new(409, 50377, "The Conversation is closed")
+pub(super) fn closed() -> ErrorReply {
+    ErrorReply::new(409, 50377, "The Conversation is closed")
 }
 
 /// The same, refusing a closed one.
-pub(super) fn found_open(call: &Call<'_>) -> Result<String, Refusal> {
+pub(super) fn found_open(call: &Call<'_>) -> Result<String, ErrorReply> {
     let sid = found(call)?;
     let is_open = call
         .world
@@ -266,28 +268,28 @@ pub(super) fn found_open(call: &Call<'_>) -> Result<String, Refusal> {
     if is_open { Ok(sid) } else { Err(closed()) }
 }
 
-fn reply(call: &Call<'_>, sid: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, sid: &str, status: u16) -> ReplyResult {
     let one = call.world.conversations.get(sid);
     let json = one.map(|one| one.json(call.world, call.base));
     Ok(Reply::new(status, json.unwrap_or_default()))
 }
 
-fn fetch(call: &mut Call<'_>) -> Answer {
+fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     reply(call, &sid, 200)
 }
 
-fn update(call: &mut Call<'_>) -> Answer {
+fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let form = call.form;
     let name = form.text("UniqueName", 256)?;
     let owner = name.and_then(|name| call.world.conversation_names.get(name));
     if owner.is_some_and(|owner| *owner != sid) {
         let message = "Conversation with provided unique name already exists";
-        return Err(Refusal::new(409, 50353, message));
+        return Err(ErrorReply::new(409, 50353, message));
     }
     let Some(row) = call.world.conversations.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     if !row.is_open() {
         return Err(closed());
@@ -315,7 +317,7 @@ fn update(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 200)
 }
 
-fn delete(call: &mut Call<'_>) -> Answer {
+fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     call.world.close_conversation(&sid, call.now);
     if let Some(row) = call.world.conversations.remove(&sid)

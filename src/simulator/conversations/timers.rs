@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::Conversation;
 use super::participants::Participant;
-use crate::simulator::http::form::Form;
-use crate::simulator::http::reply::{Answer, Refusal, Reply};
+use crate::simulator::http::form::Parameters;
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult};
 use crate::simulator::http::router::Call;
 use crate::simulator::settings::Settings;
 use crate::simulator::world::effects::{EffectKind, Parties};
@@ -41,9 +41,9 @@ impl DefaultTimers {
 /// The timers in a form, inactive and closed. `PT0S` is none (Twilio's support article "Default Inactive Timer in Twilio
 /// Conversations Classic").
 pub(in crate::simulator) fn given(
-    form: &Form,
+    form: &Parameters,
     [inactive, closed]: [&str; 2],
-) -> Result<[Option<SignedDuration>; 2], Refusal> {
+) -> Result<[Option<SignedDuration>; 2], ErrorReply> {
     Ok([
         form.duration(inactive, INACTIVE_MIN)?,
         form.duration(closed, CLOSED_MIN)?,
@@ -51,7 +51,7 @@ pub(in crate::simulator) fn given(
 }
 
 /// `GET /v1/Configuration`.
-pub(in crate::simulator) fn configuration(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn configuration(call: &mut Call<'_>) -> ReplyResult {
     let account = &call.world.account;
     let timers = call.world.default_timers;
     let shown =
@@ -72,7 +72,7 @@ pub(in crate::simulator) fn configuration(call: &mut Call<'_>) -> Answer {
 }
 
 /// `POST /v1/Configuration`: the timers of conversations that are made from now on.
-pub(super) fn configure(call: &mut Call<'_>) -> Answer {
+pub(super) fn configure(call: &mut Call<'_>) -> ReplyResult {
     let [inactive, closed] = given(call.form, ["DefaultInactiveTimer", "DefaultClosedTimer"])?;
     let timers = &mut call.world.default_timers;
     timers.inactive = inactive.or(timers.inactive);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub(super) use self::flows::FlexFlow;
 use super::chat::Chat;
-use super::http::reply::{Answer, Refusal, Reply, stamp};
+use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use super::http::router::{Call, Route};
 use super::settings::ChannelKey;
 use super::taskrouter::tasks::NewTask;
@@ -71,14 +71,18 @@ impl FlexChannel {
 }
 
 /// Refuses what the legacy APIs may have stopped answering on 2026-06-01, if the setting says so.
-pub(super) fn legacy(call: &Call<'_>) -> Result<(), Refusal> {
+pub(super) fn legacy(call: &Call<'_>) -> Result<(), ErrorReply> {
     if call.world.settings.assumptions.legacy_apis_answer {
         return Ok(());
     }
-    Err(Refusal::new(410, 20410, "This API is no longer available"))
+    Err(ErrorReply::new(
+        410,
+        20410,
+        "This API is no longer available",
+    ))
 }
 
-fn configuration(call: &mut Call<'_>) -> Answer {
+fn configuration(call: &mut Call<'_>) -> ReplyResult {
     let world = &*call.world;
     let account = &world.account;
     let channels: Vec<Value> = world
@@ -111,7 +115,7 @@ fn configuration(call: &mut Call<'_>) -> Answer {
     }))
 }
 
-fn list(call: &mut Call<'_>) -> Answer {
+fn list(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     let world = &*call.world;
     let channels = world
@@ -124,20 +128,20 @@ fn list(call: &mut Call<'_>) -> Answer {
     })
 }
 
-fn fetch(call: &mut Call<'_>) -> Answer {
+fn fetch(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     Reply::ok(found(call)?.json(&call.world.account.sid, call.base))
 }
 
-fn found<'b>(call: &'b Call<'_>) -> Result<&'b FlexChannel, Refusal> {
+fn found<'b>(call: &'b Call<'_>) -> Result<&'b FlexChannel, ErrorReply> {
     let sid = call.param(0);
     call.world
         .flex_channels
         .get(sid)
-        .ok_or_else(|| Refusal::new(404, 45204, format!("Flex Channel {sid} was not found")))
+        .ok_or_else(|| ErrorReply::new(404, 45204, format!("Flex Channel {sid} was not found")))
 }
 
-fn delete(call: &mut Call<'_>) -> Answer {
+fn delete(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     let channel = found(call)?.clone();
     call.world.retire_channel(&channel.sid);
@@ -148,7 +152,7 @@ fn delete(call: &mut Call<'_>) -> Answer {
     Reply::empty(204)
 }
 
-fn create(call: &mut Call<'_>) -> Answer {
+fn create(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     let form = call.form;
     form.required("FlexFlowSid")?;
@@ -167,8 +171,9 @@ fn create(call: &mut Call<'_>) -> Answer {
     form.object("PreEngagementData", 20001)?;
     let long_lived = form.boolean("LongLived")?;
     let flow = call.world.flows.get(flow_sid).cloned();
-    let flow = flow
-        .ok_or_else(|| Refusal::new(404, 45205, format!("Flex Flow {flow_sid} was not found")))?;
+    let flow = flow.ok_or_else(|| {
+        ErrorReply::new(404, 45205, format!("Flex Flow {flow_sid} was not found"))
+    })?;
     let target = form.get("Target");
     let key = match call.world.settings.assumptions.channel_key {
         ChannelKey::Target => target.unwrap_or(identity),
@@ -178,7 +183,7 @@ fn create(call: &mut Call<'_>) -> Answer {
     let namesake = unique_name.and_then(|name| call.world.chat_names.get(name));
     let namesake = namesake.and_then(|sid| call.world.chats.get(sid));
     if namesake.is_some_and(|chat| chat.fact("status") != Some("INACTIVE")) {
-        return Err(Refusal::new(
+        return Err(ErrorReply::new(
             call.world.settings.assumptions.conflict_status,
             45208,
             "An active Channel with this unique name exists: a new Channel was not created",
@@ -216,7 +221,7 @@ fn create(call: &mut Call<'_>) -> Answer {
 }
 
 /// Puts a new channel into the world, with its task if the flow makes one at once.
-fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) -> Answer {
+fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) -> ReplyResult {
     let sid = channel.sid.clone();
     let parties = Parties {
         customer: Some(channel.customer().to_owned()),
@@ -243,7 +248,7 @@ fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) 
 
 /// The customer's active channel, as it is. Its status is the 201 of the OpenAPI: no source has
 /// another.
-fn existing(call: &mut Call<'_>, sid: &str, attributes: Option<Value>) -> Answer {
+fn existing(call: &mut Call<'_>, sid: &str, attributes: Option<Value>) -> ReplyResult {
     if call.world.settings.assumptions.repeated_channel_makes_task
         && let Some(channel) = call.world.flex_channels.get_mut(sid)
     {

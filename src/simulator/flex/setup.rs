@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::interactions::Interaction;
 use crate::simulator::conversations::Conversation;
-use crate::simulator::conversations::participants::NewParticipant;
+use crate::simulator::conversations::participants::ConversationParticipantRequest;
 use crate::simulator::settings::BusyInteraction;
 use crate::simulator::taskrouter::tasks::{NewTask, Routing};
 use crate::simulator::world::effects::{EffectKind, Parties};
@@ -109,7 +109,10 @@ impl World {
         now: Timestamp,
     ) {
         // A busy customer is not in the conversation: the request still says for whom the task is.
-        let asked = row.participants.first().map(NewParticipant::parties);
+        let asked = row
+            .participants
+            .first()
+            .map(ConversationParticipantRequest::parties);
         let one = self.customer_of(&row.conversation);
         let parties = one.map(|one| {
             let customer = one.address.clone().or(one.identity.clone());

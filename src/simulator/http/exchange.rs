@@ -13,11 +13,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTIC
 use http::{HeaderValue, Request, Response};
 use secrecy::ExposeSecret as _;
 
-use super::form::Form;
-use super::record::Asked;
-use super::reply::{Answer, Refusal, Reply};
-use super::router::{self, Call, Target};
-use crate::simulator::faults::{Fate, Kind, Rule, Subject, When};
+use super::form::Parameters;
+use super::record::RecordedRequest;
+use super::reply::{ErrorReply, Reply, ReplyResult};
+use super::router::{self, Call, RouteMatch};
+use crate::simulator::faults::{Fate, FaultKind, FaultSubject, Rule, When};
 use crate::simulator::people::customers;
 use crate::simulator::{RequestRecord, Simulator, State};
 
@@ -32,10 +32,10 @@ pub(in crate::simulator) enum Cut {
 
 /// A request that was read.
 struct Exchange {
-    target: Target,
+    target: RouteMatch,
     method: String,
-    query: Form,
-    form: Form,
+    query: Parameters,
+    form: Parameters,
     /// Its place in the list of requests.
     number: usize,
 }
@@ -92,12 +92,12 @@ impl Simulator {
             status: None,
             client_left: false,
         });
-        let refused = |state: &mut State, refusal: Refusal| {
+        let refused = |state: &mut State, refusal: ErrorReply| {
             state.requests[number].status = Some(refusal.status);
             Err(Reply::from(refusal))
         };
         if !self.is_authentic(request) {
-            let refusal = Refusal::new(401, 20003, "Authenticate");
+            let refusal = ErrorReply::new(401, 20003, "Authenticate");
             let mut reply = Reply::from(refusal);
             let realm = "Basic realm=\"Twilio API\"".to_owned();
             reply.headers.push((WWW_AUTHENTICATE.as_str(), realm));
@@ -106,11 +106,11 @@ impl Simulator {
         }
         let target = match found {
             Ok(target) => target,
-            Err(nowhere) => return refused(&mut state, Refusal::not_found(&nowhere.0)),
+            Err(nowhere) => return refused(&mut state, ErrorReply::not_found(&nowhere.0)),
         };
         let exchange = Exchange {
-            query: Form::parse(request.uri().query().unwrap_or_default().as_bytes()),
-            form: Form::parse(request.body()),
+            query: Parameters::parse(request.uri().query().unwrap_or_default().as_bytes()),
+            form: Parameters::parse(request.body()),
             method: request.method().to_string(),
             target,
             number,
@@ -126,7 +126,7 @@ impl Simulator {
         }
         state.windows.opened();
         let customer = customers::concerned(&state.world, &exchange.target.path, &exchange.form);
-        let fate = state.dice.fate(Subject {
+        let fate = state.dice.fate(FaultSubject {
             operation: exchange.target.route.operation,
             changing: exchange.method != "GET",
             customer: customer.as_deref(),
@@ -137,10 +137,10 @@ impl Simulator {
     async fn finish(&self, exchange: &Exchange, fate: &Fate) -> Result<Reply, Cut> {
         let fault = fate.fault.as_ref();
         if let Some(rule) = fault
-            && rule.kind != Kind::SetupFailure
+            && rule.kind != FaultKind::SetupFailure
             && rule.falls() == When::Before
         {
-            if rule.kind == Kind::LateEffect {
+            if rule.kind == FaultKind::LateEffect {
                 self.wait(Duration::from_millis(rule.ms.unwrap_or(0))).await;
                 self.answer(exchange, None);
                 return Err(Cut::Closed);
@@ -148,7 +148,7 @@ impl Simulator {
             return self.instead(rule).await;
         }
         let setup_failure = fault
-            .filter(|rule| rule.kind == Kind::SetupFailure)
+            .filter(|rule| rule.kind == FaultKind::SetupFailure)
             // 19025 is the code of a failed channel in the OpenAPI's own example.
             .map(|rule| rule.code.unwrap_or(19025));
         let reply = self.answer(exchange, setup_failure);
@@ -162,24 +162,24 @@ impl Simulator {
     /// What the client gets from a fault.
     async fn instead(&self, rule: &Rule) -> Result<Reply, Cut> {
         let refusal = match rule.kind {
-            Kind::Reset => return Err(Cut::Reset),
-            Kind::LostReply => {
+            FaultKind::Reset => return Err(Cut::Reset),
+            FaultKind::LostReply => {
                 self.wait(Duration::from_millis(rule.ms.unwrap_or(0))).await;
                 return Err(Cut::Closed);
             }
-            Kind::TooManyRequests => {
+            FaultKind::TooManyRequests => {
                 let after = self.inner.settings.assumptions.retry_after_secs;
                 return Ok(too_many(
                     rule.code.unwrap_or(20429),
                     rule.retry_after.or(after),
                 ));
             }
-            Kind::ServerError => {
+            FaultKind::ServerError => {
                 let status = rule.status.unwrap_or(500);
                 let code = if status == 503 { 20503 } else { 20500 };
-                Refusal::new(status, rule.code.unwrap_or(code), "An internal error")
+                ErrorReply::new(status, rule.code.unwrap_or(code), "An internal error")
             }
-            _ => Refusal::new(
+            _ => ErrorReply::new(
                 rule.status.unwrap_or(400),
                 rule.code.unwrap_or(20001),
                 "A fault of the simulator",
@@ -194,7 +194,7 @@ impl Simulator {
         let mut state = self.state();
         state.world.advance(now);
         let target = &exchange.target;
-        let answer: Answer = (target.route.answer)(&mut Call {
+        let answer: ReplyResult = (target.route.answer)(&mut Call {
             world: &mut state.world,
             now,
             path: &target.path,
@@ -206,7 +206,7 @@ impl Simulator {
         let reply = answer.unwrap_or_else(Reply::from);
         state.world.advance(now);
         if let Some(recorder) = &mut state.recorder {
-            let asked = Asked {
+            let asked = RecordedRequest {
                 product: target.product,
                 method: &exchange.method,
                 path: filled(target.route.path, &target.path),
@@ -274,7 +274,7 @@ fn host(request: &Request<Bytes>) -> String {
 }
 
 fn too_many(code: u32, retry_after_secs: Option<u32>) -> Reply {
-    let mut reply = Reply::from(Refusal::new(429, code, "Too Many Requests"));
+    let mut reply = Reply::from(ErrorReply::new(429, code, "Too Many Requests"));
     if let Some(secs) = retry_after_secs {
         reply.headers.push((RETRY_AFTER.as_str(), secs.to_string()));
     }

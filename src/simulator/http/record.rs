@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::form::Form;
+use super::form::Parameters;
 use super::reply::Reply;
 
 use crate::files::private;
@@ -17,13 +17,13 @@ pub(in crate::simulator) struct Recorder {
 }
 
 /// What was asked.
-pub(in crate::simulator) struct Asked<'a> {
+pub(in crate::simulator) struct RecordedRequest<'a> {
     pub(in crate::simulator) product: &'a str,
     pub(in crate::simulator) method: &'a str,
     /// The path under the product.
     pub(in crate::simulator) path: String,
-    pub(in crate::simulator) query: &'a Form,
-    pub(in crate::simulator) form: &'a Form,
+    pub(in crate::simulator) query: &'a Parameters,
+    pub(in crate::simulator) form: &'a Parameters,
 }
 
 impl Recorder {
@@ -36,7 +36,7 @@ impl Recorder {
     }
 
     /// A failed write is lost: the record is for tests, and the test that reads it will miss it.
-    pub(in crate::simulator) fn write(&mut self, asked: &Asked<'_>, reply: &Reply) {
+    pub(in crate::simulator) fn write(&mut self, asked: &RecordedRequest<'_>, reply: &Reply) {
         let line = json!({
             "product": asked.product,
             "method": asked.method,
@@ -53,7 +53,7 @@ impl Recorder {
     }
 }
 
-fn pairs(form: &Form) -> Value {
+fn pairs(form: &Parameters) -> Value {
     form.pairs()
         .map(|(name, value)| json!([name, value]))
         .collect()

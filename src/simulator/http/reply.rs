@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::form::Form;
+use super::form::Parameters;
 
 /// A request that was carried out.
 #[derive(Clone, Debug)]
@@ -19,14 +19,14 @@ pub(in crate::simulator) struct Reply {
 
 /// A request that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::simulator) struct Refusal {
+pub(in crate::simulator) struct ErrorReply {
     pub(in crate::simulator) status: u16,
     /// Twilio's error code.
     pub(in crate::simulator) code: u32,
     pub(in crate::simulator) message: String,
 }
 
-pub(in crate::simulator) type Answer = Result<Reply, Refusal>;
+pub(in crate::simulator) type ReplyResult = Result<Reply, ErrorReply>;
 
 impl Reply {
     pub(in crate::simulator) fn new(status: u16, body: Value) -> Self {
@@ -37,15 +37,15 @@ impl Reply {
         }
     }
 
-    pub(in crate::simulator) fn ok(body: Value) -> Answer {
+    pub(in crate::simulator) fn ok(body: Value) -> ReplyResult {
         Ok(Self::new(200, body))
     }
 
-    pub(in crate::simulator) fn created(body: Value) -> Answer {
+    pub(in crate::simulator) fn created(body: Value) -> ReplyResult {
         Ok(Self::new(201, body))
     }
 
-    pub(in crate::simulator) fn empty(status: u16) -> Answer {
+    pub(in crate::simulator) fn empty(status: u16) -> ReplyResult {
         Ok(Self {
             status,
             body: None,
@@ -54,7 +54,7 @@ impl Reply {
     }
 }
 
-impl Refusal {
+impl ErrorReply {
     pub(in crate::simulator) fn new(status: u16, code: u32, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -87,8 +87,8 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
+impl From<ErrorReply> for Reply {
+    fn from(refusal: ErrorReply) -> Self {
         Self::new(refusal.status, refusal.body())
     }
 }
@@ -106,7 +106,7 @@ pub(in crate::simulator) fn stamp_or_null(at: Option<Timestamp>) -> Value {
 pub(in crate::simulator) struct Page<'a> {
     /// The list's own URL, without a query.
     pub(in crate::simulator) url: String,
-    pub(in crate::simulator) query: &'a Form,
+    pub(in crate::simulator) query: &'a Parameters,
     /// The name of the list in the reply, which is also `meta.key`.
     pub(in crate::simulator) key: &'static str,
     /// The most a page holds: more is cut to it (the OpenAPI's `maximum`).
@@ -119,7 +119,7 @@ impl Page<'_> {
         self,
         rows: impl Iterator<Item = T>,
         render: impl Fn(T) -> Value,
-    ) -> Answer {
+    ) -> ReplyResult {
         let size = match self.query.integer("PageSize", 1, i64::MAX)? {
             Some(size) => usize::try_from(size)
                 .unwrap_or(usize::MAX)
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn page(query: &str, rows: usize) -> Value {
-        let query = Form::parse(query.as_bytes());
+        let query = Parameters::parse(query.as_bytes());
         let page = Page {
             url: "http://127.0.0.1:1/proxy/v1/Services".to_owned(),
             query: &query,
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_error_has_twilios_four_fields() {
-        let body = Refusal::new(409, 80603, "taken").body();
+        let body = ErrorReply::new(409, 80603, "taken").body();
         assert_eq!(body["code"], 80603);
         assert_eq!(body["status"], 409);
         assert_eq!(

@@ -6,8 +6,8 @@
 
 use jiff::Timestamp;
 
-use super::form::Form;
-use super::reply::{Answer, Page};
+use super::form::Parameters;
+use super::reply::{Page, ReplyResult};
 use crate::simulator::chat;
 use crate::simulator::chat::users;
 use crate::simulator::conversations;
@@ -23,7 +23,7 @@ pub(in crate::simulator) struct Route {
     pub(in crate::simulator) method: &'static str,
     /// Segments in braces are parameters.
     pub(in crate::simulator) path: &'static str,
-    pub(in crate::simulator) answer: fn(&mut Call<'_>) -> Answer,
+    pub(in crate::simulator) answer: fn(&mut Call<'_>) -> ReplyResult,
 }
 
 /// A request on its way through the world. What it was asked with outlives the borrow of the world.
@@ -31,8 +31,8 @@ pub(in crate::simulator) struct Call<'a> {
     pub(in crate::simulator) world: &'a mut World,
     pub(in crate::simulator) now: Timestamp,
     pub(in crate::simulator) path: &'a [String],
-    pub(in crate::simulator) query: &'a Form,
-    pub(in crate::simulator) form: &'a Form,
+    pub(in crate::simulator) query: &'a Parameters,
+    pub(in crate::simulator) form: &'a Parameters,
     /// `http://host:port/product`, under which the reply's URLs lie.
     pub(in crate::simulator) base: &'a str,
     /// The code with which the interaction's set-up is to fail.
@@ -70,7 +70,7 @@ const PRODUCTS: [(&str, &[&[Route]]); 5] = [
 ];
 
 /// Where a request goes.
-pub(in crate::simulator) struct Target {
+pub(in crate::simulator) struct RouteMatch {
     pub(in crate::simulator) product: &'static str,
     pub(super) route: &'static Route,
     pub(in crate::simulator) path: Vec<String>,
@@ -86,7 +86,7 @@ pub(in crate::simulator) fn find(
     uri: &http::Uri,
     host: &str,
     public_url: Option<&str>,
-) -> Result<Target, Nowhere> {
+) -> Result<RouteMatch, Nowhere> {
     let nowhere = || Nowhere(uri.path().to_owned());
     let segments: Vec<String> = uri
         .path()
@@ -124,7 +124,7 @@ pub(in crate::simulator) fn find(
         Some((route, path))
     });
     let (route, path) = found.ok_or_else(|| Nowhere(format!("/{}", rest.join("/"))))?;
-    Ok(Target {
+    Ok(RouteMatch {
         product,
         route,
         path,

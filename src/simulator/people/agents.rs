@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::simulator::conversations::messages::NewMessage;
-use crate::simulator::conversations::participants::NewParticipant;
-use crate::simulator::http::reply::Refusal;
+use crate::simulator::conversations::participants::ConversationParticipantRequest;
+use crate::simulator::http::reply::ErrorReply;
 use crate::simulator::taskrouter::tasks::Task;
 use crate::simulator::world::World;
 
@@ -14,13 +14,13 @@ impl World {
         &mut self,
         sid: &str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let Some(task) = self.tasks.get(sid) else {
-            return Err(Refusal::not_found(&format!("/Tasks/{sid}")));
+            return Err(ErrorReply::not_found(&format!("/Tasks/{sid}")));
         };
         if task.status != "reserved" {
             let message = format!("The task has no reservation: it is {}", task.status);
-            return Err(Refusal::new(409, 20409, message));
+            return Err(ErrorReply::new(409, 20409, message));
         }
         let (chat, conversation) = (task.chat.clone(), task.conversation.clone());
         let identity = self.identity_of(sid);
@@ -36,9 +36,9 @@ impl World {
             }
         }
         if let Some(conversation) = conversation {
-            let agent = NewParticipant {
+            let agent = ConversationParticipantRequest {
                 identity: Some(identity),
-                ..NewParticipant::default()
+                ..ConversationParticipantRequest::default()
             };
             // 50433: the agent is in it already, from an earlier task.
             drop(self.join_conversation(&conversation, agent, now));
@@ -51,10 +51,10 @@ impl World {
         &mut self,
         sid: &str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let task = self.tasks.get(sid);
         if task.is_none_or(Task::is_over) {
-            return Err(Refusal::not_found(&format!("/Tasks/{sid}")));
+            return Err(ErrorReply::not_found(&format!("/Tasks/{sid}")));
         }
         self.end_task(sid, "completed", now);
         Ok(())
@@ -87,15 +87,15 @@ impl World {
         sid: &str,
         body: &str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let Some(task) = self.tasks.get(sid) else {
-            return Err(Refusal::not_found(&format!("/Tasks/{sid}")));
+            return Err(ErrorReply::not_found(&format!("/Tasks/{sid}")));
         };
         let (chat, conversation) = (task.chat.clone(), task.conversation.clone());
         let identity = self.identity_of(sid).filter(|_| task.status == "assigned");
         let Some(identity) = identity else {
             let message = "No agent has accepted the task";
-            return Err(Refusal::new(409, 20409, message));
+            return Err(ErrorReply::new(409, 20409, message));
         };
         if let Some(chat) = chat {
             let at = self.write(&chat, &identity, body, "{}", now);

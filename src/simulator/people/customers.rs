@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::simulator::faults::bare;
-use crate::simulator::http::form::Form;
+use crate::simulator::http::form::Parameters;
 use crate::simulator::world::World;
 use crate::simulator::world::sids::is_sid;
 
@@ -44,7 +44,7 @@ const STOP_WORDS: [&str; 9] = [
 pub(in crate::simulator) fn concerned(
     world: &World,
     path: &[String],
-    form: &Form,
+    form: &Parameters,
 ) -> Option<String> {
     let named = [
         "Target",
@@ -82,7 +82,7 @@ pub(in crate::simulator) fn concerned(
     path.iter().rev().find_map(|sid| owner(world, sid))
 }
 
-fn json(form: &Form, name: &str) -> Option<Value> {
+fn json(form: &Parameters, name: &str) -> Option<Value> {
     serde_json::from_str(form.get(name)?).ok()
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::sessions::{Session, found};
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::content;
@@ -72,20 +72,20 @@ impl ProxyInteraction {
     }
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let on = call.param(2);
     let body = call.form.required("Body")?;
     content::check_body(body)?;
     let world = &mut *call.world;
     let Some(session) = world.sessions.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let Some(one) = session.present().find(|one| one.sid == on).cloned() else {
-        return Err(Refusal::not_found(&format!("/v1/Participants/{on}")));
+        return Err(ErrorReply::not_found(&format!("/v1/Participants/{on}")));
     };
     if !session.is_open() {
-        return Err(Refusal::new(400, 80607, "Session is closed"));
+        return Err(ErrorReply::new(400, 80607, "Session is closed"));
     }
     let customer = session.customer();
     let sender = customer.and_then(|one| one.proxy_identifier.clone());
@@ -119,12 +119,12 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     Ok(Reply::new(status, json.unwrap_or_default()))
 }
 
-pub(super) fn list_of_participant(call: &mut Call<'_>) -> Answer {
+pub(super) fn list_of_participant(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let on = call.param(2);
     let world = &*call.world;
     let Some(session) = world.sessions.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let path = format!(
         "/v1/Services/{}/Sessions/{sid}/Participants/{on}/MessageInteractions",
@@ -139,21 +139,21 @@ pub(super) fn list_of_participant(call: &mut Call<'_>) -> Answer {
     })
 }
 
-pub(super) fn fetch_of_participant(call: &mut Call<'_>) -> Answer {
+pub(super) fn fetch_of_participant(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let wanted = call.param(3);
     let json = call.world.sessions.get(&sid).and_then(|session| {
         let one = session.interactions.iter().find(|one| one.sid == wanted)?;
         Some(one.message_json(session, &call.world.account.sid, call.base))
     });
-    json.map_or_else(|| Err(Refusal::not_found(wanted)), Reply::ok)
+    json.map_or_else(|| Err(ErrorReply::not_found(wanted)), Reply::ok)
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let world = &*call.world;
     let Some(session) = world.sessions.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let path = format!(
         "/v1/Services/{}/Sessions/{sid}/Interactions",
@@ -230,13 +230,13 @@ impl World {
         &self,
         sender: &str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         if self.queues.has_room(&self.settings.sending, sender, now) {
             return Ok(());
         }
         let status = self.settings.assumptions.queue_full_status;
         let text = "This From number has exceeded the maximum number of queued messages";
-        Err(Refusal::new(status, 21611, text))
+        Err(ErrorReply::new(status, 21611, text))
     }
 
     /// A message in a chat channel goes on to the customer: through Proxy if the channel's attributes

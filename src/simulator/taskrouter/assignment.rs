@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::tasks::{NewTask, Routing, TIMEOUT_SECS, Task};
-use crate::simulator::http::reply::Refusal;
+use crate::simulator::http::reply::ErrorReply;
 use crate::simulator::world::content;
 use crate::simulator::world::effects::{EffectKind, Parties};
 use crate::simulator::world::{Due, World};
@@ -18,42 +18,44 @@ impl World {
         &mut self,
         given: Option<&Value>,
         needs_agent: bool,
-    ) -> Result<Routing, Refusal> {
+    ) -> Result<Routing, ErrorReply> {
         let none = json!({});
         let properties = given
             .and_then(|given| given.get("properties"))
             .unwrap_or(&none);
         let text = |name: &str| properties.get(name).and_then(Value::as_str);
         let ours = |name: &str, ours: &str| match text(name) {
-            Some(given) if given != ours => Err(Refusal::invalid(format!(
+            Some(given) if given != ours => Err(ErrorReply::invalid(format!(
                 "Routing: {name} is not of this account"
             ))),
             given => Ok(given.map(str::to_owned)),
         };
         if ours("workspace_sid", &self.account.workspace)?.is_none() {
-            return Err(Refusal::invalid("Routing: workspace_sid is required"));
+            return Err(ErrorReply::invalid("Routing: workspace_sid is required"));
         }
         let workflow = ours("workflow_sid", &self.account.workflow)?;
         let queue = ours("queue_sid", &self.account.queue)?;
         let worker = text("worker_sid").map(str::to_owned);
         if needs_agent && (queue.is_none() || worker.is_none()) {
             let message = "Routing: queue_sid and worker_sid are required for an agent";
-            return Err(Refusal::invalid(message));
+            return Err(ErrorReply::invalid(message));
         }
         if worker
             .as_ref()
             .is_some_and(|sid| self.workers.get(sid).is_none())
         {
-            return Err(Refusal::invalid("Routing: worker_sid is no Worker"));
+            return Err(ErrorReply::invalid("Routing: worker_sid is no Worker"));
         }
         let channel = text("task_channel_unique_name").or_else(|| text("task_channel_sid"));
         if channel.is_some_and(|name| self.task_channel(name).is_none()) {
-            return Err(Refusal::invalid("Routing: there is no such task channel"));
+            return Err(ErrorReply::invalid(
+                "Routing: there is no such task channel",
+            ));
         }
         // An object as on Twilio's page, or its text as in a task.
         let attributes = match properties.get("attributes") {
             Some(Value::String(text)) => serde_json::from_str(text)
-                .map_err(|_| Refusal::invalid("Routing: attributes is not a JSON object"))?,
+                .map_err(|_| ErrorReply::invalid("Routing: attributes is not a JSON object"))?,
             Some(Value::Object(attributes)) => attributes.clone(),
             _ => Map::new(),
         };
@@ -167,7 +169,7 @@ impl World {
         sid: &str,
         wanted: &'static str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let status = self.tasks.get(sid).map_or("", |task| task.status);
         match (status, wanted) {
             (status, wanted) if status == wanted => Ok(()),
@@ -179,7 +181,7 @@ impl World {
                 self.set_task_status(sid, wanted, now);
                 Ok(())
             }
-            _ => Err(Refusal::invalid(format!(
+            _ => Err(ErrorReply::invalid(format!(
                 "Cannot update task from {status} to {wanted}"
             ))),
         }

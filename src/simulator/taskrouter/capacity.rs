@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::tasks::Reservation;
 use super::workers::TaskChannel;
-use crate::simulator::http::reply::{Answer, Refusal, stamp};
+use crate::simulator::http::reply::{ErrorReply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 
@@ -45,11 +45,11 @@ impl WorkerChannel {
     }
 }
 
-pub(in crate::simulator) fn channels(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn channels(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     let world = &*call.world;
     let Some(worker) = world.workers.get(sid) else {
-        return Err(Refusal::not_found(&format!("/Workers/{sid}")));
+        return Err(ErrorReply::not_found(&format!("/Workers/{sid}")));
     };
     let workspace = &world.account.workspace;
     let path = format!("/v1/Workspaces/{workspace}/Workers/{sid}/Channels");

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::expression::Expression;
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::effects::EffectKind;
@@ -144,7 +144,7 @@ impl Task {
     }
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let query = call.query;
     let statuses: Vec<&str> = query
         .all("AssignmentStatus")
@@ -153,7 +153,7 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     let wanted = match query.get("EvaluateTaskAttributes") {
         None => None,
         Some(text) => Some(Expression::parse(text).ok_or_else(|| {
-            Refusal::invalid("EvaluateTaskAttributes is not an expression this simulator knows")
+            ErrorReply::invalid("EvaluateTaskAttributes is not an expression this simulator knows")
         })?),
     };
     let same = |name: &str, value: &str| query.get(name).is_none_or(|given| given == value);
@@ -203,7 +203,7 @@ impl World {
     }
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let form = call.form;
     let attributes = form.object("Attributes", 20001)?;
     let customer = attributes.as_ref().and_then(|all| {
@@ -224,17 +224,17 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 201)
 }
 
-fn reply(call: &Call<'_>, sid: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, sid: &str, status: u16) -> ReplyResult {
     let task = call.world.tasks.get(sid);
     task.map(|task| Reply::new(status, task.json(call.world, call.base, call.now)))
-        .ok_or_else(|| Refusal::not_found(&format!("/Tasks/{sid}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/Tasks/{sid}")))
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     reply(call, call.param(1), 200)
 }
 
-pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     reply(call, sid, 200)?;
     let form = call.form;
@@ -265,7 +265,7 @@ pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
     reply(call, sid, 200)
 }
 
-pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     reply(call, sid, 200)?;
     call.world.end_task(sid, "canceled", call.now);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::capacity::WorkerChannel;
 use super::expression::Expression;
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::sids::{Sids, is_sid};
@@ -117,13 +117,13 @@ impl Worker {
     }
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let query = call.query;
     let name = query.get("FriendlyName");
     let wanted = match query.get("TargetWorkersExpression") {
         None => None,
         Some(text) => Some(Expression::parse(text).ok_or_else(|| {
-            Refusal::invalid("TargetWorkersExpression is not an expression this simulator knows")
+            ErrorReply::invalid("TargetWorkersExpression is not an expression this simulator knows")
         })?),
     };
     if call.world.settings.hire_unknown_agents {
@@ -159,12 +159,12 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     })
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let name = call.form.required("FriendlyName")?;
     let facts = call.form.object("Attributes", 20001)?;
     if call.world.worker_names.contains_key(name) {
         let message = "A Worker with this FriendlyName exists";
-        return Err(Refusal::new(409, 20409, message));
+        return Err(ErrorReply::new(409, 20409, message));
     }
     let sid = call.world.hire(name, call.now);
     if let (Some(facts), Some(text)) = (facts, call.form.get("Attributes")) {
@@ -174,18 +174,18 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 201)
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     reply(call, call.param(1), 200)
 }
 
-fn reply(call: &Call<'_>, sid: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, sid: &str, status: u16) -> ReplyResult {
     let worker = call.world.workers.get(sid);
     worker
         .map(|worker| Reply::new(status, worker.json(call.world, call.base)))
-        .ok_or_else(|| Refusal::not_found(&format!("/Workers/{sid}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/Workers/{sid}")))
 }
 
-pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     reply(call, sid, 200)?;
     let facts = call.form.object("Attributes", 20001)?;
@@ -196,7 +196,7 @@ pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
     reply(call, sid, 200)
 }
 
-fn set_activity(call: &mut Call<'_>, sid: &str) -> Result<(), Refusal> {
+fn set_activity(call: &mut Call<'_>, sid: &str) -> Result<(), ErrorReply> {
     let Some(wanted) = call.form.sid("ActivitySid", "WA")? else {
         return Ok(());
     };
@@ -205,12 +205,12 @@ fn set_activity(call: &mut Call<'_>, sid: &str) -> Result<(), Refusal> {
         .activities
         .iter()
         .position(|one| one.sid == wanted);
-    let place = place.ok_or_else(|| Refusal::invalid("ActivitySid is no Activity"))?;
+    let place = place.ok_or_else(|| ErrorReply::invalid("ActivitySid is no Activity"))?;
     call.world.set_activity(sid, place, call.now);
     Ok(())
 }
 
-pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     reply(call, sid, 200)?;
     call.world.dismiss(sid);

@@ -54,13 +54,13 @@ pub(in crate::simulator) struct Parties {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::simulator) struct Effects {
+pub(in crate::simulator) struct EffectLog {
     list: Vec<Effect>,
     /// Where a SID's own entry stands. Messages are not in it: they do not change.
     places: BTreeMap<(EffectKind, String), usize>,
 }
 
-impl Effects {
+impl EffectLog {
     pub(in crate::simulator) fn list(&self) -> &[Effect] {
         &self.list
     }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_entry_follows_the_thing_it_stands_for() {
-        let mut effects = Effects::default();
+        let mut effects = EffectLog::default();
         let now = Timestamp::UNIX_EPOCH;
         effects.made(EffectKind::Session, "KC1", "open", Parties::default(), now);
         let customer = Parties {

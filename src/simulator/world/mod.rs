@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::effects::Effects;
+use self::effects::EffectLog;
 use self::queues::Queues;
 use self::sids::Sids;
 use self::table::Table;
@@ -74,7 +74,7 @@ pub(super) struct World {
     pub(super) settings: Arc<Settings>,
     pub(super) sids: Sids,
     pub(super) account: Account,
-    pub(super) effects: Effects,
+    pub(super) effects: EffectLog,
     pub(super) debugger: Vec<DebuggerEvent>,
     pub(super) flows: Table<FlexFlow>,
     pub(super) flex_channels: Table<FlexChannel>,
@@ -132,7 +132,7 @@ impl World {
             settings: Arc::clone(settings),
             sids,
             account,
-            effects: Effects::default(),
+            effects: EffectLog::default(),
             debugger: Vec::new(),
             flows: Table::default(),
             flex_channels: Table::default(),

@@ -13,14 +13,14 @@ const QUEUE: Duration = Duration::from_secs(10 * 3_600);
 
 /// How fast senders send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sending {
+pub struct SenderQueues {
     /// Segments per second by sender, as Twilio writes it; at least 1.
     pub rates: BTreeMap<String, u32>,
     /// What a queue holds, by how long it takes to send it.
     pub queue: Duration,
 }
 
-impl Default for Sending {
+impl Default for SenderQueues {
     fn default() -> Self {
         Self {
             rates: BTreeMap::new(),
@@ -39,7 +39,7 @@ impl Queues {
     /// Whether a sender takes another text at `now`.
     pub(in crate::simulator) fn has_room(
         &self,
-        sending: &Sending,
+        sending: &SenderQueues,
         sender: &str,
         now: Timestamp,
     ) -> bool {
@@ -51,7 +51,7 @@ impl Queues {
     /// Puts a text into its sender's queue.
     pub(in crate::simulator) fn fill(
         &mut self,
-        sending: &Sending,
+        sending: &SenderQueues,
         sender: &str,
         text: &str,
         now: Timestamp,
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_queue_is_full_when_it_holds_more_than_its_time_and_drains() {
-        let sending = Sending {
+        let sending = SenderQueues {
             rates: BTreeMap::from([("+12025550100".to_owned(), 2)]),
             queue: Duration::from_secs(3),
         };

@@ -11,10 +11,10 @@ use crate::twilio::Product;
 ///
 /// `Display` is the text that a ledger is bound to: the same text is the same Twilio.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseUrl(Kind);
+pub struct BaseUrl(BaseKind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum BaseKind {
     /// `https://{product}{suffix}`, the suffix being `[.edge][.region].twilio.com`.
     Hosts { suffix: String },
     /// `{root}/{product}`; the root has no slash at its end.
@@ -46,7 +46,7 @@ impl BaseUrl {
             suffix.push_str(part);
         }
         suffix.push_str(".twilio.com");
-        Ok(Self(Kind::Hosts { suffix }))
+        Ok(Self(BaseKind::Hosts { suffix }))
     }
 
     /// Another server, such as the simulator: each product is the first segment of the path.
@@ -72,7 +72,7 @@ impl BaseUrl {
             None => return Err(refused()),
         };
         let root = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self(Kind::Folders { root, loopback }))
+        Ok(Self(BaseKind::Folders { root, loopback }))
     }
 
     /// The address of `path` (which begins with `/`) in `product`.
@@ -84,15 +84,15 @@ impl BaseUrl {
     /// Whether the address is this very machine: no proxy of the environment stands in between.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        matches!(self.0, Kind::Folders { loopback: true, .. })
+        matches!(self.0, BaseKind::Folders { loopback: true, .. })
     }
 
     /// Whether every call is encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
         match &self.0 {
-            Kind::Hosts { .. } => true,
-            Kind::Folders { root, .. } => root.starts_with("https://"),
+            BaseKind::Hosts { .. } => true,
+            BaseKind::Folders { root, .. } => root.starts_with("https://"),
         }
     }
 
@@ -107,7 +107,7 @@ impl BaseUrl {
         }
         let plain_host = format!("https://{product}.twilio.com");
         let mut roots = vec![self.root(product)];
-        if matches!(self.0, Kind::Hosts { .. }) {
+        if matches!(self.0, BaseKind::Hosts { .. }) {
             roots.push(plain_host);
         }
         let rest = roots.iter().find_map(|root| {
@@ -119,8 +119,8 @@ impl BaseUrl {
 
     fn root(&self, product: Product) -> String {
         match &self.0 {
-            Kind::Hosts { suffix } => format!("https://{product}{suffix}"),
-            Kind::Folders { root, .. } => format!("{root}/{product}"),
+            BaseKind::Hosts { suffix } => format!("https://{product}{suffix}"),
+            BaseKind::Folders { root, .. } => format!("{root}/{product}"),
         }
     }
 }
@@ -149,8 +149,8 @@ fn without_password(address: &str) -> String {
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Hosts { suffix } => write!(f, "https://{{product}}{suffix}"),
-            Kind::Folders { root, .. } => f.write_str(root),
+            BaseKind::Hosts { suffix } => write!(f, "https://{{product}}{suffix}"),
+            BaseKind::Folders { root, .. } => f.write_str(root),
         }
     }
 }

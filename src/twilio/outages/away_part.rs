@@ -10,12 +10,12 @@ use crate::twilio::{Operation, Product};
 
 /// A part of Twilio that can be away by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(super) enum TwilioPart {
     Product(Product),
     Operation(Operation),
 }
 
-impl Part {
+impl TwilioPart {
     /// Its name for operators: a product's, or an operation's.
     pub(in crate::twilio) fn name(self) -> &'static str {
         match self {

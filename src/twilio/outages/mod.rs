@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::away_part::{AwayCause, AwayPart, Part};
+use self::away_part::{AwayCause, AwayPart, TwilioPart};
 use super::client::observer::Heard;
 use super::{Closed, Operation, Product};
 
@@ -42,7 +42,7 @@ pub(super) const AWAY: Closed = Closed("the part of Twilio that this call needs 
 /// The breakers of one account's calls. Clients that are clones share them.
 #[derive(Debug, Default)]
 pub struct Outages {
-    breakers: Mutex<BTreeMap<Part, Breaker>>,
+    breakers: Mutex<BTreeMap<TwilioPart, Breaker>>,
     changed: Notify,
 }
 
@@ -98,7 +98,7 @@ impl Away {
 #[derive(Debug)]
 pub(super) struct Probe {
     outages: Arc<Outages>,
-    parts: Vec<Part>,
+    parts: Vec<TwilioPart>,
 }
 
 impl Drop for Probe {
@@ -177,8 +177,8 @@ impl Outages {
         open.map(|(part, away)| AwayPart {
             product: part.product().to_string(),
             operation: match part {
-                Part::Product(_) => None,
-                Part::Operation(operation) => Some(operation.to_string()),
+                TwilioPart::Product(_) => None,
+                TwilioPart::Operation(operation) => Some(operation.to_string()),
             },
             cause: away.cause.to_string(),
             since: since(away),
@@ -257,8 +257,8 @@ impl Outages {
         };
         let breakers = self.breakers();
         let products = breakers.iter().filter_map(|(part, breaker)| match part {
-            Part::Product(product) => Some((*product, due(breaker)?)),
-            Part::Operation(_) => None,
+            TwilioPart::Product(product) => Some((*product, due(breaker)?)),
+            TwilioPart::Operation(_) => None,
         });
         products.min_by_key(|(_, due)| *due)
     }
@@ -276,22 +276,25 @@ impl Outages {
         Some(timed.map(|away| away.due).min())
     }
 
-    fn breakers(&self) -> MutexGuard<'_, BTreeMap<Part, Breaker>> {
+    fn breakers(&self) -> MutexGuard<'_, BTreeMap<TwilioPart, Breaker>> {
         // Each breaker is changed by one assignment: whole whoever panicked while holding it.
         self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn parts_of(operation: Operation) -> [Part; 2] {
+fn parts_of(operation: Operation) -> [TwilioPart; 2] {
     let product = operation.endpoint().product;
-    [Part::Product(product), Part::Operation(operation)]
+    [
+        TwilioPart::Product(product),
+        TwilioPart::Operation(operation),
+    ]
 }
 
 /// The parts that a call probes if it leaves now.
 fn may_leave(
-    breakers: &BTreeMap<Part, Breaker>,
+    breakers: &BTreeMap<TwilioPart, Breaker>,
     operation: Operation,
-) -> Result<Vec<Part>, Closed> {
+) -> Result<Vec<TwilioPart>, Closed> {
     let now = Instant::now();
     let mut probed = Vec::new();
     for part in parts_of(operation) {
@@ -309,7 +312,7 @@ fn may_leave(
 
 /// What is away of these products: they themselves, and their operations.
 fn open_of<'b>(
-    breakers: &'b mut BTreeMap<Part, Breaker>,
+    breakers: &'b mut BTreeMap<TwilioPart, Breaker>,
     products: &[Product],
     now: Instant,
 ) -> impl Iterator<Item = &'b Away> {
@@ -328,7 +331,7 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 /// Closes a breaker; whether that is news.
-fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) -> bool {
+fn closed(breakers: &mut BTreeMap<TwilioPart, Breaker>, part: TwilioPart, now: Instant) -> bool {
     let Some(Breaker::Open(away)) = breakers.remove(&part) else {
         return false;
     };
@@ -339,8 +342,8 @@ fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) -> b
 
 /// Counts a failure; whether a waiter has to know.
 fn failed(
-    breakers: &mut BTreeMap<Part, Breaker>,
-    part: Part,
+    breakers: &mut BTreeMap<TwilioPart, Breaker>,
+    part: TwilioPart,
     cause: AwayCause,
     caller: Option<u64>,
     now: Instant,
@@ -380,9 +383,9 @@ fn failed(
 }
 
 /// Drops operations that are away as far as the last call told, which is long ago.
-fn forget(breakers: &mut BTreeMap<Part, Breaker>, now: Instant) {
+fn forget(breakers: &mut BTreeMap<TwilioPart, Breaker>, now: Instant) {
     breakers.retain(|part, breaker| match (part, breaker) {
-        (Part::Operation(_), Breaker::Open(away)) => {
+        (TwilioPart::Operation(_), Breaker::Open(away)) => {
             away.is_probed || now < away.due + FORGOTTEN_AFTER
         }
         _ => true,

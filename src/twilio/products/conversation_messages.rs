@@ -39,14 +39,14 @@ pub struct ConversationMessage {
     #[serde(default, deserialize_with = "sid::participant::optional")]
     pub participant_sid: Option<String>,
     #[serde(default, deserialize_with = "json::or_default")]
-    pub delivery: Delivery,
+    pub delivery: DeliverySummary,
     #[serde(default, deserialize_with = "json::time")]
     pub date_created: Option<Timestamp>,
 }
 
 /// How far a message came: each is `none`, `some` or `all` of its receivers.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Delivery {
+pub struct DeliverySummary {
     #[serde(default)]
     pub total: Option<u64>,
     #[serde(default)]
