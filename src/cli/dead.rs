@@ -1,4 +1,4 @@
-//! `flexcast dead`: what failed for good, and why.
+//! `flexcast dead`: messages that failed for good, and why.
 
 use clap::{Args, Subcommand};
 
@@ -7,20 +7,20 @@ use crate::message::{CampaignId, Failure, MessageId};
 
 use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// Dead letters: what failed for good, and why.
+/// Show dead letters: messages that failed for good, and why.
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadCommand {
-    /// All dead letters, oldest first
+    /// List all dead letters, oldest first
     List(DeadListArgs),
-    /// One dead letter: the message, its attempts, its journal
+    /// Show one dead letter: the message, its attempts and its journal
     Show(DeadShowArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DeadListArgs {
-    /// Only of this campaign
+    /// List only the dead letters of this campaign
     campaign: Option<CampaignId>,
-    /// At most so many
+    /// The maximum number of lines
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     limit: usize,
     /// Print JSON
@@ -30,6 +30,7 @@ pub(super) struct DeadListArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct DeadShowArgs {
+    /// The campaign's id
     campaign: CampaignId,
     /// The message's id
     id: MessageId,
@@ -94,9 +95,11 @@ fn cells(row: DeadRow) -> Vec<String> {
 
 fn what_happened(failure: &Failure, undo: Option<UpcomingUndo>) -> String {
     match undo {
-        Some(UpcomingUndo { tries: 0, due }) => format!("{failure}; it is tried again at {due}"),
+        Some(UpcomingUndo { tries: 0, due }) => {
+            format!("{failure}; the undo is tried again at {due}")
+        }
         Some(UpcomingUndo { tries, due }) => {
-            format!("{failure}; tried again {tries} times, next at {due}")
+            format!("{failure}; the undo was tried again {tries} times, next at {due}")
         }
         None => failure.to_string(),
     }

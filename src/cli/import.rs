@@ -1,4 +1,4 @@
-//! `flexcast import`: a file's rows are accepted and put on the queue.
+//! `flexcast import`: the ledger accepts a file's rows, and they are published to the queue.
 
 use std::path::{Path, PathBuf};
 
@@ -18,24 +18,24 @@ use super::preview as printed;
 use super::question::{self, Destination};
 use super::{ExitCode, GlobalArgs, Problem, broker, campaign, exit, output, signals};
 
-/// Check a file's rows, have the ledger accept them, and put them on the queue.
+/// Check a file's rows, record them in the ledger, and put them on the queue.
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
-    /// The campaign: the id of one that was applied, or a campaign file, which is applied first
+    /// The id of an applied campaign, or a campaign file, which is applied first
     campaign: String,
-    /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
+    /// The file of contacts: CSV with a header in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
     mapping: MappingArgs,
     #[command(flatten)]
     strictness: StrictnessArgs,
-    /// Show what would happen, and do nothing
+    /// Show what an import would do, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Read the file row by row though it was imported before; nobody is accepted twice
+    /// Read the whole file although it was imported before; no customer is accepted twice
     #[arg(long)]
     again: bool,
-    /// Do not ask before anything is taken (without a terminal nobody is asked)
+    /// Import without a question (without a terminal there is never a question)
     #[arg(long, short)]
     yes: bool,
     /// Print JSON
@@ -61,7 +61,7 @@ impl ImportArgs {
             .confirm(&service.config, &definition, &contacts)
             .await?
         {
-            tell!("Nothing was taken.");
+            tell!("Nothing was imported.");
             return Ok(ExitCode::TryAgain);
         }
         let queue = service.queue().await?;
@@ -69,7 +69,7 @@ impl ImportArgs {
             broker::warn(&*queue).await;
         }
         let file = self.contacts.display().to_string();
-        // Not before the question: until it is answered, Ctrl-C ends the process.
+        // The handler is installed after the question: until it is answered, Ctrl-C ends the process.
         let stop = signals::stopper()?;
         output::opened(&definition, &contacts);
         let request = ImportRequest {
@@ -83,13 +83,14 @@ impl ImportArgs {
         let imported = tokio::select! {
             biased;
             imported = operations.import(request, &*queue, &|_| {}) => Some(imported),
-            // As far as it got it is accounted for, as after a crash.
+            // The rows read so far are accounted for, as after a crash.
             () = stop.stopped() => None,
         };
         queue.close().await;
         let Some(imported) = imported.transpose()? else {
-            let text =
-                format!("stopped before the end of {file}: the same command goes on from there");
+            let text = format!(
+                "the import stopped before the end of {file}: repeat the command to continue from there"
+            );
             return Err(Problem::new(ExitCode::TryAgain, text));
         };
         output::import(&file, &imported.summary);
@@ -99,7 +100,7 @@ impl ImportArgs {
         Ok(exit::of_import(imported.has_usable_rows()))
     }
 
-    /// Neither applies the campaign nor opens a ledger that is not there.
+    /// Does not apply the campaign, and does not create a ledger.
     async fn dry_run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = if Path::new(&self.campaign).is_file() {
             definitions::load(Path::new(&self.campaign))?
@@ -123,24 +124,24 @@ impl ImportArgs {
     }
 }
 
-/// What stands between a file and its import.
+/// The checks and the question before an import.
 pub(super) struct Confirmation {
     pub(super) rules: FileRules,
-    /// None: nobody is asked.
+    /// `None`: there is no question.
     pub(super) asks: Option<Question>,
 }
 
-/// What somebody is asked.
+/// The question to the operator.
 pub(super) enum Question {
-    /// Whether to import. That alone sends nothing, but a consumer that runs does.
+    /// Whether to import. The import itself sends nothing, but a running consumer does.
     Import,
     /// Whether to send through this account.
     Send(Destination),
 }
 
 impl Confirmation {
-    /// Refuses what is too bad, shows the rest and asks. A file is read through for that before
-    /// anything of it is taken, and only when somebody wants to know.
+    /// Refuses a file that breaks the rules; otherwise shows the preview and asks. The file is read to its end first,
+    /// but only if a rule or the question needs it.
     pub(super) async fn confirm(
         &self,
         config: &Config,
@@ -161,13 +162,13 @@ impl Confirmation {
         printed::show(&shown);
         if let Some(shared) = &shown.shared_ids {
             tell!("Stop: {shared}.");
-            if !question::ask("Leave those customers out?")? {
+            if !question::ask("Import the file without those customers?")? {
                 return Ok(false);
             }
         }
         match asking {
             Question::Import => {
-                tell!("A consumer (flexcast work) that runs sends at once what is imported.");
+                tell!("A running consumer (flexcast work) sends imported messages at once.");
                 question::ask("Import?")
             }
             Question::Send(to) => {

@@ -1,4 +1,4 @@
-//! `flexcast ledger`: the ledger as a whole.
+//! `flexcast ledger`: backs up the ledger.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,18 @@ use crate::service::Service;
 
 use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// The ledger as a whole: back it up.
+/// Back up the ledger.
 #[derive(Debug, Subcommand)]
 pub(super) enum LedgerCommand {
-    /// Copy the ledger to a file while it is in use
+    /// Copy the ledger to a file, also while it is in use
     Backup(BackupArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
-    /// The copy's file; its folder must be there
+    /// The file of the copy; its folder must exist
     file: PathBuf,
-    /// Replace the file when it is there
+    /// Replace the file if it exists
     #[arg(long)]
     force: bool,
     /// Print JSON

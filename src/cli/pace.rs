@@ -1,4 +1,4 @@
-//! `flexcast campaign pace`: how fast a campaign goes, changed while it goes.
+//! `flexcast campaign pace`: changes the pace of a running campaign.
 
 use clap::Args;
 
@@ -8,16 +8,16 @@ use crate::pacing::{InvalidQuota, Quota};
 
 use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// What `flexcast campaign pace` takes.
+/// The arguments of `flexcast campaign pace`.
 #[derive(Debug, Args)]
 pub(super) struct PaceArgs {
     /// The campaign's id
     #[arg(value_name = "CAMPAIGN")]
     id: CampaignId,
-    /// Messages begun over the whole campaign, such as 2/s, 600/min or none
+    /// The limit of messages started in the whole campaign, such as 2/s, 600/min or none
     #[arg(long, value_name = "QUOTA", required_unless_present = "agent", value_parser = parse_change)]
     campaign: Option<QuotaChange>,
-    /// Messages begun for each agent, such as 5/min or none
+    /// The limit of messages started for each agent, such as 5/min or none
     #[arg(long, value_name = "QUOTA", value_parser = parse_change)]
     agent: Option<QuotaChange>,
     /// Print JSON

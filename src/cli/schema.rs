@@ -1,4 +1,4 @@
-//! `flexcast schema`: what publishers send and are told, and what a campaign file holds, as JSON Schema.
+//! `flexcast schema`: prints the JSON Schema of a message, a refusal or a campaign file.
 
 use clap::{Args, ValueEnum};
 
@@ -10,18 +10,18 @@ use super::{ExitCode, Problem, output};
 /// Print the JSON Schema (draft-07) of a message, a refusal or a campaign file.
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Of what
+    /// The document that the schema describes
     #[arg(value_enum)]
     of: SchemaKind,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum SchemaKind {
-    /// What publishers put on the exchange `flexcast`, and a line of an imported .jsonl file
+    /// A message that publishers send to the exchange `flexcast`, and a line of an imported .jsonl file
     Message,
-    /// What publishers are told on the exchange `flexcast.rejected`
+    /// A refusal that publishers receive from the exchange `flexcast.rejected`
     Refusal,
-    /// A campaign file; editors check TOML with it
+    /// A campaign file; editors can check TOML with this schema
     Campaign,
 }
 

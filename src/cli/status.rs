@@ -1,4 +1,4 @@
-//! `flexcast status`: where the messages are.
+//! `flexcast status`: shows the states of messages.
 
 use clap::Args;
 
@@ -7,12 +7,12 @@ use crate::message::CampaignId;
 use super::place::LocatedReport;
 use super::{ExitCode, GlobalArgs, Problem, broker, output};
 
-/// Where the messages of a campaign are, or of all campaigns.
+/// Show the states of the messages of one campaign, or of all campaigns.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// The campaign's id; without one, all campaigns
     campaign: Option<CampaignId>,
-    /// Print JSON: one report, or a list of reports, each with the lanes its messages pass
+    /// Print JSON: one report, or a list of reports, each with the lanes that its messages use
     #[arg(long)]
     json: bool,
 }
@@ -23,7 +23,7 @@ impl StatusArgs {
         let campaign = self.campaign.as_ref();
         let status = service.read_models().status(campaign, &service).await?;
         if let Some(why) = &status.unseen_unknown {
-            tell!("what waits unseen is not known: {why}");
+            tell!("the number of unseen messages on the queue is not known: {why}");
         }
         if self.json {
             let mut reports = status

@@ -1,4 +1,4 @@
-//! `flexcast unknown`: messages of which nobody can say whether they went out.
+//! `flexcast unknown`: messages that may or may not have been sent.
 
 use clap::{ArgGroup, Args, Subcommand};
 
@@ -8,20 +8,20 @@ use crate::operate::UnknownFinding;
 
 use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// Messages whose outcome is unknown: list them, and say what you found out.
+/// List messages whose outcome is unknown, and settle them.
 #[derive(Debug, Subcommand)]
 pub(super) enum UnknownCommand {
-    /// All unknowns, oldest first, with the evidence
+    /// List all unknown messages, oldest first, with the evidence
     List(UnknownListArgs),
-    /// Say whether one of them was sent, after a look at Twilio's console
+    /// Record whether an unknown message was sent, after you have checked in Twilio's console
     Settle(SettleArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct UnknownListArgs {
-    /// Only of this campaign
+    /// List only the unknown messages of this campaign
     campaign: Option<CampaignId>,
-    /// At most so many
+    /// The maximum number of lines
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     limit: usize,
     /// Print JSON
@@ -32,13 +32,14 @@ pub(super) struct UnknownListArgs {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("finding").required(true).args(["sent", "not_sent"]))]
 pub(super) struct SettleArgs {
+    /// The campaign's id
     campaign: CampaignId,
     /// The message's id
     id: MessageId,
-    /// It was sent: it counts as done
+    /// The message was sent: it counts as done
     #[arg(long)]
     sent: bool,
-    /// It was not sent: it waits again, and goes on at the step that was in question
+    /// The message was not sent: it waits again, and continues with the step whose outcome was unknown
     #[arg(long)]
     not_sent: bool,
 }
@@ -91,7 +92,7 @@ impl SettleArgs {
         if self.sent {
             say!("{key} is done.")?;
         } else {
-            say!("{key} waits again; flexcast work carries it out.")?;
+            say!("{key} waits again; a consumer (flexcast work) carries it out.")?;
         }
         Ok(ExitCode::Success)
     }
