@@ -1,28 +1,28 @@
-//! What goes wrong, and when: by operation and rate, or by script.
+//! Faults: which operations fail, how and how often; by rate or by script.
 //!
-//! In: rules, as JSON (`--faults FILE` and `PUT /_simulator/faults` take the same). Out: for each
-//! request, what befalls it. Always: the same seed, operation, customer and count of earlier
-//! requests give the same decision, in whatever order other customers' requests come.
+//! In: rules, as JSON (the same for `--faults FILE` and `PUT /_simulator/faults`). Out: the faults of each request.
+//! Always: the same seed, operation, customer and number of earlier requests give the same decision, in any order of
+//! other customers' requests.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A set of rules. The default is none: nothing goes wrong.
+/// A set of rules. The default has no rule and causes no fault.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Decides which requests a rate, and which customers a share, falls on.
+    /// The seed that decides which requests a rate selects, and which customers a share selects.
     pub seed: u64,
     pub rules: Vec<Rule>,
-    /// How long after its creation a thing appears in lists and look-ups by filter or name, in
-    /// place of the settings' `listing_delay`.
+    /// The delay after which a new resource appears in lists and look-ups by filter or name, in place of the
+    /// settings' `listing_delay`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listing_delay_ms: Option<u64>,
 }
 
-/// One rule: which requests, and what befalls them.
+/// One rule: a selection of requests, and their fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -30,19 +30,19 @@ pub struct Rule {
     #[serde(default = "every")]
     pub operation: String,
     pub kind: FaultKind,
-    /// Before or after the effect. The default is before; `lost_reply` falls after.
+    /// Before or after the effect. The default is before; `lost_reply` comes after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// The share of requests it falls on, 0 to 1. Without `rate`, `nth` and `first`: on all.
+    /// The share of requests that it affects, 0 to 1. Without `rate`, `nth` and `first`: all requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// Falls on these requests of the rule, counted from 1.
+    /// Affects these requests of the rule, counted from 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nth: Vec<u64>,
-    /// Falls on the first so many requests of the rule.
+    /// Affects this many first requests of the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
-    /// Only requests that concern these customers.
+    /// Affects only requests about these customers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customers: Option<Customers>,
     /// The HTTP status of `server_error` (500) and `error` (400).
@@ -51,7 +51,8 @@ pub struct Rule {
     /// Twilio's error code of `error` (20001), `server_error` and `setup_failure`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
-    /// How long `latency` takes and `lost_reply` holds the connection; when `late_effect` happens.
+    /// The additional time of `latency`, the time that `lost_reply` holds the connection, or the delay of
+    /// `late_effect`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<u64>,
     /// `Retry-After` of `too_many_requests`, in seconds.
@@ -76,11 +77,11 @@ pub enum FaultKind {
     Reset,
     /// The connection is closed without a reply, after `ms`.
     LostReply,
-    /// The connection is closed without a reply, and the request is carried out `ms` later.
+    /// The request is carried out after `ms`, and the connection is then closed without a reply.
     LateEffect,
-    /// An error of Twilio's, with `status` and `code`.
+    /// An error of Twilio, with `status` and `code`.
     Error,
-    /// The interaction is taken, and its channel fails afterwards, with `code`.
+    /// The interaction is accepted, and its channel fails afterwards, with `code`.
     SetupFailure,
 }
 
@@ -89,17 +90,17 @@ pub enum FaultKind {
 pub enum When {
     /// The request is not carried out.
     Before,
-    /// The request has been carried out, and only the reply tells otherwise.
+    /// The request has been carried out, although the reply is an error.
     After,
 }
 
-/// Which customers a rule is about.
+/// The customers that a rule affects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Customers {
     /// These addresses; `whatsapp:` may be left out.
     These(Vec<String>),
-    /// This share of all customers: the same ones at every request.
+    /// This share of all customers: the same customers at every request.
     Share(CustomerShare),
 }
 
@@ -109,21 +110,21 @@ pub struct CustomerShare {
     pub rate: f64,
 }
 
-/// A set of rules that cannot be meant.
+/// A set of rules that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("faults, rule {rule}: {reason}")]
 pub struct InvalidFaults {
-    /// Counted from 1.
+    /// The number of the rule, counted from 1.
     pub rule: usize,
     pub reason: &'static str,
 }
 
 impl Faults {
-    /// Checks that every rule can be meant, and names an operation there is.
+    /// Checks that every rule is valid and names an existing operation.
     ///
     /// # Errors
     ///
-    /// [`InvalidFaults`] names the first rule that cannot be meant.
+    /// [`InvalidFaults`] names the first rule that is not valid.
     pub fn validate(&self) -> Result<(), InvalidFaults> {
         self.check(super::http::router::is_operation)
     }
@@ -133,7 +134,7 @@ impl Faults {
             let wrong = rule.wrong().or_else(|| {
                 let known = matches!(rule.operation.as_str(), "*" | "changing")
                     || is_operation(&rule.operation);
-                (!known).then_some("no operation has this name; * and changing stand for several")
+                (!known).then_some("there is no operation of this name; * and changing stand for several operations")
             });
             if let Some(reason) = wrong {
                 return Err(InvalidFaults {
@@ -154,7 +155,7 @@ impl Rule {
         };
         let in_range = |rate: f64| (0.0..=1.0).contains(&rate);
         if !in_range(self.rate.unwrap_or(0.0)) || !in_range(share) {
-            return Some("a rate is between 0 and 1");
+            return Some("a rate must be between 0 and 1");
         }
         match self.kind {
             FaultKind::Latency | FaultKind::LateEffect if self.ms.is_none() => {
@@ -163,13 +164,13 @@ impl Rule {
             FaultKind::TooManyRequests | FaultKind::LateEffect | FaultKind::SetupFailure
                 if self.when == Some(When::After) =>
             {
-                Some("this kind has no after: the request was never processed")
+                Some("this kind has no `after`, because the request is never processed")
             }
             FaultKind::ServerError if self.status.is_some_and(|s| !(500..600).contains(&s)) => {
-                Some("the status of a server error is 5xx")
+                Some("the status of a server error must be 5xx")
             }
             FaultKind::Error if self.status.is_some_and(|s| !(400..600).contains(&s)) => {
-                Some("the status of an error is 4xx or 5xx")
+                Some("the status of an error must be 4xx or 5xx")
             }
             _ => None,
         }
@@ -184,7 +185,7 @@ impl Rule {
     }
 }
 
-/// A request, as rules see it.
+/// The properties of a request that rules check.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FaultSubject<'a> {
     pub(super) operation: &'a str,
@@ -192,8 +193,7 @@ pub(super) struct FaultSubject<'a> {
     pub(super) customer: Option<&'a str>,
 }
 
-/// What befalls one request: delays from any number of rules, and at most one other fault, the first
-/// that applies.
+/// The faults of one request: the delays of any number of rules, and at most one other fault, the first that applies.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fate {
     pub(super) before_ms: u64,
@@ -201,7 +201,7 @@ pub(super) struct Fate {
     pub(super) fault: Option<Rule>,
 }
 
-/// The rules and how often each was asked.
+/// The rules, and how often each rule was checked.
 #[derive(Debug, Default)]
 pub(super) struct Dice {
     faults: Faults,
@@ -274,12 +274,12 @@ impl Dice {
     }
 }
 
-/// The address without its channel's prefix.
+/// The address without the prefix of its channel.
 pub(super) fn bare(address: &str) -> &str {
     address.strip_prefix("whatsapp:").unwrap_or(address)
 }
 
-/// A number from 0 to 1 that depends on the parts alone.
+/// A number from 0 to 1 that depends only on the parts.
 fn chance(parts: &[&str]) -> f64 {
     let digest = Sha256::digest(parts.join("\n"));
     let mut head = [0; 4];

@@ -1,4 +1,4 @@
-//! What is said in a chat channel, and who is in it.
+//! The messages and members of a chat channel.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -126,7 +126,7 @@ fn member_json(chat: &Chat, member: &Member, world: &World, base: &str) -> Value
 }
 
 impl World {
-    /// Adds a text to a channel and says at which index.
+    /// Adds a message to a channel, and returns its index.
     pub(in crate::simulator) fn write(
         &mut self,
         sid: &str,

@@ -1,7 +1,7 @@
 //! Programmable Chat v2: the channels behind Flex Channels, with their messages.
 //!
-//! Always: `Attributes` replaces the whole object, as at Twilio; a message in a channel whose
-//! attributes carry `proxySession` is relayed to the customer.
+//! Always: `Attributes` replaces the whole object, as at Twilio; a message in a channel with the attribute
+//! `proxySession` is relayed to the customer.
 
 pub(super) mod messages;
 pub(super) mod users;
@@ -37,7 +37,7 @@ pub(super) struct Chat {
     pub(super) sid: String,
     pub(super) friendly_name: Option<String>,
     pub(super) unique_name: Option<String>,
-    /// The text as it was given, and what it says.
+    /// The attributes as the given text, and parsed in `facts`.
     pub(super) attributes: String,
     pub(super) facts: Value,
     pub(super) kind: &'static str,
@@ -130,7 +130,7 @@ impl Chat {
     }
 }
 
-/// The SID of the channel that the path names by SID or unique name.
+/// Finds the channel that the path names by SID or unique name.
 pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     legacy(call)?;
     let (service, name) = (call.param(0), call.param(1));
@@ -155,7 +155,7 @@ fn list(call: &mut Call<'_>) -> ReplyResult {
     let service = call.param(0);
     let kinds: Vec<&str> = call.query.all("Type").collect();
     let chats = world.chats.values().filter(|chat| {
-        // Without a filter Twilio lists public channels alone; Flex's are private.
+        // Without a filter, Twilio lists only public channels; Flex's channels are private.
         let kind = if kinds.is_empty() {
             chat.kind == "public"
         } else {
@@ -264,12 +264,12 @@ impl World {
         self.chats.remove(sid);
     }
 
-    /// Lets another channel have the channel's unique name.
+    /// Frees the channel's unique name for another channel.
     pub(super) fn free_chat_name(&mut self, sid: &str) {
         remove_value(&mut self.chat_names, sid, self.chats.get(sid));
     }
 
-    /// Adds a key to a channel's attributes, as Flex does itself.
+    /// Adds a key to a channel's attributes, as Flex does.
     pub(super) fn add_attribute(&mut self, sid: &str, key: &str, value: &str) {
         if let Some(chat) = self.chats.get_mut(sid)
             && let Some(facts) = chat.facts.as_object_mut()

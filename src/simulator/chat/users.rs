@@ -1,7 +1,7 @@
-//! Users of the chat service: an identity is one User's, and stays until that is deleted.
+//! Users of the chat service. An identity belongs to one User, until that User is deleted.
 //!
 //! Assumed: a second User of one identity is 409 with error 50201 (public reports; Twilio's page on the User resource
-//! names no code), and an identity is a path's parameter as a SID is (Twilio's OpenAPI).
+//! names no code), and a path can name a User by identity or by SID (Twilio's OpenAPI).
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub(in crate::simulator) const ROUTES: &[Route] = &[
     Route { operation: "update_user", method: "POST", path: "/v1/Users/{Sid}", answer: update },
 ];
 
-/// The most bytes of a User's attributes (assumed: as a Conversation's).
+/// The maximum size of a User's attributes, in bytes (assumed: as for a Conversation).
 const ATTRIBUTES_MAX: usize = 16 * 1024;
 
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ fn update(call: &mut Call<'_>) -> ReplyResult {
     reply(call, &sid)
 }
 
-/// The SID of the User that the path names by SID or identity.
+/// Finds the User that the path names by SID or identity.
 fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     let name = call.param(0);
     let mut users = call.world.service_users.values();

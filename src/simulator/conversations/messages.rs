@@ -1,7 +1,7 @@
-//! What is said in a conversation, and the webhooks that wait for it.
+//! The messages of a conversation, and the webhooks that react to them.
 //!
-//! A message from our side reaches every participant who is neither its author nor an agent: an
-//! address from its proxy address, an identity in the chat.
+//! A message from our side reaches every participant who is neither its author nor an agent: an address gets it from
+//! its proxy address, an identity gets it in the chat.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -31,14 +31,14 @@ pub(in crate::simulator) struct Webhook {
     created: Timestamp,
 }
 
-/// What is to be said.
+/// A message to post.
 #[derive(Clone, Debug)]
 pub(in crate::simulator) struct NewMessage {
     pub(in crate::simulator) author: String,
     pub(in crate::simulator) body: Option<String>,
     pub(in crate::simulator) attributes: String,
     pub(in crate::simulator) content: Option<String>,
-    /// The text as the customer sees it, when that is not the body.
+    /// The text that the customer sees, if it is not the body.
     pub(in crate::simulator) shown: Option<String>,
 }
 
@@ -238,7 +238,7 @@ pub(super) fn delete_webhook(call: &mut Call<'_>) -> ReplyResult {
 }
 
 impl Conversation {
-    /// The addresses that what is said goes out from.
+    /// The addresses that messages are sent from.
     fn senders(&self) -> Vec<String> {
         let participants = self.participants.iter();
         participants
@@ -248,7 +248,7 @@ impl Conversation {
 }
 
 impl World {
-    /// Adds a message to a conversation, sends it to whom it concerns, and says its index.
+    /// Adds a message to a conversation, sends it to its receivers, and returns its index.
     pub(in crate::simulator) fn say(
         &mut self,
         sid: &str,
@@ -298,7 +298,7 @@ impl World {
         at
     }
 
-    /// A customer's text arrives; a Studio flow that waits for it makes the task, once.
+    /// Receives a customer's text. A waiting Studio flow creates the task, once.
     pub(in crate::simulator) fn inbound_to_conversation(
         &mut self,
         sid: &str,

@@ -1,7 +1,7 @@
-//! Conversations: named rooms with timers and webhooks.
+//! Conversations, with their timers and webhooks.
 //!
-//! Always: a unique name belongs to one conversation, closed or not, until that is deleted; an
-//! (address, proxy address) pair is in one conversation that is not closed.
+//! Always: a unique name belongs to one conversation, closed or not, until that conversation is deleted; an (address,
+//! proxy address) pair is in at most one conversation that is not closed.
 
 pub(super) mod messages;
 pub(super) mod participants;
@@ -56,18 +56,18 @@ pub(super) struct Conversation {
     pub(super) state: &'static str,
     pub(super) inactive_after: Option<SignedDuration>,
     pub(super) closed_after: Option<SignedDuration>,
-    /// What the timers count from: the creation, then each message, new participant or change of state.
+    /// The time that the timers count from: the creation, or the last message, new participant or change of state.
     pub(super) active: Timestamp,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) participants: Vec<Participant>,
     pub(super) messages: Vec<ConversationMessage>,
     pub(super) webhooks: Vec<messages::Webhook>,
-    /// The interaction it is mapped to.
+    /// The SID of its interaction.
     pub(super) interaction: Option<String>,
 }
 
-/// A timer that runs: zero is none.
+/// The timer; `None` for zero, which means no timer.
 fn timer(after: Option<SignedDuration>) -> Option<SignedDuration> {
     after.filter(|after| !after.is_zero())
 }
@@ -161,7 +161,7 @@ impl Conversation {
         })
     }
 
-    /// Takes over what the form has.
+    /// Applies the parameters of the form.
     fn change(&mut self, form: &Parameters, now: Timestamp) -> Result<(), ErrorReply> {
         let facts = content::attributes(form, 16 * 1024)?;
         let [inactive, closed] = timers::given(form, ["Timers.Inactive", "Timers.Closed"])?;
@@ -201,7 +201,7 @@ fn create(call: &mut Call<'_>) -> ReplyResult {
     reply(call, &sid, 201)
 }
 
-/// A new conversation from the form; in the world, and in the effects.
+/// Creates a conversation from the form, and records its effect.
 fn made(call: &mut Call<'_>) -> Result<String, ErrorReply> {
     let form = call.form;
     let name = form.text("UniqueName", 256)?;
@@ -217,7 +217,7 @@ fn made(call: &mut Call<'_>) -> Result<String, ErrorReply> {
     Ok(sid)
 }
 
-/// One call for a conversation and up to ten participants: all, or nothing (assumed).
+/// Creates a conversation with up to ten participants in one call: all or nothing (assumed).
 fn create_with_participants(call: &mut Call<'_>) -> ReplyResult {
     let mut wanted = Vec::new();
     for text in call.form.all("Participant") {
@@ -238,7 +238,7 @@ fn create_with_participants(call: &mut Call<'_>) -> ReplyResult {
     reply(call, &sid, 201)
 }
 
-/// The SID of the conversation the path's first parameter names by SID or unique name.
+/// Finds the conversation that the path's first parameter names by SID or unique name.
 pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     let name = call.param(0);
     let world = &*call.world;
@@ -251,13 +251,13 @@ pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
         .ok_or_else(|| ErrorReply::not_found(&format!("/Conversations/{name}")))
 }
 
-/// The refusal of a change of a closed conversation: "can't update conversation as it's in final closed state"
+/// The error of a change to a closed conversation: "can't update conversation as it's in final closed state"
 /// (Twilio's page of 50377, which does not name the status).
 pub(super) fn closed() -> ErrorReply {
     ErrorReply::new(409, 50377, "The Conversation is closed")
 }
 
-/// The same, refusing a closed one.
+/// Finds the conversation, and refuses a closed one.
 pub(super) fn found_open(call: &Call<'_>) -> Result<String, ErrorReply> {
     let sid = found(call)?;
     let is_open = call

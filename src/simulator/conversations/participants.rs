@@ -1,4 +1,4 @@
-//! Who is in a conversation: addresses behind one of ours, and chat identities.
+//! The participants of conversations: customers' addresses with one of ours, and chat identities.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub(in crate::simulator) struct Participant {
     created: Timestamp,
 }
 
-/// Who is to be in.
+/// A participant to add.
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulator) struct ConversationParticipantRequest {
     pub(in crate::simulator) identity: Option<String>,
@@ -43,7 +43,7 @@ impl ConversationParticipantRequest {
         })
     }
 
-    /// The customer and the sender.
+    /// The addresses of the customer and the sender.
     pub(in crate::simulator) fn parties(&self) -> (Option<String>, Option<String>) {
         let customer = self.address.clone().or_else(|| self.identity.clone());
         (customer, self.proxy_address.clone())
@@ -71,7 +71,7 @@ impl Participant {
         Some((self.address.clone()?, self.proxy_address.clone()?))
     }
 
-    /// The channel its address belongs to.
+    /// The channel of its address.
     fn kind(&self) -> &'static str {
         self.address.as_deref().map_or("chat", kind)
     }
@@ -181,7 +181,7 @@ pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     Reply::empty(204)
 }
 
-/// The conversations of an address or of an identity, closed ones too.
+/// Lists the conversations of an address or an identity, including closed ones.
 pub(in crate::simulator) fn conversations(call: &mut Call<'_>) -> ReplyResult {
     let (address, identity) = (call.query.get("Address"), call.query.get("Identity"));
     let (Some(key), None) = (address.or(identity), address.and(identity)) else {
@@ -273,7 +273,7 @@ impl World {
         Ok(())
     }
 
-    /// Adds a participant that [`World::check_participant`] let pass; says its SID.
+    /// Adds a participant that [`World::check_participant`] has accepted, and returns its SID.
     pub(in crate::simulator) fn join_conversation(
         &mut self,
         sid: &str,
@@ -317,7 +317,7 @@ impl World {
         Ok(joined)
     }
 
-    /// The participant of a conversation who is no agent.
+    /// The participant of a conversation who is not an agent.
     pub(in crate::simulator) fn customer_of(&self, sid: &str) -> Option<&Participant> {
         let row = self.conversations.get(sid)?;
         row.participants.iter().find(|one| {

@@ -39,13 +39,13 @@ pub(super) struct Integration {
 }
 
 impl FlexFlow {
-    /// Whether a channel of this flow gets its task at once.
+    /// Whether the task of a channel of this flow is created at once.
     pub(super) fn makes_task_at_once(&self) -> bool {
         self.integration_type == Some("task") && self.integration.creation_on_message != Some(true)
     }
 
-    /// Whether the customer's first reply makes the task: Twilio's own doing, or a Studio flow's,
-    /// which is played.
+    /// Whether the customer's first reply creates the task: by Twilio itself, or by a Studio flow, which is
+    /// simulated.
     pub(in crate::simulator) fn makes_task_on_reply(&self) -> bool {
         match self.integration_type {
             Some("task") => self.integration.creation_on_message == Some(true),
@@ -84,7 +84,7 @@ impl FlexFlow {
             "janitor_enabled": self.janitor,
             "url": format!("{base}/v1/FlexFlows/{}", self.sid),
         });
-        // The OpenAPI lets the type be one of three texts, and not null.
+        // In the OpenAPI the type is one of three texts, and never null.
         if let Some(integration_type) = self.integration_type {
             json["integration_type"] = integration_type.into();
         }
@@ -157,7 +157,7 @@ fn found<'b>(call: &'b Call<'_>) -> Result<&'b FlexFlow, ErrorReply> {
         .ok_or_else(|| ErrorReply::not_found(&format!("/v1/FlexFlows/{sid}")))
 }
 
-/// The flow with the form's parameters taken over.
+/// The flow with the parameters of the form.
 fn changed(call: &Call<'_>, mut flow: FlexFlow) -> Result<FlexFlow, ErrorReply> {
     let form = call.form;
     let set = |name: &str, old: Option<String>| form.get(name).map(str::to_owned).or(old);
@@ -202,8 +202,8 @@ fn changed(call: &Call<'_>, mut flow: FlexFlow) -> Result<FlexFlow, ErrorReply> 
     Ok(flow)
 }
 
-/// 45210 for what the integration type needs and does not have, 45212 for a second enabled flow
-/// of one channel type and contact identity: what the codes' texts say, the rule itself assumed.
+/// Checks a flow: 45210 if the integration type lacks an attribute, 45212 for a second enabled flow of the same
+/// channel type and contact identity. The texts of the codes say so; the exact rules are assumed.
 fn check(call: &Call<'_>, flow: &FlexFlow) -> Result<(), ErrorReply> {
     let account = &call.world.account;
     let part = &flow.integration;

@@ -1,9 +1,9 @@
-//! Interactions: Flex Conversations' way to a task, and asynchronous.
+//! Interactions: they create the tasks of Flex Conversations, asynchronously.
 //!
-//! A POST is only accepted: the channel stands in `setup`, and becomes active or failed when its time
-//! has come. For an agent's interaction the conversation and the task are made at that moment; for
-//! a customer's or the API's the task is made at once. The reply names the task's SID at once, as
-//! in the OpenAPI's example, whether or not the task can be found yet.
+//! A POST is only accepted: the channel has the status `setup`, and becomes active or failed after the setup time.
+//! For an agent's interaction, the conversation and the task are created at that time; for an interaction of a
+//! customer or the API, the task is created at once. The reply has the task's SID at once, as in the OpenAPI's
+//! example, even if the task does not exist yet.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ pub(in crate::simulator) struct Interaction {
     pub(in crate::simulator) error: Option<u32>,
     pub(super) initiated_by: &'static str,
     pub(in crate::simulator) conversation: String,
-    /// Whether the conversation was there before.
+    /// Whether the conversation existed before.
     pub(super) joins: bool,
     pub(in crate::simulator) task: String,
     pub(super) built: bool,
@@ -59,7 +59,7 @@ impl Interaction {
         let url = format!("{base}/v1/Interactions/{}", self.sid);
         let mut planned = world.planned(&self.task, &self.routing);
         if self.built {
-            // The task has ended and is deleted: no source says what is shown of it.
+            // The task has ended and is deleted: no source describes this reply.
             planned["assignment_status"] = Value::Null;
         }
         let task = world.tasks.get(&self.task);
@@ -168,7 +168,7 @@ fn participants(channel: &Value) -> Vec<ConversationParticipantRequest> {
     .collect()
 }
 
-/// 45353 when the conversation has an interaction already.
+/// Checks that the conversation has no interaction yet (45353).
 fn free_to_map(world: &World, conversation: &str) -> Result<(), ErrorReply> {
     let Some(row) = world.conversations.get(conversation) else {
         let message = "Channel: properties.media_channel_sid is no Conversation";

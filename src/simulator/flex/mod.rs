@@ -1,8 +1,8 @@
-//! The Flex API without Interactions: what the account is set up with, Flex Flows, Flex Channels.
+//! The Flex API without Interactions: the account's configuration, Flex Flows and Flex Channels.
 //!
-//! A Flex Channel is a chat channel, a chat user and, by its flow, a task. Asking for a channel that
-//! a customer has already gives that one (Twilio Professional Services' README on outbound SMS):
-//! by target or identity, which is a setting.
+//! A Flex Channel is a chat channel, a chat user and, depending on its flow, a task. A request for a customer's
+//! existing channel returns that channel (Twilio Professional Services' README on outbound SMS). A setting selects
+//! target or identity as the customer's key.
 
 pub(super) mod flows;
 pub(super) mod interactions;
@@ -43,9 +43,9 @@ pub(super) struct FlexChannel {
     pub(super) target: Option<String>,
     pub(super) user: String,
     pub(super) task: Option<String>,
-    /// `TaskAttributes`, for the task at once or on reply.
+    /// `TaskAttributes`, for a task at once or on reply.
     pub(super) task_attributes: Value,
-    /// The flow and what identifies the customer to it.
+    /// The flow, and the customer's key in it.
     key: (String, String),
     created: Timestamp,
     updated: Timestamp,
@@ -70,7 +70,7 @@ impl FlexChannel {
     }
 }
 
-/// Refuses what the legacy APIs may have stopped answering on 2026-06-01, if the setting says so.
+/// Refuses requests to the legacy APIs, which may have ended on 2026-06-01, if the setting says so.
 pub(super) fn legacy(call: &Call<'_>) -> Result<(), ErrorReply> {
     if call.world.settings.assumptions.legacy_apis_answer {
         return Ok(());
@@ -220,7 +220,7 @@ fn create(call: &mut Call<'_>) -> ReplyResult {
     open(call, channel, chat, &flow)
 }
 
-/// Puts a new channel into the world, with its task if the flow makes one at once.
+/// Adds a new channel to the world, with its task if the flow creates it at once.
 fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) -> ReplyResult {
     let sid = channel.sid.clone();
     let parties = Parties {
@@ -246,8 +246,7 @@ fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) 
     Reply::created(made.unwrap_or_default())
 }
 
-/// The customer's active channel, as it is. Its status is the 201 of the OpenAPI: no source has
-/// another.
+/// Replies with the customer's active channel. The status is 201, as in the OpenAPI; no source has another.
 fn existing(call: &mut Call<'_>, sid: &str, attributes: Option<Value>) -> ReplyResult {
     if call.world.settings.assumptions.repeated_channel_makes_task
         && let Some(channel) = call.world.flex_channels.get_mut(sid)
@@ -261,7 +260,7 @@ fn existing(call: &mut Call<'_>, sid: &str, attributes: Option<Value>) -> ReplyR
 }
 
 impl World {
-    /// The chat user of an identity, made at its first use.
+    /// The chat user of an identity, which is created at its first use.
     pub(super) fn user(&mut self, identity: &str) -> String {
         if let Some(sid) = self.users.get(identity) {
             return sid.clone();
@@ -271,7 +270,7 @@ impl World {
         sid
     }
 
-    /// Makes the task of a Flex Channel, as its flow says, and ties both together.
+    /// Creates the task of a Flex Channel, as defined by its flow, and links both.
     pub(super) fn make_channel_task(&mut self, sid: &str, now: Timestamp) {
         let Some(channel) = self.flex_channels.get(sid).cloned() else {
             return;
@@ -317,11 +316,11 @@ impl World {
         }
     }
 
-    /// Frees the channel's customer for a new channel. The unique name still finds the channel, until
-    /// another takes it (45208 speaks of active channels alone).
+    /// Frees the channel's customer for a new channel. The unique name still finds the channel, until another channel
+    /// takes it (45208 is only about active channels).
     pub(super) fn retire_channel(&mut self, sid: &str) {
         let key = self.flex_channels.get(sid).map(|channel| &channel.key);
-        // A newer channel may have the place already.
+        // A newer channel may already be the customer's channel.
         if let Some(key) = key
             && self
                 .active_channels

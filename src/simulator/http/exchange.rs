@@ -1,7 +1,7 @@
-//! The life of one request: read, paced, befallen by faults, carried out, answered.
+//! The life of one request: it is read, limited, hit by faults, carried out and answered.
 //!
-//! Order: credentials, limits and faults are decided when the request was read; then it takes its
-//! time; then the effect falls; then the reply is made, or lost.
+//! Order: credentials, limits and faults are checked when the request has been read; then the latency passes; then
+//! the effect happens; then the reply is sent, or lost.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -30,18 +30,18 @@ pub(in crate::simulator) enum Cut {
     Closed,
 }
 
-/// A request that was read.
+/// A request that has been read.
 struct Exchange {
     target: RouteMatch,
     method: String,
     query: Parameters,
     form: Parameters,
-    /// Its place in the list of requests.
+    /// Its index in the list of requests.
     number: usize,
 }
 
 impl Simulator {
-    /// Answers one request, from its head to its reply. `listening` is gone when the client is.
+    /// Carries out one request and returns its reply. `listening` is dropped when the client closes its connection.
     pub(in crate::simulator) async fn carry_out(
         &self,
         request: Request<Bytes>,
@@ -62,7 +62,7 @@ impl Simulator {
         state.requests[exchange.number].client_left = listening.strong_count() == 0;
         if let Ok(reply) = &mut end {
             state.requests[exchange.number].status = Some(reply.status);
-            // The two headers Twilio's pages on 20429 and 45780 say to watch.
+            // The two headers that Twilio's pages on 20429 and 45780 recommend to watch.
             let open = state.windows.open().to_string();
             let took = format!("{:.3}", began.elapsed().as_secs_f64());
             reply.headers.push(("twilio-concurrent-requests", open));
@@ -73,7 +73,7 @@ impl Simulator {
         end.map(|reply| response(&reply))
     }
 
-    /// Everything that is decided when the request has been read.
+    /// Makes all decisions that depend only on the request: its route, credentials, limits and faults.
     fn read(&self, request: &Request<Bytes>) -> Result<(Exchange, Fate), Reply> {
         let settings = &self.inner.settings;
         let now = self.inner.clock.now();
@@ -149,7 +149,7 @@ impl Simulator {
         }
         let setup_failure = fault
             .filter(|rule| rule.kind == FaultKind::SetupFailure)
-            // 19025 is the code of a failed channel in the OpenAPI's own example.
+            // 19025 is the code of a failed channel in the OpenAPI's example.
             .map(|rule| rule.code.unwrap_or(19025));
         let reply = self.answer(exchange, setup_failure);
         self.wait(Duration::from_millis(fate.after_ms)).await;
@@ -159,7 +159,7 @@ impl Simulator {
         }
     }
 
-    /// What the client gets from a fault.
+    /// The reply, or the end of the connection, that a fault causes.
     async fn instead(&self, rule: &Rule) -> Result<Reply, Cut> {
         let refusal = match rule.kind {
             FaultKind::Reset => return Err(Cut::Reset),
@@ -188,7 +188,7 @@ impl Simulator {
         Ok(Reply::from(refusal))
     }
 
-    /// Lets the request have its effect.
+    /// Carries out the effect of the request.
     fn answer(&self, exchange: &Exchange, setup_failure: Option<u32>) -> Reply {
         let now = self.inner.clock.now();
         let mut state = self.state();
@@ -251,7 +251,7 @@ impl Simulator {
     }
 }
 
-/// The path a template stands for.
+/// Replaces the braces of a template with the parameters.
 fn filled(template: &str, params: &[String]) -> String {
     let mut params = params.iter();
     let parts = template.split('/').map(|part| {
@@ -281,7 +281,7 @@ fn too_many(code: u32, retry_after_secs: Option<u32>) -> Reply {
     reply
 }
 
-/// The reply as HTTP.
+/// The reply as an HTTP response.
 pub(in crate::simulator) fn response(reply: &Reply) -> Response<Bytes> {
     let body = reply.body.as_ref().map(ToString::to_string);
     let mut response = Response::new(Bytes::from(body.unwrap_or_default()));

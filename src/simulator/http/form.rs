@@ -1,7 +1,7 @@
 //! Form parameters, checked as they are read.
 //!
-//! In: `application/x-www-form-urlencoded` text, a body or a query. Out: values of the asked type,
-//! or a refusal with Twilio's code. Always: parameters nobody asks for are ignored, as at Twilio.
+//! In: `application/x-www-form-urlencoded` text, a body or a query. Out: values of the requested type, or an error
+//! with Twilio's code. Always: unknown parameters are ignored, as at Twilio.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl Parameters {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The parameter as it came, even when it is empty.
+    /// The parameter, even if it is empty.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         self.pairs()
             .find(|(found, _)| *found == name)
@@ -120,7 +120,7 @@ impl Parameters {
         }
     }
 
-    /// JSON text; `code` is what Twilio answers when it is none.
+    /// A JSON text; `code` is Twilio's code for invalid JSON.
     pub(in crate::simulator) fn json(&self, name: &str, code: u32) -> ParameterResult<Value> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -130,7 +130,7 @@ impl Parameters {
             .map_err(|_| ErrorReply::new(400, code, format!("Parameter {name} is not valid JSON")))
     }
 
-    /// JSON text that is an object.
+    /// A JSON text that is an object.
     pub(in crate::simulator) fn object(&self, name: &str, code: u32) -> ParameterResult<Value> {
         match self.json(name, code)? {
             Some(value) if !value.is_object() => Err(ErrorReply::new(

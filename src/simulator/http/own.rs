@@ -1,6 +1,6 @@
-//! The simulator's own endpoints, under `/_simulator/`: what tests and people ask of it.
+//! The simulator's own endpoints, under `/_simulator/`, for tests and people.
 //!
-//! They need no credentials, are under no limit or fault, and are not in the list of requests.
+//! They need no credentials, have no limits or faults, and are not in the list of requests.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -94,7 +94,7 @@ impl Simulator {
         }
     }
 
-    /// The account's fixed parts: what a script needs to begin.
+    /// The account's fixed SIDs, for scripts.
     fn account(&self) -> Value {
         let state = self.state();
         let account = &state.world.account;

@@ -1,4 +1,4 @@
-//! Every exchange as a line of JSON, for the check against Twilio's OpenAPI.
+//! Records every request and its reply as a line of JSON, for the check against Twilio's OpenAPI.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -16,7 +16,7 @@ pub(in crate::simulator) struct Recorder {
     file: File,
 }
 
-/// What was asked.
+/// A request to record.
 pub(in crate::simulator) struct RecordedRequest<'a> {
     pub(in crate::simulator) product: &'a str,
     pub(in crate::simulator) method: &'a str,
@@ -35,7 +35,7 @@ impl Recorder {
         })
     }
 
-    /// A failed write is lost: the record is for tests, and the test that reads it will miss it.
+    /// A failed write is ignored: the record is for tests, which notice a missing line.
     pub(in crate::simulator) fn write(&mut self, asked: &RecordedRequest<'_>, reply: &Reply) {
         let line = json!({
             "product": asked.product,
@@ -46,7 +46,7 @@ impl Recorder {
             "status": reply.status,
             "response": reply.body,
         });
-        // One write a line, so that several simulators can append to one file.
+        // One write for each line, so that several simulators can append to one file.
         if let Err(error) = self.file.write_all(format!("{line}\n").as_bytes()) {
             tracing::warn!(%error, "exchange not recorded");
         }

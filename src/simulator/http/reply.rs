@@ -1,23 +1,23 @@
-//! What the simulator answers: JSON bodies, pages of a list, and errors as Twilio words them.
+//! The simulator's replies: JSON bodies, pages of lists, and errors with Twilio's texts.
 //!
-//! Always: an error body is `{code, message, more_info, status}`; a page's URLs are absolute and
-//! under the base the client called; times are ISO 8601 in UTC to the second.
+//! Always: an error body is `{code, message, more_info, status}`; the URLs of a page are absolute, with the base that
+//! the client called; times are ISO 8601 in UTC to the second.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::form::Parameters;
 
-/// A request that was carried out.
+/// The reply of a request that was carried out.
 #[derive(Clone, Debug)]
 pub(in crate::simulator) struct Reply {
     pub(in crate::simulator) status: u16,
-    /// None for 204.
+    /// The body; `None` for 204.
     pub(in crate::simulator) body: Option<Value>,
     pub(super) headers: Vec<(&'static str, String)>,
 }
 
-/// A request that was refused.
+/// The reply of a request that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::simulator) struct ErrorReply {
     pub(in crate::simulator) status: u16,
@@ -68,7 +68,7 @@ impl ErrorReply {
         Self::new(400, 20001, message)
     }
 
-    /// 404 with 20404, in Twilio's words.
+    /// 404 with 20404, with Twilio's text.
     pub(in crate::simulator) fn not_found(path: &str) -> Self {
         Self::new(
             404,
@@ -102,19 +102,19 @@ pub(in crate::simulator) fn stamp_or_null(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, |at| Value::String(stamp(at)))
 }
 
-/// One page of a list, as a client asked for it.
+/// One page of a list, as requested by a client.
 pub(in crate::simulator) struct Page<'a> {
-    /// The list's own URL, without a query.
+    /// The URL of the list, without a query.
     pub(in crate::simulator) url: String,
     pub(in crate::simulator) query: &'a Parameters,
     /// The name of the list in the reply, which is also `meta.key`.
     pub(in crate::simulator) key: &'static str,
-    /// The most a page holds: more is cut to it (the OpenAPI's `maximum`).
+    /// The maximum size of a page; a larger requested size is reduced to it (the OpenAPI's `maximum`).
     pub(super) size_max: usize,
 }
 
 impl Page<'_> {
-    /// Renders those of `rows` that fall on the page.
+    /// Renders the rows of this page.
     pub(in crate::simulator) fn of<T>(
         self,
         rows: impl Iterator<Item = T>,

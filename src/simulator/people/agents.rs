@@ -1,4 +1,4 @@
-//! What an agent does in Flex: accept a reservation, and write to the customer.
+//! The actions of an agent in Flex: accept a reservation, complete a task, and write to the customer.
 
 use jiff::Timestamp;
 
@@ -40,13 +40,13 @@ impl World {
                 identity: Some(identity),
                 ..ConversationParticipantRequest::default()
             };
-            // 50433: the agent is in it already, from an earlier task.
+            // 50433: the agent is already in the conversation, from an earlier task.
             drop(self.join_conversation(&conversation, agent, now));
         }
         Ok(())
     }
 
-    /// The agent is done with the task, whether it was accepted or not.
+    /// The agent completes the task, whether it was accepted or not.
     pub(in crate::simulator) fn complete(
         &mut self,
         sid: &str,

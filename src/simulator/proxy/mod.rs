@@ -1,4 +1,4 @@
-//! Proxy: the table of its endpoints, its service and that service's numbers.
+//! Proxy: its routes, its service and the service's numbers.
 
 pub(super) mod messages;
 pub(super) mod participants;
@@ -43,7 +43,7 @@ pub(super) struct ProxyService {
     pub(super) created: Timestamp,
 }
 
-/// A number of the service's pool.
+/// A number in the pool of a service.
 #[derive(Clone, Debug)]
 pub(super) struct ProxyNumber {
     pub(super) sid: String,
@@ -51,7 +51,7 @@ pub(super) struct ProxyNumber {
     created: Timestamp,
 }
 
-/// The account's one Proxy service, tied to Flex's chat service.
+/// Creates the account's one Proxy service, which is linked to Flex's chat service.
 pub(super) fn found_service(world: &mut World, now: Timestamp) {
     let sid = world.sids.sid("KS");
     let (ProxyPool::Open(numbers) | ProxyPool::Fixed(numbers)) = world.settings.proxy_pool.clone();
@@ -113,7 +113,7 @@ fn service(call: &mut Call<'_>) -> ReplyResult {
     Reply::ok(found_in(call)?.json(&call.world.account.sid, call.base))
 }
 
-/// The service the path names.
+/// Finds the service that the path names.
 pub(super) fn found_in<'b>(call: &'b Call<'_>) -> Result<&'b ProxyService, ErrorReply> {
     let sid = call.param(0);
     let service = call.world.proxy_services.get(sid);

@@ -1,4 +1,4 @@
-//! The two sides of a Proxy session, and which number each of them sees.
+//! The two participants of a Proxy session, and the number that each of them sees.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub(in crate::simulator) struct Participant {
     pub(in crate::simulator) deleted: Option<Timestamp>,
 }
 
-/// What a participant is asked for with.
+/// The request to add a participant.
 #[derive(Clone, Debug)]
 pub(in crate::simulator) struct ProxyParticipantRequest {
     identifier: String,
@@ -33,7 +33,7 @@ pub(in crate::simulator) struct ProxyParticipantRequest {
 }
 
 impl ProxyParticipantRequest {
-    /// From the form of a participant's own endpoint.
+    /// Reads the form of the participants' endpoint.
     fn from_form(form: &Parameters) -> Result<Self, ErrorReply> {
         let text = |name| form.get(name).map(str::to_owned);
         form.text("Identifier", 191)?;
@@ -47,8 +47,8 @@ impl ProxyParticipantRequest {
         })
     }
 
-    /// From a session's `Participants`: one field an object, as SDKs send it, or one field with a
-    /// list, as Twilio Professional Services' sample does.
+    /// Reads the `Participants` of a new session: several fields with one object each, as SDKs send them, or one
+    /// field with a list, as in a sample of Twilio Professional Services.
     pub(in crate::simulator) fn inline(form: &Parameters) -> Result<Vec<Self>, ErrorReply> {
         let wrong = || ErrorReply::invalid("Participants is not JSON of participants");
         let mut found = Vec::new();
@@ -73,7 +73,7 @@ impl ProxyParticipantRequest {
 }
 
 impl Participant {
-    /// Whether this is the agent's side: a chat channel.
+    /// Whether this is the agent's participant, a chat channel.
     pub(super) fn is_channel(&self) -> bool {
         is_sid(&self.identifier, "CH")
     }
@@ -148,7 +148,7 @@ pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     reply(call, &session, call.param(2), 200)
 }
 
-/// A soft delete: the identifier can never be added to this session again.
+/// Deletes a participant softly: its identifier can never be added to this session again.
 pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let session = found(call)?;
     let sid = call.param(2);
@@ -166,7 +166,8 @@ pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     Reply::empty(call.world.settings.assumptions.participant_delete_status)
 }
 
-/// Phone numbers are E.164; other channels' addresses name their channel; a chat channel is its SID.
+/// Whether the identifier is a phone number in E.164, an address with the prefix of its channel, or the SID of a chat
+/// channel.
 fn is_reachable(identifier: &str) -> bool {
     let number = identifier.strip_prefix("whatsapp:").unwrap_or(identifier);
     match number.strip_prefix('+') {
@@ -183,8 +184,7 @@ fn is_reachable(identifier: &str) -> bool {
 }
 
 impl World {
-    /// Adds a participant, with Twilio's conflicts in the order of 80404, 80607, 80103, 80612,
-    /// 80609, 80605 and 80604.
+    /// Adds a participant. Twilio's errors are checked in the order 80404, 80607, 80103, 80612, 80609, 80605, 80604.
     pub(super) fn add_participant(
         &mut self,
         session: &str,
@@ -234,7 +234,7 @@ impl World {
         Ok(sid)
     }
 
-    /// The number a participant sees, and its SID if it is of the pool.
+    /// Chooses the number that a participant sees, with its SID if the pool has it.
     fn choose_number(
         &mut self,
         service: &str,
@@ -262,7 +262,7 @@ impl World {
             let free = numbers.iter().find(|one| is_free(&one.number));
             return match free {
                 Some(free) if is_number => Ok((free.number.clone(), Some(free.sid.clone()))),
-                // The pool holds phone numbers: none of them carries another channel's messages.
+                // The pool has only phone numbers, which do not send messages of other channels.
                 _ if !is_number => Err(no_number(80202)),
                 _ if numbers.is_empty() => Err(no_number(80205)),
                 _ => Err(no_number(80208)),
@@ -292,7 +292,7 @@ impl World {
         }
     }
 
-    /// Tells the session's effect who is in it by now.
+    /// Updates the parties of the session's effect.
     pub(super) fn show_parties(&mut self, sid: &str) {
         let Some(session) = self.sessions.get(sid) else {
             return;

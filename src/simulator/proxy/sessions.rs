@@ -1,4 +1,4 @@
-//! Proxy sessions: what holds a customer and a chat channel together.
+//! Proxy sessions, which connect a customer with a chat channel.
 //!
 //! Always: a session has two participants at most; an (identifier, proxy identifier) pair is in one
 //! open session at most; a session past its time to live is closed, which frees its pairs.
@@ -22,7 +22,7 @@ pub(in crate::simulator) struct Session {
     /// `open`, `in-progress`, `closed`, `failed`.
     pub(in crate::simulator) status: &'static str,
     mode: &'static str,
-    /// Seconds from the creation or the last interaction; 0 is for ever.
+    /// The time to live in seconds, from the creation or the last interaction; 0 means for ever.
     ttl: i64,
     date_expiry: Option<Timestamp>,
     pub(super) last_interaction: Option<Timestamp>,
@@ -39,17 +39,17 @@ impl Session {
         matches!(self.status, "open" | "in-progress")
     }
 
-    /// Those who have not been removed.
+    /// The participants that have not been removed.
     pub(in crate::simulator) fn present(&self) -> impl Iterator<Item = &Participant> {
         self.participants.iter().filter(|one| one.deleted.is_none())
     }
 
-    /// The participant who is a person, not a chat channel.
+    /// The customer: the participant that is not a chat channel.
     pub(in crate::simulator) fn customer(&self) -> Option<&Participant> {
         self.present().find(|one| !one.is_channel())
     }
 
-    /// The participant who is a chat channel.
+    /// The participant that is a chat channel.
     pub(in crate::simulator) fn channel(&self) -> Option<&Participant> {
         self.present().find(|one| one.is_channel())
     }
@@ -156,7 +156,7 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     reply(call, &sid, 201)
 }
 
-/// The SID of the session that the path's second parameter names.
+/// Finds the session that the path's second parameter names.
 pub(in crate::simulator) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     let service = found_in(call)?;
     let name = call.param(1);

@@ -1,7 +1,7 @@
-//! The life of a task: made by Flex, offered to its agent, ended.
+//! The life of a task: created by Flex, offered to its agent, ended.
 //!
-//! Always: a task for an agent is reserved for that agent while the agent has capacity, and waits as
-//! pending otherwise; a task that ends frees its place, calls the Janitor and is deleted after its stay.
+//! Always: a task for an agent is reserved for that agent if the agent has capacity, and otherwise waits as pending;
+//! a task that ends frees its capacity, triggers the Janitor and is deleted some time later.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use crate::simulator::world::effects::{EffectKind, Parties};
 use crate::simulator::world::{Due, World};
 
 impl World {
-    /// Reads an interaction's `Routing`. An agent's needs a queue and a worker.
+    /// Reads an interaction's `Routing`. An agent's interaction needs a queue and a worker.
     pub(in crate::simulator) fn routing(
         &mut self,
         given: Option<&Value>,
@@ -52,7 +52,7 @@ impl World {
                 "Routing: there is no such task channel",
             ));
         }
-        // An object as on Twilio's page, or its text as in a task.
+        // An object, as on Twilio's page, or its text, as in a task.
         let attributes = match properties.get("attributes") {
             Some(Value::String(text)) => serde_json::from_str(text)
                 .map_err(|_| ErrorReply::invalid("Routing: attributes is not a JSON object"))?,
@@ -70,7 +70,7 @@ impl World {
         })
     }
 
-    /// `routing.properties` of a task that is not there yet.
+    /// The `routing.properties` of a task that does not exist yet.
     pub(in crate::simulator) fn planned(&self, sid: &str, routing: &Routing) -> Value {
         json!({
             "sid": sid,
@@ -85,7 +85,7 @@ impl World {
         })
     }
 
-    /// Makes a task, and offers it to the agent it is for.
+    /// Creates a task, and offers it to its agent.
     pub(in crate::simulator) fn make_task(&mut self, new: NewTask, now: Timestamp) -> String {
         let sid = new.sid.unwrap_or_else(|| self.sids.sid("WT"));
         let worker = match &new.routing_target {
@@ -140,7 +140,7 @@ impl World {
         sid
     }
 
-    /// The worker that the played workflow's filter picks.
+    /// The worker that the filter of the simulated workflow selects.
     fn targeted(&mut self, attributes: &Value, now: Timestamp) -> Option<String> {
         let names = self.settings.target_attributes.clone();
         let target = names
@@ -162,8 +162,8 @@ impl World {
         }
     }
 
-    /// The moves TaskRouter allows: only what nobody has taken can be cancelled, and only what
-    /// somebody has taken completed.
+    /// Changes the status of a task, if TaskRouter allows it: only a task that no worker has accepted can be
+    /// cancelled, and only an accepted task can be completed.
     pub(super) fn move_task(
         &mut self,
         sid: &str,
@@ -225,12 +225,12 @@ impl World {
         }
     }
 
-    /// TaskRouter deletes a task some time after its end: no request finds it any more.
+    /// Deletes a task, some time after its end: no request finds it any more.
     pub(in crate::simulator) fn forget_task(&mut self, sid: &str) {
         self.tasks.remove(sid);
     }
 
-    /// A task nobody took in its time is cancelled.
+    /// Cancels a task that no worker has accepted within its timeout.
     pub(in crate::simulator) fn time_out_task(&mut self, sid: &str, at: Timestamp) {
         let waits = |task: &&mut Task| matches!(task.status, "pending" | "reserved");
         if let Some(task) = self.tasks.get_mut(sid).filter(waits) {
@@ -239,8 +239,8 @@ impl World {
         }
     }
 
-    /// The Messaging Channel Janitor: the task is gone, so the Proxy session goes, if the flow wants
-    /// it. The channel is retired as well, so that the customer can have a new one.
+    /// The Messaging Channel Janitor: after the end of a task, deletes the Proxy session, if the flow says so. The
+    /// channel is retired too, so that the customer can get a new one.
     fn janitor(&mut self, chat: &str) {
         let flow = self.flex_channels.get(chat).map(|channel| &channel.flow);
         let wants = flow

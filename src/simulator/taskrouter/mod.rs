@@ -1,4 +1,4 @@
-//! TaskRouter's workspace: its fixed parts, and reservations.
+//! TaskRouter: the fixed parts of the workspace, and reservations.
 
 pub(super) mod assignment;
 pub(super) mod capacity;

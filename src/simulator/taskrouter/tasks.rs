@@ -1,4 +1,4 @@
-//! TaskRouter tasks: their endpoints. What becomes of them is in `assignment`.
+//! TaskRouter tasks and their routes. Their life is in `assignment`.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -9,13 +9,13 @@ use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::effects::EffectKind;
 
-/// TaskRouter's default: a day.
+/// TaskRouter's default timeout: a day.
 pub(super) const TIMEOUT_SECS: i64 = 86_400;
 
-/// A task that is to be made.
+/// A task to create.
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulator) struct NewTask {
-    /// Its SID, if that was given out already.
+    /// Its SID, if a reply has already named it.
     pub(in crate::simulator) sid: Option<String>,
     pub(in crate::simulator) attributes: Value,
     /// A task channel's SID or unique name.
@@ -55,7 +55,7 @@ pub(in crate::simulator) struct Task {
     pub(in crate::simulator) priority: i64,
     pub(in crate::simulator) routing_target: Option<String>,
     pub(in crate::simulator) customer: Option<String>,
-    /// The worker it is for.
+    /// The worker that it is for.
     pub(in crate::simulator) worker: Option<String>,
     pub(in crate::simulator) agent: Option<String>,
     pub(in crate::simulator) reservations: Vec<Reservation>,
@@ -188,14 +188,14 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
 }
 
 impl World {
-    /// The places of those tasks of which an expression may hold; none: of all of them.
+    /// The indexes of the tasks that may match an expression. `None`: all tasks.
     fn marked(&mut self, wanted: &Expression) -> Option<Vec<u64>> {
         let (name, text) = wanted.marker()?;
         let all = self.tasks.places().map(|(at, task)| (at, &task.facts));
         self.task_marks.find(name, text, all)
     }
 
-    /// To be called whenever a task's attributes are set.
+    /// Updates the index of attributes. Must be called whenever a task's attributes are set.
     pub(super) fn note_marks(&mut self, sid: &str) {
         if let (Some(place), Some(task)) = (self.tasks.place(sid), self.tasks.get(sid)) {
             self.task_marks.note(place, &task.facts);

@@ -1,4 +1,4 @@
-//! The people: workers, and what they do now. How much they take is in `capacity`.
+//! TaskRouter workers and their activities. Their capacity is in `capacity`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,12 +18,12 @@ pub(in crate::simulator) struct Worker {
     pub(in crate::simulator) friendly_name: String,
     attributes: String,
     pub(in crate::simulator) facts: Value,
-    /// Its place in the account's activities.
+    /// The index of its activity in the account.
     pub(in crate::simulator) activity: usize,
     pub(in crate::simulator) channels: Vec<WorkerChannel>,
-    /// Tasks that wait for a free place, by task channel.
+    /// Tasks that wait for free capacity, by task channel.
     pub(in crate::simulator) waiting: BTreeMap<String, VecDeque<String>>,
-    /// Tasks for the worker that are not over, and the most there ever were at once.
+    /// The number of the worker's open tasks, and its highest value so far.
     pub(in crate::simulator) open: usize,
     pub(in crate::simulator) open_most: usize,
     pub(in crate::simulator) created: Timestamp,
@@ -62,7 +62,7 @@ impl Activity {
 }
 
 impl TaskChannel {
-    /// Flex's usual task channels, and those of the channels a campaign can have.
+    /// Flex's usual task channels, and those of a campaign's channels.
     pub(in crate::simulator) fn usual(sids: &mut Sids) -> Vec<Self> {
         let all = [
             "default",
@@ -85,7 +85,7 @@ impl TaskChannel {
     }
 }
 
-/// Where a hired worker stands.
+/// The first activity of a new worker.
 const AVAILABLE: usize = 1;
 
 impl Worker {
@@ -218,8 +218,7 @@ pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
 }
 
 impl World {
-    /// Finds the worker of this friendly name, or hires one whose `contact_uri` is `client:` and the
-    /// name.
+    /// Finds the worker with this friendly name, or creates one with the `contact_uri` `client:` and the name.
     pub(in crate::simulator) fn hire(&mut self, friendly_name: &str, now: Timestamp) -> String {
         if let Some(sid) = self.worker_names.get(friendly_name) {
             return sid.clone();
@@ -267,7 +266,7 @@ impl World {
         text.clone_into(&mut worker.attributes);
     }
 
-    /// The worker of a SID, contact URI or friendly name.
+    /// Finds a worker by SID, contact URI or friendly name.
     pub(super) fn worker_named(&mut self, name: &str, now: Timestamp) -> Option<String> {
         if self.workers.get(name).is_some() {
             return Some(name.to_owned());
@@ -279,15 +278,14 @@ impl World {
         hires.then(|| self.hire(name.strip_prefix("client:").unwrap_or(name), now))
     }
 
-    /// A Worker is deleted: whoever names them from now on names nobody. Their open tasks are
-    /// nobody's, as those of a queue without a target.
+    /// Deletes a Worker. No name finds them any more, and their open tasks become tasks without a worker.
     pub(in crate::simulator) fn dismiss(&mut self, sid: &str) {
         if self.workers.remove(sid).is_some() {
             self.worker_names.retain(|_, named| named != sid);
         }
     }
 
-    /// The friendly name of the worker behind a chat identity.
+    /// The friendly name of the worker with a chat identity.
     pub(in crate::simulator) fn agent_of_identity(&self, identity: &str) -> Option<String> {
         let sid = self.worker_names.get(&format!("client:{identity}"))?;
         Some(self.workers.get(sid)?.friendly_name.clone())

@@ -1,7 +1,7 @@
-//! What texts, names and variables Twilio takes, and with which code it refuses the others.
+//! Checks of texts, names and variables, with Twilio's error codes.
 //!
-//! In: a form's parameters. Out: the value, or Twilio's refusal. Always: every number and code has a source; docs/simulator.md
-//! says which are assumed.
+//! In: the parameters of a form. Out: the value, or Twilio's error. Always: every number and code has a source;
+//! docs/simulator.md lists the assumed ones.
 
 use serde_json::{Map, Value};
 
@@ -22,10 +22,10 @@ const VARIABLE_MAX: usize = 1_600;
 /// Error 21656: "more than four consecutive spaces".
 const FIVE_SPACES: &str = "     ";
 
-/// The most a task's attributes may have, in bytes: twilio.com/docs/taskrouter/limits.
+/// The maximum size of a task's attributes, in bytes: twilio.com/docs/taskrouter/limits.
 const TASK_ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 
-/// Characters as the page of 21617 counts them: an emoji is several.
+/// The number of characters, counted as on the page of 21617: an emoji counts as several.
 pub(in crate::simulator) fn characters(text: &str) -> usize {
     text.encode_utf16().count()
 }
@@ -66,7 +66,7 @@ pub(in crate::simulator) fn friendly_name<'a>(
     }
 }
 
-/// `Attributes`, a JSON object of at most so many bytes.
+/// `Attributes`, a JSON object of at most `bytes_max` bytes.
 pub(in crate::simulator) fn attributes(
     form: &Parameters,
     bytes_max: usize,
@@ -79,7 +79,7 @@ pub(in crate::simulator) fn attributes(
     form.object(name, 50304)
 }
 
-/// Refuses attributes that no task takes.
+/// Refuses attributes that are too large for a task.
 pub(in crate::simulator) fn check_task_attributes(json: &str) -> Result<(), ErrorReply> {
     if json.len() <= TASK_ATTRIBUTES_BYTES_MAX {
         return Ok(());
