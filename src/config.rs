@@ -1,7 +1,7 @@
-//! What the program is told: flags over environment over `flexcast.toml`.
+//! The configuration: flags override the environment, the environment overrides `flexcast.toml`.
 //!
-//! In: a file and the environment. Out: one checked [`Config`]. Always: unknown keys are refused,
-//! errors name the key or variable, and nothing printed shows a secret.
+//! In: a file and the environment. Out: one checked [`Config`]. Always: unknown keys are refused, errors name the key
+//! or the variable, and secrets are never printed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,36 +13,36 @@ use serde::Deserialize;
 use crate::campaign::Flex;
 use crate::pacing::{Quota, Senders};
 
-/// The default state directory, in the current folder.
+/// The default state folder, in the current folder.
 const DEFAULT_STATE: &str = ".flexcast";
 
-/// The file read when nobody names another.
+/// The configuration file that is read without `--config`.
 pub const DEFAULT_FILE: &str = "flexcast.toml";
 
-/// Why the configuration is not usable.
+/// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{0}")]
     Invalid(String),
 }
 
-/// `flexcast.toml`, as written.
+/// The contents of `flexcast.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
     /// Defaults for every campaign's `[flex]`.
     pub flex: Flex,
-    /// Quotas by operation, over the published ones; `"none"` takes a limit away.
+    /// Quotas by operation, in place of the published ones; `"none"` removes the limit.
     pub limits: BTreeMap<String, LimitText>,
-    /// Quotas by sender, in SMS segments, over the published rates; `"none"` takes a limit away.
+    /// Quotas by sender, in SMS segments, in place of the published rates; `"none"` removes the limit.
     pub senders: BTreeMap<String, LimitText>,
-    /// The files of TLS to Twilio and to the HTTP proxies on the way there.
+    /// The TLS files for connections to Twilio and to HTTP proxies.
     pub twilio: crate::tls::Files,
     pub work: Work,
 }
 
 impl File {
-    /// The rates of senders in force.
+    /// The rates of the senders: the published ones, with those of this file.
     #[must_use]
     pub fn senders(&self) -> Senders {
         let mut senders = Senders::default();
@@ -53,7 +53,7 @@ impl File {
     }
 }
 
-/// A quota, or none.
+/// A quota as text. `None` is no limit, written `none`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct LimitText(pub Option<Quota>);
@@ -69,48 +69,50 @@ impl TryFrom<String> for LimitText {
     }
 }
 
-/// How the consumer works.
+/// The settings of a consumer.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Work {
-    /// Messages in flight at once, over all campaigns.
+    /// The maximum number of messages in flight, over all campaigns.
     pub in_flight: u16,
-    /// Requests to Twilio at once: Twilio limits them by account and does not publish the number.
+    /// The maximum number of concurrent requests to Twilio. Twilio limits them by account and does not publish the
+    /// number.
     pub concurrent_requests: u16,
-    /// How long one call may take.
+    /// The timeout of one call.
     #[serde(with = "duration_text")]
     pub call_timeout: Duration,
-    /// How long a message is a consumer's, from each renewal: where several consumers share a ledger,
-    /// the messages of one that died wait for so long. At least twice the call's time.
+    /// The length of a lease on a message, from each renewal. Where several consumers share a ledger, the messages of
+    /// a dead consumer wait until its leases expire. At least twice `call_timeout`.
     #[serde(with = "duration_text")]
     pub lease: Duration,
-    /// How long an effect may take to show in Twilio's lists; absence counts after it.
-    /// Assumed: nobody publishes the figure.
+    /// The time after which Twilio's lists show an effect; only then does its absence prove that it does not exist.
+    /// Assumed: Twilio publishes no figure.
     #[serde(with = "duration_text")]
     pub settle_time: Duration,
-    /// The wait before attempts 2, 3 and so on; its length is the number of retries.
+    /// The waits before attempts 2, 3 and so on. The length of the list is the number of retries.
     #[serde(with = "durations_text")]
     pub retry: Vec<Duration>,
-    /// From this age on a message is not retried.
+    /// A message of this age or older is not retried.
     #[serde(with = "duration_text")]
     pub retry_age_max: Duration,
-    /// How long a customer who is busy is left alone before the next look.
+    /// The wait before a message to a busy customer is tried again.
     #[serde(with = "duration_text")]
     pub busy_wait: Duration,
-    /// For how long what was read of agents holds: whether they are there, and how many tasks they have.
-    /// Each age costs one list of Workers and, for each agent with messages, one look at their channels.
+    /// How long a reading of the agents is used: their presence and their numbers of tasks. Each reading costs one
+    /// list of Workers, and one list of Worker channels for each agent with messages.
     #[serde(with = "duration_text")]
     pub agents_for: Duration,
-    /// When a message that is held for its agent is looked at again at the latest.
+    /// The longest time until a message that waits for its agent is tried again.
     #[serde(with = "duration_text")]
     pub agent_wait: Duration,
-    /// How often the queue is compared with the ledger. What is missing in four looks in a row was lost.
+    /// The interval between comparisons of the queue with the ledger. Messages that are missing in four comparisons
+    /// in a row were lost.
     #[serde(with = "duration_text")]
     pub queue_look: Duration,
-    /// How long what is in flight may take to end once a stop was asked for.
+    /// The maximum time after a stop for messages in flight to end.
     #[serde(with = "duration_text")]
     pub drain: Duration,
-    /// How much of a lane is kept back for jitter on the way, in percent.
+    /// The share of a lane that is kept in reserve for network jitter, in percent.
     pub margin_percent: u8,
 }
 
@@ -138,22 +140,22 @@ impl Default for Work {
     }
 }
 
-/// Everything a command may need, put together.
+/// The whole configuration of a command.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub file: File,
-    /// The directory of the ledger and the embedded queue, absolute.
+    /// The folder of the ledger and the embedded queue, as an absolute path.
     pub state: PathBuf,
     pub twilio: TwilioAccess,
-    /// `AMQP_URL`: without one the queue is embedded. Holds a password.
+    /// `AMQP_URL`, with a password. Without it, the queue is embedded.
     pub amqp_url: Option<Secret>,
-    /// `AMQP_MANAGEMENT_URL`: without one the broker's policies are not checked. Holds a password.
+    /// `AMQP_MANAGEMENT_URL`, with a password. Without it, the broker's policies are not checked.
     pub amqp_management_url: Option<Secret>,
-    /// `DATABASE_URL`: without one the ledger is a file in `state`. Holds a password.
+    /// `DATABASE_URL`, with a password. Without it, the ledger is a file in `state`.
     pub database_url: Option<Secret>,
 }
 
-/// How Twilio is reached, as the environment says.
+/// The settings of the environment for access to Twilio.
 #[derive(Clone, Debug, Default)]
 pub struct TwilioAccess {
     pub account_sid: Option<String>,
@@ -166,11 +168,11 @@ pub struct TwilioAccess {
     pub url: Option<String>,
 }
 
-/// A text that is never printed.
+/// A text that `Debug` does not print.
 pub type Secret = secrecy::SecretString;
 
 impl Config {
-    /// Puts the configuration together. `file` and `state` are the flags' values.
+    /// Loads the configuration. `file` and `state` are the values of the flags.
     ///
     /// # Errors
     ///
@@ -205,7 +207,7 @@ impl Config {
     }
 }
 
-/// Reads `named`, which must exist, or [`DEFAULT_FILE`], which may not.
+/// Reads `named`, which must exist, or [`DEFAULT_FILE`], if it exists.
 fn read_file(named: Option<&Path>) -> Result<File, ConfigError> {
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
     let text = match std::fs::read_to_string(path) {
@@ -228,7 +230,8 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
     for operation in file.limits.keys() {
         let mut known = crate::twilio::Operation::ALL.iter();
         if !known.any(|known| known.as_str() == operation) {
-            let text = format!("limits.{operation}: no such operation; see docs/limits.md");
+            let text =
+                format!("limits.{operation}: there is no such operation; see docs/limits.md");
             return Err(invalid(text));
         }
     }
@@ -239,28 +242,30 @@ fn parse_file(name: &str, text: &str) -> Result<File, ConfigError> {
     }
     if file.work.in_flight == 0 || file.work.concurrent_requests == 0 {
         return Err(invalid(
-            "work.in_flight and work.concurrent_requests: at least 1".to_owned(),
+            "work.in_flight and work.concurrent_requests: must be at least 1".to_owned(),
         ));
     }
     if file.work.lease < 2 * file.work.call_timeout {
         return Err(invalid(
-            "work.lease: at least twice work.call_timeout, for a call starts only when its lease \
-             outlives it"
+            "work.lease: must be at least twice work.call_timeout, because a call starts only if its lease \
+            outlives it"
                 .to_owned(),
         ));
     }
     if file.work.agents_for < SECOND || file.work.agent_wait < SECOND {
         return Err(invalid(
-            "work.agents_for and work.agent_wait: at least \"1s\"".to_owned(),
+            "work.agents_for and work.agent_wait: must be at least \"1s\"".to_owned(),
         ));
     }
     if file.work.margin_percent > 50 {
-        return Err(invalid("work.margin_percent: at most 50".to_owned()));
+        return Err(invalid(
+            "work.margin_percent: must be at most 50".to_owned(),
+        ));
     }
     Ok(file)
 }
 
-/// A secret `X` from the environment, or from the file that `X_FILE` names.
+/// Reads the secret `X` from the environment, or from the file that `X_FILE` names.
 fn read_secret(
     name: &str,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -276,7 +281,8 @@ fn read_secret(
     Ok(Some(Secret::from(text.trim_end().to_owned())))
 }
 
-/// Refuses the address of another kind of database: only the scheme is shown.
+/// Refuses the URL of another kind of database. The error shows only the scheme, because the rest may have a
+/// password.
 fn postgres_url(url: Secret) -> Result<Secret, ConfigError> {
     let text = url.expose_secret();
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
@@ -284,12 +290,12 @@ fn postgres_url(url: Secret) -> Result<Secret, ConfigError> {
     }
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     let found = match scheme {
-        "" => "it is no URL".to_owned(),
+        "" => "it is not a URL".to_owned(),
         scheme => format!("it begins with {scheme}://"),
     };
     Err(ConfigError::Invalid(format!(
-        "DATABASE_URL: {found}; the ledger is on PostgreSQL (postgres://...), or in --state \
-         when DATABASE_URL is unset"
+        "DATABASE_URL: {found}; set a PostgreSQL URL (postgres://...), or unset DATABASE_URL to keep the ledger in \
+        the folder --state"
     )))
 }
 

@@ -1,13 +1,13 @@
-//! Bulk outbound campaigns for Twilio Flex: once each, nothing lost, nothing doubled.
+//! Bulk outbound campaigns for Twilio Flex: each customer is contacted once, and no message is lost.
 //!
-//! A campaign's file of contacts comes in through [`intake`], which turns each row into a
-//! [`message`], has the [`ledger`] accept it and puts it on a [`queue`]. The [`worker`] takes
-//! messages up as fast as [`pacing`] lets it and hands each to the [`engine`], which runs the saga
-//! of the [`campaign`]'s strategy: steps in order, each one call to [`twilio`], journalled so that
-//! a crash leaves nothing in doubt that cannot be found out. When a step fails for good, the saga
-//! undoes what it did. What the run came to is judged and carried out by [`outcomes`]: done, again
-//! later, skipped, or a dead letter. What an operator can do is in [`operate`]. [`service`] builds and stops all of this; [`cli`] and [`http`]
-//! are where people and probes come in; [`simulator`] is a Twilio to try it all on.
+//! [`intake`] reads a campaign's file of contacts: it turns each row into a [`message`], records it in the [`ledger`]
+//! and publishes it to a [`queue`]. The [`worker`] takes messages from the queue at the rate that [`pacing`] allows,
+//! and gives each one to the [`engine`]. The engine runs the saga of the [`campaign`]'s strategy: steps in a fixed
+//! order, each one call to [`twilio`]. Each step is written to a journal, so that after a crash the next consumer can
+//! find out how far the message came. When a step fails for good, the saga undoes the earlier steps. [`outcomes`]
+//! decides how a run ends: the message is done, tried again later, skipped, or a dead letter. [`operate`] has the
+//! operations of an operator. [`service`] builds and stops the system. People use it through [`cli`], probes through
+//! [`http`]. [`simulator`] is a fake Twilio for tests and trials.
 
 pub mod marks;
 pub mod message;

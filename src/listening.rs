@@ -1,8 +1,8 @@
-//! Accepts the connections of an HTTP server, and bounds how many there are.
+//! Accepts the connections of an HTTP server, and limits their number.
 //!
-//! In: a listener. Out: each accepted stream with its [`OpenConnection`], handed to the server's own code. Always: a client that
-//! connects and sends no request, or does not read the reply, keeps no other client out: where there is no room, the
-//! oldest connection that no request is answered on is closed.
+//! In: a listener. Out: each accepted stream with its [`OpenConnection`], for the server's own code. Always: a client
+//! that sends no request, or does not read its reply, does not keep other clients out: at the limit, the oldest idle
+//! connection is closed.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,27 +16,27 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::shutdown::Stopper;
 
-/// How long a stop waits for clients that do not finish their requests.
+/// How long a stop waits for clients that have not finished their requests.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// The pause after a connection that could not be accepted because the process has no file handle left.
+/// The pause after a connection that could not be accepted, such as when the process has no free file handle.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How many connections may be open at once.
+/// The maximum number of open connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// As many as the process has file handles for.
+    /// Limited only by the file handles of the process.
     Unlimited,
-    /// This many. A new connection beyond it closes the oldest one that is idle.
+    /// At this limit, a new connection closes the oldest idle one.
     Connections(usize),
 }
 
-/// Accepts connections until stopped, and runs `serve` for each in a task of its own; then waits for these tasks, at most
-/// five seconds.
+/// Accepts connections until `stop`, and runs `serve` for each one in its own task. After the stop, waits for these
+/// tasks for at most five seconds.
 ///
 /// # Errors
 ///
-/// The listener's own. Errors of one connection, and a lack of file handles, are passed over.
+/// An error of the listener. Errors of one connection and a lack of file handles are logged, and accepting continues.
 pub(crate) async fn accept<S, F>(
     listener: TcpListener,
     room: Room,
@@ -76,13 +76,13 @@ where
         biased;
         () = tasks.wait() => {}
         () = clock.sleep(DRAIN_MAX) => {
-            tracing::warn!(open = tasks.len(), "connections left open");
+            tracing::warn!(open = tasks.len(), "connections are still open after the stop");
         }
     }
     Ok(())
 }
 
-/// Errors of one connection, or of a process that has no file handle left; the listener is well.
+/// Whether the error is of one connection, or a lack of file handles: the listener still works.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
     // 23 and 24 are ENFILE and EMFILE.
@@ -102,15 +102,15 @@ struct Registry {
     open: BTreeMap<u64, Registered>,
 }
 
-/// What is known of an open connection.
+/// An entry of the registry.
 struct Registered {
     closing: Stopper,
-    /// How many of its requests are being answered.
+    /// The number of its requests that are being answered.
     answering: u32,
 }
 
 impl OpenConnections {
-    /// Registers a new connection, which stops with `stop`. None: there is no room, and requests are answered on all others.
+    /// Registers a new connection, which stops with `stop`. `None` at the limit, when no connection is idle.
     fn open(&self, room: Room, stop: &Stopper) -> Option<OpenConnection> {
         if let Room::Connections(most) = room
             && self.lock().open.len() >= most
@@ -135,7 +135,7 @@ impl OpenConnections {
         })
     }
 
-    /// Closes the oldest connection that no request is answered on; whether there was one.
+    /// Closes the oldest idle connection. Returns whether there was one.
     fn close_oldest_idle(&self) -> bool {
         let mut registry = self.lock();
         let idle = registry.open.iter().find(|(_, one)| one.answering == 0);
@@ -149,21 +149,21 @@ impl OpenConnections {
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
-        // Each change is whole, whichever task panicked while it held the lock.
+        // No change is partial, even if a task panicked while it held the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How a connection is to end.
+/// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The server stops: a request that has begun is answered.
+    /// The server stops: requests that have begun are answered.
     Answered,
-    /// Another connection needs its room.
+    /// Another connection takes its place.
     AtOnce,
 }
 
-/// One open connection, until it is dropped.
+/// An open connection. Dropping it removes it from the registry.
 pub(crate) struct OpenConnection {
     all: OpenConnections,
     number: u64,
@@ -172,7 +172,7 @@ pub(crate) struct OpenConnection {
 }
 
 impl OpenConnection {
-    /// Returns once the connection is to end, and how.
+    /// Waits until the connection must end, and returns how.
     pub(crate) async fn ends(&self) -> End {
         self.closing.stopped().await;
         match self.stopping.is_stopped() {
@@ -181,7 +181,7 @@ impl OpenConnection {
         }
     }
 
-    /// A request is answered until what is returned is dropped.
+    /// Marks the connection as busy with a request, until the returned guard is dropped.
     pub(crate) fn answering(&self) -> Answering {
         if let Some(connection) = self.all.lock().open.get_mut(&self.number) {
             connection.answering += 1;
@@ -199,7 +199,7 @@ impl Drop for OpenConnection {
     }
 }
 
-/// A request that is being answered. See [`OpenConnection::answering`].
+/// The guard of a request that is being answered. See [`OpenConnection::answering`].
 pub(crate) struct Answering {
     all: OpenConnections,
     number: u64,

@@ -1,39 +1,39 @@
-//! How a part of the program learns that it is to stop: a value handed in, never a global.
+//! The stop signal of a part of the program: a value that is passed in, never a global.
 
 use std::future::Future;
 
 use tokio_util::sync::CancellationToken;
 
-/// Tells its holders to stop. Clones share one signal; a child stops with its parent.
+/// A stop signal. Clones share one signal; a child stops with its parent.
 #[derive(Clone, Debug, Default)]
 pub struct Stopper {
     token: CancellationToken,
 }
 
 impl Stopper {
-    /// A stopper nobody has stopped yet.
+    /// Creates a stopper that is not stopped.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks everyone who holds this stopper, or a child of it, to stop.
+    /// Sends the stop signal to all holders of this stopper and of its children.
     pub fn stop(&self) {
         self.token.cancel();
     }
 
-    /// Whether a stop was asked for.
+    /// Whether the stop signal was sent.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Returns once a stop was asked for.
+    /// Waits for the stop signal.
     pub async fn stopped(&self) {
         self.token.cancelled().await;
     }
 
-    /// A stopper that stops with this one and can be stopped alone.
+    /// Creates a stopper that stops with this one and can also be stopped alone.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Stopper {
         }
     }
 
-    /// Runs `work` to its end, or drops it when a stop is asked for: then `None`.
+    /// Runs `work` to its end. At the stop signal, drops it and returns `None`.
     pub async fn run_until_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;

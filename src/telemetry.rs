@@ -1,4 +1,4 @@
-//! Logs: what they look like, where they go, how much of them. And what a terminal is never shown.
+//! Logging: format, destination and level; and escaping of control characters for terminals.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,8 +11,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Libraries that log personal data: every parameter of a statement, every number that is read, bodies and headers of
-/// messages. Their warnings stay.
+/// Libraries that log personal data below the level of warnings: parameters of SQL statements, phone numbers, bodies
+/// and headers of messages. Only their warnings and errors are logged.
 const SILENT: [&str; 6] = [
     "tokio_postgres",
     "rlibphonenumber",
@@ -22,16 +22,16 @@ const SILENT: [&str; 6] = [
     "h2",
 ];
 
-/// Sends logs to standard error: text on a terminal, JSON elsewhere or with `LOG_FORMAT=json`.
+/// Starts logging to standard error: as text on a terminal, as JSON elsewhere or with `LOG_FORMAT=json`.
 ///
-/// `level` holds unless `RUST_LOG` says otherwise. Standard output is for data alone. Lines have no colours: what looks
-/// like one came from outside, and is escaped as any other control character.
+/// `RUST_LOG` overrides `level`. Standard output is for data only. Log lines have no colours, so that every escape
+/// sequence in a line comes from outside and is escaped.
 pub fn start(level: &str, log_format: Option<&str>) {
     let asked = std::env::var("RUST_LOG").ok();
     let filter = asked
         .and_then(|asked| EnvFilter::try_new(without_bodies(&asked)).ok())
         .unwrap_or_else(|| EnvFilter::new(without_bodies(&format!("{level},hyper=warn"))));
-    // RUST_LOG does not change this: these libraries log people's numbers, names and texts.
+    // RUST_LOG does not change this: these libraries log customers' numbers, names and texts.
     let no_personal_data = filter_fn(|line| {
         let library = line.target().split("::").next().unwrap_or_default();
         let is_silent = SILENT.contains(&library);
@@ -43,12 +43,12 @@ pub fn start(level: &str, log_format: Option<&str>) {
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // A line that cannot be written (the disk is full) would be told on standard error, with a
-        // panic when that fails too.
+        // The library reports a line that it cannot write (such as on a full disk) on standard error, and panics when
+        // that fails too.
         .log_internal_errors(false)
         .with_ansi(false)
-        .with_writer(Lines { is_json });
-    // A second start in one process (tests) keeps the first.
+        .with_writer(LogOutput { is_json });
+    // A second start in one process (in tests) has no effect.
     let _started = if is_json {
         let logs = builder.json().flatten_event(true).finish();
         logs.with(no_personal_data).try_init()
@@ -58,8 +58,8 @@ pub fn start(level: &str, log_format: Option<&str>) {
     };
 }
 
-/// The directives, with lapin silent unless they name it: it logs returned messages with their
-/// bodies, and bodies hold numbers.
+/// The directives, with lapin off unless they name it: it logs returned messages with their bodies, which have phone
+/// numbers.
 fn without_bodies(directives: &str) -> String {
     if directives.contains("lapin") {
         directives.to_owned()
@@ -68,8 +68,8 @@ fn without_bodies(directives: &str) -> String {
     }
 }
 
-/// Whether a terminal would do something with it instead of showing it: control characters of both sets, marks that
-/// reverse or hide the text around them, line breaks that are no newline.
+/// Whether a terminal would act on the character instead of showing it: control characters (C0 and C1), marks that
+/// reverse or hide the text around them, and line breaks other than newline.
 fn is_unprintable(c: char) -> bool {
     let is_mark = matches!(
         c,
@@ -78,7 +78,7 @@ fn is_unprintable(c: char) -> bool {
     is_mark || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
-/// A text as a terminal shows it and does nothing else: `\u{1b}` in place of an escape. Newlines and tabs stay.
+/// The text with control characters escaped for a terminal: `\u{1b}` in place of an escape. Newlines and tabs stay.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unprintable) {
@@ -94,8 +94,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// JSON without a character that a terminal would act on: in JSON such a character stands in a text, where it may be
-/// written as `\u009b`.
+/// The JSON with control characters escaped for a terminal. In JSON such a character can only be in a string, where
+/// `\u009b` stands for it.
 #[must_use]
 pub fn printable_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_unprintable) {
@@ -104,7 +104,7 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
     let mut shown = String::with_capacity(json.len() + 16);
     for c in json.chars() {
         if is_unprintable(c) {
-            // All of them are of the first plane.
+            // All of them are in the Basic Multilingual Plane.
             let _ = write!(shown, "\\u{:04x}", c as u32);
         } else {
             shown.push(c);
@@ -113,15 +113,15 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Writes text for a terminal. A character may come in pieces.
+/// A writer that escapes control characters for a terminal. A character may arrive in several writes.
 pub struct Printable<W> {
     inner: W,
-    /// The beginning of a character whose rest has not come yet.
+    /// The first bytes of a character that is not complete.
     begun: Vec<u8>,
 }
 
 impl<W> Printable<W> {
-    /// What is written goes to `inner`.
+    /// Creates a writer in front of `inner`.
     pub fn new(inner: W) -> Self {
         Self {
             inner,
@@ -149,33 +149,33 @@ impl<W: Write> Write for Printable<W> {
     }
 }
 
-/// Where log lines go.
-struct Lines {
+/// The destination of log lines.
+struct LogOutput {
     is_json: bool,
 }
 
-/// A line of the log, which comes as a whole.
-struct Line {
+/// The writer of one log line, which is written as a whole.
+struct LogLine {
     is_json: bool,
     stderr: Stderr,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
+impl<'a> MakeWriter<'a> for LogOutput {
+    type Writer = LogLine;
 
-    fn make_writer(&'a self) -> Line {
-        Line {
+    fn make_writer(&'a self) -> LogLine {
+        LogLine {
             is_json: self.is_json,
             stderr: io::stderr(),
         }
     }
 }
 
-impl Write for Line {
+impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let line = text.strip_suffix('\n').unwrap_or(&text);
-        // One event is one line: a line break in a value is escaped.
+        // One event is one line: line breaks in values are escaped.
         let shown = match self.is_json {
             true => printable_json(line).into_owned(),
             false => printable(line).replace('\n', "\\n"),

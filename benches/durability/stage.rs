@@ -18,7 +18,7 @@ use flexcast::queue::Queue;
 use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::shutdown::Stopper;
 use flexcast::simulator::{
-    DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, EffectKind, Limits, Settings, Simulator,
+    DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, EffectKind, RequestLimits, Settings, Simulator,
 };
 use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, Transport, Twilio};
 use flexcast::worker::{RunEnd, Until, Worker, WorkerParts};
@@ -130,7 +130,7 @@ pub(crate) async fn run(
 fn simulator(clock: Clock) -> Simulator {
     let settings = Settings {
         agents: vec!["alice".to_owned()],
-        limits: Limits::unlimited(),
+        limits: RequestLimits::unlimited(),
         interaction_setup: Duration::ZERO,
         ..Settings::default()
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flexcast::clock::Clock;
 use flexcast::shutdown::Stopper;
-use flexcast::simulator::{EffectKind, Limits, Settings, Simulator};
+use flexcast::simulator::{EffectKind, RequestLimits, Settings, Simulator};
 
 use crate::window::Times;
 
@@ -19,7 +19,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         Self::with(Settings {
-            limits: Limits::unlimited(),
+            limits: RequestLimits::unlimited(),
             latency: Duration::from_millis(20),
             ..Settings::default()
         })
@@ -30,7 +30,7 @@ impl Upstream {
     pub(crate) async fn with_agents(agents: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         Self::with(Settings {
             agents: agents.collect(),
-            limits: Limits::unlimited(),
+            limits: RequestLimits::unlimited(),
             latency: Duration::from_millis(20),
             ..Settings::default()
         })
@@ -39,9 +39,9 @@ impl Upstream {
 
     /// One that takes so many calls at once, each of which takes 100 ms.
     pub(crate) async fn taking(at_once: usize) -> anyhow::Result<Self> {
-        let limits = Limits {
+        let limits = RequestLimits {
             concurrency: Some(at_once),
-            ..Limits::unlimited()
+            ..RequestLimits::unlimited()
         };
         Self::with(Settings {
             limits,

@@ -1,5 +1,5 @@
-//! What commands say of the broker: `send` and `import` on standard error, for their log is quiet, `status` in its
-//! report.
+//! Prints what an inspection of the broker found: `send` and `import` print it on standard error, because their log
+//! is quiet; `status` prints it in its report.
 
 use std::io;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::queue::{NodeInUse, Queue, Said};
 
-/// How often the consumer's own inspections are looked at.
+/// How often the consumer's latest inspection is read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Inspects the broker once, before anything is put on its queues, and says what was found.
+/// Inspects the broker once, before any message is published, and prints the findings.
 pub(super) async fn warn(queue: &dyn Queue) -> Said {
     let mut said = Said::default();
     queue.inspect().await;
@@ -19,7 +19,7 @@ pub(super) async fn warn(queue: &dyn Queue) -> Said {
     said
 }
 
-/// Says what the consumer of this process finds later, for as long as it is polled.
+/// Prints the findings of later inspections. Runs until it is dropped.
 pub(super) async fn follow(queue: Arc<dyn Queue>, mut said: Said, clock: Clock) {
     loop {
         clock.sleep(LOOK_EVERY).await;
@@ -36,11 +36,11 @@ fn tell_news(queue: &dyn Queue, said: &mut Said) {
     }
 }
 
-/// Names the broker's nodes that consumers are connected to.
+/// Prints the broker nodes that consumers are connected to.
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn nodes(nodes: &[NodeInUse]) -> io::Result<()> {
     for NodeInUse { node, connections } in nodes {
         say!("Broker: the consumers use {node} ({connections} connections)")?;

@@ -1,5 +1,5 @@
-//! `flexcast campaign`: apply a campaign file; list, show, finish and export campaigns. Its pace is in
-//! `pace`.
+//! `flexcast campaign`: apply a campaign file; list, show, finish and export campaigns. The subcommand `pace` is in
+//! `pace.rs`, and `pause`, `resume` and `cancel` are in `lifecycle.rs`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,47 +13,46 @@ use crate::operate::{AppliedCampaign, ExportWhich, Replacing, definition, notice
 use crate::service::Service;
 use crate::twilio::Twilio;
 
-use super::lifecycle::{Cancel, Pause, Resume, waiting};
-use super::pace::Pace;
-use super::{ExitCode, Global, Problem, output};
+use super::lifecycle::{CancelArgs, PauseArgs, ResumeArgs, waiting};
+use super::pace::PaceArgs;
+use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns.
 #[derive(Debug, Subcommand)]
 pub(super) enum CampaignCommand {
-    /// Check a campaign file against the account, fill in what it leaves out, and record it
-    Apply(Apply),
-    /// All campaigns, with where their messages are
-    List(List),
-    /// One campaign as it was recorded, with everything discovered
-    Show(Show),
-    /// Change how fast a campaign goes, while it goes: consumers follow within a second
+    /// Check a campaign file against the account, fill in the missing SIDs, and record it in the ledger
+    Apply(ApplyArgs),
+    /// List all campaigns with the states of their messages
+    List(CampaignListArgs),
+    /// Show one campaign as it is recorded, with the SIDs that were found in the account
+    Show(CampaignShowArgs),
+    /// Change the pace of a campaign while it runs: consumers follow within a second
     ///
-    /// It stays until the campaign is applied again: then its file says. A pace that is not named here
-    /// stays as it is.
-    Pace(Pace),
-    /// Stop a campaign for a while: no first contact starts once this returns
+    /// The pace holds until the campaign is applied again: then the pace in its file holds. A limit that is not given
+    /// here does not change.
+    Pace(PaceArgs),
+    /// Pause a campaign: once this command returns, no first contact starts
     ///
-    /// It returns when every consumer has confirmed, or when its right to start calls has run out, which takes
-    /// three seconds at most. Messages that are being undone are undone to the end.
-    Pause(Pause),
-    /// Let a paused campaign run again
-    Resume(Resume),
-    /// Stop a campaign for good: what has not begun is skipped, what is half done is undone
+    /// The command returns when every consumer has confirmed the pause, or when the right of each other consumer to
+    /// start calls has expired. That takes at most three seconds. An undo that has begun is finished.
+    Pause(PauseArgs),
+    /// Resume a paused campaign
+    Resume(ResumeArgs),
+    /// Cancel a campaign for good: messages that have not begun are skipped, messages that are half done are undone
     ///
-    /// Messages whose customers were reached already are carried to their end.
-    Cancel(Cancel),
-    /// Declare a campaign finished: nothing more comes from its publishers, and nothing is open
-    Finish(Finish),
-    /// Write one line for each message and each rejected row to standard output, as CSV
-    Export(Export),
+    /// Messages whose customers were already reached are finished.
+    Cancel(CancelArgs),
+    /// Declare a campaign finished: its publishers send no more messages, and no message is open
+    Finish(FinishArgs),
+    /// Write a campaign to standard output as CSV: one line for each message and each rejected row
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Apply {
+pub(super) struct ApplyArgs {
     /// The campaign file
     file: PathBuf,
-    /// Give the messages of senders that the file does not have any more to this one of its senders: those
-    /// that have not begun
+    /// Move messages to this sender of the file if they have not begun and the file no longer has their sender
     #[arg(long, value_name = "SENDER")]
     move_to: Option<String>,
     /// Print JSON
@@ -62,14 +61,14 @@ pub(super) struct Apply {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct CampaignListArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct CampaignShowArgs {
     /// The campaign's id
     campaign: CampaignId,
     /// Print JSON
@@ -78,25 +77,26 @@ pub(super) struct Show {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Finish {
+pub(super) struct FinishArgs {
     /// The campaign's id
     campaign: CampaignId,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Export {
+pub(super) struct ExportArgs {
     /// The campaign's id
     campaign: CampaignId,
-    /// Only what failed: dead messages, and rejected rows
+    /// Write only dead messages and rejected rows
     #[arg(long)]
     failed: bool,
-    /// As a file of contacts that can be imported, with all attributes: messages alone. Rejected rows are in FILE.rejects.csv
+    /// Write a file of contacts that can be imported again, with all attributes, and without the rejected rows (they
+    /// are in FILE.rejects.csv)
     #[arg(long)]
     as_input: bool,
 }
 
 impl CampaignCommand {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         match self {
             Self::Apply(apply) => apply.run(global).await,
             Self::List(list) => list.run(global).await,
@@ -111,14 +111,14 @@ impl CampaignCommand {
     }
 }
 
-impl Apply {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl ApplyArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.file)?;
         let service = global.service().await?;
         let twilio = service.twilio()?;
         let applied = applied(&service, &twilio, campaign, self.move_to()?).await?;
         let record = applied.record;
-        // What is imported next finds its queue there.
+        // The queue exists before the first import.
         service.queue().await?.open(&record.id).await?;
         if self.json {
             output::json(&record)?;
@@ -129,7 +129,7 @@ impl Apply {
             }
             if applied.kept > 0 {
                 let kept = applied.kept;
-                say!("{kept} messages have begun: they keep their senders.")?;
+                say!("{kept} messages have begun and keep their senders.")?;
             }
             match record.state {
                 CampaignState::Paused => output::notices(notices(&record))?,
@@ -145,7 +145,7 @@ impl Apply {
     }
 }
 
-/// Applies a campaign: checked, filled in from the account, recorded. Warnings go to standard error.
+/// Checks a campaign, fills it in from the account and records it. Prints warnings on standard error.
 pub(super) async fn apply(
     service: &Service,
     twilio: &Twilio,
@@ -161,7 +161,7 @@ async fn applied(
     move_to: Option<Address>,
 ) -> Result<AppliedCampaign, Problem> {
     let defaults = &service.config.file.flex;
-    // First the account: a ledger of another one must not be written to.
+    // The account is checked first: a ledger that is bound to another account must not be written.
     let twilio = service.patient(twilio);
     let checked = campaign::apply(&twilio, campaign, defaults).await?;
     service.bind(&twilio).await?;
@@ -175,8 +175,8 @@ async fn applied(
         .await?)
 }
 
-/// The campaign that a command names: by the id of one that was applied, or by a file, which is
-/// applied first.
+/// Finds the campaign that a command names: by the id of an applied campaign, or by a campaign file, which is applied
+/// first.
 pub(super) async fn named(service: &Service, name: &str) -> Result<CampaignRecord, Problem> {
     let path = Path::new(name);
     if path.is_file() {
@@ -187,14 +187,14 @@ pub(super) async fn named(service: &Service, name: &str) -> Result<CampaignRecor
     let id = CampaignId::parse(name).map_err(|error| {
         Problem::new(
             ExitCode::Usage,
-            format!("{error}; and there is no such file"),
+            format!("{error}; and there is no file of this name"),
         )
     })?;
     Ok(service.read_models().campaign(&id).await?)
 }
 
-impl Finish {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl FinishArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let operations = service.operations();
         operations.finish(&self.campaign, &service).await?;
@@ -203,8 +203,8 @@ impl Finish {
     }
 }
 
-impl Export {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl ExportArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let read = service.read_models();
         let which = ExportWhich {
@@ -223,8 +223,8 @@ impl Export {
     }
 }
 
-impl List {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl CampaignListArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let read = service.read_models();
         if self.json {
@@ -251,8 +251,8 @@ impl List {
     }
 }
 
-impl Show {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl CampaignShowArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let read = service.read_models();
         let record = read.campaign(&self.campaign).await?;

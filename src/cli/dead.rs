@@ -1,26 +1,26 @@
-//! `flexcast dead`: what failed for good, and why.
+//! `flexcast dead`: messages that failed for good, and why.
 
 use clap::{Args, Subcommand};
 
 use crate::ledger::{DeadRow, MessageKey, UpcomingUndo};
 use crate::message::{CampaignId, Failure, MessageId};
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// Dead letters: what failed for good, and why.
+/// Show dead letters: messages that failed for good, and why.
 #[derive(Debug, Subcommand)]
-pub(super) enum Dead {
-    /// All dead letters, oldest first
-    List(List),
-    /// One dead letter: the message, its attempts, its journal
-    Show(Show),
+pub(super) enum DeadCommand {
+    /// List all dead letters, oldest first
+    List(DeadListArgs),
+    /// Show one dead letter: the message, its attempts and its journal
+    Show(DeadShowArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
-    /// Only of this campaign
+pub(super) struct DeadListArgs {
+    /// List only the dead letters of this campaign
     campaign: Option<CampaignId>,
-    /// At most so many
+    /// The maximum number of lines
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     limit: usize,
     /// Print JSON
@@ -29,7 +29,8 @@ pub(super) struct List {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct DeadShowArgs {
+    /// The campaign's id
     campaign: CampaignId,
     /// The message's id
     id: MessageId,
@@ -38,8 +39,8 @@ pub(super) struct Show {
     json: bool,
 }
 
-impl Dead {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl DeadCommand {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         match self {
             Self::List(list) => list.run(global).await,
             Self::Show(show) => show.run(global).await,
@@ -47,8 +48,8 @@ impl Dead {
     }
 }
 
-impl List {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl DeadListArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let rows = service
@@ -94,16 +95,18 @@ fn cells(row: DeadRow) -> Vec<String> {
 
 fn what_happened(failure: &Failure, undo: Option<UpcomingUndo>) -> String {
     match undo {
-        Some(UpcomingUndo { tries: 0, due }) => format!("{failure}; it is tried again at {due}"),
+        Some(UpcomingUndo { tries: 0, due }) => {
+            format!("{failure}; the undo is tried again at {due}")
+        }
         Some(UpcomingUndo { tries, due }) => {
-            format!("{failure}; tried again {tries} times, next at {due}")
+            format!("{failure}; the undo was tried again {tries} times, next at {due}")
         }
         None => failure.to_string(),
     }
 }
 
-impl Show {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl DeadShowArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let key = MessageKey {
             campaign: self.campaign,

@@ -1,4 +1,4 @@
-//! What each exit code means, and how errors come by one.
+//! The exit codes, and the exit code of each error.
 
 use crate::campaign::{ApplyError, CampaignError, DiscoveryError};
 use crate::config::ConfigError;
@@ -12,19 +12,19 @@ use crate::service::ServiceError;
 use crate::twilio::{CallError, CallTrouble, pause_cause};
 use crate::worker::WorkError;
 
-/// How the program ends. The numbers above 63 are those of BSD's sysexits.h.
+/// The exit code of the program. The numbers above 63 are from BSD's sysexits.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
     Success = 0,
-    /// Something ended dead or unknown.
+    /// A message ended dead or unknown.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// Nothing in the input is usable.
+    /// The input has no usable row.
     Data = 65,
     /// The broker or Twilio is not reachable.
     Unavailable = 69,
-    /// Not now: try again.
+    /// The command cannot run now: try again.
     TryAgain = 75,
     /// Twilio, the broker or the database refused the credentials.
     Refused = 77,
@@ -35,16 +35,16 @@ pub enum ExitCode {
 /// For `--help`.
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
-  0   done; also after SIGTERM, once what was in flight has ended
-  1   something ended dead or unknown
+  0   done; also after SIGTERM, once the messages in flight have ended
+  1   a message ended dead or unknown
   2   wrong usage
-  65  nothing usable in the input
+  65  the input has no usable row
   69  the broker or Twilio is not reachable
-  75  not now, try again: the ledger is away or held, or something still waits
+  75  try again later: the ledger is unavailable or in use, or messages are still open
   77  Twilio, the broker or the database refused the credentials
-  78  the configuration, the campaign or the state is not usable";
+  78  the configuration, the campaign or the state cannot be used";
 
-/// An error for the operator, and the code the program ends with.
+/// An error for the operator, with the exit code of the program.
 #[derive(Debug)]
 pub struct Problem {
     pub code: ExitCode,
@@ -52,7 +52,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem in so many words.
+    /// A problem with this exit code and this text.
     #[must_use]
     pub fn new(code: ExitCode, text: impl Into<String>) -> Self {
         Self {
@@ -205,7 +205,7 @@ impl From<OperateError> for Problem {
     }
 }
 
-/// What a look at the marks that did not succeed means for a command.
+/// The exit code of a command that could not read or write the marks.
 impl From<MarkError> for Problem {
     fn from(error: MarkError) -> Self {
         match error {
@@ -219,7 +219,7 @@ impl From<MarkError> for Problem {
     }
 }
 
-/// How a run ends that came to this.
+/// The exit code of a run with this outcome.
 impl From<RunOutcome> for ExitCode {
     fn from(outcome: RunOutcome) -> Self {
         match outcome {
@@ -231,7 +231,7 @@ impl From<RunOutcome> for ExitCode {
     }
 }
 
-/// How an import ends: nothing to do for anybody is a problem with the input; rejected rows alone are not.
+/// The exit code of an import. An input without a usable row is an error; single rejected rows are not.
 pub(super) fn of_import(has_usable_rows: bool) -> ExitCode {
     match has_usable_rows {
         true => ExitCode::Success,
@@ -239,7 +239,8 @@ pub(super) fn of_import(has_usable_rows: bool) -> ExitCode {
     }
 }
 
-/// How a run ends because its campaign is paused. `cause`: why flexcast itself paused it; none when an operator did.
+/// The exit code of a run whose campaign is paused. `cause` says why flexcast paused it; `None`: an operator paused
+/// it.
 pub(super) fn of_pause(cause: Option<PauseCause>) -> ExitCode {
     match cause {
         None => ExitCode::TryAgain,
@@ -248,7 +249,7 @@ pub(super) fn of_pause(cause: Option<PauseCause>) -> ExitCode {
     }
 }
 
-/// What a campaign that flexcast has just paused means for its run.
+/// The problem of a run whose campaign flexcast has just paused.
 pub(super) fn halted(failure: &Failure) -> Problem {
     let text = format!("the campaign was paused: {failure}");
     Problem::new(of_pause(Some(pause_cause(failure))), text)

@@ -1,4 +1,4 @@
-//! `flexcast import`: a file's rows are accepted and put on the queue.
+//! `flexcast import`: the ledger accepts a file's rows, and they are published to the queue.
 
 use std::path::{Path, PathBuf};
 
@@ -12,30 +12,30 @@ use crate::operate::{
 };
 use crate::service::AccountAgents;
 
-use super::mapping::{Mapping, Strictness};
-use super::place::Placed;
+use super::mapping::{MappingArgs, StrictnessArgs};
+use super::place::LocatedReport;
 use super::preview as printed;
 use super::question::{self, Destination};
-use super::{ExitCode, Global, Problem, broker, campaign, exit, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, broker, campaign, exit, output, signals};
 
-/// Check a file's rows, have the ledger accept them, and put them on the queue.
+/// Check a file's rows, record them in the ledger, and put them on the queue.
 #[derive(Debug, Args)]
-pub(super) struct Import {
-    /// The campaign: the id of one that was applied, or a campaign file, which is applied first
+pub(super) struct ImportArgs {
+    /// The id of an applied campaign, or a campaign file, which is applied first
     campaign: String,
-    /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
+    /// The file of contacts: CSV with a header in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
-    mapping: Mapping,
+    mapping: MappingArgs,
     #[command(flatten)]
-    strictness: Strictness,
-    /// Show what would happen, and do nothing
+    strictness: StrictnessArgs,
+    /// Show what an import would do, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Read the file row by row though it was imported before; nobody is accepted twice
+    /// Read the whole file although it was imported before; no customer is accepted twice
     #[arg(long)]
     again: bool,
-    /// Do not ask before anything is taken (without a terminal nobody is asked)
+    /// Import without a question (without a terminal there is never a question)
     #[arg(long, short)]
     yes: bool,
     /// Print JSON
@@ -43,8 +43,8 @@ pub(super) struct Import {
     json: bool,
 }
 
-impl Import {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl ImportArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         if self.dry_run {
             return self.dry_run(global).await;
         }
@@ -53,15 +53,15 @@ impl Import {
         let definition = definition(&record)?;
         let asks = !self.yes && question::can_ask();
         let contacts = self.mapping.open(&definition, &self.contacts, asks)?;
-        let is_wanted = Confirming {
+        let is_wanted = Confirmation {
             rules: self.strictness.rules(),
-            asks: asks.then_some(Asking::Import),
+            asks: asks.then_some(Question::Import),
         };
         if !is_wanted
             .confirm(&service.config, &definition, &contacts)
             .await?
         {
-            tell!("Nothing was taken.");
+            tell!("Nothing was imported.");
             return Ok(ExitCode::TryAgain);
         }
         let queue = service.queue().await?;
@@ -69,7 +69,7 @@ impl Import {
             broker::warn(&*queue).await;
         }
         let file = self.contacts.display().to_string();
-        // Not before the question: until it is answered, Ctrl-C ends the process.
+        // The handler is installed after the question: until it is answered, Ctrl-C ends the process.
         let stop = signals::stopper()?;
         output::opened(&definition, &contacts);
         let request = ImportRequest {
@@ -83,24 +83,25 @@ impl Import {
         let imported = tokio::select! {
             biased;
             imported = operations.import(request, &*queue, &|_| {}) => Some(imported),
-            // As far as it got it is accounted for, as after a crash.
+            // The rows read so far are accounted for, as after a crash.
             () = stop.stopped() => None,
         };
         queue.close().await;
         let Some(imported) = imported.transpose()? else {
-            let text =
-                format!("stopped before the end of {file}: the same command goes on from there");
+            let text = format!(
+                "the import stopped before the end of {file}: repeat the command to continue from there"
+            );
             return Err(Problem::new(ExitCode::TryAgain, text));
         };
         output::import(&file, &imported.summary);
         if self.json {
-            output::json(&Placed::of(&imported, &service))?;
+            output::json(&LocatedReport::of(&imported, &service))?;
         }
         Ok(exit::of_import(imported.has_usable_rows()))
     }
 
-    /// Neither applies the campaign nor opens a ledger that is not there.
-    async fn dry_run(self, global: &Global) -> Result<ExitCode, Problem> {
+    /// Does not apply the campaign, and does not create a ledger.
+    async fn dry_run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = if Path::new(&self.campaign).is_file() {
             definitions::load(Path::new(&self.campaign))?
         } else {
@@ -123,24 +124,24 @@ impl Import {
     }
 }
 
-/// What stands between a file and its import.
-pub(super) struct Confirming {
+/// The checks and the question before an import.
+pub(super) struct Confirmation {
     pub(super) rules: FileRules,
-    /// None: nobody is asked.
-    pub(super) asks: Option<Asking>,
+    /// `None`: there is no question.
+    pub(super) asks: Option<Question>,
 }
 
-/// What somebody is asked.
-pub(super) enum Asking {
-    /// Whether to import. That alone sends nothing, but a consumer that runs does.
+/// The question to the operator.
+pub(super) enum Question {
+    /// Whether to import. The import itself sends nothing, but a running consumer does.
     Import,
     /// Whether to send through this account.
     Send(Destination),
 }
 
-impl Confirming {
-    /// Refuses what is too bad, shows the rest and asks. A file is read through for that before
-    /// anything of it is taken, and only when somebody wants to know.
+impl Confirmation {
+    /// Refuses a file that breaks the rules; otherwise shows the preview and asks. The file is read to its end first,
+    /// but only if a rule or the question needs it.
     pub(super) async fn confirm(
         &self,
         config: &Config,
@@ -161,16 +162,16 @@ impl Confirming {
         printed::show(&shown);
         if let Some(shared) = &shown.shared_ids {
             tell!("Stop: {shared}.");
-            if !question::ask("Leave those customers out?")? {
+            if !question::ask("Import the file without those customers?")? {
                 return Ok(false);
             }
         }
         match asking {
-            Asking::Import => {
-                tell!("A consumer (flexcast work) that runs sends at once what is imported.");
+            Question::Import => {
+                tell!("A running consumer (flexcast work) sends imported messages at once.");
                 question::ask("Import?")
             }
-            Asking::Send(to) => {
+            Question::Send(to) => {
                 question::tell_what_is_sent(to, &shown);
                 question::ask("Send?")
             }

@@ -1,4 +1,4 @@
-//! `flexcast init`: a campaign file from what the account has.
+//! `flexcast init`: writes a campaign file from the resources of the account.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use crate::intake::{Contacts, ContactsOptions};
 use crate::message::{Api, CampaignId, Channel, Strategy};
 use crate::service::looking_twilio;
 
-use super::{ExitCode, Global, Problem};
+use super::{ExitCode, GlobalArgs, Problem};
 
-/// Write a campaign file from what the account has.
+/// Write a campaign file from the resources of the account.
 #[derive(Debug, Args)]
-pub(super) struct Init {
-    /// Our number or identity: what the customer sees; several times for several
+pub(super) struct InitArgs {
+    /// The sender that the customer sees: a number or an identity. Repeat the flag for several senders
     #[arg(long = "sender", value_name = "SENDER", required = true)]
     senders: Vec<String>,
     /// sms, whatsapp, facebook or custom
@@ -38,13 +38,13 @@ pub(super) struct Init {
     #[arg(
         long,
         value_name = "SID",
-        help = "The Studio flow that takes the customer's answer (task_on_reply on conversations)"
+        help = "The Studio flow that handles the customer's reply (task_on_reply on conversations)"
     )]
     studio_flow_sid: Option<String>,
-    /// A file of contacts, whose columns are written into the campaign file as those that agents could be shown
+    /// A file of contacts: its columns are written into the campaign file as candidates for task.show
     #[arg(long, value_name = "FILE")]
     contacts: Option<PathBuf>,
-    /// Where to write it [default: ID.toml]
+    /// The file to write [default: ID.toml]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -54,13 +54,13 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
-impl Init {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl InitArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let usual = PathBuf::from(format!("{}.toml", self.id));
         let path = self.output.clone().unwrap_or(usual);
         if path.exists() {
             let text = format!(
-                "{} is there already: --output names another",
+                "{} exists already: name another file with --output",
                 path.display()
             );
             return Err(Problem::new(ExitCode::Usage, text));
@@ -78,19 +78,19 @@ impl Init {
         write_new(&path, &text)?;
         say!("{}", path.display())?;
         if let Some((key, found)) = &gap {
-            tell!("{key}: {found}; it is left for you to set");
+            tell!("{key}: {found}; set it in the file");
         }
         if let Err(error) = campaign::parse(&path.display().to_string(), &text) {
-            tell!("Before it can be used: {error}");
+            tell!("Before the file can be used: {error}");
         }
         tell!(
-            "Next: write its text, then: flexcast try {} --to NUMBER",
+            "Next: write the text, then run: flexcast try {} --to NUMBER",
             path.display()
         );
         Ok(ExitCode::Success)
     }
 
-    /// The campaign as far as it is known without the account.
+    /// The campaign as far as the command line defines it.
     fn start(&self) -> Result<Campaign, Problem> {
         let mut start = serde_json::json!({
             "id": self.id, "strategy": self.strategy, "api": self.api, "channel": self.channel,
@@ -114,7 +114,7 @@ impl Init {
         }
     }
 
-    /// The columns of the file of contacts that may stand in a task.
+    /// The columns of the file of contacts that can be shown in a task.
     fn columns(&self, campaign: &Campaign) -> Result<Vec<String>, Problem> {
         let Some(path) = &self.contacts else {
             return Ok(Vec::new());
@@ -200,7 +200,7 @@ impl Init {
     }
 }
 
-/// A text as TOML has it.
+/// A text as a TOML string.
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }

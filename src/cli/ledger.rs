@@ -1,4 +1,4 @@
-//! `flexcast ledger`: the ledger as a whole.
+//! `flexcast ledger`: backs up the ledger.
 
 use std::path::PathBuf;
 
@@ -7,20 +7,20 @@ use clap::{Args, Subcommand};
 use crate::operate::back_up;
 use crate::service::Service;
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// The ledger as a whole: back it up.
+/// Back up the ledger.
 #[derive(Debug, Subcommand)]
 pub(super) enum LedgerCommand {
-    /// Copy the ledger to a file while it is in use
-    Backup(Backup),
+    /// Copy the ledger to a file, also while it is in use
+    Backup(BackupArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Backup {
-    /// The copy's file; its folder must be there
+pub(super) struct BackupArgs {
+    /// The file of the copy; its folder must exist
     file: PathBuf,
-    /// Replace the file when it is there
+    /// Replace the file if it exists
     #[arg(long)]
     force: bool,
     /// Print JSON
@@ -29,15 +29,15 @@ pub(super) struct Backup {
 }
 
 impl LedgerCommand {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         match self {
             Self::Backup(backup) => backup.run(global).await,
         }
     }
 }
 
-impl Backup {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl BackupArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let source = Service::backup_source(&global.with_ledger()?)?;
         let made = back_up(&*source, &self.file, self.force).await?;
         if self.json {

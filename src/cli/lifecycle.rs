@@ -6,14 +6,14 @@ use crate::ledger::ConsumerRow;
 use crate::message::CampaignId;
 use crate::operate::{Cancelled, Stopped};
 
-use super::{ExitCode, Global, Problem, output, question};
+use super::{ExitCode, GlobalArgs, Problem, output, question};
 
-/// What `pause` and `cancel` take.
+/// The arguments that `pause` and `cancel` share.
 #[derive(Debug, Args)]
-pub(super) struct Stop {
+pub(super) struct StopArgs {
     /// The campaign's id
     campaign: CampaignId,
-    /// Why: `status` and `campaign show` show it
+    /// The reason, which `status` and `campaign show` show
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Print JSON
@@ -21,26 +21,26 @@ pub(super) struct Stop {
     json: bool,
 }
 
-/// What `flexcast campaign pause` takes.
+/// The arguments of `flexcast campaign pause`.
 #[derive(Debug, Args)]
-pub(super) struct Pause {
+pub(super) struct PauseArgs {
     #[command(flatten)]
-    stop: Stop,
+    stop: StopArgs,
 }
 
-/// What `flexcast campaign cancel` takes.
+/// The arguments of `flexcast campaign cancel`.
 #[derive(Debug, Args)]
-pub(super) struct Cancel {
+pub(super) struct CancelArgs {
     #[command(flatten)]
-    stop: Stop,
-    /// Do not ask before cancelling
+    stop: StopArgs,
+    /// Cancel without a question
     #[arg(long, short)]
     yes: bool,
 }
 
-/// What `flexcast campaign resume` takes.
+/// The arguments of `flexcast campaign resume`.
 #[derive(Debug, Args)]
-pub(super) struct Resume {
+pub(super) struct ResumeArgs {
     /// The campaign's id
     campaign: CampaignId,
     /// Print JSON
@@ -48,8 +48,8 @@ pub(super) struct Resume {
     json: bool,
 }
 
-impl Pause {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl PauseArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let (id, reason) = (&self.stop.campaign, self.stop.reason);
         let operations = service.operations();
@@ -71,8 +71,8 @@ impl Pause {
     }
 }
 
-impl Resume {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl ResumeArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let id = &self.campaign;
         let resumed = service.operations().resume(id).await?;
@@ -89,8 +89,8 @@ impl Resume {
     }
 }
 
-impl Cancel {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl CancelArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let (id, reason) = (&self.stop.campaign, self.stop.reason);
         let read = service.read_models();
@@ -99,7 +99,7 @@ impl Cancel {
         let question =
             format!("Cancel campaign {id} for good? Its {open} open messages end unsent.");
         if !self.yes && question::can_ask() && !question::ask(&question)? {
-            tell!("Nothing was cancelled. To stop it for a while: flexcast campaign pause {id}");
+            tell!("The campaign was not cancelled. To pause it: flexcast campaign pause {id}");
             return Ok(ExitCode::TryAgain);
         }
         let operations = service.operations();
@@ -133,7 +133,7 @@ fn tell_cancelled(id: &CampaignId, cancelled: &Cancelled) -> Result<(), Problem>
     Ok(())
 }
 
-/// Who has confirmed a stop, and who has not.
+/// Prints which consumers have confirmed a stop, and which have not.
 fn confirmations(stopped: &Stopped) -> Result<(), Problem> {
     match stopped.confirmed {
         0 => {}
@@ -142,17 +142,18 @@ fn confirmations(stopped: &Stopped) -> Result<(), Problem> {
     }
     for ConsumerRow { pid, host, .. } in &stopped.unconfirmed {
         say!(
-            "The consumer on {host} (process {pid}) did not confirm: its right to start calls has run out."
+            "The consumer on {host} (process {pid}) did not confirm: its right to start calls has expired."
         )?;
     }
     Ok(())
 }
 
-/// Says for whom a stop is waited.
+/// Prints the consumers whose confirmation is waited for.
 pub(super) fn waiting(consumers: &[ConsumerRow]) {
     for ConsumerRow { pid, host, .. } in consumers {
         tell!(
-            "Waiting for the consumer on {host} (process {pid}) to confirm, or for the end of its right to start calls."
+            "Waiting for the consumer on {host} (process {pid}) to confirm, or for its right to start calls to \
+            expire."
         );
     }
 }

@@ -1,20 +1,20 @@
-//! Tables for people: a line for each row, and no wider than can be read.
+//! Tables for people: one line for each row, with a limited width.
 
 use std::fmt::{self, Display, Formatter};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, Row, Table, Width};
 
-/// The widest that a column of a table gets, in characters; what is longer ends with dots.
+/// The maximum width of a column, in characters. A longer text is cut and ends with dots.
 const COLUMN_MAX: u16 = 250;
 
-/// The same of the last column, which widens no other: it holds sentences, and their ends hold codes.
+/// The maximum width of the last column. It is larger, because this column has sentences that end with codes.
 const LAST_COLUMN_MAX: u16 = 500;
 
 /// A table without lines.
 pub(super) struct Listing(Table);
 
-/// A table without lines, its first row the header, if there is one.
+/// Creates a table without lines. If `header` is not empty, it is the first row.
 pub(super) fn table(header: &[&str]) -> Listing {
     let mut table = Table::new();
     table.load_preset(NOTHING);
@@ -25,7 +25,7 @@ pub(super) fn table(header: &[&str]) -> Listing {
 }
 
 impl Listing {
-    /// Adds a row of one line.
+    /// Adds a row that is one line high.
     pub(super) fn add_row(&mut self, cells: impl Into<Row>) {
         let mut row: Row = cells.into();
         row.max_height(1);
@@ -45,13 +45,13 @@ impl Display for Listing {
             });
             column.set_constraint(ColumnConstraint::UpperBoundary(most));
         }
-        // The last column needs no blanks behind it.
+        // Without trailing blanks.
         let text = table.trim_fmt();
         f.write_str(&text)
     }
 }
 
-/// A name as a line has room for it.
+/// A name, cut to 60 characters.
 pub(super) fn brief(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     if text.chars().count() <= CHARS_MAX {

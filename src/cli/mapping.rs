@@ -1,4 +1,4 @@
-//! How a file is read, and when it is refused as a whole: what `import` and `send` both take.
+//! The arguments that `import` and `send` share: how a file is read, and when it is refused as a whole.
 
 use std::path::{Path, PathBuf};
 
@@ -10,46 +10,46 @@ use crate::operate::{FileRules, RejectsMax};
 
 use super::{Problem, question};
 
-/// How columns are read.
+/// How the columns of a file are read.
 #[derive(Debug, Args)]
-pub(super) struct Mapping {
+pub(super) struct MappingArgs {
     /// Take a field from this column, such as phone="Phone 1"
     #[arg(
         long,
         value_name = "FIELD=COLUMN",
         value_parser = parse_mapping,
-        long_help = "Take a field from this column, such as phone=\"Phone 1\"; of several, such as \
-                     phone=Mobile,Phone, from the first that is filled. Fields: phone, agent, name, \
+        long_help = "Take a field from this column, such as phone=\"Phone 1\"; with several columns, such as \
+        phone=Mobile,Phone, from the first that is not empty. Fields: phone, agent, name, \
                      id, country, time_zone, not_before, expires_at"
     )]
     map: Vec<(Field, String)>,
-    /// The country of numbers that are written without one, such as US
+    /// The country of numbers without a country code, such as US
     #[arg(long, value_name = "REGION")]
     default_region: Option<String>,
-    /// The file's encoding, such as windows-1252 [default: found]
+    /// The file's encoding, such as windows-1252 [default: detected]
     #[arg(long, value_name = "LABEL")]
     encoding: Option<String>,
-    /// What separates columns: one character, or tab [default: found]
+    /// The character that separates columns, or the word tab [default: detected]
     #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
     delimiter: Option<u8>,
     /// The workbook's sheet [default: the first]
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
-    /// Where rejected rows are written [default: FILE.rejects.csv or .jsonl beside the file]
+    /// The file for rejected rows [default: FILE.rejects.csv or .jsonl beside the file]
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
 }
 
-/// When nothing of a file is taken.
+/// When a file is refused as a whole.
 #[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Strictness {
-    /// Take nothing of a file that has a row to be rejected
+pub(super) struct StrictnessArgs {
+    /// Refuse the whole file if a row would be rejected
     #[arg(long)]
     strict: bool,
-    /// Take nothing of a file with more rejected rows than this: a number, or a share such as 5%
+    /// Refuse the whole file if more rows than this would be rejected: a number, or a share such as 5%
     #[arg(long, value_name = "N|N%", value_parser = parse_max)]
     max_rejects: Option<RejectsMax>,
-    /// Accept that several customers have the same id: each id is contacted once
+    /// Accept that several customers have the same id: only one customer of each id is contacted
     #[arg(long)]
     repeated_ids: bool,
 }
@@ -58,7 +58,7 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         _ if text.eq_ignore_ascii_case("tab") => Ok(b'\t'),
         [byte] if (byte.is_ascii_punctuation() && *byte != b'"') || *byte == b'\t' => Ok(*byte),
-        _ => Err("it takes one character such as ; or the word tab".to_owned()),
+        _ => Err("the delimiter is one character such as ; or the word tab".to_owned()),
     }
 }
 
@@ -73,12 +73,12 @@ fn parse_max(text: &str) -> Result<RejectsMax, String> {
     }
 }
 
-impl Mapping {
-    /// Opens a campaign's file. With `asks`, the operator is asked on the terminal for columns that are not found.
+impl MappingArgs {
+    /// Opens a file of contacts. With `asks`, the operator is asked on the terminal for columns that are not found.
     ///
     /// # Errors
     ///
-    /// When the file is not usable at all.
+    /// An error when the file cannot be used at all.
     pub(super) fn open(
         &self,
         campaign: &Campaign,
@@ -138,7 +138,7 @@ impl Mapping {
         }
     }
 
-    /// Where the rejected rows of this file go.
+    /// The file for the rejected rows of this input.
     pub(super) fn rejects(&self, input: &Input) -> Option<Rejects> {
         let told = self.rejects.clone();
         let path = told.or_else(|| Rejects::usual_path(input))?;
@@ -146,8 +146,8 @@ impl Mapping {
     }
 }
 
-impl Strictness {
-    /// The rules that these flags ask for.
+impl StrictnessArgs {
+    /// The rules that these flags set.
     pub(super) fn rules(self) -> FileRules {
         let max = self.max_rejects.unwrap_or_default();
         FileRules {

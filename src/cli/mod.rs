@@ -1,11 +1,11 @@
-//! What people type: one file a command.
+//! The command line: one file for each command.
 
-/// A line on standard output: `say!(...)?`. A reader who has read enough (`| head`) is no failure.
+/// Prints a line on standard output: `say!(...)?`. A closed pipe (`| head`) is no error.
 macro_rules! say {
     ($($text:tt)*) => { $crate::cli::output::say(format_args!($($text)*)) };
 }
 
-/// A line on standard error. When that is closed nobody is left to tell.
+/// Prints a line on standard error. Errors of standard error are ignored.
 macro_rules! tell {
     ($($text:tt)*) => { $crate::cli::output::tell(format_args!($($text)*)) };
 }
@@ -46,81 +46,82 @@ use crate::config::Config;
 use crate::service::Service;
 use crate::telemetry;
 
-/// Bulk outbound campaigns for Twilio Flex: once each, at a pace Twilio and the agents can bear.
+/// Run bulk outbound campaigns through Twilio Flex: each customer is contacted once, at a pace that Twilio and the
+/// agents can handle.
 #[derive(Debug, Parser)]
 #[command(name = "flexcast", version, propagate_version = true, after_help = exit::EXIT_CODES)]
 pub struct Cli {
     #[command(flatten)]
-    global: Global,
+    global: GlobalArgs,
     #[command(subcommand)]
     command: Command,
 }
 
-/// What every command takes.
+/// The arguments of every command.
 #[derive(Debug, Args)]
-struct Global {
+struct GlobalArgs {
     #[arg(
         long,
         global = true,
         value_name = "DIR",
-        help = "Where the ledger and the embedded queue live [env: FLEXCAST_STATE] \
+        help = "The folder of the ledger and the embedded queue [env: FLEXCAST_STATE] \
                 [default: .flexcast]"
     )]
     state: Option<PathBuf>,
-    /// The configuration file [default: flexcast.toml, when there is one]
+    /// The configuration file [default: flexcast.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The whole job on one machine: import a file, work until nothing is open, report
-    Send(send::Send),
-    /// Write a campaign file from what the account has
-    Init(init::Init),
-    /// Send one real message before a hundred thousand
-    Try(try_one::Try),
-    /// Check a file's rows, have the ledger accept them, and put them on the queue
-    Import(import::Import),
-    /// Consume: carry out the messages of all running campaigns
-    Work(work::Work),
-    /// Apply, list, show, finish and export campaigns
+    /// Run a campaign on one machine: import a file, send its messages until none is open, report
+    Send(send::SendArgs),
+    /// Write a campaign file from the resources of the account
+    Init(init::InitArgs),
+    /// Send one real message as a test of a campaign
+    Try(try_one::TryArgs),
+    /// Check a file's rows, record them in the ledger, and put them on the queue
+    Import(import::ImportArgs),
+    /// Run a consumer: carry out the messages of all running campaigns
+    Work(work::WorkArgs),
+    /// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
-    /// Where the messages of a campaign are, or of all campaigns
-    Status(status::Status),
-    /// Dead letters: what failed for good, and why
+    /// Show the states of the messages of one campaign, or of all campaigns
+    Status(status::StatusArgs),
+    /// Show dead letters: messages that failed for good, and why
     #[command(subcommand)]
-    Dead(dead::Dead),
-    /// Unknowns: what nobody can say went out; list them, and say what you found out
+    Dead(dead::DeadCommand),
+    /// List messages whose outcome is unknown, and settle them
     #[command(subcommand)]
-    Unknown(unknown::Unknown),
-    /// The ledger as a whole: back it up
+    Unknown(unknown::UnknownCommand),
+    /// Back up the ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
-    /// The JSON Schema of a message, a refusal or a campaign file
-    Schema(schema::Schema),
-    /// Serve a fake Twilio: its behaviour, limits and faults
-    Simulator(simulator::SimulatorCommand),
+    /// Print the JSON Schema of a message, a refusal or a campaign file
+    Schema(schema::SchemaArgs),
+    /// Serve a fake Twilio, with Twilio's behaviour, limits and faults
+    Simulator(simulator::SimulatorArgs),
 }
 
-/// Parses the command line, runs the command, and says how to end.
+/// Parses the command line, runs the command, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            // What was typed stands in it.
+            // The error quotes the command line, so that it is printed with escapes.
             tell!("{}", error.render().to_string().trim_end());
             return ExitCode::Usage;
         }
-        // Help and version.
+        // `--help` and `--version`.
         Err(error) => error.exit(),
     };
     let log_format = std::env::var("LOG_FORMAT").ok();
     let level = match &cli.command {
         Command::Work(_) | Command::Simulator(_) => "info",
-        // What an operator waits for is said.
+        // An operator who waits sees warnings of these modules.
         _ => {
             "error,flexcast::twilio::patience=warn,flexcast::marks=warn,flexcast::queue=warn,flexcast::service=warn"
         }
@@ -132,7 +133,7 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            tell!("error: the runtime does not start: {error}");
+            tell!("error: the runtime cannot be started: {error}");
             return ExitCode::Failed;
         }
     };
@@ -163,29 +164,29 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
     }
 }
 
-impl Global {
+impl GlobalArgs {
     fn load(&self) -> Result<Config, Problem> {
         let environment = |name: &str| std::env::var(name).ok();
         let config = Config::load(self.config.as_deref(), self.state.as_deref(), &environment)?;
         Ok(config)
     }
 
-    /// The service over the real state; says which that is.
+    /// Opens the service, and prints which ledger it uses.
     async fn service(&self) -> Result<Service, Problem> {
         opened(self.load()?).await
     }
 
-    /// The service of a command that only looks: a ledger must be there.
+    /// Opens the service of a command that does not create a ledger.
     async fn reading(&self) -> Result<Service, Problem> {
         opened(self.with_ledger()?).await
     }
 
-    /// The configuration of a command that needs a ledger which is there.
+    /// The configuration of a command that needs an existing ledger.
     fn with_ledger(&self) -> Result<Config, Problem> {
         let config = self.load()?;
         if !Service::has_ledger(&config) {
             let text = format!(
-                "there is no ledger in {}: name another with --state, or apply a campaign first",
+                "there is no ledger in {}: name another folder with --state, or apply a campaign first",
                 config.state.display()
             );
             return Err(Problem::new(ExitCode::Config, text));
@@ -194,7 +195,7 @@ impl Global {
     }
 }
 
-/// The service over this state, which is named: an error names it itself.
+/// Opens the service and prints its ledger. An error names the ledger itself.
 async fn opened(config: Config) -> Result<Service, Problem> {
     let service = Service::open(config, Clock::system()).await?;
     place::tell(&service.config);

@@ -1,4 +1,4 @@
-//! How commands print: JSON for programs, tables for people.
+//! The output of commands: JSON for programs, tables for people.
 
 use std::collections::BTreeMap;
 use std::fmt::{Arguments, Display};
@@ -47,7 +47,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Prints the lanes of the consumers that work now, if there are any.
+/// Prints the lanes of the running consumers, if there are any.
 ///
 /// # Errors
 ///
@@ -86,12 +86,12 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
     say!("Lanes")?;
     say!("{table}")?;
     if left_out > 0 {
-        say!("  and {left_out} more that are less busy")?;
+        say!("  and {left_out} more lanes that are less busy")?;
     }
     Ok(())
 }
 
-/// Prints what an operator should know about a campaign.
+/// Prints the notices of a campaign.
 ///
 /// # Errors
 ///
@@ -103,43 +103,50 @@ pub(super) fn notices(notices: impl IntoIterator<Item = impl Display>) -> io::Re
     Ok(())
 }
 
-/// Prints what keeps messages from being carried out, with what ends it.
+/// Prints the obstacles on the queues, with the remedy of each.
 ///
 /// # Errors
 ///
 /// When standard output takes nothing more.
 pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
     for obstacle in obstacles {
-        say!("In the way on {}: {}", obstacle.queue, obstacle.why)?;
+        say!("Obstacle on {}: {}", obstacle.queue, obstacle.why)?;
         if obstacle.kind == ObstacleKind::Broker {
             say!("  to see more: {}", obstacle.look)?;
             say!("  to end it: {}", obstacle.remove)?;
             continue;
         }
-        say!("  to remove it, stop the consumers first: what they hold is not on the queue")?;
-        say!("  to see its first messages, which stay: {}", obstacle.look)?;
         say!(
-            "  to take away the first, if it is that: {}",
+            "  before you remove it, stop the consumers: messages that they hold are not on the queue"
+        )?;
+        say!(
+            "  to see the first messages of the queue, without removing them: {}",
+            obstacle.look
+        )?;
+        say!(
+            "  to remove the first message, if it is the obstacle: {}",
             obstacle.remove
         )?;
     }
     Ok(())
 }
 
-/// Names the parts of Twilio that are away, and what that means.
+/// Prints the parts of Twilio that are away.
 ///
 /// # Errors
 ///
 /// When standard output takes nothing more.
 pub(super) fn away(parts: &[AwayPart]) -> io::Result<()> {
     for part in parts {
-        say!("Twilio is away: {part}. No message that needs it is begun or loses an attempt; the")?;
-        say!("  consumers go on by themselves when it is back.")?;
+        say!(
+            "Twilio is away: {part}. No message that needs it is started or loses an attempt; the"
+        )?;
+        say!("  consumers continue by themselves when it is back.")?;
     }
     Ok(())
 }
 
-/// Names messages whose records in the ledger contradict each other.
+/// Prints messages whose records in the ledger contradict each other.
 ///
 /// # Errors
 ///
@@ -152,12 +159,12 @@ pub(super) fn damaged(rows: &[DamagedRow]) -> io::Result<()> {
             detail,
             at,
         } = row;
-        say!("Damaged: message {id} of {campaign}, met at {at}: {detail}")?;
+        say!("Damaged: message {id} of {campaign}, found at {at}: {detail}")?;
     }
     Ok(())
 }
 
-/// Prints what an inspection of the broker found, or that there was none.
+/// Prints the findings of an inspection of the broker, or why there was none.
 ///
 /// # Errors
 ///
@@ -219,7 +226,11 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     line("  dead", books.dead_total(), reasons(&books.dead));
     line("  unknown", books.unknown, String::new());
     if let Some(unseen) = report.unseen.filter(|unseen| *unseen > 0) {
-        line("unseen", unseen, "on the queue, not met yet".to_owned());
+        line(
+            "unseen",
+            unseen,
+            "on the queue, not yet in the ledger".to_owned(),
+        );
     }
     say!("{table}")?;
     if let Some(Imbalance {
@@ -229,14 +240,14 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     }) = report.imbalance()
     {
         say!(
-            "The books do not balance: {nowhere} messages are nowhere, {twice} are both open and over, \
+            "The books do not balance: {nowhere} messages are in no state, {twice} are both open and over, \
              {rows} rows are not accounted for."
         )?;
     }
     Ok(())
 }
 
-/// How many imports people are shown; `--json` has all.
+/// How many imports a report shows; `--json` has all.
 const IMPORTS_SHOWN: usize = 5;
 
 /// Prints the latest imports of a campaign.
@@ -267,18 +278,18 @@ pub(super) fn imports(imports: &[ImportReport]) -> io::Result<()> {
     say!("{shown}")
 }
 
-/// Says on standard error what a file was taken for.
+/// Prints on standard error how a file is read.
 pub(super) fn opened(campaign: &Campaign, input: &Input) {
     let path = input.path().display();
     tell!("{path}: {}; {}", input.shape(), input.mapping());
-    // What is wrong with a text the import says.
+    // An error of a template is reported by the import itself.
     let of_texts = column_notes(campaign, input).unwrap_or_default();
     for note in input.notes().into_iter().chain(of_texts) {
         tell!("  note: {note}");
     }
 }
 
-/// Says on standard error what is wrong with a row.
+/// Prints on standard error why a row was rejected.
 pub(super) fn rejected(row: &RejectedRow) {
     let column = row
         .column
@@ -293,26 +304,25 @@ pub(super) fn rejected(row: &RejectedRow) {
     );
 }
 
-/// Says on standard error what an import did.
+/// Prints on standard error the result of an import.
 pub(super) fn import(file: &str, summary: &ImportSummary) {
     match summary.before {
         Some(Before::Whole { ended_at }) => {
             tell!(
-                "{file}: already imported, as it is, on {}: {} rows; nothing changed",
+                "{file}: this file was already imported on {}: {} rows; nothing changed",
                 ended_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
                 summary.rows
             );
             if summary.rejected > 0 {
                 tell!(
-                    "  {} of them were rejected then: campaign export lists them; --again reads \
-                     the file once more",
+                    "  {} of them were rejected: campaign export lists them; --again reads the file once more",
                     summary.rejected
                 );
             }
             return;
         }
         Some(Before::Part { rows }) => {
-            tell!("{file}: continued an import that stopped after row {rows}");
+            tell!("{file}: continues an import that stopped after row {rows}");
         }
         None => {}
     }
@@ -337,16 +347,16 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
     rest("warnings", summary.warnings, summary.first_warnings.len());
     match &summary.rejects {
         Some(Ok(path)) => tell!(
-            "  The rejected rows are in {}: mend them there and import that file.",
+            "  The rejected rows are in {}: correct them there and import that file.",
             path.display()
         ),
         Some(Err(error)) => tell!(
-            "  warning: the rejected rows could not be written: {error}; --rejects names a place"
+            "  warning: the rejected rows could not be written: {error}; name another file with --rejects"
         ),
         None => {}
     }
     if summary.footers > 0 {
-        tell!("  {} lines below the table were left out", summary.footers);
+        tell!("  {} lines below the table were skipped", summary.footers);
     }
 }
 

@@ -1,4 +1,4 @@
-//! `flexcast campaign pace`: how fast a campaign goes, changed while it goes.
+//! `flexcast campaign pace`: changes the pace of a running campaign.
 
 use clap::Args;
 
@@ -6,18 +6,18 @@ use crate::message::CampaignId;
 use crate::operate::{PaceChange, QuotaChange};
 use crate::pacing::{InvalidQuota, Quota};
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// What `flexcast campaign pace` takes.
+/// The arguments of `flexcast campaign pace`.
 #[derive(Debug, Args)]
-pub(super) struct Pace {
+pub(super) struct PaceArgs {
     /// The campaign's id
     #[arg(value_name = "CAMPAIGN")]
     id: CampaignId,
-    /// Messages begun over the whole campaign, such as 2/s, 600/min or none
+    /// The limit of messages started in the whole campaign, such as 2/s, 600/min or none
     #[arg(long, value_name = "QUOTA", required_unless_present = "agent", value_parser = parse_change)]
     campaign: Option<QuotaChange>,
-    /// Messages begun for each agent, such as 5/min or none
+    /// The limit of messages started for each agent, such as 5/min or none
     #[arg(long, value_name = "QUOTA", value_parser = parse_change)]
     agent: Option<QuotaChange>,
     /// Print JSON
@@ -34,8 +34,8 @@ fn parse_change(text: &str) -> Result<QuotaChange, String> {
     quota.map_err(|error: InvalidQuota| format!("{error}, or 'none'"))
 }
 
-impl Pace {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl PaceArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let change = PaceChange {
             campaign: self.campaign.unwrap_or_default(),

@@ -1,25 +1,25 @@
-//! Which ledger a command works with: said with every report, since the same campaign in two ledgers is sent twice.
+//! The place of the ledger, which every report shows: the same campaign in two ledgers is sent twice.
 
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::service::Service;
 
-/// Says on standard error where the ledger is.
+/// Prints the place of the ledger on standard error.
 pub(super) fn tell(config: &Config) {
     tell!("Ledger: {}", Service::place(config));
 }
 
-/// A report as JSON, with its ledger's place.
+/// A report as JSON, with the place of its ledger.
 #[derive(Serialize)]
-pub(super) struct Placed<T> {
+pub(super) struct LocatedReport<T> {
     #[serde(flatten)]
     report: T,
-    /// The ledger's file, or that it is on PostgreSQL.
+    /// The ledger's file, or a text that says that it is on PostgreSQL.
     ledger: String,
 }
 
-impl<T> Placed<T> {
+impl<T> LocatedReport<T> {
     pub(super) fn of(report: T, service: &Service) -> Self {
         Self {
             report,

@@ -1,11 +1,11 @@
-//! What an import would do, printed before it does it.
+//! Prints a preview: what an import would do.
 
 use crate::intake::{ColumnUse, Preview, SegmentCount};
 use crate::operate::{AgentsAtTwilio, Forecast, ImportPreview, words};
 
 use super::{Problem, output};
 
-/// Says on standard error what would happen.
+/// Prints a preview on standard error.
 pub(super) fn show(shown: &ImportPreview) {
     let preview = &shown.preview;
     show_file(preview);
@@ -32,7 +32,7 @@ pub(super) fn show(shown: &ImportPreview) {
     }
     for sample in &preview.first_messages {
         let agent = sample.agent.as_deref().unwrap_or("no agent");
-        let body = sample.body.as_deref().unwrap_or("(no text of ours)");
+        let body = sample.body.as_deref().unwrap_or("(flexcast sends no text)");
         tell!(
             "line {} to {} for {agent}: {body}",
             sample.line,
@@ -51,7 +51,7 @@ pub(super) fn show(shown: &ImportPreview) {
     show_forecast(&shown.forecast, preview.senders.len());
 }
 
-/// Which of the file's agents the account has.
+/// Prints which of the file's agents exist in the account.
 fn show_agents(agents: &AgentsAtTwilio) {
     let list = |what: &str, names: &[String]| {
         if !names.is_empty() {
@@ -64,15 +64,15 @@ fn show_agents(agents: &AgentsAtTwilio) {
     list("unknown", &agents.unknown);
     list("ambiguous", &agents.ambiguous);
     if let Some(because) = &agents.because {
-        tell!("  {} not looked up: {because}", agents.not_looked_up);
+        tell!("  {} agents not looked up: {because}", agents.not_looked_up);
     }
 }
 
-/// What limits the campaign's speed. `senders`: how many senders the messages have.
+/// Prints the limits of the campaign's speed. `senders` is the number of senders of the messages.
 fn show_forecast(forecast: &Forecast, senders: usize) {
     if let Some(bound) = &forecast.campaign {
         tell!(
-            "At {} it takes at least {}.",
+            "At the campaign's pace of {}, it takes at least {}.",
             bound.quota,
             words(bound.takes)
         );
@@ -80,7 +80,7 @@ fn show_forecast(forecast: &Forecast, senders: usize) {
     if let Some(bound) = &forecast.agent {
         let (agent, quota) = (&bound.of, bound.quota);
         tell!(
-            "{agent} gets {quota}: it takes at least {}.",
+            "At {quota} for agent {agent}, it takes at least {}.",
             words(bound.takes)
         );
     }
@@ -91,13 +91,13 @@ fn show_forecast(forecast: &Forecast, senders: usize) {
             several => format!(", the longest of {several} senders"),
         };
         tell!(
-            "From {sender} at {quota} it takes at least {}{of}.",
+            "At {quota} from sender {sender}, it takes at least {}{of}.",
             words(bound.takes)
         );
     }
 }
 
-/// What the file was taken for, and its columns.
+/// Prints how the file is read, and its columns.
 fn show_file(preview: &Preview) {
     tell!("{}: {}", preview.file, preview.shape);
     tell!("  {}", preview.mapping);
@@ -109,14 +109,14 @@ fn show_file(preview: &Preview) {
     }
 }
 
-/// What a template calls a column, and whether anything of it leaves.
+/// Prints the name of a column in templates, and whether its values are sent to Twilio.
 fn show_column(column: &ColumnUse) {
     let header = output::brief(&column.header);
     let goes = match (column.in_text, column.in_task) {
-        (true, true) => "in the text, and at Twilio with the task",
+        (true, true) => "in the text, and in the task at Twilio",
         (true, false) => "in the text",
-        (false, true) => "at Twilio with the task",
-        (false, false) => "stays here",
+        (false, true) => "in the task at Twilio",
+        (false, false) => "not sent",
     };
     match &column.template {
         Some(name) => tell!(
@@ -152,13 +152,13 @@ fn show_segments(segments: &SegmentCount) {
     }
 }
 
-/// Prints a dry run: as JSON, or for people.
+/// Prints a dry run: as JSON or for people.
 pub(super) fn report(shown: &ImportPreview, json: bool) -> Result<(), Problem> {
     if json {
         output::json(shown)
     } else {
         show(shown);
-        tell!("Nothing was taken: this was a dry run.");
+        tell!("Nothing was imported: this was a dry run.");
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! The question before anything is sent: whether it can be asked, and what it names.
+//! The question before messages are sent.
 //!
-//! In: a command line, an account, a preview. Out: the question on a terminal. Always: without a terminal
-//! nothing is sent that `--yes` does not ask for, and what is refused says how to ask for it.
+//! In: a command line, an account, a preview. Out: the question on a terminal, and its answer. Always: without a
+//! terminal nothing is sent without `--yes`, and the error shows the command with `--yes`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -18,19 +18,19 @@ use crate::twilio::hide_numbers;
 
 use super::{ExitCode, Problem, output};
 
-/// How many senders a question names.
+/// The maximum number of senders that a question names.
 const SENDERS_SHOWN: usize = 3;
 
-/// Whether there is somebody to ask.
+/// Whether standard input and standard error are a terminal.
 pub(super) fn can_ask() -> bool {
     no_terminal().is_none()
 }
 
-/// Whether to ask before something is sent: `--yes` is an answer, and without a terminal the only one.
+/// Whether the operator is to be asked before messages are sent. `--yes` answers the question.
 ///
 /// # Errors
 ///
-/// A wrong usage, with the command that does send, when nobody said yes and nobody can be asked.
+/// [`ExitCode::Usage`] without `--yes` and without a terminal. The text has the command that sends.
 pub(super) fn asks_before_sending(is_yes: bool) -> Result<bool, Problem> {
     match no_terminal() {
         _ if is_yes => Ok(false),
@@ -38,15 +38,15 @@ pub(super) fn asks_before_sending(is_yes: bool) -> Result<bool, Problem> {
         Some(stream) => Err(Problem::new(
             ExitCode::Usage,
             format!(
-                "nothing was sent: the question before it cannot be asked, because {stream} is no \
-                 terminal; to send without a question add --yes:\n  {}",
+                "nothing was sent: flexcast asks before it sends, and {stream} is not a terminal; to send without \
+                the question, add --yes:\n  {}",
                 with_yes(std::env::args_os())
             ),
         )),
     }
 }
 
-/// The stream that is missing for a question.
+/// The standard stream that is not a terminal.
 fn no_terminal() -> Option<&'static str> {
     if !std::io::stdin().is_terminal() {
         Some("standard input")
@@ -57,13 +57,13 @@ fn no_terminal() -> Option<&'static str> {
     }
 }
 
-/// A command line as it is given to a shell, with `--yes` added. The number that `try` writes to is a
-/// customer's for all we know: it is masked.
+/// The command line as shell words, with `--yes` added. The number that `try` writes to is masked, because it may be
+/// a customer's.
 fn with_yes(arguments: impl Iterator<Item = OsString>) -> String {
     let mut words: Vec<_> = arguments
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    // What stands behind `--` is no flag.
+    // Arguments after `--` are not flags.
     let end = words.iter().position(|word| word == "--");
     let is_try = words.iter().any(|word| word == "try");
     words.insert(end.unwrap_or(words.len()), "--yes".to_owned());
@@ -83,7 +83,7 @@ fn mask_numbers(words: &mut [String]) {
     }
 }
 
-/// Asks on the terminal.
+/// Asks a yes-or-no question on the terminal.
 pub(super) fn ask(question: &str) -> Result<bool, Problem> {
     dialoguer::Confirm::new()
         .with_prompt(question)
@@ -92,8 +92,8 @@ pub(super) fn ask(question: &str) -> Result<bool, Problem> {
         .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
 }
 
-/// Asks on the terminal for a column: by its header, or by its number in the list that is shown. `-` takes none, where
-/// that may be.
+/// Asks on the terminal for a column, by its header or by its number in the list that is shown. With `usual`, `-`
+/// means no column.
 pub(super) fn column(
     question: &str,
     headers: &[String],
@@ -117,7 +117,7 @@ pub(super) fn column(
     let mut input = dialoguer::Input::<String>::new()
         .with_prompt(question)
         .validate_with(|text: &String| match shown.as_deref() == Some(text) {
-            false if chosen(text).is_none() => Err("give the header or the number of a column"),
+            false if chosen(text).is_none() => Err("type the header or the number of a column"),
             _ => Ok(()),
         });
     if let Some(usual) = &shown {
@@ -133,7 +133,7 @@ pub(super) fn column(
     Ok(usual.or_else(|| chosen(&text)).unwrap_or_default())
 }
 
-/// Through which account something is sent, and to which server its calls go.
+/// The account that sends, and the server that its calls go to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Destination {
     account: String,
@@ -141,11 +141,11 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// As the environment says.
+    /// Reads the destination from the environment.
     ///
     /// # Errors
     ///
-    /// When credentials or the address are missing or wrong.
+    /// An error when the credentials or the address are missing or wrong.
     pub(super) fn of(config: &Config) -> Result<Self, Problem> {
         let settings = client_settings(config)?;
         let (base, access) = (&settings.base, &config.twilio);
@@ -168,7 +168,7 @@ impl fmt::Display for Destination {
     }
 }
 
-/// A SID's kind and its last four characters.
+/// The two letters of a SID and its last four characters.
 fn shortened(sid: &str) -> String {
     let end = sid.len().saturating_sub(4).max(2);
     match (sid.get(..2), sid.get(end..)) {
@@ -177,7 +177,8 @@ fn shortened(sid: &str) -> String {
     }
 }
 
-/// Says on standard error what is sent, from where, through which account, and when it will be done.
+/// Prints on standard error how many customers are written to, from which senders, through which account, and how
+/// long it takes.
 pub(super) fn tell_what_is_sent(to: &Destination, shown: &ImportPreview) {
     let count = shown.preview.acceptable;
     let customers = if count == 1 { "customer" } else { "customers" };
@@ -194,7 +195,7 @@ pub(super) fn tell_what_is_sent(to: &Destination, shown: &ImportPreview) {
     );
 }
 
-/// These senders, the first of them by name.
+/// The names of the first senders, and the number of the others.
 fn from(names: &[String]) -> String {
     let shown = names.len().min(SENDERS_SHOWN);
     let more = match names.len() - shown {
@@ -204,7 +205,7 @@ fn from(names: &[String]) -> String {
     format!("{}{more}", names[..shown].join(", "))
 }
 
-/// A number with its thousands set apart: `12,380`.
+/// A number with commas between the thousands: `12,380`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

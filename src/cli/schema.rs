@@ -1,4 +1,4 @@
-//! `flexcast schema`: what publishers send and are told, and what a campaign file holds, as JSON Schema.
+//! `flexcast schema`: prints the JSON Schema of a message, a refusal or a campaign file.
 
 use clap::{Args, ValueEnum};
 
@@ -9,28 +9,28 @@ use super::{ExitCode, Problem, output};
 
 /// Print the JSON Schema (draft-07) of a message, a refusal or a campaign file.
 #[derive(Debug, Args)]
-pub(super) struct Schema {
-    /// Of what
+pub(super) struct SchemaArgs {
+    /// The document that the schema describes
     #[arg(value_enum)]
-    of: Subject,
+    of: SchemaKind,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Subject {
-    /// What publishers put on the exchange `flexcast`, and a line of an imported .jsonl file
+enum SchemaKind {
+    /// A message that publishers send to the exchange `flexcast`, and a line of an imported .jsonl file
     Message,
-    /// What publishers are told on the exchange `flexcast.rejected`
+    /// A refusal that publishers receive from the exchange `flexcast.rejected`
     Refusal,
-    /// A campaign file; editors check TOML with it
+    /// A campaign file; editors can check TOML with this schema
     Campaign,
 }
 
-impl Schema {
+impl SchemaArgs {
     pub(super) fn run(self) -> Result<ExitCode, Problem> {
         output::json(&match self.of {
-            Subject::Message => Message::schema(),
-            Subject::Refusal => Refusal::schema(),
-            Subject::Campaign => Campaign::schema(),
+            SchemaKind::Message => Message::schema(),
+            SchemaKind::Refusal => Refusal::schema(),
+            SchemaKind::Campaign => Campaign::schema(),
         })?;
         Ok(ExitCode::Success)
     }

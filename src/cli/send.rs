@@ -1,4 +1,4 @@
-//! `flexcast send`: the whole job on one machine.
+//! `flexcast send`: runs a campaign on one machine.
 
 use std::io::IsTerminal;
 use std::io::Write as _;
@@ -29,47 +29,48 @@ use crate::worker::{RunEnd, Until};
 
 use super::campaign::apply;
 use super::exit::{self, halted};
-use super::import::{Asking, Confirming};
-use super::mapping::{Mapping, Strictness};
-use super::place::{self, Placed};
+use super::import::{Confirmation, Question};
+use super::mapping::{MappingArgs, StrictnessArgs};
+use super::place::{self, LocatedReport};
 use super::question::{self, Destination};
 use super::simulator::set_faults;
 use super::work::{check_login, drained};
-use super::{ExitCode, Global, Problem, broker, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, broker, output, signals};
 
-/// The whole job on one machine: import a file, work until nothing is open, report.
+/// Run a campaign on one machine: import a file, send its messages until none is open, report.
 #[derive(Debug, Args)]
-pub(super) struct Send {
+pub(super) struct SendArgs {
     /// The campaign file
     campaign: PathBuf,
-    /// The contacts: CSV with a header, in any encoding, an .xlsx workbook, or messages as .jsonl
+    /// The file of contacts: CSV with a header in any encoding, an .xlsx workbook, or messages as .jsonl
     contacts: PathBuf,
     #[command(flatten)]
-    mapping: Mapping,
+    mapping: MappingArgs,
     #[command(flatten)]
-    strictness: Strictness,
-    /// Try it on a fake Twilio in this process, with a state of its own: no customer is contacted
+    strictness: StrictnessArgs,
+    /// Use a fake Twilio in this process, with a separate state: no customer is contacted
     #[arg(long)]
     simulate: bool,
-    /// With --simulate: faults, as JSON (docs/simulator.md)
+    /// With --simulate: a file of faults, as JSON (docs/simulator.md)
     #[arg(long, value_name = "FILE", requires = "simulate")]
     faults: Option<PathBuf>,
-    /// With --simulate: decides every SID and every fault
+    /// With --simulate: the seed of all SIDs and faults
     #[arg(long, default_value_t = 1, requires = "simulate")]
     seed: u64,
-    /// With --simulate: save what changed at the fake Twilio here, as JSON
+    /// With --simulate: write everything that was created at the fake Twilio to this file, as JSON
     #[arg(long, value_name = "FILE", requires = "simulate")]
     effects: Option<PathBuf>,
-    /// With --simulate: write every exchange with it to this file, as JSON lines
+    /// With --simulate: write every request and its reply to this file, as JSON lines
     #[arg(long, value_name = "FILE", requires = "simulate")]
     record: Option<PathBuf>,
-    /// Do not ask before sending; without a terminal nothing is sent that this does not ask for
+    /// Send without a question; without a terminal, nothing is sent without this flag
     #[arg(long, short)]
     yes: bool,
-    /// Take the place of another ledger, or of a newer state of this one: every message is looked for first
+    /// Take over a campaign from another ledger, or from a newer state of this ledger: each message is first looked
+    /// for at Twilio
     #[arg(long, conflicts_with = "simulate")]
     take_over: bool,
-    /// Do not wait for what is deferred: end with 75 and leave it to the next run
+    /// Do not wait for deferred messages: end with exit code 75 and leave them to the next run
     #[arg(long)]
     no_wait: bool,
     /// Print the report as JSON
@@ -77,31 +78,31 @@ pub(super) struct Send {
     json: bool,
 }
 
-/// Where a send goes: the real Twilio, or a fake one.
-struct Target {
+/// The Twilio that a campaign is sent through: the real one, or a fake one.
+struct SendTarget {
     service: Service,
     twilio: Twilio,
     campaign: Campaign,
     simulator: Option<Simulator>,
 }
 
-impl Send {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl SendArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.campaign)?;
         let asks_columns = !self.simulate && !self.yes && question::can_ask();
-        // Before anything is made or asked: a file that cannot be read is the commonest mistake.
+        // The file is opened first: a file that cannot be read is the commonest mistake.
         let contacts = self.mapping.open(&campaign, &self.contacts, asks_columns)?;
-        // A trial writes to nobody.
+        // A simulated run contacts no customer, so that it asks no question.
         let asks = !self.simulate && question::asks_before_sending(self.yes)?;
         let config = global.load()?;
-        // Before the question: with another ledger the same customers are written to again.
+        // Before the question: another ledger would contact the same customers again.
         if !self.simulate {
             place::tell(&config);
         }
         let destination = asks.then(|| Destination::of(&config)).transpose()?;
-        let is_wanted = Confirming {
+        let is_wanted = Confirmation {
             rules: self.strictness.rules(),
-            asks: destination.map(Asking::Send),
+            asks: destination.map(Question::Send),
         };
         if !is_wanted.confirm(&config, &campaign, &contacts).await? {
             tell!("Nothing was sent.");
@@ -154,11 +155,15 @@ impl Send {
         self.report(service, &record.id, unseen, end?, &stop).await
     }
 
-    /// The real account, or a fake one in this process whose state is fresh.
-    async fn target(&self, global: &Global, mut campaign: Campaign) -> Result<Target, Problem> {
+    /// Opens the real account, or a fake one in this process with a new state.
+    async fn target(
+        &self,
+        global: &GlobalArgs,
+        mut campaign: Campaign,
+    ) -> Result<SendTarget, Problem> {
         if !self.simulate {
             let service = Service::open(global.load()?, Clock::system()).await?;
-            return Ok(Target {
+            return Ok(SendTarget {
                 twilio: service.twilio()?,
                 service,
                 campaign,
@@ -168,7 +173,7 @@ impl Send {
         let clock = Clock::system();
         let mut config = global.load()?;
         config.state = trial_folder(&config.state, "simulated", clock)?;
-        // A trial has a ledger and a queue of its own, and nothing of the real account.
+        // A simulated run has its own ledger and queue, and nothing of the real account.
         (config.amqp_url, config.database_url) = (None, None);
         tell!(
             "Simulated: no customer is contacted. State: {}",
@@ -180,7 +185,7 @@ impl Send {
             seed: self.seed,
             hire_unknown_agents: true,
             record: self.record.clone(),
-            // The played workflow reads the agent from where the campaign writes it.
+            // The simulated workflow reads the agent from the attribute that the campaign writes.
             target_attributes: vec![campaign.proxy.target_attribute.clone()],
             ..Settings::default()
         };
@@ -197,7 +202,7 @@ impl Send {
             set_faults(&simulator, path)?;
         }
         let transport = Transport::InProcess(Arc::new(simulator.clone()));
-        Ok(Target {
+        Ok(SendTarget {
             twilio: service.twilio_over(client, transport)?,
             service,
             campaign,
@@ -223,7 +228,7 @@ impl Send {
         Ok(())
     }
 
-    fn save_effects(&self, target: &Target) -> Result<(), Problem> {
+    fn save_effects(&self, target: &SendTarget) -> Result<(), Problem> {
         let (Some(path), Some(simulator)) = (&self.effects, &target.simulator) else {
             return Ok(());
         };
@@ -249,10 +254,10 @@ impl Send {
         end: Option<RunEnd>,
         stop: &Stopper,
     ) -> Result<ExitCode, Problem> {
-        // As the worker left it: finished, if it is over.
+        // The report is read after the worker's last change: the campaign may be finished by now.
         let report = service.read_models().report(id, unseen).await?;
         if self.json {
-            output::json(&Placed::of(&report, service))?;
+            output::json(&LocatedReport::of(&report, service))?;
         } else {
             output::report(&report)?;
         }
@@ -265,23 +270,23 @@ impl Send {
             return Ok(exit::of_pause(report.program_pause()));
         }
         if stop.is_stopped() && open > 0 {
-            tell!("Stopped with {open} messages open. Go on with the same command.");
+            tell!("Stopped with {open} messages open. Repeat the command to continue.");
         }
         Ok(report.outcome().into())
     }
 }
 
-/// Makes sure that the campaign is this ledger's, before a row is accepted.
+/// Claims the campaign for this ledger, before a row is accepted.
 async fn own(marks: &ProcessMarks, record: &CampaignRecord) -> Result<(), Problem> {
     let claiming = || async {
         marks.beat().await?;
         marks.claim(&record.id).await
     };
-    // Both may be done again: what they write is the same again.
+    // Both calls are idempotent.
     Ok(patiently(claiming, retriable).await?)
 }
 
-/// The call of a mark that may succeed a moment later.
+/// The failed call of a mark, if it may succeed a moment later.
 fn retriable(error: &MarkError) -> Option<&CallError> {
     match error {
         MarkError::Twilio(error) if error.may_pass() => Some(error),
@@ -289,8 +294,8 @@ fn retriable(error: &MarkError) -> Option<&CallError> {
     }
 }
 
-/// A fake account has SIDs of its own: those of the real one are discovered anew. The Studio flow is
-/// never discovered, so it stays.
+/// The Flex settings for a fake account. Its SIDs are not those of the real account, so that they are discovered
+/// again. The Studio flow is never discovered and stays.
 fn simulated(flex: &Flex) -> Flex {
     Flex {
         studio_flow_sid: flex.studio_flow_sid.clone(),
@@ -305,7 +310,7 @@ fn spinner() -> ProgressBar {
     bar
 }
 
-/// Draws how far the campaign is, on a terminal.
+/// Draws a progress bar, if standard error is a terminal.
 async fn show_progress(read: ReadModels, campaign: CampaignId) {
     const EVERY: Duration = Duration::from_millis(250);
     if !std::io::stderr().is_terminal() {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks everything to stop, the second ends the process.
+//! Ctrl-C and SIGTERM: the first one stops the command in order, the second one ends the process.
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -6,14 +6,14 @@ use crate::shutdown::Stopper;
 
 use super::Problem;
 
-/// The exit code after a second Ctrl-C: 128 and the signal's number, as shells have it.
+/// The exit code after a second Ctrl-C: 128 plus the number of SIGINT, as in shells.
 const INTERRUPTED: i32 = 130;
 
-/// A stopper that the first SIGINT or SIGTERM stops.
+/// Returns a stopper that the first SIGINT or SIGTERM stops.
 ///
 /// # Errors
 ///
-/// When the operating system gives no handler.
+/// An error when the operating system refuses a signal handler.
 pub(super) fn stopper() -> Result<Stopper, Problem> {
     let stop = Stopper::new();
     let mut interrupts = signal(SignalKind::interrupt())?;
@@ -26,7 +26,7 @@ pub(super) fn stopper() -> Result<Stopper, Problem> {
                 _ = terminations.recv() => {}
             }
             if asked.is_stopped() {
-                tell!("stopped at once; what was in flight is found again by the next run");
+                tell!("stopped at once; the next run finds the messages that were in flight");
                 std::process::exit(INTERRUPTED);
             }
             asked.stop();

@@ -1,4 +1,4 @@
-//! `flexcast simulator`: a fake Twilio on a port.
+//! `flexcast simulator`: serves a fake Twilio on a port.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,38 +8,39 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::clock::Clock;
-use crate::simulator::{Faults, Limits, Settings, Simulator};
+use crate::simulator::{Faults, RequestLimits, Settings, Simulator};
 
 use super::{ExitCode, Problem, signals};
 
-/// Serve a fake Twilio: its behaviour, limits and faults.
+/// Serve a fake Twilio, with Twilio's behaviour, limits and faults.
 #[derive(Debug, Args)]
-pub(super) struct SimulatorCommand {
+pub(super) struct SimulatorArgs {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     host: std::net::IpAddr,
-    /// The port to listen on; 0 chooses a free one
+    /// The port to listen on; with 0, the system chooses a free port
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Faults, as JSON (docs/simulator.md)
+    /// A file of faults, as JSON (docs/simulator.md)
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Decides every SID and every fault
+    /// The seed of all SIDs and faults
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// An agent by name; without any, whoever is asked for is hired on the spot
+    /// The name of an agent. Repeat the flag for several agents; without it, every agent that is asked for exists
     #[arg(long = "agent", value_name = "NAME")]
     agents: Vec<String>,
-    /// How long each request takes, in milliseconds
+    /// The time that each request takes, in milliseconds
     #[arg(long, default_value_t = 0, value_name = "MS")]
     latency_ms: u64,
-    /// Answer no 429: Twilio's published limits are lifted
+    /// Lift Twilio's published limits: no request is answered with 429
     #[arg(long)]
     no_limits: bool,
-    /// How many segments a second a sender sends: it queues ten hours' worth, then answers 21611
+    /// The SMS segments that a sender sends in a second; its queue holds the segments of ten hours, then it answers
+    /// 21611
     #[arg(long = "sender-rate", value_name = "SENDER=N", value_parser = parse_rate)]
     sender_rates: Vec<(String, u32)>,
-    /// Write every exchange to this file, as JSON lines
+    /// Write every request and its reply to this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -49,10 +50,10 @@ fn parse_rate(text: &str) -> Result<(String, u32), String> {
         let rate = rate.parse().ok().filter(|rate| *rate > 0)?;
         Some((sender.to_owned(), rate))
     });
-    rate.ok_or_else(|| format!("{text:?} is no rate; it takes SENDER=SEGMENTS_A_SECOND"))
+    rate.ok_or_else(|| format!("{text:?} is not a rate; write SENDER=SEGMENTS_PER_SECOND"))
 }
 
-impl SimulatorCommand {
+impl SimulatorArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         let mut settings = Settings {
             seed: self.seed,
@@ -64,7 +65,7 @@ impl SimulatorCommand {
         };
         settings.sending.rates = self.sender_rates.into_iter().collect();
         if self.no_limits {
-            settings.limits = Limits::unlimited();
+            settings.limits = RequestLimits::unlimited();
         }
         let address = SocketAddr::new(self.host, self.port);
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -73,7 +74,7 @@ impl SimulatorCommand {
                 format!("cannot listen on {address}: {error}"),
             )
         })?;
-        // On standard output: a script that asked for port 0 reads it here.
+        // Printed on standard output, so that a script that asked for port 0 can read the port.
         say!("FLEXCAST_TWILIO_URL=http://{}", listener.local_addr()?)?;
         say!("TWILIO_ACCOUNT_SID={}", settings.account_sid)?;
         say!("TWILIO_AUTH_TOKEN={}", crate::simulator::DEFAULT_AUTH_TOKEN)?;
@@ -86,7 +87,7 @@ impl SimulatorCommand {
     }
 }
 
-/// Has a simulator follow a faults file.
+/// Sets the faults of a simulator from a file.
 pub(super) fn set_faults(simulator: &Simulator, path: &Path) -> Result<(), Problem> {
     let named =
         |detail: String| Problem::new(ExitCode::Config, format!("{}: {detail}", path.display()));

@@ -1,32 +1,34 @@
-//! `flexcast status`: where the messages are.
+//! `flexcast status`: shows the states of messages.
 
 use clap::Args;
 
 use crate::message::CampaignId;
 
-use super::place::Placed;
-use super::{ExitCode, Global, Problem, broker, output};
+use super::place::LocatedReport;
+use super::{ExitCode, GlobalArgs, Problem, broker, output};
 
-/// Where the messages of a campaign are, or of all campaigns.
+/// Show the states of the messages of one campaign, or of all campaigns.
 #[derive(Debug, Args)]
-pub(super) struct Status {
+pub(super) struct StatusArgs {
     /// The campaign's id; without one, all campaigns
     campaign: Option<CampaignId>,
-    /// Print JSON: one report, or a list of reports, each with the lanes its messages pass
+    /// Print JSON: one report, or a list of reports, each with the lanes that its messages use
     #[arg(long)]
     json: bool,
 }
 
-impl Status {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl StatusArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let status = service.read_models().status(campaign, &service).await?;
         if let Some(why) = &status.unseen_unknown {
-            tell!("what waits unseen is not known: {why}");
+            tell!("the number of unseen messages on the queue is not known: {why}");
         }
         if self.json {
-            let mut reports = status.of_each().map(|report| Placed::of(report, &service));
+            let mut reports = status
+                .of_each()
+                .map(|report| LocatedReport::of(report, &service));
             match campaign {
                 Some(_) => output::json(&reports.next())?,
                 None => output::json(&reports.collect::<Vec<_>>())?,

@@ -1,14 +1,13 @@
-//! Standard output, which is for data: as they are for a program, and as they can be shown on a terminal.
+//! Standard output, which is for data: unchanged for a program, with control characters escaped on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
 use crate::telemetry::Printable;
 
-/// Standard output. What comes after its reader has closed it is dropped: who has read enough
-/// (`| head`) is no failure.
+/// Standard output. After its reader has closed the pipe (`| head`), data is dropped without an error.
 pub(super) struct Out(io::StdoutLock<'static>);
 
-/// See [`Out`].
+/// Locks standard output.
 pub(super) fn stdout() -> Out {
     Out(io::stdout().lock())
 }
@@ -29,7 +28,7 @@ impl Write for Out {
     }
 }
 
-/// Data on standard output: as they are for a program, and as they can be shown on a terminal.
+/// A writer for data on standard output: unchanged for a program, with control characters escaped on a terminal.
 pub(super) fn data() -> Box<dyn Write> {
     match io::stdout().is_terminal() {
         true => Box::new(Printable::new(stdout())),

@@ -1,7 +1,7 @@
-//! `flexcast try`: one real message, before a hundred thousand.
+//! `flexcast try`: sends one real message as a test of a campaign.
 //!
-//! It has a campaign id, a ledger and a queue of its own: the campaign's books do not know of it, its
-//! names at Twilio are not the campaign's, and it runs beside a `work`.
+//! The message has its own campaign id, ledger and queue. It is not in the campaign's books, its resources at Twilio
+//! have other names, and the command can run beside `flexcast work`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use super::campaign::apply;
 use super::exit::halted;
 use super::question::{self, Destination};
 use super::work::drained;
-use super::{ExitCode, Global, Problem, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, output, signals};
 
-/// Send one real message before a hundred thousand.
+/// Send one real message as a test of a campaign.
 #[derive(Debug, Args)]
-pub(super) struct Try {
+pub(super) struct TryArgs {
     /// The campaign file
     campaign: PathBuf,
-    /// Whom to write to: yourself
+    /// The address to write to: your own
     #[arg(long, value_name = "ADDRESS")]
     to: String,
     /// The agent who gets the task [default: the campaign's]
@@ -40,7 +40,7 @@ pub(super) struct Try {
     /// One of the customer's attributes, such as plan=gold
     #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = parse_attribute)]
     set: Vec<(String, String)>,
-    /// Do not ask before sending; without a terminal nothing is sent that this does not ask for
+    /// Send without a question; without a terminal, nothing is sent without this flag
     #[arg(long, short)]
     yes: bool,
     /// Print JSON
@@ -51,22 +51,22 @@ pub(super) struct Try {
 fn parse_attribute(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
-        .ok_or_else(|| format!("{text:?} is no attribute; it takes ATTRIBUTE=VALUE"))?;
+        .ok_or_else(|| format!("{text:?} is not an attribute; write ATTRIBUTE=VALUE"))?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
-/// What `--json` prints.
+/// The JSON that `--json` prints.
 #[derive(Serialize)]
-struct Tried<'a> {
+struct TryReport<'a> {
     campaign: &'a CampaignId,
-    /// The state folder with its books.
+    /// The state folder with the books of the message.
     folder: String,
     #[serde(flatten)]
     standing: &'a Standing,
 }
 
-impl Try {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl TryArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let mut campaign = campaign::load(&self.campaign)?;
         let message = trial_message(&campaign, self.request());
         let message = message.map_err(|error| self.problem(error))?;
@@ -81,7 +81,10 @@ impl Try {
         );
         tell!(
             "  {}",
-            message.body.as_deref().unwrap_or("(no text of ours)")
+            message
+                .body
+                .as_deref()
+                .unwrap_or("(flexcast sends no text)")
         );
         if asks && !question::ask("Send this one message?")? {
             tell!("Nothing was sent.");
@@ -135,14 +138,17 @@ impl Try {
         })?;
         let report = read.report(&record.id, None).await?;
         if self.json {
-            output::json(&Tried {
+            output::json(&TryReport {
                 campaign: &record.id,
                 folder: state,
                 standing: &found.standing,
             })?;
         } else {
             show(&found.standing)?;
-            tell!("Its books: flexcast status {} --state {state}", record.id);
+            tell!(
+                "To see its books: flexcast status {} --state {state}",
+                record.id
+            );
         }
         Ok(report.outcome().into())
     }
@@ -159,18 +165,16 @@ impl Try {
         }
     }
 
-    /// Which part of the command line, or of the campaign, is wrong.
+    /// The problem of an error, with the flag or the file that is wrong.
     fn problem(&self, error: TrialError) -> Problem {
         let usage = |text: String| Problem::new(ExitCode::Usage, text);
         match error {
             TrialError::Address(why) => usage(format!("--to: {why}")),
             TrialError::NoAgent => {
-                usage("--agent: the campaign needs one, and has no agents.default".to_owned())
+                usage("--agent: the campaign needs an agent, and has no agents.default".to_owned())
             }
             TrialError::Texts(why) => Problem::new(ExitCode::Config, why),
-            TrialError::Missing(why) => {
-                usage(format!("{why}; --name and --set say what the customer has"))
-            }
+            TrialError::Missing(why) => usage(format!("{why}; set it with --name or --set")),
             TrialError::Refused(why) => usage(format!("{}: {why}", self.campaign.display())),
         }
     }
@@ -185,7 +189,7 @@ fn show(standing: &Standing) -> Result<(), Problem> {
             effects,
             ..
         } => {
-            say!("It is out. At Twilio there are now:")?;
+            say!("The message was sent. Created at Twilio:")?;
             say!("{}", made(effects)?)?;
         }
         _ => say!("{text}")?,

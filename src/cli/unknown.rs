@@ -1,4 +1,4 @@
-//! `flexcast unknown`: messages of which nobody can say whether they went out.
+//! `flexcast unknown`: messages that may or may not have been sent.
 
 use clap::{ArgGroup, Args, Subcommand};
 
@@ -6,22 +6,22 @@ use crate::ledger::MessageKey;
 use crate::message::{CampaignId, MessageId};
 use crate::operate::UnknownFinding;
 
-use super::{ExitCode, Global, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// Messages whose outcome is unknown: list them, and say what you found out.
+/// List messages whose outcome is unknown, and settle them.
 #[derive(Debug, Subcommand)]
-pub(super) enum Unknown {
-    /// All unknowns, oldest first, with the evidence
-    List(List),
-    /// Say whether one of them was sent, after a look at Twilio's console
-    Settle(Settle),
+pub(super) enum UnknownCommand {
+    /// List all unknown messages, oldest first, with the evidence
+    List(UnknownListArgs),
+    /// Record whether an unknown message was sent, after you have checked in Twilio's console
+    Settle(SettleArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
-    /// Only of this campaign
+pub(super) struct UnknownListArgs {
+    /// List only the unknown messages of this campaign
     campaign: Option<CampaignId>,
-    /// At most so many
+    /// The maximum number of lines
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     limit: usize,
     /// Print JSON
@@ -31,20 +31,21 @@ pub(super) struct List {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("finding").required(true).args(["sent", "not_sent"]))]
-pub(super) struct Settle {
+pub(super) struct SettleArgs {
+    /// The campaign's id
     campaign: CampaignId,
     /// The message's id
     id: MessageId,
-    /// It was sent: it counts as done
+    /// The message was sent: it counts as done
     #[arg(long)]
     sent: bool,
-    /// It was not sent: it waits again, and goes on at the step that was in question
+    /// The message was not sent: it waits again, and continues with the step whose outcome was unknown
     #[arg(long)]
     not_sent: bool,
 }
 
-impl Unknown {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl UnknownCommand {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         match self {
             Self::List(list) => list.run(global).await,
             Self::Settle(settle) => settle.run(global).await,
@@ -52,8 +53,8 @@ impl Unknown {
     }
 }
 
-impl List {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl UnknownListArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let rows = service.read_models().unknowns(campaign, self.limit).await?;
@@ -76,8 +77,8 @@ impl List {
     }
 }
 
-impl Settle {
-    async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl SettleArgs {
+    async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let key = MessageKey {
             campaign: self.campaign,
@@ -91,7 +92,7 @@ impl Settle {
         if self.sent {
             say!("{key} is done.")?;
         } else {
-            say!("{key} waits again; flexcast work carries it out.")?;
+            say!("{key} waits again; a consumer (flexcast work) carries it out.")?;
         }
         Ok(ExitCode::Success)
     }

@@ -1,4 +1,4 @@
-//! `flexcast work`: the consumer, with its probes and metrics beside it.
+//! `flexcast work`: runs a consumer, and serves probes and metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,29 +16,30 @@ use crate::twilio::{Twilio, is_login_refused};
 use crate::worker::{RunEnd, Until, Worker};
 
 use super::exit::{self, halted};
-use super::{ExitCode, Global, Problem, signals};
+use super::{ExitCode, GlobalArgs, Problem, signals};
 
-/// Consume: carry out the messages of all running campaigns.
+/// Run a consumer: carry out the messages of all running campaigns.
 #[derive(Debug, Args)]
-pub(super) struct Work {
-    /// Work on these campaigns alone
+pub(super) struct WorkArgs {
+    /// Carry out only messages of these campaigns
     #[arg(value_name = "CAMPAIGN")]
     campaigns: Vec<CampaignId>,
-    /// Serve /metrics, /livez and /readyz here
+    /// The address that serves /metrics, /livez and /readyz
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     http: SocketAddr,
-    /// End once nothing is open
+    /// End when no message is open
     #[arg(long)]
     until_idle: bool,
-    /// Take the place of another ledger, or of a newer state of this one: every message is looked for first
+    /// Take over campaigns from another ledger, or from a newer state of this ledger: each message is first looked
+    /// for at Twilio
     #[arg(long)]
     take_over: bool,
 }
 
-impl Work {
-    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Problem> {
+impl WorkArgs {
+    pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = Service::open(global.load()?, Clock::system()).await?;
-        // In the log, whose lines have one form.
+        // Logged, not printed, so that all lines of standard error have one form.
         let ledger = Service::place(&service.config);
         tracing::info!(ledger, "the ledger of this consumer");
         let hold = service.hold()?;
@@ -46,7 +47,7 @@ impl Work {
         service.bind(&twilio).await?;
         let queue = service.queue().await?;
         let stop = signals::stopper()?;
-        let pages = Serving::start(&service, &queue, self.http, &stop).await?;
+        let pages = PagesServer::start(&service, &queue, self.http, &stop).await?;
         check_login(&service.patient(&twilio)).await?;
         let marks = service.marks(&twilio, self.take_over);
         let Some(looked) = stop.run_until_stopped(marks.beat()).await else {
@@ -64,7 +65,7 @@ impl Work {
         let worker = service
             .worker(Arc::clone(&queue), twilio, &hold, Some(marks))
             .await?;
-        // What ended badly in earlier runs is not this one's to answer for.
+        // Messages that failed in earlier runs do not change the exit code of this run.
         let read = service.read_models();
         let before = read.failed_messages().await?;
         let until = if self.until_idle {
@@ -94,13 +95,13 @@ impl Work {
                 }
                 Ok(ExitCode::Success)
             }
-            // Drained after SIGTERM, or out of time: whatever is left is found again.
+            // Drained after SIGTERM, or not in time: the next run finds the remaining messages.
             Some(RunEnd::Stopped) | None => Ok(ExitCode::Success),
         }
     }
 }
 
-/// Makes sure that Twilio takes the credentials before anything is begun: a start with wrong ones pauses no
+/// Checks the credentials at Twilio before the first message: a start with wrong credentials must not pause a
 /// campaign.
 pub(super) async fn check_login(twilio: &Twilio) -> Result<(), Problem> {
     match twilio.fetch_configuration().await {
@@ -109,8 +110,7 @@ pub(super) async fn check_login(twilio: &Twilio) -> Result<(), Problem> {
     }
 }
 
-/// Runs the worker; once a stop was asked for, no longer than the drain may take. `None` when it
-/// took longer.
+/// Runs the worker. After a stop, waits for it at most `work.drain`; `None` when it took longer.
 pub(super) async fn drained(
     service: &Service,
     worker: &Worker,
@@ -127,20 +127,21 @@ pub(super) async fn drained(
         biased;
         end = worker.run(only, until, stop) => Ok(Some(end?)),
         () = watchdog => {
-            tracing::warn!(drain_s = drain.as_secs(), "not drained in time; leases will run out");
+            tracing::warn!(drain_s = drain.as_secs(), "not drained in time; other consumers take the messages when \
+            their leases expire");
             Ok(None)
         }
     }
 }
 
-/// The pages beside a worker.
-pub(super) struct Serving {
+/// The HTTP server of probes and metrics.
+pub(super) struct PagesServer {
     stop: Stopper,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-impl Serving {
-    /// Listens at once, so that a taken port is an error before any work.
+impl PagesServer {
+    /// Listens at once, so that a port in use is an error before the first message.
     async fn start(
         service: &Service,
         queue: &Arc<dyn Queue>,
@@ -153,7 +154,7 @@ impl Serving {
         })?;
         let pages = service.pages(queue, draining);
         tracing::info!(address = %listener.local_addr()?, "serving /metrics, /livez and /readyz");
-        // Not a child of `draining`: probes and metrics are answered until the drain is over.
+        // Not a child of `draining`: the server answers until the drain is over.
         let stop = Stopper::new();
         let task = tokio::spawn(http::serve(listener, pages, stop.clone()));
         Ok(Self { stop, task })
@@ -162,7 +163,7 @@ impl Serving {
     async fn end(self) {
         self.stop.stop();
         if let Ok(Err(error)) = self.task.await {
-            tracing::warn!(%error, "the pages ended badly");
+            tracing::warn!(%error, "the server of probes and metrics failed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The books as a scrape sees them: counted anew when that is cheap, else not at every scrape.
+//! The books for a scrape: counted again if that is cheap, otherwise not at every scrape.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,28 +11,28 @@ use crate::ledger::{Books, Ledger, LedgerError};
 use crate::message::{CampaignId, DeadReason};
 use crate::metrics::{BookState, BooksCheck, RowResult};
 
-/// What counting may take of the time that passes: one part in so many. Every record is counted, some
-/// 150 ms for a million messages, and who scrapes how often is not ours to say. A ledger of 100,000
-/// messages is counted at every scrape of more than a second or so.
+/// Counting takes at most one part in this many of the time. A count reads every record (about 150 ms for a million
+/// messages), and flexcast does not control how often it is scraped. A ledger of 100,000 messages is counted at most
+/// about once a second.
 const SHARE: u32 = 50;
 
-/// The books of every campaign, one snapshot.
+/// The books of all campaigns, from one snapshot.
 pub(super) type Counted = Arc<BTreeMap<CampaignId, Books>>;
 
-/// The last count, and when the next one is due.
+/// The last count, and the time of the next one.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     last: Mutex<Option<(Counted, Instant)>>,
 }
 
 impl Counts {
-    /// The books, at most so old as counting them anew would take 50 times.
+    /// Returns the books. They are at most 50 times as old as a count takes.
     pub(super) async fn books(
         &self,
         ledger: &Ledger,
         clock: Clock,
     ) -> Result<Counted, LedgerError> {
-        // Held while counting: two scrapes at once count once.
+        // The lock is held during a count, so that two scrapes at once count once.
         let mut last = self.last.lock().await;
         let begun = clock.instant();
         if let Some((counted, again)) = &*last
@@ -47,7 +47,7 @@ impl Counts {
     }
 }
 
-/// A term of the books.
+/// The number of messages in a state of the books.
 pub(super) fn term(books: &Books, state: BookState) -> u64 {
     match state {
         BookState::Accepted => books.accepted,
@@ -61,7 +61,7 @@ pub(super) fn term(books: &Books, state: BookState) -> u64 {
     }
 }
 
-/// By how much a campaign's books are off.
+/// By how much a campaign's books are out of balance.
 pub(super) fn off(books: &Books, check: BooksCheck) -> u64 {
     match check {
         BooksCheck::Messages => books.imbalance().unsigned_abs(),
@@ -70,7 +70,7 @@ pub(super) fn off(books: &Books, check: BooksCheck) -> u64 {
     }
 }
 
-/// Rows of a campaign's files.
+/// The number of rows of a campaign's files with this result.
 pub(super) fn rows(books: &Books, result: RowResult) -> u64 {
     match result {
         RowResult::Accepted => books.imported,
@@ -80,7 +80,7 @@ pub(super) fn rows(books: &Books, result: RowResult) -> u64 {
     }
 }
 
-/// Messages that have left something at Twilio.
+/// The number of messages that have left resources at Twilio.
 pub(super) fn stuck(books: &Books) -> u64 {
     books.dead.get(&DeadReason::Stuck).copied().unwrap_or(0)
 }

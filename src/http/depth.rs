@@ -1,8 +1,7 @@
-//! What the queues hold, against what the ledger says they should.
+//! The depths of the queues, compared with the ledger.
 //!
-//! Always: ledger and queue are read one after the other, so that while messages move the two differ
-//! by those that moved in between; what is missing counts only if it is so on both sides of the
-//! ledger's look.
+//! Always: the ledger and the queue are read one after the other, so that they can differ by the messages that move
+//! in between. A message counts as missing only if it is missing before and after the ledger is read.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -32,7 +31,7 @@ pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
         let lacks = |depth: Depth| known.missing(depth.ready, depth.unsettled);
         let mut lacking = lacks(before);
         if lacking > 0 {
-            // It may have come onto the queue after that was asked.
+            // The message may have arrived on the queue after the depth was read.
             lacking = lacking.min(lacks(depth_of(queue, &id).await?));
         }
         ready += before.ready;
@@ -40,7 +39,7 @@ pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
         unseen += known.unseen(before.ready, before.unsettled);
         delayed += known.delayed;
     }
-    // A retry whose delay is over is ready before the ledger thinks so: not unseen.
+    // A retry whose delay is over can be ready before the ledger counts it: it is not unseen.
     let late = delayed.saturating_sub(queue.delayed().await?);
     let come_back = late.min(unseen);
     pages

@@ -1,4 +1,4 @@
-//! Whether the process can do its work: which part is missing.
+//! Readiness: whether the process can work, and which part is missing.
 
 use std::sync::Arc;
 
@@ -11,30 +11,30 @@ use super::Pages;
 use crate::queue::{Inspection, Obstacle};
 use crate::twilio::AwayPart;
 
-/// The answer of `/readyz`.
+/// The reply of `/readyz`.
 #[derive(Debug, Serialize)]
 pub(super) struct Readiness {
     ready: bool,
-    /// What is missing.
+    /// The missing parts.
     failed: Vec<&'static str>,
-    /// Why the ledger is lost, while it is.
+    /// Why the ledger is lost, while it is lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
-    /// What lies on a queue and cannot be moved out of the way: everything else goes on.
+    /// Obstacles: messages on a queue that cannot be moved out of the way. All other messages are carried out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     obstacles: Vec<Obstacle>,
-    /// The parts of Twilio that are away: no message that needs them is begun. It is no reason to restart anything.
+    /// The parts of Twilio that are away: messages that need them are not started. This is no reason to restart the
+    /// process.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     away: Vec<AwayPart>,
-    /// What the last inspection of the broker found: alarms too, which every consumer would meet alike. None
-    /// where there is no broker.
+    /// The findings of the last inspection of the broker, with its alarms, which affect all consumers alike. `None`
+    /// without a broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<Inspection>,
 }
 
-/// 200 when the ledger and the queue answer and nobody asked for a stop; else 503 with the list. A
-/// lost ledger is not asked: the answer comes at once.
-/// A paused campaign is no failure.
+/// Replies with 200 when the ledger and the queue answer and the process does not drain; otherwise with 503 and the
+/// missing parts. A lost ledger is not queried, so that the reply comes at once. A paused campaign is not a failure.
 pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readiness>) {
     let mut failed = Vec::new();
     let why = pages.ledger.why_not_ready().await;

@@ -1,4 +1,4 @@
-//! `/metrics`: counters as they stand, gauges as the ledger and the queue say now.
+//! `/metrics`: counters of the process, and gauges from the ledger and the queue.
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -9,20 +9,20 @@ use crate::metrics::{MendedPart, PausedBy};
 use super::books::{Counts, off, rows, stuck, term};
 use super::{Pages, State, depth};
 
-/// The text exposition format, version 0.0.4.
+/// The media type of Prometheus's text format, version 0.0.4.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The most damaged messages that are counted.
+/// The maximum number of damaged messages that are counted.
 const DAMAGED_MAX: usize = 10_000;
 
 pub(super) async fn metrics(state: axum::extract::State<State>) -> Response {
     let pages = &state.pages;
-    // What is away keeps its last values: the scrape must neither fail with it nor wait for it.
+    // Gauges of an unavailable part keep their last values: the scrape must neither fail nor wait for it.
     if !pages.ledger.is_lost()
         && let Err(error) = read_ledger(pages, &state.counts).await
         && !error.is_stores()
     {
-        tracing::warn!(%error, "the books are not read");
+        tracing::warn!(%error, "the books could not be read");
     }
     read_queue(pages).await;
     pages.metrics.ledger_usable(!pages.ledger.is_lost());
@@ -92,6 +92,6 @@ async fn read_queue(pages: &Pages) {
         && !pages.ledger.is_lost()
         && let Err(error) = depth::read(pages).await
     {
-        tracing::warn!(%error, "the queue's depth is not read");
+        tracing::warn!(%error, "the depth of the queue could not be read");
     }
 }

@@ -1,4 +1,4 @@
-//! What probes and Prometheus see: `/livez`, `/readyz`, `/metrics`.
+//! The HTTP server for probes and Prometheus: `/livez`, `/readyz`, `/metrics`.
 
 mod books;
 mod depth;
@@ -28,29 +28,29 @@ use crate::queue::Queue;
 use crate::shutdown::Stopper;
 use crate::twilio::Outages;
 
-/// How many clients may be connected at once: far more than probes and a Prometheus.
+/// The maximum number of connected clients: far more than probes and one Prometheus server need.
 const CONNECTIONS_MAX: Room = Room::Connections(64);
 
-/// How long a client may take for the head of a request, and keep a connection without one.
+/// The timeout for the head of a request, and for an idle connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
-/// The longest head of a request that is read.
+/// The maximum size of the head of a request.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// What the pages look at.
+/// The parts of the system that the pages read.
 #[derive(Clone)]
 pub struct Pages {
     pub ledger: Arc<Ledger>,
     pub queue: Arc<dyn Queue>,
     pub metrics: Metrics,
     pub clock: Clock,
-    /// Which parts of Twilio are away.
+    /// The parts of Twilio that are away.
     pub outages: Arc<Outages>,
-    /// Stopped once the process drains: it is alive, and not ready.
+    /// Stopped when the process starts to drain: it is alive, but not ready.
     pub draining: Stopper,
 }
 
-/// The pages, and what they remember between two requests.
+/// The pages, with the last count of the books.
 #[derive(Clone)]
 struct State {
     pages: Pages,
@@ -63,20 +63,20 @@ impl FromRef<State> for Pages {
     }
 }
 
-/// Listens on `address`. Separate from [`serve`], so that a port that is taken is an error at once.
+/// Listens on `address`. Separate from [`serve`], so that a port in use is an error at once.
 ///
 /// # Errors
 ///
-/// The operating system's.
+/// The error of the operating system.
 pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves the pages until stopped.
+/// Serves the pages until `stop`.
 ///
 /// # Errors
 ///
-/// When the listener can accept no more.
+/// An error when the listener can accept no more connections.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: Stopper) -> std::io::Result<()> {
     let (clock, router) = (pages.clock, router(pages));
     let serve = move |stream, open| connection(router.clone(), stream, open);
@@ -112,7 +112,7 @@ async fn connection(router: Router, stream: TcpStream, open: OpenConnection) {
         },
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a client of the pages went away");
+        tracing::debug!(%error, "a client of the pages closed its connection");
     }
 }
 

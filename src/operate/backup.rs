@@ -1,4 +1,4 @@
-//! Back up the ledger: a whole copy under the file's name, or none.
+//! Backs up the ledger: either a whole copy has the file's name, or there is no copy.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -12,29 +12,30 @@ use crate::ledger::{BackupSource, LedgerError};
 
 use super::OperateError;
 
-/// How often the place of an interrupted backup is cleared before another process is taken to be at it.
+/// How many times the file of an interrupted backup is removed, before another backup is assumed to be running.
 const ATTEMPTS: u32 = 3;
 
-/// A backup that is there.
+/// A finished backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BackedUp {
-    /// Where it is: an absolute path.
+    /// Its file, as an absolute path.
     pub file: PathBuf,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// How many messages it has.
+    /// Its number of messages.
     pub messages: u64,
 }
 
 /// Copies the ledger to `file` while it is in use.
 ///
-/// The copy is made under the name of `file` with `.part` added, for its owner alone, and gets its name when it is durable. A file of that name is replaced with `replace`
-/// alone. What a killed backup left is removed by the next one to the same file.
+/// The copy is written to the name of `file` with `.part` added, readable by its owner alone, and is renamed when it
+/// is durable. An existing file is replaced only with `replace`. The next backup to the same file removes the remains
+/// of a killed one.
 ///
 /// # Errors
 ///
-/// [`OperateError::BackupRefused`] when there is a file of that name, or none can be there;
-/// [`OperateError::BackupFailed`] when it was not made: then nothing has its name, or what had it before;
+/// [`OperateError::BackupRefused`] when the file exists or cannot be created; [`OperateError::BackupFailed`] when the
+/// backup was not made: there is no file of this name then, or the earlier file is unchanged;
 /// [`OperateError::Ledger`] when the ledger cannot be read.
 pub async fn back_up(
     source: &dyn BackupSource,
@@ -45,13 +46,13 @@ pub async fn back_up(
     if source.own_files().iter().any(|own| is_same(own, &file)) {
         return Err(refused(
             &file,
-            "the ledger or the queue itself uses this name; choose another",
+            "the ledger or the queue uses this file; choose another name",
         ));
     }
     let taken = || {
         refused(
             &file,
-            "there is such a file already; choose another name, or replace it with --force",
+            "the file exists already; choose another name, or replace it with --force",
         )
     };
     match fs::symlink_metadata(&file) {
@@ -91,7 +92,7 @@ pub async fn back_up(
     }
 }
 
-/// A copy that is not whole yet, kept from other backups by a lock.
+/// A copy that is not finished, locked against other backups.
 struct UnfinishedCopy {
     path: PathBuf,
     file: File,
@@ -109,7 +110,7 @@ impl UnfinishedCopy {
             options.read(true).write(true).create_new(true);
             match private(&mut options).open(&path) {
                 Ok(file) => {
-                    // Another backup that saw it before this lock has removed it.
+                    // Another backup, which opened the file before this lock, has removed it.
                     if file.try_lock().is_ok() && is_one(file.metadata(), fs::metadata(&path)) {
                         return Ok(Self { path, file });
                     }
@@ -128,7 +129,7 @@ impl UnfinishedCopy {
         ))
     }
 
-    /// Gives the copy its name, for good.
+    /// Renames the copy to its final name, durably.
     fn name(&self, file: &Path, replace: bool) -> io::Result<()> {
         if replace {
             fs::rename(&self.path, file)?;
@@ -136,7 +137,7 @@ impl UnfinishedCopy {
             match fs::hard_link(&self.path, file) {
                 Ok(()) => self.remove(),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
-                // A file system without hard links cannot refuse a name that is taken in the same step.
+                // A file system without hard links cannot check the name and rename in one step.
                 Err(_) if !file.exists() => fs::rename(&self.path, file)?,
                 Err(_) => return Err(ErrorKind::AlreadyExists.into()),
             }
@@ -149,7 +150,7 @@ impl UnfinishedCopy {
         let _ = fs::remove_file(with(&self.path, "-journal"));
     }
 
-    /// Removes the copy, and says what remains and why there is none.
+    /// Removes the copy, and returns the error. The error names a file that could not be removed.
     fn given_up(&self, file: &Path, why: &str) -> OperateError {
         self.remove();
         let detail = if self.path.exists() {
@@ -164,8 +165,8 @@ impl UnfinishedCopy {
     }
 }
 
-/// Removes what an interrupted backup has left; false while another one is at it. Removed and never emptied: a
-/// backup that was killed when it had just got its name has both names.
+/// Removes the remains of an interrupted backup; false while another backup writes them. The file is never truncated:
+/// a backup that was killed just after its renaming has both names.
 fn clear(path: &Path) -> io::Result<bool> {
     let left = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(left) => left,
@@ -184,7 +185,7 @@ fn clear(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether both are there and are one file.
+/// Whether both exist and are the same file.
 fn is_one(one: io::Result<fs::Metadata>, other: io::Result<fs::Metadata>) -> bool {
     #[cfg(unix)]
     {
@@ -198,14 +199,14 @@ fn is_one(one: io::Result<fs::Metadata>, other: io::Result<fs::Metadata>) -> boo
     }
 }
 
-/// Whether two paths are one file, or would be. Without opening it: a close would drop the locks that this
-/// process has on a ledger.
+/// Whether two paths are the same file, or would be. Does not open the file: closing it would release the locks of
+/// this process on a ledger.
 fn is_same(own: &Path, file: &Path) -> bool {
     let is_named = absolute(own).is_ok_and(|own| own == file);
     is_named || (cfg!(unix) && is_one(fs::metadata(own), fs::metadata(file)))
 }
 
-/// The path in its folder's own spelling. The folder must be there.
+/// The absolute path, with the folder's path resolved. The folder must exist.
 fn absolute(file: &Path) -> Result<PathBuf, OperateError> {
     let name = file
         .file_name()
@@ -231,7 +232,7 @@ fn with(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Makes a change of names in a file's folder outlive a power failure.
+/// Makes a renaming in the file's folder durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     File::open(folder)?.sync_all()

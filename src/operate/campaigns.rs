@@ -1,4 +1,4 @@
-//! Campaigns: found by their ids, listed, and read as they were applied.
+//! Reads campaigns: one by its id, or all; and their applied definitions.
 
 use serde::Serialize;
 
@@ -8,13 +8,13 @@ use crate::message::CampaignId;
 
 use super::{OperateError, ReadModels};
 
-/// A campaign in a list, with where its messages are.
+/// A campaign in a list, with the numbers of its messages by state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CampaignRow {
     pub campaign: CampaignId,
     pub state: CampaignState,
     pub accepted: u64,
-    /// Messages whose turn is not over.
+    /// Messages that are not over.
     pub open: u64,
     pub done: u64,
     pub dead: u64,
@@ -22,7 +22,7 @@ pub struct CampaignRow {
 }
 
 impl ReadModels {
-    /// A campaign as it was recorded.
+    /// The record of a campaign.
     ///
     /// # Errors
     ///
@@ -31,7 +31,7 @@ impl ReadModels {
         find(&self.ledger, id).await
     }
 
-    /// All campaigns as they were recorded, in the order in which they were first applied.
+    /// The records of all campaigns, in the order in which they were first applied.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl ReadModels {
         Ok(rows)
     }
 
-    /// How many messages of a campaign are open.
+    /// The number of open messages of a campaign.
     ///
     /// # Errors
     ///
@@ -72,17 +72,17 @@ impl ReadModels {
     }
 }
 
-/// A campaign by its id.
+/// Finds a campaign by its id.
 pub(super) async fn find(ledger: &Ledger, id: &CampaignId) -> Result<CampaignRecord, OperateError> {
     let record = ledger.campaign(id).await?;
     record.ok_or_else(|| OperateError::NoCampaign(id.clone()))
 }
 
-/// The campaign as it was applied, with everything discovered filled in.
+/// The applied definition of a campaign, with the discovered SIDs.
 ///
 /// # Errors
 ///
-/// [`OperateError::Unreadable`] when the record is not one of this program's.
+/// [`OperateError::Unreadable`] when this version cannot read the record.
 pub fn definition(record: &CampaignRecord) -> Result<Campaign, OperateError> {
     serde_json::from_value(record.definition.clone()).map_err(|error| OperateError::Unreadable {
         id: record.id.clone(),
@@ -90,16 +90,15 @@ pub fn definition(record: &CampaignRecord) -> Result<Campaign, OperateError> {
     })
 }
 
-/// What an operator should know about a campaign: who paused it and how it goes on, and whether another ledger may
-/// have carried out messages of it. One sentence each, wherever the campaign is shown.
+/// The notices of a campaign for the operator: who paused it and how it can be resumed, and whether another ledger
+/// may have sent some of its messages. One sentence each, wherever the campaign is shown.
 #[must_use]
 pub fn notices(record: &CampaignRecord) -> Vec<String> {
     let notices = [paused_notice(record), distrust_notice(record)];
     notices.into_iter().flatten().collect()
 }
 
-/// Who paused a campaign, since when and why, and how it goes on: one sentence wherever a paused campaign is
-/// shown.
+/// The notice of a paused campaign, in a sentence: who paused it, since when and why, and how it can be resumed.
 #[must_use]
 pub fn paused_notice(record: &CampaignRecord) -> Option<String> {
     let by = record.paused_by.as_ref()?;
@@ -119,14 +118,14 @@ pub fn paused_notice(record: &CampaignRecord) -> Option<String> {
     })
 }
 
-/// That another ledger may have carried out messages of a campaign, and what that means; none where none may.
+/// The notice that another ledger may have sent messages of the campaign. `None` if that cannot be.
 #[must_use]
 pub fn distrust_notice(record: &CampaignRecord) -> Option<String> {
     let since = record.distrusted_from?.strftime("%Y-%m-%d %H:%M:%S UTC");
     Some(format!(
-        "Campaign {}: messages of it may have been sent since {since} that this ledger does not know of: another ledger \
-         ran it, or the database lost transactions. Each message is looked for at Twilio before it is sent \
-         (docs/ownership.md).",
+        "Campaign {}: since {since}, messages of it may have been sent that this ledger does not know: another \
+         ledger ran the campaign, or the database lost transactions. Each message is looked for at Twilio before it is \
+         sent (docs/ownership.md).",
         record.id
     ))
 }

@@ -1,4 +1,4 @@
-//! Dead letters, and all that is known of one message.
+//! Dead letters, and the record of one message.
 
 use crate::ledger::{DeadRow, MessageKey, MessageRecord};
 use crate::message::CampaignId;
@@ -6,12 +6,12 @@ use crate::message::CampaignId;
 use super::{OperateError, ReadModels};
 
 impl ReadModels {
-    /// The first `limit` dead letters, oldest first: of one campaign, or of all with the deliveries that were no
-    /// messages.
+    /// The first `limit` dead letters of one campaign, oldest first; or of all campaigns, together with deliveries
+    /// that were not messages.
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read.
+    /// An error when the ledger cannot be read.
     pub async fn dead_letters(
         &self,
         campaign: Option<&CampaignId>,
@@ -20,7 +20,7 @@ impl ReadModels {
         Ok(self.ledger.dead(campaign, limit).await?)
     }
 
-    /// All that is known of one message, dead or not: where it is, its attempts, its journal.
+    /// The record of one message, dead or not: its state, its attempts, its journal.
     ///
     /// # Errors
     ///

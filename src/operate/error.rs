@@ -1,4 +1,4 @@
-//! Why an operation was not carried out, or a question not answered.
+//! The errors of operations and read models.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::message::{Address, CampaignId, RejectReason};
 use crate::outcomes::{FinishError, Unfinished};
 use crate::queue::QueueError;
 
-/// Why an operation was not carried out, or a question not answered.
+/// The errors of operations and read models.
 #[derive(Debug, thiserror::Error)]
 pub enum OperateError {
     #[error(transparent)]
@@ -20,38 +20,39 @@ pub enum OperateError {
     Import(#[from] ImportError),
     #[error(transparent)]
     Csv(#[from] csv::Error),
-    /// What an operation works on cannot be opened as the program is configured.
+    /// A part of the system cannot be opened with this configuration.
     #[error("{0}")]
     Misconfigured(String),
     /// The campaign was never applied.
     #[error("there is no campaign {0}: apply its file first, with: flexcast campaign apply FILE")]
     NoCampaign(CampaignId),
-    /// There is no such message.
+    /// The ledger has no such message.
     #[error("there is no message {0}")]
     NoMessage(MessageKey),
-    /// The message has another place in the books.
+    /// The message has another state.
     #[error("{0} is not unknown; see: flexcast unknown list")]
     NotUnknown(MessageKey),
-    /// The campaign's state does not allow it.
+    /// The campaign's state does not allow the operation.
     #[error("campaign {id} is {state}: it cannot be {wanted}")]
     WrongState {
         id: CampaignId,
         state: CampaignState,
-        /// The past participle: "paused".
+        /// The operation as a past participle, such as "paused".
         wanted: &'static str,
     },
     /// A cancelled campaign takes no messages.
-    #[error("campaign {0} was cancelled: it takes nothing more")]
+    #[error("campaign {0} was cancelled: it accepts no more messages")]
     TakesNothing(CampaignId),
     /// The campaign is not over yet.
     #[error("campaign {id} is not over: {why}; see: flexcast status {id}")]
     NotOver { id: CampaignId, why: Unfinished },
-    /// Somebody else changed the campaign again and again meanwhile.
-    #[error("campaign {0} is being changed by somebody else: try again")]
+    /// Another operator changed the campaign during every attempt.
+    #[error("campaign {0} is being changed by another operator: try again")]
     ChangedMeanwhile(CampaignId),
-    /// A campaign file would carry out open messages in another way than they were accepted for.
+    /// The campaign file would change how open messages are carried out.
     #[error(
-        "campaign {id} has {open} open messages, which this file would convert:\n{}\nGive the file another id, or \
+        "campaign {id} has {open} open messages, and this file would change how they are carried out:\n{}\nGive \
+        the file another id, or \
          first end the open messages: flexcast campaign cancel {id}",
         lines(differences)
     )]
@@ -60,26 +61,26 @@ pub enum OperateError {
         open: u64,
         differences: Vec<Difference>,
     },
-    /// A campaign file takes away senders that open messages have.
+    /// The campaign file removes senders of open messages.
     #[error(
-        "campaign {id} has open messages whose senders this file takes away: {}. Move those that have not begun \
-         to one of the file's senders, with: --move-to SENDER",
+        "campaign {id} has open messages whose senders this file removes: {}. Move the messages that have not \
+        begun to a sender of the file, with: --move-to SENDER",
         senders(taken)
     )]
     TakesSenders {
         id: CampaignId,
-        /// The senders, and how many open messages each has.
+        /// Each sender with its number of open messages.
         taken: Vec<(Address, u64)>,
     },
-    /// The sender that messages are to be moved to is not one of the campaign's.
+    /// The sender of `--move-to` is not one of the campaign's senders.
     #[error("--move-to {sender}: the campaign file has no such sender; it has {has}")]
     NoSuchSender { sender: Address, has: String },
-    /// Ids of a file stand for several people each, and nobody has said that this is right.
-    #[error("{}: {shared}; nothing was taken", file.display())]
+    /// Several people in the file have the same id, and the operator has not accepted that.
+    #[error("{}: {shared}; nothing was imported", file.display())]
     IdsShared { file: PathBuf, shared: SharedIds },
-    /// More rows of a file would be rejected than may be.
+    /// More rows of the file would be rejected than the rules allow.
     #[error(
-        "{file}: {rejected} of {rows} rows would be rejected ({}); nothing was taken",
+        "{file}: {rejected} of {rows} rows would be rejected ({}); nothing was imported",
         reasons(by_reason)
     )]
     TooManyRejected {
@@ -91,13 +92,13 @@ pub enum OperateError {
     /// No backup can be written to this file.
     #[error("no backup to {}: {why}", file.display())]
     BackupRefused { file: PathBuf, why: String },
-    /// The backup was not made. Nothing has the file's name, or what had it before.
+    /// The backup was not made. There is no file of this name, or the earlier file is unchanged.
     #[error("the backup to {} was not made: {detail}", file.display())]
     BackupFailed { file: PathBuf, detail: String },
-    /// The ledger's record of the campaign is not one of this program's.
+    /// The ledger's record of the campaign cannot be read.
     #[error("campaign {id} cannot be read: {detail}; apply it again")]
     Unreadable { id: CampaignId, detail: String },
-    /// The same, so that no other definition can take its place.
+    /// The same, and no other definition can replace it.
     #[error("campaign {id} cannot be read: {detail}; apply it again under another id")]
     Irreplaceable { id: CampaignId, detail: String },
 }

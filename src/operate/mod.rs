@@ -1,21 +1,22 @@
-//! What operators can do and see: the one door for the command line, and later for the HTTP API and the console.
+//! The operations and read models for operators: the one interface for the command line, and later for the HTTP API
+//! and the console.
 //!
-//! In: who acts, on what, and why. Out: plain data: what has changed, or what there is to see. Always: no exit code,
-//! no terminal and no call to Twilio; every change goes through the ledger, which records who made it. A caller
-//! presents what it gets and works out nothing: so a page and a command can never differ.
+//! In: an actor, an object and a reason. Out: plain data: the changes, or the current state. Always: no exit code, no
+//! terminal and no call to Twilio; every change goes through the ledger, which records its actor. A caller presents
+//! the data and computes nothing, so that a page and a command never differ.
 //!
-//! | to do or to see | where |
+//! | operation or question | module |
 //! |---|---|
-//! | find a campaign, list campaigns, read what was applied | `campaigns` |
+//! | find a campaign, list campaigns, read the applied definition | `campaigns` |
 //! | apply a campaign file; pause, resume, cancel, finish; change the pace | `steering/` |
 //! | preview a file, forecast how long it takes, import it; accept one message | `importing/` |
-//! | where messages are, what consumers show, how a run stands | `status/` |
-//! | dead letters; unknowns, and what an operator found out about them | `dead`, `unknown` |
+//! | states of messages, what consumers report, progress of a run | `status/` |
+//! | dead letters; unknown messages, and settling them | `dead`, `unknown` |
 //! | all messages of a campaign as CSV | `export/` |
-//! | a copy of the ledger | `backup` |
+//! | back up the ledger | `backup` |
 //!
-//! [`Operations`] change something and know who acts; [`ReadModels`] only look. What needs no ledger is a function:
-//! [`preview`], [`dry_run`], [`trial_message`], [`back_up`].
+//! [`Operations`] make changes in the name of an actor; [`ReadModels`] only read. Operations without a ledger are
+//! functions: [`preview`], [`dry_run`], [`trial_message`], [`back_up`].
 
 mod error;
 mod queue_access;
@@ -57,18 +58,18 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::ledger::{Actor, Ledger};
 
-/// What an operator can see of one ledger. It looks, and changes nothing.
+/// The read models of one ledger. They change nothing.
 #[derive(Clone)]
 pub struct ReadModels {
     pub ledger: Arc<Ledger>,
     pub clock: Clock,
 }
 
-/// What an operator can do with one ledger.
+/// The operations of an operator on one ledger.
 #[derive(Clone)]
 pub struct Operations {
     pub ledger: Arc<Ledger>,
     pub clock: Clock,
-    /// Who acts: the ledger records it with every change of a campaign's state.
+    /// The actor, which the ledger records with every change of a campaign's state.
     pub by: Actor,
 }

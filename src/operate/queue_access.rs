@@ -1,4 +1,4 @@
-//! How an operation comes to the queue: a command opens one for its question, a server has one already.
+//! The access of operations to the queue: a command opens the queue for one operation, a server has an open one.
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use async_trait::async_trait;
 use super::OperateError;
 use crate::queue::{Inspection, Queue};
 
-/// The way to the queue of a ledger.
+/// Gives access to the queue of a ledger.
 #[async_trait]
 pub trait QueueAccess: Send + Sync {
-    /// The queue, to be asked how much it holds. Nothing is published to it.
+    /// Opens the queue for reading its depth. Nothing is published to it.
     ///
     /// # Errors
     ///
-    /// When the queue is not reachable, or belongs to another ledger.
+    /// An error when the queue is not reachable or is bound to another ledger.
     async fn open(&self) -> Result<Arc<dyn Queue>, OperateError>;
 
-    /// Gives back what [`QueueAccess::open`] gave: a queue that was opened for the question is closed.
+    /// Returns the queue of [`QueueAccess::open`]: a queue that was opened for one operation is closed.
     async fn close(&self, queue: &dyn Queue);
 
-    /// What the broker tells now of its policies, alarms and queues. `None` for a queue without a broker.
+    /// Inspects the broker's policies, alarms and queues. `None` for a queue without a broker.
     async fn inspection(&self) -> Option<Arc<Inspection>>;
 }
 
-/// A queue that is open, and stays open.
+/// A queue that is already open and stays open.
 #[async_trait]
 impl QueueAccess for Arc<dyn Queue> {
     async fn open(&self) -> Result<Arc<dyn Queue>, OperateError> {

@@ -1,25 +1,25 @@
-//! Unknowns: messages of which nobody can say whether they went out, and what an operator found out about them.
+//! Unknown messages, which may or may not have been sent, and how an operator settles them.
 
 use crate::ledger::{MessageKey, UnknownRow};
 use crate::message::CampaignId;
 
 use super::{OperateError, Operations, ReadModels};
 
-/// What an operator found out about an unknown, such as in Twilio's console.
+/// The finding of an operator about an unknown message, such as from Twilio's console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownFinding {
-    /// It was sent: it counts as done.
+    /// The message was sent: it counts as done.
     Sent,
-    /// It was not sent: it waits again, and goes on at the step that was in question.
+    /// The message was not sent: it waits again, and continues with the step whose outcome was unknown.
     NotSent,
 }
 
 impl ReadModels {
-    /// The first `limit` unknowns, oldest first, with the evidence: of one campaign, or of all.
+    /// The first `limit` unknown messages of one campaign or of all, oldest first, with the evidence.
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read.
+    /// An error when the ledger cannot be read.
     pub async fn unknowns(
         &self,
         campaign: Option<&CampaignId>,
@@ -30,12 +30,12 @@ impl ReadModels {
 }
 
 impl Operations {
-    /// Records what an operator found out about an unknown. With [`UnknownFinding::NotSent`] a campaign that was finished
-    /// runs again.
+    /// Settles an unknown message with the finding of an operator. With [`UnknownFinding::NotSent`], a finished
+    /// campaign runs again.
     ///
     /// # Errors
     ///
-    /// [`OperateError::NotUnknown`] when the message is not unknown: then nothing has changed.
+    /// [`OperateError::NotUnknown`] when the message is not unknown: nothing has changed then.
     pub async fn settle_unknown(
         &self,
         key: &MessageKey,

@@ -1,4 +1,4 @@
-//! Whom the account has, of the agents that a file names.
+//! Looks up the agents of a file in the account.
 
 use async_trait::async_trait;
 
@@ -10,10 +10,10 @@ use crate::engine::{AgentDirectory, AgentError, AgentRules};
 use crate::operate::{AgentLookup, AgentsAtTwilio};
 use crate::twilio::Twilio;
 
-/// How many agents are looked up before a campaign: TaskRouter answers a few such questions a second.
+/// The maximum number of agents that are looked up: TaskRouter answers only a few such requests a second.
 const AGENTS_MAX: usize = 100;
 
-/// The agents of the account that this configuration names, where its credentials are at hand.
+/// The agents of the account in this configuration, if the configuration has credentials.
 pub struct AccountAgents<'a>(pub &'a Config);
 
 #[async_trait]

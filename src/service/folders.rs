@@ -1,4 +1,4 @@
-//! The folders of the state.
+//! Folders in the state folder.
 
 use std::path::{Path, PathBuf};
 
@@ -12,16 +12,16 @@ pub(super) fn make_folder(path: &Path) -> Result<(), ServiceError> {
     })
 }
 
-/// A state directory of its own for a trial of some kind: fresh, in the real one.
+/// Creates a new state folder for a trial, in the folder `kind` of the state folder.
 ///
 /// # Errors
 ///
-/// [`ServiceError::State`] names it.
+/// [`ServiceError::State`] names the folder.
 pub fn trial_folder(state: &Path, kind: &str, clock: Clock) -> Result<PathBuf, ServiceError> {
     let now = clock.now().strftime("%Y%m%dT%H%M%S").to_string();
     let parent = state.join(kind);
     make_folder(&parent)?;
-    // Two trials of one second have folders of their own.
+    // Two trials in one second get different folders.
     for number in 0_u32.. {
         let path = parent.join(format!("{now}-{number}"));
         match std::fs::create_dir(&path) {

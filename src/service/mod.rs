@@ -1,7 +1,7 @@
-//! Builds the running system, and takes it down: the one place that knows all stations.
+//! Builds the running system from its parts: the only module that knows all of them.
 //!
-//! In: the configuration. Out: a ledger, a queue and a Twilio that belong together. Always: started
-//! in order, stopped in reverse.
+//! In: the configuration. Out: a ledger, a queue and a Twilio client that belong together. Always: parts are opened
+//! when they are first needed.
 
 mod agents;
 mod folders;
@@ -38,16 +38,16 @@ pub use folders::trial_folder;
 use twilio::pacing;
 pub use twilio::{client_settings, looking_twilio};
 
-/// The ledger's file in the state directory.
+/// The ledger's file in the state folder.
 const LEDGER_FILE: &str = "ledger.db";
 
-/// The embedded queue's file in the state directory.
+/// The embedded queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
 
-/// Where a ledger is that is not in the state directory.
+/// The place of a ledger that is not in the state folder.
 const ON_POSTGRES: &str = "on PostgreSQL (DATABASE_URL)";
 
-/// Why the system cannot be built.
+/// An error while the system is built.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     #[error(transparent)]
@@ -69,33 +69,33 @@ impl From<EnqueueError> for ServiceError {
     }
 }
 
-/// The right to consume, for as long as it is kept.
+/// The right to consume. Dropping it releases its locks.
 #[derive(Debug)]
-pub enum Held {
-    /// The ledger is this process's alone.
+pub enum ConsumingRight {
+    /// No other process may consume from the ledger.
     Alone(Hold),
-    /// Others may consume from the same ledger; the embedded queue, if it is used, is ours alone.
+    /// Other processes may consume from the same ledger. An embedded queue is locked for this process.
     Beside(Option<Hold>),
 }
 
-/// What commands work with. Parts are opened as they are asked for.
+/// The system that commands use. Parts are opened when they are first needed.
 pub struct Service {
     pub config: Config,
     pub clock: Clock,
     metrics: Metrics,
-    /// For others through [`Service::operations`] and [`Service::read_models`] alone.
+    /// Other modules use it only through [`Service::operations`] and [`Service::read_models`].
     ledger: Arc<Ledger>,
-    /// Which parts of Twilio are away, as the clients of this service find.
+    /// The parts of Twilio that are away, as found by the clients of this service.
     outages: Arc<Outages>,
 }
 
 impl Service {
-    /// Opens the ledger: on PostgreSQL with `DATABASE_URL`, else in the state directory. What is
-    /// missing is made.
+    /// Opens the ledger: on PostgreSQL with `DATABASE_URL`, otherwise in the state folder. A missing ledger is
+    /// created.
     ///
     /// # Errors
     ///
-    /// [`ServiceError`] names the directory, the file or the server.
+    /// [`ServiceError`] names the folder, the file or the server.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, ServiceError> {
         let ledger = if let Some(url) = &config.database_url {
             Ledger::connect(url.expose_secret()).await?
@@ -112,13 +112,14 @@ impl Service {
         })
     }
 
-    /// Whether there is a ledger to look at. One on PostgreSQL is made by whoever looks first.
+    /// Whether the ledger exists. Always true on PostgreSQL, where the first command creates it.
     #[must_use]
     pub fn has_ledger(config: &Config) -> bool {
         config.database_url.is_some() || has_ledger(&config.state.join(LEDGER_FILE))
     }
 
-    /// Where the ledger is, and the queue where that is elsewhere: a path, or the server without its password.
+    /// The place of the ledger for the operator: a path, or a text for PostgreSQL. With PostgreSQL and an embedded
+    /// queue, the place of the queue too.
     #[must_use]
     pub fn place(config: &Config) -> String {
         let state = &config.state;
@@ -134,15 +135,15 @@ impl Service {
         }
     }
 
-    /// The ledger of this configuration, to be copied. It is not opened yet.
+    /// The source for a backup of the ledger. The ledger is not opened yet.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Misconfigured`] for one on PostgreSQL, whose own program copies it.
+    /// [`LedgerError::Misconfigured`] for a ledger on PostgreSQL, which `pg_dump` backs up.
     pub fn backup_source(config: &Config) -> Result<Box<dyn BackupSource>, ServiceError> {
         if config.database_url.is_some() {
-            let text = "the ledger is on PostgreSQL, whose own program backs it up: pg_dump --schema=flexcast \
-                        --format=custom --file=FILE \"$DATABASE_URL\"";
+            let text = "the ledger is on PostgreSQL: back it up with pg_dump --schema=flexcast --format=custom \
+            --file=FILE \"$DATABASE_URL\"";
             return Err(LedgerError::Misconfigured(text.to_owned()).into());
         }
         let [ledger, queue] = [LEDGER_FILE, QUEUE_FILE].map(|name| config.state.join(name));
@@ -153,44 +154,46 @@ impl Service {
         Ok(Box::new(SqliteSource::new(ledger, queue, waiting)))
     }
 
-    /// Takes the right to consume: of the ledger in the state directory alone, of one on PostgreSQL
-    /// beside others. The embedded queue has one consumer whatever the ledger is.
+    /// Takes the right to consume. A ledger in the state folder and an embedded queue have one consumer at a time; a
+    /// ledger on PostgreSQL can have several.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Held`] when another `work` or `send` has what only one can have.
-    pub fn hold(&self) -> Result<Held, ServiceError> {
+    /// [`LedgerError::Held`] when another `work` or `send` holds the lock.
+    pub fn hold(&self) -> Result<ConsumingRight, ServiceError> {
         if self.config.database_url.is_none() {
-            return Ok(Held::Alone(hold(&self.config.state.join(LEDGER_FILE))?));
+            return Ok(ConsumingRight::Alone(hold(
+                &self.config.state.join(LEDGER_FILE),
+            )?));
         }
         if self.config.amqp_url.is_some() {
-            return Ok(Held::Beside(None));
+            return Ok(ConsumingRight::Beside(None));
         }
         make_folder(&self.config.state)?;
         let held = hold(&self.config.state.join(QUEUE_FILE)).map_err(|error| match error {
             LedgerError::Held(_) => LedgerError::Held(format!(
-                "the queue in {} is held by another work or send: wait until it ends; several \
-                 consumers at once need RabbitMQ (set AMQP_URL)",
+                "the queue in {} is in use by another work or send: wait until it ends; several consumers at once \
+                need RabbitMQ (set AMQP_URL)",
                 self.config.state.display()
             )),
             error => error,
         })?;
-        Ok(Held::Beside(Some(held)))
+        Ok(ConsumingRight::Beside(Some(held)))
     }
 
-    /// Opens the queue, tied to the ledger: RabbitMQ with `AMQP_URL`, else embedded. A queue that has lost
-    /// everything gets all that waited on it again.
+    /// Opens the queue and binds it to the ledger: RabbitMQ with `AMQP_URL`, otherwise the embedded queue. If the
+    /// queue has lost its messages, the waiting ones are published again.
     ///
     /// # Errors
     ///
-    /// [`QueueError`] when it is not reachable or belongs to another ledger.
+    /// [`QueueError`] when the queue is not reachable or is bound to another ledger.
     pub async fn queue(&self) -> Result<Arc<dyn Queue>, ServiceError> {
         let queue = self.connected().await?;
         bind_queue(&self.ledger, &*queue, self.clock.now()).await?;
         Ok(queue)
     }
 
-    /// Opens the queue to look at it: a queue that is tied to no ledger stays so.
+    /// Opens the queue for reading: a queue that is not bound to a ledger is not bound.
     ///
     /// # Errors
     ///
@@ -223,31 +226,34 @@ impl Service {
         url.map(ExposeSecret::expose_secret)
     }
 
-    /// What the broker's management API tells now, without a connection to the broker. `None` for the embedded
-    /// queue. What fails is said in the inspection.
+    /// Inspects the broker through its management API, without an AMQP connection. `None` for the embedded queue.
+    /// Failures are reported in the inspection.
     pub async fn inspect_broker(&self) -> Option<Arc<Inspection>> {
         let url = self.config.amqp_url.as_ref()?.expose_secret();
         let looked = RabbitQueue::inspect_broker(url, self.management(), self.clock).await;
         Some(looked.unwrap_or_else(|error| Arc::new(Inspection::missing(error.to_string()))))
     }
 
-    /// A worker over this ledger. Who holds it alone ends the leases of consumers that died; beside
-    /// others nobody can tell who did, and their leases run out.
+    /// Creates a worker on this ledger. With [`ConsumingRight::Alone`], the leases of dead consumers are released at
+    /// once. Beside other consumers, nobody can tell which ones are dead, and their leases expire.
     ///
     /// # Errors
     ///
-    /// [`ServiceError`] when the limits or the ledger are not usable.
+    /// [`ServiceError`] when the limits or the ledger cannot be used.
     pub async fn worker(
         &self,
         queue: Arc<dyn Queue>,
         twilio: Twilio,
-        held: &Held,
+        held: &ConsumingRight,
         marks: Option<Arc<ProcessMarks>>,
     ) -> Result<Worker, ServiceError> {
-        if let Held::Alone(_) = held {
+        if let ConsumingRight::Alone(_) = held {
             let released = self.ledger.release_leases().await?;
             if released > 0 {
-                tracing::info!(messages = released, "taking over from a consumer that died");
+                tracing::info!(
+                    messages = released,
+                    "released the leases of a consumer that died"
+                );
             }
         }
         let now = self.clock.now().as_millisecond();
@@ -294,7 +300,7 @@ impl Service {
 }
 
 impl Service {
-    /// What the operator at this command line can do.
+    /// The operations of the operator at this command line.
     #[must_use]
     pub fn operations(&self) -> Operations {
         let ReadModels { ledger, clock } = self.read_models();
@@ -302,7 +308,7 @@ impl Service {
         Operations { ledger, clock, by }
     }
 
-    /// What an operator can see.
+    /// The read models for an operator.
     #[must_use]
     pub fn read_models(&self) -> ReadModels {
         ReadModels {
@@ -311,7 +317,7 @@ impl Service {
         }
     }
 
-    /// What probes and Prometheus look at. `draining`: stopped once the process drains.
+    /// The pages for probes and Prometheus. `draining` is stopped when the process starts to drain.
     #[must_use]
     pub fn pages(&self, queue: &Arc<dyn Queue>, draining: &Stopper) -> Pages {
         Pages {
@@ -324,7 +330,7 @@ impl Service {
         }
     }
 
-    /// The operator at this command line: the user of the process, on this machine.
+    /// The operator at this command line: the user of this process, and the name of this machine.
     fn operator() -> Actor {
         Actor::Operator {
             user: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
@@ -333,7 +339,7 @@ impl Service {
     }
 }
 
-/// The queue of this service, opened for a question.
+/// Opens the queue of this service for one operation.
 #[async_trait]
 impl QueueAccess for Service {
     async fn open(&self) -> Result<Arc<dyn Queue>, OperateError> {

@@ -1,14 +1,15 @@
-//! How many files and connections the process may have open at once.
+//! The process's limit of open files and connections.
 //!
-//! In: how many calls may be under way. Out: the system's limit raised as far as it may be, and a warning where it does
-//! not suffice. Always: a process at its limit can open neither its ledger nor a connection to Twilio.
+//! In: the maximum number of calls at once. Out: the limit, raised to its maximum, and a warning if it is too low.
+//! Always: a process at its limit can open neither its ledger nor a connection to Twilio.
 
-/// Open files besides the calls to Twilio: 17 connections to PostgreSQL or a dozen handles of SQLite files, 64 clients of
-/// the pages, the broker's and the management API's connections, certificates, a file of a record, and as many again.
+/// Open files besides the calls to Twilio: 17 connections to PostgreSQL or a dozen handles of SQLite files, 64 HTTP
+/// clients of probes and metrics, connections to the broker and its management API, certificates, a record file, and
+/// the same number in reserve.
 const BESIDES_CALLS: u64 = 200;
 
-/// Raises the process's limit of open files to the highest that its user may have, and warns where that is too low for
-/// `calls` connections to Twilio at once.
+/// Raises the process's limit of open files to its maximum, and warns if that is too low for `calls` connections to
+/// Twilio at once.
 pub(super) fn prepare(calls: u16) {
     let needed = BESIDES_CALLS + u64::from(calls);
     if let Some(limit) = raised()
@@ -17,13 +18,13 @@ pub(super) fn prepare(calls: u16) {
         tracing::warn!(
             limit,
             needed,
-            "the process may have too few files open for this many messages in flight: raise its limit \
-             (LimitNOFILE= of its systemd unit, or ulimit -n), or lower [work] in_flight"
+            "the limit of open files is too low for this many messages in flight: raise it (LimitNOFILE= in the \
+            systemd unit, or ulimit -n), or lower [work] in_flight"
         );
     }
 }
 
-/// The process's limit of open files, raised where it can be. None: there is no limit, or none that is known.
+/// Raises the process's limit of open files, and returns it. `None`: there is no limit, or it is not known.
 #[cfg(unix)]
 fn raised() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -36,7 +37,7 @@ fn raised() -> Option<u64> {
     match setrlimit(Resource::Nofile, highest) {
         Ok(()) => limit.maximum,
         Err(error) => {
-            tracing::debug!(%error, "the limit of open files is not raised");
+            tracing::debug!(%error, "the limit of open files could not be raised");
             limit.current
         }
     }

@@ -1,4 +1,4 @@
-//! The Twilio client, as the environment says how to reach it.
+//! Builds the Twilio client from the configuration.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::twilio::{
     Twilio, http_transport,
 };
 
-/// A patient Twilio client for a look at the account, without a ledger and without counting its calls.
+/// Creates a patient Twilio client that reads the account. It needs no ledger and counts no calls.
 ///
 /// # Errors
 ///
@@ -30,7 +30,8 @@ pub fn looking_twilio(config: &Config) -> Result<Twilio, ServiceError> {
 }
 
 impl Service {
-    /// The Twilio client, over HTTP. Its calls keep the limits as long as no message's turn makes them.
+    /// Creates the Twilio client over HTTP. Calls outside a message's turn pass a gate of their own, which keeps the
+    /// limits.
     ///
     /// # Errors
     ///
@@ -41,7 +42,7 @@ impl Service {
         self.twilio_over(settings, transport)
     }
 
-    /// The Twilio client, over a transport that stands in for the network.
+    /// Creates the Twilio client over another transport, such as the simulator.
     ///
     /// # Errors
     ///
@@ -59,17 +60,17 @@ impl Service {
             .observed(Arc::new(observer)))
     }
 
-    /// The same client for the calls of a command, which no message's retries stand behind.
+    /// The same client with retries of its own, for the calls of a command: no retry of a message repeats them.
     #[must_use]
     pub fn patient(&self, twilio: &Twilio) -> Twilio {
         patient(twilio, &self.config)
     }
 
-    /// Ties the ledger to the account and base address of this client.
+    /// Binds the ledger to the account and base address of this client.
     ///
     /// # Errors
     ///
-    /// [`crate::ledger::LedgerError::BoundElsewhere`] when it is tied to others.
+    /// [`crate::ledger::LedgerError::BoundElsewhere`] when it is bound to others.
     pub async fn bind(&self, twilio: &Twilio) -> Result<(), ServiceError> {
         let base = twilio.base().to_string();
         Ok(self.ledger.bind(twilio.account_sid(), &base).await?)
@@ -94,14 +95,14 @@ fn http(settings: &ClientSettings) -> Result<Transport, ConfigError> {
     http_transport(settings).map_err(|error| ConfigError::Invalid(format!("Twilio: {error}")))
 }
 
-/// The gate of calls outside a message's turn. They are few, and not granted by the store: a command makes them without
-/// consuming, and a consumer before it begins and after it has ended.
+/// The gate of calls outside a message's turn. Such calls are few: a command makes them without consuming, and a
+/// consumer makes them before its first message and after its last. The shared store does not grant them.
 fn outside(config: &Config, clock: Clock, metrics: Metrics) -> Result<PacedGate, ConfigError> {
     let pacer = Pacer::new(pacing(config, false)?, clock);
     Ok(PacedGate::new(pacer, metrics))
 }
 
-/// The limits as the configuration says; `shared`: other consumers use them too.
+/// The limits of the configuration. `shared`: other consumers use the same limits.
 pub(super) fn pacing(config: &Config, shared: bool) -> Result<PacingSettings, ConfigError> {
     let work = &config.file.work;
     let mut limits = Limits::default();
@@ -122,7 +123,7 @@ pub(super) fn pacing(config: &Config, shared: bool) -> Result<PacingSettings, Co
     })
 }
 
-/// Credentials and base address, as the environment says.
+/// The credentials and the base address from the environment.
 ///
 /// # Errors
 ///
@@ -137,8 +138,8 @@ pub fn client_settings(config: &Config) -> Result<ClientSettings, ServiceError> 
 
 fn credentials(access: &TwilioAccess) -> Result<Credentials, ConfigError> {
     let sid = access.account_sid.as_deref().ok_or_else(|| {
-        let text = "TWILIO_ACCOUNT_SID is not set; set it with TWILIO_AUTH_TOKEN, or with \
-                    TWILIO_API_KEY and TWILIO_API_SECRET (or try --simulate)";
+        let text = "TWILIO_ACCOUNT_SID is not set: set it, and TWILIO_AUTH_TOKEN or both TWILIO_API_KEY and \
+        TWILIO_API_SECRET (or use --simulate)";
         ConfigError::Invalid(text.to_owned())
     })?;
     Credentials::new(
@@ -162,20 +163,20 @@ fn base(access: &TwilioAccess) -> Result<BaseUrl, ConfigError> {
     let base = base.map_err(|error| ConfigError::Invalid(format!("{variable}: {error}")))?;
     if !base.is_https() && !base.is_loopback() {
         tracing::warn!(
-            "{variable} begins with http://: the account's credentials and every customer's number go over the network \
-             unencrypted; use https:// unless it is a simulator on a network of your own"
+            "{variable} begins with http://: the account's credentials and all customers' numbers are sent over \
+            the network unencrypted; use https://, except for a simulator on your own network"
         );
     }
     Ok(base)
 }
 
-/// Flex is in one region.
+/// Flex is available in one region only.
 fn refuse_other_regions(region: Option<&str>) -> Result<(), ConfigError> {
     match region.map(str::trim) {
         None | Some("" | "us1") => Ok(()),
         Some(region) => Err(ConfigError::Invalid(format!(
-            "TWILIO_REGION is {region}, and Flex works in us1 alone: the Conversations of other regions have no SMS and \
-             no WhatsApp, and Studio has no Send to Flex there; unset TWILIO_REGION (TWILIO_EDGE may stay)"
+            "TWILIO_REGION is {region}, but Flex works in us1 alone: in other regions, Conversations has no SMS \
+            and no WhatsApp, and Studio has no Send to Flex; unset TWILIO_REGION (TWILIO_EDGE can stay)"
         ))),
     }
 }

@@ -1,48 +1,48 @@
-//! What goes wrong, and when: by operation and rate, or by script.
+//! Faults: which operations fail, how and how often; by rate or by script.
 //!
-//! In: rules, as JSON (`--faults FILE` and `PUT /_simulator/faults` take the same). Out: for each
-//! request, what befalls it. Always: the same seed, operation, customer and count of earlier
-//! requests give the same decision, in whatever order other customers' requests come.
+//! In: rules, as JSON (the same for `--faults FILE` and `PUT /_simulator/faults`). Out: the faults of each request.
+//! Always: the same seed, operation, customer and number of earlier requests give the same decision, in any order of
+//! other customers' requests.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A set of rules. The default is none: nothing goes wrong.
+/// A set of rules. The default has no rule and causes no fault.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Decides which requests a rate, and which customers a share, falls on.
+    /// The seed that decides which requests a rate selects, and which customers a share selects.
     pub seed: u64,
     pub rules: Vec<Rule>,
-    /// How long after its creation a thing appears in lists and look-ups by filter or name, in
-    /// place of the settings' `listing_delay`.
+    /// The delay after which a new resource appears in lists and look-ups by filter or name, in place of the
+    /// settings' `listing_delay`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listing_delay_ms: Option<u64>,
 }
 
-/// One rule: which requests, and what befalls them.
+/// One rule: a selection of requests, and their fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// An operation's name, `changing` (every POST and DELETE) or `*`.
     #[serde(default = "every")]
     pub operation: String,
-    pub kind: Kind,
-    /// Before or after the effect. The default is before; `lost_reply` falls after.
+    pub kind: FaultKind,
+    /// Before or after the effect. The default is before; `lost_reply` comes after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// The share of requests it falls on, 0 to 1. Without `rate`, `nth` and `first`: on all.
+    /// The share of requests that it affects, 0 to 1. Without `rate`, `nth` and `first`: all requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// Falls on these requests of the rule, counted from 1.
+    /// Affects these requests of the rule, counted from 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nth: Vec<u64>,
-    /// Falls on the first so many requests of the rule.
+    /// Affects this many first requests of the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
-    /// Only requests that concern these customers.
+    /// Affects only requests about these customers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customers: Option<Customers>,
     /// The HTTP status of `server_error` (500) and `error` (400).
@@ -51,7 +51,8 @@ pub struct Rule {
     /// Twilio's error code of `error` (20001), `server_error` and `setup_failure`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
-    /// How long `latency` takes and `lost_reply` holds the connection; when `late_effect` happens.
+    /// The additional time of `latency`, the time that `lost_reply` holds the connection, or the delay of
+    /// `late_effect`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<u64>,
     /// `Retry-After` of `too_many_requests`, in seconds.
@@ -65,7 +66,7 @@ fn every() -> String {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FaultKind {
     /// The request takes `ms` longer.
     Latency,
     /// 429, never carried out.
@@ -76,11 +77,11 @@ pub enum Kind {
     Reset,
     /// The connection is closed without a reply, after `ms`.
     LostReply,
-    /// The connection is closed without a reply, and the request is carried out `ms` later.
+    /// The request is carried out after `ms`, and the connection is then closed without a reply.
     LateEffect,
-    /// An error of Twilio's, with `status` and `code`.
+    /// An error of Twilio, with `status` and `code`.
     Error,
-    /// The interaction is taken, and its channel fails afterwards, with `code`.
+    /// The interaction is accepted, and its channel fails afterwards, with `code`.
     SetupFailure,
 }
 
@@ -89,41 +90,41 @@ pub enum Kind {
 pub enum When {
     /// The request is not carried out.
     Before,
-    /// The request has been carried out, and only the reply tells otherwise.
+    /// The request has been carried out, although the reply is an error.
     After,
 }
 
-/// Which customers a rule is about.
+/// The customers that a rule affects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Customers {
     /// These addresses; `whatsapp:` may be left out.
     These(Vec<String>),
-    /// This share of all customers: the same ones at every request.
-    Share(Share),
+    /// This share of all customers: the same customers at every request.
+    Share(CustomerShare),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Share {
+pub struct CustomerShare {
     pub rate: f64,
 }
 
-/// A set of rules that cannot be meant.
+/// A set of rules that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("faults, rule {rule}: {reason}")]
 pub struct InvalidFaults {
-    /// Counted from 1.
+    /// The number of the rule, counted from 1.
     pub rule: usize,
     pub reason: &'static str,
 }
 
 impl Faults {
-    /// Checks that every rule can be meant, and names an operation there is.
+    /// Checks that every rule is valid and names an existing operation.
     ///
     /// # Errors
     ///
-    /// [`InvalidFaults`] names the first rule that cannot be meant.
+    /// [`InvalidFaults`] names the first rule that is not valid.
     pub fn validate(&self) -> Result<(), InvalidFaults> {
         self.check(super::http::router::is_operation)
     }
@@ -133,7 +134,7 @@ impl Faults {
             let wrong = rule.wrong().or_else(|| {
                 let known = matches!(rule.operation.as_str(), "*" | "changing")
                     || is_operation(&rule.operation);
-                (!known).then_some("no operation has this name; * and changing stand for several")
+                (!known).then_some("there is no operation of this name; * and changing stand for several operations")
             });
             if let Some(reason) = wrong {
                 return Err(InvalidFaults {
@@ -154,20 +155,22 @@ impl Rule {
         };
         let in_range = |rate: f64| (0.0..=1.0).contains(&rate);
         if !in_range(self.rate.unwrap_or(0.0)) || !in_range(share) {
-            return Some("a rate is between 0 and 1");
+            return Some("a rate must be between 0 and 1");
         }
         match self.kind {
-            Kind::Latency | Kind::LateEffect if self.ms.is_none() => Some("ms is missing"),
-            Kind::TooManyRequests | Kind::LateEffect | Kind::SetupFailure
+            FaultKind::Latency | FaultKind::LateEffect if self.ms.is_none() => {
+                Some("ms is missing")
+            }
+            FaultKind::TooManyRequests | FaultKind::LateEffect | FaultKind::SetupFailure
                 if self.when == Some(When::After) =>
             {
-                Some("this kind has no after: the request was never processed")
+                Some("this kind has no `after`, because the request is never processed")
             }
-            Kind::ServerError if self.status.is_some_and(|s| !(500..600).contains(&s)) => {
-                Some("the status of a server error is 5xx")
+            FaultKind::ServerError if self.status.is_some_and(|s| !(500..600).contains(&s)) => {
+                Some("the status of a server error must be 5xx")
             }
-            Kind::Error if self.status.is_some_and(|s| !(400..600).contains(&s)) => {
-                Some("the status of an error is 4xx or 5xx")
+            FaultKind::Error if self.status.is_some_and(|s| !(400..600).contains(&s)) => {
+                Some("the status of an error must be 4xx or 5xx")
             }
             _ => None,
         }
@@ -175,23 +178,22 @@ impl Rule {
 
     pub(super) fn falls(&self) -> When {
         let usual = match self.kind {
-            Kind::LostReply => When::After,
+            FaultKind::LostReply => When::After,
             _ => When::Before,
         };
         self.when.unwrap_or(usual)
     }
 }
 
-/// A request, as rules see it.
+/// The properties of a request that rules check.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'a> {
+pub(super) struct FaultSubject<'a> {
     pub(super) operation: &'a str,
     pub(super) changing: bool,
     pub(super) customer: Option<&'a str>,
 }
 
-/// What befalls one request: delays from any number of rules, and at most one other fault, the first
-/// that applies.
+/// The faults of one request: the delays of any number of rules, and at most one other fault, the first that applies.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fate {
     pub(super) before_ms: u64,
@@ -199,7 +201,7 @@ pub(super) struct Fate {
     pub(super) fault: Option<Rule>,
 }
 
-/// The rules and how often each was asked.
+/// The rules, and how often each rule was checked.
 #[derive(Debug, Default)]
 pub(super) struct Dice {
     faults: Faults,
@@ -214,7 +216,7 @@ impl Dice {
         }
     }
 
-    pub(super) fn fate(&mut self, subject: Subject<'_>) -> Fate {
+    pub(super) fn fate(&mut self, subject: FaultSubject<'_>) -> Fate {
         let mut fate = Fate::default();
         for at in 0..self.faults.rules.len() {
             if !self.applies(at, subject) {
@@ -222,8 +224,8 @@ impl Dice {
             }
             let rule = &self.faults.rules[at];
             match (rule.kind, rule.falls()) {
-                (Kind::Latency, When::Before) => fate.before_ms += rule.ms.unwrap_or(0),
-                (Kind::Latency, When::After) => fate.after_ms += rule.ms.unwrap_or(0),
+                (FaultKind::Latency, When::Before) => fate.before_ms += rule.ms.unwrap_or(0),
+                (FaultKind::Latency, When::After) => fate.after_ms += rule.ms.unwrap_or(0),
                 _ if fate.fault.is_none() => fate.fault = Some(rule.clone()),
                 _ => {}
             }
@@ -231,7 +233,7 @@ impl Dice {
         fate
     }
 
-    fn applies(&mut self, at: usize, subject: Subject<'_>) -> bool {
+    fn applies(&mut self, at: usize, subject: FaultSubject<'_>) -> bool {
         let seed = self.faults.seed;
         let rule = &self.faults.rules[at];
         let meant = match rule.operation.as_str() {
@@ -272,12 +274,12 @@ impl Dice {
     }
 }
 
-/// The address without its channel's prefix.
+/// The address without the prefix of its channel.
 pub(super) fn bare(address: &str) -> &str {
     address.strip_prefix("whatsapp:").unwrap_or(address)
 }
 
-/// A number from 0 to 1 that depends on the parts alone.
+/// A number from 0 to 1 that depends only on the parts.
 fn chance(parts: &[&str]) -> f64 {
     let digest = Sha256::digest(parts.join("\n"));
     let mut head = [0; 4];
@@ -297,8 +299,8 @@ mod tests {
         faults
     }
 
-    fn ask(dice: &mut Dice, customer: &str) -> Option<Kind> {
-        let subject = Subject {
+    fn ask(dice: &mut Dice, customer: &str) -> Option<FaultKind> {
+        let subject = FaultSubject {
             operation: "create_session",
             changing: true,
             customer: Some(customer),
@@ -347,7 +349,7 @@ mod tests {
         let mut dice = Dice::new(faults(
             r#"{"rules": [{"customers": ["+12"], "kind": "reset"}]}"#,
         ));
-        assert_eq!(ask(&mut dice, "whatsapp:+12"), Some(Kind::Reset));
+        assert_eq!(ask(&mut dice, "whatsapp:+12"), Some(FaultKind::Reset));
         assert_eq!(ask(&mut dice, "+13"), None);
     }
 

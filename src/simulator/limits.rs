@@ -1,8 +1,8 @@
-//! Twilio's published limits, answered with 429.
+//! Twilio's published limits. A request above a limit is refused with 429.
 //!
-//! In: an operation, what it works on, and when its request was read. Out: leave, or the code of
-//! the refusal. Always: a request is refused if the window that ends with it already holds as many
-//! as the limit allows; a refused request takes no place.
+//! In: an operation, its path parameters, and the time at which its request was read. Out: a permit, or the code of
+//! the refusal. Always: a request is refused if the window that ends with it already has as many requests as the
+//! limit allows; a refused request does not count.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// So many requests in any window of so many seconds.
+/// A number of requests in any window of a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Quota {
+pub struct RequestQuota {
     pub requests: u32,
     #[serde(default = "one")]
     pub seconds: u32,
@@ -23,22 +23,22 @@ fn one() -> u32 {
     1
 }
 
-/// The limits by lane. A lane without a quota is unlimited.
+/// The limits by lane. A lane without a quota has no limit.
 ///
 /// Lanes are `flex_` and the operation for Flex Flows and Channels (per account); `interactions`
 /// (per endpoint); `proxy` (per endpoint and service); `chat_channel` and `conversation` (per
 /// channel and conversation), `chat_service` and `conversation_service` (creation and deletion).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    pub lanes: BTreeMap<String, Quota>,
-    /// How many requests of the account may be open at a time. Twilio publishes no number.
+pub struct RequestLimits {
+    pub lanes: BTreeMap<String, RequestQuota>,
+    /// The maximum number of concurrent requests of the account. Twilio publishes no number.
     pub concurrency: Option<usize>,
 }
 
-/// Twilio's pages "Flex limits" (Channels, Flex Flows, Interactions: the unit of the first two is
-/// not printed, per second as in the rows beside them), "Proxy limits" (30 a second as an average
-/// over 5 s), and the changelog of 2020-03-31 (Chat and Conversations, 30 actions a second).
+/// The sources are Twilio's pages "Flex limits" (Channels, Flex Flows, Interactions; the page gives no unit for the
+/// first two, assumed per second as in the other rows), "Proxy limits" (30 a second on average over 5 s), and the
+/// changelog of 2020-03-31 (Chat and Conversations, 30 actions a second).
 const PUBLISHED: [(&str, u32, u32); 15] = [
     ("flex_create_flex_channel", 10, 1),
     ("flex_list_flex_channels", 5, 1),
@@ -57,28 +57,28 @@ const PUBLISHED: [(&str, u32, u32); 15] = [
     ("conversation_service", 30, 1),
 ];
 
-impl Limits {
+impl RequestLimits {
     /// Twilio's published limits.
     #[must_use]
     pub fn published() -> Self {
-        let lanes = PUBLISHED
-            .iter()
-            .map(|&(lane, requests, seconds)| (lane.to_owned(), Quota { requests, seconds }));
+        let lanes = PUBLISHED.iter().map(|&(lane, requests, seconds)| {
+            (lane.to_owned(), RequestQuota { requests, seconds })
+        });
         Self {
             lanes: lanes.collect(),
             concurrency: None,
         }
     }
 
-    /// No limit at all.
+    /// No limits.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::default()
     }
 
-    /// The same limits with another quota for `lane`, or with none.
+    /// The same limits, with another quota for `lane`, or without one.
     #[must_use]
-    pub fn with(mut self, lane: &str, quota: Option<Quota>) -> Self {
+    pub fn with(mut self, lane: &str, quota: Option<RequestQuota>) -> Self {
         match quota {
             Some(quota) => self.lanes.insert(lane.to_owned(), quota),
             None => self.lanes.remove(lane),
@@ -87,9 +87,9 @@ impl Limits {
     }
 }
 
-/// The lane of an operation, what it counts by beside the account, and Twilio's code for too many.
+/// The lane of an operation, the scope within the account that it counts by, and Twilio's code for too many requests.
 ///
-/// `place` is the path's parameters.
+/// `place` has the parameters of the path.
 fn lane(operation: &str, product: &str, place: &[String]) -> Option<(String, String, u32)> {
     let at = |n: usize| place.get(n).cloned().unwrap_or_default();
     match product {
@@ -120,7 +120,7 @@ fn lane(operation: &str, product: &str, place: &[String]) -> Option<(String, Str
     }
 }
 
-/// Above so many windows, those nobody used in the last minute are forgotten.
+/// Above this number of windows, those that were not used in the last minute are removed.
 const WINDOWS_MAX: usize = 10_000;
 
 #[derive(Debug, Default)]
@@ -130,10 +130,10 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// Takes a place for a request read at `now`, or names the code of the refusal.
+    /// Counts a request that was read at `now`, or returns the code of the refusal.
     pub(super) fn take(
         &mut self,
-        limits: &Limits,
+        limits: &RequestLimits,
         (operation, product): (&str, &str),
         place: &[String],
         now: Instant,
@@ -160,7 +160,7 @@ impl Windows {
         Ok(())
     }
 
-    /// How many requests are being carried out.
+    /// The number of requests that are being carried out.
     pub(super) fn open(&self) -> usize {
         self.open
     }
@@ -186,14 +186,19 @@ impl Windows {
 mod tests {
     use super::*;
 
-    fn take(windows: &mut Windows, limits: &Limits, service: &str, at: Instant) -> Result<(), u32> {
+    fn take(
+        windows: &mut Windows,
+        limits: &RequestLimits,
+        service: &str,
+        at: Instant,
+    ) -> Result<(), u32> {
         let place = [service.to_owned()];
         windows.take(limits, ("create_session", "proxy"), &place, at)
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_window_of_a_second_holds_more_than_the_limit() {
-        let limits = Limits::published();
+        let limits = RequestLimits::published();
         let mut windows = Windows::default();
         let start = Instant::now();
         let mut taken = Vec::new();
@@ -213,7 +218,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn proxy_takes_bursts_and_counts_each_service_alone() {
-        let limits = Limits::published();
+        let limits = RequestLimits::published();
         let mut windows = Windows::default();
         let now = Instant::now();
         for _ in 0..150 {
@@ -227,23 +232,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lane_can_be_changed_and_all_can_be_lifted() {
-        let quota = Quota {
+        let quota = RequestQuota {
             requests: 1,
             seconds: 1,
         };
-        let limits = Limits::published().with("proxy", Some(quota));
+        let limits = RequestLimits::published().with("proxy", Some(quota));
         let mut windows = Windows::default();
         let now = Instant::now();
         assert_eq!(take(&mut windows, &limits, "KS1", now), Ok(()));
         assert_eq!(take(&mut windows, &limits, "KS1", now), Err(20429));
-        assert_eq!(take(&mut windows, &Limits::unlimited(), "KS1", now), Ok(()));
+        assert_eq!(
+            take(&mut windows, &RequestLimits::unlimited(), "KS1", now),
+            Ok(())
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_account_can_have_a_limit_on_open_requests() {
-        let limits = Limits {
+        let limits = RequestLimits {
             concurrency: Some(1),
-            ..Limits::unlimited()
+            ..RequestLimits::unlimited()
         };
         let mut windows = Windows::default();
         let now = Instant::now();

@@ -1,10 +1,10 @@
-//! The fake Twilio: a real HTTP server with Twilio's behaviour, limits and faults.
+//! A fake Twilio: an HTTP server with Twilio's behaviour, limits and faults.
 //!
-//! In: HTTP requests, over TCP ([`Simulator::serve`]) or in process ([`InProcess`]), to the same
-//! router. Out: Twilio's replies, and a record of what they changed ([`Simulator::effects`]).
-//! Always: a request that has been read is carried out whatever the client does next; one seed and
-//! one order of requests give one world; what Twilio's sources leave open is a setting
-//! ([`Assumptions`]) or stands in `docs/simulator.md`.
+//! In: HTTP requests, over TCP ([`Simulator::serve`]) or in process ([`InProcess`]), to the same router. Out:
+//! Twilio's replies, and a record of their effects ([`Simulator::effects`]). Always: a request that has been read is
+//! carried out even if the client closes its connection; the same seed and the same order of requests give the same
+//! world; behaviour that Twilio's sources leave open is a setting ([`Assumptions`]) or is described in
+//! `docs/simulator.md`.
 
 mod chat;
 mod conversations;
@@ -34,8 +34,8 @@ use crate::clock::Clock;
 use crate::shutdown::Stopper;
 use crate::twilio::{Dropped, InProcess};
 
-pub use faults::{Customers, Faults, InvalidFaults, Kind, Rule, Share, When};
-pub use limits::{Limits, Quota};
+pub use faults::{CustomerShare, Customers, FaultKind, Faults, InvalidFaults, Rule, When};
+pub use limits::{RequestLimits, RequestQuota};
 pub use people::customers::{Reached, Unreached};
 pub use people::staff::{AgentChange, AgentState, NoSuchAgent};
 pub use settings::{
@@ -44,22 +44,22 @@ pub use settings::{
 };
 pub use world::DebuggerEvent;
 pub use world::effects::{Effect, EffectKind};
-pub use world::queues::Sending;
+pub use world::queues::SenderQueues;
 
-/// One request, stamped when it was read.
+/// The record of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestRecord {
     pub time: Timestamp,
-    /// The operation's name; `unknown` for a path Twilio does not have.
+    /// The name of the operation; `unknown` for a path that Twilio does not have.
     pub operation: &'static str,
-    /// The HTTP status; none while it is being carried out, and when the reply never left.
+    /// The HTTP status; `None` while the request is carried out, and if no reply was sent.
     pub status: Option<u16>,
-    /// Whether the client had hung up before its reply was made.
+    /// Whether the client had closed its connection before the reply was made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub client_left: bool,
 }
 
-/// A fake Twilio account. Clones share it.
+/// A fake Twilio account. Clones share the account.
 #[derive(Clone)]
 pub struct Simulator {
     inner: Arc<Inner>,
@@ -71,7 +71,7 @@ struct Inner {
     state: Mutex<State>,
 }
 
-/// All that changes, under one lock that is never held across an await.
+/// The mutable state, under one lock that is never held across an await.
 struct State {
     world: world::World,
     windows: limits::Windows,
@@ -89,15 +89,18 @@ impl fmt::Debug for Simulator {
 }
 
 impl Simulator {
-    /// A new account, set up as `settings` say. Time in it is `clock`'s.
+    /// Creates an account with these settings. Its time is the time of `clock`.
     ///
-    /// Faults in the settings are taken as they are; [`Faults::validate`] checks them. A record
-    /// file that cannot be opened is logged, and nothing is recorded.
+    /// The faults of the settings are not checked; [`Faults::validate`] checks them. If the record file cannot be
+    /// opened, that is logged, and nothing is recorded.
     #[must_use]
     pub fn new(settings: Settings, clock: Clock) -> Self {
         let recorder = settings.record.as_deref().and_then(|path| {
             http::record::Recorder::open(path)
-                .inspect_err(|error| tracing::warn!(%error, "exchanges are not recorded"))
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "the record file cannot be opened: requests are not \
+                recorded")
+                })
                 .ok()
         });
         let settings = Arc::new(settings);
@@ -121,45 +124,45 @@ impl Simulator {
         }
     }
 
-    /// Serves HTTP/1.1 on `listener` until `stop`; requests that were read are answered first.
+    /// Serves HTTP/1.1 on `listener` until `stop`. Requests that have been read are still answered.
     ///
     /// # Errors
     ///
-    /// When the listener can accept no more.
+    /// An error when the listener can accept no more connections.
     pub async fn serve(&self, listener: TcpListener, stop: Stopper) -> io::Result<()> {
         http::server::serve(self.clone(), listener, stop).await
     }
 
-    /// Hires a worker (or finds the one of this name) and returns its SID. Its `contact_uri` is
-    /// `client:` and the name.
+    /// Creates a worker (or finds the one with this name) and returns its SID. Its `contact_uri` is `client:` and the
+    /// name.
     pub fn add_agent(&self, friendly_name: &str) -> String {
         let now = self.inner.clock.now();
         self.state().world.hire(friendly_name, now)
     }
 
-    /// What the requests changed so far, oldest first.
+    /// The effects of all requests so far, oldest first.
     #[must_use]
     pub fn effects(&self) -> Vec<Effect> {
         self.settled().world.effects.list().to_vec()
     }
 
-    /// Every request to Twilio's endpoints so far, in the order in which they were read.
+    /// All requests to Twilio's endpoints so far, in the order in which they were read.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.state().requests.clone()
     }
 
-    /// Why texts went nowhere, as Twilio's debugger would show it.
+    /// The events of texts that were not delivered, as in Twilio's debugger.
     #[must_use]
     pub fn debugger(&self) -> Vec<DebuggerEvent> {
         self.state().world.debugger.clone()
     }
 
-    /// Replaces the faults, and begins counting anew.
+    /// Replaces the faults, and restarts their counters.
     ///
     /// # Errors
     ///
-    /// [`InvalidFaults`] when a rule cannot be meant: the faults before stay.
+    /// [`InvalidFaults`] when a rule is not valid: the earlier faults stay in force.
     pub fn set_faults(&self, faults: Faults) -> Result<(), InvalidFaults> {
         faults.validate()?;
         let delay = faults.listing_delay_ms.map(Duration::from_millis);
@@ -169,18 +172,18 @@ impl Simulator {
         Ok(())
     }
 
-    /// A text from `customer` to `sender`, as it would come from the carrier. For a customer known
-    /// by a free identity, `sender` is not looked at.
+    /// Receives a text from `customer` to `sender`, as from a carrier. `sender` is ignored for a customer with a chat
+    /// identity.
     ///
     /// # Errors
     ///
-    /// [`Unreached`] when no conversation or session has this pair, or the text is a stop word.
+    /// [`Unreached`] when no open conversation or session has this pair, or the text is a stop word.
     pub fn reply(&self, customer: &str, sender: &str, body: &str) -> Result<Reached, Unreached> {
         let now = self.inner.clock.now();
         self.settled().world.inbound(customer, sender, body, now)
     }
 
-    /// The state, whatever a panic elsewhere left: each change in it is whole.
+    /// Locks the state, also after a panic: no change of it is partial.
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner
             .state
@@ -188,7 +191,7 @@ impl Simulator {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state, after all that has fallen due by now.
+    /// Locks the state, after the events that are due by now.
     fn settled(&self) -> MutexGuard<'_, State> {
         let now = self.inner.clock.now();
         let mut state = self.state();
@@ -206,7 +209,7 @@ impl InProcess for Simulator {
         let simulator = self.clone();
         let caller = Arc::new(());
         let listening = Arc::downgrade(&caller);
-        // A task of its own: a caller that stops waiting does not undo what Twilio does.
+        // In its own task: a caller that stops waiting does not cancel the request.
         let work = tokio::spawn(async move { simulator.carry_out(request, &listening).await });
         match work.await {
             Ok(Ok(response)) => Ok(response),

@@ -1,5 +1,5 @@
-//! What a simulator starts with: its account, its people, its limits, and every point on which
-//! Twilio's own documents are silent or contradict each other.
+//! The settings of a simulator: its account, its agents, its limits, and every point on which Twilio's documents are
+//! silent or contradict each other.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,64 +7,63 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::faults::Faults;
-use super::limits::Limits;
-use super::world::queues::Sending;
+use super::limits::RequestLimits;
+use super::world::queues::SenderQueues;
 
 /// The account SID of [`Settings::default`].
 pub const DEFAULT_ACCOUNT_SID: &str = "ACf1e8ca57f1e8ca57f1e8ca57f1e8ca57";
-/// The auth token of [`Settings::default`]: no secret, it opens nothing but a simulator.
+/// The auth token of [`Settings::default`]. It is not a secret: it works only with a simulator.
 pub const DEFAULT_AUTH_TOKEN: &str = "f1e8ca57f1e8ca57f1e8ca57f1e8ca57";
 
-/// How a simulator is set up. `Settings::default()` is a working account without agents.
+/// The settings of a simulator. `Settings::default()` is a working account without agents.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `AC` and 32 hex digits: the user name of HTTP Basic.
     pub account_sid: String,
-    /// The password that goes with the account SID.
+    /// The password for the account SID.
     pub auth_token: SecretString,
-    /// API keys (`SK...`) and their secrets, taken as user name and password as well.
+    /// API keys (`SK...`) and their secrets, which are accepted as user name and password too.
     pub api_keys: Vec<(String, SecretString)>,
-    /// Decides every SID.
+    /// The seed of all SIDs.
     pub seed: u64,
-    /// The friendly names of the workers there are from the start.
+    /// The friendly names of the first workers.
     pub agents: Vec<String>,
-    /// A worker that is looked up by friendly name or `contact_uri`, or is a task's target, and does
-    /// not exist, is hired on the spot: any list of agents works.
+    /// Whether a missing worker is created when it is looked up by friendly name or `contact_uri`, or is the target
+    /// of a task: any list of agents then works.
     pub hire_unknown_agents: bool,
-    /// How many tasks a worker takes at a time on a task channel (TaskRouter's worker channel
-    /// `configured_capacity`); further tasks wait as pending.
+    /// The number of tasks that a worker takes at a time on a task channel (TaskRouter's `configured_capacity` of a
+    /// worker channel); further tasks wait as pending.
     pub agent_capacity: u32,
-    /// Task attributes that name the worker the task is for, by contact URI, SID or friendly name:
-    /// the played workflow's filter.
+    /// The task attributes that name the worker of a task, by contact URI, SID or friendly name: the filter of the
+    /// simulated workflow.
     pub target_attributes: Vec<String>,
-    /// Which numbers the Proxy service owns.
+    /// The numbers of the Proxy service.
     pub proxy_pool: ProxyPool,
     /// The published limits, unless changed.
-    pub limits: Limits,
-    /// How fast senders send, and how much they queue. None has a rate unless it is given one.
-    pub sending: Sending,
-    /// How long each request takes; the effect falls at its end.
+    pub limits: RequestLimits,
+    /// The rates and queues of senders. By default, no sender has a rate.
+    pub sending: SenderQueues,
+    /// The time that each request takes; its effect comes at the end.
     pub latency: Duration,
-    /// How long after its creation a thing appears in lists and look-ups by filter or name:
-    /// Twilio promises no consistency there.
+    /// The delay after which a new resource appears in lists and look-ups by filter or name: Twilio promises no
+    /// consistency there.
     pub listing_delay: Duration,
-    /// How long an interaction's channel stays in `setup`.
+    /// The time that an interaction's channel stays in `setup`.
     pub interaction_setup: Duration,
-    /// What becomes of an agent's interaction with a customer who is in another conversation with the same sender.
+    /// The result of an agent's interaction with a customer who is in another conversation with the same sender.
     pub busy_interaction: BusyInteraction,
-    /// After how long without a message or a new participant a conversation goes inactive that was made without
-    /// such a timer of its own: the account's `DefaultInactiveTimer`, at least a minute. None: never (Twilio's
-    /// default).
+    /// The account's `DefaultInactiveTimer`: the time without a message or a new participant after which a
+    /// conversation without its own timer becomes inactive, at least a minute. `None`: never (Twilio's default).
     pub default_inactive_timer: Option<Duration>,
-    /// The same for its end: the account's `DefaultClosedTimer`, at least ten minutes.
+    /// The account's `DefaultClosedTimer`: the same for closing a conversation, at least ten minutes.
     pub default_closed_timer: Option<Duration>,
-    /// How long a task that has ended (`completed`, `canceled`) can still be fetched and listed: five minutes
-    /// (Twilio's page "Lifecycle of a Task: Task state"). None: for ever.
+    /// The time for which an ended task (`completed`, `canceled`) can still be fetched and listed: five minutes
+    /// (Twilio's page "Lifecycle of a Task: Task state"). `None`: for ever.
     pub ended_tasks_kept: Option<Duration>,
     pub faults: Faults,
-    /// The base of the URLs in replies; without it, the address the client called.
+    /// The base of the URLs in replies; without it, the address that the client called.
     pub public_url: Option<String>,
-    /// Where every exchange is written to, as JSON lines, for `tests/oracle/check_openapi.py`.
+    /// The file that records every request with its reply, as JSON lines, for `tests/oracle/check_openapi.py`.
     pub record: Option<PathBuf>,
     pub assumptions: Assumptions,
 }
@@ -78,28 +77,27 @@ pub enum ProxyPool {
     Fixed(Vec<String>),
 }
 
-/// An agent's interaction with a busy customer.
+/// The result of an agent's interaction with a busy customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusyInteraction {
-    /// It becomes active, with a task and a conversation in which the customer is not (twilio/twilio-php#784).
+    /// It becomes active, with a task, and with a conversation without the customer (twilio/twilio-php#784).
     Empty,
     /// Its channel fails with 50416, and there is neither a task nor a conversation (no source).
     Fails,
 }
 
-/// Points no source confirms. Each default is said and reasoned in `docs/simulator.md`.
+/// Points that no source confirms. `docs/simulator.md` explains each default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent yes-or-no questions to Twilio, one each"
 )]
 pub struct Assumptions {
-    /// The status of 45208, 80603, 80103, 80604, 80609, 80612 and 50307, whose sources name the
-    /// code alone.
+    /// The status of 45208, 80603, 80103, 80604, 80609, 80612 and 50307, whose sources name only the code.
     pub conflict_status: u16,
-    /// By what a Flex Channel is found again (get-or-create): its target or its identity.
+    /// The key by which an existing Flex Channel is found (get-or-create): its target or its identity.
     pub channel_key: ChannelKey,
-    /// Whether asking again for a channel that exists makes a second task.
+    /// Whether a second request for an existing channel creates a second task.
     pub repeated_channel_makes_task: bool,
     /// The status of a created message interaction: 200 in the OpenAPI, 201 in SDK fixtures.
     pub message_interaction_status: u16,
@@ -107,9 +105,9 @@ pub struct Assumptions {
     pub participant_delete_status: u16,
     /// Whether `GET Sessions/{UniqueName}` finds a session.
     pub session_by_unique_name: bool,
-    /// Whether a closed session still holds its unique name.
+    /// Whether a closed session keeps its unique name.
     pub closed_sessions_keep_names: bool,
-    /// Whether a session with a bad inline participant is not made at all.
+    /// Whether a session with an invalid inline participant is not created at all.
     pub atomic_session_create: bool,
     /// Whether a message interaction on the agent's participant reaches the customer.
     pub agent_interaction_reaches_customer: bool,
@@ -119,21 +117,20 @@ pub struct Assumptions {
     pub chat_message_reaches_customer: bool,
     /// Whether `GET` works on Interactions (Twilio's limits page says it does not).
     pub interactions_can_be_fetched: bool,
-    /// Whether Flex Channels and Programmable Chat still answer after 2026-06-01; else 410/20410.
+    /// Whether Flex Channels and Programmable Chat still work after 2026-06-01; otherwise they reply with 410/20410.
     pub legacy_apis_answer: bool,
-    /// Whether lists of Workers show their attributes (the OpenAPI says null there, its example and SDK
-    /// fixtures have them).
+    /// Whether lists of Workers show attributes (null in the OpenAPI, but its example and SDK fixtures have them).
     pub worker_lists_show_attributes: bool,
-    /// The status of 21611 (a sender's queue is full), whose page names the code alone.
+    /// The status of 21611 (a sender's queue is full), whose page names only the code.
     pub queue_full_status: u16,
-    /// `Retry-After` on 429, in seconds: not promised on these APIs.
+    /// `Retry-After` of a 429, in seconds. Twilio does not promise it for these APIs.
     pub retry_after_secs: Option<u32>,
 }
 
-/// What identifies a customer to a Flex Flow.
+/// The key of a customer in a Flex Flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelKey {
-    /// `Target`, or `Identity` where there is none.
+    /// `Target`, or `Identity` without a target.
     Target,
     Identity,
 }
@@ -174,8 +171,8 @@ impl Default for Settings {
             target_attributes: vec!["targetWorker".to_owned(), "targetWorkerSid".to_owned()],
             // Numbers of the 555-01xx block, which is reserved for fiction (NANPA).
             proxy_pool: ProxyPool::Open(vec!["+12025550190".to_owned(), "+12025550191".to_owned()]),
-            limits: Limits::published(),
-            sending: Sending::default(),
+            limits: RequestLimits::published(),
+            sending: SenderQueues::default(),
             latency: Duration::ZERO,
             listing_delay: Duration::ZERO,
             interaction_setup: Duration::from_millis(200),

@@ -1,7 +1,7 @@
-//! The certificate that this program shows to a server that asks for one.
+//! The client certificate: the certificate for a server that asks for one.
 //!
-//! In: the files of a certificate and its key. Out: both, and that they belong together. Always: an error names the
-//! file and nothing that is in it.
+//! In: the files of a certificate and its key. Out: both, checked to belong together. Always: an error names the file
+//! and never has its contents.
 
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -10,21 +10,21 @@ use rustls::{ClientConfig, ConfigBuilder, Error, InconsistentKeys};
 
 use super::{Files, Keys, TlsError};
 
-/// What begins an encrypted key, in both of its forms (RFC 7468 section 11, RFC 1421).
+/// The beginnings of an encrypted key (RFC 7468 section 11, RFC 1421).
 const ENCRYPTED: [&str; 2] = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"];
 
 /// A certificate with its intermediates, and its key.
-pub(super) struct Identity {
+pub(super) struct ClientCertificate {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
-/// Reads the certificate and the key. `None` where none is named.
+/// Reads the certificate and the key. `None` without both settings.
 ///
 /// # Errors
 ///
-/// [`TlsError`] when one is named without the other, or a file cannot be used.
-pub(super) fn read(files: &Files, keys: Keys) -> Result<Option<Identity>, TlsError> {
+/// [`TlsError`] when only one of the two is set, or a file cannot be used.
+pub(super) fn read(files: &Files, keys: Keys) -> Result<Option<ClientCertificate>, TlsError> {
     let (certificate, key) = match (&files.certificate, &files.key) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),
@@ -34,24 +34,24 @@ pub(super) fn read(files: &Files, keys: Keys) -> Result<Option<Identity>, TlsErr
                 None => (keys.key, keys.certificate),
             };
             return Err(TlsError(format!(
-                "{} names {named} and not {missing}: a client certificate needs both",
+                "{} sets {named} and not {missing}: a client certificate needs both",
                 keys.place
             )));
         }
     };
     let chain = chain(certificate, keys)?;
     let key = private_key(key, keys)?;
-    Ok(Some(Identity { chain, key }))
+    Ok(Some(ClientCertificate { chain, key }))
 }
 
-/// The configuration that shows it.
+/// Finishes a configuration with the client certificate.
 ///
 /// # Errors
 ///
-/// [`TlsError`] when the key is another certificate's.
+/// [`TlsError`] when the key belongs to another certificate.
 pub(super) fn shown(
     builder: ConfigBuilder<ClientConfig, WantsClientCert>,
-    identity: Identity,
+    identity: ClientCertificate,
     files: &Files,
     keys: Keys,
 ) -> Result<ClientConfig, TlsError> {
@@ -80,7 +80,7 @@ fn chain(file: &str, keys: Keys) -> Result<Vec<CertificateDer<'static>>, TlsErro
     let bytes =
         std::fs::read(file).map_err(|error| unusable(format!("cannot be read: {error}")))?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let chain = read.map_err(|error| unusable(format!("is no PEM file: {error}")))?;
+    let chain = read.map_err(|error| unusable(format!("is not a PEM file: {error}")))?;
     if chain.is_empty() {
         let text = "holds no certificate: it begins with -----BEGIN CERTIFICATE-----";
         return Err(unusable(text.to_owned()));
@@ -102,17 +102,17 @@ fn private_key(file: &str, keys: Keys) -> Result<PrivateKeyDer<'static>, TlsErro
         ENCRYPTED.iter().any(|mark| text.contains(mark))
     };
     if is_encrypted() {
-        let text = "is encrypted: name one without a passphrase, readable by this program's user alone; \
-                    openssl pkey -in OLD -out NEW removes it";
+        let text = "is encrypted: use a key without a passphrase that only this program's user can read; openssl \
+        pkey -in OLD -out NEW removes the passphrase";
         return Err(unusable(text.to_owned()));
     }
-    // The parser's own words may repeat a part of the key: only the kind of fault is told.
+    // The parser's text could have a part of the key, so that only the kind of error is reported.
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| {
         unusable(match error {
             PemError::NoItemsFound => {
                 "holds no private key: it begins with -----BEGIN PRIVATE KEY-----".to_owned()
             }
-            _ => "is no PEM file".to_owned(),
+            _ => "is not a PEM file".to_owned(),
         })
     })
 }

@@ -1,8 +1,8 @@
-//! One TLS for all connections: to the broker, the database, Twilio and HTTP proxies.
+//! The TLS configuration of all connections: to the broker, the database, Twilio and HTTP proxies.
 //!
-//! In: the files that a service names, and the environment. Out: one kind of rustls configuration. Always: a
-//! certificate that is not accepted is told in a sentence that names the server, the cause and what to do; what a
-//! server sends is shown without control characters and bounded; no key's content is in an error.
+//! In: the files of a service's settings, and the environment. Out: a rustls configuration. Always: the error for a
+//! certificate that is not accepted is a sentence with the server, the cause and the remedy; texts from a server are
+//! shown without control characters and cut to a maximum length; no error has the contents of a key.
 
 mod identity;
 mod roots;
@@ -20,65 +20,65 @@ use serde::Deserialize;
 use self::sentences::NotAccepted;
 use self::verifier::Verifier;
 
-/// The files of one service, as its settings name them. They are PEM.
+/// The files in the settings of one service. They are PEM files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Files {
-    /// The authorities that are trusted, and no others. Without a file, or with the word `system`, those of the
-    /// system's trust store and of `SSL_CERT_FILE` are.
+    /// The trusted authorities. Without a file, or with the word `system`, the authorities of the system's trust
+    /// store and of `SSL_CERT_FILE` are trusted instead.
     #[serde(rename = "ca_file")]
     pub ca: Option<String>,
-    /// The certificate that this program shows to the server, with its intermediates.
+    /// The client certificate, with its intermediates.
     #[serde(rename = "cert_file")]
     pub certificate: Option<String>,
-    /// Its key, without a passphrase.
+    /// The key of the client certificate, without a passphrase.
     #[serde(rename = "key_file")]
     pub key: Option<String>,
 }
 
 impl Files {
-    /// Whether none is named.
+    /// Whether no file is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What the files of a service are called in its settings, for errors.
+/// The names of a service's settings, for errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// Where they are set, such as `AMQP_URL`.
+    /// The place of the settings, such as `AMQP_URL`.
     pub place: &'static str,
-    /// What names the host.
+    /// The setting that names the host.
     pub address: &'static str,
     pub ca: &'static str,
     pub certificate: &'static str,
     pub key: &'static str,
 }
 
-/// What is asked of a server's certificate.
+/// How a server's certificate is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Check {
-    /// Nothing: the connection is encrypted, and the server may be any server.
+    /// Not at all: the connection is encrypted, but the server may be any server.
     Nothing,
-    /// That a trusted authority has signed it.
+    /// A trusted authority must have signed it.
     Authority,
-    /// That, and that it is for this host.
+    /// A trusted authority must have signed it, and it must be for this host.
     #[default]
     AuthorityAndName,
 }
 
-/// TLS cannot be set up: a sentence that names the file and the setting.
+/// TLS cannot be set up. The text is a sentence with the file and the setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TlsError(String);
 
-/// The client's side of TLS with one service.
+/// Creates the TLS configuration of a client of one service.
 ///
 /// # Errors
 ///
-/// [`TlsError`] when a named file cannot be used. A system without a trust store is no error: Mozilla's
-/// authorities stand in.
+/// [`TlsError`] when a file of the settings cannot be used. A system without a trust store is no error: Mozilla's
+/// authorities are trusted instead.
 pub fn client_config(files: &Files, keys: Keys, check: Check) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let trusted = match check {
@@ -98,8 +98,8 @@ pub fn client_config(files: &Files, keys: Keys, check: Check) -> Result<ClientCo
     }
 }
 
-/// What an error of a connection says of certificates, in a sentence: why the server's is not accepted, or that the
-/// server refuses this client's, or its lack of one. `None` for every other error.
+/// Describes a connection error that is about certificates, in a sentence: why the server's certificate is not
+/// accepted, or that the server refuses the client certificate or asks for one. `None` for every other error.
 #[must_use]
 pub fn told(error: &(dyn StdError + 'static), keys: Keys) -> Option<String> {
     match rustls_error(error)? {
@@ -112,7 +112,7 @@ pub fn told(error: &(dyn StdError + 'static), keys: Keys) -> Option<String> {
     }
 }
 
-/// What to do about an alert of the server's that is about this client's certificate.
+/// The remedy for an alert of the server about the client certificate.
 fn refused_by_server(alert: AlertDescription, keys: Keys) -> Option<String> {
     let Keys {
         place,
@@ -122,7 +122,8 @@ fn refused_by_server(alert: AlertDescription, keys: Keys) -> Option<String> {
     } = keys;
     match alert {
         AlertDescription::CertificateRequired => Some(format!(
-            "the server asks for a client certificate: name its file and its key's with {certificate} and {key} in {place}"
+            "the server asks for a client certificate: set its file and the file of its key with {certificate} and \
+            {key} in {place}"
         )),
         AlertDescription::HandshakeFailure => Some(format!(
             "the server breaks TLS off (HandshakeFailure): where it asks for a client certificate, name its file and its \
@@ -142,8 +143,8 @@ fn refused_by_server(alert: AlertDescription, keys: Keys) -> Option<String> {
     }
 }
 
-/// As [`told`], for a connection with TLS that was cut as it began. The alert of a server that refuses this client is lost
-/// where the client has sent something meanwhile: the client sees a reset.
+/// Like [`told`], but also for a TLS connection that is cut while it starts. If the client has already sent data, the
+/// alert of a server that refuses it can be lost: the client then sees only a reset.
 #[must_use]
 pub fn told_at_start(error: &(dyn StdError + 'static), keys: Keys) -> Option<String> {
     told(error, keys).or_else(|| {
@@ -159,7 +160,7 @@ pub fn told_at_start(error: &(dyn StdError + 'static), keys: Keys) -> Option<Str
     })
 }
 
-/// How a connection ends that the other end has cut.
+/// The error kinds of a connection that the other end has cut.
 const CUT: [io::ErrorKind; 4] = [
     io::ErrorKind::ConnectionReset,
     io::ErrorKind::ConnectionAborted,
@@ -167,7 +168,7 @@ const CUT: [io::ErrorKind; 4] = [
     io::ErrorKind::UnexpectedEof,
 ];
 
-/// The error of a socket among an error's causes.
+/// Finds the socket error among the causes of an error.
 fn io_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e io::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -179,14 +180,14 @@ fn io_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e io::Error> {
     None
 }
 
-/// The error of TLS among an error's causes.
+/// Finds the TLS error among the causes of an error.
 fn rustls_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<Error>() {
             return Some(found);
         }
-        // The standard library hides what an I/O error carries behind that one's own causes.
+        // An `io::Error` with an inner error does not return it as its source, but the source of the inner error.
         let carried = error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);

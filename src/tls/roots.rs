@@ -1,7 +1,8 @@
-//! Which authorities are trusted, and how that is told.
+//! The trusted authorities.
 //!
-//! In: the CA file that a service names, `SSL_CERT_FILE` and `SSL_CERT_DIR`, the system. Out: a store of roots.
-//! Always: a named CA file counts alone; the variables add to the system's store, as they do for OpenSSL and Go.
+//! In: the CA file of a service's settings, `SSL_CERT_FILE` and `SSL_CERT_DIR`, the system's trust store. Out: a
+//! store of roots. Always: with a CA file in the settings, only its authorities are trusted; the variables add to the
+//! system's store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +13,15 @@ use rustls::pki_types::pem::PemObject;
 
 use super::{Files, Keys, TlsError};
 
-/// More authorities than the system's: a file, and a folder of files with hashes for names.
+/// The variables for additional authorities: a file, and a folder of files whose names are hashes.
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDER: &str = "SSL_CERT_DIR";
 
-/// The word for the system's store instead of a file, as libpq has it.
+/// The word for the system's store in place of a file, as in libpq.
 const SYSTEM: &str = "system";
 
-/// Where systems keep their store in one file: Debian and Alpine, Fedora and RHEL, SUSE, BSD and macOS. Looked at
-/// where the variables are set: the library's own look at the system leaves the system out then.
+/// The files of the system's store on Debian and Alpine, Fedora and RHEL, SUSE, BSD and macOS. They are read if the
+/// variables are set, because the library then skips the system's store.
 const BUNDLES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -33,17 +34,17 @@ const BUNDLES: [&str; 5] = [
 #[derive(Clone, Debug)]
 pub(super) struct Trusted {
     pub(super) store: Arc<RootCertStore>,
-    /// Where they are from, for errors.
+    /// Their source, for errors.
     pub(super) from: String,
-    /// Whether the service names its own file.
+    /// Whether they are from a CA file of the settings.
     pub(super) is_named: bool,
 }
 
-/// Reads the authorities.
+/// Reads the trusted authorities.
 ///
 /// # Errors
 ///
-/// [`TlsError`] names the file that cannot be read or holds no certificate, and what names it.
+/// [`TlsError`] with the file that cannot be read or has no certificate, and with its setting.
 pub(super) fn trusted(files: &Files, keys: Keys) -> Result<Trusted, TlsError> {
     match files.ca.as_deref().filter(|ca| *ca != SYSTEM) {
         Some(file) => named(file, keys),
@@ -76,7 +77,7 @@ fn of_system(environment: &dyn Fn(&str) -> Option<String>) -> Result<Trusted, Tl
     if let Some(folder) = &folder {
         from = format!("{from}, nor {folder} ({FOLDER})");
     }
-    // A system's store may hold what cannot be read; the rest of it counts.
+    // A certificate of the system's store that cannot be read is skipped.
     store.add_parsable_certificates(found.certs);
     if store.is_empty() {
         // A machine without a store, such as a slim container.
@@ -95,7 +96,7 @@ fn of_system(environment: &dyn Fn(&str) -> Option<String>) -> Result<Trusted, Tl
     })
 }
 
-/// Adds a file's certificates: all of them, or it is refused. `by` is what names the file.
+/// Adds the certificates of a file: all of them, or none with an error. `by` is the setting of the file.
 fn add_file(store: &mut RootCertStore, file: &str, by: &str) -> Result<(), TlsError> {
     let unusable = |why: String| {
         TlsError(format!(
@@ -107,7 +108,7 @@ fn add_file(store: &mut RootCertStore, file: &str, by: &str) -> Result<(), TlsEr
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
         let certificate =
-            certificate.map_err(|error| unusable(format!("is no PEM file: {error}")))?;
+            certificate.map_err(|error| unusable(format!("is not a PEM file: {error}")))?;
         count += 1;
         store.add(certificate).map_err(|error| {
             unusable(format!(

@@ -1,4 +1,4 @@
-//! What is wrong with a server's certificate, for the person who can mend it.
+//! The errors of a server's certificate, as sentences for the operator.
 
 use jiff::Timestamp;
 use rustls::CertificateError;
@@ -8,20 +8,20 @@ use webpki::EndEntityCert;
 use super::Keys;
 use super::roots::Trusted;
 
-/// The most that is shown of a server's own words, in characters, and of its names.
+/// The maximum length of a text from a server, in characters, and the maximum number of its names.
 const WORDS_MAX: usize = 100;
 const NAMES_MAX: usize = 5;
 
-/// The object identifiers 2.5.4.3 and 2.5.4.10 (common name and organization), as DER has them.
+/// The object identifiers 2.5.4.3 and 2.5.4.10 (common name and organization), in DER.
 const COMMON_NAME: [u8; 5] = [6, 3, 0x55, 4, 3];
 const ORGANIZATION: [u8; 5] = [6, 3, 0x55, 4, 10];
 
-/// A certificate is not accepted, in a sentence.
+/// The sentence for a certificate that is not accepted.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NotAccepted(pub(super) String);
 
-/// What the sentences of one service need.
+/// The texts for the sentences about one service.
 #[derive(Debug)]
 pub(super) struct Sentences {
     pub(super) trusted: Trusted,
@@ -29,8 +29,8 @@ pub(super) struct Sentences {
 }
 
 impl Sentences {
-    /// Why `server`'s certificate is not accepted, and what to do. `last` is the certificate that the server has sent
-    /// last.
+    /// Describes why `server`'s certificate is not accepted, with the remedy. `last` is the last certificate of the
+    /// chain that the server sent.
     pub(super) fn told(
         &self,
         why: &CertificateError,
@@ -60,12 +60,12 @@ impl Sentences {
                     names => names.join(", "),
                 };
                 format!(
-                    "the certificate of {server} is not for this name, it is for {names}: write a name of the \
+                    "the certificate of {server} is not for this name, but for {names}: write a name of the \
                      certificate as the host in {address}, or have one made for {server}"
                 )
             }
             why => {
-                // These may carry what the server has sent.
+                // These errors may contain text from the server.
                 let why = shown(&why.to_string());
                 format!("the certificate of {server} is not accepted: {why}")
             }
@@ -92,15 +92,15 @@ impl Sentences {
     }
 }
 
-/// The name of the authority that has signed a certificate.
+/// The name of the authority that signed a certificate.
 fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
     let parsed = EndEntityCert::try_from(certificate).ok()?;
     let issuer = parsed.issuer();
     value_of(issuer, COMMON_NAME).or_else(|| value_of(issuer, ORGANIZATION))
 }
 
-/// The first value of this kind in a distinguished name. Those of 128 bytes and more, whose length takes more than one
-/// byte, are left out.
+/// The first value of this kind in a distinguished name. Values of 128 bytes and more, whose length takes more than
+/// one byte, are skipped.
 fn value_of(name: &[u8], kind: [u8; 5]) -> Option<String> {
     let at = name.windows(kind.len()).position(|window| window == kind)?;
     // A tag, a length, the text.
@@ -111,13 +111,13 @@ fn value_of(name: &[u8], kind: [u8; 5]) -> Option<String> {
     Some(shown(&String::from_utf8_lossy(text))).filter(|text| !text.is_empty())
 }
 
-/// A name as the library has it, without its kind: `DnsName("mq")` is `mq`.
+/// A name of the library without its kind: `DnsName("mq")` becomes `mq`.
 fn bare(name: &str) -> String {
     let inner = name.split_once('(').map_or(name, |(_, rest)| rest);
     shown(inner.trim_end_matches(')').trim_matches('"'))
 }
 
-/// A server's words without control characters and quotation marks, and not too long.
+/// A text from a server without control characters and quotation marks, cut to its maximum length.
 fn shown(text: &str) -> String {
     let plain = text.chars().filter(|c| !c.is_control() && *c != '"');
     plain.take(WORDS_MAX).collect()
@@ -128,7 +128,7 @@ fn date(time: UnixTime) -> String {
     let seconds = i64::try_from(time.as_secs()).ok();
     let at = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
     at.map_or_else(
-        || "a day that no calendar has".to_owned(),
+        || "a date outside the calendar".to_owned(),
         |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
     )
 }

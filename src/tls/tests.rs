@@ -1,4 +1,4 @@
-//! Settings that cannot be used are refused with the file's name; names are shown plain.
+//! Settings that cannot be used are refused with the name of the file; names are shown without escapes.
 
 use rcgen::{KeyPair, generate_simple_self_signed};
 
@@ -40,7 +40,7 @@ fn a_client_certificate_needs_a_key_that_is_its_own_and_can_be_read() {
         (None, Some("me.key"), "keyfile and not certfile"),
         (Some("me.pem"), Some("other.key"), "is not the one of"),
         (Some("me.pem"), Some("locked.key"), "is encrypted"),
-        (Some("me.pem"), Some("broken.key"), "is no PEM file"),
+        (Some("me.pem"), Some("broken.key"), "is not a PEM file"),
         (Some("me.pem"), Some("me.pem"), "holds no private key"),
         (Some("me.pem"), Some("none.key"), "none.key"),
         (Some("me.key"), Some("me.key"), "holds no certificate"),

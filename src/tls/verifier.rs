@@ -1,4 +1,4 @@
-//! Checks a server's certificate as far as it was asked for, and says in a sentence what is wrong with it.
+//! Verifies a server's certificate, and reports the result as a sentence.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use super::roots::Trusted;
 use super::sentences::{NotAccepted, Sentences};
 use super::{Check, Keys, TlsError};
 
-/// The check of one service's certificates.
+/// The verifier of one service's certificates.
 #[derive(Debug)]
 pub(super) struct Verifier {
     check: Check,
-    /// None when nothing is asked.
+    /// `None` when certificates are not checked.
     authorities: Option<(Arc<WebPkiServerVerifier>, Sentences)>,
     provider: Arc<CryptoProvider>,
 }
@@ -69,14 +69,14 @@ impl ServerCertVerifier for Verifier {
             now,
         );
         match verified {
-            // The name is looked at last: everything else was right.
+            // The name is checked last: everything else was correct.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.check == Check::Authority => Ok(ServerCertVerified::assertion()),
             Err(Error::InvalidCertificate(why)) => {
                 let last = intermediates.last().unwrap_or(end_entity);
                 let text = sentences.told(&why, server_name, last);
-                // As an error of a certificate the library would show it with its types around it.
+                // The library would show a certificate error with its type names.
                 Err(Error::Other(OtherError(Arc::new(NotAccepted(text)))))
             }
             verified => verified,

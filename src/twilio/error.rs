@@ -1,7 +1,7 @@
-//! What is known of a call that did not succeed.
+//! The errors of calls, by what is known of their effect.
 //!
-//! In: a status and a body, or no reply. Out: a [`CallError`], whose kind says whether the call was
-//! carried out. Always: its text has no secret and no phone number, whatever Twilio wrote.
+//! In: a status and a body, or no reply. Out: a [`CallError`], whose variant says whether the call may have had an
+//! effect. Always: its text has no secret and no phone number, even if Twilio's text has them.
 
 use std::time::Duration;
 
@@ -13,51 +13,51 @@ use super::client::gate::KEPT_BACK;
 use super::client::transport::NoReply;
 use super::hiding::{hide_numbers, hide_secrets};
 
-/// The longest message of Twilio's that is kept, in characters.
+/// The maximum length of Twilio's message in an error, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// Why a call did not succeed, by what is known of its effect.
+/// The error of a call, by what is known of its effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The gate let it not pass: no byte left.
+    /// The gate refused the call: no byte left.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// It cannot be written as a request: none left.
+    /// The call cannot be written as a request: it was not sent.
     #[error("not sent: {detail}")]
     Malformed { detail: String },
-    /// No connection came about: no request left.
+    /// There was no connection: the request was not sent.
     #[error("not sent: {detail}")]
     NotSent { detail: String },
-    /// Twilio did not process it: 429, and 422 by error 20422's text. Always safe to repeat.
+    /// Twilio did not process the call: 429, and 422 by the text of error 20422. Always safe to repeat.
     #[error("not processed ({}): {message}", numbers(Some(*status), *code))]
     NotProcessed {
         status: u16,
         code: Option<u32>,
-        /// What `Retry-After` asks for.
+        /// The wait in `Retry-After`.
         retry_after: Option<Duration>,
         message: String,
     },
-    /// Twilio refused it: it had no effect.
+    /// Twilio refused the call: it had no effect.
     #[error("refused ({}): {message}", numbers(Some(*status), *code))]
     Rejected {
         status: u16,
         code: Option<u32>,
         message: String,
     },
-    /// It may have been carried out: no reply in time, none at all, 5xx, or a reply that is not
-    /// Twilio's. A call that changes nothing is simply made again.
+    /// The call may have been carried out: no reply in time, no reply at all, 5xx, or a reply that is not Twilio's. A
+    /// call that changes nothing is simply repeated.
     #[error("in doubt ({}): {detail}", numbers(*status, *code))]
     InDoubt {
         detail: String,
         status: Option<u16>,
         code: Option<u32>,
-        /// What `Retry-After` asks for, on a 503.
+        /// The wait in `Retry-After` of a 503.
         retry_after: Option<Duration>,
     },
 }
 
 impl CallError {
-    /// The HTTP status, when there was a reply.
+    /// The HTTP status, if there was a reply.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -78,7 +78,7 @@ impl CallError {
         }
     }
 
-    /// How long Twilio asked us to wait.
+    /// The wait that Twilio asks for.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -89,7 +89,8 @@ impl CallError {
         }
     }
 
-    /// Whether the same call may succeed a moment later: Twilio was not reached, did not process it, or did not answer.
+    /// Whether the same call may succeed a moment later: Twilio was not reachable, did not process it, or did not
+    /// answer.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
@@ -104,14 +105,14 @@ impl CallError {
         matches!(self, Self::InDoubt { .. })
     }
 
-    /// What a reply other than 2xx says.
+    /// The error of a reply other than 2xx.
     pub(super) fn of_reply(reply: &http::Response<bytes::Bytes>) -> Self {
         let status = reply.status().as_u16();
         let retry_after = retry_after(reply.headers());
         let (code, message) = match serde_json::from_slice::<Value>(reply.body()) {
             Ok(Value::Object(body)) => (code_of(&body), message_of(&body)),
-            // A "not found" that is not Twilio's says nothing about what Twilio has: it is some
-            // other server's, or a wrong base address.
+            // A "not found" that is not Twilio's does not mean that the resource does not exist: it comes from
+            // another server, or the base address is wrong.
             _ if matches!(status, 404 | 410) => {
                 return Self::InDoubt {
                     detail: "not Twilio's reply; is the base address right?".to_owned(),
@@ -129,7 +130,7 @@ impl CallError {
                 retry_after,
                 message,
             },
-            // 408 comes from what stands before Twilio, and says nothing of what stands behind.
+            // 408 comes from a proxy in front of Twilio, and says nothing about Twilio.
             400..=499 if status != 408 => Self::Rejected {
                 status,
                 code,
@@ -144,7 +145,7 @@ impl CallError {
         }
     }
 
-    /// A 2xx whose body is not what Twilio sends. `error` is serde's, without the body's content.
+    /// The error of a 2xx whose body is not Twilio's. `error` is serde's error, without the contents of the body.
     pub(super) fn broken_body(status: u16, error: &serde_json::Error) -> Self {
         Self::InDoubt {
             detail: hide_numbers(&format!("the reply is not what Twilio sends: {error}")),
@@ -170,7 +171,7 @@ impl From<NoReply> for CallError {
     }
 }
 
-/// The code of both forms of error body; some of Twilio's services write it as text.
+/// The code, in both forms of error bodies; some services of Twilio write it as text.
 fn code_of(body: &serde_json::Map<String, Value>) -> Option<u32> {
     let code = body.get("code")?;
     let number = code
@@ -179,7 +180,7 @@ fn code_of(body: &serde_json::Map<String, Value>) -> Option<u32> {
     u32::try_from(number).ok().filter(|code| *code != 0)
 }
 
-/// `message` and `detail` of the usual form, `title` and `detail` of RFC 9457's.
+/// The message: `message` and `detail` of Twilio's usual form, or `title` and `detail` of RFC 9457.
 fn message_of(body: &serde_json::Map<String, Value>) -> String {
     let parts: Vec<&str> = ["message", "title", "detail"]
         .iter()
@@ -196,7 +197,7 @@ fn message_of(body: &serde_json::Map<String, Value>) -> String {
         .collect()
 }
 
-/// The header in seconds. Its other form, a date, is not used by Twilio.
+/// The `Retry-After` header in seconds. Twilio does not use its other form, a date.
 fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)

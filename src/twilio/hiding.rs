@@ -1,19 +1,18 @@
-//! Texts of others without credentials and phone numbers.
+//! Masks credentials and phone numbers in texts from servers.
 //!
-//! In: what a server said. Out: the same with these masked. Always: SIDs stay readable.
+//! In: a text from a server. Out: the same text with these masked. Always: SIDs stay readable.
 
 use super::sid;
 use crate::message::masked;
 
-/// From this length on a word of letters, digits and what encodings add may be a secret.
+/// A word of letters, digits and the characters of encodings may be a secret from this length on.
 const SECRET_CHARS_MIN: usize = 24;
 
-/// From this many digits in a row a text may hold a phone number (ITU-T E.164 has none shorter in
-/// use across countries).
+/// This many digits in a row may be a phone number (shorter international numbers are not in use, ITU-T E.164).
 const NUMBER_DIGITS_MIN: usize = 7;
 
-/// The text without what may be a credential: a server in between may repeat the request's headers. Twilio's tokens have
-/// 32 characters of hexadecimal digits, its API secrets 32 letters and digits; Basic and Bearer come before theirs.
+/// Masks everything that may be a credential: a server on the way may repeat the request's headers. Twilio's tokens
+/// have 32 hexadecimal digits, its API secrets 32 letters and digits; Basic and Bearer precede a credential.
 pub(super) fn hide_secrets(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-.~".contains(c);
     let mut hidden = String::with_capacity(text.len());
@@ -39,8 +38,8 @@ pub(super) fn hide_secrets(text: &str) -> String {
     hidden
 }
 
-/// The text with everything masked that may be a phone number: seven digits and more in a row, or
-/// after a `+` with spaces, dots, hyphens or brackets between them. SIDs stay readable.
+/// Masks everything that may be a phone number: seven or more digits in a row, or after a `+`, with spaces, dots,
+/// hyphens or brackets between them. SIDs stay readable.
 #[must_use]
 pub fn hide_numbers(text: &str) -> String {
     let mut hidden = String::with_capacity(text.len());
@@ -59,7 +58,7 @@ pub fn hide_numbers(text: &str) -> String {
             hidden.push_str(&masked_if_long(&rest[..run]));
             rest = &rest[run..];
         } else if first.is_ascii_alphabetic() {
-            // To the next digit or the end of the word, so that a SID is seen at its beginning only.
+            // Skips to the next digit or the end of the word, so that a SID is recognized only at its beginning.
             let letters = rest
                 .find(|c: char| !c.is_ascii_alphabetic())
                 .unwrap_or(rest.len());
@@ -73,7 +72,7 @@ pub fn hide_numbers(text: &str) -> String {
     hidden
 }
 
-/// How many bytes from the beginning are one run of digits; zero when the text begins otherwise.
+/// The length in bytes of the run of digits at the beginning; zero if there is none.
 fn digit_run(text: &str, first: char) -> usize {
     let spaced = first == '+';
     if !spaced && !first.is_ascii_digit() {

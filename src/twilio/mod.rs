@@ -1,10 +1,9 @@
-//! The provider, by its own names: one client, one file per product.
+//! The Twilio client, with Twilio's own names: one file for each product.
 //!
-//! There is no trait: what differs between Twilio, the simulator over TCP and the simulator in
-//! process is the [`Transport`] and the [`BaseUrl`]. In: typed requests. Out: typed replies, or a
-//! [`CallError`] that says what is known of the call. Always: every call, each page of a list
-//! included, passes the [`Gate`] before its bytes leave; a call is made once, unless the client is one with
-//! [`Patience`].
+//! There is no trait for the provider: Twilio, the simulator over TCP and the simulator in process differ only in the
+//! [`Transport`] and the [`BaseUrl`]. In: typed requests. Out: typed replies, or a [`CallError`] that says whether
+//! the call may have had an effect. Always: every call, and every page of a list, passes the [`Gate`] before its
+//! bytes leave; a call is made once, unless the client has [`Patience`].
 
 mod client;
 mod products;
@@ -32,7 +31,9 @@ pub use hiding::hide_numbers;
 pub use outages::Outages;
 pub use outages::away_part::{AwayCause, AwayPart};
 pub use products::chat::{ChatChannel, ChatMessage};
-pub use products::conversation_messages::{ConversationMessage, Delivery, NewConversationMessage};
+pub use products::conversation_messages::{
+    ConversationMessage, DeliverySummary, NewConversationMessage,
+};
 pub use products::conversations::{
     Conversation, ConversationParticipant, ConversationWebhook, ConversationsOf, MessagingBinding,
     NewConversation, NewConversationParticipant, ParticipantConversation,

@@ -1,6 +1,6 @@
-//! SIDs: two letters that say what it is, and 32 hex digits. Checked when a reply arrives.
+//! SIDs: two letters for the kind of resource, and 32 hex digits. They are checked when a reply arrives.
 //!
-//! A reply whose SID is not of its kind is a broken reply: what it says is not believed.
+//! A reply with a SID of the wrong kind is treated as broken: none of its contents is used.
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -26,8 +26,8 @@ fn checked<E: de::Error>(prefix: &str, text: String) -> Result<String, E> {
     }
 }
 
-/// One pair of readers per kind: `required` fails without a SID, `optional` takes null, a missing
-/// field and an empty text for none.
+/// A pair of deserializers for each kind: `required` fails without a SID; `optional` reads null, a missing field and
+/// an empty text as `None`.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident => $prefix:literal),+ $(,)?) => {
         $(
@@ -35,14 +35,14 @@ macro_rules! kinds {
             pub(super) mod $kind {
                 use super::{Deserialize, Deserializer, checked};
 
-                #[allow(dead_code, reason = "not every kind is read in both ways")]
+                #[allow(dead_code, reason = "not every kind needs both deserializers")]
                 pub(in crate::twilio) fn required<'de, D: Deserializer<'de>>(
                     from: D,
                 ) -> Result<String, D::Error> {
                     checked($prefix, String::deserialize(from)?)
                 }
 
-                #[allow(dead_code, reason = "not every kind is read in both ways")]
+                #[allow(dead_code, reason = "not every kind needs both deserializers")]
                 pub(in crate::twilio) fn optional<'de, D: Deserializer<'de>>(
                     from: D,
                 ) -> Result<Option<String>, D::Error> {

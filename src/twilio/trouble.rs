@@ -1,23 +1,23 @@
-//! What a failed call means for an operator who waits for its result.
+//! Failed calls, by what an operator can do about them.
 
 use super::{CallError, Operation, failure, pause_cause};
 use crate::message::{FailureClass, PauseCause};
 
-/// What an operator can do about a failed call.
+/// A failed call, by what an operator can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallTrouble {
-    /// Twilio, or a part of it, does not answer.
+    /// Twilio, or a part of it, cannot be reached or does not answer.
     Unreachable,
     /// Twilio refuses the credentials.
     CredentialsRefused,
-    /// Twilio did not get to it: try again.
+    /// Twilio did not process the call: try again.
     NotNow,
-    /// Twilio refuses this call: something in the configuration or the campaign is wrong.
+    /// Twilio refuses this call: the configuration or the campaign has an error.
     Wrong,
 }
 
 impl CallError {
-    /// What the operator can do about it.
+    /// Classifies the error by what the operator can do.
     #[must_use]
     pub fn trouble(&self) -> CallTrouble {
         match self {
@@ -32,7 +32,7 @@ impl CallError {
         }
     }
 
-    /// Whether Twilio refused the account; not where it refuses the campaign's sender or set-up.
+    /// Whether Twilio refused the account. False if it refused only the campaign's sender or setup.
     fn refuses_account(&self) -> bool {
         let failure = failure(self, Operation::FetchConfiguration);
         let is_accounts = matches!(

@@ -9,7 +9,7 @@ use flexcast::ledger::Standing;
 use flexcast::message::{Address, Message};
 use flexcast::queue::{Outgoing, Queue};
 use flexcast::shutdown::Stopper;
-use flexcast::simulator::{Effect, EffectKind, Sending, Settings};
+use flexcast::simulator::{Effect, EffectKind, SenderQueues, Settings};
 use flexcast::worker::Until;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -378,7 +378,7 @@ async fn over(stage: &Stage, count: u32) -> usize {
 async fn a_queue_that_fills_faster_than_it_drains_loses_nothing() {
     let pairs: [Pair; 2] = [TASK_ON_REPLY, PROXY_TASK_ON_REPLY];
     for pair in pairs {
-        let sending = Sending {
+        let sending = SenderQueues {
             rates: BTreeMap::from([(SENDER.to_owned(), 1)]),
             queue: Duration::from_secs(20),
         };

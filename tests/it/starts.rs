@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flexcast::campaign::{self, Campaign, Flex};
 use flexcast::clock::Clock;
-use flexcast::simulator::{Faults, Limits, Settings, Simulator};
+use flexcast::simulator::{Faults, RequestLimits, Settings, Simulator};
 use flexcast::twilio::Patience;
 use serde_json::{Value, json};
 
@@ -142,7 +142,7 @@ async fn each_sender_has_one_flow_whichever_call_fails_and_however() {
         json!({ "kind": "late_effect", "ms": 4_000 }),
     ] {
         let settings = Settings {
-            limits: Limits::unlimited(),
+            limits: RequestLimits::unlimited(),
             ..Settings::default()
         };
         let simulator = Simulator::new(settings, Clock::system());

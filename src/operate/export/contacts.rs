@@ -1,7 +1,7 @@
-//! Messages as a file of contacts, which can be imported again.
+//! Exports messages as a file of contacts that can be imported again.
 //!
-//! In: a campaign's messages. Out: CSV with every attribute; a header of ours says which column holds what. Always: what is
-//! read again is what was exported.
+//! In: a campaign's messages. Out: CSV with all attributes; the last header names the field of each column. Always:
+//! an import of the file reads the exported values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::intake::{Field, Origin, escaped};
 use crate::ledger::PageRow;
 use crate::message::{Message, attribute_name};
 
-/// The fields that are written, in the order of their columns.
+/// The exported fields, in the order of their columns.
 const WRITTEN: [Field; 7] = [
     Field::Address,
     Field::Name,
@@ -22,15 +22,15 @@ const WRITTEN: [Field; 7] = [
     Field::ExpiresAt,
 ];
 
-/// The names of a message's attributes, as columns have them.
+/// The names of a message's attributes, as column names.
 pub(super) fn attributes(row: &PageRow) -> impl Iterator<Item = String> {
     let attributes = row.message.customer.attributes.keys();
     attributes.map(|name| attribute_name(name))
 }
 
-/// The columns of a file of contacts: those of our fields, and one for each attribute.
+/// The columns of a file of contacts: one for each field, and one for each attribute.
 pub(super) struct ContactColumns {
-    /// The attributes.
+    /// The names of the attributes.
     names: BTreeSet<String>,
 }
 
@@ -40,9 +40,9 @@ impl ContactColumns {
         Self { names }
     }
 
-    /// The first record: the columns' names, and in the last one which of our fields each holds.
+    /// The header: the names of the columns. The last one maps the fields to their columns.
     pub(super) fn header(&self) -> Result<Vec<u8>, csv::Error> {
-        // Every field is named: no attribute is taken for one.
+        // Every field is mapped, so that an import reads no attribute as a field.
         let mut origin = Origin {
             is_export: true,
             ..Origin::default()
@@ -66,7 +66,7 @@ impl ContactColumns {
         super::written(csv)
     }
 
-    /// The name of a field's column.
+    /// The name of the column of a field.
     fn name_of(&self, field: Field) -> String {
         match self.names.contains(field.as_str()) {
             true => format!("flexcast_{field}"),
@@ -74,7 +74,7 @@ impl ContactColumns {
         }
     }
 
-    /// A record for each message.
+    /// Writes one record for each message.
     pub(super) fn lines(&self, rows: &[PageRow]) -> Result<Vec<u8>, csv::Error> {
         let mut csv = writer();
         for row in rows {
@@ -87,7 +87,7 @@ impl ContactColumns {
         for field in WRITTEN {
             csv.write_field(&*escaped(&value(message, field)))?;
         }
-        // Of two attributes with one name the first is written.
+        // Of two attributes with the same column name, the first is written.
         let attributes = message.customer.attributes.iter().rev();
         let by_name: BTreeMap<_, _> = attributes
             .map(|(own, value)| (attribute_name(own), value))
@@ -122,7 +122,7 @@ fn value(message: &Message, field: Field) -> String {
     text.unwrap_or_default()
 }
 
-/// A publisher's value as a cell has it.
+/// A publisher's value as the text of a cell.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

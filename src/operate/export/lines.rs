@@ -6,8 +6,7 @@ use crate::intake::escaped;
 use crate::ledger::{Ending, PageRow, RejectedRow, Standing};
 use crate::message::Effects;
 
-/// A line of the export. The customer's address stands in it whole: it is the operator's own data,
-/// asked for as such.
+/// A line of the export. It has the whole address of the customer: the operator exports their own data.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct ExportLine {
     /// `message`, or `row` for a rejected row of a file.
@@ -16,16 +15,16 @@ pub(super) struct ExportLine {
     address: String,
     name: String,
     agent: String,
-    /// Our number or identity that writes to the customer.
+    /// The sender: a number or an identity.
     sender: String,
-    /// The place in the books, or `rejected`.
+    /// The state of the message, or `rejected`.
     state: &'static str,
     reason: String,
     detail: String,
     attempts: Option<u32>,
     accepted_at: String,
     ended_at: String,
-    /// When a deferred message is due.
+    /// The time at which a deferred message is due.
     due_at: String,
     file: String,
     line: Option<u64>,
@@ -37,7 +36,7 @@ pub(super) struct ExportLine {
     message_sid: String,
 }
 
-/// These lines as CSV; `with_header`: behind the names of the columns, if there is a line.
+/// The lines as CSV. `with_header`: with the names of the columns first, if there is a line.
 pub(super) fn written(lines: &[ExportLine], with_header: bool) -> Result<Vec<u8>, csv::Error> {
     let mut csv = csv::WriterBuilder::new()
         .has_headers(with_header)
@@ -49,7 +48,7 @@ pub(super) fn written(lines: &[ExportLine], with_header: bool) -> Result<Vec<u8>
 }
 
 impl ExportLine {
-    /// The same with nothing that a spreadsheet program would execute.
+    /// The same line, in which no cell is a formula for a spreadsheet program.
     fn safe(&self) -> Self {
         let safe = |text: &str| escaped(text).into_owned();
         Self {
@@ -128,7 +127,7 @@ fn add_sids(line: &mut ExportLine, effects: Effects) {
     line.message_sid = effects.message_sid.unwrap_or_default();
 }
 
-/// The line of a rejected row of this file.
+/// The line of a rejected row.
 pub(super) fn of_rejected(file: String, row: RejectedRow) -> ExportLine {
     ExportLine {
         kind: "row",

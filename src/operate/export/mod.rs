@@ -1,7 +1,7 @@
-//! All messages of a campaign as CSV, in pieces: a command writes them to its output, a server into its reply.
+//! Exports all messages of a campaign as CSV, piece by piece.
 //!
-//! In: a campaign, and which of its messages. Out: the bytes of a file of CSV, a page of the ledger at a time. Always:
-//! a page is in memory and no more; nothing in a cell is executed by a spreadsheet program.
+//! In: a campaign, and a selection of its messages. Out: the bytes of a CSV file, for one page of the ledger at a
+//! time. Always: at most one page is in memory; no cell is a formula for a spreadsheet program.
 
 mod contacts;
 mod lines;
@@ -16,13 +16,13 @@ use super::campaigns::find;
 use super::{OperateError, ReadModels};
 use contacts::ContactColumns;
 
-/// Messages and rows read from the ledger at once.
+/// The number of messages or rows in a page of the ledger.
 const PAGE: usize = 1_000;
 
-/// Which messages are exported.
+/// The selection of messages to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportWhich {
-    /// Those that are dead, and no others.
+    /// Only dead messages.
     pub failed: bool,
 }
 
@@ -39,7 +39,7 @@ impl ExportWhich {
     }
 }
 
-/// A file of CSV that is being made, piece by piece.
+/// A CSV file that is created piece by piece.
 pub struct CampaignExport {
     ledger: Arc<Ledger>,
     campaign: CampaignId,
@@ -47,8 +47,8 @@ pub struct CampaignExport {
     stage: Stage,
 }
 
-/// What is written next. `after`: the number of the last row of the ledger that was read; `is_headed`: the header is
-/// written, which comes with the first line.
+/// The part that is written next. `after`: the number of the last row that was read from the ledger; `is_headed`: the
+/// header, which comes with the first line, is written.
 enum Stage {
     Messages { after: i64, is_headed: bool },
     RejectedRows { after: i64, is_headed: bool },
@@ -58,7 +58,7 @@ enum Stage {
 }
 
 impl ReadModels {
-    /// The export of a campaign: one line for each message and each rejected row.
+    /// Starts the export of a campaign: one line for each message and each rejected row.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl ReadModels {
         Ok(export)
     }
 
-    /// The messages of a campaign as a file of contacts with all attributes, which can be imported again. What is read
-    /// again is what was exported.
+    /// Starts the export of a campaign's messages as a file of contacts with all attributes. An import of the file
+    /// reads the exported values.
     ///
     /// # Errors
     ///
@@ -113,11 +113,11 @@ impl ReadModels {
 }
 
 impl CampaignExport {
-    /// The next piece of the file. None: there is no more. A piece may be empty.
+    /// The next piece of the file, which may be empty. `None` after the last piece.
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read: the file is not whole then.
+    /// An error when the ledger cannot be read: the file is then incomplete.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, OperateError> {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let (piece, next) = match stage {
@@ -168,8 +168,7 @@ impl CampaignExport {
         Ok(Some(piece))
     }
 
-    /// The next page of messages, in the order in which they were accepted, without those that are not wanted. None
-    /// after the last page.
+    /// The selected messages of the next page, in the order in which they were accepted. `None` after the last page.
     async fn messages(&self, after: &mut i64) -> Result<Option<Vec<PageRow>>, OperateError> {
         let mut page = self.ledger.page(&self.campaign, *after, PAGE).await?;
         let Some(last) = page.last() else {
@@ -181,7 +180,7 @@ impl CampaignExport {
     }
 }
 
-/// What was written into memory.
+/// The bytes that the writer holds.
 fn written(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, csv::Error> {
     writer
         .into_inner()

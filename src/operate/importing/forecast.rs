@@ -1,7 +1,7 @@
-//! How long a campaign takes at the rates that are known before it starts.
+//! Forecasts how long a campaign takes at the rates that are known before it starts.
 //!
-//! In: a preview, a campaign, the rates of senders. Out: durations, and words for them. Always: pure. What only
-//! shows once the campaign runs (agents who are full, retries, Twilio's limits by operation) comes on top.
+//! In: a preview, a campaign, the rates of senders. Out: durations, and texts for them. Always: pure. The forecast is
+//! a minimum: busy agents, retries and Twilio's limits by operation show only when the campaign runs.
 
 use std::time::Duration;
 
@@ -16,29 +16,29 @@ use crate::pacing::{Quota, Senders};
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
-/// A rate, and how long what it limits takes at it.
+/// A rate, and the time that the limited messages take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound<T> {
-    /// Whose rate it is.
+    /// The owner of the rate.
     pub of: T,
     pub quota: Quota,
-    /// In whole seconds.
+    /// The time, in whole seconds.
     pub takes: Duration,
 }
 
-/// What limits a campaign's speed; a rate that is not limited is left out.
+/// The limits of a campaign's speed. Missing rates are not limited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forecast {
     /// The campaign's own pace.
     pub campaign: Option<Bound<()>>,
-    /// The agent who has the most messages.
+    /// The limit of the agent with the most messages.
     pub agent: Option<Bound<String>>,
-    /// The sender that takes longest for what it has to send.
+    /// The limit of the sender that takes the longest time.
     pub sender: Option<Bound<Address>>,
 }
 
 impl Forecast {
-    /// Works out what limits a campaign that has these messages to send.
+    /// Computes the limits of a campaign with the messages of this preview.
     #[must_use]
     pub fn of(preview: &Preview, campaign: &Campaign, senders: &Senders) -> Self {
         let pace = &campaign.pace;
@@ -59,7 +59,7 @@ impl Forecast {
         }
     }
 
-    /// How long the campaign takes at least: what its slowest rate needs. None when no rate is limited.
+    /// The minimum duration of the campaign, at its slowest rate. `None` without a limit.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         let campaign = self.campaign.as_ref().map(|bound| bound.takes);
@@ -81,14 +81,14 @@ impl<T> Bound<T> {
     }
 }
 
-/// A duration as people say it: `40 s`, `21 min`, `4 h 12 min`, `3 days 4 h`.
+/// A duration as text: `40 s`, `21 min`, `4 h 12 min`, `3 days 4 h`.
 #[must_use]
 pub fn words(duration: Duration) -> String {
     let secs = duration.as_secs();
     let whole = |unit: u64| secs.saturating_add(unit / 2) / unit;
     match secs {
         ..MINUTE => format!("{secs} s"),
-        // Half a minute below an hour is one.
+        // A duration that rounds to 60 minutes is shown as an hour.
         _ if whole(MINUTE) < 60 => format!("{} min", whole(MINUTE)),
         _ if whole(MINUTE) < 24 * 60 => {
             let minutes = whole(MINUTE);
@@ -103,8 +103,8 @@ pub fn words(duration: Duration) -> String {
     }
 }
 
-/// When something that takes so long ends, on the clock of this place: `00:44`, `Sun 00:44` on another day,
-/// `2026-12-24 00:44` from a week on. None past the end of the calendar.
+/// The time at which something that takes this long ends, in this time zone: `00:44`, `Sun 00:44` on another day,
+/// `2026-12-24 00:44` after a week or more. `None` past the end of the calendar.
 #[must_use]
 pub fn ends_at(now: Timestamp, takes: Duration, zone: TimeZone) -> Option<String> {
     let end = now.checked_add(takes).ok()?.to_zoned(zone.clone());
@@ -117,7 +117,7 @@ pub fn ends_at(now: Timestamp, takes: Duration, zone: TimeZone) -> Option<String
     Some(end.strftime(format).to_string())
 }
 
-/// How many midnights lie between.
+/// The number of midnights between two times.
 fn days_between(from: &Zoned, to: &Zoned) -> i32 {
     from.date()
         .until(to.date())

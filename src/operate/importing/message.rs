@@ -1,4 +1,4 @@
-//! One message by itself: accepted by the ledger, and put on its campaign's queue.
+//! Accepts a single message: records it in the ledger, and publishes it to its campaign's queue.
 
 use crate::intake::enqueue;
 use crate::ledger::{Acceptance, Publication};
@@ -7,14 +7,14 @@ use crate::operate::{OperateError, Operations};
 use crate::queue::Queue;
 
 impl Operations {
-    /// Has the ledger accept a message of an applied campaign, and puts it on the campaign's queue. A message that the
-    /// ledger does not accept is not put there.
+    /// Records a message of an applied campaign in the ledger, and publishes it to the campaign's queue. A message
+    /// that the ledger does not accept is not published.
     ///
     /// # Errors
     ///
     /// [`OperateError::NoCampaign`] when the campaign was not applied; [`OperateError::Ledger`] and
-    /// [`OperateError::Queue`] when the message may not be on the queue. If the ledger has it, an upkeep publishes it
-    /// later.
+    /// [`OperateError::Queue`] when the message may be missing on the queue. If the ledger has it, the upkeep of a
+    /// consumer publishes it later.
     pub async fn accept_message(
         &self,
         message: Message,

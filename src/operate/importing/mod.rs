@@ -1,7 +1,7 @@
-//! A file's way into a campaign: previewed, then imported; and one message by itself.
+//! Previews and imports files into a campaign; accepts single messages.
 //!
-//! In: a campaign, and a file that is open or one message. Out: what an import would do, or what it did. Always: a
-//! preview takes nothing; what is refused as a whole is refused before anything of it is taken.
+//! In: a campaign, and an open file or one message. Out: a preview, or the result of an import. Always: a preview
+//! accepts no message; a file that is refused as a whole is refused before its first row is accepted.
 
 mod agents;
 mod forecast;
@@ -27,19 +27,19 @@ use crate::queue::Queue;
 
 use super::{OperateError, Operations};
 
-/// A file that is to be imported.
+/// The request to import a file.
 pub struct ImportRequest<'a> {
     pub record: &'a CampaignRecord,
-    /// The campaign as it was applied.
+    /// The applied definition of the campaign.
     pub campaign: &'a Campaign,
     pub input: Input,
-    /// Where rejected rows are written beside the ledger.
+    /// The file for rejected rows, in addition to the ledger.
     pub rejects: Option<Rejects>,
-    /// Read the file whatever was imported of it before.
+    /// Read the whole file although it was imported before.
     pub again: bool,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Clone, Debug, Serialize)]
 pub struct Imported {
     pub campaign: CampaignId,
@@ -48,13 +48,13 @@ pub struct Imported {
     pub rejected: u64,
     pub duplicate: u64,
     pub suppressed: u64,
-    /// When the same file was imported before, if it was: nothing was read and nothing changed.
+    /// The time at which the same file was imported before, if it was: then nothing was read and nothing changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub already_imported_at: Option<Timestamp>,
-    /// Rows that an import which died accounts for; they are among the counts.
+    /// The rows of an interrupted import of the file; the counts include them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continued_after_row: Option<u64>,
-    /// The same with the first rejected rows and warnings.
+    /// The summary, with the first rejected rows and warnings.
     #[serde(skip)]
     pub summary: ImportSummary,
 }
@@ -80,7 +80,7 @@ impl Imported {
         }
     }
 
-    /// Whether the file has a row for a customer of the campaign. Rejected rows alone are none.
+    /// Whether the file has a usable row. Rejected rows are not usable.
     #[must_use]
     pub fn has_usable_rows(&self) -> bool {
         self.accepted + self.duplicate > 0
@@ -88,12 +88,12 @@ impl Imported {
 }
 
 impl Operations {
-    /// Imports a file into a campaign; one that was finished runs again. `progress` hears of every batch.
+    /// Imports a file into a campaign; a finished campaign runs again. `progress` is called after every batch.
     ///
     /// # Errors
     ///
-    /// [`OperateError::TakesNothing`] when the campaign was cancelled; [`OperateError::Import`] when the import stopped:
-    /// what it had accepted stays accepted, and the same request goes on from there.
+    /// [`OperateError::TakesNothing`] when the campaign was cancelled; [`OperateError::Import`] when the import
+    /// stopped: accepted rows stay accepted, and the same request continues from there.
     pub async fn import(
         &self,
         request: ImportRequest<'_>,

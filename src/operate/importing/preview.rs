@@ -1,4 +1,4 @@
-//! What an import would do, shown before it does it.
+//! Previews an import.
 
 use serde::Serialize;
 
@@ -10,35 +10,35 @@ use crate::pacing::Senders;
 
 use super::{AgentLookup, AgentsAtTwilio, FileRules, Forecast};
 
-/// A file that is to be previewed.
+/// The request to preview a file.
 pub struct PreviewRequest<'a> {
     pub campaign: &'a Campaign,
-    /// It is read through.
+    /// The file, which is read to its end.
     pub input: Input,
     pub rules: FileRules,
-    /// The rates of senders that are in force.
+    /// The rates of the senders.
     pub senders: Senders,
 }
 
-/// What an import would do, and how long its campaign would take.
+/// The preview of an import, with a forecast of its campaign.
 #[derive(Debug, Serialize)]
 pub struct ImportPreview {
     #[serde(flatten)]
     pub preview: Preview,
     pub agents_at_twilio: AgentsAtTwilio,
-    /// The senders that the messages have; those of the campaign where none has one.
+    /// The senders of the messages; the campaign's senders if no message has one.
     #[serde(skip)]
     pub senders: Vec<String>,
-    /// What limits the campaign's speed.
+    /// The limits of the campaign's speed.
     #[serde(skip)]
     pub forecast: Forecast,
-    /// Ids that stand for several people each, and that nobody has accepted.
+    /// Ids that several people have, unless the rules accept them.
     #[serde(skip)]
     pub shared_ids: Option<SharedIds>,
 }
 
 impl ImportPreview {
-    /// Whether the file has a row for a customer of the campaign. Rejected rows alone are none.
+    /// Whether the file has a usable row. Rejected rows are not usable.
     #[must_use]
     pub fn has_usable_rows(&self) -> bool {
         self.preview.acceptable + self.preview.duplicate > 0
@@ -68,12 +68,12 @@ impl ImportPreview {
     }
 }
 
-/// What an import would do, for somebody who then decides whether it does.
+/// Previews an import, before the operator decides on it.
 ///
 /// # Errors
 ///
-/// [`OperateError::TooManyRejected`] when the file breaks that rule, which is looked at before the account is asked for
-/// agents; [`OperateError::Import`] when the file cannot be read.
+/// [`OperateError::TooManyRejected`] when too many rows would be rejected, which is checked before agents are looked
+/// up in the account; [`OperateError::Import`] when the file cannot be read.
 pub async fn preview(
     request: PreviewRequest<'_>,
     lookup: &dyn AgentLookup,
@@ -88,10 +88,10 @@ pub async fn preview(
     })
 }
 
-/// What an import would do, for somebody who does not import.
+/// Previews an import without importing.
 ///
-/// What would refuse the file is shown with the rest: ids that stand for several people are among the notes, and of the
-/// rejected rows [`FileRules::check`] tells.
+/// A file that an import would refuse is previewed too: ids that several people have are among the notes, and
+/// [`FileRules::check`] checks the rejected rows.
 ///
 /// # Errors
 ///

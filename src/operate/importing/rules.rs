@@ -1,30 +1,30 @@
-//! When a file is refused as a whole: before anything of it is taken.
+//! The rules by which a file is refused as a whole, before its first row is accepted.
 
 use crate::campaign::Campaign;
 use crate::intake::shared_ids;
 use crate::intake::{Input, Preview, SharedIds};
 use crate::operate::OperateError;
 
-/// What a file may have and is taken all the same.
+/// The faults that a file may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FileRules {
     pub rejects: RejectsMax,
-    /// Several customers may have the same id: each id is contacted once.
+    /// Whether several customers may have the same id; only one customer of each id is contacted.
     pub repeated_ids: bool,
 }
 
-/// How many rows of a file may be rejected.
+/// The maximum number of rejected rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RejectsMax {
     #[default]
     Any,
     Rows(u64),
-    /// Of all rows: 0 to 100.
+    /// The percentage of all rows, 0 to 100.
     Percent(f64),
 }
 
 impl FileRules {
-    /// Ids of the file that stand for several people each, unless they may.
+    /// The ids that several people in the file have, unless the rules accept them.
     pub(super) fn shared_ids(&self, input: &Input) -> Result<Option<SharedIds>, OperateError> {
         match self.repeated_ids {
             true => Ok(None),
@@ -32,7 +32,7 @@ impl FileRules {
         }
     }
 
-    /// Refuses a file of which too much would be rejected.
+    /// Refuses a file with too many rejected rows.
     ///
     /// # Errors
     ///
@@ -57,8 +57,8 @@ impl FileRules {
     }
 }
 
-/// Refuses a file that breaks the rules, where nobody is asked about it. The file is read through only if a rule needs
-/// that.
+/// Refuses a file that breaks the rules, without a question to the operator. The file is read only if a rule needs
+/// it.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! The one real message that is sent before a hundred thousand: what it is, and the id of the campaign that it has.
+//! The one real message of a trial, and the id of its campaign.
 //!
-//! Its campaign has an id of its own: what is made at Twilio is named after it, and the campaign must not find its own
-//! message to the same number there.
+//! The campaign of a trial has its own id, because resources at Twilio are named after the id: the real campaign must
+//! not find the trial's message to the same number as its own.
 
 use std::collections::BTreeMap;
 
@@ -12,36 +12,36 @@ use crate::message::{
     Address, AgentRef, CampaignId, Customer, InvalidAddress, InvalidId, Message, WIRE_VERSION,
 };
 
-/// How many characters of the campaign's id stand in that of a trial.
+/// How many characters of the campaign's id are in the id of a trial.
 const ID_CHARS_KEPT: usize = 80;
 
-/// Whom a trial writes to, and what is known of that customer.
+/// The customer that a trial writes to.
 #[derive(Clone, Debug, Default)]
 pub struct TrialRequest {
-    /// The address, as it was typed.
+    /// The address, as typed by the operator.
     pub to: String,
-    /// The agent who gets the task. None: the campaign's.
+    /// The agent who gets the task. `None`: the campaign's agent.
     pub agent: Option<String>,
     pub name: Option<String>,
     pub attributes: BTreeMap<String, Value>,
 }
 
-/// Why there is no message to send.
+/// Why a trial has no message to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrialError {
-    /// The address is none that the campaign can write to.
+    /// The campaign cannot write to the address.
     Address(String),
     /// The campaign needs an agent, and neither it nor the request names one.
     NoAgent,
-    /// The campaign's texts are broken.
+    /// The campaign's texts have an error.
     Texts(String),
-    /// The texts need something that the customer does not have.
+    /// The texts need a value that the customer does not have.
     Missing(String),
-    /// The campaign does not take such a message.
+    /// The campaign does not accept the message.
     Refused(String),
 }
 
-/// The one message, rendered as an import would.
+/// Creates the message of a trial, rendered as in an import.
 ///
 /// # Errors
 ///
@@ -83,11 +83,11 @@ pub fn trial_message(campaign: &Campaign, request: TrialRequest) -> Result<Messa
     Ok(message)
 }
 
-/// The id of a trial's campaign, which no other campaign has. `stamp` tells one trial from another.
+/// The unique id of a trial's campaign. `stamp` distinguishes trials.
 ///
 /// # Errors
 ///
-/// When the stamp has characters that an id cannot have.
+/// An error when the stamp has characters that an id cannot have.
 pub fn trial_id(campaign: &CampaignId, stamp: &str) -> Result<CampaignId, InvalidId> {
     let kept: String = campaign.as_str().chars().take(ID_CHARS_KEPT).collect();
     CampaignId::parse(&format!("{kept}-try-{}", stamp.to_lowercase()))

@@ -1,7 +1,8 @@
-//! Where the messages of campaigns are, what the consumers that work now show, and what stands in the way.
+//! The status of campaigns: the states of their messages, the reports of running consumers, and obstacles.
 //!
-//! In: one campaign or all, and the way to the queue. Out: a report for each, and what belongs to none alone. Always:
-//! the books are there even if the queue does not answer; what it would have said is left out, with the reason.
+//! In: one campaign or all, and access to the queue. Out: a report for each campaign, and the facts that they share.
+//! Always: the books are reported even if the queue does not answer; the report then has the reason in place of the
+//! queue's depth.
 
 mod report;
 mod runs;
@@ -23,54 +24,54 @@ use crate::twilio::AwayPart;
 use super::campaigns::find;
 use super::{OperateError, QueueAccess, ReadModels};
 
-/// How long the queue may take to say how much it holds: the books are worth reading without it.
+/// The timeout for the depth of the queue: the books are useful without it.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The most messages that are named whose records contradict each other.
+/// The maximum number of damaged messages in a report.
 const DAMAGED_SHOWN: usize = 100;
 
-/// Where the messages of the campaigns are that were asked for.
+/// The status of the requested campaigns.
 #[derive(Clone, Debug)]
 pub struct StatusReport {
     /// In the order in which they were first applied.
     pub campaigns: Vec<CampaignReport>,
-    /// What consumers that work now show: of the lanes, those that messages of these campaigns may pass.
+    /// The reports of running consumers. Of the lanes, only those that messages of these campaigns use.
     pub shown: ShownLanes,
     /// Messages of these campaigns whose records contradict each other.
     pub damaged: Vec<DamagedRow>,
-    /// What the broker's management API tells now. None for the embedded queue.
+    /// An inspection of the broker, made now. `None` for the embedded queue.
     pub broker: Option<Arc<Inspection>>,
-    /// Why it is not known how many messages wait unseen, where it is not.
+    /// Why the number of unseen messages is not known, if it is not.
     pub unseen_unknown: Option<String>,
 }
 
-/// A campaign's report with everything that its messages may meet: the JSON of a status.
+/// The JSON of a campaign's status: its report, and the shared facts that affect its messages.
 #[derive(Clone, Debug, Serialize)]
 pub struct CampaignStatus<'a> {
     #[serde(flatten)]
     pub report: &'a CampaignReport,
-    /// Left out where nobody works.
+    /// Left out without a running consumer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<&'a ShownLane>,
-    /// Its messages whose records contradict each other; left out where there are none.
+    /// Its messages whose records contradict each other; left out if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<&'a DamagedRow>,
-    /// What lies on any queue and cannot be moved out of the way; left out where nothing does.
+    /// Obstacles: messages on any queue that cannot be moved out of the way; left out if there are none.
     #[serde(skip_serializing_if = "<[Obstacle]>::is_empty")]
     pub obstacles: &'a [Obstacle],
-    /// The parts of Twilio that are away, as consumers that work now have found; left out where none is.
+    /// The parts of Twilio that are away, as found by running consumers; left out if there are none.
     #[serde(skip_serializing_if = "<[AwayPart]>::is_empty")]
     pub away: &'a [AwayPart],
-    /// The broker's nodes that consumers are connected to now; left out where none is.
+    /// The broker nodes that consumers are connected to; left out if there are none.
     #[serde(skip_serializing_if = "<[NodeInUse]>::is_empty")]
     pub nodes: &'a [NodeInUse],
-    /// What the broker's management API tells now; left out for the embedded queue.
+    /// An inspection of the broker, made now; left out for the embedded queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broker: Option<&'a Inspection>,
 }
 
 impl StatusReport {
-    /// Each campaign with everything that its messages may meet.
+    /// The status of each campaign, with the shared facts that affect its messages.
     pub fn of_each(&self) -> impl Iterator<Item = CampaignStatus<'_>> {
         self.campaigns.iter().map(|report| {
             let lanes = self.shown.lanes.iter();
@@ -93,12 +94,12 @@ impl StatusReport {
 }
 
 impl ReadModels {
-    /// Where the messages of a campaign are, or of all campaigns.
+    /// Reads the status of one campaign, or of all campaigns.
     ///
     /// # Errors
     ///
     /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::Ledger`] when the ledger cannot be
-    /// read. A queue that does not answer is no error.
+    /// read. A queue that does not answer is not an error.
     pub async fn status(
         &self,
         campaign: Option<&CampaignId>,
@@ -140,11 +141,11 @@ impl ReadModels {
         })
     }
 
-    /// How many messages wait on a campaign's queue that the ledger has not met yet.
+    /// The number of unseen messages: they wait on a campaign's queue and are not yet in the ledger.
     ///
     /// # Errors
     ///
-    /// When the queue or the ledger does not answer.
+    /// An error when the queue or the ledger does not answer.
     pub async fn unseen(&self, id: &CampaignId, queue: &dyn Queue) -> Result<u64, OperateError> {
         let depth = depth_of(queue, id).await?;
         let known = self.ledger.on_queue(self.clock.now()).await?;
@@ -152,7 +153,7 @@ impl ReadModels {
         Ok(known.unseen(depth.ready, depth.unsettled))
     }
 
-    /// What waits unseen of each campaign, or why nobody can say: the queue may be away while the ledger is not.
+    /// The number of unseen messages of each campaign, or the reason why it is not known.
     async fn unseen_of(
         &self,
         records: &[CampaignRecord],
@@ -173,11 +174,11 @@ impl ReadModels {
         }
     }
 
-    /// What all consumers show that work now.
+    /// The merged reports of all running consumers.
     async fn shown_lanes(&self) -> Result<ShownLanes, OperateError> {
         let now = self.clock.now();
         let shown = self.ledger.shown_lanes(now, SEEN_FOR).await?;
-        // What another version has shown is not understood here, and no reason to fail.
+        // The report of another version that cannot be read is skipped.
         let understood = shown
             .into_iter()
             .filter_map(|one| serde_json::from_value(one).ok());
@@ -185,7 +186,7 @@ impl ReadModels {
     }
 }
 
-/// Whether a campaign's messages may pass a lane: its own, its agents', and those that all share.
+/// Whether a campaign's messages may use a lane: its own lane, its agents' lanes, and shared lanes.
 fn is_passed(lane: &ShownLane, campaign: &CampaignId) -> bool {
     let of = lane.campaign.as_deref();
     of.is_none_or(|of| of == campaign.as_str())

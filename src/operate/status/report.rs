@@ -10,17 +10,16 @@ use crate::operate::{OperateError, ReadModels};
 
 use super::RunOutcome;
 
-/// The report of one campaign: its name, its books, what nobody has seen yet, and its state.
+/// The report of one campaign: its id, its state, its books, its unseen messages and its imports.
 #[derive(Clone, Debug, Serialize)]
 pub struct CampaignReport {
     pub campaign: CampaignId,
     #[serde(flatten)]
     pub books: Books,
-    /// Messages on the queue that the ledger has not met; none when the queue was not asked, or did
-    /// not answer.
+    /// Messages on the queue that are not yet in the ledger. `None` if the queue was not queried or did not answer.
     pub unseen: Option<u64>,
     pub state: CampaignState,
-    /// Since when it is paused or cancelled.
+    /// The time since which it is paused or cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_since: Option<Timestamp>,
     /// Why it is paused or cancelled.
@@ -32,23 +31,23 @@ pub struct CampaignReport {
     /// Who cancelled it, once it is cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<Actor>,
-    /// Since when messages of it may have been carried out that this ledger does not know of, if any may.
+    /// The time since which messages of it may have been sent that this ledger does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distrusted_from: Option<Timestamp>,
-    /// What was imported into it, oldest first.
+    /// Its imports, oldest first.
     pub imports: Vec<ImportReport>,
-    /// Who paused it, why, and how it goes on, in a sentence; while it is paused.
+    /// While it is paused: a sentence with who paused it, why, and how it can be resumed.
     #[serde(skip)]
     pub paused_notice: Option<String>,
-    /// That another ledger may have carried out messages of it, in a sentence; where one may.
+    /// The notice that another ledger may have sent messages of it, if one may.
     #[serde(skip)]
     pub distrust_notice: Option<String>,
 }
 
-/// By how much the books of a campaign are off.
+/// By how much the books of a campaign are out of balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Imbalance {
-    /// Messages that are nowhere. Less than 0: there are more than were accepted.
+    /// Messages in no state. A negative number: there are more messages than were accepted.
     pub nowhere: i64,
     /// Messages that are both open and over.
     pub twice: u64,
@@ -57,7 +56,7 @@ pub struct Imbalance {
 }
 
 impl CampaignReport {
-    /// `imports` may have those of other campaigns too.
+    /// `imports` may include imports of other campaigns.
     pub(super) fn of(
         record: CampaignRecord,
         books: Books,
@@ -83,13 +82,13 @@ impl CampaignReport {
         }
     }
 
-    /// What an operator should know about the campaign, one sentence each.
+    /// The notices for the operator, one sentence each.
     pub fn notices(&self) -> impl Iterator<Item = &str> {
         let notices = [&self.paused_notice, &self.distrust_notice];
         notices.into_iter().flatten().map(String::as_str)
     }
 
-    /// By how much the books are off. None: they balance.
+    /// By how much the books are out of balance. `None`: they balance.
     #[must_use]
     pub fn imbalance(&self) -> Option<Imbalance> {
         let books = &self.books;
@@ -100,7 +99,7 @@ impl CampaignReport {
         })
     }
 
-    /// What a run that has just ended came to.
+    /// The outcome of a run that has just ended.
     #[must_use]
     pub fn outcome(&self) -> RunOutcome {
         let books = &self.books;
@@ -115,7 +114,7 @@ impl CampaignReport {
         }
     }
 
-    /// Why flexcast itself paused the campaign, where it did.
+    /// Why flexcast itself paused the campaign, if it did.
     #[must_use]
     pub fn program_pause(&self) -> Option<PauseCause> {
         match self.paused_by {
@@ -126,8 +125,7 @@ impl CampaignReport {
 }
 
 impl ReadModels {
-    /// The report of one campaign. `unseen`: what waits on its queue that the ledger has not met, where the caller
-    /// knows it.
+    /// Reads the report of one campaign. `unseen` is the number of its unseen messages, if the caller knows it.
     ///
     /// # Errors
     ///

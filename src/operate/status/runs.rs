@@ -1,10 +1,10 @@
-//! How a run stands, and what it came to: for those who wait for its end.
+//! The progress and the outcome of a run.
 
 use crate::message::{CampaignId, PauseCause};
 use crate::operate::campaigns::paused_notice;
 use crate::operate::{OperateError, ReadModels};
 
-/// What a run over one campaign came to.
+/// The outcome of a run of one campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
     /// The campaign has no message.
@@ -17,32 +17,32 @@ pub enum RunOutcome {
     Done,
 }
 
-/// How far a campaign is.
+/// The progress of a campaign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CampaignProgress {
     pub accepted: u64,
-    /// Messages whose turn is over, whatever it came to.
+    /// Messages that are over, with any outcome.
     pub over: u64,
     pub in_flight: u64,
     pub dead: u64,
 }
 
-/// A campaign whose open messages no consumer takes: it is paused.
+/// A paused campaign with open messages, which no consumer takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PausedRun {
     pub campaign: CampaignId,
-    /// Who paused it, why, and how it goes on, in a sentence.
+    /// A sentence with who paused it, why, and how it can be resumed.
     pub notice: String,
-    /// Why flexcast itself paused it. None: an operator did.
+    /// Why flexcast itself paused it. `None`: an operator paused it.
     pub cause: Option<PauseCause>,
 }
 
 impl ReadModels {
-    /// How far a campaign is.
+    /// The progress of a campaign.
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read.
+    /// An error when the ledger cannot be read.
     pub async fn progress(&self, id: &CampaignId) -> Result<CampaignProgress, OperateError> {
         let books = self.ledger.books(Some(id)).await?;
         Ok(CampaignProgress {
@@ -53,21 +53,21 @@ impl ReadModels {
         })
     }
 
-    /// How many messages of all campaigns have ended dead or unknown.
+    /// The number of dead and unknown messages of all campaigns.
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read.
+    /// An error when the ledger cannot be read.
     pub async fn failed_messages(&self) -> Result<u64, OperateError> {
         let books = self.ledger.books(None).await?;
         Ok(books.dead_total() + books.unknown)
     }
 
-    /// The campaigns that are paused and have open messages: of these alone, or of all where `only` is empty.
+    /// The paused campaigns with open messages: among `only`, or among all campaigns if `only` is empty.
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read.
+    /// An error when the ledger cannot be read.
     pub async fn paused_runs(&self, only: &[CampaignId]) -> Result<Vec<PausedRun>, OperateError> {
         let mut paused = Vec::new();
         for record in self.ledger.campaigns().await? {

@@ -1,4 +1,4 @@
-//! Apply a campaign file: what may change while messages are open, and what may not.
+//! Applies a campaign file, and checks that it can change while messages are open.
 
 use std::time::Duration;
 
@@ -10,37 +10,36 @@ use crate::message::{Address, CampaignId};
 use crate::operate::campaigns::find;
 use crate::operate::{OperateError, Operations};
 
-/// How many messages are given to another sender in one transaction.
+/// How many messages get another sender in one transaction.
 const BATCH: usize = 500;
 
-/// How long messages that consumers give back are waited for, and how often they are looked at.
+/// How long to wait for messages that consumers return, and how often to check for them.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// A campaign as it was recorded.
+/// The result of applying a campaign file.
 #[derive(Clone, Debug)]
 pub struct AppliedCampaign {
     pub record: CampaignRecord,
-    /// Messages that got another sender.
+    /// The number of messages that got another sender.
     pub moved: u64,
-    /// Open messages that keep a sender which the file does not have any more: they have begun.
+    /// The number of open messages that keep a sender which the file no longer has, because they have begun.
     pub kept: u64,
 }
 
-/// What becomes of messages whose senders the file does not have any more.
+/// How messages change whose senders the file no longer has.
 #[derive(Clone, Debug, Default)]
 pub struct Replacing {
-    /// The sender that takes those which have not begun. None: the file is refused.
+    /// The new sender of those that have not begun. `None`: the file is refused if there are any.
     pub move_to: Option<Address>,
 }
 
 impl Operations {
-    /// Records a campaign that was checked and filled in from the account. A finished campaign runs again, and
-    /// so does one that the program has paused: an operator has acted. An operator's pause stays.
+    /// Records a campaign that was checked and filled in from the account. A finished campaign runs again, and so
+    /// does a campaign that flexcast itself paused, because an operator has acted. A pause by an operator stays.
     ///
-    /// With `replacing.move_to` the messages of senders that the file does not have any more, and that have not
-    /// begun, get this sender; the campaign is paused meanwhile. `waiting` is told which consumers are waited
-    /// for.
+    /// With `replacing.move_to`, messages that have not begun and whose sender the file no longer has get this
+    /// sender; the campaign is paused during the change. `waiting` is called with the consumers that are waited for.
     ///
     /// # Errors
     ///
@@ -83,7 +82,7 @@ impl Operations {
         }
         let (moved, kept) = match &replacing.move_to {
             Some(to) if !taken.is_empty() => {
-                // Paused, so that no consumer begins a message under the old sender meanwhile.
+                // The campaign is paused, so that no consumer starts a message with the old sender.
                 let is_running = before.state == CampaignState::Running;
                 if is_running {
                     let reason =
@@ -121,7 +120,7 @@ impl Operations {
         })
     }
 
-    /// False when it was not recorded, since a message is open.
+    /// Returns false when the campaign was not recorded because a message is open.
     async fn save(&self, campaign: &Campaign, only_idle: bool) -> Result<bool, OperateError> {
         let definition =
             serde_json::to_value(campaign).map_err(|error| irreplaceable(&campaign.id, &error))?;
@@ -147,7 +146,7 @@ impl Operations {
         })
     }
 
-    /// The senders that the new file does not have and that open messages have.
+    /// The senders of open messages that the new file does not have.
     async fn taken_away(
         &self,
         old: &Campaign,
@@ -162,8 +161,8 @@ impl Operations {
         Ok(open)
     }
 
-    /// Moves what has not begun, also what consumers give back meanwhile. How many were moved, and how many
-    /// keep their senders.
+    /// Moves messages that have not begun, with those that consumers return during the wait. Returns the number of
+    /// moved messages, and the number that keep their senders.
     async fn move_senders(
         &self,
         id: &CampaignId,
@@ -196,7 +195,7 @@ impl Operations {
         }
     }
 
-    /// Lets a campaign run that was finished, or that the program has paused.
+    /// Runs a campaign again that was finished, or that flexcast itself paused.
     async fn go_on(&self, before: &CampaignRecord) -> Result<Option<Transition>, OperateError> {
         let change = match before.program_pause() {
             Some(cause) => StateChange::Resume {

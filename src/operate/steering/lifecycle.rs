@@ -1,4 +1,4 @@
-//! Pause, resume, cancel and finish a campaign.
+//! Pauses, resumes, cancels and finishes a campaign.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::outcomes::{FinishedBy, finish};
 /// How many messages of a cancelled campaign are ended in one transaction.
 const BATCH: usize = 2_000;
 
-/// How long a cancel waits for messages that consumers hold, and how often it looks.
+/// How long a cancel waits for messages that consumers hold, and how often it checks.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct StateNow {
     pub campaign: CampaignId,
     pub state: CampaignState,
-    /// Why it is in this state, where somebody gave a reason.
+    /// The reason for the state, if an operator gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Who paused it, while it is paused.
@@ -50,11 +50,11 @@ impl From<CampaignRecord> for StateNow {
 pub struct Stopped {
     #[serde(flatten)]
     pub now: StateNow,
-    /// Whether this operation stopped it; otherwise it was stopped already.
+    /// Whether this operation stopped it; if not, it was already stopped.
     pub changed: bool,
-    /// How many consumers confirmed the stop.
+    /// The number of consumers that confirmed the stop.
     pub confirmed: usize,
-    /// Consumers that did not confirm. Their rights to start calls have run out.
+    /// The consumers that did not confirm. Their rights to start calls have expired.
     pub unconfirmed: Vec<ConsumerRow>,
 }
 
@@ -63,7 +63,7 @@ pub struct Stopped {
 pub struct Resumed {
     #[serde(flatten)]
     pub now: StateNow,
-    /// Whether this operation let it run; otherwise it ran already.
+    /// Whether this operation resumed it; if not, it was already running.
     pub changed: bool,
 }
 
@@ -72,23 +72,23 @@ pub struct Resumed {
 pub struct Cancelled {
     #[serde(flatten)]
     pub stopped: Stopped,
-    /// Messages that had not begun: they have ended as skipped.
+    /// The number of messages that had not begun and are now skipped.
     pub skipped: u64,
-    /// Messages that have begun, or may have: a consumer undoes them, or finishes those whose customers were
-    /// reached.
+    /// The number of messages that have begun, or may have: a consumer undoes them, or finishes those whose customers
+    /// were reached.
     pub open: u64,
 }
 
 impl Operations {
-    /// Pauses a campaign, and returns when no first contact of it can start any more: when every consumer has
-    /// confirmed, or its right to start changing calls has run out ([`crate::ledger::RIGHT_FOR`] at most). Undo
-    /// goes on. `waiting` is told which consumers are waited for when that takes long.
+    /// Pauses a campaign, and returns when no first contact of it can start any more: each consumer has confirmed, or
+    /// its right to start changing calls has expired (after [`crate::ledger::RIGHT_FOR`] at most). Undos continue.
+    /// `waiting` is called with the consumers that are waited for, if the wait is long.
     ///
     /// # Errors
     ///
-    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::WrongState`] when it is finished or
-    /// cancelled; [`OperateError::Ledger`] when the
-    /// ledger did not take it: then it is not paused, or it is not known to be.
+    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::WrongState`] when it is finished
+    /// or cancelled; [`OperateError::Ledger`] when the ledger did not confirm the change: then the campaign may or
+    /// may not be paused.
     pub async fn pause(
         &self,
         campaign: &CampaignId,
@@ -100,7 +100,7 @@ impl Operations {
         self.stop(campaign, &change, "paused", waiting).await
     }
 
-    /// Lets a paused campaign run again, whether an operator or the program paused it.
+    /// Resumes a paused campaign, whether an operator or flexcast paused it.
     ///
     /// # Errors
     ///
@@ -120,12 +120,13 @@ impl Operations {
         })
     }
 
-    /// Declares a campaign finished: nothing more comes from its publishers, and nothing of it is open.
+    /// Declares a campaign finished: its publishers send no more messages, and no message of it is open.
     ///
     /// # Errors
     ///
-    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::NotOver`] says what is open;
-    /// [`OperateError::Ledger`] and [`OperateError::Queue`] when nobody can tell: then it is not finished.
+    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::NotOver`] when messages are open;
+    /// [`OperateError::Ledger`] and [`OperateError::Queue`] when that is not known: then the campaign is not
+    /// finished.
     pub async fn finish(
         &self,
         campaign: &CampaignId,
@@ -140,12 +141,12 @@ impl Operations {
     }
 
     /// Cancels a campaign for good, and returns when no first contact of it can start any more, as
-    /// [`Operations::pause`] does. Messages that have not begun end as skipped at once; the others are due
-    /// now, for a consumer to undo.
+    /// [`Operations::pause`] does. Messages that have not begun are skipped at once; a consumer undoes the others
+    /// now.
     ///
     /// # Errors
     ///
-    /// As [`Operations::pause`]. After an error the operation may be repeated: it goes on where it was.
+    /// As [`Operations::pause`]. After an error the operation can be repeated: it continues where it stopped.
     pub async fn cancel(
         &self,
         campaign: &CampaignId,
@@ -173,7 +174,7 @@ impl Operations {
         })
     }
 
-    /// How many messages are open once the consumers have had a moment for what they held and had not begun.
+    /// The number of open messages, after a short wait for consumers to return messages that they have not begun.
     async fn open_after_cancel(&self, campaign: &CampaignId) -> Result<u64, OperateError> {
         let until = self.clock.instant() + GIVEN_BACK_WITHIN;
         loop {
@@ -195,7 +196,7 @@ impl Operations {
         let now = self.clock.now();
         let (record, changed) = match self.ledger.change_state(campaign, change, now).await? {
             Transition::Made(record) => (record, true),
-            // It is waited for all the same: the one who stopped it may not have.
+            // Waits in every case: the operator who stopped the campaign may not have waited.
             Transition::Already(record) => (record, false),
             Transition::Refused(record) => return Err(refused(record, wanted)),
         };

@@ -1,7 +1,7 @@
-//! Steer a campaign: apply its file, stop it and let it go on, end it, change how fast it goes.
+//! Steers a campaign: applies its file, pauses, resumes, cancels and finishes it, and changes its pace.
 //!
-//! In: a campaign and what is to change. Out: the campaign as it is then, and what else has changed. Always: the ledger
-//! decides whether a state may follow another, and records who changed it.
+//! In: a campaign and a change. Out: the changed campaign, and the other effects. Always: the ledger decides whether
+//! a change of state is allowed, and records its actor.
 
 mod apply;
 mod lifecycle;

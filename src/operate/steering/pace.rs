@@ -1,4 +1,4 @@
-//! Change how fast a campaign goes, while it goes.
+//! Changes the pace of a running campaign.
 
 use serde::Serialize;
 
@@ -8,16 +8,16 @@ use crate::operate::campaigns::{definition, find};
 use crate::operate::{OperateError, Operations};
 use crate::pacing::Quota;
 
-/// How often it is tried when somebody else writes the campaign at the same time.
+/// The number of attempts when another operator changes the campaign at the same time.
 const TRIES: u32 = 5;
 
-/// What becomes of one quota.
+/// A change of one quota.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QuotaChange {
-    /// It stays as it is.
+    /// The quota does not change.
     #[default]
     Stays,
-    /// The pace is not limited any more.
+    /// The quota is removed.
     Lifted,
     Becomes(Quota),
 }
@@ -32,12 +32,12 @@ impl QuotaChange {
     }
 }
 
-/// What becomes of a campaign's pace.
+/// A change of a campaign's pace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PaceChange {
-    /// Messages begun over the whole campaign.
+    /// The limit of messages started in the whole campaign.
     pub campaign: QuotaChange,
-    /// Messages begun for each agent.
+    /// The limit of messages started for each agent.
     pub agent: QuotaChange,
 }
 
@@ -49,12 +49,14 @@ pub struct Paced {
 }
 
 impl Operations {
-    /// Changes a campaign's pace; consumers follow within a second. It stays until the campaign is applied again.
+    /// Changes a campaign's pace; consumers follow within a second. The change holds until the campaign is applied
+    /// again.
     ///
     /// # Errors
     ///
-    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::Unreadable`] when its definition is
-    /// not one of this program's; [`OperateError::ChangedMeanwhile`] when somebody else kept changing it.
+    /// [`OperateError::NoCampaign`] when there is none of this id; [`OperateError::Unreadable`] when this version
+    /// cannot read its definition; [`OperateError::ChangedMeanwhile`] when another operator changed it during every
+    /// attempt.
     pub async fn set_pace(
         &self,
         campaign: &CampaignId,
@@ -65,7 +67,7 @@ impl Operations {
             let mut pace = definition(&record)?.pace;
             pace.campaign = change.campaign.of(pace.campaign);
             pace.agent = change.agent.of(pace.agent);
-            // Only this key: whatever else the definition has stays as it was written.
+            // Only this key changes: the rest of the definition stays as it was written.
             let mut to = record.definition.clone();
             to["pace"] = serde_json::to_value(&pace).map_err(|error| OperateError::Unreadable {
                 id: record.id.clone(),

@@ -1,8 +1,8 @@
 //! Waits until a stop of a campaign is in force.
 //!
-//! In: the moment at which the ledger had the stop. Out: the consumers that confirmed it, and those whose
-//! rights ran out instead. Always: it ends when the longest right that was renewed before the stop has run
-//! out, whether the ledger answers or not.
+//! In: the time at which the ledger recorded the stop. Out: the consumers that confirmed it, and those whose rights
+//! expired instead. Always: the wait ends when the last right that was renewed before the stop has expired, whether
+//! the ledger answers or not.
 
 use std::time::Duration;
 
@@ -11,30 +11,31 @@ use tokio::time::Instant;
 use crate::ledger::{ConsumerRow, RIGHT_FOR};
 use crate::operate::Operations;
 
-/// How often the consumers are looked at.
+/// How often the consumers are checked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The wait after which the operator is told which consumer is waited for.
+/// The time after which the operator is told which consumers are waited for.
 const SAID_AFTER: Duration = Duration::from_millis(1_500);
 
-/// How a wait ended.
+/// The result of a wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waited {
-    /// How many consumers have confirmed.
+    /// The number of consumers that confirmed.
     pub(super) confirmed: usize,
-    /// The consumers whose rights have run out instead.
+    /// The consumers whose rights expired instead.
     pub(super) expired: Vec<ConsumerRow>,
 }
 
 impl Operations {
-    /// Waits until every consumer has confirmed the changes of states that the ledger has now, or until its
-    /// right has run out. `since`: when the ledger had answered. `waiting` is told once for whom the wait is.
+    /// Waits until every consumer has confirmed the current state changes of the ledger, or until its right has
+    /// expired. `since` is the time of the ledger's answer. `waiting` is called once with the consumers that are
+    /// waited for.
     pub(super) async fn wait_until_confirmed(
         &self,
         since: Instant,
         waiting: &(dyn Fn(&[ConsumerRow]) + Send + Sync),
     ) -> Waited {
-        // A right that a consumer renewed before the stop ends so long after its renewal, and so before this.
+        // A right that was renewed before the stop expires before this time.
         let all_rights_end = since + RIGHT_FOR;
         let mut wanted = None;
         let mut waited = Waited::default();
@@ -43,7 +44,7 @@ impl Operations {
             let asked = self.ledger.consumers(self.clock.now());
             let looked = tokio::time::timeout_at(all_rights_end, asked).await;
             if let Ok(Ok((change, consumers))) = looked {
-                // The first look after the stop: a change that comes later is not waited for.
+                // The first reading after the stop: later changes are not waited for.
                 let wanted = *wanted.get_or_insert(change);
                 let (confirmed, expired): (Vec<_>, Vec<_>) = consumers
                     .into_iter()

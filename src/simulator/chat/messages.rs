@@ -1,10 +1,10 @@
-//! What is said in a chat channel, and who is in it.
+//! The messages and members of a chat channel.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::chat::{Chat, ChatMessage, Member, found};
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::content;
@@ -34,7 +34,7 @@ impl Chat {
     }
 }
 
-pub(in crate::simulator) fn post(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn post(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let form = call.form;
     content::attributes(form, 4 * 1024)?;
@@ -49,12 +49,12 @@ pub(in crate::simulator) fn post(call: &mut Call<'_>) -> Answer {
     Reply::created(json.unwrap_or_default())
 }
 
-pub(in crate::simulator) fn messages(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn messages(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let order = call.query.one_of("Order", &["asc", "desc"])?;
     let world = &*call.world;
     let Some(chat) = world.chats.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let shown =
         (0..chat.messages.len()).filter(|&at| world.is_listed(chat.messages[at].created, call.now));
@@ -68,7 +68,7 @@ pub(in crate::simulator) fn messages(call: &mut Call<'_>) -> Answer {
     }
 }
 
-pub(in crate::simulator) fn message(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn message(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let wanted = call.param(2);
     let chat = call.world.chats.get(&sid);
@@ -76,10 +76,10 @@ pub(in crate::simulator) fn message(call: &mut Call<'_>) -> Answer {
         let at = chat.messages.iter().position(|one| one.sid == wanted)?;
         Some(chat.message_json(at, call.world, call.base))
     });
-    json.map_or_else(|| Err(Refusal::not_found(wanted)), Reply::ok)
+    json.map_or_else(|| Err(ErrorReply::not_found(wanted)), Reply::ok)
 }
 
-pub(in crate::simulator) fn join(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn join(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let identity = call.form.required("Identity")?;
     let member = call.world.sids.sid("MB");
@@ -94,11 +94,11 @@ pub(in crate::simulator) fn join(call: &mut Call<'_>) -> Answer {
     Reply::created(json.unwrap_or_default())
 }
 
-pub(super) fn members(call: &mut Call<'_>) -> Answer {
+pub(super) fn members(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let world = &*call.world;
     let Some(chat) = world.chats.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let path = format!("/v2/Services/{}/Channels/{sid}/Members", call.param(0));
     let page = call.page(&path, "members", 100);
@@ -126,7 +126,7 @@ fn member_json(chat: &Chat, member: &Member, world: &World, base: &str) -> Value
 }
 
 impl World {
-    /// Adds a text to a channel and says at which index.
+    /// Adds a message to a channel, and returns its index.
     pub(in crate::simulator) fn write(
         &mut self,
         sid: &str,

@@ -1,7 +1,7 @@
 //! Programmable Chat v2: the channels behind Flex Channels, with their messages.
 //!
-//! Always: `Attributes` replaces the whole object, as at Twilio; a message in a channel whose
-//! attributes carry `proxySession` is relayed to the customer.
+//! Always: `Attributes` replaces the whole object, as at Twilio; a message in a channel with the attribute
+//! `proxySession` is relayed to the customer.
 
 pub(super) mod messages;
 pub(super) mod users;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use self::messages as said;
 use super::flex::legacy;
-use super::http::reply::{Answer, Refusal, Reply, stamp};
+use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use super::http::router::{Call, Route};
 use super::world::World;
 use super::world::content;
@@ -37,7 +37,7 @@ pub(super) struct Chat {
     pub(super) sid: String,
     pub(super) friendly_name: Option<String>,
     pub(super) unique_name: Option<String>,
-    /// The text as it was given, and what it says.
+    /// The attributes as the given text, and parsed in `facts`.
     pub(super) attributes: String,
     pub(super) facts: Value,
     pub(super) kind: &'static str,
@@ -130,8 +130,8 @@ impl Chat {
     }
 }
 
-/// The SID of the channel that the path names by SID or unique name.
-pub(super) fn found(call: &Call<'_>) -> Result<String, Refusal> {
+/// Finds the channel that the path names by SID or unique name.
+pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     legacy(call)?;
     let (service, name) = (call.param(0), call.param(1));
     let world = &*call.world;
@@ -145,17 +145,17 @@ pub(super) fn found(call: &Call<'_>) -> Result<String, Refusal> {
         .map(|chat| chat.sid.clone())
         .ok_or_else(|| {
             let path = format!("/Services/{service}/Channels/{name}");
-            Refusal::new(404, 50300, format!("Channel not found: {path}"))
+            ErrorReply::new(404, 50300, format!("Channel not found: {path}"))
         })
 }
 
-fn list(call: &mut Call<'_>) -> Answer {
+fn list(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     let world = &*call.world;
     let service = call.param(0);
     let kinds: Vec<&str> = call.query.all("Type").collect();
     let chats = world.chats.values().filter(|chat| {
-        // Without a filter Twilio lists public channels alone; Flex's are private.
+        // Without a filter, Twilio lists only public channels; Flex's channels are private.
         let kind = if kinds.is_empty() {
             chat.kind == "public"
         } else {
@@ -167,7 +167,7 @@ fn list(call: &mut Call<'_>) -> Answer {
     page.of(chats, |chat| chat.json(world, call.base))
 }
 
-fn create(call: &mut Call<'_>) -> Answer {
+fn create(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     let form = call.form;
     let kind = form.one_of("Type", &["public", "private"])?;
@@ -183,9 +183,9 @@ fn create(call: &mut Call<'_>) -> Answer {
     reply
 }
 
-fn unused(call: &Call<'_>, name: Option<&str>) -> Result<(), Refusal> {
+fn unused(call: &Call<'_>, name: Option<&str>) -> Result<(), ErrorReply> {
     if name.is_some_and(|name| call.world.chat_names.contains_key(name)) {
-        return Err(Refusal::new(
+        return Err(ErrorReply::new(
             call.world.settings.assumptions.conflict_status,
             50307,
             "Channel with provided unique name already exists",
@@ -194,12 +194,12 @@ fn unused(call: &Call<'_>, name: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn fetch(call: &mut Call<'_>) -> Answer {
+fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     reply(call, &sid)
 }
 
-fn reply(call: &Call<'_>, sid: &str) -> Answer {
+fn reply(call: &Call<'_>, sid: &str) -> ReplyResult {
     let chat = call.world.chats.get(sid);
     Reply::ok(
         chat.map(|chat| chat.json(call.world, call.base))
@@ -207,7 +207,7 @@ fn reply(call: &Call<'_>, sid: &str) -> Answer {
     )
 }
 
-fn update(call: &mut Call<'_>) -> Answer {
+fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let form = call.form;
     let facts = content::attributes(form, 16 * 1024)?;
@@ -219,7 +219,7 @@ fn update(call: &mut Call<'_>) -> Answer {
         unused(call, unique_name)?;
     }
     let Some(chat) = call.world.chats.get_mut(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     chat.updated = call.now;
     if let Some(name) = friendly_name {
@@ -244,7 +244,7 @@ fn update(call: &mut Call<'_>) -> Answer {
     reply(call, &sid)
 }
 
-fn delete(call: &mut Call<'_>) -> Answer {
+fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     call.world.retire_channel(&sid);
     call.world.remove_chat(&sid);
@@ -264,12 +264,12 @@ impl World {
         self.chats.remove(sid);
     }
 
-    /// Lets another channel have the channel's unique name.
+    /// Frees the channel's unique name for another channel.
     pub(super) fn free_chat_name(&mut self, sid: &str) {
         remove_value(&mut self.chat_names, sid, self.chats.get(sid));
     }
 
-    /// Adds a key to a channel's attributes, as Flex does itself.
+    /// Adds a key to a channel's attributes, as Flex does.
     pub(super) fn add_attribute(&mut self, sid: &str, key: &str, value: &str) {
         if let Some(chat) = self.chats.get_mut(sid)
             && let Some(facts) = chat.facts.as_object_mut()

@@ -1,12 +1,12 @@
-//! Users of the chat service: an identity is one User's, and stays until that is deleted.
+//! Users of the chat service. An identity belongs to one User, until that User is deleted.
 //!
 //! Assumed: a second User of one identity is 409 with error 50201 (public reports; Twilio's page on the User resource
-//! names no code), and an identity is a path's parameter as a SID is (Twilio's OpenAPI).
+//! names no code), and a path can name a User by identity or by SID (Twilio's OpenAPI).
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::{Call, Route};
 use crate::simulator::world::World;
 use crate::simulator::world::content;
@@ -18,7 +18,7 @@ pub(in crate::simulator) const ROUTES: &[Route] = &[
     Route { operation: "update_user", method: "POST", path: "/v1/Users/{Sid}", answer: update },
 ];
 
-/// The most bytes of a User's attributes (assumed: as a Conversation's).
+/// The maximum size of a User's attributes, in bytes (assumed: as for a Conversation).
 const ATTRIBUTES_MAX: usize = 16 * 1024;
 
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl User {
     }
 }
 
-fn create(call: &mut Call<'_>) -> Answer {
+fn create(call: &mut Call<'_>) -> ReplyResult {
     let identity = call.form.required("Identity")?;
     if call
         .world
@@ -61,7 +61,7 @@ fn create(call: &mut Call<'_>) -> Answer {
         .values()
         .any(|one| one.identity == identity)
     {
-        return Err(Refusal::new(409, 50201, "User already exists"));
+        return Err(ErrorReply::new(409, 50201, "User already exists"));
     }
     content::attributes(call.form, ATTRIBUTES_MAX)?;
     let friendly_name = content::friendly_name(call.form, "FriendlyName", 256)?;
@@ -78,12 +78,12 @@ fn create(call: &mut Call<'_>) -> Answer {
     Ok(Reply::new(201, json))
 }
 
-fn fetch(call: &mut Call<'_>) -> Answer {
+fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     reply(call, &sid)
 }
 
-fn update(call: &mut Call<'_>) -> Answer {
+fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     content::attributes(call.form, ATTRIBUTES_MAX)?;
     let friendly_name = content::friendly_name(call.form, "FriendlyName", 256)?.map(str::to_owned);
@@ -96,17 +96,17 @@ fn update(call: &mut Call<'_>) -> Answer {
     reply(call, &sid)
 }
 
-/// The SID of the User that the path names by SID or identity.
-fn found(call: &Call<'_>) -> Result<String, Refusal> {
+/// Finds the User that the path names by SID or identity.
+fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     let name = call.param(0);
     let mut users = call.world.service_users.values();
     users
         .find(|one| one.sid == name || one.identity == name)
         .map(|one| one.sid.clone())
-        .ok_or_else(|| Refusal::new(404, 50200, "User not found"))
+        .ok_or_else(|| ErrorReply::new(404, 50200, "User not found"))
 }
 
-fn reply(call: &Call<'_>, sid: &str) -> Answer {
+fn reply(call: &Call<'_>, sid: &str) -> ReplyResult {
     let user = call.world.service_users.get(sid);
     let json = user.map(|user| user.json(call.world, call.base));
     Reply::ok(json.unwrap_or_default())

@@ -1,13 +1,13 @@
-//! What is said in a conversation, and the webhooks that wait for it.
+//! The messages of a conversation, and the webhooks that react to them.
 //!
-//! A message from our side reaches every participant who is neither its author nor an agent: an
-//! address from its proxy address, an identity in the chat.
+//! A message from our side reaches every participant who is neither its author nor an agent: an address gets it from
+//! its proxy address, an identity gets it in the chat.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::conversations::{Conversation, found, found_open};
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::content;
@@ -31,14 +31,14 @@ pub(in crate::simulator) struct Webhook {
     created: Timestamp,
 }
 
-/// What is to be said.
+/// A message to post.
 #[derive(Clone, Debug)]
 pub(in crate::simulator) struct NewMessage {
     pub(in crate::simulator) author: String,
     pub(in crate::simulator) body: Option<String>,
     pub(in crate::simulator) attributes: String,
     pub(in crate::simulator) content: Option<String>,
-    /// The text as the customer sees it, when that is not the body.
+    /// The text that the customer sees, if it is not the body.
     pub(in crate::simulator) shown: Option<String>,
 }
 
@@ -87,7 +87,7 @@ fn message_json(row: &Conversation, at: usize, world: &World, base: &str) -> Val
     })
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let sid = found_open(call)?;
     let form = call.form;
     content::attributes(form, 4 * 1024)?;
@@ -96,7 +96,7 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     let content = form.sid("ContentSid", "HX")?;
     let variables = content::variables(form, content.is_some())?;
     if body.is_none() && content.is_none() && form.get("MediaSid").is_none() {
-        return Err(Refusal::invalid(
+        return Err(ErrorReply::invalid(
             "One of Body, MediaSid and ContentSid is required",
         ));
     }
@@ -122,12 +122,12 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     Reply::created(json.unwrap_or_default())
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let order = call.query.one_of("Order", &["asc", "desc"])?;
     let world = &*call.world;
     let Some(row) = world.conversations.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let shown =
         (0..row.messages.len()).filter(|&at| world.is_listed(row.messages[at].created, call.now));
@@ -141,14 +141,14 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     }
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let wanted = call.param(1);
     let json = call.world.conversations.get(&sid).and_then(|row| {
         let at = row.messages.iter().position(|one| one.sid == wanted)?;
         Some(message_json(row, at, call.world, call.base))
     });
-    json.map_or_else(|| Err(Refusal::not_found(wanted)), Reply::ok)
+    json.map_or_else(|| Err(ErrorReply::not_found(wanted)), Reply::ok)
 }
 
 fn webhook_json(row: &Conversation, hook: &Webhook, world: &World, base: &str) -> Value {
@@ -164,7 +164,7 @@ fn webhook_json(row: &Conversation, hook: &Webhook, world: &World, base: &str) -
     })
 }
 
-pub(super) fn create_webhook(call: &mut Call<'_>) -> Answer {
+pub(super) fn create_webhook(call: &mut Call<'_>) -> ReplyResult {
     let sid = found_open(call)?;
     let form = call.form;
     form.required("Target")?;
@@ -200,7 +200,7 @@ pub(super) fn create_webhook(call: &mut Call<'_>) -> Answer {
         created: call.now,
     };
     let Some(row) = call.world.conversations.get_mut(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     row.webhooks.push(hook.clone());
     let row = call.world.conversations.get(&sid);
@@ -208,11 +208,11 @@ pub(super) fn create_webhook(call: &mut Call<'_>) -> Answer {
     Reply::created(json.unwrap_or_default())
 }
 
-pub(in crate::simulator) fn webhooks(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn webhooks(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let world = &*call.world;
     let Some(row) = world.conversations.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let shown = row
         .webhooks
@@ -223,7 +223,7 @@ pub(in crate::simulator) fn webhooks(call: &mut Call<'_>) -> Answer {
     page.of(shown, |hook| webhook_json(row, hook, world, call.base))
 }
 
-pub(super) fn delete_webhook(call: &mut Call<'_>) -> Answer {
+pub(super) fn delete_webhook(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let wanted = call.param(1);
     let row = call.world.conversations.get_mut(&sid);
@@ -233,12 +233,12 @@ pub(super) fn delete_webhook(call: &mut Call<'_>) -> Answer {
     });
     match at {
         Some(_) => Reply::empty(204),
-        None => Err(Refusal::not_found(&format!("/Webhooks/{wanted}"))),
+        None => Err(ErrorReply::not_found(&format!("/Webhooks/{wanted}"))),
     }
 }
 
 impl Conversation {
-    /// The addresses that what is said goes out from.
+    /// The addresses that messages are sent from.
     fn senders(&self) -> Vec<String> {
         let participants = self.participants.iter();
         participants
@@ -248,7 +248,7 @@ impl Conversation {
 }
 
 impl World {
-    /// Adds a message to a conversation, sends it to whom it concerns, and says its index.
+    /// Adds a message to a conversation, sends it to its receivers, and returns its index.
     pub(in crate::simulator) fn say(
         &mut self,
         sid: &str,
@@ -298,7 +298,7 @@ impl World {
         at
     }
 
-    /// A customer's text arrives; a Studio flow that waits for it makes the task, once.
+    /// Receives a customer's text. A waiting Studio flow creates the task, once.
     pub(in crate::simulator) fn inbound_to_conversation(
         &mut self,
         sid: &str,

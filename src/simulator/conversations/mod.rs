@@ -1,7 +1,7 @@
-//! Conversations: named rooms with timers and webhooks.
+//! Conversations, with their timers and webhooks.
 //!
-//! Always: a unique name belongs to one conversation, closed or not, until that is deleted; an
-//! (address, proxy address) pair is in one conversation that is not closed.
+//! Always: a unique name belongs to one conversation, closed or not, until that conversation is deleted; an (address,
+//! proxy address) pair is in at most one conversation that is not closed.
 
 pub(super) mod messages;
 pub(super) mod participants;
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use self::messages::ConversationMessage;
 use self::participants::Participant;
-use super::http::form::Form;
-use super::http::reply::{Answer, Refusal, Reply, stamp, stamp_or_null};
+use super::http::form::Parameters;
+use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp, stamp_or_null};
 use super::http::router::{Call, Route};
 use super::world::World;
 use super::world::content;
@@ -56,18 +56,18 @@ pub(super) struct Conversation {
     pub(super) state: &'static str,
     pub(super) inactive_after: Option<SignedDuration>,
     pub(super) closed_after: Option<SignedDuration>,
-    /// What the timers count from: the creation, then each message, new participant or change of state.
+    /// The time that the timers count from: the creation, or the last message, new participant or change of state.
     pub(super) active: Timestamp,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) participants: Vec<Participant>,
     pub(super) messages: Vec<ConversationMessage>,
     pub(super) webhooks: Vec<messages::Webhook>,
-    /// The interaction it is mapped to.
+    /// The SID of its interaction.
     pub(super) interaction: Option<String>,
 }
 
-/// A timer that runs: zero is none.
+/// The timer; `None` for zero, which means no timer.
 fn timer(after: Option<SignedDuration>) -> Option<SignedDuration> {
     after.filter(|after| !after.is_zero())
 }
@@ -161,8 +161,8 @@ impl Conversation {
         })
     }
 
-    /// Takes over what the form has.
-    fn change(&mut self, form: &Form, now: Timestamp) -> Result<(), Refusal> {
+    /// Applies the parameters of the form.
+    fn change(&mut self, form: &Parameters, now: Timestamp) -> Result<(), ErrorReply> {
         let facts = content::attributes(form, 16 * 1024)?;
         let [inactive, closed] = timers::given(form, ["Timers.Inactive", "Timers.Closed"])?;
         let state = form.one_of("State", &STATES)?;
@@ -186,7 +186,7 @@ impl Conversation {
     }
 }
 
-fn list(call: &mut Call<'_>) -> Answer {
+fn list(call: &mut Call<'_>) -> ReplyResult {
     let state = call.query.one_of("State", &STATES)?;
     let world = &*call.world;
     let shown = world.conversations.values().filter(|one| {
@@ -196,18 +196,18 @@ fn list(call: &mut Call<'_>) -> Answer {
     page.of(shown, |one| one.json(world, call.base))
 }
 
-fn create(call: &mut Call<'_>) -> Answer {
+fn create(call: &mut Call<'_>) -> ReplyResult {
     let sid = made(call)?;
     reply(call, &sid, 201)
 }
 
-/// A new conversation from the form; in the world, and in the effects.
-fn made(call: &mut Call<'_>) -> Result<String, Refusal> {
+/// Creates a conversation from the form, and records its effect.
+fn made(call: &mut Call<'_>) -> Result<String, ErrorReply> {
     let form = call.form;
     let name = form.text("UniqueName", 256)?;
     if name.is_some_and(|name| call.world.conversation_names.contains_key(name)) {
         let message = "Conversation with provided unique name already exists";
-        return Err(Refusal::new(409, 50353, message));
+        return Err(ErrorReply::new(409, 50353, message));
     }
     let sid = call.world.sids.sid("CH");
     let mut row = Conversation::new(&sid, call.now);
@@ -217,14 +217,16 @@ fn made(call: &mut Call<'_>) -> Result<String, Refusal> {
     Ok(sid)
 }
 
-/// One call for a conversation and up to ten participants: all, or nothing (assumed).
-fn create_with_participants(call: &mut Call<'_>) -> Answer {
+/// Creates a conversation with up to ten participants in one call: all or nothing (assumed).
+fn create_with_participants(call: &mut Call<'_>) -> ReplyResult {
     let mut wanted = Vec::new();
     for text in call.form.all("Participant") {
-        wanted.push(participants::NewParticipant::from_json(text)?);
+        wanted.push(participants::ConversationParticipantRequest::from_json(
+            text,
+        )?);
     }
     if wanted.len() > 10 {
-        return Err(Refusal::invalid("Participant: at most 10"));
+        return Err(ErrorReply::invalid("Participant: at most 10"));
     }
     for one in &wanted {
         call.world.check_participant(None, one)?;
@@ -236,8 +238,8 @@ fn create_with_participants(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 201)
 }
 
-/// The SID of the conversation the path's first parameter names by SID or unique name.
-pub(super) fn found(call: &Call<'_>) -> Result<String, Refusal> {
+/// Finds the conversation that the path's first parameter names by SID or unique name.
+pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     let name = call.param(0);
     let world = &*call.world;
     let by_name = world.conversation_names.get(name);
@@ -246,17 +248,17 @@ pub(super) fn found(call: &Call<'_>) -> Result<String, Refusal> {
         .get(by_name.map_or(name, String::as_str));
     one.filter(|one| by_name.is_none() || world.is_listed(one.created, call.now))
         .map(|one| one.sid.clone())
-        .ok_or_else(|| Refusal::not_found(&format!("/Conversations/{name}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/Conversations/{name}")))
 }
 
-/// The refusal of a change of a closed conversation: "can't update conversation as it's in final closed state"
+/// The error of a change to a closed conversation: "can't update conversation as it's in final closed state"
 /// (Twilio's page of 50377, which does not name the status).
-pub(super) fn closed() -> Refusal {
-    Refusal::new(409, 50377, "The Conversation is closed")
+pub(super) fn closed() -> ErrorReply {
+    ErrorReply::new(409, 50377, "The Conversation is closed")
 }
 
-/// The same, refusing a closed one.
-pub(super) fn found_open(call: &Call<'_>) -> Result<String, Refusal> {
+/// Finds the conversation, and refuses a closed one.
+pub(super) fn found_open(call: &Call<'_>) -> Result<String, ErrorReply> {
     let sid = found(call)?;
     let is_open = call
         .world
@@ -266,28 +268,28 @@ pub(super) fn found_open(call: &Call<'_>) -> Result<String, Refusal> {
     if is_open { Ok(sid) } else { Err(closed()) }
 }
 
-fn reply(call: &Call<'_>, sid: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, sid: &str, status: u16) -> ReplyResult {
     let one = call.world.conversations.get(sid);
     let json = one.map(|one| one.json(call.world, call.base));
     Ok(Reply::new(status, json.unwrap_or_default()))
 }
 
-fn fetch(call: &mut Call<'_>) -> Answer {
+fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     reply(call, &sid, 200)
 }
 
-fn update(call: &mut Call<'_>) -> Answer {
+fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let form = call.form;
     let name = form.text("UniqueName", 256)?;
     let owner = name.and_then(|name| call.world.conversation_names.get(name));
     if owner.is_some_and(|owner| *owner != sid) {
         let message = "Conversation with provided unique name already exists";
-        return Err(Refusal::new(409, 50353, message));
+        return Err(ErrorReply::new(409, 50353, message));
     }
     let Some(row) = call.world.conversations.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     if !row.is_open() {
         return Err(closed());
@@ -315,7 +317,7 @@ fn update(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 200)
 }
 
-fn delete(call: &mut Call<'_>) -> Answer {
+fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     call.world.close_conversation(&sid, call.now);
     if let Some(row) = call.world.conversations.remove(&sid)

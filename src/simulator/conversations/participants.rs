@@ -1,11 +1,11 @@
-//! Who is in a conversation: addresses behind one of ours, and chat identities.
+//! The participants of conversations: customers' addresses with one of ours, and chat identities.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::conversations::{Conversation, found, found_open};
-use crate::simulator::http::form::Form;
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::form::Parameters;
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::content;
@@ -21,17 +21,17 @@ pub(in crate::simulator) struct Participant {
     created: Timestamp,
 }
 
-/// Who is to be in.
+/// A participant to add.
 #[derive(Clone, Debug, Default)]
-pub(in crate::simulator) struct NewParticipant {
+pub(in crate::simulator) struct ConversationParticipantRequest {
     pub(in crate::simulator) identity: Option<String>,
     pub(in crate::simulator) address: Option<String>,
     pub(in crate::simulator) proxy_address: Option<String>,
     pub(in crate::simulator) attributes: Option<String>,
 }
 
-impl NewParticipant {
-    fn from_form(form: &Form) -> Result<Self, Refusal> {
+impl ConversationParticipantRequest {
+    fn from_form(form: &Parameters) -> Result<Self, ErrorReply> {
         content::attributes(form, 4 * 1024)?;
         form.text("Identity", 256)?;
         let text = |name| form.get(name).map(str::to_owned);
@@ -43,16 +43,16 @@ impl NewParticipant {
         })
     }
 
-    /// The customer and the sender.
+    /// The addresses of the customer and the sender.
     pub(in crate::simulator) fn parties(&self) -> (Option<String>, Option<String>) {
         let customer = self.address.clone().or_else(|| self.identity.clone());
         (customer, self.proxy_address.clone())
     }
 
     /// One `Participant` of `ConversationWithParticipants`.
-    pub(super) fn from_json(text: &str) -> Result<Self, Refusal> {
+    pub(super) fn from_json(text: &str) -> Result<Self, ErrorReply> {
         let value: Value = serde_json::from_str(text)
-            .map_err(|_| Refusal::invalid("Participant is not valid JSON"))?;
+            .map_err(|_| ErrorReply::invalid("Participant is not valid JSON"))?;
         let text = |at: &str| {
             let found = value.pointer(at).and_then(Value::as_str);
             found.map(str::to_owned)
@@ -71,7 +71,7 @@ impl Participant {
         Some((self.address.clone()?, self.proxy_address.clone()?))
     }
 
-    /// The channel its address belongs to.
+    /// The channel of its address.
     fn kind(&self) -> &'static str {
         self.address.as_deref().map_or("chat", kind)
     }
@@ -121,15 +121,15 @@ fn is_address(text: &str) -> bool {
     }
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let sid = found_open(call)?;
-    let wanted = NewParticipant::from_form(call.form)?;
+    let wanted = ConversationParticipantRequest::from_form(call.form)?;
     call.world.check_participant(Some(&sid), &wanted)?;
     let one = call.world.join_conversation(&sid, wanted, call.now)?;
     reply(call, &sid, &one, 201)
 }
 
-fn reply(call: &Call<'_>, conversation: &str, wanted: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, conversation: &str, wanted: &str, status: u16) -> ReplyResult {
     let json = call.world.conversations.get(conversation).and_then(|row| {
         let one = row
             .participants
@@ -138,14 +138,14 @@ fn reply(call: &Call<'_>, conversation: &str, wanted: &str, status: u16) -> Answ
         Some(one.json(row, call.world, call.base))
     });
     json.map(|json| Reply::new(status, json))
-        .ok_or_else(|| Refusal::not_found(&format!("/Participants/{wanted}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/Participants/{wanted}")))
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let world = &*call.world;
     let Some(row) = world.conversations.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let shown = row
         .participants
@@ -156,12 +156,12 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     page.of(shown, |one| one.json(row, world, call.base))
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     reply(call, &sid, call.param(1), 200)
 }
 
-pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let wanted = call.param(1);
     reply(call, &sid, wanted, 200)?;
@@ -181,12 +181,12 @@ pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
     Reply::empty(204)
 }
 
-/// The conversations of an address or of an identity, closed ones too.
-pub(in crate::simulator) fn conversations(call: &mut Call<'_>) -> Answer {
+/// Lists the conversations of an address or an identity, including closed ones.
+pub(in crate::simulator) fn conversations(call: &mut Call<'_>) -> ReplyResult {
     let (address, identity) = (call.query.get("Address"), call.query.get("Identity"));
     let (Some(key), None) = (address.or(identity), address.and(identity)) else {
         let message = "Exactly one of Address and Identity is required";
-        return Err(Refusal::invalid(message));
+        return Err(ErrorReply::invalid(message));
     };
     let world = &*call.world;
     let is_meant = |one: &&Participant| {
@@ -231,8 +231,8 @@ impl World {
     pub(in crate::simulator) fn check_participant(
         &self,
         conversation: Option<&str>,
-        wanted: &NewParticipant,
-    ) -> Result<(), Refusal> {
+        wanted: &ConversationParticipantRequest,
+    ) -> Result<(), ErrorReply> {
         let (address, proxy) = (wanted.address.as_deref(), wanted.proxy_address.as_deref());
         let row = conversation.and_then(|sid| self.conversations.get(sid));
         let is_in = |identity: &str| {
@@ -242,44 +242,44 @@ impl World {
             })
         };
         if wanted.identity.as_deref().is_some_and(is_in) {
-            return Err(Refusal::new(409, 50433, "Participant already exists"));
+            return Err(ErrorReply::new(409, 50433, "Participant already exists"));
         }
         let Some(address) = address else {
             return if wanted.identity.is_some() || proxy.is_some() {
                 Ok(())
             } else {
                 let message = "Either Identity or MessagingBinding.Address is required";
-                Err(Refusal::invalid(message))
+                Err(ErrorReply::invalid(message))
             };
         };
         if !is_address(address) {
             let message = "MessagingBinding.Address is not a valid address";
-            return Err(Refusal::new(400, 50407, message));
+            return Err(ErrorReply::new(400, 50407, message));
         }
         let Some(proxy) = proxy.filter(|proxy| is_proxy(proxy, kind(address))) else {
             let message = "MessagingBinding.ProxyAddress is not a valid address of this channel";
-            return Err(Refusal::new(400, 50408, message));
+            return Err(ErrorReply::new(400, 50408, message));
         };
         if proxy == address {
             let message = "MessagingBinding.Address and ProxyAddress are the same";
-            return Err(Refusal::new(400, 50409, message));
+            return Err(ErrorReply::new(400, 50409, message));
         }
         if let Some(owner) = self.bindings.get(&(address.to_owned(), proxy.to_owned())) {
             let message = format!(
                 "A binding for this participant and proxy address already exists in Conversation {owner}"
             );
-            return Err(Refusal::new(409, 50416, message));
+            return Err(ErrorReply::new(409, 50416, message));
         }
         Ok(())
     }
 
-    /// Adds a participant that [`World::check_participant`] let pass; says its SID.
+    /// Adds a participant that [`World::check_participant`] has accepted, and returns its SID.
     pub(in crate::simulator) fn join_conversation(
         &mut self,
         sid: &str,
-        wanted: NewParticipant,
+        wanted: ConversationParticipantRequest,
         now: Timestamp,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ErrorReply> {
         self.check_participant(Some(sid), &wanted)?;
         let one = Participant {
             sid: self.sids.sid("MB"),
@@ -310,14 +310,14 @@ impl World {
         }
         let joined = one.sid.clone();
         let Some(row) = self.conversations.get_mut(sid) else {
-            return Err(Refusal::not_found(sid));
+            return Err(ErrorReply::not_found(sid));
         };
         row.participants.push(one);
         self.touch_conversation(sid, now);
         Ok(joined)
     }
 
-    /// The participant of a conversation who is no agent.
+    /// The participant of a conversation who is not an agent.
     pub(in crate::simulator) fn customer_of(&self, sid: &str) -> Option<&Participant> {
         let row = self.conversations.get(sid)?;
         row.participants.iter().find(|one| {

@@ -1,7 +1,7 @@
-//! A conversation's time: it goes inactive and closes when nobody uses it.
+//! The timers of a conversation: it becomes inactive, and then closed, when it is not used.
 //!
-//! In: its own timers, or the account's default ones. Always: a message and a new participant start them anew (Twilio's
-//! Android SDK names these two as what makes a conversation active again).
+//! In: its own timers, or the account's default timers. Always: a message and a new participant restart them
+//! (Twilio's Android SDK names these two as the events that make a conversation active again).
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::Conversation;
 use super::participants::Participant;
-use crate::simulator::http::form::Form;
-use crate::simulator::http::reply::{Answer, Refusal, Reply};
+use crate::simulator::http::form::Parameters;
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult};
 use crate::simulator::http::router::Call;
 use crate::simulator::settings::Settings;
 use crate::simulator::world::effects::{EffectKind, Parties};
@@ -21,7 +21,7 @@ use crate::simulator::world::{Due, World};
 const INACTIVE_MIN: Duration = Duration::from_secs(60);
 const CLOSED_MIN: Duration = Duration::from_secs(600);
 
-/// The timers of conversations that are made without any of their own.
+/// The timers of conversations that are created without their own timers.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::simulator) struct DefaultTimers {
     inactive: Option<SignedDuration>,
@@ -38,12 +38,12 @@ impl DefaultTimers {
     }
 }
 
-/// The timers in a form, inactive and closed. `PT0S` is none (Twilio's support article "Default Inactive Timer in Twilio
-/// Conversations Classic").
+/// The inactive and closed timers in a form. `PT0S` means no timer (Twilio's support article "Default Inactive Timer
+/// in Twilio Conversations Classic").
 pub(in crate::simulator) fn given(
-    form: &Form,
+    form: &Parameters,
     [inactive, closed]: [&str; 2],
-) -> Result<[Option<SignedDuration>; 2], Refusal> {
+) -> Result<[Option<SignedDuration>; 2], ErrorReply> {
     Ok([
         form.duration(inactive, INACTIVE_MIN)?,
         form.duration(closed, CLOSED_MIN)?,
@@ -51,7 +51,7 @@ pub(in crate::simulator) fn given(
 }
 
 /// `GET /v1/Configuration`.
-pub(in crate::simulator) fn configuration(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn configuration(call: &mut Call<'_>) -> ReplyResult {
     let account = &call.world.account;
     let timers = call.world.default_timers;
     let shown =
@@ -71,8 +71,8 @@ pub(in crate::simulator) fn configuration(call: &mut Call<'_>) -> Answer {
     }))
 }
 
-/// `POST /v1/Configuration`: the timers of conversations that are made from now on.
-pub(super) fn configure(call: &mut Call<'_>) -> Answer {
+/// `POST /v1/Configuration`: sets the default timers of later conversations.
+pub(super) fn configure(call: &mut Call<'_>) -> ReplyResult {
     let [inactive, closed] = given(call.form, ["DefaultInactiveTimer", "DefaultClosedTimer"])?;
     let timers = &mut call.world.default_timers;
     timers.inactive = inactive.or(timers.inactive);
@@ -95,7 +95,7 @@ impl World {
         self.await_timers(&sid);
     }
 
-    /// The conversation was used: its timers begin anew.
+    /// Restarts the timers of a conversation that was used.
     pub(super) fn touch_conversation(&mut self, sid: &str, now: Timestamp) {
         if let Some(row) = self.conversations.get_mut(sid) {
             row.active = now;

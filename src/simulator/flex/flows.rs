@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 
 /// The OpenAPI's `flex_flow_enum_channel_type`.
@@ -39,13 +39,13 @@ pub(super) struct Integration {
 }
 
 impl FlexFlow {
-    /// Whether a channel of this flow gets its task at once.
+    /// Whether the task of a channel of this flow is created at once.
     pub(super) fn makes_task_at_once(&self) -> bool {
         self.integration_type == Some("task") && self.integration.creation_on_message != Some(true)
     }
 
-    /// Whether the customer's first reply makes the task: Twilio's own doing, or a Studio flow's,
-    /// which is played.
+    /// Whether the customer's first reply creates the task: by Twilio itself, or by a Studio flow, which is
+    /// simulated.
     pub(in crate::simulator) fn makes_task_on_reply(&self) -> bool {
         match self.integration_type {
             Some("task") => self.integration.creation_on_message == Some(true),
@@ -84,7 +84,7 @@ impl FlexFlow {
             "janitor_enabled": self.janitor,
             "url": format!("{base}/v1/FlexFlows/{}", self.sid),
         });
-        // The OpenAPI lets the type be one of three texts, and not null.
+        // In the OpenAPI the type is one of three texts, and never null.
         if let Some(integration_type) = self.integration_type {
             json["integration_type"] = integration_type.into();
         }
@@ -92,7 +92,7 @@ impl FlexFlow {
     }
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let name = call.query.get("FriendlyName");
     let page = call.page("/v1/FlexFlows", "flex_flows", 1000);
     let world = &*call.world;
@@ -103,7 +103,7 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     page.of(flows, |flow| flow.json(&world.account.sid, call.base))
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let form = call.form;
     form.required("FriendlyName")?;
     form.required("ChatServiceSid")?;
@@ -128,11 +128,11 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     reply
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     Reply::ok(found(call)?.json(&call.world.account.sid, call.base))
 }
 
-pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn update(call: &mut Call<'_>) -> ReplyResult {
     let flow = found(call)?.clone();
     let mut flow = changed(call, flow)?;
     flow.updated = call.now;
@@ -143,22 +143,22 @@ pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
     reply
 }
 
-pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     found(call)?;
     call.world.flows.remove(call.param(0));
     Reply::empty(204)
 }
 
-fn found<'b>(call: &'b Call<'_>) -> Result<&'b FlexFlow, Refusal> {
+fn found<'b>(call: &'b Call<'_>) -> Result<&'b FlexFlow, ErrorReply> {
     let sid = call.param(0);
     call.world
         .flows
         .get(sid)
-        .ok_or_else(|| Refusal::not_found(&format!("/v1/FlexFlows/{sid}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/v1/FlexFlows/{sid}")))
 }
 
-/// The flow with the form's parameters taken over.
-fn changed(call: &Call<'_>, mut flow: FlexFlow) -> Result<FlexFlow, Refusal> {
+/// The flow with the parameters of the form.
+fn changed(call: &Call<'_>, mut flow: FlexFlow) -> Result<FlexFlow, ErrorReply> {
     let form = call.form;
     let set = |name: &str, old: Option<String>| form.get(name).map(str::to_owned).or(old);
     if let Some(name) = form.get("FriendlyName") {
@@ -166,7 +166,7 @@ fn changed(call: &Call<'_>, mut flow: FlexFlow) -> Result<FlexFlow, Refusal> {
     }
     if let Some(service) = form.sid("ChatServiceSid", "IS")? {
         if service != call.world.account.chat_service {
-            return Err(Refusal::invalid("ChatServiceSid is not of this account"));
+            return Err(ErrorReply::invalid("ChatServiceSid is not of this account"));
         }
         service.clone_into(&mut flow.chat_service);
     }
@@ -202,9 +202,9 @@ fn changed(call: &Call<'_>, mut flow: FlexFlow) -> Result<FlexFlow, Refusal> {
     Ok(flow)
 }
 
-/// 45210 for what the integration type needs and does not have, 45212 for a second enabled flow
-/// of one channel type and contact identity: what the codes' texts say, the rule itself assumed.
-fn check(call: &Call<'_>, flow: &FlexFlow) -> Result<(), Refusal> {
+/// Checks a flow: 45210 if the integration type lacks an attribute, 45212 for a second enabled flow of the same
+/// channel type and contact identity. The texts of the codes say so; the exact rules are assumed.
+fn check(call: &Call<'_>, flow: &FlexFlow) -> Result<(), ErrorReply> {
     let account = &call.world.account;
     let part = &flow.integration;
     let missing = match flow.integration_type {
@@ -214,7 +214,7 @@ fn check(call: &Call<'_>, flow: &FlexFlow) -> Result<(), Refusal> {
         _ => false,
     };
     if missing {
-        return Err(Refusal::new(
+        return Err(ErrorReply::new(
             400,
             45210,
             "Flex Flow creation failed: the integration's attributes are missing",
@@ -224,7 +224,7 @@ fn check(call: &Call<'_>, flow: &FlexFlow) -> Result<(), Refusal> {
     if strange(&part.workspace_sid, &account.workspace)
         || strange(&part.workflow_sid, &account.workflow)
     {
-        return Err(Refusal::invalid(
+        return Err(ErrorReply::invalid(
             "The Integration's workspace or workflow is not of this account",
         ));
     }
@@ -237,7 +237,7 @@ fn check(call: &Call<'_>, flow: &FlexFlow) -> Result<(), Refusal> {
             && other.channel_type == flow.channel_type
     });
     if collides {
-        return Err(Refusal::new(
+        return Err(ErrorReply::new(
             409,
             45212,
             "Flex Flow creation failed: its channel type and contact identity collide",

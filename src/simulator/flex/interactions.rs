@@ -1,14 +1,14 @@
-//! Interactions: Flex Conversations' way to a task, and asynchronous.
+//! Interactions: they create the tasks of Flex Conversations, asynchronously.
 //!
-//! A POST is only accepted: the channel stands in `setup`, and becomes active or failed when its time
-//! has come. For an agent's interaction the conversation and the task are made at that moment; for
-//! a customer's or the API's the task is made at once. The reply names the task's SID at once, as
-//! in the OpenAPI's example, whether or not the task can be found yet.
+//! A POST is only accepted: the channel has the status `setup`, and becomes active or failed after the setup time.
+//! For an agent's interaction, the conversation and the task are created at that time; for an interaction of a
+//! customer or the API, the task is created at once. The reply has the task's SID at once, as in the OpenAPI's
+//! example, even if the task does not exist yet.
 
 use serde_json::{Value, json};
 
-use crate::simulator::conversations::participants::NewParticipant;
-use crate::simulator::http::reply::{Answer, Refusal, Reply};
+use crate::simulator::conversations::participants::ConversationParticipantRequest;
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult};
 use crate::simulator::http::router::{Call, Route};
 use crate::simulator::taskrouter::tasks::Routing;
 use crate::simulator::world::World;
@@ -43,11 +43,11 @@ pub(in crate::simulator) struct Interaction {
     pub(in crate::simulator) error: Option<u32>,
     pub(super) initiated_by: &'static str,
     pub(in crate::simulator) conversation: String,
-    /// Whether the conversation was there before.
+    /// Whether the conversation existed before.
     pub(super) joins: bool,
     pub(in crate::simulator) task: String,
     pub(super) built: bool,
-    pub(in crate::simulator) participants: Vec<NewParticipant>,
+    pub(in crate::simulator) participants: Vec<ConversationParticipantRequest>,
     pub(in crate::simulator) routing: Routing,
     pub(super) context: Option<String>,
     pub(super) webhook_ttid: Option<String>,
@@ -59,7 +59,7 @@ impl Interaction {
         let url = format!("{base}/v1/Interactions/{}", self.sid);
         let mut planned = world.planned(&self.task, &self.routing);
         if self.built {
-            // The task has ended and is deleted: no source says what is shown of it.
+            // The task has ended and is deleted: no source describes this reply.
             planned["assignment_status"] = Value::Null;
         }
         let task = world.tasks.get(&self.task);
@@ -97,7 +97,7 @@ impl Interaction {
     }
 }
 
-fn create(call: &mut Call<'_>) -> Answer {
+fn create(call: &mut Call<'_>) -> ReplyResult {
     call.form.required("Channel")?;
     let wanted = call.form.object("Channel", 20001)?.unwrap_or_default();
     let routing = call.form.object("Routing", 20001)?;
@@ -108,11 +108,11 @@ fn create(call: &mut Call<'_>) -> Answer {
     let media = media.and_then(Value::as_str).map(str::to_owned);
     let participants = participants(&wanted);
     if initiated_by == "agent" && participants.is_empty() {
-        return Err(Refusal::invalid("Channel: participants are required"));
+        return Err(ErrorReply::invalid("Channel: participants are required"));
     }
     if initiated_by == "customer" && media.is_none() {
         let message = "Channel: properties.media_channel_sid is required";
-        return Err(Refusal::invalid(message));
+        return Err(ErrorReply::invalid(message));
     }
     let needs_agent = initiated_by == "agent";
     let routing = call.world.routing(routing.as_ref(), needs_agent)?;
@@ -144,22 +144,22 @@ fn create(call: &mut Call<'_>) -> Answer {
     Reply::ok(json.unwrap_or_default())
 }
 
-fn pick(value: &Value, name: &str, known: &[&'static str]) -> Result<&'static str, Refusal> {
+fn pick(value: &Value, name: &str, known: &[&'static str]) -> Result<&'static str, ErrorReply> {
     let given = value.get(name).and_then(Value::as_str);
     let found = known.iter().find(|one| Some(**one) == given).copied();
     found.ok_or_else(|| {
-        Refusal::invalid(format!(
+        ErrorReply::invalid(format!(
             "Channel: {name} must be one of {}",
             known.join(", ")
         ))
     })
 }
 
-fn participants(channel: &Value) -> Vec<NewParticipant> {
+fn participants(channel: &Value) -> Vec<ConversationParticipantRequest> {
     let list = channel.get("participants").and_then(Value::as_array);
     let text = |one: &Value, name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
     let all = list.into_iter().flatten();
-    all.map(|one| NewParticipant {
+    all.map(|one| ConversationParticipantRequest {
         identity: text(one, "identity"),
         address: text(one, "address"),
         proxy_address: text(one, "proxy_address"),
@@ -168,11 +168,11 @@ fn participants(channel: &Value) -> Vec<NewParticipant> {
     .collect()
 }
 
-/// 45353 when the conversation has an interaction already.
-fn free_to_map(world: &World, conversation: &str) -> Result<(), Refusal> {
+/// Checks that the conversation has no interaction yet (45353).
+fn free_to_map(world: &World, conversation: &str) -> Result<(), ErrorReply> {
     let Some(row) = world.conversations.get(conversation) else {
         let message = "Channel: properties.media_channel_sid is no Conversation";
-        return Err(Refusal::new(404, 20404, message));
+        return Err(ErrorReply::new(404, 20404, message));
     };
     if !row.is_open() {
         return Err(crate::simulator::conversations::closed());
@@ -184,38 +184,38 @@ fn free_to_map(world: &World, conversation: &str) -> Result<(), Refusal> {
     if mapped.is_some_and(|one| matches!(one.status, "setup" | "active")) {
         let message =
             "A duplicate create Channel request was dropped: the Conversation has a mapped Channel";
-        return Err(Refusal::new(409, 45353, message));
+        return Err(ErrorReply::new(409, 45353, message));
     }
     Ok(())
 }
 
-fn readable(call: &Call<'_>) -> Result<(), Refusal> {
+fn readable(call: &Call<'_>) -> Result<(), ErrorReply> {
     if call.world.settings.assumptions.interactions_can_be_fetched {
         return Ok(());
     }
     let message = "GET actions are not accessible for this API endpoint";
-    Err(Refusal::new(405, 20004, message))
+    Err(ErrorReply::new(405, 20004, message))
 }
 
-fn found<'b>(call: &'b Call<'_>) -> Result<&'b Interaction, Refusal> {
+fn found<'b>(call: &'b Call<'_>) -> Result<&'b Interaction, ErrorReply> {
     let sid = call.param(0);
     let row = call.world.interactions.get(sid);
-    row.ok_or_else(|| Refusal::not_found(&format!("/v1/Interactions/{sid}")))
+    row.ok_or_else(|| ErrorReply::not_found(&format!("/v1/Interactions/{sid}")))
 }
 
-fn found_channel<'b>(call: &'b Call<'_>) -> Result<&'b Interaction, Refusal> {
+fn found_channel<'b>(call: &'b Call<'_>) -> Result<&'b Interaction, ErrorReply> {
     let (row, sid) = (found(call)?, call.param(1));
     Some(row)
         .filter(|row| row.channel == sid)
-        .ok_or_else(|| Refusal::not_found(&format!("/v1/Interactions/Channels/{sid}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/v1/Interactions/Channels/{sid}")))
 }
 
-fn fetch(call: &mut Call<'_>) -> Answer {
+fn fetch(call: &mut Call<'_>) -> ReplyResult {
     readable(call)?;
     Reply::ok(found(call)?.json(call.world, call.base))
 }
 
-fn channels(call: &mut Call<'_>) -> Answer {
+fn channels(call: &mut Call<'_>) -> ReplyResult {
     readable(call)?;
     let row = found(call)?;
     let path = format!("/v1/Interactions/{}/Channels", row.sid);
@@ -223,12 +223,12 @@ fn channels(call: &mut Call<'_>) -> Answer {
     page.of(std::iter::once(row), |row| row.channel_json(call.base))
 }
 
-fn channel(call: &mut Call<'_>) -> Answer {
+fn channel(call: &mut Call<'_>) -> ReplyResult {
     readable(call)?;
     Reply::ok(found_channel(call)?.channel_json(call.base))
 }
 
-fn update(call: &mut Call<'_>) -> Answer {
+fn update(call: &mut Call<'_>) -> ReplyResult {
     found_channel(call)?;
     call.form.required("Status")?;
     let status = call.form.one_of("Status", &["closed", "inactive"])?;
@@ -237,13 +237,13 @@ fn update(call: &mut Call<'_>) -> Answer {
     let status = status.unwrap_or("closed");
     if status == "inactive" && !closes {
         let message = "Routing must be {\"status\":\"closed\"} for Status=inactive";
-        return Err(Refusal::invalid(message));
+        return Err(ErrorReply::invalid(message));
     }
     call.world.end_interaction(call.param(0), status, call.now);
     Reply::ok(found_channel(call)?.channel_json(call.base))
 }
 
-fn invite(call: &mut Call<'_>) -> Answer {
+fn invite(call: &mut Call<'_>) -> ReplyResult {
     let row = found_channel(call)?.clone();
     call.form.required("Routing")?;
     let routing = call.form.object("Routing", 20001)?;
@@ -270,7 +270,7 @@ fn invite_json(call: &Call<'_>, row: &Interaction, sid: &str, task: &str) -> Val
     })
 }
 
-fn invites(call: &mut Call<'_>) -> Answer {
+fn invites(call: &mut Call<'_>) -> ReplyResult {
     readable(call)?;
     let row = found_channel(call)?;
     let path = format!(

@@ -1,8 +1,8 @@
-//! The Flex API without Interactions: what the account is set up with, Flex Flows, Flex Channels.
+//! The Flex API without Interactions: the account's configuration, Flex Flows and Flex Channels.
 //!
-//! A Flex Channel is a chat channel, a chat user and, by its flow, a task. Asking for a channel that
-//! a customer has already gives that one (Twilio Professional Services' README on outbound SMS):
-//! by target or identity, which is a setting.
+//! A Flex Channel is a chat channel, a chat user and, depending on its flow, a task. A request for a customer's
+//! existing channel returns that channel (Twilio Professional Services' README on outbound SMS). A setting selects
+//! target or identity as the customer's key.
 
 pub(super) mod flows;
 pub(super) mod interactions;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub(super) use self::flows::FlexFlow;
 use super::chat::Chat;
-use super::http::reply::{Answer, Refusal, Reply, stamp};
+use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use super::http::router::{Call, Route};
 use super::settings::ChannelKey;
 use super::taskrouter::tasks::NewTask;
@@ -43,9 +43,9 @@ pub(super) struct FlexChannel {
     pub(super) target: Option<String>,
     pub(super) user: String,
     pub(super) task: Option<String>,
-    /// `TaskAttributes`, for the task at once or on reply.
+    /// `TaskAttributes`, for a task at once or on reply.
     pub(super) task_attributes: Value,
-    /// The flow and what identifies the customer to it.
+    /// The flow, and the customer's key in it.
     key: (String, String),
     created: Timestamp,
     updated: Timestamp,
@@ -70,15 +70,19 @@ impl FlexChannel {
     }
 }
 
-/// Refuses what the legacy APIs may have stopped answering on 2026-06-01, if the setting says so.
-pub(super) fn legacy(call: &Call<'_>) -> Result<(), Refusal> {
+/// Refuses requests to the legacy APIs, which may have ended on 2026-06-01, if the setting says so.
+pub(super) fn legacy(call: &Call<'_>) -> Result<(), ErrorReply> {
     if call.world.settings.assumptions.legacy_apis_answer {
         return Ok(());
     }
-    Err(Refusal::new(410, 20410, "This API is no longer available"))
+    Err(ErrorReply::new(
+        410,
+        20410,
+        "This API is no longer available",
+    ))
 }
 
-fn configuration(call: &mut Call<'_>) -> Answer {
+fn configuration(call: &mut Call<'_>) -> ReplyResult {
     let world = &*call.world;
     let account = &world.account;
     let channels: Vec<Value> = world
@@ -111,7 +115,7 @@ fn configuration(call: &mut Call<'_>) -> Answer {
     }))
 }
 
-fn list(call: &mut Call<'_>) -> Answer {
+fn list(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     let world = &*call.world;
     let channels = world
@@ -124,20 +128,20 @@ fn list(call: &mut Call<'_>) -> Answer {
     })
 }
 
-fn fetch(call: &mut Call<'_>) -> Answer {
+fn fetch(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     Reply::ok(found(call)?.json(&call.world.account.sid, call.base))
 }
 
-fn found<'b>(call: &'b Call<'_>) -> Result<&'b FlexChannel, Refusal> {
+fn found<'b>(call: &'b Call<'_>) -> Result<&'b FlexChannel, ErrorReply> {
     let sid = call.param(0);
     call.world
         .flex_channels
         .get(sid)
-        .ok_or_else(|| Refusal::new(404, 45204, format!("Flex Channel {sid} was not found")))
+        .ok_or_else(|| ErrorReply::new(404, 45204, format!("Flex Channel {sid} was not found")))
 }
 
-fn delete(call: &mut Call<'_>) -> Answer {
+fn delete(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     let channel = found(call)?.clone();
     call.world.retire_channel(&channel.sid);
@@ -148,7 +152,7 @@ fn delete(call: &mut Call<'_>) -> Answer {
     Reply::empty(204)
 }
 
-fn create(call: &mut Call<'_>) -> Answer {
+fn create(call: &mut Call<'_>) -> ReplyResult {
     legacy(call)?;
     let form = call.form;
     form.required("FlexFlowSid")?;
@@ -167,8 +171,9 @@ fn create(call: &mut Call<'_>) -> Answer {
     form.object("PreEngagementData", 20001)?;
     let long_lived = form.boolean("LongLived")?;
     let flow = call.world.flows.get(flow_sid).cloned();
-    let flow = flow
-        .ok_or_else(|| Refusal::new(404, 45205, format!("Flex Flow {flow_sid} was not found")))?;
+    let flow = flow.ok_or_else(|| {
+        ErrorReply::new(404, 45205, format!("Flex Flow {flow_sid} was not found"))
+    })?;
     let target = form.get("Target");
     let key = match call.world.settings.assumptions.channel_key {
         ChannelKey::Target => target.unwrap_or(identity),
@@ -178,7 +183,7 @@ fn create(call: &mut Call<'_>) -> Answer {
     let namesake = unique_name.and_then(|name| call.world.chat_names.get(name));
     let namesake = namesake.and_then(|sid| call.world.chats.get(sid));
     if namesake.is_some_and(|chat| chat.fact("status") != Some("INACTIVE")) {
-        return Err(Refusal::new(
+        return Err(ErrorReply::new(
             call.world.settings.assumptions.conflict_status,
             45208,
             "An active Channel with this unique name exists: a new Channel was not created",
@@ -215,8 +220,8 @@ fn create(call: &mut Call<'_>) -> Answer {
     open(call, channel, chat, &flow)
 }
 
-/// Puts a new channel into the world, with its task if the flow makes one at once.
-fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) -> Answer {
+/// Adds a new channel to the world, with its task if the flow creates it at once.
+fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) -> ReplyResult {
     let sid = channel.sid.clone();
     let parties = Parties {
         customer: Some(channel.customer().to_owned()),
@@ -241,9 +246,8 @@ fn open(call: &mut Call<'_>, channel: FlexChannel, chat: Chat, flow: &FlexFlow) 
     Reply::created(made.unwrap_or_default())
 }
 
-/// The customer's active channel, as it is. Its status is the 201 of the OpenAPI: no source has
-/// another.
-fn existing(call: &mut Call<'_>, sid: &str, attributes: Option<Value>) -> Answer {
+/// Replies with the customer's active channel. The status is 201, as in the OpenAPI; no source has another.
+fn existing(call: &mut Call<'_>, sid: &str, attributes: Option<Value>) -> ReplyResult {
     if call.world.settings.assumptions.repeated_channel_makes_task
         && let Some(channel) = call.world.flex_channels.get_mut(sid)
     {
@@ -256,7 +260,7 @@ fn existing(call: &mut Call<'_>, sid: &str, attributes: Option<Value>) -> Answer
 }
 
 impl World {
-    /// The chat user of an identity, made at its first use.
+    /// The chat user of an identity, which is created at its first use.
     pub(super) fn user(&mut self, identity: &str) -> String {
         if let Some(sid) = self.users.get(identity) {
             return sid.clone();
@@ -266,7 +270,7 @@ impl World {
         sid
     }
 
-    /// Makes the task of a Flex Channel, as its flow says, and ties both together.
+    /// Creates the task of a Flex Channel, as defined by its flow, and links both.
     pub(super) fn make_channel_task(&mut self, sid: &str, now: Timestamp) {
         let Some(channel) = self.flex_channels.get(sid).cloned() else {
             return;
@@ -312,11 +316,11 @@ impl World {
         }
     }
 
-    /// Frees the channel's customer for a new channel. The unique name still finds the channel, until
-    /// another takes it (45208 speaks of active channels alone).
+    /// Frees the channel's customer for a new channel. The unique name still finds the channel, until another channel
+    /// takes it (45208 is only about active channels).
     pub(super) fn retire_channel(&mut self, sid: &str) {
         let key = self.flex_channels.get(sid).map(|channel| &channel.key);
-        // A newer channel may have the place already.
+        // A newer channel may already be the customer's channel.
         if let Some(key) = key
             && self
                 .active_channels

@@ -1,20 +1,20 @@
-//! The asynchronous part of an interaction: its set-up, its task, its end.
+//! The asynchronous part of an interaction: its setup, its task and its end.
 //!
-//! Always: a set-up that fails leaves neither a conversation nor a task; one for a busy customer leaves the agent
-//! a conversation without the customer, unless the settings say that it fails.
+//! Always: a failed setup creates neither a conversation nor a task; a setup for a busy customer creates a
+//! conversation without the customer, unless the settings say that it fails.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::interactions::Interaction;
 use crate::simulator::conversations::Conversation;
-use crate::simulator::conversations::participants::NewParticipant;
+use crate::simulator::conversations::participants::ConversationParticipantRequest;
 use crate::simulator::settings::BusyInteraction;
 use crate::simulator::taskrouter::tasks::{NewTask, Routing};
 use crate::simulator::world::effects::{EffectKind, Parties};
 use crate::simulator::world::{Due, World};
 
-/// Twilio's code of a pair of addresses that is in an active conversation.
+/// Twilio's code for a pair of addresses that is in an active conversation.
 const PAIR_IN_USE: u32 = 50416;
 
 impl World {
@@ -46,7 +46,7 @@ impl World {
         self.at(ready, Due::Interaction(sid));
     }
 
-    /// The set-up's end: active, or failed.
+    /// Ends the setup: the channel becomes active or failed.
     pub(in crate::simulator) fn finish_setup(&mut self, sid: &str, at: Timestamp) {
         let row = self.interactions.get(sid).cloned();
         let Some(row) = row.filter(|row| row.status == "setup") else {
@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    /// Makes the conversation, if it is to be a new one, and the task; or notes why it cannot.
+    /// Creates the conversation, if it must be new, and the task; or records why it cannot.
     fn build_interaction(&mut self, sid: &str, now: Timestamp) {
         let Some(row) = self.interactions.get(sid).cloned() else {
             return;
@@ -86,7 +86,7 @@ impl World {
             conversation.interaction = Some(sid.to_owned());
             self.add_conversation(conversation, now);
             for one in row.participants.clone() {
-                // Checked above: who is refused here is busy, and is left out.
+                // Checked above: a participant who is refused here is busy, and is left out.
                 drop(self.join_conversation(&row.conversation, one, now));
             }
         }
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// Whether a participant who is refused with this code is not added, and the rest goes on.
+    /// Whether the setup continues without a participant who is refused with this code.
     fn is_left_out(&self, code: u32) -> bool {
         code == PAIR_IN_USE && self.settings.busy_interaction == BusyInteraction::Empty
     }
@@ -108,8 +108,11 @@ impl World {
         task: &str,
         now: Timestamp,
     ) {
-        // A busy customer is not in the conversation: the request still says for whom the task is.
-        let asked = row.participants.first().map(NewParticipant::parties);
+        // A busy customer is not in the conversation: the request still names the task's customer.
+        let asked = row
+            .participants
+            .first()
+            .map(ConversationParticipantRequest::parties);
         let one = self.customer_of(&row.conversation);
         let parties = one.map(|one| {
             let customer = one.address.clone().or(one.identity.clone());
@@ -170,8 +173,8 @@ impl World {
         }
     }
 
-    /// A closed channel closes its conversation; its task is cancelled, or completed if an agent has
-    /// it (assumed: Twilio's page names the routing status alone). `inactive` leaves the conversation.
+    /// Ends an interaction. A closed channel closes its conversation; its task is cancelled, or completed if an agent
+    /// has it (assumed: Twilio's page names only the routing status). With `inactive`, the conversation stays open.
     pub(super) fn end_interaction(&mut self, sid: &str, status: &'static str, now: Timestamp) {
         let Some(row) = self.interactions.get_mut(sid) else {
             return;
@@ -188,8 +191,8 @@ impl World {
         }
     }
 
-    /// The Studio flow behind a conversation's webhook: it sends the conversation to Flex. What the
-    /// conversation's attributes say goes into the task's (a played flow passes them on).
+    /// Simulates the Studio flow of a conversation's webhook: it sends the conversation to Flex, and passes the
+    /// conversation's attributes on to the task.
     pub(in crate::simulator) fn play_studio_flow(&mut self, conversation: &str, now: Timestamp) {
         let Some(row) = self.conversations.get(conversation) else {
             return;

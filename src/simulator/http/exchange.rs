@@ -1,7 +1,7 @@
-//! The life of one request: read, paced, befallen by faults, carried out, answered.
+//! The life of one request: it is read, limited, hit by faults, carried out and answered.
 //!
-//! Order: credentials, limits and faults are decided when the request was read; then it takes its
-//! time; then the effect falls; then the reply is made, or lost.
+//! Order: credentials, limits and faults are checked when the request has been read; then the latency passes; then
+//! the effect happens; then the reply is sent, or lost.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTIC
 use http::{HeaderValue, Request, Response};
 use secrecy::ExposeSecret as _;
 
-use super::form::Form;
-use super::record::Asked;
-use super::reply::{Answer, Refusal, Reply};
-use super::router::{self, Call, Target};
-use crate::simulator::faults::{Fate, Kind, Rule, Subject, When};
+use super::form::Parameters;
+use super::record::RecordedRequest;
+use super::reply::{ErrorReply, Reply, ReplyResult};
+use super::router::{self, Call, RouteMatch};
+use crate::simulator::faults::{Fate, FaultKind, FaultSubject, Rule, When};
 use crate::simulator::people::customers;
 use crate::simulator::{RequestRecord, Simulator, State};
 
@@ -30,18 +30,18 @@ pub(in crate::simulator) enum Cut {
     Closed,
 }
 
-/// A request that was read.
+/// A request that has been read.
 struct Exchange {
-    target: Target,
+    target: RouteMatch,
     method: String,
-    query: Form,
-    form: Form,
-    /// Its place in the list of requests.
+    query: Parameters,
+    form: Parameters,
+    /// Its index in the list of requests.
     number: usize,
 }
 
 impl Simulator {
-    /// Answers one request, from its head to its reply. `listening` is gone when the client is.
+    /// Carries out one request and returns its reply. `listening` is dropped when the client closes its connection.
     pub(in crate::simulator) async fn carry_out(
         &self,
         request: Request<Bytes>,
@@ -62,7 +62,7 @@ impl Simulator {
         state.requests[exchange.number].client_left = listening.strong_count() == 0;
         if let Ok(reply) = &mut end {
             state.requests[exchange.number].status = Some(reply.status);
-            // The two headers Twilio's pages on 20429 and 45780 say to watch.
+            // The two headers that Twilio's pages on 20429 and 45780 recommend to watch.
             let open = state.windows.open().to_string();
             let took = format!("{:.3}", began.elapsed().as_secs_f64());
             reply.headers.push(("twilio-concurrent-requests", open));
@@ -73,7 +73,7 @@ impl Simulator {
         end.map(|reply| response(&reply))
     }
 
-    /// Everything that is decided when the request has been read.
+    /// Makes all decisions that depend only on the request: its route, credentials, limits and faults.
     fn read(&self, request: &Request<Bytes>) -> Result<(Exchange, Fate), Reply> {
         let settings = &self.inner.settings;
         let now = self.inner.clock.now();
@@ -92,12 +92,12 @@ impl Simulator {
             status: None,
             client_left: false,
         });
-        let refused = |state: &mut State, refusal: Refusal| {
+        let refused = |state: &mut State, refusal: ErrorReply| {
             state.requests[number].status = Some(refusal.status);
             Err(Reply::from(refusal))
         };
         if !self.is_authentic(request) {
-            let refusal = Refusal::new(401, 20003, "Authenticate");
+            let refusal = ErrorReply::new(401, 20003, "Authenticate");
             let mut reply = Reply::from(refusal);
             let realm = "Basic realm=\"Twilio API\"".to_owned();
             reply.headers.push((WWW_AUTHENTICATE.as_str(), realm));
@@ -106,11 +106,11 @@ impl Simulator {
         }
         let target = match found {
             Ok(target) => target,
-            Err(nowhere) => return refused(&mut state, Refusal::not_found(&nowhere.0)),
+            Err(nowhere) => return refused(&mut state, ErrorReply::not_found(&nowhere.0)),
         };
         let exchange = Exchange {
-            query: Form::parse(request.uri().query().unwrap_or_default().as_bytes()),
-            form: Form::parse(request.body()),
+            query: Parameters::parse(request.uri().query().unwrap_or_default().as_bytes()),
+            form: Parameters::parse(request.body()),
             method: request.method().to_string(),
             target,
             number,
@@ -126,7 +126,7 @@ impl Simulator {
         }
         state.windows.opened();
         let customer = customers::concerned(&state.world, &exchange.target.path, &exchange.form);
-        let fate = state.dice.fate(Subject {
+        let fate = state.dice.fate(FaultSubject {
             operation: exchange.target.route.operation,
             changing: exchange.method != "GET",
             customer: customer.as_deref(),
@@ -137,10 +137,10 @@ impl Simulator {
     async fn finish(&self, exchange: &Exchange, fate: &Fate) -> Result<Reply, Cut> {
         let fault = fate.fault.as_ref();
         if let Some(rule) = fault
-            && rule.kind != Kind::SetupFailure
+            && rule.kind != FaultKind::SetupFailure
             && rule.falls() == When::Before
         {
-            if rule.kind == Kind::LateEffect {
+            if rule.kind == FaultKind::LateEffect {
                 self.wait(Duration::from_millis(rule.ms.unwrap_or(0))).await;
                 self.answer(exchange, None);
                 return Err(Cut::Closed);
@@ -148,8 +148,8 @@ impl Simulator {
             return self.instead(rule).await;
         }
         let setup_failure = fault
-            .filter(|rule| rule.kind == Kind::SetupFailure)
-            // 19025 is the code of a failed channel in the OpenAPI's own example.
+            .filter(|rule| rule.kind == FaultKind::SetupFailure)
+            // 19025 is the code of a failed channel in the OpenAPI's example.
             .map(|rule| rule.code.unwrap_or(19025));
         let reply = self.answer(exchange, setup_failure);
         self.wait(Duration::from_millis(fate.after_ms)).await;
@@ -159,27 +159,27 @@ impl Simulator {
         }
     }
 
-    /// What the client gets from a fault.
+    /// The reply, or the end of the connection, that a fault causes.
     async fn instead(&self, rule: &Rule) -> Result<Reply, Cut> {
         let refusal = match rule.kind {
-            Kind::Reset => return Err(Cut::Reset),
-            Kind::LostReply => {
+            FaultKind::Reset => return Err(Cut::Reset),
+            FaultKind::LostReply => {
                 self.wait(Duration::from_millis(rule.ms.unwrap_or(0))).await;
                 return Err(Cut::Closed);
             }
-            Kind::TooManyRequests => {
+            FaultKind::TooManyRequests => {
                 let after = self.inner.settings.assumptions.retry_after_secs;
                 return Ok(too_many(
                     rule.code.unwrap_or(20429),
                     rule.retry_after.or(after),
                 ));
             }
-            Kind::ServerError => {
+            FaultKind::ServerError => {
                 let status = rule.status.unwrap_or(500);
                 let code = if status == 503 { 20503 } else { 20500 };
-                Refusal::new(status, rule.code.unwrap_or(code), "An internal error")
+                ErrorReply::new(status, rule.code.unwrap_or(code), "An internal error")
             }
-            _ => Refusal::new(
+            _ => ErrorReply::new(
                 rule.status.unwrap_or(400),
                 rule.code.unwrap_or(20001),
                 "A fault of the simulator",
@@ -188,13 +188,13 @@ impl Simulator {
         Ok(Reply::from(refusal))
     }
 
-    /// Lets the request have its effect.
+    /// Carries out the effect of the request.
     fn answer(&self, exchange: &Exchange, setup_failure: Option<u32>) -> Reply {
         let now = self.inner.clock.now();
         let mut state = self.state();
         state.world.advance(now);
         let target = &exchange.target;
-        let answer: Answer = (target.route.answer)(&mut Call {
+        let answer: ReplyResult = (target.route.answer)(&mut Call {
             world: &mut state.world,
             now,
             path: &target.path,
@@ -206,7 +206,7 @@ impl Simulator {
         let reply = answer.unwrap_or_else(Reply::from);
         state.world.advance(now);
         if let Some(recorder) = &mut state.recorder {
-            let asked = Asked {
+            let asked = RecordedRequest {
                 product: target.product,
                 method: &exchange.method,
                 path: filled(target.route.path, &target.path),
@@ -251,7 +251,7 @@ impl Simulator {
     }
 }
 
-/// The path a template stands for.
+/// Replaces the braces of a template with the parameters.
 fn filled(template: &str, params: &[String]) -> String {
     let mut params = params.iter();
     let parts = template.split('/').map(|part| {
@@ -274,14 +274,14 @@ fn host(request: &Request<Bytes>) -> String {
 }
 
 fn too_many(code: u32, retry_after_secs: Option<u32>) -> Reply {
-    let mut reply = Reply::from(Refusal::new(429, code, "Too Many Requests"));
+    let mut reply = Reply::from(ErrorReply::new(429, code, "Too Many Requests"));
     if let Some(secs) = retry_after_secs {
         reply.headers.push((RETRY_AFTER.as_str(), secs.to_string()));
     }
     reply
 }
 
-/// The reply as HTTP.
+/// The reply as an HTTP response.
 pub(in crate::simulator) fn response(reply: &Reply) -> Response<Bytes> {
     let body = reply.body.as_ref().map(ToString::to_string);
     let mut response = Response::new(Bytes::from(body.unwrap_or_default()));

@@ -1,7 +1,7 @@
-//! The way of a request: read, paced, befallen by faults, carried out, answered.
+//! The HTTP side of the simulator: requests are read, limited, hit by faults, carried out and answered.
 //!
 //! In: a method, a path and a form, over TCP or in process. Out: the reply of the function that `router` finds for
-//! them. Always: this room knows no product of Twilio's but by `router`'s tables.
+//! them. Always: only the tables of `router` know Twilio's products.
 
 pub(super) mod exchange;
 pub(super) mod form;

@@ -1,6 +1,6 @@
-//! The simulator's own endpoints, under `/_simulator/`: what tests and people ask of it.
+//! The simulator's own endpoints, under `/_simulator/`, for tests and people.
 //!
-//! They need no credentials, are under no limit or fault, and are not in the list of requests.
+//! They need no credentials, have no limits or faults, and are not in the list of requests.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -9,14 +9,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::exchange::response;
-use super::reply::{Answer, Refusal, Reply};
+use super::reply::{ErrorReply, Reply, ReplyResult};
 use crate::simulator::Simulator;
 use crate::simulator::faults::Faults;
 use crate::simulator::people::staff::AgentChange;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Inbound {
+struct InboundBody {
     customer: String,
     #[serde(default)]
     sender: String,
@@ -25,13 +25,13 @@ struct Inbound {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct TextBody {
     body: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Agent {
+struct AgentBody {
     name: String,
 }
 
@@ -44,7 +44,7 @@ impl Simulator {
         response(&answer.unwrap_or_else(Reply::from))
     }
 
-    fn own_answer(&self, method: &str, path: &[&str], body: &[u8]) -> Answer {
+    fn own_answer(&self, method: &str, path: &[&str], body: &[u8]) -> ReplyResult {
         let now = self.inner.clock.now();
         match (method, path) {
             ("GET", ["effects"]) => Reply::ok(json!(self.effects())),
@@ -54,24 +54,24 @@ impl Simulator {
             ("PUT", ["faults"]) => {
                 let faults: Faults = read(body)?;
                 self.set_faults(faults)
-                    .map_err(|error| Refusal::invalid(error.to_string()))?;
+                    .map_err(|error| ErrorReply::invalid(error.to_string()))?;
                 Reply::empty(204)
             }
             ("POST", ["replies"]) => {
-                let text: Inbound = read(body)?;
+                let text: InboundBody = read(body)?;
                 let reached = self.reply(&text.customer, &text.sender, &text.body);
-                let reached = reached.map_err(|e| Refusal::new(404, 20404, e.to_string()))?;
+                let reached = reached.map_err(|e| ErrorReply::new(404, 20404, e.to_string()))?;
                 Reply::created(json!(reached))
             }
             ("POST", ["agents"]) => {
-                let agent: Agent = read(body)?;
+                let agent: AgentBody = read(body)?;
                 Reply::created(json!({"sid": self.add_agent(&agent.name)}))
             }
             ("GET", ["agents"]) => Reply::ok(json!(self.agents())),
             ("POST", ["agents", name]) => {
                 let change: AgentChange = read(body)?;
                 let changed = self.change_agent(name, &change);
-                let changed = changed.map_err(|e| Refusal::new(404, 20404, e.to_string()))?;
+                let changed = changed.map_err(|e| ErrorReply::new(404, 20404, e.to_string()))?;
                 Reply::ok(json!(changed))
             }
             ("POST", ["tasks", task, "complete"]) => {
@@ -83,18 +83,18 @@ impl Simulator {
                 Reply::empty(204)
             }
             ("POST", ["tasks", task, "messages"]) => {
-                let text: Text = read(body)?;
+                let text: TextBody = read(body)?;
                 self.settled().world.agent_writes(task, &text.body, now)?;
                 Reply::empty(204)
             }
-            _ => Err(Refusal::not_found(&format!(
+            _ => Err(ErrorReply::not_found(&format!(
                 "/_simulator/{}",
                 path.join("/")
             ))),
         }
     }
 
-    /// The account's fixed parts: what a script needs to begin.
+    /// The account's fixed SIDs, for scripts.
     fn account(&self) -> Value {
         let state = self.state();
         let account = &state.world.account;
@@ -110,6 +110,6 @@ impl Simulator {
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorReply> {
+    serde_json::from_slice(body).map_err(|error| ErrorReply::invalid(error.to_string()))
 }

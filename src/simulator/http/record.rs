@@ -1,4 +1,4 @@
-//! Every exchange as a line of JSON, for the check against Twilio's OpenAPI.
+//! Records every request and its reply as a line of JSON, for the check against Twilio's OpenAPI.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::form::Form;
+use super::form::Parameters;
 use super::reply::Reply;
 
 use crate::files::private;
@@ -16,14 +16,14 @@ pub(in crate::simulator) struct Recorder {
     file: File,
 }
 
-/// What was asked.
-pub(in crate::simulator) struct Asked<'a> {
+/// A request to record.
+pub(in crate::simulator) struct RecordedRequest<'a> {
     pub(in crate::simulator) product: &'a str,
     pub(in crate::simulator) method: &'a str,
     /// The path under the product.
     pub(in crate::simulator) path: String,
-    pub(in crate::simulator) query: &'a Form,
-    pub(in crate::simulator) form: &'a Form,
+    pub(in crate::simulator) query: &'a Parameters,
+    pub(in crate::simulator) form: &'a Parameters,
 }
 
 impl Recorder {
@@ -35,8 +35,8 @@ impl Recorder {
         })
     }
 
-    /// A failed write is lost: the record is for tests, and the test that reads it will miss it.
-    pub(in crate::simulator) fn write(&mut self, asked: &Asked<'_>, reply: &Reply) {
+    /// A failed write is ignored: the record is for tests, which notice a missing line.
+    pub(in crate::simulator) fn write(&mut self, asked: &RecordedRequest<'_>, reply: &Reply) {
         let line = json!({
             "product": asked.product,
             "method": asked.method,
@@ -46,14 +46,14 @@ impl Recorder {
             "status": reply.status,
             "response": reply.body,
         });
-        // One write a line, so that several simulators can append to one file.
+        // One write for each line, so that several simulators can append to one file.
         if let Err(error) = self.file.write_all(format!("{line}\n").as_bytes()) {
             tracing::warn!(%error, "exchange not recorded");
         }
     }
 }
 
-fn pairs(form: &Form) -> Value {
+fn pairs(form: &Parameters) -> Value {
     form.pairs()
         .map(|(name, value)| json!([name, value]))
         .collect()

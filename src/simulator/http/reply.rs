@@ -1,32 +1,32 @@
-//! What the simulator answers: JSON bodies, pages of a list, and errors as Twilio words them.
+//! The simulator's replies: JSON bodies, pages of lists, and errors with Twilio's texts.
 //!
-//! Always: an error body is `{code, message, more_info, status}`; a page's URLs are absolute and
-//! under the base the client called; times are ISO 8601 in UTC to the second.
+//! Always: an error body is `{code, message, more_info, status}`; the URLs of a page are absolute, with the base that
+//! the client called; times are ISO 8601 in UTC to the second.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::form::Form;
+use super::form::Parameters;
 
-/// A request that was carried out.
+/// The reply of a request that was carried out.
 #[derive(Clone, Debug)]
 pub(in crate::simulator) struct Reply {
     pub(in crate::simulator) status: u16,
-    /// None for 204.
+    /// The body; `None` for 204.
     pub(in crate::simulator) body: Option<Value>,
     pub(super) headers: Vec<(&'static str, String)>,
 }
 
-/// A request that was refused.
+/// The reply of a request that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::simulator) struct Refusal {
+pub(in crate::simulator) struct ErrorReply {
     pub(in crate::simulator) status: u16,
     /// Twilio's error code.
     pub(in crate::simulator) code: u32,
     pub(in crate::simulator) message: String,
 }
 
-pub(in crate::simulator) type Answer = Result<Reply, Refusal>;
+pub(in crate::simulator) type ReplyResult = Result<Reply, ErrorReply>;
 
 impl Reply {
     pub(in crate::simulator) fn new(status: u16, body: Value) -> Self {
@@ -37,15 +37,15 @@ impl Reply {
         }
     }
 
-    pub(in crate::simulator) fn ok(body: Value) -> Answer {
+    pub(in crate::simulator) fn ok(body: Value) -> ReplyResult {
         Ok(Self::new(200, body))
     }
 
-    pub(in crate::simulator) fn created(body: Value) -> Answer {
+    pub(in crate::simulator) fn created(body: Value) -> ReplyResult {
         Ok(Self::new(201, body))
     }
 
-    pub(in crate::simulator) fn empty(status: u16) -> Answer {
+    pub(in crate::simulator) fn empty(status: u16) -> ReplyResult {
         Ok(Self {
             status,
             body: None,
@@ -54,7 +54,7 @@ impl Reply {
     }
 }
 
-impl Refusal {
+impl ErrorReply {
     pub(in crate::simulator) fn new(status: u16, code: u32, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -68,7 +68,7 @@ impl Refusal {
         Self::new(400, 20001, message)
     }
 
-    /// 404 with 20404, in Twilio's words.
+    /// 404 with 20404, with Twilio's text.
     pub(in crate::simulator) fn not_found(path: &str) -> Self {
         Self::new(
             404,
@@ -87,8 +87,8 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
+impl From<ErrorReply> for Reply {
+    fn from(refusal: ErrorReply) -> Self {
         Self::new(refusal.status, refusal.body())
     }
 }
@@ -102,24 +102,24 @@ pub(in crate::simulator) fn stamp_or_null(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, |at| Value::String(stamp(at)))
 }
 
-/// One page of a list, as a client asked for it.
+/// One page of a list, as requested by a client.
 pub(in crate::simulator) struct Page<'a> {
-    /// The list's own URL, without a query.
+    /// The URL of the list, without a query.
     pub(in crate::simulator) url: String,
-    pub(in crate::simulator) query: &'a Form,
+    pub(in crate::simulator) query: &'a Parameters,
     /// The name of the list in the reply, which is also `meta.key`.
     pub(in crate::simulator) key: &'static str,
-    /// The most a page holds: more is cut to it (the OpenAPI's `maximum`).
+    /// The maximum size of a page; a larger requested size is reduced to it (the OpenAPI's `maximum`).
     pub(super) size_max: usize,
 }
 
 impl Page<'_> {
-    /// Renders those of `rows` that fall on the page.
+    /// Renders the rows of this page.
     pub(in crate::simulator) fn of<T>(
         self,
         rows: impl Iterator<Item = T>,
         render: impl Fn(T) -> Value,
-    ) -> Answer {
+    ) -> ReplyResult {
         let size = match self.query.integer("PageSize", 1, i64::MAX)? {
             Some(size) => usize::try_from(size)
                 .unwrap_or(usize::MAX)
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn page(query: &str, rows: usize) -> Value {
-        let query = Form::parse(query.as_bytes());
+        let query = Parameters::parse(query.as_bytes());
         let page = Page {
             url: "http://127.0.0.1:1/proxy/v1/Services".to_owned(),
             query: &query,
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_error_has_twilios_four_fields() {
-        let body = Refusal::new(409, 80603, "taken").body();
+        let body = ErrorReply::new(409, 80603, "taken").body();
         assert_eq!(body["code"], 80603);
         assert_eq!(body["status"], 409);
         assert_eq!(

@@ -1,13 +1,12 @@
-//! From a method and a path to the function that answers: one table a product.
+//! The router: finds the function for a method and a path, with one table for each product.
 //!
-//! In: an HTTP request's head. Out: the operation, its path parameters and the base of its URLs.
-//! Always: every [`Operation`](crate::twilio::Operation) of the client is in the tables, under its
-//! own name, method and path.
+//! In: an HTTP request's head. Out: the route, its path parameters and the base of its URLs. Always: every
+//! [`Operation`](crate::twilio::Operation) of the client is in the tables, under its own name, method and path.
 
 use jiff::Timestamp;
 
-use super::form::Form;
-use super::reply::{Answer, Page};
+use super::form::Parameters;
+use super::reply::{Page, ReplyResult};
 use crate::simulator::chat;
 use crate::simulator::chat::users;
 use crate::simulator::conversations;
@@ -23,24 +22,24 @@ pub(in crate::simulator) struct Route {
     pub(in crate::simulator) method: &'static str,
     /// Segments in braces are parameters.
     pub(in crate::simulator) path: &'static str,
-    pub(in crate::simulator) answer: fn(&mut Call<'_>) -> Answer,
+    pub(in crate::simulator) answer: fn(&mut Call<'_>) -> ReplyResult,
 }
 
-/// A request on its way through the world. What it was asked with outlives the borrow of the world.
+/// The arguments of a route's function. The request's parameters outlive the borrow of the world.
 pub(in crate::simulator) struct Call<'a> {
     pub(in crate::simulator) world: &'a mut World,
     pub(in crate::simulator) now: Timestamp,
     pub(in crate::simulator) path: &'a [String],
-    pub(in crate::simulator) query: &'a Form,
-    pub(in crate::simulator) form: &'a Form,
-    /// `http://host:port/product`, under which the reply's URLs lie.
+    pub(in crate::simulator) query: &'a Parameters,
+    pub(in crate::simulator) form: &'a Parameters,
+    /// The base of the URLs in the reply: `http://host:port/product`.
     pub(in crate::simulator) base: &'a str,
-    /// The code with which the interaction's set-up is to fail.
+    /// The code with which the setup of the interaction must fail.
     pub(in crate::simulator) setup_failure: Option<u32>,
 }
 
 impl<'a> Call<'a> {
-    /// The path's parameter number `at`, counted from 0.
+    /// The parameter `at` of the path, counted from 0.
     pub(in crate::simulator) fn param(&self, at: usize) -> &'a str {
         self.path.get(at).map_or("", String::as_str)
     }
@@ -60,7 +59,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The products, as they are named in a host or a path, and their endpoints.
+/// The products, by their names in a host or a path, with their endpoints.
 const PRODUCTS: [(&str, &[&[Route]]); 5] = [
     ("flex-api", &[flex::ROUTES, interactions::ROUTES]),
     ("proxy", &[proxy::ROUTES]),
@@ -69,24 +68,24 @@ const PRODUCTS: [(&str, &[&[Route]]); 5] = [
     ("taskrouter", &[taskrouter::ROUTES]),
 ];
 
-/// Where a request goes.
-pub(in crate::simulator) struct Target {
+/// The route of a request, with its parameters.
+pub(in crate::simulator) struct RouteMatch {
     pub(in crate::simulator) product: &'static str,
     pub(super) route: &'static Route,
     pub(in crate::simulator) path: Vec<String>,
     pub(in crate::simulator) base: String,
 }
 
-/// A request that goes nowhere: its path under the product.
+/// A request without a route: its path under the product.
 pub(in crate::simulator) struct Nowhere(pub(in crate::simulator) String);
 
-/// Finds the endpoint. `host` is the request's authority; `public_url` stands for `http://host`.
+/// Finds the route of a request. `host` is the request's authority; `public_url` replaces `http://host` in URLs.
 pub(in crate::simulator) fn find(
     method: &str,
     uri: &http::Uri,
     host: &str,
     public_url: Option<&str>,
-) -> Result<Target, Nowhere> {
+) -> Result<RouteMatch, Nowhere> {
     let nowhere = || Nowhere(uri.path().to_owned());
     let segments: Vec<String> = uri
         .path()
@@ -99,7 +98,7 @@ pub(in crate::simulator) fn find(
         || format!("{scheme}://{host}"),
         |url| url.trim_end_matches('/').to_owned(),
     );
-    // The client's default base has the product in the host: proxy.twilio.com.
+    // Twilio's own hosts have the product in the name: proxy.twilio.com.
     let by_host = PRODUCTS.iter().find(|(product, _)| {
         host.strip_prefix(product)
             .is_some_and(|rest| rest.starts_with('.'))
@@ -124,7 +123,7 @@ pub(in crate::simulator) fn find(
         Some((route, path))
     });
     let (route, path) = found.ok_or_else(|| Nowhere(format!("/{}", rest.join("/"))))?;
-    Ok(Target {
+    Ok(RouteMatch {
         product,
         route,
         path,
@@ -132,7 +131,8 @@ pub(in crate::simulator) fn find(
     })
 }
 
-/// Conversations has each path a second time under its service: `/v1/Services/{IS}/Conversations`.
+/// Removes the service from a path: Conversations has each path a second time under its service,
+/// `/v1/Services/{IS}/Conversations`.
 fn without_service(product: &str, segments: &[String]) -> Vec<String> {
     match segments {
         [version, services, _service, rest @ ..]
@@ -160,7 +160,7 @@ fn matched(template: &str, segments: &[String]) -> Option<Vec<String>> {
     parts.next().is_none().then_some(params)
 }
 
-/// Percent-decoded; a plus stays a plus, for this is a path.
+/// Decodes percent-encoding. A plus stays a plus, because this is a path.
 fn decoded(segment: &str) -> String {
     let escaped = segment.replace('+', "%2B");
     form_urlencoded::parse(format!("={escaped}").as_bytes())
@@ -168,7 +168,7 @@ fn decoded(segment: &str) -> String {
         .map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
-/// Whether an operation has this name: for faults.
+/// Whether an operation has this name. Faults use it.
 pub(in crate::simulator) fn is_operation(name: &str) -> bool {
     PRODUCTS
         .iter()
@@ -194,7 +194,7 @@ mod tests {
                 panic!("{operation} has no route");
             };
             assert_eq!(target.route.operation, operation.as_str());
-            // What is called under its service is answered as under none.
+            // A path under its service has the same route as the path without it.
             let path = endpoint.path.replace("/Services/{ChatServiceSid}", "");
             assert_eq!(target.route.path, path);
         }

@@ -1,7 +1,7 @@
-//! The simulator on a socket: HTTP/1.1, and connections that faults can end.
+//! The simulator as a TCP server: HTTP/1.1, with connections that faults can end.
 //!
-//! Always: a request is carried out in a task of its own, so that a client that hangs up does not
-//! undo it.
+//! Always: each request is carried out in its own task, so that a client that closes its connection does not cancel
+//! it.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::listening::{OpenConnection, Room, accept};
 use crate::shutdown::Stopper;
 use crate::simulator::Simulator;
 
-/// The longest body read: Twilio's largest parameter here is 16 KB of attributes.
+/// The maximum size of a body: Twilio's largest parameter here is 16 KB of attributes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
 pub(in crate::simulator) async fn serve(
@@ -41,14 +41,14 @@ async fn connection(simulator: Simulator, stream: TcpStream, open: OpenConnectio
         let simulator = simulator.clone();
         async move {
             let (head, body) = request.into_parts();
-            // An unreadable body is a request that was never read: nobody carries it out.
+            // A request whose body cannot be read is not carried out.
             let body = Limited::new(body, BODY_BYTES_MAX)
                 .collect()
                 .await
                 .map_err(|_| Cut::Closed)?
                 .to_bytes();
             let request = Request::from_parts(head, body);
-            // Dropped with the connection: that is how the work learns that the client hung up.
+            // Dropped with the connection: this tells the task that the client has gone.
             let client = Arc::new(());
             let listening = Arc::downgrade(&client);
             let work = tokio::spawn(async move { simulator.carry_out(request, &listening).await });
@@ -69,9 +69,9 @@ async fn connection(simulator: Simulator, stream: TcpStream, open: OpenConnectio
         && is_reset(&error)
     {
         let stream = connection.into_parts().io.into_inner();
-        // With no time to linger, closing sends RST instead of FIN.
+        // With a linger time of zero, closing sends RST instead of FIN.
         if let Err(error) = stream.set_zero_linger() {
-            tracing::debug!(%error, "closed in order, not reset");
+            tracing::debug!(%error, "the connection was closed in order, not reset");
         }
     }
 }

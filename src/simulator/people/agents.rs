@@ -1,10 +1,10 @@
-//! What an agent does in Flex: accept a reservation, and write to the customer.
+//! The actions of an agent in Flex: accept a reservation, complete a task, and write to the customer.
 
 use jiff::Timestamp;
 
 use crate::simulator::conversations::messages::NewMessage;
-use crate::simulator::conversations::participants::NewParticipant;
-use crate::simulator::http::reply::Refusal;
+use crate::simulator::conversations::participants::ConversationParticipantRequest;
+use crate::simulator::http::reply::ErrorReply;
 use crate::simulator::taskrouter::tasks::Task;
 use crate::simulator::world::World;
 
@@ -14,13 +14,13 @@ impl World {
         &mut self,
         sid: &str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let Some(task) = self.tasks.get(sid) else {
-            return Err(Refusal::not_found(&format!("/Tasks/{sid}")));
+            return Err(ErrorReply::not_found(&format!("/Tasks/{sid}")));
         };
         if task.status != "reserved" {
             let message = format!("The task has no reservation: it is {}", task.status);
-            return Err(Refusal::new(409, 20409, message));
+            return Err(ErrorReply::new(409, 20409, message));
         }
         let (chat, conversation) = (task.chat.clone(), task.conversation.clone());
         let identity = self.identity_of(sid);
@@ -36,25 +36,25 @@ impl World {
             }
         }
         if let Some(conversation) = conversation {
-            let agent = NewParticipant {
+            let agent = ConversationParticipantRequest {
                 identity: Some(identity),
-                ..NewParticipant::default()
+                ..ConversationParticipantRequest::default()
             };
-            // 50433: the agent is in it already, from an earlier task.
+            // 50433: the agent is already in the conversation, from an earlier task.
             drop(self.join_conversation(&conversation, agent, now));
         }
         Ok(())
     }
 
-    /// The agent is done with the task, whether it was accepted or not.
+    /// The agent completes the task, whether it was accepted or not.
     pub(in crate::simulator) fn complete(
         &mut self,
         sid: &str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let task = self.tasks.get(sid);
         if task.is_none_or(Task::is_over) {
-            return Err(Refusal::not_found(&format!("/Tasks/{sid}")));
+            return Err(ErrorReply::not_found(&format!("/Tasks/{sid}")));
         }
         self.end_task(sid, "completed", now);
         Ok(())
@@ -87,15 +87,15 @@ impl World {
         sid: &str,
         body: &str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let Some(task) = self.tasks.get(sid) else {
-            return Err(Refusal::not_found(&format!("/Tasks/{sid}")));
+            return Err(ErrorReply::not_found(&format!("/Tasks/{sid}")));
         };
         let (chat, conversation) = (task.chat.clone(), task.conversation.clone());
         let identity = self.identity_of(sid).filter(|_| task.status == "assigned");
         let Some(identity) = identity else {
             let message = "No agent has accepted the task";
-            return Err(Refusal::new(409, 20409, message));
+            return Err(ErrorReply::new(409, 20409, message));
         };
         if let Some(chat) = chat {
             let at = self.write(&chat, &identity, body, "{}", now);

@@ -1,33 +1,35 @@
-//! The customers: which one a request concerns, and what they write to us.
+//! The customers: which one a request is about, and the texts that they send.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::simulator::faults::bare;
-use crate::simulator::http::form::Form;
+use crate::simulator::http::form::Parameters;
 use crate::simulator::world::World;
 use crate::simulator::world::sids::is_sid;
 
-/// Where a customer's text arrived.
+/// The place where a customer's text arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reached {
     /// The Proxy session, chat channel or conversation.
     pub sid: String,
-    /// The newest task there, if there is one by now.
+    /// The newest task there, if there is one.
     pub task: Option<String>,
 }
 
-/// Why a customer's text arrived nowhere.
+/// Why a customer's text was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreached {
     #[error("no open session or conversation has this customer and sender")]
     NoConversation,
-    #[error("a stop word: the customer has opted out, and Proxy passes nothing on (80901)")]
+    #[error(
+        "the text is a stop word: the customer has opted out, and Proxy does not pass it on (80901)"
+    )]
     OptedOut,
 }
 
-/// Twilio's page "Opt-out keywords" of Proxy: these are not passed on.
+/// The words that Proxy does not pass on (Twilio's page "Opt-out keywords" of Proxy).
 const STOP_WORDS: [&str; 9] = [
     "STOP",
     "UNSUBSCRIBE",
@@ -40,11 +42,11 @@ const STOP_WORDS: [&str; 9] = [
     "ARRETE",
 ];
 
-/// The customer's address that a request names, or whom what it names belongs to.
+/// The address of the customer that a request names, directly or through a resource.
 pub(in crate::simulator) fn concerned(
     world: &World,
     path: &[String],
-    form: &Form,
+    form: &Parameters,
 ) -> Option<String> {
     let named = [
         "Target",
@@ -82,7 +84,7 @@ pub(in crate::simulator) fn concerned(
     path.iter().rev().find_map(|sid| owner(world, sid))
 }
 
-fn json(form: &Form, name: &str) -> Option<Value> {
+fn json(form: &Parameters, name: &str) -> Option<Value> {
     serde_json::from_str(form.get(name)?).ok()
 }
 
@@ -105,7 +107,7 @@ fn owner(world: &World, name: &str) -> Option<String> {
 }
 
 impl World {
-    /// Lets a customer's text arrive where it belongs.
+    /// Delivers a customer's text.
     pub(in crate::simulator) fn inbound(
         &mut self,
         customer: &str,
@@ -155,7 +157,7 @@ impl World {
         })
     }
 
-    /// The customer as the conversation knows them: with the channel's prefix, if there is one.
+    /// The customer's address in the conversation, with the prefix of its channel.
     fn author(&self, sid: &str, customer: &str) -> String {
         let one = self.customer_of(sid);
         let known = one.and_then(|one| one.address.clone().or_else(|| one.identity.clone()));
@@ -168,7 +170,7 @@ impl World {
         Some(found.sid.clone())
     }
 
-    /// The open conversation in which a chat identity is.
+    /// The open conversation of a chat identity.
     fn conversation_of_identity(&self, identity: &str) -> Option<String> {
         let sids = self.memberships.get(identity)?;
         let open = sids.iter().rev().find(|sid| {
@@ -182,7 +184,7 @@ impl World {
         open.cloned()
     }
 
-    /// The active Flex Channel of a customer who is in the chat himself.
+    /// The active Flex Channel of a customer who is a chat user.
     fn chat_of_identity(&self, customer: &str) -> Option<String> {
         let mut active = self.active_channels.values();
         let found = active.find(|sid| {
@@ -194,7 +196,7 @@ impl World {
     }
 }
 
-/// The pair as it is given, and as WhatsApp writes it.
+/// The pair as given, and with WhatsApp's prefix.
 fn pairs(customer: &str, sender: &str) -> [(String, String); 2] {
     let (customer, sender) = (bare(customer), bare(sender));
     [

@@ -1,5 +1,4 @@
-//! Those who are no programs: customers who write, agents who accept and complete their tasks, and how a test
-//! sets them.
+//! The people: customers who write, agents who accept and complete tasks, and how a test controls them.
 
 pub(super) mod agents;
 pub(super) mod customers;

@@ -1,4 +1,4 @@
-//! The people as a test has them: who is there, what they have open, and what is to become of them.
+//! The agents, as a test controls them: their states, their open tasks, and changes to them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,22 @@ use crate::simulator::Simulator;
 use crate::simulator::taskrouter::tasks::NewTask;
 use crate::simulator::world::World;
 
-/// What is to change about an agent; what is not named stays.
+/// A change of an agent. Fields without a value do not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AgentChange {
-    /// The activity by name: `Available`, `Offline`, `Unavailable` or `Break`.
+    /// The name of the activity: `Available`, `Offline`, `Unavailable` or `Break`.
     pub activity: Option<String>,
-    /// How many tasks at a time.
+    /// The number of tasks at a time.
     pub capacity: Option<u32>,
-    /// The task channel of that capacity, by SID or unique name; without one: each.
+    /// The task channel of that capacity, by SID or unique name; without it, all task channels.
     pub task_channel: Option<String>,
     /// Whether the Worker is deleted.
     pub gone: bool,
 }
 
 impl AgentChange {
-    /// Into this activity.
+    /// Sets the activity.
     #[must_use]
     pub fn activity(name: &str) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl AgentChange {
         }
     }
 
-    /// So many tasks at a time, on each task channel.
+    /// Sets the number of tasks at a time, on all task channels.
     #[must_use]
     pub fn capacity(tasks: u32) -> Self {
         Self {
@@ -49,21 +49,21 @@ impl AgentChange {
     }
 }
 
-/// An agent as they are now.
+/// The current state of an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AgentState {
     pub sid: String,
     pub name: String,
     pub activity: &'static str,
-    /// Whether that activity lets tasks come.
+    /// Whether the agent gets tasks in that activity.
     pub available: bool,
-    /// Tasks for the agent that are not over: offered, accepted, or waiting for a place.
+    /// The number of the agent's open tasks: offered, accepted, or waiting for capacity.
     pub open: usize,
-    /// The most there ever were at once.
+    /// The highest number of open tasks so far.
     pub open_most: usize,
 }
 
-/// A change that cannot be made.
+/// The error of a change that cannot be made.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NoSuchAgent {
     #[error("there is no agent {0:?}")]
@@ -75,11 +75,11 @@ pub enum NoSuchAgent {
 }
 
 impl Simulator {
-    /// Changes an agent, by SID, friendly name or contact URI; one who is gone is no longer there.
+    /// Changes an agent, by SID, friendly name or contact URI.
     ///
     /// # Errors
     ///
-    /// [`NoSuchAgent`] when nobody answers to the name, or there is no such activity.
+    /// [`NoSuchAgent`] when there is no such agent or no such activity.
     pub fn change_agent(
         &self,
         name: &str,
@@ -114,7 +114,7 @@ impl Simulator {
         Ok(world.staff().into_iter().find(|one| one.sid == sid))
     }
 
-    /// Somebody else's task comes to an agent, on a task channel by its unique name.
+    /// Gives an agent a task that is not flexcast's, on a task channel by its unique name.
     pub fn give_task(&self, agent: &str, task_channel: &str) -> String {
         let now = self.inner.clock.now();
         let new = NewTask {
@@ -126,29 +126,29 @@ impl Simulator {
         self.settled().world.make_task(new, now)
     }
 
-    /// An agent accepts a task that is reserved for them.
+    /// Accepts a task in the name of the agent that it is reserved for.
     ///
     /// # Errors
     ///
-    /// [`NoSuchAgent::Task`] when there is none, or no reservation of it waits.
+    /// [`NoSuchAgent::Task`] when there is no such task, or it has no pending reservation.
     pub fn accept_task(&self, sid: &str) -> Result<(), NoSuchAgent> {
         let now = self.inner.clock.now();
         let accepted = self.settled().world.accept(sid, now);
         accepted.map_err(|_| NoSuchAgent::Task(sid.to_owned()))
     }
 
-    /// An agent is done with a task, whether it was accepted or not.
+    /// Completes a task, whether it was accepted or not.
     ///
     /// # Errors
     ///
-    /// [`NoSuchAgent::Task`] when there is none, or it is over.
+    /// [`NoSuchAgent::Task`] when there is no such task, or it has ended.
     pub fn complete_task(&self, sid: &str) -> Result<(), NoSuchAgent> {
         let now = self.inner.clock.now();
         let completed = self.settled().world.complete(sid, now);
         completed.map_err(|_| NoSuchAgent::Task(sid.to_owned()))
     }
 
-    /// Every agent, in the order in which they were hired.
+    /// All agents, in the order in which they were created.
     #[must_use]
     pub fn agents(&self) -> Vec<AgentState> {
         self.settled().world.staff()
@@ -171,7 +171,7 @@ impl World {
         self.workers.values().map(state).collect()
     }
 
-    /// A task for this worker came, or one ended.
+    /// Counts a task that was given to this worker, or has ended.
     pub(in crate::simulator) fn count_open(&mut self, worker: Option<&str>, came: bool) {
         let Some(worker) = worker.and_then(|sid| self.workers.get_mut(sid)) else {
             return;

@@ -1,14 +1,14 @@
-//! Texts that pass through a Proxy session, in both directions.
+//! Texts that pass through a Proxy session, in both directions, and the interactions that record them.
 //!
-//! The page on outbound messages posts the message interaction on the agent's participant and says
-//! that it goes to the customer; Proxy's documentation says the referenced participant receives it.
-//! By default both reach the customer once; `Assumptions` has a switch for each.
+//! Twilio's page on outbound messages posts the message interaction on the agent's participant, and says that the
+//! customer receives it; Proxy's documentation says that the named participant receives it. By default, both reach
+//! the customer once; `Assumptions` has a switch for each.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::sessions::{Session, found};
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::content;
@@ -17,10 +17,10 @@ use crate::simulator::world::effects::{EffectKind, Parties};
 #[derive(Clone, Debug)]
 pub(in crate::simulator) struct ProxyInteraction {
     sid: String,
-    /// The participant of the endpoint it was posted to, for a message interaction.
+    /// For a message interaction, the participant that it was posted to.
     posted_on: Option<String>,
     body: String,
-    /// Participant and resource SIDs of where it came from; none when the API was the origin.
+    /// The SIDs of the participant and the resource that it came from; `None` if it came from the API.
     inbound: Option<(String, String)>,
     outbound: Option<(String, String)>,
     created: Timestamp,
@@ -55,7 +55,7 @@ impl ProxyInteraction {
             "date_updated": stamp(self.created),
             "url": url,
         });
-        // The OpenAPI's type of both statuses has no null, though its own examples do.
+        // In the OpenAPI neither status can be null, although its examples have null.
         if self.inbound.is_some() {
             json["inbound_resource_status"] = "received".into();
         }
@@ -72,20 +72,20 @@ impl ProxyInteraction {
     }
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let on = call.param(2);
     let body = call.form.required("Body")?;
     content::check_body(body)?;
     let world = &mut *call.world;
     let Some(session) = world.sessions.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let Some(one) = session.present().find(|one| one.sid == on).cloned() else {
-        return Err(Refusal::not_found(&format!("/v1/Participants/{on}")));
+        return Err(ErrorReply::not_found(&format!("/v1/Participants/{on}")));
     };
     if !session.is_open() {
-        return Err(Refusal::new(400, 80607, "Session is closed"));
+        return Err(ErrorReply::new(400, 80607, "Session is closed"));
     }
     let customer = session.customer();
     let sender = customer.and_then(|one| one.proxy_identifier.clone());
@@ -119,12 +119,12 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     Ok(Reply::new(status, json.unwrap_or_default()))
 }
 
-pub(super) fn list_of_participant(call: &mut Call<'_>) -> Answer {
+pub(super) fn list_of_participant(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let on = call.param(2);
     let world = &*call.world;
     let Some(session) = world.sessions.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let path = format!(
         "/v1/Services/{}/Sessions/{sid}/Participants/{on}/MessageInteractions",
@@ -139,21 +139,21 @@ pub(super) fn list_of_participant(call: &mut Call<'_>) -> Answer {
     })
 }
 
-pub(super) fn fetch_of_participant(call: &mut Call<'_>) -> Answer {
+pub(super) fn fetch_of_participant(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let wanted = call.param(3);
     let json = call.world.sessions.get(&sid).and_then(|session| {
         let one = session.interactions.iter().find(|one| one.sid == wanted)?;
         Some(one.message_json(session, &call.world.account.sid, call.base))
     });
-    json.map_or_else(|| Err(Refusal::not_found(wanted)), Reply::ok)
+    json.map_or_else(|| Err(ErrorReply::not_found(wanted)), Reply::ok)
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let world = &*call.world;
     let Some(session) = world.sessions.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let path = format!(
         "/v1/Services/{}/Sessions/{sid}/Interactions",
@@ -170,7 +170,7 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
 }
 
 impl World {
-    /// The session has been used: its time to live begins anew.
+    /// Adds an interaction, which restarts the session's time to live.
     fn interacted(&mut self, sid: &str, row: ProxyInteraction, now: Timestamp) {
         if let Some(session) = self.sessions.get_mut(sid) {
             session.interactions.push(row);
@@ -181,7 +181,7 @@ impl World {
         self.effects.state(EffectKind::Session, sid, "in-progress");
     }
 
-    /// A text reaches the session's customer, from the number that the customer's participant has.
+    /// Delivers a text to the session's customer, from the number that the customer's participant sees.
     fn deliver(&mut self, session: &str, message: &str, body: &str, now: Timestamp) {
         let Some(row) = self.sessions.get(session) else {
             return;
@@ -199,7 +199,7 @@ impl World {
         self.send(message, body, parties, now);
     }
 
-    /// A text goes to a customer, unless the customer has opted out.
+    /// Sends a text to a customer, unless the customer has opted out.
     pub(in crate::simulator) fn send(
         &mut self,
         message: &str,
@@ -215,7 +215,7 @@ impl World {
             self.debug(21610, message, "the customer has opted out", now);
             return;
         }
-        // Where nobody was told before: a text in a chat channel, which is relayed later.
+        // A text in a chat channel is relayed later, so that its request cannot be refused.
         if let Err(refusal) = self.check_queue(&pair.1, now) {
             self.debug(refusal.code, message, "the sender's queue is full", now);
             return;
@@ -230,17 +230,17 @@ impl World {
         &self,
         sender: &str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         if self.queues.has_room(&self.settings.sending, sender, now) {
             return Ok(());
         }
         let status = self.settings.assumptions.queue_full_status;
         let text = "This From number has exceeded the maximum number of queued messages";
-        Err(Refusal::new(status, 21611, text))
+        Err(ErrorReply::new(status, 21611, text))
     }
 
-    /// A message in a chat channel goes on to the customer: through Proxy if the channel's attributes
-    /// have what 80619 names, or at once if the customer is in the chat (a custom channel).
+    /// Relays a message of a chat channel to the customer: through Proxy if the channel has the attributes that 80619
+    /// names, or directly if the customer is in the chat (a custom channel).
     pub(in crate::simulator) fn relay(&mut self, sid: &str, at: usize, now: Timestamp) {
         let Some(chat) = self.chats.get(sid) else {
             return;
@@ -263,7 +263,7 @@ impl World {
             return;
         }
         if chat.facts.get("channel_type").is_none() {
-            // A chat channel that is not Flex's: nobody relays it.
+            // A chat channel that is not Flex's is not relayed.
             return;
         }
         let complete = ["twilioNumber", "serviceNumber", "proxySession"]
@@ -319,7 +319,7 @@ impl World {
         self.interacted(session, row, now);
     }
 
-    /// A customer's text arrives in the session and goes on into the chat channel.
+    /// Passes a customer's text from the session to the chat channel.
     pub(in crate::simulator) fn inbound_to_session(
         &mut self,
         session: &str,
@@ -352,7 +352,7 @@ impl World {
         self.task_on_reply(&chat, now);
     }
 
-    /// The first reply makes the task of a flow that waits for it.
+    /// Creates the task at the first reply, if the flow waits for it.
     pub(in crate::simulator) fn task_on_reply(&mut self, chat: &str, now: Timestamp) {
         let Some(channel) = self.flex_channels.get(chat) else {
             return;

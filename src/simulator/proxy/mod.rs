@@ -1,4 +1,4 @@
-//! Proxy: the table of its endpoints, its service and that service's numbers.
+//! Proxy: its routes, its service and the service's numbers.
 
 pub(super) mod messages;
 pub(super) mod participants;
@@ -7,7 +7,7 @@ pub(super) mod sessions;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::http::reply::{Answer, Refusal, Reply, stamp};
+use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use super::http::router::{Call, Route};
 use super::settings::ProxyPool;
 use super::world::World;
@@ -39,23 +39,23 @@ pub(super) struct ProxyService {
     pub(super) unique_name: String,
     pub(super) chat_service: String,
     pub(super) default_ttl: i64,
-    pub(super) numbers: Vec<Number>,
+    pub(super) numbers: Vec<ProxyNumber>,
     pub(super) created: Timestamp,
 }
 
-/// A number of the service's pool.
+/// A number in the pool of a service.
 #[derive(Clone, Debug)]
-pub(super) struct Number {
+pub(super) struct ProxyNumber {
     pub(super) sid: String,
     pub(super) number: String,
     created: Timestamp,
 }
 
-/// The account's one Proxy service, tied to Flex's chat service.
+/// Creates the account's one Proxy service, which is linked to Flex's chat service.
 pub(super) fn found_service(world: &mut World, now: Timestamp) {
     let sid = world.sids.sid("KS");
     let (ProxyPool::Open(numbers) | ProxyPool::Fixed(numbers)) = world.settings.proxy_pool.clone();
-    let numbers = numbers.into_iter().map(|number| Number {
+    let numbers = numbers.into_iter().map(|number| ProxyNumber {
         sid: world.sids.sid("PN"),
         number,
         created: now,
@@ -93,7 +93,7 @@ impl ProxyService {
     }
 
     pub(super) fn add(&mut self, sid: String, number: &str, now: Timestamp) {
-        self.numbers.push(Number {
+        self.numbers.push(ProxyNumber {
             sid,
             number: number.to_owned(),
             created: now,
@@ -101,7 +101,7 @@ impl ProxyService {
     }
 }
 
-fn services(call: &mut Call<'_>) -> Answer {
+fn services(call: &mut Call<'_>) -> ReplyResult {
     let world = &*call.world;
     let page = call.page("/v1/Services", "services", 100);
     page.of(world.proxy_services.values(), |service| {
@@ -109,18 +109,18 @@ fn services(call: &mut Call<'_>) -> Answer {
     })
 }
 
-fn service(call: &mut Call<'_>) -> Answer {
+fn service(call: &mut Call<'_>) -> ReplyResult {
     Reply::ok(found_in(call)?.json(&call.world.account.sid, call.base))
 }
 
-/// The service the path names.
-pub(super) fn found_in<'b>(call: &'b Call<'_>) -> Result<&'b ProxyService, Refusal> {
+/// Finds the service that the path names.
+pub(super) fn found_in<'b>(call: &'b Call<'_>) -> Result<&'b ProxyService, ErrorReply> {
     let sid = call.param(0);
     let service = call.world.proxy_services.get(sid);
-    service.ok_or_else(|| Refusal::not_found(&format!("/v1/Services/{sid}")))
+    service.ok_or_else(|| ErrorReply::not_found(&format!("/v1/Services/{sid}")))
 }
 
-fn number_json(service: &str, number: &Number, world: &World, base: &str) -> Value {
+fn number_json(service: &str, number: &ProxyNumber, world: &World, base: &str) -> Value {
     let used = world.pairs.keys().filter(|(_, n)| *n == number.number);
     json!({
         "sid": number.sid,
@@ -138,7 +138,7 @@ fn number_json(service: &str, number: &Number, world: &World, base: &str) -> Val
     })
 }
 
-fn numbers(call: &mut Call<'_>) -> Answer {
+fn numbers(call: &mut Call<'_>) -> ReplyResult {
     let service = found_in(call)?;
     let path = format!("/v1/Services/{}/PhoneNumbers", service.sid);
     let page = call.page(&path, "phone_numbers", 100);
@@ -147,17 +147,17 @@ fn numbers(call: &mut Call<'_>) -> Answer {
     })
 }
 
-fn add_number(call: &mut Call<'_>) -> Answer {
+fn add_number(call: &mut Call<'_>) -> ReplyResult {
     let service = found_in(call)?;
     let text = call.form.required("PhoneNumber")?;
     if service.numbers.iter().any(|one| one.number == text) {
         let message = "PhoneNumber has already been added to Service";
-        return Err(Refusal::new(400, 80104, message));
+        return Err(ErrorReply::new(400, 80104, message));
     }
     let sid = call.world.sids.sid("PN");
     let service = call.world.proxy_services.get_mut(call.param(0));
     let Some(service) = service else {
-        return Err(Refusal::not_found(call.param(0)));
+        return Err(ErrorReply::not_found(call.param(0)));
     };
     service.add(sid, text, call.now);
     let number = service.numbers.last().cloned();

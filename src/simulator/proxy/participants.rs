@@ -1,11 +1,11 @@
-//! The two sides of a Proxy session, and which number each of them sees.
+//! The two participants of a Proxy session, and the number that each of them sees.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::sessions::{Session, found};
-use crate::simulator::http::form::Form;
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp, stamp_or_null};
+use crate::simulator::http::form::Parameters;
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp, stamp_or_null};
 use crate::simulator::http::router::Call;
 use crate::simulator::settings::ProxyPool;
 use crate::simulator::world::World;
@@ -23,18 +23,18 @@ pub(in crate::simulator) struct Participant {
     pub(in crate::simulator) deleted: Option<Timestamp>,
 }
 
-/// What a participant is asked for with.
+/// The request to add a participant.
 #[derive(Clone, Debug)]
-pub(in crate::simulator) struct NewParticipant {
+pub(in crate::simulator) struct ProxyParticipantRequest {
     identifier: String,
     proxy_identifier: Option<String>,
     number: Option<String>,
     friendly_name: Option<String>,
 }
 
-impl NewParticipant {
-    /// From the form of a participant's own endpoint.
-    fn from_form(form: &Form) -> Result<Self, Refusal> {
+impl ProxyParticipantRequest {
+    /// Reads the form of the participants' endpoint.
+    fn from_form(form: &Parameters) -> Result<Self, ErrorReply> {
         let text = |name| form.get(name).map(str::to_owned);
         form.text("Identifier", 191)?;
         form.text("FriendlyName", 255)?;
@@ -47,10 +47,10 @@ impl NewParticipant {
         })
     }
 
-    /// From a session's `Participants`: one field an object, as SDKs send it, or one field with a
-    /// list, as Twilio Professional Services' sample does.
-    pub(in crate::simulator) fn inline(form: &Form) -> Result<Vec<Self>, Refusal> {
-        let wrong = || Refusal::invalid("Participants is not JSON of participants");
+    /// Reads the `Participants` of a new session: several fields with one object each, as SDKs send them, or one
+    /// field with a list, as in a sample of Twilio Professional Services.
+    pub(in crate::simulator) fn inline(form: &Parameters) -> Result<Vec<Self>, ErrorReply> {
+        let wrong = || ErrorReply::invalid("Participants is not JSON of participants");
         let mut found = Vec::new();
         for text in form.all("Participants") {
             let value: Value = serde_json::from_str(text).map_err(|_| wrong())?;
@@ -73,7 +73,7 @@ impl NewParticipant {
 }
 
 impl Participant {
-    /// Whether this is the agent's side: a chat channel.
+    /// Whether this is the agent's participant, a chat channel.
     pub(super) fn is_channel(&self) -> bool {
         is_sid(&self.identifier, "CH")
     }
@@ -106,29 +106,29 @@ impl Participant {
     }
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let session = found(call)?;
-    let wanted = NewParticipant::from_form(call.form)?;
+    let wanted = ProxyParticipantRequest::from_form(call.form)?;
     let sid = call.world.add_participant(&session, &wanted, call.now)?;
     call.world.show_parties(&session);
     reply(call, &session, &sid, 201)
 }
 
-fn reply(call: &Call<'_>, session: &str, sid: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, session: &str, sid: &str, status: u16) -> ReplyResult {
     let json = call.world.sessions.get(session).and_then(|session| {
         let one = session.participants.iter().find(|one| one.sid == sid)?;
         Some(one.json(session, &call.world.account.sid, call.base))
     });
     let path = || format!("/v1/Sessions/{session}/Participants/{sid}");
     json.map(|json| Reply::new(status, json))
-        .ok_or_else(|| Refusal::not_found(&path()))
+        .ok_or_else(|| ErrorReply::not_found(&path()))
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let world = &*call.world;
     let Some(session) = world.sessions.get(&sid) else {
-        return Err(Refusal::not_found(&sid));
+        return Err(ErrorReply::not_found(&sid));
     };
     let path = format!(
         "/v1/Services/{}/Sessions/{sid}/Participants",
@@ -143,13 +143,13 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     })
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let session = found(call)?;
     reply(call, &session, call.param(2), 200)
 }
 
-/// A soft delete: the identifier can never be added to this session again.
-pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
+/// Deletes a participant softly: its identifier can never be added to this session again.
+pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let session = found(call)?;
     let sid = call.param(2);
     reply(call, &session, sid, 200)?;
@@ -166,7 +166,8 @@ pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
     Reply::empty(call.world.settings.assumptions.participant_delete_status)
 }
 
-/// Phone numbers are E.164; other channels' addresses name their channel; a chat channel is its SID.
+/// Whether the identifier is a phone number in E.164, an address with the prefix of its channel, or the SID of a chat
+/// channel.
 fn is_reachable(identifier: &str) -> bool {
     let number = identifier.strip_prefix("whatsapp:").unwrap_or(identifier);
     match number.strip_prefix('+') {
@@ -183,37 +184,36 @@ fn is_reachable(identifier: &str) -> bool {
 }
 
 impl World {
-    /// Adds a participant, with Twilio's conflicts in the order of 80404, 80607, 80103, 80612,
-    /// 80609, 80605 and 80604.
+    /// Adds a participant. Twilio's errors are checked in the order 80404, 80607, 80103, 80612, 80609, 80605, 80604.
     pub(super) fn add_participant(
         &mut self,
         session: &str,
-        wanted: &NewParticipant,
+        wanted: &ProxyParticipantRequest,
         now: Timestamp,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ErrorReply> {
         let conflict = self.settings.assumptions.conflict_status;
         let Some(row) = self.sessions.get(session) else {
-            return Err(Refusal::not_found(session));
+            return Err(ErrorReply::not_found(session));
         };
         if !is_reachable(&wanted.identifier) {
             let message = "Identifier is not a valid reachable address";
-            return Err(Refusal::new(400, 80404, message));
+            return Err(ErrorReply::new(400, 80404, message));
         }
         if !row.is_open() {
-            return Err(Refusal::new(400, 80607, "Session is closed"));
+            return Err(ErrorReply::new(400, 80607, "Session is closed"));
         }
         let same = |one: &&Participant| one.identifier == wanted.identifier;
         if row.present().any(|one| same(&one)) {
             let message = "Participant has already been added to Session";
-            return Err(Refusal::new(conflict, 80103, message));
+            return Err(ErrorReply::new(conflict, 80103, message));
         }
         if row.participants.iter().any(|one| same(&one)) {
             let message = "Identifier was removed from this Session and cannot return";
-            return Err(Refusal::new(conflict, 80612, message));
+            return Err(ErrorReply::new(conflict, 80612, message));
         }
         if row.present().count() >= 2 {
             let message = "A Session has two Participants at most";
-            return Err(Refusal::new(conflict, 80609, message));
+            return Err(ErrorReply::new(conflict, 80609, message));
         }
         let service = row.service.clone();
         let (proxy, number) = self.choose_number(&service, wanted, now)?;
@@ -234,13 +234,13 @@ impl World {
         Ok(sid)
     }
 
-    /// The number a participant sees, and its SID if it is of the pool.
+    /// Chooses the number that a participant sees, with its SID if the pool has it.
     fn choose_number(
         &mut self,
         service: &str,
-        wanted: &NewParticipant,
+        wanted: &ProxyParticipantRequest,
         now: Timestamp,
-    ) -> Result<(String, Option<String>), Refusal> {
+    ) -> Result<(String, Option<String>), ErrorReply> {
         let numbers = self.proxy_services.get(service);
         let numbers = numbers.map_or(&[][..], |service| &service.numbers[..]);
         let is_free = |number: &str| {
@@ -256,13 +256,13 @@ impl World {
         let Some(asked) = asked else {
             if wanted.number.is_some() {
                 let message = "ProxyIdentifierSid is not in the Service's pool";
-                return Err(Refusal::new(400, 80605, message));
+                return Err(ErrorReply::new(400, 80605, message));
             }
             let is_number = wanted.identifier.starts_with(['+', 'C']);
             let free = numbers.iter().find(|one| is_free(&one.number));
             return match free {
                 Some(free) if is_number => Ok((free.number.clone(), Some(free.sid.clone()))),
-                // The pool holds phone numbers: none of them carries another channel's messages.
+                // The pool has only phone numbers, which do not send messages of other channels.
                 _ if !is_number => Err(no_number(80202)),
                 _ if numbers.is_empty() => Err(no_number(80205)),
                 _ => Err(no_number(80208)),
@@ -271,14 +271,14 @@ impl World {
         if !is_free(asked) {
             let conflict = self.settings.assumptions.conflict_status;
             let message = "The Identifier and ProxyIdentifier are active in another Session";
-            return Err(Refusal::new(conflict, 80604, message));
+            return Err(ErrorReply::new(conflict, 80604, message));
         }
         let known = numbers.iter().find(|one| one.number == asked);
         match (known, &self.settings.proxy_pool) {
             (Some(known), _) => Ok((asked.to_owned(), Some(known.sid.clone()))),
             (None, ProxyPool::Fixed(_)) => {
                 let message = "ProxyIdentifier is not in the Service's pool";
-                Err(Refusal::new(400, 80605, message))
+                Err(ErrorReply::new(400, 80605, message))
             }
             // Messenger and WhatsApp senders have no phone number SID.
             (None, ProxyPool::Open(_)) if !asked.starts_with('+') => Ok((asked.to_owned(), None)),
@@ -292,7 +292,7 @@ impl World {
         }
     }
 
-    /// Tells the session's effect who is in it by now.
+    /// Updates the parties of the session's effect.
     pub(super) fn show_parties(&mut self, sid: &str) {
         let Some(session) = self.sessions.get(sid) else {
             return;
@@ -310,8 +310,8 @@ impl World {
     }
 }
 
-fn no_number(code: u32) -> Refusal {
-    Refusal::new(
+fn no_number(code: u32) -> ErrorReply {
+    ErrorReply::new(
         400,
         code,
         "No proxy number is available for this Participant",

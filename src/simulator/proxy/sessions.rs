@@ -1,4 +1,4 @@
-//! Proxy sessions: what holds a customer and a chat channel together.
+//! Proxy sessions, which connect a customer with a chat channel.
 //!
 //! Always: a session has two participants at most; an (identifier, proxy identifier) pair is in one
 //! open session at most; a session past its time to live is closed, which frees its pairs.
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::found_in;
 use super::messages::ProxyInteraction;
-use super::participants::{NewParticipant, Participant};
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp, stamp_or_null};
+use super::participants::{Participant, ProxyParticipantRequest};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp, stamp_or_null};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::effects::{EffectKind, Parties};
 use crate::simulator::world::{Due, World};
@@ -22,7 +22,7 @@ pub(in crate::simulator) struct Session {
     /// `open`, `in-progress`, `closed`, `failed`.
     pub(in crate::simulator) status: &'static str,
     mode: &'static str,
-    /// Seconds from the creation or the last interaction; 0 is for ever.
+    /// The time to live in seconds, from the creation or the last interaction; 0 means for ever.
     ttl: i64,
     date_expiry: Option<Timestamp>,
     pub(super) last_interaction: Option<Timestamp>,
@@ -39,17 +39,17 @@ impl Session {
         matches!(self.status, "open" | "in-progress")
     }
 
-    /// Those who have not been removed.
+    /// The participants that have not been removed.
     pub(in crate::simulator) fn present(&self) -> impl Iterator<Item = &Participant> {
         self.participants.iter().filter(|one| one.deleted.is_none())
     }
 
-    /// The participant who is a person, not a chat channel.
+    /// The customer: the participant that is not a chat channel.
     pub(in crate::simulator) fn customer(&self) -> Option<&Participant> {
         self.present().find(|one| !one.is_channel())
     }
 
-    /// The participant who is a chat channel.
+    /// The participant that is a chat channel.
     pub(in crate::simulator) fn channel(&self) -> Option<&Participant> {
         self.present().find(|one| one.is_channel())
     }
@@ -87,7 +87,7 @@ impl Session {
     }
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let service = found_in(call)?;
     let world = &*call.world;
     let path = format!("/v1/Services/{}/Sessions", service.sid);
@@ -100,7 +100,7 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     })
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let service = found_in(call)?;
     let (service, default_ttl) = (service.sid.clone(), service.default_ttl);
     let form = call.form;
@@ -111,7 +111,7 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     let status = form.one_of("Status", &statuses)?;
     let ttl = form.integer("Ttl", 0, i64::MAX)?;
     let date_expiry = form.time("DateExpiry")?;
-    let inline = NewParticipant::inline(form)?;
+    let inline = ProxyParticipantRequest::inline(form)?;
     let assumed = call.world.settings.assumptions.clone();
     let key = unique_name.map(|name| (service.clone(), name.to_owned()));
     if key
@@ -119,7 +119,7 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
         .is_some_and(|key| call.world.session_names.contains_key(key))
     {
         let message = "Session UniqueName must be unique";
-        return Err(Refusal::new(assumed.conflict_status, 80603, message));
+        return Err(ErrorReply::new(assumed.conflict_status, 80603, message));
     }
     let sid = call.world.sids.sid("KC");
     let session = Session {
@@ -156,8 +156,8 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 201)
 }
 
-/// The SID of the session that the path's second parameter names.
-pub(in crate::simulator) fn found(call: &Call<'_>) -> Result<String, Refusal> {
+/// Finds the session that the path's second parameter names.
+pub(in crate::simulator) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
     let service = found_in(call)?;
     let name = call.param(1);
     let world = &*call.world;
@@ -173,26 +173,26 @@ pub(in crate::simulator) fn found(call: &Call<'_>) -> Result<String, Refusal> {
         .ok_or_else(|| {
             let path = format!("/v1/Services/{}/Sessions/{name}", service.sid);
             if name.starts_with("KC") {
-                Refusal::not_found(&path)
+                ErrorReply::not_found(&path)
             } else {
                 let message = format!("Session with the given unique name not found: {path}");
-                Refusal::new(404, 80308, message)
+                ErrorReply::new(404, 80308, message)
             }
         })
 }
 
-fn reply(call: &Call<'_>, sid: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, sid: &str, status: u16) -> ReplyResult {
     let session = call.world.sessions.get(sid);
     let json = session.map(|session| session.json(&call.world.account.sid, call.base));
     Ok(Reply::new(status, json.unwrap_or_default()))
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     reply(call, &sid, 200)
 }
 
-pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     let form = call.form;
     let statuses = ["open", "in-progress", "closed", "failed", "unknown"];
@@ -211,7 +211,7 @@ pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 200)
 }
 
-pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = found(call)?;
     call.world.remove_session(&sid);
     Reply::empty(204)
@@ -266,9 +266,9 @@ impl World {
         sid: &str,
         wanted: &'static str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let Some(session) = self.sessions.get(sid) else {
-            return Err(Refusal::not_found(sid));
+            return Err(ErrorReply::not_found(sid));
         };
         let pairs: Vec<_> = session.present().filter_map(Participant::pair).collect();
         match (session.status, wanted) {
@@ -280,7 +280,7 @@ impl World {
             ("closed", "in-progress") => {
                 if pairs.iter().any(|pair| self.pairs.contains_key(pair)) {
                     let message = "A participant is active in another session";
-                    return Err(Refusal::new(400, 80801, message));
+                    return Err(ErrorReply::new(400, 80801, message));
                 }
                 for pair in pairs {
                     self.pairs.insert(pair, sid.to_owned());
@@ -294,7 +294,7 @@ impl World {
                 self.effects.state(EffectKind::Session, sid, "in-progress");
                 Ok(())
             }
-            _ => Err(Refusal::new(400, 80608, "Illegal Session status change")),
+            _ => Err(ErrorReply::new(400, 80608, "Illegal Session status change")),
         }
     }
 

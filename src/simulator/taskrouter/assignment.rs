@@ -1,59 +1,61 @@
-//! The life of a task: made by Flex, offered to its agent, ended.
+//! The life of a task: created by Flex, offered to its agent, ended.
 //!
-//! Always: a task for an agent is reserved for that agent while the agent has capacity, and waits as
-//! pending otherwise; a task that ends frees its place, calls the Janitor and is deleted after its stay.
+//! Always: a task for an agent is reserved for that agent if the agent has capacity, and otherwise waits as pending;
+//! a task that ends frees its capacity, triggers the Janitor and is deleted some time later.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::tasks::{NewTask, Routing, TIMEOUT_SECS, Task};
-use crate::simulator::http::reply::Refusal;
+use crate::simulator::http::reply::ErrorReply;
 use crate::simulator::world::content;
 use crate::simulator::world::effects::{EffectKind, Parties};
 use crate::simulator::world::{Due, World};
 
 impl World {
-    /// Reads an interaction's `Routing`. An agent's needs a queue and a worker.
+    /// Reads an interaction's `Routing`. An agent's interaction needs a queue and a worker.
     pub(in crate::simulator) fn routing(
         &mut self,
         given: Option<&Value>,
         needs_agent: bool,
-    ) -> Result<Routing, Refusal> {
+    ) -> Result<Routing, ErrorReply> {
         let none = json!({});
         let properties = given
             .and_then(|given| given.get("properties"))
             .unwrap_or(&none);
         let text = |name: &str| properties.get(name).and_then(Value::as_str);
         let ours = |name: &str, ours: &str| match text(name) {
-            Some(given) if given != ours => Err(Refusal::invalid(format!(
+            Some(given) if given != ours => Err(ErrorReply::invalid(format!(
                 "Routing: {name} is not of this account"
             ))),
             given => Ok(given.map(str::to_owned)),
         };
         if ours("workspace_sid", &self.account.workspace)?.is_none() {
-            return Err(Refusal::invalid("Routing: workspace_sid is required"));
+            return Err(ErrorReply::invalid("Routing: workspace_sid is required"));
         }
         let workflow = ours("workflow_sid", &self.account.workflow)?;
         let queue = ours("queue_sid", &self.account.queue)?;
         let worker = text("worker_sid").map(str::to_owned);
         if needs_agent && (queue.is_none() || worker.is_none()) {
             let message = "Routing: queue_sid and worker_sid are required for an agent";
-            return Err(Refusal::invalid(message));
+            return Err(ErrorReply::invalid(message));
         }
         if worker
             .as_ref()
             .is_some_and(|sid| self.workers.get(sid).is_none())
         {
-            return Err(Refusal::invalid("Routing: worker_sid is no Worker"));
+            return Err(ErrorReply::invalid("Routing: worker_sid is no Worker"));
         }
         let channel = text("task_channel_unique_name").or_else(|| text("task_channel_sid"));
         if channel.is_some_and(|name| self.task_channel(name).is_none()) {
-            return Err(Refusal::invalid("Routing: there is no such task channel"));
+            return Err(ErrorReply::invalid(
+                "Routing: there is no such task channel",
+            ));
         }
-        // An object as on Twilio's page, or its text as in a task.
+        // An object, as on Twilio's page, or its text, as in a task.
         let attributes = match properties.get("attributes") {
             Some(Value::String(text)) => serde_json::from_str(text)
-                .map_err(|_| Refusal::invalid("Routing: attributes is not a JSON object"))?,
+                .map_err(|_| ErrorReply::invalid("Routing: attributes is not a JSON object"))?,
             Some(Value::Object(attributes)) => attributes.clone(),
             _ => Map::new(),
         };
@@ -68,7 +70,7 @@ impl World {
         })
     }
 
-    /// `routing.properties` of a task that is not there yet.
+    /// The `routing.properties` of a task that does not exist yet.
     pub(in crate::simulator) fn planned(&self, sid: &str, routing: &Routing) -> Value {
         json!({
             "sid": sid,
@@ -83,7 +85,7 @@ impl World {
         })
     }
 
-    /// Makes a task, and offers it to the agent it is for.
+    /// Creates a task, and offers it to its agent.
     pub(in crate::simulator) fn make_task(&mut self, new: NewTask, now: Timestamp) -> String {
         let sid = new.sid.unwrap_or_else(|| self.sids.sid("WT"));
         let worker = match &new.routing_target {
@@ -138,7 +140,7 @@ impl World {
         sid
     }
 
-    /// The worker that the played workflow's filter picks.
+    /// The worker that the filter of the simulated workflow selects.
     fn targeted(&mut self, attributes: &Value, now: Timestamp) -> Option<String> {
         let names = self.settings.target_attributes.clone();
         let target = names
@@ -160,14 +162,14 @@ impl World {
         }
     }
 
-    /// The moves TaskRouter allows: only what nobody has taken can be cancelled, and only what
-    /// somebody has taken completed.
+    /// Changes the status of a task, if TaskRouter allows it: only a task that no worker has accepted can be
+    /// cancelled, and only an accepted task can be completed.
     pub(super) fn move_task(
         &mut self,
         sid: &str,
         wanted: &'static str,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorReply> {
         let status = self.tasks.get(sid).map_or("", |task| task.status);
         match (status, wanted) {
             (status, wanted) if status == wanted => Ok(()),
@@ -179,7 +181,7 @@ impl World {
                 self.set_task_status(sid, wanted, now);
                 Ok(())
             }
-            _ => Err(Refusal::invalid(format!(
+            _ => Err(ErrorReply::invalid(format!(
                 "Cannot update task from {status} to {wanted}"
             ))),
         }
@@ -223,12 +225,12 @@ impl World {
         }
     }
 
-    /// TaskRouter deletes a task some time after its end: no request finds it any more.
+    /// Deletes a task, some time after its end: no request finds it any more.
     pub(in crate::simulator) fn forget_task(&mut self, sid: &str) {
         self.tasks.remove(sid);
     }
 
-    /// A task nobody took in its time is cancelled.
+    /// Cancels a task that no worker has accepted within its timeout.
     pub(in crate::simulator) fn time_out_task(&mut self, sid: &str, at: Timestamp) {
         let waits = |task: &&mut Task| matches!(task.status, "pending" | "reserved");
         if let Some(task) = self.tasks.get_mut(sid).filter(waits) {
@@ -237,8 +239,8 @@ impl World {
         }
     }
 
-    /// The Messaging Channel Janitor: the task is gone, so the Proxy session goes, if the flow wants
-    /// it. The channel is retired as well, so that the customer can have a new one.
+    /// The Messaging Channel Janitor: after the end of a task, deletes the Proxy session, if the flow says so. The
+    /// channel is retired too, so that the customer can get a new one.
     fn janitor(&mut self, chat: &str) {
         let flow = self.flex_channels.get(chat).map(|channel| &channel.flow);
         let wants = flow

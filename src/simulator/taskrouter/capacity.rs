@@ -1,26 +1,26 @@
-//! How much the people take at a time: worker channels, and who is offered what.
+//! The capacity of workers: worker channels, and which tasks are offered to whom.
 //!
-//! Always: a task for a worker is reserved while the worker's activity lets tasks come and its channel
-//! has a free place; otherwise it waits, in order.
+//! Always: a task for a worker is reserved if the worker's activity allows tasks and its channel has free capacity;
+//! otherwise it waits, in order.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::tasks::Reservation;
 use super::workers::TaskChannel;
-use crate::simulator::http::reply::{Answer, Refusal, stamp};
+use crate::simulator::http::reply::{ErrorReply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 
-/// A worker's part in one task channel.
+/// A worker's capacity in one task channel.
 #[derive(Clone, Debug)]
 pub(in crate::simulator) struct WorkerChannel {
     pub(in crate::simulator) sid: String,
     pub(in crate::simulator) name: &'static str,
     task_channel: String,
-    /// How many tasks at a time.
+    /// The number of tasks at a time.
     pub(in crate::simulator) capacity: u32,
-    /// How many are reserved or assigned.
+    /// The number of reserved and assigned tasks.
     load: u32,
 }
 
@@ -35,7 +35,7 @@ impl WorkerChannel {
         }
     }
 
-    /// Whether it is meant by this SID or unique name of a task channel.
+    /// Whether this SID or unique name is its task channel's.
     pub(in crate::simulator) fn is(&self, task_channel: &str) -> bool {
         self.name == task_channel || self.task_channel == task_channel
     }
@@ -45,11 +45,11 @@ impl WorkerChannel {
     }
 }
 
-pub(in crate::simulator) fn channels(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn channels(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     let world = &*call.world;
     let Some(worker) = world.workers.get(sid) else {
-        return Err(Refusal::not_found(&format!("/Workers/{sid}")));
+        return Err(ErrorReply::not_found(&format!("/Workers/{sid}")));
     };
     let workspace = &world.account.workspace;
     let path = format!("/v1/Workspaces/{workspace}/Workers/{sid}/Channels");
@@ -75,7 +75,7 @@ pub(in crate::simulator) fn channels(call: &mut Call<'_>) -> Answer {
 }
 
 impl World {
-    /// Reserves a task for its worker, or lets it wait for a free place.
+    /// Reserves a task for its worker, or lets it wait for free capacity.
     pub(super) fn offer(&mut self, task: &str, now: Timestamp) {
         let Some(row) = self.tasks.get(task).filter(|row| row.status == "pending") else {
             return;
@@ -86,7 +86,7 @@ impl World {
             .as_ref()
             .and_then(|sid| self.workers.get_mut(sid))
         else {
-            // Nobody's task: the queue's workers are not played, it stays pending.
+            // A task without a worker stays pending: the queue's workers are not simulated.
             return;
         };
         let takes_tasks = self.activities[worker.activity].available;
@@ -113,7 +113,7 @@ impl World {
         self.set_task_status(task, "reserved", now);
     }
 
-    /// A task has ended: its place goes to the next one in line.
+    /// Frees the capacity of a task that has ended, for the next waiting task.
     pub(super) fn release(&mut self, task: &str, now: Timestamp) {
         let Some(row) = self.tasks.get(task) else {
             return;
@@ -139,7 +139,7 @@ impl World {
         self.offer_waiting(&sid, now);
     }
 
-    /// Offers what waits for a worker who may have room for it now.
+    /// Offers waiting tasks to a worker who may have capacity now.
     pub(in crate::simulator) fn offer_waiting(&mut self, sid: &str, now: Timestamp) {
         let Some(worker) = self.workers.get_mut(sid) else {
             return;
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    /// Puts a worker into the account's activity number `activity`.
+    /// Sets a worker's activity to the account's activity number `activity`.
     pub(in crate::simulator) fn set_activity(
         &mut self,
         sid: &str,

@@ -1,9 +1,9 @@
 //! TaskRouter's expressions over attributes: `name == 'value' AND other.name != "x"`.
 //!
-//! In: the text of `EvaluateTaskAttributes` or `TargetWorkersExpression`. Out: whether an
-//! attributes object satisfies it. The grammar is the part a client needs to find things: `==`,
-//! `=`, `!=`, `CONTAINS`, `HAS`, `IN`, `AND`, `OR`, parentheses, dotted names; strings, numbers, true,
-//! false, null. (Twilio: TaskRouter, "Expression syntax"; comparisons of order are not played.)
+//! In: the text of `EvaluateTaskAttributes` or `TargetWorkersExpression`. Out: whether an attributes object matches
+//! it. The grammar is the part that a client needs for look-ups: `==`, `=`, `!=`, `CONTAINS`, `HAS`, `IN`, `AND`,
+//! `OR`, parentheses, dotted names; strings, numbers, true, false, null. (Twilio: TaskRouter, "Expression syntax";
+//! comparisons of order are not simulated.)
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(super) enum Expression {
     Is(String, Value),
     IsNot(String, Value),
-    /// The list or text under the name holds the value.
+    /// The list or text under the name contains the value.
     Holds(String, Value),
     OneOf(String, Vec<Value>),
     All(Vec<Expression>),
@@ -26,7 +26,7 @@ enum Token {
 }
 
 impl Expression {
-    /// None when the text is no expression of this grammar.
+    /// Parses an expression. `None` if the text is not an expression of this grammar.
     pub(in crate::simulator) fn parse(text: &str) -> Option<Self> {
         let mut tokens = tokens(text)?;
         tokens.reverse();
@@ -51,7 +51,7 @@ impl Expression {
         }
     }
 
-    /// A name, and the text that it must at least be equal to, if there is one.
+    /// A name and a text that it must be equal to for a match, if there is such a condition.
     pub(super) fn marker(&self) -> Option<(&str, &str)> {
         match self {
             Self::Is(name, Value::String(text)) => Some((name, text)),
@@ -69,7 +69,7 @@ impl Expression {
     }
 }
 
-/// A dotted name, or a key that has the dots in it.
+/// The value of a dotted name, or of a key with dots in it.
 pub(super) fn attribute<'a>(attributes: &'a Value, name: &str) -> Option<&'a Value> {
     attributes.get(name).or_else(|| {
         name.split('.')
@@ -77,7 +77,7 @@ pub(super) fn attribute<'a>(attributes: &'a Value, name: &str) -> Option<&'a Val
     })
 }
 
-/// `tokens` are reversed: the next one is the last.
+/// `tokens` are in reverse order: the next token is the last.
 fn any(tokens: &mut Vec<Token>) -> Option<Expression> {
     let mut parts = vec![all(tokens)?];
     while take_word(tokens, "or") || take_sign(tokens, "||") {
@@ -107,7 +107,7 @@ fn comparison(tokens: &mut Vec<Token>) -> Option<Expression> {
         let inner = any(tokens)?;
         return take_sign(tokens, ")").then_some(inner);
     }
-    // A constant on both sides, such as 1==1, is how a queue takes every worker.
+    // A constant on both sides, such as 1==1, is a queue's expression for all workers.
     if let Some(Token::Value(left)) = tokens.last().cloned() {
         tokens.pop();
         let equal = take_sign(tokens, "==").then(|| tokens.pop())??;
@@ -200,7 +200,7 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
     Some(tokens)
 }
 
-/// The text up to the closing quote, and what follows it; a backslash keeps the next character.
+/// The text up to the closing quote, and the rest after it. A backslash escapes the next character.
 fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     let mut out = String::new();
     let mut chars = text.char_indices();

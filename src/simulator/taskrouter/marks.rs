@@ -1,8 +1,7 @@
-//! Which tasks have an attribute that says something: so that a look-up by a marker does not read through
-//! the hundred thousand tasks of a campaign.
+//! An index of attributes, so that a look-up by a marker does not read the hundred thousand tasks of a campaign.
 //!
-//! In: attributes, whenever a task's are set. Out: who may have the text under the name, oldest first.
-//! Always: nobody who has it is missing; who had it once may still be there, and is asked again.
+//! In: a row's attributes, whenever they are set. Out: the rows that may have a text under a name, oldest first.
+//! Always: no row that has it is missing; a row that had it earlier can still be included, and must be checked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,10 +9,10 @@ use serde_json::Value;
 
 use super::expression::attribute;
 
-/// Names that are kept: those that were asked for first. A client has one or two.
+/// The maximum number of indexed names: the first ones that are looked up. A client uses one or two.
 const NAMES_MAX: usize = 8;
 
-/// The places of the rows that have each text under one name.
+/// The indexes of the rows with each text under one name.
 type ByText = HashMap<String, BTreeSet<u64>>;
 
 #[derive(Debug, Default)]
@@ -22,15 +21,15 @@ pub(in crate::simulator) struct Marks {
 }
 
 impl Marks {
-    /// A row's attributes are these from now on.
+    /// Records new attributes of a row.
     pub(super) fn note(&mut self, place: u64, facts: &Value) {
         for (name, by_text) in &mut self.by_name {
             note_as(name, by_text, place, facts);
         }
     }
 
-    /// Those that may have this text under the name. `all`: every row there is, read when the name is asked
-    /// for the first time. None: too many names were asked for before.
+    /// The rows that may have this text under the name. `all` are all rows, which are read when the name is looked up
+    /// for the first time. `None`: too many other names were looked up before.
     pub(in crate::simulator) fn find<'a>(
         &mut self,
         name: &str,

@@ -1,4 +1,4 @@
-//! TaskRouter's workspace: its fixed parts, and reservations.
+//! TaskRouter: the fixed parts of the workspace, and reservations.
 
 pub(super) mod assignment;
 pub(super) mod capacity;
@@ -10,7 +10,7 @@ pub(super) mod workers;
 use serde_json::{Value, json};
 
 use self::tasks::{Reservation, Task};
-use super::http::reply::{Answer, Refusal, Reply, stamp};
+use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use super::http::router::{Call, Route};
 use super::world::World;
 
@@ -72,7 +72,7 @@ fn workspace_json(world: &World, base: &str) -> Value {
     })
 }
 
-fn workspaces(call: &mut Call<'_>) -> Answer {
+fn workspaces(call: &mut Call<'_>) -> ReplyResult {
     let name = call.query.get("FriendlyName");
     let world = &*call.world;
     let one = Some(workspace_json(world, call.base))
@@ -81,16 +81,16 @@ fn workspaces(call: &mut Call<'_>) -> Answer {
     page.of(one.into_iter(), |one| one)
 }
 
-fn workspace(call: &mut Call<'_>) -> Answer {
+fn workspace(call: &mut Call<'_>) -> ReplyResult {
     in_workspace(call)?;
     Reply::ok(workspace_json(call.world, call.base))
 }
 
-fn in_workspace(call: &Call<'_>) -> Result<(), Refusal> {
+fn in_workspace(call: &Call<'_>) -> Result<(), ErrorReply> {
     if call.param(0) == call.world.account.workspace {
         return Ok(());
     }
-    Err(Refusal::not_found(&format!(
+    Err(ErrorReply::not_found(&format!(
         "/v1/Workspaces/{}",
         call.param(0)
     )))
@@ -128,7 +128,7 @@ fn workflow_json(world: &World, base: &str) -> Value {
     })
 }
 
-fn workflows(call: &mut Call<'_>) -> Answer {
+fn workflows(call: &mut Call<'_>) -> ReplyResult {
     in_workspace(call)?;
     let name = call.query.get("FriendlyName");
     let world = &*call.world;
@@ -139,12 +139,15 @@ fn workflows(call: &mut Call<'_>) -> Answer {
     page.of(one.into_iter(), |one| one)
 }
 
-fn workflow(call: &mut Call<'_>) -> Answer {
+fn workflow(call: &mut Call<'_>) -> ReplyResult {
     in_workspace(call)?;
     if call.param(1) == call.world.account.workflow {
         return Reply::ok(workflow_json(call.world, call.base));
     }
-    Err(Refusal::not_found(&format!("/Workflows/{}", call.param(1))))
+    Err(ErrorReply::not_found(&format!(
+        "/Workflows/{}",
+        call.param(1)
+    )))
 }
 
 fn queue_json(world: &World, base: &str) -> Value {
@@ -170,7 +173,7 @@ fn queue_json(world: &World, base: &str) -> Value {
     })
 }
 
-fn queues(call: &mut Call<'_>) -> Answer {
+fn queues(call: &mut Call<'_>) -> ReplyResult {
     in_workspace(call)?;
     let name = call.query.get("FriendlyName");
     let world = &*call.world;
@@ -180,18 +183,18 @@ fn queues(call: &mut Call<'_>) -> Answer {
     page.of(one.into_iter(), |one| one)
 }
 
-fn queue(call: &mut Call<'_>) -> Answer {
+fn queue(call: &mut Call<'_>) -> ReplyResult {
     in_workspace(call)?;
     if call.param(1) == call.world.account.queue {
         return Reply::ok(queue_json(call.world, call.base));
     }
-    Err(Refusal::not_found(&format!(
+    Err(ErrorReply::not_found(&format!(
         "/TaskQueues/{}",
         call.param(1)
     )))
 }
 
-fn task_channels(call: &mut Call<'_>) -> Answer {
+fn task_channels(call: &mut Call<'_>) -> ReplyResult {
     in_workspace(call)?;
     let world = &*call.world;
     let account = &world.account;
@@ -214,7 +217,7 @@ fn task_channels(call: &mut Call<'_>) -> Answer {
     })
 }
 
-fn activities(call: &mut Call<'_>) -> Answer {
+fn activities(call: &mut Call<'_>) -> ReplyResult {
     in_workspace(call)?;
     let name = call.query.get("FriendlyName");
     let world = &*call.world;
@@ -260,14 +263,14 @@ fn reservation_json(task: &Task, one: &Reservation, world: &World, base: &str) -
     })
 }
 
-fn found<'b>(call: &'b Call<'_>) -> Result<&'b Task, Refusal> {
+fn found<'b>(call: &'b Call<'_>) -> Result<&'b Task, ErrorReply> {
     in_workspace(call)?;
     let sid = call.param(1);
     let task = call.world.tasks.get(sid);
-    task.ok_or_else(|| Refusal::not_found(&format!("/Tasks/{sid}")))
+    task.ok_or_else(|| ErrorReply::not_found(&format!("/Tasks/{sid}")))
 }
 
-fn reservations(call: &mut Call<'_>) -> Answer {
+fn reservations(call: &mut Call<'_>) -> ReplyResult {
     let task = found(call)?;
     let status = call.query.get("ReservationStatus");
     let worker = call.query.get("WorkerSid");
@@ -285,7 +288,7 @@ fn reservations(call: &mut Call<'_>) -> Answer {
     })
 }
 
-fn update_reservation(call: &mut Call<'_>) -> Answer {
+fn update_reservation(call: &mut Call<'_>) -> ReplyResult {
     let task = found(call)?.sid.clone();
     let wanted = call.param(2);
     let statuses = ["accepted", "rejected", "wrapping", "completed"];
@@ -299,5 +302,5 @@ fn update_reservation(call: &mut Call<'_>) -> Answer {
     let task = found(call)?;
     let one = task.reservations.iter().find(|one| one.sid == wanted);
     one.map(|one| Reply::new(200, reservation_json(task, one, call.world, call.base)))
-        .ok_or_else(|| Refusal::not_found(&format!("/Reservations/{wanted}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/Reservations/{wanted}")))
 }

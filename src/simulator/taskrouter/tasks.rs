@@ -1,21 +1,21 @@
-//! TaskRouter tasks: their endpoints. What becomes of them is in `assignment`.
+//! TaskRouter tasks and their routes. Their life is in `assignment`.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::expression::Expression;
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::effects::EffectKind;
 
-/// TaskRouter's default: a day.
+/// TaskRouter's default timeout: a day.
 pub(super) const TIMEOUT_SECS: i64 = 86_400;
 
-/// A task that is to be made.
+/// A task to create.
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulator) struct NewTask {
-    /// Its SID, if that was given out already.
+    /// Its SID, if a reply has already named it.
     pub(in crate::simulator) sid: Option<String>,
     pub(in crate::simulator) attributes: Value,
     /// A task channel's SID or unique name.
@@ -55,7 +55,7 @@ pub(in crate::simulator) struct Task {
     pub(in crate::simulator) priority: i64,
     pub(in crate::simulator) routing_target: Option<String>,
     pub(in crate::simulator) customer: Option<String>,
-    /// The worker it is for.
+    /// The worker that it is for.
     pub(in crate::simulator) worker: Option<String>,
     pub(in crate::simulator) agent: Option<String>,
     pub(in crate::simulator) reservations: Vec<Reservation>,
@@ -144,7 +144,7 @@ impl Task {
     }
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let query = call.query;
     let statuses: Vec<&str> = query
         .all("AssignmentStatus")
@@ -153,7 +153,7 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     let wanted = match query.get("EvaluateTaskAttributes") {
         None => None,
         Some(text) => Some(Expression::parse(text).ok_or_else(|| {
-            Refusal::invalid("EvaluateTaskAttributes is not an expression this simulator knows")
+            ErrorReply::invalid("EvaluateTaskAttributes is not an expression this simulator knows")
         })?),
     };
     let same = |name: &str, value: &str| query.get(name).is_none_or(|given| given == value);
@@ -188,14 +188,14 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
 }
 
 impl World {
-    /// The places of those tasks of which an expression may hold; none: of all of them.
+    /// The indexes of the tasks that may match an expression. `None`: all tasks.
     fn marked(&mut self, wanted: &Expression) -> Option<Vec<u64>> {
         let (name, text) = wanted.marker()?;
         let all = self.tasks.places().map(|(at, task)| (at, &task.facts));
         self.task_marks.find(name, text, all)
     }
 
-    /// To be called whenever a task's attributes are set.
+    /// Updates the index of attributes. Must be called whenever a task's attributes are set.
     pub(super) fn note_marks(&mut self, sid: &str) {
         if let (Some(place), Some(task)) = (self.tasks.place(sid), self.tasks.get(sid)) {
             self.task_marks.note(place, &task.facts);
@@ -203,7 +203,7 @@ impl World {
     }
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let form = call.form;
     let attributes = form.object("Attributes", 20001)?;
     let customer = attributes.as_ref().and_then(|all| {
@@ -224,17 +224,17 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 201)
 }
 
-fn reply(call: &Call<'_>, sid: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, sid: &str, status: u16) -> ReplyResult {
     let task = call.world.tasks.get(sid);
     task.map(|task| Reply::new(status, task.json(call.world, call.base, call.now)))
-        .ok_or_else(|| Refusal::not_found(&format!("/Tasks/{sid}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/Tasks/{sid}")))
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     reply(call, call.param(1), 200)
 }
 
-pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     reply(call, sid, 200)?;
     let form = call.form;
@@ -265,7 +265,7 @@ pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
     reply(call, sid, 200)
 }
 
-pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     reply(call, sid, 200)?;
     call.world.end_task(sid, "canceled", call.now);

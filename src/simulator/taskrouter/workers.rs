@@ -1,4 +1,4 @@
-//! The people: workers, and what they do now. How much they take is in `capacity`.
+//! TaskRouter workers and their activities. Their capacity is in `capacity`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::capacity::WorkerChannel;
 use super::expression::Expression;
-use crate::simulator::http::reply::{Answer, Refusal, Reply, stamp};
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
 use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::sids::{Sids, is_sid};
@@ -18,12 +18,12 @@ pub(in crate::simulator) struct Worker {
     pub(in crate::simulator) friendly_name: String,
     attributes: String,
     pub(in crate::simulator) facts: Value,
-    /// Its place in the account's activities.
+    /// The index of its activity in the account.
     pub(in crate::simulator) activity: usize,
     pub(in crate::simulator) channels: Vec<WorkerChannel>,
-    /// Tasks that wait for a free place, by task channel.
+    /// Tasks that wait for free capacity, by task channel.
     pub(in crate::simulator) waiting: BTreeMap<String, VecDeque<String>>,
-    /// Tasks for the worker that are not over, and the most there ever were at once.
+    /// The number of the worker's open tasks, and its highest value so far.
     pub(in crate::simulator) open: usize,
     pub(in crate::simulator) open_most: usize,
     pub(in crate::simulator) created: Timestamp,
@@ -62,7 +62,7 @@ impl Activity {
 }
 
 impl TaskChannel {
-    /// Flex's usual task channels, and those of the channels a campaign can have.
+    /// Flex's usual task channels, and those of a campaign's channels.
     pub(in crate::simulator) fn usual(sids: &mut Sids) -> Vec<Self> {
         let all = [
             "default",
@@ -85,7 +85,7 @@ impl TaskChannel {
     }
 }
 
-/// Where a hired worker stands.
+/// The first activity of a new worker.
 const AVAILABLE: usize = 1;
 
 impl Worker {
@@ -117,13 +117,13 @@ impl Worker {
     }
 }
 
-pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let query = call.query;
     let name = query.get("FriendlyName");
     let wanted = match query.get("TargetWorkersExpression") {
         None => None,
         Some(text) => Some(Expression::parse(text).ok_or_else(|| {
-            Refusal::invalid("TargetWorkersExpression is not an expression this simulator knows")
+            ErrorReply::invalid("TargetWorkersExpression is not an expression this simulator knows")
         })?),
     };
     if call.world.settings.hire_unknown_agents {
@@ -159,12 +159,12 @@ pub(in crate::simulator) fn list(call: &mut Call<'_>) -> Answer {
     })
 }
 
-pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     let name = call.form.required("FriendlyName")?;
     let facts = call.form.object("Attributes", 20001)?;
     if call.world.worker_names.contains_key(name) {
         let message = "A Worker with this FriendlyName exists";
-        return Err(Refusal::new(409, 20409, message));
+        return Err(ErrorReply::new(409, 20409, message));
     }
     let sid = call.world.hire(name, call.now);
     if let (Some(facts), Some(text)) = (facts, call.form.get("Attributes")) {
@@ -174,18 +174,18 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> Answer {
     reply(call, &sid, 201)
 }
 
-pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn fetch(call: &mut Call<'_>) -> ReplyResult {
     reply(call, call.param(1), 200)
 }
 
-fn reply(call: &Call<'_>, sid: &str, status: u16) -> Answer {
+fn reply(call: &Call<'_>, sid: &str, status: u16) -> ReplyResult {
     let worker = call.world.workers.get(sid);
     worker
         .map(|worker| Reply::new(status, worker.json(call.world, call.base)))
-        .ok_or_else(|| Refusal::not_found(&format!("/Workers/{sid}")))
+        .ok_or_else(|| ErrorReply::not_found(&format!("/Workers/{sid}")))
 }
 
-pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn update(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     reply(call, sid, 200)?;
     let facts = call.form.object("Attributes", 20001)?;
@@ -196,7 +196,7 @@ pub(in crate::simulator) fn update(call: &mut Call<'_>) -> Answer {
     reply(call, sid, 200)
 }
 
-fn set_activity(call: &mut Call<'_>, sid: &str) -> Result<(), Refusal> {
+fn set_activity(call: &mut Call<'_>, sid: &str) -> Result<(), ErrorReply> {
     let Some(wanted) = call.form.sid("ActivitySid", "WA")? else {
         return Ok(());
     };
@@ -205,12 +205,12 @@ fn set_activity(call: &mut Call<'_>, sid: &str) -> Result<(), Refusal> {
         .activities
         .iter()
         .position(|one| one.sid == wanted);
-    let place = place.ok_or_else(|| Refusal::invalid("ActivitySid is no Activity"))?;
+    let place = place.ok_or_else(|| ErrorReply::invalid("ActivitySid is no Activity"))?;
     call.world.set_activity(sid, place, call.now);
     Ok(())
 }
 
-pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
+pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let sid = call.param(1);
     reply(call, sid, 200)?;
     call.world.dismiss(sid);
@@ -218,8 +218,7 @@ pub(in crate::simulator) fn delete(call: &mut Call<'_>) -> Answer {
 }
 
 impl World {
-    /// Finds the worker of this friendly name, or hires one whose `contact_uri` is `client:` and the
-    /// name.
+    /// Finds the worker with this friendly name, or creates one with the `contact_uri` `client:` and the name.
     pub(in crate::simulator) fn hire(&mut self, friendly_name: &str, now: Timestamp) -> String {
         if let Some(sid) = self.worker_names.get(friendly_name) {
             return sid.clone();
@@ -267,7 +266,7 @@ impl World {
         text.clone_into(&mut worker.attributes);
     }
 
-    /// The worker of a SID, contact URI or friendly name.
+    /// Finds a worker by SID, contact URI or friendly name.
     pub(super) fn worker_named(&mut self, name: &str, now: Timestamp) -> Option<String> {
         if self.workers.get(name).is_some() {
             return Some(name.to_owned());
@@ -279,15 +278,14 @@ impl World {
         hires.then(|| self.hire(name.strip_prefix("client:").unwrap_or(name), now))
     }
 
-    /// A Worker is deleted: whoever names them from now on names nobody. Their open tasks are
-    /// nobody's, as those of a queue without a target.
+    /// Deletes a Worker. No name finds them any more, and their open tasks become tasks without a worker.
     pub(in crate::simulator) fn dismiss(&mut self, sid: &str) {
         if self.workers.remove(sid).is_some() {
             self.worker_names.retain(|_, named| named != sid);
         }
     }
 
-    /// The friendly name of the worker behind a chat identity.
+    /// The friendly name of the worker with a chat identity.
     pub(in crate::simulator) fn agent_of_identity(&self, identity: &str) -> Option<String> {
         let sid = self.worker_names.get(&format!("client:{identity}"))?;
         Some(self.workers.get(sid)?.friendly_name.clone())

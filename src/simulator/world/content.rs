@@ -1,12 +1,12 @@
-//! What texts, names and variables Twilio takes, and with which code it refuses the others.
+//! Checks of texts, names and variables, with Twilio's error codes.
 //!
-//! In: a form's parameters. Out: the value, or Twilio's refusal. Always: every number and code has a source; docs/simulator.md
-//! says which are assumed.
+//! In: the parameters of a form. Out: the value, or Twilio's error. Always: every number and code has a source;
+//! docs/simulator.md lists the assumed ones.
 
 use serde_json::{Map, Value};
 
-use crate::simulator::http::form::Form;
-use crate::simulator::http::reply::Refusal;
+use crate::simulator::http::form::Parameters;
+use crate::simulator::http::reply::ErrorReply;
 
 /// Twilio's OpenAPI, Conversations, Message: "can be up to 1,600 characters long"; error 21617.
 const BODY_MAX: usize = 1_600;
@@ -22,29 +22,29 @@ const VARIABLE_MAX: usize = 1_600;
 /// Error 21656: "more than four consecutive spaces".
 const FIVE_SPACES: &str = "     ";
 
-/// The most a task's attributes may have, in bytes: twilio.com/docs/taskrouter/limits.
+/// The maximum size of a task's attributes, in bytes: twilio.com/docs/taskrouter/limits.
 const TASK_ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 
-/// Characters as the page of 21617 counts them: an emoji is several.
+/// The number of characters, counted as on the page of 21617: an emoji counts as several.
 pub(in crate::simulator) fn characters(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
 /// Refuses a text that is too long to be sent as a message.
-pub(in crate::simulator) fn check_body(body: &str) -> Result<(), Refusal> {
+pub(in crate::simulator) fn check_body(body: &str) -> Result<(), ErrorReply> {
     if characters(body) <= BODY_MAX {
         return Ok(());
     }
     let text = "The concatenated message body exceeds the 1600 character limit";
-    Err(Refusal::new(400, 21617, text))
+    Err(ErrorReply::new(400, 21617, text))
 }
 
 /// Refuses a text that is too long for a chat channel.
-pub(in crate::simulator) fn check_chat_body(body: &str) -> Result<(), Refusal> {
+pub(in crate::simulator) fn check_chat_body(body: &str) -> Result<(), ErrorReply> {
     if body.len() <= CHAT_BODY_BYTES_MAX {
         return Ok(());
     }
-    Err(Refusal::new(
+    Err(ErrorReply::new(
         400,
         50504,
         "Message body parameter is too long",
@@ -53,66 +53,70 @@ pub(in crate::simulator) fn check_chat_body(body: &str) -> Result<(), Refusal> {
 
 /// A friendly name.
 pub(in crate::simulator) fn friendly_name<'a>(
-    form: &'a Form,
+    form: &'a Parameters,
     name: &str,
     chars_max: usize,
-) -> Result<Option<&'a str>, Refusal> {
+) -> Result<Option<&'a str>, ErrorReply> {
     match form.get(name) {
         Some(value) if characters(value) > chars_max => {
             let text = format!("{name} is longer than {chars_max} characters");
-            Err(Refusal::new(400, 50003, text))
+            Err(ErrorReply::new(400, 50003, text))
         }
         value => Ok(value),
     }
 }
 
-/// `Attributes`, a JSON object of at most so many bytes.
+/// `Attributes`, a JSON object of at most `bytes_max` bytes.
 pub(in crate::simulator) fn attributes(
-    form: &Form,
+    form: &Parameters,
     bytes_max: usize,
-) -> Result<Option<Value>, Refusal> {
+) -> Result<Option<Value>, ErrorReply> {
     let name = "Attributes";
     if form.get(name).is_some_and(|text| text.len() > bytes_max) {
         let text = format!("{name} has more than {bytes_max} bytes");
-        return Err(Refusal::new(400, 50303, text));
+        return Err(ErrorReply::new(400, 50303, text));
     }
     form.object(name, 50304)
 }
 
-/// Refuses attributes that no task takes.
-pub(in crate::simulator) fn check_task_attributes(json: &str) -> Result<(), Refusal> {
+/// Refuses attributes that are too large for a task.
+pub(in crate::simulator) fn check_task_attributes(json: &str) -> Result<(), ErrorReply> {
     if json.len() <= TASK_ATTRIBUTES_BYTES_MAX {
         return Ok(());
     }
     let text = format!("Attributes of a task have at most {TASK_ATTRIBUTES_BYTES_MAX} bytes");
-    Err(Refusal::invalid(text))
+    Err(ErrorReply::invalid(text))
 }
 
 /// `ContentVariables` of a content template.
 pub(in crate::simulator) fn variables(
-    form: &Form,
+    form: &Parameters,
     has_content: bool,
-) -> Result<Option<Value>, Refusal> {
+) -> Result<Option<Value>, ErrorReply> {
     let variables = form.object("ContentVariables", 50527)?;
     let Some(Value::Object(values)) = &variables else {
         return Ok(variables);
     };
     if !has_content {
         let text = "Content variables are present but there is no content sid";
-        return Err(Refusal::new(400, 50528, text));
+        return Err(ErrorReply::new(400, 50528, text));
     }
     check_variables(values)?;
     Ok(variables)
 }
 
-fn check_variables(values: &Map<String, Value>) -> Result<(), Refusal> {
-    let invalid = || Refusal::new(400, 21656, "The ContentVariables Parameter is invalid");
+fn check_variables(values: &Map<String, Value>) -> Result<(), ErrorReply> {
+    let invalid = || ErrorReply::new(400, 21656, "The ContentVariables Parameter is invalid");
     if values.len() > VARIABLES_MAX {
         return Err(invalid());
     }
     for (key, value) in values {
         if characters(key) > VARIABLE_KEY_MAX {
-            return Err(Refusal::new(400, 50540, "Content variable key is too long"));
+            return Err(ErrorReply::new(
+                400,
+                50540,
+                "Content variable key is too long",
+            ));
         }
         let text = match value {
             Value::String(text) => text.clone(),
@@ -121,7 +125,7 @@ fn check_variables(values: &Map<String, Value>) -> Result<(), Refusal> {
         };
         if characters(&text) > VARIABLE_MAX {
             let why = "Content variable value is too long";
-            return Err(Refusal::new(400, 50541, why));
+            return Err(ErrorReply::new(400, 50541, why));
         }
         if text.trim().is_empty() || text.contains(['\n', '\r', '\t']) || text.contains(FIVE_SPACES)
         {
@@ -135,12 +139,12 @@ fn check_variables(values: &Map<String, Value>) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    fn form(pairs: &[(&str, &str)]) -> Form {
+    fn form(pairs: &[(&str, &str)]) -> Parameters {
         let mut text = form_urlencoded::Serializer::new(String::new());
-        Form::parse(text.extend_pairs(pairs).finish().as_bytes())
+        Parameters::parse(text.extend_pairs(pairs).finish().as_bytes())
     }
 
-    fn code<T>(read: Result<T, Refusal>) -> Option<u32> {
+    fn code<T>(read: Result<T, ErrorReply>) -> Option<u32> {
         read.err().map(|refusal| refusal.code)
     }
 

@@ -1,15 +1,14 @@
-//! What the requests changed: what tests, drills and reports count.
+//! The effects of requests, which tests, drills and reports count.
 //!
-//! In: each change as it happens. Out: the list of design section 4, oldest first. Always: one
-//! entry a thing made, whose state and parties follow the thing; a message only if the customer
-//! was reached.
+//! In: each change. Out: the list of created resources and delivered messages, oldest first. Always: one entry for
+//! each resource, with its current state and parties; a message has an entry only if it reached the customer.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// What was made.
+/// The kind of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectKind {
@@ -26,26 +25,26 @@ pub enum EffectKind {
     Interaction,
 }
 
-/// One thing that was made at this Twilio.
+/// A resource that was created, or a message that was delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Effect {
     pub kind: EffectKind,
-    /// The customer's address as Twilio writes it, `whatsapp:` included.
+    /// The customer's address in Twilio's form, with `whatsapp:`.
     pub customer: Option<String>,
-    /// Our address on the other side.
+    /// The sender: our address.
     pub sender: Option<String>,
     /// The agent's friendly name.
     pub agent: Option<String>,
     /// The text, for a message.
     pub body: Option<String>,
     pub sid: String,
-    /// The thing's state in Twilio's words; `sent` for a message.
+    /// The state of the resource, as Twilio names it; `sent` for a message.
     pub state: String,
-    /// When it was made.
+    /// The time of its creation.
     pub time: Timestamp,
 }
 
-/// Who takes part in what was made.
+/// The parties of an effect.
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulator) struct Parties {
     pub(in crate::simulator) customer: Option<String>,
@@ -54,13 +53,13 @@ pub(in crate::simulator) struct Parties {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::simulator) struct Effects {
+pub(in crate::simulator) struct EffectLog {
     list: Vec<Effect>,
-    /// Where a SID's own entry stands. Messages are not in it: they do not change.
+    /// The index of the entry of each SID. Messages are not included, because they do not change.
     places: BTreeMap<(EffectKind, String), usize>,
 }
 
-impl Effects {
+impl EffectLog {
     pub(in crate::simulator) fn list(&self) -> &[Effect] {
         &self.list
     }
@@ -111,7 +110,7 @@ impl Effects {
         }
     }
 
-    /// Adds the parties that have become known; those known before stay.
+    /// Adds parties that have become known. Known parties do not change.
     pub(in crate::simulator) fn parties(&mut self, kind: EffectKind, sid: &str, parties: Parties) {
         if let Some(effect) = self.entry(kind, sid) {
             effect.customer = effect.customer.take().or(parties.customer);
@@ -132,7 +131,7 @@ mod tests {
 
     #[test]
     fn an_entry_follows_the_thing_it_stands_for() {
-        let mut effects = Effects::default();
+        let mut effects = EffectLog::default();
         let now = Timestamp::UNIX_EPOCH;
         effects.made(EffectKind::Session, "KC1", "open", Parties::default(), now);
         let customer = Parties {

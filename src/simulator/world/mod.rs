@@ -1,7 +1,7 @@
-//! The fake account: everything that is in it, and the time that passes in it.
+//! The fake account: all its resources, and its time.
 //!
-//! In: requests, one after the other, under one lock. Out: the things they made. Always: what falls
-//! due (time to live, timers, set-ups) has happened before the next request looks.
+//! In: requests, one after the other, under one lock. Out: the created resources. Always: events that are due (time
+//! to live, timers, setups) happen before the next request is carried out.
 
 pub(super) mod content;
 pub(super) mod effects;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::effects::Effects;
+use self::effects::EffectLog;
 use self::queues::Queues;
 use self::sids::Sids;
 use self::table::Table;
@@ -33,7 +33,7 @@ use super::taskrouter::marks::Marks;
 use super::taskrouter::tasks::Task;
 use super::taskrouter::workers::{Activity, TaskChannel, Worker};
 
-/// Something Twilio's debugger would show: why a text went nowhere.
+/// An event of Twilio's debugger: why a text was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DebuggerEvent {
     pub code: u32,
@@ -42,7 +42,7 @@ pub struct DebuggerEvent {
     pub time: Timestamp,
 }
 
-/// What can fall due.
+/// An event that can become due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     Interaction(String),
@@ -50,11 +50,11 @@ pub(super) enum Due {
     Conversation(String),
     /// A task's time to live.
     Task(String),
-    /// The end of an ended task's stay.
+    /// The deletion of an ended task.
     EndedTask(String),
 }
 
-/// The account's fixed parts, by SID.
+/// The SIDs of the account's fixed parts.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) sid: String,
@@ -74,7 +74,7 @@ pub(super) struct World {
     pub(super) settings: Arc<Settings>,
     pub(super) sids: Sids,
     pub(super) account: Account,
-    pub(super) effects: Effects,
+    pub(super) effects: EffectLog,
     pub(super) debugger: Vec<DebuggerEvent>,
     pub(super) flows: Table<FlexFlow>,
     pub(super) flex_channels: Table<FlexChannel>,
@@ -83,7 +83,7 @@ pub(super) struct World {
     pub(super) chats: Table<Chat>,
     pub(super) chat_names: BTreeMap<String, String>,
     pub(super) users: BTreeMap<String, String>,
-    /// The chat service's Users that were made as such.
+    /// The Users of the chat service that were created by requests.
     pub(super) service_users: Table<User>,
     pub(super) proxy_services: Table<ProxyService>,
     pub(super) sessions: Table<Session>,
@@ -95,7 +95,7 @@ pub(super) struct World {
     pub(super) conversation_names: BTreeMap<String, String>,
     /// The open conversation of an address and a proxy address.
     pub(super) bindings: BTreeMap<(String, String), String>,
-    /// The conversations an address or identity has ever been in.
+    /// The conversations that an address or identity has ever been in.
     pub(super) memberships: BTreeMap<String, Vec<String>>,
     pub(super) interactions: Table<Interaction>,
     pub(super) tasks: Table<Task>,
@@ -104,7 +104,7 @@ pub(super) struct World {
     pub(super) worker_names: BTreeMap<String, String>,
     pub(super) activities: Vec<Activity>,
     pub(super) task_channels: Vec<TaskChannel>,
-    /// Customers who said stop to a sender.
+    /// Customers who have opted out of a sender.
     pub(super) opted_out: BTreeSet<(String, String)>,
     pub(super) queues: Queues,
     pub(super) listing_delay: Duration,
@@ -132,7 +132,7 @@ impl World {
             settings: Arc::clone(settings),
             sids,
             account,
-            effects: Effects::default(),
+            effects: EffectLog::default(),
             debugger: Vec::new(),
             flows: Table::default(),
             flex_channels: Table::default(),
@@ -169,12 +169,12 @@ impl World {
         world
     }
 
-    /// Remembers to look at `what` at `at`.
+    /// Schedules the event `what` at the time `at`.
     pub(super) fn at(&mut self, at: Timestamp, what: Due) {
         self.due.insert((at, what));
     }
 
-    /// Lets everything happen that has fallen due by `now`, in the order of its time.
+    /// Runs all events that are due by `now`, in the order of their times.
     pub(super) fn advance(&mut self, now: Timestamp) {
         while let Some((at, what)) = self.due.first().cloned() {
             if at > now {
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    /// Whether something made at `created` shows in lists and look-ups yet.
+    /// Whether a resource that was created at `created` already shows in lists and look-ups.
     pub(super) fn is_listed(&self, created: Timestamp, now: Timestamp) -> bool {
         let delay = self.listing_delay;
         delay.is_zero() || created.checked_add(delay).is_ok_and(|shown| shown <= now)

@@ -1,26 +1,26 @@
-//! The queue of each sender: it fills with segments, and drains at the sender's rate.
+//! The queues of senders: a queue fills with segments, and drains at its sender's rate.
 //!
-//! In: a sender, a text, a time. Out: whether there was room. Always: a sender without a rate has no
-//! queue; a text that finds its queue full is not in it.
+//! In: a sender, a text, a time. Out: whether the queue had room. Always: a sender without a rate has no queue; a
+//! text is not added to a full queue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// How long a queue is: as much as its sender sends in ten hours (Twilio's error 30001).
+/// The length of a queue: the segments that its sender sends in ten hours (Twilio's error 30001).
 const QUEUE: Duration = Duration::from_secs(10 * 3_600);
 
-/// How fast senders send.
+/// The rates and the length of senders' queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sending {
-    /// Segments per second by sender, as Twilio writes it; at least 1.
+pub struct SenderQueues {
+    /// Segments per second by sender, in Twilio's form; at least 1.
     pub rates: BTreeMap<String, u32>,
-    /// What a queue holds, by how long it takes to send it.
+    /// The length of a queue, as the time that it takes to send it.
     pub queue: Duration,
 }
 
-impl Default for Sending {
+impl Default for SenderQueues {
     fn default() -> Self {
         Self {
             rates: BTreeMap::new(),
@@ -29,17 +29,17 @@ impl Default for Sending {
     }
 }
 
-/// When each sender has sent all it was given.
+/// The time at which each sender's queue is empty.
 #[derive(Debug, Default)]
 pub(in crate::simulator) struct Queues {
     empty_at: BTreeMap<String, Timestamp>,
 }
 
 impl Queues {
-    /// Whether a sender takes another text at `now`.
+    /// Whether a sender's queue has room for another text at `now`.
     pub(in crate::simulator) fn has_room(
         &self,
-        sending: &Sending,
+        sending: &SenderQueues,
         sender: &str,
         now: Timestamp,
     ) -> bool {
@@ -51,7 +51,7 @@ impl Queues {
     /// Puts a text into its sender's queue.
     pub(in crate::simulator) fn fill(
         &mut self,
-        sending: &Sending,
+        sending: &SenderQueues,
         sender: &str,
         text: &str,
         now: Timestamp,
@@ -66,7 +66,8 @@ impl Queues {
     }
 }
 
-/// Roughly: of ASCII 160 characters in one segment and 153 in each of several, else 70 and 67.
+/// The approximate number of segments: for ASCII, 160 characters in a single segment and 153 in each of several;
+/// otherwise 70 and 67.
 fn segments(text: &str) -> u32 {
     let (alone, each) = if text.is_ascii() {
         (160, 153)
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_queue_is_full_when_it_holds_more_than_its_time_and_drains() {
-        let sending = Sending {
+        let sending = SenderQueues {
             rates: BTreeMap::from([("+12025550100".to_owned(), 2)]),
             queue: Duration::from_secs(3),
         };

@@ -1,7 +1,7 @@
 //! SIDs: two letters and 32 lower-case hex digits, from a seed.
 //!
-//! Always: the same seed and the same order of requests give the same SIDs. The generator is
-//! written out here, and not a crate's, so that no upgrade changes what a seed means.
+//! Always: the same seed and the same order of requests give the same SIDs. The generator is implemented here, and
+//! not taken from a crate, so that no upgrade changes the SIDs of a seed.
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Sids {
     }
 }
 
-/// Whether `text` has the shape of a SID with this prefix.
+/// Whether `text` has the form of a SID with this prefix.
 pub(in crate::simulator) fn is_sid(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix)
         .is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))

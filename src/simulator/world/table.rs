@@ -1,6 +1,6 @@
-//! Rows under their SIDs, in the order in which they were made.
+//! A table of rows by SID, in the order of their creation.
 //!
-//! Always: iteration follows creation, so that one seed gives one listing.
+//! Always: iteration follows the order of creation, so that the same seed gives the same lists.
 
 use std::collections::BTreeMap;
 
@@ -28,12 +28,12 @@ impl<T> Table<T> {
         self.next += 1;
     }
 
-    /// A row's place in the order; rows keep theirs.
+    /// The index of a row, which does not change.
     pub(in crate::simulator) fn place(&self, sid: &str) -> Option<u64> {
         self.places.get(sid).copied()
     }
 
-    /// The row in a place.
+    /// The row at an index.
     pub(in crate::simulator) fn at(&self, place: u64) -> Option<&T> {
         self.rows.get(&place)
     }

@@ -1,4 +1,4 @@
-//! Where Twilio is: its own hosts, or one address under which every product has its folder.
+//! The base address of Twilio: its own hosts, or one address with a path prefix for each product.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,36 +7,35 @@ use url::{Host, Url};
 
 use crate::twilio::Product;
 
-/// The address all calls go to.
+/// The base address of all calls.
 ///
-/// `Display` is the text that a ledger is bound to: the same text is the same Twilio.
+/// A ledger is bound to the text of `Display`: the same text means the same Twilio.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseUrl(Kind);
+pub struct BaseUrl(BaseKind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum BaseKind {
     /// `https://{product}{suffix}`, the suffix being `[.edge][.region].twilio.com`.
     Hosts { suffix: String },
     /// `{root}/{product}`; the root has no slash at its end.
     Folders { root: String, loopback: bool },
 }
 
-/// Why a text cannot be Twilio's address.
+/// A text cannot be a base address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBaseUrl {
-    #[error("{0} {1:?} is not a host name's label: a-z, 0-9 and '-' only")]
+    #[error("{0} {1:?} is not a label of a host name: only a-z, 0-9 and '-' are allowed")]
     Label(&'static str, String),
-    #[error("{0:?} is not an http:// or https:// address without user, query and fragment")]
+    #[error("{0:?} must be an http:// or https:// address without user, query and fragment")]
     Address(String),
 }
 
 impl BaseUrl {
-    /// Twilio's own hosts, by edge and region as Twilio's tools read them: an edge without a region
-    /// means region `us1`.
+    /// Twilio's own hosts in an edge and a region. As in Twilio's tools, an edge without a region means region `us1`.
     ///
     /// # Errors
     ///
-    /// [`InvalidBaseUrl::Label`] when one of them cannot stand in a host name.
+    /// [`InvalidBaseUrl::Label`] when one of them cannot be a label of a host name.
     pub fn twilio(edge: Option<&str>, region: Option<&str>) -> Result<Self, InvalidBaseUrl> {
         let edge = label("edge", edge)?;
         let region = label("region", region)?.or(edge.and(Some("us1")));
@@ -46,14 +45,14 @@ impl BaseUrl {
             suffix.push_str(part);
         }
         suffix.push_str(".twilio.com");
-        Ok(Self(Kind::Hosts { suffix }))
+        Ok(Self(BaseKind::Hosts { suffix }))
     }
 
-    /// Another server, such as the simulator: each product is the first segment of the path.
+    /// Another server, such as the simulator, where the product is the first segment of the path.
     ///
     /// # Errors
     ///
-    /// [`InvalidBaseUrl::Address`] when it is no plain HTTP address.
+    /// [`InvalidBaseUrl::Address`] when it is not an HTTP address.
     pub fn at(address: &str) -> Result<Self, InvalidBaseUrl> {
         let refused = || InvalidBaseUrl::Address(without_password(address));
         let url = Url::parse(address.trim()).map_err(|_| refused())?;
@@ -72,34 +71,34 @@ impl BaseUrl {
             None => return Err(refused()),
         };
         let root = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self(Kind::Folders { root, loopback }))
+        Ok(Self(BaseKind::Folders { root, loopback }))
     }
 
-    /// The address of `path` (which begins with `/`) in `product`.
+    /// The URL of `path` (which begins with `/`) in `product`.
     #[must_use]
     pub fn url(&self, product: Product, path: &str) -> String {
         format!("{}{path}", self.root(product))
     }
 
-    /// Whether the address is this very machine: no proxy of the environment stands in between.
+    /// Whether the address is this machine: calls then go through no HTTP proxy.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        matches!(self.0, Kind::Folders { loopback: true, .. })
+        matches!(self.0, BaseKind::Folders { loopback: true, .. })
     }
 
     /// Whether every call is encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
         match &self.0 {
-            Kind::Hosts { .. } => true,
-            Kind::Folders { root, .. } => root.starts_with("https://"),
+            BaseKind::Hosts { .. } => true,
+            BaseKind::Folders { root, .. } => root.starts_with("https://"),
         }
     }
 
-    /// The address of a list's next page, if it stays in this product here.
+    /// The URL of a list's next page, if it is in the same product at the same base address.
     ///
-    /// Twilio's own host of the product is taken for ours whatever edge and region we use: its
-    /// libraries put edge and region into such addresses themselves before they follow them.
+    /// Twilio's plain host of the product is accepted with every edge and region: Twilio's libraries, too, insert
+    /// edge and region into such a URL before they follow it.
     pub(super) fn follow(&self, product: Product, next_page_url: &str) -> Option<String> {
         let next = Url::parse(next_page_url).ok()?;
         if !next.username().is_empty() || next.password().is_some() {
@@ -107,7 +106,7 @@ impl BaseUrl {
         }
         let plain_host = format!("https://{product}.twilio.com");
         let mut roots = vec![self.root(product)];
-        if matches!(self.0, Kind::Hosts { .. }) {
+        if matches!(self.0, BaseKind::Hosts { .. }) {
             roots.push(plain_host);
         }
         let rest = roots.iter().find_map(|root| {
@@ -119,13 +118,13 @@ impl BaseUrl {
 
     fn root(&self, product: Product) -> String {
         match &self.0 {
-            Kind::Hosts { suffix } => format!("https://{product}{suffix}"),
-            Kind::Folders { root, .. } => format!("{root}/{product}"),
+            BaseKind::Hosts { suffix } => format!("https://{product}{suffix}"),
+            BaseKind::Folders { root, .. } => format!("{root}/{product}"),
         }
     }
 }
 
-/// An empty value means none, as in Twilio's own tools' environment variables.
+/// An empty value means none, as in the environment variables of Twilio's tools.
 fn label<'a>(what: &'static str, text: Option<&'a str>) -> Result<Option<&'a str>, InvalidBaseUrl> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
         return Ok(None);
@@ -138,7 +137,7 @@ fn label<'a>(what: &'static str, text: Option<&'a str>) -> Result<Option<&'a str
     }
 }
 
-/// The address for an error: whatever stands before an `@` may be a password.
+/// The address for an error text, without the part before `@`, which may have a password.
 fn without_password(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((_, rest)) => format!("...@{rest}"),
@@ -149,8 +148,8 @@ fn without_password(address: &str) -> String {
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Hosts { suffix } => write!(f, "https://{{product}}{suffix}"),
-            Kind::Folders { root, .. } => f.write_str(root),
+            BaseKind::Hosts { suffix } => write!(f, "https://{{product}}{suffix}"),
+            BaseKind::Folders { root, .. } => f.write_str(root),
         }
     }
 }
@@ -166,11 +165,11 @@ pub(super) fn filled(template: &str, params: &[&str]) -> Result<String, &'static
             continue;
         }
         let param = params.next().ok_or("too few path parameters")?;
-        // They would name another resource: the list, or the one above it.
+        // Such a parameter would name another resource: the list, or its parent.
         if matches!(*param, "" | "." | "..") {
             return Err("a path parameter is empty or dots");
         }
-        // A form writes a space as `+`, and only a space; a path wants it as `%20`.
+        // Form encoding writes a space, and only a space, as `+`; a path needs `%20`.
         let encoded: String = form_urlencoded::byte_serialize(param.as_bytes()).collect();
         path.push_str(&encoded.replace('+', "%20"));
     }

@@ -1,4 +1,4 @@
-//! Who calls: the account, and the secret that proves it. Printed without either secret or key.
+//! The credentials of the account. `Debug` prints neither the secret nor the key.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::twilio::sid;
 
-/// The account and how we prove to be allowed in: an API key, or the account's auth token.
+/// The credentials of an account: its SID, with an API key or its auth token.
 #[derive(Clone)]
 pub struct Credentials {
     account_sid: String,
@@ -14,26 +14,26 @@ pub struct Credentials {
     password: SecretString,
 }
 
-/// Why there are no usable credentials.
+/// The credentials cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCredentials {
-    #[error("TWILIO_ACCOUNT_SID is not an account's SID: AC and 32 hex digits")]
+    #[error("TWILIO_ACCOUNT_SID is not the SID of an account: AC and 32 hex digits")]
     AccountSid,
-    #[error("TWILIO_API_KEY is not an API key's SID: SK and 32 hex digits")]
+    #[error("TWILIO_API_KEY is not the SID of an API key: SK and 32 hex digits")]
     ApiKey,
-    #[error("TWILIO_API_KEY is set and TWILIO_API_SECRET is not")]
+    #[error("TWILIO_API_KEY is set, but TWILIO_API_SECRET is not")]
     ApiSecretMissing,
     #[error("neither TWILIO_AUTH_TOKEN nor TWILIO_API_KEY with TWILIO_API_SECRET is set")]
     Missing,
 }
 
 impl Credentials {
-    /// Takes what is set: the API key wins over the auth token; the account's SID still says whose
-    /// account it is.
+    /// Creates credentials from the values that are set. An API key takes precedence over the auth token; the
+    /// account's SID is always needed.
     ///
     /// # Errors
     ///
-    /// [`InvalidCredentials`], which names the variable and never its value.
+    /// [`InvalidCredentials`], which names the environment variable and never its value.
     pub fn new(
         account_sid: &str,
         auth_token: Option<SecretString>,
@@ -56,7 +56,7 @@ impl Credentials {
         })
     }
 
-    /// Credentials with the account's auth token.
+    /// Creates credentials with the account's auth token.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Credentials {
         &self.account_sid
     }
 
-    /// The `Authorization` header (RFC 7617), marked so that nothing prints it.
+    /// The `Authorization` header (RFC 7617), marked as sensitive so that it is not printed.
     pub(in crate::twilio) fn header(&self) -> http::HeaderValue {
         use base64::Engine as _;
         let pair = format!("{}:{}", self.user, self.password.expose_secret());

@@ -1,4 +1,4 @@
-//! The parameters of a call, in order: a form's body, or a list's query.
+//! The parameters of a call, in order: the body of a form, or the query of a list.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 pub struct Form(Vec<(&'static str, String)>);
 
 impl Form {
-    /// A form without parameters.
+    /// Creates a form without parameters.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -25,7 +25,7 @@ impl Form {
         self
     }
 
-    /// Adds a parameter if there is a value.
+    /// Adds a parameter, if there is a value.
     #[must_use]
     pub fn maybe(self, name: &'static str, value: Option<impl fmt::Display>) -> Self {
         match value {
@@ -38,7 +38,7 @@ impl Form {
     ///
     /// # Panics
     ///
-    /// Never for what this crate sends: maps with text keys, which is all JSON asks for.
+    /// Never for values of this crate: their maps have text keys, as JSON needs.
     #[must_use]
     pub fn json(self, name: &'static str, value: &impl Serialize) -> Self {
         let text = serde_json::to_string(value).expect("maps with text keys");
@@ -60,7 +60,7 @@ impl Form {
         self.0.is_empty()
     }
 
-    /// `application/x-www-form-urlencoded`.
+    /// The form as `application/x-www-form-urlencoded`.
     #[must_use]
     pub fn encode(&self) -> String {
         form_urlencoded::Serializer::new(String::new())

@@ -1,7 +1,7 @@
-//! What every call passes before its bytes leave.
+//! The gate that every call passes before its bytes leave.
 //!
-//! The client does not know that it is paced: whoever hands out a [`crate::twilio::Operation`]'s permit, or
-//! refuses it since the lease is over or the campaign was stopped, is the gate.
+//! The client knows nothing about pacing: the gate grants the permit of an [`crate::twilio::Operation`], or refuses
+//! it because the lease has expired or the campaign was stopped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,19 +11,20 @@ use async_trait::async_trait;
 
 use crate::twilio::Operation;
 
-/// Held from just before the bytes leave until the reply is in; dropping it frees its place.
+/// The permit of a call, held from just before its bytes leave until the reply has arrived. Dropping it releases the
+/// permit.
 pub struct Pass {
     mark: u64,
     last_look: Option<LastLook>,
     _held: Box<dyn Send>,
 }
 
-/// Whether a call may still leave. It is asked when the call's bytes can leave: opening a connection takes
-/// time, and the process may stand still meanwhile.
+/// A last check of whether a call may still leave, made when its bytes can leave: a connection takes time to open,
+/// and the process may be suspended meanwhile.
 pub type LastLook = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Pass {
-    /// A pass that holds this. The gate finds its `mark` again in what is observed of the call.
+    /// Creates a pass that owns `held`. The gate gets `mark` back in [`Observed`].
     #[must_use]
     pub fn new(held: impl Send + 'static, mark: u64) -> Self {
         Self {
@@ -33,7 +34,7 @@ impl Pass {
         }
     }
 
-    /// The same pass, which is void if this says so when the bytes can leave.
+    /// The same pass, with a last check when the bytes can leave.
     #[must_use]
     pub fn leaving_if(self, look: LastLook) -> Self {
         Self {
@@ -51,58 +52,58 @@ impl Pass {
     }
 }
 
-/// The gate lets no call through any more: the call was not made.
+/// The gate refused the call: it was not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not called: {0}")]
 pub struct Closed(pub &'static str);
 
 impl Closed {
-    /// Whether a part of Twilio is away.
+    /// Whether the gate is closed because a part of Twilio is away.
     #[must_use]
     pub fn is_away(&self) -> bool {
         *self == crate::twilio::outages::AWAY
     }
 }
 
-/// A call whose last look said no.
+/// A call that was refused at its last check.
 pub(in crate::twilio) const KEPT_BACK: Closed =
-    Closed("the right to call ended before the call left");
+    Closed("the right to make calls ended before the call was sent");
 
-/// What a call's reply tells about the limits it is under.
+/// The facts of a call's reply that concern limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed {
-    /// The HTTP status; none when there was no reply.
+    /// The HTTP status; `None` without a reply.
     pub status: Option<u16>,
     /// Twilio's error code.
     pub code: Option<u32>,
     /// `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// How many calls of the account were under way (`Twilio-Concurrent-Requests`), where the reply told.
+    /// The number of concurrent calls of the account (`Twilio-Concurrent-Requests`), if the reply has it.
     pub concurrent: Option<u32>,
-    /// What the gate wrote on the call's pass.
+    /// The mark of the call's pass.
     pub mark: u64,
 }
 
-/// Decides when, and whether, a call may leave.
+/// Decides whether and when a call may leave.
 #[async_trait]
 pub trait Gate: Send + Sync + fmt::Debug {
     /// Waits until this call may leave.
     ///
     /// # Errors
     ///
-    /// [`Closed`] when it must not be made at all.
+    /// [`Closed`] when the call must not be made.
     async fn pass(&self, operation: Operation) -> Result<Pass, Closed>;
 
-    /// The message whose calls pass here, as a number of its own; none where they belong to no message.
+    /// A number that identifies the message whose calls pass this gate; `None` for calls of no message.
     fn caller(&self) -> Option<u64> {
         None
     }
 
-    /// Takes note of how a call went.
+    /// Called with the result of every call.
     fn observe(&self, _operation: Operation, _observed: Observed) {}
 }
 
-/// A gate that lets everything through at once: for probes and tests.
+/// A gate that passes every call at once, for probes and tests.
 #[derive(Clone, Copy, Debug)]
 pub struct Open;
 

@@ -1,8 +1,8 @@
-//! The one function through which every call goes.
+//! The client: one function makes every call.
 //!
-//! In: an operation, its path's parameters, its form. Out: the reply as its type, or a
-//! [`CallError`]. Always: the call passes the gate before its bytes leave and holds its pass until
-//! the reply is in; it is made once; nothing printed shows credentials, numbers or addresses.
+//! In: an operation, the parameters of its path, its form. Out: the typed reply, or a [`CallError`]. Always: the call
+//! passes the gate before its bytes leave, and holds its pass until the reply has arrived; it is made once; no log
+//! line has credentials, numbers or addresses.
 
 pub(super) mod operation;
 pub(super) mod form;
@@ -34,10 +34,10 @@ use super::codes::is_missing;
 use super::outages::Outages;
 use super::{BaseUrl, CallError, Closed, Form, Method, Operation, Product};
 
-/// Makes chat and Conversations tell their webhooks of a change made by REST.
+/// Makes Chat and Conversations call their webhooks for a change by REST.
 const WEBHOOK_HEADER: &str = "X-Twilio-Webhook-Enabled";
 
-/// The client. Cheap to clone; clones share connections.
+/// The Twilio client. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct Twilio {
     settings: Arc<ClientSettings>,
@@ -48,18 +48,18 @@ pub struct Twilio {
     patience: Option<Patience>,
 }
 
-/// One request, ready but for the way it goes.
+/// A request before it is encoded for a transport.
 #[derive(Clone)]
 pub(super) struct Request {
     pub(super) operation: Operation,
-    /// Absolute, with its query.
+    /// The absolute URL, with its query.
     pub(super) url: String,
     pub(super) form: Form,
     pub(super) webhooks: bool,
 }
 
 impl Twilio {
-    /// A client whose every call may leave at once.
+    /// Creates a client whose calls leave at once.
     #[must_use]
     pub fn new(settings: ClientSettings, transport: Transport) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Twilio {
         }
     }
 
-    /// The same client, whose every call passes `gate`.
+    /// The same client, with all calls passing `gate`.
     #[must_use]
     pub fn gated(&self, gate: Arc<dyn Gate>) -> Self {
         Self {
@@ -81,13 +81,13 @@ impl Twilio {
         }
     }
 
-    /// Which parts of Twilio are away, as this client and its clones have found.
+    /// The parts of Twilio that are away, as found by this client and its clones.
     #[must_use]
     pub fn outages(&self) -> &Arc<Outages> {
         &self.outages
     }
 
-    /// The same client, which finds out these outages with others.
+    /// The same client, which shares `outages` with other clients.
     #[must_use]
     pub fn with_outages(&self, outages: Arc<Outages>) -> Self {
         Self {
@@ -96,7 +96,7 @@ impl Twilio {
         }
     }
 
-    /// The same client, whose every call `observer` takes note of.
+    /// The same client, with `observer` called after every call.
     #[must_use]
     pub fn observed(&self, observer: Arc<dyn CallObserver>) -> Self {
         Self {
@@ -105,8 +105,9 @@ impl Twilio {
         }
     }
 
-    /// The same client for a command's own calls, which no message's retries stand behind: what Twilio did not process
-    /// or did not answer is called again where that doubles nothing. It finds out outages by itself.
+    /// The same client for the calls of a command, which are not repeated by a message's retries. It repeats a call
+    /// that Twilio did not process or did not answer, if the repetition cannot double an effect. It has its own
+    /// record of outages.
     #[must_use]
     pub fn patient(&self, patience: Patience) -> Self {
         Self {
@@ -116,7 +117,7 @@ impl Twilio {
         }
     }
 
-    /// Waits until an effect of a call that was just made certainly shows in Twilio's lists. A client without patience
+    /// Waits until Twilio's lists certainly show the effect of a call that was just made. A client without patience
     /// does not wait.
     pub(crate) async fn settled(&self) {
         if let Some(patience) = self.patience {
@@ -124,31 +125,31 @@ impl Twilio {
         }
     }
 
-    /// The account all calls are made for, `AC...`.
+    /// The SID of the account, `AC...`.
     #[must_use]
     pub fn account_sid(&self) -> &str {
         self.settings.credentials.account_sid()
     }
 
-    /// Where the calls go.
+    /// The base address of the calls.
     #[must_use]
     pub fn base(&self) -> &BaseUrl {
         &self.settings.base
     }
 
-    /// How long a call may take once the gate let it pass: what a lease must outlive.
+    /// The timeout of a call after it has passed the gate. A lease must be longer.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.settings.timeout
     }
 
-    /// Asks a product for something small, to find out whether it answers. What it answers does not matter.
+    /// Makes a small request to a product, to find out whether it answers. Every answer counts.
     ///
     /// # Errors
     ///
-    /// [`Closed`] when the question was not asked.
+    /// [`Closed`] when the request was not made.
     pub async fn probe(&self, product: Product) -> Result<(), Closed> {
-        // Named as Twilio's are, and nothing's: "not found" is an answer.
+        // SIDs of the right form that do not exist: "not found" is an answer.
         const NO_SERVICE: &str = "IS00000000000000000000000000000000";
         const NO_CHANNEL: &str = "CH00000000000000000000000000000000";
         let (operation, params): (_, &[&str]) = match product {
@@ -167,13 +168,13 @@ impl Twilio {
         }
     }
 
-    /// Makes one call. `params` fill the braces of the operation's path, in order; `form` is the
-    /// body of a POST and the query of anything else.
+    /// Makes one call. `params` replace the braces in the operation's path, in order; `form` is the body of a POST,
+    /// and the query of other methods.
     ///
     /// # Errors
     ///
-    /// [`CallError`], by what is known of the call's effect. Parameters that do not fit the path
-    /// are `Malformed`.
+    /// [`CallError`], which says whether the call may have had an effect; `Malformed` when the parameters do not fit
+    /// the path.
     pub async fn call<T: DeserializeOwned>(
         &self,
         operation: Operation,
@@ -184,7 +185,7 @@ impl Twilio {
         self.send(request).await
     }
 
-    /// One resource, if there is one.
+    /// Fetches one resource, if it exists.
     pub(super) async fn fetch<T: DeserializeOwned>(
         &self,
         operation: Operation,
@@ -197,7 +198,7 @@ impl Twilio {
         }
     }
 
-    /// Ends a resource; one that is gone has ended. What the reply says of it is not read.
+    /// Deletes or closes a resource. A missing resource is a success. The body of the reply is not read.
     pub(super) async fn end(
         &self,
         operation: Operation,
@@ -211,7 +212,7 @@ impl Twilio {
         }
     }
 
-    /// The request of a call.
+    /// Builds the request of a call.
     pub(super) fn request(
         &self,
         operation: Operation,
@@ -252,8 +253,8 @@ impl Twilio {
         patiently(once, |error| may_repeat(operation, error).then_some(error)).await
     }
 
-    /// Passes the gate, sends, and takes note of how it went. What needs a part of Twilio that is away does not wait
-    /// at the gate, and does not leave if the part went away while it waited.
+    /// Passes the gate, sends the request and records the result. A call to a part of Twilio that is away is refused,
+    /// both before it waits at the gate and after.
     async fn exchange_once(&self, request: Request) -> Result<http::Response<Bytes>, CallError> {
         let operation = request.operation;
         let request = self.http_request(request)?;
@@ -290,7 +291,7 @@ impl Twilio {
         let heard = Heard::of(observed.status, observed.code);
         self.outages.heard(operation, heard, self.gate.caller());
         drop(probe);
-        // Only now, so that what the gate learned of this call is in force when its place is free.
+        // The pass is dropped last, so that the gate knows the result of this call before it grants the next permit.
         drop(pass);
         result
     }
@@ -336,11 +337,11 @@ impl Twilio {
         } else {
             String::new()
         };
-        // The error is not shown: it could name the address, and with it a number.
+        // The error is not shown: it could have the URL, and with it a phone number.
         builder
             .body(Bytes::from(body))
             .map_err(|_| CallError::Malformed {
-                detail: "the base address or the user agent cannot stand in a request".to_owned(),
+                detail: "the base address or the user agent cannot be used in a request".to_owned(),
             })
     }
 
@@ -364,13 +365,13 @@ fn answer(reply: &Result<http::Response<Bytes>, NoReply>) -> Answer {
     }
 }
 
-/// How many calls of the account are under way, as Twilio tells (its pages on 20429 and 45780).
+/// The number of concurrent calls of the account, from Twilio's header (its pages on 20429 and 45780).
 fn concurrent_requests(reply: &http::Response<Bytes>) -> Option<u32> {
     let header = reply.headers().get("Twilio-Concurrent-Requests")?;
     header.to_str().ok()?.trim().parse().ok()
 }
 
-/// What Twilio's support asks for.
+/// The request's id, which Twilio's support asks for.
 fn request_id(reply: &http::Response<Bytes>) -> Option<&str> {
     reply.headers().get("Twilio-Request-Id")?.to_str().ok()
 }

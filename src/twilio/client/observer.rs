@@ -1,4 +1,4 @@
-//! Whoever counts calls.
+//! The observer of calls.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use crate::message::closed_list;
 use crate::twilio::Operation;
 
-/// How a call was answered: a label in metrics.
+/// The kind of a call's answer, which is a label in metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Answer {
-    /// Carried out. A body that is not what Twilio sends counts here too.
+    /// Success (2xx), also with a body that is not Twilio's.
     Success,
     /// Refused: any 4xx but 429.
     Refused,
     /// Too many requests.
     Throttled,
-    /// Twilio failed, or something on the way did: 5xx, and the 3xx that no API of Twilio's gives.
+    /// A failure of Twilio or of a server on the way: 5xx, and 3xx, which Twilio's APIs never send.
     ServerError,
     /// No whole reply in time.
     Timeout,
-    /// Never sent: no connection.
+    /// Not sent: there was no connection.
     Connect,
-    /// The connection ended before the whole reply.
+    /// The connection ended before the reply was complete.
     Reset,
 }
 
@@ -36,7 +36,7 @@ closed_list!(Answer {
 });
 
 impl Answer {
-    /// The answer that an HTTP status is.
+    /// The kind of an HTTP status.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -48,26 +48,26 @@ impl Answer {
     }
 }
 
-/// Takes note of every call that left, once it is over.
+/// Observes every call that left, after it has ended.
 pub trait CallObserver: Send + Sync + fmt::Debug {
-    /// `took` runs from the gate's leave to the last byte of the reply.
+    /// `took` is the time from passing the gate to the last byte of the reply.
     fn called(&self, operation: Operation, answer: Answer, took: Duration);
 }
 
-/// How a call went, as far as it tells whether its parts are away.
+/// The result of a call, as far as it shows whether its parts of Twilio are away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::twilio) enum Heard {
-    /// Twilio answered, whatever it said.
+    /// Twilio answered, with any status but 5xx.
     Answer,
     /// Twilio answered with 5xx.
     ServerError,
-    /// Nothing of Twilio's came back.
+    /// No answer came from Twilio.
     Nothing,
 }
 
 impl Heard {
-    /// By a reply's status and Twilio's error code. A 502, 503 or 504 without a code is a page of what stands before
-    /// Twilio.
+    /// Derives the result from a reply's status and Twilio's error code. A 502, 503 or 504 without a code is the
+    /// error page of a proxy.
     pub(in crate::twilio) fn of(status: Option<u16>, code: Option<u32>) -> Self {
         match (status, code) {
             (None, _) | (Some(502..=504), None) => Self::Nothing,

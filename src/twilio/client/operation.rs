@@ -1,4 +1,5 @@
-//! Every call we make, as a closed list: the label in metrics, the lane in pacing, the name in faults.
+//! The operations of Twilio that flexcast calls, as a closed list. An operation's name is its label in metrics, its
+//! lane in pacing and its name in faults.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ closed_list!(Product {
     Taskrouter => "taskrouter",
 });
 
-/// The HTTP methods Twilio's APIs use.
+/// The HTTP methods of Twilio's APIs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Method {
     Get,
@@ -33,7 +34,7 @@ pub enum Method {
 
 closed_list!(Method { Get => "GET", Post => "POST", Delete => "DELETE" });
 
-/// Where an operation is found.
+/// The product, method and path of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     pub product: Product,
@@ -144,7 +145,7 @@ closed_list!(Operation {
 });
 
 impl Operation {
-    /// Whether it is a text of ours on its way to a customer.
+    /// Whether the call sends a text to a customer.
     #[must_use]
     pub fn sends_text(self) -> bool {
         matches!(
@@ -155,7 +156,7 @@ impl Operation {
         )
     }
 
-    /// Where the operation is found (Twilio's OpenAPI, 2026-04).
+    /// The endpoint of the operation (Twilio's OpenAPI, 2026-04).
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a table, one line an operation")]
     pub fn endpoint(self) -> Endpoint {
@@ -300,7 +301,7 @@ impl Operation {
         }
     }
 
-    /// Whether the call can change something at Twilio.
+    /// Whether the call can change data at Twilio.
     #[must_use]
     pub fn is_changing(self) -> bool {
         self.endpoint().method != Method::Get

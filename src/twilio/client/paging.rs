@@ -1,7 +1,7 @@
 //! Lists, page by page.
 //!
-//! In: a list's operation, the key its items stand under. Out: all items. Always: a list that is
-//! cut off is an error and never a shorter list, since absence from a list is what recovery relies on.
+//! In: the operation of a list, the key of its items. Out: all items. Always: an incomplete list is an error, never a
+//! shorter list, because recovery relies on the absence of an item.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,17 @@ use serde_json::Value;
 
 use crate::twilio::{CallError, Form, Operation, Twilio};
 
-/// How many items a page is asked for: what all of Twilio's products we use give (Proxy and
-/// Conversations at most 100 records a page).
+/// The requested size of a page, which all products support (Proxy and Conversations send at most 100 records a
+/// page).
 const PAGE_SIZE: usize = 100;
 
-/// The same for Workers, of whom a workspace has up to 15,000 (Twilio's page on the Worker resource).
+/// The requested size of a page of Workers: a workspace has up to 15,000 (Twilio's page on the Worker resource).
 const WORKERS_PAGE_SIZE: usize = 1_000;
 
-/// The most pages of one list: 10 000 items, or all Workers. Lists longer than this are not ours to
-/// read in a step.
+/// The maximum number of pages of a list: 10 000 items, or all Workers. A longer list is too long for one step.
 const PAGES_MAX: usize = 100;
 
-/// A page as Twilio's v1 and v2 APIs send it.
+/// A page of Twilio's v1 and v2 APIs.
 #[derive(Deserialize)]
 struct Page {
     meta: Meta,
@@ -37,7 +36,7 @@ struct Meta {
 }
 
 impl Twilio {
-    /// All items of a list.
+    /// Reads all items of a list.
     pub(in crate::twilio) async fn list<T: DeserializeOwned>(
         &self,
         operation: Operation,
@@ -49,7 +48,7 @@ impl Twilio {
             .await
     }
 
-    /// The first `limit` items of a list; all of them when there are fewer.
+    /// Reads the first `limit` items of a list; all items if there are fewer.
     pub(in crate::twilio) async fn list_up_to<T: DeserializeOwned>(
         &self,
         operation: Operation,
@@ -58,7 +57,7 @@ impl Twilio {
         key: &'static str,
         limit: usize,
     ) -> Result<Vec<T>, CallError> {
-        // What Twilio's OpenAPI allows at most.
+        // The maximum in Twilio's OpenAPI.
         let most = match operation {
             Operation::ListParticipantConversations => 50,
             Operation::ListConversationWebhooks => 5,
@@ -89,7 +88,7 @@ impl Twilio {
             request.url = self
                 .base()
                 .follow(operation.endpoint().product, &next)
-                .ok_or_else(|| broken("its next page is on another server: not followed"))?;
+                .ok_or_else(|| broken("its next page is on another server"))?;
         }
         Err(broken("it has more than 100 pages"))
     }

@@ -1,7 +1,7 @@
-//! Patience with Twilio for the calls of a command, which no message's retries stand behind.
+//! Retries for the calls of a command, which are not repeated by a message's retries.
 //!
-//! In: a call, or several that may be made again together. Out: what it came to in the end. Always: a call that may have
-//! taken effect is made again only where its repeat finds the first one's effect, or changes nothing.
+//! In: a call, or several calls that can be repeated together. Out: the last result. Always: a call that may have had
+//! an effect is repeated only if the repetition finds that effect, or changes nothing.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use backon::Retryable;
 
 use crate::twilio::{CallError, Operation};
 
-/// How long is waited after each failure but the last: half a minute in all, as long as a load balancer or a
-/// deployment at Twilio's side takes to go on elsewhere.
+/// The waits after each failure but the last, in seconds: half a minute in total, as long as a load balancer or a
+/// deployment at Twilio needs to switch to other servers.
 const WAITS_S: [u64; 4] = [1, 3, 8, 18];
 
-/// The longest wait that a reply may ask for.
+/// The longest wait that is accepted from a reply's `Retry-After`.
 const ASKED_MAX: Duration = Duration::from_secs(60);
 
-/// How a patient client bears with Twilio.
+/// The settings of a patient client.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// How long an effect may take to show in Twilio's lists.
+    /// The time after which Twilio's lists show an effect.
     pub settle_time: Duration,
 }
 
-/// Calls until it succeeds, or fails in a way that another try does not mend, or has failed five times. `retriable` is
-/// the call that failed, where it may be made again.
+/// Repeats a call until it succeeds, has failed five times, or fails with an error that a repetition cannot fix.
+/// `retriable` returns the failed call, if it may be repeated.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
         .await
 }
 
-/// Whether this call may be made again after this error.
+/// Whether the call may be repeated after this error.
 pub(super) fn may_repeat(operation: Operation, error: &CallError) -> bool {
     error.may_pass() && !(error.is_in_doubt() && operation.is_changing())
 }

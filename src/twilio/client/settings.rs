@@ -1,27 +1,27 @@
-//! What a client is made of: an account, an address, a time-out and certificates.
+//! The settings of a client: account, address, timeout and certificates.
 
 use std::time::Duration;
 
 use crate::tls::Files;
 use crate::twilio::{BaseUrl, Credentials};
 
-/// How long a call may take by default. Twilio's own libraries wait 30 s; a lease must outlive a call.
+/// The default timeout of a call. Twilio's libraries wait 30 s; a lease must be longer than a call.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a client is made of.
+/// The settings of a client.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
     pub credentials: Credentials,
     pub base: BaseUrl,
-    /// From the gate's leave to the last byte of the reply; a call without one by then is in doubt.
+    /// The timeout from passing the gate to the last byte of the reply. A call without a reply by then is in doubt.
     pub timeout: Duration,
     pub user_agent: String,
-    /// The files of TLS: an authority of the company's own, a client certificate.
+    /// The TLS files: the company's own authority, a client certificate.
     pub tls: Files,
 }
 
 impl ClientSettings {
-    /// Settings with [`DEFAULT_TIMEOUT`] and this program's name.
+    /// Creates settings with [`DEFAULT_TIMEOUT`] and flexcast's user agent.
     #[must_use]
     pub fn new(credentials: Credentials, base: BaseUrl) -> Self {
         Self {

@@ -1,7 +1,7 @@
-//! How a request's bytes reach Twilio: over HTTP, or by a call of the simulator's router.
+//! The transport of a request to Twilio: over HTTP, or by a call of the simulator's router.
 //!
-//! In: one request. Out: its whole reply, or what is known of a request without one. Always: the
-//! request is sent at most once; nothing on this way tries again by itself.
+//! In: one request. Out: its whole reply, or whether the request was sent. Always: the request is sent at most once;
+//! no layer repeats it by itself.
 
 use std::error::Error as _;
 use std::fmt;
@@ -20,43 +20,43 @@ use super::settings::ClientSettings;
 use crate::tls::{self, Check, Keys, TlsError};
 use crate::twilio::hiding::hide_numbers;
 
-/// Replies longer than this are not read. The longest page is one of 1,000 Workers, of a kilobyte each and
-/// their attributes, whose greatest length Twilio does not tell.
+/// The maximum size of a reply. The longest replies are pages of 1,000 Workers, of about a kilobyte each, plus their
+/// attributes, whose maximum length Twilio does not publish.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
-/// A connection not open by then will not be: no request was sent.
+/// The timeout for opening a connection. After it, no request was sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Shorter than servers keep idle connections, so that a request seldom meets one that the other
-/// end is closing: such a request would be in doubt.
+/// Shorter than the servers' own timeout, so that a request is seldom sent on a connection that the server is
+/// closing: such a request would be in doubt.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// More idle connections than a busy consumer needs at once.
 const IDLE_CONNECTIONS_MAX: usize = 64;
 
-/// The connection ended without a reply: whether the request was carried out, nobody here knows.
+/// The connection ended without a reply: the request may have been carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection was closed before the reply")]
 pub struct Dropped;
 
-/// Something in this process that answers as Twilio does: the simulator.
+/// A server in this process that answers like Twilio: the simulator.
 #[async_trait]
 pub trait InProcess: Send + Sync {
-    /// Carries out one request. Its URI is absolute, as [`Transport::Http`] would send it.
+    /// Carries out one request. Its URI is absolute, as with [`Transport::Http`].
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Dropped>;
 
-    /// Waits until a request to this address can leave: what opening a connection is over a network.
+    /// Waits until a request to this address can leave, like opening a connection over a network.
     async fn connected(&self, _to: &http::Uri) -> Result<(), Dropped> {
         Ok(())
     }
 }
 
-/// The way to Twilio.
+/// A transport to Twilio.
 #[derive(Clone)]
 pub enum Transport {
     /// Over the network.
     Http(reqwest::Client),
-    /// Within this process: no socket, so that a paused clock can drive both ends.
+    /// Within this process, without a socket, so that a paused clock can drive both ends.
     InProcess(Arc<dyn InProcess>),
 }
 
@@ -69,7 +69,7 @@ pub enum TransportError {
     Tls(#[from] TlsError),
 }
 
-/// What the files of TLS are called in the settings.
+/// The names of the TLS settings, for errors.
 const KEYS: Keys = Keys {
     place: "[twilio] of flexcast.toml",
     address: "FLEXCAST_TWILIO_URL",
@@ -78,14 +78,14 @@ const KEYS: Keys = Keys {
     key: "key_file",
 };
 
-/// Why there is no whole reply.
+/// Why there is no complete reply.
 #[derive(Debug)]
 pub(in crate::twilio) enum NoReply {
     /// The request was not sent.
     NotSent(String),
-    /// The request was not sent, or not whole: the last look said no.
+    /// The request was not sent, or not completely: the last check refused it.
     KeptBack,
-    /// It was, or may have been. The status is there when the reply had begun.
+    /// The request was sent, or may have been. The status is known if the reply had begun.
     Lost {
         status: Option<u16>,
         timed_out: bool,
@@ -93,14 +93,14 @@ pub(in crate::twilio) enum NoReply {
     },
 }
 
-/// The way over the network: HTTP/1.1 with kept connections, proxies of the environment
-/// (`HTTPS_PROXY`, `NO_PROXY`) unless the address is this machine.
+/// Creates the HTTP transport: HTTP/1.1 with persistent connections, and proxies from the environment (`HTTPS_PROXY`,
+/// `NO_PROXY`) unless the address is this machine.
 ///
-/// HTTP/1.1, since a lost connection then puts one request in doubt and not all that share it.
+/// With HTTP/1.1, a lost connection puts one request in doubt; with HTTP/2, it would be all requests that share it.
 ///
 /// # Errors
 ///
-/// [`TransportError`] when the files of TLS or the system's proxy settings cannot be used.
+/// [`TransportError`] when the TLS files or the system's proxy settings cannot be used.
 pub fn http_transport(settings: &ClientSettings) -> Result<Transport, TransportError> {
     let tls = tls::client_config(&settings.tls, KEYS, Check::AuthorityAndName)?;
     let client = builder(settings).tls_backend_preconfigured(tls).build();
@@ -112,7 +112,7 @@ fn builder(settings: &ClientSettings) -> reqwest::ClientBuilder {
         .http1_only()
         // reqwest would repeat some requests by itself, POSTs included.
         .retry(reqwest::retry::never())
-        // Credentials and forms go where they were addressed, nowhere else.
+        // No redirects: credentials and forms are sent only to the given address.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -126,7 +126,7 @@ fn builder(settings: &ClientSettings) -> reqwest::ClientBuilder {
 }
 
 impl Transport {
-    /// Sends the request and takes the whole reply in.
+    /// Sends the request and reads the whole reply.
     pub(super) async fn exchange(
         &self,
         request: http::Request<Bytes>,
@@ -162,7 +162,7 @@ async fn over_http(
     last_look: Option<LastLook>,
 ) -> Result<http::Response<Bytes>, NoReply> {
     let was_kept = Arc::new(AtomicBool::new(false));
-    // Without a body there is nothing to keep back once the request has been handed over.
+    // A request without a body cannot be held back after it has been passed to the library.
     let is_over = |may_leave: &LastLook| request.body().is_empty() && !may_leave();
     if last_look.as_ref().is_some_and(is_over) {
         return Err(NoReply::KeptBack);
@@ -204,17 +204,17 @@ async fn over_http(
     Ok(whole)
 }
 
-/// A request's body that is given out only if the last look allows it. The connection is open by then, and
-/// a request without its body is none: Twilio reads as many bytes as its `Content-Length` says.
+/// The body of a request, which is sent only if the last check allows it. By then the connection is open. A request
+/// without its body has no effect: Twilio waits for as many bytes as its `Content-Length` says.
 struct LookedAt {
     body: Option<Bytes>,
     may_leave: LastLook,
     was_kept: Arc<AtomicBool>,
 }
 
-/// The last look said no.
+/// The last check refused the call.
 #[derive(Debug, thiserror::Error)]
-#[error("the request was kept back")]
+#[error("the request was held back")]
 struct KeptBack;
 
 impl http_body::Body for LookedAt {
@@ -257,7 +257,7 @@ fn too_long(status: u16) -> NoReply {
     }
 }
 
-/// The error and its causes, without the address: a query can hold a customer's number.
+/// The texts of the error and its causes, without the URL: a query can have a customer's number.
 fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
     if let Some(told) = tls::told(&error, KEYS) {

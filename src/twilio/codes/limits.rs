@@ -1,7 +1,7 @@
-//! What a reply does to limits and to its message, as two tables.
+//! The effect of a reply on limits and on the retry of its message, as two tables.
 //!
-//! In: a reply's status and code, and what was called; a failure's class and code. Out: the limit that the reply
-//! tells of and how long it rests; when the message is tried again and what that costs it. Always: pure.
+//! In: a reply's status, code and operation; a failure's class and code. Out: the limit that the reply reports, and
+//! its cool-down; the time of the message's next attempt, and whether the failed one counts. Always: pure.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::table::known;
 use crate::message::FailureClass;
 use crate::twilio::{Operation, Product};
 
-/// What a reply says, as far as it may tell of a limit.
+/// The facts of a reply that can report a limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Replied {
     pub operation: Operation,
@@ -18,7 +18,7 @@ pub struct Replied {
     pub status: u16,
     /// Twilio's error code.
     pub code: Option<u32>,
-    /// Whether the call sends a text for a sender that is known.
+    /// Whether the call sends a text from a known sender.
     pub sends_text: bool,
 }
 
@@ -28,34 +28,34 @@ impl Replied {
     }
 }
 
-/// How long nothing leaves under a limit.
+/// The length of a limit's cool-down, during which no call of the limit leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestSpan {
-    /// The shortest rest, and without `Retry-After` the first of a row. Each refusal after it doubles the rest.
+    /// The shortest cool-down, and without `Retry-After` the first one of a series. Each further refusal doubles it.
     pub first: Duration,
-    /// The longest rest, also where Twilio asks for more.
+    /// The longest cool-down, even if Twilio asks for more.
     pub longest: Duration,
 }
 
-/// What a limit does when a reply tells of it.
+/// The rule of a limit that a reply reports.
 #[derive(Debug)]
 pub struct LimitRule {
     pub limit: Limit,
-    /// The replies that tell of it, in words.
+    /// The replies that report it, in words.
     pub replies: &'static str,
     tells: fn(&Replied) -> bool,
-    /// What rests, in words.
+    /// What the cool-down stops, in words.
     pub rests: &'static str,
-    /// How long it rests; none: the account makes fewer calls at once instead.
+    /// The length of the cool-down. `None`: instead, the account makes fewer concurrent calls.
     pub rest: Option<RestSpan>,
-    /// The limit that is taken for it where the reply is not believed.
+    /// The limit that is assumed instead if the reply is not believed.
     pub otherwise: Option<Limit>,
-    /// Twilio's words behind the rule.
+    /// The text of Twilio that the rule follows.
     pub source: &'static str,
 }
 
 impl LimitRule {
-    /// The rule that holds where a reply is not believed to be about a number of calls at once; else the same.
+    /// The rule for a reply that is not believed to be about concurrent calls; otherwise the same rule.
     #[must_use]
     pub fn where_not_believed(&'static self) -> Option<&'static Self> {
         match self.otherwise {
@@ -65,16 +65,16 @@ impl LimitRule {
     }
 }
 
-/// The rules, in the order in which they are looked at: the first whose reply it is holds.
+/// The rules, in the order in which they are tried: the first that matches the reply holds.
 pub const LIMIT_RULES: &[LimitRule] = &[
     LimitRule {
         limit: Limit::SenderQueue,
         replies: "one of its codes, whatever the status, to a call that sends a text",
         tells: |replied| replied.sends_text && replied.limit_of_code() == Some(Limit::SenderQueue),
         rests: "the sender: no text of it leaves, and no message of it is begun",
-        // The queue holds what the sender sends in ten hours and goes on being sent meanwhile: within a
-        // minute it makes room for some messages, and even the longest rest, a fortieth of it, leaves the
-        // sender busy. A call that comes sooner finds it as full.
+        // The queue has the messages that the sender sends in ten hours. Within a minute it gets room for some
+        // messages; even after the longest cool-down, a fortieth of ten hours, the sender is still busy. After a
+        // shorter time the queue is as full as before.
         rest: Some(RestSpan {
             first: Duration::from_secs(60),
             longest: Duration::from_secs(15 * 60),
@@ -100,9 +100,9 @@ pub const LIMIT_RULES: &[LimitRule] = &[
         replies: "any other 429, with or without a code",
         tells: |replied| replied.status == 429,
         rests: "the operation, on its service where Twilio counts by service",
-        // Twilio's own libraries begin with 100 ms and double it. A single 429 among many replies says that
-        // we came close, not that the operation is shut; one that is shut earns the longer rests within a few
-        // calls. What would wait for longer than a minute is better deferred.
+        // Twilio's libraries begin with 100 ms and double it. A single 429 among many replies means that the rate is
+        // close to the limit, not that the operation is blocked; a blocked operation gets the longer cool-downs
+        // within a few calls. A message that would wait for more than a minute is better deferred.
         rest: Some(RestSpan {
             first: Duration::from_millis(100),
             longest: Duration::from_secs(60),
@@ -112,8 +112,7 @@ pub const LIMIT_RULES: &[LimitRule] = &[
     },
 ];
 
-/// The limit that a reply tells of, and what that does; none: the reply tells of no limit that flexcast keeps a
-/// lane for.
+/// The rule of the limit that a reply reports. `None`: the reply reports no limit that flexcast has a lane for.
 #[must_use]
 pub fn limit_told(replied: &Replied) -> Option<&'static LimitRule> {
     LIMIT_RULES.iter().find(|rule| (rule.tells)(replied))
@@ -124,21 +123,21 @@ fn limit_rule(limit: Limit) -> Option<&'static LimitRule> {
     LIMIT_RULES.iter().find(|rule| rule.limit == limit)
 }
 
-/// What another try costs a message.
+/// The rule of a retry: whether the failed attempt counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryRule {
     pub class: FailureClass,
     /// Whether the failed attempt counts.
     pub uses_attempt: bool,
-    /// Whether the message's age ends it.
+    /// Whether the message's age limits the retries.
     pub ages: bool,
     /// The failures of this class, in words.
     pub failures: &'static str,
-    /// Twilio's words behind the rule.
+    /// The text of Twilio that the rule follows.
     pub source: &'static str,
 }
 
-/// The classes of failures after which a message is tried again.
+/// The classes of failures that are retried.
 pub const RETRY_RULES: &[RetryRule] = &[
     RetryRule {
         class: THROTTLED,
@@ -163,18 +162,18 @@ pub const RETRY_RULES: &[RetryRule] = &[
     },
 ];
 
-/// When a message is tried again, and what that costs it.
+/// The retry of a message: its time, and whether the failed attempt counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     pub again: TryAgain,
     /// Whether the failed attempt counts.
     pub uses_attempt: bool,
-    /// Whether the message's age ends it.
+    /// Whether the message's age limits the retries.
     pub ages: bool,
 }
 
-/// What follows a failure of this class with this code for its message, of which so many attempts had failed before.
-/// None where another try is of no use.
+/// The retry after a failure of this class with this code. `failed_before` is the number of earlier failed attempts
+/// of the message. `None` if a retry is useless.
 #[must_use]
 pub fn retry(class: FailureClass, code: Option<u32>, failed_before: u32) -> Option<Retry> {
     let rule = RETRY_RULES.iter().find(|rule| rule.class == class)?;

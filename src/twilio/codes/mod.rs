@@ -1,7 +1,7 @@
-//! What Twilio's errors mean: one table of codes, and the questions that everybody else asks of it.
+//! What Twilio's errors mean: one table of error codes, and the functions that read it.
 //!
-//! In: a [`CallError`], a code, a reply. Out: its [`FailureClass`], its [`Conflict`], the limit that it tells of, when
-//! the message is tried again. Always: pure; a code that is not in the table is decided by its HTTP status and logged.
+//! In: a [`CallError`], a code, a reply. Out: its [`FailureClass`], its [`Conflict`], the limit that it reports, the
+//! time of the retry. Always: pure; a code that is not in the table is classified by its HTTP status and logged.
 
 mod limits;
 mod row;
@@ -17,14 +17,14 @@ use super::{CallError, Operation};
 use crate::message::{Failure, FailureClass, PauseCause};
 use row::{CONFIG, HALT, REJECTED, THROTTLED, TRANSIENT};
 
-/// What kind of failure a call's error is.
+/// Classifies the error of a call.
 ///
-/// In doubt is transient: whether a call in doubt may be repeated is not decided by
-/// its class. A conflict's class is what it is when nobody resolves it.
+/// A call in doubt is transient: its class does not decide whether it may be repeated. The class of a conflict holds
+/// if the conflict is not resolved.
 #[must_use]
 pub fn classify(error: &CallError, operation: Operation) -> FailureClass {
     let (status, code) = match error {
-        // Nothing left: it says nothing of the message.
+        // The call was not sent, so that the error is not about the message.
         CallError::NotSent { .. } => return FailureClass::Away,
         CallError::Closed(_) | CallError::Malformed { .. } | CallError::InDoubt { .. } => {
             return TRANSIENT;
@@ -44,7 +44,7 @@ pub fn classify(error: &CallError, operation: Operation) -> FailureClass {
             twilio.status = status,
             twilio.code = code,
             ?class,
-            "an error code of Twilio's that is not in the table: decided by its HTTP status"
+            "this error code of Twilio is not in flexcast's table: it is classified by its HTTP status"
         );
     }
     class
@@ -53,26 +53,26 @@ pub fn classify(error: &CallError, operation: Operation) -> FailureClass {
 fn by_status(status: u16, code: Option<u32>) -> FailureClass {
     match (status, code) {
         (401, _) => HALT,
-        // A product's own code with 403 is about one resource (chat's counters say so): the codes
-        // of the platform, and a 403 without a code, are about the account.
+        // A product's own code with 403 is about one resource (as in Chat's codes); a code of the platform, and a 403
+        // without a code, are about the account.
         (403, None | Some(20_000..=20_999)) => HALT,
         (409, _) => TRANSIENT,
         (422, None) => THROTTLED,
-        // A code of its own: it may as well be the request that is wrong. Attempts are counted.
+        // An unknown code: the request itself may be wrong, so that attempts count.
         (422, Some(_)) => TRANSIENT,
         (407 | 410, _) => CONFIG,
         _ => REJECTED,
     }
 }
 
-/// Why no message of a campaign passes any more: the cause of a [`FailureClass::Halt`].
+/// The cause of a [`FailureClass::Halt`], for which the campaign is paused.
 #[must_use]
 pub fn pause_cause(failure: &Failure) -> PauseCause {
     let told = failure.code.and_then(known).and_then(|code| code.pauses);
     told.unwrap_or(PauseCause::CredentialsRefused)
 }
 
-/// Whether Twilio refused the login itself: no call of these credentials passes.
+/// Whether Twilio refused the login itself: every call with these credentials fails.
 #[must_use]
 pub fn is_login_refused(error: &CallError) -> bool {
     let is_accounts = |code| {
@@ -88,13 +88,13 @@ pub fn is_login_refused(error: &CallError) -> bool {
     }
 }
 
-/// What stands in a call's way, if the code says so.
+/// The conflict that a code reports, if it reports one.
 #[must_use]
 pub fn conflict(code: u32) -> Option<Conflict> {
     known(code)?.conflict
 }
 
-/// Whether Twilio said that there is no such thing. Not when the reply was somebody else's.
+/// Whether Twilio replied that the resource does not exist. False if the reply is not Twilio's.
 #[must_use]
 pub fn is_missing(error: &CallError) -> bool {
     match error {
@@ -104,7 +104,7 @@ pub fn is_missing(error: &CallError) -> bool {
     }
 }
 
-/// The error as the failure that policy decides on.
+/// The error as a failure, for the retry policy.
 #[must_use]
 pub fn failure(error: &CallError, operation: Operation) -> Failure {
     Failure {
@@ -118,7 +118,7 @@ pub fn failure(error: &CallError, operation: Operation) -> Failure {
     }
 }
 
-/// What happened without status and code, which a failure has in fields of their own.
+/// The text of the error without status and code, which are fields of a failure.
 fn said(error: &CallError) -> String {
     match error {
         CallError::Closed(closed) => closed.to_string(),

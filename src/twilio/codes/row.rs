@@ -1,76 +1,77 @@
-//! One error code of Twilio's: what it means and what follows from it.
+//! An error code of Twilio: its meaning and its consequences.
 //!
-//! In: a row of the table. Out: its facts, and what an operator does. Always: data.
+//! In: a row of the table. Out: its facts, and the action of an operator. Always: data.
 
 use crate::message::{DeadReason, FailureClass, PauseCause, SkipReason};
 
-/// What stands in a call's way at Twilio: to be looked at before anything is decided.
+/// A conflict with the state at Twilio, which is looked up before the error is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// The name is in use: look up by name, and adopt what is ours.
+    /// The name is in use: look it up, and adopt the resource if it is ours.
     NameTaken,
-    /// What was to be added is there, or enough is: list, and adopt what is ours.
+    /// The resource exists already, or its container is full: list, and adopt the resource if it is ours.
     AlreadyThere,
-    /// The customer's address and our number are together elsewhere, or here from a call of ours
-    /// whose reply was lost: look, and else the customer is busy.
+    /// The customer's address and our number are already together: elsewhere, or here from an earlier call whose
+    /// reply was lost. Look it up; otherwise the customer is busy.
     CustomerBusy,
-    /// The container is closed, or what was to be added was deleted from it: a new generation.
+    /// The container is closed, or the resource was deleted from it: start a new generation.
     Gone,
-    /// The Conversation is closed: look whether it is the message's container.
+    /// The Conversation is closed: check whether it is the message's container.
     Closed,
-    /// The resource is in a state that does not allow the change: look whether its container is closed.
+    /// The resource's state does not allow the change: check whether its container is closed.
     WrongState,
-    /// There is no such thing: an answer to a look-up; elsewhere, look whether the container is gone.
+    /// The resource does not exist. For a look-up this is the answer; for other calls, check whether the container is
+    /// missing.
     Missing,
 }
 
-/// A limit of Twilio's that flexcast keeps a lane for.
+/// A limit of Twilio that flexcast has a lane for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Calls of the whole account that are under way at once.
+    /// Concurrent calls of the whole account.
     CallsAtOnce,
-    /// Calls of one operation, on the account or on one service.
+    /// The rate of one operation, by account or by service.
     Endpoint,
-    /// The texts that Twilio keeps queued for one sender.
+    /// The texts in Twilio's queue of one sender.
     SenderQueue,
 }
 
-/// When a message is tried again after this code.
+/// The time of a message's retry after this code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAgain {
-    /// As its class says: by `work.retry`, or within seconds where the call was never processed.
+    /// By its class: after the waits of `work.retry`, or within seconds if the call was not processed.
     ByClass,
-    /// After an hour, as often as the class allows: nobody says when the limit lifts.
+    /// After an hour, as often as the class allows: Twilio does not publish when the limit ends.
     Hourly,
-    /// By its class at first. From the second failure on, after an hour.
+    /// By its class after the first failure. From the second failure on, after an hour.
     HourlyWhenRepeated,
-    /// After the next midnight Pacific time, when the limit lifts.
+    /// After the next midnight Pacific time, when the limit ends.
     MidnightPacific,
 }
 
-/// What Twilio's error code means.
+/// An error code of Twilio, with its meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorCode {
     /// The number.
     pub code: u32,
-    /// The HTTP status it comes with; none where Twilio's texts name none, or several.
+    /// Its HTTP status; `None` if Twilio's texts name none or several.
     pub status: Option<u16>,
-    /// What follows for the message. A conflict's class is what it is when nobody resolves it.
+    /// The class of the failure. For a conflict, the class if the conflict is not resolved.
     pub class: FailureClass,
-    /// What to look at first.
+    /// The conflict to look up first.
     pub conflict: Option<Conflict>,
-    /// Why no message of the campaign passes, where that is what the code says.
+    /// The cause for which the campaign is paused, if the code affects all its messages.
     pub pauses: Option<PauseCause>,
-    /// The limit that it tells of, where flexcast keeps a lane for it.
+    /// The limit that it reports, if flexcast has a lane for it.
     pub limit: Option<Limit>,
-    /// When the message is tried again.
+    /// The time of the message's retry.
     pub again: TryAgain,
-    /// Whether it has a label of its own in metrics: it tells an operator something of its own. The others
-    /// count as `other`.
+    /// Whether it has its own label in metrics, because it tells an operator something specific. Other codes count as
+    /// `other`.
     pub has_label: bool,
     /// The meaning, in one sentence.
     pub meaning: &'static str,
-    /// Where the meaning is from; none: from its page in Twilio's error dictionary.
+    /// The source of the meaning. `None`: its page in Twilio's error dictionary.
     pub source: Option<&'static str>,
     action: Option<&'static str>,
 }
@@ -85,7 +86,7 @@ pub(super) const REJECTED: FailureClass = FailureClass::Permanent(DeadReason::Re
 pub(super) const OPTED_OUT: FailureClass = FailureClass::Skip(SkipReason::OptedOut);
 const BUSY: FailureClass = FailureClass::Skip(SkipReason::CustomerBusy);
 
-/// A code of this class.
+/// Creates a code of this class.
 pub(super) const fn is(code: u32, class: FailureClass, meaning: &'static str) -> ErrorCode {
     ErrorCode {
         code,
@@ -102,7 +103,8 @@ pub(super) const fn is(code: u32, class: FailureClass, meaning: &'static str) ->
     }
 }
 
-/// A code that meets every message of the campaign: it is paused, and no message ends for it.
+/// Creates a code that affects every message of a campaign: the campaign is paused, and no message ends because of
+/// it.
 pub(super) const fn pauses(code: u32, cause: PauseCause, meaning: &'static str) -> ErrorCode {
     ErrorCode {
         pauses: Some(cause),
@@ -110,7 +112,8 @@ pub(super) const fn pauses(code: u32, cause: PauseCause, meaning: &'static str) 
     }
 }
 
-/// A conflict. One that nobody resolved may pass: a name or place becomes free. What is missing does not come back.
+/// Creates a conflict. An unresolved conflict is transient, because a name or a place can become free; a missing
+/// resource does not come back.
 pub(super) const fn meets(code: u32, conflict: Conflict, meaning: &'static str) -> ErrorCode {
     let class = match conflict {
         Conflict::CustomerBusy => BUSY,
@@ -127,7 +130,7 @@ pub(super) const fn meets(code: u32, conflict: Conflict, meaning: &'static str) 
     }
 }
 
-/// A limit that flexcast keeps a lane for.
+/// Creates a limit that flexcast has a lane for.
 pub(super) const fn limits(code: u32, limit: Limit, meaning: &'static str) -> ErrorCode {
     ErrorCode {
         limit: Some(limit),
@@ -136,7 +139,7 @@ pub(super) const fn limits(code: u32, limit: Limit, meaning: &'static str) -> Er
 }
 
 impl ErrorCode {
-    /// The same code, which always comes with this HTTP status.
+    /// Sets the HTTP status of the code.
     pub(super) const fn with_status(self, status: u16) -> Self {
         Self {
             status: Some(status),
@@ -144,12 +147,12 @@ impl ErrorCode {
         }
     }
 
-    /// The same code, after which a message is tried again at this time.
+    /// Sets the time of the retry after the code.
     pub(super) const fn again(self, again: TryAgain) -> Self {
         Self { again, ..self }
     }
 
-    /// The same code, with a label of its own in metrics.
+    /// Gives the code its own label in metrics.
     pub(super) const fn labelled(self) -> Self {
         Self {
             has_label: true,
@@ -157,7 +160,7 @@ impl ErrorCode {
         }
     }
 
-    /// The same code, on which an operator acts so.
+    /// Sets the action of an operator for the code.
     pub(super) const fn act(self, action: &'static str) -> Self {
         Self {
             action: Some(action),
@@ -165,7 +168,7 @@ impl ErrorCode {
         }
     }
 
-    /// The same code, whose meaning is not from its page in Twilio's dictionary.
+    /// Sets the source of the code's meaning, if it is not its page in Twilio's error dictionary.
     pub(super) const fn from(self, source: &'static str) -> Self {
         Self {
             source: Some(source),
@@ -173,7 +176,7 @@ impl ErrorCode {
         }
     }
 
-    /// What an operator does.
+    /// The action of an operator.
     #[must_use]
     pub fn action(&self) -> &'static str {
         if let Some(action) = self.action {

@@ -1,8 +1,8 @@
-//! Twilio's error codes, as data: all that flexcast knows of a code stands in its row.
+//! Twilio's error codes, as data: a row has everything that flexcast knows about a code.
 //!
-//! To add a code, add a row. The meanings are from Twilio's error dictionary (`https://www.twilio.com/docs/api/errors/CODE`) unless
-//! the row names another source, in our own words. A row has an HTTP status where Twilio's texts name one. Always: in
-//! ascending order, each code once.
+//! To add a code, add a row. The meanings are from Twilio's error dictionary
+//! (`https://www.twilio.com/docs/api/errors/CODE`) unless the row names another source, in our own words. A row has
+//! an HTTP status if Twilio's texts name one. Always: in ascending order, each code once.
 
 use super::row::{
     ADDRESS, CONFIG, CONTENT, Conflict, ErrorCode, Limit, OPTED_OUT, REJECTED, THROTTLED,
@@ -10,9 +10,9 @@ use super::row::{
 };
 use crate::message::PauseCause;
 
-/// What an operator does about a rate.
+/// The action of an operator for an exceeded rate.
 const RATE: &str = "Nothing. If it lasts, lower the pace, or the limit in `[limits]`.";
-/// Sources other than a code's own page.
+/// Sources other than a code's page.
 const SKILL: &str = "Twilio's skills for assistants (twilio/ai)";
 const OTHERS: &str = "other senders' public code; its page was not read";
 
@@ -208,7 +208,7 @@ pub const CODES: &[ErrorCode] = &[
     is(80901, OPTED_OUT, "The message is a stop word: Proxy passes nothing on, and the customer is not written to any more."),
 ];
 
-/// What is known of a code.
+/// Finds a code in the table.
 #[must_use]
 pub fn known(code: u32) -> Option<&'static ErrorCode> {
     let at = CODES.binary_search_by_key(&code, |row| row.code).ok()?;

@@ -1,4 +1,4 @@
-//! The parts of Twilio that can be away, as they are named to operators.
+//! The parts of Twilio that can be away, and their names for operators.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::message::closed_list;
 use crate::twilio::{Operation, Product};
 
-/// A part of Twilio that can be away by itself.
+/// A part of Twilio that can be away by itself: a product, or one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(super) enum TwilioPart {
     Product(Product),
     Operation(Operation),
 }
 
-impl Part {
-    /// Its name for operators: a product's, or an operation's.
+impl TwilioPart {
+    /// Its name for operators.
     pub(in crate::twilio) fn name(self) -> &'static str {
         match self {
             Self::Product(product) => product.as_str(),
@@ -24,7 +24,7 @@ impl Part {
         }
     }
 
-    /// The product that it is, or is of.
+    /// Its product.
     pub(in crate::twilio) fn product(self) -> Product {
         match self {
             Self::Product(product) => product,
@@ -33,7 +33,7 @@ impl Part {
     }
 }
 
-/// Why a part counts as away.
+/// Why a part is regarded as away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AwayCause {
     /// No connection, no reply, or the error page of a proxy.
@@ -50,9 +50,9 @@ closed_list!(AwayCause {
 /// A part that is away, for `status`, `/readyz` and the metrics.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AwayPart {
-    /// The product, as in its host's name.
+    /// The product, as in the name of its host.
     pub product: String,
-    /// The operation, where the product's others work.
+    /// The operation, if the other operations of the product work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
     /// `unreachable` or `server_errors`.

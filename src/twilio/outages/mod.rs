@@ -1,9 +1,9 @@
-//! Which parts of Twilio are away: a circuit breaker for each product, and for each operation.
+//! Finds out which parts of Twilio are away, with a circuit breaker for each product and each operation.
 //!
-//! In: how each call went. Out: whether a call may leave now. Always: nothing of one message alone opens a breaker;
-//! an open one lets one call through at a time to find out whether the part is back, and closes by itself. A product
-//! that was not reached is probed by calls that change nothing. What answers with 5xx may have carried a call out, so
-//! that a message's next call, with its journal, is a probe as good as any.
+//! In: the result of each call. Out: whether a call may leave now. Always: the failures of one message alone do not
+//! open a breaker; an open breaker lets one call at a time through as a probe, and closes when the part is back. A
+//! product that was not reachable is probed by calls that change nothing. A product that answers with 5xx may have
+//! carried out a call, so that a message's next call, with its journal, is an equally good probe.
 
 pub(super) mod away_part;
 #[cfg(test)]
@@ -17,38 +17,38 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::away_part::{AwayCause, AwayPart, Part};
+use self::away_part::{AwayCause, AwayPart, TwilioPart};
 use super::client::observer::Heard;
 use super::{Closed, Operation, Product};
 
-/// How many calls in a row have to fail before a part counts as away.
+/// The number of failed calls in a row after which a part is regarded as away.
 const FAILURES_MIN: u32 = 5;
 
-/// Of how many messages these have to be. One that fails whenever it is tried closes nothing to others: where fewer
-/// than these fail, a call that belongs to no message tells whether the part is away.
+/// The failed calls must be of at least this many messages: a single message that always fails must not stop the
+/// others. If the calls of fewer messages fail, a call that belongs to no message decides whether the part is away.
 const CALLERS_MIN: usize = 3;
 
-/// The first wait before a part that is away is tried again, and the longest; each is twice the one before.
+/// The first and the longest wait before a part that is away is probed again. Each wait is twice the previous one.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// An operation that nothing has tried for so long is taken to be back: nothing needs it any more, or the next call
-/// tells.
+/// An operation that no call has tried for this time is regarded as back: no message needs it, or the next call tests
+/// it.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
-/// What does not leave while a part is away.
+/// The refusal of a call while a part is away.
 pub(super) const AWAY: Closed = Closed("the part of Twilio that this call needs is away");
 
-/// The breakers of one account's calls. Clients that are clones share them.
+/// The breakers of one account's calls. Clones of a client share them.
 #[derive(Debug, Default)]
 pub struct Outages {
-    breakers: Mutex<BTreeMap<Part, Breaker>>,
+    breakers: Mutex<BTreeMap<TwilioPart, Breaker>>,
     changed: Notify,
 }
 
 #[derive(Debug)]
 enum Breaker {
-    /// Calls go through.
+    /// Calls pass.
     Closed {
         failures: u32,
         callers: BTreeSet<u64>,
@@ -61,7 +61,7 @@ struct Away {
     cause: AwayCause,
     since: Instant,
     wait: Duration,
-    /// When the next probe may leave.
+    /// The time from which the next probe may leave.
     due: Instant,
     is_probed: bool,
 }
@@ -94,11 +94,11 @@ impl Away {
     }
 }
 
-/// The right to find out whether parts that are away are back. Dropped, another call may.
+/// The right of a call to probe parts that are away. When it is dropped, another call may probe them.
 #[derive(Debug)]
 pub(super) struct Probe {
     outages: Arc<Outages>,
-    parts: Vec<Part>,
+    parts: Vec<TwilioPart>,
 }
 
 impl Drop for Probe {
@@ -115,12 +115,12 @@ impl Drop for Probe {
 }
 
 impl Outages {
-    /// Whether a call may leave now, if only as a probe.
+    /// Checks whether a call may leave now, if only as a probe.
     pub(super) fn check(&self, operation: Operation) -> Result<(), Closed> {
         may_leave(&self.breakers(), operation).map(drop)
     }
 
-    /// Lets a call leave; as the probe, if one of its parts is away.
+    /// Lets a call leave; as a probe, if one of its parts is away.
     pub(super) fn enter(self: &Arc<Self>, operation: Operation) -> Result<Option<Probe>, Closed> {
         let mut breakers = self.breakers();
         let parts = may_leave(&breakers, operation)?;
@@ -138,7 +138,7 @@ impl Outages {
         Ok(Some(Probe { outages, parts }))
     }
 
-    /// Takes note of how a call went. `caller`: the message that it was for, as a number of its own.
+    /// Records the result of a call. `caller` is a number that identifies its message.
     pub(super) fn heard(&self, operation: Operation, heard: Heard, caller: Option<u64>) {
         let now = Instant::now();
         let mut breakers = self.breakers();
@@ -160,7 +160,7 @@ impl Outages {
         }
     }
 
-    /// What is away at this time, which is now.
+    /// The parts that are away now. `time` is the current time.
     #[must_use]
     pub fn away(&self, time: Timestamp) -> Vec<AwayPart> {
         let now = Instant::now();
@@ -177,8 +177,8 @@ impl Outages {
         open.map(|(part, away)| AwayPart {
             product: part.product().to_string(),
             operation: match part {
-                Part::Product(_) => None,
-                Part::Operation(operation) => Some(operation.to_string()),
+                TwilioPart::Product(_) => None,
+                TwilioPart::Operation(operation) => Some(operation.to_string()),
             },
             cause: away.cause.to_string(),
             since: since(away),
@@ -186,7 +186,7 @@ impl Outages {
         .collect()
     }
 
-    /// Whether a part of these products is away: then one message at a time is begun, if any.
+    /// Whether a part of these products is away: then at most one message at a time is started.
     #[must_use]
     pub fn has_away(&self, products: &[Product]) -> bool {
         let mut breakers = self.breakers();
@@ -195,7 +195,7 @@ impl Outages {
             .is_some()
     }
 
-    /// Waits until a message that needs these products may be begun, if only to find out whether they are back.
+    /// Waits until a message that needs these products may be started, if only as a probe.
     pub async fn passable(&self, products: &[Product]) {
         loop {
             let changed = self.changed.notified();
@@ -210,7 +210,7 @@ impl Outages {
         }
     }
 
-    /// Waits until no message that needs these products may be begun.
+    /// Waits until no message that needs these products may be started.
     pub async fn impassable(&self, products: &[Product]) {
         loop {
             let changed = self.changed.notified();
@@ -232,7 +232,7 @@ impl Outages {
         }
     }
 
-    /// Waits until a product that is away, or may be, is to be probed by a call that changes nothing.
+    /// Waits until a product must be probed by a call that changes nothing, and returns it.
     pub async fn next_probe(&self) -> Product {
         loop {
             let changed = self.changed.notified();
@@ -248,7 +248,7 @@ impl Outages {
         }
     }
 
-    /// The product that is to be probed next, and when.
+    /// The product that must be probed next, with the time.
     fn due(&self) -> Option<(Product, Instant)> {
         let now = Instant::now();
         let due = |breaker: &Breaker| match breaker {
@@ -257,13 +257,14 @@ impl Outages {
         };
         let breakers = self.breakers();
         let products = breakers.iter().filter_map(|(part, breaker)| match part {
-            Part::Product(product) => Some((*product, due(breaker)?)),
-            Part::Operation(_) => None,
+            TwilioPart::Product(product) => Some((*product, due(breaker)?)),
+            TwilioPart::Operation(_) => None,
         });
         products.min_by_key(|(_, due)| *due)
     }
 
-    /// Whether no message that needs these products may be begun, and until when, where a time tells.
+    /// Whether no message that needs these products may be started. The inner value is the time until which, if it is
+    /// known.
     fn closed_until(&self, products: &[Product]) -> Option<Option<Instant>> {
         let now = Instant::now();
         let mut breakers = self.breakers();
@@ -272,26 +273,29 @@ impl Outages {
             .peekable();
         closed.peek()?;
         let timed = closed.filter(|away| away.cause == AwayCause::ServerErrors && !away.is_probed);
-        // Several are away: a look at the first that is due finds the others.
+        // If several parts are away, the check at the first due time finds the others.
         Some(timed.map(|away| away.due).min())
     }
 
-    fn breakers(&self) -> MutexGuard<'_, BTreeMap<Part, Breaker>> {
-        // Each breaker is changed by one assignment: whole whoever panicked while holding it.
+    fn breakers(&self) -> MutexGuard<'_, BTreeMap<TwilioPart, Breaker>> {
+        // Each change of a breaker is one assignment, so that it is never partial, even after a panic.
         self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn parts_of(operation: Operation) -> [Part; 2] {
+fn parts_of(operation: Operation) -> [TwilioPart; 2] {
     let product = operation.endpoint().product;
-    [Part::Product(product), Part::Operation(operation)]
+    [
+        TwilioPart::Product(product),
+        TwilioPart::Operation(operation),
+    ]
 }
 
 /// The parts that a call probes if it leaves now.
 fn may_leave(
-    breakers: &BTreeMap<Part, Breaker>,
+    breakers: &BTreeMap<TwilioPart, Breaker>,
     operation: Operation,
-) -> Result<Vec<Part>, Closed> {
+) -> Result<Vec<TwilioPart>, Closed> {
     let now = Instant::now();
     let mut probed = Vec::new();
     for part in parts_of(operation) {
@@ -307,9 +311,9 @@ fn may_leave(
     Ok(probed)
 }
 
-/// What is away of these products: they themselves, and their operations.
+/// The parts of these products that are away: the products themselves, and their operations.
 fn open_of<'b>(
-    breakers: &'b mut BTreeMap<Part, Breaker>,
+    breakers: &'b mut BTreeMap<TwilioPart, Breaker>,
     products: &[Product],
     now: Instant,
 ) -> impl Iterator<Item = &'b Away> {
@@ -327,20 +331,24 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// Closes a breaker; whether that is news.
-fn closed(breakers: &mut BTreeMap<Part, Breaker>, part: Part, now: Instant) -> bool {
+/// Closes a breaker. Returns whether it was open.
+fn closed(breakers: &mut BTreeMap<TwilioPart, Breaker>, part: TwilioPart, now: Instant) -> bool {
     let Some(Breaker::Open(away)) = breakers.remove(&part) else {
         return false;
     };
     let seconds = now.duration_since(away.since).as_secs();
-    tracing::info!(twilio.part = part.name(), seconds, "Twilio is back");
+    tracing::info!(
+        twilio.part = part.name(),
+        seconds,
+        "a part of Twilio is back"
+    );
     true
 }
 
-/// Counts a failure; whether a waiter has to know.
+/// Counts a failure. Returns whether waiting tasks must be notified.
 fn failed(
-    breakers: &mut BTreeMap<Part, Breaker>,
-    part: Part,
+    breakers: &mut BTreeMap<TwilioPart, Breaker>,
+    part: TwilioPart,
     cause: AwayCause,
     caller: Option<u64>,
     now: Instant,
@@ -355,7 +363,7 @@ fn failed(
             away.failed(cause, now);
             return true;
         }
-        // It left before.
+        // The call left before the breaker opened.
         Breaker::Open(_) => return false,
     };
     *failures += 1;
@@ -373,16 +381,16 @@ fn failed(
         *breaker = Breaker::Open(Away::begins(cause, now));
         tracing::error!(
             twilio.part = part.name(), %cause,
-            "Twilio is away: no message that needs this part is begun, and none loses an attempt, until it is back"
+            "a part of Twilio is away: until it is back, no message that needs it is started or loses an attempt"
         );
     }
     is_much
 }
 
-/// Drops operations that are away as far as the last call told, which is long ago.
-fn forget(breakers: &mut BTreeMap<Part, Breaker>, now: Instant) {
+/// Removes operations that were away at their last call, if that call was long ago.
+fn forget(breakers: &mut BTreeMap<TwilioPart, Breaker>, now: Instant) {
     breakers.retain(|part, breaker| match (part, breaker) {
-        (Part::Operation(_), Breaker::Open(away)) => {
+        (TwilioPart::Operation(_), Breaker::Open(away)) => {
             away.is_probed || now < away.due + FORGOTTEN_AFTER
         }
         _ => true,

@@ -1,4 +1,4 @@
-//! Programmable Chat: the chat channel behind a Flex channel, on the older API.
+//! Programmable Chat (the older API): the chat channel behind a Flex channel.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -17,10 +17,10 @@ pub struct ChatChannel {
     pub unique_name: Option<String>,
     #[serde(default)]
     pub friendly_name: Option<String>,
-    /// What Flex and Proxy keep there: `status`, `from`, `proxySession` and others.
+    /// Attributes of Flex and Proxy: `status`, `from`, `proxySession` and others.
     #[serde(default, deserialize_with = "json::strict")]
     pub attributes: Map<String, Value>,
-    /// How many messages have been written to it.
+    /// The number of its messages.
     #[serde(default)]
     pub messages_count: u64,
 }
@@ -30,7 +30,7 @@ pub struct ChatChannel {
 pub struct ChatMessage {
     #[serde(deserialize_with = "sid::message::required")]
     pub sid: String,
-    /// The identity that wrote; `system` when none was given.
+    /// The author's identity; `system` if none was given.
     #[serde(default)]
     pub from: Option<String>,
     #[serde(default)]
@@ -44,11 +44,11 @@ pub struct ChatMessage {
 }
 
 impl Twilio {
-    /// The channel with this SID or unique name, if there is one.
+    /// Fetches the channel with this SID or unique name, if it exists.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn fetch_chat_channel(
         &self,
         service_sid: &str,
@@ -58,8 +58,8 @@ impl Twilio {
         self.fetch(Operation::FetchChatChannel, &params).await
     }
 
-    /// Replaces a channel's attributes as a whole: read them first, and lose nothing. With
-    /// `webhooks` the service's webhooks are told, as of a change made by a user.
+    /// Replaces all attributes of a channel: read them first to keep the others. With `webhooks`, the service's
+    /// webhooks are called, as after a change by a user.
     ///
     /// # Errors
     ///
@@ -78,8 +78,8 @@ impl Twilio {
         self.send(request).await
     }
 
-    /// Posts a message in a channel; without `from` it is from `system`. Flex relays it to the
-    /// customer when the channel has its `proxySession`.
+    /// Posts a message in a channel; without `from`, its author is `system`. Flex relays it to the customer if the
+    /// channel has the attribute `proxySession`.
     ///
     /// # Errors
     ///
@@ -98,12 +98,12 @@ impl Twilio {
             .with("Body", body);
         let params = [service_sid, channel_sid];
         let mut request = self.request(Operation::CreateChatMessage, &params, form)?;
-        // Proxy learns of the message by the service's webhooks.
+        // Proxy receives the message through the service's webhooks.
         request.webhooks = true;
         self.send(request).await
     }
 
-    /// The channel's last messages, the newest first, at most `limit`.
+    /// Lists the channel's last messages, newest first, at most `limit`.
     ///
     /// # Errors
     ///

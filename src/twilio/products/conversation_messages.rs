@@ -8,16 +8,16 @@ use super::json;
 
 use crate::twilio::{CallError, Form, Operation, Twilio, sid};
 
-/// A message to be posted: a text, or a template.
+/// A message to post: a text or a template.
 #[derive(Clone, Debug, Default)]
 pub struct NewConversationMessage<'a> {
     /// Twilio's default is `system`.
     pub author: Option<&'a str>,
-    /// At most 1600 characters.
+    /// The text, at most 1600 characters.
     pub body: Option<&'a str>,
-    /// At most 4 KB of JSON.
+    /// The attributes, at most 4 KB of JSON.
     pub attributes: Option<&'a Map<String, Value>>,
-    /// A template's, `HX...`.
+    /// The SID of a template, `HX...`.
     pub content_sid: Option<&'a str>,
     pub content_variables: Option<&'a Map<String, Value>>,
 }
@@ -35,18 +35,18 @@ pub struct ConversationMessage {
     pub body: Option<String>,
     #[serde(default, deserialize_with = "json::lenient")]
     pub attributes: Map<String, Value>,
-    /// Of who wrote it; none when it was posted by REST without such an author.
+    /// The author's participant; `None` if it was posted by REST without such an author.
     #[serde(default, deserialize_with = "sid::participant::optional")]
     pub participant_sid: Option<String>,
     #[serde(default, deserialize_with = "json::or_default")]
-    pub delivery: Delivery,
+    pub delivery: DeliverySummary,
     #[serde(default, deserialize_with = "json::time")]
     pub date_created: Option<Timestamp>,
 }
 
-/// How far a message came: each is `none`, `some` or `all` of its receivers.
+/// The delivery of a message: each field is `none`, `some` or `all` of its receivers.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Delivery {
+pub struct DeliverySummary {
     #[serde(default)]
     pub total: Option<u64>,
     #[serde(default)]
@@ -60,7 +60,7 @@ pub struct Delivery {
 }
 
 impl Twilio {
-    /// Posts a message, which reaches every participant.
+    /// Posts a message to all participants.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Twilio {
         self.call(operation, &[conversation_sid], form).await
     }
 
-    /// A Conversation's last messages, the newest first, at most `limit`.
+    /// Lists a Conversation's last messages, newest first, at most `limit`.
     ///
     /// # Errors
     ///

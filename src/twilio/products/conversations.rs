@@ -1,4 +1,4 @@
-//! Conversations: where the customer's messages are, on today's API.
+//! Conversations (the current API): the container of the customer's messages.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::json;
 
 use crate::twilio::{CallError, Conflict, Form, Operation, Twilio, conflict, sid};
 
-/// A Conversation to be created.
+/// A Conversation to create.
 #[derive(Clone, Debug, Default)]
 pub struct NewConversation<'a> {
     pub unique_name: &'a str,
@@ -18,7 +18,7 @@ pub struct NewConversation<'a> {
     pub friendly_name: Option<&'a str>,
     /// At most 16 KB of JSON.
     pub attributes: Option<&'a Map<String, Value>>,
-    /// Closes it so long after its last message; at least ten minutes (Twilio's OpenAPI).
+    /// The time after its last message at which it closes; at least ten minutes (Twilio's OpenAPI).
     pub closed_after: Option<Duration>,
 }
 
@@ -41,17 +41,17 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Whether nothing can be added to it any more.
+    /// Whether it is closed: nothing more can be added to it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.state.as_deref() == Some("closed")
     }
 }
 
-/// A participant to be added.
+/// A participant to add.
 #[derive(Clone, Copy, Debug)]
 pub enum NewConversationParticipant<'a> {
-    /// Reached over a channel: the customer's address, and ours.
+    /// A participant on a channel, with the customer's address and ours.
     Binding {
         address: &'a str,
         proxy_address: &'a str,
@@ -80,7 +80,7 @@ pub struct ConversationParticipant {
     pub attributes: Map<String, Value>,
 }
 
-/// The addresses by which a participant is reached. Whole: mask them where they are printed.
+/// The addresses of a participant. They are not masked: mask them before they are printed.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct MessagingBinding {
     #[serde(default)]
@@ -102,14 +102,14 @@ pub struct ConversationWebhook {
 }
 
 impl ConversationWebhook {
-    /// The Studio flow it starts.
+    /// The SID of the Studio flow that it starts.
     #[must_use]
     pub fn flow_sid(&self) -> Option<&str> {
         self.configuration.get("flow_sid")?.as_str()
     }
 }
 
-/// A Conversation, seen from one of its participants.
+/// A Conversation of a participant.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ParticipantConversation {
     #[serde(deserialize_with = "sid::channel::required")]
@@ -127,7 +127,7 @@ pub struct ParticipantConversation {
     pub participant_messaging_binding: MessagingBinding,
 }
 
-/// Whose Conversations are asked for: Twilio takes one of the two.
+/// The participant whose Conversations are listed: Twilio accepts one of the two.
 #[derive(Clone, Copy, Debug)]
 pub enum ConversationsOf<'a> {
     Address(&'a str),
@@ -135,7 +135,7 @@ pub enum ConversationsOf<'a> {
 }
 
 impl Twilio {
-    /// Creates a Conversation. A unique name in use is error 50353.
+    /// Creates a Conversation. A unique name that is in use is error 50353.
     ///
     /// # Errors
     ///
@@ -155,11 +155,11 @@ impl Twilio {
         self.call(Operation::CreateConversation, &[], form).await
     }
 
-    /// The Conversation with this SID or unique name, if there is one.
+    /// Fetches the Conversation with this SID or unique name, if it exists.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn fetch_conversation(
         &self,
         sid_or_unique_name: &str,
@@ -168,11 +168,11 @@ impl Twilio {
             .await
     }
 
-    /// Closes a Conversation, and leaves these attributes in it; one that is gone, or closed already, is closed.
+    /// Closes a Conversation, and sets its attributes. A Conversation that is missing or already closed is a success.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn close_conversation(
         &self,
         sid: &str,
@@ -187,7 +187,7 @@ impl Twilio {
         }
     }
 
-    /// Gives a Conversation a unique name. One in use is error 50353.
+    /// Sets a Conversation's unique name. A name that is in use is error 50353.
     ///
     /// # Errors
     ///
@@ -201,11 +201,11 @@ impl Twilio {
         self.call(Operation::UpdateConversation, &[sid], form).await
     }
 
-    /// Replaces a Conversation's attributes; one that is gone needs none.
+    /// Replaces a Conversation's attributes. A missing Conversation is a success.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn update_conversation_attributes(
         &self,
         sid: &str,
@@ -215,8 +215,8 @@ impl Twilio {
         self.end(Operation::UpdateConversation, &[sid], form).await
     }
 
-    /// Adds a participant. An address that is in an active Conversation with the same address of
-    /// ours is error 50416, be it this Conversation or another.
+    /// Adds a participant. An address that is already in an active Conversation with the same address of ours, this
+    /// one or another, is error 50416.
     ///
     /// # Errors
     ///
@@ -230,7 +230,7 @@ impl Twilio {
         self.call(operation, &[conversation_sid], new.form()).await
     }
 
-    /// A Conversation's participants.
+    /// Lists a Conversation's participants.
     ///
     /// # Errors
     ///
@@ -244,7 +244,7 @@ impl Twilio {
             .await
     }
 
-    /// Starts a Studio flow at the next message in a Conversation.
+    /// Adds a webhook that starts a Studio flow at the next message in a Conversation.
     ///
     /// # Errors
     ///
@@ -261,7 +261,7 @@ impl Twilio {
         self.call(operation, &[conversation_sid], form).await
     }
 
-    /// A Conversation's webhooks.
+    /// Lists a Conversation's webhooks.
     ///
     /// # Errors
     ///
@@ -275,7 +275,7 @@ impl Twilio {
             .await
     }
 
-    /// The Conversations somebody is in, closed ones too.
+    /// Lists the Conversations of a participant, including closed ones.
     ///
     /// # Errors
     ///

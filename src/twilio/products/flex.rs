@@ -1,4 +1,4 @@
-//! Flex: what the account is set up with, and on the older API Flex Flows and Flex chat channels.
+//! Flex: the account's configuration, and Flex Flows and Flex chat channels of the older API.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use super::json;
 
 use crate::twilio::{CallError, Form, Operation, Twilio, sid};
 
-/// What the account's Flex is set up with; any of it can be missing.
+/// The account's Flex configuration; every field can be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Configuration {
     #[serde(default, deserialize_with = "sid::account::optional")]
@@ -29,7 +29,7 @@ pub struct Configuration {
     pub ui_version: Option<String>,
 }
 
-/// A Flex Flow: what a channel's contacts are turned into.
+/// A Flex Flow: how contacts of a channel become tasks.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FlexFlow {
     #[serde(deserialize_with = "sid::flex_flow::required")]
@@ -57,7 +57,7 @@ pub struct FlexFlow {
     pub janitor_enabled: Option<bool>,
 }
 
-/// A Flex Flow's integration, as far as it is of type `task`.
+/// A Flex Flow's integration of type `task`.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct FlexIntegration {
     #[serde(default)]
@@ -66,12 +66,12 @@ pub struct FlexIntegration {
     pub workflow_sid: Option<String>,
     #[serde(default)]
     pub channel: Option<String>,
-    /// Whether the task waits for the customer's first answer.
+    /// Whether the task is created only at the customer's first reply.
     #[serde(default)]
     pub creation_on_message: Option<bool>,
 }
 
-/// A Flex Flow of integration type `task`, for outbound contacts: not enabled for inbound ones, and
+/// A Flex Flow to create: of integration type `task`, for outbound contacts; not enabled for inbound contacts, and
 /// not long-lived.
 #[derive(Clone, Copy, Debug)]
 pub struct NewFlexFlow<'a> {
@@ -85,18 +85,18 @@ pub struct NewFlexFlow<'a> {
     pub workflow_sid: &'a str,
     /// The task channel's SID or unique name.
     pub task_channel: &'a str,
-    /// True when the task is to wait for the customer's first answer.
+    /// Whether the task is created only at the customer's first reply.
     pub creation_on_message: bool,
-    /// Whether the Proxy session goes when its task is deleted.
+    /// Whether the Proxy session is deleted with its task.
     pub janitor_enabled: bool,
 }
 
-/// A Flex chat channel to be opened. Twilio answers with an open one of the same contact, if there
-/// is one: whether it is ours its unique name in chat tells.
+/// A Flex chat channel to open. If the contact has an open channel, Twilio replies with that one: its unique name in
+/// Chat shows whether it is ours.
 #[derive(Clone, Debug, Default)]
 pub struct NewFlexChannel<'a> {
     pub flex_flow_sid: &'a str,
-    /// Of the chat user the customer becomes.
+    /// The identity of the customer's chat user.
     pub identity: &'a str,
     pub chat_user_friendly_name: &'a str,
     pub chat_friendly_name: &'a str,
@@ -104,15 +104,15 @@ pub struct NewFlexChannel<'a> {
     pub target: Option<&'a str>,
     /// At most 64 characters (chat v2).
     pub chat_unique_name: Option<&'a str>,
-    /// With them the task is created at once, if the flow says so.
+    /// The attributes of the task, if the flow creates it at once.
     pub task_attributes: Option<&'a Map<String, Value>>,
     pub long_lived: Option<bool>,
 }
 
-/// A Flex chat channel, as Flex tells of it: its unique name and attributes are in chat.
+/// A Flex chat channel. Its unique name and attributes are in Chat.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FlexChannel {
-    /// The chat channel's, `CH...`.
+    /// The SID of the chat channel, `CH...`.
     #[serde(deserialize_with = "sid::channel::required")]
     pub sid: String,
     #[serde(default, deserialize_with = "sid::flex_flow::optional")]
@@ -124,7 +124,7 @@ pub struct FlexChannel {
 }
 
 impl Twilio {
-    /// What the account's Flex is set up with.
+    /// Fetches the account's Flex configuration.
     ///
     /// # Errors
     ///
@@ -134,17 +134,17 @@ impl Twilio {
             .await
     }
 
-    /// All Flex Flows.
+    /// Lists all Flex Flows.
     ///
     /// # Errors
     ///
-    /// [`CallError`]; more than 10 000 are in doubt.
+    /// [`CallError`]; in doubt for more than 10 000 items.
     pub async fn list_flex_flows(&self) -> Result<Vec<FlexFlow>, CallError> {
         self.list(Operation::ListFlexFlows, &[], Form::new(), "flex_flows")
             .await
     }
 
-    /// Creates a Flex Flow. Found again by contact identity, channel type and integration type.
+    /// Creates a Flex Flow. Its contact identity, channel type and integration type identify it later.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl Twilio {
         self.call(Operation::CreateFlexFlow, &[], new.form()).await
     }
 
-    /// Opens a Flex chat channel. A unique name in use is error 45208.
+    /// Opens a Flex chat channel. A unique name that is in use is error 45208.
     ///
     /// # Errors
     ///
@@ -166,11 +166,11 @@ impl Twilio {
             .await
     }
 
-    /// The Flex chat channel with this SID, if there is one.
+    /// Fetches the Flex chat channel with this SID, if it exists.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn fetch_flex_channel(&self, sid: &str) -> Result<Option<FlexChannel>, CallError> {
         self.fetch(Operation::FetchFlexChannel, &[sid]).await
     }

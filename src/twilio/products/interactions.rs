@@ -1,4 +1,4 @@
-//! Flex Interactions: the way to a task on today's API.
+//! Flex Interactions (the current API): they create tasks.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
@@ -7,7 +7,7 @@ use super::json;
 
 use crate::twilio::{CallError, Form, Operation, Twilio, sid};
 
-/// An Interaction to be created: both parts are JSON, as Twilio's page on Interactions has them.
+/// An Interaction to create: both fields are JSON, as on Twilio's page about Interactions.
 #[derive(Clone, Debug)]
 pub struct NewInteraction {
     /// `type`, `initiated_by`, `participants`, `properties`.
@@ -16,8 +16,8 @@ pub struct NewInteraction {
     pub routing: Value,
 }
 
-/// An Interaction. That there is one means that Twilio accepted it: its channel's status tells
-/// whether it was set up.
+/// An Interaction. It means that Twilio accepted the request: the status of its channel shows whether the setup
+/// succeeded.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Interaction {
     #[serde(deserialize_with = "sid::interaction::required")]
@@ -40,7 +40,7 @@ struct RoutingPart {
     properties: RoutingProperties,
 }
 
-/// The task an Interaction is routed as.
+/// The task of an Interaction.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct RoutingProperties {
     /// The task's SID.
@@ -48,7 +48,7 @@ pub struct RoutingProperties {
     pub sid: Option<String>,
     #[serde(default)]
     pub assignment_status: Option<String>,
-    /// The task's attributes: ours, and Twilio's `conversationSid` among them.
+    /// The task's attributes: ours, and Twilio's, such as `conversationSid`.
     #[serde(default, deserialize_with = "json::lenient")]
     pub attributes: Map<String, Value>,
 }
@@ -66,7 +66,7 @@ impl Interaction {
         self.routing.properties.sid.as_deref()
     }
 
-    /// The task, as far as the reply tells of it.
+    /// The task, as far as the reply describes it.
     #[must_use]
     pub fn task(&self) -> &RoutingProperties {
         &self.routing.properties
@@ -81,7 +81,7 @@ pub struct InteractionChannel {
     /// `setup`, `active`, `failed`, `closed`, `inactive`, `pause` or `transfer`.
     #[serde(default)]
     pub status: Option<String>,
-    /// Why it failed.
+    /// The error code of a failure.
     #[serde(default)]
     pub error_code: Option<u32>,
     #[serde(default)]
@@ -89,7 +89,7 @@ pub struct InteractionChannel {
 }
 
 impl Twilio {
-    /// Asks for an Interaction. There is no list of Interactions: found again by its task.
+    /// Creates an Interaction. Twilio has no list of Interactions: it can be found again through its task.
     ///
     /// # Errors
     ///
@@ -101,16 +101,16 @@ impl Twilio {
         self.call(Operation::CreateInteraction, &[], form).await
     }
 
-    /// The Interaction with this SID, if there is one.
+    /// Fetches the Interaction with this SID, if it exists.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn fetch_interaction(&self, sid: &str) -> Result<Option<Interaction>, CallError> {
         self.fetch(Operation::FetchInteraction, &[sid]).await
     }
 
-    /// An Interaction's channels: what tells whether it was set up.
+    /// Lists an Interaction's channels, whose status shows whether the setup succeeded.
     ///
     /// # Errors
     ///
@@ -124,11 +124,11 @@ impl Twilio {
             .await
     }
 
-    /// Closes an Interaction's channel and its task; one that is gone is closed.
+    /// Closes an Interaction's channel and its task. A missing channel is a success.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn close_interaction_channel(
         &self,
         interaction_sid: &str,

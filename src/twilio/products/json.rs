@@ -1,22 +1,22 @@
-//! JSON within JSON: what Twilio keeps as text in `attributes` and `data`.
+//! JSON within JSON: Twilio's `attributes` and `data` are JSON texts.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
-/// Reads attributes that must be an object: they will be extended and written back, and what was
-/// not understood would be lost. Null, a missing field and an empty text are an empty object.
+/// Reads attributes that must be an object, because they are extended and written back, and other contents would be
+/// lost. Null, a missing field and an empty text are an empty object.
 pub(super) fn strict<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
     object(Option::<Value>::deserialize(from)?)
         .ok_or_else(|| de::Error::custom("attributes that are not a JSON object"))
 }
 
-/// Reads attributes that are only looked at: what is not an object is an empty one.
+/// Reads attributes that are only read: other values than an object are an empty object.
 pub(super) fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
     Ok(object(Option::<Value>::deserialize(from)?).unwrap_or_default())
 }
 
-/// The same where null means that they are not shown.
+/// The same, but null means that the attributes are not shown: `None`.
 pub(in crate::twilio) fn shown<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Map<String, Value>>, D::Error> {
@@ -24,7 +24,7 @@ pub(in crate::twilio) fn shown<'de, D: Deserializer<'de>>(
     Ok(value.map(|value| object(Some(value)).unwrap_or_default()))
 }
 
-/// Reads a time that is only looked at: what is not one is none.
+/// Reads a time that is only read: a value that is not a time is `None`.
 pub(in crate::twilio) fn time<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Timestamp>, D::Error> {
@@ -32,7 +32,7 @@ pub(in crate::twilio) fn time<'de, D: Deserializer<'de>>(
     Ok(text.and_then(|text| text.parse().ok()))
 }
 
-/// Reads an object that may be null, like a missing one, as its type's default.
+/// Reads an object; null, like a missing field, is the default of its type.
 pub(super) fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -41,7 +41,7 @@ where
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
-/// Twilio writes objects as text; a service that writes them plainly is understood too.
+/// Twilio writes objects as text; a plain object is accepted too.
 fn object(value: Option<Value>) -> Option<Map<String, Value>> {
     match value {
         None => Some(Map::new()),

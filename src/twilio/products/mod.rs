@@ -1,4 +1,5 @@
-//! The calls we make, one file for each product (TaskRouter, Proxy, Conversations, ...), as methods of [`super::Twilio`].
+//! The calls to Twilio, as methods of [`super::Twilio`]: one file for each product (TaskRouter, Proxy, Conversations,
+//! ...).
 
 pub(super) mod taskrouter;
 pub(super) mod flex;

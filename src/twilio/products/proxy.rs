@@ -1,4 +1,4 @@
-//! Proxy: sessions that put the customer and the chat channel together, on the older API.
+//! Proxy (the older API): sessions that connect the customer with the chat channel.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,24 +19,24 @@ pub struct ProxyService {
     pub chat_instance_sid: Option<String>,
 }
 
-/// A session to be created, for messages alone.
+/// A session to create, for messages only.
 #[derive(Clone, Debug, Default)]
 pub struct NewSession<'a> {
-    /// At most 191 characters, and nothing personal (Twilio's OpenAPI).
+    /// At most 191 characters, without personal data (Twilio's OpenAPI).
     pub unique_name: &'a str,
-    /// Seconds after its beginning or last interaction at which it closes.
+    /// The time after its start or last interaction at which it closes, in seconds.
     pub ttl_secs: Option<u64>,
-    /// Participants it begins with. That Twilio adds all of them or none is not documented.
+    /// The first participants. Twilio does not document whether it adds all of them or none.
     pub participants: Vec<NewProxyParticipant<'a>>,
 }
 
-/// A participant to be added: the customer, or the chat channel in the agent's place.
+/// A participant to add: the customer, or the chat channel in place of the agent.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct NewProxyParticipant<'a> {
     /// The customer's address, or the chat channel's SID.
     pub identifier: &'a str,
-    /// The number of ours the participant sees; without one Proxy chooses.
+    /// The number of ours that the participant sees; without it, Proxy chooses one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_identifier: Option<&'a str>,
     /// At most 255 characters.
@@ -44,7 +44,7 @@ pub struct NewProxyParticipant<'a> {
     pub friendly_name: Option<&'a str>,
 }
 
-/// A session. Its participants are not in the reply.
+/// A session. The reply does not include its participants.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Session {
     #[serde(deserialize_with = "sid::session::required")]
@@ -59,7 +59,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether messages go through it.
+    /// Whether it passes messages on.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.status.as_deref(), Some("open" | "in-progress"))
@@ -75,7 +75,7 @@ pub struct ProxyParticipant {
     pub session_sid: Option<String>,
     #[serde(default)]
     pub identifier: Option<String>,
-    /// The number of ours the participant sees. Whole: mask it where it is printed.
+    /// The number of ours that the participant sees. It is not masked: mask it before it is printed.
     #[serde(default)]
     pub proxy_identifier: Option<String>,
     #[serde(default)]
@@ -84,18 +84,18 @@ pub struct ProxyParticipant {
     pub date_deleted: Option<Timestamp>,
 }
 
-/// Something that went through a session.
+/// An interaction of a session: a message or a call.
 #[derive(Clone, Debug, Deserialize)]
 pub struct MessageInteraction {
     #[serde(deserialize_with = "sid::proxy_interaction::required")]
     pub sid: String,
-    /// Of the participant it was posted to; missing in the list of a session's interactions.
+    /// The participant that it was posted to; missing in the list of a session's interactions.
     #[serde(default, deserialize_with = "sid::proxy_participant::optional")]
     pub participant_sid: Option<String>,
-    /// Who wrote; none when it was posted by REST.
+    /// The author; `None` if it was posted by REST.
     #[serde(default, deserialize_with = "sid::proxy_participant::optional")]
     pub inbound_participant_sid: Option<String>,
-    /// Who received.
+    /// The receiver.
     #[serde(default, deserialize_with = "sid::proxy_participant::optional")]
     pub outbound_participant_sid: Option<String>,
     /// `message`, `voice` or `unknown`.
@@ -103,7 +103,7 @@ pub struct MessageInteraction {
     pub kind: Option<String>,
     #[serde(default, deserialize_with = "json::lenient")]
     data: Map<String, Value>,
-    /// Of the message that went out, `SM...`.
+    /// The SID of the sent message, `SM...`.
     #[serde(default)]
     pub outbound_resource_sid: Option<String>,
     #[serde(default)]
@@ -121,7 +121,7 @@ impl MessageInteraction {
 }
 
 impl Twilio {
-    /// All Proxy services.
+    /// Lists all Proxy services.
     ///
     /// # Errors
     ///
@@ -131,8 +131,8 @@ impl Twilio {
         self.list(operation, &[], Form::new(), "services").await
     }
 
-    /// Creates a session. A unique name in use is error 80603; a customer in another open session
-    /// with the same number of ours is 80604.
+    /// Creates a session. A unique name that is in use is error 80603; a customer in another open session with the
+    /// same number of ours is error 80604.
     ///
     /// # Errors
     ///
@@ -146,11 +146,11 @@ impl Twilio {
             .await
     }
 
-    /// The session with this SID or unique name, if there is one, closed or not.
+    /// Fetches the session with this SID or unique name, if it exists, closed or not.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn fetch_session(
         &self,
         service_sid: &str,
@@ -160,29 +160,29 @@ impl Twilio {
         self.fetch(Operation::FetchSession, &params).await
     }
 
-    /// All sessions of a service, for an account whose Proxy does not fetch by unique name.
+    /// Lists all sessions of a service, for an account whose Proxy cannot fetch by unique name.
     ///
     /// # Errors
     ///
-    /// [`CallError`]; more than 10 000 are in doubt.
+    /// [`CallError`]; in doubt for more than 10 000 items.
     pub async fn list_sessions(&self, service_sid: &str) -> Result<Vec<Session>, CallError> {
         let operation = Operation::ListSessions;
         self.list(operation, &[service_sid], Form::new(), "sessions")
             .await
     }
 
-    /// Deletes a session; one that is gone already is deleted.
+    /// Deletes a session. A missing session is a success.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn delete_session(&self, service_sid: &str, sid: &str) -> Result<(), CallError> {
         let params = [service_sid, sid];
         self.end(Operation::DeleteSession, &params, Form::new())
             .await
     }
 
-    /// Adds a participant. One that is there already is error 80103.
+    /// Adds a participant. An existing participant is error 80103.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl Twilio {
             .await
     }
 
-    /// A session's participants.
+    /// Lists a session's participants.
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ impl Twilio {
             .await
     }
 
-    /// Sends a text to this participant, from the number of ours it sees.
+    /// Sends a text to the participant, from the number of ours that the participant sees.
     ///
     /// # Errors
     ///
@@ -232,8 +232,8 @@ impl Twilio {
             .await
     }
 
-    /// What was sent to this participant. A page of Twilio's says that only POST works here and
-    /// points to [`Twilio::list_proxy_interactions`]; its OpenAPI has both.
+    /// Lists the messages that were sent to the participant. A page of Twilio says that only POST works here and
+    /// refers to the list of [`Twilio::list_proxy_interactions`]; Twilio's OpenAPI has both.
     ///
     /// # Errors
     ///
@@ -250,7 +250,7 @@ impl Twilio {
             .await
     }
 
-    /// Everything that went through a session.
+    /// Lists all interactions of a session.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! TaskRouter: who the agents are, where tasks go, and which tasks there are.
+//! TaskRouter: agents, queues and tasks.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ pub struct Workspace {
     pub friendly_name: Option<String>,
 }
 
-/// A workflow: the rules by which tasks come to queues.
+/// A workflow: the rules that assign tasks to queues.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Workflow {
     #[serde(deserialize_with = "sid::workflow::required")]
@@ -53,10 +53,10 @@ pub struct Worker {
     pub sid: String,
     #[serde(default, deserialize_with = "json::or_default")]
     pub friendly_name: String,
-    /// None where they are not shown: lists may hold them back (Twilio's OpenAPI, TaskRouter).
+    /// `None` if they are not shown: lists may leave them out (Twilio's OpenAPI, TaskRouter).
     #[serde(default, deserialize_with = "json::shown")]
     pub attributes: Option<Map<String, Value>>,
-    /// Whether the Worker's activity lets tasks come.
+    /// Whether the Worker gets tasks in their current activity.
     #[serde(default, deserialize_with = "json::or_default")]
     pub available: bool,
     #[serde(default)]
@@ -64,8 +64,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// The agent's identity in Flex: the attribute `contact_uri` without `client:`, or else the
-    /// friendly name.
+    /// The agent's identity in Flex: the attribute `contact_uri` without `client:`, or the friendly name without that
+    /// attribute.
     #[must_use]
     pub fn identity(&self) -> &str {
         let attributes = self.attributes.as_ref();
@@ -78,7 +78,7 @@ impl Worker {
     }
 }
 
-/// A Worker's part in one task channel: how many of its tasks they take at a time.
+/// A Worker's capacity in one task channel.
 #[derive(Clone, Debug, Deserialize)]
 pub struct WorkerChannel {
     #[serde(deserialize_with = "sid::worker_channel::required")]
@@ -87,15 +87,15 @@ pub struct WorkerChannel {
     pub task_channel_sid: Option<String>,
     #[serde(default)]
     pub task_channel_unique_name: Option<String>,
-    /// Whether tasks of this channel come at all.
+    /// Whether the Worker gets tasks of this channel at all.
     #[serde(default)]
     pub available: Option<bool>,
-    /// The most tasks at a time.
+    /// The maximum number of tasks at a time.
     #[serde(default, deserialize_with = "json::or_default")]
     pub configured_capacity: u32,
     #[serde(default, deserialize_with = "json::or_default")]
     pub assigned_tasks: u32,
-    /// From 0 to 100.
+    /// The free share of the capacity, from 0 to 100.
     #[serde(default)]
     pub available_capacity_percentage: Option<u32>,
 }
@@ -109,8 +109,8 @@ impl WorkerChannel {
         names.any(|name| name == task_channel)
     }
 
-    /// How many tasks more it takes: by its assigned tasks or by its percentage, whichever are fewer,
-    /// for no page of Twilio's says which of the two knows of a task that is only offered yet.
+    /// The number of further tasks that it takes: by its assigned tasks or by its percentage, whichever is smaller.
+    /// Twilio does not document which of the two includes a task that is only offered.
     #[must_use]
     pub fn free(&self) -> u32 {
         if self.available == Some(false) {
@@ -119,18 +119,18 @@ impl WorkerChannel {
         let capacity = self.configured_capacity;
         let unassigned = capacity.saturating_sub(self.assigned_tasks);
         let percent = self.available_capacity_percentage.unwrap_or(100).min(100);
-        // To the nearest: 2 of 3 are 66 %, or 67.
+        // Rounded to the nearest integer: 2 of 3 are 66 % or 67 %.
         let left = (u64::from(capacity) * u64::from(percent) + 50) / 100;
         unassigned.min(u32::try_from(left).unwrap_or(u32::MAX))
     }
 }
 
-/// Which Workers are asked for.
+/// The filter of a list of Workers.
 #[derive(Clone, Copy, Debug)]
 pub enum WorkersWhere<'a> {
     All,
     FriendlyName(&'a str),
-    /// An expression over their attributes; text in it goes through [`quoted`].
+    /// An expression over their attributes. Texts in it must be [`quoted`].
     Expression(&'a str),
 }
 
@@ -151,8 +151,8 @@ pub struct Task {
     pub date_created: Option<Timestamp>,
 }
 
-/// The text as a literal in an expression, if it can be one: expressions have no escape that
-/// Twilio documents, so a text with both kinds of quotes or a backslash cannot.
+/// The text as a literal in an expression. `None` for a text with both kinds of quotes or with a backslash, because
+/// Twilio documents no escapes in expressions.
 #[must_use]
 pub fn quoted(text: &str) -> Option<String> {
     let quote = match (text.contains('"'), text.contains('\'')) {
@@ -165,7 +165,7 @@ pub fn quoted(text: &str) -> Option<String> {
 }
 
 impl Twilio {
-    /// All workspaces.
+    /// Lists all workspaces.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl Twilio {
         self.list(operation, &[], Form::new(), "workspaces").await
     }
 
-    /// A workspace's workflows.
+    /// Lists a workspace's workflows.
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ impl Twilio {
             .await
     }
 
-    /// A workspace's task queues.
+    /// Lists a workspace's task queues.
     ///
     /// # Errors
     ///
@@ -197,7 +197,7 @@ impl Twilio {
             .await
     }
 
-    /// A workspace's task channels.
+    /// Lists a workspace's task channels.
     ///
     /// # Errors
     ///
@@ -211,7 +211,7 @@ impl Twilio {
             .await
     }
 
-    /// A workspace's Workers.
+    /// Lists a workspace's Workers.
     ///
     /// # Errors
     ///
@@ -231,11 +231,11 @@ impl Twilio {
             .await
     }
 
-    /// The Worker with this SID, if there is one.
+    /// Fetches the Worker with this SID, if they exist.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn fetch_worker(
         &self,
         workspace_sid: &str,
@@ -245,12 +245,11 @@ impl Twilio {
             .await
     }
 
-    /// A Worker's channels: what they take of each kind of task, and have. None when there is no such
-    /// Worker.
+    /// Lists a Worker's channels, with capacity and assigned tasks. `None` if the Worker does not exist.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn list_worker_channels(
         &self,
         workspace_sid: &str,
@@ -265,7 +264,7 @@ impl Twilio {
         }
     }
 
-    /// The tasks for whose attributes the expression holds; text in it goes through [`quoted`].
+    /// Lists the tasks whose attributes match the expression. Texts in it must be [`quoted`].
     ///
     /// # Errors
     ///
@@ -280,11 +279,12 @@ impl Twilio {
         self.list(operation, &[workspace_sid], form, "tasks").await
     }
 
-    /// The task with this SID, if there is one: TaskRouter forgets completed and cancelled ones.
+    /// Fetches the task with this SID, if it exists: TaskRouter deletes completed and cancelled tasks after some
+    /// time.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn fetch_task(
         &self,
         workspace_sid: &str,
@@ -294,11 +294,11 @@ impl Twilio {
             .await
     }
 
-    /// Cancels a task; one that is gone is cancelled. An accepted one is refused by Twilio.
+    /// Cancels a task. A missing task is a success. Twilio refuses to cancel an accepted task.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn cancel_task(
         &self,
         workspace_sid: &str,

@@ -1,4 +1,4 @@
-//! Users of the Flex chat service: where the account keeps which ledger runs a campaign.
+//! Users of the Flex chat service, whose attributes record which ledger runs a campaign.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ pub struct User {
 }
 
 impl Twilio {
-    /// Makes a User. An identity that is taken is error 50201.
+    /// Creates a User. An identity that is in use is error 50201.
     ///
     /// # Errors
     ///
@@ -37,11 +37,11 @@ impl Twilio {
             .await
     }
 
-    /// The User of this identity, if there is one.
+    /// Fetches the User with this identity, if it exists.
     ///
     /// # Errors
     ///
-    /// [`CallError`], but for "not found".
+    /// [`CallError`], except for "not found".
     pub async fn fetch_user(
         &self,
         chat_service_sid: &str,

@@ -282,7 +282,7 @@ fn a_backup_replaces_nothing_unless_it_is_told_to_and_never_the_ledger() {
             .run(&["ledger", "backup", own, "--force"])
             .ends_with(2);
         assert!(
-            refused.err.contains("itself uses this name"),
+            refused.err.contains("uses this file"),
             "{own}: {}",
             refused.err
         );

@@ -347,7 +347,7 @@ fn what_is_not_there_is_named_with_what_to_do() {
     refuses(
         place.run(&["import", "no file.toml", "contacts.csv"]),
         2,
-        &["no such file"],
+        &["no file of this name"],
     );
     refuses(
         place.run(&["dead", "show", "spring", "crm-1"]),

@@ -179,7 +179,7 @@ fn init_writes_a_campaign_file_that_can_be_tried_and_sent() {
             "{text}"
         );
         let ran = place.run(&init).ends_with(2);
-        assert!(ran.err.contains("is there already"), "{}", ran.err);
+        assert!(ran.err.contains("exists already"), "{}", ran.err);
         place
             .run(&[
                 "send",

@@ -145,7 +145,7 @@ fn an_import_that_is_asked_to_stop_closes_the_file_and_goes_on_later() {
     drop(thief);
     let ended = import.ended().ends_with(75);
     assert!(
-        ended.err.contains("the same command goes on"),
+        ended.err.contains("repeat the command to continue"),
         "{}",
         ended.err
     );

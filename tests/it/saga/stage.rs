@@ -24,7 +24,7 @@ use flexcast::queue::Queue;
 use flexcast::queue::embedded::EmbeddedQueue;
 use flexcast::shutdown::Stopper;
 use flexcast::simulator::{
-    DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, Effect, EffectKind, Faults, Limits, Settings,
+    DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, Effect, EffectKind, Faults, RequestLimits, Settings,
     Simulator,
 };
 use flexcast::twilio::{BaseUrl, ClientSettings, Credentials, InProcess, Transport, Twilio};
@@ -134,7 +134,7 @@ pub(crate) struct Stage {
 pub(crate) fn settings() -> Settings {
     Settings {
         agents: vec!["alice".to_owned()],
-        limits: Limits::unlimited(),
+        limits: RequestLimits::unlimited(),
         ..Settings::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flexcast::simulator::{EffectKind, Limits, Quota, Settings};
+use flexcast::simulator::{EffectKind, RequestLimits, RequestQuota, Settings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -172,12 +172,12 @@ async fn a_customer_of_a_share_fails_wherever_the_request_names_him() {
 #[tokio::test]
 async fn limits_answer_429_and_can_be_changed() {
     let table = [
-        (Limits::published(), 10),
-        (Limits::unlimited(), 12),
+        (RequestLimits::published(), 10),
+        (RequestLimits::unlimited(), 12),
         (
-            Limits::published().with(
+            RequestLimits::published().with(
                 "flex_create_flex_channel",
-                Some(Quota {
+                Some(RequestQuota {
                     requests: 2,
                     seconds: 60,
                 }),

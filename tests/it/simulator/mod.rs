@@ -16,7 +16,7 @@ use bytes::Bytes;
 use flexcast::clock::Clock;
 use flexcast::shutdown::Stopper;
 use flexcast::simulator::{
-    DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, Effect, EffectKind, Limits, Settings, Simulator,
+    DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN, Effect, EffectKind, RequestLimits, Settings, Simulator,
 };
 use flexcast::twilio::InProcess as _;
 use serde_json::Value;
@@ -43,7 +43,7 @@ impl Drop for Twilio {
 fn settings() -> Settings {
     Settings {
         agents: vec!["alice".to_owned()],
-        limits: Limits::unlimited(),
+        limits: RequestLimits::unlimited(),
         record: std::env::var_os("FLEXCAST_TEST_RECORD").map(Into::into),
         ..Settings::default()
     }
