@@ -3,21 +3,16 @@
 //! In: a leased message with its journal. Out: how the run ended, and the events that are still to be written. Always:
 //! the engine never touches the queue; its caller settles the message.
 
+mod saga;
+
 mod agents;
-mod attempt;
 mod call_right;
 mod gate;
-mod generations;
-mod journal;
 mod lanes;
-mod recovery;
-mod saga;
 mod sending;
 mod step;
 mod steps;
 mod strategies;
-mod survey;
-mod undo;
 
 pub use agents::{
     Agent, AgentDirectory, AgentError, AgentRules, Availability, Choice, Place, WhenNot, choose,
@@ -42,11 +37,11 @@ use crate::pacing::Pacer;
 use crate::twilio::{Closed, Product, Twilio};
 
 use gate::Spans;
-use generations::PastGenerations;
-use journal::Journal;
 use lanes::Services;
-use recovery::LookupResult;
 use saga::Runner;
+use saga::generations::PastGenerations;
+use saga::journal::Journal;
+use saga::recovery::LookupResult;
 use step::{Found, Step, StepContext};
 
 /// Why a run ended without an outcome. The next holder of the message looks up what was not recorded.
@@ -229,7 +224,7 @@ impl Engine {
         let Some(first) = steps.find(|step| step.applies(&context)) else {
             return Ok(false);
         };
-        match recovery::once(*first, &context).await {
+        match saga::recovery::once(*first, &context).await {
             LookupResult::Found(found) => Ok(matches!(found, Found::Ours(_))),
             LookupResult::Busy(_) | LookupResult::Met(_) => Ok(false),
             LookupResult::Failed(_) => Ok(true),

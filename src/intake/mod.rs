@@ -8,6 +8,8 @@ mod file;
 mod rows;
 mod import;
 
+mod options;
+
 mod binding;
 mod error;
 
@@ -20,11 +22,12 @@ pub use import::messages::{Line, Messages};
 pub use import::preview::{Preview, Sample, SegmentCount};
 pub use import::rejects::Rejects;
 pub use import::summary::{Before, ImportSummary};
+pub use options::ContactsOptions;
 pub use rows::cells::escaped;
 pub use rows::columns::Columns;
 pub use rows::columns_used::{ColumnUse, column_notes, column_uses};
 pub use rows::contact::{Contact, Rejection, Warning};
-pub use rows::contacts::{Contacts, ContactsOptions, Row};
+pub use rows::contacts::{Contacts, Row};
 pub use rows::field::{Field, parse_mapping};
 pub use rows::origin::Origin;
 pub use rows::shared_ids::{SharedIds, shared_ids};

@@ -2,22 +2,23 @@
 //!
 //! A [`Message`] is one campaign's message to one customer. The queue carries it and the ledger stores it.
 
-mod address;
-mod attribute;
-mod ids;
-mod journal;
 mod names;
-mod outcome;
-mod refusal;
-mod schema;
-mod segments;
+mod ids;
+mod address;
 mod sender;
+mod attribute;
+mod segments;
+mod step_name;
+mod journal;
+mod outcome;
 mod wire;
+mod schema;
+mod refusal;
 
 pub use address::{Address, InvalidAddress, in_error, is_like_a_number, masked};
 pub use attribute::attribute_name;
 pub use ids::{CampaignId, InvalidId, MessageId, Name};
-pub use journal::{Assignee, Effects, Event, IllegalEvent, Saga, StepName};
+pub use journal::{Assignee, Effects, Event, IllegalEvent, Saga};
 pub(crate) use names::closed_list;
 pub use names::{Api, Channel, Strategy};
 pub use outcome::{
@@ -28,6 +29,7 @@ pub use refusal::Refusal;
 pub use schema::schema_of;
 pub use segments::{Segments, SmsEncoding};
 pub use sender::{SenderKind, check_sender_name, is_short_code, sender_for};
+pub use step_name::StepName;
 pub use wire::{MESSAGE_BYTES_MAX, Unreadable, WIRE_VERSION};
 
 use std::collections::BTreeMap;

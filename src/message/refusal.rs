@@ -1,7 +1,7 @@
 //! Refusals: notices to publishers about messages that were refused.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::wire::wire_version;
@@ -29,6 +29,14 @@ pub struct Refusal {
     pub detail: String,
     /// The time of the refusal.
     pub at: Timestamp,
+}
+
+impl Refusal {
+    /// The schema of the refusals that publishers receive.
+    #[must_use]
+    pub fn schema() -> Schema {
+        schema::schema_of::<Self>()
+    }
 }
 
 impl DeadReason {

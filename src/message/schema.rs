@@ -9,18 +9,10 @@ use std::borrow::Cow;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Address, CampaignId, DeadReason, Message, MessageId, Refusal, WIRE_VERSION};
+use super::{Address, CampaignId, DeadReason, Message, MessageId, WIRE_VERSION};
 
 impl Message {
     /// The schema of the messages that publishers send.
-    #[must_use]
-    pub fn schema() -> Schema {
-        schema_of::<Self>()
-    }
-}
-
-impl Refusal {
-    /// The schema of the refusals that publishers receive.
     #[must_use]
     pub fn schema() -> Schema {
         schema_of::<Self>()

@@ -10,6 +10,6 @@ mod settle;
 mod verdict;
 
 pub use finish::{FinishError, FinishedBy, Unfinished, finish};
-pub use retry::{Decision, RetryPolicy, undo_wait};
+pub use retry::{Circumstances, Decision, RetryPolicy, undo_wait};
 pub use settle::{Conclusion, SettleError, Settler};
-pub use verdict::{Circumstances, Verdict, judge, undone};
+pub use verdict::{Verdict, judge, undone};

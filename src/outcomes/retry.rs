@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
-use super::Circumstances;
+use jiff::Timestamp;
+
 use super::caps::{Lifts, lifts};
+use crate::campaign::WhenOpen;
 use crate::ledger::UNDO_AFTER;
 use crate::message::{DeadReason, Failure, FailureClass, SkipReason};
 use crate::twilio::codes::{Retry, retry};
@@ -53,6 +55,23 @@ pub struct RetryPolicy {
     pub schedule: Vec<Duration>,
     /// The maximum age of a message for a retry.
     pub age_max: Duration,
+}
+
+/// The facts about a message that decide its verdict, beside how its run ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// The number of attempts that failed before this one.
+    pub failed_before: u32,
+    /// The age of the current series of attempts: since the first take, or since the first take after Twilio was away
+    /// or the message waited for anything other than its next attempt.
+    pub age: Duration,
+    /// The time. Some of Twilio's limits end at an hour of the day.
+    pub now: Timestamp,
+    /// A value between 0 and 1 that extends waits, so that messages that failed together do not return together.
+    pub spread: f64,
+    pub when_open: WhenOpen,
+    /// How long a message to a busy customer is deferred.
+    pub busy_wait: Duration,
 }
 
 impl RetryPolicy {

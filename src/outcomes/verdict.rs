@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::campaign::WhenOpen;
 use crate::ledger::Ending;
 use crate::message::{DeadReason, DeferReason, Ended, Failure, FailureClass, SkipReason};
 
-use super::{Decision, RetryPolicy};
+use super::{Circumstances, Decision, RetryPolicy};
 
 /// What happens to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,23 +22,6 @@ pub enum Verdict {
     },
     /// It is returned, and the campaign is paused.
     Halt(Box<Failure>),
-}
-
-/// The facts about a message that decide its verdict, beside how its run ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Circumstances {
-    /// The number of attempts that failed before this one.
-    pub failed_before: u32,
-    /// The age of the current series of attempts: since the first take, or since the first take after Twilio was away
-    /// or the message waited for anything other than its next attempt.
-    pub age: Duration,
-    /// The time. Some of Twilio's limits end at an hour of the day.
-    pub now: Timestamp,
-    /// A value between 0 and 1 that extends waits, so that messages that failed together do not return together.
-    pub spread: f64,
-    pub when_open: WhenOpen,
-    /// How long a message to a busy customer is deferred.
-    pub busy_wait: Duration,
 }
 
 /// Decides what happens to a message.

@@ -125,11 +125,7 @@ impl Faults {
     /// # Errors
     ///
     /// [`InvalidFaults`] names the first rule that is not valid.
-    pub fn validate(&self) -> Result<(), InvalidFaults> {
-        self.check(super::http::router::is_operation)
-    }
-
-    fn check(&self, is_operation: impl Fn(&str) -> bool) -> Result<(), InvalidFaults> {
+    pub(super) fn check(&self, is_operation: impl Fn(&str) -> bool) -> Result<(), InvalidFaults> {
         for (at, rule) in self.rules.iter().enumerate() {
             let wrong = rule.wrong().or_else(|| {
                 let known = matches!(rule.operation.as_str(), "*" | "changing")
@@ -359,7 +355,13 @@ mod tests {
         let from = document.split_once("```json\n").expect("an example").1;
         let example = from.split_once("```").expect("its end").0;
         let faults: Faults = serde_json::from_str(example).expect("faults");
-        assert_eq!((faults.rules.len(), faults.validate()), (8, Ok(())));
+        assert_eq!(
+            (
+                faults.rules.len(),
+                faults.check(crate::simulator::http::router::is_operation)
+            ),
+            (8, Ok(()))
+        );
     }
 
     #[test]

@@ -6,18 +6,17 @@
 //! world; behaviour that Twilio's sources leave open is a setting ([`Assumptions`]) or is described in
 //! `docs/simulator.md`.
 
-mod chat;
-mod conversations;
-mod flex;
 mod http;
-mod people;
-mod proxy;
-mod taskrouter;
-mod world;
-
-mod faults;
-mod limits;
 mod settings;
+mod limits;
+mod faults;
+mod world;
+mod people;
+mod taskrouter;
+mod flex;
+mod conversations;
+mod chat;
+mod proxy;
 
 use std::fmt;
 use std::io;
@@ -91,7 +90,7 @@ impl fmt::Debug for Simulator {
 impl Simulator {
     /// Creates an account with these settings. Its time is the time of `clock`.
     ///
-    /// The faults of the settings are not checked; [`Faults::validate`] checks them. If the record file cannot be
+    /// The faults of the settings are not checked; [`Simulator::set_faults`] does. If the record file cannot be
     /// opened, that is logged, and nothing is recorded.
     #[must_use]
     pub fn new(settings: Settings, clock: Clock) -> Self {
@@ -164,7 +163,7 @@ impl Simulator {
     ///
     /// [`InvalidFaults`] when a rule is not valid: the earlier faults stay in force.
     pub fn set_faults(&self, faults: Faults) -> Result<(), InvalidFaults> {
-        faults.validate()?;
+        faults.check(http::router::is_operation)?;
         let delay = faults.listing_delay_ms.map(Duration::from_millis);
         let mut state = self.state();
         state.world.listing_delay = delay.unwrap_or(self.inner.settings.listing_delay);

@@ -89,7 +89,7 @@ impl Step for Conversation {
 
 /// Whether the message's Conversation is made and named by us.
 pub(super) fn is_named(context: &StepContext<'_>) -> bool {
-    context.strategy() == Strategy::TaskOnReply || !super::interaction::is_by_agent(context)
+    context.strategy() == Strategy::TaskOnReply || !super::is_by_agent(context)
 }
 
 /// The Conversation with the message's name, closed or not.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::conversation::{made_as, named};
 use super::conversation_message::ConversationMessage;
-use super::interaction::is_by_agent;
+use super::is_by_agent;
 use super::{UNDONE, brought, is_undone, sent_by};
 use crate::engine::step::{Found, Past, Step, StepContext, StepError};
 use crate::message::{Effects, StepName};

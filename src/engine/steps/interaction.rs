@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::conversation::{made_as, named};
-use super::interaction_setup::is_the_pair;
 use super::{MARKER, brought, setting};
-use crate::campaign::InitiatedBy;
+use super::{is_by_agent, is_the_pair};
 use crate::engine::step::{Found, Repeat, Step, StepContext, StepError};
 use crate::message::{Channel, Effects, StepName};
 use crate::twilio::{ConversationsOf, NewInteraction, Operation, ParticipantConversation, Task};
@@ -173,15 +172,6 @@ pub(super) fn effects_of(task: &Task) -> Effects {
         interaction_channel_sid: text("flexInteractionChannelSid"),
         conversation_sid: text("conversationSid"),
         ..Effects::default()
-    }
-}
-
-/// Whether the agent initiates the Interaction, and not the API.
-pub(super) fn is_by_agent(context: &StepContext<'_>) -> bool {
-    match context.campaign.conversations.initiated_by {
-        InitiatedBy::Auto => context.agent.is_some(),
-        InitiatedBy::Agent => true,
-        InitiatedBy::Api => false,
     }
 }
 

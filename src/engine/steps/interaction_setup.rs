@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{brought, interaction};
+use super::{brought, interaction, is_the_pair};
 use crate::campaign::Follow;
 use crate::engine::step::{Found, Step, StepContext, StepError};
 use crate::message::{Channel, DeadReason, Effects, Failure, FailureClass, SkipReason, StepName};
-use crate::twilio::{Conflict, InteractionChannel, MessagingBinding, Operation, conflict};
+use crate::twilio::{Conflict, InteractionChannel, Operation, conflict};
 
 /// How long a set-up is followed within one attempt. Twilio publishes no figure.
 const FOLLOWED_FOR: Duration = Duration::from_secs(60);
@@ -211,18 +211,4 @@ async fn is_customer_in(context: &StepContext<'_>, conversation: &str) -> Result
     Ok(participants
         .iter()
         .any(|one| is_the_pair(&one.messaging_binding, context)))
-}
-
-/// Whether a binding joins the message's customer and sender.
-pub(super) fn is_the_pair(binding: &MessagingBinding, context: &StepContext<'_>) -> bool {
-    let is = |address: &Option<String>, ours: &str| {
-        let address = address.as_deref();
-        address.is_some_and(|one| bare(one) == bare(ours))
-    };
-    is(&binding.address, &context.customer()) && is(&binding.proxy_address, &context.sender())
-}
-
-/// An address without its channel's prefix.
-fn bare(address: &str) -> &str {
-    address.split_once(':').map_or(address, |(_, bare)| bare)
 }

@@ -33,9 +33,9 @@ pub(super) use reply_webhook::ReplyWebhook;
 use serde_json::{Map, Value};
 
 use super::step::{Found, Step, StepContext, StepError};
-use crate::campaign::Template;
+use crate::campaign::{InitiatedBy, Template};
 use crate::message::{DeadReason, Effects, Failure, FailureClass};
-use crate::twilio::{ProxyParticipant, Task};
+use crate::twilio::{MessagingBinding, ProxyParticipant, Task};
 
 /// The attribute that marks our objects at Twilio. Its value is the message's name.
 pub(super) const MARKER: &str = "flexcast";
@@ -199,4 +199,27 @@ async fn fetch_task(context: &StepContext<'_>) -> Result<Option<Task>, StepError
     let workspace = context.campaign.flex.workspace_sid.as_ref();
     let workspace = setting(workspace, "flex.workspace_sid")?;
     Ok(context.twilio.fetch_task(workspace, sid).await?)
+}
+
+/// Whether the agent initiates the Interaction, and not the API.
+fn is_by_agent(context: &StepContext<'_>) -> bool {
+    match context.campaign.conversations.initiated_by {
+        InitiatedBy::Auto => context.agent.is_some(),
+        InitiatedBy::Agent => true,
+        InitiatedBy::Api => false,
+    }
+}
+
+/// Whether a binding joins the message's customer and sender.
+fn is_the_pair(binding: &MessagingBinding, context: &StepContext<'_>) -> bool {
+    let is = |address: &Option<String>, ours: &str| {
+        let address = address.as_deref();
+        address.is_some_and(|one| bare(one) == bare(ours))
+    };
+    is(&binding.address, &context.customer()) && is(&binding.proxy_address, &context.sender())
+}
+
+/// An address without its channel's prefix.
+fn bare(address: &str) -> &str {
+    address.split_once(':').map_or(address, |(_, bare)| bare)
 }

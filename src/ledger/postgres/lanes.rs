@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, GenericClient, Object};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -19,19 +18,10 @@ use crate::pacing::{
 };
 
 use super::PostgresStore;
+use super::server::OwnConnection;
 
 /// The maximum time of a call. Time slices that are granted later have passed already.
 const CALL_MAX: Duration = Duration::from_secs(3);
-
-/// A connection that is used by one call at a time.
-type OwnConnection = Mutex<Option<ClientWrapper>>;
-
-/// The connections of this module's calls.
-#[derive(Default)]
-pub(super) struct OwnConnections {
-    for_lanes: OwnConnection,
-    for_places: OwnConnection,
-}
 
 impl PostgresStore {
     /// Grants what is available of a request, and returns the time of the server's clock. The result has one answer for

@@ -68,6 +68,24 @@ pub(super) struct Taker<'a> {
     pub(super) run: StoreRun,
 }
 
+impl PostgresStore {
+    /// A taker in the server's current run.
+    pub(super) fn taker<'a>(
+        &self,
+        holder: &'a str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Taker<'a> {
+        Taker {
+            holder,
+            now,
+            lease_for,
+            clock: self.clock,
+            run: self.connections.runs.current(),
+        }
+    }
+}
+
 impl Taker<'_> {
     /// The time for `lease_clock`, if the caller chooses it.
     pub(super) fn chosen(&self) -> Option<i64> {

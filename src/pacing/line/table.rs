@@ -87,12 +87,6 @@ impl LaneTable {
         id
     }
 
-    /// The lane in a place, to be found again.
-    pub(in crate::pacing) fn lane_ref(&self, id: usize) -> LaneRef {
-        let serial = self.tracks[id].serial;
-        LaneRef { id, serial }
-    }
-
     /// The lane that `lane` refers to; none: it was forgotten.
     pub(in crate::pacing) fn find(&mut self, lane: LaneRef) -> Option<&mut Track> {
         let track = self.tracks.get_mut(lane.id);

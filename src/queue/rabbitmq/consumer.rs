@@ -15,14 +15,14 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
 use super::RabbitCore;
-use super::connection::{Link, pauses};
+use super::broker::connection::{Link, pauses};
+use super::broker::errors::{explain, is_not_found};
+use super::broker::wire::Notes;
 use super::delivery::{DeliveryOrigin, REQUEUE, RabbitDelivery};
-use super::errors::{explain, is_not_found};
-use super::majority::ConsumedQueue;
 use super::obstacles::ObstacleCause;
-use super::remedy;
+use super::obstacles::majority::ConsumedQueue;
+use super::obstacles::remedy;
 use super::topology;
-use super::wire::Notes;
 use crate::message::CampaignId;
 use crate::queue::{Backoff, Consumer, Delivery, QueueError, Result};
 

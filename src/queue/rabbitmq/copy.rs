@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use super::broker::wire::{FRAME_MAX, Note};
 use super::publisher::PERSISTENT;
 use super::value::{shown, size_of_value};
-use super::wire::{FRAME_MAX, Note};
 
 /// The header that lists the dropped properties and headers.
 const DROPPED: &str = "flexcast-dropped";

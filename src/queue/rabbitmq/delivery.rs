@@ -14,14 +14,14 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, BasicProperties, Channel};
 
-use super::connection::REPLY_WAIT;
+use super::broker::connection::REPLY_WAIT;
+use super::broker::errors::is_not_found;
+use super::broker::wire::Note;
 use super::copy::{self, HeaderRoom};
-use super::errors::is_not_found;
 use super::obstacles::ObstacleCause;
 use super::publisher::is_unrouted;
 use super::publisher::{Parcel, PublishRoute};
 use super::topology::{self, DEAD, REASON, retry_exchange};
-use super::wire::Note;
 use super::{OURS, OWN_BYTES_MAX, RabbitCore, refusal};
 use crate::clock::Clock;
 use crate::message::{DeadReason, MESSAGE_BYTES_MAX, Refusal, WIRE_VERSION};

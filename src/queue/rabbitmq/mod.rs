@@ -5,23 +5,19 @@
 //! connection. If a message breaks one nevertheless, every consumer gets its own connection from then on, and the
 //! message's queue is named (`obstacles`).
 
-mod address;
-mod alarms;
 mod broker;
-mod connection;
+mod obstacles;
+
 mod consumer;
 mod copy;
 mod delivery;
-mod errors;
-mod majority;
 mod management;
-mod obstacles;
 mod publisher;
 mod refusal;
-mod remedy;
 mod topology;
 mod value;
-pub mod wire;
+
+pub use broker::wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,12 +28,12 @@ use lapin::options::{BasicGetOptions, BasicNackOptions};
 use lapin::types::ShortString;
 
 use self::broker::Broker;
-use self::connection::Link;
+use self::broker::connection::Link;
+use self::broker::errors::is_not_found;
 use self::consumer::{ConsumerQueue, RabbitConsumer};
-use self::errors::is_not_found;
-use self::majority::ConsumedQueues;
 use self::management::Inspector;
 use self::obstacles::Removal;
+use self::obstacles::majority::ConsumedQueues;
 use self::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::{
     Consumer, DeadDelivery, Depth, Inspection, Mended, NodeInUse, Obstacle, Outgoing, Queue,
@@ -242,7 +238,7 @@ impl Queue for RabbitQueue {
             Ok(counted) => {
                 let (consumed, broker) = (&self.shared.consumed, &self.shared.broker);
                 Ok(Depth {
-                    ready: majority::ready_if_answered(
+                    ready: obstacles::majority::ready_if_answered(
                         counted,
                         &name,
                         consumed,
@@ -314,7 +310,7 @@ impl Queue for RabbitQueue {
     }
 
     async fn probe(&self) {
-        majority::probe(&self.shared.publisher, &self.shared.broker).await;
+        obstacles::majority::probe(&self.shared.publisher, &self.shared.broker).await;
     }
 
     async fn inspect(&self) {

@@ -16,8 +16,8 @@ use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::Mutex;
 
 use super::broker::Broker;
-use super::connection::{Link, pauses};
-use super::errors::explain;
+use super::broker::connection::{Link, pauses};
+use super::broker::errors::explain;
 use crate::clock::Clock;
 use crate::queue::{QueueError, Result};
 

@@ -18,7 +18,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
-use super::connection::Link;
+use super::broker::connection::Link;
 use crate::message::CampaignId;
 use crate::queue::{QueueError, Result};
 

@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::messages as said;
-use super::flex::legacy;
+use super::http::call::{Call, Route};
 use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use super::http::router::{Call, Route};
 use super::world::World;
 use super::world::content;
 
@@ -132,7 +131,7 @@ impl Chat {
 
 /// Finds the channel that the path names by SID or unique name.
 pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
-    legacy(call)?;
+    call.legacy()?;
     let (service, name) = (call.param(0), call.param(1));
     let world = &*call.world;
     let known = world.chat_names.get(name).map_or(name, String::as_str);
@@ -150,7 +149,7 @@ pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
 }
 
 fn list(call: &mut Call<'_>) -> ReplyResult {
-    legacy(call)?;
+    call.legacy()?;
     let world = &*call.world;
     let service = call.param(0);
     let kinds: Vec<&str> = call.query.all("Type").collect();
@@ -168,7 +167,7 @@ fn list(call: &mut Call<'_>) -> ReplyResult {
 }
 
 fn create(call: &mut Call<'_>) -> ReplyResult {
-    legacy(call)?;
+    call.legacy()?;
     let form = call.form;
     let kind = form.one_of("Type", &["public", "private"])?;
     let facts = content::attributes(form, 16 * 1024)?.unwrap_or_else(|| json!({}));

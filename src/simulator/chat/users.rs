@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::simulator::http::call::{Call, Route};
 use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use crate::simulator::http::router::{Call, Route};
 use crate::simulator::world::World;
 use crate::simulator::world::content;
 

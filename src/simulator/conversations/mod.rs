@@ -3,8 +3,8 @@
 //! Always: a unique name belongs to one conversation, closed or not, until that conversation is deleted; an (address,
 //! proxy address) pair is in at most one conversation that is not closed.
 
-pub(super) mod messages;
 pub(super) mod participants;
+pub(super) mod messages;
 pub(super) mod timers;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use self::messages::ConversationMessage;
 use self::participants::Participant;
+use super::http::call::{Call, Route};
 use super::http::form::Parameters;
 use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp, stamp_or_null};
-use super::http::router::{Call, Route};
 use super::world::World;
 use super::world::content;
 use super::world::effects::EffectKind;

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::Conversation;
 use super::participants::Participant;
+use crate::simulator::http::call::Call;
 use crate::simulator::http::form::Parameters;
 use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult};
-use crate::simulator::http::router::Call;
 use crate::simulator::settings::Settings;
 use crate::simulator::world::effects::{EffectKind, Parties};
 use crate::simulator::world::{Due, World};

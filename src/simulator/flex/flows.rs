@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::simulator::http::call::Call;
 use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use crate::simulator::http::router::Call;
 
 /// The OpenAPI's `flex_flow_enum_channel_type`.
 const CHANNEL_TYPES: [&str; 6] = ["web", "sms", "facebook", "whatsapp", "line", "custom"];

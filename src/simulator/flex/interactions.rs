@@ -8,8 +8,8 @@
 use serde_json::{Value, json};
 
 use crate::simulator::conversations::participants::ConversationParticipantRequest;
+use crate::simulator::http::call::{Call, Route};
 use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult};
-use crate::simulator::http::router::{Call, Route};
 use crate::simulator::taskrouter::tasks::Routing;
 use crate::simulator::world::World;
 

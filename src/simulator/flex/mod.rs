@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 pub(super) use self::flows::FlexFlow;
 use super::chat::Chat;
+use super::http::call::{Call, Route};
 use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use super::http::router::{Call, Route};
 use super::settings::ChannelKey;
 use super::taskrouter::tasks::NewTask;
 use super::world::World;
@@ -70,18 +70,6 @@ impl FlexChannel {
     }
 }
 
-/// Refuses requests to the legacy APIs, which may have ended on 2026-06-01, if the setting says so.
-pub(super) fn legacy(call: &Call<'_>) -> Result<(), ErrorReply> {
-    if call.world.settings.assumptions.legacy_apis_answer {
-        return Ok(());
-    }
-    Err(ErrorReply::new(
-        410,
-        20410,
-        "This API is no longer available",
-    ))
-}
-
 fn configuration(call: &mut Call<'_>) -> ReplyResult {
     let world = &*call.world;
     let account = &world.account;
@@ -116,7 +104,7 @@ fn configuration(call: &mut Call<'_>) -> ReplyResult {
 }
 
 fn list(call: &mut Call<'_>) -> ReplyResult {
-    legacy(call)?;
+    call.legacy()?;
     let world = &*call.world;
     let channels = world
         .flex_channels
@@ -129,7 +117,7 @@ fn list(call: &mut Call<'_>) -> ReplyResult {
 }
 
 fn fetch(call: &mut Call<'_>) -> ReplyResult {
-    legacy(call)?;
+    call.legacy()?;
     Reply::ok(found(call)?.json(&call.world.account.sid, call.base))
 }
 
@@ -142,7 +130,7 @@ fn found<'b>(call: &'b Call<'_>) -> Result<&'b FlexChannel, ErrorReply> {
 }
 
 fn delete(call: &mut Call<'_>) -> ReplyResult {
-    legacy(call)?;
+    call.legacy()?;
     let channel = found(call)?.clone();
     call.world.retire_channel(&channel.sid);
     call.world.flex_channels.remove(&channel.sid);
@@ -153,7 +141,7 @@ fn delete(call: &mut Call<'_>) -> ReplyResult {
 }
 
 fn create(call: &mut Call<'_>) -> ReplyResult {
-    legacy(call)?;
+    call.legacy()?;
     let form = call.form;
     form.required("FlexFlowSid")?;
     let identity = form.required("Identity")?;

@@ -13,10 +13,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTIC
 use http::{HeaderValue, Request, Response};
 use secrecy::ExposeSecret as _;
 
+use super::call::Call;
 use super::form::Parameters;
 use super::record::RecordedRequest;
 use super::reply::{ErrorReply, Reply, ReplyResult};
-use super::router::{self, Call, RouteMatch};
+use super::router::{self, RouteMatch};
 use crate::simulator::faults::{Fate, FaultKind, FaultSubject, Rule, When};
 use crate::simulator::people::customers;
 use crate::simulator::{RequestRecord, Simulator, State};

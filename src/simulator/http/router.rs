@@ -3,10 +3,7 @@
 //! In: an HTTP request's head. Out: the route, its path parameters and the base of its URLs. Always: every
 //! [`Operation`](crate::twilio::Operation) of the client is in the tables, under its own name, method and path.
 
-use jiff::Timestamp;
-
-use super::form::Parameters;
-use super::reply::{Page, ReplyResult};
+use super::call::Route;
 use crate::simulator::chat;
 use crate::simulator::chat::users;
 use crate::simulator::conversations;
@@ -14,50 +11,6 @@ use crate::simulator::flex;
 use crate::simulator::flex::interactions;
 use crate::simulator::proxy;
 use crate::simulator::taskrouter;
-use crate::simulator::world::World;
-
-/// One endpoint.
-pub(in crate::simulator) struct Route {
-    pub(in crate::simulator) operation: &'static str,
-    pub(in crate::simulator) method: &'static str,
-    /// Segments in braces are parameters.
-    pub(in crate::simulator) path: &'static str,
-    pub(in crate::simulator) answer: fn(&mut Call<'_>) -> ReplyResult,
-}
-
-/// The arguments of a route's function. The request's parameters outlive the borrow of the world.
-pub(in crate::simulator) struct Call<'a> {
-    pub(in crate::simulator) world: &'a mut World,
-    pub(in crate::simulator) now: Timestamp,
-    pub(in crate::simulator) path: &'a [String],
-    pub(in crate::simulator) query: &'a Parameters,
-    pub(in crate::simulator) form: &'a Parameters,
-    /// The base of the URLs in the reply: `http://host:port/product`.
-    pub(in crate::simulator) base: &'a str,
-    /// The code with which the setup of the interaction must fail.
-    pub(in crate::simulator) setup_failure: Option<u32>,
-}
-
-impl<'a> Call<'a> {
-    /// The parameter `at` of the path, counted from 0.
-    pub(in crate::simulator) fn param(&self, at: usize) -> &'a str {
-        self.path.get(at).map_or("", String::as_str)
-    }
-
-    pub(in crate::simulator) fn page(
-        &self,
-        path: &str,
-        key: &'static str,
-        size_max: usize,
-    ) -> Page<'a> {
-        Page {
-            url: format!("{}{path}", self.base),
-            query: self.query,
-            key,
-            size_max,
-        }
-    }
-}
 
 /// The products, by their names in a host or a path, with their endpoints.
 const PRODUCTS: [(&str, &[&[Route]]); 5] = [

@@ -1,5 +1,5 @@
 //! The people: customers who write, agents who accept and complete tasks, and how a test controls them.
 
-pub(super) mod agents;
 pub(super) mod customers;
+pub(super) mod agents;
 pub(super) mod staff;

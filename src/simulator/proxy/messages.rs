@@ -7,9 +7,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::sessions::{Session, found};
+use super::{Session, found};
+use crate::simulator::http::call::Call;
 use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::content;
 use crate::simulator::world::effects::{EffectKind, Parties};

@@ -1,14 +1,16 @@
 //! Proxy: its routes, its service and the service's numbers.
 
-pub(super) mod messages;
-pub(super) mod participants;
 pub(super) mod sessions;
+pub(super) mod participants;
+pub(super) mod messages;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use super::http::router::{Call, Route};
+use self::messages::ProxyInteraction;
+use self::participants::Participant;
+use super::http::call::{Call, Route};
+use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp, stamp_or_null};
 use super::settings::ProxyPool;
 use super::world::World;
 
@@ -163,4 +165,102 @@ fn add_number(call: &mut Call<'_>) -> ReplyResult {
     let number = service.numbers.last().cloned();
     let json = number.map(|one| number_json(call.param(0), &one, call.world, call.base));
     Reply::created(json.unwrap_or_default())
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) sid: String,
+    pub(super) service: String,
+    pub(super) unique_name: Option<String>,
+    /// `open`, `in-progress`, `closed`, `failed`.
+    pub(super) status: &'static str,
+    mode: &'static str,
+    /// The time to live in seconds, from the creation or the last interaction; 0 means for ever.
+    ttl: i64,
+    date_expiry: Option<Timestamp>,
+    last_interaction: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    closed_reason: Option<&'static str>,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+    pub(super) participants: Vec<Participant>,
+    pub(super) interactions: Vec<ProxyInteraction>,
+}
+
+impl Session {
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.status, "open" | "in-progress")
+    }
+
+    /// The participants that have not been removed.
+    pub(super) fn present(&self) -> impl Iterator<Item = &Participant> {
+        self.participants.iter().filter(|one| one.deleted.is_none())
+    }
+
+    /// The customer: the participant that is not a chat channel.
+    pub(super) fn customer(&self) -> Option<&Participant> {
+        self.present().find(|one| !one.is_channel())
+    }
+
+    /// The participant that is a chat channel.
+    pub(super) fn channel(&self) -> Option<&Participant> {
+        self.present().find(|one| one.is_channel())
+    }
+
+    fn expiry(&self) -> Option<Timestamp> {
+        if self.date_expiry.is_some() {
+            return self.date_expiry;
+        }
+        let from = self.last_interaction.unwrap_or(self.created);
+        (self.ttl > 0)
+            .then(|| from.checked_add(SignedDuration::from_secs(self.ttl)).ok())
+            .flatten()
+    }
+
+    fn json(&self, account: &str, base: &str) -> Value {
+        let url = format!("{base}/v1/Services/{}/Sessions/{}", self.service, self.sid);
+        json!({
+            "sid": self.sid,
+            "service_sid": self.service,
+            "account_sid": account,
+            "unique_name": self.unique_name,
+            "status": self.status,
+            "mode": self.mode,
+            "ttl": self.ttl,
+            "date_started": stamp_or_null(self.participants.iter().map(|one| one.created).nth(1)),
+            "date_ended": stamp_or_null(self.ended),
+            "date_last_interaction": stamp_or_null(self.last_interaction),
+            "date_expiry": stamp_or_null(self.expiry()),
+            "closed_reason": self.closed_reason,
+            "date_created": stamp(self.created),
+            "date_updated": stamp(self.updated),
+            "url": url,
+            "links": {"interactions": format!("{url}/Interactions"), "participants": format!("{url}/Participants")},
+        })
+    }
+}
+
+/// Finds the session that the path's second parameter names.
+pub(super) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
+    let service = found_in(call)?;
+    let name = call.param(1);
+    let world = &*call.world;
+    let by_name = world
+        .session_names
+        .get(&(service.sid.clone(), name.to_owned()))
+        .filter(|_| world.settings.assumptions.session_by_unique_name);
+    let session = world.sessions.get(by_name.map_or(name, String::as_str));
+    session
+        .filter(|session| session.service == service.sid)
+        .filter(|session| by_name.is_none() || world.is_listed(session.created, call.now))
+        .map(|session| session.sid.clone())
+        .ok_or_else(|| {
+            let path = format!("/v1/Services/{}/Sessions/{name}", service.sid);
+            if name.starts_with("KC") {
+                ErrorReply::not_found(&path)
+            } else {
+                let message = format!("Session with the given unique name not found: {path}");
+                ErrorReply::new(404, 80308, message)
+            }
+        })
 }

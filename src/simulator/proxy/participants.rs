@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::sessions::{Session, found};
+use super::{Session, found};
+use crate::simulator::http::call::Call;
 use crate::simulator::http::form::Parameters;
 use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp, stamp_or_null};
-use crate::simulator::http::router::Call;
 use crate::simulator::settings::ProxyPool;
 use crate::simulator::world::World;
 use crate::simulator::world::effects::{EffectKind, Parties};

@@ -3,89 +3,14 @@
 //! Always: a session has two participants at most; an (identifier, proxy identifier) pair is in one
 //! open session at most; a session past its time to live is closed, which frees its pairs.
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use jiff::Timestamp;
 
-use super::found_in;
-use super::messages::ProxyInteraction;
 use super::participants::{Participant, ProxyParticipantRequest};
-use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp, stamp_or_null};
-use crate::simulator::http::router::Call;
+use super::{Session, found, found_in};
+use crate::simulator::http::call::Call;
+use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult};
 use crate::simulator::world::effects::{EffectKind, Parties};
 use crate::simulator::world::{Due, World};
-
-#[derive(Clone, Debug)]
-pub(in crate::simulator) struct Session {
-    pub(in crate::simulator) sid: String,
-    pub(in crate::simulator) service: String,
-    pub(in crate::simulator) unique_name: Option<String>,
-    /// `open`, `in-progress`, `closed`, `failed`.
-    pub(in crate::simulator) status: &'static str,
-    mode: &'static str,
-    /// The time to live in seconds, from the creation or the last interaction; 0 means for ever.
-    ttl: i64,
-    date_expiry: Option<Timestamp>,
-    pub(super) last_interaction: Option<Timestamp>,
-    ended: Option<Timestamp>,
-    closed_reason: Option<&'static str>,
-    pub(in crate::simulator) created: Timestamp,
-    pub(in crate::simulator) updated: Timestamp,
-    pub(in crate::simulator) participants: Vec<Participant>,
-    pub(in crate::simulator) interactions: Vec<ProxyInteraction>,
-}
-
-impl Session {
-    pub(in crate::simulator) fn is_open(&self) -> bool {
-        matches!(self.status, "open" | "in-progress")
-    }
-
-    /// The participants that have not been removed.
-    pub(in crate::simulator) fn present(&self) -> impl Iterator<Item = &Participant> {
-        self.participants.iter().filter(|one| one.deleted.is_none())
-    }
-
-    /// The customer: the participant that is not a chat channel.
-    pub(in crate::simulator) fn customer(&self) -> Option<&Participant> {
-        self.present().find(|one| !one.is_channel())
-    }
-
-    /// The participant that is a chat channel.
-    pub(in crate::simulator) fn channel(&self) -> Option<&Participant> {
-        self.present().find(|one| one.is_channel())
-    }
-
-    fn expiry(&self) -> Option<Timestamp> {
-        if self.date_expiry.is_some() {
-            return self.date_expiry;
-        }
-        let from = self.last_interaction.unwrap_or(self.created);
-        (self.ttl > 0)
-            .then(|| from.checked_add(SignedDuration::from_secs(self.ttl)).ok())
-            .flatten()
-    }
-
-    fn json(&self, account: &str, base: &str) -> Value {
-        let url = format!("{base}/v1/Services/{}/Sessions/{}", self.service, self.sid);
-        json!({
-            "sid": self.sid,
-            "service_sid": self.service,
-            "account_sid": account,
-            "unique_name": self.unique_name,
-            "status": self.status,
-            "mode": self.mode,
-            "ttl": self.ttl,
-            "date_started": stamp_or_null(self.participants.iter().map(|one| one.created).nth(1)),
-            "date_ended": stamp_or_null(self.ended),
-            "date_last_interaction": stamp_or_null(self.last_interaction),
-            "date_expiry": stamp_or_null(self.expiry()),
-            "closed_reason": self.closed_reason,
-            "date_created": stamp(self.created),
-            "date_updated": stamp(self.updated),
-            "url": url,
-            "links": {"interactions": format!("{url}/Interactions"), "participants": format!("{url}/Participants")},
-        })
-    }
-}
 
 pub(in crate::simulator) fn list(call: &mut Call<'_>) -> ReplyResult {
     let service = found_in(call)?;
@@ -154,31 +79,6 @@ pub(in crate::simulator) fn create(call: &mut Call<'_>) -> ReplyResult {
     call.world.session_made(&sid, call.now);
     added?;
     reply(call, &sid, 201)
-}
-
-/// Finds the session that the path's second parameter names.
-pub(in crate::simulator) fn found(call: &Call<'_>) -> Result<String, ErrorReply> {
-    let service = found_in(call)?;
-    let name = call.param(1);
-    let world = &*call.world;
-    let by_name = world
-        .session_names
-        .get(&(service.sid.clone(), name.to_owned()))
-        .filter(|_| world.settings.assumptions.session_by_unique_name);
-    let session = world.sessions.get(by_name.map_or(name, String::as_str));
-    session
-        .filter(|session| session.service == service.sid)
-        .filter(|session| by_name.is_none() || world.is_listed(session.created, call.now))
-        .map(|session| session.sid.clone())
-        .ok_or_else(|| {
-            let path = format!("/v1/Services/{}/Sessions/{name}", service.sid);
-            if name.starts_with("KC") {
-                ErrorReply::not_found(&path)
-            } else {
-                let message = format!("Session with the given unique name not found: {path}");
-                ErrorReply::new(404, 80308, message)
-            }
-        })
 }
 
 fn reply(call: &Call<'_>, sid: &str, status: u16) -> ReplyResult {

@@ -6,10 +6,10 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::TaskChannel;
 use super::tasks::Reservation;
-use super::workers::TaskChannel;
+use crate::simulator::http::call::Call;
 use crate::simulator::http::reply::{ErrorReply, ReplyResult, stamp};
-use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 
 /// A worker's capacity in one task channel.

@@ -1,18 +1,19 @@
 //! TaskRouter: the fixed parts of the workspace, and reservations.
 
-pub(super) mod assignment;
+pub(super) mod workers;
 pub(super) mod capacity;
+pub(super) mod tasks;
+pub(super) mod assignment;
 pub(super) mod expression;
 pub(super) mod marks;
-pub(super) mod tasks;
-pub(super) mod workers;
 
 use serde_json::{Value, json};
 
 use self::tasks::{Reservation, Task};
+use super::http::call::{Call, Route};
 use super::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use super::http::router::{Call, Route};
 use super::world::World;
+use super::world::sids::Sids;
 
 pub(super) const WORKFLOW_NAME: &str = "Assign to Anyone";
 pub(super) const QUEUE_NAME: &str = "Everyone";
@@ -303,4 +304,34 @@ fn update_reservation(call: &mut Call<'_>) -> ReplyResult {
     let one = task.reservations.iter().find(|one| one.sid == wanted);
     one.map(|one| Reply::new(200, reservation_json(task, one, call.world, call.base)))
         .ok_or_else(|| ErrorReply::not_found(&format!("/Reservations/{wanted}")))
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct TaskChannel {
+    pub(super) sid: String,
+    pub(super) unique_name: &'static str,
+}
+
+impl TaskChannel {
+    /// Flex's usual task channels, and those of a campaign's channels.
+    pub(super) fn usual(sids: &mut Sids) -> Vec<Self> {
+        let all = [
+            "default",
+            "voice",
+            "chat",
+            "sms",
+            "video",
+            "email",
+            "whatsapp",
+            "messenger",
+            "facebook",
+            "web",
+            "custom",
+        ];
+        all.map(|unique_name| Self {
+            sid: sids.sid("TC"),
+            unique_name,
+        })
+        .to_vec()
+    }
 }

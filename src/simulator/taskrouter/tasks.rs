@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::expression::Expression;
+use crate::simulator::http::call::Call;
 use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::effects::EffectKind;
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::TaskChannel;
 use super::capacity::WorkerChannel;
 use super::expression::Expression;
+use crate::simulator::http::call::Call;
 use crate::simulator::http::reply::{ErrorReply, Reply, ReplyResult, stamp};
-use crate::simulator::http::router::Call;
 use crate::simulator::world::World;
 use crate::simulator::world::sids::{Sids, is_sid};
 
@@ -37,12 +38,6 @@ pub(in crate::simulator) struct Activity {
     pub(in crate::simulator) available: bool,
 }
 
-#[derive(Clone, Debug)]
-pub(in crate::simulator) struct TaskChannel {
-    pub(in crate::simulator) sid: String,
-    pub(in crate::simulator) unique_name: &'static str,
-}
-
 impl Activity {
     /// Flex's usual activities.
     pub(in crate::simulator) fn usual(sids: &mut Sids) -> Vec<Self> {
@@ -56,30 +51,6 @@ impl Activity {
             sid: sids.sid("WA"),
             name,
             available,
-        })
-        .to_vec()
-    }
-}
-
-impl TaskChannel {
-    /// Flex's usual task channels, and those of a campaign's channels.
-    pub(in crate::simulator) fn usual(sids: &mut Sids) -> Vec<Self> {
-        let all = [
-            "default",
-            "voice",
-            "chat",
-            "sms",
-            "video",
-            "email",
-            "whatsapp",
-            "messenger",
-            "facebook",
-            "web",
-            "custom",
-        ];
-        all.map(|unique_name| Self {
-            sid: sids.sid("TC"),
-            unique_name,
         })
         .to_vec()
     }

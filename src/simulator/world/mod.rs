@@ -3,11 +3,11 @@
 //! In: requests, one after the other, under one lock. Out: the created resources. Always: events that are due (time
 //! to live, timers, setups) happen before the next request is carried out.
 
-pub(super) mod content;
-pub(super) mod effects;
-pub(super) mod queues;
 pub(super) mod sids;
 pub(super) mod table;
+pub(super) mod content;
+pub(super) mod queues;
+pub(super) mod effects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,11 +27,12 @@ use super::conversations::timers::DefaultTimers;
 use super::flex::interactions::Interaction;
 use super::flex::{FlexChannel, FlexFlow};
 use super::proxy::ProxyService;
-use super::proxy::sessions::Session;
+use super::proxy::Session;
 use super::settings::Settings;
+use super::taskrouter::TaskChannel;
 use super::taskrouter::marks::Marks;
 use super::taskrouter::tasks::Task;
-use super::taskrouter::workers::{Activity, TaskChannel, Worker};
+use super::taskrouter::workers::{Activity, Worker};
 
 /// An event of Twilio's debugger: why a text was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use crate::campaign::WhenUnavailable;
 use crate::engine::{
-    Agent, AgentDirectory, AgentError, Availability, Choice, Delivered, Interrupted, Place,
-    WhenNot, choose, tasks_agent_now,
+    Agent, AgentDirectory, AgentError, Availability, Choice, Delivered, Interrupted, WhenNot,
+    choose, tasks_agent_now,
 };
 use crate::ledger::{AgentWish, Lease, LedgerError};
 use crate::message::{Assignee, Ended, Failure, FailureClass, Message, Saga, Unavailable};
@@ -59,21 +59,6 @@ pub(super) struct HeldForAgent {
     pub(super) agent: String,
     pub(super) why: Unavailable,
     pub(super) due: Timestamp,
-}
-
-/// Who gets a message's task.
-#[derive(Default)]
-pub(super) struct Assignment {
-    /// None: no agent by name, or not resolved yet.
-    pub(super) agent: Option<Arc<Agent>>,
-    /// The decision to record, unless the message's own agent gets the task.
-    pub(super) record: Option<Assignee>,
-    /// Whether the message may have effects at Twilio: then it continues.
-    may_stand: bool,
-    /// The place that the message occupies with the agent until it is over.
-    pub(super) place: Option<Place>,
-    /// Whether the consumers' store counts the message as begun for the agent.
-    is_counted: bool,
 }
 
 impl Leased<'_> {

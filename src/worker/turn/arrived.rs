@@ -8,7 +8,7 @@ use crate::message::{Customer, Failure, FailureClass, Message, Saga, SkipReason}
 use crate::metrics::MessageEvent;
 use crate::queue::{Defect, Delivery};
 
-use super::agent::Assignment;
+use super::assignment::Assignment;
 use super::holding::MessageInTurn;
 use super::leased::{Leased, kind};
 use super::refusal::{defective, expiring, refuse};

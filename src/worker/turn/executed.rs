@@ -10,7 +10,6 @@ use crate::twilio::Closed;
 use super::agent::CountedPlace;
 use super::leased::{Leased, kind};
 use super::ready::Ready;
-use super::report::note;
 use super::set_aside::damaged;
 use super::{AFTER_FAILURE, HELD_AGAIN, Left};
 use crate::worker::places::PlaceInFlight;
@@ -77,7 +76,7 @@ impl Executed<'_> {
         } = self;
         let shared = leased.session.shared;
         let verdict = judge(delivered.ended, &shared.parts.policy, circumstances);
-        note(&leased, &verdict).await;
+        leased.note(&verdict).await;
         let conclusion = Conclusion {
             lease: &leased.taken.lease,
             unwritten: &delivered.unwritten,

@@ -10,9 +10,8 @@ use crate::metrics::MessageEvent;
 use crate::outcomes::{Circumstances, Conclusion, SettleError, Verdict, judge};
 use crate::queue::Delivery;
 
-use super::agent::Assignment;
+use super::assignment::Assignment;
 use super::holding::MessageInTurn;
-use super::report::note;
 use super::{CampaignSession, Left};
 use crate::worker::Active;
 use crate::worker::upkeep::LeaseWatch;
@@ -120,7 +119,7 @@ impl<'a> Leased<'a> {
     }
 
     async fn conclude(self, verdict: &Verdict) -> Left {
-        note(&self, verdict).await;
+        self.note(verdict).await;
         let conclusion = Conclusion {
             lease: &self.taken.lease,
             unwritten: &[],

@@ -7,6 +7,7 @@
 mod arrived;
 mod leased;
 
+mod assignment;
 mod agent;
 mod limits;
 mod ready;

@@ -8,7 +8,8 @@ use crate::pacing::LaneKind;
 use crate::pacing::backlog_name;
 
 use super::Left;
-use super::agent::{Assigning, Assignment, HeldForAgent, agent_of};
+use super::agent::{Assigning, HeldForAgent, agent_of};
+use super::assignment::Assignment;
 use super::leased::Leased;
 use super::limits::Admission;
 use crate::worker::places::PlaceInFlight;

@@ -12,55 +12,57 @@ use crate::twilio::pause_cause;
 use super::leased::Leased;
 use crate::worker::{Active, WorkerState};
 
-/// Counts and logs a verdict. A halt pauses the campaign first.
-pub(super) async fn note(leased: &Leased<'_>, verdict: &Verdict) {
-    let (shared, active) = (leased.session.shared, leased.session.active);
-    let parts = &shared.parts;
-    let MessageKey { campaign, id } = leased.key();
-    let event = match verdict {
-        Verdict::End(Ending::Done { .. }) => {
-            parts.metrics.last_done(parts.clock.now());
-            tracing::debug!(campaign.id = %campaign, message.id = %id.in_log(), "message done");
-            MessageEvent::Done
-        }
-        Verdict::End(Ending::Skipped { reason, .. }) => {
-            tracing::info!(campaign.id = %campaign, message.id = %id.in_log(), %reason, "message skipped");
-            MessageEvent::Skipped(*reason)
-        }
-        Verdict::End(Ending::Dead { reason, failure }) => {
-            tracing::warn!(
-                campaign.id = %campaign, message.id = %id.in_log(), %reason, %failure,
-                "message dead-lettered"
-            );
-            MessageEvent::Dead(*reason)
-        }
-        Verdict::End(Ending::Unknown { evidence, .. }) => {
-            tracing::error!(
-                campaign.id = %campaign, message.id = %id.in_log(), evidence,
-                "outcome unknown: an operator has to settle it"
-            );
-            MessageEvent::Unknown
-        }
-        Verdict::Again {
-            reason,
-            wait,
-            failure,
-            ..
-        } => {
-            let failure = failure.as_ref().map(ToString::to_string);
-            tracing::info!(
-                campaign.id = %campaign, message.id = %id.in_log(), %reason,
-                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), failure,
-                "message deferred"
-            );
-            match reason {
-                DeferReason::Retry => MessageEvent::Retried,
-                reason => MessageEvent::Deferred(*reason),
+impl Leased<'_> {
+    /// Counts and logs a verdict. A halt pauses the campaign first.
+    pub(super) async fn note(&self, verdict: &Verdict) {
+        let (shared, active) = (self.session.shared, self.session.active);
+        let parts = &shared.parts;
+        let MessageKey { campaign, id } = self.key();
+        let event = match verdict {
+            Verdict::End(Ending::Done { .. }) => {
+                parts.metrics.last_done(parts.clock.now());
+                tracing::debug!(campaign.id = %campaign, message.id = %id.in_log(), "message done");
+                MessageEvent::Done
             }
-        }
-        Verdict::Halt(failure) => return halt(shared, active, failure).await,
-    };
-    leased.count(event);
+            Verdict::End(Ending::Skipped { reason, .. }) => {
+                tracing::info!(campaign.id = %campaign, message.id = %id.in_log(), %reason, "message skipped");
+                MessageEvent::Skipped(*reason)
+            }
+            Verdict::End(Ending::Dead { reason, failure }) => {
+                tracing::warn!(
+                    campaign.id = %campaign, message.id = %id.in_log(), %reason, %failure,
+                    "message dead-lettered"
+                );
+                MessageEvent::Dead(*reason)
+            }
+            Verdict::End(Ending::Unknown { evidence, .. }) => {
+                tracing::error!(
+                    campaign.id = %campaign, message.id = %id.in_log(), evidence,
+                    "outcome unknown: an operator has to settle it"
+                );
+                MessageEvent::Unknown
+            }
+            Verdict::Again {
+                reason,
+                wait,
+                failure,
+                ..
+            } => {
+                let failure = failure.as_ref().map(ToString::to_string);
+                tracing::info!(
+                    campaign.id = %campaign, message.id = %id.in_log(), %reason,
+                    wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), failure,
+                    "message deferred"
+                );
+                match reason {
+                    DeferReason::Retry => MessageEvent::Retried,
+                    reason => MessageEvent::Deferred(*reason),
+                }
+            }
+            Verdict::Halt(failure) => return halt(shared, active, failure).await,
+        };
+        self.count(event);
+    }
 }
 
 /// Pauses the campaign, because Twilio refuses every message of it. If an operator has paused it already, that pause

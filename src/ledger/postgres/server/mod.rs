@@ -14,11 +14,10 @@ pub(super) use tail::CommittedEvent;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{ClientWrapper, Object};
 use jiff::Timestamp;
 
 use super::on_client;
-use super::take::Taker;
 use crate::ledger::columns::ms;
 use crate::ledger::{Incarnation, Result, StoreRun};
 use presence::Presence;
@@ -43,6 +42,16 @@ impl LeaseClock {
     }
 }
 
+/// A connection that is used by one call at a time.
+pub(in crate::ledger::postgres) type OwnConnection = tokio::sync::Mutex<Option<ClientWrapper>>;
+
+/// The connections of the calls for shared limits (`lanes`).
+#[derive(Default)]
+pub(in crate::ledger::postgres) struct OwnConnections {
+    pub(in crate::ledger::postgres) for_lanes: OwnConnection,
+    pub(in crate::ledger::postgres) for_places: OwnConnection,
+}
+
 /// A ledger's store on PostgreSQL.
 pub(in crate::ledger) struct PostgresStore {
     pub(in crate::ledger) connections: Connections,
@@ -54,7 +63,7 @@ pub(in crate::ledger) struct PostgresStore {
     /// The connection for renewals of the right to start calls.
     pub(super) for_rights: tokio::sync::Mutex<Option<Object>>,
     /// The connections for shared limits.
-    pub(super) for_limits: super::lanes::OwnConnections,
+    pub(super) for_limits: OwnConnections,
 }
 
 impl PostgresStore {
@@ -65,7 +74,7 @@ impl PostgresStore {
             lister: format!("{:016x}", rand::random::<u64>()),
             presence: Mutex::default(),
             for_rights: tokio::sync::Mutex::default(),
-            for_limits: super::lanes::OwnConnections::default(),
+            for_limits: OwnConnections::default(),
         })
     }
 
@@ -115,22 +124,6 @@ impl PostgresStore {
     pub(super) fn committed(&self, written: Option<CommittedEvent>) {
         if let Some(written) = written {
             self.connections.tail.note(written);
-        }
-    }
-
-    /// A taker in the server's current run.
-    pub(super) fn taker<'a>(
-        &self,
-        holder: &'a str,
-        now: Timestamp,
-        lease_for: Duration,
-    ) -> Taker<'a> {
-        Taker {
-            holder,
-            now,
-            lease_for,
-            clock: self.clock,
-            run: self.connections.runs.current(),
         }
     }
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
-use super::super::address::{KEYS, query_files};
+use crate::queue::rabbitmq::broker::address::{KEYS, query_files};
 use crate::queue::{QueueError, Result};
 use crate::tls::{self, Check, Files, Keys};
 

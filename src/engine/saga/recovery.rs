@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::message::{Failure, FailureClass};
 use crate::twilio::{CallError, Closed, failure, is_missing};
 
-use super::step::{Found, Past, Repeat, Step, StepContext, StepError};
+use crate::engine::step::{Found, Past, Repeat, Step, StepContext, StepError};
 
 /// How often one look-up is tried, and the wait between two tries.
 const ASKED_MAX: u32 = 3;
 const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// The result of a look-up.
-pub(super) enum LookupResult {
+pub(in crate::engine) enum LookupResult {
     Found(Found),
     /// An object that is not ours is in its place.
     Busy(String),
@@ -29,7 +29,7 @@ pub(super) enum LookupResult {
 
 /// How thoroughly absence is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AbsenceCheck {
+pub(in crate::engine) enum AbsenceCheck {
     /// As the step's [`Repeat`] requires.
     Usual,
     /// Twilio reported that the effect exists: looked up in every way, and twice over the settle time.
@@ -37,7 +37,7 @@ pub(super) enum AbsenceCheck {
 }
 
 /// Looks a step's effect up: once, or twice if absence must last.
-pub(super) async fn look(
+pub(in crate::engine) async fn look(
     step: &dyn Step,
     context: &StepContext<'_>,
     settle_time: Duration,
@@ -53,7 +53,7 @@ pub(super) async fn look(
 }
 
 /// Looks for a possible but uncertain trace of a step.
-pub(super) async fn hint(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
+pub(in crate::engine) async fn hint(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
     let mut tried = 1;
     loop {
         let looked = match step.hint(context).await {
@@ -70,7 +70,10 @@ pub(super) async fn hint(step: &dyn Step, context: &StepContext<'_>) -> LookupRe
 }
 
 /// Reads the state at Twilio of the context's generation.
-pub(super) async fn past(step: &dyn Step, context: &StepContext<'_>) -> Result<Past, LookupResult> {
+pub(in crate::engine) async fn past(
+    step: &dyn Step,
+    context: &StepContext<'_>,
+) -> Result<Past, LookupResult> {
     let mut tried = 1;
     loop {
         let looked = match step.past(context).await {
@@ -90,7 +93,7 @@ pub(super) async fn past(step: &dyn Step, context: &StepContext<'_>) -> Result<P
 }
 
 /// Looks a step's effect up once.
-pub(super) async fn once(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
+pub(in crate::engine) async fn once(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
     in_one_way(step, context, AbsenceCheck::Usual).await
 }
 

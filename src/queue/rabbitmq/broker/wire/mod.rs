@@ -37,7 +37,7 @@ use stream::{Filtered, Socket};
 
 /// The longest frame that is asked of a broker, in bytes; also RabbitMQ's default. lapin ends a connection on a
 /// longer content header.
-pub(super) const FRAME_MAX: u32 = 131_072;
+pub(in crate::queue::rabbitmq) const FRAME_MAX: u32 = 131_072;
 
 /// The settings that all connections to a broker share.
 pub(super) struct Wire {

@@ -2,8 +2,8 @@
 
 use lapin::ErrorKind;
 
-use super::remedy::with_remedy;
 use crate::queue::QueueError;
+use crate::queue::rabbitmq::obstacles::remedy::with_remedy;
 
 /// Whether the error means that a frame could not be read. The message is on some queue and is redelivered.
 fn is_unreadable(error: &lapin::Error) -> bool {
@@ -18,7 +18,7 @@ fn is_unreadable(error: &lapin::Error) -> bool {
 }
 
 /// Maps lapin's error: refusals that will repeat, and errors that a retry may cure.
-pub(super) fn explain(error: &lapin::Error) -> QueueError {
+pub(in crate::queue::rabbitmq) fn explain(error: &lapin::Error) -> QueueError {
     match error.kind() {
         _ if is_unreadable(error) => QueueError::Unreadable(error.to_string()),
         // 403 access refused, 404 not found, 405 locked, 406 other arguments, 530 not allowed
@@ -31,6 +31,6 @@ pub(super) fn explain(error: &lapin::Error) -> QueueError {
 }
 
 /// Whether the broker reports that a queue or exchange does not exist.
-pub(super) fn is_not_found(error: &QueueError) -> bool {
+pub(in crate::queue::rabbitmq) fn is_not_found(error: &QueueError) -> bool {
     matches!(error, QueueError::Refused(why) if why.starts_with("NOT_FOUND"))
 }

@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use lapin::BasicProperties;
 
-use super::broker::Broker;
-use super::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
-use super::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
 use super::remedy;
-use super::topology;
+use crate::queue::rabbitmq::broker::Broker;
+use crate::queue::rabbitmq::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
+use crate::queue::rabbitmq::publisher::{PERSISTENT, Parcel, PublishRoute, Publisher};
+use crate::queue::rabbitmq::topology;
 use crate::queue::{QueueError, Result};
 
 /// Publishes one message to the probe queue, which then drops the previous one.
-pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
+pub(in crate::queue::rabbitmq) async fn probe(publisher: &Publisher, broker: &Broker) {
     let route = PublishRoute {
         exchange: "",
         key: topology::PROBE.to_owned(),
@@ -51,11 +51,11 @@ pub(super) async fn probe(publisher: &Publisher, broker: &Broker) {
 
 /// The queues that this process consumes, with the number of its consumers on each.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ConsumedQueues(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(in crate::queue::rabbitmq) struct ConsumedQueues(Arc<Mutex<BTreeMap<String, usize>>>);
 
 impl ConsumedQueues {
     /// Counts one more consumer of a queue until the returned guard is dropped.
-    pub(super) fn one(&self, queue: &str) -> ConsumedQueue {
+    pub(in crate::queue::rabbitmq) fn one(&self, queue: &str) -> ConsumedQueue {
         *self.lock().entry(queue.to_owned()).or_default() += 1;
         ConsumedQueue {
             of: self.clone(),
@@ -74,7 +74,7 @@ impl ConsumedQueues {
 }
 
 /// A guard that counts one consumer of a queue. See [`ConsumedQueues::one`].
-pub(super) struct ConsumedQueue {
+pub(in crate::queue::rabbitmq) struct ConsumedQueue {
     of: ConsumedQueues,
     queue: String,
 }
@@ -99,7 +99,7 @@ impl Drop for ConsumedQueue {
 /// # Errors
 ///
 /// [`QueueError::Unreachable`] when the queue has no majority or its leader did not answer.
-pub(super) fn ready_if_answered(
+pub(in crate::queue::rabbitmq) fn ready_if_answered(
     counted: topology::Count,
     queue: &str,
     consumed: &ConsumedQueues,

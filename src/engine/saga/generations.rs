@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::step::Past;
+use crate::engine::step::Past;
 use crate::ledger::MessageKey;
 use crate::message::StepName;
 
@@ -16,7 +16,7 @@ const REMEMBERED_MAX: usize = 10_000;
 /// The generations that this process has read and that cannot change any more. They are not read again: a customer who
 /// is busy for a day costs a generation at each attempt, and each attempt would read all of them.
 #[derive(Debug, Default)]
-pub(super) struct PastGenerations(Mutex<HashMap<MessageKey, Generations>>);
+pub(in crate::engine) struct PastGenerations(Mutex<HashMap<MessageKey, Generations>>);
 
 /// The generations of one message. A generation has an entry for every kind of container: a campaign that is applied
 /// again with another API looks for another kind.
@@ -35,7 +35,11 @@ enum Final {
 
 impl PastGenerations {
     /// The final state of this step's container in a generation, if it is known.
-    pub(super) fn of(&self, key: &MessageKey, container: (StepName, u32)) -> Option<Past> {
+    pub(in crate::engine) fn of(
+        &self,
+        key: &MessageKey,
+        container: (StepName, u32),
+    ) -> Option<Past> {
         match self.known().get(key)?.get(&container)? {
             Final::Closed => Some(Past::Empty),
             Final::Absent { is_sure, .. } => is_sure.then_some(Past::Absent),

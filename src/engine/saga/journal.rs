@@ -7,10 +7,10 @@ use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, MessageKey};
 use crate::message::{CampaignId, Event, MessageId, Name, Saga, StepName};
 
-use super::Interrupted;
+use crate::engine::Interrupted;
 
 /// The journal of one leased message.
-pub(super) struct Journal {
+pub(in crate::engine) struct Journal {
     ledger: std::sync::Arc<Ledger>,
     clock: Clock,
     lease: Lease,
@@ -26,7 +26,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`Interrupted::Journal`] when the saga cannot begin.
-    pub(super) fn open(
+    pub(in crate::engine) fn open(
         ledger: std::sync::Arc<Ledger>,
         clock: Clock,
         lease: Lease,
@@ -56,19 +56,19 @@ impl Journal {
 
     /// The state of the saga.
     #[must_use]
-    pub(super) fn saga(&self) -> &Saga {
+    pub(in crate::engine) fn saga(&self) -> &Saga {
         &self.saga
     }
 
     /// The name of everything that this generation makes at Twilio.
     #[must_use]
-    pub(super) fn name(&self) -> &Name {
+    pub(in crate::engine) fn name(&self) -> &Name {
         &self.name
     }
 
     /// The key of the journal's message.
     #[must_use]
-    pub(super) fn key(&self) -> &MessageKey {
+    pub(in crate::engine) fn key(&self) -> &MessageKey {
         &self.lease.key
     }
 
@@ -83,7 +83,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`Interrupted::Journal`] when the event is not allowed in the saga's state.
-    pub(super) fn note(&mut self, event: Event) -> Result<(), Interrupted> {
+    pub(in crate::engine) fn note(&mut self, event: Event) -> Result<(), Interrupted> {
         self.saga.apply(&event)?;
         self.unwritten.push(event);
         Ok(())
@@ -113,7 +113,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`Interrupted::Ledger`] when they are not durable.
-    pub(super) async fn write(&mut self) -> Result<(), Interrupted> {
+    pub(in crate::engine) async fn write(&mut self) -> Result<(), Interrupted> {
         let now = self.clock.now();
         self.ledger
             .record(&self.lease, &self.unwritten, now)
@@ -139,7 +139,7 @@ impl Journal {
     /// # Errors
     ///
     /// As [`Journal::note`].
-    pub(super) fn begin(&mut self, generation: u32) -> Result<(), Interrupted> {
+    pub(in crate::engine) fn begin(&mut self, generation: u32) -> Result<(), Interrupted> {
         self.note(Event::Begun { generation })?;
         self.name = name(&self.lease, generation);
         Ok(())
@@ -147,7 +147,7 @@ impl Journal {
 
     /// The lease, the saga and the unwritten events, for the settlement.
     #[must_use]
-    pub(super) fn into_parts(self) -> (Lease, Saga, Vec<Event>) {
+    pub(in crate::engine) fn into_parts(self) -> (Lease, Saga, Vec<Event>) {
         (self.lease, self.saga, self.unwritten)
     }
 }

@@ -4,18 +4,23 @@
 //! virtual host and never the password. Always: lapin's own recovery stays off, because after the broker closes a
 //! channel it leaves a consumer pending for ever. Here the session ends, and its user begins a new one.
 
+pub(super) mod address;
+pub(super) mod connection;
+pub(super) mod errors;
+pub mod wire;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
 
-use super::address::{BrokerAddress, Host, KEYS, of_host};
-use super::alarms;
-use super::errors::explain;
+use self::address::{BrokerAddress, Host, KEYS, of_host};
+use self::errors::explain;
+use self::wire::{Bounds, FRAME_MAX, Notes, Wire};
 use super::management::Login;
 use super::obstacles::Obstacles;
-use super::wire::{Bounds, FRAME_MAX, Notes, Wire};
+use super::obstacles::alarms;
 use super::{OURS, OWN_BYTES_MAX};
 use crate::clock::Clock;
 use crate::message::MESSAGE_BYTES_MAX;

@@ -10,11 +10,11 @@ use crate::message::{Event, Failure, FailureClass};
 use crate::metrics::StepResult;
 use crate::twilio::{CallError, failure};
 
-use super::Interrupted;
+use super::Runner;
 use super::attempt::EffectOrigin;
 use super::recovery::{self, AbsenceCheck, LookupResult};
-use super::saga::Runner;
-use super::step::{Found, Repeat, Step, StepError};
+use crate::engine::Interrupted;
+use crate::engine::step::{Found, Repeat, Step, StepError};
 
 /// How often an undo is tried within a run, and the first wait between two tries. Each wait is twice the one before.
 const TRIES: u32 = 5;
@@ -70,7 +70,10 @@ impl Runner<'_> {
     }
 
     /// Undoes one step. Returns why it failed, if it failed.
-    pub(super) async fn undo(&mut self, step: &dyn Step) -> Result<Option<Failure>, Interrupted> {
+    pub(in crate::engine) async fn undo(
+        &mut self,
+        step: &dyn Step,
+    ) -> Result<Option<Failure>, Interrupted> {
         if let Err(left) = self.insist(step, UndoQuestion::Undo).await? {
             return Ok(Some(left));
         }

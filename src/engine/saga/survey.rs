@@ -6,12 +6,12 @@
 
 use crate::message::{Effects, Ended, Event, StepName};
 
-use super::Interrupted;
 use super::attempt::EffectOrigin;
 use super::recovery::{self, LookupResult};
-use super::saga::{Runner, anew, left_as_it_is, unknown};
-use super::step::{Past, Step, StepContext};
 use super::undo::Undoing;
+use crate::engine::Interrupted;
+use crate::engine::saga::{Runner, anew, left_as_it_is, unknown};
+use crate::engine::step::{Past, Step, StepContext};
 
 /// This many generations in a row without a container end the search. A generation may have failed before it made one.
 const ABSENT_MAX: u32 = 2;
@@ -164,7 +164,7 @@ impl Runner<'_> {
     }
 
     /// Handles an effect of this message that its journal did not make: from now on the message is distrusted.
-    pub(super) async fn meet(
+    pub(in crate::engine) async fn meet(
         &mut self,
         step: &'static dyn Step,
         detail: String,

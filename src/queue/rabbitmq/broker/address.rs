@@ -16,7 +16,7 @@ use crate::queue::{QueueError, Result};
 use crate::tls::{Files, Keys};
 
 /// The query keys of `AMQP_URL` that name the TLS files.
-pub(super) const KEYS: Keys = Keys {
+pub(in crate::queue::rabbitmq) const KEYS: Keys = Keys {
     place: "AMQP_URL",
     address: "AMQP_URL",
     ca: "cacertfile",
@@ -49,10 +49,10 @@ const NOT_OURS: [(&str, &str); 3] = [
 
 /// The host and port of one node of the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Host {
+pub(in crate::queue::rabbitmq) struct Host {
     /// A host name or an IP address, without brackets.
-    pub(super) name: String,
-    pub(super) port: u16,
+    pub(in crate::queue::rabbitmq) name: String,
+    pub(in crate::queue::rabbitmq) port: u16,
 }
 
 impl fmt::Display for Host {
@@ -70,9 +70,9 @@ pub(super) struct BrokerAddress {
     pub(super) uri: AMQPUri,
     /// At least one, in the order of connection attempts.
     pub(super) hosts: Vec<Host>,
-    pub(super) files: Files,
+    pub(in crate::queue::rabbitmq) files: Files,
     /// The number of members of new queues; `None`: RabbitMQ's default.
-    pub(super) quorum_members: Option<u16>,
+    pub(in crate::queue::rabbitmq) quorum_members: Option<u16>,
 }
 
 impl BrokerAddress {
@@ -82,7 +82,7 @@ impl BrokerAddress {
     /// # Errors
     ///
     /// [`QueueError::Refused`], without the text: it may hold a password.
-    pub(super) fn parse(url: &str) -> Result<Self> {
+    pub(in crate::queue::rabbitmq) fn parse(url: &str) -> Result<Self> {
         let mut address = Self::in_order(url)?;
         address.hosts.shuffle(&mut rand::rng());
         address.uri = of_host(address.uri, &address.hosts[0]);
@@ -203,7 +203,7 @@ fn quorum_members(url: &Url) -> Result<Option<u16>> {
 }
 
 /// The TLS files that a query names with RabbitMQ's keys.
-pub(super) fn query_files(url: &Url) -> Files {
+pub(in crate::queue::rabbitmq) fn query_files(url: &Url) -> Files {
     let value = |name: &str| {
         let mut pairs = url.query_pairs();
         let found = pairs.find(|(key, value)| key == name && !value.is_empty());

@@ -4,6 +4,13 @@
 //! up, its intent is durable before the call; an uncertain effect is looked up before its call is repeated; a saga that
 //! is being undone never goes forward.
 
+pub(super) mod journal;
+pub(super) mod attempt;
+pub(super) mod recovery;
+pub(super) mod generations;
+pub(super) mod survey;
+pub(super) mod undo;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,12 +20,12 @@ use crate::message::{
 };
 use crate::metrics::{Metrics, StepResult};
 
-use super::attempt::{EffectOrigin, Tried};
-use super::generations::PastGenerations;
-use super::journal::Journal;
-use super::recovery::{self, LookupResult};
+use self::attempt::{EffectOrigin, Tried};
+use self::generations::PastGenerations;
+use self::journal::Journal;
+use self::recovery::LookupResult;
+use self::undo::Undoing;
 use super::step::{Found, Step, StepContext};
-use super::undo::Undoing;
 use super::{Ground, Interrupted};
 
 /// How often a message may meet a closed container in one run. Beyond that, something closes its containers.

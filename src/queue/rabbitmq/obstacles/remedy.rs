@@ -5,14 +5,14 @@
 
 use shell_words::quote;
 
-use super::obstacles::Removal;
+use super::Removal;
 
 /// The rights of flexcast's user in its virtual host, as `rabbitmqctl set_permissions` takes them: configure,
 /// write, read. The exchange `amq.default` leads to every queue by name.
 const RIGHTS: [&str; 3] = ["^flexcast", "^(flexcast|amq\\.default$)", "^flexcast"];
 
 /// The refusal, with the remedy if it is known.
-pub(super) fn with_remedy(refusal: &str) -> String {
+pub(in crate::queue::rabbitmq) fn with_remedy(refusal: &str) -> String {
     let Some(remedy) = of_refusal(refusal) else {
         return refusal.to_owned();
     };
@@ -55,7 +55,7 @@ fn of_refusal(refusal: &str) -> Option<String> {
 }
 
 /// The commands that show a user's rights and grant those that flexcast needs.
-pub(super) fn of_rights(refusal: &str) -> Option<Removal> {
+pub(in crate::queue::rabbitmq) fn of_rights(refusal: &str) -> Option<Removal> {
     let user = after(refusal, "for user '")?;
     refusal.starts_with("ACCESS_REFUSED").then(|| Removal {
         look: format!("rabbitmqctl list_user_permissions {}", quote(user)),

@@ -10,13 +10,13 @@ use std::time::Duration;
 use lapin::{Channel, Connection};
 use tokio::sync::Mutex;
 
-use super::broker::{Broker, Connected};
 use super::errors::explain;
 use super::wire::{FRAME_MAX, Notes};
+use crate::queue::rabbitmq::broker::{Broker, Connected};
 use crate::queue::{Backoff, QueueError, Result};
 
 /// The time limit for one request and its reply on an open channel.
-pub(super) const REPLY_WAIT: Duration = Duration::from_secs(10);
+pub(in crate::queue::rabbitmq) const REPLY_WAIT: Duration = Duration::from_secs(10);
 
 /// The time limit for a close whose result does not matter.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// One connection of this process, for one purpose. Consuming and publishing use separate connections: a broker
 /// that is short of memory or disk stops reading from publishing connections, and acknowledgements on the same
 /// connection would block too.
-pub(super) struct Link {
+pub(in crate::queue::rabbitmq) struct Link {
     broker: Arc<Broker>,
     role: &'static str,
     live: Mutex<Option<Live>>,
@@ -44,7 +44,7 @@ struct Live {
 }
 
 impl Link {
-    pub(super) fn new(broker: Arc<Broker>, role: &'static str) -> Self {
+    pub(in crate::queue::rabbitmq) fn new(broker: Arc<Broker>, role: &'static str) -> Self {
         Self {
             broker,
             role,
@@ -56,39 +56,39 @@ impl Link {
     }
 
     /// The longest frame that may be sent, in bytes.
-    pub(super) fn frame_max(&self) -> u32 {
+    pub(in crate::queue::rabbitmq) fn frame_max(&self) -> u32 {
         self.frame_max.load(Ordering::Relaxed)
     }
 
     /// The number of members of new queues; `None`: RabbitMQ's default.
-    pub(super) fn quorum_members(&self) -> Option<u16> {
+    pub(in crate::queue::rabbitmq) fn quorum_members(&self) -> Option<u16> {
         self.broker.quorum_members()
     }
 
     /// Reports a queue with another number of members than the one that is asked for.
-    pub(super) fn note_members(&self, queue: &str, made_for: Option<u16>) {
+    pub(in crate::queue::rabbitmq) fn note_members(&self, queue: &str, made_for: Option<u16>) {
         self.broker.note_members(queue, made_for);
     }
 
     /// The number of connections after the first.
-    pub(super) fn reconnects(&self) -> u64 {
+    pub(in crate::queue::rabbitmq) fn reconnects(&self) -> u64 {
         self.made.load(Ordering::Relaxed).saturating_sub(1)
     }
 
     /// Opens a channel; it opens the connection first if there is none.
-    pub(super) async fn channel(&self) -> Result<Channel> {
+    pub(in crate::queue::rabbitmq) async fn channel(&self) -> Result<Channel> {
         self.noted_channel().await.map(|(channel, _)| channel)
     }
 
     /// Opens a channel, and returns it with the notes on its deliveries.
-    pub(super) async fn noted_channel(&self) -> Result<(Channel, Arc<Notes>)> {
+    pub(in crate::queue::rabbitmq) async fn noted_channel(&self) -> Result<(Channel, Arc<Notes>)> {
         let live = self.live().await?;
         let channel = self.ask(live.connection.create_channel()).await?;
         Ok((channel, live.notes))
     }
 
     /// Waits for the broker's reply, at most [`REPLY_WAIT`].
-    pub(super) async fn ask<T>(
+    pub(in crate::queue::rabbitmq) async fn ask<T>(
         &self,
         request: impl Future<Output = lapin::Result<T>> + Send,
     ) -> Result<T> {
@@ -103,7 +103,7 @@ impl Link {
 
     /// Waits for `work` for at most `limit`. While the broker blocks this connection for lack of memory or disk,
     /// the wait continues: the broker reads the data when the alarm ends.
-    pub(super) async fn patiently<T>(
+    pub(in crate::queue::rabbitmq) async fn patiently<T>(
         &self,
         limit: Duration,
         work: impl Future<Output = T> + Send,
@@ -148,7 +148,7 @@ impl Link {
     }
 
     /// Closes the connection in any state: the next use opens another one.
-    pub(super) async fn hang_up(&self) {
+    pub(in crate::queue::rabbitmq) async fn hang_up(&self) {
         let Some(live) = self.live.lock().await.take() else {
             return;
         };
@@ -159,6 +159,6 @@ impl Link {
 }
 
 /// The pauses between attempts to reach the broker.
-pub(super) fn pauses() -> Backoff {
+pub(in crate::queue::rabbitmq) fn pauses() -> Backoff {
     Backoff::spread(Duration::from_millis(200), Duration::from_secs(10))
 }

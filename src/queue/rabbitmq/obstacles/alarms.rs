@@ -10,11 +10,11 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use lapin::{Connection, Event};
 
-use super::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
 use super::remedy;
+use crate::queue::rabbitmq::obstacles::{EVERYWHERE, ObstacleCause, Obstacles};
 
 /// Watches a connection until it ends.
-pub(super) fn follow(
+pub(in crate::queue::rabbitmq) fn follow(
     connection: &Connection,
     obstacles: Arc<Obstacles>,
 ) -> impl Future<Output = ()> + Send + use<> {

@@ -7,10 +7,10 @@ use crate::message::{Effects, Failure, FailureClass};
 use crate::metrics::StepResult;
 use crate::twilio::{CallError, Conflict, conflict, failure, is_missing};
 
-use super::Interrupted;
+use super::Runner;
 use super::recovery::{self, AbsenceCheck, LookupResult};
-use super::saga::Runner;
-use super::step::{Found, Repeat, Step, StepError};
+use crate::engine::Interrupted;
+use crate::engine::step::{Found, Repeat, Step, StepError};
 
 /// How often one step is retried within a run after Twilio reported that it never processed the call. Beyond that the
 /// message frees its place and returns later.
@@ -21,7 +21,7 @@ const REPEATS_MAX: u32 = 2;
 
 /// The origin of a step's effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EffectOrigin {
+pub(in crate::engine) enum EffectOrigin {
     /// This run made it.
     Made,
     /// It was looked up: a call of this journal had made it.
@@ -31,7 +31,7 @@ pub(super) enum EffectOrigin {
 }
 
 /// The result of one try of a step.
-pub(super) enum Tried {
+pub(in crate::engine) enum Tried {
     Stands {
         effects: Box<Effects>,
         origin: EffectOrigin,
@@ -52,7 +52,7 @@ pub(super) enum Tried {
 
 impl Runner<'_> {
     /// Tries one step once. The effect is looked up first if an earlier holder may have made it.
-    pub(super) async fn advance(
+    pub(in crate::engine) async fn advance(
         &mut self,
         step: &'static dyn Step,
         suspect: &mut bool,

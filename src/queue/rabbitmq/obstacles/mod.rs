@@ -3,6 +3,10 @@
 //! In: failures by queue. Out: a list for probes, `status` and metrics, and one log line for each new obstacle.
 //! Always: at most one obstacle for each queue and cause.
 
+pub(super) mod remedy;
+pub(super) mod alarms;
+pub(super) mod majority;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
