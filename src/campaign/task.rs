@@ -179,7 +179,7 @@ pub(super) fn refusals(campaign: &Campaign) -> Vec<String> {
             ));
         } else if campaign.task.attributes.contains_key(name) {
             wrong.push(format!(
-                "task.show: {name} stands in task.attributes too; name it in one of them"
+                "task.show: {name} is in task.attributes too; name it in one of them"
             ));
         }
     }
