@@ -265,7 +265,7 @@ mod tests {
             ),
             ("[task.attributes]\ncustomerName='x'\n", "customerName"),
             ("[task]\nshow=['Name']\n", "customer_name"),
-            ("[task]\nshow=['?']\n", "no column"),
+            ("[task]\nshow=['?']\n", "not the name of a column"),
             (
                 "[task]\nshow=['plan']\n[task.attributes]\nplan='x'\n",
                 "one of them",
