@@ -330,7 +330,10 @@ mod tests {
         }
         let refused = arrivals.unacceptable(&read("+12025550102".into()));
         let detail = refused.expect("foreign").detail;
-        assert!(detail.contains("none of the campaign's"), "{detail}");
+        assert!(
+            detail.contains("which the campaign does not have"),
+            "{detail}"
+        );
         assert!(!detail.contains("2025550102"), "{detail}");
     }
 }

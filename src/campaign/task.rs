@@ -179,7 +179,7 @@ pub(super) fn refusals(campaign: &Campaign) -> Vec<String> {
             ));
         } else if campaign.task.attributes.contains_key(name) {
             wrong.push(format!(
-                "task.show: {name} stands in task.attributes too; name it in one of them"
+                "task.show: {name} is in task.attributes too; name it in one of them"
             ));
         }
     }
@@ -265,7 +265,7 @@ mod tests {
             ),
             ("[task.attributes]\ncustomerName='x'\n", "customerName"),
             ("[task]\nshow=['Name']\n", "customer_name"),
-            ("[task]\nshow=['?']\n", "no column"),
+            ("[task]\nshow=['?']\n", "not the name of a column"),
             (
                 "[task]\nshow=['plan']\n[task.attributes]\nplan='x'\n",
                 "one of them",

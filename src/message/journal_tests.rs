@@ -1,4 +1,4 @@
-//! What a journal tells, and which events cannot follow.
+//! Tests of replays and of illegal events.
 
 use super::super::{DeadReason, FailureClass};
 use super::*;

@@ -308,7 +308,7 @@ async fn a_publisher_may_name_one_of_the_campaigns_senders_and_no_other() {
     assert_eq!((books.imbalance(), books.accepted, books.done), (0, 3, 3));
     let dead = stage.ledger.dead(None, 9).await.expect("it answers");
     let said = serde_json::to_string(&dead).expect("JSON");
-    assert!(said.contains("none of the campaign's"), "{said}");
+    assert!(said.contains("which the campaign does not have"), "{said}");
     // Recorded when it came: whoever is told of it again knows better than the campaign.
     let record = stage.record(2).await;
     assert_eq!(

@@ -12,20 +12,20 @@ impl RowPlace {
         match wrong {
             RowFault::NeverClosed => {
                 "a quote opens in this row and never closes: the rows below count as part of it, and none of them was \
-                 taken"
+                 imported"
                 .to_owned()
             }
             RowFault::TextAfterQuote if is_several => format!(
-                "the row takes lines {line} to {last}, and text follows a closing quote in it: a quote is missing in one \
-                 of these lines, and none of them was taken"
+                "the row has lines {line} to {last}, and text follows a closing quote in it: a quote is missing in one \
+                 of these lines, and none of them was imported"
             ),
             RowFault::TextAfterQuote => "text follows a closing quote: a quote inside a quoted cell is written twice (\"\")"
                 .to_owned(),
             RowFault::QuoteInside if is_several => format!(
-                "the row takes lines {line} to {last}, and a quote stands inside a cell that does not begin with one: \
-                 none of these lines was taken"
+                "the row has lines {line} to {last}, and a quote is inside a cell that does not begin with one: \
+                 none of these lines was imported"
             ),
-            RowFault::QuoteInside => "a quote stands inside a cell that does not begin with one: put the cell in \
+            RowFault::QuoteInside => "a quote is inside a cell that does not begin with one: put the cell in \
                                    quotes, and write the quote inside it twice (\"\")"
                 .to_owned(),
             RowFault::LoneReturn => "the line end before or after this row differs from that of the file's first line (a \

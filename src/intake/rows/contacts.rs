@@ -310,8 +310,8 @@ impl Contacts {
         };
         joined.is_joined(&self.record).then(|| {
             format!(
-                "a quoted cell takes lines {line} to {last} and looks like several rows: a quote may be missing, and none \
-                 of these lines was taken; where it is one cell, take its line breaks away"
+                "a quoted cell has lines {line} to {last} and looks like several rows: a quote may be missing, and none \
+                 of these lines was imported; if it is one cell, remove its line breaks"
             )
         })
     }

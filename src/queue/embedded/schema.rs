@@ -20,7 +20,7 @@ use crate::sqlite_file::{DatabaseKind, FileError, SqliteFile, look_after};
 /// The words for a queue file in error messages, and the advice that they give.
 const KIND: DatabaseKind = DatabaseKind {
     noun: "a queue",
-    remedy: "Copy it with its log, or move it away and have the ledger publish again what waits \
+    remedy: "Copy it with its log, or move it away and let the ledger publish the waiting messages again \
              (docs/runbooks.md, FlexcastQueueLacksMessages)",
 };
 

@@ -4,9 +4,9 @@
 //! flexcast (direct, key = campaign) --> flexcast.work.<campaign>, or without one flexcast.orphan
 //! flexcast.retry.<level> (fanout) --> queue of the same name, TTL --> flexcast, key kept
 //! flexcast.dead (fanout) --> queue of the same name
-//! flexcast.rejected (topic, key = campaign) --> whoever listens: what publishers are told
+//! flexcast.rejected (topic, key = campaign) --> queues of publishers: refusals
 //! flexcast.probe: a queue that holds one message, the last probe for a majority of the nodes
-//! flexcast.ledger: an exchange nobody publishes to; its argument is the ledger's id
+//! flexcast.ledger: an exchange without messages; its argument is the ledger's id
 //! ```
 //!
 //! Always: every queue is a quorum queue, and RabbitMQ 3.10 and all later versions know every argument: a

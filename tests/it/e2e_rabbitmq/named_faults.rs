@@ -144,7 +144,8 @@ async fn a_memory_alarm_is_named_at_once_and_what_waits_for_its_end_goes_on() {
     let mut importing = place.start(&["import", CAMPAIGN, "contacts.csv"]);
     let told = eventually("the alarm to be named", || {
         let err = importing.err();
-        err.contains("takes nothing from publishers").then_some(err)
+        err.contains("accepts nothing from publishers")
+            .then_some(err)
     });
     assert!(told.contains("low on memory"), "{told}");
     assert!(told.contains("rabbitmq-diagnostics alarms"), "{told}");

@@ -131,7 +131,7 @@ async fn a_copy_that_the_broker_refuses_holds_up_nobody_and_is_recorded_once() {
     );
     // It comes again, and again.
     eventually("it to be tried a third time", || {
-        let tries = work.err().matches("a copy was refused").count();
+        let tries = work.err().matches("the broker refused a copy").count();
         (tries >= 3).then_some(())
     });
     vhost.let_write(&user, ".*");

@@ -27,11 +27,11 @@ pub(in crate::intake) struct FileEncoding {
     pub(in crate::intake) encoding: &'static Encoding,
     /// The length of the byte order mark before the text.
     pub(in crate::intake) bom_bytes: usize,
-    how: How,
+    how: Evidence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+enum Evidence {
     /// A byte order mark.
     Marked,
     /// All bytes are valid UTF-8.
@@ -47,10 +47,10 @@ enum How {
 impl fmt::Display for FileEncoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = match self.how {
-            How::Marked => " with a byte order mark",
-            How::Zeroes => " (by its zero bytes)",
-            How::Guessed => " (guessed: --encoding names another)",
-            How::Valid | How::Told => "",
+            Evidence::Marked => " with a byte order mark",
+            Evidence::Zeroes => " (by its zero bytes)",
+            Evidence::Guessed => " (guessed: --encoding names another)",
+            Evidence::Valid | Evidence::Told => "",
         };
         write!(f, "{}{how}", self.encoding.name())
     }
@@ -94,9 +94,9 @@ impl FileEncoding {
         let (encoding, bom_bytes, how) = match (told, marked) {
             (Some(told), marked) => {
                 let bom = marked.filter(|(encoding, _)| *encoding == told);
-                (told, bom.map_or(0, |(_, bytes)| bytes), How::Told)
+                (told, bom.map_or(0, |(_, bytes)| bytes), Evidence::Told)
             }
-            (None, Some((encoding, bytes))) => (encoding, bytes, How::Marked),
+            (None, Some((encoding, bytes))) => (encoding, bytes, Evidence::Marked),
             (None, None) => match look.guess() {
                 Ok((encoding, how)) => (encoding, 0, how),
                 Err(not_text) => return Ok(Err(not_text)),
@@ -136,7 +136,7 @@ impl FileEncoding {
         Self {
             encoding: UTF_8,
             bom_bytes: 0,
-            how: How::Valid,
+            how: Evidence::Valid,
         }
     }
 
@@ -168,22 +168,22 @@ impl FileEncoding {
 }
 
 impl EncodingSurvey {
-    fn guess(&self) -> Result<(&'static Encoding, How), NotText> {
+    fn guess(&self) -> Result<(&'static Encoding, Evidence), NotText> {
         if let Some(encoding) = utf_16_by_zeroes(&self.start) {
-            return Ok((encoding, How::Zeroes));
+            return Ok((encoding, Evidence::Zeroes));
         }
         if self.start.contains(&0) {
             let why = "it has zero bytes: this is not text but a program's own format".to_owned();
             return Err(NotText { line: 1, why });
         }
         match self.first_wrong {
-            None => Ok((UTF_8, How::Valid)),
+            None => Ok((UTF_8, Evidence::Valid)),
             // Most are valid UTF-8: any other encoding would garble them.
             Some((line, byte)) if self.multibyte > self.wrong => Err(not_utf8(line, byte)),
             Some((line, _)) => {
                 let guess = self.detector.guess(None, Utf8Detection::Deny);
                 match self.western.instead_of(guess) {
-                    Ok(encoding) => Ok((encoding, How::Guessed)),
+                    Ok(encoding) => Ok((encoding, Evidence::Guessed)),
                     Err(why) => Err(NotText { line, why }),
                 }
             }

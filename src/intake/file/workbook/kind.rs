@@ -40,7 +40,7 @@ impl FileKind {
         let why = match self {
             Self::Text | Self::Workbook => return None,
             Self::Encrypted => {
-                "a password protects the workbook: take the password away (in Excel: File, Info, Protect \
+                "a password protects the workbook: remove the password (in Excel: File, Info, Protect \
                  Workbook, Encrypt with Password) and save it"
             }
             Self::OldWorkbook => "it is a workbook of Excel before 2007; save it as .xlsx",

@@ -260,12 +260,12 @@ mod tests {
     #[test]
     fn a_list_that_cannot_be_read_is_refused_without_its_password() {
         let table = [
-            ("amqp://me:s3cret@a,,b", "empty place"),
-            ("amqp://me:s3cret@a,", "empty place"),
-            ("amqp://me:s3cret@a:5672,b:port", "no address"),
-            ("amqp://me:s3cret@a,b:99999", "no address"),
-            ("amqp://me:s3cret@a,b c", "no address"),
-            ("amqp://me:s3/cret@a,b", "no address"),
+            ("amqp://me:s3cret@a,,b", "empty entry"),
+            ("amqp://me:s3cret@a,", "empty entry"),
+            ("amqp://me:s3cret@a:5672,b:port", "not the address"),
+            ("amqp://me:s3cret@a,b:99999", "not the address"),
+            ("amqp://me:s3cret@a,b c", "not the address"),
+            ("amqp://me:s3/cret@a,b", "not the address"),
             ("amqps://me:s3cret@a?verify=verify_none", "verify_peer"),
             ("amqps://me:s3cret@a?password=s3cret", "passphrase"),
             ("amqp://me:s3cret@a?cacertfile=/ca.pem", "amqps://"),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::super::topology::{DEAD, ORPHAN, WORK_PREFIX, retry_delay};
-use super::{BrokerSnapshot, Listed, Node, Policy};
+use super::{BrokerSnapshot, ListedQueue, Node, Policy};
 use crate::queue::{Finding, FindingKind};
 
 /// The role of one of flexcast's queues.
@@ -245,7 +245,12 @@ fn redirections(role: Role, definition: &Map<String, Value>, dangers: &mut Vec<D
 }
 
 /// The policies that set a key to the effective value on a queue, and the commands that remove them.
-fn source(seen: &BrokerSnapshot, queue: &Listed, key: &str, value: &Value) -> (String, String) {
+fn source(
+    seen: &BrokerSnapshot,
+    queue: &ListedQueue,
+    key: &str,
+    value: &Value,
+) -> (String, String) {
     // Of two numbers the lower one is effective, of other values the operator policy's.
     let sets = |policies: &[Policy], name: &str| {
         let named = policies.iter().find(|policy| policy.name == name);
@@ -283,7 +288,7 @@ fn source(seen: &BrokerSnapshot, queue: &Listed, key: &str, value: &Value) -> (S
     (sources.join(" and "), commands.join(" && "))
 }
 
-fn wrong_type(queue: &Listed, vhost: &str) -> Option<(String, String)> {
+fn wrong_type(queue: &ListedQueue, vhost: &str) -> Option<(String, String)> {
     let kind = queue.r#type.as_deref()?;
     if kind == "quorum" {
         return None;
@@ -303,23 +308,23 @@ fn wrong_type(queue: &Listed, vhost: &str) -> Option<(String, String)> {
 
 /// The problem with a queue's members, if too few are online. A queue with all members online is accepted, whatever
 /// their number.
-fn lacking_members(queue: &Listed) -> Option<(String, String)> {
+fn lacking_members(queue: &ListedQueue) -> Option<(String, String)> {
     let (all, online) = (queue.members.len(), queue.online.len());
     let needed = all / 2 + 1;
     let dead = ["minority", "down", "crashed", "stopped"];
     let state = queue.state.as_deref().filter(|state| dead.contains(state));
     let why = if online < all && online < needed {
         format!(
-            "{online} of its {all} members are online and {needed} are needed: it takes and \
+            "{online} of its {all} members are online and {needed} are needed: it accepts and \
              delivers nothing"
         )
     } else if online < all && online == needed {
         format!(
-            "{online} of its {all} members are online: when one more is gone, it takes and \
+            "{online} of its {all} members are online: when one more is gone, it accepts and \
              delivers nothing"
         )
     } else if let Some(state) = state {
-        format!("its state is {state}: it takes and delivers nothing")
+        format!("its state is {state}: it accepts and delivers nothing")
     } else {
         return None;
     };
@@ -335,7 +340,7 @@ fn lacking_members(queue: &Listed) -> Option<(String, String)> {
 }
 
 fn alarms(node: &Node) -> Vec<(FindingKind, String, String)> {
-    let waits = "the broker takes nothing from publishers, so imports and retries wait";
+    let waits = "the broker accepts nothing from publishers, so imports and retries wait";
     let mut alarms = Vec::new();
     if node.mem_alarm {
         let why = format!("the node is over its memory limit: {waits}");

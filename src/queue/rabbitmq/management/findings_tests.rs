@@ -4,24 +4,24 @@ use serde_json::{Value, json};
 
 use super::super::topology::{DEAD, ORPHAN};
 use super::findings::of;
-use super::{BrokerSnapshot, Listed, Node, Policies, Policy};
+use super::{BrokerSnapshot, ListedQueue, Node, Policies, Policy};
 use crate::queue::FindingKind as Kind;
 
 const WORK: &str = "flexcast.work.spring";
 const RETRY: &str = "flexcast.retry.5s";
 
-fn queue(name: &str, definition: &Value) -> Listed {
-    Listed {
+fn queue(name: &str, definition: &Value) -> ListedQueue {
+    ListedQueue {
         name: name.to_owned(),
         r#type: Some("quorum".to_owned()),
         state: Some("running".to_owned()),
         policy: Some("limits".to_owned()),
         effective_policy_definition: Some(definition.clone()),
-        ..Listed::default()
+        ..ListedQueue::default()
     }
 }
 
-fn seen(queues: Vec<Listed>) -> BrokerSnapshot {
+fn seen(queues: Vec<ListedQueue>) -> BrokerSnapshot {
     BrokerSnapshot {
         vhost: "/".to_owned(),
         queues,
@@ -162,7 +162,7 @@ fn members_that_are_not_online_are_found_when_they_are_needed() {
         (5, 3, Some("when one more is gone")),
         (2, 2, None),
         (1, 1, None),
-        (1, 0, Some("takes and delivers nothing")),
+        (1, 0, Some("accepts and delivers nothing")),
         (0, 0, None),
     ];
     for (members, online, said) in table {

@@ -50,7 +50,7 @@ pub(super) struct Inspector {
 /// A queue in the API's list. Fields are missing while the broker has no statistics for them.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Listed {
+struct ListedQueue {
     name: String,
     r#type: Option<String>,
     state: Option<String>,
@@ -67,7 +67,7 @@ struct Listed {
 
 #[derive(Deserialize)]
 struct QueuePage {
-    items: Vec<Listed>,
+    items: Vec<ListedQueue>,
     page_count: u32,
 }
 
@@ -101,7 +101,7 @@ struct Policies {
 #[derive(Clone, Debug, Default)]
 struct BrokerSnapshot {
     vhost: String,
-    queues: Vec<Listed>,
+    queues: Vec<ListedQueue>,
     nodes: Vec<Node>,
     /// Read only if both kinds of policies apply to one queue.
     policies: Option<Policies>,
@@ -166,7 +166,7 @@ impl Inspector {
     }
 
     fn inspection(&self, seen: &BrokerSnapshot) -> Inspection {
-        let counts = |queue: &Listed| QueueCounts {
+        let counts = |queue: &ListedQueue| QueueCounts {
             ready: queue.messages_ready,
             unacknowledged: queue.messages_unacknowledged,
             consumers: queue.consumers,
@@ -192,7 +192,7 @@ async fn read(api: &ManagementApi, vhost: &str) -> std::result::Result<BrokerSna
         queues: queues(api, vhost).await?,
         ..BrokerSnapshot::default()
     };
-    let is_new = |queue: &&Listed| queue.effective_policy_definition.is_none();
+    let is_new = |queue: &&ListedQueue| queue.effective_policy_definition.is_none();
     let new = seen.queues.iter().filter(is_new).count();
     if new > 0 {
         let text =
@@ -206,7 +206,8 @@ async fn read(api: &ManagementApi, vhost: &str) -> std::result::Result<BrokerSna
             "memory and disk alarms, which need the user tag \"monitoring\": {why}"
         )),
     }
-    let has_both = |queue: &Listed| queue.policy().is_some() && queue.operator_policy().is_some();
+    let has_both =
+        |queue: &ListedQueue| queue.policy().is_some() && queue.operator_policy().is_some();
     if seen.queues.iter().any(has_both) {
         // Without the definitions, a finding names both policies.
         seen.policies = policies(api, vhost).await.ok();
@@ -214,7 +215,7 @@ async fn read(api: &ManagementApi, vhost: &str) -> std::result::Result<BrokerSna
     Ok(seen)
 }
 
-async fn queues(api: &ManagementApi, vhost: &str) -> std::result::Result<Vec<Listed>, String> {
+async fn queues(api: &ManagementApi, vhost: &str) -> std::result::Result<Vec<ListedQueue>, String> {
     let mut all = Vec::new();
     for number in 1..=PAGES_MAX {
         let number_text = number.to_string();
@@ -246,7 +247,7 @@ async fn policies(api: &ManagementApi, vhost: &str) -> std::result::Result<Polic
     })
 }
 
-impl Listed {
+impl ListedQueue {
     fn policy(&self) -> Option<&str> {
         self.policy.as_deref().filter(|name| !name.is_empty())
     }

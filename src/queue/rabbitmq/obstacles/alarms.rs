@@ -26,8 +26,8 @@ pub(in crate::queue::rabbitmq) fn follow(
                 Event::ConnectionBlocked(reason) => {
                     is_blocked = true;
                     let why = format!(
-                        "RabbitMQ takes nothing from publishers ({reason}): imports, retries and dead letters wait, and \
-                         go on when it has what it needs"
+                        "RabbitMQ accepts nothing from publishers ({reason}): imports, retries and dead letters wait, and \
+                         continue when the alarm ends"
                     );
                     obstacles.found(EVERYWHERE, ObstacleCause::Alarm, why, remedy::of_alarm());
                 }

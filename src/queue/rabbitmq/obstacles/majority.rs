@@ -33,7 +33,7 @@ pub(in crate::queue::rabbitmq) async fn probe(publisher: &Publisher, broker: &Br
             .obstacles
             .is_gone(EVERYWHERE, ObstacleCause::NoMajority),
         Ok(false) => {
-            let why = "queues are without a majority of their members: RabbitMQ takes and delivers nothing until most nodes \
+            let why = "queues are without a majority of their members: RabbitMQ accepts and delivers nothing until most nodes \
                        of the cluster run again";
             let obstacles = &broker.obstacles;
             let removal = remedy::of_majority();
