@@ -186,7 +186,8 @@ async fn past_without_task(
         return Ok(ended);
     }
     match session_of(context).await? {
-        // Nothing is sent without a session. If Flex knew a session that is gone now, it is unknown what was sent.
+        // Nothing is sent without a session. If Flex knew a session that is gone now, it is unknown whether a message
+        // was sent.
         None if channel.attributes.contains_key(PROXY_SESSION) => Ok(Past::Unclear(format!(
             "the Proxy session of {} is gone",
             channel.sid

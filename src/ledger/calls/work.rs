@@ -87,15 +87,15 @@ impl Ledger {
     }
 
     /// Ends every lease. For a caller that knows that no other consumer is alive: the one that holds a store alone. The
-    /// messages wait on the queue, which delivers again what was not acknowledged. Returns how many leases of messages
-    /// it ended.
+    /// messages wait on the queue, which redelivers unacknowledged messages. Returns how many leases of messages it
+    /// ended.
     pub async fn release_leases(&self) -> Result<u64> {
         let call = LedgerCall::named("release_leases");
         native!(self, call, |store| store.release_leases())
     }
 
     /// Ends at most `limit` expired leases whose holders are dead. `holder` is the caller. The messages wait on the
-    /// queue, which delivers again what was not acknowledged. Returns how many leases it ended.
+    /// queue, which redelivers unacknowledged messages. Returns how many leases it ended.
     pub async fn sweep_leases(&self, holder: &str, now: Timestamp, limit: usize) -> Result<u64> {
         let call = LedgerCall::named("sweep_leases");
         native!(self, call, |store| store.sweep_leases(holder, now, limit))

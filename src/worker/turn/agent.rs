@@ -48,7 +48,7 @@ pub(super) enum Assigning {
     Unfit(Failure),
     Skip(Unavailable),
     Hold(HeldForAgent),
-    /// Its own limits grant it later, whoever its agent is then.
+    /// Its own limits grant it later. The agent is decided then.
     Later(PutOff, Timestamp),
     /// The gate did not let the look-up through: the message is returned.
     GiveBack,

@@ -42,9 +42,7 @@ impl Presence {
                 let again = async { show(connections.get().await?, &holder).await };
                 match connections.bounded(again).await {
                     Ok(shown) => connection = shown,
-                    Err(error) => {
-                        tracing::debug!(%error, "not shown as alive yet")
-                    }
+                    Err(error) => tracing::debug!(%error, "not shown as alive yet"),
                 }
             }
         }))
