@@ -10,7 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{CampaignId, DeferReason, Failure, FailureClass, MessageId};
 
-use super::{Ending, LedgerError, Result};
+use super::{Ending, LedgerError, Result, Wake};
+
+/// A deferral as both stores write it.
+pub(super) struct Deferral<'a> {
+    pub(super) reason: DeferReason,
+    pub(super) due: Timestamp,
+    pub(super) wake: Wake,
+    /// The failure of the attempt before it, if there was one.
+    pub(super) failure: Option<&'a Failure>,
+    pub(super) uses_attempt: bool,
+}
 
 /// A time as a column stores it: ms since 1970.
 pub(super) fn ms(at: Timestamp) -> i64 {

@@ -134,7 +134,8 @@ impl Windows {
     pub(super) fn take(
         &mut self,
         limits: &RequestLimits,
-        (operation, product): (&str, &str),
+        operation: &str,
+        product: &str,
         place: &[String],
         now: Instant,
     ) -> Result<(), u32> {
@@ -193,7 +194,7 @@ mod tests {
         at: Instant,
     ) -> Result<(), u32> {
         let place = [service.to_owned()];
-        windows.take(limits, ("create_session", "proxy"), &place, at)
+        windows.take(limits, "create_session", "proxy", &place, at)
     }
 
     #[tokio::test(start_paused = true)]
@@ -205,7 +206,7 @@ mod tests {
         for step in 0..3_000 {
             let at = start + Duration::from_millis(step);
             let what = ("create_flex_channel", "flex-api");
-            match windows.take(&limits, what, &[], at) {
+            match windows.take(&limits, what.0, what.1, &[], at) {
                 Ok(()) => taken.push(at),
                 Err(code) => assert_eq!(code, 45010),
             }

@@ -113,7 +113,7 @@ impl Ledger {
         limit: usize,
     ) -> Result<u64> {
         native!(self, LedgerCall::named("move_sender"), |store| store
-            .move_sender(campaign, (from, to), now, limit))
+            .move_sender(campaign, from, to, now, limit))
     }
 }
 

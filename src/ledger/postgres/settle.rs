@@ -10,11 +10,13 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use crate::ledger::columns::{grows_older, keepable, later, millis, ms, outcome, to_json};
+use crate::ledger::columns::{
+    Deferral, grows_older, keepable, later, millis, ms, outcome, to_json,
+};
 use crate::ledger::{
     Ending, LATE, Lease, LedgerError, Result, Settlement, UNCALLED_FOR, UNDO_AFTER, Wake,
 };
-use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
+use crate::message::{DeadReason, DeferReason, Effects, Event};
 
 use super::fenced::{APPEND, Entry, FENCE, HELD, fenced};
 use super::server::CommittedEvent;
@@ -118,13 +120,24 @@ pub(super) async fn settle(
             failure,
             uses_attempt,
         } => {
-            let until = (*due, *wake);
-            let failed = (failure.as_deref(), i64::from(*uses_attempt));
-            defer(client, &entry, (*reason, None), until, failed).await
+            let deferral = Deferral {
+                reason: *reason,
+                due: *due,
+                wake: *wake,
+                failure: failure.as_deref(),
+                uses_attempt: *uses_attempt,
+            };
+            defer(client, &entry, &deferral, None).await
         }
         Settlement::Held { agent, due } => {
-            let why = (DeferReason::AgentUnavailable, Some(keepable(agent)));
-            defer(client, &entry, why, (*due, Wake::Ledger), (None, 0)).await
+            let deferral = Deferral {
+                reason: DeferReason::AgentUnavailable,
+                due: *due,
+                wake: Wake::Ledger,
+                failure: None,
+                uses_attempt: false,
+            };
+            defer(client, &entry, &deferral, Some(keepable(agent))).await
         }
         Settlement::Backlogged {
             backlog,
@@ -170,9 +183,8 @@ async fn end(
 async fn defer(
     client: &impl GenericClient,
     entry: &Entry<'_>,
-    (reason, held_for): (DeferReason, Option<Cow<'_, str>>),
-    (due, wake): (Timestamp, Wake),
-    (failure, attempts): (Option<&Failure>, i64),
+    deferral: &Deferral<'_>,
+    held_for: Option<Cow<'_, str>>,
 ) -> Result<Option<CommittedEvent>> {
     let sql = fenced(
         "turns",
@@ -182,23 +194,24 @@ async fn defer(
          tried_since = CASE WHEN $13 THEN tried_since END,
          holder = NULL, lease_until = NULL",
     );
-    let (wake_at, queued) = match wake {
+    let Deferral { due, failure, .. } = *deferral;
+    let (wake_at, queued) = match deferral.wake {
         Wake::Ledger => (due, false),
         Wake::Queue => (later(due, LATE), true),
     };
-    let is_tried_on = grows_older(reason, failure);
+    let is_tried_on = grows_older(deferral.reason, failure);
     let failure = failure.map(to_json).transpose()?;
     entry
         .run(
             client,
             &sql,
             &[
-                &reason.as_str(),
+                &deferral.reason.as_str(),
                 &ms(due),
                 &ms(wake_at),
                 &queued,
                 &failure,
-                &attempts,
+                &i64::from(deferral.uses_attempt),
                 &held_for,
                 &is_tried_on,
             ],

@@ -71,14 +71,16 @@ impl PostgresStore {
     pub(in crate::ledger) async fn move_sender(
         &self,
         campaign: &CampaignId,
-        senders: (&Address, &Address),
+        from: &Address,
+        to: &Address,
         now: Timestamp,
         limit: usize,
     ) -> Result<u64> {
         let moving = on_client!(self, |client| move_sender(
             &mut client,
             campaign,
-            senders,
+            from,
+            to,
             now,
             limit
         ));
@@ -274,7 +276,8 @@ async fn open_by_sender(client: &Client, campaign: &CampaignId) -> Result<Vec<Op
 async fn move_sender(
     client: &mut Client,
     campaign: &CampaignId,
-    (from, to): (&Address, &Address),
+    from: &Address,
+    to: &Address,
     now: Timestamp,
     limit: usize,
 ) -> Result<u64> {

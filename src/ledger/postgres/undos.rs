@@ -135,7 +135,7 @@ pub(super) async fn settle(
     match settlement {
         UndoSettlement::Over { ending, effects } => {
             let held = format!("DELETE FROM undos WHERE {HELD} RETURNING events AS first");
-            write(client, &entry, &held, (ending, effects), None).await
+            write(client, &entry, &held, ending, effects, None).await
         }
         UndoSettlement::Left {
             failure,
@@ -151,7 +151,7 @@ pub(super) async fn settle(
                 reason: DeadReason::Stuck,
                 failure: failure.clone(),
             };
-            write(client, &entry, &held, (&ending, effects), Some(*due)).await
+            write(client, &entry, &held, &ending, effects, Some(*due)).await
         }
         UndoSettlement::Released { due } => {
             let change = ", due_at = $6, holder = NULL, lease_until = NULL";
@@ -167,7 +167,8 @@ async fn write(
     client: &impl GenericClient,
     entry: &Entry<'_>,
     held: &str,
-    (ending, effects): (&Ending, &Effects),
+    ending: &Ending,
+    effects: &Effects,
     due: Option<Timestamp>,
 ) -> Result<Option<CommittedEvent>> {
     let sql = format!(

@@ -32,13 +32,14 @@ impl PostgresStore {
         effects: &Effects,
         now: Timestamp,
     ) -> Result<SetAside> {
-        let at = (now, self.clock);
+        let clock = self.clock;
         on_client!(self, |client| set_aside(
             &mut client,
             message,
             ending,
             effects,
-            at
+            now,
+            clock
         ))
         .await
     }
@@ -138,7 +139,8 @@ async fn set_aside(
     message: &Message,
     ending: &Ending,
     effects: &Effects,
-    (now, clock): (Timestamp, LeaseClock),
+    now: Timestamp,
+    clock: LeaseClock,
 ) -> Result<SetAside> {
     let key = MessageKey::of(message);
     let (campaign, id) = (key.campaign.as_str(), key.id.as_str());

@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::ledger::{
     Ending, LATE, Lease, LedgerError, Result, Settlement, UNCALLED_FOR, UNDO_AFTER, Wake,
 };
-use crate::message::{DeadReason, DeferReason, Effects, Event, Failure};
+use crate::message::{DeadReason, DeferReason, Effects, Event};
 
-use crate::ledger::columns::{grows_older, later, ms, outcome, to_json};
+use crate::ledger::columns::{Deferral, grows_older, later, ms, outcome, to_json};
 
 use super::message::append;
 use super::{SqliteStore, undos};
@@ -129,20 +129,24 @@ pub(super) fn settle(
             failure,
             uses_attempt,
         } => {
-            let attempts = attempts + i64::from(*uses_attempt);
-            let until = (*due, *wake);
-            defer(conn, lease, *reason, until, failure.as_deref(), attempts)
+            let deferral = Deferral {
+                reason: *reason,
+                due: *due,
+                wake: *wake,
+                failure: failure.as_deref(),
+                uses_attempt: *uses_attempt,
+            };
+            defer(conn, lease, &deferral, attempts)
         }
         Settlement::Held { agent, due } => {
-            let until = (*due, Wake::Ledger);
-            defer(
-                conn,
-                lease,
-                DeferReason::AgentUnavailable,
-                until,
-                None,
-                attempts,
-            )?;
+            let deferral = Deferral {
+                reason: DeferReason::AgentUnavailable,
+                due: *due,
+                wake: Wake::Ledger,
+                failure: None,
+                uses_attempt: false,
+            };
+            defer(conn, lease, &deferral, attempts)?;
             conn.prepare_cached("UPDATE turns SET held_for = ?3 WHERE campaign = ?1 AND id = ?2")?
                 .execute([campaign(lease), id(lease), agent.as_str()])?;
             Ok(())
@@ -152,14 +156,14 @@ pub(super) fn settle(
             since,
             due,
         } => {
-            defer(
-                conn,
-                lease,
-                DeferReason::Pace,
-                (*due, Wake::Ledger),
-                None,
-                attempts,
-            )?;
+            let deferral = Deferral {
+                reason: DeferReason::Pace,
+                due: *due,
+                wake: Wake::Ledger,
+                failure: None,
+                uses_attempt: false,
+            };
+            defer(conn, lease, &deferral, attempts)?;
             conn.prepare_cached(
                 "UPDATE turns SET backlog = ?3, backlog_since = ?4, wake_at = ?5
                  WHERE campaign = ?1 AND id = ?2",
@@ -217,15 +221,14 @@ fn end(
     Ok(())
 }
 
-fn defer(
-    conn: &Connection,
-    lease: &Lease,
-    reason: DeferReason,
-    (due, wake): (Timestamp, Wake),
-    failure: Option<&Failure>,
-    attempts: i64,
-) -> Result<()> {
-    let (wake_at, queued) = match wake {
+fn defer(conn: &Connection, lease: &Lease, deferral: &Deferral<'_>, attempts: i64) -> Result<()> {
+    let Deferral {
+        reason,
+        due,
+        failure,
+        ..
+    } = *deferral;
+    let (wake_at, queued) = match deferral.wake {
         Wake::Ledger => (due, false),
         Wake::Queue => (later(due, LATE), true),
     };
@@ -243,7 +246,7 @@ fn defer(
         ms(due),
         ms(wake_at),
         queued,
-        attempts,
+        attempts + i64::from(deferral.uses_attempt),
         failure.map(to_json).transpose()?,
         grows_older(reason, failure)
     ])?;

@@ -64,12 +64,13 @@ impl SqliteStore {
     pub(in crate::ledger) async fn move_sender(
         &self,
         campaign: &CampaignId,
-        (from, to): (&Address, &Address),
+        from: &Address,
+        to: &Address,
         now: Timestamp,
         limit: usize,
     ) -> Result<u64> {
         let (campaign, from, to) = (campaign.clone(), from.clone(), to.clone());
-        self.write(move |conn| move_sender(conn, &campaign, (&from, &to), now, limit))
+        self.write(move |conn| move_sender(conn, &campaign, &from, &to, now, limit))
             .await
     }
 }
@@ -227,7 +228,8 @@ fn open_by_sender(conn: &Connection, campaign: &CampaignId) -> Result<Vec<OpenOf
 fn move_sender(
     conn: &Connection,
     campaign: &CampaignId,
-    (from, to): (&Address, &Address),
+    from: &Address,
+    to: &Address,
     now: Timestamp,
     limit: usize,
 ) -> Result<u64> {

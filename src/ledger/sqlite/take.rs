@@ -93,7 +93,7 @@ pub(super) fn take(
         called_from: turn.backlog.clone(),
         doubtful: turn.doubtful || matches!(turn.standing, Standing::InFlight { .. }),
         overtaken: is_overtaken(conn, &key, &turn, events)?,
-        lease: lease(conn, key, turn.lease + 1, holder, (now, until), events)?,
+        lease: lease(conn, key, turn.lease + 1, holder, now, until, events)?,
     })))
 }
 
@@ -155,7 +155,7 @@ fn meet(
         called_from: None,
         doubtful: false,
         overtaken: false,
-        lease: lease(conn, key, 1, holder, (now, until), 0)?,
+        lease: lease(conn, key, 1, holder, now, until, 0)?,
     })))
 }
 
@@ -166,7 +166,8 @@ fn lease(
     key: MessageKey,
     number: i64,
     holder: &str,
-    (now, until): (Timestamp, Timestamp),
+    now: Timestamp,
+    until: Timestamp,
     events: u64,
 ) -> Result<Lease> {
     conn.prepare_cached("DELETE FROM damaged WHERE campaign = ?1 AND id = ?2")?

@@ -116,11 +116,15 @@ impl Simulator {
             target,
             number,
         };
-        let what = (exchange.target.route.operation, exchange.target.product);
+        let (operation, product) = (exchange.target.route.operation, exchange.target.product);
         let instant = self.inner.clock.instant();
-        let taken = state
-            .windows
-            .take(&settings.limits, what, &exchange.target.path, instant);
+        let taken = state.windows.take(
+            &settings.limits,
+            operation,
+            product,
+            &exchange.target.path,
+            instant,
+        );
         if let Err(code) = taken {
             state.requests[number].status = Some(429);
             return Err(too_many(code, settings.assumptions.retry_after_secs));

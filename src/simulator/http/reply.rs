@@ -104,40 +104,6 @@ pub(in crate::simulator) fn stamp_or_null(at: Option<Timestamp>) -> Value {
 mod tests {
     use super::*;
 
-    fn page(query: &str, rows: usize) -> Value {
-        let query = Parameters::parse(query.as_bytes());
-        let page = Page {
-            url: "http://127.0.0.1:1/proxy/v1/Services".to_owned(),
-            query: &query,
-            key: "services",
-            size_max: 100,
-        };
-        let reply = page.of(0..rows, |row| json!(row)).expect("a page");
-        reply.body.expect("a body")
-    }
-
-    #[test]
-    fn a_list_is_read_to_its_end_by_following_the_next_page() {
-        let mut query = "PageSize=2&State=open".to_owned();
-        let mut seen = Vec::new();
-        loop {
-            let body = page(&query, 5);
-            seen.extend(body["services"].as_array().expect("a list").clone());
-            let Some(next) = body["meta"]["next_page_url"].as_str() else {
-                break;
-            };
-            assert!(next.starts_with("http://127.0.0.1:1/proxy/v1/Services?State=open&"));
-            query = next.split_once('?').expect("a query").1.to_owned();
-        }
-        assert_eq!(seen, [0, 1, 2, 3, 4].map(Value::from));
-    }
-
-    #[test]
-    fn a_page_holds_fifty_unless_asked_and_never_more_than_the_most() {
-        assert_eq!(page("", 500)["meta"]["page_size"], 50);
-        assert_eq!(page("PageSize=5000", 500)["meta"]["page_size"], 100);
-    }
-
     #[test]
     fn an_error_has_twilios_four_fields() {
         let body = ErrorReply::new(409, 80603, "taken").body();

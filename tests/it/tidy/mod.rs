@@ -1,5 +1,5 @@
-//! Rules about the sources themselves: who may import whom, which crate belongs where, how long a
-//! file may be. How long a function may be is clippy's (clippy.toml).
+//! Rules about the sources: who may import whom, which crate belongs where, how long a file may be. Clippy has the rule
+//! about functions (clippy.toml).
 
 mod walls;
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use flexcast::twilio::codes::CODES;
 
-/// A file that is longer does two things. Tests have tables of cases in them.
+/// A longer file does two things. Tests have tables of cases.
 const SOURCE_LINES_MAX: usize = 420;
 const TEST_LINES_MAX: usize = 500;
 
