@@ -212,8 +212,8 @@ fn who_needs_two_busy_lanes_out_of_step_is_not_passed_over_for_ever() {
     let mut schedule = schedule(&["7/s", "11/s"]);
     let shift = std::time::Duration::from_millis(1_051);
     let rules = CoolDown {
-        floor: shift,
-        ceiling: shift,
+        shortest: shift,
+        longest: shift,
     };
     schedule.table.throttled(&lane(1), rules, None, 0);
     for who in 0..400 {

@@ -14,8 +14,8 @@ pub(super) const ONE: NonZeroU32 = NonZeroU32::MIN;
 
 /// How a lane rests after a 429.
 const RATE: CoolDown = CoolDown {
-    floor: Duration::from_millis(100),
-    ceiling: Duration::from_secs(60),
+    shortest: Duration::from_millis(100),
+    longest: Duration::from_secs(60),
 };
 
 pub(super) fn quota(text: &str) -> Option<Quota> {

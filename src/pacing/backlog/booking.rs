@@ -13,8 +13,8 @@ use crate::pacing::line::Schedule;
 use crate::pacing::line::table::LaneTable;
 use crate::pacing::{Lane, LaneKind, Nanos, nanos};
 
-/// A new message waits here while others are put off only if its lanes grant it within this part of a hold, a fifteenth:
-/// so a lane is not idle between two calls of a backlog, which come half a second apart.
+/// A new message waits here while others are put off only if its lanes grant it within this part of a hold, a
+/// fifteenth: so a lane is not idle between two calls of a backlog, which come half a second apart.
 const NEAR: u64 = 15;
 
 /// How a message comes to ask for its turn.
@@ -22,8 +22,8 @@ const NEAR: u64 = 15;
 pub enum Arrival {
     /// For the first time, or after a delay that its pace was not the reason of.
     First,
-    /// As [`Arrival::First`], for a message that may not be able to begin when its turn comes: nothing is counted for its
-    /// campaign yet.
+    /// As [`Arrival::First`], for a message that may not be able to begin when its turn comes: nothing is counted for
+    /// its campaign yet.
     Tentative,
     /// Its backlog was called up.
     CalledUp,

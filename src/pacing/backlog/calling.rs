@@ -22,7 +22,8 @@ use crate::pacing::{Nanos, Pacer};
 /// backlog.
 const CALLED_MAX: u32 = 1_000;
 
-/// How many messages of a backlog are to come back now. The caller reports the result to [`crate::pacing::Pacer::called_up`].
+/// How many messages of a backlog are to come back now. The caller reports the result to
+/// [`crate::pacing::Pacer::called_up`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BacklogCall {
     pub campaign: Arc<str>,

@@ -1,8 +1,8 @@
 //! What this consumer asks the store of shared lanes for, and what it does with the answers.
 //!
-//! In: who waits for which shared lane. Out: a request to the store; its answers become stretches of
-//! the lanes, and starts. Always: a stretch of a lane is asked for only when the waiter's other lanes grant by then, and
-//! by one request at a time; a request that failed is as if it had not been made.
+//! In: who waits for which shared lane. Out: a request to the store; its answers become stretches of the lanes, and
+//! starts. Always: a stretch of a lane is asked for only when the waiter's other lanes grant by then, and by one
+//! request at a time; a request that failed is as if it had not been made.
 
 use std::collections::BTreeMap;
 

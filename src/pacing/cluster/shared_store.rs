@@ -37,8 +37,8 @@ pub trait SharedStore: Send + Sync {
         request: &LaneRequest,
     ) -> Result<(LaneAnswers, ServerTime), StoreFailure>;
 
-    /// Gives `holder`, which has `taken` calls under way, its share of `all` places for calls, and tells what the store's
-    /// clock showed.
+    /// Gives `holder`, which has `taken` calls under way, its share of `all` places for calls, and tells what the
+    /// store's clock showed.
     ///
     /// # Errors
     ///
