@@ -10,7 +10,7 @@
 //! 2. `lane`: one lane. A lane is what a limit applies to; it has a limiter, a concurrency, time slices, and rests
 //!    after a 429.
 //! 3. `line`: who is next: the schedule, classes of waiters, starts, permits, and the task that drives the schedule.
-//!    The schedule is pure in time: only that task (`driver`) reads a clock.
+//!    The schedule is pure in time: only `driver` reads a clock.
 //! 4. `backlog`: messages whose turn comes later. They wait in the ledger.
 //! 5. `cluster`: lanes that several consumers share: what a consumer asks of their store, and how the store divides a
 //!    lane among them.

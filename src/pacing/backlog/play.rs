@@ -1,5 +1,5 @@
-//! Campaigns with more messages than their lanes grant, and consumers that come, go and change their pace:
-//! played in pure time, with a ledger, queues and a store of shared lanes that answer at once.
+//! A simulation in pure time: campaigns with more messages than their lanes grant, consumers that come and go, settings
+//! that change, with a ledger, queues and a store of shared lanes that answer at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
@@ -25,10 +25,10 @@ const HOLD: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Nanos = SECOND / 2;
 const READ_EVERY: Nanos = 2 * SECOND;
 
-/// As many deliveries of a campaign as a consumer has in hand.
+/// How many deliveries of a campaign a consumer has in hand at most.
 const PREFETCH: usize = 200;
 
-/// What the store's clock shows when the play begins.
+/// The time of the store's clock when the simulation begins.
 const EPOCH: Nanos = 1_800_000_000 * SECOND;
 
 struct Consumer {
@@ -77,7 +77,7 @@ impl Play {
         }
     }
 
-    /// Applies a campaign with so many agents; 0: its messages name no agent.
+    /// Applies a campaign with this many agents; 0: its messages name no agent.
     pub(super) fn apply(&mut self, weight: u32, agents: usize) -> usize {
         self.campaigns.push(Campaign {
             id: format!("campaign-{}", self.campaigns.len()).into(),
@@ -93,7 +93,7 @@ impl Play {
         self.campaigns.len() - 1
     }
 
-    /// Puts messages on a campaign's queue until it has so many.
+    /// Puts messages on a campaign's queue until `count` of its messages wait.
     pub(super) fn fill(&mut self, of: usize, count: usize) {
         let campaign = &mut self.campaigns[of];
         while campaign.waiting() < count {
@@ -108,7 +108,7 @@ impl Play {
         }
     }
 
-    /// The same for one agent, all older than anything there is.
+    /// Puts messages for one agent on a campaign's queue. They are older than all others.
     pub(super) fn recall(&mut self, of: usize, agent: usize, count: i64) {
         for n in 0..count {
             self.campaigns[of].queue.push_back(Message {
@@ -141,7 +141,7 @@ impl Play {
         self.tell_all();
     }
 
-    /// A consumer ends or dies: what it has in hand is its queue's again.
+    /// A consumer ends or dies: the messages that it has in hand return to their queue.
     pub(in crate::pacing) fn leave(&mut self, consumer: usize) {
         let gone = self.consumers.remove(consumer);
         for ((campaign, _), (message, _)) in gone.held.into_iter().rev() {
@@ -160,7 +160,7 @@ impl Play {
         self.consumers.len()
     }
 
-    /// Every consumer follows what was changed.
+    /// Applies the present settings at every consumer.
     pub(super) fn tell_all(&mut self) {
         let (now, others) = (self.now, self.consumers.len());
         let agent_quota = self.agent_quota.map(|text| text.parse().expect("a quota"));
@@ -189,7 +189,7 @@ impl Play {
         }
     }
 
-    /// Messages of a campaign end otherwise: a part of what is put off, one of so many.
+    /// Removes about one in `one_of` of a campaign's messages that are put off.
     pub(super) fn bury(&mut self, of: usize, one_of: u32) {
         let random = &mut self.random;
         for backlog in self.campaigns[of].backlogs.values_mut() {
@@ -204,7 +204,7 @@ impl Play {
                 let alarm = consumer.schedule.next_alarm().unwrap_or(Nanos::MAX);
                 alarm.min(consumer.looks_at)
             });
-            // Where lanes are shared, a timer comes round a little late.
+            // While lanes are shared, timers fire a little late.
             let soonest = self.now + if self.is_shared { 2_000_000 } else { 0 };
             let next = alarms.min().unwrap_or(Nanos::MAX).max(soonest);
             if next >= end {
@@ -212,7 +212,7 @@ impl Play {
                 return;
             }
             self.now = next;
-            // Whose request is the first at the store, chance says.
+            // The order in which the consumers' requests reach the store is random.
             let first = self.random.random_range(0..self.consumers.len().max(1));
             for n in 0..self.consumers.len() {
                 let n = (first + n) % self.consumers.len();
@@ -230,7 +230,7 @@ impl Play {
         let (now, consumer) = (self.now, &mut self.consumers[n]);
         let mut granted: Vec<Granted<(usize, i64)>> = Vec::new();
         consumer.schedule.advance(now, &mut granted);
-        // The store answers at once, but not for ever at one moment.
+        // The store answers at once, up to four times in one moment.
         for _ in 0..4 {
             let Some(asked) = consumer.schedule.next_request(now) else {
                 break;
@@ -243,7 +243,7 @@ impl Play {
             let (rows, clock) = (&mut self.rows, &consumer.clock);
             let request = asked.request(clock);
             let answers = hand_out(&request, rows, EPOCH + now);
-            let given = answers.on_our_clock(clock);
+            let given = answers.on_consumer_clock(clock);
             consumer.schedule.answered(&asked, Some(&given), now);
             consumer.schedule.advance(now, &mut granted);
         }
@@ -254,7 +254,7 @@ impl Play {
         }
     }
 
-    /// What the worker does twice a second.
+    /// Calls backlogs up, as the worker does twice a second.
     fn look(&mut self, n: usize) {
         let (now, consumer) = (self.now, &mut self.consumers[n]);
         consumer.looks_at = now + LOOK_EVERY;
@@ -311,7 +311,7 @@ impl Play {
         }
     }
 
-    /// Hands out what is on the queues, to whichever consumer has room.
+    /// Delivers the messages on the queues to random consumers that have room.
     fn deliver(&mut self) {
         for of in 0..self.campaigns.len() {
             loop {
@@ -332,7 +332,7 @@ impl Play {
         }
     }
 
-    /// A consumer has a delivery: it waits for its lanes, or puts the message off.
+    /// A consumer receives a message, which waits for its lanes or is put off.
     fn turn(&mut self, n: usize, of: usize, message: Message) {
         let (now, campaign) = (self.now, &mut self.campaigns[of]);
         let (lanes, schedule) = (
@@ -382,7 +382,7 @@ impl Play {
         backlogs.put_off(table, key, put_off, now);
     }
 
-    /// How many messages of a campaign were begun from `from` on, for `lasts`.
+    /// How many messages of a campaign were begun from `from` on, within `lasts`.
     pub(in crate::pacing) fn begun(&self, of: usize, from: Nanos, lasts: Nanos) -> usize {
         let within = |at: &&Nanos| (from..from + lasts).contains(*at);
         self.campaigns[of].begun.iter().filter(within).count()

@@ -230,7 +230,7 @@ impl<W> Schedule<W> {
         now: Nanos,
     ) {
         if answers.is_none() {
-            self.untell(asked);
+            self.tell_again(asked);
         }
         let starts = answers.map(|answers| answers.starts.as_slice());
         self.starts_answered(&asked.starts, starts, now);
@@ -253,7 +253,7 @@ impl<W> Schedule<W> {
 
     /// Takes back what the store did not hear. A start that was not used is not told of again: the store may have
     /// heard of it.
-    fn untell(&mut self, asked: &PendingRequest) {
+    fn tell_again(&mut self, asked: &PendingRequest) {
         for (place, (_, until)) in asked.rested.iter().zip(&asked.request.rests) {
             if let Some(track) = self.table.find(*place)
                 && let Some(slices) = &mut track.slices
@@ -312,14 +312,14 @@ impl Draft {
 impl PendingRequest {
     /// The request with its times on the store's clock.
     pub(in crate::pacing) fn request(&self, clock: &StoreClock) -> LaneRequest {
-        self.request.clone().shifted(|at| clock.theirs(at))
+        self.request.clone().shifted(|at| clock.to_store(at))
     }
 }
 
 impl LaneAnswers {
     /// The store's answers with their times on our clock. The rows behind them must be durable before they are used.
-    pub(in crate::pacing) fn on_our_clock(&self, clock: &StoreClock) -> Self {
-        self.shifted(|at| clock.ours(at))
+    pub(in crate::pacing) fn on_consumer_clock(&self, clock: &StoreClock) -> Self {
+        self.shifted(|at| clock.to_consumer(at))
     }
 }
 

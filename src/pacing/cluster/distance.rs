@@ -23,7 +23,7 @@ const LOW_MIN: Nanos = 150_000_000;
 
 /// How long a stretch of a fast lane is at least: few enough requests for the store, and a consumer that dies
 /// wastes no more.
-const STRETCH_MIN: Nanos = 250_000_000;
+const SLICE_MIN: Nanos = 250_000_000;
 
 /// What is known of the way to the store and back.
 #[derive(Clone, Debug, Default)]
@@ -75,18 +75,18 @@ impl Distance {
     }
 
     /// How long a stretch of a fast lane is: one that is used up before the next one comes leaves a gap.
-    pub(in crate::pacing) fn stretch(&self) -> Nanos {
-        STRETCH_MIN.max(2 * self.round_trip())
+    pub(in crate::pacing) fn slice(&self) -> Nanos {
+        SLICE_MIN.max(2 * self.round_trip())
     }
 
     /// For how long from now on there is to be something in hand when an answer is back.
     pub(in crate::pacing) fn reach(&self) -> Nanos {
-        self.low() + self.stretch()
+        self.low() + self.slice()
     }
 
     /// How many slots are asked for at once of a fast lane.
     pub(super) fn slots_max(&self, period: Nanos) -> u64 {
-        (self.stretch() / period.max(1)).max(1)
+        (self.slice() / period.max(1)).max(1)
     }
 
     /// How many slots of a lane are to be in hand at most, or what a slower lane lets through meanwhile.
@@ -117,7 +117,7 @@ mod tests {
             distance.note(5 * MS);
         }
         assert_eq!(distance.round_trip(), 5 * MS);
-        assert_eq!(distance.stretch(), STRETCH_MIN);
+        assert_eq!(distance.slice(), SLICE_MIN);
         assert_eq!(distance.slots_max(340 * MS), 1);
     }
 }

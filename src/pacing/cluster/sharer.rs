@@ -65,7 +65,7 @@ impl Sharer {
             match self.store.hand_out(&request).await {
                 Ok((answers, time)) => {
                     self.read(clock, time);
-                    let answers = answers.on_our_clock(&locked(clock));
+                    let answers = answers.on_consumer_clock(&locked(clock));
                     self.pacer.answered_by_store(&asked, Some(&answers));
                 }
                 Err(error) => {

@@ -193,7 +193,7 @@ impl Play {
                     .table
                     .distance
                     .note(reading.received - reading.sent);
-                answers.on_our_clock(&consumer.clock)
+                answers.on_consumer_clock(&consumer.clock)
             });
             let answers = given.as_ref();
             consumer.schedule.answered(&asked, answers, now);

@@ -57,13 +57,13 @@ impl StoreClock {
     }
 
     /// A time of ours on the store's clock; ours when it was never read.
-    pub(in crate::pacing) fn theirs(&self, ours: Nanos) -> Nanos {
-        shift(ours, self.ahead)
+    pub(in crate::pacing) fn to_store(&self, at: Nanos) -> Nanos {
+        shift(at, self.ahead)
     }
 
     /// A time of the store's on our clock.
-    pub(in crate::pacing) fn ours(&self, theirs: Nanos) -> Nanos {
-        shift(theirs, -self.ahead)
+    pub(in crate::pacing) fn to_consumer(&self, at: Nanos) -> Nanos {
+        shift(at, -self.ahead)
     }
 }
 
@@ -91,10 +91,10 @@ mod tests {
     fn times_go_there_and_back() {
         let mut clock = StoreClock::default();
         clock.read(reading(10 * MS, 2 * MS, 1_000 * SECOND));
-        assert_eq!(clock.theirs(11 * MS), 1_000 * SECOND);
-        assert_eq!(clock.ours(1_000 * SECOND + 5 * MS), 16 * MS);
+        assert_eq!(clock.to_store(11 * MS), 1_000 * SECOND);
+        assert_eq!(clock.to_consumer(1_000 * SECOND + 5 * MS), 16 * MS);
         for at in [0, 5 * MS, 3 * SECOND] {
-            assert_eq!(clock.ours(clock.theirs(at)), at);
+            assert_eq!(clock.to_consumer(clock.to_store(at)), at);
         }
     }
 
@@ -104,10 +104,10 @@ mod tests {
         // Fast there and slow back, then slow there and fast back: each by itself is 19 ms off.
         clock.read(reading(0, 42 * MS, SECOND + 2 * MS));
         clock.read(reading(100 * MS, 42 * MS, SECOND + 140 * MS));
-        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
+        assert_eq!(clock.to_store(500 * MS), SECOND + 500 * MS);
         // A slow answer says nothing new.
         clock.read(reading(200 * MS, 80 * MS, SECOND + 230 * MS));
-        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
+        assert_eq!(clock.to_store(500 * MS), SECOND + 500 * MS);
     }
 
     #[test]
@@ -115,14 +115,14 @@ mod tests {
         let mut clock = StoreClock::default();
         clock.read(reading(0, 2 * MS, SECOND + MS));
         clock.read(reading(SECOND, 4 * MS, 60 * SECOND + 2 * MS));
-        assert_eq!(clock.theirs(SECOND), 60 * SECOND);
+        assert_eq!(clock.to_store(SECOND), 60 * SECOND);
         // Slowly enough that no two readings contradict each other.
         for n in 2..30 {
             let store = (60 + n) * SECOND + 2 * MS + n * MS / 10;
             clock.read(reading(n * SECOND, 4 * MS, store));
         }
         let off = clock
-            .theirs(29 * SECOND)
+            .to_store(29 * SECOND)
             .abs_diff(89 * SECOND + 29 * MS / 10);
         assert!(off <= MS, "{off}");
     }
