@@ -110,7 +110,7 @@ impl Pacer {
     /// Waits until all `lanes` grant a permit at the same moment.
     ///
     /// `cost` is in SMS segments and counts on the lanes of senders; every other lane counts one. Lanes without a limit
-    /// grant at once. The first poll decides the place in the line. A future that is dropped before it is ready takes
+    /// grant at once. The waiter arrives at the first poll. A future that is dropped before it is ready takes
     /// nothing.
     pub async fn permit(&self, lanes: &[Lane], cost: NonZeroU32) -> Permit {
         match Permit::take(&self.shared, lanes, cost) {

@@ -49,7 +49,7 @@ const ONE_CONVERSATION: &str = "changelog 2020-03-31: 30 per second on one conve
 const READ: &str = "changelog 2020-03-31: reads are not counted";
 /// Twilio publishes no limit for `TaskRouter` and Flex's configuration. The quota is that of Interactions, whose tasks
 /// are looked up; an account's settings are read once per campaign.
-const OURS: &str = "none published; our choice, as for Interactions";
+const UNPUBLISHED: &str = "none published; our choice, as for Interactions";
 
 const fn row(
     operation: &'static str,
@@ -82,7 +82,7 @@ pub const PUBLISHED: &[Published] = &[
     row("fetch_flex_channel", Some("3/s"), FLEX),
     row("list_flex_flows", Some("10/s"), FLEX),
     row("create_flex_flow", Some("2/s"), FLEX),
-    row("fetch_configuration", Some("20/s"), OURS),
+    row("fetch_configuration", Some("20/s"), UNPUBLISHED),
     row("create_interaction", Some("20/s"), INTERACTIONS),
     row("fetch_interaction", Some("20/s"), INTERACTIONS),
     row("list_interaction_channels", Some("20/s"), INTERACTIONS),
@@ -114,16 +114,16 @@ pub const PUBLISHED: &[Published] = &[
     of_service("create_user", Some("30/s"), CONVERSATIONS),
     row("fetch_user", None, READ),
     of_service("update_user", Some("30/s"), CONVERSATIONS),
-    row("list_workspaces", Some("20/s"), OURS),
-    row("list_workflows", Some("20/s"), OURS),
-    row("list_task_queues", Some("20/s"), OURS),
-    row("list_task_channels", Some("20/s"), OURS),
-    row("list_workers", Some("20/s"), OURS),
-    row("fetch_worker", Some("20/s"), OURS),
-    row("list_worker_channels", Some("20/s"), OURS),
-    row("list_tasks", Some("20/s"), OURS),
-    row("fetch_task", Some("20/s"), OURS),
-    row("update_task", Some("20/s"), OURS),
+    row("list_workspaces", Some("20/s"), UNPUBLISHED),
+    row("list_workflows", Some("20/s"), UNPUBLISHED),
+    row("list_task_queues", Some("20/s"), UNPUBLISHED),
+    row("list_task_channels", Some("20/s"), UNPUBLISHED),
+    row("list_workers", Some("20/s"), UNPUBLISHED),
+    row("fetch_worker", Some("20/s"), UNPUBLISHED),
+    row("list_worker_channels", Some("20/s"), UNPUBLISHED),
+    row("list_tasks", Some("20/s"), UNPUBLISHED),
+    row("fetch_task", Some("20/s"), UNPUBLISHED),
+    row("update_task", Some("20/s"), UNPUBLISHED),
 ];
 
 /// Which calls an operation's limit counts together; [`CountedBy::Account`] for an operation that is not in the table.
