@@ -7,8 +7,8 @@
 //! The rooms, in reading order:
 //!
 //! 1. `quotas`: how often something may be done, as Twilio publishes it and as an operator sets it. Plain data.
-//! 2. `lane`: one lane. A lane is what a limit applies to; it has a limiter, a concurrency, time slices, and rests
-//!    after a 429.
+//! 2. `lane`: one lane, which is what a limit applies to: its limiter, its concurrency, its time slices, and its rest
+//!    after a refusal such as a 429 (cool-down).
 //! 3. `line`: who is next: the schedule, classes of waiters, starts, permits, and the task that drives the schedule.
 //!    The schedule is pure in time: only `driver` reads a clock.
 //! 4. `backlog`: messages whose turn comes later. They wait in the ledger.
@@ -201,7 +201,8 @@ impl Pacer {
             .with(|schedule, _| schedule.table.forget_campaign(campaign));
     }
 
-    /// Twilio refused a call because of this lane's limit (429): the lane rests for as long as `rules` say.
+    /// Twilio refused a call because of this lane's limit (a 429, or the error code of a full sender queue): the lane
+    /// rests for as long as `rules` say.
     /// `retry_after`: the value of the reply's `Retry-After`.
     pub fn throttled(&self, lane: &Lane, rules: CoolDown, retry_after: Option<Duration>) {
         self.shared.with(|schedule, now| {

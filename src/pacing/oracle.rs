@@ -62,7 +62,7 @@ struct Oracle {
 
 impl Oracle {
     fn tick(&mut self, now: Nanos) -> Vec<usize> {
-        let mut gone = Vec::new();
+        let mut served = Vec::new();
         for (waiter, needs) in &self.waiting {
             if needs.iter().all(|n| self.lanes[*n].grants(now)) {
                 for n in needs {
@@ -70,13 +70,13 @@ impl Oracle {
                     // Charged from the moment when it was due: oracle and schedule have the same ticks.
                     plain.tat = plain.tat.max(now) + plain.period;
                 }
-                gone.push(*waiter);
+                served.push(*waiter);
             }
         }
-        for waiter in &gone {
+        for waiter in &served {
             self.waiting.remove(waiter);
         }
-        gone
+        served
     }
 }
 
@@ -109,14 +109,14 @@ fn compare(seed: u64) -> usize {
         let now = tick * MS;
         let mut granted: Vec<Granted<usize>> = Vec::new();
         schedule.advance(now, &mut granted);
-        let mut gone: Vec<usize> = granted.drain(..).map(|granted| granted.wake).collect();
+        let mut served: Vec<usize> = granted.drain(..).map(|granted| granted.wake).collect();
         let mut expected = oracle.tick(now);
         if random.random_range(0..busy) == 0 {
             let waiter = usize::try_from(tick).expect("small");
             let needs = needs(&mut random);
             let lanes: Vec<Lane> = needs.iter().map(|n| lane(*n)).collect();
             match schedule.enter(&lanes, ONE, now, || waiter) {
-                Ok(_) => gone.push(waiter),
+                Ok(_) => served.push(waiter),
                 Err(seat) => {
                     seats.insert(waiter, seat);
                 }
@@ -135,10 +135,10 @@ fn compare(seed: u64) -> usize {
                 "a waiter that left takes nothing and frees nothing"
             );
         }
-        gone.sort_unstable();
+        served.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(gone, expected, "seed {seed}, at {tick} ms");
-        total += gone.len();
+        assert_eq!(served, expected, "seed {seed}, at {tick} ms");
+        total += served.len();
     }
     total
 }
@@ -198,13 +198,13 @@ fn with_claims_and_permits_given_back_no_lane_is_exceeded_and_every_waiter_is_gr
 /// Runs until `until`, at the schedule's own alarms. Returns each granted permit: when, for which waiter, what it
 /// holds.
 fn run(schedule: &mut Schedule<usize>, until: Nanos) -> Vec<(Nanos, usize, Vec<LaneHold>)> {
-    let mut gone = Vec::new();
+    let mut served = Vec::new();
     while let Some(now) = schedule.next_alarm().filter(|at| *at <= until) {
         let mut granted = Vec::new();
         schedule.advance(now, &mut granted);
-        gone.extend(granted.into_iter().map(|g| (now, g.wake, g.held)));
+        served.extend(granted.into_iter().map(|g| (now, g.wake, g.held)));
     }
-    gone
+    served
 }
 
 #[test]
@@ -237,12 +237,12 @@ fn a_waiter_of_two_busy_lanes_out_of_step_is_not_passed_over_for_ever() {
                 .is_err()
         );
     }
-    let gone = run(&mut schedule, 60_000 * MS);
-    let at = |wanted: usize| gone.iter().position(|(_, waiter, _)| *waiter == wanted);
-    let both = gone[at(1_000).expect("granted")].0;
-    let last_before = gone[at(398).expect("granted")]
+    let served = run(&mut schedule, 60_000 * MS);
+    let at = |wanted: usize| served.iter().position(|(_, waiter, _)| *waiter == wanted);
+    let both = served[at(1_000).expect("granted")].0;
+    let last_before = served[at(398).expect("granted")]
         .0
-        .max(gone[at(399).expect("granted")].0);
+        .max(served[at(399).expect("granted")].0);
     assert!(
         both < last_before + 3_000 * MS,
         "{both} after {last_before}"
@@ -258,8 +258,8 @@ fn a_crowd_for_one_agent_asks_once_per_slot() {
     for waiter in 5_000..5_100 {
         let _ = schedule.enter(&[lane(0)], ONE, 0, || waiter);
     }
-    let gone = run(&mut schedule, 1_100 * MS);
-    let others = gone
+    let served = run(&mut schedule, 1_100 * MS);
+    let others = served
         .iter()
         .filter(|(_, waiter, _)| *waiter >= 5_000)
         .count();

@@ -217,14 +217,17 @@ impl Backlogs {
 
 /// Tells each shared lane which campaigns have messages that are put off for it.
 fn share(table: &mut LaneTable, groups: &BTreeMap<GroupKey, Group>, weights: &Weights) {
-    let mut of = BTreeMap::<usize, Weights>::new();
+    let mut by_lane = BTreeMap::<usize, Weights>::new();
     for (campaign, shared) in groups.keys() {
         let weight = weights.get(campaign).copied().unwrap_or(NonZeroU32::MIN);
         for id in shared {
-            of.entry(*id).or_default().insert(campaign.clone(), weight);
+            by_lane
+                .entry(*id)
+                .or_default()
+                .insert(campaign.clone(), weight);
         }
     }
-    for (id, weights) in of {
+    for (id, weights) in by_lane {
         table.tracks[id].coming.portions.keep(&weights);
     }
 }

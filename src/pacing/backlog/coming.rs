@@ -76,7 +76,7 @@ struct Portion {
 /// had meanwhile (start-time fair queueing, Goyal, Vin and Cheng 1996).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Portions {
-    of: BTreeMap<Arc<str>, Portion>,
+    portions: BTreeMap<Arc<str>, Portion>,
     /// The portion of the campaign that was next most recently, when it was (the virtual time).
     time: u64,
 }
@@ -84,21 +84,22 @@ pub(super) struct Portions {
 impl Portions {
     /// Sets which campaigns have messages that are put off, and their weights.
     pub(in crate::pacing) fn keep(&mut self, weights: &BTreeMap<Arc<str>, NonZeroU32>) {
-        self.of.retain(|campaign, _| weights.contains_key(campaign));
+        self.portions
+            .retain(|campaign, _| weights.contains_key(campaign));
         for (campaign, weight) in weights {
             let had = self.time;
             let new = Portion {
                 weight: *weight,
                 had,
             };
-            let portion = self.of.entry(campaign.clone()).or_insert(new);
+            let portion = self.portions.entry(campaign.clone()).or_insert(new);
             portion.weight = *weight;
         }
     }
 
     /// Counts a message of `cost` for the campaign that was next.
     pub(in crate::pacing) fn serve(&mut self, campaign: &str, cost: u64) {
-        if let Some(portion) = self.of.get(campaign) {
+        if let Some(portion) = self.portions.get(campaign) {
             self.time = self.time.max(portion.had);
         }
         self.charge(campaign, cost);
@@ -107,21 +108,21 @@ impl Portions {
     /// Counts a message of `cost` for a campaign, whether it was next or not.
     pub(in crate::pacing) fn charge(&mut self, campaign: &str, cost: u64) {
         let time = self.time;
-        if let Some(portion) = self.of.get_mut(campaign) {
+        if let Some(portion) = self.portions.get_mut(campaign) {
             portion.had = portion.had.max(time).saturating_add(portion.share(cost));
         }
     }
 
     /// Takes back a message of `cost` that a campaign was counted for and did not have.
     pub(super) fn refund(&mut self, campaign: &str, cost: u64) {
-        if let Some(portion) = self.of.get_mut(campaign) {
+        if let Some(portion) = self.portions.get_mut(campaign) {
             portion.had = portion.had.saturating_sub(portion.share(cost));
         }
     }
 
     /// How far a campaign's portion is ahead of the virtual time.
     pub(in crate::pacing) fn lead(&self, campaign: &str) -> u64 {
-        let had = self.of.get(campaign).map_or(0, |portion| portion.had);
+        let had = self.portions.get(campaign).map_or(0, |portion| portion.had);
         had.saturating_sub(self.time)
     }
 }
@@ -136,10 +137,11 @@ impl Portion {
 mod tests {
     use super::*;
 
-    fn weights(of: &[(&str, u32)]) -> BTreeMap<Arc<str>, NonZeroU32> {
+    fn weights(weights: &[(&str, u32)]) -> BTreeMap<Arc<str>, NonZeroU32> {
         let weight = |weight| NonZeroU32::new(weight).expect("not zero");
-        let of = of.iter().map(|(name, of)| (Arc::from(*name), weight(*of)));
-        of.collect()
+        let weights = weights.iter();
+        let weights = weights.map(|(name, value)| (Arc::from(*name), weight(*value)));
+        weights.collect()
     }
 
     /// The campaign that is next, which is then counted a message of `cost`.

@@ -53,7 +53,7 @@ impl InHand {
 #[derive(Default)]
 pub(super) struct Load {
     /// How many messages, by their lanes.
-    of: BTreeMap<Arc<[usize]>, u64>,
+    messages: BTreeMap<Arc<[usize]>, u64>,
     /// The cost on each sender's and campaign's lane, by the campaign's lane, of the messages that their agents' lanes
     /// grant in time: in [`PART`]s. `usize::MAX` stands for no other campaign's lane.
     wide: BTreeMap<usize, BTreeMap<usize, u64>>,
@@ -61,7 +61,7 @@ pub(super) struct Load {
 
 impl Load {
     pub(in crate::pacing) fn add(&mut self, table: &LaneTable, in_hand: &InHand) {
-        let messages = self.of.entry(in_hand.lanes.clone()).or_default();
+        let messages = self.messages.entry(in_hand.lanes.clone()).or_default();
         let (before, after) = (*messages, *messages + in_hand.messages);
         *messages = after;
         let campaign = lane_of(table, &in_hand.lanes, LaneKind::Campaign);
@@ -76,8 +76,8 @@ impl Load {
             let most = agent.map_or(u64::MAX, |agent| grants_within(table, agent, ahead(kind)));
             // Only agents' lanes are narrower than a campaign's own lane.
             let narrower = campaign.filter(|narrower| narrower != wide);
-            let of = self.wide.entry(*wide).or_default();
-            let sum = of.entry(narrower.unwrap_or(usize::MAX)).or_default();
+            let sums = self.wide.entry(*wide).or_default();
+            let sum = sums.entry(narrower.unwrap_or(usize::MAX)).or_default();
             let (after, before) = (after * PART, before * PART);
             *sum += (after.min(most) - before.min(most)) * cost_of_each;
         }
@@ -92,7 +92,7 @@ impl Load {
                 return track.free_at(now) <= now.saturating_add(ahead);
             };
             let parts = match self.wide.get(id) {
-                Some(of) => of
+                Some(sums) => sums
                     .iter()
                     .map(|(narrower, sum)| match *narrower {
                         usize::MAX => *sum,

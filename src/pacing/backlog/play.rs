@@ -94,8 +94,8 @@ impl Play {
     }
 
     /// Puts messages on a campaign's queue until `count` of its messages wait.
-    pub(super) fn fill(&mut self, of: usize, count: usize) {
-        let campaign = &mut self.campaigns[of];
+    pub(super) fn fill(&mut self, index: usize, count: usize) {
+        let campaign = &mut self.campaigns[index];
         while campaign.waiting() < count {
             self.numbers += 1;
             let agents = campaign.agents;
@@ -109,9 +109,9 @@ impl Play {
     }
 
     /// Puts messages for one agent on a campaign's queue. They are older than all others.
-    pub(super) fn recall(&mut self, of: usize, agent: usize, count: i64) {
+    pub(super) fn recall(&mut self, index: usize, agent: usize, count: i64) {
         for n in 0..count {
-            self.campaigns[of].queue.push_back(Message {
+            self.campaigns[index].queue.push_back(Message {
                 number: n - 1_000_000,
                 agent: Some(agent),
                 called_from: None,
@@ -143,16 +143,21 @@ impl Play {
 
     /// A consumer ends or dies: the messages that it has in hand return to their queue.
     pub(in crate::pacing) fn leave(&mut self, consumer: usize) {
-        let gone = self.consumers.remove(consumer);
-        for ((campaign, _), (message, _)) in gone.held.into_iter().rev() {
+        let left = self.consumers.remove(consumer);
+        for ((campaign, _), (message, _)) in left.held.into_iter().rev() {
             self.campaigns[campaign].queue.push_front(message);
         }
         self.tell_all();
     }
 
     /// How many of a campaign's messages each consumer has in hand.
-    pub(in crate::pacing) fn in_hand(&self, of: usize) -> Vec<usize> {
-        let held = |it: &Consumer| it.held.keys().filter(|(whose, _)| *whose == of).count();
+    pub(in crate::pacing) fn in_hand(&self, index: usize) -> Vec<usize> {
+        let held = |it: &Consumer| {
+            it.held
+                .keys()
+                .filter(|(campaign, _)| *campaign == index)
+                .count()
+        };
         self.consumers.iter().map(held).collect()
     }
 
@@ -176,23 +181,23 @@ impl Play {
             for id in changed {
                 consumer.schedule.changed(id, now);
             }
-            let paused = |of: usize| self.campaigns[of].is_paused;
-            let (gone, kept) = std::mem::take(&mut consumer.held)
+            let paused = |index: usize| self.campaigns[index].is_paused;
+            let (paused_waiters, kept) = std::mem::take(&mut consumer.held)
                 .into_iter()
-                .partition(|((of, _), _)| paused(*of));
+                .partition(|((index, _), _)| paused(*index));
             consumer.held = kept;
-            let gone: BTreeMap<(usize, i64), (Message, Seat)> = gone;
-            for ((of, _), (message, seat)) in gone.into_iter().rev() {
+            let paused_waiters: BTreeMap<(usize, i64), (Message, Seat)> = paused_waiters;
+            for ((index, _), (message, seat)) in paused_waiters.into_iter().rev() {
                 consumer.schedule.leave(seat, now);
-                self.campaigns[of].queue.push_front(message);
+                self.campaigns[index].queue.push_front(message);
             }
         }
     }
 
     /// Removes about one in `one_of` of a campaign's messages that are put off.
-    pub(super) fn bury(&mut self, of: usize, one_of: u32) {
+    pub(super) fn bury(&mut self, index: usize, one_of: u32) {
         let random = &mut self.random;
-        for backlog in self.campaigns[of].backlogs.values_mut() {
+        for backlog in self.campaigns[index].backlogs.values_mut() {
             backlog.retain(|_| random.random_range(0..one_of) > 0);
         }
     }
@@ -283,11 +288,11 @@ impl Play {
             let campaign = found.expect("it is one of them");
             let messages = campaign.backlogs.entry(call.backlog.to_string());
             let messages = messages.or_default();
-            let mut came = 0;
-            while came < call.messages
+            let mut called = 0;
+            while called < call.messages
                 && let Some((number, agent)) = messages.pop_first()
             {
-                came += 1;
+                called += 1;
                 if self.random.random_range(0..100) >= self.lost {
                     campaign.queue.push_back(Message {
                         number,
@@ -303,7 +308,7 @@ impl Play {
                 &key,
                 call.messages,
                 Some(CallResult {
-                    messages: came,
+                    messages: called,
                     oldest,
                 }),
                 now,
@@ -313,28 +318,28 @@ impl Play {
 
     /// Delivers the messages on the queues to random consumers that have room.
     fn deliver(&mut self) {
-        for of in 0..self.campaigns.len() {
+        for index in 0..self.campaigns.len() {
             loop {
-                let held = self.in_hand(of).into_iter().enumerate();
+                let held = self.in_hand(index).into_iter().enumerate();
                 let with_room: Vec<usize> = held
                     .filter(|(_, held)| *held < PREFETCH)
                     .map(|(n, _)| n)
                     .collect();
-                if with_room.is_empty() || self.campaigns[of].is_paused {
+                if with_room.is_empty() || self.campaigns[index].is_paused {
                     break;
                 }
-                let Some(message) = self.campaigns[of].queue.pop_front() else {
+                let Some(message) = self.campaigns[index].queue.pop_front() else {
                     break;
                 };
                 let to = with_room[self.random.random_range(0..with_room.len())];
-                self.turn(to, of, message);
+                self.turn(to, index, message);
             }
         }
     }
 
     /// A consumer receives a message, which waits for its lanes or is put off.
-    fn turn(&mut self, n: usize, of: usize, message: Message) {
-        let (now, campaign) = (self.now, &mut self.campaigns[of]);
+    fn turn(&mut self, n: usize, index: usize, message: Message) {
+        let (now, campaign) = (self.now, &mut self.campaigns[index]);
         let (lanes, schedule) = (
             campaign.lanes(message.agent),
             &mut self.consumers[n].schedule,
@@ -353,7 +358,7 @@ impl Play {
             cost: ONE,
         };
         if book(schedule, needs, HOLD, turn, now) == Expectation::Soon {
-            let wake = (of, message.number);
+            let wake = (index, message.number);
             match schedule.enter(&lanes, ONE, now, || wake) {
                 Ok(_) => {
                     campaign.begun.push(now);
@@ -383,8 +388,8 @@ impl Play {
     }
 
     /// How many messages of a campaign were begun from `from` on, within `lasts`.
-    pub(in crate::pacing) fn begun(&self, of: usize, from: Nanos, lasts: Nanos) -> usize {
+    pub(in crate::pacing) fn begun(&self, index: usize, from: Nanos, lasts: Nanos) -> usize {
         let within = |at: &&Nanos| (from..from + lasts).contains(*at);
-        self.campaigns[of].begun.iter().filter(within).count()
+        self.campaigns[index].begun.iter().filter(within).count()
     }
 }

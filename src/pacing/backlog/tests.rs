@@ -23,7 +23,7 @@ fn count(number: usize) -> f64 {
 /// The share of the sender that each campaign should have: by weight, but no more than its own limit allows. The others
 /// share what it leaves.
 fn shares(sender: f64, campaigns: &[(f64, f64)]) -> Vec<f64> {
-    let mut of = vec![0.0; campaigns.len()];
+    let mut shares = vec![0.0; campaigns.len()];
     let mut open: Vec<usize> = (0..campaigns.len()).collect();
     let mut left = sender;
     while !open.is_empty() {
@@ -33,24 +33,24 @@ fn shares(sender: f64, campaigns: &[(f64, f64)]) -> Vec<f64> {
             .iter()
             .partition(|n| campaigns[**n].1 <= campaigns[**n].0 * fair);
         for n in &bound {
-            of[*n] = campaigns[*n].1;
+            shares[*n] = campaigns[*n].1;
             left -= campaigns[*n].1;
         }
         if bound.is_empty() {
             for n in &free {
-                of[*n] = campaigns[*n].0 * fair;
+                shares[*n] = campaigns[*n].0 * fair;
             }
             break;
         }
         open = free;
     }
-    of
+    shares
 }
 
 /// Makes a random change, and returns its description.
 fn change(play: &mut Play, is_shared: bool) -> &'static str {
-    let of = play.random.random_range(0..play.campaigns.len());
-    let what = match play.random.random_range(0..8) {
+    let index = play.random.random_range(0..play.campaigns.len());
+    let description = match play.random.random_range(0..8) {
         0 | 1 => {
             let quotas = [
                 None,
@@ -59,19 +59,19 @@ fn change(play: &mut Play, is_shared: bool) -> &'static str {
                 Some("5/s"),
                 Some("2/min"),
             ];
-            play.campaigns[of].quota = quotas[play.random.random_range(0..quotas.len())];
+            play.campaigns[index].quota = quotas[play.random.random_range(0..quotas.len())];
             "another pace"
         }
         2 => {
-            play.campaigns[of].weight = play.random.random_range(1..6);
+            play.campaigns[index].weight = play.random.random_range(1..6);
             "another weight"
         }
         3 => {
-            play.campaigns[of].is_paused ^= true;
+            play.campaigns[index].is_paused ^= true;
             "a pause, or its end"
         }
         4 => {
-            play.bury(of, 2);
+            play.bury(index, 2);
             "half of the messages that were put off are gone"
         }
         5 if is_shared && play.consumers() < 4 => {
@@ -89,7 +89,7 @@ fn change(play: &mut Play, is_shared: bool) -> &'static str {
         }
     };
     play.tell_all();
-    what
+    description
 }
 
 /// Asserts that each campaign has its share in the minute that begins half a minute after `from`.
@@ -102,10 +102,10 @@ fn assert_shares(
 ) {
     // Messages that were in hand before the change go first, for half a minute at most.
     let shared_from = from + 30 * SECOND;
-    for (of, expected) in expected.iter().enumerate() {
+    for (index, expected) in expected.iter().enumerate() {
         let (part, few) = match (
             is_shared,
-            (agents.is_some() || play.campaigns[of].quota.is_some()),
+            (agents.is_some() || play.campaigns[index].quota.is_some()),
         ) {
             (false, false) => (0.03, 3.0),
             // Two limits bind at once: a slot of the one may be lost while a message waits for the other.
@@ -114,11 +114,11 @@ fn assert_shares(
             (true, false) => (0.15, 4.0),
             (true, true) => (0.3, 4.0),
         };
-        let begun = count(play.begun(of, shared_from, MINUTE));
+        let begun = count(play.begun(index, shared_from, MINUTE));
         let slack = expected * part + few;
         assert!(
             (expected - slack..=expected + slack).contains(&begun),
-            "{context}: campaign {of} has {begun} of {expected}"
+            "{context}: campaign {index} has {begun} of {expected}"
         );
     }
 }
@@ -137,19 +137,19 @@ fn play(seed: u64, is_shared: bool) {
         play.join();
     }
     for step in 0..10 {
-        let what = match step {
+        let description = match step {
             0 => "the beginning",
             _ => change(&mut play, is_shared),
         };
-        for of in 0..3 {
-            play.fill(of, 4_000);
+        for index in 0..3 {
+            play.fill(index, 4_000);
         }
         let from = play.now;
         play.run(90 * SECOND);
         let kept_back = 0.98;
         let sender = per_minute(Some(sender)) * kept_back;
-        let most = |of: usize| {
-            let campaign = &play.campaigns[of];
+        let most = |index: usize| {
+            let campaign = &play.campaigns[index];
             let agents = per_minute(agents) * 12.0;
             let most = per_minute(campaign.quota).min(agents) * kept_back;
             let is_paused = campaign.is_paused;
@@ -161,15 +161,15 @@ fn play(seed: u64, is_shared: bool) {
         let campaigns: Vec<_> = (0..3).map(most).collect();
         let expected = shares(sender, &campaigns);
         let context = format!(
-            "seed {seed}, {step}: {what}; sender {sender}, {campaigns:?}, {} consumers",
+            "seed {seed}, {step}: {description}; sender {sender}, {campaigns:?}, {} consumers",
             play.consumers()
         );
         // The whole next minute, call-ups that follow the change included.
-        let begun: usize = (0..3).map(|of| play.begun(of, from, MINUTE)).sum();
+        let begun: usize = (0..3).map(|index| play.begun(index, from, MINUTE)).sum();
         let allowed: f64 = expected.iter().sum();
         // No part of a limit is lost while messages wait for another limit, with two exceptions: slots of a campaign
         // and its sender that are out of step, if both count per second; and agents that all begin at once.
-        let is_by_second = |of: usize| play.campaigns[of].quota == Some("5/s");
+        let is_by_second = |index: usize| play.campaigns[index].quota == Some("5/s");
         let part = match (is_shared, (0..3).any(is_by_second)) {
             (_, true) => 0.9,
             (false, false) if agents.is_some() => 0.95,
@@ -241,9 +241,9 @@ fn messages_that_return_to_the_queue_go_by_age() {
     let before = play.campaigns[0].order.len();
     play.recall(0, 3, 20);
     play.run(MINUTE / 2 + SECOND);
-    let theirs = |order: &[i64]| order.iter().filter(|number| **number < 0).count();
+    let returned = |order: &[i64]| order.iter().filter(|number| **number < 0).count();
     let order = &play.campaigns[0].order[before..];
-    assert_eq!(theirs(order), 20, "{order:?}");
+    assert_eq!(returned(order), 20, "{order:?}");
     // Messages that were in hand before go first.
     let others_between = order.iter().skip_while(|number| **number >= 0).take(20);
     assert!(

@@ -242,7 +242,7 @@ impl<W> Schedule<W> {
             slices.is_asked = false;
             match answers.and_then(|answers| answers.wants.get(n)) {
                 Some(SliceAnswer::Slice { from, to }) => {
-                    slices.give(*from, *to, asked.request.wants[n].period);
+                    slices.add(*from, *to, asked.request.wants[n].period);
                 }
                 Some(SliceAnswer::Later(at)) => slices.refuse(*at),
                 Some(SliceAnswer::Open) | None => {}
@@ -251,8 +251,8 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// Has rests told again that the store may not know. An unused start is not told again: the store would give it
-    /// back twice if it knows of it.
+    /// Has the store told of rests again, which it may not know. An unused start is not told again: if the store knows
+    /// it, its slots would come back twice.
     fn tell_again(&mut self, asked: &PendingRequest) {
         for (lane, (_, until)) in asked.rested.iter().zip(&asked.request.rests) {
             if let Some(track) = self.table.find(*lane)

@@ -20,9 +20,10 @@ fn with_a_far_store_a_limit_is_used_to_the_full_and_no_second_holds_more() {
             play.run(42 * SECOND, 40, &|_| (vec![Lane::endpoint("x")], 1));
             let worst = play.worst(&lane, SECOND);
             let used = play.used(&lane, 2 * SECOND, 42 * SECOND);
-            let told = format!("{round_trip} ms, {quota}, {consumers}: {used} used, worst {worst}");
-            assert!(worst <= per_second, "{told}");
-            assert!(used * 100 >= 40 * per_second * 95, "{told}");
+            let context =
+                format!("{round_trip} ms, {quota}, {consumers}: {used} used, worst {worst}");
+            assert!(worst <= per_second, "{context}");
+            assert!(used * 100 >= 40 * per_second * 95, "{context}");
         }
     }
 }
@@ -50,9 +51,9 @@ fn lanes_that_are_needed_together_are_used_to_the_full_however_far_the_store_is(
         }
         let worst = play.worst(&quotas[0].0, SECOND);
         let used = play.used(&quotas[0].0, 2 * SECOND, 62 * SECOND);
-        let told = format!("{round_trip} ms, {consumers} consumers: {used} used, worst {worst}");
-        assert!(worst <= 10, "{told}");
-        assert!(used >= 560, "{told}");
+        let context = format!("{round_trip} ms, {consumers} consumers: {used} used, worst {worst}");
+        assert!(worst <= 10, "{context}");
+        assert!(used >= 560, "{context}");
     }
 }
 

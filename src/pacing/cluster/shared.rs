@@ -305,7 +305,7 @@ fn slices(
             if !matches!(answers[*n], SliceAnswer::Slice { .. })
                 && let Some(row) = rows.get_mut(&want.lane)
             {
-                answers[*n] = row.give(want, until, now + request.way);
+                answers[*n] = row.grant(want, until, now + request.way);
             }
         }
     }
@@ -334,7 +334,7 @@ impl LaneTime {
     }
 
     /// Grants a slice that begins at `arrives` at the earliest and lasts until `until` at least.
-    fn give(&mut self, want: &SliceWant, until: Nanos, arrives: Nanos) -> SliceAnswer {
+    fn grant(&mut self, want: &SliceWant, until: Nanos, arrives: Nanos) -> SliceAnswer {
         let from = self.free_at.max(arrives);
         let lasts = until.saturating_sub(from).div_ceil(self.period);
         let slots = want.slots.max(lasts);

@@ -200,12 +200,12 @@ impl Play {
         }
         consumer.schedule.advance(now, &mut granted);
         consumer.waiting -= granted.len();
-        let mut gone: Vec<_> = granted.into_iter().map(|granted| granted.held).collect();
+        let mut granted_now: Vec<_> = granted.into_iter().map(|granted| granted.held).collect();
         while consumer.waiting < crowd {
             let (lanes, cost) = needs(&mut self.random);
             let cost = NonZeroU32::new(cost).expect("not zero");
             match consumer.schedule.enter(&lanes, cost, now, || 0) {
-                Ok(held) => gone.push(held),
+                Ok(held) => granted_now.push(held),
                 Err(_) => consumer.waiting += 1,
             }
         }
@@ -216,7 +216,7 @@ impl Play {
             let request = asked.request(&consumer.clock);
             consumer.on_its_way = Some((self.now, self.now + way, asked, request));
         }
-        for held in gone {
+        for held in granted_now {
             for (lane, cost) in consumer.schedule.used(&held) {
                 self.log.entry(lane).or_default().push((self.now, cost));
             }

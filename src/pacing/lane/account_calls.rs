@@ -55,18 +55,18 @@ mod tests {
 
     #[test]
     fn an_account_is_full_below_what_was_refused_lately_or_else_above_the_setting() {
-        let mut told = AccountCalls::default();
+        let mut calls = AccountCalls::default();
         let second = 1_000_000_000;
-        assert!(!told.note(40, false, 40, second));
-        assert!(told.note(41, false, 40, second));
+        assert!(!calls.note(40, false, 40, second));
+        assert!(calls.note(41, false, 40, second));
         // Refused at 30: other programs have calls under way too.
-        assert!(!told.note(30, true, 40, 2 * second));
-        assert!(!told.note(28, false, 40, 3 * second));
-        assert!(told.note(29, false, 40, 3 * second));
+        assert!(!calls.note(30, true, 40, 2 * second));
+        assert!(!calls.note(28, false, 40, 3 * second));
+        assert!(calls.note(29, false, 40, 3 * second));
         // Twilio accepts thirty after all.
-        assert!(told.note(30, false, 40, 4 * second));
-        assert!(!told.note(29, false, 40, 4 * second));
+        assert!(calls.note(30, false, 40, 4 * second));
+        assert!(!calls.note(29, false, 40, 4 * second));
         // A refusal counts for ten minutes.
-        assert!(!told.note(30, false, 40, 602 * second));
+        assert!(!calls.note(30, false, 40, 602 * second));
     }
 }

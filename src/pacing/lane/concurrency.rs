@@ -20,7 +20,7 @@ pub(in crate::pacing) struct Concurrency {
     most: u32,
     /// How many of them Twilio accepts; none on a lane where that is not tried out.
     ceiling: Option<Ceiling>,
-    told: AccountCalls,
+    account_calls: AccountCalls,
     /// How many are under way.
     taken: u32,
 }
@@ -30,7 +30,7 @@ impl Concurrency {
         Self {
             most,
             ceiling: None,
-            told: AccountCalls::default(),
+            account_calls: AccountCalls::default(),
             taken: 0,
         }
     }
@@ -102,7 +102,7 @@ impl Concurrency {
     }
 
     /// Takes note of how many calls of the account a reply told of, as [`AccountCalls::note`].
-    pub(in crate::pacing) fn told(
+    pub(in crate::pacing) fn note_account_calls(
         &mut self,
         level: Level,
         concurrent: u32,
@@ -111,7 +111,9 @@ impl Concurrency {
         now: Nanos,
     ) {
         if let Some(ceiling) = &mut self.ceiling
-            && self.told.note(concurrent, is_too_many, allowed, now)
+            && self
+                .account_calls
+                .note(concurrent, is_too_many, allowed, now)
         {
             ceiling.is_full(level);
         }

@@ -1,4 +1,5 @@
-//! Cool-down: how long a lane rests after Twilio refused a call because of its limit (429).
+//! Cool-down: how long a lane rests after Twilio refused a call because of its limit: with a 429, or with the error
+//! code of a full sender queue.
 //!
 //! In: the limit's rules, the reply's `Retry-After` if there is one, and how many refusals in a row there were. Out:
 //! until when the lane grants nothing. Always: a rest is within the rules' bounds; refusals of calls that were under

@@ -138,7 +138,7 @@ impl Slices {
     }
 
     /// Adds a slice that the store granted, of a lane of this period.
-    pub(in crate::pacing) fn give(&mut self, from: Nanos, to: Nanos, period: Nanos) {
+    pub(in crate::pacing) fn add(&mut self, from: Nanos, to: Nanos, period: Nanos) {
         self.not_before = 0;
         // No other consumer's slot fits between the two, however wrong the estimate of the clock is: they are joined,
         // so that a permit may begin in one and end in the other.

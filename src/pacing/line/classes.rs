@@ -129,11 +129,11 @@ impl<W> Schedule<W> {
 
     /// Removes a waiter from its class. The class stays parked on its lane with its next waiter, or is removed.
     pub(super) fn unseat(&mut self, class: usize, ticket: Ticket) -> Option<Waiter<W>> {
-        let of = &mut self.classes[class];
-        let head = of.waiters.first_key_value().map(|(head, _)| *head);
-        let waiter = of.waiters.remove(&ticket)?;
-        let next = of.waiters.first_key_value().map(|(next, _)| *next);
-        let lane = of.parked;
+        let left = &mut self.classes[class];
+        let head = left.waiters.first_key_value().map(|(head, _)| *head);
+        let waiter = left.waiters.remove(&ticket)?;
+        let next = left.waiters.first_key_value().map(|(next, _)| *next);
+        let lane = left.parked;
         self.count(class, waiter.cost, false);
         if head == Some(ticket) {
             self.unpark(class, ticket);

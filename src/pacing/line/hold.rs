@@ -92,7 +92,7 @@ impl<W> Schedule<W> {
         let is_believed = concurrency.replied(level, is_too_many, now);
         // A refusal with another cause tells nothing about the account's concurrency.
         if let Some(concurrent) = concurrent.filter(|_| is_believed || !is_too_many) {
-            concurrency.told(level, concurrent, is_too_many, allowed, now);
+            concurrency.note_account_calls(level, concurrent, is_too_many, allowed, now);
         }
         self.wake(lane, now);
         is_believed

@@ -2,8 +2,8 @@
 //!
 //! In: arrivals, departures, the passing of time. Out: granted permits. Always: the schedule reads no clock (`driver`
 //! does); of the waiters whose lanes grant now, the oldest is next; a waiter takes nothing from a lane while it waits
-//! for another one. The exception is a claim: a waiter that was passed over too often has one lane kept for it, for one
-//! of the lane's slots at most.
+//! for another one. The exception is a claim: a waiter that was passed over too often has the lanes that grant kept for
+//! it, each for one of its slots at most. A lane with a concurrency alone is kept for a second at most.
 //!
 //! Waiters that need the same lanes form a class (`classes`). Only the oldest waiter of a class asks, and the class is
 //! parked on the one lane that is expected to grant last. So a crowd on one lane costs the other lanes nothing, and one
@@ -31,8 +31,8 @@ use super::lane::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
 use super::lane::track::Track;
 use super::{Lane, LaneKind, Nanos};
 
-/// How often a waiter may be passed over, when one of its lanes grants and another refuses, before it claims the one
-/// that grants.
+/// How often a waiter may be passed over, when one of its lanes grants and another refuses, before it claims the
+/// lanes that grant.
 const PATIENCE: u32 = 8;
 
 /// A permit that was granted to a waiter.

@@ -27,7 +27,7 @@ const STARTS_MAX: usize = 512;
 
 /// A start that the store granted.
 #[derive(Clone, Copy, Debug)]
-struct GivenStart {
+struct GrantedStart {
     at: Nanos,
     /// The cost that it was asked for: a waiter that costs more cannot use it.
     cost: NonZeroU32,
@@ -39,12 +39,12 @@ pub(in crate::pacing) struct Starts {
     /// How many the store is being asked for.
     asked: u64,
     /// Those that it granted.
-    given: Vec<GivenStart>,
+    granted: Vec<GrantedStart>,
 }
 
 impl Starts {
     fn count(&self) -> u64 {
-        self.asked + self.given.len() as u64
+        self.asked + self.granted.len() as u64
     }
 }
 
@@ -129,13 +129,13 @@ impl<W> Schedule<W> {
 
     /// Parks a class that is not parked, if one of its waiters has no start yet.
     pub(super) fn settle(&mut self, class: usize, now: Nanos) {
-        let Some(of) = self.classes.get(class) else {
+        let Some(settled) = self.classes.get(class) else {
             return;
         };
-        if of.parked.is_some() || of.starts.count() >= self.starts_max(class) {
+        if settled.parked.is_some() || settled.starts.count() >= self.starts_max(class) {
             return;
         }
-        let lanes = of.lanes.clone();
+        let lanes = settled.lanes.clone();
         let ask = self.ask_of(class, now);
         match self.ask_all(&lanes, &ask) {
             // Its permit is granted when the lane is next served.
@@ -207,7 +207,7 @@ impl<W> Schedule<W> {
             lanes: Vec::new(),
             not_before: 0,
         };
-        let mut of = Vec::new();
+        let mut lane_refs = Vec::new();
         for lane in lanes.iter() {
             let track = &self.table.tracks[*lane];
             start.not_before = start.not_before.max(track.rest.until);
@@ -218,7 +218,7 @@ impl<W> Schedule<W> {
                     slots: track.lane.charge(cost).get().into(),
                     credit: limiter.credit(),
                 });
-                of.push(self.table.lane_ref(*lane));
+                lane_refs.push(self.table.lane_ref(*lane));
             }
         }
         request.starts.push(start);
@@ -227,7 +227,7 @@ impl<W> Schedule<W> {
             class,
             serial: self.classes[class].serial,
             cost,
-            lanes: of,
+            lanes: lane_refs,
         });
     }
 
@@ -246,7 +246,7 @@ impl<W> Schedule<W> {
             if let Some(class) = class {
                 class.starts.asked -= 1;
                 if let Some(StartAnswer::At(at)) = answer {
-                    class.starts.given.push(GivenStart {
+                    class.starts.granted.push(GrantedStart {
                         at: *at,
                         cost: start.cost,
                     });
@@ -291,9 +291,9 @@ impl<W> Schedule<W> {
 
     /// Gives all starts of a class without a waiter back.
     pub(super) fn forget_starts(&mut self, class: usize) {
-        let given = std::mem::take(&mut self.classes[class].starts.given);
+        let starts = std::mem::take(&mut self.classes[class].starts.granted);
         let lanes = self.classes[class].lanes.clone();
-        for start in given {
+        for start in starts {
             self.starts.remove(&(start.at, class));
             self.give_back(&lanes, start.cost, start.at);
         }
@@ -303,11 +303,11 @@ impl<W> Schedule<W> {
     pub(super) fn grant_starts(&mut self, now: Nanos, granted: &mut Vec<Granted<W>>) {
         while let Some(&(at, class)) = self.starts.first().filter(|(at, _)| *at <= now) {
             self.starts.pop_first();
-            let given = &mut self.classes[class].starts.given;
-            let Some(n) = given.iter().position(|given| given.at == at) else {
+            let starts = &mut self.classes[class].starts.granted;
+            let Some(n) = starts.iter().position(|start| start.at == at) else {
                 continue;
             };
-            let start = given.remove(n);
+            let start = starts.remove(n);
             let lanes = self.classes[class].lanes.clone();
             let ask = self.ask_of(class, now);
             if self.is_usable(&lanes, &ask, start) {
@@ -319,7 +319,7 @@ impl<W> Schedule<W> {
         }
     }
 
-    fn is_usable(&mut self, lanes: &[usize], ask: &LaneAsk, start: GivenStart) -> bool {
+    fn is_usable(&mut self, lanes: &[usize], ask: &LaneAsk, start: GrantedStart) -> bool {
         if ask.cost > start.cost {
             return false;
         }

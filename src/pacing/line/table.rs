@@ -17,7 +17,7 @@ use crate::pacing::lane::slices::Slices;
 use crate::pacing::lane::track::Track;
 use crate::pacing::{CoolDown, Lane, Nanos, PacingSettings, Quota, nanos};
 
-/// How many lanes one access checks: about as many as it may add, so that the table does not outgrow its use.
+/// How many lanes one access checks: more than it adds, so that the table does not outgrow its use.
 const SWEPT_PER_CALL: usize = 4;
 
 /// A lane's index in the table. The serial number distinguishes the lane from a later one with the same index, once it
