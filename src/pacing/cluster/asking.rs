@@ -132,7 +132,7 @@ impl<W> Schedule<W> {
                 Err(LaneRefusal::Ask(_)) => members.push(*lane),
                 // There is a slice, but it ends soon.
                 Ok(_) | Err(LaneRefusal::Until(_)) if track.is_to_ask(now, low) => {
-                    members.push(*lane)
+                    members.push(*lane);
                 }
                 // The slices that are asked for have to last as long as this one.
                 Ok(_) => until = until.max(track.slice_end(now)),
